@@ -1,0 +1,1 @@
+"""Many tenants, one product: a YAML file becomes a Dagster code location."""

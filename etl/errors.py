@@ -1,0 +1,61 @@
+"""What every failure that a person sees is made of: a problem and what to do about it.
+
+Belongs here: `EtlError` and its few children. Does not: messages, which live where the failure is known.
+"""
+
+from collections.abc import Sequence
+
+
+class EtlError(Exception):
+    """A failure that names the thing that is wrong and the remedy. Never carries a secret."""
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        """Keep both halves, so that a caller can show them apart."""
+        super().__init__(problem, hint)
+        self.problem = problem
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """The problem, then the remedy on a line of its own."""
+        return f"{self.problem}\n  -> {self.hint}" if self.hint else self.problem
+
+
+class ConfigError(EtlError):
+    """Everything that is wrong in one configuration file, all at once."""
+
+    def __init__(self, problem: str, hint: str = "", *, problems: Sequence[str] = ()) -> None:
+        """`problems` are the single findings, each with its place in the file."""
+        super().__init__("\n".join([problem, *(f"  - {each}" for each in problems)]), hint)
+        self.problems = tuple(problems)
+
+
+class SourceError(EtlError):
+    """The tenant's database could not be read, or not exactly."""
+
+
+class TransformError(EtlError):
+    """The tenant's own Python is missing, raised, or returned something else than a LazyFrame."""
+
+
+class LakeError(EtlError):
+    """An object of the lake could not be staged, verified, published or read."""
+
+
+class WarehouseError(EtlError):
+    """A load was refused or failed; the warehouse is as it was before."""
+
+
+class QualityError(EtlError):
+    """A rule cannot be judged: bad arguments, a missing column, an engine that is not there."""
+
+
+class AuditBlocked(EtlError):  # noqa: N818  it is a verdict about data, not an error of the program
+    """The audit found bad rows and the configuration says that nothing may be published."""
+
+
+class DbtError(EtlError):
+    """A dbt project could not be prepared, parsed or run."""
+
+
+class NotifyError(EtlError):
+    """A message could not be delivered."""

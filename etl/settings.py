@@ -1,0 +1,130 @@
+"""What the process environment says about this installation: where things live and which environment this is.
+
+Belongs here: paths, the environment's name, endpoints shared by all tenants. Does not: anything that one tenant says
+about itself (`etl.config`), and no connection is opened here.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from etl.errors import EtlError
+
+Environment = Literal["dev", "staging", "prod"]
+ENVIRONMENTS: tuple[Environment, ...] = ("dev", "staging", "prod")
+
+
+class S3Settings(BaseModel):
+    """One S3-compatible object store, shared by the tenants whose YAML names a bucket."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    endpoint_url: str | None = None
+    region: str = "us-east-1"
+    access_key_id: SecretStr | None = None
+    secret_access_key: SecretStr | None = None
+
+
+class TrinoSettings(BaseModel):
+    """The Trino coordinator for tenants with `warehouse: {type: trino}`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str | None = None
+    port: int = 8080
+    user: str = "etl"
+    catalog: str = "iceberg"
+
+
+class Settings(BaseModel):
+    """The whole of what the environment decides."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    environment: Environment = "dev"
+    project_dir: Path
+    data_dir: Path
+    s3: S3Settings = S3Settings()
+    trino: TrinoSettings = TrinoSettings()
+
+    @property
+    def tenants_dir(self) -> Path:
+        """One folder per tenant."""
+        return self.project_dir / "tenants"
+
+    @property
+    def dbt_dir(self) -> Path:
+        """One folder per dbt project."""
+        return self.project_dir / "dbt_projects"
+
+    @property
+    def lake_dir(self) -> Path:
+        """The local lake: what readers see."""
+        return self.data_dir / "lake"
+
+    @property
+    def staging_dir(self) -> Path:
+        """Unfinished objects, on the same disk as the lake so that publishing is a rename."""
+        return self.data_dir / "staging"
+
+    @property
+    def warehouse_dir(self) -> Path:
+        """One DuckDB file per tenant."""
+        return self.data_dir / "warehouse"
+
+    @property
+    def demo_dir(self) -> Path:
+        """The seeded demo sources, one SQLite file per tenant."""
+        return self.data_dir / "demo"
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from `environ` (default: the process environment)."""
+    env = os.environ if environ is None else environ
+    name = env.get("DAGSTER_ENVIRONMENT") or "dev"
+    if name not in ENVIRONMENTS:
+        raise EtlError(
+            f"DAGSTER_ENVIRONMENT is `{name}`",
+            f"set it to one of {', '.join(ENVIRONMENTS)}",
+        )
+    project = Path(env["ETL_PROJECT_DIR"]) if env.get("ETL_PROJECT_DIR") else _find_project(Path.cwd())
+    data = Path(env["ETL_DATA_DIR"]) if env.get("ETL_DATA_DIR") else project / ".data"
+    return Settings(
+        environment=name,
+        project_dir=project.resolve(),
+        data_dir=data.resolve(),
+        s3=S3Settings(
+            endpoint_url=env.get("S3_ENDPOINT_URL") or None,
+            region=env.get("AWS_REGION") or "us-east-1",
+            access_key_id=_secret(env, "AWS_ACCESS_KEY_ID"),
+            secret_access_key=_secret(env, "AWS_SECRET_ACCESS_KEY"),
+        ),
+        trino=TrinoSettings(
+            host=env.get("TRINO_HOST") or None,
+            port=_port(env, "TRINO_PORT", 8080),
+            user=env.get("TRINO_USER") or "etl",
+            catalog=env.get("TRINO_CATALOG") or "iceberg",
+        ),
+    )
+
+
+def _find_project(start: Path) -> Path:
+    """The nearest folder at or above `start` that holds `tenants/`, else the folder of this checkout."""
+    for folder in (start, *start.parents):
+        if (folder / "tenants").is_dir():
+            return folder
+    return Path(__file__).resolve().parent.parent
+
+
+def _secret(env: Mapping[str, str], name: str) -> SecretStr | None:
+    return SecretStr(env[name]) if env.get(name) else None
+
+
+def _port(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default)
+    if not text.isdigit():
+        raise EtlError(f"{name} is `{text}`", "set it to a port number")
+    return int(text)
