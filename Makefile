@@ -1,0 +1,56 @@
+# `make demo` and `make test` work from nothing: Python 3.11+, git and make are all that is needed.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+export DAGSTER_HOME ?= $(CURDIR)/.data/dagster
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo dev test lint types bench docs lock clean
+
+help: ## what can be asked for
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(STAMP) ## the environment in .venv, made once and again when the lock changes
+
+# uv if the machine has it; otherwise one of our own, beside the environment.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@command -v uv >/dev/null || test -x .venv-uv/bin/uv || { $(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install --quiet uv; }
+	@uv=$$(command -v uv || echo .venv-uv/bin/uv); \
+	  test -x $(BIN)/python || $$uv venv --quiet --python $(PYTHON) $(VENV); \
+	  $$uv pip sync --quiet --python $(BIN)/python --compile-bytecode --require-hashes requirements.lock && \
+	  $$uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+demo: env ## three tenants, from their databases to the warehouse, with real Dagster runs
+	@$(BIN)/etl demo
+
+dev: env ## the same project in Dagster's UI, on port 3000
+	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $(DAGSTER_HOME)/dagster.yaml
+	$(BIN)/dagster dev -w workspace.yaml -p 3000
+
+test: env ## all tests, on both cores
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+
+lint: env ## style, banned imports, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: env ## mypy --strict
+	$(BIN)/mypy
+
+bench: env ## what docs/performance.md shows; takes a while
+	$(BIN)/python -m benchmarks
+
+docs: env ## the pages that are generated from the code
+	$(BIN)/etl docs
+
+lock: ## requirements.lock again, from pyproject.toml
+	uv=$$(command -v uv || echo .venv-uv/bin/uv); $$uv pip compile pyproject.toml --all-extras --group dev \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --output-file requirements.lock
+
+clean: ## everything that was made here, the data too
+	rm -rf $(VENV) .venv-uv .data .mypy_cache .ruff_cache .hypothesis
