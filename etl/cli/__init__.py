@@ -1,0 +1,43 @@
+"""The `etl` command: one file per subject, put together here.
+
+Belongs here: the list of commands and how a failure is shown. Does not: what a command does.
+"""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from etl.cli import check, demo, docs, new
+from etl.errors import EtlError
+
+app = typer.Typer(
+    help="Tenants from YAML: rows extracted, checked, published, loaded, and watched, in Dagster.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.command("new")(new.new)
+app.command("demo")(demo.demo)
+app.command("check")(check.check)
+app.command("docs")(docs.docs)
+
+# What a script can rely on: passed or warned, failed, wrong usage or configuration, could not be evaluated.
+EXIT_FAILED, EXIT_USAGE, EXIT_UNKNOWN = 1, 2, 3
+
+
+def main() -> None:
+    """Run the command; a failure that the product knows is shown as a sentence, not as a traceback."""
+    try:
+        app()
+    except EtlError as error:
+        console = Console(stderr=True)
+        console.print(f"[bold red]error:[/] {_plain(error.problem)}", highlight=False)
+        if error.hint:
+            console.print(f"[green]  ->[/] {_plain(error.hint)}", highlight=False)
+        sys.exit(EXIT_USAGE)
+
+
+def _plain(text: str) -> str:
+    """Square brackets in a message are not markup."""
+    return text.replace("[", "\\[")

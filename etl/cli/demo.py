@@ -1,0 +1,243 @@
+"""`etl demo`: the whole product on demo data, by real Dagster runs, and a table of what happened.
+
+Belongs here: which partitions are missing, launching their runs, showing progress and the result. Does not: how a run is
+launched (`runs`), what it does (`etl.pipeline`).
+"""
+
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+from dagster import AssetKey, AssetRecordsFilter, DagsterEventType, DagsterInstance, DagsterRunStatus, JobDefinition
+from pydantic import BaseModel, ConfigDict
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from etl.cli.runs import launch, prepare_dagster_home, workspace
+from etl.config.config_loader import list_tenants, load_tenant
+from etl.definitions import build_tenant_definitions
+from etl.errors import EtlError
+from etl.factories import naming
+from etl.factories.schedule_factory import RANGE_END, RANGE_START
+from etl.settings import Settings, load_settings
+
+
+class Plan(BaseModel):
+    """What one job of a tenant still has to do: a range of days, or the whole tables alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant: str
+    job: str
+    first: str | None = None
+    last: str | None = None
+    events: int = 0
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The run's tags."""
+        return {RANGE_START: self.first, RANGE_END: self.last} if self.first and self.last else {}
+
+
+def demo(
+    tenant: Annotated[list[str] | None, typer.Option(help="Only these tenants. Default: all.")] = None,
+) -> None:
+    """Make the demo sources, run every tenant end to end with Dagster, and show what came out of it."""
+    console = Console()
+    settings = load_settings()
+    began = time.monotonic()
+    sys.path.insert(0, str(settings.project_dir))
+    os.environ["PYTHONWARNINGS"] = "ignore"  # the runs' own processes; warnings are errors in the tests
+    os.environ.setdefault("ETL_PROJECT_DIR", str(settings.project_dir))
+    home = prepare_dagster_home(settings)
+    tenants = list(tenant or list_tenants(settings))
+    for each in tenants:
+        make_source(each, settings, console)
+    with DagsterInstance.get() as instance:
+        plans = [plan for each in tenants for plan in plans_of(each, instance)]
+        failed = run_plans(plans, instance, settings, console) if plans else []
+        if not plans:
+            console.print("[green]Everything is there already:[/] every partition of every asset. Nothing was changed.")
+        console.print(result_table(tenants, instance))
+    seconds = time.monotonic() - began
+    if failed:
+        console.print(f"[bold red]{len(failed)} run(s) failed[/] after {seconds:.0f} s: {', '.join(failed)}")
+        console.print("next: [bold]make dev[/], then open the run in the UI to see the step that failed")
+        raise typer.Exit(1)
+    console.print(f"{len(plans)} run(s), {seconds:.0f} s. Dagster's own data is in {_short(home)}.")
+    console.print(
+        "next: [bold]make dev[/] and open http://localhost:3000/asset-groups, or change a rule in "
+        f"tenants/{tenants[0]}/config.yaml and materialize a day again"
+    )
+
+
+def make_source(tenant: str, settings: Settings, console: Console) -> None:
+    """The tenant's demo database, once; nothing for a tenant with a database of its own."""
+    config = load_tenant(tenant, settings)
+    path = settings.demo_dir / f"{tenant}.sqlite"
+    if path.is_file() or not config.uses_demo_source():
+        return
+    script = config.origin.folder / "demo" / "generate.py"
+    if not script.is_file():
+        raise EtlError(
+            f"tenant {tenant} has no database in this environment and no demo source",
+            f"set the variables of its `source_database`, or write {script.relative_to(settings.project_dir)}",
+        )
+    settings.demo_dir.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    _load(script, f"demo_{tenant}").make_demo(path)
+    console.print(f"made the demo source of {tenant} in {time.monotonic() - began:.1f} s")
+
+
+def plans_of(tenant: str, instance: DagsterInstance) -> Iterator[Plan]:
+    """The runs that are missing: for each job that holds everything, the days that some asset does not have yet."""
+    definitions = build_tenant_definitions(tenant)
+    graph = definitions.resolve_asset_graph()
+    everything = naming.job_name(tenant, "all")
+    for job in definitions.resolve_all_job_defs():
+        if job.name != everything and not job.name.startswith(f"{everything}_from_"):
+            continue
+        missing_days: set[str] = set()
+        whole_missing = False
+        keys = _keys(job)
+        for key in keys:
+            partitions = graph.get(key).partitions_def
+            if partitions is None:
+                whole_missing |= instance.get_latest_materialization_event(key) is None
+            else:
+                missing_days |= set(partitions.get_partition_keys()) - instance.get_materialized_partitions(key)
+        if missing_days:
+            days = sorted(missing_days)
+            events = sum(len(days) if graph.get(key).partitions_def else 1 for key in keys)
+            yield Plan(tenant=tenant, job=job.name, first=days[0], last=days[-1], events=events)
+        elif whole_missing:
+            yield Plan(tenant=tenant, job=job.name, events=len(keys))
+
+
+def run_plans(plans: list[Plan], instance: DagsterInstance, settings: Settings, console: Console) -> list[str]:
+    """Launch all runs, show how far each is, and name those that failed."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+    )
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        starting = progress.add_task("starting the code locations", total=len({plan.tenant for plan in plans}))
+        with workspace(instance, settings) as context:
+            bars: dict[str, tuple[Plan, TaskID]] = {}
+            for plan in plans:
+                run = launch(instance, context, plan.tenant, plan.job, plan.tags)
+                progress.advance(starting)
+                bars[run.run_id] = (plan, progress.add_task(plan.job, total=plan.events))
+            progress.remove_task(starting)
+            failed = _follow(instance, bars, progress)
+    for run_id in failed:
+        for problem in _problems(instance, run_id):
+            console.print(f"[red]{bars[run_id][0].job}[/]: {problem.replace('[', chr(92) + '[')}", highlight=False)
+    return [bars[run_id][0].job for run_id in failed]
+
+
+def _follow(instance: DagsterInstance, bars: dict[str, tuple[Plan, TaskID]], progress: Progress) -> list[str]:
+    failed: list[str] = []
+    cursors: dict[str, str | None] = dict.fromkeys(bars)
+    open_runs = set(bars)
+    while open_runs:
+        time.sleep(0.3)
+        for run_id in sorted(open_runs):
+            page = instance.get_records_for_run(
+                run_id, cursor=cursors[run_id], of_type=DagsterEventType.ASSET_MATERIALIZATION
+            )
+            cursors[run_id] = page.cursor
+            progress.advance(bars[run_id][1], len(page.records))
+            run = instance.get_run_by_id(run_id)
+            if run is None or run.is_finished:
+                open_runs.discard(run_id)
+                if run is None or run.status != DagsterRunStatus.SUCCESS:
+                    failed.append(run_id)
+    return failed
+
+
+def _problems(instance: DagsterInstance, run_id: str) -> Iterator[str]:
+    for record in instance.get_records_for_run(run_id, of_type=DagsterEventType.STEP_FAILURE).records:
+        event = record.event_log_entry.dagster_event
+        failure = event.step_failure_data if event else None
+        if failure is not None and failure.error is not None:
+            error = failure.error.cause or failure.error
+            yield f"{event.step_key if event else '?'}: {error.message.strip()}"
+
+
+def result_table(tenants: list[str], instance: DagsterInstance) -> Table:
+    """What every asset holds, from Dagster's event log."""
+    table = Table(title="What the tenants hold now")
+    for name, style in (("tenant", "bold"), ("stage", ""), ("pipeline", "")):
+        table.add_column(name, style=style)
+    for name in ("partitions", "rows", "seconds"):
+        table.add_column(name, justify="right")
+    table.add_column("where", overflow="fold")
+    for tenant in tenants:
+        graph = build_tenant_definitions(tenant).resolve_asset_graph()
+        for key in sorted(graph.executable_asset_keys, key=lambda key: (key.path[-1], _STAGES.get(key.path[1], 9))):
+            table.add_row(*_asset_row(key, instance))
+        table.add_section()
+    return table
+
+
+_STAGES = {"extract": 0, "transfer": 1, "quarantine": 2, "load": 3, "dbt": 4}
+
+
+def _asset_row(key: AssetKey, instance: DagsterInstance) -> tuple[str, ...]:
+    latest: dict[str | None, dict[str, object]] = {}
+    cursor = None
+    while True:
+        page = instance.fetch_materializations(AssetRecordsFilter(asset_key=key), limit=500, cursor=cursor)
+        for record in page.records:
+            event = record.asset_materialization
+            if event is not None:
+                latest.setdefault(record.partition_key, {name: each.value for name, each in event.metadata.items()})
+        cursor = page.cursor
+        if not page.has_more:
+            break
+    if len(latest) > 1:
+        latest.pop(None, None)
+    rows = sum(_int(each.get("dagster/partition_row_count", each.get("dagster/row_count"))) for each in latest.values())
+    seconds = sum(float(str(each.get("seconds", 0))) for each in latest.values())
+    where = next((_where(each) for each in latest.values() if _where(each)), "")
+    partitions = str(len(latest)) if latest and None not in latest else ("whole" if latest else "none")
+    return (*key.path[:2], "/".join(key.path[2:]), partitions, f"{rows:,}", f"{seconds:.2f}", where)
+
+
+def _where(metadata: dict[str, object]) -> str:
+    table = metadata.get("dagster/table_name") or metadata.get("dagster/relation_identifier")
+    if table:
+        return f"table {table}"
+    uri = str(metadata.get("dagster/uri", ""))
+    return _short(Path(uri.removeprefix("file://").split("/dt=")[0])) if uri and "s3://" not in uri else uri
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _int(value: object) -> int:
+    return int(str(value)) if value is not None else 0
+
+
+def _keys(job: JobDefinition) -> list[AssetKey]:
+    return sorted(job.asset_layer.executable_asset_keys)
+
+
+def _load(path: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise EtlError(f"{path} cannot be imported", "is it a Python file?")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,34 @@
+"""`etl docs`: the pages and schemas that are generated from the code.
+
+Belongs here: where each generated page is written. Does not: what it says.
+"""
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from etl.config.reference import yaml_reference
+from etl.config.schema import tenant_schema
+from etl.settings import load_settings
+
+
+def docs(
+    check: Annotated[bool, typer.Option(help="Write nothing; exit 1 if a page is out of date.")] = False,
+) -> None:
+    """Write docs/yaml-reference.md and tenants/tenant.schema.json from the models."""
+    project = load_settings().project_dir
+    pages = {
+        project / "docs" / "yaml-reference.md": yaml_reference(),
+        project / "tenants" / "tenant.schema.json": json.dumps(tenant_schema(), indent=2, ensure_ascii=False) + "\n",
+    }
+    stale = [path for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    console = Console()
+    if not check:
+        for path in stale:
+            path.write_text(pages[path], encoding="utf-8")
+    for path in stale:
+        console.print(f"{'out of date' if check else 'written'}: {path.relative_to(project)}")
+    if check and stale:
+        raise typer.Exit(1)

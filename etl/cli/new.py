@@ -1,0 +1,65 @@
+"""`etl new`: a tenant that works, copied from the template.
+
+Belongs here: copying, renaming, and the entry in workspace.yaml. Does not: what a tenant may say (`etl.config`).
+"""
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from etl.config.config_loader import load_tenant
+from etl.config.identifiers import check_tenant_id
+from etl.errors import EtlError
+from etl.settings import Settings, load_settings
+
+TEMPLATE = "_template"
+
+
+def new(
+    tenant: Annotated[str, typer.Argument(help="The new tenant's id: lowercase letters, digits, underscore.")],
+    group: Annotated[str | None, typer.Option(help="The asset group, for example CD or NPS.")] = None,
+) -> None:
+    """Make a tenant from the template. It runs at once on its own demo data; then edit its config.yaml."""
+    settings = load_settings()
+    check_tenant_id(tenant)
+    target = settings.tenants_dir / tenant
+    if target.exists():
+        raise EtlError(f"tenants/{tenant} is there already", "choose another id, or edit what is there")
+    source = settings.tenants_dir / TEMPLATE
+    if not source.is_dir():
+        raise EtlError(f"{source} is missing", "run this in the project's folder, the one with tenants/")
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in sorted(target.rglob("*")):
+        if path.suffix in {".yaml", ".py", ".md", ".sql"}:
+            text = path.read_text(encoding="utf-8")
+            text = text.replace(TEMPLATE, tenant).replace("TEMPLATE_", f"{tenant.upper()}_")
+            path.write_text(text, encoding="utf-8")
+    config_path = target / "config.yaml"
+    if group is not None:
+        text = config_path.read_text(encoding="utf-8").replace("group: CD ", f"group: {group} ", 1)
+        config_path.write_text(text, encoding="utf-8")
+    add_to_workspace(settings, tenant)
+    load_tenant(tenant, settings)
+    console = Console()
+    console.print(f"[green]made[/] tenants/{tenant}, and its entry in workspace.yaml")
+    console.print(f"next: edit tenants/{tenant}/config.yaml, or see it run: [bold]etl demo --tenant {tenant}[/]")
+
+
+def add_to_workspace(settings: Settings, tenant: str) -> None:
+    """One more code location at the end of workspace.yaml; what stands there stays as it is."""
+    path: Path = settings.project_dir / "workspace.yaml"
+    module = f"tenants.{tenant}.definitions"
+    text = path.read_text(encoding="utf-8") if path.is_file() else "load_from:\n"
+    if f"module_name: {module}\n" in text:
+        return
+    entry = (
+        "  - python_module:\n"
+        f"      module_name: {module}\n"
+        "      attribute: defs\n"
+        f"      location_name: {tenant}\n"
+        "      working_directory: .\n"
+    )
+    path.write_text(text.rstrip("\n") + "\n" + entry, encoding="utf-8")

@@ -1,0 +1,78 @@
+"""Starting Dagster runs from the command line, through the instance, as Dagster's UI would.
+
+Belongs here: one instance, one workspace, launching a job, waiting for it. Does not: which job and why (`demo`).
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from dagster import DagsterInstance, DagsterRun
+from dagster._core.utils import make_new_run_id
+from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+
+from etl.errors import EtlError
+from etl.settings import Settings
+
+
+def prepare_dagster_home(settings: Settings) -> Path:
+    """DAGSTER_HOME, with the project's dagster.yaml in it."""
+    home = Path(os.environ.get("DAGSTER_HOME") or settings.data_dir / "dagster")
+    home.mkdir(parents=True, exist_ok=True)
+    source = settings.project_dir / "dagster.yaml"
+    if source.is_file():
+        shutil.copyfile(source, home / "dagster.yaml")
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+@contextmanager
+def workspace(instance: DagsterInstance, settings: Settings) -> Iterator[WorkspaceRequestContext]:
+    """The code locations of workspace.yaml, each in a process of its own."""
+    target = WorkspaceFileTarget([str(settings.project_dir / "workspace.yaml")])
+    with WorkspaceProcessContext(instance, target) as process:
+        yield process.create_request_context()
+
+
+def launch(
+    instance: DagsterInstance,
+    context: WorkspaceRequestContext,
+    location: str,
+    job_name: str,
+    tags: Mapping[str, str],
+) -> DagsterRun:
+    """Create the run and start it at once, without a queue: no daemon is needed."""
+    entry = context.get_location_entry(location)
+    if entry is None or entry.code_location is None:
+        why = entry.load_error.to_string() if entry and entry.load_error else "it is not in workspace.yaml"
+        raise EtlError(f"code location `{location}` cannot be loaded: {why}", "mend it and run again")
+    code = entry.code_location
+    repository = next(iter(code.get_repositories().values()))
+    if not repository.has_job(job_name):
+        raise EtlError(f"code location `{location}` has no job `{job_name}`", f"its jobs start with `{location}_`")
+    job = repository.get_full_job(job_name)
+    plan = code.get_execution_plan(job, {}, None, None, instance)
+    run = instance.create_run(
+        job_name=job_name,
+        run_id=make_new_run_id(),
+        run_config={},
+        status=None,
+        tags={**job.tags, **tags},
+        root_run_id=None,
+        parent_run_id=None,
+        step_keys_to_execute=plan.execution_plan_snapshot.step_keys_to_execute,
+        execution_plan_snapshot=plan.execution_plan_snapshot,
+        job_snapshot=job.job_snapshot,
+        parent_job_snapshot=job.parent_job_snapshot,
+        asset_selection=None,
+        asset_check_selection=None,
+        resolved_op_selection=None,
+        op_selection=None,
+        remote_job_origin=job.get_remote_origin(),
+        job_code_origin=job.get_python_origin(),
+        asset_graph=repository.asset_graph,
+    )
+    return instance.launch_run(run.run_id, context)

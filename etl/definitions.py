@@ -1,0 +1,96 @@
+"""The one assembler: a tenant's id becomes its Dagster definitions, all tenants become one location.
+
+Belongs here: putting together what the factories make, once per process. Does not: making any of it.
+"""
+
+import importlib
+import os
+import sys
+import warnings
+from functools import cache
+
+from dagster import BetaWarning, Definitions, PreviewWarning, asset
+
+from etl.config.config_loader import list_tenants, load_tenant
+from etl.config.tenant_config import TenantConfig
+from etl.errors import ConfigError, EtlError
+from etl.factories import naming
+from etl.factories.asset_factory import AssetFactory
+from etl.factories.job_factory import JobFactory
+from etl.factories.resource_factory import ResourceFactory
+from etl.factories.schedule_factory import ScheduleFactory
+from etl.settings import load_settings
+
+
+@cache  # Dagster evaluates a code location up to 14 times in one process
+def build_tenant_definitions(tenant_id: str) -> Definitions:
+    """Everything that `tenants/<tenant_id>/config.yaml` asks for, as one Dagster code location."""
+    return definitions_of(load_tenant(tenant_id, load_settings()))
+
+
+def definitions_of(config: TenantConfig) -> Definitions:
+    """The definitions of a configuration that is already loaded."""
+    with warnings.catch_warnings():
+        # Partitioned checks and single-run back-fills are marked as young by Dagster; both are covered by tests here.
+        warnings.simplefilter("ignore", BetaWarning)
+        warnings.simplefilter("ignore", PreviewWarning)
+        assets = AssetFactory(config).create_all_etl_assets()
+        resources = ResourceFactory(config).create_all_resources()
+        jobs = JobFactory(config, assets, resources).create_all_jobs()
+        schedules = ScheduleFactory(config, jobs).create_all_schedules()
+        return Definitions(assets=assets, resources=resources, jobs=jobs, schedules=schedules)
+
+
+@cache
+def build_all_definitions() -> Definitions:
+    """Every tenant in one code location. A tenant that cannot be built stands there as broken and harms no other."""
+    settings = load_settings()
+    if str(settings.project_dir) not in sys.path:
+        sys.path.insert(0, str(settings.project_dir))
+    parts: list[Definitions] = []
+    broken: dict[str, Exception] = {}
+    for tenant in list_tenants(settings):
+        try:
+            parts.append(_load_location(tenant))
+        except Exception as error:  # noqa: BLE001  a tenant's own Python may raise anything; none of it may reach others
+            broken[tenant] = error
+    if broken and os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI"):
+        raise ConfigError(
+            f"{len(broken)} tenant(s) cannot be built",
+            "mend their config.yaml; `dagster dev` serves the other tenants meanwhile",
+            problems=[f"{tenant}: {error}" for tenant, error in broken.items()],
+        )
+    return Definitions.merge(*parts, *(_broken_tenant(tenant, error) for tenant, error in broken.items()))
+
+
+def get_all_definitions() -> Definitions:
+    """The name that guides use for `build_all_definitions`."""
+    return build_all_definitions()
+
+
+def _load_location(tenant: str) -> Definitions:
+    """The tenant's own `definitions.py`, which may add to what its YAML says; without one, the YAML alone."""
+    if not (load_settings().tenants_dir / tenant / "definitions.py").is_file():
+        return build_tenant_definitions(tenant)
+    module = importlib.import_module(f"tenants.{tenant}.definitions")
+    found = getattr(module, "defs", None)
+    if not isinstance(found, Definitions):
+        raise EtlError(
+            f"tenants/{tenant}/definitions.py has no `defs`",
+            f'write: defs = build_tenant_definitions("{tenant}")',
+        )
+    return found
+
+
+def _broken_tenant(tenant: str, error: Exception) -> Definitions:
+    """An asset that says what is wrong, so that a broken tenant is seen where the others are."""
+
+    @asset(
+        key=naming.asset_key(tenant, "broken", "configuration"),
+        description=f"Tenant {tenant} cannot be built:\n\n```\n{error}\n```",
+        tags={"tenant": tenant, "broken": "true"},
+    )
+    def configuration() -> None:
+        raise error
+
+    return Definitions(assets=[configuration])

@@ -1,0 +1,109 @@
+"""Each rule of a stage is one asset check, evaluated in the step of its asset.
+
+Belongs here: from rules and their results to Dagster's checks. Does not: judging (`etl.quality`), nor whether a stage
+publishes (`etl.pipeline.publish`).
+"""
+
+from collections.abc import Iterator
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetKey,
+    DailyPartitionsDefinition,
+    MetadataValue,
+)
+
+from etl.config.pipeline_config import PipelineConfig, Stage
+from etl.config.tenant_config import TenantConfig
+from etl.factories.metadata import Metadata, markdown_table
+from etl.pipeline.audit import Audit, describe
+from etl.quality.results import RuleResult
+from etl.quality.rules import Rule, check_names
+
+
+def check_specs(
+    config: TenantConfig,
+    pipeline: PipelineConfig,
+    stage: Stage,
+    asset: AssetKey,
+    partitions: DailyPartitionsDefinition | None,
+) -> list[AssetCheckSpec]:
+    """One spec per rule that is judged at `stage`."""
+    rules = pipeline.rules_for(stage)
+    lines = _lines(config, pipeline, stage)
+    return [
+        AssetCheckSpec(
+            name=name,
+            asset=asset,
+            description=rule.description or (type(rule).__doc__ or rule.type).strip(),
+            metadata={
+                "rule": MetadataValue.json(rule.model_dump(mode="json", exclude_none=True)),
+                "severity": rule.severity,
+                "yaml": f"{config.origin.path.parent.name}/{config.origin.path.name}:{line}",
+            },
+            partitions_def=partitions,
+        )
+        for name, rule, line in zip(check_names(rules), rules, lines, strict=True)
+    ]
+
+
+def check_evaluations(
+    config: TenantConfig,
+    pipeline: PipelineConfig,
+    stage: Stage,
+    asset: AssetKey,
+    audit: Audit,
+    partition: str | None,
+    *,
+    published: bool,
+) -> Iterator[AssetCheckEvaluation]:
+    """What the audit found, rule by rule, as results of this very partition."""
+    results = audit.check.results
+    lines = _lines(config, pipeline, stage)
+    for name, result, line in zip(check_names([r.rule for r in results]), results, lines, strict=True):
+        yield AssetCheckEvaluation(
+            asset_key=asset,
+            check_name=name,
+            passed=result.status == "passed",
+            severity=_severity(result.rule, published=published),
+            description=describe(result) if result.status != "passed" else result.message,
+            metadata=_metadata(config, audit, result, partition, line),
+            partition=partition,
+        )
+
+
+def _severity(rule: Rule, *, published: bool) -> AssetCheckSeverity:
+    """Red is what stopped the publishing; what was published in spite of it is yellow."""
+    return AssetCheckSeverity.ERROR if rule.severity == "error" and not published else AssetCheckSeverity.WARN
+
+
+def _metadata(config: TenantConfig, audit: Audit, result: RuleResult, partition: str | None, line: int) -> Metadata:
+    metadata: Metadata = {
+        "status": MetadataValue.text(result.status),
+        "failed": MetadataValue.int(result.failed_count or 0),
+        "total": MetadataValue.int(result.total_count or 0),
+        "failure_rate": MetadataValue.float(result.failure_rate),
+        "pass_rate": MetadataValue.float(1.0 - result.failure_rate),
+        "engine": MetadataValue.text(audit.check.engine),
+        "yaml": MetadataValue.text(f"{config.origin.path.parent.name}/{config.origin.path.name}:{line}"),
+    }
+    if partition is not None:
+        metadata["partition"] = MetadataValue.text(partition)
+    if result.rule.mostly is not None:
+        metadata["mostly"] = MetadataValue.float(float(result.rule.mostly))
+    if result.sample:
+        metadata["sample"] = MetadataValue.md(markdown_table(result.sample))
+    if audit.quarantined:
+        metadata["rows_quarantined"] = MetadataValue.int(audit.quarantined)
+    return metadata
+
+
+def _lines(config: TenantConfig, pipeline: PipelineConfig, stage: Stage) -> list[int]:
+    """The YAML's line of each rule of the stage, in order."""
+    return [
+        config.line_of("assets", "pipelines", pipeline.name, "quality", "rules", position)
+        for position, each in enumerate(pipeline.quality.rules)
+        if (each.stage or pipeline.published_stage) == stage
+    ]

@@ -1,0 +1,55 @@
+"""What a materialization says about itself in Dagster's UI.
+
+Belongs here: from a `StageResult` to metadata. Does not: check metadata (`check_factory`).
+"""
+
+from collections.abc import Mapping, Sequence
+
+from dagster import MetadataValue, TableColumn, TableSchema
+
+from etl.pipeline.stage import StageResult
+
+Metadata = dict[str, MetadataValue]
+
+
+def stage_metadata(result: StageResult) -> Metadata:
+    """Rows, schema, place, preview and speed of one published partition or table."""
+    count = "dagster/partition_row_count" if result.partition else "dagster/row_count"
+    metadata: Metadata = {
+        count: MetadataValue.int(result.rows),
+        "rows_read": MetadataValue.int(result.rows_read),
+        "rows_quarantined": MetadataValue.int(result.rows_quarantined),
+        "bytes": MetadataValue.int(result.bytes),
+        "seconds": MetadataValue.float(round(result.seconds, 3)),
+        "rows_per_second": MetadataValue.float(round(result.rows_per_second, 1)),
+        "version": MetadataValue.text(result.version),
+        "dagster/column_schema": MetadataValue.table_schema(
+            TableSchema(columns=[TableColumn(name, dtype) for name, dtype in result.columns])
+        ),
+    }
+    if result.stage == "load":
+        metadata["dagster/table_name"] = MetadataValue.text(str(result.detail["table"]))
+        metadata["object"] = MetadataValue.text(result.uri)
+    else:
+        metadata["dagster/uri"] = MetadataValue.text(result.uri)
+    if result.preview:
+        metadata["preview"] = MetadataValue.md(markdown_table(result.preview))
+    for key, value in result.detail.items():
+        metadata.setdefault(key, MetadataValue.text(str(value)) if isinstance(value, bool | str) else _number(value))
+    return metadata
+
+
+def markdown_table(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows as a Markdown table; a pipe in a value does not break it."""
+    names = list(rows[0])
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    lines += ["| " + " | ".join(_cell(row[name]) for name in names) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _number(value: float) -> MetadataValue:
+    return MetadataValue.int(value) if isinstance(value, int) else MetadataValue.float(value)

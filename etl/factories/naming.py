@@ -1,0 +1,103 @@
+"""The one place where names are made: asset keys, tiers, kinds, tags, jobs, pools, resource keys.
+
+Belongs here: functions from configuration to a name. Does not: anything that builds a definition.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from dagster import AssetKey
+
+from etl.config.tenant_config import TenantConfig
+
+Stage = Literal["extract", "transfer", "load", "dbt", "quarantine", "broken"]
+Tier = Literal["bronze", "silver", "gold"]
+
+TIERS: Mapping[Stage, Tier] = {
+    "extract": "bronze",
+    "transfer": "silver",
+    "load": "gold",
+    "dbt": "gold",
+    "quarantine": "bronze",  # what was rejected is as raw as it came
+    "broken": "bronze",
+}
+
+
+def asset_key(tenant: str, stage: Stage, name: str) -> AssetKey:
+    """`<tenant>/<stage>/<name>`, for a pipeline as for a dbt model."""
+    return AssetKey([tenant, stage, name])
+
+
+def job_name(tenant: str, name: str) -> str:
+    """A job's name starts with its tenant, once."""
+    return name if name.startswith(f"{tenant}_") else f"{tenant}_{name}"
+
+
+def schedule_name(tenant: str, job: str) -> str:
+    """The schedule of a job."""
+    return f"{job_name(tenant, job)}_schedule"
+
+
+def source_pool(tenant: str) -> str:
+    """How many steps may read this tenant's database at one time."""
+    return f"{tenant}_source"
+
+
+def warehouse_pool(tenant: str) -> str:
+    """How many steps may write this tenant's warehouse at one time."""
+    return f"{tenant}_warehouse"
+
+
+def source_resource(tenant: str) -> str:
+    """The resource key of the tenant's database; it carries the tenant so that all tenants fit in one location."""
+    return f"{tenant}_source"
+
+
+def lake_resource(tenant: str) -> str:
+    """The resource key of the tenant's lake."""
+    return f"{tenant}_lake"
+
+
+def warehouse_resource(tenant: str) -> str:
+    """The resource key of the tenant's warehouse."""
+    return f"{tenant}_warehouse"
+
+
+def dbt_resource(tenant: str) -> str:
+    """The resource key of the tenant's dbt project."""
+    return f"{tenant}_dbt"
+
+
+def asset_tags(config: TenantConfig, stage: Stage, pipeline: str | None, *, tier: Tier | None = None) -> dict[str, str]:
+    """Every asset says its tenant, its tier and its pipeline; the YAML's own tags come beside them."""
+    tags = dict(config.tags)
+    if pipeline is not None:
+        tags |= config.pipelines[pipeline].tags
+        tags["pipeline"] = pipeline
+        if config.pipelines[pipeline].pii_columns:
+            tags["pii"] = "true"
+    return tags | {"tenant": config.id, "data_tier": tier or TIERS[stage]}
+
+
+def kinds(config: TenantConfig, stage: Stage) -> set[str]:
+    """The technology of a stage, three at most, from the allowed list; never a tier."""
+    match stage:
+        case "extract":
+            return {_source_kind(config), "parquet"}
+        case "transfer":
+            return {"polars", "parquet"}
+        case "load":
+            return {"trino", "iceberg"} if config.warehouse.type == "trino" else {config.warehouse.type}
+        case "dbt":
+            return {"dbt", config.warehouse.type}
+        case "quarantine" | "broken":
+            return {"parquet"}
+
+
+def _source_kind(config: TenantConfig) -> str:
+    """The database behind a tenant, as far as the YAML says it; the demo source is SQLite."""
+    source = config.source_database
+    if source is None:
+        return "sqlite"
+    driver = (source.url or source.driver).text.split("://")[0].split("+")[0]
+    return driver if driver in {"postgresql", "mysql", "mariadb", "sqlite", "oracle", "sqlserver"} else "sql"

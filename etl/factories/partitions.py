@@ -1,0 +1,45 @@
+"""Daily partitions of a pipeline, and which of them a run is about.
+
+Belongs here: from `partitions:` in the YAML to Dagster's definition, from a run to partition keys. Does not: windows in
+time (`etl.pipeline.stage`).
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cache
+
+from dagster import AssetExecutionContext, DailyPartitionsDefinition
+
+from etl.config.pipeline_config import PipelineConfig
+from etl.errors import EtlError
+
+
+def daily_partitions(pipeline: PipelineConfig) -> DailyPartitionsDefinition | None:
+    """The partitions of a pipeline with a date column; None for a whole table."""
+    partitions = pipeline.partitions
+    if pipeline.date_column is None or partitions is None:
+        return None
+    # Dagster's end is the first day that is no partition; the YAML's is the last day that is one.
+    end = (partitions.end + timedelta(days=1)).isoformat() if partitions.end else None
+    return _shared(partitions.start.isoformat(), end, partitions.timezone)
+
+
+@cache
+def _shared(start: str, end: str | None, timezone: str) -> DailyPartitionsDefinition:
+    """Equal partitions are one object: Dagster compares them often."""
+    return DailyPartitionsDefinition(start_date=start, end_date=end, timezone=timezone)
+
+
+def partition_keys(
+    context: AssetExecutionContext, definition: DailyPartitionsDefinition | None
+) -> Sequence[str | None]:
+    """The days this step is about: one, a range, or, if the run names none, the newest complete day."""
+    if definition is None:
+        return [None]
+    if context.has_partition_key or context.has_partition_key_range:
+        return list(context.partition_keys)
+    newest = definition.get_last_partition_key()
+    if newest is None:
+        raise EtlError("there is no complete day yet", "wait for the first day of `partitions` to end")
+    context.log.info("the run names no partition: this is about the newest complete day, %s", newest)
+    return [newest]

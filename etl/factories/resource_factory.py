@@ -1,0 +1,31 @@
+"""A tenant's resources, under keys that carry the tenant.
+
+Belongs here: which resources a tenant has. Does not: what they do (`etl.resources`).
+"""
+
+from dagster import ConfigurableResource
+
+from etl.config.tenant_config import TenantConfig
+from etl.factories import naming
+from etl.resources.lake import lake_of_tenant
+from etl.resources.rdb import rdb_resource
+from etl.resources.warehouse import warehouse_of_tenant
+from etl.settings import load_settings
+
+
+class ResourceFactory:
+    """The database, the lake and the warehouse of one tenant."""
+
+    def __init__(self, config: TenantConfig) -> None:
+        """`config` is all that is needed; nothing is opened."""
+        self._config = config
+
+    def create_all_resources(self) -> dict[str, ConfigurableResource]:  # type: ignore[type-arg]
+        """Resources by key."""
+        config = self._config
+        demo = load_settings().demo_dir / f"{config.id}.sqlite"
+        return {
+            naming.source_resource(config.id): rdb_resource(config, str(demo)),
+            naming.lake_resource(config.id): lake_of_tenant(config),
+            naming.warehouse_resource(config.id): warehouse_of_tenant(config),
+        }

@@ -1,0 +1,89 @@
+"""The audit of a staged file: its rules are judged before anything is published.
+
+Belongs here: which rules a stage has, the verdict, and what `on_failure` makes of it. Does not: the rules' meaning
+(`etl.quality`), nor publishing (`extract.py`, `transfer.py`).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from etl.config.pipeline_config import PipelineConfig, Stage
+from etl.errors import AuditBlocked
+from etl.quality.check import check
+from etl.quality.results import CheckResult, RuleResult
+
+Verdict = Literal["passed", "warned", "failed", "unchecked"]
+
+
+class Audit(BaseModel):
+    """The rules of one stage, judged over one staged file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    stage: str
+    check: CheckResult
+    verdict: Verdict
+    quarantined: int = 0
+
+    @property
+    def beyond_rows(self) -> bool:
+        """Whether setting rows aside is no remedy: a rule could not be judged, or is about the table as a whole."""
+        return any(r.status == "error" or r.rule.level == "table" for r in self.blocking)
+
+    @property
+    def blocking(self) -> tuple[RuleResult, ...]:
+        """The results for which nothing may be published: broken or unjudged rules of severity error."""
+        return tuple(r for r in self.check.results if r.status != "passed" and r.rule.severity == "error")
+
+
+class Blocked(AuditBlocked):
+    """An audit that forbids publishing; it carries the whole verdict."""
+
+    def __init__(self, label: str, audit: Audit, why: str = "") -> None:
+        """Name every rule that forbids it, with its counts."""
+        broken = "; ".join(describe(each) for each in audit.blocking)
+        why = why or f"{len(audit.blocking)} rule(s) forbid it"
+        super().__init__(
+            f"{label} {audit.stage}: nothing was published, {why}: {broken}",
+            "mend the data or the rule and run again; the last good partition is still what readers see",
+        )
+        self.audit = audit
+
+
+def describe(result: RuleResult) -> str:
+    """One rule's outcome in words."""
+    if result.status == "error":
+        return f"{result.rule.check_name} could not be judged: {result.message}"
+    return f"{result.rule.check_name} failed for {result.failed_count} of {result.total_count} rows"
+
+
+def audit_file(
+    pipeline: PipelineConfig, stage: Stage, staged: Path, *, tables: Mapping[str, pl.LazyFrame] | None = None
+) -> Audit | None:
+    """Judge the stage's rules over the staged file, all in one pass. None when the stage has no rules."""
+    rules = pipeline.rules_for(stage)
+    if not rules:
+        return None
+    quality = pipeline.quality
+    keys = pipeline.trino_output.key_columns if pipeline.trino_output else ()
+    result = check(
+        staged,
+        rules,
+        engine=quality.engine,
+        timeout=quality.timeout_seconds,
+        key_columns=keys,
+        safe_columns=quality.safe_columns,
+        pii_columns=pipeline.pii_columns,
+        tables=tables,
+    )
+    return Audit(stage=stage, check=result, verdict=_verdict(result))
+
+
+def _verdict(result: CheckResult) -> Verdict:
+    if any(r.status != "passed" and r.rule.severity == "error" for r in result.results):
+        return "failed"
+    return "passed" if all(r.status == "passed" for r in result.results) else "warned"

@@ -1,0 +1,140 @@
+"""From a staged file to what readers see: audit, quarantine, publish, and the invariant that no row is lost.
+
+Belongs here: the steps that extract and transfer have in common once rows are staged. Does not: where the rows come
+from (`extract.py`, `transfer.py`), how an object is published (`etl.storage.lake`).
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from etl.config.pipeline_config import Stage
+from etl.config.tenant_config import fingerprint
+from etl.errors import LakeError
+from etl.faults import reach
+from etl.pipeline.audit import Audit, Blocked, audit_file, describe
+from etl.pipeline.stage import StageResult, StageRun, preview_rows
+from etl.quality.quarantine import split
+from etl.storage.lake import Provenance, Published
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StagedRows:
+    """A file that a stage has written and nobody has seen yet."""
+
+    run: StageRun
+    stage: Stage
+    path: Path
+    rows: int
+    started: datetime
+    tables: Mapping[str, pl.LazyFrame] = field(default_factory=dict)
+    detail: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+
+
+def audit_and_publish(staged: StagedRows) -> StageResult:
+    """Judge the staged file and publish it, wholly or its good rows; or publish nothing and raise `Blocked`."""
+    run, stage = staged.run, staged.stage
+    reach(f"{stage}.staged")
+    audit = audit_file(run.pipeline, stage, staged.path, tables=staged.tables)
+    reach(f"{stage}.audited")
+    on_failure = run.pipeline.quality.on_failure
+    if audit is None or not audit.blocking or on_failure == "warn":
+        published = run.lake.publish(run.ref(stage), staged.path, _provenance(staged, audit, staged.rows))
+        reach(f"{stage}.published")
+        _forget_quarantine(run, stage)
+        return _result(staged, audit, published)
+    if on_failure == "block" or audit.beyond_rows:
+        raise Blocked(run.label, audit)
+    return _publish_good_rows(staged, audit)
+
+
+def quarantine_stage(stage: str) -> str:
+    """The folder beside a stage's own that holds what it rejected."""
+    return f"{stage}_quarantine"
+
+
+def _forget_quarantine(run: StageRun, stage: Stage) -> None:
+    """What an earlier run of this partition rejected is no longer rejected: the partition was published whole."""
+    ref = run.ref(quarantine_stage(stage))
+    if run.lake.find(ref) is not None:
+        run.lake.delete(ref)
+
+
+def _publish_good_rows(staged: StagedRows, audit: Audit) -> StageResult:
+    run, stage = staged.run, staged.stage
+    rejected_ref = run.ref(quarantine_stage(stage))
+    with run.lake.stage(run.ref(stage), run.run_id) as good, run.lake.stage(rejected_ref, run.run_id) as rejected:
+        parts = split(
+            staged.path,
+            [each.rule for each in audit.blocking],
+            good,
+            rejected,
+            extra={"_run_id": run.run_id, "_partition": run.partition or "", "_stage": stage},
+            tables=staged.tables,
+        )
+        if parts.good + parts.rejected != staged.rows:
+            raise LakeError(
+                f"{run.label} {stage}: of {staged.rows} rows {parts.good} are good and {parts.rejected} rejected",
+                "nothing was published; report this as a fault of the program",
+            )
+        limit = run.pipeline.quality.max_quarantine_rate
+        if limit is not None and parts.rejected > limit * staged.rows:
+            share = parts.rejected / staged.rows
+            raise Blocked(run.label, audit, f"{share:.2%} of the rows would be rejected, {limit:.2%} is the limit")
+        reach(f"{stage}.split")
+        audit = audit.model_copy(update={"quarantined": parts.rejected})
+        # The rejected rows first: a crash between the two leaves them known twice, never unknown.
+        kept = run.lake.publish(rejected_ref, rejected, _provenance(staged, audit, parts.rejected, rejected_ref.stage))
+        reach(f"{stage}.quarantined")
+        published = run.lake.publish(run.ref(stage), good, _provenance(staged, audit, parts.good))
+        reach(f"{stage}.published")
+    broken = "; ".join(describe(each) for each in audit.blocking)
+    logger.warning("%s %s: %d of %d rows rejected: %s", run.label, stage, parts.rejected, staged.rows, broken)
+    return _result(staged, audit, published, kept)
+
+
+def _provenance(staged: StagedRows, audit: Audit | None, rows: int, stage: str | None = None) -> Provenance:
+    run = staged.run
+    return Provenance(
+        tenant=run.config.id,
+        stage=stage or staged.stage,
+        pipeline=run.pipeline.name,
+        partition=run.partition,
+        run_id=run.run_id,
+        config_hash=fingerprint(run.pipeline),
+        rows=rows,
+        rows_read=staged.rows,
+        rows_quarantined=audit.quarantined if audit else 0,
+        audit=audit.verdict if audit else "unchecked",
+        created_at=datetime.now(UTC),
+    )
+
+
+def _result(
+    staged: StagedRows, audit: Audit | None, published: Published, quarantine: Published | None = None
+) -> StageResult:
+    run = staged.run
+    frame = run.lake.scan([published.ref])
+    return StageResult(
+        stage=staged.stage,
+        partition=run.partition,
+        rows_read=staged.rows,
+        rows=published.rows,
+        rows_quarantined=quarantine.rows if quarantine else 0,
+        bytes=published.bytes,
+        seconds=(datetime.now(UTC) - staged.started).total_seconds(),
+        uri=published.uri,
+        version=published.version,
+        run_id=run.run_id,
+        columns=tuple((name, str(dtype)) for name, dtype in frame.collect_schema().items()),
+        preview=preview_rows(frame, run.pipeline),
+        audit=audit,
+        quarantine=quarantine,
+        detail=dict(staged.detail),
+    )

@@ -1,0 +1,27 @@
+"""The columns of an extract beside those that readers know: a changed source is named, never passed on silently.
+
+Belongs here: the comparison of two Parquet schemas. Does not: the warehouse's tables (`etl.storage.schema_change`).
+"""
+
+from typing import Literal
+
+import pyarrow as pa
+
+from etl.errors import SourceError
+
+
+def guard_schema(known: pa.Schema, now: pa.Schema, policy: Literal["evolve", "fail"], *, name: str) -> None:
+    """Raise with every difference that `policy` refuses. `evolve` takes a new nullable column, and nothing else."""
+    problems = [f"column `{each.name}` ({each.type}) is gone" for each in known if each.name not in now.names]
+    for each in now:
+        if each.name not in known.names:
+            if policy == "fail" or not each.nullable:
+                problems.append(f"column `{each.name}` ({each.type}) is new")
+        elif known.field(each.name).type != each.type:
+            problems.append(f"column `{each.name}` was {known.field(each.name).type} and is {each.type} now")
+    if problems:
+        raise SourceError(
+            f"{name}: the source's columns have changed: {'; '.join(problems)}",
+            "nothing was published; list the `columns` you need, cast them in a `query`, or delete the published"
+            " partitions of the pipeline to begin anew",
+        )

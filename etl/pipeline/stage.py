@@ -1,0 +1,136 @@
+"""What all stages share: what they are given, and what they report when they are done.
+
+Belongs here: `StageRun` (one stage of one pipeline for one partition) and `StageResult`. Does not: what a stage does.
+"""
+
+import logging
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from etl.config.pipeline_config import PipelineConfig
+from etl.config.tenant_config import TenantConfig
+from etl.pipeline.audit import Audit
+from etl.settings import Settings
+from etl.storage.lake import Lake, LakeConfig, ObjectRef, Published, open_lake
+from etl.storage.source import Window
+
+logger = logging.getLogger(__name__)
+
+
+class StageRun(BaseModel):
+    """One stage's task: which tenant, which pipeline, which partition, on behalf of which run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    config: TenantConfig
+    pipeline: PipelineConfig
+    partition: str | None
+    run_id: str
+    settings: Settings
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The lake that holds this pipeline."""
+        return self.lake_of(self.pipeline.name)
+
+    def lake_of(self, pipeline: str) -> Lake:
+        """The lake that holds a pipeline of this tenant: the tenant's bucket, or the local folder."""
+        return self._bucket_lake if self.config.pipelines[pipeline].save_to_s3 else self._local_lake
+
+    @cached_property
+    def _bucket_lake(self) -> Lake:
+        storage = self.config.storage
+        bucket = storage.bucket.resolve() if storage.bucket else None
+        base_path = storage.base_path.resolve() if storage.base_path else ""
+        return open_lake(self.settings, LakeConfig(bucket=bucket, base_path=base_path))
+
+    @cached_property
+    def _local_lake(self) -> Lake:
+        return open_lake(self.settings)
+
+    def close(self) -> None:
+        """Let go of every object that was opened for reading."""
+        for lake in (self.__dict__.get("_bucket_lake"), self.__dict__.get("_local_lake")):
+            if lake is not None:
+                lake.close()
+
+    @property
+    def tenant_dir(self) -> Path:
+        """The folder of the tenant's YAML, transforms and demo source."""
+        return self.settings.tenants_dir / self.config.id
+
+    def ref(self, stage: str, pipeline: str | None = None, partition: str | None = None) -> ObjectRef:
+        """The lake object of `stage` for this task's partition, or for another pipeline's."""
+        return ObjectRef(
+            tenant=self.config.id,
+            stage=stage,
+            pipeline=pipeline or self.pipeline.name,
+            partition=partition if pipeline else self.partition,
+        )
+
+    def window(self) -> Window | None:
+        """The half-open day of this partition in the pipeline's zone; None for a whole table."""
+        partitions = self.pipeline.partitions
+        if self.partition is None or partitions is None or self.pipeline.date_column is None:
+            return None
+        zone = ZoneInfo(partitions.timezone)
+        day = date.fromisoformat(self.partition)
+        start, end = (datetime(d.year, d.month, d.day, tzinfo=zone) for d in (day, day + timedelta(days=1)))
+        return Window(
+            column=self.pipeline.date_column,
+            start=start.astimezone(UTC),
+            end=end.astimezone(UTC),
+            naive_timezone=partitions.naive_timezone or partitions.timezone,
+        )
+
+    @property
+    def label(self) -> str:
+        """How messages name this task."""
+        return f"{self.config.id}/{self.pipeline.name}" + (f" [{self.partition}]" if self.partition else "")
+
+
+class StageResult(BaseModel):
+    """What a stage did: enough for a log line, for metadata and for the invariant read = published + quarantined."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    stage: str
+    partition: str | None
+    rows_read: int
+    rows: int
+    rows_quarantined: int = 0
+    bytes: int
+    seconds: float
+    uri: str
+    version: str
+    run_id: str
+    columns: tuple[tuple[str, str], ...] = ()
+    preview: tuple[dict[str, object], ...] = ()
+    audit: Audit | None = None
+    quarantine: Published | None = None
+    detail: dict[str, str | int | float | bool] = {}
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows read over the seconds it took."""
+        return self.rows_read / self.seconds if self.seconds > 0 else 0.0
+
+
+def preview_rows(frame: pl.LazyFrame, pipeline: PipelineConfig, *, rows: int = 5) -> tuple[dict[str, object], ...]:
+    """The first rows as text; personal columns are masked."""
+    head = frame.head(rows).collect(engine="streaming")
+    hidden = set(pipeline.pii_columns)
+    return tuple(
+        {name: "***" if name in hidden and value is not None else _text(value) for name, value in row.items()}
+        for row in head.iter_rows(named=True)
+    )
+
+
+def _text(value: object) -> object:
+    text = value if value is None or isinstance(value, bool | int | float) else str(value)
+    return text[:80] if isinstance(text, str) else text

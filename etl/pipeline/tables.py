@@ -1,0 +1,52 @@
+"""Which lake objects a stage reads: its inputs, and the tables that its foreign keys point at.
+
+Belongs here: from names in the configuration to lazy frames over Parquet. Does not: reading or writing objects.
+"""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from etl.config.pipeline_config import PipelineConfig, Stage
+from etl.errors import LakeError
+from etl.pipeline.stage import StageRun
+from etl.storage.lake import ObjectRef
+
+
+def input_frame(run: StageRun, name: str) -> pl.LazyFrame:
+    """The extract of pipeline `name` that belongs to this partition."""
+    return run.lake_of(name).scan(_refs(run, "extract", name))
+
+
+def refined_frame(run: StageRun, name: str) -> pl.LazyFrame:
+    """What pipeline `name` publishes for readers: refined if it has a transform, else as extracted; all partitions."""
+    other = run.config.pipelines[name]
+    lake = run.lake_of(name)
+    stage = other.published_stage
+    partitions = lake.partitions(run.config.id, stage, name)
+    refs = [run.ref(stage, name, each) for each in partitions] if other.date_column else [run.ref(stage, name)]
+    return lake.scan(refs)
+
+
+def referenced_tables(run: StageRun, stage: Stage) -> Mapping[str, pl.LazyFrame]:
+    """The pipelines that foreign keys of this stage's rules point at, by name."""
+    names = {rule.to for rule in run.pipeline.rules_for(stage) if rule.type == "foreign_key"}
+    return {name: refined_frame(run, name) for name in names if name in run.config.pipelines}
+
+
+def _refs(run: StageRun, stage: Stage, name: str) -> list[ObjectRef]:
+    other: PipelineConfig = run.config.pipelines[name]
+    if not other.date_column:
+        refs = [run.ref(stage, name)]
+    elif run.partition is not None:
+        refs = [run.ref(stage, name, run.partition)]
+    else:  # a whole-table pipeline over a daily one reads every day there is
+        refs = [run.ref(stage, name, each) for each in run.lake_of(name).partitions(run.config.id, stage, name)]
+    missing = [ref for ref in refs if run.lake_of(name).find(ref) is None]
+    if missing or not refs:
+        raise LakeError(
+            f"{run.label}: its input {run.config.id}/{stage}/{name}"
+            + (f" has no partition {run.partition}" if other.date_column and run.partition else " was never published"),
+            f"materialize {run.config.id}/{stage}/{name} first",
+        )
+    return refs

@@ -1,0 +1,95 @@
+"""Transfer: the tenant's own transform, lazily over Parquet.
+
+Belongs here: giving the transform its inputs, holding it to its contract, writing its result in a stream. Does not:
+finding the function in the tenant's folder (`etl.config.tenant_loader`).
+"""
+
+import logging
+from datetime import UTC, datetime
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from etl.config.tenant_loader import load_transform
+from etl.errors import TransformError
+from etl.faults import reach
+from etl.pipeline.publish import StagedRows, audit_and_publish
+from etl.pipeline.stage import StageResult, StageRun
+from etl.pipeline.tables import input_frame, referenced_tables
+from etl.storage.lake import PLACEHOLDER_FOOTER
+
+logger = logging.getLogger(__name__)
+
+
+def transfer(run: StageRun) -> StageResult:
+    """Run the transform over this partition of its inputs, audit what it made and publish it."""
+    started = datetime.now(UTC)
+    pipeline = run.pipeline
+    transform = load_transform(run.tenant_dir, pipeline.name, inputs=pipeline.transfer_inputs)
+    frames = {name: input_frame(run, name) for name in pipeline.transfer_inputs}
+    reach("transfer.start")
+    result = _call(run, transform, frames)
+    _check_date_column(run, frames, result)
+    with run.lake.stage(run.ref("transfer"), run.run_id) as staged:
+        try:
+            result.sink_parquet(staged, compression="zstd", metadata=dict(PLACEHOLDER_FOOTER), engine="streaming")
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            raise TransformError(
+                f"{run.label}: the transform `{pipeline.name}` failed while it ran: {_first_line(error)}",
+                f"see tenants/{run.config.id}/transforms/{pipeline.name}.py; nothing was published",
+            ) from error
+        reach("transfer.written")
+        rows = int(pq.read_metadata(staged).num_rows)
+        tables = referenced_tables(run, "transfer")
+        return audit_and_publish(StagedRows(run, "transfer", staged, rows, started, tables))
+
+
+def _call(run: StageRun, transform: object, frames: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
+    where = f"tenants/{run.config.id}/transforms/{run.pipeline.name}.py"
+    if not callable(transform):
+        raise TransformError(f"{run.label}: `{run.pipeline.name}` in {where} is not a function", "define it with `def`")
+    try:
+        result = transform(*frames.values())
+    except Exception as error:
+        # A tenant's code may raise anything: whatever it is, it is this tenant's failure and says where it came from.
+        raise TransformError(
+            f"{run.label}: the transform `{run.pipeline.name}` raised {type(error).__name__}: {_first_line(error)}",
+            f"see {where}; nothing was published",
+        ) from error
+    if not isinstance(result, pl.LazyFrame):
+        raise TransformError(
+            f"{run.label}: the transform `{run.pipeline.name}` returned {type(result).__name__}, not a LazyFrame",
+            f"return the lazy frame itself in {where}: no .collect(), and no forgotten `return`",
+        )
+    return result
+
+
+def _check_date_column(run: StageRun, frames: dict[str, pl.LazyFrame], result: pl.LazyFrame) -> None:
+    """A date column that changes its type would silently fall out of every later comparison."""
+    column = run.pipeline.date_column
+    own = frames.get(run.pipeline.name)
+    try:
+        after = result.collect_schema()
+    except pl.exceptions.PolarsError as error:
+        raise TransformError(
+            f"{run.label}: the transform `{run.pipeline.name}` cannot work: {_first_line(error)}",
+            f"see tenants/{run.config.id}/transforms/{run.pipeline.name}.py; nothing was published",
+        ) from error
+    if column is None or own is None or column not in after:
+        return
+    before = own.collect_schema().get(column)
+    if before is not None and before != after[column] and not _is_parsed_text(before, after[column]):
+        raise TransformError(
+            f"{run.label}: the transform `{run.pipeline.name}` changes the date column `{column}`"
+            f" from {before} to {after[column]}",
+            "keep its type; put a derived date into a column of another name",
+        )
+
+
+def _is_parsed_text(before: pl.DataType, after: pl.DataType) -> bool:
+    """Text that becomes a date or a timestamp is what a refining stage is for."""
+    return before == pl.String and after.is_temporal()
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", maxsplit=1)[0][:300]

@@ -1,0 +1,1 @@
+"""Dagster resources around the storage: thin, with references instead of secrets."""

@@ -1,0 +1,39 @@
+"""The tenant's relational database as a Dagster resource: references until a run opens the connection.
+
+Belongs here: `RDBResource`. Does not: how rows are read (`etl.storage.source`).
+"""
+
+from dagster import ConfigurableResource
+
+from etl.config.tenant_config import TenantConfig
+from etl.errors import SourceError
+
+
+class RDBResource(ConfigurableResource):  # type: ignore[type-arg]
+    """Shows in Dagster's UI which variables the connection is made of, and never what they hold."""
+
+    tenant: str
+    connection: dict[str, str]
+    demo_path: str | None = None
+
+    def url(self, config: TenantConfig) -> str:
+        """The SQLAlchemy URL with its secrets; called when a run opens the connection and not before."""
+        if config.uses_demo_source():
+            return f"sqlite:///{self.demo_path}"
+        if config.source_database is None:
+            raise SourceError(
+                f"tenant {self.tenant} names no source database",
+                "add `source_database` to its config.yaml; only in dev the demo source stands in for it",
+            )
+        return config.source_database.resolve_url()
+
+
+def rdb_resource(config: TenantConfig, demo_path: str) -> RDBResource:
+    """The resource of a tenant, with its templates as they stand in the YAML."""
+    source = config.source_database
+    parts = source.model_dump(mode="json", exclude_none=True, exclude={"options"}) if source else {}
+    return RDBResource(
+        tenant=config.id,
+        connection={key: str(value) for key, value in parts.items()},
+        demo_path=demo_path,
+    )

@@ -1,0 +1,29 @@
+"""The tenant's warehouse as a Dagster resource.
+
+Belongs here: `WarehouseResource`. Does not: how rows are loaded (`etl.storage.warehouse` and the warehouses).
+"""
+
+from dagster import ConfigurableResource
+from pydantic import SecretStr
+
+from etl.config.tenant_config import TenantConfig
+from etl.settings import load_settings
+from etl.storage.warehouse import Warehouse, WarehouseConfig, open_warehouse
+
+
+class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
+    """Which kind of warehouse this tenant has; opened only for the moment of a load."""
+
+    tenant: str
+    type: str
+
+    def open(self, config: TenantConfig) -> Warehouse:
+        """The warehouse that the tenant's YAML names."""
+        warehouse = config.warehouse
+        url = None if warehouse.type == "duckdb" else SecretStr(warehouse.resolve_url())
+        return open_warehouse(WarehouseConfig(type=warehouse.type, url=url), load_settings(), config.id)
+
+
+def warehouse_of_tenant(config: TenantConfig) -> WarehouseResource:
+    """The resource of a tenant."""
+    return WarehouseResource(tenant=config.id, type=config.warehouse.type)
