@@ -7,6 +7,7 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from etl.cli import check, demo, docs, new
 from etl.errors import EtlError
@@ -32,12 +33,7 @@ def main() -> None:
         app()
     except EtlError as error:
         console = Console(stderr=True)
-        console.print(f"[bold red]error:[/] {_plain(error.problem)}", highlight=False)
+        console.print(f"[bold red]error:[/] {escape(error.problem)}", highlight=False)
         if error.hint:
-            console.print(f"[green]  ->[/] {_plain(error.hint)}", highlight=False)
+            console.print(f"[green]  ->[/] {escape(error.hint)}", highlight=False)
         sys.exit(EXIT_USAGE)
-
-
-def _plain(text: str) -> str:
-    """Square brackets in a message are not markup."""
-    return text.replace("[", "\\[")

@@ -1,7 +1,7 @@
 """`etl demo`: the whole product on demo data, by real Dagster runs, and a table of what happened.
 
-Belongs here: which partitions are missing, launching their runs, showing progress and the result. Does not: how a run is
-launched (`runs`), what it does (`etl.pipeline`).
+Belongs here: which partitions are missing, launching their runs, showing progress and the result. Does not: how a
+run is launched (`runs`), what it does (`etl.pipeline`).
 """
 
 import importlib.util
@@ -17,6 +17,7 @@ import typer
 from dagster import AssetKey, AssetRecordsFilter, DagsterEventType, DagsterInstance, DagsterRunStatus, JobDefinition
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -123,13 +124,9 @@ def plans_of(tenant: str, instance: DagsterInstance) -> Iterator[Plan]:
 
 def run_plans(plans: list[Plan], instance: DagsterInstance, settings: Settings, console: Console) -> list[str]:
     """Launch all runs, show how far each is, and name those that failed."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-    )
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+    count = TextColumn("{task.completed}/{task.total}")
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), count, TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
         starting = progress.add_task("starting the code locations", total=len({plan.tenant for plan in plans}))
         with workspace(instance, settings) as context:
             bars: dict[str, tuple[Plan, TaskID]] = {}
@@ -141,7 +138,7 @@ def run_plans(plans: list[Plan], instance: DagsterInstance, settings: Settings, 
             failed = _follow(instance, bars, progress)
     for run_id in failed:
         for problem in _problems(instance, run_id):
-            console.print(f"[red]{bars[run_id][0].job}[/]: {problem.replace('[', chr(92) + '[')}", highlight=False)
+            console.print(f"[red]{bars[run_id][0].job}[/]: {escape(problem)}", highlight=False)
     return [bars[run_id][0].job for run_id in failed]
 
 

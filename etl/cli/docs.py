@@ -3,14 +3,13 @@
 Belongs here: where each generated page is written. Does not: what it says.
 """
 
-import json
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from etl.config.reference import yaml_reference
-from etl.config.schema import tenant_schema
+from etl.config.reference import reference_text
+from etl.config.schema import schema_text
 from etl.settings import load_settings
 
 
@@ -20,8 +19,8 @@ def docs(
     """Write docs/yaml-reference.md and tenants/tenant.schema.json from the models."""
     project = load_settings().project_dir
     pages = {
-        project / "docs" / "yaml-reference.md": yaml_reference(),
-        project / "tenants" / "tenant.schema.json": json.dumps(tenant_schema(), indent=2, ensure_ascii=False) + "\n",
+        project / "docs" / "yaml-reference.md": reference_text(),
+        project / "tenants" / "tenant.schema.json": schema_text(),
     }
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     console = Console()

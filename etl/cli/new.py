@@ -3,6 +3,7 @@
 Belongs here: copying, renaming, and the entry in workspace.yaml. Does not: what a tenant may say (`etl.config`).
 """
 
+import re
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,6 @@ import typer
 from rich.console import Console
 
 from etl.config.config_loader import load_tenant
-from etl.config.identifiers import check_tenant_id
 from etl.errors import EtlError
 from etl.settings import Settings, load_settings
 
@@ -24,7 +24,10 @@ def new(
 ) -> None:
     """Make a tenant from the template. It runs at once on its own demo data; then edit its config.yaml."""
     settings = load_settings()
-    check_tenant_id(tenant)
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", tenant):
+        raise EtlError(
+            f"`{tenant}` cannot be a tenant's id", "lowercase letters, digits and underscores, a letter first"
+        )
     target = settings.tenants_dir / tenant
     if target.exists():
         raise EtlError(f"tenants/{tenant} is there already", "choose another id, or edit what is there")

@@ -119,7 +119,7 @@ class AssetFactory:
         return self._spec(pipeline, stage, self._dependencies(pipeline, stage), partitions).replace_attributes(
             key=key,
             description=f"The rows of {pipeline.name} that broke a rule, with the reasons.",
-            tags=naming.asset_tags(self._config, "quarantine", pipeline.name),
+            tags=naming.asset_tags(self._config, "quarantine", pipeline.name, tier=naming.TIERS[stage]),
         )
 
     def _dependencies(self, pipeline: PipelineConfig, stage: Stage) -> list[AssetKey]:

@@ -66,9 +66,7 @@ def violations(definitions: Definitions, conventions: Conventions) -> Iterator[V
     for job in definitions.resolve_all_job_defs():
         subject = f"job {job.name}"
         if "dagster/max_retries" in {**job.tags, **job.run_tags}:
-            yield Violation(
-                subject=subject, problem="is run again after a failure", remedy="remove dagster/max_retries"
-            )
+            yield Violation(subject=subject, problem="is run again on failure", remedy="remove dagster/max_retries")
         for node in job.nodes:
             if job.get_retry_policy_for_handle(NodeHandle(node.name, None)) is not None:
                 yield Violation(

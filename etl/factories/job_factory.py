@@ -99,7 +99,9 @@ class JobFactory:
             keys = selection.resolve(self._graph)
         except DagsterInvalidDefinitionError as error:
             raise ConfigError(f"job `{name}` at {where}: {error}", "mend its `selection`") from error
-        keys = {key for key in keys if key in self._graph.executable_asset_keys}
+        # What a step makes it makes together: rows that are rejected come with those that are published.
+        keys = {each for key in keys for each in self._graph.get(key).execution_set_asset_keys}
+        keys &= self._graph.executable_asset_keys
         if not keys:
             raise ConfigError(
                 f"job `{name}` at {where}: the selection `{job.selection}` selects nothing of tenant {config.id}",

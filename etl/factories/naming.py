@@ -18,7 +18,7 @@ TIERS: Mapping[Stage, Tier] = {
     "transfer": "silver",
     "load": "gold",
     "dbt": "gold",
-    "quarantine": "bronze",  # what was rejected is as raw as it came
+    "quarantine": "silver",
     "broken": "bronze",
 }
 

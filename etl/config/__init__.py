@@ -1,0 +1,20 @@
+"""YAML to `TenantConfig`: everything that a tenant says, checked before anything is built from it."""
+
+from etl.config.config_loader import list_tenants, load_tenant
+from etl.config.connections import LakeConfig, SourceDatabase, WarehouseConfig
+from etl.config.env_template import EnvTemplate
+from etl.config.pipeline_config import PipelineConfig
+from etl.config.tenant_config import Origin, TenantConfig, fingerprint
+
+__all__ = [
+    "EnvTemplate",
+    "LakeConfig",
+    "Origin",
+    "PipelineConfig",
+    "SourceDatabase",
+    "TenantConfig",
+    "WarehouseConfig",
+    "fingerprint",
+    "list_tenants",
+    "load_tenant",
+]

@@ -1,0 +1,254 @@
+"""From `tenants/<id>/config.yaml` to `TenantConfig`: read, merge, interpolate, validate.
+
+Belongs here: the order of these steps and the one error that lists everything they find. Does not: the steps.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from etl.config.cross_checks import Conflict, conflicts
+from etl.config.env_template import malformed, missing_variables
+from etl.config.findings import Finding, Path as KeyPath, in_order
+from etl.config.names import nearest
+from etl.config.overrides import LATE_KEYS, for_environment, interpolated, named_environments
+from etl.config.secrets import secrets_in_clear
+from etl.config.tenant_config import Origin, TenantConfig, fingerprint
+from etl.config.tenant_loader import inspect_transform
+from etl.config.validation import placed, validate, validate_rest
+from etl.config.yaml_source import SIZE_LIMIT, Mark, Node, lines, parse
+from etl.errors import ConfigError
+from etl.settings import Settings, load_settings
+
+CONFIG_FILE = "config.yaml"
+DEFAULT_GROUPS = ("CD", "DS", "IS", "SS", "NPS")
+_PIPELINE = 3  # the length of the path assets, pipelines, name
+
+
+def load_tenant(
+    tenant_id: str, settings: Settings | None = None, environ: Mapping[str, str] | None = None
+) -> TenantConfig:
+    """The configuration of one tenant for this environment. Raises one ConfigError that lists all that is wrong."""
+    settings = settings or load_settings()
+    environ = os.environ if environ is None else environ
+    path = _config_path(tenant_id, settings)
+    raw = _read(path)
+    document = parse(raw)
+    findings = list(document.findings)
+    tenant = _tenant(document.root, tenant_id, findings) if document.root else None
+    config: TenantConfig | None = None
+    if tenant is not None:
+        findings += secrets_in_clear(tenant)
+        merged, config, wrong = _judge(tenant, settings, settings.environment, environ)
+        findings += wrong
+        findings += _late(merged, config, settings.environment, environ)
+        findings += _elsewhere(tenant, settings, environ, findings)
+        findings += _transforms(path.parent, merged, config) if config else []
+    elif not findings:
+        findings.append(Finding((), "the file is empty", allowed=f"at least `tenant: {{id: {tenant_id}}}`"))
+    if findings or config is None:
+        raise _error(tenant_id, _shown(path, settings), findings)
+    return config.with_origin(
+        Origin(
+            path=path,
+            environment=settings.environment,
+            config_hash=fingerprint(config),
+            lines=dict(lines(merged)) | {(): tenant.mark.line if tenant else 1},
+        )
+    )
+
+
+def list_tenants(settings: Settings | None = None) -> tuple[str, ...]:
+    """The tenants of this project: folders with a config.yaml whose names do not begin with `_` or `.`."""
+    folder = (settings or load_settings()).tenants_dir
+    found = (each.parent.name for each in folder.glob(f"*/{CONFIG_FILE}"))
+    return tuple(sorted(name for name in found if not name.startswith(("_", "."))))
+
+
+class ConfigLoader:
+    """The same functions under the name that the guide uses."""
+
+    load_tenant = staticmethod(load_tenant)
+    list_tenants = staticmethod(list_tenants)
+
+
+def _config_path(tenant_id: str, settings: Settings) -> Path:
+    path = settings.tenants_dir / tenant_id / CONFIG_FILE
+    known = list_tenants(settings)
+    if tenant_id not in known and not (tenant_id.startswith("_") and tenant_id.isidentifier() and path.is_file()):
+        close = nearest(tenant_id, known)
+        hint = f"did you mean `{close}`?" if close else f"tenants here: {', '.join(known) or 'none'}"
+        folder = settings.tenants_dir / tenant_id
+        missing = f"{CONFIG_FILE} is missing in" if folder.is_dir() else "there is no folder"
+        name = tenant_id if tenant_id.isidentifier() else repr(tenant_id[:60])
+        raise ConfigError(
+            f"there is no tenant `{name}`: {missing} {_shown(settings.tenants_dir, settings)}/{name}", hint
+        )
+    return path
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(SIZE_LIMIT + 1)  # one byte more than allowed tells that there is more
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", "check the file and its permissions") from error
+
+
+def _tenant(root: Node, folder: str, findings: list[Finding]) -> Node | None:
+    """The tenant's mapping: below the key `tenant`, beside it, or the whole file. Keys `x-...` only hold anchors."""
+    if not isinstance(root.value, dict):
+        what = "nothing" if root.value is None else "a list" if isinstance(root.value, list) else "a single value"
+        allowed = f"keys, such as `tenant: {{id: {folder}}}`"
+        findings.append(Finding((), "the file holds no mapping", root.mark.line, root.mark.column, what, allowed))
+        return None
+    values = {key: node for key, node in root.value.items() if not key.startswith("x-")}
+    keys = dict(root.keys)
+    inner = values.pop("tenant", None)
+    if inner is not None and not isinstance(inner.value, dict):
+        mark = keys["tenant"]
+        findings.append(Finding((), "`tenant` is no mapping", mark.line, mark.column, allowed=f"{{id: {folder}, ...}}"))
+        return None
+    for key, node in inner.value.items() if inner is not None and isinstance(inner.value, dict) else ():
+        if key in values and inner is not None:
+            mark = inner.keys[key]
+            problem = f"`{key}` stands both inside and beside `tenant`"
+            findings.append(Finding((key,), problem, mark.line, mark.column, allowed="one of the two places"))
+        values[key], keys[key] = node, inner.keys[key] if inner else root.mark
+    written = values.setdefault("id", Node(folder, root.mark, folder))
+    keys.setdefault("id", root.mark)
+    if not folder.startswith("_") and written.text != folder:
+        problem = "`id` differs from the folder's name"
+        place = written.mark
+        findings.append(Finding(("id",), problem, place.line, place.column, _quoted(written), suggestion=folder))
+    start = Mark(root.mark.line, root.mark.column)
+    return Node(values, start, keys=keys, size=root.size, depth=root.depth)
+
+
+def _judge(
+    tenant: Node, settings: Settings, environment: str, environ: Mapping[str, str]
+) -> tuple[Node, TenantConfig | None, list[Finding]]:
+    """The merged tree, the model if the tree is right, and what is wrong with it."""
+    findings: list[Finding] = []
+    tree = interpolated(for_environment(tenant, environment), environ, findings)
+    unresolved = {each.path for each in findings}
+    config, wrong = validate(tree)
+    wrong = [each for each in wrong if each.path not in unresolved]
+    findings += wrong
+    judged = config or validate_rest(tree, [each.path for each in findings])
+    if judged is not None:
+        found = conflicts(judged, allowed_groups(settings.project_dir))
+        findings += [_as_finding(each, tree) for each in found if not _explained(each, findings)]
+    return tree, config, findings
+
+
+def _as_finding(conflict: Conflict, tree: Node) -> Finding:
+    bare = Finding(conflict.path, conflict.problem, allowed=conflict.allowed, suggestion=conflict.suggestion)
+    return placed(bare, tree)
+
+
+def _explained(conflict: Conflict, findings: Iterable[Finding]) -> bool:
+    """Whether another mistake in the same pipeline may be the reason, such as a mistyped `source_table`."""
+    for finding in findings:
+        same = finding.path[:_PIPELINE] == conflict.path[:_PIPELINE]
+        if same and ({finding.suggestion, *finding.path[_PIPELINE - 1 :]} & conflict.about or not conflict.about):
+            return True
+        if len(finding.path) < len(conflict.path) and finding.path[:1] == ("dbt",) and "dbt" in conflict.about:
+            return True
+    return False
+
+
+def _late(tree: Node, config: TenantConfig | None, environment: str, environ: Mapping[str, str]) -> list[Finding]:
+    """Variables of connections that are not set. In dev they may be missing: the demo source stands in."""
+    if not isinstance(tree.value, dict) or (config is not None and not config.enabled):
+        return []
+    findings: list[Finding] = []
+    for key in LATE_KEYS & tree.value.keys():
+        for path, node in _texts(tree.value[key], (key,)):
+            missing = missing_variables(node.text, environ) if environment != "dev" else ()
+            problem = (
+                f"the environment variable {' and '.join(missing)} is not set and has no default" if missing else ""
+            )
+            if key == "notifications":  # the other models look at the syntax themselves
+                problem = malformed(node.text) or problem
+            if problem:
+                findings.append(Finding(path, problem, node.mark.line, node.mark.column))
+    if config is not None and config.pipelines and config.source_database is None and environment != "dev":
+        problem = f"`source_database` is missing; only dev has a demo source, this is {environment}"
+        findings.append(Finding(("source_database",), problem, tree.mark.line, tree.mark.column))
+    return findings
+
+
+def _transforms(folder: Path, tree: Node, config: TenantConfig) -> list[Finding]:
+    """Transforms that are missing or cannot be called, as far as can be told without running them."""
+    findings: list[Finding] = []
+    for name, pipeline in config.pipelines.items():
+        wrong = inspect_transform(folder, name, pipeline.transfer_inputs) if pipeline.has_transfer else None
+        if wrong is not None:
+            place = f"{wrong.path.relative_to(folder)}:{wrong.line}"
+            at: KeyPath = ("assets", "pipelines", name, "has_transfer")
+            findings.append(placed(Finding(at, f"the transform {place} {wrong.problem}", allowed=wrong.hint), tree))
+    return findings
+
+
+def _texts(node: Node, path: KeyPath) -> Iterable[tuple[KeyPath, Node]]:
+    if isinstance(node.value, dict):
+        for key, each in node.value.items():
+            yield from _texts(each, (*path, key))
+    elif isinstance(node.value, list):
+        for index, each in enumerate(node.value):
+            yield from _texts(each, (*path, index))
+    elif isinstance(node.value, str):
+        yield path, node
+
+
+def _elsewhere(tenant: Node, settings: Settings, environ: Mapping[str, str], known: list[Finding]) -> list[Finding]:
+    """What would be wrong in the other environments of the file: found today, not on the day of the deployment."""
+    seen = {(each.line, each.column) for each in known}
+    findings: list[Finding] = []
+    for environment in sorted(named_environments(tenant) - {settings.environment}):
+        for each in _judge(tenant, settings, environment, environ)[2]:
+            unset = "environment variable" in each.problem  # the other environment has variables of its own
+            if (each.line, each.column) not in seen and not unset:
+                seen.add((each.line, each.column))
+                problem = f"in environment {environment}: {each.problem}"
+                findings.append(
+                    Finding(each.path, problem, each.line, each.column, each.found, each.allowed, each.suggestion)
+                )
+    return findings
+
+
+def allowed_groups(project: Path) -> tuple[str, ...]:
+    """The groups that the project's conventions allow; an empty list there allows any."""
+    file = project / "pyproject.toml"
+    if not file.is_file():
+        return DEFAULT_GROUPS
+    try:
+        content: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}", "correct the file") from error
+    conventions = content.get("tool", {}).get("etl", {}).get("conventions", {})
+    groups = conventions.get("groups", list(DEFAULT_GROUPS))
+    if not isinstance(groups, list) or not all(isinstance(each, str) for each in groups):
+        raise ConfigError(f"{file}: [tool.etl.conventions] groups is no list of texts", 'such as groups = ["CD", "DS"]')
+    return tuple(groups)
+
+
+def _quoted(node: Node) -> str:
+    return f"`{node.text[:60]}`" if not isinstance(node.value, dict | list) else "no text"
+
+
+def _shown(path: Path, settings: Settings) -> str:
+    return str(path.relative_to(settings.project_dir)) if path.is_relative_to(settings.project_dir) else str(path)
+
+
+def _error(tenant_id: str, file: str, findings: Iterable[Finding]) -> ConfigError:
+    problems = [each.render(file) for each in in_order(findings)]
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return ConfigError(
+        f"the configuration of tenant `{tenant_id}` has {count}",
+        f"correct {file}; docs/yaml-reference.md lists every key",
+        problems=problems,
+    )

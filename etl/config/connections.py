@@ -1,0 +1,121 @@
+"""What a tenant says about the places its rows come from and go to.
+
+Belongs here: the models of `source_database`, `storage` and `warehouse`, and how a URL is put together from its parts.
+Does not: opening any of them (`etl.storage`). Every part is an `EnvTemplate`: nothing is resolved before a run.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+from etl.config.env_template import EnvTemplate
+from etl.config.identifiers import SourceName
+from etl.errors import ConfigError
+
+
+class Connection(BaseModel):
+    """A database, as a whole SQLAlchemy URL or in parts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: EnvTemplate | None = Field(None, description="The whole SQLAlchemy URL; instead of the parts below.")
+    driver: EnvTemplate = Field(EnvTemplate("postgresql"), description="Dialect, optionally with a driver.")
+    host: EnvTemplate | None = Field(None, description="Name or address of the server.")
+    port: EnvTemplate | None = Field(None, description="Default: the dialect's.")
+    database: EnvTemplate | None = Field(None, description="Name of the database; for SQLite the path of the file.")
+    username: EnvTemplate | None = Field(None, description="Also written `user`.")
+    password: EnvTemplate | None = Field(None, description="Only as ${VAR}.")
+    options: dict[str, EnvTemplate] = Field({}, description="What follows the question mark of the URL.")
+
+    def templates(self) -> tuple[EnvTemplate, ...]:
+        """Every part that may name a variable and is used."""
+        parts = (self.driver, self.host, self.port, self.database, self.username, self.password)
+        if self.url is not None:
+            return (self.url, *self.options.values())
+        return (*(part for part in parts if part is not None), *self.options.values())
+
+    def missing(self, environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        """The variables without which there is no connection."""
+        env = os.environ if environ is None else environ
+        return tuple(dict.fromkeys(name for part in self.templates() for name in part.missing(env)))
+
+    def resolve_url(self, environ: Mapping[str, str] | None = None) -> str:
+        """The SQLAlchemy URL with its secrets. For opening a connection, never for showing."""
+        env = os.environ if environ is None else environ
+        if missing := self.missing(env):
+            names = ", ".join(missing)
+            raise ConfigError(f"not set in the environment: {names}", f"set {names}")
+        if self.url is not None:
+            url = self.url.resolve(env)
+        else:
+            user = quote(_part(self.username, env), safe="")
+            password = quote(_part(self.password, env), safe="")
+            login = f"{user}:{password}" if password else user
+            host = _part(self.host, env)
+            host = f"[{host}]" if ":" in host else host
+            port = _part(self.port, env)
+            database = _part(self.database, env)
+            url = f"{self.driver.resolve(env)}://"
+            url += f"{login}@" if login else ""
+            url += f"{host}:{port}" if port and host else host
+            url += f"/{database}" if database else ""
+        pairs = [f"{quote(key, safe='')}={quote(value.resolve(env), safe='')}" for key, value in self.options.items()]
+        return url + (("&" if "?" in url else "?") + "&".join(pairs) if pairs else "")
+
+
+def _part(template: EnvTemplate | None, environ: Mapping[str, str]) -> str:
+    return template.resolve(environ) if template is not None else ""
+
+
+class SourceDatabase(Connection):
+    """The database that a tenant's rows come from."""
+
+    schema_name: SourceName | None = Field(
+        None, alias="schema", description="Schema of the source tables where a pipeline names none."
+    )
+    statement_timeout_seconds: PositiveInt | None = Field(None, description="The database ends a longer statement.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_url(cls, data: Any) -> Any:  # noqa: ANN401  whatever stands in the file
+        return _normalise(data)
+
+
+class LakeConfig(BaseModel):
+    """Where a tenant's Parquet objects live. Without a bucket: the local lake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bucket: EnvTemplate | None = Field(None, description="Name of the bucket; empty: the local lake.")
+    base_path: EnvTemplate | None = Field(None, description="Prefix of every object in the bucket.")
+    endpoint_url: EnvTemplate | None = Field(None, description="Default: S3_ENDPOINT_URL.")
+    region: EnvTemplate | None = Field(None, description="Default: AWS_REGION.")
+
+    def templates(self) -> tuple[EnvTemplate, ...]:
+        """Every part that may name a variable."""
+        parts = (self.bucket, self.base_path, self.endpoint_url, self.region)
+        return tuple(part for part in parts if part is not None)
+
+
+class WarehouseConfig(Connection):
+    """The warehouse that a tenant's rows go to."""
+
+    type: Literal["duckdb", "postgres", "trino"] = Field("duckdb", description="duckdb: one file per tenant.")
+    catalog: EnvTemplate | None = Field(None, description="Trino's catalog; default: TRINO_CATALOG.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_url(cls, data: Any) -> Any:  # noqa: ANN401  whatever stands in the file
+        return _normalise(data)
+
+
+def _normalise(data: Any) -> Any:  # noqa: ANN401  whatever stands in the file
+    """A text alone is the URL; `user` is `username`."""
+    if isinstance(data, str):
+        return {"url": data}
+    if isinstance(data, dict) and "user" in data and "username" not in data:
+        return {"username" if key == "user" else key: value for key, value in data.items()}
+    return data

@@ -1,0 +1,244 @@
+"""Rules that need more than one value of a tenant.
+
+Belongs here: what can be known to be wrong from the configuration alone. Does not: single values (the models), and
+what only the database or the run can know.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+from etl.config.findings import Path
+from etl.config.names import nearest
+from etl.config.pipeline_config import PipelineConfig
+from etl.config.tenant_config import TenantConfig
+
+ENGINES = ("truthound", "polars", "great_expectations", "pandera")  # further ones come by entry points, looked up late
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Values that do not go together. `about` are the keys whose own mistakes would explain it."""
+
+    path: Path
+    problem: str
+    allowed: str = ""
+    suggestion: str = ""
+    about: frozenset[str] = frozenset()
+
+
+def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Conflict]:
+    """Everything in `config` that does not go together; `groups` are the allowed ones, none means any."""
+    if config.group is not None and groups and config.group not in groups:
+        yield Conflict(
+            ("group",),
+            f"unknown group `{config.group}`",
+            f"{', '.join(groups)} (pyproject.toml, [tool.etl.conventions] groups)",
+            nearest(config.group, groups) or "",
+        )
+    pipelines = config.assets.pipelines
+    for name, pipeline in pipelines.items():
+        at: Path = ("assets", "pipelines", name)
+        yield from _source(at, pipeline)
+        yield from _engine(at, pipeline)
+        yield from _columns(at, pipeline)
+        yield from _rules(at, pipeline)
+        yield from _output(at, pipeline)
+        yield from _inputs(at, pipeline, config)
+        if pipeline.has_dbt_transform and not config.dbt.enabled:
+            yield Conflict(
+                (*at, "has_dbt_transform"),
+                "the tenant has no dbt project",
+                "dbt: {enabled: true}",
+                about=_keys("dbt", "enabled"),
+            )
+    yield from _targets(pipelines)
+    yield from _cycles(config)
+    yield from _notified(config)
+
+
+def _keys(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+def _source(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
+    about = _keys("source_table", "query")
+    if pipeline.source_table is None and pipeline.query is None:
+        yield Conflict(at, "the pipeline has neither `source_table` nor `query`", "one of the two", about=about)
+    if pipeline.source_table is not None and pipeline.query is not None:
+        yield Conflict(
+            (*at, "query"), "the pipeline has both `source_table` and `query`", "one of the two", about=about
+        )
+    if pipeline.query is not None and pipeline.source_schema is not None:
+        yield Conflict(
+            (*at, "source_schema"), "`source_schema` says nothing about a `query`", "with `source_table` only"
+        )
+    if pipeline.query is not None and pipeline.query.strip().rstrip(";").count(";"):
+        yield Conflict((*at, "query"), "`query` holds more than one statement", "one SELECT", about=about)
+
+
+def _engine(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
+    engine = pipeline.quality.engine
+    if engine not in ENGINES and engine not in entry_points(group="etl.quality.engines").names:
+        close = nearest(engine, ENGINES) or ""
+        yield Conflict((*at, "quality", "engine"), f"unknown engine `{engine}`", ", ".join(ENGINES), close)
+
+
+def _columns(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
+    dated = _keys("date_column")
+    if pipeline.date_column is None and pipeline.partitions is not None:
+        yield Conflict(
+            (*at, "partitions"), "`partitions` without a `date_column`", "name the `date_column`", about=dated
+        )
+    if (span := pipeline.partitions) is not None and span.end is not None and span.end < span.start:
+        yield Conflict((*at, "partitions", "end"), "the last day is before the first", f"{span.start} or later")
+    for key in ("columns", "sort_by", "pii_columns"):
+        yield from _repeated((*at, key), getattr(pipeline, key))
+    if not pipeline.columns:
+        return
+    about = _keys("columns", "date_column", "sort_by")
+    if pipeline.date_column is not None and pipeline.date_column not in pipeline.columns:
+        yield _absent((*at, "date_column"), pipeline.date_column, pipeline.columns, about)
+    for index, column in enumerate(pipeline.sort_by):
+        if column not in pipeline.columns:
+            yield _absent((*at, "sort_by", index), column, pipeline.columns, about)
+
+
+def _rules(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
+    """A column that a rule needs and the projection leaves out; only extract's columns are known here."""
+    for index, staged in enumerate(pipeline.quality.rules):
+        place = (*at, "quality", "rules", index)
+        stage = staged.stage or pipeline.published_stage
+        if stage == "transfer" and not pipeline.has_transfer:
+            yield Conflict(
+                (*place, "stage"), "the pipeline has no transfer stage", "extract, load", about=_keys("has_transfer")
+            )
+        if stage == "load" and not pipeline.save_to_trino:
+            yield Conflict(
+                (*place, "stage"), "the pipeline has no load stage", "save_to_trino: true", about=_keys("save_to_trino")
+            )
+        if stage == "extract" and pipeline.columns and staged.rule.type != "column_exists":
+            for column in staged.rule.columns_needed:
+                if column not in pipeline.columns:
+                    yield _absent(place, column, pipeline.columns, _keys("columns", "rules"))
+
+
+def _output(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
+    output = pipeline.trino_output
+    if output is None:
+        return
+    place = (*at, "trino_output")
+    if output.mode == "upsert" and not output.key_columns:
+        yield Conflict(
+            (*place, "mode"), "`upsert` without `key_columns`", "name the `key_columns`", about=_keys("key_columns")
+        )
+    if output.mode == "replace_partition" and pipeline.date_column is None:
+        yield Conflict(
+            (*place, "mode"),
+            "`replace_partition` without a `date_column`",
+            "name the `date_column`, or mode: replace, upsert, append",
+            about=_keys("date_column"),
+        )
+    if output.mode == "replace" and pipeline.date_column is not None:
+        yield Conflict(
+            (*place, "mode"),
+            "`replace` with daily partitions would leave only the last day loaded",
+            "replace_partition, upsert, append",
+            about=_keys("date_column"),
+        )
+    yield from _repeated((*place, "key_columns"), output.key_columns)
+    if pipeline.columns and not pipeline.has_transfer:
+        named = [((*place, "key_columns", index), column) for index, column in enumerate(output.key_columns)]
+        named += [((*place, "order_column"), output.order_column)] if output.order_column else []
+        for path, column in named:
+            if column not in pipeline.columns:
+                yield _absent(path, column, pipeline.columns, _keys("columns", "has_transfer"))
+
+
+def _inputs(at: Path, pipeline: PipelineConfig, config: TenantConfig) -> Iterator[Conflict]:
+    pipelines = config.assets.pipelines
+    if pipeline.transfer_inputs and not pipeline.has_transfer:
+        yield Conflict(
+            (*at, "transfer_inputs"),
+            "`transfer_inputs` without a transfer",
+            "has_transfer: true",
+            about=_keys("has_transfer"),
+        )
+    yield from _repeated((*at, "transfer_inputs"), pipeline.transfer_inputs)
+    for index, name in enumerate(pipeline.transfer_inputs):
+        place = (*at, "transfer_inputs", index)
+        if name not in pipelines:
+            close = nearest(name, pipelines) or ""
+            yield Conflict(place, f"there is no pipeline `{name}`", ", ".join(sorted(pipelines)), close, _keys("name"))
+        elif pipeline.enabled and not pipelines[name].enabled:
+            yield Conflict(
+                place, f"the pipeline `{name}` is switched off", "an enabled pipeline", about=_keys("enabled")
+            )
+
+
+def _targets(pipelines: dict[str, PipelineConfig]) -> Iterator[Conflict]:
+    """Two pipelines that load one table overwrite each other. Databases fold case: it does not tell apart."""
+    loading: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for name, pipeline in pipelines.items():
+        if pipeline.enabled and pipeline.save_to_trino and (output := pipeline.trino_output):
+            loading[output.target_schema.lower(), output.target_table.lower()].append(name)
+    for (schema, table), names in loading.items():
+        for name in names[1:]:
+            yield Conflict(
+                ("assets", "pipelines", name, "trino_output"),
+                f"`{name}` and `{names[0]}` load the same table {schema}.{table}",
+                "a table of its own for each pipeline",
+                about=_keys("target_table", "target_schema", "trino_output"),
+            )
+
+
+def _cycles(config: TenantConfig) -> Iterator[Conflict]:
+    """Transfers that wait for each other. A pipeline's own extract as its input is no cycle."""
+    pipelines = config.assets.pipelines
+    needs = {
+        name: [each for each in pipeline.transfer_inputs if each != name and each in pipelines]
+        for name, pipeline in pipelines.items()
+        if pipeline.has_transfer
+    }
+    settled: set[str] = set()
+    for start, first in needs.items():
+        trail: list[str] = []
+        stack = [(start, iter(first))] if start not in settled else []
+        trail += [start] if stack else []
+        while stack:
+            following = next(stack[-1][1], None)
+            if following is None:
+                settled.add(stack.pop()[0])
+                trail.pop()
+            elif following in trail:
+                circle = " -> ".join([*trail[trail.index(following) :], following])
+                place = ("assets", "pipelines", trail[-1], "transfer_inputs")
+                yield Conflict(place, f"the transfers wait for each other: {circle}", "no circle")
+            elif following in needs and following not in settled:
+                trail.append(following)
+                stack.append((following, iter(needs[following])))
+
+
+def _notified(config: TenantConfig) -> Iterator[Conflict]:
+    for index, target in enumerate(config.notifications):
+        for position, name in enumerate(target.pipelines):
+            if not any(mark in name for mark in "*?[$") and name not in config.assets.pipelines:
+                close = nearest(name, config.assets.pipelines) or ""
+                path = ("notifications", index, "pipelines", position)
+                yield Conflict(
+                    path, f"there is no pipeline `{name}`", ", ".join(sorted(config.assets.pipelines)), close
+                )
+
+
+def _repeated(path: Path, names: Iterable[str]) -> Iterator[Conflict]:
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name in seen:
+            yield Conflict((*path, index), f"`{name}` stands there twice", "each name once")
+        seen.add(name)
+
+
+def _absent(path: Path, column: str, columns: tuple[str, ...], about: frozenset[str]) -> Conflict:
+    close = nearest(column, columns) or ""
+    return Conflict(path, f"column `{column}` is not among the pipeline's `columns`", ", ".join(columns), close, about)

@@ -1,0 +1,49 @@
+"""One thing that is wrong in a configuration, and how it is said.
+
+Belongs here: `Finding` and the sentence made of it. Does not: finding anything.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem at a place. `path` are the keys that lead there, from the tenant's root."""
+
+    path: Path
+    problem: str
+    line: int = 1
+    column: int = 1
+    found: str = ""
+    allowed: str = ""
+    suggestion: str = ""
+
+    def render(self, file: str) -> str:
+        """The whole finding in one line."""
+        text = f"{self.problem} at {file}:{self.line}:{self.column}"
+        text += f" ({dotted(self.path)})" if self.path else ""
+        text += f", found {self.found}" if self.found else ""
+        text += f", did you mean `{self.suggestion}`?" if self.suggestion else ""
+        text += f"{'' if self.suggestion else ';'} allowed: {self.allowed}" if self.allowed else ""
+        return text
+
+
+def dotted(path: Path) -> str:
+    """`assets.pipelines.lot_history.columns[2]`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{_shorten(part)}" if text else _shorten(part)
+    return text
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """As they stand in the file, each once."""
+    return tuple(sorted(dict.fromkeys(findings), key=lambda each: (each.line, each.column, dotted(each.path))))
+
+
+def _shorten(text: str) -> str:
+    clean = "".join(character if character.isprintable() else "?" for character in text)
+    return clean if len(clean) <= 60 else clean[:57] + "..."  # noqa: PLR2004  fits in a line

@@ -1,0 +1,128 @@
+"""The names that a configuration may contain, as types that refuse everything else.
+
+Belongs here: what a tenant, pipeline, table, column, owner, tag or time zone may be called. Does not: quoting, which
+the storage layer does with every name in addition.
+
+| name | pattern | length |
+|---|---|---|
+| tenant, pipeline, job | `[a-z][a-z0-9_]*`, no Python keyword | 63 |
+| target table and schema | `[A-Za-z_][A-Za-z0-9_$]*` | 63 |
+| source table, schema and column | starts with a letter, digit or `_`; then also space `$ # . / -`, never `--` | 128 |
+
+Letters of the source's names may be of any script. No pattern admits a quote, a semicolon, a control character, a
+backslash, a bracket, a colon or a percent sign.
+"""
+
+import keyword
+import re
+from collections.abc import Callable
+from typing import Annotated
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from etl.config.names import nearest
+
+NAME_LIMIT = 63
+SOURCE_LIMIT = 128
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_TARGET = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+_SOURCE = re.compile(r"(?!.*--)\w(?:[\w $#./-]*[\w$#])?")
+_EMAIL = re.compile(r"[^@\s<>\"',;]+@[^@\s<>\"',;]+\.[^@\s<>\"',;]+")
+_TEAM = re.compile(r"team:[A-Za-z0-9_-]+")
+_TAG_KEY = re.compile(r"(?:[A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}")
+_TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}")
+
+
+def _refuse(kind: str, allowed: str, suggestion: str = "") -> PydanticCustomError:
+    return PydanticCustomError(
+        "identifier",
+        "not a valid {kind}; allowed: {allowed}",
+        {"kind": kind, "allowed": allowed, "suggestion": suggestion},
+    )
+
+
+def _checker(kind: str, pattern: re.Pattern[str], allowed: str, limit: int | None = None) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value) or (limit is not None and len(value) > limit):
+            raise _refuse(kind, allowed)
+        return value
+
+    return check
+
+
+def _no_keyword(value: str) -> str:
+    if keyword.iskeyword(value):
+        raise _refuse("name", "no word that Python keeps for itself")
+    return value
+
+
+def _timezone(value: str) -> str:
+    zones = available_timezones_cached()
+    if value not in zones:
+        close = nearest(value, sorted(zones))
+        raise _refuse("time zone", "an IANA name such as Asia/Seoul or UTC", close or "")
+    return value
+
+
+_zones: frozenset[str] = frozenset()
+
+
+def available_timezones_cached() -> frozenset[str]:
+    """All IANA names. Listing them reads a folder, so it happens once and only if a name is judged."""
+    global _zones  # noqa: PLW0603  a constant of the machine, read late
+    if not _zones:
+        _zones = frozenset(available_timezones())
+    return _zones
+
+
+_name_text = f"lowercase letters, digits and _, starting with a letter, at most {NAME_LIMIT}"
+_target_text = f"letters, digits, _ and $, starting with a letter or _, at most {NAME_LIMIT}"
+_source_text = f"letters, digits, _ and inside also space $ # . / -, at most {SOURCE_LIMIT}"
+
+TenantId = Annotated[
+    str,
+    AfterValidator(_checker("tenant id", _NAME, _name_text, NAME_LIMIT)),
+    AfterValidator(_no_keyword),
+    Field(json_schema_extra={"pattern": "^[a-z][a-z0-9_]*$", "maxLength": NAME_LIMIT}),
+]
+PipelineName = Annotated[
+    str,
+    AfterValidator(_checker("pipeline name", _NAME, _name_text, NAME_LIMIT)),
+    AfterValidator(_no_keyword),
+    Field(json_schema_extra={"pattern": "^[a-z][a-z0-9_]*$", "maxLength": NAME_LIMIT}),
+]
+JobName = Annotated[
+    str,
+    AfterValidator(_checker("job name", _NAME, _name_text, NAME_LIMIT)),
+    Field(json_schema_extra={"pattern": "^[a-z][a-z0-9_]*$", "maxLength": NAME_LIMIT}),
+]
+TargetName = Annotated[
+    str,
+    AfterValidator(_checker("name of a target table or schema", _TARGET, _target_text, NAME_LIMIT)),
+    Field(json_schema_extra={"pattern": "^[A-Za-z_][A-Za-z0-9_$]*$", "maxLength": NAME_LIMIT}),
+]
+SourceName = Annotated[
+    str,
+    AfterValidator(_checker("name of a source table, schema or column", _SOURCE, _source_text, SOURCE_LIMIT)),
+    Field(json_schema_extra={"maxLength": SOURCE_LIMIT}),
+]
+ColumnName = SourceName
+Timezone = Annotated[str, AfterValidator(_timezone)]
+TagKey = Annotated[
+    str,
+    AfterValidator(_checker("tag key", _TAG_KEY, "letters, digits, _ . - (63), with a prefix and / if need be")),
+]
+TagValue = Annotated[str, AfterValidator(_checker("tag value", _TAG_VALUE, "letters, digits, _ . -, at most 63"))]
+Tags = dict[TagKey, TagValue]
+
+
+def _owner(value: str) -> str:
+    if not (_EMAIL.fullmatch(value) or _TEAM.fullmatch(value)):
+        raise _refuse("owner", "an email address, or team:name with letters, digits, _ and -")
+    return value
+
+
+Owner = Annotated[str, AfterValidator(_owner)]

@@ -1,0 +1,69 @@
+"""Which keys a model allows at a place, for suggestions.
+
+Belongs here: following a pydantic location through the types of the models. Does not: judging values.
+"""
+
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+
+def allowed_keys(root: type[BaseModel], location: Iterable[str | int]) -> tuple[str, ...]:
+    """The keys that the model at `location` allows; none where any key is allowed or there is no model."""
+    candidates: list[Any] = [root]
+    for part in location:
+        following = [target for candidate in candidates for target in _step(candidate, part)]
+        candidates = following or candidates  # a part that leads nowhere names a branch of a union
+    keys = [key for model in _models(candidates) for key in _keys(model)]
+    return tuple(dict.fromkeys(keys))
+
+
+def _step(candidate: Any, part: str | int) -> list[Any]:  # noqa: ANN401  an annotation can be anything
+    """Where `part` leads from one annotation."""
+    options = list(_options(candidate))
+    if len(options) > 1 and isinstance(part, str) and (tagged := [each for each in options if _is_tagged(each, part)]):
+        return tagged
+    found: list[Any] = []
+    for option in options:
+        origin, arguments = get_origin(option), get_args(option)
+        if _is_model(option) and isinstance(part, str):
+            found += [field.annotation for name, field in option.model_fields.items() if part in (name, field.alias)]
+        elif isinstance(origin, type) and issubclass(origin, Mapping) and len(arguments) > 1:
+            found.append(arguments[1])
+        elif isinstance(origin, type) and issubclass(origin, tuple | list) and isinstance(part, int) and arguments:
+            found.append(arguments[0])
+    return found
+
+
+def _options(annotation: Any) -> Iterable[Any]:  # noqa: ANN401  an annotation can be anything
+    """The branches of a union, without what `Annotated` adds."""
+    if hasattr(annotation, "__value__"):
+        yield from _options(annotation.__value__)
+    elif hasattr(annotation, "__metadata__"):
+        yield from _options(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, types.UnionType):
+        for each in get_args(annotation):
+            yield from _options(each)
+    elif annotation is not type(None):
+        yield annotation
+
+
+def _is_model(annotation: Any) -> bool:  # noqa: ANN401  an annotation can be anything
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _is_tagged(annotation: Any, tag: str) -> bool:  # noqa: ANN401  an annotation can be anything
+    if not _is_model(annotation):
+        return False
+    literals = [field.annotation for field in annotation.model_fields.values()]
+    return any(get_origin(each) is Literal and tag in get_args(each) for each in literals)
+
+
+def _models(candidates: Iterable[Any]) -> list[type[BaseModel]]:
+    return [option for candidate in candidates for option in _options(candidate) if _is_model(option)]
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]

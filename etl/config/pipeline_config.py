@@ -1,0 +1,169 @@
+"""What a tenant says about one pipeline.
+
+Belongs here: `PipelineConfig` and its parts. Does not: rules that need more than one value of a pipeline
+(`cross_checks`), and nothing about how a stage does its work (`etl.pipeline`).
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, model_validator
+
+from etl.config.identifiers import ColumnName, Owner, PipelineName, SourceName, Tags, TargetName, Timezone
+from etl.quality.rules import AnyRule, Rule
+from etl.quality.rules.table_rules import spell_out_truthound
+from etl.settings import Environment
+from etl.sla.config import PipelineSLA
+
+Stage = Literal["extract", "transfer", "load"]
+LoadMode = Literal["replace_partition", "replace", "upsert", "append"]
+DEFAULT_START = date(2024, 1, 1)
+
+
+class Partitions(BaseModel):
+    """Daily partitions over the date column."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: date = Field(DEFAULT_START, description="The first day.")
+    end: date | None = Field(None, description="The last day, itself included. Without it: up to yesterday.")
+    timezone: Timezone = Field("UTC", description="Where a day begins and ends.")
+    lookback_days: NonNegativeInt = Field(0, description="How many earlier days each run reads again, for late rows.")
+    naive_timezone: Timezone | None = Field(
+        None, description="Zone of a date column that carries none. Default: the same as `timezone`."
+    )
+
+
+class TrinoOutput(BaseModel):
+    """The table of the warehouse that a pipeline loads, whichever the warehouse is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target_table: TargetName = Field(description="Default: the pipeline's name.")
+    target_schema: TargetName = Field(description="Default: the tenant's id.")
+    key_columns: tuple[ColumnName, ...] = Field((), description="What identifies a row; needed for `upsert`.")
+    order_column: ColumnName | None = Field(None, description="Of several rows with one key the last by this column.")
+    mode: LoadMode = Field(description="Default: replace_partition with a date column, else replace.")
+
+
+class DbtTransform(BaseModel):
+    """Which dbt models follow a pipeline."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dbt_select: str = Field("fqn:*", description="dbt's own selection syntax.")
+    dbt_exclude: str = Field("", description="The same syntax, for what is left out.")
+
+
+class StagedRule(BaseModel):
+    """A rule and the stage whose rows it judges."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rule: Rule = Field(description="One rule of the vocabulary.")
+    stage: Stage | None = Field(None, description="Default: transfer where the pipeline has one, else extract.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _separate(cls, data: Any) -> Any:  # noqa: ANN401  whatever stands in the file
+        """In the file the stage stands among the rule's own keys."""
+        if isinstance(data, Mapping) and "rule" not in data:
+            rule: dict[str, Any] = {key: value for key, value in data.items() if key != "stage"}
+            if "truthound" in rule and "type" not in rule:
+                rule = spell_out_truthound(rule)
+            return {"rule": rule} | ({"stage": data["stage"]} if "stage" in data else {})
+        return data
+
+
+class PipelineQuality(BaseModel):
+    """What is checked before rows are published, and what a failure does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    engine: str = Field("truthound", min_length=1, description="truthound, polars, great_expectations or pandera.")
+    on_failure: Literal["block", "quarantine", "warn"] = Field(
+        "block", description="block: nothing is published; quarantine: bad rows are set aside; warn: all is published."
+    )
+    rules: tuple[StagedRule, ...] = Field((), description="What rows have to satisfy; see Rules.")
+    max_quarantine_rate: float | None = Field(None, ge=0, le=1, description="More rejected rows than this block.")
+    safe_columns: tuple[ColumnName, ...] = Field((), description="Columns whose values a report may show.")
+    timeout_seconds: PositiveFloat | None = Field(None, description="Longer checks end with an error, never a pass.")
+
+
+class PipelineConfig(BaseModel):
+    """One pipeline: extract, perhaps transfer, perhaps load."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: PipelineName = Field(description="The key of the pipeline.")
+    description: str = Field("", description="For people; shown on the assets.")
+    enabled: bool = Field(default=True, description="false: as if the pipeline were not there.")
+    owners: tuple[Owner, ...] = Field((), description="Email addresses or team:name. Default: the tenant's.")
+    tags: Tags = Field({}, description="Tags of the assets, in addition to the tenant's.")
+
+    source_table: SourceName | None = Field(None, description="The table to read; or `query`.")
+    source_schema: SourceName | None = Field(None, description="Default: the schema of the source database.")
+    query: str | None = Field(None, min_length=1, description="SELECT with :window_start and :window_end.")
+    date_column: ColumnName | None = Field(None, description="Daily partitions; without it a whole-table snapshot.")
+    partitions: Partitions | None = Field(None, description="The days there are; needs a `date_column`.")
+    columns: tuple[ColumnName, ...] = Field((), description="Which columns to read. Default: all.")
+    extract_mode: Literal["auto", "exact", "fast"] = Field(
+        "auto", description="exact: every value intact or refused; fast: the driver's own types."
+    )
+    sort_by: tuple[ColumnName, ...] = Field((), description="Order of the rows in the object, so that scans skip.")
+    pii_columns: tuple[ColumnName, ...] = Field((), description="Columns whose values are never shown.")
+    allow_empty: bool = Field(default=False, description="No rows where there were rows before is no failure.")
+    max_shrink: float | None = Field(None, ge=0, le=1, description="Fail if this share of the rows is gone.")
+    schema_changes: Literal["evolve", "fail"] = Field(
+        "evolve", description="evolve: a new nullable column is taken over; any other change fails."
+    )
+
+    has_transfer: bool = Field(default=False, description="transforms/<pipeline>.py holds a function of the same name.")
+    transfer_inputs: tuple[PipelineName, ...] = Field((), description="Default: the pipeline itself.")
+    has_dbt_transform: bool = Field(default=False, description="Models of the tenant's dbt project follow.")
+    dbt_transform: DbtTransform | None = Field(None, description="Which models.")
+
+    save_to_s3: bool = Field(
+        default=True, description="false: kept on the local lake even where a bucket is configured."
+    )
+    save_to_trino: bool = Field(default=False, description="Load into the tenant's warehouse.")
+    trino_output: TrinoOutput | None = Field(None, description="Which table, and how.")
+
+    quality: PipelineQuality = Field(PipelineQuality(), description="What is checked before rows are published.")
+    sla: PipelineSLA | None = Field(None, description="What is promised. Default: the tenant's.")
+    environments: dict[Environment, dict[str, Any]] = Field({}, description="Other values per DAGSTER_ENVIRONMENT.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, data: Any) -> Any:  # noqa: ANN401  whatever stands in the file
+        """Defaults that follow from other values of the same pipeline."""
+        if not isinstance(data, Mapping):
+            return data
+        filled = dict(data)
+        dated = filled.get("date_column") is not None
+        if dated and filled.get("partitions") is None:
+            filled["partitions"] = {}
+        if filled.get("has_transfer") is True and not filled.get("transfer_inputs") and filled.get("name"):
+            filled["transfer_inputs"] = [filled["name"]]
+        output = filled.get("trino_output")
+        if output is None and filled.get("save_to_trino") is True:
+            output = {}
+        if isinstance(output, Mapping):
+            mode = "replace_partition" if dated else "replace"
+            filled["trino_output"] = {
+                "target_table": filled.get("name"),
+                "target_schema": "main",
+                "mode": mode,
+                **output,
+            }
+        return filled
+
+    @property
+    def published_stage(self) -> Literal["extract", "transfer"]:
+        """The stage whose rows are audited by default and loaded."""
+        return "transfer" if self.has_transfer else "extract"
+
+    def rules_for(self, stage: Stage) -> tuple[AnyRule, ...]:
+        """The rules that judge the rows of `stage`."""
+        return tuple(each.rule for each in self.quality.rules if (each.stage or self.published_stage) == stage)

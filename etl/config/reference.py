@@ -1,0 +1,176 @@
+"""The YAML reference, made from the models: `python -m etl.config.reference > docs/yaml-reference.md`.
+
+Belongs here: saying in words what the models allow. Does not: allowing anything.
+"""
+
+import re
+import sys
+from typing import Any
+
+from pydantic import BaseModel
+
+from etl.config.connections import LakeConfig, SourceDatabase, WarehouseConfig
+from etl.config.pipeline_config import DbtTransform, Partitions, PipelineConfig, PipelineQuality, TrinoOutput
+from etl.config.schema import tenant_schema
+from etl.config.tenant_config import DbtConfig, JobConfig, ScheduleConfig, TenantConfig
+from etl.notify.targets import EmailTarget, LogTarget, OpsgenieTarget, PagerDutyTarget, SlackTarget, WebhookTarget
+from etl.quality.rules import RULE_TYPES
+from etl.sla.config import FreshnessPromise, PipelineSLA
+
+_INTRODUCTION = """\
+# YAML reference
+
+Generated from the models by `python -m etl.config.reference`; do not edit.
+
+A tenant is `tenants/<id>/config.yaml`. Everything stands below the key `tenant`; its keys may also stand beside it, or
+without it at the top of the file. Keys that begin with `x-` at the top are not read: a place for anchors.
+
+Unknown keys are refused. One error lists everything that is wrong, each with file, line and column. The first line
+`# yaml-language-server: $schema=../tenant.schema.json` lets an editor complete and check the file.
+
+## Variables
+
+`${VAR}` must be set and not empty; `${VAR:-default}` and `${VAR:default}` give a default; `$$` is a dollar. Inside
+`{...}` and `[...]` a variable needs quotes. Everything below `source_database`, `storage`, `warehouse` and
+`notifications` is resolved when a run needs it; everything else when the file is read. A secret in clear is refused:
+passwords, tokens and keys are written as `${VAR}` without a default.
+
+In dev a tenant without `source_database`, or with one of its variables not set, reads its embedded demo source. In
+staging and prod both are errors.
+
+## Environments
+
+`environments: {prod: {...}}`, at the tenant and at each pipeline, holds the keys that differ for that value of
+DAGSTER_ENVIRONMENT (dev, staging, prod). Mappings are merged key by key, lists are replaced, `null` gives the default
+back. What is wrong for another environment is reported in every environment.
+
+## Names
+
+| name | allowed | length |
+|---|---|---|
+| tenant, pipeline, job | lowercase letters, digits, `_`; starts with a letter; no Python keyword | 63 |
+| table and schema of the warehouse | letters, digits, `_`, `$`; starts with a letter or `_` | 63 |
+| table, schema, column of a source | letters, digits, `_`, of any script; inside also space `$ # . / -`, no `--` | 128 |
+| tag | letters, digits, `_` `.` `-`; a key may have a prefix and `/` | 63 |
+
+## YAML
+
+Values follow YAML 1.2: only `true` and `false` are booleans, so `no` and `on` are texts (a key that wants a boolean
+takes them as one); `010` is ten; `12:30` is a text. A number or date stands for its text where a text is meant.
+Anchors, aliases and merge keys work. Refused: duplicate keys, tabs, other tags than YAML's own, several documents,
+more than 1 MB, more than 40 levels, anything but UTF-8, aliases that expand without measure.
+"""
+
+_SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
+    ("tenant", "", TenantConfig),
+    ("source_database", "A text alone is the URL.", SourceDatabase),
+    ("storage", "", LakeConfig),
+    ("warehouse", "A connection only for postgres and trino.", WarehouseConfig),
+    ("assets.pipelines.&lt;name&gt;", "", PipelineConfig),
+    ("partitions", "", Partitions),
+    ("trino_output", "", TrinoOutput),
+    ("quality", "", PipelineQuality),
+    ("sla", "", PipelineSLA),
+    ("sla.freshness", "", FreshnessPromise),
+    ("dbt_transform", "", DbtTransform),
+    ("dbt", "", DbtConfig),
+    ("jobs.&lt;name&gt;", "", JobConfig),
+    ("jobs.&lt;name&gt;.schedule", "", ScheduleConfig),
+)
+_TARGETS = (LogTarget, WebhookTarget, SlackTarget, EmailTarget, PagerDutyTarget, OpsgenieTarget)
+
+
+def reference_text() -> str:
+    """The whole page."""
+    parts: dict[str, Any] = tenant_schema()["$defs"]
+    sections = [_INTRODUCTION]
+    for title, remark, model in _SECTIONS:
+        sections.append(_section(f"## {title}", remark or _summary(model), model, parts))
+        if model is PipelineQuality:
+            sections.append(_rules())
+    sections.append("## Notifications\n\nA list; each entry has a `type` and wants everything unless it says less.\n")
+    sections += [_section(f"### {_type_of(model)}", _summary(model), model, parts) for model in _TARGETS]
+    return "\n".join(sections)
+
+
+def _section(title: str, remark: str, model: type[BaseModel], parts: dict[str, Any]) -> str:
+    rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
+    own = _own_schema(model, parts)
+    required = own.get("required", ())
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        if key in own["properties"] and not (model in _TARGETS and key == "type"):
+            default = "required" if key in required else _default(None if field.is_required() else field.default)
+            about = (field.description or "").replace("|", "\\|")
+            rows.append(f"| `{key}` | {_words(own['properties'][key])} | {default} | {about} |")
+    return "\n".join([title, "", remark, "", *rows, ""])
+
+
+def _own_schema(model: type[BaseModel], parts: dict[str, Any]) -> dict[str, Any]:
+    name = "Tenant" if model is TenantConfig else model.__name__
+    found: dict[str, Any] = parts[name]
+    return found["anyOf"][0] if "anyOf" in found else found
+
+
+def _rules() -> str:
+    rows = [
+        "### Rules",
+        "",
+        "A list; `stage: extract`, `transfer` or `load` says whose rows a rule judges. `etl rules` tells",
+    ]
+    rows += ["more about each.", "", "| type | meaning | example |", "|---|---|---|"]
+    for kind, model in RULE_TYPES.items():
+        example = model.doc.example.replace("|", "\\|")
+        rows.append(f"| `{kind}` | {_summary(model)} | `{example}` |")
+    return "\n".join([*rows, ""])
+
+
+def _summary(model: type[BaseModel]) -> str:
+    return (model.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+
+
+def _type_of(model: type[BaseModel]) -> str:
+    text = re.sub(r"^'|'$", "", str(model.model_json_schema()["properties"]["type"]["const"]))
+    return f"`type: {text}`"
+
+
+def _default(value: object) -> str:
+    if value is None or value in ("", (), {}) or isinstance(value, BaseModel):
+        return ""
+    if isinstance(value, bool):
+        return "`true`" if value else "`false`"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(str(each) for each in value)}]`"
+    return f"`{value}`"
+
+
+def _words(schema: dict[str, Any]) -> str:
+    """A JSON Schema in a few words."""
+    if "$ref" in schema:
+        return {"Variable": "", "AlertLevel": "`info`, `warning`, `error`, `critical`"}.get(
+            schema["$ref"].rsplit("/", 1)[-1], "mapping"
+        )
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return ", ".join(f"`{each}`" for each in schema["enum"])
+    for union in ("anyOf", "oneOf"):
+        if union in schema:
+            words = [_words(each) for each in schema[union] if each.get("type") != "null"]
+            return " or ".join(dict.fromkeys(each for each in words if each)) or "any"
+    if "allOf" in schema:
+        return _words(schema["allOf"][0])
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        return "text"
+    if kind == "array":
+        inner = _words(schema.get("items", {}))
+        return f"list of {inner}s" if inner in ("text", "mapping") else f"list of {inner}"
+    if schema.get("format") == "date":
+        return "date"
+    names = {"string": "text", "integer": "whole number", "number": "number", "boolean": "boolean", "object": "mapping"}
+    return names.get(str(kind), "any")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference_text())

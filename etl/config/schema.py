@@ -1,0 +1,91 @@
+"""The JSON Schema of a tenant's file, for editors: `python -m etl.config.schema > tenants/tenant.schema.json`.
+
+Belongs here: what the models' own schema does not know about the file: what the loader fills in, variables, overrides,
+the key `tenant` around everything. Does not: validation; the loader's models are the judge.
+"""
+
+import json
+import sys
+from typing import Any
+
+from etl.config.tenant_config import TenantConfig
+from etl.quality.rules import rule_json_schema
+
+_VARIABLE = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:[^}]*)?\}"
+_STAGE = {"enum": ["extract", "transfer", "load"], "description": "Whose rows. Default: transfer if there is one."}
+_URL = {"type": "string", "description": "The whole SQLAlchemy URL, with secrets as ${VAR}."}
+
+
+def tenant_schema() -> dict[str, Any]:
+    """The schema as data."""
+    schema = TenantConfig.model_json_schema(by_alias=True)
+    parts: dict[str, Any] = schema.pop("$defs")
+    parts["Tenant"] = schema
+    _describe_rules(parts)
+    for name in ("Tenant", "PipelineConfig", "TrinoOutput"):
+        parts[name].pop("required", None)  # the loader fills these in
+    parts["PipelineConfig"]["properties"].pop("name")
+    for name in ("Tenant", "PipelineConfig"):
+        overrides = parts[name]["properties"]["environments"]
+        overrides["additionalProperties"] = {"$ref": f"#/$defs/{name}"}
+    for name in ("SourceDatabase", "WarehouseConfig"):
+        parts[name]["properties"]["user"] = parts[name]["properties"]["username"]
+        parts[name] = {"anyOf": [parts[name], _URL]}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A tenant",
+        "type": "object",
+        "properties": {
+            "tenant": {"$ref": "#/$defs/Tenant"},
+            **_with_variables({"properties": schema["properties"]})["properties"],
+        },
+        "patternProperties": {"^x-": {"description": "A place for anchors; not read."}},
+        "additionalProperties": False,
+        "$defs": {
+            "Variable": {"type": "string", "pattern": _VARIABLE},
+            **{name: _with_variables(part) for name, part in sorted(parts.items())},
+        },
+    }
+
+
+def schema_text() -> str:
+    """The schema as it stands in the file."""
+    return json.dumps(tenant_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _describe_rules(parts: dict[str, Any]) -> None:
+    """Rules with their stage among their own keys, and the short form of Truthound's validators."""
+    union = rule_json_schema()
+    rules: dict[str, Any] = union.pop("$defs")
+    for rule in rules.values():
+        if "type" in rule.get("properties", {}):
+            rule["properties"]["stage"] = _STAGE
+    short = {"type": "object", "properties": {"truthound": {"type": "string"}}, "required": ["truthound"]}
+    parts.update(rules)
+    parts["StagedRule"] = {"anyOf": [{"oneOf": union["oneOf"]}, short]}
+
+
+def _with_variables(schema: Any) -> Any:  # noqa: ANN401  any JSON
+    """The schema in which a variable may stand for any single value."""
+    if isinstance(schema, list):
+        return [_with_variables(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    changed = {
+        key: {name: _with_variables(each) for name, each in value.items()}
+        if key == "properties"  # the names below are keys of the file, not of the schema
+        else _with_variables(value)
+        for key, value in schema.items()
+        if key != "title"
+    }
+    single = changed.get("type") in ("integer", "number", "boolean") or changed.get("format") == "date"
+    if single or (isinstance(changed.get("enum"), list) and len(changed["enum"]) > 1):
+        outside = {key: changed.pop(key) for key in ("description", "default") if key in changed}
+        return {**outside, "anyOf": [changed, {"$ref": "#/$defs/Variable"}]}
+    if isinstance(changed.get("pattern"), str):
+        changed["pattern"] = f"({changed['pattern']})|{_VARIABLE}"
+    return changed
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema_text())

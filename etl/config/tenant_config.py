@@ -1,0 +1,181 @@
+"""What a tenant may say about itself: the whole of `tenants/<id>/config.yaml` as one frozen model.
+
+Belongs here: `TenantConfig` and the parts that are not a pipeline's. Does not: reading files (`config_loader`),
+pipelines (`pipeline_config`), connections (`connections`).
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
+
+from etl.config.connections import LakeConfig, SourceDatabase, WarehouseConfig
+from etl.config.identifiers import JobName, Owner, Tags, TenantId, Timezone
+from etl.config.pipeline_config import PipelineConfig
+from etl.notify.targets import NotificationConfig
+from etl.settings import Environment
+from etl.sla.config import PipelineSLA
+from etl.sla.cron import parse_cron
+
+
+def _cron(value: str) -> str:
+    parse_cron(value)
+    return value
+
+
+class Origin(BaseModel):
+    """Where a configuration came from, so that a person finds the line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path
+    environment: Environment = "dev"
+    config_hash: str = ""
+    lines: Mapping[tuple[str | int, ...], int] = Field({}, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """The tenant's folder."""
+        return self.path.parent
+
+
+class ScheduleConfig(BaseModel):
+    """When a job runs by itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cron: Annotated[str, AfterValidator(_cron)] = Field(description="minute hour day month weekday")
+    timezone: Timezone = Field("UTC", description="Zone of the cron.")
+    auto_start: bool = Field(default=False, description="true: runs as soon as the location is loaded.")
+
+
+class JobConfig(BaseModel):
+    """A named selection of the tenant's assets, perhaps on a schedule."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str = Field("", description="For people.")
+    selection: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = Field(
+        "*", description="Dagster's selection syntax, inside the tenant."
+    )
+    schedule: ScheduleConfig | None = Field(None, description="When it runs by itself. Default: never.")
+    tags: Tags = Field({}, description="Tags of its runs.")
+
+
+class DbtConfig(BaseModel):
+    """The tenant's dbt project."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = Field(default=True, description="false: as if there were no dbt project.")
+    project: TenantId | None = Field(None, description="Folder below dbt_projects/. Default: the tenant's id.")
+    target: str = Field("dev", min_length=1, description="Target of profiles.yml.")
+
+
+class AssetsConfig(BaseModel):
+    """Everything that becomes assets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pipelines: dict[str, PipelineConfig] = Field({}, description="The pipelines by name.")
+
+
+class TenantConfig(BaseModel):
+    """One tenant, validated and merged for one environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: TenantId = Field(description="The folder's name.")
+    name: str = Field("", description="For people. Default: the id.")
+    description: str = Field("", description="For people.")
+    enabled: bool = Field(default=True, description="false: the tenant has no assets, jobs or schedules.")
+    group: str | None = Field(None, description="Group of all assets; one of [tool.etl.conventions] groups.")
+    owners: tuple[Owner, ...] = Field((), description="Email addresses or team:name.")
+    tags: Tags = Field({}, description="Tags of all assets.")
+    environments: dict[Environment, dict[str, Any]] = Field({}, description="Other values per DAGSTER_ENVIRONMENT.")
+    source_database: SourceDatabase | None = Field(None, description="Where rows come from. In dev: the demo source.")
+    storage: LakeConfig = Field(LakeConfig(), description="Where Parquet objects live. Default: the local lake.")
+    warehouse: WarehouseConfig = Field(WarehouseConfig(), description="Where rows go. Default: a DuckDB file.")
+    assets: AssetsConfig = Field(AssetsConfig(), description="Everything that becomes assets.")
+    dbt: DbtConfig = Field(DbtConfig(enabled=False), description="The tenant's dbt project. Default: none.")
+    jobs: dict[JobName, JobConfig] = Field({}, description="Jobs by name, besides those that every tenant has.")
+    notifications: tuple[NotificationConfig, ...] = Field((), description="Who is told; see Notifications.")
+    sla: PipelineSLA | None = Field(None, description="The promise of every pipeline that makes none itself.")
+
+    _origin: Origin = PrivateAttr(default=Origin(path=Path("config.yaml")))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, data: Any) -> Any:  # noqa: ANN401  whatever stands in the file
+        """Names that follow from the place where something stands."""
+        if not isinstance(data, Mapping):
+            return data
+        filled = dict(data)
+        if not filled.get("name") and isinstance(filled.get("id"), str):
+            filled["name"] = filled["id"]
+        assets = filled.get("assets")
+        pipelines = assets.get("pipelines") if isinstance(assets, Mapping) else None
+        if isinstance(assets, Mapping) and isinstance(pipelines, Mapping):
+            named = {name: _with_names(each, name, filled.get("id")) for name, each in pipelines.items()}
+            filled["assets"] = {**assets, "pipelines": named}
+        return filled
+
+    @property
+    def origin(self) -> Origin:
+        """The file, the environment it was merged for, its hash and its lines."""
+        return self._origin
+
+    def with_origin(self, origin: Origin) -> "TenantConfig":
+        """The same configuration, knowing where it came from."""
+        copy = self.model_copy()
+        copy._origin = origin  # noqa: SLF001  of this class
+        return copy
+
+    @property
+    def pipelines(self) -> dict[str, PipelineConfig]:
+        """The enabled pipelines by name; none if the tenant is switched off."""
+        return {name: each for name, each in self.assets.pipelines.items() if each.enabled and self.enabled}
+
+    def line_of(self, *path: str | int) -> int:
+        """The line of the file where `path` stands, or the nearest thing around it."""
+        for length in range(len(path), -1, -1):
+            if (line := self._origin.lines.get(path[:length])) is not None:
+                return line
+        return 1
+
+    def sla_of(self, pipeline: str) -> PipelineSLA | None:
+        """What is promised about a pipeline: by itself, else by the tenant."""
+        return self.assets.pipelines[pipeline].sla or self.sla
+
+    def uses_demo_source(self, environ: Mapping[str, str] | None = None) -> bool:
+        """In dev, a tenant without a connection reads the embedded demo source."""
+        if self._origin.environment != "dev":
+            return False
+        env = os.environ if environ is None else environ
+        return self.source_database is None or bool(self.source_database.missing(env))
+
+
+def fingerprint(model: BaseModel) -> str:
+    """A hash of everything that `model` says, secrets as templates; equal text, equal hash."""
+    said_elsewhere: dict[str, Any] = {
+        "assets": {"pipelines": {"__all__": {"environments": True}}},
+        "environments": True,
+    }
+    text = json.dumps(model.model_dump(mode="json", exclude=said_elsewhere), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _with_names(pipeline: Any, name: Any, tenant_id: Any) -> Any:  # noqa: ANN401  whatever stands in the file
+    if not isinstance(pipeline, Mapping):
+        return pipeline
+    filled = {"name": name, **pipeline}
+    output = filled.get("trino_output")
+    if output is None and filled.get("save_to_trino") is True:
+        output = {}
+    if isinstance(output, Mapping):
+        filled["trino_output"] = {"target_schema": tenant_id, **output}
+    return filled

@@ -1,0 +1,217 @@
+"""From a tree to a validated model, with every complaint at its place.
+
+Belongs here: turning pydantic's errors into findings. Does not: rules across values (`cross_checks`).
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from etl.config.findings import Finding, Path
+from etl.config.model_keys import allowed_keys
+from etl.config.names import nearest
+from etl.config.overrides import is_late
+from etl.config.secrets import is_secret_key
+from etl.config.tenant_config import TenantConfig
+from etl.config.yaml_source import Node, find, to_data
+
+_ALLOWED = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "string_type": "a text; write quotes around it",
+    "date_type": "a date YYYY-MM-DD",
+    "date_parsing": "a date YYYY-MM-DD",
+    "date_from_datetime_parsing": "a date YYYY-MM-DD",
+    "date_from_datetime_inexact": "a date YYYY-MM-DD, without a time",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "tuple_type": "a list",
+    "list_type": "a list",
+}
+_PASSES = 4
+
+
+def validate(tree: Node) -> tuple[TenantConfig | None, list[Finding]]:
+    """The model, or everything that is wrong. A number or date becomes a text where a text is meant."""
+    data = to_data(tree)
+    for _ in range(_PASSES):
+        try:
+            return TenantConfig.model_validate(data), []
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_context=True)
+        adapted = 0
+        for detail in details:
+            adapted += _adapt(data, tree, detail)
+        if not adapted:
+            break
+    return None, _findings(tree, data, details)
+
+
+def validate_rest(tree: Node, wrong: Iterable[Path]) -> TenantConfig | None:
+    """The model of everything but what is wrong, to go on looking; a list with a wrong item goes as a whole."""
+    paths = list(wrong)
+    for _ in range(_PASSES):
+        for path in paths:
+            written = find(tree, path)[0] is not None
+            tree = _without(tree, path if written else path[:-1])  # without a key that is missing: what misses it
+        config, findings = validate(tree)
+        if config is not None:
+            return config
+        paths = [each.path for each in findings]
+    return None
+
+
+def placed(finding: Finding, tree: Node) -> Finding:
+    """The finding with the line and column of its path."""
+    node, mark = find(tree, finding.path)
+    place = node.mark if node is not None and not isinstance(node.value, dict | list) and node.text else mark
+    return Finding(
+        finding.path,
+        finding.problem,
+        place.line,
+        place.column,
+        finding.found,
+        finding.allowed,
+        finding.suggestion,
+    )
+
+
+def _without(node: Node, path: Path) -> Node:
+    if not path or not isinstance(node.value, dict) or path[0] not in node.value:
+        return node
+    key = str(path[0])
+    child = node.value[key]
+    inner = path[1] if len(path) > 1 and isinstance(child.value, dict) and path[1] in child.value else None
+    rest = {name: each for name, each in node.value.items() if name != key}
+    values = rest if inner is None else {**node.value, key: _without(child, path[1:])}
+    return Node(values, node.mark, keys=node.keys, size=node.size, depth=node.depth)
+
+
+def _adapt(data: Any, tree: Node, detail: ErrorDetails) -> bool:  # noqa: ANN401  what the YAML says
+    """Change the value that `detail` is about if the file can be read otherwise; say whether it was."""
+    path = _path(data, detail["loc"])
+    parent, key = _at(data, path[:-1]), path[-1] if path else None
+    if key is not None and (node := find(tree, path)[0]) is not None:
+        value = parent[key]
+        if detail["type"] == "string_type" and isinstance(value, int | float | date) and not isinstance(value, bool):
+            parent[key] = node.text
+            return True
+        if value is None and isinstance(parent, dict) and key in allowed_keys(TenantConfig, path[:-1]):
+            del parent[key]
+            return True
+    return False
+
+
+def _findings(tree: Node, data: Any, details: Iterable[ErrorDetails]) -> list[Finding]:  # noqa: ANN401
+    findings: dict[tuple[Path, str], Finding] = {}
+    for detail in details:
+        finding = _finding(tree, data, detail)
+        if finding is not None:
+            findings.setdefault((finding.path, finding.problem), finding)
+    return list(findings.values())
+
+
+def _finding(tree: Node, data: Any, detail: ErrorDetails) -> Finding | None:  # noqa: ANN401
+    kind, context = detail["type"], detail.get("ctx", {})
+    path = _path(data, detail["loc"])
+    if kind == "extra_forbidden":
+        return _unknown_key(tree, path, detail["loc"])
+    if kind == "missing":
+        key = str(detail["loc"][-1])
+        return placed(Finding((*path, key), f"`{key}` is missing"), tree)
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _wrong_tag(tree, path, kind, context)
+    node, _ = find(tree, path)
+    if node is None and kind == "identifier" and path[-1:] != ("name",):
+        return None  # filled in from a name that has a finding of its own
+    allowed = _ALLOWED.get(kind, "")
+    found = _found(node, path)
+    suggestion = ""
+    if kind in ("literal_error", "enum"):
+        allowed = str(context.get("expected", "")).replace("'", "")
+        choices = allowed.replace(" or ", ", ").split(", ")
+        suggestion = nearest(node.text, choices) or "" if node else ""
+    if kind == "identifier":
+        problem, allowed = f"not a valid {context['kind']}", context["allowed"]
+        suggestion = context.get("suggestion", "")
+        found = found or f"`{path[-2] if path[-1:] == ('name',) else path[-1]}`"
+    elif allowed:
+        problem = "wrong value" + (f" for `{path[-1]}`" if path and isinstance(path[-1], str) else "")
+    else:
+        problem = _message(detail)
+    return placed(Finding(path, problem, found=found, allowed=allowed, suggestion=suggestion), tree)
+
+
+def _unknown_key(tree: Node, path: Path, location: tuple[int | str, ...]) -> Finding:
+    key = str(location[-1])
+    keys = allowed_keys(TenantConfig, location[:-1])
+    mark = find(tree, path)[1]
+    return Finding(
+        path,
+        f"unknown key `{key}`",
+        mark.line,
+        mark.column,
+        allowed=", ".join(sorted(keys)),
+        suggestion=nearest(key, keys) or "",
+    )
+
+
+def _wrong_tag(tree: Node, path: Path, kind: str, context: Mapping[str, Any]) -> Finding:
+    """A rule or a notification of an unknown type."""
+    discriminator = str(context.get("discriminator", "type")).strip("'()")
+    at = (*path, discriminator)
+    tags = [each.strip(" '") for each in str(context.get("expected_tags", "")).split(",") if each.strip()]
+    if kind == "union_tag_not_found":
+        return placed(Finding(path, f"`{discriminator}` is missing", allowed=", ".join(tags)), tree)
+    tag = str(context.get("tag", ""))
+    close = nearest(tag, tags) or ""
+    return placed(Finding(at, f"unknown {discriminator} `{tag}`", allowed=", ".join(tags), suggestion=close), tree)
+
+
+def _message(detail: ErrorDetails) -> str:
+    text = detail["msg"].removeprefix("Value error, ")
+    return text.replace("Input should be", "should be").replace("Input should", "should")
+
+
+def _found(node: Node | None, path: Path) -> str:
+    """What stands there, in a word; never what could be a secret."""
+    if node is None:
+        return ""
+    if isinstance(node.value, dict):
+        return "a mapping"
+    if isinstance(node.value, list):
+        return "a list"
+    if node.value is None:
+        return "nothing"
+    if is_late(path) or "environments" in path or any(is_secret_key(part) for part in path):
+        return "a text" if isinstance(node.value, str) else f"a {type(node.value).__name__}"
+    text = "".join(character if character.isprintable() else "?" for character in node.source or node.text)
+    return f"`{text if len(text) <= 60 else text[:57] + '...'}`"  # noqa: PLR2004  fits in a line
+
+
+def _path(data: Any, location: Iterable[str | int]) -> Path:  # noqa: ANN401  what the YAML says
+    """The keys of the file that a pydantic location means; names of models and union branches are left out."""
+    path: list[str | int] = []
+    for part in location:
+        in_list = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if in_list or (isinstance(data, dict) and part in data):
+            data = data[part]
+            path.append(part)
+        elif part == "name" and path[:2] == ["assets", "pipelines"]:
+            path.append(part)  # filled in from the key of the pipeline
+    return tuple(path)
+
+
+def _at(data: Any, path: Path) -> Any:  # noqa: ANN401  what the YAML says
+    for part in path:
+        data = data[part]
+    return data

@@ -1,0 +1,314 @@
+"""YAML text to a tree of values that know where they stand.
+
+Belongs here: reading bytes and the hazards of YAML itself (encoding, tabs, duplicate keys, several documents, bombs).
+Does not: what the keys mean.
+
+Built on the events of PyYAML's C parser, because its composer recurses without a limit. Scalars follow YAML 1.2: only
+`true` and `false` are booleans, so `no`, `on` and `yes` stay texts; `010` and `12:30` stay texts; a plain `2026-01-01`
+is a date. Each scalar keeps its text, so that a model that means a text gets it as written. Keys are always texts.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import yaml
+
+from etl.config.findings import Finding, Path
+
+SIZE_LIMIT = 1_000_000
+DEPTH_LIMIT = 40
+NODE_LIMIT = 100_000
+
+Scalar = str | int | float | bool | date | None
+
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,99})|0x[0-9a-fA-F]{1,32}|0o[0-7]{1,32}")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?")
+_SPECIAL = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATETIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[-+][0-9:]+)?"
+)
+_TAG_PREFIX = "tag:yaml.org,2002:"
+_TAGS = frozenset({"str", "int", "float", "bool", "null", "map", "seq", "timestamp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in the file, counted from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One value: a scalar, a mapping or a list. `size` and `depth` count everything that aliases expand to.
+
+    `text` is a scalar as written; after interpolation it is the result, and `source` what was written.
+    """
+
+    value: Scalar | dict[str, "Node"] | list["Node"]
+    mark: Mark
+    text: str = ""
+    source: str = ""
+    plain: bool = False
+    keys: Mapping[str, Mark] = field(default_factory=dict)
+    size: int = 1
+    depth: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The tree of one file, and what is wrong with its YAML; no tree if it could not be read at all."""
+
+    root: Node | None
+    findings: tuple[Finding, ...] = ()
+
+
+def parse(raw: bytes) -> Document:
+    """Read one YAML document. Never raises for what stands in it."""
+    if len(raw) > SIZE_LIMIT:
+        return _broken(f"the file has {len(raw):,} bytes; allowed: {SIZE_LIMIT:,}")
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return _broken("the file is UTF-16; save it as UTF-8")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        column = error.start - before.rfind(b"\n")
+        return _broken(f"the file is not UTF-8 (byte 0x{raw[error.start]:02x})", Mark(before.count(b"\n") + 1, column))
+    builder = _Builder()
+    try:
+        root = builder.build(text)
+    except yaml.MarkedYAMLError as error:
+        return _broken(*_explain(error, text))
+    except yaml.reader.ReaderError as error:
+        return _broken(
+            f"a control character that YAML does not allow (U+{_code(error):04X})", _mark_at(text, error.position)
+        )
+    except _RefusedError as error:
+        return _broken(error.problem, error.mark)
+    return Document(root, tuple(builder.findings))
+
+
+def resolve_plain(text: str) -> Scalar:
+    """What an unquoted scalar means."""
+    if text in _NULLS:
+        return None
+    if text in _BOOLS:
+        return _BOOLS[text]
+    first = text[0]
+    if not (first.isdigit() or first in "+-."):
+        return text
+    if _INT.fullmatch(text):
+        return int(text, 0)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if text.lower() in _SPECIAL:
+        return float(_SPECIAL[text.lower()])
+    return _resolve_date(text)
+
+
+def _resolve_date(text: str) -> Scalar:
+    try:
+        if _DATE.fullmatch(text):
+            return date.fromisoformat(text)
+        if _DATETIME.fullmatch(text):
+            return datetime.fromisoformat(text)
+    except ValueError:  # looks like a date but is none: the model that wanted one says so
+        return text
+    return text
+
+
+def to_data(node: Node) -> Any:  # noqa: ANN401  what the YAML says
+    """The plain value of a tree."""
+    if isinstance(node.value, dict):
+        return {key: to_data(each) for key, each in node.value.items()}
+    if isinstance(node.value, list):
+        return [to_data(each) for each in node.value]
+    return node.value
+
+
+def lines(node: Node, path: Path = ()) -> Iterator[tuple[Path, int]]:
+    """The line of every key and list item below `node`."""
+    if isinstance(node.value, dict):
+        for key, each in node.value.items():
+            yield (*path, key), node.keys[key].line
+            yield from lines(each, (*path, key))
+    elif isinstance(node.value, list):
+        for index, each in enumerate(node.value):
+            yield (*path, index), each.mark.line
+            yield from lines(each, (*path, index))
+
+
+def find(root: Node, path: Path) -> tuple[Node | None, Mark]:
+    """The value at `path` (None if nothing is written there) and the mark of its key, or of what is around it."""
+    node, mark = root, root.mark
+    for part in path:
+        if isinstance(node.value, dict) and part in node.value:
+            mark = node.keys[str(part)]
+            node = node.value[str(part)]
+        elif isinstance(node.value, list) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            mark = node.mark
+        else:
+            return None, mark
+    return node, mark
+
+
+class _RefusedError(Exception):
+    """The file is not read any further."""
+
+    def __init__(self, problem: str, mark: Mark) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.mark = mark
+
+
+class _Builder:
+    """Builds the tree from the parser's events."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self._anchors: dict[str, Node] = {}
+        self._events: Iterator[Any] = iter(())
+        self._merged = 0
+
+    def build(self, text: str) -> Node | None:
+        root: Node | None = None
+        self._events = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if root is not None:
+                    raise _RefusedError("a second document begins; one file holds one document", _mark(event))
+                root = self._node(next(self._events), 1)
+        return root
+
+    def _node(self, event: Any, depth: int) -> Node:  # noqa: ANN401  PyYAML's events have no types
+        mark = _mark(event)
+        if depth > DEPTH_LIMIT:
+            raise _RefusedError(f"nested deeper than {DEPTH_LIMIT} levels", mark)
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self._anchors:
+                raise _RefusedError(f"the alias `*{event.anchor}` names no anchor that is complete before it", mark)
+            return self._anchors[event.anchor]
+        tag = self._tag(event, mark)
+        if isinstance(event, yaml.ScalarEvent):
+            node = Node(_scalar(event, tag), mark, event.value, plain=event.implicit[0])
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = self._sequence(mark, depth)
+        else:
+            node = self._mapping(mark, depth)
+        if node.size > NODE_LIMIT:
+            raise _RefusedError(f"aliases expand to more than {NODE_LIMIT:,} values", mark)
+        if node.depth > DEPTH_LIMIT:
+            raise _RefusedError(f"nested deeper than {DEPTH_LIMIT} levels", mark)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _tag(self, event: Any, mark: Mark) -> str | None:  # noqa: ANN401  PyYAML's events have no types
+        if event.tag is None or event.tag == "!":
+            return None
+        short = event.tag.removeprefix(_TAG_PREFIX)
+        if short not in _TAGS:
+            self.findings.append(Finding((), f"the tag `{_short(event.tag)}` is not allowed", mark.line, mark.column))
+        return str(short)
+
+    def _sequence(self, mark: Mark, depth: int) -> Node:
+        items: list[Node] = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            items.append(self._node(event, depth + 1))
+        size, nested = _measure(items)
+        return Node(items, mark, size=size, depth=nested)
+
+    def _mapping(self, mark: Mark, depth: int) -> Node:
+        values: dict[str, Node] = {}
+        keys: dict[str, Mark] = {}
+        merged: list[Node] = []
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key = self._node(event, depth + 1)
+            value = self._node(next(self._events), depth + 1)
+            if isinstance(key.value, dict | list):
+                self._report("a key must be a text, not a list or a mapping", key.mark)
+            elif key.text == "<<" and key.plain:
+                merged += self._merge_sources(value, key.mark)
+            elif key.text in values:
+                first = keys[key.text].line
+                self._report(f"duplicate key `{_short(key.text)}`, first written in line {first}", key.mark)
+            else:
+                values[key.text], keys[key.text] = value, key.mark
+        for source in merged:
+            for name, node in source.value.items() if isinstance(source.value, dict) else ():
+                if name not in values:
+                    values[name], keys[name] = node, source.keys[name]
+        size, nested = _measure(values.values())
+        return Node(values, mark, keys=keys, size=size, depth=nested)
+
+    def _merge_sources(self, value: Node, mark: Mark) -> list[Node]:
+        self._merged += value.size
+        if self._merged > NODE_LIMIT:
+            raise _RefusedError(f"merge keys expand to more than {NODE_LIMIT:,} values", mark)
+        sources = value.value if isinstance(value.value, list) else [value]
+        if any(not isinstance(each.value, dict) for each in sources):
+            self._report("`<<` merges mappings only", value.mark)
+        return sources
+
+    def _report(self, problem: str, mark: Mark) -> None:
+        self.findings.append(Finding((), problem, mark.line, mark.column))
+
+
+def _measure(children: Iterable[Node]) -> tuple[int, int]:
+    size = depth = 1
+    for child in children:
+        size += child.size
+        depth = max(depth, child.depth + 1)
+    return size, depth
+
+
+def _scalar(event: yaml.ScalarEvent, tag: str | None) -> Scalar:
+    text: str = event.value
+    if tag == "str" or (tag is None and not event.implicit[0]):
+        return text
+    return resolve_plain(text)
+
+
+def _mark(event: Any) -> Mark:  # noqa: ANN401  PyYAML's events have no types
+    return Mark(event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004  fits in a line
+
+
+def _broken(problem: str, mark: Mark | None = None) -> Document:
+    place = mark or Mark(1, 1)
+    return Document(None, (Finding((), problem, place.line, place.column),))
+
+
+def _code(error: yaml.reader.ReaderError) -> int:
+    return error.character if isinstance(error.character, int) else ord(error.character[:1] or "\0")
+
+
+def _mark_at(text: str, position: int | None) -> Mark:
+    before = text[: position or 0]
+    return Mark(before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+def _explain(error: yaml.MarkedYAMLError, text: str) -> tuple[str, Mark]:
+    """PyYAML's complaint in words that say what to do; its snippet of the file could show a secret and is left out."""
+    place = error.problem_mark or error.context_mark
+    mark = Mark(place.line + 1, place.column + 1) if place else Mark(1, 1)
+    rows = text.splitlines()
+    row = rows[mark.line - 1] if mark.line <= len(rows) else ""
+    if "\t" in row[: max(mark.column, len(row) - len(row.lstrip()))]:
+        return "a tab; YAML is indented with spaces", Mark(mark.line, row.index("\t") + 1)
+    if "${" in row and any(bracket in row.replace("${", "") for bracket in "{["):
+        return 'inside {...} and [...] a variable needs quotes: "${NAME}"', mark
+    context = f" {error.context}," if error.context else ""
+    return f"not valid YAML:{context} {error.problem}", mark

@@ -1,0 +1,194 @@
+"""What is one incident: many troubles with one cause.
+
+Belongs here: `Trouble`, `Incident`, grouping by root cause, and the words of the two messages of an incident. Does not:
+remembering what was said (`outbox`), and sending (`send`).
+
+An incident is known by tenant and cause. While it lasts nothing more is said about it, whatever joins it. A trouble of
+a pipeline that reads from a pipeline in trouble belongs to the incident of the latter.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, PositiveInt
+
+from etl.notify.targets import SEVERITIES, Event, Severity
+
+NAMED = 20  # pipelines and details that a message lists; the rest is a number
+LONGEST_LINE = 300
+_VARYING = re.compile(
+    r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F-]{22}"  # uuid
+    r"|0x[0-9a-fA-F]+"
+    r"|\b[0-9a-fA-F]{8,}\b"
+    r"|\d+"
+)
+
+
+class Trouble(BaseModel):
+    """One thing that is wrong with one pipeline right now."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    event: Event
+    tenant: str
+    pipeline: str
+    cause: str
+    """Equal for troubles that one repair would end; see `cause_of`."""
+    severity: Severity = "error"
+    detail: str = ""
+    since: datetime
+    owners: tuple[str, ...] = ()
+
+
+class Incident(BaseModel):
+    """All troubles of one cause, as they are right now."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant: str
+    cause: str
+    events: tuple[Event, ...]
+    severity: Severity
+    since: datetime
+    count: PositiveInt
+    root: str
+    """The pipeline where it began."""
+    pipelines: tuple[str, ...]
+    details: tuple[str, ...]
+    owners: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What tells this incident from every other one."""
+        return f"{self.tenant}:{sha256(self.cause.encode()).hexdigest()[:16]}"
+
+
+class Message(BaseModel):
+    """What one target is told about one incident: that it began, or that it is over."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    transition: Literal["broken", "recovered"]
+    incident: str
+    tenant: str
+    severity: Severity
+    events: tuple[Event, ...]
+    title: str
+    text: str
+    pipelines: tuple[str, ...]
+    owners: tuple[str, ...] = ()
+    since: datetime
+    at: datetime
+
+
+def cause_of(text: str) -> str:
+    """The part of an error that does not vary: its first line without numbers, ids and addresses."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return _VARYING.sub("#", line)[:LONGEST_LINE]
+
+
+def group(
+    troubles: Iterable[Trouble], upstream: Mapping[tuple[str, str], Collection[str]] | None = None
+) -> tuple[Incident, ...]:
+    """Incidents by root cause. `upstream` maps (tenant, pipeline) to the pipelines of the tenant that it reads."""
+    every = tuple(troubles)
+    first: dict[tuple[str, str], Trouble] = {}
+    for each in every:
+        known = first.get((each.tenant, each.pipeline))
+        if known is None or each.since < known.since:
+            first[each.tenant, each.pipeline] = each
+    groups: dict[tuple[str, str], list[Trouble]] = {}
+    roots: dict[tuple[str, str], str] = {}
+    for each in every:
+        source = _source(each.tenant, each.pipeline, first, upstream or {})
+        cause = each.cause if source == each.pipeline else first[each.tenant, source].cause
+        groups.setdefault((each.tenant, cause), []).append(each)
+        roots.setdefault((each.tenant, cause), source)
+    return tuple(_incident(tenant, cause, found, roots[tenant, cause]) for (tenant, cause), found in groups.items())
+
+
+def broken_message(incident: Incident, at: datetime) -> Message:
+    """What is said when an incident begins."""
+    others = [each for each in incident.pipelines if each != incident.root]
+    title = f"[{incident.tenant}] {incident.root}: {incident.details[0] if incident.details else incident.cause}"
+    lines = [f"Since {incident.since:%Y-%m-%d %H:%M %Z}: {incident.count} {_plural('trouble', incident.count)}."]
+    lines += [f"- {each}" for each in incident.details]
+    if others:
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        lines.append(f"Affected with {incident.root}: {', '.join(others[:NAMED])}{more}.")
+    return _message(incident, "broken", title[:LONGEST_LINE], "\n".join(lines), at)
+
+
+def recovered_message(incident: Incident, at: datetime) -> Message:
+    """What is said when an incident is over."""
+    minutes = max(0, int((at - incident.since).total_seconds() // 60))
+    title = f"[{incident.tenant}] {incident.root}: recovered"
+    text = (
+        f"It lasted {minutes // 60} h {minutes % 60} min: {incident.details[0] if incident.details else incident.cause}"
+    )
+    return _message(incident, "recovered", title[:LONGEST_LINE], text, at)
+
+
+def _source(
+    tenant: str,
+    pipeline: str,
+    troubled: Mapping[tuple[str, str], Trouble],
+    upstream: Mapping[tuple[str, str], Collection[str]],
+) -> str:
+    """The farthest pipeline in trouble that `pipeline` reads from, through pipelines in trouble."""
+    seen = {pipeline}
+    while True:
+        above = sorted(
+            each for each in upstream.get((tenant, pipeline), ()) if each not in seen and (tenant, each) in troubled
+        )
+        if not above:
+            return pipeline
+        pipeline = above[0]
+        seen.add(pipeline)
+
+
+def _incident(tenant: str, cause: str, troubles: list[Trouble], root: str) -> Incident:
+    ordered = sorted(troubles, key=lambda each: (each.pipeline != root, each.since, each.pipeline))
+    details = dict.fromkeys(_short(f"{each.pipeline}: {each.detail}") for each in ordered if each.detail)
+    return Incident(
+        tenant=tenant,
+        cause=cause,
+        events=tuple(sorted({each.event for each in troubles})),
+        severity=max((each.severity for each in troubles), key=SEVERITIES.index),
+        since=min(each.since for each in troubles),
+        count=len(troubles),
+        root=root,
+        pipelines=tuple(sorted({each.pipeline for each in troubles})),
+        details=tuple(details)[:NAMED],
+        owners=tuple(sorted({owner for each in troubles for owner in each.owners})),
+    )
+
+
+def _message(
+    incident: Incident, transition: Literal["broken", "recovered"], title: str, text: str, at: datetime
+) -> Message:
+    return Message(
+        transition=transition,
+        incident=incident.key,
+        tenant=incident.tenant,
+        severity=incident.severity,
+        events=incident.events,
+        title=title,
+        text=text,
+        pipelines=incident.pipelines,
+        owners=incident.owners,
+        since=incident.since,
+        at=at,
+    )
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"

@@ -1,0 +1,94 @@
+"""Who is told, and about what: the `notifications:` of a tenant's YAML.
+
+Belongs here: one frozen model per kind of target, and which messages it wants. Does not: sending (`send`), and
+resolving: every text here may be a template such as `${SLACK_URL}`, which only the sender turns into a value.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Event = Literal["sla", "failure", "quality"]
+Severity = Literal["info", "warning", "error", "critical"]
+EVENTS: tuple[Event, ...] = ("sla", "failure", "quality")
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error", "critical")  # from quiet to loud
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+$")]
+
+
+class Route(BaseModel):
+    """Which messages a target wants. Everything that is said must hold; what is not said does not restrict."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    on: Annotated[tuple[Event, ...], Field(min_length=1)] = Field(EVENTS, description="Default: everything.")
+    severity: Severity | None = Field(None, description="Only messages at least this loud.")
+    owners: tuple[Text, ...] = Field((), description="Only pipelines of one of these owners.")
+    pipelines: tuple[Text, ...] = Field((), description="Only these pipelines; `lot_*` is a pattern.")
+
+
+class LogTarget(Route):
+    """The log of the process that judges."""
+
+    type: Literal["log"]
+
+
+class WebhookTarget(Route):
+    """A POST of the message as JSON."""
+
+    type: Literal["webhook"]
+    url: Text
+    headers: dict[Header, Text] = Field({}, description="Such as Authorization; values may be templates.")
+
+
+class SlackTarget(Route):
+    """An incoming webhook of Slack, or of anything that understands its messages."""
+
+    type: Literal["slack"]
+    url: Text
+
+
+class EmailTarget(Route):
+    """A mail through an SMTP server."""
+
+    type: Literal["email"]
+    host: Text
+    port: int | Text = Field(587, description="587 with starttls, 465 with ssl, 25 with none.")
+    security: Literal["starttls", "ssl", "none"] = "starttls"
+    username: Text | None = None
+    password: Text | None = None
+    sender: Text
+    to: Annotated[tuple[Text, ...], Field(min_length=1)]
+
+
+class PagerDutyTarget(Route):
+    """An event of PagerDuty's Events API v2: triggered when a promise breaks, resolved when it recovers."""
+
+    type: Literal["pagerduty"]
+    routing_key: Text
+    url: Text = "https://events.pagerduty.com/v2/enqueue"
+
+
+class OpsgenieTarget(Route):
+    """An alert of Opsgenie: created when a promise breaks, closed when it recovers."""
+
+    type: Literal["opsgenie"]
+    api_key: Text
+    url: Text = Field("https://api.opsgenie.com", description="https://api.eu.opsgenie.com in Europe.")
+
+
+NotificationConfig = Annotated[
+    LogTarget | WebhookTarget | SlackTarget | EmailTarget | PagerDutyTarget | OpsgenieTarget,
+    Field(discriminator="type"),
+]
+
+SECRET_FIELDS: dict[str, tuple[str, ...]] = {
+    "log": (),
+    "webhook": ("url", "headers"),
+    "slack": ("url",),
+    "email": ("password",),
+    "pagerduty": ("routing_key",),
+    "opsgenie": ("api_key",),
+}
+"""The fields whose value is a secret, wholly or in part: a configuration gives them as templates only."""

@@ -1,0 +1,99 @@
+"""Data quality by itself: one vocabulary of rules, exact verdicts, several engines, no false green.
+
+    from etl.quality import check
+    result = check(frame, [{"column": "lot_id", "type": "not_null"}])
+
+Belongs here: the public names. They are imported when they are first used, so importing the package costs nothing.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from etl.quality.check import check as check
+    from etl.quality.compare import EngineChain as EngineChain, compare_engines as compare_engines
+    from etl.quality.engine import (
+        Capabilities as Capabilities,
+        CheckContext as CheckContext,
+        DataQualityEngine as DataQualityEngine,
+        EngineReport as EngineReport,
+        Outcome as Outcome,
+        engine_names as engine_names,
+        get_engine as get_engine,
+    )
+    from etl.quality.quarantine import Split as Split, split as split
+    from etl.quality.results import (
+        CheckResult as CheckResult,
+        CheckStatus as CheckStatus,
+        DataQualityError as DataQualityError,
+        LearnOutput as LearnOutput,
+        LearnResult as LearnResult,
+        ProfileOutput as ProfileOutput,
+        ProfileResult as ProfileResult,
+        QualityCheckOutput as QualityCheckOutput,
+        RuleResult as RuleResult,
+        ValidationFailure as ValidationFailure,
+    )
+    from etl.quality.rules import (
+        AnyRule as AnyRule,
+        Rule as Rule,
+        RuleError as RuleError,
+        check_names as check_names,
+        describe_rules as describe_rules,
+        parse_rules as parse_rules,
+        rule_json_schema as rule_json_schema,
+    )
+
+_HOMES = {
+    "compare": ("EngineChain", "compare_engines"),
+    "engine": ("Capabilities", "CheckContext", "DataQualityEngine", "EngineReport", "Outcome", "engine_names", "get_engine"),
+    "quarantine": ("Split", "split"),
+    "results": (
+        "CheckResult",
+        "CheckStatus",
+        "DataQualityError",
+        "LearnOutput",
+        "LearnResult",
+        "ProfileOutput",
+        "ProfileResult",
+        "QualityCheckOutput",
+        "RuleResult",
+        "ValidationFailure",
+    ),
+    "rules": ("AnyRule", "Rule", "RuleError", "check_names", "describe_rules", "parse_rules", "rule_json_schema"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted([*_HOME, "check"])  # noqa: PLE0605  one list, kept with the modules above
+
+
+class _Package(ModuleType):
+    """Keeps `etl.quality.check` the function, although the module that defines it has the same name."""
+
+    @property
+    def check(self) -> Any:  # noqa: ANN401
+        """The function, imported when it is first used."""
+        return import_module(f"{__name__}.check").__dict__["check"]
+
+    @check.setter
+    def check(self, module: ModuleType) -> None:
+        """Python binds every imported submodule to its package; this one stays reachable by its full name only."""
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """Import the module in which a public name lives."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return [*__all__]

@@ -1,0 +1,226 @@
+"""`check()`: preflight, one engine call, and exactly one result per rule.
+
+Belongs here: what is true of every engine - preflight, verdicts from counts, reconciliation, timeout. Does not: judging.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import polars as pl
+
+from etl.errors import QualityError
+from etl.quality.engine import CheckContext, DataQualityEngine, EngineReport, Outcome, get_engine
+from etl.quality.expressions import Scope, Unjudgeable, compile_rule
+from etl.quality.expressions.rows import require_columns
+from etl.quality.results import CheckResult, RuleResult, RuleStatus, within_mostly
+from etl.quality.rules import AnyRule, Truthound, check_names, parse_rules
+
+Data = pl.DataFrame | pl.LazyFrame
+
+
+def check(
+    data: Data | Path | str,
+    rules: Sequence[AnyRule | Mapping[str, Any]],
+    *,
+    engine: str | DataQualityEngine = "truthound",
+    timeout: float | None = None,
+    sample_size: int = 5,
+    key_columns: Sequence[str] = (),
+    safe_columns: Sequence[str] = (),
+    pii_columns: Sequence[str] = (),
+    tables: Mapping[str, pl.LazyFrame] | None = None,
+    now: datetime | None = None,
+) -> CheckResult:
+    """Judge rules over a frame, a lazy frame or a Parquet file.
+
+    Problems of the call (unreadable rules, unknown engine, a file that is not there) raise; problems of a rule with
+    these data become that rule's `error`, and are never a pass.
+    `sample_size` bounds the failing rows shown per rule, in key and safe columns only; pii columns never appear.
+    """
+    started = time.perf_counter()
+    parsed = parse_rules(rules)
+    chosen = get_engine(engine)
+    moment = now if now is not None else datetime.now(UTC)
+    if moment.tzinfo is None:
+        raise QualityError("`now` has no time zone", "give datetime.now(UTC) or another moment with a zone")
+    if timeout is not None and timeout <= 0:
+        raise QualityError(f"a timeout of {timeout} seconds leaves no time", "give a positive number of seconds, or None")
+    frame = open_data(data)
+
+    def judge() -> CheckResult:
+        schema = frame.schema if isinstance(frame, pl.DataFrame) else frame.collect_schema()
+        shown = tuple(dict.fromkeys(each for each in (*key_columns, *safe_columns) if each not in pii_columns))
+        context = CheckContext(schema, moment, tables or {}, max(sample_size, 0), shown)
+        return _judge(frame, parsed, chosen, context, started)
+
+    if timeout is None:
+        return judge()
+    done = _within(judge, timeout)
+    if done is not None:
+        return done
+    return _all_errors(parsed, chosen.name, f"no verdict within {timeout:g} seconds; the engine was left behind", started)
+
+
+def open_data(data: Data | Path | str) -> Data:
+    """Return frames as they are, and a lazy frame for a path of Parquet."""
+    if isinstance(data, pl.DataFrame | pl.LazyFrame):
+        return data
+    if isinstance(data, str) and "://" in data:
+        return pl.scan_parquet(data)
+    path = Path(data)
+    if not path.exists():
+        raise QualityError(f"there is no file {path}", "give a Parquet file, a DataFrame or a LazyFrame")
+    return pl.scan_parquet(path)
+
+
+def preflight(rules: Sequence[AnyRule], engine: DataQualityEngine, context: CheckContext) -> list[str | None]:
+    """Say of every rule why it cannot be judged on this schema by this engine, or None."""
+    scope = Scope(context.schema, context.now, context.tables)
+    problems: list[str | None] = []
+    for rule in rules:
+        refusal = engine.capabilities.refusal(rule, context.schema)
+        if refusal is not None:
+            problems.append(f"the engine {engine.name} cannot judge it: {refusal}")
+            continue
+        try:
+            if isinstance(rule, Truthound):
+                require_columns(rule, context.schema)
+            else:
+                compile_rule(rule, scope)
+        except Unjudgeable as unjudgeable:
+            problems.append(str(unjudgeable))
+        else:
+            problems.append(None)
+    return problems
+
+
+def _judge(
+    frame: Data, rules: tuple[AnyRule, ...], engine: DataQualityEngine, context: CheckContext, started: float
+) -> CheckResult:
+    problems = preflight(rules, engine, context)
+    judged = [index for index, problem in enumerate(problems) if problem is None]
+    ready = time.perf_counter()
+    report, broken = _call(engine, frame, [rules[index] for index in judged], context)
+    finished = time.perf_counter()
+    outcomes = _reconcile(report.outcomes, judged, broken)
+    names = check_names(rules)
+    results = tuple(
+        _result(rule, name, outcomes.get(index), problems[index])
+        for index, (rule, name) in enumerate(zip(rules, names, strict=True))
+    )
+    return CheckResult.model_construct(
+        results=results,
+        engine=engine.name,
+        row_count=report.row_count,
+        execution_time_ms=(time.perf_counter() - started) * 1000,
+        timings_ms={"preflight": (ready - started) * 1000, "engine": (finished - ready) * 1000},
+        timestamp=datetime.now(UTC),
+    )
+
+
+def _call(
+    engine: DataQualityEngine, frame: Data, rules: Sequence[AnyRule], context: CheckContext
+) -> tuple[EngineReport, str | None]:
+    """Call the engine once. Whatever it raises becomes the reason why its rules have no verdict."""
+    if not rules:
+        return EngineReport(()), None
+    try:
+        if isinstance(frame, pl.LazyFrame) and not engine.capabilities.lazy:
+            frame = cast("pl.DataFrame", frame.collect(engine="streaming"))
+        return engine.check(frame, rules, context), None
+    except Exception as raised:  # noqa: BLE001  an engine is foreign code, and anything it raises is a verdict: error
+        return EngineReport(()), _reason(raised)
+    except pl.exceptions.PanicException as raised:
+        return EngineReport(()), _reason(raised)
+
+
+def _reason(raised: BaseException) -> str:
+    """Say what was raised in one line: more lines may hold values of the data."""
+    lines = str(raised).strip().splitlines()
+    return f"the engine raised {type(raised).__name__}" + (f": {lines[0][:300]}" if lines else "")
+
+
+def _reconcile(outcomes: Sequence[Outcome], judged: Sequence[int], broken: str | None) -> dict[int, Outcome]:
+    """Give every judged rule exactly one outcome; none, two or a stranger's is an error."""
+    found: dict[int, list[Outcome]] = {index: [] for index in judged}
+    for outcome in outcomes:
+        if not 0 <= outcome.position < len(judged):
+            broken = f"the engine returned a result for rule number {outcome.position}, which it was not given"
+            break
+        found[judged[outcome.position]].append(outcome)
+    if broken is not None:
+        return {index: Outcome(index, error=broken) for index in judged}
+    return {
+        index: given[0] if len(given) == 1 else Outcome(index, error=f"the engine returned {len(given) or 'no'} results for this rule")
+        for index, given in found.items()
+    }
+
+
+def _result(rule: AnyRule, name: str, outcome: Outcome | None, problem: str | None) -> RuleResult:
+    if problem is None and outcome is None:
+        problem = "the engine returned no result for this rule"
+    if problem is None and outcome is not None:
+        problem = outcome.error or _impossible(outcome)
+    if problem is not None or outcome is None:
+        return _build(rule, name, "error", Outcome(0), problem or "")
+    passed = within_mostly(outcome.failed, outcome.total, rule.mostly)
+    return _build(rule, name, "passed" if passed else "failed", outcome, outcome.message or _message(rule, outcome))
+
+
+def _build(rule: AnyRule, name: str, status: RuleStatus, outcome: Outcome, message: str) -> RuleResult:
+    # Everything here was validated where it was made; validating it again would cost more than a small check.
+    return RuleResult.model_construct(
+        rule=rule,
+        check_name=name,
+        status=status,
+        failed_count=outcome.failed,
+        total_count=outcome.total,
+        sample=outcome.sample,
+        message=message,
+        actual=outcome.actual,
+    )
+
+
+def _impossible(outcome: Outcome) -> str | None:
+    counts = (outcome.failed, outcome.total)
+    if any(isinstance(count, bool) or not isinstance(count, int) for count in counts):
+        return f"the engine returned counts that are no whole numbers: {counts}"
+    if not 0 <= outcome.failed <= outcome.total:
+        return f"the engine returned impossible counts: {outcome.failed} of {outcome.total} failed"
+    return None
+
+
+def _message(rule: AnyRule, outcome: Outcome) -> str:
+    if outcome.total == 0:
+        return "no row to judge: 0 rows apply"
+    allowed = f"; at least {rule.mostly:g} of the rows must be good" if rule.mostly is not None else ""
+    return f"{outcome.failed} of {outcome.total} rows failed{allowed}"
+
+
+def _all_errors(rules: tuple[AnyRule, ...], engine: str, problem: str, started: float) -> CheckResult:
+    results = tuple(_result(rule, name, None, problem) for rule, name in zip(rules, check_names(rules), strict=True))
+    elapsed = (time.perf_counter() - started) * 1000
+    return CheckResult(results=results, engine=engine, execution_time_ms=elapsed)
+
+
+def _within(work: Callable[[], CheckResult], seconds: float) -> CheckResult | None:
+    """Run in a thread that the program does not wait for; None if it takes longer."""
+    finished: list[CheckResult] = []
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            finished.append(work())
+        except BaseException as failure:  # noqa: BLE001  handed to the caller's thread, which raises it
+            raised.append(failure)
+
+    thread = threading.Thread(target=run, name="etl-quality-check", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if raised:
+        raise raised[0]
+    return finished[0] if finished else None

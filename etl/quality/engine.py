@@ -1,0 +1,147 @@
+"""What an engine is, and how one is found by its name.
+
+Belongs here: the protocol between `check()` and engines, the registry. Does not: any engine, any rule's meaning.
+
+`check()` hands an engine only rules that the preflight accepted (columns exist, types can be judged, the engine says
+that it supports them) and turns counts into verdicts itself, so `mostly` and `severity` mean the same everywhere.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import polars as pl
+
+from etl.errors import QualityError
+from etl.quality.results import LearnResult, ProfileResult
+from etl.quality.rules import AnyRule, nearest
+
+Strictness = Literal["strict", "moderate", "lenient"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an engine found out about one rule: counts, or why there are none."""
+
+    position: int
+    """Index of the rule in the sequence that the engine was given."""
+    failed: int = 0
+    total: int = 0
+    actual: Any = None
+    """What was measured, for a rule that judges the table as a whole."""
+    sample: tuple[dict[str, Any], ...] = ()
+    message: str = ""
+    error: str | None = None
+    """Why the rule could not be judged; then the counts mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReport:
+    """One outcome per rule, and the number of rows read."""
+
+    outcomes: Sequence[Outcome]
+    row_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckContext:
+    """What an engine may need besides data and rules."""
+
+    schema: pl.Schema
+    now: datetime
+    """With a time zone."""
+    tables: Mapping[str, pl.LazyFrame] = field(default_factory=dict)
+    sample_size: int = 5
+    sample_columns: tuple[str, ...] = ()
+    """The only columns that a sample may show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do."""
+
+    rules: frozenset[str]
+    """Rule types that it judges exactly."""
+    lazy: bool = False
+    """Takes a LazyFrame as it is; otherwise it is collected first."""
+    profile: bool = False
+    learn: bool = False
+    unsupported: Callable[[AnyRule, pl.Schema | None], str | None] | None = None
+    """Further limits: why this rule (on this schema, when known) cannot be judged, or None."""
+
+    def refusal(self, rule: AnyRule, schema: pl.Schema | None = None) -> str | None:
+        """Say why the engine cannot judge this rule, or None. Without a schema only what the rule alone tells."""
+        if rule.type not in self.rules:
+            return f"rules of type {rule.type} are not supported"
+        return self.unsupported(rule, schema) if self.unsupported is not None else None
+
+
+@runtime_checkable
+class DataQualityEngine(Protocol):
+    """Judges rules over data."""
+
+    @property
+    def name(self) -> str:
+        """Name under which results show it."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+
+    def check(
+        self, data: pl.DataFrame | pl.LazyFrame, rules: Sequence[AnyRule], context: CheckContext
+    ) -> EngineReport:
+        """Judge preflighted rules; exactly one outcome per rule, in any order."""
+
+    def profile(self, data: pl.DataFrame | pl.LazyFrame, columns: Sequence[str] | None = None) -> ProfileResult:
+        """Describe the columns."""
+
+    def learn(self, data: pl.DataFrame | pl.LazyFrame, strictness: Strictness = "moderate") -> LearnResult:
+        """Derive rules that the data passes."""
+
+
+def engine_names() -> tuple[str, ...]:
+    """Return the names under which engines are registered."""
+    return tuple(sorted({each.name for each in entry_points(group="etl.quality.engines")} | {*BUILT_IN}))
+
+
+BUILT_IN = {
+    "truthound": "etl.quality.engines.truthound:TruthoundEngine",
+    "polars": "etl.quality.engines.polars:PolarsEngine",
+    "great_expectations": "etl.quality.engines.great_expectations:GreatExpectationsEngine",
+    "pandera": "etl.quality.engines.pandera:PanderaEngine",
+}
+
+
+def get_engine(name: "str | DataQualityEngine") -> DataQualityEngine:
+    """Return the engine of that name, imported now; an engine object is returned as it is."""
+    return _load_engine(name) if isinstance(name, str) else name
+
+
+@lru_cache(maxsize=64)
+def _load_engine(name: str) -> DataQualityEngine:
+    found = [each for each in entry_points(group="etl.quality.engines") if each.name == name]
+    try:
+        made = found[0].load()() if found else _load_built_in(name)
+    except ImportError as missing:
+        raise QualityError(
+            f"the quality engine `{name}` cannot be imported: {missing}",
+            f"install the extra: pip install 'tenant-etl[{name.replace('_', '-')}]'",
+        ) from missing
+    if not isinstance(made, DataQualityEngine):
+        raise QualityError(
+            f"`{name}` is registered as a quality engine, but it is none",
+            "it needs name, capabilities, check, profile and learn (see etl.quality.engine.DataQualityEngine)",
+        )
+    return made
+
+
+def _load_built_in(name: str) -> object:
+    if name not in BUILT_IN:
+        raise QualityError(f"there is no quality engine `{name}`{nearest(name, engine_names())}")
+    module, _, attribute = BUILT_IN[name].partition(":")
+    return getattr(import_module(module), attribute)()

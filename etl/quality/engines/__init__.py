@@ -1,0 +1,1 @@
+"""Engines, one file each; none is imported before it is chosen."""

@@ -1,0 +1,136 @@
+"""The reference engine: the rules' own expressions, run by Polars in one query.
+
+Belongs here: running a plan over a DataFrame or, streaming, over a LazyFrame; bounded samples. Does not: any semantics.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+import polars as pl
+
+from etl.quality.engine import Capabilities, CheckContext, EngineReport, Outcome, Strictness
+from etl.quality.expressions import ROWS, Finding, Plan, Scope, Unjudgeable, compile_rules
+from etl.quality.results import LearnResult, ProfileResult
+from etl.quality.rules import RULE_TYPES, AnyRule
+
+Data = pl.DataFrame | pl.LazyFrame
+FAULTS: tuple[type[BaseException], ...] = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, MemoryError)
+
+
+class PolarsEngine:
+    """Judges every rule of the vocabulary but the ones of other libraries."""
+
+    name = "polars"
+    capabilities = Capabilities(rules=frozenset(RULE_TYPES) - {"truthound"}, lazy=True, profile=True, learn=True)
+
+    def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
+        """Judge all rules in one query."""
+        plan = compile_rules(rules, Scope(context.schema, context.now, context.tables))
+        row, findings = run_plan(plan, data)
+        samples = fetch_samples(plan, data, findings, context)
+        outcomes = [outcome_of(position, found, samples.get(position, ())) for position, found in enumerate(findings)]
+        return EngineReport(outcomes, row)
+
+    def profile(self, data: Data, columns: Sequence[str] | None = None) -> ProfileResult:
+        """Describe the columns."""
+        from etl.quality.profile import profile_columns  # noqa: PLC0415  only who profiles pays for it
+
+        return profile_columns(data, columns, self.name)
+
+    def learn(self, data: Data, strictness: Strictness = "moderate") -> LearnResult:
+        """Derive rules that the data passes."""
+        from etl.quality.profile import learn_rules  # noqa: PLC0415  only who learns pays for it
+
+        return learn_rules(data, strictness, self.name)
+
+
+def run_plan(plan: Plan, data: Data) -> tuple[int | None, list[Finding | str]]:
+    """Run the one query; if it breaks, run the rules one by one, so that only the guilty one is an error."""
+    try:
+        row = _select(plan, data, plan.select)
+    except FAULTS as broken:
+        if len(plan.rules) == 1:
+            return None, [first_line(broken)]
+        return _run_each(plan, data)
+    return int(row[ROWS]), plan.findings(row)
+
+
+def _run_each(plan: Plan, data: Data) -> tuple[int | None, list[Finding | str]]:
+    findings: list[Finding | str] = []
+    rows: int | None = None
+    for compiled in plan.rules:
+        names = {key: key for key in compiled.numbers}
+        select = [pl.len().alias(ROWS), *(expr.alias(key) for key, expr in compiled.numbers.items())]
+        alone = Plan((compiled,), select, (names,), plan.joins)
+        seen, found = run_plan(alone, data)
+        rows = seen if seen is not None else rows
+        findings.extend(found)
+    return rows, findings
+
+
+def _select(plan: Plan, data: Data, select: list[pl.Expr]) -> dict[str, Any]:
+    if isinstance(data, pl.DataFrame) and not plan.joins:
+        return data.select(select).row(0, named=True)
+    lazy = plan.prepare(data.lazy()).select(select)
+    return collect(lazy).row(0, named=True)
+
+
+def collect(lazy: pl.LazyFrame) -> pl.DataFrame:
+    """Collect in a stream, so that memory does not grow with the number of rows."""
+    return cast("pl.DataFrame", lazy.collect(engine="streaming"))
+
+
+def fetch_samples(
+    plan: Plan, data: Data, findings: Sequence[Finding | str], context: CheckContext
+) -> dict[int, tuple[dict[str, Any], ...]]:
+    """Fetch the first failing rows of every failing rule, restricted to the columns that may be shown."""
+    columns = [column for column in context.sample_columns if column in context.schema]
+    failing = [
+        (position, compiled.verdict)
+        for position, (compiled, found) in enumerate(zip(plan.rules, findings, strict=True))
+        if isinstance(found, Finding) and found.failed and compiled.verdict is not None
+    ]
+    if not columns or not context.sample_size or not failing:
+        return {}
+    lazy = plan.prepare(data.lazy())
+    queries = [lazy.filter(good.not_()).select(columns).head(context.sample_size) for _, good in failing]
+    frames = pl.collect_all(queries, engine="streaming")
+    return {
+        position: tuple({key: plain(value) for key, value in row.items()} for row in frame.to_dicts())
+        for (position, _), frame in zip(failing, frames, strict=True)
+    }
+
+
+def outcome_of(position: int, found: Finding | str, sample: tuple[dict[str, Any], ...]) -> Outcome:
+    """Turn a finding into what `check()` wants from an engine."""
+    if isinstance(found, str):
+        return Outcome(position, error=found)
+    return Outcome(position, found.failed, found.total, found.actual, sample, found.message)
+
+
+def plain(value: object) -> Any:  # noqa: ANN401
+    """Return a value as JSON can hold it, without losing digits."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal | timedelta):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def first_line(broken: BaseException) -> str:
+    """Return what went wrong, without the query and without values of the data."""
+    if isinstance(broken, Unjudgeable):
+        return str(broken)
+    lines = str(broken).splitlines() or [type(broken).__name__]
+    return f"{type(broken).__name__}: {lines[0][:300]}"

@@ -1,0 +1,368 @@
+"""Exact comparison of a column with a literal or with another column, for every type that has an order.
+
+Belongs here: what `=`, `<` and membership mean per data type. Does not: rules.
+
+Integers, decimals, dates, moments, times and durations are all integers underneath ("steps"), so a bound is turned
+into the one integer that separates good from bad, and nothing passes through a float. Every function returns an
+expression that is null exactly where a column is null, and FALSE where a float is NaN.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from etl.errors import QualityError
+
+_STEPS_PER_SECOND = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_EPOCH = date(1970, 1, 1)
+_FLOAT_EXACT = 2**53
+# Beyond every 64-bit integer, and far inside what a 128-bit integer holds.
+_CLIP = float(2**100)
+_TEXT = (pl.String, pl.Categorical, pl.Enum)
+
+
+class Unjudgeable(QualityError):  # noqa: N818  it is a verdict about a rule, not an error of the program
+    """A rule that cannot be judged on these columns; it becomes an `error` result."""
+
+
+def is_text(dtype: pl.DataType) -> bool:
+    """Whether values are text; categories count as their text."""
+    return isinstance(dtype, _TEXT)
+
+
+def as_text(expr: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Return the values as text."""
+    return expr if isinstance(dtype, pl.String) else expr.cast(pl.String)
+
+
+def has_steps(dtype: pl.DataType) -> bool:
+    """Whether values are whole numbers of a fixed step."""
+    return dtype.is_integer() or dtype.is_decimal() or isinstance(dtype, pl.Date | pl.Datetime | pl.Time | pl.Duration)
+
+
+def steps(expr: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Return the values as integers, in steps."""
+    return expr if dtype.is_integer() else expr.to_physical()
+
+
+def steps_dtype(dtype: pl.DataType) -> pl.DataType:
+    """Return the type of `steps`."""
+    if dtype.is_integer():
+        return dtype
+    if dtype.is_decimal():
+        return pl.Int128()
+    return pl.Int32() if isinstance(dtype, pl.Date) else pl.Int64()
+
+
+def compare_literal(expr: pl.Expr, dtype: pl.DataType, operator: str, value: Any, what: str = "the value") -> pl.Expr:  # noqa: ANN401
+    """Compare a column with a literal."""
+    if is_text(dtype):
+        if not isinstance(value, str):
+            raise Unjudgeable(f"{what} {value!r} is not text, and the column is {dtype}", "write it in quotes")
+        return _apply(as_text(expr, dtype), operator, pl.lit(value))
+    if isinstance(dtype, pl.Boolean):
+        if not isinstance(value, bool) or operator not in ("==", "!="):
+            raise Unjudgeable(f"a Boolean column is compared with = true or = false, not {operator} {value!r}")
+        return expr if (operator == "==") == value else expr.not_()
+    if dtype.is_float():
+        return _compare_float(expr, operator, float_literal(value, dtype, what), value)
+    if not has_steps(dtype):
+        raise Unjudgeable(f"a column of type {dtype} has no order and no equality that a rule could judge")
+    return _compare_steps(steps(expr, dtype), steps_dtype(dtype), operator, steps_literal(value, dtype, what))
+
+
+def between(  # noqa: PLR0917
+    expr: pl.Expr, dtype: pl.DataType, low: Any, high: Any, low_inclusive: bool = True, high_inclusive: bool = True  # noqa: ANN401
+) -> pl.Expr:
+    """Both bounds at once, either may be None; one pass over the column."""
+    parts = []
+    if low is not None:
+        parts.append(compare_literal(expr, dtype, ">=" if low_inclusive else ">", low, "the bound"))
+    if high is not None:
+        parts.append(compare_literal(expr, dtype, "<=" if high_inclusive else "<", high, "the bound"))
+    return parts[0] if len(parts) == 1 else parts[0] & parts[1]
+
+
+def is_in(expr: pl.Expr, dtype: pl.DataType, values: Sequence[Any]) -> pl.Expr:
+    """Whether the value is exactly one of a list. NaN is in no list."""
+    if is_text(dtype):
+        wrong = [value for value in values if not isinstance(value, str)]
+        if wrong:
+            raise Unjudgeable(f"the set has {wrong[0]!r}, which is not text; the column is {dtype}", "write it in quotes")
+        return as_text(expr, dtype).is_in(pl.Series(values, dtype=pl.String).implode())
+    if isinstance(dtype, pl.Boolean):
+        wrong = [value for value in values if not isinstance(value, bool)]
+        if wrong:
+            raise Unjudgeable(f"the set has {wrong[0]!r}, which is not true or false; the column is {dtype}")
+        return expr.is_in(pl.Series(values, dtype=pl.Boolean).implode())
+    if dtype.is_float():
+        floats = [float_literal(value, dtype, "the set's value") for value in values]
+        exact = [_as_float(value) for value in floats if _is_float(value)]
+        return expr.cast(pl.Float64).is_in(pl.Series(exact, dtype=pl.Float64).implode())
+    if not has_steps(dtype):
+        raise Unjudgeable(f"a column of type {dtype} cannot be compared with a set")
+    inner = steps_dtype(dtype)
+    low, high = _limits(inner)
+    whole = [steps_literal(value, dtype, "the set's value") for value in values]
+    usable = [int(value) for value in whole if value.denominator == 1 and low <= value <= high]
+    return steps(expr, dtype).is_in(pl.Series(usable, dtype=inner).implode())
+
+
+def float_literal(value: Any, dtype: pl.DataType, what: str) -> Fraction | float:  # noqa: ANN401
+    """Return what a number means beside floats: an integer exactly, any other number as its nearest float64."""
+    number = _number(value, dtype, what)
+    if isinstance(number, float):
+        return number
+    if isinstance(number, Decimal) and number != number.to_integral_value():
+        return float(number)
+    return Fraction(number)
+
+
+def steps_literal(value: Any, dtype: pl.DataType, what: str) -> Fraction:  # noqa: ANN401
+    """Return a literal in steps of the column's type, exactly; infinite floats become something beyond every integer."""
+    if dtype.is_integer() or dtype.is_decimal():
+        number = _number(value, dtype, what)
+        if isinstance(number, float):
+            if math.isinf(number):
+                return Fraction(2**200 if number > 0 else -(2**200))
+            number = Decimal(repr(number))  # the number as written: 0.1 is a tenth
+        return Fraction(number) * 10 ** (dtype.scale if isinstance(dtype, pl.Decimal) else 0)
+    if isinstance(dtype, pl.Date):
+        return Fraction((_date(value, dtype, what) - _EPOCH).days)
+    if isinstance(dtype, pl.Datetime):
+        return Fraction(_microseconds(value, dtype, what) * _STEPS_PER_SECOND[dtype.time_unit], 1_000_000)
+    if isinstance(dtype, pl.Time):
+        return Fraction(_time_of_day(value, dtype, what))
+    if not isinstance(value, timedelta):
+        if isinstance(value, int) and not isinstance(value, bool) and value == 0:
+            return Fraction(0)
+        raise Unjudgeable(f"{what} {value!r} is not a duration, and the column is {dtype}", "give a timedelta, or use an expression")
+    micros = value // timedelta(microseconds=1)
+    unit = dtype.time_unit if isinstance(dtype, pl.Duration) else "us"
+    return Fraction(micros * _STEPS_PER_SECOND[unit], 1_000_000)
+
+
+def compare_columns(left: pl.Expr, left_type: pl.DataType, operator: str, right: pl.Expr, right_type: pl.DataType) -> pl.Expr:
+    """Compare two columns exactly; NaN makes every comparison FALSE; null on either side gives null."""
+    if is_text(left_type) and is_text(right_type):
+        return _apply(as_text(left, left_type), operator, as_text(right, right_type))
+    if isinstance(left_type, pl.Boolean) and isinstance(right_type, pl.Boolean):
+        if operator not in ("==", "!="):
+            raise Unjudgeable("true and false have no order; compare them with == or !=")
+        return _apply(left, operator, right)
+    if left_type.is_float() and right_type.is_float():
+        first, second = left.cast(pl.Float64), right.cast(pl.Float64)
+        return _apply(first, operator, second) & first.is_not_nan() & second.is_not_nan()
+    if left_type.is_integer() and right_type.is_float():
+        return _compare_integer_float(left, left_type, operator, right)
+    if left_type.is_float() and right_type.is_integer():
+        return _compare_integer_float(right, right_type, MIRRORED[operator], left)
+    if has_steps(left_type) and has_steps(right_type):
+        return _compare_two_steps(left, left_type, operator, right, right_type)
+    raise Unjudgeable(f"columns of type {left_type} and {right_type} cannot be compared exactly", "cast one of them in the transform")
+
+
+MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def _apply(left: pl.Expr, operator: str, right: pl.Expr) -> pl.Expr:
+    match operator:
+        case "==":
+            return left == right
+        case "!=":
+            return left != right
+        case "<":
+            return left < right
+        case "<=":
+            return left <= right
+        case ">":
+            return left > right
+        case _:
+            return left >= right
+
+
+def _always(expr: pl.Expr, verdict: bool) -> pl.Expr:
+    """TRUE or FALSE for every non-null value."""
+    return expr.is_not_null().or_(None) if verdict else expr.is_null().and_(None)
+
+
+def _limits(dtype: pl.DataType) -> tuple[int, int]:
+    bits = int("".join(filter(str.isdigit, str(dtype))))
+    return (0, 2**bits - 1) if dtype.is_unsigned_integer() else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+def _compare_steps(expr: pl.Expr, dtype: pl.DataType, operator: str, bound: Fraction) -> pl.Expr:
+    """Compare integers with any rational number by the nearest integer that decides the same."""
+    low, high = _limits(dtype)
+    if operator in ("==", "!="):
+        if bound.denominator != 1 or not low <= bound <= high:
+            return _always(expr, operator == "!=")
+        return _apply(expr, operator, pl.lit(int(bound), dtype=dtype))
+    # x >= b is x >= ceil(b); x > b is x >= floor(b) + 1; and the same from above.
+    if operator in (">=", ">"):
+        least = math.ceil(bound) if operator == ">=" else math.floor(bound) + 1
+        return _always(expr, least <= low) if not low < least <= high else expr >= pl.lit(least, dtype=dtype)
+    most = math.floor(bound) if operator == "<=" else math.ceil(bound) - 1
+    return _always(expr, most >= high) if not low <= most < high else expr <= pl.lit(most, dtype=dtype)
+
+
+def _compare_float(expr: pl.Expr, operator: str, bound: Fraction | float, written: object) -> pl.Expr:
+    wide = expr.cast(pl.Float64)
+    if isinstance(bound, Fraction) and not _is_float(bound):
+        return _compare_unrepresentable(wide, operator, bound)
+    limit = pl.lit(_as_float(bound), dtype=pl.Float64)
+    if math.isnan(_as_float(bound)):
+        raise Unjudgeable(f"{written!r} is no number to compare with")
+    # Polars orders NaN above everything; only comparisons that a NaN would satisfy need the extra look.
+    compared = _apply(wide, operator, limit)
+    return compared & wide.is_not_nan() if operator in (">", ">=", "!=") else compared
+
+
+def _compare_unrepresentable(wide: pl.Expr, operator: str, bound: Fraction) -> pl.Expr:
+    """Compare floats with an integer that no float equals, such as 2**53 + 1: by its neighbours."""
+    if operator == "==":
+        return _always(wide, verdict=False)
+    if operator == "!=":
+        return _always(wide, verdict=True) & wide.is_not_nan()
+    try:
+        near = float(bound)
+    except OverflowError:
+        near = math.inf if bound > 0 else -math.inf
+    if math.isinf(near):
+        # Beyond the greatest float: only the infinities lie on the far side.
+        above = near > 0
+        if operator in ("<", "<="):
+            return wide < math.inf if above else wide == -math.inf
+        return wide == math.inf if above else (wide > -math.inf) & wide.is_not_nan()
+    below = near if Fraction(near) < bound else math.nextafter(near, -math.inf)
+    if operator in ("<", "<="):
+        return wide <= below
+    return (wide > below) & wide.is_not_nan()
+
+
+def _is_float(value: Fraction | float) -> bool:
+    if isinstance(value, float):
+        return True
+    try:
+        return Fraction(float(value)) == value
+    except OverflowError:
+        return False
+
+
+def _as_float(value: Fraction | float) -> float:
+    return float(value)
+
+
+def _compare_integer_float(integer: pl.Expr, dtype: pl.DataType, operator: str, floating: pl.Expr) -> pl.Expr:
+    """Compare an integer column with a float column without rounding the integer."""
+    if _limits(dtype)[1] >= 2**100:
+        raise Unjudgeable(f"a column of type {dtype} cannot be compared with floats exactly", "cast one of them in the transform")
+    wide = floating.cast(pl.Float64)
+    number = integer.cast(pl.Int128)
+    # Integers compare with x as they do with the integer next to x on the deciding side.
+    rounded = wide.ceil() if operator in ("<", ">=") else wide.floor()
+    whole = rounded.fill_nan(0.0).clip(-_CLIP, _CLIP).cast(pl.Int128)
+    compared = _apply(number, operator, whole)
+    if operator == "==":
+        compared = compared & (wide == wide.floor())
+    elif operator == "!=":
+        compared = compared | (wide != wide.floor())
+    return compared & wide.is_not_nan()
+
+
+def _compare_two_steps(left: pl.Expr, left_type: pl.DataType, operator: str, right: pl.Expr, right_type: pl.DataType) -> pl.Expr:
+    numbers = [dtype.is_integer() or dtype.is_decimal() for dtype in (left_type, right_type)]
+    if all(numbers) or left_type == right_type:
+        if left_type == right_type:
+            return _apply(left, operator, right)
+        scales = [dtype.scale if isinstance(dtype, pl.Decimal) else 0 for dtype in (left_type, right_type)]
+        common = max(scales)
+        return _apply(_scaled(left, left_type, common - scales[0]), operator, _scaled(right, right_type, common - scales[1]))
+    if any(numbers):
+        raise Unjudgeable(f"columns of type {left_type} and {right_type} cannot be compared", "cast one of them in the transform")
+    first, second = _nanoseconds(left, left_type, right_type), _nanoseconds(right, right_type, left_type)
+    return _apply(first, operator, second)
+
+
+def _scaled(expr: pl.Expr, dtype: pl.DataType, digits: int) -> pl.Expr:
+    """Bring integers and decimals to one scale, or refuse where 128 bits might not hold the result."""
+    if digits == 0:
+        return steps(expr, dtype).cast(pl.Int128)
+    precision = dtype.precision or 38 if isinstance(dtype, pl.Decimal) else len(str(_limits(dtype)[1]))
+    if precision + digits > 38:  # noqa: PLR2004  38 decimal digits always fit into 128 bits
+        raise Unjudgeable(f"a column of type {dtype} cannot be brought to {digits} more digits exactly", "cast it in the transform")
+    return steps(expr, dtype).cast(pl.Int128) * pl.lit(10**digits, dtype=pl.Int128)
+
+
+def _nanoseconds(expr: pl.Expr, dtype: pl.DataType, other: pl.DataType) -> pl.Expr:
+    moments = (pl.Date, pl.Datetime)
+    comparable = (isinstance(dtype, moments) and isinstance(other, moments)) or type(dtype) is type(other)
+    if not comparable:
+        raise Unjudgeable(f"columns of type {dtype} and {other} cannot be compared", "cast one of them in the transform")
+    if _zone(dtype) is not None and _zone(other) is None or _zone(dtype) is None and _zone(other) is not None:
+        raise Unjudgeable(f"columns of type {dtype} and {other} cannot be compared: only one has a time zone", "give both one")
+    per_step = 86_400 * 10**9 if isinstance(dtype, pl.Date) else 10**9 // _STEPS_PER_SECOND[getattr(dtype, "time_unit", "ns")]
+    return steps(expr, dtype).cast(pl.Int128) * pl.lit(per_step, dtype=pl.Int128)
+
+
+def _zone(dtype: pl.DataType) -> str | None:
+    return dtype.time_zone if isinstance(dtype, pl.Datetime) else None
+
+
+def _number(value: Any, dtype: pl.DataType, what: str) -> int | float | Decimal:  # noqa: ANN401
+    if isinstance(value, str):
+        try:
+            value = Decimal(value)
+        except InvalidOperation:
+            pass
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise Unjudgeable(f"{what} {value!r} is not a number, and the column is {dtype}")
+    return value
+
+
+def _date(value: Any, dtype: pl.DataType, what: str) -> date:  # noqa: ANN401
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    raise Unjudgeable(f"{what} {value!r} is not a date, and the column is {dtype}", "write it like 2026-01-31")
+
+
+def _microseconds(value: Any, dtype: pl.Datetime, what: str) -> int:  # noqa: ANN401
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            pass
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)  # noqa: DTZ001  the zone is given below
+    if not isinstance(value, datetime):
+        raise Unjudgeable(f"{what} {value!r} is not a moment, and the column is {dtype}", "write it like 2026-01-31T09:00:00")
+    if dtype.time_zone is None:
+        if value.tzinfo is not None:
+            raise Unjudgeable(f"{what} {value} has a time zone, and the column {dtype} has none", "leave the zone away")
+        value = value.replace(tzinfo=UTC)
+    elif value.tzinfo is None:
+        value = value.replace(tzinfo=ZoneInfo(dtype.time_zone))
+    return (value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _time_of_day(value: Any, dtype: pl.DataType, what: str) -> int:  # noqa: ANN401
+    if isinstance(value, str):
+        try:
+            value = time.fromisoformat(value)
+        except ValueError:
+            pass
+    if not isinstance(value, time) or value.tzinfo is not None:
+        raise Unjudgeable(f"{what} {value!r} is not a time of day, and the column is {dtype}", "write it like 09:00:00")
+    seconds = value.hour * 3600 + value.minute * 60 + value.second
+    return seconds * 10**9 + value.microsecond * 1000

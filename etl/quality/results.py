@@ -1,0 +1,334 @@
+"""What a check says: one result per rule, and the verdict over all of them.
+
+Belongs here: results as data, their round trip through plain dicts. Does not: how they come about (`check`, engines).
+Rates are between 0 and 1 everywhere.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from etl.errors import QualityError
+from etl.quality.rules import Rule
+
+RuleStatus = Literal["passed", "failed", "error"]
+_MESSAGE_LIMIT = 10
+
+
+class CheckStatus(StrEnum):
+    """Verdict over all rules, worst first: error, failed, warning, passed."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class RuleResult(BaseModel):
+    """Verdict of one rule."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rule: Rule
+    check_name: str
+    status: RuleStatus
+    failed_count: int = Field(default=0, ge=0)
+    """Rows that broke the rule, exactly; 0 or 1 for a rule that judges the table as a whole."""
+    total_count: int = Field(default=0, ge=0)
+    """Rows that the rule applied to."""
+    sample: tuple[dict[str, JsonValue], ...] = ()
+    """Some failing rows, restricted to key columns and columns declared safe."""
+    message: str = ""
+    actual: JsonValue = None
+    """What was measured, for a rule that judges the table as a whole."""
+
+    @property
+    def failure_rate(self) -> float:
+        """Share of the judged rows that broke the rule."""
+        return self.failed_count / self.total_count if self.total_count else 0.0
+
+    @property
+    def severity(self) -> str:
+        """Severity of the rule."""
+        return self.rule.severity
+
+
+class ValidationFailure(BaseModel):
+    """One rule that did not pass, in the words of the integrations."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rule_name: str
+    column: str | None
+    message: str
+    severity: str
+    failed_count: int
+    total_count: int
+
+    @property
+    def failure_rate(self) -> float:
+        """Share of the judged rows that broke the rule."""
+        return self.failed_count / self.total_count if self.total_count else 0.0
+
+
+class CheckResult(BaseModel):
+    """Verdict over all rules: exactly one result per rule, in the order of the rules."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    results: tuple[RuleResult, ...]
+    engine: str
+    row_count: int | None = None
+    execution_time_ms: float = 0.0
+    timings_ms: dict[str, float] = Field(default_factory=dict)
+    """Milliseconds per part: preflight, engine."""
+    timestamp: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def status(self) -> CheckStatus:
+        """The worst there is. A rule that could not be judged is never a pass, whatever its severity."""
+        if self.error_count:
+            return CheckStatus.ERROR
+        if self.failed_count:
+            return CheckStatus.FAILED
+        return CheckStatus.WARNING if self.warning_count else CheckStatus.PASSED
+
+    @property
+    def is_success(self) -> bool:
+        """Whether every rule passed (a failing rule of severity info does not count)."""
+        return self.status is CheckStatus.PASSED
+
+    @property
+    def is_blocking(self) -> bool:
+        """Whether a rule of severity error failed, or any rule could not be judged."""
+        return self.status in (CheckStatus.FAILED, CheckStatus.ERROR)
+
+    @property
+    def passed_count(self) -> int:
+        """Rules that passed."""
+        return sum(each.status == "passed" for each in self.results)
+
+    @property
+    def failed_count(self) -> int:
+        """Rules of severity error that failed."""
+        return self._failing("error")
+
+    @property
+    def warning_count(self) -> int:
+        """Rules of severity warning that failed."""
+        return self._failing("warning")
+
+    @property
+    def info_count(self) -> int:
+        """Rules of severity info that failed."""
+        return self._failing("info")
+
+    @property
+    def error_count(self) -> int:
+        """Rules that could not be judged."""
+        return sum(each.status == "error" for each in self.results)
+
+    @property
+    def total_count(self) -> int:
+        """Number of rules."""
+        return len(self.results)
+
+    @property
+    def pass_rate(self) -> float:
+        """Share of the rules that passed; 1 without rules."""
+        return self.passed_count / len(self.results) if self.results else 1.0
+
+    @property
+    def failures(self) -> tuple[ValidationFailure, ...]:
+        """Every rule that did not pass."""
+        return tuple(_failure(each) for each in self.results if each.status != "passed")
+
+    def result_of(self, check_name: str) -> RuleResult:
+        """Return the result of one rule by its check name."""
+        for each in self.results:
+            if each.check_name == check_name:
+                return each
+        raise QualityError(f"no check is called `{check_name}`", f"there are {[each.check_name for each in self.results]}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, ready for JSON; the derived numbers are in it for readers."""
+        return {
+            "status": self.status.value,
+            "passed_count": self.passed_count,
+            "failed_count": self.failed_count,
+            "warning_count": self.warning_count,
+            "info_count": self.info_count,
+            "error_count": self.error_count,
+            "pass_rate": self.pass_rate,
+            **self.model_dump(mode="json", exclude={"results"}),
+            "results": [
+                each.model_dump(mode="json", exclude={"rule"})
+                | {"rule": each.rule.to_dict(), "failure_rate": each.failure_rate}
+                for each in self.results
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Self:
+        """Read what `to_dict` returned."""
+        own = {key: value for key, value in raw.items() if key in cls.model_fields}
+        own["results"] = [{key: value for key, value in each.items() if key != "failure_rate"} for each in raw["results"]]
+        return cls.model_validate(own)
+
+    def describe(self) -> str:
+        """Say what did not pass, rule by rule, for people."""
+        bad = [each for each in self.results if each.status != "passed"]
+        if not bad:
+            return f"all {len(self.results)} rules passed"
+        lines = [f"{len(bad)} of {len(self.results)} rules did not pass:"]
+        lines += [f"  - {each.check_name} [{each.rule.severity}, {each.status}]: {each.message}" for each in bad]
+        return "\n".join(lines)
+
+    def _failing(self, severity: str) -> int:
+        return sum(each.status == "failed" and each.rule.severity == severity for each in self.results)
+
+
+class QualityCheckOutput(BaseModel):
+    """A check's verdict as the integrations hand it on: numbers and failures, without the rules."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: CheckStatus
+    passed_count: int
+    failed_count: int
+    warning_count: int
+    failures: tuple[ValidationFailure, ...]
+    execution_time_ms: float
+    timestamp: datetime
+    error_count: int = 0
+    info_count: int = 0
+
+    @classmethod
+    def from_result(cls, result: CheckResult) -> Self:
+        """Take over what a check found."""
+        return cls(**{field: getattr(result, field) for field in cls.model_fields})
+
+    @property
+    def is_success(self) -> bool:
+        """Whether every rule passed."""
+        return self.status is CheckStatus.PASSED
+
+    @property
+    def total_count(self) -> int:
+        """Number of rules."""
+        return self.passed_count + self.failed_count + self.warning_count + self.error_count + self.info_count
+
+    @property
+    def pass_rate(self) -> float:
+        """Share of the rules that passed; 1 without rules."""
+        return self.passed_count / self.total_count if self.total_count else 1.0
+
+
+class ColumnProfile(BaseModel):
+    """What one column looks like. Counts are exact; `None` where a number has no meaning."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dtype: str
+    null_count: int
+    unique_count: int | None = None
+    """Distinct non-null values."""
+    min: JsonValue = None
+    max: JsonValue = None
+    mean: float | None = None
+    std: float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+    """What only some engines know: quantiles, top values, patterns."""
+
+
+class ProfileResult(BaseModel):
+    """What a table looks like, column by column."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: dict[str, ColumnProfile]
+    row_count: int
+    engine: str
+    execution_time_ms: float = 0.0
+    timestamp: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, ready for JSON."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Self:
+        """Read what `to_dict` returned."""
+        return cls.model_validate(raw)
+
+
+class LearnResult(BaseModel):
+    """Rules that the data given passes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rules: tuple[Rule, ...]
+    strictness: Literal["strict", "moderate", "lenient"]
+    row_count: int
+    engine: str
+    execution_time_ms: float = 0.0
+    timestamp: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, ready for JSON; `rules` are what `parse_rules` reads."""
+        return self.model_dump(mode="json", exclude={"rules"}) | {"rules": [rule.to_dict() for rule in self.rules]}
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Self:
+        """Read what `to_dict` returned."""
+        return cls.model_validate(raw)
+
+
+ProfileOutput = ProfileResult
+LearnOutput = LearnResult
+
+
+class DataQualityError(QualityError):
+    """Data that did not pass; carries the result. Raise it as `DataQualityError(result)` or with a text of your own."""
+
+    def __init__(
+        self, problem: "str | CheckResult", hint: str = "", *, result: "CheckResult | QualityCheckOutput | None" = None
+    ) -> None:
+        """Take the text from the result unless there is one."""
+        if isinstance(problem, CheckResult):
+            result, problem = problem, problem.describe()
+        super().__init__(problem, hint)
+        self.result = result
+
+
+def within_mostly(failed: int, total: int, mostly: float | None) -> bool:
+    """Say whether so many failures of so many rows are allowed, on exact counts.
+
+    `mostly` is the decimal number as written: 0.9 of 10 rows allows 1 failure, although 1 - 0.9 < 0.1 in floats.
+    """
+    if mostly is None:
+        return failed == 0
+    return failed <= (1 - Fraction(repr(mostly))) * total
+
+
+def listed(words: Sequence[str]) -> str:
+    """Name some of many, and how many there are."""
+    shown = ", ".join(f"`{word}`" for word in words[:_MESSAGE_LIMIT])
+    return shown if len(words) <= _MESSAGE_LIMIT else f"{shown} and {len(words) - _MESSAGE_LIMIT} more"
+
+
+def _failure(each: RuleResult) -> ValidationFailure:
+    return ValidationFailure(
+        rule_name=each.check_name,
+        column=", ".join(each.rule.judged_columns) or None,
+        message=each.message,
+        severity=each.rule.severity,
+        failed_count=each.failed_count,
+        total_count=each.total_count,
+    )

@@ -1,0 +1,184 @@
+"""What all rules have in common: severity, tolerance, condition, name, and the kinds of literal they accept.
+
+Belongs here: `RuleFields`, the literal types, the self-description of a rule. Does not: any single rule.
+"""
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Severity = Literal["error", "warning", "info"]
+Level = Literal["row", "table"]
+Scalar = bool | int | float | Decimal | datetime | date | time | timedelta | str
+Number = int | float | Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class RuleDoc:
+    """What a rule says about itself; the documentation and the command line show it."""
+
+    judges: str
+    null: str
+    empty: str
+    nan: str = "has no meaning here"
+    example: str = ""
+
+
+PASS_OVER_NOTHING = "passes over 0 rows and says so"
+NULL_IGNORED = "is neither good nor bad"
+
+
+def refuse_flag(value: object) -> object:
+    """Keep `true` from being read as the number 1."""
+    if isinstance(value, bool):
+        raise ValueError("a truth value is not a number or a point in time")  # noqa: TRY004  pydantic wants ValueError
+    return value
+
+
+def read_bound(value: object) -> object:
+    """Read a bound written as text: a number, a date, a date with time, or a time of day."""
+    refuse_flag(value)
+    if isinstance(value, float) and math.isnan(value):
+        raise ValueError("NaN is not a bound")
+    if isinstance(value, Decimal) and not value.is_finite():
+        raise ValueError("a decimal bound must be finite")
+    if not isinstance(value, str):
+        return value
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return _read_moment(value)
+    if not number.is_finite():
+        raise ValueError(f"`{value}` is not a bound")
+    return number
+
+
+def _read_moment(text: str) -> object:
+    for kind in (date, time, datetime):
+        try:
+            return kind.fromisoformat(text)
+        except ValueError:
+            continue
+    raise ValueError(f"`{text}` is not a number, a date (2026-01-31), a date with time, or a time of day")
+
+
+def check_sql(text: object) -> object:
+    """Refuse SQL that is not a plain expression over the columns."""
+    if isinstance(text, str):
+        from etl.quality.sql_predicate import parse_predicate  # noqa: PLC0415  sqlglot is slow to import
+
+        parse_predicate(text)
+    return text
+
+
+def sql_columns(text: str | None) -> tuple[str, ...]:
+    """Return the columns that a condition reads, in order of appearance."""
+    if text is None:
+        return ()
+    from etl.quality.sql_predicate import parse_predicate  # noqa: PLC0415  sqlglot is slow to import
+
+    return parse_predicate(text).columns
+
+
+@lru_cache(maxsize=4096)
+def safe_name(text: str) -> str:
+    """Turn any text into a check name: letters, digits, underscore; a digest tells apart what that makes equal."""
+    plain = re.sub(r"[^A-Za-z0-9_]", "_", text)
+    if plain == text:
+        return text
+    return f"{plain.strip('_') or 'x'}_{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+Bound = Annotated[int | float | Decimal | datetime | date | time | timedelta, BeforeValidator(read_bound)]
+NumberBound = Annotated[Number, BeforeValidator(read_bound)]
+Count = Annotated[int, BeforeValidator(refuse_flag), Field(ge=0)]
+Sql = Annotated[str, BeforeValidator(check_sql), Field(min_length=1)]
+ColumnName = Annotated[str, Field(min_length=1)]
+Mostly = Annotated[float, BeforeValidator(refuse_flag), Field(gt=0, le=1)]
+
+
+class RuleFields(BaseModel):
+    """Fields that every rule takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    level: ClassVar[Level] = "row"
+    """`row`: every row has a verdict of its own; `table`: only the table as a whole has one."""
+    takes_mostly: ClassVar[bool] = True
+    takes_where: ClassVar[bool] = True
+    doc: ClassVar[RuleDoc]
+
+    severity: Severity = "error"
+    """What a failure means: `error` stops, `warning` warns, `info` only reports."""
+    mostly: Mostly | None = None
+    """Share of the judged rows that has to be good, e.g. 0.99; judged on exact counts."""
+    where: Sql | None = None
+    """SQL condition; only rows for which it is TRUE are judged."""
+    name: Annotated[str, Field(min_length=1)] | None = None
+    """Name of the check; made from type and columns when left out."""
+    description: str | None = None
+    """Why the rule exists, for people."""
+
+    @model_validator(mode="after")
+    def _no_field_without_effect(self) -> Self:
+        kind: str = getattr(self, "type", "")
+        if self.mostly is not None and not self.takes_mostly:
+            raise ValueError(f"`mostly` means nothing for {kind}: it judges the table as a whole")
+        if self.where is not None and not self.takes_where:
+            raise ValueError(f"`where` means nothing for {kind}")
+        return self
+
+    @property
+    def judged_columns(self) -> tuple[str, ...]:
+        """Columns that the rule is about."""
+        column: str | None = getattr(self, "column", None)
+        columns: tuple[str, ...] = getattr(self, "columns", ())
+        return (column,) if column is not None else columns
+
+    @property
+    def columns_needed(self) -> tuple[str, ...]:
+        """Columns that have to exist before the rule can be judged, those of `where` included."""
+        return tuple(dict.fromkeys((*self.judged_columns, *sql_columns(self.where))))
+
+    @property
+    def check_name(self) -> str:
+        """Name of the check, safe everywhere: `unique__lot_id_process_step`."""
+        if self.name is not None:
+            return safe_name(self.name)
+        kind: str = getattr(self, "type", "")
+        columns = "_".join(self.judged_columns)
+        return f"{kind}__{safe_name(columns)}" if columns else kind
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the rule as plain data that `parse_rules` reads back to an equal rule."""
+        return self.model_dump(mode="json", exclude_defaults=True) | {"type": getattr(self, "type", "")}
+
+
+class ColumnRule(RuleFields):
+    """A rule about one column."""
+
+    column: ColumnName
+
+
+class KeyRule(RuleFields):
+    """A rule about one column or several columns together."""
+
+    column: ColumnName | None = None
+    """The column; or `columns` for several."""
+    columns: tuple[ColumnName, ...] = ()
+    """The columns, judged together."""
+
+    @model_validator(mode="after")
+    def _one_way_of_naming(self) -> Self:
+        if (self.column is None) == (not self.columns):
+            raise ValueError("name either `column` or `columns`")
+        if len(set(self.columns)) != len(self.columns):
+            raise ValueError("`columns` names a column twice")
+        return self

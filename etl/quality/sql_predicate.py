@@ -1,0 +1,150 @@
+"""SQL conditions of `where` and `expression`: what is allowed, and which columns they read.
+
+Belongs here: parsing and refusing. Does not: their meaning in Polars (`etl.quality.expressions.sql`).
+A condition is one expression over the columns of the row: columns, literals, operators and an allow-list of pure
+functions. No query, no table, no file, no function with an effect, no clock.
+"""
+
+import difflib
+from dataclasses import dataclass
+from functools import lru_cache
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+MAX_LENGTH = 10_000
+MAX_DEPTH = 60
+
+CAST_TYPES = frozenset(
+    {"BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "INT128", "FLOAT", "DOUBLE", "DECIMAL", "VARCHAR", "TEXT", "DATE", "TIMESTAMP"}
+)
+
+# Node classes that have a meaning here; everything else is refused by name.
+ALLOWED: tuple[type[exp.Expr], ...] = (
+    exp.Column,
+    exp.Identifier,
+    exp.Literal,
+    exp.Boolean,
+    exp.Null,
+    exp.Paren,
+    exp.And,
+    exp.Or,
+    exp.Not,
+    exp.EQ,
+    exp.NEQ,
+    exp.GT,
+    exp.GTE,
+    exp.LT,
+    exp.LTE,
+    exp.Is,
+    exp.NullSafeEQ,
+    exp.NullSafeNEQ,
+    exp.In,
+    exp.Between,
+    exp.Like,
+    exp.ILike,
+    exp.Neg,
+    exp.Add,
+    exp.Sub,
+    exp.Mul,
+    exp.Div,
+    exp.Mod,
+    exp.DPipe,
+    exp.Case,
+    exp.If,
+    exp.Coalesce,
+    exp.Nullif,
+    exp.Cast,
+    exp.DataType,
+    exp.DataTypeParam,
+    exp.Length,
+    exp.Lower,
+    exp.Upper,
+    exp.Trim,
+    exp.Abs,
+    exp.StartsWith,
+    exp.EndsWith,
+    exp.Contains,
+    exp.RegexpLike,
+    exp.Year,
+    exp.Month,
+    exp.Day,
+    exp.IsNan,
+)
+FUNCTIONS = (
+    "abs, coalesce, nullif, length, lower, upper, trim, starts_with, ends_with, contains, regexp_matches, year, month, day, isnan, cast"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """A condition that is safe to evaluate."""
+
+    text: str
+    tree: exp.Expr
+    columns: tuple[str, ...]
+    """Columns it reads, in order of appearance."""
+
+
+@lru_cache(maxsize=4096)
+def parse_predicate(text: str) -> Predicate:
+    """Read a condition; refuse everything that is not an expression over columns (ValueError with the place)."""
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"the condition has {len(text)} characters; {MAX_LENGTH} are allowed")
+    try:
+        trees = [tree for tree in sqlglot.parse(text, dialect="duckdb") if tree is not None]
+    except (SqlglotError, RecursionError) as refused:
+        raise ValueError(f"the condition is not SQL: {_first_line(str(refused))}") from refused
+    if len(trees) != 1:
+        raise ValueError("the condition must be exactly one SQL expression, such as qty > 0 AND status = 'ok'")
+    tree = trees[0]
+    columns: dict[str, None] = {}
+    for node in tree.walk(bfs=False):
+        _allow(node)
+        if isinstance(node, exp.Column):
+            columns[node.name] = None
+    if _depth(tree) > MAX_DEPTH:
+        raise ValueError(f"the condition is nested deeper than {MAX_DEPTH} levels")
+    return Predicate(text, tree, tuple(columns))
+
+
+def _allow(node: exp.Expr) -> None:
+    if not isinstance(node, ALLOWED):
+        raise ValueError(_refusal(node))
+    if isinstance(node, exp.Column) and node.args.get("table") is not None:
+        raise ValueError(f"`{node.sql()}`: columns stand without a table name; a condition sees one row only")
+    if isinstance(node, exp.In) and (node.args.get("query") is not None or node.args.get("unnest") is not None):
+        raise ValueError("IN takes a list of values; a query is not allowed")
+    if isinstance(node, exp.Cast):
+        if isinstance(node, exp.TryCast):
+            raise ValueError("TRY_CAST is not allowed: it turns what it cannot read into NULL, which nobody judges")
+        kind = node.to.this.name if isinstance(node.to.this, exp.DataType.Type) else str(node.to.this)
+        if kind not in CAST_TYPES:
+            raise ValueError(f"CAST to {kind} is not allowed; to {', '.join(sorted(CAST_TYPES))} it is")
+
+
+def _refusal(node: exp.Expr) -> str:
+    shown = node.sql(dialect="duckdb")[:60]
+    if isinstance(node, exp.Query | exp.Subquery | exp.Table | exp.Exists):
+        return f"`{shown}`: queries and tables are not allowed; a condition sees one row only"
+    if isinstance(node, exp.Func):
+        name = node.name if isinstance(node, exp.Anonymous) else node.sql_name().lower()
+        close = difflib.get_close_matches(name.lower(), FUNCTIONS.split(", "), n=1)
+        meant = f"; did you mean {close[0]}?" if close and close[0] != name.lower() else f"; allowed are {FUNCTIONS}"
+        return f"`{shown}`: the function {name} is not allowed{meant}"
+    return f"`{shown}`: {type(node).__name__} is not allowed in a condition"
+
+
+def _depth(tree: exp.Expr) -> int:
+    deepest, pending = 0, [(tree, 1)]
+    while pending:
+        node, depth = pending.pop()
+        deepest = max(deepest, depth)
+        pending.extend((child, depth + 1) for child in node.iter_expressions())
+    return deepest
+
+
+def _first_line(text: str) -> str:
+    plain = text.replace("\x1b[4m", "").replace("\x1b[0m", "")
+    return " ".join(plain.split())[:200]

@@ -1,0 +1,156 @@
+"""What can be promised about a pipeline, as thresholds.
+
+Belongs here: `SLAConfig` and its presets, `FreshnessPromise`, `PipelineSLA`. Does not: judging (`monitor`, `judge`,
+`freshness`). Rates are shares from 0 to 1 everywhere: 0.05 is five per cent.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from etl.sla.cron import parse_cron
+
+
+class AlertLevel(StrEnum):
+    """How loud a broken promise is, from quiet to loud."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+def _no_flag(value: Any) -> Any:  # noqa: ANN401  whatever stands in the file
+    if isinstance(value, bool):
+        raise ValueError("a number is meant, not true or false")  # noqa: TRY004  pydantic reports ValueErrors only
+    return value
+
+
+def _zone_name(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, KeyError) as error:  # a path, a folder, an unknown name
+        raise ValueError(f"`{value}` is no time zone: write a name such as Asia/Seoul or UTC") from error
+    return value
+
+
+def _cron(value: str) -> str:
+    parse_cron(value)
+    return value
+
+
+Rate = Annotated[float, BeforeValidator(_no_flag), Field(ge=0, le=1, allow_inf_nan=False)]
+Positive = Annotated[float, BeforeValidator(_no_flag), Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, BeforeValidator(_no_flag), Field(ge=0)]
+
+
+class SLAConfig(BaseModel):
+    """Thresholds; one that is None promises nothing. A value exactly at its threshold keeps the promise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_failure_rate: Rate | None = Field(None, description="At most this share of the checks fails; 0.05 is 5 %.")
+    min_pass_rate: Rate | None = Field(None, description="At least this share of the checks passes; 0.95 is 95 %.")
+    max_execution_time_seconds: Positive | None = Field(None, description="One run takes at most this long.")
+    min_row_count: Count | None = Field(None, description="At least so many rows in what is published.")
+    max_row_count: Count | None = Field(None, description="At most so many rows in what is published.")
+    max_consecutive_failures: Annotated[int, BeforeValidator(_no_flag), Field(ge=1)] | None = Field(
+        None, description="So many failed runs in a row break the promise."
+    )
+    alert_on_warning: bool = Field(
+        default=False, description="Failed checks of severity warning break the promise too."
+    )
+    alert_level: AlertLevel = Field(AlertLevel.ERROR, description="How loud a broken promise is.")
+    enabled: bool = Field(default=True, description="false: nothing is judged.")
+
+    @model_validator(mode="after")
+    def _rows_in_order(self) -> Self:
+        if (
+            self.min_row_count is not None
+            and self.max_row_count is not None
+            and self.min_row_count > self.max_row_count
+        ):
+            raise ValueError(f"min_row_count {self.min_row_count} is more than max_row_count {self.max_row_count}")
+        return self
+
+    def with_failure_rate(self, rate: float | None) -> Self:
+        """The same promise with another `max_failure_rate`."""
+        return self._with(max_failure_rate=rate)
+
+    def with_pass_rate(self, rate: float | None) -> Self:
+        """The same promise with another `min_pass_rate`."""
+        return self._with(min_pass_rate=rate)
+
+    def with_execution_time(self, seconds: float | None) -> Self:
+        """The same promise with another `max_execution_time_seconds`."""
+        return self._with(max_execution_time_seconds=seconds)
+
+    def with_row_count(self, minimum: int | None = None, maximum: int | None = None) -> Self:
+        """The same promise with other bounds of the row count."""
+        return self._with(min_row_count=minimum, max_row_count=maximum)
+
+    def with_consecutive_failures(self, count: int | None) -> Self:
+        """The same promise with another `max_consecutive_failures`."""
+        return self._with(max_consecutive_failures=count)
+
+    def with_alert_level(self, level: AlertLevel) -> Self:
+        """The same promise, louder or quieter."""
+        return self._with(alert_level=level)
+
+    def with_alert_on_warning(self, alert: bool = True) -> Self:
+        """The same promise, with or without warnings."""
+        return self._with(alert_on_warning=alert)
+
+    def with_enabled(self, enabled: bool = True) -> Self:
+        """The same promise, judged or not."""
+        return self._with(enabled=enabled)
+
+    def _with(self, **changes: object) -> Self:
+        """A changed copy, validated like a new one."""
+        return type(self).model_validate({**self.model_dump(), **changes})
+
+
+class FreshnessPromise(BaseModel):
+    """By when the data is there, and how long it may go without new data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    deadline: Annotated[str, AfterValidator(_cron)] | None = Field(
+        None, description='When the newest complete day is due, as cron: "0 9 * * *" is every day at nine.'
+    )
+    timezone: Annotated[str, AfterValidator(_zone_name)] | None = Field(
+        None, description="The zone of the deadline. Default: the zone of the pipeline's partitions."
+    )
+    max_age_hours: Positive | None = Field(
+        None, description="At most so many hours pass without the newest complete day arriving."
+    )
+    business_days: bool = Field(default=False, description="true: a deadline on a Saturday or Sunday does not count.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.deadline is None and self.max_age_hours is None:
+            raise ValueError("a freshness promise needs a deadline, max_age_hours, or both")
+        if self.business_days and self.deadline is None:
+            raise ValueError("business_days says which deadlines count, so it needs a deadline")
+        return self
+
+
+class PipelineSLA(SLAConfig):
+    """All that one pipeline promises: the `sla:` of the YAML."""
+
+    freshness: FreshnessPromise | None = None
+
+
+DEFAULT_SLA_CONFIG = SLAConfig(max_failure_rate=0.05, min_pass_rate=0.95, max_consecutive_failures=3)
+STRICT_SLA_CONFIG = SLAConfig(
+    max_failure_rate=0.01,
+    min_pass_rate=0.99,
+    max_consecutive_failures=1,
+    alert_on_warning=True,
+    alert_level=AlertLevel.CRITICAL,
+)
+LENIENT_SLA_CONFIG = SLAConfig(
+    max_failure_rate=0.10, min_pass_rate=0.90, max_consecutive_failures=5, alert_level=AlertLevel.WARNING
+)

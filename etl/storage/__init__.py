@@ -1,0 +1,1 @@
+"""Where rows live: the tenant's database, the lake of Parquet objects and the warehouse."""

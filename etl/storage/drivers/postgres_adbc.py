@@ -1,0 +1,58 @@
+"""PostgreSQL through ADBC: a stream of Arrow batches, where DuckDB's extension cannot be had.
+
+Belongs here: opening the stream, feeding DuckDB's writer. Does not: types (`postgres_types`, with times as text, because
+ADBC moves infinity to an ordinary date).
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+from sqlalchemy import URL
+
+from etl.errors import SourceError
+from etl.faults import reach
+from etl.storage.drivers.contract import ExtractRequest, Plan, Progress
+from etl.storage.drivers.postgres_catalogue import connection_parts
+from etl.storage.drivers.writer import copy_to_parquet, restored, writing_engine
+
+NAME = "postgres_adbc"
+BATCH_BYTES = 4 << 20
+
+
+def extract(
+    url: URL, request: ExtractRequest, plan: Plan, path: Path, footer: Mapping[str, str], on_progress: Progress | None
+) -> None:
+    """Stream the statement's rows into the file."""
+    from adbc_driver_manager import Error  # noqa: PLC0415  an extra: `postgres`
+    from adbc_driver_postgresql import StatementOptions, dbapi  # noqa: PLC0415  an extra: `postgres`
+
+    parts = connection_parts(url, request)
+    conninfo = " ".join(f"{key}={conninfo_value(value)}" for key, value in parts.items())
+    try:
+        with dbapi.connect(conninfo) as connection, connection.cursor() as cursor, writing_engine(path) as writer:
+            reach("extract.connected")
+            cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)})
+            cursor.execute(plan.select())
+            with cursor.fetch_record_batch() as reader:
+                batches = pa.RecordBatchReader.from_batches(reader.schema, _counted(reader, on_progress))
+                writer.register("batches", batches)
+                select = f"SELECT {restored(plan.columns)} FROM batches"
+                copy_to_parquet(writer, select, path, footer, keep_order=bool(plan.order))
+    except Error as error:
+        raise SourceError(str(error)) from None
+
+
+def conninfo_value(value: str) -> str:
+    """A value in libpq's `key='value'` form."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _counted(reader: pa.RecordBatchReader, on_progress: Progress | None) -> Iterator[pa.RecordBatch]:
+    rows = 0
+    for batch in reader:
+        rows += batch.num_rows
+        reach("extract.batch")
+        yield batch
+        if on_progress is not None:
+            on_progress(rows)

@@ -1,0 +1,173 @@
+"""PostgreSQL's catalogue: what a table or query returns, read over a connection that can only read.
+
+Belongs here: the session's settings, the plan of an extract, the count. Does not: moving rows.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import URL
+
+from etl.errors import SourceError
+from etl.storage.drivers.catalogue import choose, missing, nearest
+from etl.storage.drivers.contract import ExtractRequest, Plan
+from etl.storage.drivers.postgres_types import WINDOW_KINDS, CatalogueType, planned
+from etl.storage.sql import bind_window, binds_window, quote, window_bounds, window_predicate
+
+_TYPES = "SELECT oid, typname, typtype, format_type(oid, NULL) FROM pg_type WHERE oid = ANY(%s)"
+_RELATION = """
+SELECT c.relkind = 'r', greatest(c.reltuples, 0)::bigint, (SELECT nspname::text FROM pg_namespace n WHERE n.oid = c.relnamespace),
+       array(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attndims > 1)
+FROM pg_class c WHERE c.oid = to_regclass(%s)
+"""
+
+
+def connection_parts(url: URL, request: ExtractRequest) -> dict[str, str]:
+    """What libpq is told, the password included: a session that reads only, in a fixed format, for a limited time."""
+    parts = {
+        str(key): ",".join(value) if isinstance(value, tuple) else str(value)
+        for key, value in {**url.translate_connect_args(username="user", database="dbname"), **url.query}.items()
+    }
+    settings = {
+        "default_transaction_read_only": "on",
+        "standard_conforming_strings": "on",
+        "TimeZone": request.window.naive_timezone if request.window else "UTC",
+        "DateStyle": "ISO",
+        "IntervalStyle": "iso_8601",
+        "bytea_output": "hex",
+        "extra_float_digits": "3",
+        "statement_timeout": str(int((request.statement_timeout_seconds or 0) * 1000)),
+    }
+    own = parts.pop("options", "")
+    options = " ".join([own, *(f"-c {name}={value}" for name, value in settings.items())]).strip()
+    defaults = {"connect_timeout": "15", "application_name": "etl"}
+    return {**defaults, **parts, "client_encoding": "UTF8", "options": options}
+
+
+@contextmanager
+def connect(url: URL, request: ExtractRequest) -> Iterator[Any]:
+    """A psycopg connection in one read-only snapshot."""
+    try:
+        import psycopg  # noqa: PLC0415  an extra: `postgres`
+    except ImportError:
+        raise SourceError("reading PostgreSQL needs psycopg", "install the extra `postgres`") from None
+    try:
+        with psycopg.connect(**connection_parts(url, request)) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            yield connection
+    except psycopg.Error as error:
+        raise SourceError(str(error)) from None
+
+
+def plan(url: URL, request: ExtractRequest, *, only_text: bool = False) -> Plan:
+    """Ask the server what the table or query returns, and decide how each column travels."""
+    with connect(url, request) as connection:
+        relation = _relation(request)
+        window = request.window
+        bounding = window is not None and not (request.query and binds_window(request.query))
+        wanted = _wanted(request, window.column if window and bounding else None)
+        types = _describe(connection, request, relation, wanted)
+        ordinary, estimate, schema, nested = _about(connection, request, relation)
+    chosen = choose(request, tuple(types), request.columns or tuple(types) if not wanted else request.columns)
+    predicate = ""
+    if window is not None and bounding:
+        kind = WINDOW_KINDS.get(types[window.column].name)
+        if kind is None:
+            raise SourceError(
+                f"the date column `{window.column}` is a {types[window.column].display}, which is neither a date nor text",
+                "use a `query` with :window_start and :window_end that converts it",
+            )
+        column = quote("postgresql", window.column) + (' COLLATE "C"' if kind == "text" else "")
+        predicate = window_predicate("postgresql", column, window, kind)
+    columns = []
+    for index, name in enumerate(chosen):
+        kind_of = types[name]
+        if name in nested:
+            kind_of = CatalogueType(kind_of.name, kind_of.modifier, kind_of.display, kind_of.kind, 2)
+        columns.append(planned(index, name, kind_of, only_text=only_text))
+    order = ", ".join(quote("postgresql", each) for each in request.sort_by)
+    whole = ordinary and request.query is None and window is None and not request.sort_by
+    return Plan(
+        tuple(columns), relation, predicate, order, found_schema=schema, whole_table=whole, estimated_rows=estimate
+    )
+
+
+def count(url: URL, request: ExtractRequest, plan: Plan) -> int:
+    """How many rows the plan's statement returns now."""
+    with connect(url, request) as connection:
+        return int(connection.execute(plan.count()).fetchone()[0])
+
+
+def _relation(request: ExtractRequest) -> str:
+    if request.query is None:
+        parts = [each for each in (request.schema_name, request.table) if each is not None]
+        return ".".join(quote("postgresql", each) for each in parts)
+    # the session's time zone is the window's, so an instant also bounds a column without a time zone
+    bounds = window_bounds("postgresql", request.window, "instant") if request.window else None
+    return f"({bind_window(request.query, bounds)}\n) AS q"
+
+
+def _wanted(request: ExtractRequest, window_column: str | None) -> tuple[str, ...]:
+    """The columns that have to exist, once each; nothing: all there are."""
+    if not request.columns:
+        return ()
+    extra = (*request.sort_by, *((window_column,) if window_column else ()))
+    return tuple(dict.fromkeys((*request.columns, *extra)))
+
+
+def _describe(
+    connection: Any, request: ExtractRequest, relation: str, wanted: tuple[str, ...]
+) -> dict[str, CatalogueType]:
+    from psycopg import errors  # noqa: PLC0415  an extra: `postgres`
+
+    select = ", ".join(quote("postgresql", each) for each in wanted) or "*"
+    try:
+        cursor = connection.execute(f"SELECT {select} FROM {relation} LIMIT 0")
+    except errors.UndefinedTable as error:
+        connection.rollback()
+        raise _no_table(connection, request, str(error)) from None
+    except errors.UndefinedColumn as error:
+        connection.rollback()
+        raise _no_column(connection, request, relation, wanted, str(error)) from None
+    result = cursor.pgresult
+    found = [(column.name, column.type_code, result.fmod(i)) for i, column in enumerate(cursor.description)]
+    if len({name for name, _, _ in found}) < len(found):
+        raise SourceError("two columns of `query` have the same name", "give each a name with AS")
+    oids = [oid for _, oid, _ in found]
+    kinds = {oid: rest for oid, *rest in connection.execute(_TYPES, (oids,)).fetchall()}
+    displays = [
+        connection.execute("SELECT format_type(%s, %s)", (oid, modifier)).fetchone()[0] for _, oid, modifier in found
+    ]
+    return {
+        name: CatalogueType(kinds[oid][0], modifier, display, kinds[oid][1])
+        for (name, oid, modifier), display in zip(found, displays, strict=True)
+    }
+
+
+def _about(connection: Any, request: ExtractRequest, relation: str) -> tuple[bool, int, str, frozenset[str]]:
+    """Whether it is an ordinary table, about how many rows it has, its schema, its arrays of several dimensions."""
+    if request.query is not None:
+        return False, 0, "", frozenset()
+    ordinary, estimate, schema, nested = connection.execute(_RELATION, (relation,)).fetchone()
+    return ordinary, estimate, schema, frozenset(nested)
+
+
+def _no_table(connection: Any, request: ExtractRequest, message: str) -> SourceError:
+    if request.query is not None:
+        return SourceError(f"the query cannot be read: {message}", "correct the SQL")
+    schema = request.schema_name
+    sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = coalesce(%s, current_schema())"
+    return missing(request, [row[0] for row in connection.execute(sql, (schema,)).fetchall()])
+
+
+def _no_column(
+    connection: Any, request: ExtractRequest, relation: str, wanted: tuple[str, ...], message: str
+) -> SourceError:
+    if not wanted:
+        return SourceError(f"the query cannot be read: {message}", "correct the SQL")
+    cursor = connection.execute(f"SELECT * FROM {relation} LIMIT 0")
+    available = [column.name for column in cursor.description]
+    absent = next((each for each in wanted if each not in available), wanted[0])
+    return SourceError(f"{request.subject} has no column `{absent}`", nearest(absent, available, "columns"))

@@ -1,0 +1,88 @@
+"""PostgreSQL through DuckDB's extension, the fastest and leanest way out of it.
+
+Belongs here: attaching, and the two ways of reading: by pages in parallel, or one statement on one connection. Does
+not: types (`postgres_types`), the catalogue (`postgres_catalogue`).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+from sqlalchemy import URL
+
+from etl.errors import SourceError
+from etl.faults import reach
+from etl.storage.drivers.contract import ExtractRequest, Plan
+from etl.storage.drivers.postgres_catalogue import connection_parts
+from etl.storage.drivers.writer import copy_to_parquet, restored, writing_engine
+from etl.storage.sql import literal, quote
+
+NAME_PAGES = "postgres_duckdb_pages"
+NAME_QUERY = "postgres_duckdb_query"
+LARGE = 2_000_000  # rows from which reading by pages in parallel beats one statement
+
+
+def by_pages(plan: Plan) -> bool:
+    """Whether every column arrives unchanged without a carrier, and the relation has pages."""
+    return plan.whole_table and all(each.as_is for each in plan.columns)
+
+
+def extract(
+    url: URL,
+    request: ExtractRequest,
+    plan: Plan,
+    path: Path,
+    footer: Mapping[str, str],
+    extension: Path,
+    *,
+    pages: bool,
+) -> None:
+    """Stream the rows into the file, all from one snapshot."""
+    with writing_engine(path, extension=extension) as connection:
+        _attach(connection, url, request)
+        connection.execute("BEGIN")
+        reach("extract.connected")
+        rows = _pages(connection, plan, request) if pages else _statement(plan)
+        copy_to_parquet(
+            connection, f"SELECT {restored(plan.columns)} FROM {rows}", path, footer, keep_order=bool(plan.order)
+        )
+        connection.execute("ROLLBACK")
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, url: URL, request: ExtractRequest) -> None:
+    """The password travels in a secret of this connection, so that it stands in no statement that an error quotes."""
+    parts = connection_parts(url, request)
+    password = parts.pop("password", "")
+    secret = f", PASSWORD {literal('duckdb', password)}" if password else ""
+    connection.execute(f"CREATE TEMPORARY SECRET source_login (TYPE postgres{secret})")
+    settings = " ".join(f"{key}={_conninfo(value)}" for key, value in parts.items())
+    connection.execute(
+        f"ATTACH {literal('duckdb', settings)} AS source (TYPE postgres, READ_ONLY, SECRET source_login)"
+    )
+
+
+def _conninfo(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _statement(plan: Plan) -> str:
+    return f"postgres_query('source', {literal('duckdb', plan.select())})"
+
+
+def _pages(connection: duckdb.DuckDBPyConnection, plan: Plan, request: ExtractRequest) -> str:
+    """The attached table, after the server said that no value is there which the extension would change."""
+    guards = [each for each in plan.columns if each.guard]
+    if guards:
+        counts = ", ".join(f"bool_or({each.guard})" for each in guards)
+        anywhere = " OR ".join(each.guard for each in guards)
+        sql = f"SELECT {counts} FROM {plan.relation} WHERE {anywhere}"
+        found = connection.execute(f"FROM postgres_query('source', {literal('duckdb', sql)})").fetchone() or ()
+        bad = [each for each, hit in zip(guards, found, strict=True) if hit]
+        if bad:
+            raise SourceError(
+                f"column `{bad[0].name}` holds NaN, which {bad[0].target} cannot hold",
+                "correct the value at the source, leave the column out with `columns:`, or read it by a `query`",
+            )
+    columns = ", ".join(f"{quote('duckdb', each.name)} AS c{i}" for i, each in enumerate(plan.columns))
+    table = f"source.{quote('duckdb', plan.found_schema)}.{quote('duckdb', str(request.table))}"
+    return f"(SELECT {columns} FROM {table})"

@@ -1,0 +1,68 @@
+"""Every failure of a driver becomes a SourceError that names the thing and the remedy, and holds no secret.
+
+Drivers put the connection string into their messages. Belongs here: translating and scrubbing. Does not: deciding what
+is allowed (the drivers' plans).
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote, quote_plus
+
+import duckdb
+import sqlalchemy as sa
+from sqlalchemy import URL
+
+from etl.errors import SourceError
+from etl.storage.drivers.contract import ExtractRequest
+from etl.storage.drivers.writer import complaint_of
+
+_REMEDIES = (
+    (r"permission denied|access denied for|SELECT command denied", "grant SELECT on it to the database user"),
+    (r"password authentication|Access denied for user|no password supplied", "correct the user or the password"),
+    (r"statement timeout|max_statement_time|maximum statement execution", "raise the timeout or narrow the window"),
+    (r"refused|could not connect|unable to connect|Can't connect|could not translate|timed? ?out|No such file",
+     "check that the database is up and that host and port are right"),
+    (r"terminating connection|closed the connection|Lost connection|gone away|server closed",
+     "the database ended the connection; look at its log and run again"),
+    (r"No space left", "free space on the disk of the data folder"),
+    (r"database .* does not exist|Unknown database", "correct the name of the database"),
+)  # fmt: skip
+
+
+@contextmanager
+def as_source_error(url: URL, request: ExtractRequest) -> Iterator[None]:
+    """Translate what drivers raise; the original is dropped on purpose, because its text may hold the password."""
+    try:
+        yield
+    except SourceError as error:
+        raise SourceError(scrubbed(error.problem, url), scrubbed(error.hint, url)) from None
+    except (duckdb.Error, sa.exc.SQLAlchemyError) as error:
+        raise source_error(str(getattr(error, "orig", None) or error), url, request) from None
+
+
+def source_error(message: str, url: URL, request: ExtractRequest) -> SourceError:
+    """The message of a driver as an error of ours."""
+    known = complaint_of(message)
+    if known is not None:
+        return known
+    text = scrubbed(message, url).split("Stack Trace")[0].strip()
+    remedy = next((hint for pattern, hint in _REMEDIES if re.search(pattern, text, re.IGNORECASE)), "")
+    where = f"{url.get_backend_name()} database `{url.database}`" + (f" on {url.host}" if url.host else "")
+    return SourceError(
+        f"{request.subject} of {where} could not be read: {text}", remedy or "look at the database's log"
+    )
+
+
+def scrubbed(text: str, url: URL) -> str:
+    """The text without the URL's password, in whatever spelling a driver repeats it."""
+    text = re.sub(r"(?i)\b(password|passwd|pwd)\s*=\s*('(?:[^'\\]|\\.)*'|\"[^\"]*\"|[^\s;,]+)", r"\1=***", text)
+    text = re.sub(r"(\w://[^\s:/@]*):[^\s@]*@", r"\1:***@", text)
+    secret = url.password
+    if secret:
+        escaped = str(secret).replace("\\", "\\\\").replace("'", "\\'")
+        for spelling in sorted({str(secret), quote(str(secret), safe=""), quote_plus(str(secret)), escaped}, key=len)[
+            ::-1
+        ]:
+            text = text.replace(spelling, "***")
+    return text

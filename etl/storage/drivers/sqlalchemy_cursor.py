@@ -1,0 +1,248 @@
+"""Any database that SQLAlchemy speaks: a server-side cursor, batch by batch, with types from the catalogue.
+
+The slowest way and the one that always works. Belongs here: planning from SQLAlchemy's inspector, turning rows into
+Arrow with a schema that is known before the first row. Does not: dialects that have a driver of their own, although
+those fall back on `stream` with their own plan.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy import URL, types
+from sqlalchemy.dialects import registry
+from sqlalchemy.pool import NullPool
+
+from etl.errors import SourceError
+from etl.faults import reach
+from etl.storage.drivers.catalogue import choose, missing
+from etl.storage.drivers.contract import ExtractRequest, Plan, PlannedColumn, Progress, Window
+from etl.storage.drivers.writer import carrier_schema, copy_to_parquet, restored, writing_engine
+from etl.storage.sql import bind_window, binds_window, first_date, wall
+
+NAME = "sqlalchemy"
+BATCH_ROWS = 16_384
+_COLON = r"\:"  # how a colon that binds nothing is written in SQLAlchemy's text
+_TARGETS: tuple[tuple[type[types.TypeEngine[Any]], str], ...] = (
+    (types.Boolean, "BOOLEAN"),
+    (types.Integer, "BIGINT"),
+    (types.Float, "DOUBLE"),
+    (types.Date, "DATE"),
+    (types.Time, "TIME"),
+    (types.LargeBinary, "BLOB"),
+    (types.String, "VARCHAR"),
+)
+_FOUND: tuple[tuple[type, str], ...] = (
+    (bool, "BOOLEAN"),
+    (int, "BIGINT"),
+    (float, "DOUBLE"),
+    (str, "VARCHAR"),
+    (bytes, "BLOB"),
+    (datetime, "TIMESTAMP"),
+    (date, "DATE"),
+)
+
+
+def plan(url: URL, request: ExtractRequest) -> Plan:
+    """Read the catalogue through SQLAlchemy and compose the statement with the dialect's own quoting."""
+    with connected(url) as connection:
+        quote = connection.dialect.identifier_preparer.quote
+        if request.table is not None:
+            kinds = _table_kinds(connection, request)
+            parts = [each for each in (request.schema_name, request.table) if each]
+            relation = ".".join(quote(each).replace(":", _COLON) for each in parts)
+        else:
+            relation, kinds = _query_kinds(connection, request)
+    names, window = tuple(kinds), request.window
+    predicate, parameters = "", ()
+    if window is not None and request.query is not None and binds_window(request.query):
+        parameters = _parameters(window, "")
+    elif window is not None:
+        choose(request, names, (window.column,))
+        column = quote(window.column).replace(":", _COLON)
+        predicate = f"{column} >= :window_start AND {column} < :window_end"
+        parameters = _parameters(window, kinds[window.column])
+    order = ", ".join(quote(each).replace(":", _COLON) for each in choose(request, names, request.sort_by))
+    columns = tuple(
+        PlannedColumn(each, kinds[each], kinds[each], quote(each).replace(":", _COLON), f"c{index}")
+        for index, each in enumerate(choose(request, names))
+    )
+    return Plan(columns, relation, predicate, order if request.sort_by else "", parameters)
+
+
+def count(url: URL, plan: Plan) -> int:
+    """How many rows the plan's statement would return now."""
+    with connected(url) as connection:
+        return int(connection.execute(sa.text(plan.count()), dict(plan.parameters)).scalar_one())
+
+
+def stream(
+    url: URL,
+    statement: str,
+    plan: Plan,
+    path: Path,
+    footer: Mapping[str, str],
+    *,
+    on_progress: Progress | None = None,
+    settings: Sequence[str] = (),
+) -> None:
+    """Run the statement (as SQLAlchemy's text) with a server-side cursor and write what it returns, batch by batch."""
+    schema, failures = carrier_schema(plan.columns), list[SourceError]()
+    with connected(url) as connection, writing_engine(path) as writer:
+        for setting in settings:
+            connection.exec_driver_sql(setting)
+        streaming = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS)
+        reach("extract.connected")
+        with streaming.execute(sa.text(statement), dict(plan.parameters)) as result:
+            batches = _batches(result, plan.columns, schema, failures, on_progress)
+            writer.register("batches", pa.RecordBatchReader.from_batches(schema, batches))
+            select = f"SELECT {restored(plan.columns)} FROM batches"
+            try:
+                copy_to_parquet(writer, select, path, footer, keep_order=bool(plan.order))
+            except duckdb.Error:  # it wraps what the batches raised in a message of its own
+                if failures:
+                    raise failures[0] from None
+                raise
+
+
+def escaped(statement: str) -> str:
+    """SQL without parameters as SQLAlchemy's text."""
+    return statement.replace(":", _COLON)
+
+
+@contextmanager
+def connected(url: URL) -> Iterator[sa.Connection]:
+    """One connection, closed at the end, its transaction rolled back."""
+    try:
+        registry.load(url.drivername)
+        engine = sa.create_engine(url, poolclass=NullPool, hide_parameters=True)
+    except (sa.exc.NoSuchModuleError, ImportError) as error:
+        raise SourceError(
+            f"no driver is installed for `{url.drivername}`", f"install the package that brings it ({error})"
+        ) from None
+    with engine.connect() as connection:
+        yield connection
+
+
+def _batches(
+    result: sa.CursorResult[Any],
+    columns: Sequence[PlannedColumn],
+    schema: pa.Schema,
+    failures: list[SourceError],
+    on_progress: Progress | None,
+) -> Iterator[pa.RecordBatch]:
+    rows, names = 0, [*(each.name for each in columns), *(each.name for each in columns if each.flag)]
+    for part in result.partitions(BATCH_ROWS):
+        values = zip(*part, strict=True)
+        try:
+            arrays = [_array(each, kind, name) for each, kind, name in zip(values, schema.types, names, strict=True)]
+        except SourceError as error:
+            failures.append(error)
+            raise
+        rows += len(part)
+        reach("extract.batch")
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        if on_progress is not None:
+            on_progress(rows)
+
+
+def _array(values: Sequence[Any], kind: pa.DataType, name: str) -> pa.Array:
+    """Values as Arrow, or an error: nothing is rounded, shortened or moved to another time zone."""
+    if pa.types.is_timestamp(kind):
+        aware = kind.tz is not None
+        if any(each is not None and (each.tzinfo is not None) != aware for each in values):
+            raise _unfit(name, kind, "some of its times have a time zone and others have none")
+    try:
+        return pa.array(values, type=kind)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise _unfit(name, kind, str(error).partition("\n")[0][:200]) from None
+
+
+def _unfit(name: str, kind: pa.DataType, why: str) -> SourceError:
+    return SourceError(
+        f"column `{name}` holds a value that {kind} cannot hold exactly: {why}",
+        "leave the column out with `columns:`, or read it by a `query` with a cast",
+    )
+
+
+def _table_kinds(connection: sa.Connection, request: ExtractRequest) -> dict[str, str]:
+    inspector = sa.inspect(connection)
+    try:
+        found = inspector.get_columns(str(request.table), schema=request.schema_name)
+    except sa.exc.NoSuchTableError:
+        tables = [*inspector.get_table_names(request.schema_name), *inspector.get_view_names(request.schema_name)]
+        raise missing(request, tables) from None
+    asked = set(request.columns) or {each["name"] for each in found}
+    return {each["name"]: _target(each["name"], each["type"], refuse=each["name"] in asked) for each in found}
+
+
+def _query_kinds(connection: sa.Connection, request: ExtractRequest) -> tuple[str, dict[str, str]]:
+    """The types of a query are those of its first rows; a later value of another type is refused, not converted."""
+    bounds = (":window_start", ":window_end") if request.window else None
+    sql = bind_window(str(request.query), bounds, colon=_COLON)
+    relation = f"({sql}\n) q"
+    bound = request.window if request.window and binds_window(str(request.query)) else None
+    with connection.execute(sa.text(f"SELECT * FROM {relation}"), dict(_parameters(bound, ""))) as result:
+        names = tuple(result.keys())
+        rows = result.fetchmany(1000)
+    if len(set(names)) < len(names):
+        raise SourceError("two columns of `query` have the same name", "give each a name with AS")
+    return relation, {name: _found_target(name, [row[index] for row in rows]) for index, name in enumerate(names)}
+
+
+def _found_target(name: str, values: Sequence[Any]) -> str:
+    kinds = {type(each) for each in values if each is not None}
+    if not kinds:
+        return "VARCHAR"
+    if all(each.__name__ == "Decimal" for each in kinds):
+        return "DECIMAL(38,18)"
+    for kind, target in _FOUND:
+        if all(issubclass(each, kind) for each in kinds):
+            zoned = kind is datetime and any(each is not None and each.tzinfo is not None for each in values)
+            return "TIMESTAMPTZ" if zoned else target
+    raise SourceError(f"column `{name}` of the query has no single type", "give it one with CAST")
+
+
+def _target(name: str, kind: types.TypeEngine[Any], *, refuse: bool) -> str:
+    if isinstance(kind, types.DateTime):
+        return "TIMESTAMPTZ" if kind.timezone else "TIMESTAMP"
+    if isinstance(kind, types.Numeric) and not isinstance(kind, types.Float):
+        fits = kind.precision is not None and kind.precision <= 38  # noqa: PLR2004  what a decimal can hold
+        return f"DECIMAL({kind.precision},{kind.scale or 0})" if fits else "DECIMAL(38,18)"
+    for known, target in _TARGETS:
+        if isinstance(kind, known):
+            return target
+    if refuse:
+        raise SourceError(
+            f"column `{name}` has the type {kind}, which cannot be carried exactly from this database",
+            "leave it out with `columns:`, or read it by a `query` with a cast to text",
+        )
+    return "VARCHAR"
+
+
+def _parameters(window: Window | None, target: str) -> tuple[tuple[str, date | datetime | str], ...]:
+    if window is None:
+        return ()
+    zone = window.naive_timezone
+    start: date | datetime | str
+    end: date | datetime | str
+    match target:
+        case "TIMESTAMPTZ":
+            start, end = window.start, window.end
+        case "DATE":
+            start, end = first_date(window.start, zone), first_date(window.end, zone)
+        case "VARCHAR":
+            start, end = wall(window.wall_start), wall(window.wall_end)
+        case "TIMESTAMP" | "":
+            start, end = window.wall_start, window.wall_end
+        case _:
+            raise SourceError(
+                f"the date column `{window.column}` is a {target}, so it cannot be compared with a date",
+                "use a `query` with :window_start and :window_end that converts it",
+            )
+    return (("window_start", start), ("window_end", end))

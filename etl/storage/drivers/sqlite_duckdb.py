@@ -1,0 +1,207 @@
+"""SQLite through DuckDB's extension: SQLite's own SQL sends exact text, DuckDB casts it strictly.
+
+SQLite lets any value stand in any column, so each value's storage class is compared with the declared type, inside the
+one statement that reads. Belongs here: SQLite's catalogue and carriers. Does not: the window's SQL (`etl.storage.sql`).
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL
+
+from etl.errors import SourceError
+from etl.storage.drivers.catalogue import choose, missing
+from etl.storage.drivers.contract import ExtractRequest, Plan, PlannedColumn, WindowKind
+from etl.storage.drivers.writer import complain, copy_to_parquet, restored, strict_cast, writing_engine
+from etl.storage.sql import bind_window, binds_window, literal, quote, window_bounds, window_predicate
+
+NAME = "sqlite_duckdb"
+_DAY, _CLOCK = r"\d{4}-\d{2}-\d{2}", r"\d{2}:\d{2}(:\d{2}(\.\d{1,6}0*)?)?"
+_SHAPES = {  # DuckDB's casts forgive more than this: they drop an offset or a time, and know `infinity`
+    "DATE": rf"{_DAY}([ T]00:00(:00(\.0+)?)?)?",
+    "TIMESTAMP": rf"{_DAY}([ T]{_CLOCK})?",
+    "TIMESTAMPTZ": rf"{_DAY}[ T]{_CLOCK} ?(Z|[+-]\d{{2}}(:?\d{{2}})?)",
+    "TIME": _CLOCK,
+}
+
+
+def plan(url: URL, request: ExtractRequest) -> Plan:
+    """Read the catalogue and decide how each column travels."""
+    with _connect(url) as connection:
+        if request.table is not None:
+            relation = quote("sqlite", request.table)
+            if request.schema_name:
+                relation = f"{quote('sqlite', request.schema_name)}.{relation}"
+            available = _table_columns(connection, request)
+        else:
+            relation, available = _query_columns(connection, request)
+        names = tuple(available)
+        for name, declared in available.items():
+            if not declared:
+                available[name] = _found_class(connection, relation, name)
+    chosen = choose(request, names)
+    window = request.window
+    predicate = ""
+    if window is not None and not (request.query and binds_window(request.query)):
+        kind = _window_kind(window.column, available.get(window.column), names)
+        predicate = window_predicate("sqlite", quote("sqlite", window.column), window, kind)
+    choose(request, names, request.sort_by)
+    order = ", ".join(quote("sqlite", each) for each in request.sort_by)
+    columns = tuple(_planned(f"c{index}", each, available[each]) for index, each in enumerate(chosen))
+    return Plan(columns, relation, predicate, order)
+
+
+def extract(url: URL, plan: Plan, path: Path, footer: Mapping[str, str], extension: Path) -> None:
+    """Stream the statement's rows into the file."""
+    with writing_engine(path, extension=extension) as connection:
+        connection.execute(f"ATTACH {literal('duckdb', _file(url))} AS source (TYPE sqlite, READ_ONLY)")
+        rows = f"sqlite_query('source', {literal('duckdb', plan.select())})"
+        copy_to_parquet(
+            connection, f"SELECT {restored(plan.columns)} FROM {rows}", path, footer, keep_order=bool(plan.order)
+        )
+
+
+def count(url: URL, plan: Plan) -> int:
+    """How many rows the plan's statement returns now."""
+    with _connect(url) as connection:
+        return int(connection.execute(plan.count()).fetchone()[0])
+
+
+def locate(url: URL, plan: Plan, column: str) -> str:
+    """Where the first value stands that does not fit its column's declared type, as a hint for the person."""
+    planned = next((each for each in plan.columns if each.name == column), None)
+    if planned is None:
+        return ""
+    where = f"({plan.predicate}) AND " if plan.predicate else ""
+    name = quote("sqlite", column)
+    sql = f"SELECT rowid, typeof({name}) FROM {plan.relation} WHERE {where}{planned.guard} LIMIT 1"
+    with _connect(url) as connection:
+        try:
+            found = connection.execute(sql).fetchone()
+        except sqlite3.Error:  # a query or a WITHOUT ROWID table has no rowid: the column's name has to do
+            return ""
+    return f"row with rowid {found[0]} holds a value of type {found[1]}" if found and found[0] is not None else ""
+
+
+def _file(url: URL) -> str:
+    if not url.database or url.database == ":memory:":
+        raise SourceError("the SQLite URL names no file", "write sqlite:////folder/file.db")
+    return url.database
+
+
+@contextmanager
+def _connect(url: URL) -> Iterator[sqlite3.Connection]:
+    path = Path(_file(url))
+    if not path.is_file():
+        raise SourceError(f"the SQLite file `{path}` does not exist", "correct `source_database`, or create the file")
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
+            yield connection
+    except sqlite3.DatabaseError as error:
+        raise SourceError(f"SQLite file `{path}`: {error}", "look at the file with the sqlite3 command") from error
+
+
+def _table_columns(connection: sqlite3.Connection, request: ExtractRequest) -> dict[str, str]:
+    sql = "SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden <> 1"
+    found = dict(connection.execute(sql, (request.table,)).fetchall())
+    if not found:
+        tables = [
+            row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')")
+        ]
+        raise missing(request, tables)
+    return found
+
+
+def _query_columns(connection: sqlite3.Connection, request: ExtractRequest) -> tuple[str, dict[str, str]]:
+    bounds = window_bounds("sqlite", request.window, "text") if request.window else None
+    sql = bind_window(str(request.query), bounds)
+    try:
+        connection.execute(f"CREATE TEMP VIEW etl_described AS {sql}")
+    except sqlite3.Error as error:
+        raise SourceError(f"SQLite refuses the query: {error}", "try the query with the sqlite3 command") from error
+    found = connection.execute("SELECT name, type FROM pragma_table_xinfo('etl_described')").fetchall()
+    if len({name for name, _ in found}) < len(found):
+        raise SourceError("two columns of `query` have the same name", "give each a name with AS")
+    return f"({sql}\n) AS q", dict(found)
+
+
+def _found_class(connection: sqlite3.Connection, relation: str, name: str) -> str:
+    """The declared type of a column that declares none, from what is in it."""
+    sql = f"SELECT DISTINCT typeof({quote('sqlite', name)}) FROM {relation}"
+    found = {row[0] for row in connection.execute(sql)} - {"null"}
+    if found <= {"integer"} and found:
+        return "INTEGER"
+    if found and found <= {"integer", "real"}:
+        return "REAL"
+    if found <= {"text"}:
+        return "TEXT"
+    if found == {"blob"}:
+        return "BLOB"
+    raise SourceError(
+        f"column `{name}` declares no type and holds values of the types {', '.join(sorted(found))}",
+        "leave it out with `columns:`, or read it by a `query` with CAST",
+    )
+
+
+def _window_kind(column: str, declared: str | None, names: tuple[str, ...]) -> WindowKind:
+    if declared is None:
+        choose(ExtractRequest(table="t", columns=(column,)), names)
+    target = _target(declared or "")
+    if target in ("DATE", "TIMESTAMP", "VARCHAR"):
+        return "text"
+    raise SourceError(
+        f"the date column `{column}` is declared {declared}, so its values cannot be compared with a date",
+        "use a `query` with :window_start and :window_end that converts it",
+    )
+
+
+def _target(declared: str) -> str:
+    """SQLite's rules of affinity, with the names of types that people write for more than a storage class."""
+    upper = declared.upper()
+    if re.search(r"TIMESTAMPTZ|WITH TIME ZONE", upper):
+        return "TIMESTAMPTZ"
+    if "DATETIME" in upper or "TIMESTAMP" in upper:
+        return "TIMESTAMP"
+    for word, target in (("DATE", "DATE"), ("TIME", "TIME"), ("BOOL", "BOOLEAN")):
+        if upper.startswith(word):
+            return target
+    if "INT" in upper:
+        return "BIGINT"
+    if re.search("CHAR|CLOB|TEXT|JSON|UUID|STRING|ENUM", upper):
+        return "VARCHAR"
+    return "BLOB" if "BLOB" in upper or "BINARY" in upper else "DOUBLE"
+
+
+def _planned(column: str, name: str, declared: str) -> PlannedColumn:
+    target = _target(declared)
+    source = quote("sqlite", name)
+    kind = f"typeof({source})"
+    wrong = {
+        "BIGINT": f"{kind} NOT IN ('integer', 'null')",
+        "BOOLEAN": f"({kind} NOT IN ('integer', 'null') OR {source} NOT IN (0, 1))",
+        "DOUBLE": f"({kind} NOT IN ('integer', 'real', 'null') OR "
+        f"{kind} = 'integer' AND {source} NOT BETWEEN -9007199254740992 AND 9007199254740992)",
+        "BLOB": f"{kind} NOT IN ('blob', 'null')",
+    }.get(target, f"{kind} NOT IN ('text', 'null')")
+    text = {
+        "DOUBLE": f"CASE WHEN {source} IS NOT NULL THEN printf('%!.17g', {source}) END",
+        "BLOB": f"CASE WHEN {source} IS NOT NULL THEN hex({source}) END",
+    }.get(target, f"CAST({source} AS TEXT)")
+    # one text says both: `=` and the value, or `!` and the storage class that does not fit
+    carrier = f"CASE WHEN {wrong} THEN '!' || {kind} ELSE '=' || {text} END"
+    value = f"substr({column}, 2)"
+    restore = {
+        "VARCHAR": value,
+        "BLOB": f"unhex({value})",
+        "BOOLEAN": f"{value} = '1'",
+    }.get(target, strict_cast(value, target, name))
+    if target in _SHAPES:
+        condition = f"{column} IS NOT NULL AND NOT regexp_full_match({value}, '{_SHAPES[target]}')"
+        zone = {"TIMESTAMP": " without an offset", "TIMESTAMPTZ": " with an offset"}.get(target, "")
+        restore = complain(condition, name, f"is declared {declared} but holds text that is no {target}{zone}", restore)
+    why = f"is declared {declared} but holds a value of another type"
+    restore = complain(f"starts_with({column}, '!')", name, why, restore)
+    return PlannedColumn(name, declared, target, carrier, restore, "VARCHAR", guard=wrong)

@@ -1,0 +1,158 @@
+"""Write one Parquet file in a stream, and read from its own footer what was written.
+
+Belongs here: the DuckDB connection that every driver writes with, the strict casts from carrier to target, the check of
+the finished file. Does not: anything about a particular database.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from etl.errors import SourceError
+from etl.faults import reach
+from etl.storage.drivers.contract import PlannedColumn
+from etl.storage.sql import literal, quote
+
+ROW_GROUP_ROWS = 122_880
+MEMORY_LIMIT = "160MB"  # of DuckDB alone; with Python, Arrow and the driver the process stays below 300 MB
+_MARK = "@etl-column@"
+
+
+def extension_path(name: str) -> Path | None:
+    """Where the package of a DuckDB extension keeps it for this version of DuckDB, or nothing."""
+    spec = find_spec(f"duckdb_extension_{name}")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+        if path.is_file():
+            return path
+    return None
+
+
+@contextmanager
+def writing_engine(path: Path, *, extension: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory DuckDB that spills beside `path`, loads nothing by itself and keeps within its memory."""
+    spill = path.with_name(f"{path.name}.spill")
+    connection = duckdb.connect(
+        config={
+            "memory_limit": MEMORY_LIMIT,
+            "temp_directory": str(spill),
+            "threads": 2,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        if extension is not None:
+            connection.execute(f"LOAD {literal('duckdb', str(extension))}")
+        yield connection
+    finally:
+        connection.close()
+        if spill.is_dir():
+            for left in spill.iterdir():
+                left.unlink()
+            spill.rmdir()
+
+
+def strict_cast(column: str, target: str, name: str) -> str:
+    """Cast a carrier to its target; a value that does not fit stops the extract and names the column."""
+    complaint = literal("duckdb", _MARK + json.dumps({"column": name, "target": target}))
+    return (
+        f"CASE WHEN {column} IS NOT NULL AND TRY_CAST({column} AS {target}) IS NULL THEN error({complaint}) "
+        f"ELSE TRY_CAST({column} AS {target}) END"
+    )
+
+
+def complain(condition: str, name: str, why: str, otherwise: str) -> str:
+    """Stop the extract where `condition` holds, else go on with `otherwise`."""
+    complaint = literal("duckdb", _MARK + json.dumps({"column": name, "why": why}))
+    return f"CASE WHEN {condition} THEN error({complaint}) ELSE {otherwise} END"
+
+
+def restored(columns: Sequence[PlannedColumn]) -> str:
+    """The select list that turns carriers into targets, in order and with their names."""
+    return ", ".join(f"{each.restore} AS {quote('duckdb', each.name)}" for each in columns)
+
+
+def copy_to_parquet(
+    connection: duckdb.DuckDBPyConnection,
+    select: str,
+    path: Path,
+    footer: Mapping[str, str],
+    *,
+    keep_order: bool,
+) -> None:
+    """Run `select` and stream its rows into a zstd file with `footer` among its key-values."""
+    pairs = ", ".join(f"{literal('duckdb', key)}: {literal('duckdb', value)}" for key, value in footer.items())
+    metadata = f", KV_METADATA {{{pairs}}}" if footer else ""
+    connection.execute(f"SET preserve_insertion_order = {'true' if keep_order else 'false'}")
+    reach("extract.copy")
+    connection.execute(
+        f"COPY ({select}) TO {literal('duckdb', str(path))} "
+        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}{metadata})"
+    )
+    reach("extract.written")
+
+
+def complaint_of(message: str) -> SourceError | None:
+    """The error behind a message of DuckDB, when it is one of ours."""
+    match = re.search(re.escape(_MARK) + r"(\{.*\})", message)
+    if match is None:
+        return None
+    said = json.loads(match.group(1))
+    why = said.get("why") or f"holds a value that is no {said['target']}"
+    return SourceError(
+        f"column `{said['column']}` {why}",
+        "correct the value at the source, leave the column out with `columns:`, or read it by a `query` with a cast",
+    )
+
+
+def arrow_schema(columns: Sequence[PlannedColumn]) -> pa.Schema:
+    """The columns in Arrow, as they will stand in the file."""
+    return _schema([(each.name, each.target) for each in columns])
+
+
+def carrier_schema(columns: Sequence[PlannedColumn]) -> pa.Schema:
+    """The columns in Arrow, as they travel."""
+    carriers = [(f"c{index}", each.carrier_type or each.target) for index, each in enumerate(columns)]
+    return _schema(carriers + [(f"f{index}", "BOOLEAN") for index, each in enumerate(columns) if each.flag])
+
+
+def _schema(kinds: Sequence[tuple[str, str]]) -> pa.Schema:
+    nulls = ", ".join(f"CAST(NULL AS {kind}) AS c{index}" for index, (_, kind) in enumerate(kinds))
+    with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        types = connection.execute(f"SELECT {nulls}").to_arrow_table().schema.types
+    return pa.schema([pa.field(name, _named(kind)) for (name, _), kind in zip(kinds, types, strict=True)])
+
+
+def _named(kind: pa.DataType) -> pa.DataType:
+    """Lists with the name for their items that Parquet uses."""
+    return pa.list_(pa.field("element", _named(kind.value_type))) if pa.types.is_list(kind) else kind
+
+
+def verified_rows(path: Path, columns: Sequence[PlannedColumn]) -> int:
+    """The rows of the finished file, from its footer, after the columns were compared with the plan."""
+    try:
+        metadata = pq.read_metadata(path)
+        schema = metadata.schema.to_arrow_schema()
+    except (OSError, pa.ArrowException) as error:
+        raise SourceError("the staged file cannot be read back", f"look at the disk that holds it ({error})") from error
+    wanted = arrow_schema(columns)
+    if not schema.remove_metadata().equals(wanted):
+        raise SourceError(
+            f"the staged file holds other columns than planned: {_differences(wanted, schema)}", "report this as a bug"
+        )
+    return int(metadata.num_rows)
+
+
+def _differences(wanted: pa.Schema, found: pa.Schema) -> str:
+    pairs = zip(map(str, wanted), map(str, found), strict=False)
+    return "; ".join(f"{there} instead of {planned}" for planned, there in pairs if planned != there)

@@ -1,0 +1,164 @@
+"""The DuckDB warehouse: one file per tenant, one writer at a time, each load one transaction with its ledger entry.
+
+Belongs here: opening the file, waiting for who has it open, reading the object. Does not: the steps of a load
+(`transaction`).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from etl.errors import WarehouseError
+from etl.faults import reach
+from etl.storage import ledger, locks
+from etl.storage.loadable import Loadable, read_loadable
+from etl.storage.schema_change import NO_TYPE, Column
+from etl.storage.transaction import ROW_NUMBER, load_in_transaction, read_ledger
+from etl.storage.warehouse import LedgerEntry, LoadReport, LoadRequest
+
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+}
+
+
+class DuckDBWarehouse:
+    """A tenant's DuckDB file. Holds no connection between calls, so that others can open the file."""
+
+    def __init__(self, path: Path, lock_dir: Path, *, lock_seconds: float = 600.0) -> None:
+        self._path = path
+        self._lock_file = lock_dir / f"{path.stem}.warehouse"
+        self._lock_seconds = lock_seconds
+
+    @contextmanager
+    def exclusive(self, run_id: str) -> Iterator[Path]:
+        """Keep other loads out while something else writes the file (dbt); gives the file's path."""
+        what = f"the warehouse {self._path.name}"
+        with locks.exclusive(
+            self._lock_file, what=what, run_id=run_id, limit_seconds=self._lock_seconds, error=WarehouseError
+        ):
+            reach("warehouse.locked")
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            yield self._path
+
+    def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
+        """Put the object into its table; all of it and its ledger entry, or nothing."""
+        loadable = read_loadable(request, Path(source))
+        try:
+            with self.exclusive(request.run_id), self._connect(read_only=False) as connection:
+                report = _load(connection, request, loadable)
+        except (duckdb.Error, OSError) as error:
+            raise WarehouseError(
+                f"{request.target} could not be loaded: {error}",
+                "nothing of this load was kept; remove the cause and run it again",
+            ) from error
+        reach("warehouse.closed")
+        return report
+
+    def ledger(self) -> tuple[LedgerEntry, ...]:
+        """Every committed load, oldest first."""
+        if not self._path.exists():
+            return ()
+        with self._connect(read_only=True) as connection:
+            session = _Session(connection)
+            return read_ledger(session) if session.table_columns(ledger.SCHEMA, ledger.TABLE) else ()
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> pl.DataFrame:
+        """The result of a statement, read-only."""
+        if not self._path.exists():
+            raise WarehouseError(f"the warehouse {self._path} does not exist yet", "load a pipeline first")
+        with self._connect(read_only=True) as connection:
+            try:
+                return connection.execute(sql, list(parameters)).pl()
+            except duckdb.Error as error:
+                raise WarehouseError(f"the query failed: {error}", "correct the statement") from error
+
+    @contextmanager
+    def _connect(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file, waiting while another process holds DuckDB's own lock on it."""
+        opened: list[duckdb.DuckDBPyConnection] = []
+        holder = [""]
+
+        def ready() -> bool:
+            try:
+                opened.append(duckdb.connect(self._path, read_only=read_only, config=_CONFIG))
+            except (duckdb.IOException, duckdb.ConnectionException) as error:
+                holder[0] = _busy_with(error)
+                if not holder[0]:
+                    raise WarehouseError(
+                        f"the warehouse {self._path} cannot be opened: {error}", "check the file and its permissions"
+                    ) from error
+                return False
+            return True
+
+        what = f"the database file {self._path.name}"
+        locks.wait_until(ready, what, lambda: holder[0], self._lock_seconds, WarehouseError)
+        try:
+            opened[0].execute("SET TimeZone = 'UTC'")  # not a setting of the configuration: it comes with an extension
+            reach("warehouse.opened")
+            yield opened[0]
+        finally:
+            opened[0].close()
+
+
+class _Session:
+    """A connection as `transaction` wants it, with the object's rows as a view."""
+
+    incoming = "etl_incoming"
+    temporary = ""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, untyped: frozenset[str] = frozenset()) -> None:
+        self._connection = connection
+        self._untyped = untyped
+
+    def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        rows = self.rows(sql, parameters)
+        return int(rows[0][0]) if rows else 0
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, list(parameters)).fetchall()
+
+    def incoming_columns(self) -> list[Column]:
+        rows = self.rows(f"DESCRIBE {self.incoming}")
+        return [
+            Column(name, NO_TYPE if name in self._untyped else kind) for name, kind, *_ in rows if name != ROW_NUMBER
+        ]
+
+    def table_columns(self, schema: str, table: str) -> list[Column]:
+        rows = self.rows(
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database()"
+            " AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?) ORDER BY column_index",
+            [schema, table],
+        )
+        return [Column(name, kind) for name, kind in rows]
+
+
+def _load(connection: duckdb.DuckDBPyConnection, request: LoadRequest, loadable: Loadable) -> LoadReport:
+    path = str(loadable.path).replace("'", "''")
+    number = f", file_row_number AS {ROW_NUMBER}" if request.mode == "upsert" else ""
+    options = "hive_partitioning = false" + (", file_row_number = true" if number else "")
+    columns = f"* EXCLUDE (file_row_number){number}" if number else "*"
+    connection.execute(
+        f"CREATE TEMP VIEW {_Session.incoming} AS SELECT {columns} FROM read_parquet('{path}', {options})"
+    )
+    connection.execute("BEGIN")
+    try:
+        report = load_in_transaction(_Session(connection, loadable.untyped), request)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    reach("warehouse.committed")
+    return report
+
+
+def _busy_with(error: duckdb.Error) -> str:
+    """Who has the file open; empty where the error is another one."""
+    text = str(error)
+    if "different configuration" in text:
+        return "another connection of this process"
+    _, found, holder = text.partition("Conflicting lock is held in ")
+    return holder.split(". ")[0] if found else ""

@@ -1,0 +1,208 @@
+"""Parquet objects, staged, verified, published in one step and read back; on a local folder or on S3.
+
+Belongs here: the life of an object. Does not: how a store makes it appear at once (`local_store`, `s3_store`), what the
+footer holds (`footer`), and what the rows mean.
+"""
+
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from etl.errors import LakeError
+from etl.faults import reach
+from etl.settings import Settings
+from etl.storage.footer import PLACEHOLDER_FOOTER, Footer, Stamp, data_version, read_footer, write_stamp
+from etl.storage.local_store import LocalStore
+from etl.storage.object_ref import FILE_NAME, ObjectRef, Provenance, Published
+from etl.storage.s3_store import S3Store
+from etl.storage.scan import scan_files
+from etl.storage.staging import StagingFolder
+
+__all__ = ["PLACEHOLDER_FOOTER", "Lake", "LakeConfig", "ObjectRef", "Provenance", "Published", "open_lake"]
+
+
+class LakeConfig(BaseModel):
+    """Where a tenant's objects lie: no bucket is the local lake. Values are final: nothing is interpolated here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bucket: str | None = None
+    base_path: str = ""
+
+
+class Store(Protocol):
+    """What the lake needs of a disk or an object store."""
+
+    def uri(self, key: str) -> str: ...
+    def etag(self, key: str) -> str | None: ...
+    def footer(self, key: str) -> tuple[Footer, int] | None: ...
+    def put(self, key: str, staged: Path, expected: str | None) -> bool: ...
+    def fetch(self, key: str, into: Path) -> Path: ...
+    def partitions(self, folder: str) -> tuple[str, ...]: ...
+    def delete(self, key: str) -> None: ...
+
+
+class Lake:
+    """All objects of one store. Not shared between threads that stage at the same time: open one each."""
+
+    def __init__(self, store: Store, staging_dir: Path, lock_dir: Path) -> None:
+        self._store = store
+        self._staging_dir = staging_dir
+        self._lock_dir = lock_dir
+        self._seen: dict[Path, tuple[ObjectRef, str | None]] = {}
+        self._pins: dict[str, StagingFolder] = {}
+
+    @contextmanager
+    def stage(self, ref: ObjectRef, run_id: str = "") -> Iterator[Path]:
+        """A path for the object's file, in a private folder that is gone afterwards.
+
+        What is published at this moment is remembered: if another run publishes the same object meanwhile, `publish`
+        refuses to overwrite it.
+        """
+        label = ".".join(filter(None, (ref.partition or "whole", _file_safe(run_id))))
+        folder = self._folder(ref.tenant, f"{ref.stage}/{ref.pipeline}", label)
+        path = folder.path / FILE_NAME
+        try:
+            self._seen[path] = (ref, self._store.etag(ref.key))
+            reach("lake.staged")
+            yield path
+        finally:
+            self._seen.pop(path, None)
+            folder.remove()
+
+    def publish(self, ref: ObjectRef, staged: Path, provenance: Provenance) -> Published:
+        """Verify the staged file, write the provenance into it and make it visible, whole, in one step."""
+        if self._seen.get(staged, (None,))[0] != ref:
+            raise LakeError(f"{staged} was not staged for {ref}", "publish the path that Lake.stage(ref) gave")
+        try:
+            return self._publish(ref, staged, provenance)
+        except OSError as error:
+            raise LakeError(
+                f"{ref} could not be published: {error.strerror or error}",
+                "what was published before is unchanged; remove the cause and run the partition again",
+            ) from error
+
+    def _publish(self, ref: ObjectRef, staged: Path, provenance: Provenance) -> Published:
+        _check_provenance(ref, provenance)
+        footer = read_footer(staged, f"the staged file of {ref}")
+        if footer.rows != provenance.rows:
+            raise LakeError(
+                f"the staged file of {ref} holds {footer.rows} rows, {provenance.rows} were to be written",
+                "nothing was published; run the partition again",
+            )
+        reach("lake.verified")
+        version = data_version(staged, footer)
+        published = Published(
+            ref=ref,
+            uri=self._store.uri(ref.key),
+            version=version,
+            rows=footer.rows,
+            bytes=staged.stat().st_size,
+            provenance=provenance,
+        )
+        expected = self._seen[staged][1]
+        current = self.find(ref) if expected else None
+        if current and current.version == version and current.provenance.same_origin(provenance):
+            return current.model_copy(update={"changed": False})
+        write_stamp(staged, Stamp(provenance, version), footer, str(ref))
+        reach("lake.stamped")
+        if not self._store.put(ref.key, staged, expected):
+            raise self._lost(ref)
+        reach("lake.published")
+        return published
+
+    def find(self, ref: ObjectRef) -> Published | None:
+        """What readers see of an object, from its footer; `None` where nothing is published."""
+        found = self._store.footer(ref.key)
+        if found is None:
+            return None
+        footer, size = found
+        uri = self._store.uri(ref.key)
+        stamp = footer.stamp(uri)
+        return Published(
+            ref=ref, uri=uri, version=stamp.version, rows=footer.rows, bytes=size, provenance=stamp.provenance
+        )
+
+    def partitions(self, tenant: str, stage: str, pipeline: str) -> tuple[str, ...]:
+        """The partitions that are published, in order."""
+        return self._store.partitions(ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline).folder)
+
+    def scan(self, refs: Sequence[ObjectRef]) -> pl.LazyFrame:
+        """The rows of exactly these objects, lazily, in the order given.
+
+        Each object is pinned as it is now (a hard link, or a local copy of an S3 object): a run that replaces it while
+        the frame is read would otherwise mix two versions or crash the reader. Pins go with the lake (`close`).
+        """
+        if not refs:
+            raise LakeError("no object to read", "name at least one partition")
+        return scan_files([(str(ref), self.local_copy(ref)) for ref in refs])
+
+    def local_copy(self, ref: ObjectRef) -> Path:
+        """The object as it is now, as a local file that no later run replaces; it goes with the lake (`close`)."""
+        if ref.tenant not in self._pins:
+            folder = self._folder(ref.tenant, "reading", "pins")
+            self._pins[ref.tenant] = folder
+            weakref.finalize(self, _remove_quietly, folder)
+        try:
+            return self._store.fetch(ref.key, self._pins[ref.tenant].path)
+        except FileNotFoundError:
+            raise LakeError(f"{ref} is not published", "materialize it first") from None
+
+    def local_path_or_uri(self, ref: ObjectRef) -> str:
+        """The object's path or address, for people and metadata."""
+        return self._store.uri(ref.key)
+
+    def delete(self, ref: ObjectRef) -> None:
+        """Remove an object; nothing happens where there is none."""
+        self._store.delete(ref.key)
+
+    def close(self) -> None:
+        """Let go of every object that was opened for reading. Frames from `scan` cannot be collected afterwards."""
+        while self._pins:
+            self._pins.popitem()[1].remove()
+
+    def _folder(self, tenant: str, group: str, label: str) -> StagingFolder:
+        return StagingFolder(self._staging_dir / tenant, group, label, self._lock_dir)
+
+    def _lost(self, ref: ObjectRef) -> LakeError:
+        winner = self.find(ref)
+        who = (
+            f"run `{winner.provenance.run_id}` published it at {winner.provenance.created_at.isoformat()}"
+            if winner
+            else "it was deleted"
+        )
+        return LakeError(
+            f"{ref} has changed since this run began: {who}",
+            "nothing was overwritten; run the partition again if this run's rows are the newer ones",
+        )
+
+
+def open_lake(settings: Settings, storage: LakeConfig | None = None) -> Lake:
+    """The lake that `storage` names: its bucket, or the local folder."""
+    locks_dir = settings.data_dir / "locks"
+    store: Store = LocalStore(settings.lake_dir, locks_dir)
+    if storage and storage.bucket:
+        store = S3Store(settings.s3, storage.bucket, storage.base_path)
+    return Lake(store, settings.staging_dir, locks_dir)
+
+
+def _check_provenance(ref: ObjectRef, provenance: Provenance) -> None:
+    said = ObjectRef(
+        tenant=provenance.tenant, stage=provenance.stage, pipeline=provenance.pipeline, partition=provenance.partition
+    )
+    if said != ref:
+        raise LakeError(f"the provenance is of {said}, the object is {ref}", "publish each object with its own")
+
+
+def _remove_quietly(folder: StagingFolder) -> None:
+    if folder.path.exists():
+        folder.remove()
+
+
+def _file_safe(text: str) -> str:
+    return "".join(each if each.isalnum() or each in "-_" else "_" for each in text)[:64]

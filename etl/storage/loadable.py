@@ -1,0 +1,65 @@
+"""A Parquet file as a load finds it: the very object that was asked for, and nothing in it that would change silently.
+
+Belongs here: checks on the file before any transaction begins. Does not: the warehouse's own columns (`schema_change`).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from etl.errors import WarehouseError
+from etl.storage.footer import KEY, read_footer
+from etl.storage.warehouse import LoadRequest
+
+
+@dataclass(frozen=True)
+class Loadable:
+    """A file that may be loaded."""
+
+    path: Path
+    untyped: frozenset[str]
+    """Columns that hold nothing but nulls and were written without a type."""
+
+
+def read_loadable(request: LoadRequest, path: Path) -> Loadable:
+    """Check the file against the request; refuse columns whose values a warehouse would change."""
+    name = f"the object of {request.target}"
+    if not path.is_file():
+        raise WarehouseError(f"{name} is not there: {path}", "materialize the stage before the load")
+    if set("*?[") & set(str(path)):
+        raise WarehouseError(f"{name} lies at {path}", "use a data folder without `*`, `?` and `[` in its path")
+    footer = read_footer(path, name)
+    if footer.rows != request.rows:
+        raise WarehouseError(f"{name} holds {footer.rows} rows, {request.rows} were announced", "run the load again")
+    if KEY.encode() in footer.key_values:
+        found = footer.stamp(name).version
+        if found != request.version:
+            raise WarehouseError(
+                f"{name} was replaced while the load began: version {found[:12]}, announced {request.version[:12]}",
+                "run the load again",
+            )
+    for field in footer.schema:
+        reason = _changes_silently(field.type)
+        if reason:
+            raise WarehouseError(
+                f"column `{field.name}` of {request.target} is {field.type}: {reason}", "cast it in the transform"
+            )
+    return Loadable(path, frozenset(field.name for field in footer.schema if pa.types.is_null(field.type)))
+
+
+def _changes_silently(kind: pa.DataType) -> str:
+    """Why a warehouse would take this type without an error and yet not as it is; empty where it does not."""
+    for child in range(kind.num_fields):
+        reason = _changes_silently(kind.field(child).type)
+        if reason:
+            return reason
+    if pa.types.is_decimal256(kind):
+        return "more than 38 digits would become a floating point number"
+    if pa.types.is_duration(kind):
+        return "a duration would become a bare number"
+    if pa.types.is_timestamp(kind) and kind.unit == "ns" and kind.tz:
+        return "nanoseconds of an instant would be cut off"
+    if pa.types.is_time64(kind) and kind.unit == "ns":
+        return "nanoseconds of a time would be cut off"
+    return ""

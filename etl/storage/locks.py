@@ -1,0 +1,94 @@
+"""One process at a time: file locks that say who holds them, and end with their holder.
+
+Belongs here: `flock` on a lock file. Does not: what is protected by it.
+
+The kernel gives a lock back when its process ends, however it ends, so no lock is ever left behind by a crash.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from etl.errors import EtlError
+
+_LOG = logging.getLogger(__name__)
+_PAUSE_SECONDS = 0.05
+
+
+@contextmanager
+def exclusive(
+    path: Path, *, what: str, run_id: str = "", limit_seconds: float = 600.0, error: Callable[[str, str], EtlError]
+) -> Iterator[None]:
+    """Hold the lock file `path`; wait for its holder up to the limit, saying once who that is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        wait_until(lambda: _try(descriptor), what, lambda: _holder(descriptor), limit_seconds, error)
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        note = json.dumps({"pid": os.getpid(), "run_id": run_id, "since": since})
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, note.encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def wait_until(
+    ready: Callable[[], bool],
+    what: str,
+    holder: Callable[[], str],
+    limit_seconds: float,
+    error: Callable[[str, str], EtlError],
+) -> None:
+    """Return once `ready()`; log who is waited for; past the limit raise what `error(problem, hint)` makes."""
+    started = time.monotonic()
+    told = False
+    while not ready():
+        waited = time.monotonic() - started
+        if waited >= limit_seconds:
+            raise error(
+                f"{what} is still held by {holder()} after {waited:.0f} s",
+                "wait for that process or end it; one writer at a time",
+            )
+        if not told:
+            _LOG.warning("waiting up to %.0f s for %s, held by %s", limit_seconds, what, holder())
+            told = True
+        time.sleep(_PAUSE_SECONDS)
+
+
+def hold(path: Path) -> int:
+    """Create a lock file and lock it; the descriptor that is returned keeps it locked until it is closed."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock file."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        return not _try(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        note = json.loads(os.pread(descriptor, 4096, 0))
+        return f"process {note['pid']} (run `{note['run_id'] or 'unnamed'}`, since {note['since']})"
+    except (ValueError, KeyError, TypeError):
+        return "another process"

@@ -1,0 +1,99 @@
+"""Which object of the lake is meant, and what is known about it once it is published.
+
+Belongs here: names, keys and provenance. Does not: bytes on a disk or in a bucket (`lake`, `local_store`, `s3_store`).
+"""
+
+import re
+from datetime import date, datetime
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from etl.errors import LakeError
+
+FILE_NAME = "data.parquet"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+
+
+class ObjectRef(BaseModel):
+    """One Parquet object: a stage of a pipeline, one partition of it (`None`: the whole table)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant: str
+    stage: str
+    pipeline: str
+    partition: str | None = None
+
+    @field_validator("tenant", "stage", "pipeline")
+    @classmethod
+    def _is_name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value):
+            raise LakeError(
+                f"`{value[:80]}` cannot be part of an object's key",
+                "tenants, stages and pipelines are named with letters, digits, `_` and `-`",
+            )
+        return value
+
+    @field_validator("partition")
+    @classmethod
+    def _is_date(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            canonical = date.fromisoformat(value).isoformat()
+        except ValueError:
+            canonical = ""
+        if canonical != value:
+            raise LakeError(f"`{value[:80]}` is not a partition", "a partition is a day written YYYY-MM-DD")
+        return value
+
+    @property
+    def folder(self) -> str:
+        """Where the pipeline's objects lie, relative to the lake: `<tenant>/<stage>/<pipeline>`."""
+        return f"{self.tenant}/{self.stage}/{self.pipeline}"
+
+    @property
+    def key(self) -> str:
+        """The object's place, relative to the lake."""
+        return f"{self.folder}/dt={self.partition}/{FILE_NAME}" if self.partition else f"{self.folder}/{FILE_NAME}"
+
+    def __str__(self) -> str:
+        return f"{self.folder} {self.partition}" if self.partition else self.folder
+
+
+class Provenance(BaseModel):
+    """Where the rows of an object come from and what the audit said; stands in the object's own footer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant: str
+    stage: str
+    pipeline: str
+    partition: str | None
+    run_id: str
+    config_hash: str
+    rows: int
+    audit: str
+    rows_read: int
+    rows_quarantined: int
+    created_at: datetime
+
+    def same_origin(self, other: "Provenance") -> bool:
+        """Whether both say the same about the data, whichever run wrote it and when."""
+        ignored = {"run_id", "created_at"}
+        return self.model_dump(exclude=ignored) == other.model_dump(exclude=ignored)
+
+
+class Published(BaseModel):
+    """An object that readers see."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ref: ObjectRef
+    uri: str
+    version: str
+    rows: int
+    bytes: int
+    provenance: Provenance
+    changed: bool = True
+    """False where publishing found the very same data and verdict already there and left it alone."""

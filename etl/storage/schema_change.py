@@ -1,0 +1,106 @@
+"""An object's columns beside the table's: what may be added, what fits, what is refused.
+
+Belongs here: the decision, for any warehouse. Does not: asking a database for its columns, nor changing a table.
+
+`evolve` adds a new column (nullable) and takes a narrower type into a wider column, which keeps every value. Anything
+else needs a person: a column that is gone, another type, a wider type. `fail` refuses every difference.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from etl.errors import WarehouseError
+from etl.storage.warehouse import PARTITION_COLUMN, SchemaChanges
+
+NO_TYPE = ""
+"""The type of a column that holds nothing but nulls and was written without a type."""
+
+_WIDENING: tuple[tuple[str, ...], ...] = (
+    ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
+    ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
+    ("FLOAT", "DOUBLE"),
+    ("REAL", "DOUBLE PRECISION"),
+)
+_DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC)\((\d+),(\d+)\)")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as the warehouse names its type."""
+
+    name: str
+    type: str
+
+
+def check_names(target: str, columns: Iterable[Column], *, partitioned: bool) -> None:
+    """Refuse names that a table cannot have, or that the loader needs for itself."""
+    seen: dict[str, str] = {}
+    for column in columns:
+        folded = column.name.casefold()
+        if folded in seen:
+            raise WarehouseError(
+                f"{target}: the columns `{seen[folded]}` and `{column.name}` differ by case only",
+                "rename one of them in the transform",
+            )
+        seen[folded] = column.name
+        if not column.name or "\0" in column.name:
+            raise WarehouseError(f"{target}: a column has no usable name", "name it in the transform")
+    if partitioned and PARTITION_COLUMN in seen:
+        raise WarehouseError(
+            f"{target}: the column name `{PARTITION_COLUMN}` belongs to the loader", "rename it in the transform"
+        )
+
+
+def columns_to_add(
+    target: str, table: Sequence[Column], incoming: Sequence[Column], policy: SchemaChanges
+) -> tuple[Column, ...]:
+    """The columns the table needs before the object can be inserted; raises with every difference that is refused."""
+    have = {each.name.casefold(): each for each in table if each.name != PARTITION_COLUMN}
+    come = {each.name.casefold(): each for each in incoming}
+    problems = [_lost(each) for key, each in have.items() if key not in come]
+    problems += [
+        f"column `{each.name}` is {have[key].type} in the table and {each.type} in the object"
+        f" (cast it in the transform, or `ALTER TABLE {target} ALTER COLUMN {each.name} TYPE {each.type}`)"
+        for key, each in come.items()
+        if key in have and not _accepted(each.type, have[key].type, policy)
+    ]
+    new = tuple(each for key, each in come.items() if key not in have and each.type != NO_TYPE)
+    if policy == "fail":
+        problems += [
+            f"column `{each.name}` ({each.type}) is new (drop it in the transform, or set `schema_changes: evolve`)"
+            for each in new
+        ]
+    if problems:
+        raise WarehouseError(
+            f"the columns of {target} have changed:\n" + "\n".join(f"  - {each}" for each in problems),
+            "nothing was loaded; do what is named for each column, then run the load again",
+        )
+    return new
+
+
+def _lost(column: Column) -> str:
+    return (
+        f"column `{column.name}` ({column.type}) is not in the object any more"
+        " (put it back, or drop it from the table as well)"
+    )
+
+
+def _accepted(incoming: str, column: str, policy: SchemaChanges) -> bool:
+    if NO_TYPE in (incoming, column) or incoming == column:
+        return True
+    return policy == "evolve" and fits(incoming.upper(), column.upper())
+
+
+def fits(narrow: str, wide: str) -> bool:
+    """Whether every value of one type is a value of the other, exactly."""
+    for kinds in _WIDENING:
+        if narrow in kinds and wide in kinds:
+            return kinds.index(narrow) <= kinds.index(wide)
+    small, large = _DECIMAL.fullmatch(narrow), _DECIMAL.fullmatch(wide)
+    if small and wide == "NUMERIC":
+        return True
+    if not small or not large:
+        return False
+    digits, scale = int(small[1]), int(small[2])
+    return scale <= int(large[2]) and digits - scale <= int(large[1]) - int(large[2])

@@ -1,0 +1,162 @@
+"""The only place where text becomes SQL: identifiers are quoted, values rendered, a tenant's `query` is looked through.
+
+Belongs here: quoting per dialect, literals, the window's bounds, the placeholders of a query. Does not: which columns
+are read and how (drivers), connections.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from etl.errors import SourceError
+from etl.storage.drivers.contract import Window, WindowKind
+
+Dialect = Literal["postgresql", "sqlite", "mysql", "duckdb"]
+
+_TOKEN = re.compile(
+    r"""
+    (?P<blank>\s+)
+  | (?P<comment>--[^\n]*|/\*.*?\*/)
+  | (?P<dollar>\$(?P<tag>[A-Za-z_]\w*)?\$.*?\$(?P=tag)\$|\$\$.*?\$\$)
+  | (?P<escaped>[eE]'(?:[^'\\]|\\.|'')*')
+  | (?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`)
+  | (?P<cast>::)
+  | (?P<bound>:window_(?:start|end)\b)
+  | (?P<word>[^\W\d]\w*)
+  | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_OPENERS = ("select", "with", "values", "table", "(")
+
+
+def quote(dialect: Dialect, name: str) -> str:
+    """An identifier that can be nothing else than an identifier."""
+    if not name or "\x00" in name:
+        raise SourceError(f"{name!r} cannot be the name of a table or column", "correct the name in the configuration")
+    if dialect == "mysql":
+        return "`" + name.replace("`", "``") + "`"
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(dialect: Dialect, value: str) -> str:
+    """A text value. MySQL may read a backslash as an escape, so text with one is sent as hexadecimal there."""
+    if "\x00" in value:
+        raise SourceError("a value holds the character NUL", "remove it")
+    if dialect == "mysql" and "\\" in value:
+        return f"CONVERT(X'{value.encode().hex()}' USING utf8mb4)"
+    return "'" + value.replace("'", "''") + "'"
+
+
+def instant(moment: datetime) -> str:
+    """A moment in UTC, with microseconds, as every database reads it."""
+    utc = moment.astimezone(UTC)
+    return utc.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def wall(moment: datetime) -> str:
+    """What the clock showed. Midnight is a bare date, so that it also bounds text with `T` between date and time."""
+    if moment.time() == time.min:
+        return moment.strftime("%Y-%m-%d")
+    if moment.microsecond == 0:
+        return moment.strftime("%Y-%m-%d %H:%M:%S")
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def window_predicate(dialect: Dialect, column: str, window: Window, kind: WindowKind) -> str:
+    """`start <= column < end`, exactly, for a quoted column of this kind."""
+    start, end = window_bounds(dialect, window, kind)
+    if kind == "text" and any(each.time() != time.min for each in (window.wall_start, window.wall_end)):
+        # the bare dates bound an index; the exact comparison has to read `T` and a blank between date and time alike
+        first = literal(dialect, window.wall_start.strftime("%Y-%m-%d"))
+        last = literal(dialect, (window.wall_end + timedelta(days=1)).strftime("%Y-%m-%d"))
+        flat = f"replace({column}, 'T', ' ')"
+        return f"{column} >= {first} AND {column} < {last} AND {flat} >= {start} AND {flat} < {end}"
+    return f"{column} >= {start} AND {column} < {end}"
+
+
+def window_bounds(dialect: Dialect, window: Window, kind: WindowKind) -> tuple[str, str]:
+    """Start and end of the window as literals that compare exactly with a column of this kind."""
+    if kind == "instant":
+        zone = "+00" if dialect == "postgresql" else ""
+        typed = "TIMESTAMPTZ " if dialect == "postgresql" else ""
+        start, end = (typed + literal(dialect, instant(each) + zone) for each in (window.start, window.end))
+    elif kind == "date":
+        typed = "" if dialect == "sqlite" else "DATE "
+        start, end = (
+            typed + literal(dialect, first_date(each, window.naive_timezone).isoformat())
+            for each in (window.start, window.end)
+        )
+    elif kind == "wall":
+        typed = "" if dialect == "sqlite" else "TIMESTAMP "
+        start, end = (
+            typed + literal(dialect, each.strftime("%Y-%m-%d %H:%M:%S.%f"))
+            for each in (window.wall_start, window.wall_end)
+        )
+    else:
+        start, end = (literal(dialect, wall(each)) for each in (window.wall_start, window.wall_end))
+    return start, end
+
+
+def first_date(moment: datetime, timezone: str) -> date:
+    """The first date that begins at or after `moment`: a date stands for its first instant, which need not be 00:00."""
+    zone = ZoneInfo(timezone)
+    day = moment.astimezone(zone).date()
+    begins = datetime.combine(day, time.min, zone).astimezone(UTC)
+    return day if moment <= begins else day + timedelta(days=1)
+
+
+def bind_window(query: str, bounds: tuple[str, str] | None, *, colon: str = ":") -> str:
+    """Put the window's bounds for `:window_start` and `:window_end`, outside of quotes and comments.
+
+    The query must be one statement that reads, with balanced brackets, because it becomes a sub-query. `colon` replaces
+    every other colon, for a caller that binds parameters by `:name`.
+    """
+    parts: list[str] = []
+    depth, seen, bound = 0, "", set[str]()
+    for kind, text in _tokens(query.strip().rstrip(";")):
+        if kind in ("blank", "comment"):
+            parts.append(f"{text}\n".replace(":", colon) if kind == "comment" else text)
+            continue
+        seen = seen or text.lower()
+        if text == ";":
+            raise SourceError("`query` holds more than one statement", "keep one SELECT")
+        depth += {"(": 1, ")": -1}.get(text, 0)
+        if depth < 0:
+            break
+        if kind == "bound":
+            bound.add(text)
+            if bounds is None:
+                raise SourceError(
+                    f"`query` uses `{text}`, but the pipeline has no partitions",
+                    "give it a `date_column`, or remove it",
+                )
+            parts.append(bounds[0] if text == ":window_start" else bounds[1])
+            continue
+        parts.append(text.replace(":", colon))
+    if depth != 0:
+        raise SourceError("`query` has brackets that do not match", "correct the SQL")
+    if seen not in _OPENERS:
+        raise SourceError(
+            f"`query` starts with `{seen or 'nothing'}`", "only SELECT or WITH ... SELECT can be extracted"
+        )
+    if bounds is not None and len(bound) == 1:
+        raise SourceError(f"`query` uses only {bound.pop()}", "use both `:window_start` and `:window_end`, or none")
+    return "".join(parts).strip()
+
+
+def binds_window(query: str) -> bool:
+    """Whether the query bounds itself by `:window_start` and `:window_end`."""
+    return any(kind == "bound" for kind, _ in _tokens(query))
+
+
+def _tokens(query: str) -> Iterator[tuple[str, str]]:
+    if "\x00" in query:
+        raise SourceError("`query` holds the character NUL", "remove it")
+    for match in _TOKEN.finditer(query):
+        kind = match.lastgroup or "other"
+        if kind == "other" and match.group() in "'\"`":
+            raise SourceError("`query` has a quote that is not closed", "correct the SQL")
+        yield ("dollar" if kind == "tag" else kind), match.group()

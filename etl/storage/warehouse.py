@@ -1,0 +1,127 @@
+"""Loading a published object into a tenant's warehouse: what is asked, what is answered, and which warehouse it is.
+
+Belongs here: the protocol and its models. Does not: SQL (`duckdb`, `postgres`), nor where objects come from (`lake`).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+
+from etl.errors import WarehouseError
+from etl.settings import Settings
+
+Mode = Literal["replace_partition", "replace", "upsert", "append"]
+SchemaChanges = Literal["fail", "evolve"]
+
+PARTITION_COLUMN = "etl_partition"
+"""The technical column that says which partition a row of a partitioned pipeline belongs to."""
+
+
+class WarehouseConfig(BaseModel):
+    """Which warehouse a tenant uses. Values are final: nothing is interpolated here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["duckdb", "postgres", "trino"] = "duckdb"
+    url: SecretStr | None = None
+    lock_seconds: float = 600.0
+
+
+class LoadRequest(BaseModel):
+    """One object to be put into one table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant: str
+    pipeline: str
+    partition: str | None
+    schema_name: str
+    table: str
+    mode: Mode = "replace_partition"
+    key_columns: tuple[str, ...] = ()
+    order_column: str | None = None
+    version: str
+    rows: int
+    run_id: str
+    schema_changes: SchemaChanges = "evolve"
+
+    @model_validator(mode="after")
+    def _has_keys(self) -> "LoadRequest":
+        if self.mode == "upsert" and not self.key_columns:
+            raise WarehouseError(
+                f"{self.target} is to be loaded by `upsert` without key columns",
+                "name them in `trino_output.key_columns`",
+            )
+        return self
+
+    @property
+    def target(self) -> str:
+        """The table, for people."""
+        return f"{self.schema_name}.{self.table}"
+
+    @property
+    def replaces_table(self) -> bool:
+        """Whether the load leaves nothing of what the table held: also a table without partitions, by default."""
+        return self.mode == "replace" or (self.mode == "replace_partition" and self.partition is None)
+
+
+class LoadReport(BaseModel):
+    """What a load did. `changed` is False where this very object had been loaded before."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: str
+    rows_loaded: int
+    rows_before: int
+    rows_after: int
+    changed: bool
+    seconds: float
+    columns_added: tuple[str, ...] = ()
+
+
+class LedgerEntry(BaseModel):
+    """One load that was committed, together with its rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seq: int
+    tenant: str
+    pipeline: str
+    schema_name: str
+    table_name: str
+    partition: str | None
+    version: str
+    run_id: str
+    rows: int
+    mode: str
+    created_table: bool
+    loaded_at: datetime
+
+
+class Warehouse(Protocol):
+    """Where a tenant's audited rows end."""
+
+    def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
+        """Put the object (a local Parquet file: `Lake.local_copy`) into its table: one transaction with the ledger."""
+
+    def ledger(self) -> tuple[LedgerEntry, ...]:
+        """Every committed load, oldest first."""
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> pl.DataFrame:
+        """The result of a read-only statement."""
+
+
+def open_warehouse(config: WarehouseConfig, settings: Settings, tenant: str) -> Warehouse:
+    """The warehouse of one tenant. Opens no connection."""
+    match config.type:
+        case "duckdb":
+            from etl.storage.duckdb import DuckDBWarehouse
+
+            path = settings.warehouse_dir / f"{tenant}.duckdb"
+            return DuckDBWarehouse(path, settings.data_dir / "locks", lock_seconds=config.lock_seconds)
+        case "postgres" | "trino":
+            raise WarehouseError(f"no `{config.type}` warehouse", "use duckdb")

@@ -1,0 +1,1 @@
+"""What a tenant's file may say, and what is said when it is wrong."""
