@@ -33,7 +33,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
 def workspace(instance: DagsterInstance, settings: Settings) -> Iterator[WorkspaceRequestContext]:
     """The code locations of workspace.yaml, each in a process of its own."""
     target = WorkspaceFileTarget([str(settings.project_dir / "workspace.yaml")])
-    with WorkspaceProcessContext(instance, target) as process:
+    with WorkspaceProcessContext(instance, target, code_server_log_level="critical") as process:
         yield process.create_request_context()
 
 

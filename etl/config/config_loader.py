@@ -18,7 +18,7 @@ from etl.config.secrets import secrets_in_clear
 from etl.config.tenant_config import Origin, TenantConfig, fingerprint
 from etl.config.tenant_loader import inspect_transform
 from etl.config.validation import placed, validate, validate_rest
-from etl.config.yaml_source import SIZE_LIMIT, Mark, Node, lines, parse
+from etl.config.yaml_source import SIZE_LIMIT, Node, lines, parse
 from etl.errors import ConfigError
 from etl.settings import Settings, load_settings
 
@@ -123,7 +123,7 @@ def _tenant(root: Node, folder: str, findings: list[Finding]) -> Node | None:
         problem = "`id` differs from the folder's name"
         place = written.mark
         findings.append(Finding(("id",), problem, place.line, place.column, _quoted(written), suggestion=folder))
-    start = Mark(root.mark.line, root.mark.column)
+    start = root.keys.get("tenant", root.mark)
     return Node(values, start, keys=keys, size=root.size, depth=root.depth)
 
 

@@ -50,7 +50,7 @@ back. What is wrong for another environment is reported in every environment.
 |---|---|---|
 | tenant, pipeline, job | lowercase letters, digits, `_`; starts with a letter; no Python keyword | 63 |
 | table and schema of the warehouse | letters, digits, `_`, `$`; starts with a letter or `_` | 63 |
-| table, schema, column of a source | letters, digits, `_`, of any script; inside also space `$ # . / -`, no `--` | 128 |
+| table, schema, column of a source | letters, digits, `_`, of any script; inside also space and `$ # . / -` | 128 |
 | tag | letters, digits, `_` `.` `-`; a key may have a prefix and `/` | 63 |
 
 ## YAML

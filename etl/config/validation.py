@@ -130,6 +130,8 @@ def _finding(tree: Node, data: Any, detail: ErrorDetails) -> Finding | None:  # 
         return placed(Finding((*path, key), f"`{key}` is missing"), tree)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _wrong_tag(tree, path, kind, context)
+    if detail["loc"][-1:] == ("[key]",):
+        return _wrong_key(tree, path, detail)
     node, _ = find(tree, path)
     if node is None and kind == "identifier" and path[-1:] != ("name",):
         return None  # filled in from a name that has a finding of its own
@@ -143,7 +145,7 @@ def _finding(tree: Node, data: Any, detail: ErrorDetails) -> Finding | None:  # 
     if kind == "identifier":
         problem, allowed = f"not a valid {context['kind']}", context["allowed"]
         suggestion = context.get("suggestion", "")
-        found = found or f"`{path[-2] if path[-1:] == ('name',) else path[-1]}`"
+        found = found or f"`{_short(str(path[-2] if path[-1:] == ('name',) else path[-1]))}`"
     elif allowed:
         problem = "wrong value" + (f" for `{path[-1]}`" if path and isinstance(path[-1], str) else "")
     else:
@@ -157,12 +159,22 @@ def _unknown_key(tree: Node, path: Path, location: tuple[int | str, ...]) -> Fin
     mark = find(tree, path)[1]
     return Finding(
         path,
-        f"unknown key `{key}`",
+        f"unknown key `{_short(key)}`",
         mark.line,
         mark.column,
         allowed=", ".join(sorted(keys)),
         suggestion=nearest(key, keys) or "",
     )
+
+
+def _wrong_key(tree: Node, path: Path, detail: ErrorDetails) -> Finding:
+    """A key that is free to choose, but not entirely."""
+    key, mark, context = str(path[-1]), find(tree, path)[1], detail.get("ctx", {})
+    expected = str(context.get("expected", "")).replace("'", "")
+    allowed = str(context.get("allowed", expected))
+    problem = f"`{_short(key)}` is not a valid {context['kind']}" if "kind" in context else f"unknown key `{_short(key)}`"
+    close = nearest(key, expected.replace(" or ", ", ").split(", ")) or ""
+    return Finding(path, problem, mark.line, mark.column, allowed=allowed, suggestion=close)
 
 
 def _wrong_tag(tree: Node, path: Path, kind: str, context: Mapping[str, Any]) -> Finding:
@@ -174,7 +186,7 @@ def _wrong_tag(tree: Node, path: Path, kind: str, context: Mapping[str, Any]) ->
         return placed(Finding(path, f"`{discriminator}` is missing", allowed=", ".join(tags)), tree)
     tag = str(context.get("tag", ""))
     close = nearest(tag, tags) or ""
-    return placed(Finding(at, f"unknown {discriminator} `{tag}`", allowed=", ".join(tags), suggestion=close), tree)
+    return placed(Finding(at, f"unknown {discriminator} `{_short(tag)}`", allowed=", ".join(tags), suggestion=close), tree)
 
 
 def _message(detail: ErrorDetails) -> str:
@@ -194,8 +206,12 @@ def _found(node: Node | None, path: Path) -> str:
         return "nothing"
     if is_late(path) or "environments" in path or any(is_secret_key(part) for part in path):
         return "a text" if isinstance(node.value, str) else f"a {type(node.value).__name__}"
-    text = "".join(character if character.isprintable() else "?" for character in node.source or node.text)
-    return f"`{text if len(text) <= 60 else text[:57] + '...'}`"  # noqa: PLR2004  fits in a line
+    return f"`{_short(node.source or node.text)}`"
+
+
+def _short(text: str) -> str:
+    clean = "".join(character if character.isprintable() else "?" for character in text)
+    return clean if len(clean) <= 60 else clean[:57] + "..."  # noqa: PLR2004  fits in a line
 
 
 def _path(data: Any, location: Iterable[str | int]) -> Path:  # noqa: ANN401  what the YAML says

@@ -305,6 +305,8 @@ def _explain(error: yaml.MarkedYAMLError, text: str) -> tuple[str, Mark]:
     place = error.problem_mark or error.context_mark
     mark = Mark(place.line + 1, place.column + 1) if place else Mark(1, 1)
     rows = text.splitlines()
+    if mark.line > len(rows) and error.context_mark:  # at the end of the file: rather where the unfinished thing began
+        mark = Mark(error.context_mark.line + 1, error.context_mark.column + 1)
     row = rows[mark.line - 1] if mark.line <= len(rows) else ""
     if "\t" in row[: max(mark.column, len(row) - len(row.lstrip()))]:
         return "a tab; YAML is indented with spaces", Mark(mark.line, row.index("\t") + 1)

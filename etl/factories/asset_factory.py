@@ -24,6 +24,7 @@ from dagster import (
     LocalFileCodeReference,
     MaterializeResult,
     MetadataValue,
+    Output,
     multi_asset,
 )
 
@@ -40,7 +41,7 @@ from etl.pipeline.load import load
 from etl.pipeline.stage import StageResult, StageRun
 from etl.pipeline.transfer import transfer
 
-StepEvent = AssetCheckEvaluation | AssetMaterialization | MaterializeResult  # type: ignore[type-arg]
+StepEvent = AssetCheckEvaluation | AssetMaterialization | MaterializeResult | Output  # type: ignore[type-arg]
 
 
 class AssetFactory:
@@ -218,6 +219,9 @@ def run_stage(
         yield from _materializations(asset, done)
         raise Failure("\n".join(str(each) for each in blocked), allow_retries=False)
     yield from _results(context, config, pipeline, asset, done)
+    # Each partition's evaluations are events of their own; the step still owes Dagster one output per check.
+    for check in check_specs(config, pipeline, stage, asset, partitions):
+        yield Output(None, output_name=check.get_python_identifier())
 
 
 def _do(context: AssetExecutionContext, run: StageRun, stage: Stage) -> StageResult:

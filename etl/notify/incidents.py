@@ -4,7 +4,8 @@ Belongs here: `Trouble`, `Incident`, grouping by root cause, and the words of th
 remembering what was said (`outbox`), and sending (`send`).
 
 An incident is known by tenant and cause. While it lasts nothing more is said about it, whatever joins it. A trouble of
-a pipeline that reads from a pipeline in trouble belongs to the incident of the latter.
+a pipeline that reads from a pipeline in trouble belongs to the incident of the latter, and a broken promise belongs to
+the failure that the same pipeline has.
 """
 
 import re
@@ -56,6 +57,8 @@ class Incident(BaseModel):
     count: PositiveInt
     root: str
     """The pipeline where it began."""
+    covers: tuple[str, ...]
+    """The causes of all its troubles: it is over when none of them is left."""
     pipelines: tuple[str, ...]
     details: tuple[str, ...]
     owners: tuple[str, ...] = ()
@@ -94,17 +97,19 @@ def group(
     troubles: Iterable[Trouble], upstream: Mapping[tuple[str, str], Collection[str]] | None = None
 ) -> tuple[Incident, ...]:
     """Incidents by root cause. `upstream` maps (tenant, pipeline) to the pipelines of the tenant that it reads."""
-    every = tuple(troubles)
-    first: dict[tuple[str, str], Trouble] = {}
+    every = sorted(troubles, key=lambda each: (each.event == "sla", each.since, each.pipeline, each.cause))
+    first: dict[
+        tuple[str, str], Trouble
+    ] = {}  # of each pipeline: a failure explains a promise, not the other way round
     for each in every:
-        known = first.get((each.tenant, each.pipeline))
-        if known is None or each.since < known.since:
-            first[each.tenant, each.pipeline] = each
+        first.setdefault((each.tenant, each.pipeline), each)
     groups: dict[tuple[str, str], list[Trouble]] = {}
     roots: dict[tuple[str, str], str] = {}
     for each in every:
         source = _source(each.tenant, each.pipeline, first, upstream or {})
-        cause = each.cause if source == each.pipeline else first[each.tenant, source].cause
+        origin = first[each.tenant, source]
+        joins = source != each.pipeline or (each.event == "sla" and origin.event != "sla")
+        cause = origin.cause if joins else each.cause
         groups.setdefault((each.tenant, cause), []).append(each)
         roots.setdefault((each.tenant, cause), source)
     return tuple(_incident(tenant, cause, found, roots[tenant, cause]) for (tenant, cause), found in groups.items())
@@ -113,7 +118,7 @@ def group(
 def broken_message(incident: Incident, at: datetime) -> Message:
     """What is said when an incident begins."""
     others = [each for each in incident.pipelines if each != incident.root]
-    title = f"[{incident.tenant}] {incident.root}: {incident.details[0] if incident.details else incident.cause}"
+    title = f"[{incident.tenant}] {_what(incident)}"
     lines = [f"Since {incident.since:%Y-%m-%d %H:%M %Z}: {incident.count} {_plural('trouble', incident.count)}."]
     lines += [f"- {each}" for each in incident.details]
     if others:
@@ -161,6 +166,7 @@ def _incident(tenant: str, cause: str, troubles: list[Trouble], root: str) -> In
         since=min(each.since for each in troubles),
         count=len(troubles),
         root=root,
+        covers=tuple(sorted({each.cause for each in troubles})),
         pipelines=tuple(sorted({each.pipeline for each in troubles})),
         details=tuple(details)[:NAMED],
         owners=tuple(sorted({owner for each in troubles for owner in each.owners})),
@@ -183,6 +189,10 @@ def _message(
         since=incident.since,
         at=at,
     )
+
+
+def _what(incident: Incident) -> str:
+    return incident.details[0] if incident.details else _short(f"{incident.root}: {incident.cause}")
 
 
 def _short(text: str) -> str:

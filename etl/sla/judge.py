@@ -56,7 +56,7 @@ class PipelineHistory:
 
     tenant: str
     pipeline: str
-    published: Published = Published()
+    published: Published
     runs: tuple[Run, ...] = ()
 
 
@@ -81,6 +81,11 @@ class PromiseVerdict:
     def key(self) -> str:
         """What tells this promise from every other one."""
         return f"{self.tenant}/{self.pipeline}/{self.promise}"
+
+    @property
+    def cause(self) -> str:
+        """Equal for promises that one repair would end: both kinds of freshness are one."""
+        return f"{self.pipeline}: {'freshness' if self.promise in ('deadline', 'max_age') else self.promise}"
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""

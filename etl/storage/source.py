@@ -15,6 +15,7 @@ from sqlalchemy import URL, make_url
 from etl.errors import SourceError
 from etl.faults import reach
 from etl.storage.drivers import (
+    mysql,
     postgres_adbc,
     postgres_catalogue,
     postgres_duckdb,
@@ -102,6 +103,8 @@ def _plan(url: URL, request: ExtractRequest) -> Plan:
             return sqlite_duckdb.plan(url, request)
         case "postgresql":
             return postgres_catalogue.plan(url, request)
+        case "mysql" | "mariadb":
+            return mysql.plan(url, request)
         case _:
             return sqlalchemy_cursor.plan(url, request)
 
@@ -113,6 +116,8 @@ def _count(url: URL, request: ExtractRequest) -> int:
             return sqlite_duckdb.count(url, plan)
         case "postgresql":
             return postgres_catalogue.count(url, request, plan)
+        case "mysql" | "mariadb":
+            return mysql.count(url, request, plan)
         case _:
             return sqlalchemy_cursor.count(url, plan)
 
@@ -126,6 +131,9 @@ def _run(
             return _run_sqlite(url, request, path, footer, on_progress)
         case "postgresql":
             return _run_postgres(url, request, path, footer, on_progress)
+        case "mysql" | "mariadb":
+            plan = mysql.plan(url, request)
+            return mysql.extract(url, request, plan, path, footer, on_progress), plan
         case _:
             plan = sqlalchemy_cursor.plan(url, request)
             sqlalchemy_cursor.stream(url, plan.select(), plan, path, footer, on_progress=on_progress)
@@ -160,7 +168,16 @@ def _run_postgres(
         postgres_adbc.extract(url, request, plan, path, footer, on_progress)
         return postgres_adbc.NAME, plan
     statement = sqlalchemy_cursor.escaped(plan.select())
-    sqlalchemy_cursor.stream(url, statement, plan, path, footer, on_progress=on_progress)
+    session = postgres_catalogue.connection_parts(url, request)
+    sqlalchemy_cursor.stream(
+        url.set(drivername="postgresql+psycopg"),
+        statement,
+        plan,
+        path,
+        footer,
+        on_progress=on_progress,
+        connect_args={key: session[key] for key in ("options", "client_encoding", "application_name")},
+    )
     return sqlalchemy_cursor.NAME, plan
 
 

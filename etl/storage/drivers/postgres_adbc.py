@@ -1,7 +1,7 @@
 """PostgreSQL through ADBC: a stream of Arrow batches, where DuckDB's extension cannot be had.
 
-Belongs here: opening the stream, feeding DuckDB's writer. Does not: types (`postgres_types`, with times as text, because
-ADBC moves infinity to an ordinary date).
+Belongs here: opening the stream, feeding DuckDB's writer. Does not: types (`postgres_types`, with times as text,
+because ADBC moves infinity to an ordinary date).
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from sqlalchemy import URL
 from etl.errors import SourceError
 from etl.faults import reach
 from etl.storage.drivers.contract import ExtractRequest, Plan, Progress
-from etl.storage.drivers.postgres_catalogue import connection_parts
+from etl.storage.drivers.postgres_catalogue import conninfo, connection_parts
 from etl.storage.drivers.writer import copy_to_parquet, restored, writing_engine
 
 NAME = "postgres_adbc"
@@ -27,10 +27,9 @@ def extract(
     from adbc_driver_manager import Error  # noqa: PLC0415  an extra: `postgres`
     from adbc_driver_postgresql import StatementOptions, dbapi  # noqa: PLC0415  an extra: `postgres`
 
-    parts = connection_parts(url, request)
-    conninfo = " ".join(f"{key}={conninfo_value(value)}" for key, value in parts.items())
+    login = conninfo(connection_parts(url, request))
     try:
-        with dbapi.connect(conninfo) as connection, connection.cursor() as cursor, writing_engine(path) as writer:
+        with dbapi.connect(login) as connection, connection.cursor() as cursor, writing_engine(path) as writer:
             reach("extract.connected")
             cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)})
             cursor.execute(plan.select())
@@ -41,11 +40,6 @@ def extract(
                 copy_to_parquet(writer, select, path, footer, keep_order=bool(plan.order))
     except Error as error:
         raise SourceError(str(error)) from None
-
-
-def conninfo_value(value: str) -> str:
-    """A value in libpq's `key='value'` form."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _counted(reader: pa.RecordBatchReader, on_progress: Progress | None) -> Iterator[pa.RecordBatch]:

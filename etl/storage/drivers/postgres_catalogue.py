@@ -3,9 +3,9 @@
 Belongs here: the session's settings, the plan of an extract, the count. Does not: moving rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import URL
 
@@ -15,9 +15,13 @@ from etl.storage.drivers.contract import ExtractRequest, Plan
 from etl.storage.drivers.postgres_types import WINDOW_KINDS, CatalogueType, planned
 from etl.storage.sql import bind_window, binds_window, quote, window_bounds, window_predicate
 
+if TYPE_CHECKING:
+    from psycopg import Connection
+
 _TYPES = "SELECT oid, typname, typtype, format_type(oid, NULL) FROM pg_type WHERE oid = ANY(%s)"
 _RELATION = """
-SELECT c.relkind = 'r', greatest(c.reltuples, 0)::bigint, (SELECT nspname::text FROM pg_namespace n WHERE n.oid = c.relnamespace),
+SELECT c.relkind = 'r', greatest(c.reltuples, 0)::bigint,
+       (SELECT nspname::text FROM pg_namespace n WHERE n.oid = c.relnamespace),
        array(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attndims > 1)
 FROM pg_class c WHERE c.oid = to_regclass(%s)
 """
@@ -45,8 +49,17 @@ def connection_parts(url: URL, request: ExtractRequest) -> dict[str, str]:
     return {**defaults, **parts, "client_encoding": "UTF8", "options": options}
 
 
+def conninfo(parts: Mapping[str, str]) -> str:
+    """The parts in libpq's `key='value'` form."""
+    backslash = "\\"
+    escaped = {
+        key: value.replace(backslash, backslash * 2).replace("'", backslash + "'") for key, value in parts.items()
+    }
+    return " ".join(f"{key}='{value}'" for key, value in escaped.items())
+
+
 @contextmanager
-def connect(url: URL, request: ExtractRequest) -> Iterator[Any]:
+def connect(url: URL, request: ExtractRequest) -> "Iterator[Connection]":
     """A psycopg connection in one read-only snapshot."""
     try:
         import psycopg  # noqa: PLC0415  an extra: `postgres`
@@ -76,7 +89,7 @@ def plan(url: URL, request: ExtractRequest, *, only_text: bool = False) -> Plan:
         kind = WINDOW_KINDS.get(types[window.column].name)
         if kind is None:
             raise SourceError(
-                f"the date column `{window.column}` is a {types[window.column].display}, which is neither a date nor text",
+                f"the date column `{window.column}` is a {types[window.column].display}, neither a date nor text",
                 "use a `query` with :window_start and :window_end that converts it",
             )
         column = quote("postgresql", window.column) + (' COLLATE "C"' if kind == "text" else "")
@@ -118,7 +131,7 @@ def _wanted(request: ExtractRequest, window_column: str | None) -> tuple[str, ..
 
 
 def _describe(
-    connection: Any, request: ExtractRequest, relation: str, wanted: tuple[str, ...]
+    connection: "Connection", request: ExtractRequest, relation: str, wanted: tuple[str, ...]
 ) -> dict[str, CatalogueType]:
     from psycopg import errors  # noqa: PLC0415  an extra: `postgres`
 
@@ -146,7 +159,7 @@ def _describe(
     }
 
 
-def _about(connection: Any, request: ExtractRequest, relation: str) -> tuple[bool, int, str, frozenset[str]]:
+def _about(connection: "Connection", request: ExtractRequest, relation: str) -> tuple[bool, int, str, frozenset[str]]:
     """Whether it is an ordinary table, about how many rows it has, its schema, its arrays of several dimensions."""
     if request.query is not None:
         return False, 0, "", frozenset()
@@ -154,7 +167,7 @@ def _about(connection: Any, request: ExtractRequest, relation: str) -> tuple[boo
     return ordinary, estimate, schema, frozenset(nested)
 
 
-def _no_table(connection: Any, request: ExtractRequest, message: str) -> SourceError:
+def _no_table(connection: "Connection", request: ExtractRequest, message: str) -> SourceError:
     if request.query is not None:
         return SourceError(f"the query cannot be read: {message}", "correct the SQL")
     schema = request.schema_name
@@ -163,7 +176,7 @@ def _no_table(connection: Any, request: ExtractRequest, message: str) -> SourceE
 
 
 def _no_column(
-    connection: Any, request: ExtractRequest, relation: str, wanted: tuple[str, ...], message: str
+    connection: "Connection", request: ExtractRequest, relation: str, wanted: tuple[str, ...], message: str
 ) -> SourceError:
     if not wanted:
         return SourceError(f"the query cannot be read: {message}", "correct the SQL")

@@ -13,7 +13,7 @@ from sqlalchemy import URL
 from etl.errors import SourceError
 from etl.faults import reach
 from etl.storage.drivers.contract import ExtractRequest, Plan
-from etl.storage.drivers.postgres_catalogue import connection_parts
+from etl.storage.drivers.postgres_catalogue import conninfo, connection_parts
 from etl.storage.drivers.writer import copy_to_parquet, restored, writing_engine
 from etl.storage.sql import literal, quote
 
@@ -59,10 +59,6 @@ def _attach(connection: duckdb.DuckDBPyConnection, url: URL, request: ExtractReq
     connection.execute(
         f"ATTACH {literal('duckdb', settings)} AS source (TYPE postgres, READ_ONLY, SECRET source_login)"
     )
-
-
-def _conninfo(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _statement(plan: Plan) -> str:

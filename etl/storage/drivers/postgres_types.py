@@ -66,7 +66,7 @@ def planned(index: int, name: str, kind: CatalogueType, *, only_text: bool = Fal
         return PlannedColumn(name, kind.display, target, f"{source}::numeric::text", cast, "VARCHAR")
     if kind.name in _OIDS:
         return PlannedColumn(name, kind.display, "BIGINT", f"{text}::bigint", carrier)
-    if kind.name in _ELEMENTS and kind.dimensions <= 1 and not only_text:
+    if kind.name in _ELEMENTS and kind.dimensions <= 1:
         return _list(index, name, kind)
     if kind.name == "bpchar":  # a cast to text would cut the blanks that belong to the type
         text = f"CASE WHEN {source} IS NOT NULL THEN concat({source}) END"

@@ -90,10 +90,11 @@ def stream(
     *,
     on_progress: Progress | None = None,
     settings: Sequence[str] = (),
+    connect_args: Mapping[str, Any] | None = None,
 ) -> None:
     """Run the statement (as SQLAlchemy's text) with a server-side cursor and write what it returns, batch by batch."""
     schema, failures = carrier_schema(plan.columns), list[SourceError]()
-    with connected(url) as connection, writing_engine(path) as writer:
+    with connected(url, connect_args) as connection, writing_engine(path) as writer:
         for setting in settings:
             connection.exec_driver_sql(setting)
         streaming = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS)
@@ -116,11 +117,11 @@ def escaped(statement: str) -> str:
 
 
 @contextmanager
-def connected(url: URL) -> Iterator[sa.Connection]:
+def connected(url: URL, connect_args: Mapping[str, Any] | None = None) -> Iterator[sa.Connection]:
     """One connection, closed at the end, its transaction rolled back."""
     try:
         registry.load(url.drivername)
-        engine = sa.create_engine(url, poolclass=NullPool, hide_parameters=True)
+        engine = sa.create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=dict(connect_args or {}))
     except (sa.exc.NoSuchModuleError, ImportError) as error:
         raise SourceError(
             f"no driver is installed for `{url.drivername}`", f"install the package that brings it ({error})"
