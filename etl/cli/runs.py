@@ -17,6 +17,9 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 from etl.errors import EtlError
 from etl.settings import Settings
 
+# The run's log is in the instance, where the UI reads it; on the screen it would bury the progress.
+QUIET: Mapping[str, object] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
 
 def prepare_dagster_home(settings: Settings) -> Path:
     """DAGSTER_HOME, with the project's dagster.yaml in it."""
@@ -54,11 +57,11 @@ def launch(
     if not repository.has_job(job_name):
         raise EtlError(f"code location `{location}` has no job `{job_name}`", f"its jobs start with `{location}_`")
     job = repository.get_full_job(job_name)
-    plan = code.get_execution_plan(job, {}, None, None, instance)
+    plan = code.get_execution_plan(job, QUIET, None, None, instance)
     run = instance.create_run(
         job_name=job_name,
         run_id=make_new_run_id(),
-        run_config={},
+        run_config=QUIET,
         status=None,
         tags={**job.tags, **tags},
         root_run_id=None,

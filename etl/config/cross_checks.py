@@ -40,6 +40,8 @@ def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Co
     pipelines = config.assets.pipelines
     for name, pipeline in pipelines.items():
         at: Path = ("assets", "pipelines", name)
+        if pipeline.name != name:
+            yield Conflict((*at, "name"), "`name` differs from the pipeline's key", f"{name}, or no `name` at all")
         yield from _source(at, pipeline)
         yield from _engine(at, pipeline)
         yield from _columns(at, pipeline)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from etl.config.identifiers import ColumnName, Owner, PipelineName, SourceName, Tags, TargetName, Timezone
 from etl.quality.rules import AnyRule, Rule
@@ -30,6 +30,7 @@ class Partitions(BaseModel):
     end: date | None = Field(None, description="The last day, itself included. Without it: up to yesterday.")
     timezone: Timezone = Field("UTC", description="Where a day begins and ends.")
     lookback_days: NonNegativeInt = Field(0, description="How many earlier days each run reads again, for late rows.")
+    in_flight: PositiveInt = Field(1, description="How many days of a back-fill are worked on at one time.")
     naive_timezone: Timezone | None = Field(
         None, description="Zone of a date column that carries none. Default: the same as `timezone`."
     )

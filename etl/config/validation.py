@@ -60,9 +60,10 @@ def validate_rest(tree: Node, wrong: Iterable[Path]) -> TenantConfig | None:
     """The model of everything but what is wrong, to go on looking; a list with a wrong item goes as a whole."""
     paths = list(wrong)
     for _ in range(_PASSES):
-        for path in paths:
-            written = find(tree, path)[0] is not None
-            tree = _without(tree, path if written else path[:-1])  # without a key that is missing: what misses it
+        # what misses a key goes as a whole
+        gone = [path if find(tree, path)[0] is not None else path[:-1] for path in paths]
+        for path in gone:
+            tree = _without(tree, path)
         config, findings = validate(tree)
         if config is not None:
             return config
@@ -90,9 +91,10 @@ def _without(node: Node, path: Path) -> Node:
         return node
     key = str(path[0])
     child = node.value[key]
-    inner = path[1] if len(path) > 1 and isinstance(child.value, dict) and path[1] in child.value else None
-    rest = {name: each for name, each in node.value.items() if name != key}
-    values = rest if inner is None else {**node.value, key: _without(child, path[1:])}
+    if len(path) > 1 and isinstance(child.value, dict):
+        values = {**node.value, key: _without(child, path[1:])}
+    else:
+        values = {name: each for name, each in node.value.items() if name != key}
     return Node(values, node.mark, keys=node.keys, size=node.size, depth=node.depth)
 
 

@@ -3,9 +3,9 @@
 Belongs here: `send` and the shape of the message for each kind of target. Does not: when a message is sent, and what is
 tried again (`outbox`).
 
-The requests are written out: each is one POST. Apprise, the library for this, fixes the addresses of Slack, PagerDuty and
-Opsgenie, so that neither a proxy nor a test server can stand in for them, answers yes or no instead of a cause, and
-writes addresses, which are secrets here, to its log.
+The requests are written out: each is one POST. Apprise, the library for this, fixes the addresses of Slack, PagerDuty
+and Opsgenie, so that neither a proxy nor a test server can stand in for them, answers yes or no instead of a cause,
+and writes addresses, which are secrets here, to its log.
 
 No error and no log line of this module contains an address, a header, a key or a password: their templates are
 resolved here, and only what a server answered in numbers, or the kind of an error, is passed on.
@@ -210,10 +210,11 @@ def _failed(target: NotificationConfig, problem: str) -> NotifyError:
 
 def _cause(error: Exception, timeout: float) -> str:
     """The kind of a failure in words that contain nothing of the request."""
+    if isinstance(error, urllib.error.HTTPError):
+        error.close()
+        return f"the server answered {error.code}"
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     match reason:
-        case urllib.error.HTTPError():
-            return f"the server answered {reason.code}"
         case smtplib.SMTPAuthenticationError():
             return f"the mail server refused the login ({reason.smtp_code})"
         case smtplib.SMTPResponseException():

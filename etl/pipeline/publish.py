@@ -54,6 +54,16 @@ def audit_and_publish(staged: StagedRows) -> StageResult:
     return _publish_good_rows(staged, audit)
 
 
+def already_published(run: StageRun, stage: Stage, started: datetime) -> StageResult | None:
+    """What a run that died had published of this partition, as a result; None if nothing is there."""
+    published = run.lake.find(run.ref(stage))
+    if published is None:
+        return None
+    rejected = run.lake.find(run.ref(quarantine_stage(stage)))
+    staged = StagedRows(run, stage, Path(published.uri), published.provenance.rows_read, started)
+    return _result(staged, None, published, rejected)
+
+
 def quarantine_stage(stage: str) -> str:
     """The folder beside a stage's own that holds what it rejected."""
     return f"{stage}_quarantine"

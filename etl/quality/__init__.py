@@ -48,7 +48,15 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "compare": ("EngineChain", "compare_engines"),
-    "engine": ("Capabilities", "CheckContext", "DataQualityEngine", "EngineReport", "Outcome", "engine_names", "get_engine"),
+    "engine": (
+        "Capabilities",
+        "CheckContext",
+        "DataQualityEngine",
+        "EngineReport",
+        "Outcome",
+        "engine_names",
+        "get_engine",
+    ),
     "quarantine": ("Split", "split"),
     "results": (
         "CheckResult",

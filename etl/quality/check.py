@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 
 from etl.errors import QualityError
-from etl.quality.engine import CheckContext, DataQualityEngine, EngineReport, Outcome, get_engine
+from etl.quality.engine import CheckContext, DataQualityEngine, Outcome, call_engine, get_engine
 from etl.quality.expressions import Scope, Unjudgeable, compile_rule
 from etl.quality.expressions.rows import require_columns
 from etl.quality.results import CheckResult, RuleResult, RuleStatus, within_mostly
@@ -48,7 +48,9 @@ def check(
     if moment.tzinfo is None:
         raise QualityError("`now` has no time zone", "give datetime.now(UTC) or another moment with a zone")
     if timeout is not None and timeout <= 0:
-        raise QualityError(f"a timeout of {timeout} seconds leaves no time", "give a positive number of seconds, or None")
+        raise QualityError(
+            f"a timeout of {timeout} seconds leaves no time", "give a positive number of seconds, or None"
+        )
     frame = open_data(data)
 
     def judge() -> CheckResult:
@@ -62,7 +64,9 @@ def check(
     done = _within(judge, timeout)
     if done is not None:
         return done
-    return _all_errors(parsed, chosen.name, f"no verdict within {timeout:g} seconds; the engine was left behind", started)
+    return _all_errors(
+        parsed, chosen.name, f"no verdict within {timeout:g} seconds; the engine was left behind", started
+    )
 
 
 def open_data(data: Data | Path | str) -> Data:
@@ -104,7 +108,7 @@ def _judge(
     problems = preflight(rules, engine, context)
     judged = [index for index, problem in enumerate(problems) if problem is None]
     ready = time.perf_counter()
-    report, broken = _call(engine, frame, [rules[index] for index in judged], context)
+    report, broken = call_engine(engine, frame, [rules[index] for index in judged], context)
     finished = time.perf_counter()
     outcomes = _reconcile(report.outcomes, judged, broken)
     names = check_names(rules)
@@ -122,28 +126,6 @@ def _judge(
     )
 
 
-def _call(
-    engine: DataQualityEngine, frame: Data, rules: Sequence[AnyRule], context: CheckContext
-) -> tuple[EngineReport, str | None]:
-    """Call the engine once. Whatever it raises becomes the reason why its rules have no verdict."""
-    if not rules:
-        return EngineReport(()), None
-    try:
-        if isinstance(frame, pl.LazyFrame) and not engine.capabilities.lazy:
-            frame = cast("pl.DataFrame", frame.collect(engine="streaming"))
-        return engine.check(frame, rules, context), None
-    except Exception as raised:  # noqa: BLE001  an engine is foreign code, and anything it raises is a verdict: error
-        return EngineReport(()), _reason(raised)
-    except pl.exceptions.PanicException as raised:
-        return EngineReport(()), _reason(raised)
-
-
-def _reason(raised: BaseException) -> str:
-    """Say what was raised in one line: more lines may hold values of the data."""
-    lines = str(raised).strip().splitlines()
-    return f"the engine raised {type(raised).__name__}" + (f": {lines[0][:300]}" if lines else "")
-
-
 def _reconcile(outcomes: Sequence[Outcome], judged: Sequence[int], broken: str | None) -> dict[int, Outcome]:
     """Give every judged rule exactly one outcome; none, two or a stranger's is an error."""
     found: dict[int, list[Outcome]] = {index: [] for index in judged}
@@ -155,7 +137,9 @@ def _reconcile(outcomes: Sequence[Outcome], judged: Sequence[int], broken: str |
     if broken is not None:
         return {index: Outcome(index, error=broken) for index in judged}
     return {
-        index: given[0] if len(given) == 1 else Outcome(index, error=f"the engine returned {len(given) or 'no'} results for this rule")
+        index: given[0]
+        if len(given) == 1
+        else Outcome(index, error=f"the engine returned {len(given) or 'no'} results for this rule")
         for index, given in found.items()
     }
 

@@ -92,9 +92,7 @@ class DataQualityEngine(Protocol):
     def capabilities(self) -> Capabilities:
         """What it can do."""
 
-    def check(
-        self, data: pl.DataFrame | pl.LazyFrame, rules: Sequence[AnyRule], context: CheckContext
-    ) -> EngineReport:
+    def check(self, data: pl.DataFrame | pl.LazyFrame, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Judge preflighted rules; exactly one outcome per rule, in any order."""
 
     def profile(self, data: pl.DataFrame | pl.LazyFrame, columns: Sequence[str] | None = None) -> ProfileResult:
@@ -102,6 +100,28 @@ class DataQualityEngine(Protocol):
 
     def learn(self, data: pl.DataFrame | pl.LazyFrame, strictness: Strictness = "moderate") -> LearnResult:
         """Derive rules that the data passes."""
+
+
+def call_engine(
+    engine: DataQualityEngine, frame: pl.DataFrame | pl.LazyFrame, rules: Sequence[AnyRule], context: CheckContext
+) -> tuple[EngineReport, str | None]:
+    """Call the engine once. Whatever it raises becomes the reason why its rules have no verdict."""
+    if not rules:
+        return EngineReport(()), None
+    try:
+        if isinstance(frame, pl.LazyFrame) and not engine.capabilities.lazy:
+            frame = frame.collect(engine="streaming")
+        return engine.check(frame, rules, context), None
+    except Exception as raised:  # noqa: BLE001  an engine is foreign code, and anything it raises is a verdict: error
+        return EngineReport(()), _reason(raised)
+    except pl.exceptions.PanicException as raised:
+        return EngineReport(()), _reason(raised)
+
+
+def _reason(raised: BaseException) -> str:
+    """Say what was raised in one line: more lines may hold values of the data."""
+    lines = str(raised).strip().splitlines()
+    return f"the engine raised {type(raised).__name__}" + (f": {lines[0][:300]}" if lines else "")
 
 
 def engine_names() -> tuple[str, ...]:

@@ -83,7 +83,7 @@ def split(
     return result
 
 
-def _write(  # noqa: PLR0917
+def _write(
     lazy: pl.LazyFrame,
     schema: pl.Schema,
     broken: Mapping[str, pl.Expr],

@@ -41,7 +41,11 @@ IPV6 = rf"^{_V6}$"
 IP = rf"^(?:{_V4}|{_V6})$"
 
 _FOREIGN = (
-    (re.compile(r"\(\?<?[=!]"), "look-around does not exist in this syntax", "write it as a second rule or as not_in_set"),
+    (
+        re.compile(r"\(\?<?[=!]"),
+        "look-around does not exist in this syntax",
+        "write it as a second rule or as not_in_set",
+    ),
     (re.compile(r"\\[1-9]"), "back-references do not exist in this syntax", "use an expression rule"),
     (re.compile(r"\(\?P=|\\k[<{']"), "back-references do not exist in this syntax", "use an expression rule"),
     (re.compile(r"\\Z"), r"\Z does not exist in this syntax", r"write \z or $"),

@@ -152,7 +152,9 @@ class CheckResult(BaseModel):
         for each in self.results:
             if each.check_name == check_name:
                 return each
-        raise QualityError(f"no check is called `{check_name}`", f"there are {[each.check_name for each in self.results]}")
+        raise QualityError(
+            f"no check is called `{check_name}`", f"there are {[each.check_name for each in self.results]}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, ready for JSON; the derived numbers are in it for readers."""
@@ -176,7 +178,9 @@ class CheckResult(BaseModel):
     def from_dict(cls, raw: dict[str, Any]) -> Self:
         """Read what `to_dict` returned."""
         own = {key: value for key, value in raw.items() if key in cls.model_fields}
-        own["results"] = [{key: value for key, value in each.items() if key != "failure_rate"} for each in raw["results"]]
+        own["results"] = [
+            {key: value for key, value in each.items() if key != "failure_rate"} for each in raw["results"]
+        ]
         return cls.model_validate(own)
 
     def describe(self) -> str:

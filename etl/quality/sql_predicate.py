@@ -17,7 +17,21 @@ MAX_LENGTH = 10_000
 MAX_DEPTH = 60
 
 CAST_TYPES = frozenset(
-    {"BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "INT128", "FLOAT", "DOUBLE", "DECIMAL", "VARCHAR", "TEXT", "DATE", "TIMESTAMP"}
+    {
+        "BOOLEAN",
+        "TINYINT",
+        "SMALLINT",
+        "INT",
+        "BIGINT",
+        "INT128",
+        "FLOAT",
+        "DOUBLE",
+        "DECIMAL",
+        "VARCHAR",
+        "TEXT",
+        "DATE",
+        "TIMESTAMP",
+    }
 )
 
 # Node classes that have a meaning here; everything else is refused by name.
@@ -72,9 +86,7 @@ ALLOWED: tuple[type[exp.Expr], ...] = (
     exp.Day,
     exp.IsNan,
 )
-FUNCTIONS = (
-    "abs, coalesce, nullif, length, lower, upper, trim, starts_with, ends_with, contains, regexp_matches, year, month, day, isnan, cast"
-)
+FUNCTIONS = "abs, coalesce, nullif, length, lower, upper, trim, starts_with, ends_with, contains, regexp_matches, year, month, day, isnan, cast"
 
 
 @dataclass(frozen=True, slots=True)

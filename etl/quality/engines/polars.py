@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 
@@ -17,7 +17,12 @@ from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import RULE_TYPES, AnyRule
 
 Data = pl.DataFrame | pl.LazyFrame
-FAULTS: tuple[type[BaseException], ...] = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, MemoryError)
+FAULTS: tuple[type[BaseException], ...] = (
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+    OSError,
+    MemoryError,
+)
 
 
 class PolarsEngine:
@@ -80,7 +85,7 @@ def _select(plan: Plan, data: Data, select: list[pl.Expr]) -> dict[str, Any]:
 
 def collect(lazy: pl.LazyFrame) -> pl.DataFrame:
     """Collect in a stream, so that memory does not grow with the number of rows."""
-    return cast("pl.DataFrame", lazy.collect(engine="streaming"))
+    return lazy.collect(engine="streaming")
 
 
 def fetch_samples(

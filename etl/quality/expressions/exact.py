@@ -77,8 +77,13 @@ def compare_literal(expr: pl.Expr, dtype: pl.DataType, operator: str, value: Any
     return _compare_steps(steps(expr, dtype), steps_dtype(dtype), operator, steps_literal(value, dtype, what))
 
 
-def between(  # noqa: PLR0917
-    expr: pl.Expr, dtype: pl.DataType, low: Any, high: Any, low_inclusive: bool = True, high_inclusive: bool = True  # noqa: ANN401
+def between(
+    expr: pl.Expr,
+    dtype: pl.DataType,
+    low: Any,
+    high: Any,
+    low_inclusive: bool = True,
+    high_inclusive: bool = True,
 ) -> pl.Expr:
     """Both bounds at once, either may be None; one pass over the column."""
     parts = []
@@ -94,7 +99,9 @@ def is_in(expr: pl.Expr, dtype: pl.DataType, values: Sequence[Any]) -> pl.Expr:
     if is_text(dtype):
         wrong = [value for value in values if not isinstance(value, str)]
         if wrong:
-            raise Unjudgeable(f"the set has {wrong[0]!r}, which is not text; the column is {dtype}", "write it in quotes")
+            raise Unjudgeable(
+                f"the set has {wrong[0]!r}, which is not text; the column is {dtype}", "write it in quotes"
+            )
         return as_text(expr, dtype).is_in(pl.Series(values, dtype=pl.String).implode())
     if isinstance(dtype, pl.Boolean):
         wrong = [value for value in values if not isinstance(value, bool)]
@@ -142,13 +149,17 @@ def steps_literal(value: Any, dtype: pl.DataType, what: str) -> Fraction:  # noq
     if not isinstance(value, timedelta):
         if isinstance(value, int) and not isinstance(value, bool) and value == 0:
             return Fraction(0)
-        raise Unjudgeable(f"{what} {value!r} is not a duration, and the column is {dtype}", "give a timedelta, or use an expression")
+        raise Unjudgeable(
+            f"{what} {value!r} is not a duration, and the column is {dtype}", "give a timedelta, or use an expression"
+        )
     micros = value // timedelta(microseconds=1)
     unit = dtype.time_unit if isinstance(dtype, pl.Duration) else "us"
     return Fraction(micros * _STEPS_PER_SECOND[unit], 1_000_000)
 
 
-def compare_columns(left: pl.Expr, left_type: pl.DataType, operator: str, right: pl.Expr, right_type: pl.DataType) -> pl.Expr:
+def compare_columns(
+    left: pl.Expr, left_type: pl.DataType, operator: str, right: pl.Expr, right_type: pl.DataType
+) -> pl.Expr:
     """Compare two columns exactly; NaN makes every comparison FALSE; null on either side gives null."""
     if is_text(left_type) and is_text(right_type):
         return _apply(as_text(left, left_type), operator, as_text(right, right_type))
@@ -165,7 +176,9 @@ def compare_columns(left: pl.Expr, left_type: pl.DataType, operator: str, right:
         return _compare_integer_float(right, right_type, MIRRORED[operator], left)
     if has_steps(left_type) and has_steps(right_type):
         return _compare_two_steps(left, left_type, operator, right, right_type)
-    raise Unjudgeable(f"columns of type {left_type} and {right_type} cannot be compared exactly", "cast one of them in the transform")
+    raise Unjudgeable(
+        f"columns of type {left_type} and {right_type} cannot be compared exactly", "cast one of them in the transform"
+    )
 
 
 MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -262,7 +275,9 @@ def _as_float(value: Fraction | float) -> float:
 def _compare_integer_float(integer: pl.Expr, dtype: pl.DataType, operator: str, floating: pl.Expr) -> pl.Expr:
     """Compare an integer column with a float column without rounding the integer."""
     if steps_limits(dtype)[1] >= 2**100:
-        raise Unjudgeable(f"a column of type {dtype} cannot be compared with floats exactly", "cast one of them in the transform")
+        raise Unjudgeable(
+            f"a column of type {dtype} cannot be compared with floats exactly", "cast one of them in the transform"
+        )
     wide = floating.cast(pl.Float64)
     number = integer.cast(pl.Int128)
     # Integers compare with x as they do with the integer next to x on the deciding side.
@@ -276,16 +291,22 @@ def _compare_integer_float(integer: pl.Expr, dtype: pl.DataType, operator: str, 
     return compared & wide.is_not_nan()
 
 
-def _compare_two_steps(left: pl.Expr, left_type: pl.DataType, operator: str, right: pl.Expr, right_type: pl.DataType) -> pl.Expr:
+def _compare_two_steps(
+    left: pl.Expr, left_type: pl.DataType, operator: str, right: pl.Expr, right_type: pl.DataType
+) -> pl.Expr:
     numbers = [dtype.is_integer() or dtype.is_decimal() for dtype in (left_type, right_type)]
     if all(numbers) or left_type == right_type:
         if left_type == right_type:
             return _apply(left, operator, right)
         scales = [dtype.scale if isinstance(dtype, pl.Decimal) else 0 for dtype in (left_type, right_type)]
         common = max(scales)
-        return _apply(_scaled(left, left_type, common - scales[0]), operator, _scaled(right, right_type, common - scales[1]))
+        return _apply(
+            _scaled(left, left_type, common - scales[0]), operator, _scaled(right, right_type, common - scales[1])
+        )
     if any(numbers):
-        raise Unjudgeable(f"columns of type {left_type} and {right_type} cannot be compared", "cast one of them in the transform")
+        raise Unjudgeable(
+            f"columns of type {left_type} and {right_type} cannot be compared", "cast one of them in the transform"
+        )
     first, second = _nanoseconds(left, left_type, right_type), _nanoseconds(right, right_type, left_type)
     return _apply(first, operator, second)
 
@@ -296,7 +317,9 @@ def _scaled(expr: pl.Expr, dtype: pl.DataType, digits: int) -> pl.Expr:
         return steps(expr, dtype).cast(pl.Int128)
     precision = dtype.precision or 38 if isinstance(dtype, pl.Decimal) else len(str(steps_limits(dtype)[1]))
     if precision + digits > 38:  # noqa: PLR2004  38 decimal digits always fit into 128 bits
-        raise Unjudgeable(f"a column of type {dtype} cannot be brought to {digits} more digits exactly", "cast it in the transform")
+        raise Unjudgeable(
+            f"a column of type {dtype} cannot be brought to {digits} more digits exactly", "cast it in the transform"
+        )
     return steps(expr, dtype).cast(pl.Int128) * pl.lit(10**digits, dtype=pl.Int128)
 
 
@@ -304,10 +327,16 @@ def _nanoseconds(expr: pl.Expr, dtype: pl.DataType, other: pl.DataType) -> pl.Ex
     moments = (pl.Date, pl.Datetime)
     comparable = (isinstance(dtype, moments) and isinstance(other, moments)) or type(dtype) is type(other)
     if not comparable:
-        raise Unjudgeable(f"columns of type {dtype} and {other} cannot be compared", "cast one of them in the transform")
-    if _zone(dtype) is not None and _zone(other) is None or _zone(dtype) is None and _zone(other) is not None:
-        raise Unjudgeable(f"columns of type {dtype} and {other} cannot be compared: only one has a time zone", "give both one")
-    per_step = 86_400 * 10**9 if isinstance(dtype, pl.Date) else 10**9 // _STEPS_PER_SECOND[getattr(dtype, "time_unit", "ns")]
+        raise Unjudgeable(
+            f"columns of type {dtype} and {other} cannot be compared", "cast one of them in the transform"
+        )
+    if (_zone(dtype) is not None and _zone(other) is None) or (_zone(dtype) is None and _zone(other) is not None):
+        raise Unjudgeable(
+            f"columns of type {dtype} and {other} cannot be compared: only one has a time zone", "give both one"
+        )
+    per_step = (
+        86_400 * 10**9 if isinstance(dtype, pl.Date) else 10**9 // _STEPS_PER_SECOND[getattr(dtype, "time_unit", "ns")]
+    )
     return steps(expr, dtype).cast(pl.Int128) * pl.lit(per_step, dtype=pl.Int128)
 
 
@@ -346,7 +375,9 @@ def _microseconds(value: Any, dtype: pl.Datetime, what: str) -> int:  # noqa: AN
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)  # noqa: DTZ001  the zone is given below
     if not isinstance(value, datetime):
-        raise Unjudgeable(f"{what} {value!r} is not a moment, and the column is {dtype}", "write it like 2026-01-31T09:00:00")
+        raise Unjudgeable(
+            f"{what} {value!r} is not a moment, and the column is {dtype}", "write it like 2026-01-31T09:00:00"
+        )
     if dtype.time_zone is None:
         if value.tzinfo is not None:
             raise Unjudgeable(f"{what} {value} has a time zone, and the column {dtype} has none", "leave the zone away")

@@ -124,7 +124,9 @@ def _text(column: str, rule: RuleFields, scope: Scope) -> pl.Expr:
     dtype = scope.schema[column]
     if not is_text(dtype):
         kind = getattr(rule, "type", "")
-        raise Unjudgeable(f"{kind} judges text, and the column `{column}` is {dtype}", "cast it to text in the transform")
+        raise Unjudgeable(
+            f"{kind} judges text, and the column `{column}` is {dtype}", "cast it to text in the transform"
+        )
     return as_text(pl.col(column), dtype)
 
 
@@ -204,7 +206,9 @@ def moment_literal(dtype: pl.DataType, at: datetime, zone: str, kind: str, colum
         return local.date()
     if isinstance(dtype, pl.Datetime):
         return local.replace(tzinfo=None) if dtype.time_zone is None else at.astimezone(UTC)
-    raise Unjudgeable(f"{kind} judges dates and moments, and the column `{column}` is {dtype}", "parse it in the transform")
+    raise Unjudgeable(
+        f"{kind} judges dates and moments, and the column `{column}` is {dtype}", "parse it in the transform"
+    )
 
 
 def _not_future(rule: NotFuture, scope: Scope) -> pl.Expr:
@@ -240,7 +244,9 @@ def _foreign_key(rule: ForeignKey, scope: Scope) -> pl.Expr:
 def foreign_keys(rule: ForeignKey, scope: Scope) -> tuple[pl.LazyFrame, list[pl.Expr]]:
     """Return the other table's distinct keys with the mark, and this table's key to join on. Raises `Unjudgeable`."""
     if rule.to not in scope.tables:
-        raise Unjudgeable(f"the table `{rule.to}` was not given to the check{nearest(rule.to, scope.tables)}", "pass it in `tables`")
+        raise Unjudgeable(
+            f"the table `{rule.to}` was not given to the check{nearest(rule.to, scope.tables)}", "pass it in `tables`"
+        )
     table = scope.tables[rule.to]
     there = table.collect_schema()
     mark = foreign_key_mark(rule)
@@ -265,7 +271,10 @@ def _join_keys(column: str, mine: pl.DataType, other: str, foreign: pl.DataType)
         return (left, right) if mine == foreign else (left.cast(pl.Int128), right.cast(pl.Int128))
     if mine == foreign and not mine.is_nested() and not isinstance(mine, pl.Object | pl.Unknown):
         return (steps(left, mine), steps(right, foreign)) if mine.is_decimal() else (left, right)
-    raise Unjudgeable(f"`{column}` is {mine} and `{other}` is {foreign}: they cannot be compared as keys", "cast one of them in the transform")
+    raise Unjudgeable(
+        f"`{column}` is {mine} and `{other}` is {foreign}: they cannot be compared as keys",
+        "cast one of them in the transform",
+    )
 
 
 # The values of this table are functions of exactly the rule type that is their key.

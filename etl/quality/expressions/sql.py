@@ -25,7 +25,14 @@ from etl.quality.sql_predicate import cast_type, parse_predicate
 
 Schema = Mapping[str, pl.DataType]
 
-_COMPARISONS: dict[type[exp.Expr], str] = {exp.EQ: "==", exp.NEQ: "!=", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
+_COMPARISONS: dict[type[exp.Expr], str] = {
+    exp.EQ: "==",
+    exp.NEQ: "!=",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.GT: ">",
+    exp.GTE: ">=",
+}
 # Arguments of a node that may be set; any other that is set would change the meaning unnoticed.
 _ARGUMENTS: dict[type[exp.Expr], frozenset[str]] = {
     exp.Literal: frozenset({"this", "is_string"}),
@@ -187,7 +194,7 @@ def _date_part(node: exp.Expr, schema: Schema) -> Term:
     term = _term(node.this, schema)
     if term.expr is None or not isinstance(term.dtype, pl.Date | pl.Datetime):
         raise Unjudgeable(f"{type(node).__name__.lower()} takes a date or a moment, not {term.dtype}")
-    parts = {exp.Year: term.expr.dt.year, exp.Month: term.expr.dt.month, exp.Day: term.expr.dt.day}
+    parts: dict[type[exp.Expr], Callable[[], pl.Expr]] = {exp.Year: term.expr.dt.year, exp.Month: term.expr.dt.month, exp.Day: term.expr.dt.day}
     return terms.exact(parts[type(node)]().cast(pl.Int128), 0, 6)
 
 
@@ -227,7 +234,9 @@ def _unify(values: Sequence[Term]) -> tuple[list[pl.Expr], Callable[[pl.Expr], T
     if all(value.is_exact for value in real):
         scale = max(value.scale for value in real)
         digits = max(value.digits - value.scale for value in real) + scale
-        exprs = [pl.lit(None, dtype=pl.Int128) if value.is_null else terms.whole_steps(value, scale) for value in values]
+        exprs = [
+            pl.lit(None, dtype=pl.Int128) if value.is_null else terms.whole_steps(value, scale) for value in values
+        ]
         return exprs, lambda expr: terms.exact(expr, scale, digits)
     if all(value.is_exact or value.dtype.is_float() for value in real):
         return [terms.as_float(value) for value in values], lambda expr: Term(expr, pl.Float64())
@@ -238,7 +247,7 @@ def _unify(values: Sequence[Term]) -> tuple[list[pl.Expr], Callable[[pl.Expr], T
     return exprs, lambda expr: Term(expr, dtype)
 
 
-def _cast(node: exp.Expr, schema: Schema) -> Term:
+def _cast(node: exp.Cast, schema: Schema) -> Term:
     term = _term(node.this, schema)
     kind = cast_type(node)
     if term.is_null:
@@ -257,7 +266,9 @@ def _cast(node: exp.Expr, schema: Schema) -> Term:
         return _from_text(term.expr, kind)
     if kind in ("TINYINT", "SMALLINT", "INT", "BIGINT", "INT128") and term.is_exact and term.scale == 0:
         return _from_steps(term, kind)
-    raise Unjudgeable(f"CAST of {term.dtype} to {kind} is not exact, or not the same in every database", "do it in the transform")
+    raise Unjudgeable(
+        f"CAST of {term.dtype} to {kind} is not exact, or not the same in every database", "do it in the transform"
+    )
 
 
 _INTEGERS: dict[str, pl.DataType] = {

@@ -95,7 +95,9 @@ def _chosen(expr: pl.Expr, rule: RuleFields, scope: Scope) -> pl.Expr:
 def _recency(rule: Recency, scope: Scope) -> Aggregated:
     dtype = scope.schema[rule.column]
     newest = moment_literal(dtype, scope.now, rule.timezone, rule.type, rule.column)
-    oldest = moment_literal(dtype, scope.now - timedelta(hours=rule.max_age_hours), rule.timezone, rule.type, rule.column)
+    oldest = moment_literal(
+        dtype, scope.now - timedelta(hours=rule.max_age_hours), rule.timezone, rule.type, rule.column
+    )
     value = _chosen(pl.col(rule.column), rule, scope)
     recent = between(value, dtype, oldest, newest)
     known = between(value, dtype, None, newest)
@@ -117,9 +119,12 @@ def _monotonic(rule: Monotonic, scope: Scope) -> Aggregated:
     value = _chosen(pl.col(rule.column), rule, scope)
     known = value.fill_nan(None) if dtype.is_float() else value
     before = known.forward_fill().shift(1)
-    operator = {("increasing", False): ">=", ("increasing", True): ">", ("decreasing", False): "<=", ("decreasing", True): "<"}[
-        rule.direction, rule.strict
-    ]
+    operator = {
+        ("increasing", False): ">=",
+        ("increasing", True): ">",
+        ("decreasing", False): "<=",
+        ("decreasing", True): "<",
+    }[rule.direction, rule.strict]
     kept = compare_columns(known, dtype, operator, before, dtype)
     # The first value has none before it and is good; a NaN has no place in an order and is bad.
     verdict = pl.when(value.is_not_null()).then(known.is_not_null() & kept.fill_null(value=True))
@@ -130,7 +135,9 @@ def _monotonic(rule: Monotonic, scope: Scope) -> Aggregated:
     return Aggregated(judge, {"bad": verdict.not_().sum(), "total": value.count()}, verdict)
 
 
-def _summed(rule: MeanBetween | SumBetween, scope: Scope) -> tuple[pl.Expr, dict[str, pl.Expr], Callable[[Any], Fraction | float]]:
+def _summed(
+    rule: MeanBetween | SumBetween, scope: Scope
+) -> tuple[pl.Expr, dict[str, pl.Expr], Callable[[Any], Fraction | float]]:
     dtype = scope.schema[rule.column]
     if not dtype.is_numeric():
         raise Unjudgeable(f"{rule.type} judges numbers, and the column `{rule.column}` is {dtype}")
@@ -169,7 +176,11 @@ def _number_between(rule: MeanBetween | SumBetween, scope: Scope, *, mean: bool)
             raise Unjudgeable(f"the {word} may not fit into 128 bits", "cast the column to a smaller Decimal")
         amount = read(values["sum"])
         measured = amount / count if mean else amount
-        passed = _float_inside(measured, rule.min, rule.max) if isinstance(measured, float) else _inside(measured, rule.min, rule.max)
+        passed = (
+            _float_inside(measured, rule.min, rule.max)
+            if isinstance(measured, float)
+            else _inside(measured, rule.min, rule.max)
+        )
         shown = _shown(measured)
         return _one(passed, shown, f"the {word} of {count} values is {shown}; wanted: {_wanted(rule.min, rule.max)}")
 

@@ -69,7 +69,7 @@ def of_column(name: str, dtype: pl.DataType) -> Term:
     return Term(pl.col(name), dtype)
 
 
-def of_literal(value: bool | Decimal | str | date | datetime) -> Term:  # noqa: FBT001
+def of_literal(value: bool | Decimal | str | date | datetime) -> Term:
     """Return a literal as a term."""
     if isinstance(value, bool):
         return Term(None, pl.Boolean(), value)
@@ -247,8 +247,8 @@ def _compare_with_float(left: Term, operator: str, right: Term) -> pl.Expr:
     if left.scale:
         raise Unjudgeable("a decimal and a float cannot be compared exactly", "CAST the decimal to DOUBLE")
     if left.digits > MAX_FLOAT_DIGITS:
-        raise Unjudgeable(f"an integer of {left.digits} digits and a float cannot be compared exactly", "CAST it to DOUBLE")
+        raise Unjudgeable(
+            f"an integer of {left.digits} digits and a float cannot be compared exactly", "CAST it to DOUBLE"
+        )
     # Any type of at most 64 bits stands for a number that fits into 100.
     return compare_columns(whole_steps(left), pl.Int64(), operator, materialize(right), pl.Float64())
-
-

@@ -10,7 +10,18 @@ from functools import lru_cache
 import polars as pl
 
 FAMILIES: dict[str, tuple[type[pl.DataType], ...]] = {
-    "integer": (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.Int128, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.UInt128),
+    "integer": (
+        pl.Int8,
+        pl.Int16,
+        pl.Int32,
+        pl.Int64,
+        pl.Int128,
+        pl.UInt8,
+        pl.UInt16,
+        pl.UInt32,
+        pl.UInt64,
+        pl.UInt128,
+    ),
     "unsigned": (pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.UInt128),
     "float": (pl.Float32, pl.Float64),
     "decimal": (pl.Decimal,),
@@ -84,7 +95,9 @@ def _read(name: str) -> pl.DataType | tuple[type[pl.DataType], ...]:
     if call is not None:
         return _read_call(call.group(1).lower(), call.group(2), name)
     close = difflib.get_close_matches(plain.lower(), [*FAMILIES, *ALIASES, *_LOWER], n=1)
-    raise ValueError(f"`{name}` is not a data type" + (f"; did you mean `{_LOWER.get(close[0], close[0])}`?" if close else ""))
+    raise ValueError(
+        f"`{name}` is not a data type" + (f"; did you mean `{_LOWER.get(close[0], close[0])}`?" if close else "")
+    )
 
 
 def _read_call(kind: str, inside: str, name: str) -> pl.DataType:
@@ -101,4 +114,6 @@ def _read_call(kind: str, inside: str, name: str) -> pl.DataType:
         if isinstance(inner, tuple):
             raise ValueError(f"`{name}`: a list needs one exact inner type, such as Int64")
         return pl.List(inner)
-    raise ValueError(f"`{name}` is not a data type; write it as Polars does, e.g. Decimal(38, 2) or Datetime('us', 'UTC')")
+    raise ValueError(
+        f"`{name}` is not a data type; write it as Polars does, e.g. Decimal(38, 2) or Datetime('us', 'UTC')"
+    )

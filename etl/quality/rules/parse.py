@@ -177,7 +177,11 @@ def describe_rules() -> tuple[dict[str, Any], ...]:
     """Return every rule as plain data: type, level, summary, arguments, what null, NaN and empty mean, an example."""
     described = []
     for kind, model in RULE_TYPES.items():
-        own = {name: field for name, field in model.model_fields.items() if name not in RuleFields.model_fields and name != "type"}
+        own = {
+            name: field
+            for name, field in model.model_fields.items()
+            if name not in RuleFields.model_fields and name != "type"
+        }
         described.append(
             {
                 "type": kind,
@@ -185,7 +189,11 @@ def describe_rules() -> tuple[dict[str, Any], ...]:
                 "summary": model.__doc__ or "",
                 "judges": model.doc.judges,
                 "arguments": {
-                    name: {"required": field.is_required(), "default": None if field.is_required() else field.get_default(call_default_factory=True), "about": field.description or ""}
+                    name: {
+                        "required": field.is_required(),
+                        "default": None if field.is_required() else field.get_default(call_default_factory=True),
+                        "about": field.description or "",
+                    }
                     for name, field in own.items()
                 },
                 "mostly": model.takes_mostly,

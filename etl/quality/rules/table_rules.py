@@ -13,7 +13,6 @@ from etl.quality.rules.dtypes import check_dtype_name
 from etl.quality.rules.fields import (
     NULL_IGNORED,
     PASS_OVER_NOTHING,
-    ColumnName,
     ColumnRule,
     Count,
     Level,
@@ -202,7 +201,9 @@ class Truthound(RuleFields):
         """Name of the check; it says which validator."""
         if self.name is not None:
             return safe_name(self.name)
-        return safe_name("__".join(("truthound", self.validator, *(("_".join(self.judged_columns),) if self.judged_columns else ()))))
+        return safe_name(
+            "__".join(("truthound", self.validator, *(("_".join(self.judged_columns),) if self.judged_columns else ())))
+        )
 
     def __hash__(self) -> int:
         """Hash what is hashable; equal rules have equal hashes."""

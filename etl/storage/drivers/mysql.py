@@ -139,7 +139,7 @@ def _session(request: ExtractRequest) -> list[str]:
 
 
 def _offset(window: Window) -> str:
-    """The window's zone for a query that bounds itself, in which TIMESTAMP columns are compared by the session's zone."""
+    """The zone of a query that bounds itself: in it a TIMESTAMP column is compared in the session's time zone."""
     zone = ZoneInfo(window.naive_timezone)
     offsets = {each.astimezone(zone).strftime("%z") for each in (window.start, window.end)}
     if len(offsets) > 1:
@@ -176,7 +176,7 @@ def _describe(cursor: "Cursor", request: ExtractRequest, relation: str) -> dict[
 
 @contextmanager
 def _panics_are_errors() -> Iterator[None]:
-    """connectorx raises RuntimeError, and where its Rust code panics an exception that is no Exception."""
+    """What connectorx raises: RuntimeError, and where its Rust code panics an exception that is no Exception."""
     try:
         yield
     except RuntimeError as error:

@@ -13,7 +13,7 @@ from sqlalchemy import URL
 from etl.errors import SourceError
 from etl.faults import reach
 from etl.storage.drivers.contract import ExtractRequest, Plan, Progress
-from etl.storage.drivers.postgres_catalogue import conninfo, connection_parts
+from etl.storage.drivers.postgres_catalogue import connection_parts, conninfo
 from etl.storage.drivers.writer import copy_to_parquet, restored, writing_engine
 
 NAME = "postgres_adbc"

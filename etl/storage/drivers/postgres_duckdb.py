@@ -13,7 +13,7 @@ from sqlalchemy import URL
 from etl.errors import SourceError
 from etl.faults import reach
 from etl.storage.drivers.contract import ExtractRequest, Plan
-from etl.storage.drivers.postgres_catalogue import conninfo, connection_parts
+from etl.storage.drivers.postgres_catalogue import connection_parts, conninfo
 from etl.storage.drivers.writer import copy_to_parquet, restored, writing_engine
 from etl.storage.sql import literal, quote
 
@@ -55,10 +55,8 @@ def _attach(connection: duckdb.DuckDBPyConnection, url: URL, request: ExtractReq
     password = parts.pop("password", "")
     secret = f", PASSWORD {literal('duckdb', password)}" if password else ""
     connection.execute(f"CREATE TEMPORARY SECRET source_login (TYPE postgres{secret})")
-    settings = " ".join(f"{key}={_conninfo(value)}" for key, value in parts.items())
-    connection.execute(
-        f"ATTACH {literal('duckdb', settings)} AS source (TYPE postgres, READ_ONLY, SECRET source_login)"
-    )
+    login = literal("duckdb", conninfo(parts))
+    connection.execute(f"ATTACH {login} AS source (TYPE postgres, READ_ONLY, SECRET source_login)")
 
 
 def _statement(plan: Plan) -> str:

@@ -15,7 +15,6 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy import URL, types
-from sqlalchemy.dialects import registry
 from sqlalchemy.pool import NullPool
 
 from etl.errors import SourceError
@@ -120,7 +119,6 @@ def escaped(statement: str) -> str:
 def connected(url: URL, connect_args: Mapping[str, Any] | None = None) -> Iterator[sa.Connection]:
     """One connection, closed at the end, its transaction rolled back."""
     try:
-        registry.load(url.drivername)
         engine = sa.create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=dict(connect_args or {}))
     except (sa.exc.NoSuchModuleError, ImportError) as error:
         raise SourceError(

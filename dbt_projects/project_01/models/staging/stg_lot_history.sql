@@ -1,7 +1,7 @@
 -- The latest version of each lot at each step of a day, keys cleaned.
 with cleaned as (
     select
-        upper(trim(lot_id, {{ blanks() }})) as lot_id,
+        upper(trim(both {{ blanks() }} from lot_id)) as lot_id,
         upper(trim(process_step)) as process_step,
         product_code,
         equipment_id,
@@ -11,7 +11,7 @@ with cleaned as (
         updated_at,
         cast(created_at as date) as lot_date,
         row_number() over (
-            partition by cast(created_at as date), upper(trim(lot_id, {{ blanks() }})), process_step
+            partition by cast(created_at as date), upper(trim(both {{ blanks() }} from lot_id)), process_step
             order by updated_at desc, id desc
         ) as newest_first
     from {{ source('extract', 'lot_history') }}

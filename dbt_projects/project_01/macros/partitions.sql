@@ -1,8 +1,3 @@
-{# Where an extract lies in the lake: read in place, every partition, whatever columns it had at its time. #}
-{% macro lake_parquet(tenant) -%}
-    read_parquet('{{ env_var("ETL_LAKE_DIR") }}/{{ tenant }}/extract/{name}/**/data.parquet', hive_partitioning=true, union_by_name=true)
-{%- endmacro %}
-
 {# The rows of the asked-for days. On the lake by folder, so that no other file is opened; elsewhere by the date column. #}
 {% macro in_partitions(date_column) -%}
     {{ return(adapter.dispatch('in_partitions', 'project_01')(date_column)) }}

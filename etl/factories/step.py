@@ -1,0 +1,210 @@
+"""What happens when a stage's asset is materialized: its partitions one by one, and what Dagster is told about each.
+
+Belongs here: the step around a stage's function, its events, its progress. Does not: specs (`asset_factory`), what a
+stage does (`etl.pipeline`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetExecutionContext,
+    AssetKey,
+    AssetMaterialization,
+    DailyPartitionsDefinition,
+    Failure,
+    MaterializeResult,
+    MetadataValue,
+    Output,
+)
+
+from etl.config.pipeline_config import PipelineConfig, Stage
+from etl.config.tenant_config import TenantConfig, fingerprint
+from etl.errors import EtlError
+from etl.factories import naming
+from etl.factories.check_factory import check_evaluations, check_specs
+from etl.factories.metadata import Metadata, stage_metadata
+from etl.factories.partitions import partition_keys
+from etl.pipeline.audit import Audit, Blocked
+from etl.pipeline.backfill import Journal, each_partition
+from etl.pipeline.extract import extract
+from etl.pipeline.load import load
+from etl.pipeline.publish import already_published
+from etl.pipeline.stage import StageResult, StageRun
+from etl.pipeline.transfer import transfer
+from etl.settings import Settings
+
+StepEvent = AssetCheckEvaluation | AssetMaterialization | MaterializeResult | Output  # type: ignore[type-arg]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of one pipeline, as Dagster executes it."""
+
+    config: TenantConfig
+    pipeline: PipelineConfig
+    stage: Stage
+    partitions: DailyPartitionsDefinition | None
+
+    @property
+    def asset(self) -> AssetKey:
+        """The stage's asset."""
+        return naming.asset_key(self.config.id, self.stage, self.pipeline.name)
+
+    @property
+    def quarantine(self) -> AssetKey:
+        """The asset of the rows that the stage rejects."""
+        return naming.asset_key(self.config.id, "quarantine", self.pipeline.name)
+
+    def run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
+        """Do the stage for every partition of the step; a bad one does not keep the others from being judged."""
+        keys = partition_keys(context, self.partitions)
+        settings: Settings = getattr(context.resources, naming.lake_resource(self.config.id)).settings()
+        journal = Journal.open(
+            settings.data_dir / "backfills" / self.config.id,
+            self.stage,
+            self.pipeline.name,
+            keys,
+            fingerprint(self.pipeline),
+        )
+        started = datetime.now(UTC)
+        done: list[StageResult] = []
+        failed: list[EtlError] = []
+        for partition, outcome in each_partition(
+            keys, lambda key: self._do(context, settings, journal, key), self._in_flight
+        ):
+            if isinstance(outcome, EtlError):
+                failed.append(outcome)
+                if isinstance(outcome, Blocked):
+                    yield from self._evaluations(outcome.audit, partition, published=False)
+                continue
+            done.append(outcome)
+            if outcome.audit is not None:
+                yield from self._evaluations(outcome.audit, partition, published=True)
+            if len(keys) > 1:
+                journal.record(partition, outcome.version)
+            self._log_progress(context, outcome, len(done) + len(failed), len(keys), started)
+        if failed:
+            # What was published stays published although the step fails: say so for each partition.
+            yield from self._materializations(done)
+            if all(isinstance(each, Blocked) for each in failed):
+                journal.finish()
+                raise Failure("\n".join(str(each) for each in failed), allow_retries=False)
+            raise failed[-1]
+        journal.finish()
+        yield from self._results(context, done)
+
+    @property
+    def _in_flight(self) -> int:
+        """A warehouse has one writer; everything else takes as many days at a time as the YAML says."""
+        partitions = self.pipeline.partitions
+        return partitions.in_flight if partitions and self.stage != "load" else 1
+
+    def _do(
+        self, context: AssetExecutionContext, settings: Settings, journal: Journal, partition: str | None
+    ) -> StageResult:
+        run = StageRun(
+            config=self.config,
+            pipeline=self.pipeline,
+            partition=partition,
+            run_id=context.run.run_id,
+            settings=settings,
+        )
+        try:
+            before = self._published_by_the_dead(context, run, journal)
+            return before or self._call(context, run)
+        finally:
+            run.close()
+
+    def _published_by_the_dead(
+        self, context: AssetExecutionContext, run: StageRun, journal: Journal
+    ) -> StageResult | None:
+        """What an earlier run of this range published before it died, if readers still see just that."""
+        version = journal.version(run.partition)
+        if version is None or self.stage == "load":  # loading again what is loaded changes nothing, and is quick
+            return None
+        before = already_published(run, self.stage, datetime.now(UTC))
+        if before is None or before.version != version:
+            return None
+        context.log.info("%s: published by the run that died; going on from there", run.label)
+        return before
+
+    def _call(self, context: AssetExecutionContext, run: StageRun) -> StageResult:
+        tenant = self.config.id
+        match self.stage:
+            case "extract":
+                source = getattr(context.resources, naming.source_resource(tenant))
+                return extract(run, source.url(self.config))
+            case "transfer":
+                return transfer(run)
+            case "load":
+                return load(run, getattr(context.resources, naming.warehouse_resource(tenant)).open(self.config))
+
+    def _evaluations(self, audit: Audit, partition: str | None, *, published: bool) -> Iterator[AssetCheckEvaluation]:
+        return check_evaluations(
+            self.config, self.pipeline, self.stage, self.asset, audit, partition, published=published
+        )
+
+    def _results(self, context: AssetExecutionContext, done: list[StageResult]) -> Iterator[StepEvent]:
+        """One materialization per partition, each with metadata of its own, also when a range was one step."""
+        if done[0].partition is not None and not (context.has_partition_key or context.has_partition_key_range):
+            # Dagster would record a materialization of no partition; the newest day is what was made.
+            yield from self._materializations(done)
+        makers = {self.asset: stage_metadata}
+        if self.quarantine in context.selected_asset_keys:
+            makers[self.quarantine] = quarantine_metadata
+        for key, metadata_of in makers.items():
+            if len(done) == 1:
+                yield MaterializeResult(asset_key=key, metadata=metadata_of(done[0]))
+                continue
+            for result in done:
+                context.add_asset_metadata(metadata_of(result), asset_key=key, partition_key=result.partition)
+            yield MaterializeResult(asset_key=key)
+        # Each partition's evaluations are events of their own; the step still owes Dagster one output per check.
+        for check in check_specs(self.config, self.pipeline, self.stage, self.asset, self.partitions):
+            yield Output(None, output_name=check.get_python_identifier())
+
+    def _materializations(self, done: list[StageResult]) -> Iterator[AssetMaterialization]:
+        for result in done:
+            metadata = stage_metadata(result)
+            yield AssetMaterialization(asset_key=self.asset, partition=result.partition, metadata=metadata)
+
+    def _log_progress(
+        self, context: AssetExecutionContext, result: StageResult, position: int, total: int, started: datetime
+    ) -> None:
+        elapsed = (datetime.now(UTC) - started).total_seconds()
+        left = elapsed / position * (total - position)
+        context.log.info(
+            "%s/%s %s%s: %d rows in %.2f s (%.0f rows/s), %d of %d%s",
+            self.config.id,
+            self.pipeline.name,
+            self.stage,
+            f" [{result.partition}]" if result.partition else "",
+            result.rows,
+            result.seconds,
+            result.rows_per_second,
+            position,
+            total,
+            f", about {left:.0f} s left" if position < total else "",
+        )
+
+
+def quarantine_metadata(result: StageResult) -> Metadata:
+    """How many rows were rejected, and where they are."""
+    count = "dagster/partition_row_count" if result.partition else "dagster/row_count"
+    metadata: Metadata = {count: MetadataValue.int(result.rows_quarantined)}
+    if result.quarantine is not None:
+        metadata["dagster/uri"] = MetadataValue.text(result.quarantine.uri)
+    return metadata
+
+
+def resource_keys(tenant: str, stage: Stage) -> set[str]:
+    """Which resources a stage opens."""
+    keys = {naming.lake_resource(tenant)}
+    if stage == "extract":
+        keys.add(naming.source_resource(tenant))
+    if stage == "load":
+        keys.add(naming.warehouse_resource(tenant))
+    return keys

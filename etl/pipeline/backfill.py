@@ -1,0 +1,91 @@
+"""A range of days as one run: a bounded number in flight, and a journal from which a crashed run goes on.
+
+Belongs here: order, concurrency and resumption over partitions. Does not: what is done for one (`extract`, `transfer`,
+`load`).
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from etl.errors import EtlError
+from etl.pipeline.audit import Blocked
+from etl.pipeline.stage import StageResult
+
+# A journal that was left behind longer ago says nothing any more: the source has moved on.
+KEEP = timedelta(hours=24)
+
+
+class Journal:
+    """Which partitions of a range a run has published, on disk, so that a crash loses only the one in flight."""
+
+    def __init__(self, path: Path, fingerprint: str, versions: dict[str, str]) -> None:
+        """Use `open`."""
+        self._path = path
+        self._fingerprint = fingerprint
+        self._versions = versions
+
+    @classmethod
+    def open(cls, folder: Path, stage: str, pipeline: str, keys: Sequence[str | None], fingerprint: str) -> Self:
+        """The journal of this range; empty unless a run of the same range and configuration died recently."""
+        path = folder / f"{stage}__{pipeline}__{keys[0]}__{keys[-1]}.json"
+        if not path.is_file():
+            return cls(path, fingerprint, {})
+        written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        try:
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:  # the process died while it wrote its first line
+            return cls(path, fingerprint, {})
+        if found.get("fingerprint") != fingerprint or datetime.now(UTC) - written > KEEP:
+            return cls(path, fingerprint, {})
+        return cls(path, fingerprint, dict(found["versions"]))
+
+    def version(self, partition: str | None) -> str | None:
+        """The version that the dead run published, if it came that far."""
+        return self._versions.get(partition or "")
+
+    def record(self, partition: str | None, version: str) -> None:
+        """This partition is published."""
+        self._versions[partition or ""] = version
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._path.with_suffix(f".{os.getpid()}.tmp")
+        partial.write_text(json.dumps({"fingerprint": self._fingerprint, "versions": self._versions}), encoding="utf-8")
+        partial.replace(self._path)
+
+    def finish(self) -> None:
+        """The range is done: the next run of it begins anew."""
+        self._path.unlink(missing_ok=True)
+
+
+Outcome = StageResult | Blocked | EtlError
+
+
+def each_partition(
+    keys: Sequence[str | None], do: Callable[[str | None], StageResult], in_flight: int
+) -> Iterator[tuple[str | None, Outcome]]:
+    """What became of each partition, in order. After a failure that is no verdict, nothing new is begun."""
+    if in_flight == 1 or len(keys) == 1:
+        for key in keys:
+            outcome = _attempt(do, key)
+            yield key, outcome
+            if isinstance(outcome, EtlError) and not isinstance(outcome, Blocked):
+                return
+        return
+    with ThreadPoolExecutor(max_workers=in_flight) as pool:
+        for start in range(0, len(keys), in_flight):
+            batch = keys[start : start + in_flight]
+            outcomes = list(pool.map(lambda key: _attempt(do, key), batch))
+            yield from zip(batch, outcomes, strict=True)
+            if any(isinstance(each, EtlError) and not isinstance(each, Blocked) for each in outcomes):
+                return
+
+
+def _attempt(do: Callable[[str | None], StageResult], key: str | None) -> Outcome:
+    try:
+        return do(key)
+    except EtlError as error:
+        return error

@@ -1,0 +1,113 @@
+from collections.abc import Callable
+
+import pytest
+
+from tests.config.conftest import Project
+
+
+def pipelines(text: str) -> str:
+    return "id: acme\nassets:\n  pipelines:\n" + text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "place"),
+    [
+        ("    a: {description: x}\n", "neither `source_table` nor `query`", "4:5"),
+        ("    a: {query: x, source_table: a}\n", "both `source_table` and `query`", "4:16"),
+        ("    a: {query: select 1; drop table x}\n", "more than one statement", "4:16"),
+        ("    a: {query: select 1, source_schema: s}\n", "`source_schema` says nothing about a `query`", "4:41"),
+        ("    a: {source_table: a, partitions: {start: 2026-01-01}}\n", "`partitions` without a `date_column`", "4:26"),
+        ("    a: {source_table: a, date_column: d, partitions: {start: 2026-01-02, end: 2026-01-01}}\n", "before the first", "4:79"),
+        ("    a: {source_table: a, date_column: day, columns: [dax, id]}\n", "column `day` is not among the pipeline's `columns`", "4:39"),
+        ("    a: {source_table: a, columns: [id, id]}\n", "`id` stands there twice", "4:40"),
+        ("    a: {source_table: a, columns: [id], sort_by: [ix]}\n", "did you mean `id`?", "4:51"),
+        ("    a: {source_table: a, columns: [lot_id], quality: {rules: [{column: lotid, type: not_null}]}}\n", "did you mean `lot_id`?", "4:63"),
+        ("    a: {source_table: a, columns: [lot_id], quality: {rules: [{column: lot_id, type: not_null, where: qty > 0}]}}\n", "column `qty`", "4:63"),
+        ("    a: {source_table: a, quality: {rules: [{column: x, type: not_null, stage: transfer}]}}\n", "no transfer stage", "4:79"),
+        ("    a: {source_table: a, quality: {rules: [{column: x, type: not_null, stage: load}]}}\n", "no load stage", "4:79"),
+        ("    a: {source_table: a, trino_output: {mode: upsert}}\n", "`upsert` without `key_columns`", "4:47"),
+        ("    a: {source_table: a, trino_output: {mode: replace_partition}}\n", "`replace_partition` without a `date_column`", "4:47"),
+        ("    a: {source_table: a, date_column: d, trino_output: {mode: replace}}\n", "would leave only the last day", "4:63"),
+        ("    a: {source_table: a, columns: [id], trino_output: {key_columns: [ix]}}\n", "did you mean `id`?", "4:70"),
+        ("    a: {source_table: a, transfer_inputs: [a]}\n", "`transfer_inputs` without a transfer", "4:26"),
+        ("    a: {source_table: a, has_dbt_transform: true}\n", "the tenant has no dbt project", "4:45"),
+        ("    a: {source_table: a, save_to_trino: true}\n    b: {source_table: b, save_to_trino: true, trino_output: {target_table: A}}\n", "`b` and `a` load the same table acme.a", "5:47"),
+    ],
+)
+def test_values_that_do_not_go_together_are_found(one_problem: Callable[..., str], text: str, expected: str, place: str) -> None:
+    problem = one_problem(pipelines(text))
+    assert expected in problem
+    assert f"config.yaml:{place} " in problem
+
+
+def transfers(project: Project, **inputs: str) -> str:
+    for name, needs in inputs.items():
+        names = [each.strip() for each in needs.split(",")]
+        parameters = ", ".join(names) if len(names) > 1 else "frame"
+        project.transform(name, f"def {name}({parameters}):\n    return {names[0] if len(names) > 1 else 'frame'}\n")
+    return pipelines(
+        "".join(f"    {name}: {{source_table: x, has_transfer: true, transfer_inputs: [{needs}]}}\n" for name, needs in inputs.items())
+    )
+
+
+def test_an_input_that_does_not_exist_is_named_with_the_nearest(project: Project) -> None:
+    problems = project.problems(transfers(project, lots="lots, stepz", steps="steps"))
+    assert len(problems) == 1
+    assert "there is no pipeline `stepz` at tenants/acme/config.yaml:4:" in problems[0]
+    assert "did you mean `steps`?" in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "circle"),
+    [
+        ({"a": "b", "b": "a"}, "a -> b -> a"),
+        ({"a": "b", "b": "c", "c": "a"}, "a -> b -> c -> a"),
+        ({"z": "a", "a": "a, b", "b": "b, a"}, "a -> b -> a"),
+    ],
+)
+def test_transfers_that_wait_for_each_other_are_found(project: Project, inputs: dict[str, str], circle: str) -> None:
+    problems = project.problems(transfers(project, **inputs))
+    assert len(problems) == 1
+    assert f"the transfers wait for each other: {circle} at" in problems[0]
+
+
+def test_inputs_without_a_circle_are_fine(project: Project) -> None:
+    config = project.load(transfers(project, a="a", b="a, b", c="a, b, c", d="b, c"))
+    assert config.pipelines["d"].transfer_inputs == ("b", "c")
+
+
+def test_an_input_that_is_switched_off_is_refused(project: Project) -> None:
+    text = transfers(project, a="a, b", b="b") + "environments: {prod: {assets: {pipelines: {b: {enabled: false}}}}, staging: {assets: {pipelines: {a: {enabled: false}}}}}"
+    problems = project.problems(text)
+    assert len(problems) == 1
+    assert problems[0].startswith("in environment prod: the pipeline `b` is switched off")
+
+
+def test_a_pipeline_that_is_switched_off_takes_no_table(project: Project) -> None:
+    text = "    a: {source_table: a, save_to_trino: true, enabled: false}\n    b: {source_table: b, save_to_trino: true, trino_output: {target_table: a}}\n"
+    assert list(project.load(pipelines(text)).pipelines) == ["b"]
+
+
+def test_a_mistyped_key_is_not_reported_as_a_missing_one_too(project: Project) -> None:
+    assert len(project.problems(pipelines("    a: {source_tabel: a}\n"))) == 1
+
+
+def test_a_mistake_in_one_pipeline_does_not_hide_a_conflict_in_another(project: Project) -> None:
+    problems = project.problems(pipelines("    a: {source_table: a, colums: [x]}\n    b: {description: x}\n"))
+    assert len(problems) == 2
+
+
+def test_a_rule_about_a_transfer_may_name_columns_that_the_transform_makes(project: Project) -> None:
+    project.transform("a", "def a(frame):\n    return frame\n")
+    rule = "quality: {rules: [{column: made, type: not_null}]}"
+    assert project.load(pipelines(f"    a: {{source_table: a, columns: [id], has_transfer: true, {rule}}}\n"))
+
+
+def test_a_rule_that_asks_whether_a_column_exists_may_name_any(project: Project) -> None:
+    rule = "quality: {rules: [{column: other, type: column_exists}]}"
+    assert project.load(pipelines(f"    a: {{source_table: a, columns: [id], {rule}}}\n"))
+
+
+def test_a_route_to_a_pipeline_that_does_not_exist_is_found(one_problem: Callable[..., str]) -> None:
+    text = pipelines("    lots: {source_table: a}\n") + "notifications: [{type: log, pipelines: [lost, lot_*]}]\n"
+    assert "there is no pipeline `lost`" in one_problem(text)
