@@ -17,7 +17,7 @@ from etl.config.overrides import LATE_KEYS, for_environment, interpolated, named
 from etl.config.secrets import secrets_in_clear
 from etl.config.tenant_config import Origin, TenantConfig, fingerprint
 from etl.config.tenant_loader import inspect_transform
-from etl.config.validation import placed, validate, validate_rest
+from etl.config.validation import FINDINGS_LIMIT, placed, validate, validate_rest
 from etl.config.yaml_source import SIZE_LIMIT, Node, lines, parse
 from etl.errors import ConfigError
 from etl.settings import Settings, load_settings
@@ -137,7 +137,9 @@ def _judge(
     config, wrong = validate(tree)
     wrong = [each for each in wrong if each.path not in unresolved]
     findings += wrong
-    judged = config or validate_rest(tree, [each.path for each in findings])
+    judged = config
+    if config is None and len(findings) < FINDINGS_LIMIT:
+        judged = validate_rest(tree, [each.path for each in findings])
     if judged is not None:
         found = conflicts(judged, allowed_groups(settings.project_dir))
         findings += [_as_finding(each, tree) for each in found if not _explained(each, findings)]
@@ -245,8 +247,11 @@ def _shown(path: Path, settings: Settings) -> str:
 
 
 def _error(tenant_id: str, file: str, findings: Iterable[Finding]) -> ConfigError:
-    problems = [each.render(file) for each in in_order(findings)]
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    ordered = in_order(findings)
+    problems = [each.render(file) for each in ordered[:FINDINGS_LIMIT]]
+    count = "1 problem" if len(ordered) == 1 else f"{len(ordered)} problems"
+    if len(ordered) > FINDINGS_LIMIT:
+        count += f", of which these are the first {FINDINGS_LIMIT}"
     return ConfigError(
         f"the configuration of tenant `{tenant_id}` has {count}",
         f"correct {file}; docs/yaml-reference.md lists every key",

@@ -19,7 +19,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from etl.errors import ConfigError
 
-_TOKEN = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-?([^}]*))?\}|\$\{")
+_TOKEN = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-?((?:[^}$]|\$(?!\{))*))?\}|\$\{")
 
 
 def variables_of(text: str) -> tuple[tuple[str, str | None], ...]:

@@ -5,12 +5,14 @@ Belongs here: following a pydantic location through the types of the models. Doe
 
 import types
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
 
-def allowed_keys(root: type[BaseModel], location: Iterable[str | int]) -> tuple[str, ...]:
+@lru_cache(maxsize=256)
+def allowed_keys(root: type[BaseModel], location: tuple[str | int, ...]) -> tuple[str, ...]:
     """The keys that the model at `location` allows; none where any key is allowed or there is no model."""
     candidates: list[Any] = [root]
     for part in location:

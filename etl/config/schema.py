@@ -82,6 +82,8 @@ def _with_variables(schema: Any) -> Any:  # noqa: ANN401  any JSON
     if single or (isinstance(changed.get("enum"), list) and len(changed["enum"]) > 1):
         outside = {key: changed.pop(key) for key in ("description", "default") if key in changed}
         return {**outside, "anyOf": [changed, {"$ref": "#/$defs/Variable"}]}
+    if changed.get("type") == "string":
+        changed["type"] = ["string", "number"]  # the loader takes a number as the text that it is
     if isinstance(changed.get("pattern"), str):
         changed["pattern"] = f"({changed['pattern']})|{_VARIABLE}"
     return changed

@@ -18,7 +18,7 @@ _KEY = re.compile(
 )
 _SCHEME = re.compile(r"(?:Bearer|Basic|Token|GenieKey)?\s*", re.IGNORECASE)
 _IN_TEXT = (
-    re.compile(r"://[^/?#\s:@]*:(?!\d+(?:[/?#]|$))[^\s]+@"),
+    re.compile(r"://[^/?#\s:@]{0,200}:(?!\d{1,5}(?:[/?#]|$))[^\s]{1,200}@"),
     re.compile(r"[?&](?:password|passwd|token|access_token|api_?key|secret|sig|signature)=[^&\s]+", re.IGNORECASE),
     re.compile(r"hooks\.slack\.com/(?:services|workflows|triggers)/\w", re.IGNORECASE),
     re.compile(r"discord(?:app)?\.com/api/webhooks/\d", re.IGNORECASE),

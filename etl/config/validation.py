@@ -5,6 +5,7 @@ Belongs here: turning pydantic's errors into findings. Does not: rules across va
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -38,6 +39,7 @@ _ALLOWED = {
     "list_type": "a list",
 }
 _PASSES = 4
+FINDINGS_LIMIT = 200  # nobody reads further, and each suggestion costs time
 
 
 def validate(tree: Node) -> tuple[TenantConfig | None, list[Finding]]:
@@ -115,7 +117,7 @@ def _adapt(data: Any, tree: Node, detail: ErrorDetails) -> bool:  # noqa: ANN401
 
 def _findings(tree: Node, data: Any, details: Iterable[ErrorDetails]) -> list[Finding]:  # noqa: ANN401
     findings: dict[tuple[Path, str], Finding] = {}
-    for detail in details:
+    for detail in islice(details, FINDINGS_LIMIT):
         finding = _finding(tree, data, detail)
         if finding is not None:
             findings.setdefault((finding.path, finding.problem), finding)
@@ -174,7 +176,9 @@ def _wrong_key(tree: Node, path: Path, detail: ErrorDetails) -> Finding:
     key, mark, context = str(path[-1]), find(tree, path)[1], detail.get("ctx", {})
     expected = str(context.get("expected", "")).replace("'", "")
     allowed = str(context.get("allowed", expected))
-    problem = f"`{_short(key)}` is not a valid {context['kind']}" if "kind" in context else f"unknown key `{_short(key)}`"
+    problem = (
+        f"`{_short(key)}` is not a valid {context['kind']}" if "kind" in context else f"unknown key `{_short(key)}`"
+    )
     close = nearest(key, expected.replace(" or ", ", ").split(", ")) or ""
     return Finding(path, problem, mark.line, mark.column, allowed=allowed, suggestion=close)
 
@@ -188,7 +192,9 @@ def _wrong_tag(tree: Node, path: Path, kind: str, context: Mapping[str, Any]) ->
         return placed(Finding(path, f"`{discriminator}` is missing", allowed=", ".join(tags)), tree)
     tag = str(context.get("tag", ""))
     close = nearest(tag, tags) or ""
-    return placed(Finding(at, f"unknown {discriminator} `{_short(tag)}`", allowed=", ".join(tags), suggestion=close), tree)
+    return placed(
+        Finding(at, f"unknown {discriminator} `{_short(tag)}`", allowed=", ".join(tags), suggestion=close), tree
+    )
 
 
 def _message(detail: ErrorDetails) -> str:

@@ -131,9 +131,7 @@ def recovered_message(incident: Incident, at: datetime) -> Message:
     """What is said when an incident is over."""
     minutes = max(0, int((at - incident.since).total_seconds() // 60))
     title = f"[{incident.tenant}] {incident.root}: recovered"
-    text = (
-        f"It lasted {minutes // 60} h {minutes % 60} min: {incident.details[0] if incident.details else incident.cause}"
-    )
+    text = f"It lasted {minutes // 60} h {minutes % 60} min. It was: {_what(incident)}"
     return _message(incident, "recovered", title[:LONGEST_LINE], text, at)
 
 

@@ -214,25 +214,29 @@ def _cause(error: Exception, timeout: float) -> str:
         error.close()
         return f"the server answered {error.code}"
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
-    match reason:
-        case smtplib.SMTPAuthenticationError():
-            return f"the mail server refused the login ({reason.smtp_code})"
-        case smtplib.SMTPResponseException():
-            return f"the mail server answered {reason.smtp_code}"
-        case smtplib.SMTPRecipientsRefused():
-            return "the mail server refused all recipients"
-        case TimeoutError():
-            return f"no answer within {timeout:g} s"
-        case ConnectionRefusedError():
-            return "nothing listens at its address"
-        case socket.gaierror():
-            return "its host name is not known"
-        case ssl.SSLError():
-            return f"no secure connection ({reason.reason or type(reason).__name__})"
-        case OSError() if reason.strerror:
-            return reason.strerror
-        case _:
-            return type(reason).__name__
+    if isinstance(reason, smtplib.SMTPException):
+        return _mail_cause(reason)
+    if isinstance(reason, TimeoutError):
+        return f"no answer within {timeout:g} s"
+    if isinstance(reason, ConnectionRefusedError):
+        return "nothing listens at its address"
+    if isinstance(reason, socket.gaierror):
+        return "its host name is not known"
+    if isinstance(reason, ssl.SSLError):
+        return f"no secure connection ({reason.reason or type(reason).__name__})"
+    return (isinstance(reason, OSError) and reason.strerror) or type(reason).__name__
+
+
+def _mail_cause(error: smtplib.SMTPException) -> str:
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        return f"the mail server refused the login ({error.smtp_code})"
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"the mail server answered {error.smtp_code}"
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return "the mail server refused all recipients"
+    if isinstance(error, smtplib.SMTPServerDisconnected):
+        return "the mail server hung up"
+    return type(error).__name__
 
 
 def _slack_text(text: str) -> str:

@@ -1,6 +1,7 @@
 """`check()`: preflight, one engine call, and exactly one result per rule.
 
-Belongs here: what is true of every engine - preflight, verdicts from counts, reconciliation, timeout. Does not: judging.
+Belongs here: what is true of every engine: preflight, verdicts from counts, reconciliation, timeout.
+Does not: judging.
 """
 
 import threading
@@ -54,7 +55,7 @@ def check(
     frame = open_data(data)
 
     def judge() -> CheckResult:
-        schema = frame.schema if isinstance(frame, pl.DataFrame) else frame.collect_schema()
+        schema = read_schema(frame)
         shown = tuple(dict.fromkeys(each for each in (*key_columns, *safe_columns) if each not in pii_columns))
         context = CheckContext(schema, moment, tables or {}, max(sample_size, 0), shown)
         return _judge(frame, parsed, chosen, context, started)
@@ -79,6 +80,17 @@ def open_data(data: Data | Path | str) -> Data:
     if not path.exists():
         raise QualityError(f"there is no file {path}", "give a Parquet file, a DataFrame or a LazyFrame")
     return pl.scan_parquet(path)
+
+
+def read_schema(frame: Data) -> pl.Schema:
+    """Return names and types of the columns, without reading rows."""
+    try:
+        return frame.schema if isinstance(frame, pl.DataFrame) else frame.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as broken:
+        reason = str(broken).strip().splitlines()[0]
+        raise QualityError(
+            f"the data cannot be read: {reason}", "is the file complete, and the query right?"
+        ) from broken
 
 
 def preflight(rules: Sequence[AnyRule], engine: DataQualityEngine, context: CheckContext) -> list[str | None]:

@@ -6,7 +6,8 @@ Belongs here: the protocol between `check()` and engines, the registry. Does not
 that it supports them) and turns counts into verdicts itself, so `mostly` and `severity` mean the same everywhere.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -16,10 +17,23 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import polars as pl
 
-from etl.errors import QualityError
+from etl.errors import EtlError, QualityError
 from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import AnyRule, nearest
 
+_QUOTED = re.compile(r"([\"'`])(.*?)\1")
+_LISTED = re.compile(r"\[.*\]?")
+_TYPE_WORDS = frozenset(
+    {
+        "str",
+        "bool",
+        "date",
+        "datetime",
+        "f32",
+        "f64",
+        *(f"{sign}{bits}" for sign in "iu" for bits in (8, 16, 32, 64, 128)),
+    }
+)
 Strictness = Literal["strict", "moderate", "lenient"]
 
 
@@ -113,15 +127,27 @@ def call_engine(
             frame = frame.collect(engine="streaming")
         return engine.check(frame, rules, context), None
     except Exception as raised:  # noqa: BLE001  an engine is foreign code, and anything it raises is a verdict: error
-        return EngineReport(()), _reason(raised)
+        return EngineReport(()), f"the engine raised {describe_failure(raised, context.schema)}"
     except pl.exceptions.PanicException as raised:
-        return EngineReport(()), _reason(raised)
+        return EngineReport(()), f"the engine raised {describe_failure(raised, context.schema)}"
 
 
-def _reason(raised: BaseException) -> str:
-    """Say what was raised in one line: more lines may hold values of the data."""
+def describe_failure(raised: BaseException, schema: Iterable[str]) -> str:
+    """Say what was raised, without values of the data: of what is quoted, only names of columns and types stay."""
+    if isinstance(raised, EtlError):
+        return raised.problem
     lines = str(raised).strip().splitlines()
-    return f"the engine raised {type(raised).__name__}" + (f": {lines[0][:300]}" if lines else "")
+    columns = frozenset(schema)
+
+    def keep(found: re.Match[str]) -> str:
+        return (
+            found.group()
+            if found.group(2) in columns or found.group(2) in _TYPE_WORDS
+            else f"{found.group(1)}...{found.group(1)}"
+        )
+
+    first = _LISTED.sub("[...]", _QUOTED.sub(keep, lines[0]))[:300] if lines else ""
+    return f"{type(raised).__name__}: {first}" if first else type(raised).__name__
 
 
 def engine_names() -> tuple[str, ...]:

@@ -3,8 +3,8 @@
 Belongs here: splitting by row rules. Does not: deciding whether a pipeline quarantines, publishing the files.
 
 One streaming pass reads the rows once and writes both files. Rules about single rows decide; rules about the table as
-a whole (row_count, mean_between, ...) never reject a row. `unique` needs to know which keys occur twice, and `foreign_key` which
-exist, before the first row can be judged: those keys, and only those, are gathered first.
+a whole (row_count, mean_between, ...) never reject a row. `unique` needs to know which keys occur twice, and
+`foreign_key` which exist, before the first row can be judged: those keys, and only those, are gathered first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from etl.errors import QualityError
-from etl.quality.check import open_data
+from etl.quality.check import open_data, read_schema
 from etl.quality.expressions import Scope, Unjudgeable, compile_rules
 from etl.quality.rules import AnyRule, check_names, parse_rules
 
@@ -54,7 +54,7 @@ def split(
     """
     parsed = parse_rules(rules)
     lazy = open_data(data).lazy()
-    schema = lazy.collect_schema()
+    schema = read_schema(lazy)
     row_rules = [(rule, name) for rule, name in zip(parsed, check_names(parsed), strict=True) if rule.level == "row"]
     added = dict(extra or {})
     _refuse_clash(schema, [RULES, *added])

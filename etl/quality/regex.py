@@ -55,16 +55,20 @@ _FOREIGN = (
 
 def check_pattern(pattern: str) -> str:
     """Refuse a pattern that does not compile, with the place and a way out."""
+    try:
+        pl.select(pl.lit("").str.contains(pattern))
+    except pl.exceptions.PolarsError as refused:
+        raise ValueError(_explain(pattern, str(refused))) from refused
+    return pattern
+
+
+def _explain(pattern: str, message: str) -> str:
     escaped = re.sub(r"\\\\", "\0\0", pattern)  # a doubled backslash is a character, not the start of an escape
     for feature, problem, hint in _FOREIGN:
         found = feature.search(escaped)
         if found is not None:
-            raise ValueError(f"pattern, character {found.start() + 1} (`{found.group()}`): {problem}; {hint}")
-    try:
-        pl.select(pl.lit("").str.contains(pattern))
-    except pl.exceptions.PolarsError as refused:
-        raise ValueError(f"pattern does not compile: {_reason(str(refused))}") from refused
-    return pattern
+            return f"pattern, character {found.start() + 1} (`{found.group()}`): {problem}; {hint}"
+    return f"pattern does not compile: {_reason(message)}"
 
 
 def _reason(text: str) -> str:

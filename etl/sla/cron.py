@@ -62,7 +62,7 @@ def parse_cron(text: str) -> Cron:
         days=days,
         months=months,
         weekdays=frozenset(day % 7 for day in weekdays),
-        either=not parts[2].startswith("*") and not parts[4].startswith("*"),
+        either=parts[2] != "*" and parts[4] != "*",
     )
     leap_year = date(2024, 1, 1)
     if not any(cron.names(leap_year + timedelta(days=n)) for n in range(366 * 8)):

@@ -7,20 +7,23 @@ Belongs here: opening the file, waiting for who has it open, reading the object.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import polars as pl
 
 from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.storage import ledger, locks
 from etl.storage.loadable import Loadable, read_loadable
 from etl.storage.schema_change import NO_TYPE, Column
-from etl.storage.transaction import ROW_NUMBER, load_in_transaction, read_ledger
-from etl.storage.warehouse import LedgerEntry, LoadReport, LoadRequest
+from etl.storage.transaction import load_in_transaction, quoted, read_ledger
+from etl.storage.warehouse import ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": "512MB",  # more does not make a load faster; larger ones spill beside the database file
     "autoinstall_known_extensions": False,
 }
 
@@ -66,7 +69,7 @@ class DuckDBWarehouse:
             session = _Session(connection)
             return read_ledger(session) if session.table_columns(ledger.SCHEMA, ledger.TABLE) else ()
 
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> pl.DataFrame:
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """The result of a statement, read-only."""
         if not self._path.exists():
             raise WarehouseError(f"the warehouse {self._path} does not exist yet", "load a pipeline first")
@@ -135,6 +138,9 @@ class _Session:
         )
         return [Column(name, kind) for name, kind in rows]
 
+    def ensure_schema(self, name: str) -> None:
+        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(name)}")
+
 
 def _load(connection: duckdb.DuckDBPyConnection, request: LoadRequest, loadable: Loadable) -> LoadReport:
     path = str(loadable.path).replace("'", "''")
@@ -147,6 +153,7 @@ def _load(connection: duckdb.DuckDBPyConnection, request: LoadRequest, loadable:
     connection.execute("BEGIN")
     try:
         report = load_in_transaction(_Session(connection, loadable.untyped), request)
+        reach("warehouse.before_commit")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -25,6 +25,6 @@ def guard_rows(
     lost = 1 - now / previous
     if max_shrink is not None and lost > max_shrink:
         raise SourceError(
-            f"{name}: {now} rows where {previous} are published: {lost:.0%} fewer, `max_shrink` allows {max_shrink:.0%}",
+            f"{name}: {now} rows where {previous} are published: {lost:.0%} fewer, {max_shrink:.0%} are allowed",
             "look at the source; if it is right, raise `max_shrink` or remove it",
         )

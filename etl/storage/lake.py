@@ -65,11 +65,14 @@ class Lake:
         refuses to overwrite it.
         """
         label = ".".join(filter(None, (ref.partition or "whole", _file_safe(run_id))))
-        folder = self._folder(ref.tenant, f"{ref.stage}/{ref.pipeline}", label)
+        with _named(f"{ref} could not be staged"):
+            seen = (ref, self._store.etag(ref.key))
+            folder = self._folder(ref.tenant, f"{ref.stage}/{ref.pipeline}", label)
         path = folder.path / FILE_NAME
+        self._seen[path] = seen
         try:
-            self._seen[path] = (ref, self._store.etag(ref.key))
-            reach("lake.staged")
+            with _named(f"{ref} could not be staged"):
+                reach("lake.staged")
             yield path
         finally:
             self._seen.pop(path, None)
@@ -79,13 +82,8 @@ class Lake:
         """Verify the staged file, write the provenance into it and make it visible, whole, in one step."""
         if self._seen.get(staged, (None,))[0] != ref:
             raise LakeError(f"{staged} was not staged for {ref}", "publish the path that Lake.stage(ref) gave")
-        try:
+        with _named(f"{ref} could not be published"):
             return self._publish(ref, staged, provenance)
-        except OSError as error:
-            raise LakeError(
-                f"{ref} could not be published: {error.strerror or error}",
-                "what was published before is unchanged; remove the cause and run the partition again",
-            ) from error
 
     def _publish(self, ref: ObjectRef, staged: Path, provenance: Provenance) -> Published:
         _check_provenance(ref, provenance)
@@ -189,6 +187,18 @@ def open_lake(settings: Settings, storage: LakeConfig | None = None) -> Lake:
     if storage and storage.bucket:
         store = S3Store(settings.s3, storage.bucket, storage.base_path)
     return Lake(store, settings.staging_dir, locks_dir)
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Say what failed where the operating system only says why."""
+    try:
+        yield
+    except OSError as error:
+        raise LakeError(
+            f"{what}: {error.strerror or error}",
+            "readers see the old object or the whole new one; remove the cause and run the partition again",
+        ) from error
 
 
 def _check_provenance(ref: ObjectRef, provenance: Provenance) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from etl.errors import WarehouseError
 from etl.storage.footer import KEY, read_footer
-from etl.storage.warehouse import LoadRequest
+from etl.storage.warehouse import PARTITION_COLUMN, ROW_NUMBER, LoadRequest
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ def read_loadable(request: LoadRequest, path: Path) -> Loadable:
                 f"{name} was replaced while the load began: version {found[:12]}, announced {request.version[:12]}",
                 "run the load again",
             )
+    _check_names(request, footer.schema.names)
     for field in footer.schema:
         reason = _changes_silently(field.type)
         if reason:
@@ -46,6 +47,25 @@ def read_loadable(request: LoadRequest, path: Path) -> Loadable:
                 f"column `{field.name}` of {request.target} is {field.type}: {reason}", "cast it in the transform"
             )
     return Loadable(path, frozenset(field.name for field in footer.schema if pa.types.is_null(field.type)))
+
+
+def _check_names(request: LoadRequest, names: list[str]) -> None:
+    """Refuse names that a table cannot have (DuckDB would rename them), or that the loader needs for itself."""
+    seen: dict[str, str] = {}
+    for name in names:
+        folded = name.casefold()
+        if folded in seen:
+            raise WarehouseError(
+                f"{request.target}: the columns `{seen[folded]}` and `{name}` differ by case only",
+                "rename one of them in the transform",
+            )
+        seen[folded] = name
+        if not name or "\0" in name:
+            raise WarehouseError(f"{request.target}: a column has no usable name", "name it in the transform")
+        if folded in (PARTITION_COLUMN, ROW_NUMBER):
+            raise WarehouseError(
+                f"{request.target}: the column name `{name}` belongs to the loader", "rename it in the transform"
+            )
 
 
 def _changes_silently(kind: pa.DataType) -> str:

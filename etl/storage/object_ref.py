@@ -42,7 +42,7 @@ class ObjectRef(BaseModel):
         try:
             canonical = date.fromisoformat(value).isoformat()
         except ValueError:
-            canonical = ""
+            canonical = None
         if canonical != value:
             raise LakeError(f"`{value[:80]}` is not a partition", "a partition is a day written YYYY-MM-DD")
         return value

@@ -88,7 +88,7 @@ class S3Store:
                 reach("lake.uploaded")
         except urllib.error.HTTPError as error:
             with error:
-                if error.code in _LOST:
+                if error.code in _LOST and (expected or error.code != http.HTTPStatus.NOT_FOUND):
                     return False
                 raise self._failed(key, f"the store answered {error.code} {error.reason}") from None
         except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
@@ -152,6 +152,11 @@ class S3Store:
 
 
 def _connect(settings: S3Settings, bucket: str, timeout_seconds: float) -> Any:  # noqa: ANN401  untyped here
+    keys = (settings.access_key_id, settings.secret_access_key)
+    if not all(keys) and (any(keys) or settings.endpoint_url):
+        raise LakeError(
+            f"there are no credentials for bucket `{bucket}`", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
     options: dict[str, Any] = {"region": settings.region}
     if settings.endpoint_url:
         options |= {"endpoint": settings.endpoint_url, "virtual_hosted_style_request": False}

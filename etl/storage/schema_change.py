@@ -7,7 +7,7 @@ else needs a person: a column that is gone, another type, a wider type. `fail` r
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from etl.errors import WarehouseError
@@ -21,6 +21,7 @@ _WIDENING: tuple[tuple[str, ...], ...] = (
     ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
     ("FLOAT", "DOUBLE"),
     ("REAL", "DOUBLE PRECISION"),
+    ("CHARACTER VARYING", "TEXT"),
 )
 _DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC)\((\d+),(\d+)\)")
 
@@ -31,25 +32,6 @@ class Column:
 
     name: str
     type: str
-
-
-def check_names(target: str, columns: Iterable[Column], *, partitioned: bool) -> None:
-    """Refuse names that a table cannot have, or that the loader needs for itself."""
-    seen: dict[str, str] = {}
-    for column in columns:
-        folded = column.name.casefold()
-        if folded in seen:
-            raise WarehouseError(
-                f"{target}: the columns `{seen[folded]}` and `{column.name}` differ by case only",
-                "rename one of them in the transform",
-            )
-        seen[folded] = column.name
-        if not column.name or "\0" in column.name:
-            raise WarehouseError(f"{target}: a column has no usable name", "name it in the transform")
-    if partitioned and PARTITION_COLUMN in seen:
-        raise WarehouseError(
-            f"{target}: the column name `{PARTITION_COLUMN}` belongs to the loader", "rename it in the transform"
-        )
 
 
 def columns_to_add(

@@ -11,11 +11,9 @@ from typing import Any, Protocol
 from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.storage import ledger
-from etl.storage.schema_change import NO_TYPE, Column, check_names, columns_to_add
-from etl.storage.warehouse import PARTITION_COLUMN, LedgerEntry, LoadReport, LoadRequest
+from etl.storage.schema_change import NO_TYPE, Column, columns_to_add
+from etl.storage.warehouse import PARTITION_COLUMN, ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
 
-ROW_NUMBER = "etl_row_number"
-"""Where a row stands in its object: the later of two rows that are otherwise equal in order wins an upsert."""
 _WINNERS = "etl_winners"
 
 
@@ -38,6 +36,9 @@ class Session(Protocol):
 
     def table_columns(self, schema: str, table: str) -> list[Column]:
         """A table's columns; none where there is no such table."""
+
+    def ensure_schema(self, name: str) -> None:
+        """Create a schema where there is none."""
 
 
 def quoted(name: str) -> str:
@@ -72,7 +73,6 @@ class _Load:
         request = self._request
         reach("warehouse.begin")
         incoming = self._session.incoming_columns()
-        check_names(request.target, incoming, partitioned=request.partition is not None)
         table = self._session.table_columns(request.schema_name, request.table)
         entries = self._ledger_entries()
         before = self._count(self._table) if table else 0
@@ -94,7 +94,7 @@ class _Load:
         return self._report(loaded=loaded, before=before, after=after, changed=True, added=added)
 
     def _create(self, incoming: list[Column]) -> tuple[str, ...]:
-        self._session.change(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._request.schema_name)}")
+        self._session.ensure_schema(self._request.schema_name)
         typed = [each for each in incoming if each.type != NO_TYPE]
         if self._request.partition:
             typed.append(Column(PARTITION_COLUMN, "DATE"))
@@ -212,7 +212,7 @@ class _Load:
             )
 
     def _ledger_entries(self) -> tuple[LedgerEntry, ...]:
-        self._session.change(f'CREATE SCHEMA IF NOT EXISTS "{ledger.SCHEMA}"')
+        self._session.ensure_schema(ledger.SCHEMA)
         self._session.change(ledger.CREATE)
         return read_ledger(self._session, self._request)
 

@@ -77,7 +77,7 @@ tenant:
         ("        quality: {engine: truthhound}\n", "did you mean `truthound`?"),
         ("        query: SELECT 1\n", "both `source_table` and `query`"),
         ("        tags: {a: b c}\n", "not a valid tag value"),
-        ("        source_schema: \"a\\tb\"\n", "found `a?b`"),
+        ('        source_schema: "a\\tb"\n', "found `a?b`"),
     ],
 )
 def test_a_wrong_value_says_what_was_found_and_what_is_allowed(
@@ -113,8 +113,12 @@ def test_a_hazard_of_the_file_is_one_clear_error(project: Project, text: str | b
 
 
 @pytest.mark.parametrize("word", ["no", "off", "No", "false", "n"])
-def test_every_way_to_say_no_is_false_where_a_boolean_is_meant_and_a_text_elsewhere(project: Project, word: str) -> None:
-    config = project.load(f"name: '{word}'\ndescription: {word if word != 'false' else 'no'}\ndbt: {{enabled: {word}}}\n")
+def test_every_way_to_say_no_is_false_where_a_boolean_is_meant_and_a_text_elsewhere(
+    project: Project, word: str
+) -> None:
+    config = project.load(
+        f"name: '{word}'\ndescription: {word if word != 'false' else 'no'}\ndbt: {{enabled: {word}}}\n"
+    )
     assert not config.dbt.enabled
     assert config.description == (word if word != "false" else "no")
 
@@ -161,13 +165,18 @@ notifications:
     for environment in ("staging", "prod"):
         with pytest.raises(ConfigError, match="tenant `acme`") as caught:
             project.load(text, environment=environment, environ={"ACME_PASSWORD": "", "ACME_HOST": "h"})  # type: ignore[arg-type]
-        places = [(each.split("variable ")[1].split(" ")[0], each.split("config.yaml:")[1].split(":")[0]) for each in caught.value.problems]
+        places = [
+            (each.split("variable ")[1].split(" ")[0], each.split("config.yaml:")[1].split(":")[0])
+            for each in caught.value.problems
+        ]
         assert places == [("ACME_NAME", "2"), ("ACME_PASSWORD", "6"), ("HOOK", "8")]
     assert project.load(text, environ={"ACME_NAME": "x"}).uses_demo_source({})
 
 
 def test_a_missing_source_is_an_error_outside_dev(one_problem: Callable[..., str]) -> None:
-    assert "`source_database` is missing; only dev has a demo source, this is prod" in one_problem(PIPELINE, environment="prod")
+    assert "`source_database` is missing; only dev has a demo source, this is prod" in one_problem(
+        PIPELINE, environment="prod"
+    )
 
 
 def test_a_tenant_that_is_switched_off_needs_no_variables(project: Project) -> None:
@@ -178,7 +187,9 @@ def test_a_tenant_that_is_switched_off_needs_no_variables(project: Project) -> N
 def test_a_broken_variable_is_named(one_problem: Callable[..., str]) -> None:
     assert "`${` does not begin a variable" in one_problem("id: acme\nname: a ${ b\n")
     assert "`${` does not begin a variable" in one_problem("id: acme\nsource_database: a ${ b\n")
-    assert "`${` does not begin a variable" in one_problem("id: acme\nnotifications: [{type: webhook, url: 'a ${ b'}]\n")
+    assert "`${` does not begin a variable" in one_problem(
+        "id: acme\nnotifications: [{type: webhook, url: 'a ${ b'}]\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["acmee", "../acme", "", "nobody", "acme/../acme", "a\x00b"])

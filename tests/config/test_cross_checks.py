@@ -4,6 +4,8 @@ import pytest
 
 from tests.config.conftest import Project
 
+pytestmark = pytest.mark.filterwarnings("ignore:sqlglotrs is deprecated:DeprecationWarning")  # dbt brings it along
+
 
 def pipelines(text: str) -> str:
     return "id: acme\nassets:\n  pipelines:\n" + text
@@ -17,24 +19,62 @@ def pipelines(text: str) -> str:
         ("    a: {query: select 1; drop table x}\n", "more than one statement", "4:16"),
         ("    a: {query: select 1, source_schema: s}\n", "`source_schema` says nothing about a `query`", "4:41"),
         ("    a: {source_table: a, partitions: {start: 2026-01-01}}\n", "`partitions` without a `date_column`", "4:26"),
-        ("    a: {source_table: a, date_column: d, partitions: {start: 2026-01-02, end: 2026-01-01}}\n", "before the first", "4:79"),
-        ("    a: {source_table: a, date_column: day, columns: [dax, id]}\n", "column `day` is not among the pipeline's `columns`", "4:39"),
+        (
+            "    a: {source_table: a, date_column: d, partitions: {start: 2026-01-02, end: 2026-01-01}}\n",
+            "before the first",
+            "4:79",
+        ),
+        (
+            "    a: {source_table: a, date_column: day, columns: [dax, id]}\n",
+            "column `day` is not among the pipeline's `columns`",
+            "4:39",
+        ),
         ("    a: {source_table: a, columns: [id, id]}\n", "`id` stands there twice", "4:40"),
-        ("    a: {source_table: a, columns: [id], sort_by: [ix]}\n", "did you mean `id`?", "4:51"),
-        ("    a: {source_table: a, columns: [lot_id], quality: {rules: [{column: lotid, type: not_null}]}}\n", "did you mean `lot_id`?", "4:63"),
-        ("    a: {source_table: a, columns: [lot_id], quality: {rules: [{column: lot_id, type: not_null, where: qty > 0}]}}\n", "column `qty`", "4:63"),
-        ("    a: {source_table: a, quality: {rules: [{column: x, type: not_null, stage: transfer}]}}\n", "no transfer stage", "4:79"),
-        ("    a: {source_table: a, quality: {rules: [{column: x, type: not_null, stage: load}]}}\n", "no load stage", "4:79"),
+        ("    a: {source_table: a, columns: [id], sort_by: [ix]}\n", "column `ix`", "4:51"),
+        (
+            "    a: {source_table: a, columns: [lot_id], quality: {rules: [{column: lotid, type: not_null}]}}\n",
+            "did you mean `lot_id`?",
+            "4:63",
+        ),
+        (
+            "    a: {source_table: a, columns: [lot_id], quality: {rules: [{column: lot_id, type: not_null, where: qty > 0}]}}\n",
+            "column `qty`",
+            "4:63",
+        ),
+        (
+            "    a: {source_table: a, quality: {rules: [{column: x, type: not_null, stage: transfer}]}}\n",
+            "no transfer stage",
+            "4:79",
+        ),
+        (
+            "    a: {source_table: a, quality: {rules: [{column: x, type: not_null, stage: load}]}}\n",
+            "no load stage",
+            "4:79",
+        ),
         ("    a: {source_table: a, trino_output: {mode: upsert}}\n", "`upsert` without `key_columns`", "4:47"),
-        ("    a: {source_table: a, trino_output: {mode: replace_partition}}\n", "`replace_partition` without a `date_column`", "4:47"),
-        ("    a: {source_table: a, date_column: d, trino_output: {mode: replace}}\n", "would leave only the last day", "4:63"),
-        ("    a: {source_table: a, columns: [id], trino_output: {key_columns: [ix]}}\n", "did you mean `id`?", "4:70"),
+        (
+            "    a: {source_table: a, trino_output: {mode: replace_partition}}\n",
+            "`replace_partition` without a `date_column`",
+            "4:47",
+        ),
+        (
+            "    a: {source_table: a, date_column: d, trino_output: {mode: replace}}\n",
+            "would leave only the last day",
+            "4:63",
+        ),
+        ("    a: {source_table: a, columns: [id], trino_output: {key_columns: [ix]}}\n", "column `ix`", "4:70"),
         ("    a: {source_table: a, transfer_inputs: [a]}\n", "`transfer_inputs` without a transfer", "4:26"),
         ("    a: {source_table: a, has_dbt_transform: true}\n", "the tenant has no dbt project", "4:45"),
-        ("    a: {source_table: a, save_to_trino: true}\n    b: {source_table: b, save_to_trino: true, trino_output: {target_table: A}}\n", "`b` and `a` load the same table acme.a", "5:47"),
+        (
+            "    a: {source_table: a, save_to_trino: true}\n    b: {source_table: b, save_to_trino: true, trino_output: {target_table: A}}\n",
+            "`b` and `a` load the same table acme.a",
+            "5:47",
+        ),
     ],
 )
-def test_values_that_do_not_go_together_are_found(one_problem: Callable[..., str], text: str, expected: str, place: str) -> None:
+def test_values_that_do_not_go_together_are_found(
+    one_problem: Callable[..., str], text: str, expected: str, place: str
+) -> None:
     problem = one_problem(pipelines(text))
     assert expected in problem
     assert f"config.yaml:{place} " in problem
@@ -46,7 +86,10 @@ def transfers(project: Project, **inputs: str) -> str:
         parameters = ", ".join(names) if len(names) > 1 else "frame"
         project.transform(name, f"def {name}({parameters}):\n    return {names[0] if len(names) > 1 else 'frame'}\n")
     return pipelines(
-        "".join(f"    {name}: {{source_table: x, has_transfer: true, transfer_inputs: [{needs}]}}\n" for name, needs in inputs.items())
+        "".join(
+            f"    {name}: {{source_table: x, has_transfer: true, transfer_inputs: [{needs}]}}\n"
+            for name, needs in inputs.items()
+        )
     )
 
 
@@ -77,7 +120,10 @@ def test_inputs_without_a_circle_are_fine(project: Project) -> None:
 
 
 def test_an_input_that_is_switched_off_is_refused(project: Project) -> None:
-    text = transfers(project, a="a, b", b="b") + "environments: {prod: {assets: {pipelines: {b: {enabled: false}}}}, staging: {assets: {pipelines: {a: {enabled: false}}}}}"
+    text = (
+        transfers(project, a="a, b", b="b")
+        + "environments: {prod: {assets: {pipelines: {b: {enabled: false}}}}, staging: {assets: {pipelines: {a: {enabled: false}}}}}"
+    )
     problems = project.problems(text)
     assert len(problems) == 1
     assert problems[0].startswith("in environment prod: the pipeline `b` is switched off")

@@ -87,7 +87,12 @@ def whole(project: Project) -> TenantConfig:
 
 
 def test_the_file_of_the_design_loads(whole: TenantConfig) -> None:
-    assert (whole.id, whole.name, whole.group, whole.owners) == ("acme", "Acme", "CD", ("team:planning", "data@example.com"))
+    assert (whole.id, whole.name, whole.group, whole.owners) == (
+        "acme",
+        "Acme",
+        "CD",
+        ("team:planning", "data@example.com"),
+    )
     assert whole.tags == {"domain": "manufacturing", "year": "2026"}
     pipeline = whole.pipelines["lot_history"]
     assert pipeline.name == "lot_history"
@@ -176,7 +181,9 @@ def test_lines_lead_back_into_the_file(whole: TenantConfig) -> None:
     assert rows[whole.line_of("assets", "pipelines", "lot_history") - 1].strip() == "lot_history:"
     assert "cfg_item" in rows[whole.line_of("assets", "pipelines", "cfg_item") - 1]
     assert "unique" in rows[whole.line_of("assets", "pipelines", "lot_history", "quality", "rules", 1) - 1]
-    assert whole.line_of("assets", "pipelines", "cfg_item", "quality") == whole.line_of("assets", "pipelines", "cfg_item")
+    assert whole.line_of("assets", "pipelines", "cfg_item", "quality") == whole.line_of(
+        "assets", "pipelines", "cfg_item"
+    )
     assert whole.line_of("nothing") == 3
 
 

@@ -65,12 +65,23 @@ def test_a_scalar_means_what_yaml_1_2_says(text: str, value: object) -> None:
 
 
 def test_keys_are_always_texts() -> None:
-    assert data("{on: 1, yes: 2, 3: 4, true: 5, 2026-01-01: 6}") == {"on": 1, "yes": 2, "3": 4, "true": 5, "2026-01-01": 6}
+    assert data("{on: 1, yes: 2, 3: 4, true: 5, 2026-01-01: 6}") == {
+        "on": 1,
+        "yes": 2,
+        "3": 4,
+        "true": 5,
+        "2026-01-01": 6,
+    }
 
 
 def test_anchors_aliases_and_merge_keys_work() -> None:
     text = "x: &x {a: 1, b: 2}\ny: {<<: *x, b: 3}\nz: {<<: [*x, {c: 4}]}\nw: [*x]\n"
-    assert data(text) == {"x": {"a": 1, "b": 2}, "y": {"b": 3, "a": 1}, "z": {"a": 1, "b": 2, "c": 4}, "w": [{"a": 1, "b": 2}]}
+    assert data(text) == {
+        "x": {"a": 1, "b": 2},
+        "y": {"b": 3, "a": 1},
+        "z": {"a": 1, "b": 2, "c": 4},
+        "w": [{"a": 1, "b": 2}],
+    }
 
 
 def test_a_byte_order_mark_is_not_part_of_the_first_key() -> None:
@@ -87,7 +98,12 @@ def test_a_byte_order_mark_is_not_part_of_the_first_key() -> None:
         ("a: 1\nb: 산\xe9".encode("latin-1", "replace"), "the file is not UTF-8 (byte 0xe9)", 2, 5),
         ("a: 1".encode("utf-16"), "the file is UTF-16; save it as UTF-8", 1, 1),
         (b"a: \x00", "a control character that YAML does not allow (U+0000)", 1, 4),
-        (b"a: !!python/object/apply:os.system [x]", "the tag `tag:yaml.org,2002:python/object/apply:os.system` is not allowed", 1, 4),
+        (
+            b"a: !!python/object/apply:os.system [x]",
+            "the tag `tag:yaml.org,2002:python/object/apply:os.system` is not allowed",
+            1,
+            4,
+        ),
         (b"a: !include x", "the tag `!include` is not allowed", 1, 4),
         (b"? [a]\n: b", "a key must be a text, not a list or a mapping", 1, 3),
         (b"a: *b", "the alias `*b` names no anchor that is complete before it", 1, 4),

@@ -61,7 +61,9 @@ def as_user(user: str, command: Sequence[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], log: Path, ready: Callable[[], bool], seconds: float = 60) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: Sequence[str], log: Path, ready: Callable[[], bool], seconds: float = 60
+) -> Iterator[subprocess.Popen[bytes]]:
     """The server while the block runs; it is stopped by the process that started it."""
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)

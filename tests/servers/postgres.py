@@ -1,5 +1,6 @@
 """A throw-away PostgreSQL 15 on loopback. `log` holds every statement that it was sent."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -43,9 +44,9 @@ class PostgresServer:
             return connection.execute(sql, parameters or None).fetchall()
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """One PostgreSQL per test process: database `src`, user `reader` who may read and create, `postgres` who owns."""
+@contextlib.contextmanager
+def serving(**settings: str) -> Iterator[PostgresServer]:
+    """A PostgreSQL with the database `src`, the user `reader`, who may read and create, and `postgres`, who owns it."""
     initdb, postgres = require("initdb", BIN), require("postgres", BIN)
     ready = require("pg_isready", BIN)
     with home_for("postgres") as home:
@@ -67,8 +68,14 @@ def postgres_server() -> Iterator[PostgresServer]:
             "log_line_prefix": "%u:",
             "max_connections": "40",
             "shared_buffers": "64MB",
+            **settings,
         }
-        command = [postgres, "-D", str(data), *(part for key, value in options.items() for part in ("-c", f"{key}={value}"))]
+        command = [
+            postgres,
+            "-D",
+            str(data),
+            *(part for key, value in options.items() for part in ("-c", f"{key}={value}")),
+        ]
         probe = [ready, "-q", "-h", "127.0.0.1", "-p", str(port)]
         with running(
             as_user("postgres", command), log, lambda: subprocess.run(probe, check=False).returncode == 0
@@ -81,3 +88,10 @@ def postgres_server() -> Iterator[PostgresServer]:
                        "GRANT pg_read_all_data TO reader")  # fmt: skip
             yield server
             os.kill(process.pid, signal.SIGINT)  # fast shutdown: do not wait for clients
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server per test process."""
+    with serving() as server:
+        yield server

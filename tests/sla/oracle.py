@@ -68,8 +68,12 @@ class Oracle:
         self.since_deadline = False
         events = [(at, 0, partition) for at, partition in self.publishes] + [(at, 1, None) for at in self.deadlines]
         self.events = sorted(events, key=lambda event: (event[0], event[1]))
-        followed = [(self.begins[day + timedelta(days=1)], day) for day in self.begins if day + timedelta(days=1) in self.begins]
-        self.complete = [each for each in followed if self.start <= each[1] and (self.end is None or each[1] <= self.end)]
+        followed = [
+            (self.begins[day + timedelta(days=1)], day) for day in self.begins if day + timedelta(days=1) in self.begins
+        ]
+        self.complete = [
+            each for each in followed if self.start <= each[1] and (self.end is None or each[1] <= self.end)
+        ]
         self.over = self.begins.get(self.end + timedelta(days=2)) if self.end else None
 
     def newest(self, at: datetime) -> date | None:

@@ -97,7 +97,7 @@ def test_whole_tables_are_judged_as_the_oracle_judges_them(zone: str, span: str)
     begin, end = SPANS[span]
     clocks = calendar(zone, span)
     hour, minute = dice.choice([(2, 30), (1, 30), (9, 0)])
-    deadlines = clocks.deadlines(hour * 60 + minute, lambda day: True)
+    deadlines = clocks.deadlines(hour * 60 + minute, lambda _: True)
     publishes: list[tuple[datetime, date | None]] = []
     for due in deadlines:
         publishes += dice.choice([[(due - dice.random() * DAY, None)], [], [(due, None)], [(due + HOUR, None)]])

@@ -1,3 +1,39 @@
-from tests.servers.object_store import bucket, object_store
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
-__all__ = ["bucket", "object_store"]
+import pytest
+from pydantic import SecretStr
+
+from etl.storage.warehouse import Warehouse, WarehouseConfig, open_warehouse
+from tests.servers.object_store import bucket, object_store
+from tests.servers.postgres import postgres_server
+from tests.storage.objects import settings_in
+
+__all__ = ["bucket", "object_store", "postgres_server"]
+
+
+@pytest.fixture
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of the test's own, as the superuser."""
+    server: Any = request.getfixturevalue("postgres_server")
+    server.run("DROP DATABASE IF EXISTS warehouse WITH (FORCE)", "CREATE DATABASE warehouse")
+    yield server.url.replace("//reader:", "//postgres:").replace("/src", "/warehouse")
+    server.run("DROP DATABASE IF EXISTS warehouse WITH (FORCE)")
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def new_warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Warehouse]:
+    """Open the warehouse, again and again the same one."""
+    url = SecretStr(request.getfixturevalue("postgres_url")) if request.param == "postgres" else None
+
+    def open_it(lock_seconds: float = 600) -> Warehouse:
+        config = WarehouseConfig(type=request.param, url=url, lock_seconds=lock_seconds)
+        return open_warehouse(config, settings_in(tmp_path), "acme")
+
+    return open_it
+
+
+@pytest.fixture
+def warehouse(new_warehouse: Callable[..., Warehouse]) -> Warehouse:
+    return new_warehouse()

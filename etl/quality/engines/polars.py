@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from etl.quality.engine import Capabilities, CheckContext, EngineReport, Outcome, Strictness
-from etl.quality.expressions import ROWS, Finding, Plan, Scope, Unjudgeable, compile_rules
+from etl.quality.engine import Capabilities, CheckContext, EngineReport, Outcome, Strictness, describe_failure
+from etl.quality.expressions import ROWS, Finding, Plan, Scope, compile_rules
 from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import RULE_TYPES, AnyRule
 
@@ -58,7 +58,7 @@ def run_plan(plan: Plan, data: Data) -> tuple[int | None, list[Finding | str]]:
         row = _select(plan, data, plan.select)
     except FAULTS as broken:
         if len(plan.rules) == 1:
-            return None, [first_line(broken)]
+            return None, [describe_failure(broken, data.lazy().collect_schema())]
         return _run_each(plan, data)
     return int(row[ROWS]), plan.findings(row)
 
@@ -101,12 +101,20 @@ def fetch_samples(
     if not columns or not context.sample_size or not failing:
         return {}
     lazy = plan.prepare(data.lazy())
+    if isinstance(data, pl.DataFrame):
+        # The rows are in memory already: gather all positions in one query, then pick.
+        picks = [
+            pl.arg_where(good.not_()).head(context.sample_size).implode().alias(f"{index}") for index, good in failing
+        ]
+        found = lazy.select(picks).collect().row(0)
+        return {index: _shown(data.select(columns)[rows]) for (index, _), rows in zip(failing, found, strict=True)}
     queries = [lazy.filter(good.not_()).select(columns).head(context.sample_size) for _, good in failing]
     frames = pl.collect_all(queries, engine="streaming")
-    return {
-        position: tuple({key: plain(value) for key, value in row.items()} for row in frame.to_dicts())
-        for (position, _), frame in zip(failing, frames, strict=True)
-    }
+    return {position: _shown(frame) for (position, _), frame in zip(failing, frames, strict=True)}
+
+
+def _shown(frame: pl.DataFrame) -> tuple[dict[str, Any], ...]:
+    return tuple({key: plain(value) for key, value in row.items()} for row in frame.to_dicts())
 
 
 def outcome_of(position: int, found: Finding | str, sample: tuple[dict[str, Any], ...]) -> Outcome:
@@ -131,11 +139,3 @@ def plain(value: object) -> Any:  # noqa: ANN401
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
-
-
-def first_line(broken: BaseException) -> str:
-    """Return what went wrong, without the query and without values of the data."""
-    if isinstance(broken, Unjudgeable):
-        return str(broken)
-    lines = str(broken).splitlines() or [type(broken).__name__]
-    return f"{type(broken).__name__}: {lines[0][:300]}"

@@ -9,26 +9,16 @@ expression that is null exactly where a column is null, and FALSE where a float 
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from etl.errors import QualityError
+from etl.quality.expressions.literals import STEPS_PER_SECOND, Unjudgeable, float_literal, steps_literal
 
-_STEPS_PER_SECOND = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-_EPOCH = date(1970, 1, 1)
-_FLOAT_EXACT = 2**53
 # Beyond every 64-bit integer, and far inside what a 128-bit integer holds.
 _CLIP = float(2**100)
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
-
-
-class Unjudgeable(QualityError):  # noqa: N818  it is a verdict about a rule, not an error of the program
-    """A rule that cannot be judged on these columns; it becomes an `error` result."""
 
 
 def is_text(dtype: pl.DataType) -> bool:
@@ -80,18 +70,46 @@ def compare_literal(expr: pl.Expr, dtype: pl.DataType, operator: str, value: Any
 def between(
     expr: pl.Expr,
     dtype: pl.DataType,
-    low: Any,
-    high: Any,
+    low: Any,  # noqa: ANN401  a literal of any kind
+    high: Any,  # noqa: ANN401
+    *,
     low_inclusive: bool = True,
     high_inclusive: bool = True,
 ) -> pl.Expr:
-    """Both bounds at once, either may be None; one pass over the column."""
+    """Both bounds at once, either may be None; the values are computed once."""
+    if low is not None and high is not None and has_steps(dtype):
+        least = _least(steps_literal(low, dtype, "the bound"), inclusive=low_inclusive)
+        most = _most(steps_literal(high, dtype, "the bound"), inclusive=high_inclusive)
+        return _between_steps(steps(expr, dtype), steps_dtype(dtype), least, most)
     parts = []
     if low is not None:
         parts.append(compare_literal(expr, dtype, ">=" if low_inclusive else ">", low, "the bound"))
     if high is not None:
         parts.append(compare_literal(expr, dtype, "<=" if high_inclusive else "<", high, "the bound"))
     return parts[0] if len(parts) == 1 else parts[0] & parts[1]
+
+
+def _least(bound: Fraction, *, inclusive: bool) -> int:
+    """Return the least integer on the good side: x >= b is x >= ceil(b), x > b is x >= floor(b) + 1."""
+    return math.ceil(bound) if inclusive else math.floor(bound) + 1
+
+
+def _most(bound: Fraction, *, inclusive: bool) -> int:
+    """Return the greatest integer on the good side."""
+    return math.floor(bound) if inclusive else math.ceil(bound) - 1
+
+
+def _between_steps(expr: pl.Expr, dtype: pl.DataType, least: int, most: int) -> pl.Expr:
+    low, high = steps_limits(dtype)
+    if most < low or least > high or least > most:
+        return _always(expr, verdict=False)
+    if least <= low and most >= high:
+        return _always(expr, verdict=True)
+    if least <= low:
+        return expr <= pl.lit(most, dtype=dtype)
+    if most >= high:
+        return expr >= pl.lit(least, dtype=dtype)
+    return expr.is_between(pl.lit(least, dtype=dtype), pl.lit(most, dtype=dtype))
 
 
 def is_in(expr: pl.Expr, dtype: pl.DataType, values: Sequence[Any]) -> pl.Expr:
@@ -119,42 +137,6 @@ def is_in(expr: pl.Expr, dtype: pl.DataType, values: Sequence[Any]) -> pl.Expr:
     whole = [steps_literal(value, dtype, "the set's value") for value in values]
     usable = [int(value) for value in whole if value.denominator == 1 and low <= value <= high]
     return steps(expr, dtype).is_in(pl.Series(usable, dtype=inner).implode())
-
-
-def float_literal(value: Any, dtype: pl.DataType, what: str) -> Fraction | float:  # noqa: ANN401
-    """Return what a number means beside floats: an integer exactly, any other number as its nearest float64."""
-    number = _number(value, dtype, what)
-    if isinstance(number, float):
-        return number
-    if isinstance(number, Decimal) and number != number.to_integral_value():
-        return float(number)
-    return Fraction(number)
-
-
-def steps_literal(value: Any, dtype: pl.DataType, what: str) -> Fraction:  # noqa: ANN401
-    """Return a literal in steps of the column's type, exactly; infinite floats become something beyond every integer."""
-    if dtype.is_integer() or dtype.is_decimal():
-        number = _number(value, dtype, what)
-        if isinstance(number, float):
-            if math.isinf(number):
-                return Fraction(2**200 if number > 0 else -(2**200))
-            number = Decimal(repr(number))  # the number as written: 0.1 is a tenth
-        return Fraction(number) * 10 ** (dtype.scale if isinstance(dtype, pl.Decimal) else 0)
-    if isinstance(dtype, pl.Date):
-        return Fraction((_date(value, dtype, what) - _EPOCH).days)
-    if isinstance(dtype, pl.Datetime):
-        return Fraction(_microseconds(value, dtype, what) * _STEPS_PER_SECOND[dtype.time_unit], 1_000_000)
-    if isinstance(dtype, pl.Time):
-        return Fraction(_time_of_day(value, dtype, what))
-    if not isinstance(value, timedelta):
-        if isinstance(value, int) and not isinstance(value, bool) and value == 0:
-            return Fraction(0)
-        raise Unjudgeable(
-            f"{what} {value!r} is not a duration, and the column is {dtype}", "give a timedelta, or use an expression"
-        )
-    micros = value // timedelta(microseconds=1)
-    unit = dtype.time_unit if isinstance(dtype, pl.Duration) else "us"
-    return Fraction(micros * _STEPS_PER_SECOND[unit], 1_000_000)
 
 
 def compare_columns(
@@ -200,12 +182,13 @@ def _apply(left: pl.Expr, operator: str, right: pl.Expr) -> pl.Expr:
             return left >= right
 
 
-def _always(expr: pl.Expr, verdict: bool) -> pl.Expr:
+def _always(expr: pl.Expr, *, verdict: bool) -> pl.Expr:
     """TRUE or FALSE for every non-null value."""
-    return expr.is_not_null().or_(None) if verdict else expr.is_null().and_(None)
+    return pl.when(expr.is_not_null()).then(pl.lit(verdict))
 
 
 def steps_limits(dtype: pl.DataType) -> tuple[int, int]:
+    """Return the least and the greatest integer of a type."""
     bits = int("".join(filter(str.isdigit, str(dtype))))
     return (0, 2**bits - 1) if dtype.is_unsigned_integer() else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
@@ -215,26 +198,25 @@ def _compare_steps(expr: pl.Expr, dtype: pl.DataType, operator: str, bound: Frac
     low, high = steps_limits(dtype)
     if operator in ("==", "!="):
         if bound.denominator != 1 or not low <= bound <= high:
-            return _always(expr, operator == "!=")
+            return _always(expr, verdict=operator == "!=")
         return _apply(expr, operator, pl.lit(int(bound), dtype=dtype))
-    # x >= b is x >= ceil(b); x > b is x >= floor(b) + 1; and the same from above.
     if operator in (">=", ">"):
-        least = math.ceil(bound) if operator == ">=" else math.floor(bound) + 1
-        return _always(expr, least <= low) if not low < least <= high else expr >= pl.lit(least, dtype=dtype)
-    most = math.floor(bound) if operator == "<=" else math.ceil(bound) - 1
-    return _always(expr, most >= high) if not low <= most < high else expr <= pl.lit(most, dtype=dtype)
+        return _between_steps(expr, dtype, _least(bound, inclusive=operator == ">="), high)
+    return _between_steps(expr, dtype, low, _most(bound, inclusive=operator == "<="))
 
 
 def _compare_float(expr: pl.Expr, operator: str, bound: Fraction | float, written: object) -> pl.Expr:
     wide = expr.cast(pl.Float64)
     if isinstance(bound, Fraction) and not _is_float(bound):
         return _compare_unrepresentable(wide, operator, bound)
-    limit = pl.lit(_as_float(bound), dtype=pl.Float64)
     if math.isnan(_as_float(bound)):
         raise Unjudgeable(f"{written!r} is no number to compare with")
-    # Polars orders NaN above everything; only comparisons that a NaN would satisfy need the extra look.
+    limit = pl.lit(_as_float(bound), dtype=pl.Float64)
+    # Polars orders NaN above everything, infinity included: an upper end keeps it out.
+    if operator in (">", ">="):
+        return wide.is_between(limit, pl.lit(math.inf), closed="both" if operator == ">=" else "right")
     compared = _apply(wide, operator, limit)
-    return compared & wide.is_not_nan() if operator in (">", ">=", "!=") else compared
+    return compared & wide.is_not_nan() if operator == "!=" else compared
 
 
 def _compare_unrepresentable(wide: pl.Expr, operator: str, bound: Fraction) -> pl.Expr:
@@ -335,65 +317,10 @@ def _nanoseconds(expr: pl.Expr, dtype: pl.DataType, other: pl.DataType) -> pl.Ex
             f"columns of type {dtype} and {other} cannot be compared: only one has a time zone", "give both one"
         )
     per_step = (
-        86_400 * 10**9 if isinstance(dtype, pl.Date) else 10**9 // _STEPS_PER_SECOND[getattr(dtype, "time_unit", "ns")]
+        86_400 * 10**9 if isinstance(dtype, pl.Date) else 10**9 // STEPS_PER_SECOND[getattr(dtype, "time_unit", "ns")]
     )
     return steps(expr, dtype).cast(pl.Int128) * pl.lit(per_step, dtype=pl.Int128)
 
 
 def _zone(dtype: pl.DataType) -> str | None:
     return dtype.time_zone if isinstance(dtype, pl.Datetime) else None
-
-
-def _number(value: Any, dtype: pl.DataType, what: str) -> int | float | Decimal:  # noqa: ANN401
-    if isinstance(value, str):
-        try:
-            value = Decimal(value)
-        except InvalidOperation:
-            pass
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise Unjudgeable(f"{what} {value!r} is not a number, and the column is {dtype}")
-    return value
-
-
-def _date(value: Any, dtype: pl.DataType, what: str) -> date:  # noqa: ANN401
-    if isinstance(value, str):
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            pass
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value
-    raise Unjudgeable(f"{what} {value!r} is not a date, and the column is {dtype}", "write it like 2026-01-31")
-
-
-def _microseconds(value: Any, dtype: pl.Datetime, what: str) -> int:  # noqa: ANN401
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            pass
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)  # noqa: DTZ001  the zone is given below
-    if not isinstance(value, datetime):
-        raise Unjudgeable(
-            f"{what} {value!r} is not a moment, and the column is {dtype}", "write it like 2026-01-31T09:00:00"
-        )
-    if dtype.time_zone is None:
-        if value.tzinfo is not None:
-            raise Unjudgeable(f"{what} {value} has a time zone, and the column {dtype} has none", "leave the zone away")
-        value = value.replace(tzinfo=UTC)
-    elif value.tzinfo is None:
-        value = value.replace(tzinfo=ZoneInfo(dtype.time_zone))
-    return (value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
-def _time_of_day(value: Any, dtype: pl.DataType, what: str) -> int:  # noqa: ANN401
-    if isinstance(value, str):
-        try:
-            value = time.fromisoformat(value)
-        except ValueError:
-            pass
-    if not isinstance(value, time) or value.tzinfo is not None:
-        raise Unjudgeable(f"{what} {value!r} is not a time of day, and the column is {dtype}", "write it like 09:00:00")
-    seconds = value.hour * 3600 + value.minute * 60 + value.second
-    return seconds * 10**9 + value.microsecond * 1000

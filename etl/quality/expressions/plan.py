@@ -1,6 +1,6 @@
 """Many rules, one query: what to select, and which rule each number belongs to.
 
-Belongs here: `compile_rules` and the `Plan` it returns, which any engine that runs Polars can use. Does not: running it.
+Belongs here: `compile_rules` and the `Plan` it returns, which any engine on Polars can use. Does not: running it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,10 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from etl.quality.expressions.exact import Unjudgeable
+from etl.quality.expressions.literals import Unjudgeable
 from etl.quality.expressions.rows import Scope, foreign_key_mark, foreign_keys, verdict
 from etl.quality.expressions.table import ROWS, Aggregated, Finding, aggregate
-from etl.quality.rules import AnyRule, ForeignKey, NotFuture, NotNull, NotPast, Recency, Truthound
+from etl.quality.rules import AnyRule, ForeignKey, InSet, NotFuture, NotInSet, NotNull, NotPast, Recency, Truthound
 
 _CLOCKED = (NotFuture, NotPast, Recency)
 
@@ -62,7 +62,11 @@ def compile_rule(rule: AnyRule, scope: Scope) -> Compiled:
     """Make one rule ready. Raises `Unjudgeable` with the reason if these columns cannot be judged by it."""
     if isinstance(rule, ForeignKey | Truthound):
         return _compile(rule, scope)
-    needed = tuple((column, scope.schema.get(column)) for column in (*rule.columns_needed, *rule.judged_columns))
+    needed: tuple[object, ...] = tuple(
+        (column, scope.schema.get(column)) for column in (*rule.columns_needed, *rule.judged_columns)
+    )
+    if isinstance(rule, InSet | NotInSet):
+        needed += tuple(isinstance(value, bool) for value in rule.values)  # for Python, 1 and True are equal
     return _compile_cached(rule, needed, scope.now if isinstance(rule, _CLOCKED) else None, _Near(scope))
 
 

@@ -1,6 +1,7 @@
 """Every rule that judges rows, as one three-valued expression: TRUE good, FALSE bad, null not judged.
 
-Belongs here: the meaning of each row rule; this is the definition. Does not: counting (`plan`), sums and order (`table`).
+Belongs here: the meaning of each row rule; this is the definition. Does not: counting (`plan`), sums
+and order (`table`).
 """
 
 import hashlib
@@ -13,7 +14,6 @@ import polars as pl
 
 from etl.quality import regex
 from etl.quality.expressions.exact import (
-    Unjudgeable,
     as_text,
     between,
     compare_columns,
@@ -22,6 +22,7 @@ from etl.quality.expressions.exact import (
     is_text,
     steps,
 )
+from etl.quality.expressions.literals import Unjudgeable
 from etl.quality.rules import (
     AnyRule,
     CompareColumns,
@@ -172,7 +173,14 @@ def _ordered(column: str, rule: RuleFields, scope: Scope) -> pl.DataType:
 
 def _in_range(rule: InRange, scope: Scope) -> pl.Expr:
     dtype = _ordered(rule.column, rule, scope)
-    return between(pl.col(rule.column), dtype, rule.min, rule.max, rule.min_inclusive, rule.max_inclusive)
+    return between(
+        pl.col(rule.column),
+        dtype,
+        rule.min,
+        rule.max,
+        low_inclusive=rule.min_inclusive,
+        high_inclusive=rule.max_inclusive,
+    )
 
 
 def _sign(column: str, operator: str, rule: RuleFields, scope: Scope) -> pl.Expr:

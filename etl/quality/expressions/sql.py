@@ -3,8 +3,8 @@
 Belongs here: what each allowed piece of SQL means. Does not: what is allowed (`etl.quality.sql_predicate`), arithmetic
 and comparison of values (`terms`).
 
-Logic is three-valued. Comparisons are exact, and FALSE where a side is NaN. `/` is a float64 division, infinite by zero. Text
-is compared by code point, letter case included.
+Logic is three-valued. Comparisons are exact, and FALSE where a side is NaN. `/` is a float64 division, infinite by
+zero. Text is compared by code point, letter case included.
 """
 
 import re
@@ -18,7 +18,8 @@ import polars as pl
 from sqlglot import exp
 
 from etl.quality.expressions import terms
-from etl.quality.expressions.exact import Unjudgeable, is_in, steps_limits
+from etl.quality.expressions.exact import is_in, steps_limits
+from etl.quality.expressions.literals import Unjudgeable
 from etl.quality.expressions.terms import NULL, Term
 from etl.quality.regex import check_pattern
 from etl.quality.sql_predicate import cast_type, parse_predicate
@@ -194,7 +195,12 @@ def _date_part(node: exp.Expr, schema: Schema) -> Term:
     term = _term(node.this, schema)
     if term.expr is None or not isinstance(term.dtype, pl.Date | pl.Datetime):
         raise Unjudgeable(f"{type(node).__name__.lower()} takes a date or a moment, not {term.dtype}")
-    parts: dict[type[exp.Expr], Callable[[], pl.Expr]] = {exp.Year: term.expr.dt.year, exp.Month: term.expr.dt.month, exp.Day: term.expr.dt.day}
+    moment = term.expr.dt
+    parts: dict[type[exp.Expr], Callable[[], pl.Expr]] = {
+        exp.Year: moment.year,
+        exp.Month: moment.month,
+        exp.Day: moment.day,
+    }
     return terms.exact(parts[type(node)]().cast(pl.Int128), 0, 6)
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from etl.quality.expressions.exact import Unjudgeable, between, compare_columns, steps
+from etl.quality.expressions.exact import between, compare_columns, steps
+from etl.quality.expressions.literals import Unjudgeable
 from etl.quality.expressions.rows import Scope, condition, moment_literal, require_columns
 from etl.quality.rules import (
     AnyRule,

@@ -15,7 +15,6 @@ import polars as pl
 
 from etl.quality.expressions.exact import (
     MIRRORED,
-    Unjudgeable,
     as_text,
     compare_columns,
     compare_literal,
@@ -23,6 +22,7 @@ from etl.quality.expressions.exact import (
     steps,
     steps_limits,
 )
+from etl.quality.expressions.literals import Unjudgeable
 
 MAX_DIGITS = 38
 MAX_FLOAT_DIGITS = 30

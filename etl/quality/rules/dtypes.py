@@ -55,10 +55,17 @@ ALIASES = {
     "enum": "categorical",
     "category": "categorical",
 }
-_PLAIN: dict[str, pl.DataType] = {
-    kind.__name__: kind()
-    for kind in (*FAMILIES["integer"], *FAMILIES["float"], pl.String, pl.Boolean, pl.Date, pl.Time, pl.Binary, pl.Null)
-}
+_KINDS: tuple[type[pl.DataType], ...] = (
+    *FAMILIES["integer"],
+    *FAMILIES["float"],
+    pl.String,
+    pl.Boolean,
+    pl.Date,
+    pl.Time,
+    pl.Binary,
+    pl.Null,
+)
+_PLAIN: dict[str, pl.DataType] = {str(kind()): kind() for kind in _KINDS}
 _LOWER = {name.lower(): name for name in _PLAIN}
 _SHORT = {
     **{f"i{bits}": f"Int{bits}" for bits in (8, 16, 32, 64, 128)},
@@ -84,6 +91,8 @@ def has_dtype(actual: pl.DataType, name: str) -> bool:
 def _read(name: str) -> pl.DataType | tuple[type[pl.DataType], ...]:
     """Return the one type, or the family of types, that a name stands for."""
     plain = name.strip()
+    if plain in _PLAIN:
+        return _PLAIN[plain]
     # Families are lower case, Polars' own names are not: `date` and `Date` mean the same, `Datetime` any datetime.
     word = ALIASES.get(plain.lower(), plain)
     word = _SHORT.get(word, word)
@@ -101,11 +110,12 @@ def _read(name: str) -> pl.DataType | tuple[type[pl.DataType], ...]:
 
 
 def _read_call(kind: str, inside: str, name: str) -> pl.DataType:
-    words = [part.strip().strip("'\"") for part in inside.split(",")]
+    # `Decimal(precision=10, scale=2)` is how Polars itself writes Decimal(10, 2).
+    words = [part.rpartition("=")[2].strip().strip("'\"") for part in inside.split(",")]
     if kind in ("decimal", "numeric") and len(words) == 2 and all(word.isdigit() for word in words):  # noqa: PLR2004
         return pl.Decimal(int(words[0]), int(words[1]))
     if kind in ("datetime", "timestamp") and words[0] in ("ms", "us", "ns"):
-        zone = words[1].removeprefix("time_zone=").strip("'\"") if len(words) > 1 else None
+        zone = words[1] if len(words) > 1 else None
         return pl.Datetime(words[0], zone if zone and zone != "None" else None)  # type: ignore[arg-type]
     if kind == "duration" and words in (["ms"], ["us"], ["ns"]):
         return pl.Duration(words[0])  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ class RuleDoc:
     example: str = ""
 
 
-PASS_OVER_NOTHING = "passes over 0 rows and says so"
+OVER_NOTHING = "passes over 0 rows and says so"
 NULL_IGNORED = "is neither good nor bad"
 
 
@@ -107,7 +107,7 @@ Mostly = Annotated[float, BeforeValidator(refuse_flag), Field(gt=0, le=1)]
 class RuleFields(BaseModel):
     """Fields that every rule takes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     level: ClassVar[Level] = "row"
     """`row`: every row has a verdict of its own; `table`: only the table as a whole has one."""
@@ -115,16 +115,17 @@ class RuleFields(BaseModel):
     takes_where: ClassVar[bool] = True
     doc: ClassVar[RuleDoc]
 
-    severity: Severity = "error"
-    """What a failure means: `error` stops, `warning` warns, `info` only reports."""
-    mostly: Mostly | None = None
-    """Share of the judged rows that has to be good, e.g. 0.99; judged on exact counts."""
-    where: Sql | None = None
-    """SQL condition; only rows for which it is TRUE are judged."""
-    name: Annotated[str, Field(min_length=1)] | None = None
-    """Name of the check; made from type and columns when left out."""
-    description: str | None = None
-    """Why the rule exists, for people."""
+    severity: Severity = Field(
+        default="error", description="What a failure means: `error` stops, `warning` warns, `info` only reports."
+    )
+    mostly: Mostly | None = Field(
+        default=None, description="Share of the judged rows that has to be good, e.g. 0.99; judged on exact counts."
+    )
+    where: Sql | None = Field(default=None, description="SQL condition; only rows for which it is TRUE are judged.")
+    name: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description="Name of the check; made from type and columns when left out."
+    )
+    description: str | None = Field(default=None, description="Why the rule exists, for people.")
 
     @model_validator(mode="after")
     def _no_field_without_effect(self) -> Self:
@@ -170,10 +171,8 @@ class ColumnRule(RuleFields):
 class KeyRule(RuleFields):
     """A rule about one column or several columns together."""
 
-    column: ColumnName | None = None
-    """The column; or `columns` for several."""
-    columns: tuple[ColumnName, ...] = ()
-    """The columns, judged together."""
+    column: ColumnName | None = Field(default=None, description="The column; or `columns` for several.")
+    columns: tuple[ColumnName, ...] = Field(default=(), description="The columns, judged together.")
 
     @model_validator(mode="after")
     def _one_way_of_naming(self) -> Self:

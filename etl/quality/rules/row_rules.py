@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from etl.quality.regex import check_pattern
 from etl.quality.rules.fields import (
     NULL_IGNORED,
-    PASS_OVER_NOTHING,
+    OVER_NOTHING,
     Bound,
     ColumnName,
     ColumnRule,
@@ -55,7 +55,7 @@ class NotNull(KeyRule):
         judges="All rows. A row is bad if the column (or any of the columns) is null.",
         null="is bad",
         nan="is a number, hence good",
-        empty=PASS_OVER_NOTHING,
+        empty=OVER_NOTHING,
         example="{column: lot_id, type: not_null}",
     )
     type: Literal["not_null"] = "not_null"
@@ -69,7 +69,7 @@ class Unique(KeyRule):
         "one too: nothing says which of them is the right one.",
         null="a key with a null in it equals no other key, as in SQL; the row is not judged",
         nan="equals NaN; -0.0 equals 0.0",
-        empty=PASS_OVER_NOTHING,
+        empty=OVER_NOTHING,
         example="{columns: [lot_id, process_step], type: unique}",
     )
     type: Literal["unique"] = "unique"
@@ -82,7 +82,7 @@ class Regex(ColumnRule):
         judges="Non-null text. The pattern may match anywhere unless it says ^ and $. Syntax: Rust's regex crate; "
         "look-around and back-references do not exist there. $ is the very end, also after a line break.",
         null=NULL_IGNORED,
-        empty=PASS_OVER_NOTHING,
+        empty=OVER_NOTHING,
         example="{column: product_code, type: regex, pattern: '^P-[0-9]{4}$'}",
     )
     type: Literal["regex"] = "regex"
@@ -94,11 +94,11 @@ class InRange(ColumnRule):
 
     doc: ClassVar[RuleDoc] = RuleDoc(
         judges="Non-null numbers, dates, moments, times of day or durations; both bounds belong to the range unless "
-        "said otherwise. Compared exactly: integers and decimals never pass through a float. A float column is compared with "
-        "the float nearest to the bound. A date as a bound of moments is midnight (in the column's zone).",
+        "said otherwise. Compared exactly: integers and decimals never pass through a float. A float column is "
+        "compared with the float nearest to the bound. A date as a bound of moments is its midnight.",
         null=NULL_IGNORED,
         nan="is bad",
-        empty=PASS_OVER_NOTHING,
+        empty=OVER_NOTHING,
         example="{column: qty, type: in_range, min: 0, max: 150}",
     )
     type: Literal["in_range"] = "in_range"
@@ -128,7 +128,7 @@ class InSet(ColumnRule):
         judges="Non-null values; equal means exactly equal, letter case and unicode form included.",
         null=NULL_IGNORED,
         nan="is bad",
-        empty=PASS_OVER_NOTHING,
+        empty=OVER_NOTHING,
         example="{column: status, type: in_set, values: [active, inactive]}",
     )
     type: Literal["in_set"] = "in_set"
@@ -142,7 +142,7 @@ class NotInSet(ColumnRule):
         judges="Non-null values; equal means exactly equal, letter case and unicode form included.",
         null=NULL_IGNORED,
         nan="is good",
-        empty=PASS_OVER_NOTHING,
+        empty=OVER_NOTHING,
         example="{column: status, type: not_in_set, values: [unknown, '']}",
     )
     type: Literal["not_in_set"] = "not_in_set"
@@ -153,10 +153,10 @@ class NotFuture(ColumnRule):
     """Date or moment that is not after now."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
-        judges="Non-null dates and moments, to the column's own precision. A date is bad after today; `timezone` says whose today, and "
-        "which zone moments without a zone are in.",
+        judges="Non-null dates and moments, to the column's own precision. A date is bad after today; `timezone` says "
+        "whose today, and which zone moments without a zone are in.",
         null=NULL_IGNORED,
-        empty=PASS_OVER_NOTHING,
+        empty=OVER_NOTHING,
         example="{column: created_at, type: not_future, timezone: Asia/Seoul}",
     )
     type: Literal["not_future"] = "not_future"
@@ -167,10 +167,10 @@ class NotPast(ColumnRule):
     """Date or moment that is not before now."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
-        judges="Non-null dates and moments, to the column's own precision. A date is bad before today; `timezone` says whose today, and "
-        "which zone moments without a zone are in.",
+        judges="Non-null dates and moments, to the column's own precision. A date is bad before today; `timezone` says "
+        "whose today, and which zone moments without a zone are in.",
         null=NULL_IGNORED,
-        empty=PASS_OVER_NOTHING,
+        empty=OVER_NOTHING,
         example="{column: due_date, type: not_past, timezone: Asia/Seoul}",
     )
     type: Literal["not_past"] = "not_past"
@@ -183,7 +183,7 @@ class Length(ColumnRule):
     doc: ClassVar[RuleDoc] = RuleDoc(
         judges="Non-null text, counted in characters (unicode code points), not bytes; nothing is normalised first.",
         null=NULL_IGNORED,
-        empty=PASS_OVER_NOTHING + "; an empty text has length 0",
+        empty=OVER_NOTHING + "; an empty text has length 0",
         example="{column: lot_id, type: length, min: 3, max: 20}",
     )
     type: Literal["length"] = "length"
@@ -204,7 +204,7 @@ class Positive(ColumnRule):
         judges="Non-null numbers and durations greater than zero.",
         null=NULL_IGNORED,
         nan="is bad",
-        empty=PASS_OVER_NOTHING,
+        empty=OVER_NOTHING,
         example="{column: qty, type: positive}",
     )
     type: Literal["positive"] = "positive"
@@ -217,7 +217,7 @@ class NonNegative(ColumnRule):
         judges="Non-null numbers and durations of zero or more.",
         null=NULL_IGNORED,
         nan="is bad",
-        empty=PASS_OVER_NOTHING,
+        empty=OVER_NOTHING,
         example="{column: qty, type: non_negative}",
     )
     type: Literal["non_negative"] = "non_negative"
@@ -230,16 +230,15 @@ class ForeignKey(KeyRule):
         judges="Rows whose key columns are all non-null. A row is bad if no row of the other table has that key. "
         "The other table is one of `tables`, given to the check by name.",
         null="a key with a null in it refers to nothing, as in SQL; the row is not judged",
-        empty=PASS_OVER_NOTHING + "; an empty other table makes every key bad",
+        empty=OVER_NOTHING + "; an empty other table makes every key bad",
         example="{column: product_code, type: foreign_key, to: products, to_column: code}",
     )
     type: Literal["foreign_key"] = "foreign_key"
-    to: Annotated[str, Field(min_length=1)]
-    """Name of the other table."""
-    to_column: ColumnName | None = None
-    """Its column; the same name when left out."""
-    to_columns: tuple[ColumnName, ...] = ()
-    """Its columns, in the order of `columns`; the same names when left out."""
+    to: str = Field(min_length=1, description="Name of the other table.")
+    to_column: ColumnName | None = Field(default=None, description="Its column; the same name when left out.")
+    to_columns: tuple[ColumnName, ...] = Field(
+        default=(), description="Its columns, in the order of `columns`; the same names when left out."
+    )
 
     @model_validator(mode="after")
     def _as_many_there_as_here(self) -> Self:
@@ -264,7 +263,7 @@ class Expression(RuleFields):
         judges="Rows for which the condition is TRUE (good) or FALSE (bad); a row for which it is NULL is not judged.",
         null="follows SQL: a condition over a null is usually NULL, and then " + NULL_IGNORED,
         nan="every comparison with NaN is FALSE",
-        empty=PASS_OVER_NOTHING,
+        empty=OVER_NOTHING,
         example="{type: expression, expression: 'qty_out <= qty_in'}",
     )
     type: Literal["expression"] = "expression"
@@ -283,7 +282,7 @@ class Email(ColumnRule):
         judges="Non-null text: dot-separated atoms, @, a host name with at least two labels; letters of any script. "
         "Quoted local parts, comments and address literals are bad. Whether it exists is not asked.",
         null=NULL_IGNORED,
-        empty=PASS_OVER_NOTHING + "; an empty or blank text is bad",
+        empty=OVER_NOTHING + "; an empty or blank text is bad",
         example="{column: email, type: email}",
     )
     type: Literal["email"] = "email"
@@ -293,9 +292,10 @@ class Url(ColumnRule):
     """Text that is an absolute URL."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
-        judges="Non-null text: http, https, ftp or ftps, a host (name, IPv4 or IPv6 in brackets), then port, path, query and fragment if any; no blanks.",
+        judges="Non-null text: http, https, ftp or ftps, a host (name, IPv4 or IPv6 in brackets), then "
+        "port, path, query and fragment if any; no blanks.",
         null=NULL_IGNORED,
-        empty=PASS_OVER_NOTHING + "; an empty or blank text is bad",
+        empty=OVER_NOTHING + "; an empty or blank text is bad",
         example="{column: homepage, type: url}",
     )
     type: Literal["url"] = "url"
@@ -307,7 +307,7 @@ class Uuid(ColumnRule):
     doc: ClassVar[RuleDoc] = RuleDoc(
         judges="Non-null text of the form 8-4-4-4-12 hexadecimal digits, upper or lower case, any version.",
         null=NULL_IGNORED,
-        empty=PASS_OVER_NOTHING + "; an empty or blank text is bad",
+        empty=OVER_NOTHING + "; an empty or blank text is bad",
         example="{column: order_id, type: uuid}",
     )
     type: Literal["uuid"] = "uuid"
@@ -317,24 +317,25 @@ class IpAddress(ColumnRule):
     """Text that is an IP address."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
-        judges="Non-null text: IPv4 (four decimal numbers without leading zeros) or IPv6 in any legal notation, without zone or mask.",
+        judges="Non-null text: IPv4 (four decimal numbers without leading zeros) or IPv6 in any legal notation, "
+        "without zone or mask.",
         null=NULL_IGNORED,
-        empty=PASS_OVER_NOTHING + "; an empty or blank text is bad",
+        empty=OVER_NOTHING + "; an empty or blank text is bad",
         example="{column: client, type: ip_address, version: 4}",
     )
     type: Literal["ip_address"] = "ip_address"
-    version: Literal[4, 6] | None = None
-    """4 or 6; both when left out."""
+    version: Literal[4, 6] | None = Field(default=None, description="4 or 6; both when left out.")
 
 
 class CompareColumns(RuleFields):
     """Two columns stand in a relation."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
-        judges="Rows in which both are non-null. Numbers are compared exactly, also an integer with a float; text by code point.",
+        judges="Rows in which both are non-null. Numbers are compared exactly, also an integer with a float; "
+        "text by code point.",
         null=NULL_IGNORED,
         nan="is bad with every operator, also !=",
-        empty=PASS_OVER_NOTHING,
+        empty=OVER_NOTHING,
         example="{type: compare_columns, left: started_at, operator: <=, right: ended_at}",
     )
     type: Literal["compare_columns"] = "compare_columns"

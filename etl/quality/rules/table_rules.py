@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, JsonValue, field_validator, model_v
 from etl.quality.rules.dtypes import check_dtype_name
 from etl.quality.rules.fields import (
     NULL_IGNORED,
-    PASS_OVER_NOTHING,
+    OVER_NOTHING,
     ColumnRule,
     Count,
     Level,
@@ -30,9 +30,9 @@ class Dtype(ColumnRule):
     """Column has a data type."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
-        judges="The column's type, without reading a row. Names as in Polars (`Int64`, `Datetime('us', 'UTC')`, `Decimal(38, 2)`, "
-        "`List(String)`) or a family: integer, unsigned, float, decimal, number, string, boolean, date, datetime, time, duration, "
-        "categorical, list, struct.",
+        judges="The column's type, without reading a row. Names as in Polars (`Int64`, `Datetime('us', 'UTC')`, "
+        "`Decimal(38, 2)`, `List(String)`) or a family: integer, unsigned, float, decimal, number, string, boolean, "
+        "date, datetime, time, duration, categorical, list, struct.",
         null="plays no part",
         nan="plays no part",
         empty="is judged like any other frame",
@@ -54,7 +54,8 @@ class ColumnExists(ColumnRule):
     """Column exists."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
-        judges="The schema, without reading a row. A missing column is a failure here, and an error for every other rule.",
+        judges="The schema, without reading a row. A missing column is a failure here, "
+        "and an error for every other rule.",
         null="plays no part",
         nan="plays no part",
         empty="is judged like any other frame",
@@ -98,8 +99,9 @@ class Recency(ColumnRule):
     """There is a recent row."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
-        judges="Whether any moment lies between now minus `max_age_hours` and now; moments after now do not count, so that one wrong "
-        "row cannot hide stale data. A date counts from its midnight to the next; `timezone` is the zone of dates and of moments without a zone.",
+        judges="Whether any moment lies between now minus `max_age_hours` and now; moments after now do not "
+        "count, so that one wrong row cannot hide stale data. A date is recent from the day of the oldest moment "
+        "on; `timezone` is the zone of dates and of moments without a zone.",
         null=NULL_IGNORED,
         empty="fails: nothing is recent",
         example="{column: created_at, type: recency, max_age_hours: 26, timezone: Asia/Seoul}",
@@ -115,11 +117,11 @@ class Monotonic(ColumnRule):
     """Values rise or fall from row to row."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
-        judges="Non-null values in the order of the rows; a value is bad if it breaks the order relative to the judged value before it. "
-        "The sequence is judged, so no row goes to quarantine.",
+        judges="Non-null values in the order of the rows; a value is bad if it breaks the order relative to the "
+        "judged value before it. The sequence is judged, so no row goes to quarantine.",
         null=NULL_IGNORED + ", and skipped when looking for the value before",
         nan="is bad, and skipped when looking for the value before",
-        empty=PASS_OVER_NOTHING,
+        empty=OVER_NOTHING,
         example="{column: sequence, type: monotonic, direction: increasing, strict: true}",
     )
     level: ClassVar[Level] = "table"
@@ -132,10 +134,11 @@ class MeanBetween(ColumnRule):
     """Mean of a column."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
-        judges="The mean of the non-null numbers; both bounds belong to the range. Exact for integers and decimals, float64 for floats.",
+        judges="The mean of the non-null numbers; both bounds belong to the range. "
+        "Exact for integers and decimals, float64 for floats.",
         null=NULL_IGNORED,
         nan="makes the mean NaN, which fails",
-        empty=PASS_OVER_NOTHING,
+        empty=OVER_NOTHING,
         example="{column: yield_rate, type: mean_between, min: 0.9, max: 1}",
     )
     level: ClassVar[Level] = "table"
@@ -154,10 +157,11 @@ class SumBetween(ColumnRule):
     """Sum of a column."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
-        judges="The sum of the non-null numbers; both bounds belong to the range. Exact for integers and decimals, float64 for floats.",
+        judges="The sum of the non-null numbers; both bounds belong to the range. "
+        "Exact for integers and decimals, float64 for floats.",
         null=NULL_IGNORED,
         nan="makes the sum NaN, which fails",
-        empty=PASS_OVER_NOTHING,
+        empty=OVER_NOTHING,
         example="{column: qty, type: sum_between, min: 1}",
     )
     level: ClassVar[Level] = "table"
@@ -176,7 +180,8 @@ class Truthound(RuleFields):
     """Any other validator of the library Truthound, by its name."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
-        judges="What the validator of that name judges. Only the engine `truthound` can; it checks the arguments against the validator's own.",
+        judges="What the validator of that name judges. Only the engine `truthound` can; it checks the "
+        "arguments against the validator's own.",
         null="as the validator defines",
         nan="as the validator defines",
         empty="as the validator defines",

@@ -17,23 +17,30 @@ from etl.storage.drivers.postgres_catalogue import connection_parts, conninfo
 from etl.storage.drivers.writer import copy_to_parquet, restored, writing_engine
 
 NAME = "postgres_adbc"
-BATCH_BYTES = 4 << 20
+BATCH_BYTES = 2 << 20
 
 
 def extract(
     url: URL, request: ExtractRequest, plan: Plan, path: Path, footer: Mapping[str, str], on_progress: Progress | None
 ) -> None:
     """Stream the statement's rows into the file."""
-    from adbc_driver_manager import Error  # noqa: PLC0415  an extra: `postgres`
-    from adbc_driver_postgresql import StatementOptions, dbapi  # noqa: PLC0415  an extra: `postgres`
+    # not the DB-API half of the package: it imports pandas and Polars, 70 MB, for what is not used here
+    from adbc_driver_manager import AdbcConnection, AdbcStatement, Error  # noqa: PLC0415  an extra: `postgres`
+    from adbc_driver_postgresql import StatementOptions, connect  # noqa: PLC0415  an extra: `postgres`
 
     login = conninfo(connection_parts(url, request))
     try:
-        with dbapi.connect(login) as connection, connection.cursor() as cursor, writing_engine(path) as writer:
+        with (
+            connect(login) as database,
+            AdbcConnection(database) as connection,
+            AdbcStatement(connection) as statement,
+            writing_engine(path) as writer,
+        ):
             reach("extract.connected")
-            cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)})
-            cursor.execute(plan.select())
-            with cursor.fetch_record_batch() as reader:
+            statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)})
+            statement.set_sql_query(plan.select())
+            stream, _ = statement.execute_query()
+            with pa.RecordBatchReader.from_stream(stream) as reader:
                 batches = pa.RecordBatchReader.from_batches(reader.schema, _counted(reader, on_progress))
                 writer.register("batches", batches)
                 select = f"SELECT {restored(plan.columns)} FROM batches"

@@ -3,8 +3,9 @@
 Belongs here: the session's settings, the plan of an extract, the count. Does not: moving rows.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import URL
@@ -22,9 +23,22 @@ _TYPES = "SELECT oid, typname, typtype, format_type(oid, NULL) FROM pg_type WHER
 _RELATION = """
 SELECT c.relkind = 'r', greatest(c.reltuples, 0)::bigint,
        (SELECT nspname::text FROM pg_namespace n WHERE n.oid = c.relnamespace),
-       array(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attndims > 1)
+       array(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attndims > 1),
+       array(SELECT attname::text FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+             WHERE attrelid = c.oid AND attnum > 0 AND typtype = 'd')
 FROM pg_class c WHERE c.oid = to_regclass(%s)
 """
+
+
+@dataclass(frozen=True)
+class _Relation:
+    """What the catalogue says about a table; nothing about a query."""
+
+    ordinary: bool = False  # neither a view nor partitioned, so it has pages of its own
+    rows: int = 0  # an estimate
+    schema: str = ""
+    nested: Sequence[str] = ()  # arrays of several dimensions
+    domains: Sequence[str] = ()  # DuckDB's own reader takes them for text
 
 
 def connection_parts(url: URL, request: ExtractRequest) -> dict[str, str]:
@@ -82,7 +96,7 @@ def plan(url: URL, request: ExtractRequest, *, only_text: bool = False) -> Plan:
         bounding = window is not None and not (request.query and binds_window(request.query))
         wanted = _wanted(request, window.column if window and bounding else None)
         types = _describe(connection, request, relation, wanted)
-        ordinary, estimate, schema, nested = _about(connection, request, relation)
+        about = _about(connection, request, relation)
     chosen = choose(request, tuple(types), request.columns or tuple(types) if not wanted else request.columns)
     predicate = ""
     if window is not None and bounding:
@@ -92,18 +106,23 @@ def plan(url: URL, request: ExtractRequest, *, only_text: bool = False) -> Plan:
                 f"the date column `{window.column}` is a {types[window.column].display}, neither a date nor text",
                 "use a `query` with :window_start and :window_end that converts it",
             )
-        column = quote("postgresql", window.column) + (' COLLATE "C"' if kind == "text" else "")
-        predicate = window_predicate("postgresql", column, window, kind)
+        quoted = quote("postgresql", window.column) + (' COLLATE "C"' if kind == "text" else "")
+        predicate = window_predicate("postgresql", quoted, window, kind)
     columns = []
     for index, name in enumerate(chosen):
-        kind_of = types[name]
-        if name in nested:
-            kind_of = CatalogueType(kind_of.name, kind_of.modifier, kind_of.display, kind_of.kind, 2)
-        columns.append(planned(index, name, kind_of, only_text=only_text))
+        found = replace(types[name], dimensions=2) if name in about.nested else types[name]
+        column = planned(index, name, found, only_text=only_text)
+        columns.append(replace(column, as_is=False) if name in about.domains else column)
     order = ", ".join(quote("postgresql", each) for each in request.sort_by)
-    whole = ordinary and request.query is None and window is None and not request.sort_by
+    whole = about.ordinary and request.query is None and window is None and not request.sort_by
     return Plan(
-        tuple(columns), relation, predicate, order, found_schema=schema, whole_table=whole, estimated_rows=estimate
+        tuple(columns),
+        relation,
+        predicate,
+        order,
+        found_schema=about.schema,
+        whole_table=whole,
+        estimated_rows=about.rows,
     )
 
 
@@ -159,12 +178,10 @@ def _describe(
     }
 
 
-def _about(connection: "Connection", request: ExtractRequest, relation: str) -> tuple[bool, int, str, frozenset[str]]:
-    """Whether it is an ordinary table, about how many rows it has, its schema, its arrays of several dimensions."""
+def _about(connection: "Connection", request: ExtractRequest, relation: str) -> _Relation:
     if request.query is not None:
-        return False, 0, "", frozenset()
-    ordinary, estimate, schema, nested = connection.execute(_RELATION, (relation,)).fetchone()
-    return ordinary, estimate, schema, frozenset(nested)
+        return _Relation()
+    return _Relation(*connection.execute(_RELATION, (relation,)).fetchone())
 
 
 def _no_table(connection: "Connection", request: ExtractRequest, message: str) -> SourceError:

@@ -19,6 +19,7 @@ from etl.storage.sql import literal, quote
 
 NAME_PAGES = "postgres_duckdb_pages"
 NAME_QUERY = "postgres_duckdb_query"
+PAGE_READERS = 2  # connections and threads that share the pages of a table
 LARGE = 2_000_000  # rows from which reading by pages in parallel beats one statement
 
 
@@ -38,7 +39,7 @@ def extract(
     pages: bool,
 ) -> None:
     """Stream the rows into the file, all from one snapshot."""
-    with writing_engine(path, extension=extension) as connection:
+    with writing_engine(path, extension=extension, threads=PAGE_READERS if pages else 1) as connection:
         _attach(connection, url, request)
         connection.execute("BEGIN")
         reach("extract.connected")
@@ -67,7 +68,7 @@ def _pages(connection: duckdb.DuckDBPyConnection, plan: Plan, request: ExtractRe
     """The attached table, after the server said that no value is there which the extension would change."""
     guards = [each for each in plan.columns if each.guard]
     if guards:
-        counts = ", ".join(f"bool_or({each.guard})" for each in guards)
+        counts = ", ".join(f"bool_or({each.guard}) AS g{index}" for index, each in enumerate(guards))
         anywhere = " OR ".join(each.guard for each in guards)
         sql = f"SELECT {counts} FROM {plan.relation} WHERE {anywhere}"
         found = connection.execute(f"FROM postgres_query('source', {literal('duckdb', sql)})").fetchone() or ()

@@ -68,7 +68,10 @@ def planned(index: int, name: str, kind: CatalogueType, *, only_text: bool = Fal
         return PlannedColumn(name, kind.display, "BIGINT", f"{text}::bigint", carrier)
     if kind.name in _ELEMENTS and kind.dimensions <= 1:
         return _list(index, name, kind)
-    if kind.name == "bpchar":  # a cast to text would cut the blanks that belong to the type
+    if kind.name == "bpchar" and kind.modifier >= 0:  # every client cuts the blanks that belong to char(n)
+        padded = f"rpad({carrier}, {kind.modifier - 4}, ' ')"
+        return PlannedColumn(name, kind.display, "VARCHAR", text, padded, as_is=True)
+    if kind.name == "bpchar":  # without a length the blanks at the end are the value's own
         text = f"CASE WHEN {source} IS NOT NULL THEN concat({source}) END"
     as_is = kind.name in _TEXT_READ_AS_IS or kind.kind == "e"
     return PlannedColumn(name, kind.display, "VARCHAR", text, f"CAST({carrier} AS VARCHAR)", "VARCHAR", as_is=as_is)

@@ -25,7 +25,7 @@ from etl.storage.drivers.writer import carrier_schema, copy_to_parquet, restored
 from etl.storage.sql import bind_window, binds_window, first_date, wall
 
 NAME = "sqlalchemy"
-BATCH_ROWS = 16_384
+BATCH_ROWS = 8_192
 _COLON = r"\:"  # how a colon that binds nothing is written in SQLAlchemy's text
 _TARGETS: tuple[tuple[type[types.TypeEngine[Any]], str], ...] = (
     (types.Boolean, "BOOLEAN"),

@@ -8,4 +8,5 @@ select
     sum(case when severity = 'ALARM' then 1 else 0 end) as alarms,
     max(value) as highest_value
 from {{ ref('stg_equipment_event') }}
+where {{ in_partitions('event_date') }}
 group by event_date, equipment_id

@@ -23,3 +23,4 @@ select
     history.created_at
 from {{ ref('stg_lot_history') }} as history
 inner join {{ ref('process_steps') }} as steps on history.process_step = steps.process_step
+where {{ in_partitions('history.lot_date') }}

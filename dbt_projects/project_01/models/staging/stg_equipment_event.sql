@@ -1,17 +1,16 @@
--- Every event once, those only whose code a machine can send.
-with numbered as (
-    select
-        event_id,
-        equipment_id,
-        event_code,
-        severity,
-        value,
-        occurred_at,
-        created_at,
-        cast(created_at as date) as event_date,
-        row_number() over (partition by equipment_id, event_code, occurred_at order by event_id) as delivery
+-- Every event once a day, those only whose code a machine can send.
+with dated as (
+    select *, {{ partition_day('created_at') }} as event_date
     from {{ source('extract', 'equipment_event') }}
-    where {{ in_partitions('created_at') }}
+),
+
+numbered as (
+    select
+        *,
+        row_number() over (
+            partition by event_date, equipment_id, event_code, occurred_at order by event_id
+        ) as delivery
+    from dated
 )
 
 select event_id, equipment_id, event_code, severity, value, occurred_at, created_at, event_date

@@ -9,15 +9,19 @@ with cleaned as (
         upper(status) as status,
         created_at,
         updated_at,
-        cast(created_at as date) as lot_date,
-        row_number() over (
-            partition by cast(created_at as date), upper(trim(both {{ blanks() }} from lot_id)), process_step
-            order by updated_at desc, id desc
-        ) as newest_first
+        id,
+        {{ partition_day('created_at') }} as lot_date
     from {{ source('extract', 'lot_history') }}
-    where lot_id is not null and {{ in_partitions('created_at') }}
+    where lot_id is not null
+),
+
+numbered as (
+    select
+        *,
+        row_number() over (partition by lot_date, lot_id, process_step order by updated_at desc, id desc) as newest_first
+    from cleaned
 )
 
 select lot_id, process_step, product_code, equipment_id, qty, status, created_at, updated_at, lot_date
-from cleaned
+from numbered
 where newest_first = 1

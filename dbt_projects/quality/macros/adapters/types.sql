@@ -20,7 +20,7 @@
         'date': ['DATE'],
         'timestamp': ['TIMESTAMP', 'TIMESTAMP WITHOUT TIME ZONE', 'TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP_NS', 'TIMESTAMP_NTZ', 'DATETIME'],
         'timestamptz': ['TIMESTAMP WITH TIME ZONE', 'TIMESTAMPTZ', 'TIMESTAMP_TZ', 'TIMESTAMP_LTZ', 'DATETIMETZ'],
-        'time': ['TIME', 'TIME WITHOUT TIME ZONE'],
+        'time': ['TIME', 'TIME_NS', 'TIME WITHOUT TIME ZONE'],
         'interval': ['INTERVAL'],
         'binary': ['BLOB', 'BYTEA', 'VARBINARY', 'BINARY', 'BYTES'],
     } %}

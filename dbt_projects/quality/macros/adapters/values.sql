@@ -140,7 +140,7 @@
 
 {# `column operator value` for one literal, exact for each kind of column; NaN is never good. #}
 {% macro dq_compare(rule, column, operator, value) %}
-    {% set quoted, kind = adapter.quote(column.name), column.kind %}
+    {% set quoted, kind = quality.dq_quote(column.name), column.kind %}
     {% if kind in ['integer', 'decimal'] %}
         {% set number = quality.dq_number(value, rule) %}
         {% if 'inf' in number %}
@@ -204,7 +204,16 @@
     {% elif column.kind == 'timestamptz' and (is_date or is_moment) %}
         {{ quality.dq_refuse(rule, '`' ~ value ~ '` has no time zone, and ' ~ column.type ~ ' keeps none of its own: write it like 2026-01-31T00:00:00+09:00') }}
     {% elif column.kind == 'time' and modules.re.match('^\\d{2}:\\d{2}(:\\d{2}(\\.\\d{1,6})?)?$', text) %}
-        {{ return("time '" ~ text ~ "'") }}
+        {{ return("cast('" ~ text ~ "' as " ~ column.type ~ ")") }}
     {% endif %}
     {{ quality.dq_refuse(rule, '`' ~ value ~ '` does not fit the column ' ~ column.name ~ ', which is ' ~ column.type) }}
 {% endmacro %}
+
+{# A name of a column, whatever characters it has. #}
+{% macro dq_quote(name) %}
+    {{ return(adapter.dispatch('dq_quote', 'quality')(name)) }}
+{% endmacro %}
+
+{% macro default__dq_quote(name) %}{{ return('"' ~ name | replace('"', '""') ~ '"') }}{% endmacro %}
+{% macro bigquery__dq_quote(name) %}{{ return('`' ~ name | replace('`', '\\`') ~ '`') }}{% endmacro %}
+{% macro databricks__dq_quote(name) %}{{ return('`' ~ name | replace('`', '``') ~ '`') }}{% endmacro %}

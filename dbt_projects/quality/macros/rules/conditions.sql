@@ -7,10 +7,10 @@
         {% do needed.append(quality.dq_column(rule, columns, name)) %}
     {% endfor %}
     {% set column = needed[0] if needed else none %}
-    {% set quoted = adapter.quote(column.name) if column else none %}
+    {% set quoted = quality.dq_quote(column.name) if column else none %}
     {% if kind == 'not_null' %}
         {% set parts = [] %}
-        {% for each in needed %}{% do parts.append(adapter.quote(each.name) ~ ' is not null') %}{% endfor %}
+        {% for each in needed %}{% do parts.append(quality.dq_quote(each.name) ~ ' is not null') %}{% endfor %}
         {{ return('(' ~ parts | join(' and ') ~ ')') }}
     {% elif kind == 'unique' %}
         {{ return(quality.dq_good_unique(rule, needed)) }}
@@ -77,7 +77,7 @@
         {% if each.kind in ['nested', 'other'] and each.type | upper != 'UUID' %}
             {{ quality.dq_refuse(rule, 'the column `' ~ each.name ~ '` is ' ~ each.type ~ ', which cannot be part of a key') }}
         {% endif %}
-        {% set quoted = adapter.quote(each.name) %}
+        {% set quoted = quality.dq_quote(each.name) %}
         {% do keys.append(quality.dq_as_text(quoted) if each.kind == 'text' else quoted ~ ' + 0' if each.kind == 'float' else quoted) %}
         {% do present.append(quoted ~ ' is not null') %}
     {% endfor %}
@@ -93,7 +93,7 @@
     {% set present, equal = [], [] %}
     {% for each in needed %}
         {% set other = quality.dq_column(rule, foreign, names[loop.index0]) %}
-        {% set mine, theirs = 'dq_rows.' ~ adapter.quote(each.name), 'dq_there.' ~ adapter.quote(other.name) %}
+        {% set mine, theirs = 'dq_rows.' ~ quality.dq_quote(each.name), 'dq_there.' ~ quality.dq_quote(other.name) %}
         {% if each.kind == 'text' and other.kind == 'text' %}
             {% set mine, theirs = quality.dq_as_text(mine), quality.dq_as_text(theirs) %}
         {% elif not (each.kind == 'integer' and other.kind == 'integer') and (each.type != other.type or each.kind in ['nested', 'other']) %}
@@ -118,7 +118,7 @@
 
 {# Two columns, exactly: text by code point, an integer with a float without rounding the integer. #}
 {% macro dq_good_compare(rule, left, right) %}
-    {% set a, b = adapter.quote(left.name), adapter.quote(right.name) %}
+    {% set a, b = quality.dq_quote(left.name), quality.dq_quote(right.name) %}
     {% set kinds = [left.kind, right.kind] %}
     {% set operator = rule.operator %}
     {% set real = 'not ' ~ quality.dq_is_nan(a, left.kind) ~ ' and not ' ~ quality.dq_is_nan(b, right.kind) %}
@@ -160,7 +160,7 @@
     {% set nans = [] %}
     {% for name, column in columns.items() %}
         {% if column.kind == 'float' and modules.re.search('\\b' ~ modules.re.escape(name) ~ '\\b', text, modules.re.IGNORECASE) %}
-            {% do nans.append('coalesce(' ~ quality.dq_is_nan(quality.dq_double(adapter.quote(name)), 'float') ~ ', false)') %}
+            {% do nans.append('coalesce(' ~ quality.dq_is_nan(quality.dq_double(quality.dq_quote(name)), 'float') ~ ', false)') %}
         {% endif %}
     {% endfor %}
     {% if nans %}

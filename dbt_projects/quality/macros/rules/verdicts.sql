@@ -20,7 +20,7 @@
     {% set column = quality.dq_column(rule, columns, rule.column) %}
     {% do quality.dq_require(rule, column, ['integer', 'float', 'decimal', 'date', 'timestamp', 'timestamptz', 'time', 'interval']) %}
     {% do quality.dq_column(rule, columns, rule.order_by) %}
-    {% set quoted = adapter.quote(column.name) %}
+    {% set quoted = quality.dq_quote(column.name) %}
     {% set nan = quality.dq_is_nan(quoted, column.kind) %}
     {% set value = '(case when not ' ~ nan ~ ' then ' ~ quoted ~ ' end)' %}
     {% set rising = rule.get('direction', 'increasing') == 'increasing' %}
@@ -29,7 +29,7 @@
     {{ return(
         'select dq_rows.*, case when ' ~ quoted ~ ' is null then null when ' ~ nan ~ ' then false '
         ~ 'when dq_before is null then true else ' ~ quoted ~ ' ' ~ operator ~ ' dq_before end as dq_good from ('
-        ~ 'select dq_numbered.*, case when not dq_skipped then lag(' ~ quoted ~ ') over (partition by dq_skipped order by ' ~ adapter.quote(rule.order_by) ~ ') end as dq_before '
+        ~ 'select dq_numbered.*, case when not dq_skipped then lag(' ~ quoted ~ ') over (partition by dq_skipped order by ' ~ quality.dq_quote(rule.order_by) ~ ') end as dq_before '
         ~ 'from (select dq_all.*, ' ~ value ~ ' is null as dq_skipped from (select * from ' ~ model ~ (' where ' ~ where if where else ' where 1 = 1')
         ~ ') as dq_all) as dq_numbered) as dq_rows'
     ) }}
@@ -81,7 +81,7 @@
         {{ return('select count(*) >= ' ~ low ~ (' and count(*) <= ' ~ high if high is not none else '') ~ ' as dq_ok, cast(count(*) as ' ~ as_text ~ ') as dq_actual' ~ source_rows) }}
     {% endif %}
     {% set column = quality.dq_column(rule, columns, rule.column) %}
-    {% set quoted = adapter.quote(column.name) %}
+    {% set quoted = quality.dq_quote(column.name) %}
     {% if kind == 'recency' %}
         {% do quality.dq_require(rule, column, ['date', 'timestamp', 'timestamptz']) %}
         {{ return('select count(case when ' ~ quality.dq_recent(rule, column) ~ ' then 1 end) > 0 as dq_ok, cast(max(' ~ quoted ~ ') as ' ~ as_text ~ ') as dq_actual' ~ source_rows) }}
@@ -111,7 +111,7 @@
 
 {# Between now minus the age and now; a date is the whole of its day. #}
 {% macro dq_recent(rule, column) %}
-    {% set quoted = adapter.quote(column.name) %}
+    {% set quoted = quality.dq_quote(column.name) %}
     {% set now = quality.dq_clock() %}
     {% set oldest = now - modules.datetime.timedelta(seconds=rule.max_age_hours * 3600) %}
     {% set zone = modules.pytz.timezone(rule.get('timezone', 'UTC')) %}

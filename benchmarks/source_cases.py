@@ -1,0 +1,157 @@
+"""PostgreSQL -> one Parquet file: ours, the floor, and the usual tools. Imports happen inside a case: its process pays.
+
+Belongs here: the table, the cases, the check of what they wrote. Does not: measuring (`measure.py`).
+"""
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from measure import Case
+
+Context = Mapping[str, str]
+_TABLE = """
+CREATE TABLE lineitem AS SELECT
+  (i / 4)::bigint AS l_orderkey, ((i * 7919) % 200000)::bigint AS l_partkey, ((i * 104729) % 10000)::int AS l_suppkey,
+  (i % 4 + 1)::int AS l_linenumber, (i % 50 + 1)::numeric(15,2) AS l_quantity,
+  (((i * 31) % 10000000) / 100.0)::numeric(15,2) AS l_extendedprice, ((i % 11) / 100.0)::numeric(15,2) AS l_discount,
+  ((i % 9) / 100.0)::numeric(15,2) AS l_tax, (ARRAY['A','N','R'])[(i % 3)::int + 1]::char(1) AS l_returnflag,
+  (ARRAY['O','F'])[(i % 2)::int + 1]::char(1) AS l_linestatus, date '1992-01-01' + (i % 2526)::int AS l_shipdate,
+  date '1992-01-31' + (i % 2466)::int AS l_commitdate, date '1992-01-03' + (i % 2554)::int AS l_receiptdate,
+  (ARRAY['DELIVER IN PERSON','COLLECT COD','NONE','TAKE BACK RETURN'])[(i % 4)::int + 1]::varchar(25) AS l_shipinstruct,
+  (ARRAY['AIR','FOB','MAIL','RAIL','REG AIR','SHIP','TRUCK'])[(i % 7)::int + 1]::varchar(10) AS l_shipmode,
+  substr(md5(i::text) || md5((i * 3)::text), 1, 10 + (i % 34)::int)::varchar(44) AS l_comment
+FROM generate_series(0::bigint, {rows} - 1) AS i
+"""
+
+
+@contextlib.contextmanager
+def prepare(rows: int, folder: Path) -> Iterator[dict[str, str]]:
+    """A PostgreSQL of our own with the table, analysed; the context is passed to every case's process."""
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    from tests.servers.postgres import serving
+
+    with serving(shared_buffers="512MB", log_statement="none", max_wal_size="8GB", autovacuum="off") as server:
+        server.run(
+            _TABLE.format(rows=rows), "GRANT SELECT ON lineitem TO reader", "VACUUM ANALYZE lineitem", "CHECKPOINT"
+        )
+        yield {"url": server.url, "rows": str(rows), "folder": str(folder)}
+
+
+def check(case: Case, context: Context) -> str:
+    """What is wrong with the rows that a case wrote, or nothing; its output is removed."""
+    import pyarrow.parquet as pq
+
+    out = _out(context, case.name)
+    if case.floor:
+        return ""
+    files = [out] if out.is_file() else sorted(each for each in out.rglob("*") if _is_parquet(each))
+    found = sum(pq.read_metadata(each).num_rows for each in files)
+    shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
+    return "" if found == int(context["rows"]) else f"WROTE {found:,} ROWS"
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 8 and path.read_bytes()[:4] == b"PAR1"
+
+
+def _out(context: Context, name: str) -> Path:
+    return Path(context["folder"]) / f"{name}.parquet"
+
+
+def _floor(context: Context) -> None:
+    psql = shutil.which("psql") or "/usr/lib/postgresql/15/bin/psql"
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.execv(psql, [psql, "-q", context["url"], "-c", "COPY lineitem TO STDOUT (FORMAT binary)"])
+
+
+def _ours(name: str, mode: str, *, hide: tuple[str, ...] = ()) -> Case:
+    def run(context: Context) -> None:
+        sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+        from etl.storage import source
+
+        if "extension" in hide:
+            source.extension_path = lambda _: None
+        if "adbc" in hide:
+            source.find_spec = lambda _: None
+        request = source.ExtractRequest(table="lineitem", mode=mode)
+        source.extract_to_parquet(context["url"], request, _out(context, name), footer={})
+
+    titles = {
+        "etl_fast": "etl, fast",
+        "etl_exact": "etl, exact",
+        "etl_adbc": "etl, without the extension (ADBC)",
+        "etl_cursor": "etl, without any fast driver (cursor)",
+    }
+    return Case(name, titles[name], run, most_rows=1_000_000 if name == "etl_cursor" else 10**12)
+
+
+def _sqlalchemy_polars(context: Context) -> None:
+    import polars as pl
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(context["url"].replace("postgresql://", "postgresql+psycopg://"))
+    with engine.connect() as connection:
+        frame = pl.read_database("SELECT * FROM lineitem", connection)
+    frame.write_parquet(_out(context, "peer_sqlalchemy_polars"), compression="zstd")
+
+
+def _dlt(name: str, backend: str) -> Case:
+    def run(context: Context) -> None:
+        folder = _out(context, name)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.environ["DLT_DATA_DIR"] = str(folder) + ".dlt"
+        os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+        import dlt
+        from dlt.sources.sql_database import sql_table
+
+        url = context["url"].replace("postgresql://", "postgresql+psycopg2://")
+        table = sql_table(credentials=url, table="lineitem", backend=backend, chunk_size=100_000)
+        shutil.rmtree(str(folder) + ".dlt", ignore_errors=True)
+        pipeline = dlt.pipeline(
+            "bench", destination=dlt.destinations.filesystem(bucket_url=folder.as_uri()), dataset_name="d",
+            pipelines_dir=str(folder) + ".dlt",
+        )  # fmt: skip
+        pipeline.run(table, loader_file_format="parquet", write_disposition="replace")
+        shutil.rmtree(str(folder) + ".dlt", ignore_errors=True)
+
+    most = 1_000_000 if backend == "sqlalchemy" else 10**12
+    return Case(
+        name, f"dlt, {'default' if backend == 'sqlalchemy' else backend} back end", run, peer=True, most_rows=most
+    )
+
+
+def _sling(context: Context) -> None:
+    import subprocess
+
+    sling = Path(sys.executable).parent / "sling"
+    parts = urlsplit(context["url"])
+    environ = {
+        **os.environ, "SLING_DISABLE_TELEMETRY": "true", "SRC": context["url"] + "?sslmode=disable",
+        "SLING_HOME_DIR": context["folder"],
+    }  # fmt: skip
+    out = _out(context, "peer_sling")
+    command = [str(sling), "run", "--src-conn", "SRC", "--src-stream", "public.lineitem", "--tgt-object", out.as_uri()]
+    done = subprocess.run(command, env=environ, capture_output=True, check=False)
+    if done.returncode != 0:
+        sys.exit((done.stdout + done.stderr).decode(errors="replace").replace(parts.password or " ", "***")[-1200:])
+
+
+CASES = [
+    Case("floor_copy", "floor: COPY TO STDOUT, binary, to nowhere", _floor, floor=True),
+    _ours("etl_fast", "fast"),
+    _ours("etl_exact", "exact"),
+    _ours("etl_adbc", "exact", hide=("extension",)),
+    _ours("etl_cursor", "exact", hide=("extension", "adbc")),
+    Case("peer_sqlalchemy_polars", "SQLAlchemy and Polars", _sqlalchemy_polars, most_rows=1_000_000),
+    _dlt("peer_dlt_connectorx", "connectorx"),
+    _dlt("peer_dlt_pyarrow", "pyarrow"),
+    _dlt("peer_dlt_default", "sqlalchemy"),
+    Case("peer_sling", "sling", _sling, peer=True),
+]

@@ -1,0 +1,1 @@
+"""The quality core inside hand-written code of an orchestrator: one folder for each, with its names."""

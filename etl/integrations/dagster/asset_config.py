@@ -1,0 +1,93 @@
+"""How an asset is checked, as data.
+
+Belongs here: `QualityAssetConfig` and the entries of `build_quality_assets`. Does not: the assets themselves.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from etl.errors import QualityError
+from etl.integrations.dagster.engine_resource import LONGEST
+from etl.quality.rules import AnyRule, Rule, RuleError, nearest, parse_rules
+
+OutputType = Literal["validated", "result"]
+RuleList = Sequence[AnyRule | Mapping[str, Any]]
+
+
+class QualityAssetConfig(BaseModel):
+    """Rules, and what their verdict does to the asset."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rules: tuple[Rule, ...] = Field(min_length=1)
+    fail_on_error: bool = True
+    """A rule of severity error that fails, or any that cannot be judged, stops the asset: nothing is materialized."""
+    timeout: int | None = Field(default=None, ge=1, le=LONGEST)
+    """Seconds; None: what the resource says."""
+    sample_size: int | None = Field(default=None, ge=1)
+    """Rows to look at; None: all."""
+    output_type: OutputType = "validated"
+    """`validated`: the asset is the data; `result`: it is the verdict as plain data."""
+    check_name: str = Field(default="quality", pattern=r"^[A-Za-z0-9_]+$")
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _read(cls, rules: Any) -> Any:  # noqa: ANN401  whatever was given
+        return parse_rules(rules)
+
+    def with_rules(self, rules: RuleList) -> Self:
+        """The same with other rules."""
+        return self.changed(rules=rules)
+
+    def with_fail_on_error(self, fail_on_error: bool) -> Self:
+        """The same, stopping or not."""
+        return self.changed(fail_on_error=fail_on_error)
+
+    def with_timeout(self, seconds: int | None) -> Self:
+        """The same with another timeout."""
+        return self.changed(timeout=seconds)
+
+    def with_sample_size(self, rows: int | None) -> Self:
+        """The same, looking at so many rows."""
+        return self.changed(sample_size=rows)
+
+    def changed(self, **changes: object) -> Self:
+        """A changed copy, validated like a new one."""
+        own = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**{**own, **changes})
+
+
+def config_for(subject: str, rules: "RuleList | QualityAssetConfig", **given: object) -> QualityAssetConfig:
+    """The configuration of one asset; what is None is left as it was. Errors name the asset and the rule's position."""
+    changes = {name: value for name, value in given.items() if value is not None}
+    if isinstance(rules, QualityAssetConfig):
+        return rules.changed(**changes)
+    parsed = rules_of(subject, rules)
+    output_type = changes.get("output_type", "validated")
+    if output_type not in ("validated", "result"):
+        raise QualityError(f"{subject}: there is no output_type `{output_type}`", "write `validated` or `result`")
+    return QualityAssetConfig.model_validate({"rules": parsed, **changes})
+
+
+def rules_of(subject: str, rules: RuleList) -> tuple[AnyRule, ...]:
+    """Read the rules of something that has a name. No rules is an error: what checks nothing must not look checked."""
+    try:
+        parsed = parse_rules(rules)
+    except RuleError as unreadable:
+        raise RuleError([f"{subject}: {each}" for each in unreadable.problems]) from None
+    if not parsed:
+        raise QualityError(f"{subject} has no rules, so nothing would be checked", "give at least one rule")
+    return parsed
+
+
+ENTRY_KEYS = ("name", "upstream", "rules", "description", "group", "fail_on_error", "output_type", "tags")
+
+
+def entry_problems(position: int, entry: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the keys of one entry of `build_quality_assets`."""
+    where = f"entry {position} ({entry.get('name', 'without a name')})"
+    missing = [f"{where}: `{key}` is missing" for key in ("name", "upstream", "rules") if key not in entry]
+    unknown = [f"{where}: there is no key `{key}`{nearest(key, ENTRY_KEYS)}" for key in entry if key not in ENTRY_KEYS]
+    return missing + unknown

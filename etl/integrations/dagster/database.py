@@ -1,0 +1,36 @@
+"""A table in a database as something to check: read once, as exactly as an extract, into a file that goes away.
+
+Belongs here: what a text means, a table or a query. Does not: reading databases (`etl.storage.source`).
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from etl.errors import QualityError
+from etl.storage.source import ExtractRequest, extract_to_parquet
+
+_COMMENTS = re.compile(r"\A(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
+_QUERY = re.compile(r"\(*\s*(?:select|with)\b", re.IGNORECASE)
+
+
+@contextmanager
+def table_file(url: str, text: str) -> Iterator[Path]:
+    """The rows of a table (`orders`, `sales.orders`) or of a query (`SELECT ...`) as Parquet, while it is needed."""
+    with TemporaryDirectory(prefix="etl-quality-") as folder:
+        path = Path(folder) / "table.parquet"
+        extract_to_parquet(url, request_for(text), path, footer={})
+        yield path
+
+
+def request_for(text: str) -> ExtractRequest:
+    """What to read: a text that begins with SELECT or WITH is a query, anything else names a table."""
+    plain = _COMMENTS.sub("", text).strip().rstrip(";").rstrip()
+    if not plain:
+        raise QualityError("there is no table to check", "name a table such as sales.orders, or write SELECT ...")
+    if _QUERY.match(plain):
+        return ExtractRequest(query=plain)
+    schema, _, table = plain.rpartition(".")
+    return ExtractRequest(table=table, schema_name=schema or None)

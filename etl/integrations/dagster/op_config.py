@@ -1,0 +1,71 @@
+"""What ops are configured with.
+
+Belongs here: `CheckOpConfig`, which an op is made of, and `LearnConfig`, which a run may set. Does not: the ops.
+"""
+
+from typing import Any, Self, get_args
+
+from dagster import Config
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from etl.integrations.dagster.asset_config import RuleList
+from etl.integrations.dagster.engine_resource import LONGEST
+from etl.quality.engine import Strictness
+from etl.quality.rules import Rule, nearest, parse_rules
+
+
+class CheckOpConfig(BaseModel):
+    """Rules of an op, and what their verdict does to its run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rules: tuple[Rule, ...] = Field(min_length=1)
+    fail_on_error: bool = True
+    timeout: int | None = Field(default=None, ge=1, le=LONGEST)
+    """Seconds; None: what the resource says."""
+    sample_size: int | None = Field(default=None, ge=1)
+    """Rows to look at; None: all."""
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _read(cls, rules: Any) -> Any:  # noqa: ANN401  whatever was given
+        return parse_rules(rules)
+
+    def with_rules(self, rules: RuleList) -> Self:
+        """The same with other rules."""
+        return self._with(rules=rules)
+
+    def with_fail_on_error(self, fail_on_error: bool) -> Self:
+        """The same, failing or not."""
+        return self._with(fail_on_error=fail_on_error)
+
+    def with_timeout(self, seconds: int | None) -> Self:
+        """The same with another timeout."""
+        return self._with(timeout=seconds)
+
+    def with_sample_size(self, rows: int | None) -> Self:
+        """The same, looking at so many rows."""
+        return self._with(sample_size=rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return self.model_dump(mode="json") | {"rules": [rule.to_dict() for rule in self.rules]}
+
+    def _with(self, **changes: object) -> Self:
+        own = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**{**own, **changes})
+
+
+class LearnConfig(Config):
+    """What a run may say about learning."""
+
+    strictness: str = Field(default="moderate", description="How tight the rules are: strict, moderate or lenient.")
+    cache_key: str | None = Field(default=None, description="Learn once under this name, until the process ends.")
+
+    @field_validator("strictness")
+    @classmethod
+    def _known(cls, strictness: str) -> str:
+        known = get_args(Strictness)
+        if strictness not in known:
+            raise ValueError(f"there is no strictness `{strictness}`{nearest(strictness, known)}")
+        return strictness

@@ -1,0 +1,184 @@
+"""What the resource hands back: results that know how Dagster shows them.
+
+Belongs here: `QualityCheckOutput`, `ProfileOutput`, their metadata and their plain form. Does not: judging.
+"""
+
+from datetime import datetime
+from typing import Any, Protocol, Self
+
+from dagster import MetadataValue
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from etl.quality.results import CheckResult, ColumnProfile, ProfileResult, QualityCheckOutput as Counts
+
+SHOWN = 10
+"""How many failures and columns the metadata shows; a run's page is no place for thousands."""
+STATISTICS = ("min", "max", "mean", "std", "min_length", "max_length")
+
+Metadata = dict[str, MetadataValue[Any]]
+
+
+class QualityCheckOutput(Counts):
+    """A check's verdict: counts, failures, and what was looked at."""
+
+    engine: str
+    row_count: int | None = None
+    """Rows that were looked at."""
+    sampled_from: int | None = None
+    """Rows that there are, if only a sample was looked at. None: all rows were looked at."""
+    summary: str = ""
+
+    @classmethod
+    def from_result(cls, result: CheckResult, *, sampled_from: int | None = None) -> Self:
+        """Take over what a check found."""
+        shared = {name: getattr(result, name) for name in Counts.model_fields}
+        summary = result.describe()
+        if sampled_from is not None:
+            summary = f"looked at a sample of {result.row_count} of {sampled_from} rows: {summary}"
+        return cls(
+            **shared, engine=result.engine, row_count=result.row_count, sampled_from=sampled_from, summary=summary
+        )
+
+    @property
+    def is_blocking(self) -> bool:
+        """Whether a rule of severity error failed, or any rule could not be judged."""
+        return self.status in ("failed", "error")
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether rows were left out."""
+        return self.sampled_from is not None
+
+    def to_metadata(self) -> Metadata:
+        """As Dagster shows it: the numbers over time, the failures as a table of data."""
+        metadata: Metadata = {
+            "quality_status": MetadataValue.text(self.status.value),
+            "passed_checks": MetadataValue.int(self.passed_count),
+            "failed_checks": MetadataValue.int(self.failed_count),
+            "warning_checks": MetadataValue.int(self.warning_count),
+            "error_checks": MetadataValue.int(self.error_count),
+            "pass_rate": MetadataValue.float(self.pass_rate),
+            "execution_time_ms": MetadataValue.float(self.execution_time_ms),
+            "failures": MetadataValue.json(
+                [
+                    {
+                        "rule": each.rule_name,
+                        "column": each.column,
+                        "message": each.message,
+                        "severity": each.severity,
+                        "failed_count": each.failed_count,
+                        "total_count": each.total_count,
+                    }
+                    for each in self.failures[:SHOWN]
+                ]
+            ),
+            "engine": MetadataValue.text(self.engine),
+        }
+        if self.row_count is not None:
+            metadata["row_count"] = MetadataValue.int(self.row_count)
+        if self.sampled_from is not None:
+            metadata["sampled_from_rows"] = MetadataValue.int(self.sampled_from)
+        return metadata
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON; the derived numbers are in it for readers."""
+        return self.model_dump(mode="json") | {
+            "total_count": self.total_count,
+            "pass_rate": self.pass_rate,
+            "is_success": self.is_success,
+            "failures": [each.model_dump(mode="json") | {"failure_rate": each.failure_rate} for each in self.failures],
+        }
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Self:
+        """Read what `to_dict` returned."""
+        own = {name: value for name, value in raw.items() if name in cls.model_fields}
+        own["failures"] = [{k: v for k, v in each.items() if k != "failure_rate"} for each in own.get("failures", ())]
+        return cls.model_validate(own)
+
+
+class ProfileOutput(BaseModel):
+    """What a table looks like; every column is plain data with at least dtype, null_count and unique_count."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: dict[str, dict[str, JsonValue]]
+    row_count: int
+    execution_time_ms: float
+    timestamp: datetime
+    engine: str
+    sampled_from: int | None = None
+
+    @classmethod
+    def from_result(
+        cls,
+        result: ProfileResult,
+        *,
+        include_statistics: bool = True,
+        include_patterns: bool = True,
+        include_distributions: bool = True,
+        sampled_from: int | None = None,
+    ) -> Self:
+        """Take over what an engine found, without what was not asked for."""
+        return cls(
+            columns={
+                name: _described(column, include_statistics, include_patterns, include_distributions)
+                for name, column in result.columns.items()
+            },
+            row_count=result.row_count,
+            execution_time_ms=result.execution_time_ms,
+            timestamp=result.timestamp,
+            engine=result.engine,
+            sampled_from=sampled_from,
+        )
+
+    def to_metadata(self) -> Metadata:
+        """As Dagster shows it. Values of the data are left out: a profile's extremes can be somebody's data."""
+        metadata: Metadata = {
+            "row_count": MetadataValue.int(self.row_count),
+            "column_count": MetadataValue.int(len(self.columns)),
+            "execution_time_ms": MetadataValue.float(self.execution_time_ms),
+            "profile_summary": MetadataValue.json(
+                {
+                    name: {key: column.get(key) for key in ("dtype", "null_count", "unique_count")}
+                    for name, column in list(self.columns.items())[:SHOWN]
+                }
+            ),
+        }
+        if self.sampled_from is not None:
+            metadata["sampled_from_rows"] = MetadataValue.int(self.sampled_from)
+        return metadata
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Self:
+        """Read what `to_dict` returned."""
+        return cls.model_validate(raw)
+
+
+class Result(Protocol):
+    """Anything that the quality core returns."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+
+
+def serialize_result(result: Result) -> dict[str, Any]:
+    """Any result of the quality core as plain data, ready for JSON."""
+    return result.to_dict()
+
+
+def _described(
+    column: ColumnProfile, include_statistics: bool, include_patterns: bool, include_distributions: bool
+) -> dict[str, JsonValue]:
+    """One column as plain data. What only some engines know is a pattern by its name, and a distribution otherwise."""
+    found: dict[str, JsonValue] = column.model_dump(mode="json", exclude={"extra"})
+    if not include_statistics:
+        found = {key: value for key, value in found.items() if key not in STATISTICS}
+    for key, value in column.extra.items():
+        if include_patterns if "pattern" in key else include_distributions:
+            found[key] = value
+    return found

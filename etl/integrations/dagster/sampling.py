@@ -1,0 +1,77 @@
+"""Judging a sample of the rows, in a way that can be repeated and is seen in the result.
+
+Belongs here: which rows are looked at, and which rules may be judged by them. Does not: judging (`etl.quality`).
+"""
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from etl.errors import QualityError
+from etl.quality.check import check, open_data
+from etl.quality.engine import DataQualityEngine
+from etl.quality.results import CheckResult
+from etl.quality.rules import AnyRule, check_names, parse_rules
+
+Data = pl.DataFrame | pl.LazyFrame
+SEED = 20
+
+
+def draw(data: Data | Path | str, size: int | None) -> tuple[Data, int | None]:
+    """Draw so many rows, the same ones each time, in their order; and how many there are if rows were left out."""
+    frame = open_data(data)
+    if size is None:
+        return frame, None
+    if size < 1:
+        raise QualityError(f"a sample of {size} rows shows nothing", "give a sample_size of 1 or more, or None for all")
+    rows = frame.height if isinstance(frame, pl.DataFrame) else frame.select(pl.len()).collect().item()
+    if size >= rows:
+        return frame, None
+    # Python's generator is the same in every version; an even spacing would follow patterns of the data.
+    chosen = pl.Series(sorted(random.Random(SEED).sample(range(rows), size)), dtype=pl.UInt32)  # noqa: S311
+    if isinstance(frame, pl.DataFrame):
+        return frame[chosen], rows
+    return frame.select(pl.all().gather(chosen)).collect(), rows
+
+
+def check_rows(
+    data: Data | Path | str,
+    rules: Sequence[AnyRule | Mapping[str, Any]],
+    *,
+    size: int | None,
+    engine: str | DataQualityEngine,
+    timeout: float,
+    tables: Mapping[str, pl.LazyFrame] | None,
+) -> tuple[CheckResult, int | None]:
+    """Judge rules by a sample of the rows, and how many there are if rows were left out.
+
+    A rule about the table as a whole (its number of rows, a sum) means something else on a sample: it sees every row.
+    """
+    parsed = parse_rules(rules)
+    began = time.monotonic()
+    sample, rows = draw(data, size)
+    if rows is None:
+        return check(sample, parsed, engine=engine, timeout=timeout, tables=tables), None
+    by_row = [index for index, rule in enumerate(parsed) if rule.level == "row"]
+    whole = [index for index, rule in enumerate(parsed) if rule.level == "table"]
+    judged = check(sample, [parsed[index] for index in by_row], engine=engine, timeout=timeout, tables=tables)
+    left = max(timeout - (time.monotonic() - began), 0.001)
+    rest = (
+        check(data, [parsed[index] for index in whole], engine=engine, timeout=left, tables=tables) if whole else None
+    )
+    found = dict(zip(by_row, judged.results, strict=True))
+    if rest is not None:
+        found |= dict(zip(whole, rest.results, strict=True))
+    results = tuple(
+        found[index].model_copy(update={"check_name": name}) for index, name in enumerate(check_names(parsed))
+    )
+    changes = {
+        "results": results,
+        "row_count": size,
+        "execution_time_ms": judged.execution_time_ms + (rest.execution_time_ms if rest else 0.0),
+    }
+    return judged.model_copy(update=changes), rows

@@ -1,0 +1,102 @@
+"""The library Truthound, imported once and kept quiet; and its runtime, called below the part that writes files.
+
+Belongs here: everything that touches how the library runs validators. Does not: what validators judge.
+
+`th.check` itself is not used: it executes a LazyFrame up to eighteen times, writes `.truthound/` with failing values
+into the nearest project folder, and spends milliseconds on both. The runtime below it does neither.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import polars as pl
+
+from etl.errors import QualityError
+
+CATEGORY = "etl"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One validator for the runtime: a name that no other has, and what it does with the data."""
+
+    name: str
+    validate: Callable[[pl.LazyFrame], Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the runtime reported."""
+
+    counts: dict[str, int]
+    """Failing rows by the name that an issue bears."""
+    broken: dict[str, str]
+    """What a validator raised, by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """The parts of Truthound that the engine uses."""
+
+    run: Callable[[pl.LazyFrame, Sequence[Task]], Run]
+    issue: Callable[[str, int], Any]
+    """Make an issue that bears a name and a number of failing rows."""
+
+
+@lru_cache(maxsize=1)
+def library() -> Library:
+    """Import Truthound, once."""
+    quiet()
+    try:
+        from truthound.core.contracts import LazyFrameDataAsset  # noqa: PLC0415  imported when first used
+        from truthound.core.planning import ScanPlanner  # noqa: PLC0415
+        from truthound.core.runtime import ValidationRuntime  # noqa: PLC0415
+        from truthound.core.suite import CheckSpec, ValidationSuite  # noqa: PLC0415
+        from truthound.types import Severity  # noqa: PLC0415
+        from truthound.validators.base import ValidationIssue, Validator, ValidatorConfig  # noqa: PLC0415
+    except ImportError as missing:
+        raise QualityError(
+            f"the library Truthound cannot be imported: {missing}", "pip install 'truthound>=3.1.22,<3.2'"
+        ) from missing
+    config = ValidatorConfig(max_retries=0, catch_exceptions=True, timeout_seconds=None)
+
+    class Stamped(Validator):  # type: ignore[misc]  the library has no types
+        """A validator whose name is its own, so that no two of a run share issues."""
+
+        category = CATEGORY
+
+        def __init__(self, task: Task) -> None:
+            self.name = task.name
+            self.task = task
+            super().__init__(config)
+
+        def validate(self, lf: pl.LazyFrame) -> list[Any]:
+            return [*self.task.validate(lf)]
+
+    def run(data: pl.LazyFrame, tasks: Sequence[Task]) -> Run:
+        checks = tuple(CheckSpec(each.name, each.name, CATEGORY, lambda each=each: Stamped(each)) for each in tasks)
+        asset = LazyFrameDataAsset(name="data", row_count=0, column_count=0, lazyframe=data)
+        plan = ScanPlanner().plan(
+            suite=ValidationSuite(name="etl", checks=checks), asset=asset, parallel=False, pushdown=False
+        )
+        result = ValidationRuntime().execute(asset=asset, plan=plan)
+        broken = {each.check_name: each.message or str(each.exception_type) for each in result.execution_issues}
+        counts = {each.validator_name: each.count for each in result.issues if each.issue_type == CATEGORY}
+        return Run(counts, broken)
+
+    def issue(name: str, count: int) -> Any:  # noqa: ANN401
+        return ValidationIssue(
+            column="*", issue_type=CATEGORY, count=count, severity=Severity.HIGH, validator_name=name
+        )
+
+    return Library(run, issue)
+
+
+def quiet() -> None:
+    """Silence the library's logger, whose messages quote values of the data; a level that somebody set stays."""
+    logger = logging.getLogger("truthound")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.CRITICAL + 1)

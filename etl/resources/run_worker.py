@@ -1,0 +1,79 @@
+"""Run workers of this machine that died without a word: found, their runs marked as failed, their pool slots freed.
+
+Belongs here: who is alive, and the launcher that tells Dagster's run monitoring. Does not: launching (`etl.cli.runs`).
+
+Dagster's default launcher cannot say whether a worker lives. A worker that was killed (out of memory, SIGKILL) would
+stay "started" for ever and keep its slot of the pool, so that every later run of that tenant would wait for it.
+"""
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, DefaultRunLauncher, RunsFilter
+from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+
+logger = logging.getLogger(__name__)
+
+
+class LocalRunLauncher(DefaultRunLauncher):
+    """Dagster's default launcher, plus an answer to "is this run's worker still alive?"."""
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Run monitoring asks only launchers that say so."""
+        return True
+
+    def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
+        """Alive, dead, or not known (then it is left alone)."""
+        worker = worker_of(self._instance, run.run_id)
+        if worker is None:
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "its process is not known yet")
+        if is_alive(*worker):
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.FAILED, f"its process {worker[0]} is gone")
+
+
+def worker_of(instance: DagsterInstance, run_id: str) -> tuple[int, datetime] | None:
+    """The process that executes a run, and when it said so."""
+    records = instance.get_records_for_run(run_id, of_type=DagsterEventType.ENGINE_EVENT, ascending=False).records
+    for record in records:
+        event = record.event_log_entry.dagster_event
+        metadata = event.engine_event_data.metadata if event else {}
+        pid = metadata.get("pid")
+        if pid is not None and str(pid.value).isdigit():
+            return int(str(pid.value)), datetime.fromtimestamp(record.timestamp, UTC)
+    return None
+
+
+def is_alive(pid: int, since: datetime) -> bool:
+    """Whether that very process is there still: not a zombie, and not another one that was given its number later."""
+    status = Path(f"/proc/{pid}/stat")
+    if not Path("/proc").is_dir():
+        return True  # no way to know on this system: leave the run alone
+    try:
+        state = status.read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+        begun = datetime.fromtimestamp(Path(f"/proc/{pid}").stat().st_ctime, UTC)
+    except FileNotFoundError:
+        return False
+    return state != "Z" and begun <= since
+
+
+def release_dead_runs(instance: DagsterInstance) -> list[str]:
+    """Mark the runs whose process is gone as failed and free their slots, without waiting for a daemon."""
+    released: list[str] = []
+    for run in instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.STARTING])):
+        worker = worker_of(instance, run.run_id)
+        if worker is None or is_alive(*worker):
+            continue
+        instance.report_run_failed(run, f"The run's process {worker[0]} ended without a word: it was killed.")
+        released.append(run.run_id)
+    storage = instance.event_log_storage
+    if storage.supports_global_concurrency_limits:
+        for run_id in storage.get_concurrency_run_ids():
+            holder = instance.get_run_by_id(run_id)
+            if holder is None or holder.is_finished:
+                storage.free_concurrency_slots_for_run(run_id)
+    if released:
+        logger.warning("%d run(s) had died and are marked as failed: %s", len(released), ", ".join(released))
+    return released

@@ -1,0 +1,102 @@
+"""Numbers for Prometheus: pipelines, checks and promises as metrics.
+
+Belongs here: which metrics there are, and their text. Does not: where the numbers come from, and serving them.
+
+Labels are tenant and pipeline and nothing else: a label that grows with runs, partitions or rules grows for ever. Units
+are base units (seconds, bytes, ratios from 0 to 1).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from etl.errors import EtlError
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.metrics_core import Metric as Family
+
+LABELS = ("tenant", "pipeline")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: a gauge says how it is now, a counter how often it has been."""
+
+    kind: Literal["gauge", "counter"]
+    text: str
+
+
+METRICS: Mapping[str, Metric] = {
+    "etl_pipeline_rows": Metric("gauge", "Rows of the newest published partition or table."),
+    "etl_pipeline_quarantined_rows": Metric("gauge", "Rows that the last run set aside."),
+    "etl_pipeline_duration_seconds": Metric("gauge", "How long the last successful run took."),
+    "etl_pipeline_size_bytes": Metric("gauge", "Size of the newest published object."),
+    "etl_pipeline_last_success_timestamp_seconds": Metric("gauge", "When the last successful run ended."),
+    "etl_pipeline_consecutive_failures": Metric("gauge", "Failed runs since the last success."),
+    "etl_pipeline_runs_total": Metric("counter", "Finished runs."),
+    "etl_pipeline_failures_total": Metric("counter", "Failed runs."),
+    "etl_checks_passed": Metric("gauge", "Checks of the last run that passed."),
+    "etl_checks_failed": Metric("gauge", "Checks of the last run that failed."),
+    "etl_checks_warned": Metric("gauge", "Checks of the last run that failed with severity warning."),
+    "etl_checks_errored": Metric("gauge", "Checks of the last run that could not be evaluated."),
+    "etl_sla_promises": Metric("gauge", "What the pipeline promises, counted."),
+    "etl_sla_promises_broken": Metric("gauge", "Promises that are broken now."),
+    "etl_sla_promises_at_risk": Metric("gauge", "Promises that will probably not be kept."),
+    "etl_sla_kept_ratio": Metric("gauge", "Share of this month's watched time in which promises were kept."),
+    "etl_sla_error_budget_left_ratio": Metric("gauge", "Share of this month's error budget that is left."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One number of one pipeline."""
+
+    metric: str
+    tenant: str
+    pipeline: str
+    value: float
+
+
+def metrics_registry(samples: Iterable[Sample]) -> "CollectorRegistry":
+    """A registry that holds `samples`, for whoever serves or pushes it. One series has one number."""
+    try:
+        from prometheus_client import CollectorRegistry  # noqa: PLC0415  an optional dependency
+    except ImportError as error:
+        raise EtlError("prometheus-client is not installed", "pip install 'tenant-etl[metrics]'") from error
+    values: dict[str, dict[tuple[str, str], float]] = {}
+    for each in samples:
+        if each.metric not in METRICS:
+            raise EtlError(f"there is no metric `{each.metric}`", f"use one of {', '.join(METRICS)}")
+        values.setdefault(each.metric, {})[each.tenant, each.pipeline] = each.value
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Samples(values))
+    return registry
+
+
+def metrics_text(samples: Iterable[Sample]) -> str:
+    """`samples` in the text format that Prometheus and its text-file collector read."""
+    registry = metrics_registry(samples)
+    from prometheus_client import generate_latest  # noqa: PLC0415  an optional dependency
+
+    return generate_latest(registry).decode()
+
+
+class _Samples:
+    """What the library calls a collector: it asks for the families when somebody reads the registry."""
+
+    def __init__(self, values: Mapping[str, Mapping[tuple[str, str], float]]) -> None:
+        self._values = values
+
+    def collect(self) -> Iterator["Family"]:
+        """One family per metric that has a number, in the order of `METRICS`."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415  optional
+
+        for name, metric in METRICS.items():
+            if name not in self._values:
+                continue
+            make = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+            family = make(name, metric.text, labels=LABELS)
+            for labels, value in sorted(self._values[name].items()):
+                family.add_metric(labels, value)
+            yield family

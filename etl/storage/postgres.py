@@ -1,0 +1,237 @@
+"""The PostgreSQL warehouse: the object is copied into a staging table, then put into its table in one transaction.
+
+Belongs here: connecting, the lock, the staging table. Does not: the steps of a load (`transaction`).
+
+DuckDB's extension writes the staging table, because nothing else copies Parquet into PostgreSQL as fast and in constant
+memory; what is said about the load itself goes over an ordinary connection.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+from sqlalchemy import make_url
+
+from etl.errors import WarehouseError
+from etl.faults import reach
+from etl.storage import ledger, locks
+from etl.storage.drivers.postgres_catalogue import conninfo
+from etl.storage.drivers.scrub import scrubbed
+from etl.storage.drivers.writer import extension_path
+from etl.storage.loadable import Loadable, read_loadable
+from etl.storage.schema_change import NO_TYPE, Column
+from etl.storage.sql import literal
+from etl.storage.transaction import load_in_transaction, quoted, read_ledger
+from etl.storage.warehouse import ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
+
+if TYPE_CHECKING:
+    import polars as pl
+    from psycopg import Connection
+
+_STAGING = "etl_staging"
+_LOSSY = ("HUGEINT", "UHUGEINT", "STRUCT", "MAP", "UNION", "TIMESTAMP_NS")
+"""Types that the extension refuses without a name, or writes as something else without a word."""
+_COLUMNS = """
+SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute
+WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+"""
+_HOLDER = """
+SELECT format('process %%s (%%s, since %%s)', pid, application_name, date_trunc('second', backend_start))
+FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted AND ((classid::bigint << 32) | objid::bigint) = %s
+"""
+
+
+class PostgresWarehouse:
+    """A tenant's tables in a PostgreSQL database. Holds no connection between calls."""
+
+    def __init__(self, url: str, tenant: str, *, lock_seconds: float = 600.0) -> None:
+        self._url = make_url(url)
+        self._tenant = tenant
+        self._lock_seconds = lock_seconds
+
+    def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
+        """Put the object into its table; all of it and its ledger entry, or nothing."""
+        loadable = read_loadable(request, Path(source))
+        staged = f"{quoted(_STAGING)}.{quoted('load_' + hashlib.sha256(request.target.encode()).hexdigest()[:32])}"
+        with self._errors(f"{request.target} could not be loaded"), self._connect(request.run_id) as connection:
+            self._lock(connection, request)
+            reach("warehouse.locked")
+            _prepare(connection, staged)
+            try:
+                self._stage(request, loadable, staged)
+                reach("warehouse.staged")
+                return _load(connection, request, loadable, staged)
+            finally:
+                if not connection.closed:
+                    connection.execute(f"DROP TABLE IF EXISTS {staged}".encode())
+
+    def ledger(self) -> tuple[LedgerEntry, ...]:
+        """Every committed load of this tenant, oldest first."""
+        with self._errors("the load ledger could not be read"), self._connect("ledger") as connection:
+            session = _Session(connection)
+            entries = read_ledger(session) if session.table_columns(ledger.SCHEMA, ledger.TABLE) else ()
+        return tuple(each for each in entries if each.tenant == self._tenant)
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
+        """The result of a statement, read-only."""
+        import polars as pl  # noqa: PLC0415  a load needs none of it
+
+        with self._errors("the query failed"), self._connect("query") as connection:
+            connection.read_only = True
+            with connection.transaction():
+                cursor = connection.execute(sql.encode(), list(parameters) or None)
+                names = [each.name for each in cursor.description or ()]
+                return pl.DataFrame(cursor.fetchall(), schema=names, orient="row", infer_schema_length=None)
+
+    @contextmanager
+    def _connect(self, run_id: str) -> Iterator["Connection"]:
+        try:
+            import psycopg  # noqa: PLC0415  an extra: `postgres`
+        except ImportError:
+            raise WarehouseError("a PostgreSQL warehouse needs psycopg", "install the extra `postgres`") from None
+        with psycopg.connect(**self._login(run_id), autocommit=True) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            yield connection
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        """Drop the original on purpose: drivers put the password into their texts."""
+        import psycopg  # noqa: PLC0415  an extra: `postgres`
+
+        try:
+            yield
+        except (psycopg.Error, duckdb.Error, OSError) as error:
+            raise WarehouseError(
+                f"{what}: {scrubbed(str(error), self._url).strip()}",
+                "nothing was kept of it; remove the cause and run it again",
+            ) from None
+
+    def _login(self, run_id: str) -> dict[str, str]:
+        given = {**self._url.translate_connect_args(username="user", database="dbname"), **self._url.query}
+        parts = {key: ",".join(each) if isinstance(each, tuple) else str(each) for key, each in given.items()}
+        name = f"etl {self._tenant} {run_id}"[:63]
+        defaults = {"connect_timeout": "15", "application_name": name, "client_encoding": "UTF8"}
+        return {**defaults, **parts, "options": f"{parts.get('options', '')} -c TimeZone=UTC".strip()}
+
+    def _lock(self, connection: "Connection", request: LoadRequest) -> None:
+        """One load per table at a time; the lock ends with the connection."""
+        digest = hashlib.sha256(f"etl {request.target}".encode()).digest()
+        key = int.from_bytes(digest[:8], "big") >> 1
+
+        def ready() -> bool:
+            row = connection.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
+            return bool(row and row[0])
+
+        def holder() -> str:
+            row = connection.execute(_HOLDER, [key]).fetchone()
+            return str(row[0]) if row else "another process"
+
+        what = f"the table {request.target}"
+        locks.wait_until(ready, what, holder, self._lock_seconds, WarehouseError)
+
+    def _stage(self, request: LoadRequest, loadable: Loadable, staged: str) -> None:
+        """Copy the object's rows into an unlogged table that only this load knows."""
+        extension = extension_path("postgres_scanner")
+        if extension is None:
+            raise WarehouseError(
+                "a PostgreSQL warehouse needs DuckDB's postgres extension",
+                "install duckdb-extension-postgres-scanner of DuckDB's own version",
+            )
+        parts = self._login(request.run_id)
+        password = parts.pop("password", "")
+        secret = f", PASSWORD {literal('duckdb', password)}" if password else ""
+        number = f", file_row_number AS {ROW_NUMBER}" if request.mode == "upsert" else ""
+        source = f"read_parquet({literal('duckdb', str(loadable.path))}, hive_partitioning = false"
+        source += ", file_row_number = true)" if number else ")"
+        columns = f"* EXCLUDE (file_row_number){number}" if number else "*"
+        with duckdb.connect(config={"autoinstall_known_extensions": False, "memory_limit": "512MB"}) as engine:
+            engine.execute("SET TimeZone = 'UTC'")
+            engine.execute(f"LOAD {literal('duckdb', str(extension))}")
+            _check_types(request, engine.execute(f"DESCRIBE SELECT * FROM {source}").fetchall())
+            engine.execute(f"CREATE TEMPORARY SECRET warehouse_login (TYPE postgres{secret})")
+            login = literal("duckdb", conninfo(parts))
+            engine.execute(f"ATTACH {login} AS warehouse (TYPE postgres, SECRET warehouse_login)")
+            engine.execute(f"CREATE TABLE warehouse.{staged} AS SELECT {columns} FROM {source} LIMIT 0")
+            unlogged = f"ALTER TABLE {staged} SET UNLOGGED"
+            engine.execute(f"CALL postgres_execute('warehouse', {literal('duckdb', unlogged)})")
+            engine.execute(f"INSERT INTO warehouse.{staged} SELECT {columns} FROM {source}")
+
+
+class _Session:
+    """A connection as `transaction` wants it, with the object's rows in a staging table."""
+
+    temporary = "ON COMMIT DROP"
+
+    def __init__(self, connection: "Connection", incoming: str = "", untyped: frozenset[str] = frozenset()) -> None:
+        self._connection = connection
+        self.incoming = incoming
+        self._untyped = untyped
+
+    def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        return max(0, int(self._execute(sql, parameters).rowcount))
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        return list(self._execute(sql, parameters).fetchall())
+
+    def incoming_columns(self) -> list[Column]:
+        rows = self._connection.execute(_COLUMNS, [self.incoming]).fetchall()
+        return [Column(name, NO_TYPE if name in self._untyped else kind) for name, kind in rows if name != ROW_NUMBER]
+
+    def table_columns(self, schema: str, table: str) -> list[Column]:
+        rows = self._connection.execute(_COLUMNS, [f"{quoted(schema)}.{quoted(table)}"]).fetchall()
+        return [Column(name, kind) for name, kind in rows]
+
+    def ensure_schema(self, name: str) -> None:
+        _ensure_schema(self._connection, name)
+
+    def _execute(self, sql: str, parameters: Sequence[object]) -> Any:  # noqa: ANN401  a cursor of an optional library
+        """Statements with parameters hold no names of the tenant's, so that every `?` in them is a parameter."""
+        if parameters:
+            return self._connection.execute(sql.replace("?", "%s").encode(), list(parameters))
+        return self._connection.execute(sql.encode())
+
+
+def _load(connection: "Connection", request: LoadRequest, loadable: Loadable, staged: str) -> LoadReport:
+    with connection.transaction():
+        report = load_in_transaction(_Session(connection, staged, loadable.untyped), request)
+        connection.execute(f"DROP TABLE {staged}".encode())
+        reach("warehouse.before_commit")
+    reach("warehouse.committed")
+    return report
+
+
+def _prepare(connection: "Connection", staged: str) -> None:
+    """Make what every load shares, one process at a time; remove what a load of this table left when it died."""
+    with _alone(connection):
+        for name in (ledger.SCHEMA, _STAGING):
+            _ensure_schema(connection, name)
+        connection.execute(ledger.CREATE.encode())
+    connection.execute(f"DROP TABLE IF EXISTS {staged}".encode())
+
+
+@contextmanager
+def _alone(connection: "Connection") -> Iterator[None]:
+    connection.execute("SELECT pg_advisory_lock(hashtext('etl schemas'))")
+    try:
+        yield
+    finally:
+        connection.execute("SELECT pg_advisory_unlock(hashtext('etl schemas'))")
+
+
+def _ensure_schema(connection: "Connection", name: str) -> None:
+    """Look first: CREATE SCHEMA IF NOT EXISTS asks for a privilege even where there is nothing to create."""
+    if not connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]).fetchone():
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(name)}".encode())
+
+
+def _check_types(request: LoadRequest, columns: Sequence[tuple[Any, ...]]) -> None:
+    for name, kind, *_ in columns:
+        if any(str(kind).startswith(each) for each in _LOSSY):
+            raise WarehouseError(
+                f"column `{name}` of {request.target} is {kind}, which PostgreSQL has no exact type for",
+                "cast it in the transform (to text, a decimal or single columns)",
+            )

@@ -1,0 +1,120 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from pydantic import BaseModel
+
+from etl.config.connections import LakeConfig, SourceDatabase, WarehouseConfig
+from etl.config.pipeline_config import (
+    DbtTransform,
+    Partitions,
+    PipelineConfig,
+    PipelineQuality,
+    StagedRule,
+    TrinoOutput,
+)
+from etl.config.reference import reference_text
+from etl.config.schema import schema_text, tenant_schema
+from etl.config.tenant_config import AssetsConfig, DbtConfig, JobConfig, ScheduleConfig, TenantConfig
+from etl.config.yaml_source import parse
+from tests.config.test_tenant_config import WHOLE
+
+ROOT = Path(__file__).parents[2]
+MODELS: tuple[type[BaseModel], ...] = (
+    TenantConfig, AssetsConfig, PipelineConfig, Partitions, TrinoOutput, PipelineQuality, StagedRule, DbtTransform,
+    DbtConfig, JobConfig, ScheduleConfig, SourceDatabase, WarehouseConfig, LakeConfig,
+)  # fmt: skip
+
+
+def as_json(text: str) -> Any:
+    """What an editor sees: dates are texts."""
+
+    def plain(node: Any) -> Any:
+        if isinstance(node.value, dict):
+            return {key: plain(each) for key, each in node.value.items()}
+        if isinstance(node.value, list):
+            return [plain(each) for each in node.value]
+        return node.value if isinstance(node.value, str | int | float | bool | None) else node.text
+
+    return plain(parse(text.encode()).root)
+
+
+def errors(text: str) -> list[str]:
+    validator = jsonschema.Draft202012Validator(tenant_schema())
+    return [each.message for each in validator.iter_errors(as_json(text))]
+
+
+def test_the_schema_in_the_repository_is_the_generated_one() -> None:
+    path = ROOT / "tenants" / "tenant.schema.json"
+    assert path.read_text() == schema_text(), f"python -m etl.config.schema > {path.relative_to(ROOT)}"
+
+
+def test_the_reference_in_the_repository_is_the_generated_one() -> None:
+    path = ROOT / "docs" / "yaml-reference.md"
+    assert path.read_text() == reference_text(), f"python -m etl.config.reference > {path.relative_to(ROOT)}"
+
+
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(tenant_schema())
+
+
+def test_a_right_file_satisfies_the_schema() -> None:
+    assert errors(WHOLE) == []
+
+
+@pytest.mark.parametrize("tenant", sorted(path.parent.name for path in ROOT.glob("tenants/*/config.yaml")))
+def test_every_tenant_of_the_repository_satisfies_the_schema(tenant: str) -> None:
+    assert errors((ROOT / "tenants" / tenant / "config.yaml").read_text().replace("_template", "acme")) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("source_table:", "source_tabel:"),
+        ("type: not_null", "type: not_nul"),
+        ("mode: replace_partition", "mode: replace_all"),
+        ("auto_start: false", "auto_start: maybe"),
+        ("type: slack", "type: slak"),
+        ("stage: extract", "stage: extrac"),
+        ("lookback_days: 1", "lookback_days: x"),
+        ("{dev: {save_to_trino: true}}", "{dev: {save_to_trin: true}}"),
+    ],
+)
+def test_a_wrong_file_does_not(before: str, after: str) -> None:
+    assert before in WHOLE
+    assert errors(WHOLE.replace(before, after))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("lookback_days: 1", 'lookback_days: "${DAYS:-1}"'),
+        ("auto_start: false", 'auto_start: "${START:-false}"'),
+        ("start: 2026-01-01", 'start: "${START}"'),
+        ("mode: replace_partition", "mode: ${MODE:-append}"),
+        ("{column: lot_id, type: not_null, stage: extract}", "{truthound: outlier_iqr, column: qty}"),
+        ("tenant:\n", "x-anchors: [1, 2]\ntenant:\n"),
+    ],
+)
+def test_what_the_loader_takes_the_schema_takes(before: str, after: str) -> None:
+    assert before in WHOLE
+    assert errors(WHOLE.replace(before, after)) == []
+
+
+def fields() -> Iterator[tuple[str, str, str]]:
+    for model in MODELS:
+        for name, field in model.model_fields.items():
+            yield model.__name__, name, field.description or ""
+
+
+def test_every_key_is_explained() -> None:
+    assert [f"{model}.{name}" for model, name, description in fields() if not description] == []
+
+
+def test_the_reference_lists_every_key() -> None:
+    text = reference_text()
+    written = {"rule", "stage", "schema_name", "pipelines"}  # explained in words, or under its alias
+    assert [name for _, name, _ in fields() if f"| `{name}` |" not in text and name not in written] == []
+    assert "Undefined" not in text

@@ -1,0 +1,167 @@
+"""How engines are found, chained and compared; what the package imports."""
+
+import os
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+
+from etl.errors import QualityError
+from etl.quality import (
+    Capabilities,
+    EngineChain,
+    EngineReport,
+    Outcome,
+    check,
+    compare_engines,
+    engine_names,
+    get_engine,
+)
+from etl.quality.engine import DataQualityEngine
+
+FRAME = pl.DataFrame({"x": [1, 2, None]})
+RULES = [{"column": "x", "type": "not_null"}, {"column": "x", "type": "positive"}]
+
+
+class Only:
+    """An engine that knows one type of rule, and finds one failure."""
+
+    def __init__(self, name, kind):
+        self.name = name
+        self.capabilities = Capabilities(rules=frozenset({kind}))
+        self.calls = 0
+
+    def check(self, data, rules, context):
+        self.calls += 1
+        return EngineReport([Outcome(position, 1, 3) for position, _ in enumerate(rules)], 3)
+
+    def profile(self, data, columns=None):
+        raise NotImplementedError
+
+    def learn(self, data, strictness="moderate"):
+        raise NotImplementedError
+
+
+def test_engines_are_found_by_name():
+    assert get_engine("polars").name == "polars"
+    assert get_engine("polars") is get_engine("polars")
+    assert isinstance(get_engine("polars"), DataQualityEngine)
+    assert {"truthound", "polars", "great_expectations", "pandera"} <= set(engine_names())
+
+
+def test_a_misspelt_engine_is_refused_with_the_nearest_name():
+    with pytest.raises(QualityError, match="did you mean `polars`"):
+        check(FRAME, RULES, engine="polar")
+
+
+def test_a_chain_gives_each_rule_to_the_first_engine_that_can():
+    positive, not_null = Only("p", "positive"), Only("n", "not_null")
+    chain = EngineChain([positive, not_null, "polars"])
+    rules = [*RULES, {"column": "x", "type": "in_set", "values": [1, 2]}, RULES[1]]
+    result = check(FRAME, rules, engine=chain)
+    assert [(each.status, each.failed_count) for each in result.results] == [
+        ("failed", 1),
+        ("failed", 1),
+        ("passed", 0),
+        ("failed", 1),
+    ]
+    assert (positive.calls, not_null.calls) == (1, 1)
+    assert result.engine == "p > n > polars"
+
+
+def test_a_chain_says_why_nobody_can():
+    result = check(FRAME, RULES, engine=EngineChain([Only("p", "positive")]))
+    assert [each.status for each in result.results] == ["error", "failed"]
+    assert (
+        "p: rules of type not_null are not supported" in result.results[0].message
+        or "not supported" in result.results[0].message
+    )
+
+
+def test_a_broken_engine_in_a_chain_spoils_only_its_own_rules():
+    class Broken(Only):
+        def check(self, data, rules, context):
+            raise RuntimeError("no")
+
+    result = check(FRAME, RULES, engine=EngineChain([Broken("b", "positive"), "polars"]))
+    assert [each.status for each in result.results] == ["failed", "error"]
+
+
+def test_a_comparison_reports_every_differing_verdict():
+    comparison = compare_engines(FRAME, RULES, ["polars", EngineChain([Only("p", "positive"), "polars"])])
+    assert [each.check_name for each in comparison.differences] == ["positive__x"]
+    assert "polars: passed, 0 of 2" in comparison.differences[0].describe()
+    assert not comparison.agree
+    assert compare_engines(FRAME, RULES, ["polars", EngineChain(["polars", Only("p", "positive")])]).agree
+    with pytest.raises(QualityError):
+        compare_engines(FRAME, RULES, ["polars"])
+
+
+def test_a_rule_that_breaks_while_running_spoils_only_itself():
+    frame = pl.DataFrame({"s": ["1", "x"], "n": [1, None]})
+    rules = [
+        {"column": "n", "type": "not_null"},
+        {"type": "expression", "expression": "CAST(s AS INT) > 0"},
+        {"column": "n", "type": "positive"},
+    ]
+    for data in (frame, frame.lazy()):
+        result = check(data, rules, engine="polars")
+        assert [each.status for each in result.results] == ["failed", "error", "passed"]
+        assert result.row_count == 2
+
+
+def run(code, compiled=None):
+    environment = os.environ | (
+        {"PYTHONPYCACHEPREFIX": str(compiled), "PYTHONDONTWRITEBYTECODE": ""} if compiled else {}
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    ).stdout.split()
+
+
+def test_importing_the_package_loads_no_engine_and_no_orchestrator():
+    heavy = [
+        "dagster",
+        "prefect",
+        "truthound",
+        "great_expectations",
+        "pandera",
+        "pandas",
+        "sqlglot",
+        "duckdb",
+        "etl.quality.engines.polars",
+    ]
+    names = "check, Rule, parse_rules, CheckResult, split, get_engine, EngineChain, DataQualityError"
+    loaded = run(f"import sys; from etl.quality import {names}; print(*[m for m in {heavy!r} if m in sys.modules])")
+    assert loaded == []
+    assert run(f"import sys, etl.quality; print(*[m for m in {[*heavy, 'polars']!r} if m in sys.modules])") == []
+
+
+def test_importing_the_package_is_fast(tmp_path):
+    code = "import time, polars, pydantic; t = time.process_time(); from etl.quality import check, parse_rules; print(time.process_time() - t)"
+    assert min(float(run(code, compiled=tmp_path)[0]) for _ in range(4)) < 0.15
+
+
+def test_check_stays_a_function_whatever_is_imported_first():
+    assert run("import etl.quality.check, etl.quality; print(callable(etl.quality.check))") == ["True"]
+    assert run(
+        "from etl.quality.check import check; from etl.quality import check as again; print(check is again)"
+    ) == ["True"]
+
+
+def test_a_small_check_costs_little():
+    frame = pl.DataFrame({"x": range(10), "s": list("abcdefghij")})
+    rules = [
+        {"column": "x", "type": "not_null"},
+        {"column": "x", "type": "unique"},
+        {"column": "s", "type": "length", "max": 3},
+    ] * 2
+    check(frame, rules, engine="polars")
+    times = []
+    for _ in range(50):
+        started = time.process_time()
+        check(frame, rules, engine="polars")
+        times.append(time.process_time() - started)
+    assert min(times) < 0.004

@@ -1,0 +1,78 @@
+import json
+import math
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from etl.errors import QualityError
+from etl.quality import LearnResult, ProfileResult, check, get_engine, parse_rules
+
+ENGINE = get_engine("polars")
+FRAME = pl.DataFrame(
+    {
+        "id": range(100),
+        "grade": ["a", "b"] * 50,
+        "name": [f"n{number}" for number in range(99)] + [None],
+        "share": [0.5, math.nan] * 50,
+        "price": pl.Series([Decimal("1.25")] * 100, dtype=pl.Decimal(10, 2)),
+        "day": [date(2026, 1, 1)] * 100,
+        "at": pl.Series([datetime(2026, 1, 1, tzinfo=UTC)] * 100),
+        "nothing": pl.Series([None] * 100, dtype=pl.Int64),
+        "tags": [["x"]] * 100,
+        "flag": [True, None] * 50,
+    }
+)
+
+
+def test_a_profile_counts_exactly_and_nulls_are_no_values():
+    profile = ENGINE.profile(FRAME)
+    assert profile.row_count == 100
+    assert (profile.columns["name"].null_count, profile.columns["name"].unique_count) == (1, 99)
+    assert (profile.columns["id"].min, profile.columns["id"].max, profile.columns["id"].mean) == (0, 99, 49.5)
+    assert profile.columns["share"].max == 0.5
+    assert profile.columns["price"].max == "1.25"
+    assert (profile.columns["nothing"].null_count, profile.columns["nothing"].mean) == (100, None)
+    assert ProfileResult.from_dict(json.loads(json.dumps(profile.to_dict()))) == profile
+
+
+def test_a_profile_of_some_columns():
+    assert [*ENGINE.profile(FRAME.lazy(), ["id"]).columns] == ["id"]
+    with pytest.raises(QualityError, match="did you mean `grade`"):
+        ENGINE.profile(FRAME, ["grad"])
+
+
+@pytest.mark.parametrize("strictness", ["strict", "moderate", "lenient"])
+@pytest.mark.parametrize(
+    "frame", [FRAME, FRAME.lazy(), FRAME.clear(), FRAME.head(1)], ids=["frame", "lazy", "empty", "one row"]
+)
+def test_what_is_learned_passes_on_the_same_data(frame, strictness):
+    learned = ENGINE.learn(frame, strictness)
+    assert check(frame, learned.rules, engine="polars").is_success
+    assert LearnResult.from_dict(json.loads(json.dumps(learned.to_dict()))).rules == learned.rules
+    assert parse_rules(learned.to_dict()["rules"]) == learned.rules
+
+
+def test_stricter_learns_more():
+    counts = [len(ENGINE.learn(FRAME, strictness).rules) for strictness in ("lenient", "moderate", "strict")]
+    assert counts == sorted(counts)
+    assert counts[0] < counts[2]
+
+
+def test_learned_rules_notice_other_data():
+    learned = ENGINE.learn(FRAME, "moderate")
+    other = FRAME.with_columns(grade=pl.lit("c"), id=pl.lit(-1, dtype=pl.Int64))
+    failed = {
+        each.check_name for each in check(other, learned.rules, engine="polars").results if each.status == "failed"
+    }
+    assert {"in_set__grade", "unique__id", "in_range__id"} <= failed
+
+
+def test_an_empty_frame_teaches_types_only():
+    assert {rule.type for rule in ENGINE.learn(FRAME.clear(), "strict").rules} == {"dtype"}
+
+
+def test_an_unknown_strictness_is_refused():
+    with pytest.raises(QualityError, match="did you mean `strict`"):
+        ENGINE.learn(FRAME, "strickt")

@@ -1,0 +1,117 @@
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from etl.errors import QualityError
+from etl.quality import check, split
+from etl.quality.rules import RuleError
+
+FRAME = pl.DataFrame(
+    {
+        "id": [1, 2, 2, None, 5, 6],
+        "qty": [1.0, -1.0, 3.0, None, float("nan"), 6.0],
+        "code": ["a", "b", "a", "zz", "a", None],
+    }
+)
+RULES = [
+    {"column": "id", "type": "not_null"},
+    {"column": "id", "type": "unique"},
+    {"column": "qty", "type": "positive"},
+    {"column": "code", "type": "foreign_key", "to": "codes"},
+    {"type": "row_count", "min": 100},
+    {"column": "qty", "type": "mean_between", "max": 0},
+]
+TABLES = {"codes": pl.LazyFrame({"code": ["a", "b"]})}
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return tmp_path / "good.parquet", tmp_path / "rejected.parquet"
+
+
+def test_rows_go_to_one_file_or_the_other_with_the_names_of_the_rules(paths):
+    result = split(FRAME.lazy(), RULES, *paths, extra={"_run_id": "r1"}, tables=TABLES)
+    assert (result.read, result.good, result.rejected) == (6, 2, 4)
+    assert result.per_rule == {"not_null__id": 1, "unique__id": 2, "positive__qty": 2, "foreign_key__code": 1}
+    good, rejected = (pl.read_parquet(path) for path in paths)
+    assert good.equals(FRAME[[0, 5]])
+    assert rejected.select(FRAME.columns).equals(FRAME[[1, 2, 3, 4]])
+    assert rejected["_rules"].to_list() == [
+        ["unique__id", "positive__qty"],
+        ["unique__id"],
+        ["not_null__id", "foreign_key__code"],
+        ["positive__qty"],
+    ]
+    assert rejected["_run_id"].to_list() == ["r1"] * 4
+
+
+def test_per_rule_counts_are_those_of_the_check(paths):
+    result = split(FRAME, RULES, *paths, tables=TABLES)
+    checked = check(FRAME, RULES, engine="polars", tables=TABLES)
+    assert result.per_rule == {
+        each.check_name: each.failed_count for each in checked.results if each.rule.level == "row"
+    }
+
+
+def test_good_rows_pass_the_rules_that_rejected_the_others(paths):
+    split(FRAME, RULES[:4], *paths, tables=TABLES)
+    assert check(paths[0], RULES[:4], engine="polars", tables=TABLES).is_success
+
+
+def test_rules_about_the_table_reject_nothing(paths):
+    result = split(FRAME, RULES[4:], *paths)
+    assert (result.good, result.rejected, result.per_rule) == (6, 0, {})
+    assert pl.read_parquet(paths[0]).equals(FRAME)
+    assert pl.read_parquet(paths[1]).columns == [*FRAME.columns, "_rules"]
+
+
+def test_an_empty_table_gives_two_empty_files(paths):
+    result = split(FRAME.clear(), RULES, *paths, tables=TABLES)
+    assert (result.read, result.good, result.rejected) == (0, 0, 0)
+    assert pl.read_parquet(paths[0]).schema == FRAME.schema
+
+
+def test_the_footer_of_the_file_is_carried_on(tmp_path, paths):
+    source = tmp_path / "source.parquet"
+    FRAME.write_parquet(source, metadata={"etl": "placeholder   "})
+    split(source, RULES[:1], *paths, metadata={"more": "x"})
+    for path in paths:
+        footer = pl.read_parquet_metadata(path)
+        assert (footer["etl"], footer["more"]) == ("placeholder   ", "x")
+
+
+def test_a_rule_that_cannot_be_judged_stops_the_split(paths):
+    with pytest.raises(QualityError, match="did you mean `qty`"):
+        split(FRAME, [{"column": "qtty", "type": "positive"}], *paths)
+    with pytest.raises(RuleError):
+        split(FRAME, [{"column": "qty", "type": "postive"}], *paths)
+    assert not paths[0].exists()
+
+
+def test_columns_of_the_same_name_are_refused(paths):
+    with pytest.raises(QualityError, match="_rules"):
+        split(FRAME.with_columns(_rules=1), RULES[:1], *paths)
+    with pytest.raises(QualityError, match="qty"):
+        split(FRAME, RULES[:1], *paths, extra={"qty": "x"})
+
+
+def test_a_condition_limits_what_is_rejected(paths):
+    rule = {"column": "qty", "type": "positive", "where": "code = 'b'"}
+    assert split(FRAME, [rule], *paths).rejected == 1
+
+
+def test_the_moment_of_judging_can_be_given(paths):
+    frame = pl.DataFrame({"t": [datetime(2026, 1, 2), datetime(2026, 1, 4)]})
+    rule = {"column": "t", "type": "not_future"}
+    assert split(frame, [rule], *paths, now=datetime(2026, 1, 3, tzinfo=UTC)).rejected == 1
+
+
+def test_many_rows_keep_their_order_and_their_number(tmp_path, paths):
+    source = tmp_path / "source.parquet"
+    frame = pl.DataFrame({"n": range(300_000)}).with_columns(v=pl.col("n") % 7)
+    frame.write_parquet(source, row_group_size=20_000)
+    result = split(source, [{"column": "v", "type": "positive"}], *paths)
+    assert result.read == 300_000
+    assert pl.read_parquet(paths[0])["n"].equals(frame.filter(pl.col("v") > 0)["n"])
+    assert pl.read_parquet(paths[1])["n"].equals(frame.filter(pl.col("v") == 0)["n"])
