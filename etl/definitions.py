@@ -9,13 +9,14 @@ import sys
 import warnings
 from functools import cache
 
-from dagster import BetaWarning, Definitions, PreviewWarning, asset
+from dagster import AssetKey, AssetsDefinition, AssetSpec, BetaWarning, Definitions, PreviewWarning, asset
 
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError, EtlError
 from etl.factories import naming
 from etl.factories.asset_factory import AssetFactory
+from etl.factories.dbt_factory import DbtFactory
 from etl.factories.job_factory import JobFactory
 from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
@@ -34,9 +35,14 @@ def definitions_of(config: TenantConfig) -> Definitions:
         # Partitioned checks and single-run back-fills are marked as young by Dagster; both are covered by tests here.
         warnings.simplefilter("ignore", BetaWarning)
         warnings.simplefilter("ignore", PreviewWarning)
-        assets = AssetFactory(config).create_all_etl_assets()
+        assets: list[AssetsDefinition | AssetSpec] = [*AssetFactory(config).create_all_etl_assets()]
+        models: dict[str, list[AssetKey]] = {}
+        if config.dbt.enabled:
+            dbt = DbtFactory(config)
+            assets += dbt.create_all_dbt_assets()
+            models = dbt.models_of()
         resources = ResourceFactory(config).create_all_resources()
-        jobs = JobFactory(config, assets, resources).create_all_jobs()
+        jobs = JobFactory(config, assets, resources, models).create_all_jobs()
         schedules = ScheduleFactory(config, jobs).create_all_schedules()
         return Definitions(assets=assets, resources=resources, jobs=jobs, schedules=schedules)
 

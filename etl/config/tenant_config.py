@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
 
 from etl.config.connections import LakeConfig, SourceDatabase, WarehouseConfig
-from etl.config.identifiers import JobName, Owner, Tags, TenantId, Timezone
+from etl.config.identifiers import JobName, Owner, Tags, TargetName, TenantId, Timezone
 from etl.config.pipeline_config import PipelineConfig
 from etl.notify.targets import NotificationConfig
 from etl.settings import Environment
@@ -74,6 +74,12 @@ class DbtConfig(BaseModel):
     enabled: bool = Field(default=True, description="false: as if there were no dbt project.")
     project: TenantId | None = Field(None, description="Folder below dbt_projects/. Default: the tenant's id.")
     target: str = Field("dev", min_length=1, description="Target of profiles.yml.")
+    variables: dict[str, str | int | float | bool | None] = Field(
+        {}, alias="vars", description="Variables for dbt, beside those that every tenant gets."
+    )
+    target_schema: TargetName | None = Field(
+        None, alias="schema", description="Schema of the models. Default: the profile's, or dbt_<tenant> if shared."
+    )
 
 
 class AssetsConfig(BaseModel):

@@ -28,8 +28,15 @@ Assets = Sequence[AssetsDefinition | AssetSpec]
 class JobFactory:
     """All jobs of one tenant, resolved against its own assets: a selection never reaches beyond its tenant."""
 
-    def __init__(self, config: TenantConfig, assets: Assets, resources: Mapping[str, object]) -> None:
-        """`assets` and `resources` are this tenant's, and nobody else's."""
+    def __init__(
+        self,
+        config: TenantConfig,
+        assets: Assets,
+        resources: Mapping[str, object],
+        models: Mapping[str, Sequence[AssetKey]],
+    ) -> None:
+        """`assets` and `resources` are this tenant's and nobody else's; `models` are the dbt models of a pipeline."""
+        self._models = models
         self._config = config
         self._assets = assets
         self._resources = resources
@@ -65,6 +72,7 @@ class JobFactory:
             self._add(found, tier, keys, f"The {tier} assets of {self._config.name}.")
         for pipeline in self._config.pipelines:
             keys = [key for key in everything if self._graph.get(key).tags.get("pipeline") == pipeline]
+            keys += self._models.get(pipeline, ())
             self._add(found, pipeline, keys, f"{pipeline} of {tenant}, all its stages.")
         return found
 

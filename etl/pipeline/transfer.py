@@ -49,7 +49,8 @@ def _call(run: StageRun, transform: object, frames: dict[str, pl.LazyFrame]) -> 
     if not callable(transform):
         raise TransformError(f"{run.label}: `{run.pipeline.name}` in {where} is not a function", "define it with `def`")
     try:
-        result = transform(*frames.values())
+        # One input by position, so that its name is the author's; several by the names of their pipelines.
+        result = transform(*frames.values()) if len(frames) == 1 else transform(**frames)
     except Exception as error:
         # A tenant's code may raise anything: whatever it is, it is this tenant's failure and says where it came from.
         raise TransformError(

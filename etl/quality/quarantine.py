@@ -7,21 +7,28 @@ a whole (row_count, mean_between, ...) never reject a row. `unique` needs to kno
 `foreign_key` which exist, before the first row can be judged: those keys, and only those, are gathered first.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from etl.errors import QualityError
 from etl.quality.check import open_data, read_schema
+from etl.quality.engine import describe_failure
 from etl.quality.expressions import Scope, Unjudgeable, compile_rules
 from etl.quality.rules import AnyRule, check_names, parse_rules
 
 RULES = "_rules"
 _READ = "read"
+_BAD = "__etl_bad"
+# Rows per row group: enough to compress well, few enough to wait in memory.
+_ROW_GROUP = 122_880
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,13 @@ def split(
         if compiled.verdict is not None
     }
     footer = (_footer_of(data) if isinstance(data, Path | str) else {}) | dict(metadata or {})
-    counts = _write(plan.prepare(lazy), schema, broken, (good, rejected), added, footer)
+    try:
+        counts = _write(plan.prepare(lazy), schema, broken, (good, rejected), added, footer)
+    except (pl.exceptions.PolarsError, pa.ArrowException) as failed:
+        raise QualityError(
+            f"the rows cannot be split: {describe_failure(failed, schema)}",
+            "a condition that CASTs may have met a value that cannot be read",
+        ) from None
     result = Split(
         read=counts[_READ],
         good=_rows_written(good),
@@ -90,33 +103,72 @@ def _write(
     paths: tuple[Path, Path],
     added: Mapping[str, str],
     footer: dict[str, str],
-) -> dict[str, int]:
-    """Write both files and count, all in one pass over the rows."""
-    original = [pl.col(column) for column in schema]
-    if not broken:
-        broken = {"": pl.lit(value=False)}
+) -> Counter[str]:
+    """Write both files and count, in one pass over the rows and with one row group of each in memory."""
     marks = {f"__etl_broken_{index}": expr for index, expr in enumerate(broken.values())}
-    judged = lazy.with_columns(expr.alias(mark) for mark, expr in marks.items())
-    is_bad = pl.any_horizontal(pl.col([*marks]))
-    reasons = pl.concat_list(
-        pl.when(pl.col(mark)).then(pl.lit(name)) for mark, name in zip(marks, broken, strict=True)
-    ).list.drop_nulls()
-    good = judged.filter(~is_bad).select(original)
-    rejected = judged.filter(is_bad).select(
-        *original, reasons.alias(RULES), *(pl.lit(value, dtype=pl.String).alias(key) for key, value in added.items())
-    )
-    numbers = judged.select(
-        pl.len().alias(_READ), *(pl.col(mark).sum().alias(f"{index}") for index, mark in enumerate(marks))
-    )
-    counted = pl.collect_all(
-        [
-            numbers,
-            good.sink_parquet(paths[0], metadata=dict(footer), lazy=True),
-            rejected.sink_parquet(paths[1], metadata=dict(footer), lazy=True),
-        ],
-        engine="streaming",
-    )[0]
-    return {key: int(value) for key, value in counted.row(0, named=True).items()}
+    reasons = [pl.when(pl.col(mark)).then(pl.lit(name)) for mark, name in zip(marks, broken, strict=True)]
+    nothing = pl.lit([], dtype=pl.List(pl.String))
+    named = pl.concat_list(reasons).list.drop_nulls() if reasons else nothing
+    constants = [pl.lit(value, dtype=pl.String).alias(key) for key, value in added.items()]
+    is_bad = pl.any_horizontal(pl.col([*marks])) if marks else pl.lit(value=False)
+    marked = lazy.select(*schema, *(expr.alias(mark) for mark, expr in marks.items()))
+    judged = marked.with_columns(is_bad.alias(_BAD))
+    counts: Counter[str] = Counter()
+    empty = pl.DataFrame(schema=schema)
+    none_rejected = empty.with_columns(nothing.alias(RULES), *constants)
+    with _Writer(paths[0], empty, footer) as good, _Writer(paths[1], none_rejected, footer) as rejected:
+        for batch in judged.collect_batches(maintain_order=True, engine="streaming"):
+            counts[_READ] += batch.height
+            for index, mark in enumerate(marks):
+                counts[f"{index}"] += int(batch[mark].sum())
+            good.add(batch.filter(~pl.col(_BAD)).select(*schema))
+            rejected.add(batch.filter(pl.col(_BAD)).select(*schema, named.alias(RULES), *constants))
+    return counts
+
+
+class _Writer:
+    """A Parquet file that is written one row group at a time."""
+
+    def __init__(self, path: Path, empty: pl.DataFrame, footer: Mapping[str, str]) -> None:
+        self._path, self._footer = path, dict(footer)
+        self._waiting: list[pl.DataFrame] = [empty]
+        self._rows = 0
+        try:
+            self._file = pq.ParquetWriter(path, _arrow(empty).schema, compression="zstd")
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pl.exceptions.PolarsError) as refused:
+            raise QualityError(
+                f"the rows cannot be written as Parquet: {refused}", "cast the column in the transform"
+            ) from refused
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            # Closing writes a footer, and half a file with a footer looks like a whole one.
+            self._file.close()
+            self._path.unlink(missing_ok=True)
+            return
+        self._flush()
+        self._file.add_key_value_metadata(self._footer)
+        self._file.close()
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Take rows; write them once there are enough for a row group."""
+        if rows.height:
+            self._waiting.append(rows)
+            self._rows += rows.height
+            if self._rows >= _ROW_GROUP:
+                self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._file.write_table(_arrow(pl.concat(self._waiting)), row_group_size=self._rows)
+        self._waiting, self._rows = [], 0
+
+
+def _arrow(frame: pl.DataFrame) -> pa.Table:
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def _rows_written(path: Path) -> int:

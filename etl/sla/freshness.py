@@ -230,11 +230,11 @@ class _Deadlines:
         """The deadline with which the breach began that lasts at `deadline`; None if it was never otherwise."""
         since = deadline
         for each in islice(self._back(deadline - timedelta(microseconds=1)), LONGEST_STREAK):
-            if since <= self._first:  # nothing was published before: the breach is as old as the promise
+            if since < self._first:  # nothing was published before: the breach is as old as the promise
                 begin = self._begin()
                 return None if begin is None else self.next_after(begin - timedelta(microseconds=1))
             arrived = self.arrival(each)
-            if not self._promised(each) or (arrived is not None and arrived < since):
+            if not self._promised(each) or (arrived is not None and arrived <= since):
                 break
             since = each
         return since
@@ -302,10 +302,11 @@ def _fresh_moments(published: Published, now: datetime) -> list[datetime]:
     if days is None:
         moments |= {each.at for each in published.publishes if each.at <= now}
         return sorted(moments)
-    for partition in {each.partition for each in published.publishes if each.partition is not None}:
-        arrived = _arrival(published, partition, now)
-        if arrived is not None and days.newest_complete(arrived) == partition:
-            moments.add(arrived)
+    arrivals: dict[date, datetime] = {}
+    for each in published.publishes:
+        if each.partition is not None and days.complete_at(each.partition) <= each.at <= now:
+            arrivals[each.partition] = min(each.at, arrivals.get(each.partition, each.at))
+    moments |= {at for partition, at in arrivals.items() if days.newest_complete(at) == partition}
     return sorted(moments)
 
 

@@ -72,6 +72,11 @@ def decode(tail: bytes, name: str) -> Footer:
             length=footer_length(tail, name),
             key_values=dict(parquet.metadata.metadata or {}),
         )
+    except pa.ArrowNotImplementedError as error:
+        raise LakeError(
+            f"{name} holds a column whose type others cannot read: {error}",
+            "cast it in the transform: a 128-bit integer to Int64 or Decimal",
+        ) from None
     except (pa.ArrowException, OSError) as error:
         raise LakeError(
             f"{name} is not a complete Parquet file: {error}", "remove it and materialize the partition again"

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from etl.errors import WarehouseError
 from etl.storage.footer import KEY, read_footer
 from etl.storage.warehouse import PARTITION_COLUMN, ROW_NUMBER, LoadRequest
+
+_NANOSECONDS = "its nanoseconds would be cut off"
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ def read_loadable(request: LoadRequest, path: Path) -> Loadable:
     _check_names(request, footer.schema.names)
     for field in footer.schema:
         reason = _changes_silently(field.type)
+        if reason == _NANOSECONDS and not pa.types.is_nested(field.type) and not _has_nanoseconds(path, field.name):
+            continue
         if reason:
             raise WarehouseError(
                 f"column `{field.name}` of {request.target} is {field.type}: {reason}", "cast it in the transform"
@@ -79,7 +85,17 @@ def _changes_silently(kind: pa.DataType) -> str:
     if pa.types.is_duration(kind):
         return "a duration would become a bare number"
     if pa.types.is_timestamp(kind) and kind.unit == "ns" and kind.tz:
-        return "nanoseconds of an instant would be cut off"
+        return _NANOSECONDS
     if pa.types.is_time64(kind) and kind.unit == "ns":
-        return "nanoseconds of a time would be cut off"
+        return _NANOSECONDS
     return ""
+
+
+def _has_nanoseconds(path: Path, column: str) -> bool:
+    """Whether a value is finer than a microsecond: Polars writes every time of day in nanoseconds, mostly zeros."""
+    for batch in pq.ParquetFile(path).iter_batches(columns=[column]):
+        values = batch.column(0).view(pa.int64())
+        whole = pc.multiply(pc.divide(values, 1000), 1000)
+        if pc.any(pc.not_equal(values, whole)).as_py():
+            return True
+    return False

@@ -185,5 +185,5 @@ def _connect(settings: S3Settings, bucket: str, timeout_seconds: float) -> Any: 
 def _blocks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
-            yield block
             reach("lake.upload.part")
+            yield block

@@ -1,3 +1,4 @@
+from etl.quality.rules import InSet
 from tests.config.conftest import Project
 
 TEXT = """\
@@ -55,6 +56,25 @@ def test_a_variable_gets_the_type_that_is_meant(project: Project) -> None:
     assert (lots.allow_empty, lots.max_shrink) == (False, 0.25)
     assert lots.partitions is not None
     assert str(lots.partitions.start) == "2026-03-01"
+
+
+def test_a_variable_without_quotes_is_a_number_where_anything_is_possible(project: Project) -> None:
+    text = """\
+assets:
+  pipelines:
+    lots:
+      source_table: lots
+      quality:
+        rules:
+          - type: in_set
+            column: step
+            values:
+              - ${STEP:-3}
+              - "${STEP:-3}"
+"""
+    rule = project.load(text).pipelines["lots"].rules_for("extract")[0]
+    assert isinstance(rule, InSet)
+    assert [type(each) for each in rule.values] == [int, str]
 
 
 def test_a_mistake_in_another_environment_is_found_today(project: Project) -> None:

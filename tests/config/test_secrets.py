@@ -62,6 +62,8 @@ def test_what_is_no_secret_is_accepted(project: Project, text: str) -> None:
         f"source_database: {{password: [{SECRET}]}}",
         f"source_database: {{port: {{{SECRET}: 1}}}}",
         f"source_database: [{SECRET}]",
+        f"source_database: {{statement_timeout_seconds: {SECRET}}}",
+        f"notifications: [{{type: email, security: {SECRET}, host: h, sender: s, to: [t]}}]",
         f"notifications: [{{type: email, port: [{SECRET}], host: h}}]",
         f"environments: {{prod: {{source_database: {{host: [{SECRET}]}}}}}}",
     ],

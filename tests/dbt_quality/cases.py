@@ -1,5 +1,7 @@
 """Cases for every rule type: clean, dirty, null, NaN, empty, missing column, wrong type, unicode, edges of numbers."""
 
+# ruff: noqa: DTZ001  moments without a zone are cases too
+
 import datetime as dt
 from collections.abc import Iterator
 from decimal import Decimal
@@ -37,7 +39,9 @@ MAIN = pl.DataFrame(
 ).with_columns(pl.col("seen").dt.replace_time_zone("UTC").alias("zoned"))  # fmt: skip
 EMPTY = MAIN.clear()
 NULLS = MAIN.select(pl.all().shift(MAIN.height))
-ORDER = pl.DataFrame({"n": [1, 2, 3, 4, 5, 6, 7], "v": [1.0, 2.0, None, 2.0, float("nan"), 1.5, 3.0], "i": [1, 2, 2, 3, None, 4, 5]})
+ORDER = pl.DataFrame(
+    {"n": [1, 2, 3, 4, 5, 6, 7], "v": [1.0, 2.0, None, 2.0, float("nan"), 1.5, 3.0], "i": [1, 2, 2, 3, None, 4, 5]}
+)
 CONTACTS = pl.DataFrame(
     {
         "email": ["a@b.co", "김@예시.한국", "a b@c.de", "a@b", "", None, "a..b@c.de", "x+y@sub.example.com", ".a@b.co", "a@-b.co", "a@b.c-o"],
@@ -113,7 +117,11 @@ def _cases() -> Iterator[tuple[pl.DataFrame, dict[str, Any], dict[str, pl.DataFr
     yield CONTACTS, {"type": "ip_address", "column": "ip", "version": 6}, {}
     for column in ORDERED:
         yield MAIN, {"type": "in_range", "column": column, "min": 0.1, "max": 10}, {}
-        yield MAIN, {"type": "in_range", "column": column, "min": 0, "max": 1, "min_inclusive": False, "max_inclusive": False}, {}
+        yield (
+            MAIN,
+            {"type": "in_range", "column": column, "min": 0, "max": 1, "min_inclusive": False, "max_inclusive": False},
+            {},
+        )
         yield MAIN, {"type": "in_range", "column": column, "max": 2**53}, {}
         yield MAIN, {"type": "in_range", "column": column, "max": 2**53 + 1}, {}
         yield MAIN, {"type": "in_range", "column": column, "min": "0.1"}, {}
@@ -165,15 +173,31 @@ def _cases() -> Iterator[tuple[pl.DataFrame, dict[str, Any], dict[str, pl.DataFr
     tables = {"parent": PARENT}
     yield MAIN, {"type": "foreign_key", "column": "text", "to": "parent", "to_column": "code"}, tables
     yield MAIN, {"type": "foreign_key", "column": "twice", "to": "parent", "to_column": "n"}, tables
-    yield MAIN, {"type": "foreign_key", "columns": ["text", "twice"], "to": "parent", "to_columns": ["code", "n"]}, tables
+    yield (
+        MAIN,
+        {"type": "foreign_key", "columns": ["text", "twice"], "to": "parent", "to_columns": ["code", "n"]},
+        tables,
+    )
     yield MAIN, {"type": "foreign_key", "column": "text", "to": "parent", "to_column": "n"}, tables
     yield MAIN, {"type": "foreign_key", "column": "text", "to": "parent", "to_column": "absent"}, tables
-    yield MAIN, {"type": "foreign_key", "column": "text", "to": "parent", "to_column": "code"}, {"parent": PARENT.clear()}
+    yield (
+        MAIN,
+        {"type": "foreign_key", "column": "text", "to": "parent", "to_column": "code"},
+        {"parent": PARENT.clear()},
+    )
     for direction in ("increasing", "decreasing"):
         for strict in (False, True):
             for column in ("v", "i"):
                 yield ORDER, {"type": "monotonic", "column": column, "direction": direction, "strict": strict}, {}
-    for expression in ("int > 0", "int > 0 OR flag", "clean_float < 2", "text <> ''", "day <= seen", "int IS NOT NULL", "float > 0"):
+    for expression in (
+        "int > 0",
+        "int > 0 OR flag",
+        "clean_float < 2",
+        "text <> ''",
+        "day <= seen",
+        "int IS NOT NULL",
+        "float > 0",
+    ):
         yield MAIN, {"type": "expression", "expression": expression}, {}
     for column in ODD.columns:
         yield ODD, {"type": "not_null", "column": column}, {}

@@ -92,8 +92,13 @@ def _judge_groups(
     (folder / "models" / "sources.yml").write_text(sources)
     with database.attach() as connection:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS db.{SCHEMA}")
-        for name, frame in tables.frames.items():  # noqa: B007  DuckDB reads the frame by its name
-            connection.execute(f"CREATE TABLE IF NOT EXISTS db.{SCHEMA}.{name} AS FROM frame")
+        for name, frame in tables.frames.items():
+            # Polars' time of day becomes TIME_NS, which PostgreSQL has not.
+            times = ", ".join(
+                f'"{column}"::TIME AS "{column}"' for column, kind in frame.schema.items() if kind == pl.Time
+            )
+            columns = f"* REPLACE ({times})" if times else "*"
+            connection.execute(f"CREATE TABLE IF NOT EXISTS db.{SCHEMA}.{name} AS SELECT {columns} FROM frame")
     results = run_dbt(["run", "--vars", json.dumps({"dq_now": now})], folder, database)
     verdicts: dict[str, Verdict] = {}
     stopped = []
@@ -155,7 +160,7 @@ def dbt(arguments: Sequence[str], folder: Path, database: Database) -> subproces
     """One invocation of dbt on the project in `folder`."""
     command = [str(Path(sys.executable).with_name("dbt")), *arguments]
     command += ["--project-dir", str(folder), "--profiles-dir", str(PROFILES), "--target", database.target]
-    environ = {**os.environ, **database.environ, "ETL_DBT_SCHEMA": SCHEMA, "DBT_TARGET_PATH": str(folder / "target")}
+    environ = {**os.environ, "ETL_DBT_SCHEMA": SCHEMA, **database.environ, "DBT_TARGET_PATH": str(folder / "target")}
     environ |= {"DBT_LOG_PATH": str(folder / "logs"), "ETL_DBT_THREADS": "2", "DBT_USE_COLORS": "false"}
     return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=folder)
 

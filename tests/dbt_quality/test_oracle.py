@@ -12,6 +12,8 @@ from tests.servers.postgres import PostgresServer
 
 CASES = all_cases()
 TABLE_RULES = {"dtype", "column_exists", "row_count", "recency", "mean_between", "sum_between"}
+# What SQL refuses rather than match approximately, and how it says so.
+REFUSED = {"(?i)^p-", "(?i)^P-0001$", r"\bP", "[a-z&&[^b]]", "(?s)a.", "(?m)^a$", "float > 0"}
 REFUSALS = ("cannot be carried over to", "in text beyond ASCII", "NaN in a column of the condition")
 
 pytestmark = pytest.mark.filterwarnings("ignore:sqlglotrs is deprecated")  # said while sqlglot is imported
@@ -30,16 +32,21 @@ def in_sql(case: Case) -> Case:
     return Case(case.name, case.frame, {**case.rule, "order_by": "n"}, case.tables)
 
 
+def may_be_refused(case: Case) -> bool:
+    return case.rule.get("pattern") in REFUSED or case.rule.get("expression") in REFUSED
+
+
 def disagreements(folder: Path, database: Database) -> list[str]:
     """Every case judged otherwise. What SQL refuses to judge exactly, and says so, is no wrong verdict."""
     wanted = {case.name: oracle(case) for case in CASES}
-    stopping = frozenset(name for name, verdict in wanted.items() if verdict.status == "error")
+    stopping = frozenset(case.name for case in CASES if wanted[case.name].status == "error" or may_be_refused(case))
     cases = [in_sql(case) for case in CASES]
     verdicts = judge(cases, folder, database, NOW.strftime("%Y-%m-%dT%H:%M:%S"), alone=stopping)
     wrong = []
     for case in CASES:
         want, got = wanted[case.name], verdicts[case.name]
-        if got.status == "error" and (want.status == "error" or any(reason in got.message for reason in REFUSALS)):
+        refused = may_be_refused(case) and any(reason in got.message for reason in REFUSALS)
+        if got.status == "error" and (want.status == "error" or refused):
             continue
         # A rule about the table as a whole counts one thing: the table.
         counted = (got.failed_count, got.total_count) == (want.failed_count, want.total_count)

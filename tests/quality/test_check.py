@@ -1,8 +1,11 @@
+# ruff: noqa: DTZ001  moments without a zone are part of what is tested
 import json
 import threading
 import time
 from datetime import UTC, datetime
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -20,6 +23,7 @@ from etl.quality import (
     check,
     parse_rules,
 )
+from etl.quality.engine import Strictness
 from etl.quality.results import within_mostly
 from etl.quality.rules import RULE_TYPES
 
@@ -37,28 +41,28 @@ class Answers:
     name = "answers"
     capabilities = Capabilities(rules=frozenset(RULE_TYPES))
 
-    def __init__(self, *outcomes, raises=None, wait=0.0):
+    def __init__(self, *outcomes: Any, raises: Any = None, wait: float = 0.0) -> None:
         self.outcomes, self.raises, self.wait, self.seen = outcomes, raises, wait, []
 
-    def check(self, data, rules, context):
+    def check(self, data: Any, rules: Any, context: Any) -> Any:
         self.seen.append((data, rules, context))
         time.sleep(self.wait)
         if self.raises is not None:
             raise self.raises
         return EngineReport(self.outcomes, 4)
 
-    def profile(self, data, columns=None):
+    def profile(self, data: Any, columns: Any = None) -> Any:
         raise NotImplementedError
 
-    def learn(self, data, strictness="moderate"):
+    def learn(self, data: Any, strictness: Strictness = "moderate") -> Any:
         raise NotImplementedError
 
 
-def statuses(engine, rules=RULES):
+def statuses(engine: Any, rules: Any = RULES) -> Any:
     return [each.status for each in check(FRAME, rules, engine=engine).results]
 
 
-def test_frames_lazy_frames_and_files_give_the_same_result(tmp_path):
+def test_frames_lazy_frames_and_files_give_the_same_result(tmp_path: Path) -> None:
     path = tmp_path / "data.parquet"
     FRAME.write_parquet(path)
     results = [check(data, RULES, engine="polars").results for data in (FRAME, FRAME.lazy(), path, str(path))]
@@ -70,20 +74,20 @@ def test_frames_lazy_frames_and_files_give_the_same_result(tmp_path):
     ]
 
 
-def test_a_file_that_is_not_there_is_said_so(tmp_path):
+def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(QualityError, match="there is no file"):
         check(tmp_path / "nope.parquet", RULES, engine="polars")
 
 
-def test_a_broken_file_is_said_so(tmp_path):
+def test_a_broken_file_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "broken.parquet"
     path.write_bytes(b"PAR1 but nothing else")
     with pytest.raises(QualityError, match="cannot be read"):
         check(path, RULES, engine="polars")
 
 
-def test_the_verdict_over_all_is_the_worst():
-    def verdict(*rules):
+def test_the_verdict_over_all_is_the_worst() -> None:
+    def verdict(*rules: Any) -> Any:
         return check(FRAME, rules, engine="polars").status
 
     good = {"column": "ok", "type": "positive"}
@@ -96,7 +100,7 @@ def test_the_verdict_over_all_is_the_worst():
     assert verdict(bad, missing) is CheckStatus.ERROR
 
 
-def test_counts_add_up_to_the_number_of_rules():
+def test_counts_add_up_to_the_number_of_rules() -> None:
     rules = [*RULES, {"column": "nope", "type": "not_null"}, {"column": "id", "type": "not_null", "severity": "info"}]
     result = check(FRAME, rules, engine="polars")
     counts = (result.passed_count, result.failed_count, result.warning_count, result.info_count, result.error_count)
@@ -107,7 +111,7 @@ def test_counts_add_up_to_the_number_of_rules():
     assert result.row_count == 4
 
 
-def test_results_survive_a_round_trip_through_json():
+def test_results_survive_a_round_trip_through_json() -> None:
     rules = [*RULES, {"type": "row_count", "min": 9}, {"column": "nope", "type": "regex", "pattern": "x"}]
     result = check(FRAME, rules, engine="polars", key_columns=["ok"])
     assert CheckResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
@@ -122,7 +126,7 @@ def test_results_survive_a_round_trip_through_json():
     assert output.failures[0].failure_rate == 0.25
 
 
-def test_the_error_carries_the_result_and_names_the_rules():
+def test_the_error_carries_the_result_and_names_the_rules() -> None:
     result = check(FRAME, RULES, engine="polars")
     error = DataQualityError(result)
     assert error.result is result
@@ -130,7 +134,7 @@ def test_the_error_carries_the_result_and_names_the_rules():
     assert DataQualityError("too bad", result=result).result is result
 
 
-def test_samples_show_key_and_safe_columns_only_and_never_pii():
+def test_samples_show_key_and_safe_columns_only_and_never_pii() -> None:
     result = check(FRAME, RULES, engine="polars", key_columns=["ok"], safe_columns=["s"], pii_columns=["s"])
     assert result.results[0].sample == ({"ok": 4},)
     assert "secret" not in json.dumps(result.to_dict())
@@ -139,7 +143,7 @@ def test_samples_show_key_and_safe_columns_only_and_never_pii():
 
 
 @pytest.mark.parametrize("lazy", [False, True])
-def test_samples_are_the_first_failing_rows_and_bounded(lazy):
+def test_samples_are_the_first_failing_rows_and_bounded(lazy: bool) -> None:
     frame = pl.DataFrame({"k": range(1000), "v": [-1] * 1000})
     rules = [{"column": "v", "type": "positive"}, {"column": "v", "type": "unique"}]
     result = check(frame.lazy() if lazy else frame, rules, engine="polars", key_columns=["k"], sample_size=3)
@@ -147,19 +151,19 @@ def test_samples_are_the_first_failing_rows_and_bounded(lazy):
     assert check(frame, rules, engine="polars", key_columns=["k"], sample_size=0).results[0].sample == ()
 
 
-def test_messages_of_failing_casts_hold_no_values_of_the_data():
+def test_messages_of_failing_casts_hold_no_values_of_the_data() -> None:
     rule = {"type": "expression", "expression": "CAST(s AS INT) > 0"}
     result = check(FRAME, [rule, *RULES], engine="polars")
     assert [each.status for each in result.results] == ["error", "failed", "failed", "passed"]
     assert "secret" not in result.results[0].message
 
 
-def test_an_engine_that_raises_is_an_error_never_a_pass():
+def test_an_engine_that_raises_is_an_error_never_a_pass() -> None:
     assert statuses(Answers(raises=RuntimeError("boom"))) == ["error"] * 3
     assert statuses(Answers(raises=ZeroDivisionError())) == ["error"] * 3
 
 
-def test_no_two_or_strange_results_are_errors():
+def test_no_two_or_strange_results_are_errors() -> None:
     full = [Outcome(0, 0, 4), Outcome(1, 0, 4), Outcome(2, 0, 4)]
     assert statuses(Answers(*full)) == ["passed"] * 3
     assert statuses(Answers(*reversed(full))) == ["passed"] * 3
@@ -169,7 +173,7 @@ def test_no_two_or_strange_results_are_errors():
     assert statuses(Answers(Outcome(0, 5, 4), Outcome(1, -1, 4), Outcome(2, 0.5, 4))) == ["error"] * 3
 
 
-def test_an_engine_gets_only_rules_that_can_be_judged():
+def test_an_engine_gets_only_rules_that_can_be_judged() -> None:
     engine = Answers(Outcome(0, 0, 4))
     rules = [
         {"column": "nope", "type": "not_null"},
@@ -183,7 +187,7 @@ def test_an_engine_gets_only_rules_that_can_be_judged():
     assert seen == [parse_rules(rules)[2]]
 
 
-def test_a_rule_that_the_engine_does_not_support_is_an_error():
+def test_a_rule_that_the_engine_does_not_support_is_an_error() -> None:
     engine = Answers()
     engine.capabilities = Capabilities(rules=frozenset({"not_null"}))
     result = check(FRAME, [{"column": "ok", "type": "positive"}], engine=engine)
@@ -191,7 +195,7 @@ def test_a_rule_that_the_engine_does_not_support_is_an_error():
     assert "not supported" in result.results[0].message
 
 
-def test_a_timeout_is_an_error_for_every_rule():
+def test_a_timeout_is_an_error_for_every_rule() -> None:
     started = time.perf_counter()
     result = check(FRAME, RULES, engine=Answers(wait=5), timeout=0.1)
     assert time.perf_counter() - started < 2
@@ -202,21 +206,21 @@ def test_a_timeout_is_an_error_for_every_rule():
         check(FRAME, RULES, engine="polars", timeout=0)
 
 
-def test_errors_of_the_call_reach_the_caller_through_a_timeout():
+def test_errors_of_the_call_reach_the_caller_through_a_timeout() -> None:
     with pytest.raises(QualityError, match="cannot be read"):
         check(pl.LazyFrame({"a": [1]}).select("b"), RULES, engine="polars", timeout=30)
 
 
-def test_now_needs_a_zone():
+def test_now_needs_a_zone() -> None:
     with pytest.raises(QualityError, match="time zone"):
         check(FRAME, RULES, engine="polars", now=datetime(2026, 1, 1))
 
 
-def test_threads_do_not_disturb_each_other():
+def test_threads_do_not_disturb_each_other() -> None:
     frames = [pl.DataFrame({"id": [None] * bad + [1] * (50 - bad)}, schema={"id": pl.Int64}) for bad in range(8)]
     found = {}
 
-    def work(bad):
+    def work(bad: int) -> None:
         rules = [{"column": "id", "type": "not_null"}, {"type": "expression", "expression": f"id > {bad}"}]
         found[bad] = [check(frames[bad], rules, engine="polars").results[0].failed_count for _ in range(20)]
 
@@ -228,14 +232,14 @@ def test_threads_do_not_disturb_each_other():
     assert found == {bad: [bad] * 20 for bad in range(8)}
 
 
-def test_a_later_now_is_not_answered_from_an_earlier_one():
+def test_a_later_now_is_not_answered_from_an_earlier_one() -> None:
     frame = pl.DataFrame({"t": [datetime(2026, 1, 2)]})
     rules = parse_rules([{"column": "t", "type": "not_future"}])
     early, late = (check(frame, rules, engine="polars", now=datetime(2026, 1, day, tzinfo=UTC)) for day in (1, 3))
     assert [early.results[0].status, late.results[0].status] == ["failed", "passed"]
 
 
-def test_a_verdict_is_not_answered_from_another_schema():
+def test_a_verdict_is_not_answered_from_another_schema() -> None:
     rules = parse_rules([{"column": "x", "type": "in_set", "values": [1]}])
     frames = [
         pl.DataFrame({"x": [1]}),
@@ -261,12 +265,12 @@ def test_a_verdict_is_not_answered_from_another_schema():
     (1, 5, None, False),
     (1, 10**9, 0.999999999, True),
 ])  # fmt: skip
-def test_mostly_is_judged_on_exact_counts(failed, total, mostly, ok):
+def test_mostly_is_judged_on_exact_counts(failed: int, total: int, mostly: Any, ok: bool) -> None:
     assert within_mostly(failed, total, mostly) is ok
 
 
 @given(st.integers(1, 10**6), st.integers(1, 100))
-def test_exactly_the_allowed_number_of_failures_passes(total, percent):
+def test_exactly_the_allowed_number_of_failures_passes(total: int, percent: int) -> None:
     mostly = percent / 100
     allowed = total * (100 - percent) // 100
     assert within_mostly(allowed, total, mostly)
@@ -275,7 +279,7 @@ def test_exactly_the_allowed_number_of_failures_passes(total, percent):
     )
 
 
-def test_mostly_counts_over_the_rows_the_rule_applies_to():
+def test_mostly_counts_over_the_rows_the_rule_applies_to() -> None:
     frame = pl.DataFrame({"x": [-1] + [1] * 9 + [None] * 90})
     rule = {"column": "x", "type": "positive"}
     assert check(frame, [rule | {"mostly": 0.9}], engine="polars").is_success

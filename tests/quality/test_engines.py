@@ -1,9 +1,12 @@
+# ruff: noqa: ARG002  the engines of these tests look at nothing
 """How engines are found, chained and compared; what the package imports."""
 
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -19,7 +22,7 @@ from etl.quality import (
     engine_names,
     get_engine,
 )
-from etl.quality.engine import DataQualityEngine
+from etl.quality.engine import DataQualityEngine, Strictness
 
 FRAME = pl.DataFrame({"x": [1, 2, None]})
 RULES = [{"column": "x", "type": "not_null"}, {"column": "x", "type": "positive"}]
@@ -28,35 +31,35 @@ RULES = [{"column": "x", "type": "not_null"}, {"column": "x", "type": "positive"
 class Only:
     """An engine that knows one type of rule, and finds one failure."""
 
-    def __init__(self, name, kind):
+    def __init__(self, name: str, kind: str) -> None:
         self.name = name
         self.capabilities = Capabilities(rules=frozenset({kind}))
         self.calls = 0
 
-    def check(self, data, rules, context):
+    def check(self, data: Any, rules: Any, context: Any) -> Any:
         self.calls += 1
         return EngineReport([Outcome(position, 1, 3) for position, _ in enumerate(rules)], 3)
 
-    def profile(self, data, columns=None):
+    def profile(self, data: Any, columns: Any = None) -> Any:
         raise NotImplementedError
 
-    def learn(self, data, strictness="moderate"):
+    def learn(self, data: Any, strictness: Strictness = "moderate") -> Any:
         raise NotImplementedError
 
 
-def test_engines_are_found_by_name():
+def test_engines_are_found_by_name() -> None:
     assert get_engine("polars").name == "polars"
     assert get_engine("polars") is get_engine("polars")
     assert isinstance(get_engine("polars"), DataQualityEngine)
     assert {"truthound", "polars", "great_expectations", "pandera"} <= set(engine_names())
 
 
-def test_a_misspelt_engine_is_refused_with_the_nearest_name():
+def test_a_misspelt_engine_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(QualityError, match="did you mean `polars`"):
         check(FRAME, RULES, engine="polar")
 
 
-def test_a_chain_gives_each_rule_to_the_first_engine_that_can():
+def test_a_chain_gives_each_rule_to_the_first_engine_that_can() -> None:
     positive, not_null = Only("p", "positive"), Only("n", "not_null")
     chain = EngineChain([positive, not_null, "polars"])
     rules = [*RULES, {"column": "x", "type": "in_set", "values": [1, 2]}, RULES[1]]
@@ -71,7 +74,7 @@ def test_a_chain_gives_each_rule_to_the_first_engine_that_can():
     assert result.engine == "p > n > polars"
 
 
-def test_a_chain_says_why_nobody_can():
+def test_a_chain_says_why_nobody_can() -> None:
     result = check(FRAME, RULES, engine=EngineChain([Only("p", "positive")]))
     assert [each.status for each in result.results] == ["error", "failed"]
     assert (
@@ -80,16 +83,16 @@ def test_a_chain_says_why_nobody_can():
     )
 
 
-def test_a_broken_engine_in_a_chain_spoils_only_its_own_rules():
+def test_a_broken_engine_in_a_chain_spoils_only_its_own_rules() -> None:
     class Broken(Only):
-        def check(self, data, rules, context):
+        def check(self, data: Any, rules: Any, context: Any) -> Any:
             raise RuntimeError("no")
 
     result = check(FRAME, RULES, engine=EngineChain([Broken("b", "positive"), "polars"]))
     assert [each.status for each in result.results] == ["failed", "error"]
 
 
-def test_a_comparison_reports_every_differing_verdict():
+def test_a_comparison_reports_every_differing_verdict() -> None:
     comparison = compare_engines(FRAME, RULES, ["polars", EngineChain([Only("p", "positive"), "polars"])])
     assert [each.check_name for each in comparison.differences] == ["positive__x"]
     assert "polars: passed, 0 of 2" in comparison.differences[0].describe()
@@ -99,7 +102,7 @@ def test_a_comparison_reports_every_differing_verdict():
         compare_engines(FRAME, RULES, ["polars"])
 
 
-def test_a_rule_that_breaks_while_running_spoils_only_itself():
+def test_a_rule_that_breaks_while_running_spoils_only_itself() -> None:
     frame = pl.DataFrame({"s": ["1", "x"], "n": [1, None]})
     rules = [
         {"column": "n", "type": "not_null"},
@@ -112,7 +115,7 @@ def test_a_rule_that_breaks_while_running_spoils_only_itself():
         assert result.row_count == 2
 
 
-def run(code, compiled=None):
+def run(code: str, compiled: Any = None) -> Any:
     environment = os.environ | (
         {"PYTHONPYCACHEPREFIX": str(compiled), "PYTHONDONTWRITEBYTECODE": ""} if compiled else {}
     )
@@ -121,7 +124,7 @@ def run(code, compiled=None):
     ).stdout.split()
 
 
-def test_importing_the_package_loads_no_engine_and_no_orchestrator():
+def test_importing_the_package_loads_no_engine_and_no_orchestrator() -> None:
     heavy = [
         "dagster",
         "prefect",
@@ -139,19 +142,19 @@ def test_importing_the_package_loads_no_engine_and_no_orchestrator():
     assert run(f"import sys, etl.quality; print(*[m for m in {[*heavy, 'polars']!r} if m in sys.modules])") == []
 
 
-def test_importing_the_package_is_fast(tmp_path):
+def test_importing_the_package_is_fast(tmp_path: Path) -> None:
     code = "import time, polars, pydantic; t = time.process_time(); from etl.quality import check, parse_rules; print(time.process_time() - t)"
     assert min(float(run(code, compiled=tmp_path)[0]) for _ in range(4)) < 0.15
 
 
-def test_check_stays_a_function_whatever_is_imported_first():
+def test_check_stays_a_function_whatever_is_imported_first() -> None:
     assert run("import etl.quality.check, etl.quality; print(callable(etl.quality.check))") == ["True"]
     assert run(
         "from etl.quality.check import check; from etl.quality import check as again; print(check is again)"
     ) == ["True"]
 
 
-def test_a_small_check_costs_little():
+def test_a_small_check_costs_little() -> None:
     frame = pl.DataFrame({"x": range(10), "s": list("abcdefghij")})
     rules = [
         {"column": "x", "type": "not_null"},

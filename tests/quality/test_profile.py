@@ -2,12 +2,14 @@ import json
 import math
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 import pytest
 
 from etl.errors import QualityError
 from etl.quality import LearnResult, ProfileResult, check, get_engine, parse_rules
+from etl.quality.engine import Strictness
 
 ENGINE = get_engine("polars")
 FRAME = pl.DataFrame(
@@ -26,7 +28,7 @@ FRAME = pl.DataFrame(
 )
 
 
-def test_a_profile_counts_exactly_and_nulls_are_no_values():
+def test_a_profile_counts_exactly_and_nulls_are_no_values() -> None:
     profile = ENGINE.profile(FRAME)
     assert profile.row_count == 100
     assert (profile.columns["name"].null_count, profile.columns["name"].unique_count) == (1, 99)
@@ -37,7 +39,7 @@ def test_a_profile_counts_exactly_and_nulls_are_no_values():
     assert ProfileResult.from_dict(json.loads(json.dumps(profile.to_dict()))) == profile
 
 
-def test_a_profile_of_some_columns():
+def test_a_profile_of_some_columns() -> None:
     assert [*ENGINE.profile(FRAME.lazy(), ["id"]).columns] == ["id"]
     with pytest.raises(QualityError, match="did you mean `grade`"):
         ENGINE.profile(FRAME, ["grad"])
@@ -47,20 +49,20 @@ def test_a_profile_of_some_columns():
 @pytest.mark.parametrize(
     "frame", [FRAME, FRAME.lazy(), FRAME.clear(), FRAME.head(1)], ids=["frame", "lazy", "empty", "one row"]
 )
-def test_what_is_learned_passes_on_the_same_data(frame, strictness):
+def test_what_is_learned_passes_on_the_same_data(frame: Any, strictness: Strictness) -> None:
     learned = ENGINE.learn(frame, strictness)
     assert check(frame, learned.rules, engine="polars").is_success
     assert LearnResult.from_dict(json.loads(json.dumps(learned.to_dict()))).rules == learned.rules
     assert parse_rules(learned.to_dict()["rules"]) == learned.rules
 
 
-def test_stricter_learns_more():
+def test_stricter_learns_more() -> None:
     counts = [len(ENGINE.learn(FRAME, strictness).rules) for strictness in ("lenient", "moderate", "strict")]
     assert counts == sorted(counts)
     assert counts[0] < counts[2]
 
 
-def test_learned_rules_notice_other_data():
+def test_learned_rules_notice_other_data() -> None:
     learned = ENGINE.learn(FRAME, "moderate")
     other = FRAME.with_columns(grade=pl.lit("c"), id=pl.lit(-1, dtype=pl.Int64))
     failed = {
@@ -69,10 +71,10 @@ def test_learned_rules_notice_other_data():
     assert {"in_set__grade", "unique__id", "in_range__id"} <= failed
 
 
-def test_an_empty_frame_teaches_types_only():
+def test_an_empty_frame_teaches_types_only() -> None:
     assert {rule.type for rule in ENGINE.learn(FRAME.clear(), "strict").rules} == {"dtype"}
 
 
-def test_an_unknown_strictness_is_refused():
+def test_an_unknown_strictness_is_refused() -> None:
     with pytest.raises(QualityError, match="did you mean `strict`"):
         ENGINE.learn(FRAME, "strickt")

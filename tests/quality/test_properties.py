@@ -3,8 +3,10 @@
 import math
 import operator
 from fractions import Fraction
+from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from etl.quality import check, parse_rules, split
@@ -49,11 +51,11 @@ TABLES = {"t": pl.LazyFrame({"k": [1, 2, 3]}, schema={"k": pl.Int64})}
 FAST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def frame_of(rows):
+def frame_of(rows: list[dict[str, Any]]) -> Any:
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def counts(frame, rules):
+def counts(frame: Any, rules: Any) -> Any:
     return [
         (each.failed_count, each.total_count) for each in check(frame, rules, engine="polars", tables=TABLES).results
     ]
@@ -61,7 +63,7 @@ def counts(frame, rules):
 
 @FAST
 @given(ROWS, st.integers(0, 30))
-def test_counts_of_two_parts_add_up_to_those_of_the_whole(rows, at):
+def test_counts_of_two_parts_add_up_to_those_of_the_whole(rows: list[dict[str, Any]], at: int) -> None:
     frame = frame_of(rows)
     parts = zip(counts(frame[:at], LOCAL), counts(frame[at:], LOCAL), strict=True)
     assert [(a[0] + b[0], a[1] + b[1]) for a, b in parts] == counts(frame, LOCAL)
@@ -69,7 +71,7 @@ def test_counts_of_two_parts_add_up_to_those_of_the_whole(rows, at):
 
 @FAST
 @given(ROWS, st.randoms(use_true_random=False))
-def test_the_order_of_rows_and_rules_changes_nothing(rows, random):
+def test_the_order_of_rows_and_rules_changes_nothing(rows: list[dict[str, Any]], random: Any) -> None:
     rules = [*LOCAL, *GLOBAL]
     expected = dict(zip(rules, counts(frame_of(rows), rules), strict=True))
     random.shuffle(rows)
@@ -79,14 +81,16 @@ def test_the_order_of_rows_and_rules_changes_nothing(rows, random):
 
 @FAST
 @given(ROWS)
-def test_a_lazy_frame_gives_the_counts_of_the_frame(rows):
+def test_a_lazy_frame_gives_the_counts_of_the_frame(rows: list[dict[str, Any]]) -> None:
     rules = [*LOCAL, *GLOBAL]
     assert counts(frame_of(rows).lazy(), rules) == counts(frame_of(rows), rules)
 
 
 @settings(FAST, max_examples=25)
 @given(ROWS)
-def test_a_split_loses_nothing_and_doubles_nothing(tmp_path_factory, rows):
+def test_a_split_loses_nothing_and_doubles_nothing(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
+) -> None:
     folder = tmp_path_factory.mktemp("split")
     frame = frame_of(rows).with_row_index()
     result = split(frame, [*LOCAL, *GLOBAL], folder / "good", folder / "bad", tables=TABLES)
@@ -107,7 +111,7 @@ OPERATORS = {
 }
 
 
-def exactly(one, name, other):
+def exactly(one: Any, name: str, other: Any) -> Any:
     if any(isinstance(each, float) and math.isnan(each) for each in (one, other)):
         return False
     infinite = [each for each in (one, other) if isinstance(each, float) and math.isinf(each)]
@@ -116,7 +120,7 @@ def exactly(one, name, other):
 
 @settings(FAST, max_examples=300)
 @given(INTEGERS, FLOATS, st.sampled_from([*OPERATORS]))
-def test_an_integer_compares_with_a_float_exactly(integer, floating, name):
+def test_an_integer_compares_with_a_float_exactly(integer: Any, floating: Any, name: str) -> None:
     frame = pl.DataFrame({"i": [integer], "f": [floating]}, schema={"i": pl.Int64, "f": pl.Float64})
     expr = compare_columns(pl.col("i"), pl.Int64(), name, pl.col("f"), pl.Float64())
     assert frame.select(expr).item() is exactly(integer, name, floating)
@@ -124,7 +128,7 @@ def test_an_integer_compares_with_a_float_exactly(integer, floating, name):
 
 @settings(FAST, max_examples=300)
 @given(FLOATS, st.one_of(st.integers(-(2**70), 2**70), INTEGERS, st.just(10**400)), st.sampled_from([*OPERATORS]))
-def test_a_float_column_compares_with_any_integer_exactly(value, bound, name):
+def test_a_float_column_compares_with_any_integer_exactly(value: Any, bound: Any, name: str) -> None:
     frame = pl.DataFrame({"f": [value]}, schema={"f": pl.Float64})
     found = frame.select(compare_literal(pl.col("f"), pl.Float64(), name, bound)).item()
     assert found is exactly(value, name, bound)
@@ -132,7 +136,7 @@ def test_a_float_column_compares_with_any_integer_exactly(value, bound, name):
 
 @settings(FAST, max_examples=300)
 @given(INTEGERS, st.decimals(allow_nan=False, allow_infinity=False, places=3) | INTEGERS, st.sampled_from([*OPERATORS]))
-def test_an_integer_column_compares_with_any_number_exactly(value, bound, name):
+def test_an_integer_column_compares_with_any_number_exactly(value: Any, bound: Any, name: str) -> None:
     frame = pl.DataFrame({"i": [value]}, schema={"i": pl.Int64})
     found = frame.select(compare_literal(pl.col("i"), pl.Int64(), name, bound)).item()
     assert found is exactly(value, name, bound)

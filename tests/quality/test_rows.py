@@ -1,8 +1,10 @@
+# ruff: noqa: DTZ001  moments without a zone are part of what is tested
 """What each rule means, on data picked by hand: (bad, judged) per rule."""
 
 import math
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 import pytest
@@ -12,7 +14,7 @@ from etl.quality import check
 NOW = datetime(2026, 3, 1, 12, 0, 0, 500, tzinfo=UTC)
 
 
-def judge(values, dtype=None, /, *, tables=None, **rule):
+def judge(values: Any, dtype: Any = None, /, *, tables: Any = None, **rule: Any) -> Any:
     frame = (
         values
         if isinstance(values, pl.DataFrame)
@@ -26,7 +28,7 @@ def judge(values, dtype=None, /, *, tables=None, **rule):
     return eager.failed_count, eager.total_count
 
 
-def refused(values, dtype=None, /, **rule):
+def refused(values: Any, dtype: Any = None, /, **rule: Any) -> Any:
     frame = (
         values
         if isinstance(values, pl.DataFrame)
@@ -39,24 +41,24 @@ def refused(values, dtype=None, /, **rule):
     return result.message
 
 
-def test_not_null_judges_all_rows_and_nan_is_no_null():
+def test_not_null_judges_all_rows_and_nan_is_no_null() -> None:
     assert judge([1.0, None, math.nan], type="not_null") == (1, 3)
     assert judge(pl.DataFrame({"a": [1, None, 3], "b": [None, None, 1]}), columns=["a", "b"], type="not_null") == (2, 3)
 
 
-def test_unique_rejects_all_rows_of_a_duplicated_key_and_ignores_nulls():
+def test_unique_rejects_all_rows_of_a_duplicated_key_and_ignores_nulls() -> None:
     assert judge([1, 1, 1, 2, None, None], type="unique") == (3, 4)
     assert judge([math.nan, math.nan, 0.0, -0.0, None], type="unique") == (4, 4)
     frame = pl.DataFrame({"a": [1, 1, 1, None, None], "b": ["x", "x", None, "x", "x"]})
     assert judge(frame, columns=["a", "b"], type="unique") == (2, 2)
 
 
-def test_unique_among_chosen_rows_looks_at_those_only():
+def test_unique_among_chosen_rows_looks_at_those_only() -> None:
     frame = pl.DataFrame({"x": [1, 1, 2, 2], "live": [True, False, True, True]})
     assert judge(frame, type="unique", where="live") == (2, 3)
 
 
-def test_regex_searches_and_anchors_only_where_the_pattern_says_so():
+def test_regex_searches_and_anchors_only_where_the_pattern_says_so() -> None:
     assert judge(["apple", "a", "b", "", None], type="regex", pattern="^a|b$") == (1, 4)
     assert judge(["xax", "x"], type="regex", pattern="a") == (1, 2)
     assert judge(["a\n", "a"], type="regex", pattern="^a$") == (1, 2)
@@ -91,11 +93,11 @@ def test_regex_searches_and_anchors_only_where_the_pattern_says_so():
         ([timedelta(1), timedelta(2)], pl.Duration("ms"), {"max": timedelta(1, microseconds=1)}, (1, 2)),
     ],
 )
-def test_in_range_is_exact_for_every_type(values, dtype, rule, expected):
+def test_in_range_is_exact_for_every_type(values: Any, dtype: Any, rule: Any, expected: Any) -> None:
     assert judge(values, dtype, type="in_range", **rule) == expected
 
 
-def test_a_bound_without_a_zone_is_in_the_zone_of_the_column():
+def test_a_bound_without_a_zone_is_in_the_zone_of_the_column() -> None:
     moments = pl.Series([datetime(2026, 1, 1, 0, tzinfo=UTC), datetime(2025, 12, 31, 14, tzinfo=UTC)])
     frame = pl.DataFrame({"x": moments.dt.convert_time_zone("Asia/Seoul")})
     assert judge(frame, type="in_range", min="2026-01-01") == (1, 2)
@@ -104,11 +106,11 @@ def test_a_bound_without_a_zone_is_in_the_zone_of_the_column():
 
 
 @pytest.mark.parametrize("dtype", [pl.String, pl.Boolean, pl.Categorical, pl.List(pl.Int64), pl.Binary])
-def test_in_range_refuses_what_has_no_range(dtype):
+def test_in_range_refuses_what_has_no_range(dtype: Any) -> None:
     assert "judges numbers" in refused([None], dtype, type="in_range", min=0)
 
 
-def test_in_range_refuses_bounds_of_another_kind():
+def test_in_range_refuses_bounds_of_another_kind() -> None:
     assert "not a date" in refused([date(2026, 1, 1)], type="in_range", min=1)
     assert "not a number" in refused([1], type="in_range", min="2026-01-01")
 
@@ -131,20 +133,20 @@ def test_in_range_refuses_bounds_of_another_kind():
         ([date(2026, 1, 1), date(2026, 1, 2)], pl.Date, ["2026-01-01"], (1, 2)),
     ],
 )
-def test_in_set_means_exactly_equal(values, dtype, allowed, expected):
+def test_in_set_means_exactly_equal(values: Any, dtype: Any, allowed: Any, expected: Any) -> None:
     assert judge(values, dtype, type="in_set", values=allowed) == expected
     bad, judged = judge(values, dtype, type="not_in_set", values=allowed)
     assert (judged - bad, judged) == expected
 
 
-def test_in_set_refuses_values_of_another_kind():
+def test_in_set_refuses_values_of_another_kind() -> None:
     assert "not text" in refused(["1"], type="in_set", values=[1])
     assert "not a number" in refused([1], type="in_set", values=["one"])
     assert "not a number" in refused([1], type="in_set", values=[True])
     assert "true or false" in refused([True], type="in_set", values=[1])
 
 
-def test_not_future_judges_to_the_columns_precision():
+def test_not_future_judges_to_the_columns_precision() -> None:
     later = [NOW.replace(tzinfo=None), NOW.replace(tzinfo=None) + timedelta(microseconds=1), None]
     assert judge(later, pl.Datetime("us"), type="not_future") == (1, 2)
     assert judge([NOW, NOW + timedelta(seconds=1)], pl.Datetime("us", "UTC"), type="not_future") == (1, 2)
@@ -154,7 +156,7 @@ def test_not_future_judges_to_the_columns_precision():
     assert judge([date(2026, 2, 28), date(2026, 3, 1)], type="not_past") == (1, 2)
 
 
-def test_not_future_asks_whose_today():
+def test_not_future_asks_whose_today() -> None:
     # 12:00 UTC is the first of March everywhere but east of +12.
     assert judge([date(2026, 3, 2)], type="not_future") == (1, 1)
     assert judge([date(2026, 3, 2)], type="not_future", timezone="Pacific/Kiritimati") == (0, 1)
@@ -162,13 +164,13 @@ def test_not_future_asks_whose_today():
     assert "judges dates" in refused(["2026-01-01"], type="not_future")
 
 
-def test_length_counts_characters():
+def test_length_counts_characters() -> None:
     assert judge(["", "한국", "👍🏽", None], type="length", min=1, max=2) == (1, 3)
     assert judge(["ab", "abc"], type="length", exact=2) == (1, 2)
     assert judge(["ab", "abc"], type="length", min=3) == (1, 2)
 
 
-def test_positive_and_non_negative():
+def test_positive_and_non_negative() -> None:
     assert judge([1.0, 0.0, -0.0, -1.0, math.nan, math.inf, None], type="positive") == (4, 6)
     assert judge([1.0, 0.0, -0.0, -1.0, math.nan, math.inf, None], type="non_negative") == (2, 6)
     assert judge([0, 1], pl.UInt8, type="non_negative") == (0, 2)
@@ -178,7 +180,7 @@ def test_positive_and_non_negative():
     assert "judges numbers" in refused(["1"], type="positive")
 
 
-def test_foreign_key_looks_into_the_other_table():
+def test_foreign_key_looks_into_the_other_table() -> None:
     parents = {"products": pl.LazyFrame({"code": ["a", "b", "b", None], "site": [1, 1, 2, 1]})}
     assert judge(["a", "zz", None], type="foreign_key", to="products", to_column="code", tables=parents) == (1, 2)
     frame = pl.DataFrame({"p": ["a", "a", "b", None], "s": [1, 2, 2, 1]}, schema_overrides={"s": pl.UInt8})
@@ -188,12 +190,12 @@ def test_foreign_key_looks_into_the_other_table():
     assert judge(["a"], type="foreign_key", to="products", to_column="code", tables=empty) == (1, 1)
 
 
-def test_foreign_key_compares_large_integers_exactly():
+def test_foreign_key_compares_large_integers_exactly() -> None:
     parents = {"t": pl.LazyFrame({"x": pl.Series([2**63 + 1], dtype=pl.UInt64)})}
     assert judge([2**63 + 1, 2**63], pl.Int128, type="foreign_key", to="t", tables=parents) == (1, 2)
 
 
-def test_a_foreign_key_that_cannot_be_judged_is_an_error():
+def test_a_foreign_key_that_cannot_be_judged_is_an_error() -> None:
     tables = {"products": pl.LazyFrame({"code": ["a"]})}
     rule = {"column": "x", "type": "foreign_key", "to": "product", "to_column": "code"}
     frame = pl.DataFrame({"x": ["a"]})
@@ -221,7 +223,7 @@ def test_a_foreign_key_that_cannot_be_judged_is_an_error():
          ["", "256.1.1.1", "1.2.3", "01.2.3.4", "1.2.3.4/8", ":::", "1::2::3", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "fe80::1%eth0", "g::", "1:2:3:4:5:6:7:8::"]),
     ],
 )  # fmt: skip
-def test_formats(kind, good, bad):
+def test_formats(kind: str, good: list[str], bad: list[str]) -> None:
     for text in good:
         assert judge([text], type=kind) == (0, 1), text
     for text in bad:
@@ -230,7 +232,7 @@ def test_formats(kind, good, bad):
     assert "judges text" in refused([1], type=kind)
 
 
-def test_ip_addresses_agree_with_the_standard_library():
+def test_ip_addresses_agree_with_the_standard_library() -> None:
     import ipaddress
     import random
 
@@ -238,7 +240,7 @@ def test_ip_addresses_agree_with_the_standard_library():
     pieces = ["", "0", "1", "ffff", "12345", "g", "1.2.3.4", "256.0.0.1"]
     texts = sorted({":".join(random.choices(pieces, k=random.randint(2, 9))) for _ in range(3000)})
 
-    def legal(text):
+    def legal(text: str) -> Any:
         try:
             return ipaddress.ip_address(text) is not None
         except ValueError:
@@ -252,7 +254,7 @@ def test_ip_addresses_agree_with_the_standard_library():
     assert any(found)
 
 
-def test_ip_versions_are_told_apart():
+def test_ip_versions_are_told_apart() -> None:
     assert judge(["1.2.3.4", "::1"], type="ip_address", version=4) == (1, 2)
     assert judge(["1.2.3.4", "::1"], type="ip_address", version=6) == (1, 2)
 
@@ -276,7 +278,7 @@ def test_ip_versions_are_told_apart():
         (([datetime(2026, 1, 1)], pl.Datetime("ms")), "==", ([datetime(2026, 1, 1)], pl.Datetime("ns")), (0, 1)),
     ],
 )
-def test_compare_columns_is_exact_across_types(left, operator, right, expected):
+def test_compare_columns_is_exact_across_types(left: Any, operator: str, right: Any, expected: Any) -> None:
     frame = pl.DataFrame({"a": pl.Series(left[0], dtype=left[1]), "b": pl.Series(right[0], dtype=right[1])})
     assert judge(frame, type="compare_columns", left="a", operator=operator, right="b") == expected
 
@@ -292,24 +294,24 @@ def test_compare_columns_is_exact_across_types(left, operator, right, expected):
         (pl.Int128, pl.Float64),
     ],
 )
-def test_compare_columns_refuses_what_it_cannot_compare_exactly(left, right):
+def test_compare_columns_refuses_what_it_cannot_compare_exactly(left: Any, right: Any) -> None:
     frame = pl.DataFrame(schema={"a": left, "b": right})
     assert "compare" in refused(frame, type="compare_columns", left="a", operator="<", right="b")
 
 
-def test_expression_judges_only_where_the_condition_is_true_or_false():
+def test_expression_judges_only_where_the_condition_is_true_or_false() -> None:
     frame = pl.DataFrame({"a": [1, 2, None, 4], "b": [2, 1, 1, None]})
     assert judge(frame, type="expression", expression="a <= b") == (1, 2)
     assert judge(frame, type="expression", expression="a <= b OR b IS NULL", where="a > 1") == (1, 2)
 
 
-def test_where_keeps_only_rows_for_which_it_is_true():
+def test_where_keeps_only_rows_for_which_it_is_true() -> None:
     frame = pl.DataFrame({"x": [None, None, 1, None], "s": ["a", None, "a", "b"]})
     assert judge(frame, type="not_null", where="s = 'a'") == (1, 2)
     assert judge(frame, type="positive", where="s = 'a'") == (0, 1)
 
 
-def test_an_empty_frame_passes_over_nothing_and_says_so():
+def test_an_empty_frame_passes_over_nothing_and_says_so() -> None:
     frame = pl.DataFrame(schema={"x": pl.Int64})
     for rule in ({"type": "not_null"}, {"type": "unique"}, {"type": "positive"}, {"type": "in_set", "values": [1]}):
         result = check(frame, [{"column": "x", **rule}], engine="polars").results[0]
@@ -317,7 +319,7 @@ def test_an_empty_frame_passes_over_nothing_and_says_so():
         assert "0 rows" in result.message
 
 
-def test_object_columns_and_missing_columns_are_errors():
+def test_object_columns_and_missing_columns_are_errors() -> None:
     assert "nobody can judge" in refused(pl.DataFrame({"x": pl.Series([object()], dtype=pl.Object)}), type="not_null")
-    assert "did you mean `lot_id`" in refused(pl.DataFrame({"lot_id": [1]}), **{"type": "not_null", "column": "lotid"})
+    assert "did you mean `lot_id`" in refused(pl.DataFrame({"lot_id": [1]}), type="not_null", column="lotid")
     assert "part of a key" in refused([[1]], type="unique")

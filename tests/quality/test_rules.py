@@ -1,6 +1,8 @@
+# ruff: noqa: DTZ001  moments without a zone are part of what is tested
 import json
 from datetime import date, datetime, time
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import yaml
@@ -20,13 +22,13 @@ from etl.quality.rules import (
 )
 
 
-def problems(*raw):
+def problems(*raw: Any) -> Any:
     with pytest.raises(RuleError) as refused:
         parse_rules(list(raw))
     return refused.value.problems
 
 
-def test_the_dicts_of_the_specifications_are_rules():
+def test_the_dicts_of_the_specifications_are_rules() -> None:
     rules = parse_rules(
         [
             {"column": "user_id", "type": "not_null"},
@@ -41,13 +43,13 @@ def test_the_dicts_of_the_specifications_are_rules():
     assert rules[3] == InRange(column="age", min=0, max=150)
 
 
-def test_every_rule_has_an_example_that_parses_to_its_own_type():
+def test_every_rule_has_an_example_that_parses_to_its_own_type() -> None:
     for kind, model in RULE_TYPES.items():
         (rule,) = parse_rules([yaml.safe_load(model.doc.example)])
         assert rule.type == kind
 
 
-def test_every_rule_survives_a_round_trip_through_json():
+def test_every_rule_survives_a_round_trip_through_json() -> None:
     for model in RULE_TYPES.values():
         (rule,) = parse_rules([yaml.safe_load(model.doc.example) | {"severity": "warning", "description": "why"}])
         assert parse_rules([json.loads(json.dumps(rule.to_dict()))]) == (rule,)
@@ -56,23 +58,23 @@ def test_every_rule_survives_a_round_trip_through_json():
 @pytest.mark.parametrize(
     "bound", [1, 1.5, Decimal("1.50"), date(2026, 1, 31), datetime(2026, 1, 31, 9, 30), time(9, 30)]
 )
-def test_bounds_keep_their_kind_through_json(bound):
+def test_bounds_keep_their_kind_through_json(bound: Any) -> None:
     rule = InRange(column="x", min=bound)
     assert parse_rules([json.loads(json.dumps(rule.to_dict()))]) == (rule,)
 
 
-def test_an_unknown_type_is_refused_with_position_and_nearest_name():
+def test_an_unknown_type_is_refused_with_position_and_nearest_name() -> None:
     assert problems({"column": "a", "type": "not_null"}, {"column": "a", "type": "uniqe"}) == (
         "rule 2: there is no rule type `uniqe`; did you mean `unique`?",
     )
 
 
-def test_an_unknown_argument_is_refused_with_the_nearest_name():
+def test_an_unknown_argument_is_refused_with_the_nearest_name() -> None:
     (problem,) = problems({"column": "a", "type": "in_range", "minimum": 1})
     assert problem == "rule 1 (in_range): it has no argument `minimum`; did you mean `min`?"
 
 
-def test_all_problems_are_listed_at_once():
+def test_all_problems_are_listed_at_once() -> None:
     assert len(problems({"type": "nope"}, {"type": "regex", "column": "a"}, 5, {"column": "a"})) == 4
 
 
@@ -107,7 +109,7 @@ def test_all_problems_are_listed_at_once():
         ({"type": "not_null", "column": "a", "where": "a IN (SELECT 1)"}, "query is not allowed"),
     ],
 )
-def test_bad_arguments_are_refused(raw, part):
+def test_bad_arguments_are_refused(raw: Any, part: str) -> None:
     problem = problems(raw)[0]
     assert part in problem
     assert problem.startswith(f"rule 1 ({raw['type']})")
@@ -124,17 +126,17 @@ def test_bad_arguments_are_refused(raw, part):
         ("[a", "unclosed character class at character 1"),
     ],
 )
-def test_a_pattern_that_cannot_work_is_refused_with_its_place(pattern, part):
+def test_a_pattern_that_cannot_work_is_refused_with_its_place(pattern: str, part: str) -> None:
     (problem,) = problems({"type": "regex", "column": "a", "pattern": pattern})
     assert part in problem
 
 
 @pytest.mark.parametrize("pattern", [r"(?<year>\d{4})", r"\\1", r"(a|b)+", r"\p{Hangul}", r"(?i)x", r"[(?=]"])
-def test_a_pattern_that_works_is_accepted(pattern):
+def test_a_pattern_that_works_is_accepted(pattern: str) -> None:
     parse_rules([{"type": "regex", "column": "a", "pattern": pattern}])
 
 
-def test_truthound_rules_can_be_written_short():
+def test_truthound_rules_can_be_written_short() -> None:
     short, long = parse_rules(
         [
             {"truthound": "outlier_iqr", "column": "qty", "k": 3, "severity": "warning"},
@@ -147,12 +149,12 @@ def test_truthound_rules_can_be_written_short():
     assert short.check_name == "truthound__outlier_iqr__qty"
 
 
-def test_columns_needed_include_those_of_the_condition():
+def test_columns_needed_include_those_of_the_condition() -> None:
     (rule,) = parse_rules([{"columns": ["a", "b"], "type": "unique", "where": "status = 'ok' AND a > 1"}])
     assert rule.columns_needed == ("a", "b", "status")
 
 
-def test_check_names_are_safe_and_different():
+def test_check_names_are_safe_and_different() -> None:
     rules = parse_rules(
         [
             {"columns": ["lot_id", "process_step"], "type": "unique"},
@@ -171,31 +173,35 @@ def test_check_names_are_safe_and_different():
     assert all(name.isascii() and name.replace("_", "").isalnum() for name in names)
 
 
-def test_a_rule_is_frozen_and_hashable():
+def test_a_rule_is_frozen_and_hashable() -> None:
     rule = NotNull(column="a")
     with pytest.raises(ValueError, match="frozen"):
         rule.column = "b"
     assert {rule, NotNull(column="a")} == {rule}
 
 
-def test_rules_that_are_objects_already_pass_through():
+def test_rules_that_are_objects_already_pass_through() -> None:
     rule = Unique(column="a")
     assert parse_rules([rule]) == (rule,)
 
 
-def test_a_single_mapping_is_not_a_list_of_rules():
+def test_a_single_mapping_is_not_a_list_of_rules() -> None:
     with pytest.raises(RuleError, match="list of mappings"):
         parse_rules({"column": "a", "type": "not_null"})
 
 
-def test_every_rule_documents_itself():
+def test_every_rule_documents_itself() -> None:
     for each in describe_rules():
         assert each["summary"], each["type"]
-        assert each["judges"] and each["null"] and each["nan"] and each["empty"] and each["example"]
+        assert each["judges"]
+        assert each["null"]
+        assert each["nan"]
+        assert each["empty"]
+        assert each["example"]
         assert each["level"] == ("row" if RULE_TYPES[each["type"]] in ROW_RULES else "table")
 
 
-def test_the_json_schema_knows_every_rule_and_its_arguments():
+def test_the_json_schema_knows_every_rule_and_its_arguments() -> None:
     schema = rule_json_schema()
     assert {entry["properties"]["type"]["const"] for entry in schema["$defs"].values() if "properties" in entry} >= set(
         RULE_TYPES

@@ -1,5 +1,7 @@
+# ruff: noqa: DTZ001  moments without a zone are part of what is tested
 """SQL conditions: what is refused, and that the rest means what DuckDB means by it."""
 
+from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -111,7 +113,7 @@ isnan(f)
 
 
 @pytest.fixture(scope="module")
-def database():
+def database() -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect()
     connection.register("given", FRAME.to_arrow())
     connection.execute("CREATE TABLE frame AS SELECT * FROM given")
@@ -120,7 +122,7 @@ def database():
 
 
 @pytest.mark.parametrize("condition", SAME_AS_DUCKDB)
-def test_a_condition_means_what_the_database_means(condition, database):
+def test_a_condition_means_what_the_database_means(condition: str, database: duckdb.DuckDBPyConnection) -> None:
     found = FRAME.with_columns(translate(condition, FRAME.schema).alias("found"))["found"].to_list()
     assert found == [row[0] for row in database.execute(f"SELECT ({condition}) FROM frame").fetchall()]
 
@@ -169,12 +171,12 @@ def test_a_condition_means_what_the_database_means(condition, database):
         "a = 1" + " OR a = 1" * 5000,
     ],
 )
-def test_everything_else_is_refused(condition):
+def test_everything_else_is_refused(condition: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_predicate(condition)
 
 
-def test_a_misspelt_function_is_refused_with_the_nearest_name():
+def test_a_misspelt_function_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ValueError, match="did you mean length"):
         parse_predicate("lenght(a) > 1")
 
@@ -185,40 +187,40 @@ def test_a_misspelt_function_is_refused_with_the_nearest_name():
      "f % 2 = 0", "isnan(a)", "CAST(f AS INT) = 1", "CAST(f AS VARCHAR) = '1'", "regexp_matches(s, '(?=x)')",
      "s LIKE s", "year(a) = 1", "coalesce(a, s) = 1", "nope > 1", "CASE WHEN a THEN 1 END = 1"],
 )  # fmt: skip
-def test_what_has_no_exact_meaning_on_these_columns_is_refused(condition):
+def test_what_has_no_exact_meaning_on_these_columns_is_refused(condition: str) -> None:
     with pytest.raises(Unjudgeable):
         translate(condition, FRAME.schema)
 
 
-def test_a_long_condition_with_many_alternatives_is_accepted():
+def test_a_long_condition_with_many_alternatives_is_accepted() -> None:
     condition = " OR ".join(f"a = {number}" for number in range(40))
     assert FRAME.select(translate(condition, FRAME.schema).sum()).item() == 2
 
 
-def test_comparisons_with_nan_are_false():
+def test_comparisons_with_nan_are_false() -> None:
     frame = pl.DataFrame({"x": [float("nan")], "y": [1.0]})
     for condition in ("x > 0", "x < 0", "x = x", "x <> 1", "x >= y", "x > y", "y < x", "x IN (1)"):
         assert frame.select(translate(condition, frame.schema)).item() is False, condition
 
 
-def test_arithmetic_does_not_wrap_around():
+def test_arithmetic_does_not_wrap_around() -> None:
     frame = pl.DataFrame({"x": pl.Series([2**63 - 1], dtype=pl.Int64), "y": pl.Series([200], dtype=pl.UInt8)})
     for condition in ("x + 1 > x", "x * x > x", "y - 201 < 0", "y + 100 = 300", "-x < 0"):
         assert frame.select(translate(condition, frame.schema)).item() is True, condition
 
 
-def test_arithmetic_that_does_not_fit_is_an_error():
+def test_arithmetic_that_does_not_fit_is_an_error() -> None:
     frame = pl.DataFrame({"x": pl.Series([2**100], dtype=pl.Int128)})
     result = check(frame, [{"type": "expression", "expression": "x + 1 > x"}], engine="polars")
     assert result.results[0].status == "error"
 
 
-def test_text_that_cannot_be_read_as_a_number_is_an_error_not_an_unjudged_row():
+def test_text_that_cannot_be_read_as_a_number_is_an_error_not_an_unjudged_row() -> None:
     frame = pl.DataFrame({"s": ["1", "x"]})
     result = check(frame, [{"type": "expression", "expression": "CAST(s AS INT) > 0"}], engine="polars")
     assert result.results[0].status == "error"
 
 
-def test_columns_are_named_exactly_and_in_order():
+def test_columns_are_named_exactly_and_in_order() -> None:
     assert parse_predicate('b > 1 AND "n n" = a OR b < 0').columns == ("b", "n n", "a")
     assert parse_predicate('"A" > a').columns == ("A", "a")

@@ -1,8 +1,10 @@
+# ruff: noqa: DTZ001  moments without a zone are part of what is tested
 """Rules about the table as a whole: (status, what was measured)."""
 
 import math
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 import pytest
@@ -12,7 +14,7 @@ from etl.quality import check
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def judge(data, dtype=None, /, **rule):
+def judge(data: Any, dtype: Any = None, /, **rule: Any) -> Any:
     frame = data if isinstance(data, pl.DataFrame) else pl.DataFrame({"x": pl.Series(data, dtype=dtype, strict=False)})
     rule = rule if rule["type"] == "row_count" else {"column": "x", **rule}
     eager = check(frame, [rule], engine="polars", now=NOW).results[0]
@@ -21,7 +23,7 @@ def judge(data, dtype=None, /, **rule):
     return eager
 
 
-def test_row_count_judges_emptiness():
+def test_row_count_judges_emptiness() -> None:
     empty = pl.DataFrame(schema={"x": pl.Int64})
     assert judge(empty, type="row_count", min=1).status == "failed"
     assert judge([1, 2], type="row_count", exact=2).actual == 2
@@ -46,7 +48,7 @@ def test_row_count_judges_emptiness():
         (pl.Enum(["a"]), ["categorical", "enum"], ["string"]),
     ],
 )  # fmt: skip
-def test_dtype_tells_types_apart(dtype, names, others):
+def test_dtype_tells_types_apart(dtype: Any, names: list[str], others: list[str]) -> None:
     frame = pl.DataFrame(schema={"x": dtype})
     for name in names:
         assert judge(frame, type="dtype", dtype=name).status == "passed", name
@@ -54,7 +56,7 @@ def test_dtype_tells_types_apart(dtype, names, others):
         assert judge(frame, type="dtype", dtype=name).status == "failed", name
 
 
-def test_column_exists_fails_where_others_are_errors():
+def test_column_exists_fails_where_others_are_errors() -> None:
     assert judge([1], type="column_exists").status == "passed"
     result = check(
         pl.DataFrame({"y": [1]}),
@@ -64,7 +66,7 @@ def test_column_exists_fails_where_others_are_errors():
     assert [each.status for each in result.results] == ["failed", "error"]
 
 
-def test_recency_is_not_healed_by_a_row_from_the_future():
+def test_recency_is_not_healed_by_a_row_from_the_future() -> None:
     old, fresh, future = (NOW - timedelta(hours=hours) for hours in (30, 20, -5))
     assert judge([old, fresh], type="recency", max_age_hours=26).status == "passed"
     assert judge([old, future], type="recency", max_age_hours=26).status == "failed"
@@ -73,7 +75,7 @@ def test_recency_is_not_healed_by_a_row_from_the_future():
     assert judge(pl.DataFrame(schema={"x": pl.Date}), type="recency", max_age_hours=26).status == "failed"
 
 
-def test_recency_of_dates_and_of_moments_without_a_zone():
+def test_recency_of_dates_and_of_moments_without_a_zone() -> None:
     assert judge([date(2026, 2, 28)], type="recency", max_age_hours=24).status == "passed"
     assert judge([date(2026, 2, 27)], type="recency", max_age_hours=24).status == "failed"
     seoul = [datetime(2026, 3, 1, 20)]  # 11:00 UTC
@@ -94,16 +96,16 @@ def test_recency_of_dates_and_of_moments_without_a_zone():
         ([], {}, (0, 0)),
     ],
 )
-def test_monotonic_compares_with_the_value_before(values, rule, expected):
+def test_monotonic_compares_with_the_value_before(values: Any, rule: Any, expected: Any) -> None:
     result = judge(pl.DataFrame({"x": pl.Series(values, dtype=pl.Float64)}), type="monotonic", **rule)
     assert (result.failed_count, result.total_count) == expected
 
 
-def test_monotonic_of_unsigned_numbers_does_not_wrap_around():
+def test_monotonic_of_unsigned_numbers_does_not_wrap_around() -> None:
     assert judge([5, 3], pl.UInt8, type="monotonic").failed_count == 1
 
 
-def test_mean_and_sum_of_integers_and_decimals_are_exact():
+def test_mean_and_sum_of_integers_and_decimals_are_exact() -> None:
     big = [2**63 - 1, 2**63 - 1]
     assert judge(big, pl.Int64, type="sum_between", min=2**64 - 2, max=2**64 - 2).status == "passed"
     assert judge([2**53, 2**53 + 1], pl.Int64, type="mean_between", max=2**53).status == "failed"
@@ -113,7 +115,7 @@ def test_mean_and_sum_of_integers_and_decimals_are_exact():
     assert judge([1, 2, 2], pl.Int8, type="mean_between", max=Decimal("1.6666666666666666")).status == "failed"
 
 
-def test_mean_and_sum_with_nan_fail_and_over_nothing_pass():
+def test_mean_and_sum_with_nan_fail_and_over_nothing_pass() -> None:
     assert judge([1.0, math.nan], type="mean_between", min=0).status == "failed"
     assert judge([1.0, math.nan], type="sum_between", max=10).status == "failed"
     nothing = judge([None], pl.Float64, type="sum_between", min=1)
@@ -121,7 +123,7 @@ def test_mean_and_sum_with_nan_fail_and_over_nothing_pass():
     assert "no value" in nothing.message
 
 
-def test_a_sum_that_may_not_fit_is_an_error():
+def test_a_sum_that_may_not_fit_is_an_error() -> None:
     huge = [Decimal(10**37)] * 30
     assert judge(huge, pl.Decimal(38, 0), type="sum_between", min=0).status == "error"
     assert judge([1], pl.Int128, type="sum_between", min=0).status == "error"

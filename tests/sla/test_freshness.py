@@ -89,6 +89,15 @@ def test_a_breach_is_as_old_as_its_first_missed_deadline() -> None:
     assert never.since == at(2, 9), "the first day is due on the second"
 
 
+@pytest.mark.parametrize("before", [[], GOOD])
+def test_a_partition_that_arrives_with_the_next_deadline_ends_its_own_breach(
+    before: list[tuple[int, datetime]],
+) -> None:
+    found = judge_deadline(NINE, data(*before, (5, at(7, 9))), at(7, 12))
+    assert found is not None
+    assert (found.partition, found.since) == (date(2026, 1, 6), at(7, 9))
+
+
 def test_a_breach_older_than_what_is_known_is_dated_from_where_knowledge_begins() -> None:
     known = Published((), DAYS, known_since=at(10, 0))
     found = judge_deadline(NINE, known, at(20, 12))

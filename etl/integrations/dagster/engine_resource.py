@@ -56,7 +56,7 @@ class EngineResource(ConfigurableResource[Any]):
 
     bound_engine: ClassVar[DataQualityEngine | None] = None
 
-    @field_validator("engine_name")
+    @field_validator("engine_name", mode="before")
     @classmethod
     def _exists(cls, name: str) -> str:
         return name if cls.bound_engine is not None else known_engine(name)
@@ -99,7 +99,7 @@ class EngineResource(ConfigurableResource[Any]):
 
 def known_engine(name: str) -> str:
     """The name, if an engine has it. A name that only the environment knows is read when the run begins."""
-    if not isinstance(name, EnvVar) and name not in engine_names():
+    if isinstance(name, str) and not isinstance(name, EnvVar) and name not in engine_names():
         raise ValueError(f"there is no quality engine `{name}`{nearest(name, engine_names())}")
     return name
 

@@ -50,7 +50,7 @@ class DataQualityResource(ConfigurableResource[Any]):
     _schemas: dict[tuple[str, str], dict[str, Any]] = PrivateAttr(default_factory=dict)
     _lock: threading.RLock = PrivateAttr(default_factory=threading.RLock)
 
-    @field_validator("engine")
+    @field_validator("engine", mode="before")
     @classmethod
     def _exists(cls, name: str) -> str:
         return name if cls.bound_engine is not None else known_engine(name)

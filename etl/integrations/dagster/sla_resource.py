@@ -13,7 +13,15 @@ import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from dagster import ConfigurableResource, DagsterInstance, DagsterRun, DagsterRunStatus, InitResourceContext, RunsFilter
+from dagster import (
+    ConfigurableResource,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    InitResourceContext,
+    RunsFilter,
+)
 from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 
 from etl.sla.config import AlertLevel, SLAConfig
@@ -142,7 +150,9 @@ class SLAResource(ConfigurableResource[Any]):
         failures = 0
         for storage_id in sorted(records, reverse=True):
             run = records[storage_id]
-            if run.run_id == self._run.run_id or not (tag in run.tags or _would_have_told(run, self._run, asset_key)):
+            if run.run_id == self._run.run_id:
+                continue
+            if tag not in run.tags and not _would_have_told(self._instance, run, self._run, asset_key):
                 continue
             if run.tags.get(tag, FAILED) == KEPT:
                 break
@@ -159,8 +169,14 @@ def tag_of(name: str) -> str:
     return f"{TAG}{plain[: LONGEST_NAME - 9]}_{digest}"
 
 
-def _would_have_told(run: DagsterRun, current: DagsterRun, asset_key: str | None) -> bool:
-    """Whether a run that failed before it measured anything was to produce the same: the asset, or what this run is."""
-    if asset_key is None or run.asset_selection is None:
-        return run.asset_selection == current.asset_selection
-    return asset_key in {each.to_user_string() for each in run.asset_selection}
+def _would_have_told(instance: DagsterInstance, run: DagsterRun, current: DagsterRun, asset_key: str | None) -> bool:
+    """Whether a run that failed before it measured anything was to make the same: the asset, or what this run makes."""
+    planned = _planned(instance, run.run_id)
+    return asset_key in planned if asset_key is not None else planned == _planned(instance, current.run_id)
+
+
+def _planned(instance: DagsterInstance, run_id: str) -> set[str]:
+    """The assets that a run was to make, whether it came to them or not."""
+    records = instance.get_records_for_run(run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION_PLANNED).records
+    events = (each.event_log_entry.dagster_event for each in records)
+    return {each.asset_key.to_user_string() for each in events if each is not None and each.asset_key is not None}

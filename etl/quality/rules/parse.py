@@ -71,6 +71,7 @@ Rule = Annotated[AnyRule, Field(discriminator="type")]
 RULE_TYPES: dict[str, type[RuleFields]] = {model.model_fields["type"].default: model for model in get_args(AnyRule)}
 ROW_RULES: tuple[type[RuleFields], ...] = get_args(RowRule)
 
+_SHOWN = 30
 _RULE: TypeAdapter[AnyRule] = TypeAdapter(Rule)
 
 
@@ -139,7 +140,9 @@ def nearest(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
     close = difflib.get_close_matches(word, [*known], n=1, cutoff=0.5)
     if close:
         return f"; did you mean `{close[0]}`?"
-    return f"; known: {', '.join(sorted(known))}" if known else ""
+    names = sorted(known)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"; known: {', '.join(names[:_SHOWN])}{more}" if names else ""
 
 
 def check_names(rules: Sequence[AnyRule]) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ def extract(
         reach("extract.connected")
         writer.register("batches", pa.RecordBatchReader.from_batches(reader.schema, _counted(reader, on_progress)))
         select = f"SELECT {restored(plan.columns)} FROM batches"
-        copy_to_parquet(writer, select, path, footer, keep_order=bool(plan.order))
+        copy_to_parquet(writer, select, path, footer)
     return NAME
 
 

@@ -44,7 +44,7 @@ def extract(
                 batches = pa.RecordBatchReader.from_batches(reader.schema, _counted(reader, on_progress))
                 writer.register("batches", batches)
                 select = f"SELECT {restored(plan.columns)} FROM batches"
-                copy_to_parquet(writer, select, path, footer, keep_order=bool(plan.order))
+                copy_to_parquet(writer, select, path, footer)
     except Error as error:
         raise SourceError(str(error)) from None
 

@@ -10,11 +10,10 @@ from pathlib import Path
 import duckdb
 from sqlalchemy import URL
 
-from etl.errors import SourceError
 from etl.faults import reach
 from etl.storage.drivers.contract import ExtractRequest, Plan
 from etl.storage.drivers.postgres_catalogue import connection_parts, conninfo
-from etl.storage.drivers.writer import copy_to_parquet, restored, writing_engine
+from etl.storage.drivers.writer import copy_to_parquet, refusal, restored, writing_engine
 from etl.storage.sql import literal, quote
 
 NAME_PAGES = "postgres_duckdb_pages"
@@ -44,9 +43,7 @@ def extract(
         connection.execute("BEGIN")
         reach("extract.connected")
         rows = _pages(connection, plan, request) if pages else _statement(plan)
-        copy_to_parquet(
-            connection, f"SELECT {restored(plan.columns)} FROM {rows}", path, footer, keep_order=bool(plan.order)
-        )
+        copy_to_parquet(connection, f"SELECT {restored(plan.columns)} FROM {rows}", path, footer)
         connection.execute("ROLLBACK")
 
 
@@ -74,10 +71,7 @@ def _pages(connection: duckdb.DuckDBPyConnection, plan: Plan, request: ExtractRe
         found = connection.execute(f"FROM postgres_query('source', {literal('duckdb', sql)})").fetchone() or ()
         bad = [each for each, hit in zip(guards, found, strict=True) if hit]
         if bad:
-            raise SourceError(
-                f"column `{bad[0].name}` holds NaN, which {bad[0].target} cannot hold",
-                "correct the value at the source, leave the column out with `columns:`, or read it by a `query`",
-            )
+            raise refusal(bad[0].name, f"holds NaN, which {bad[0].target} cannot hold")
     columns = ", ".join(f"{quote('duckdb', each.name)} AS c{i}" for i, each in enumerate(plan.columns))
     table = f"source.{quote('duckdb', plan.found_schema)}.{quote('duckdb', str(request.table))}"
     return f"(SELECT {columns} FROM {table})"

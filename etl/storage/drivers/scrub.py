@@ -15,7 +15,7 @@ from sqlalchemy import URL
 
 from etl.errors import SourceError
 from etl.storage.drivers.contract import ExtractRequest
-from etl.storage.drivers.writer import complaint_of
+from etl.storage.drivers.writer import complaint_of, refusal
 
 _REMEDIES = (
     (r"permission denied|access denied for|SELECT command denied", "grant SELECT on it to the database user"),
@@ -36,6 +36,8 @@ def as_source_error(url: URL, request: ExtractRequest) -> Iterator[None]:
     try:
         yield
     except SourceError as error:
+        if not error.hint:  # a driver's own words
+            raise source_error(error.problem, url, request) from None
         raise SourceError(scrubbed(error.problem, url), scrubbed(error.hint, url)) from None
     except (duckdb.Error, sa.exc.SQLAlchemyError) as error:
         raise source_error(str(getattr(error, "orig", None) or error), url, request) from None
@@ -45,7 +47,7 @@ def source_error(message: str, url: URL, request: ExtractRequest) -> SourceError
     """The message of a driver as an error of ours."""
     known = complaint_of(message)
     if known is not None:
-        return known
+        return refusal(*known)
     text = scrubbed(message, url).split("Stack Trace")[0].strip()
     remedy = next((hint for pattern, hint in _REMEDIES if re.search(pattern, text, re.IGNORECASE)), "")
     where = f"{url.get_backend_name()} database `{url.database}`" + (f" on {url.host}" if url.host else "")

@@ -25,7 +25,8 @@ from etl.storage.drivers.writer import carrier_schema, copy_to_parquet, restored
 from etl.storage.sql import bind_window, binds_window, first_date, wall
 
 NAME = "sqlalchemy"
-BATCH_ROWS = 8_192
+BATCH_ROWS, BATCH_BYTES = 8_192, 8_000_000  # whichever comes first
+FIRST_ROWS = 256  # how wide the rows are is known after these
 _COLON = r"\:"  # how a colon that binds nothing is written in SQLAlchemy's text
 _TARGETS: tuple[tuple[type[types.TypeEngine[Any]], str], ...] = (
     (types.Boolean, "BOOLEAN"),
@@ -96,14 +97,14 @@ def stream(
     with connected(url, connect_args) as connection, writing_engine(path) as writer:
         for setting in settings:
             connection.exec_driver_sql(setting)
-        streaming = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS)
+        streaming = connection.execution_options(stream_results=True, max_row_buffer=FIRST_ROWS)
         reach("extract.connected")
         with streaming.execute(sa.text(statement), dict(plan.parameters)) as result:
             batches = _batches(result, plan.columns, schema, failures, on_progress)
             writer.register("batches", pa.RecordBatchReader.from_batches(schema, batches))
             select = f"SELECT {restored(plan.columns)} FROM batches"
             try:
-                copy_to_parquet(writer, select, path, footer, keep_order=bool(plan.order))
+                copy_to_parquet(writer, select, path, footer)
             except duckdb.Error:  # it wraps what the batches raised in a message of its own
                 if failures:
                     raise failures[0] from None
@@ -136,7 +137,8 @@ def _batches(
     on_progress: Progress | None,
 ) -> Iterator[pa.RecordBatch]:
     rows, names = 0, [*(each.name for each in columns), *(each.name for each in columns if each.flag)]
-    for part in result.partitions(BATCH_ROWS):
+    size = FIRST_ROWS
+    while part := result.fetchmany(size):
         values = zip(*part, strict=True)
         try:
             arrays = [_array(each, kind, name) for each, kind, name in zip(values, schema.types, names, strict=True)]
@@ -144,8 +146,10 @@ def _batches(
             failures.append(error)
             raise
         rows += len(part)
+        batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
+        size = max(1, min(BATCH_ROWS, BATCH_BYTES * len(part) // (batch.nbytes + 1)))
         reach("extract.batch")
-        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        yield batch
         if on_progress is not None:
             on_progress(rows)
 

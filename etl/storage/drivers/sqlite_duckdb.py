@@ -10,16 +10,25 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import duckdb
 from sqlalchemy import URL
 
 from etl.errors import SourceError
 from etl.storage.drivers.catalogue import choose, missing
 from etl.storage.drivers.contract import ExtractRequest, Plan, PlannedColumn, WindowKind
-from etl.storage.drivers.writer import complain, copy_to_parquet, restored, strict_cast, writing_engine
+from etl.storage.drivers.writer import (
+    complain,
+    complaint_of,
+    copy_to_parquet,
+    refusal,
+    restored,
+    strict_cast,
+    writing_engine,
+)
 from etl.storage.sql import bind_window, binds_window, literal, quote, window_bounds, window_predicate
 
 NAME = "sqlite_duckdb"
-_DAY, _CLOCK = r"\d{4}-\d{2}-\d{2}", r"\d{2}:\d{2}(:\d{2}(\.\d{1,6}0*)?)?"
+_DAY, _CLOCK = r"\d{4}-\d{2}-\d{2}", r"([01]\d|2[0-3]):\d{2}(:\d{2}(\.\d{1,6}0*)?)?"
 _SHAPES = {  # DuckDB's casts forgive more than this: they drop an offset or a time, and know `infinity`
     "DATE": rf"{_DAY}([ T]00:00(:00(\.0+)?)?)?",
     "TIMESTAMP": rf"{_DAY}([ T]{_CLOCK})?",
@@ -59,9 +68,13 @@ def extract(url: URL, plan: Plan, path: Path, footer: Mapping[str, str], extensi
     with writing_engine(path, extension=extension) as connection:
         connection.execute(f"ATTACH {literal('duckdb', _file(url))} AS source (TYPE sqlite, READ_ONLY)")
         rows = f"sqlite_query('source', {literal('duckdb', plan.select())})"
-        copy_to_parquet(
-            connection, f"SELECT {restored(plan.columns)} FROM {rows}", path, footer, keep_order=bool(plan.order)
-        )
+        try:
+            copy_to_parquet(connection, f"SELECT {restored(plan.columns)} FROM {rows}", path, footer)
+        except duckdb.Error as error:
+            known = complaint_of(str(error))
+            if known is None:
+                raise
+            raise refusal(*known, _place(url, plan, known[0])) from None
 
 
 def count(url: URL, plan: Plan) -> int:
@@ -70,20 +83,19 @@ def count(url: URL, plan: Plan) -> int:
         return int(connection.execute(plan.count()).fetchone()[0])
 
 
-def locate(url: URL, plan: Plan, column: str) -> str:
-    """Where the first value stands that does not fit its column's declared type, as a hint for the person."""
-    planned = next((each for each in plan.columns if each.name == column), None)
-    if planned is None:
+def _place(url: URL, plan: Plan, column: str) -> str:
+    """Where the first value stands whose storage class does not fit, if the table's rows have a number."""
+    guard = next((each.guard for each in plan.columns if each.name == column), "")
+    if not guard:
         return ""
     where = f"({plan.predicate}) AND " if plan.predicate else ""
-    name = quote("sqlite", column)
-    sql = f"SELECT rowid, typeof({name}) FROM {plan.relation} WHERE {where}{planned.guard} LIMIT 1"
+    sql = f"SELECT rowid, typeof({quote('sqlite', column)}) FROM {plan.relation} WHERE {where}{guard} LIMIT 1"
     with _connect(url) as connection:
         try:
             found = connection.execute(sql).fetchone()
-        except sqlite3.Error:  # a query or a WITHOUT ROWID table has no rowid: the column's name has to do
+        except sqlite3.OperationalError:  # a query, a view and a table WITHOUT ROWID have none
             return ""
-    return f"row with rowid {found[0]} holds a value of type {found[1]}" if found and found[0] is not None else ""
+    return f"the row with rowid {found[0]} holds a value of type {found[1]}" if found and found[0] is not None else ""
 
 
 def _file(url: URL) -> str:
@@ -151,7 +163,7 @@ def _window_kind(column: str, declared: str | None, names: tuple[str, ...]) -> W
         choose(ExtractRequest(table="t", columns=(column,)), names)
     target = _target(declared or "")
     if target in ("DATE", "TIMESTAMP", "VARCHAR"):
-        return "text"
+        return "date" if target == "DATE" else "text"
     raise SourceError(
         f"the date column `{column}` is declared {declared}, so its values cannot be compared with a date",
         "use a `query` with :window_start and :window_end that converts it",

@@ -21,7 +21,8 @@ from etl.storage.drivers.contract import PlannedColumn
 from etl.storage.sql import literal, quote
 
 ROW_GROUP_ROWS = 122_880
-MEMORY_LIMIT = "160MB"  # of DuckDB alone; with Python, Arrow and the driver the process stays below 300 MB
+ROW_GROUP_BYTES = 32_000_000  # whichever comes first, so that wide rows need no more memory than narrow ones
+MEMORY_LIMIT = "1GB"  # a stop for the extreme (values of many megabytes); a stream stays far below
 _MARK = "@etl-column@"
 _checked = set[
     Path
@@ -96,30 +97,33 @@ def copy_to_parquet(
     select: str,
     path: Path,
     footer: Mapping[str, str],
-    *,
-    keep_order: bool,
 ) -> None:
     """Run `select` and stream its rows into a zstd file with `footer` among its key-values."""
     pairs = ", ".join(f"{literal('duckdb', key)}: {literal('duckdb', value)}" for key, value in footer.items())
     metadata = f", KV_METADATA {{{pairs}}}" if footer else ""
-    connection.execute(f"SET preserve_insertion_order = {'true' if keep_order else 'false'}")
+    connection.execute("SET preserve_insertion_order = false")  # with one thread the order stays nevertheless
     reach("extract.copy")
     connection.execute(
         f"COPY ({select}) TO {literal('duckdb', str(path))} "
-        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}{metadata})"
+        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
+        f"ROW_GROUP_SIZE_BYTES {ROW_GROUP_BYTES}{metadata})"
     )
     reach("extract.written")
 
 
-def complaint_of(message: str) -> SourceError | None:
-    """The error behind a message of DuckDB, when it is one of ours."""
+def complaint_of(message: str) -> tuple[str, str] | None:
+    """The column and what is wrong with it, when a message of DuckDB is one of our complaints."""
     match = re.search(re.escape(_MARK) + r"(\{.*\})", message)
     if match is None:
         return None
     said = json.loads(match.group(1))
-    why = said.get("why") or f"holds a value that is no {said['target']}"
+    return said["column"], said.get("why") or f"holds a value that is no {said['target']}"
+
+
+def refusal(column: str, why: str, place: str = "") -> SourceError:
+    """A value that cannot be carried: its column, its row where that is known, and the ways out."""
     return SourceError(
-        f"column `{said['column']}` {why}",
+        f"column `{column}` {why}" + (f" ({place})" if place else ""),
         "correct the value at the source, leave the column out with `columns:`, or read it by a `query` with a cast",
     )
 

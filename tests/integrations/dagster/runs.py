@@ -26,7 +26,7 @@ POLARS = DataQualityResource(engine="polars")
 def instance_in(folder: Path) -> Iterator[DagsterInstance]:
     """An instance with storage on disk, which other processes can open too."""
     folder.mkdir(exist_ok=True)
-    with DagsterInstance.local_temp(str(folder)) as instance:
+    with DagsterInstance.local_temp(str(folder), overrides={"telemetry": {"enabled": False}}) as instance:
         yield instance
 
 

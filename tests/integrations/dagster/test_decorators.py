@@ -14,10 +14,10 @@ from dagster import (
     AssetKey,
     BackfillPolicy,
     Config,
-    ConfigurableIOManager,
     ConfigurableResource,
     DailyPartitionsDefinition,
     DagsterInstance,
+    IOManager,
     MaterializeResult,
     OpExecutionContext,
     Output,
@@ -314,7 +314,7 @@ def test_a_range_of_partitions_in_one_run_is_judged_as_one():
     def orders(context: AssetExecutionContext) -> pl.DataFrame:
         return pl.DataFrame({"id": range(len(context.partition_keys)), "qty": 1})
 
-    class Nowhere(ConfigurableIOManager):
+    class Nowhere(IOManager):
         def handle_output(self, context, obj):
             assert obj.height == 2
 

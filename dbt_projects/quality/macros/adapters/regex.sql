@@ -81,8 +81,9 @@
                 {% set state.in_class = false %}
             {% elif rest.startswith('[:') and ':]' in rest %}
                 {% set step.size = rest.index(':]') + 2 %}
-                {% set step.text = rest[:step.size] %}
-                {% if flavour != 're2' %}{% set state.ascii_only = step.text %}{% endif %}
+                {% set step.text = quality.dq_ascii_class(rule, rest[2:step.size - 2]) %}
+            {% elif char == '-' and rest[1:2] == ']' %}
+                {% set step.text = '\\-' %}
             {% elif char == '[' or rest[:2] in ['&&', '--', '~~'] %}
                 {{ quality.dq_refuse(rule, 'a class within a class (`' ~ rest[:2] ~ '`) cannot be carried over to ' ~ target.type) }}
             {% endif %}
@@ -104,6 +105,16 @@
         {% set state.at = state.at + step.size %}
     {% endfor %}
     {{ return({'pattern': out | join, 'ascii_only': state.ascii_only}) }}
+{% endmacro %}
+
+{# The classes with names are ASCII in the rules, and whatever the locale says elsewhere: written out. #}
+{% macro dq_ascii_class(rule, name) %}
+    {% set classes = {'alnum': '0-9A-Za-z', 'alpha': 'A-Za-z', 'blank': ' \\t', 'digit': '0-9', 'lower': 'a-z', 'upper': 'A-Z',
+        'space': ' \\t\\n\\v\\f\\r', 'word': '0-9A-Za-z_', 'xdigit': '0-9A-Fa-f'} %}
+    {% if name not in classes %}
+        {{ quality.dq_refuse(rule, '`[:' ~ name ~ ':]` cannot be carried over to ' ~ target.type ~ '; write what it stands for') }}
+    {% endif %}
+    {{ return(classes[name]) }}
 {% endmacro %}
 
 {% macro dq_translate_escape(rule, flavour, rest, state, step) %}

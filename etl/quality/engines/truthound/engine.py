@@ -4,35 +4,70 @@ Belongs here: the engine's contract with `check()`. Does not: the library's ways
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from etl.quality.engine import Capabilities, CheckContext, EngineReport, Strictness
-from etl.quality.engines.truthound.fused import check_fused
+from etl.quality.engines.truthound.fused import check_all
 from etl.quality.results import LearnResult, ProfileResult
-from etl.quality.rules import RULE_TYPES, AnyRule
+from etl.quality.rules import RULE_TYPES, AnyRule, Truthound
+
+if TYPE_CHECKING:
+    from etl.quality.engines.truthound.drift import DriftReport, Method
+    from etl.quality.engines.truthound.pii import PiiScan
 
 Data = pl.DataFrame | pl.LazyFrame
+
+
+def _unsupported(rule: AnyRule, schema: pl.Schema | None) -> str | None:
+    if not isinstance(rule, Truthound):
+        return None
+    from etl.quality.engines.truthound.arguments import refusal  # noqa: PLC0415  loads every validator's module
+
+    return refusal(rule, schema)
 
 
 class TruthoundEngine:
     """Judges the whole vocabulary, and whatever else the library can."""
 
     name = "truthound"
-    capabilities = Capabilities(rules=frozenset(RULE_TYPES) - {"truthound"}, lazy=True, profile=True, learn=True)
+    capabilities = Capabilities(
+        rules=frozenset(RULE_TYPES), lazy=True, profile=True, learn=True, unsupported=_unsupported
+    )
 
     def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Judge all rules in one run of the library."""
-        return check_fused(data, rules, context)
+        return check_all(data, rules, context)
 
     def profile(self, data: Data, columns: Sequence[str] | None = None) -> ProfileResult:
         """Describe the columns."""
-        from etl.quality.profile import profile_columns  # noqa: PLC0415  only who profiles pays for it
+        from etl.quality.engines.truthound.learn import profile  # noqa: PLC0415  only who profiles pays for it
 
-        return profile_columns(data, columns, self.name)
+        return profile(data, columns, self.name)
 
     def learn(self, data: Data, strictness: Strictness = "moderate") -> LearnResult:
         """Derive rules that the data passes."""
-        from etl.quality.profile import learn_rules  # noqa: PLC0415  only who learns pays for it
+        from etl.quality.engines.truthound.learn import learn  # noqa: PLC0415  only who learns pays for it
 
-        return learn_rules(data, strictness, self.name)
+        return learn(data, strictness, self)
+
+    def scan_pii(self, data: Data) -> "PiiScan":
+        """Say which columns look like personal data; values are never shown."""
+        from etl.quality.engines.truthound.pii import scan_pii  # noqa: PLC0415  only who scans pays for it
+
+        return scan_pii(data)
+
+    def compare_drift(
+        self,
+        base: Data,
+        current: Data,
+        columns: Sequence[str] | None = None,
+        method: "Method" = "auto",
+        *,
+        threshold: float | None = None,
+    ) -> "DriftReport":
+        """Say which columns are distributed otherwise than they were."""
+        from etl.quality.engines.truthound.drift import compare_drift  # noqa: PLC0415  only who compares pays for it
+
+        return compare_drift(base, current, columns, method, threshold=threshold)

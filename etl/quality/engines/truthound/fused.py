@@ -1,57 +1,89 @@
-"""The vocabulary as one validator: all rules in one query, whatever runs it.
+"""One run of the library: the vocabulary as one validator, every other validator beside it, and the reconciliation.
 
-Belongs here: the run and the reconciliation of what was found with what the library reports. Does not: semantics.
+Belongs here: which tasks run, and that what was found is what the library reports. Does not: semantics.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
 
 from etl.quality.engine import CheckContext, EngineReport, Outcome
-from etl.quality.engines.polars import fetch_samples, outcome_of, run_plan
+from etl.quality.engines.polars import collect, fetch_samples, outcome_of, run_plan
 from etl.quality.engines.truthound.library import Run, Task, library
-from etl.quality.expressions import Finding, Scope, compile_rules
-from etl.quality.rules import AnyRule
+from etl.quality.expressions import Scope, compile_rules
+from etl.quality.rules import AnyRule, Truthound
 
 Data = pl.DataFrame | pl.LazyFrame
-FUSED = "etl_rules"
+_FUSED = "etl_rules"
 
 
-def check_fused(data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
-    """Judge rules of the vocabulary in one run."""
-    plan = compile_rules(rules, Scope(context.schema, context.now, context.tables))
-    found: list[tuple[int | None, list[Outcome]]] = []
+def check_all(data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
+    """Judge all rules in one run."""
+    own = [position for position, rule in enumerate(rules) if not isinstance(rule, Truthound)]
+    named = [(position, rule) for position, rule in enumerate(rules) if isinstance(rule, Truthound)]
+    if named and isinstance(data, pl.LazyFrame) and not is_scan(data):
+        data = collect(data)  # the library's own validators would run the plan again and again
+    found: dict[int, Outcome] = {}
+    rows: list[int | None] = []
+    fused = Task(_FUSED, _fused(data, rules, own, context, found, rows), (*context.schema,))
+    tasks = [fused, *(_task(position, rule, context, found) for position, rule in named)]
+    run = library().run(data.lazy(), tasks)
+    owners = dict.fromkeys(own, _FUSED) | {position: _mark(position) for position, _ in named}
+    outcomes = [_confirmed(position, found.get(position), run, owners[position]) for position in range(len(rules))]
+    return EngineReport(outcomes, rows[0] if len(rows) == 1 else None)
+
+
+def is_scan(data: pl.LazyFrame) -> bool:
+    """Whether a plan only reads, so that running it again costs little and needs no memory."""
+    return data.explain(optimized=False).lstrip().startswith(("Parquet SCAN", "DF ["))
+
+
+def _fused(
+    data: Data,
+    rules: Sequence[AnyRule],
+    own: Sequence[int],
+    context: CheckContext,
+    found: dict[int, Outcome],
+    rows: list[int | None],
+) -> Callable[[pl.LazyFrame], list[Any]]:
+    plan = compile_rules([rules[position] for position in own], Scope(context.schema, context.now, context.tables))
 
     def validate(lazy: pl.LazyFrame) -> list[Any]:
         # A frame in memory is judged as a frame: collecting its LazyFrame copies nothing, and the query is faster.
         frame = lazy.collect() if isinstance(data, pl.DataFrame) else lazy
-        rows, findings = run_plan(plan, frame)
+        count, findings = run_plan(plan, frame)
         samples = fetch_samples(plan, frame, findings, context)
-        outcomes = [outcome_of(position, each, samples.get(position, ())) for position, each in enumerate(findings)]
-        found.append((rows, outcomes))
-        return [
-            library().issue(_mark(position), each.failed)
-            for position, each in enumerate(findings)
-            if isinstance(each, Finding) and each.failed
-        ]
+        rows.append(count)
+        outcomes = [outcome_of(own[index], each, samples.get(index, ())) for index, each in enumerate(findings)]
+        found.update((each.position, each) for each in outcomes)
+        return [library().issue(_mark(each.position), each.failed) for each in outcomes if each.failed]
 
-    run = library().run(data.lazy(), [Task(FUSED, validate)])
-    if FUSED in run.broken or len(found) != 1:
-        problem = f"Truthound reported: {run.broken.get(FUSED, 'the validator did not run exactly once')}"
-        return EngineReport([Outcome(position, error=problem) for position in range(len(rules))])
-    rows, outcomes = found[0]
-    return EngineReport([_confirmed(outcome, run) for outcome in outcomes], rows)
+    return validate
+
+
+def _task(position: int, rule: Truthound, context: CheckContext, found: dict[int, Outcome]) -> Task:
+    from etl.quality.engines.truthound.named import issues_of, judge  # noqa: PLC0415  loads every validator's module
+
+    def validate(lazy: pl.LazyFrame) -> list[Any]:
+        found[position] = judge(rule, position, lazy, context)
+        return issues_of(found[position], _mark(position))
+
+    return Task(_mark(position), validate, (*context.schema,))
 
 
 def _mark(position: int) -> str:
-    return f"{FUSED}_{position}"
+    return f"etl_rule_{position}"
 
 
-def _confirmed(outcome: Outcome, run: Run) -> Outcome:
-    """Accept a verdict only if the library reports the same number of failing rows as was found."""
-    reported = run.counts.get(_mark(outcome.position), 0)
+def _confirmed(position: int, outcome: Outcome | None, run: Run, owner: str) -> Outcome:
+    """Accept a verdict only if its validator ran to the end, and the library reports what was found."""
+    if owner in run.broken:
+        return Outcome(position, error=run.broken[owner])
+    if outcome is None:
+        return Outcome(position, error="Truthound did not run the validator of this rule")
+    reported = run.counts.get(_mark(position), 0)
     if outcome.error is None and reported != outcome.failed:
         problem = f"Truthound reported {reported} failing rows where {outcome.failed} were found"
-        return Outcome(outcome.position, error=problem)
+        return Outcome(position, error=problem)
     return outcome

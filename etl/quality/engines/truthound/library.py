@@ -15,8 +15,13 @@ from typing import Any
 import polars as pl
 
 from etl.errors import QualityError
+from etl.quality.engine import describe_failure
 
 CATEGORY = "etl"
+
+
+class BrokenValidatorError(Exception):
+    """What a validator raised, told without values of the data; the runtime turns it into an execution issue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,8 @@ class Task:
 
     name: str
     validate: Callable[[pl.LazyFrame], Sequence[Any]]
+    columns: Sequence[str] = ()
+    """Names that an error message may quote; whatever else it quotes may be a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,8 @@ def library() -> Library:
         ) from missing
     config = ValidatorConfig(max_retries=0, catch_exceptions=True, timeout_seconds=None)
 
-    class Stamped(Validator):  # type: ignore[misc]  the library has no types
+    # The library has no types, hence the ignored one.
+    class Stamped(Validator):  # type: ignore[misc]
         """A validator whose name is its own, so that no two of a run share issues."""
 
         category = CATEGORY
@@ -74,7 +82,10 @@ def library() -> Library:
             super().__init__(config)
 
         def validate(self, lf: pl.LazyFrame) -> list[Any]:
-            return [*self.task.validate(lf)]
+            try:
+                return [*self.task.validate(lf)]
+            except (Exception, pl.exceptions.PanicException) as raised:  # noqa: BLE001  becomes the verdict error
+                raise BrokenValidatorError(describe_failure(raised, self.task.columns)) from None
 
     def run(data: pl.LazyFrame, tasks: Sequence[Task]) -> Run:
         checks = tuple(CheckSpec(each.name, each.name, CATEGORY, lambda each=each: Stamped(each)) for each in tasks)

@@ -1,0 +1,142 @@
+"""A tenant's dbt project becomes assets and checks, read from the prepared index: no dbt process, no dbt import.
+
+Belongs here: specs, partitions and checks of dbt assets. Does not: what a run does (`dbt_step`), names of nodes
+(`dbt_translator`), whether the index is fresh (`dbt_index`).
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dagster import (
+    AssetCheckSpec,
+    AssetDep,
+    AssetExecutionContext,
+    AssetKey,
+    AssetsDefinition,
+    AssetSpec,
+    BackfillPolicy,
+    CodeReferencesMetadataValue,
+    DailyPartitionsDefinition,
+    LocalFileCodeReference,
+    MetadataValue,
+    TableColumn,
+    TableSchema,
+    multi_asset,
+)
+
+from etl.config.tenant_config import TenantConfig
+from etl.factories import naming
+from etl.factories.dbt_index import DbtAsset, DbtCheck, DbtIndex, load_index
+from etl.factories.dbt_step import DbtEvent, DbtStep
+from etl.factories.metadata import Metadata
+from etl.factories.partitions import daily_partitions
+from etl.pipeline.dbt_project import TenantDbt, tenant_dbt
+from etl.settings import Settings, load_settings
+
+
+class DbtFactory:
+    """All dbt assets of one tenant."""
+
+    def __init__(self, config: TenantConfig, settings: Settings | None = None) -> None:
+        """Reads the index; in dev it is made first if it is missing or stale."""
+        self._config = config
+        self._settings = settings or load_settings()
+        self._project: TenantDbt = tenant_dbt(config, self._settings)
+        self._index: DbtIndex = load_index(config, self._project, self._settings)
+        self._by_key = {each.key: each for each in self._index.assets}
+
+    def create_all_dbt_assets(self) -> list[AssetsDefinition | AssetSpec]:
+        """One definition for models that are built whole, one for each set of days that incremental models have."""
+        groups: dict[DailyPartitionsDefinition | None, list[DbtAsset]] = {}
+        for asset in self._index.assets:
+            if asset.resource != "exposure":
+                groups.setdefault(self._partitions_of(asset), []).append(asset)
+        found: list[AssetsDefinition | AssetSpec] = [
+            self._definition(partitions, group) for partitions, group in groups.items()
+        ]
+        return found + [self._spec(each, None) for each in self._index.assets if each.resource == "exposure"]
+
+    def models_of(self) -> dict[str, list[AssetKey]]:
+        """The models that belong to a pipeline by its `dbt_transform`."""
+        return {name: [AssetKey(list(key)) for key in keys] for name, keys in self._index.pipelines.items()}
+
+    def _definition(self, partitions: DailyPartitionsDefinition | None, group: Sequence[DbtAsset]) -> AssetsDefinition:
+        config = self._config
+        keys = {each.key for each in group}
+        checks = [each for each in self._index.checks if each.asset in keys]
+        step = DbtStep(config, self._project, partitions, tuple(group), tuple(checks))
+        suffix = f"_from_{partitions.start:%Y_%m_%d}" if partitions else ""
+
+        @multi_asset(
+            name=f"{config.id}__dbt{suffix}",
+            specs=[self._spec(each, partitions) for each in group],
+            check_specs=[_check_spec(each, partitions) for each in checks],
+            partitions_def=partitions,
+            backfill_policy=BackfillPolicy.single_run() if partitions else None,
+            can_subset=True,
+            pool=naming.warehouse_pool(config.id),
+            required_resource_keys={naming.warehouse_resource(config.id)},
+        )
+        def dbt_models(context: AssetExecutionContext) -> Iterator[DbtEvent]:
+            yield from step.run(context)
+
+        return dbt_models
+
+    def _spec(self, asset: DbtAsset, partitions: DailyPartitionsDefinition | None) -> AssetSpec:
+        config = self._config
+        metadata: Metadata = {"dagster/code_references": self._code_references(asset)}
+        if asset.table:
+            metadata["dagster/table_name"] = MetadataValue.text(asset.table)
+        if asset.columns:
+            columns = [TableColumn(name, dtype, description=text or None) for name, dtype, text in asset.columns]
+            metadata["dagster/column_schema"] = MetadataValue.table_schema(TableSchema(columns=columns))
+        return AssetSpec(
+            key=AssetKey(list(asset.key)),
+            deps=[AssetDep(AssetKey(list(dep))) for dep in asset.deps],
+            description=asset.description,
+            group_name=config.group,
+            owners=list(asset.owners),
+            tags=asset.tags,
+            kinds=naming.kinds(config, "dbt") if asset.resource != "exposure" else {"dashboard"},
+            code_version=asset.code_version or None,
+            metadata=metadata,
+            partitions_def=partitions,
+            skippable=asset.resource != "exposure",
+        )
+
+    def _code_references(self, asset: DbtAsset) -> CodeReferencesMetadataValue:
+        """The model as it is written, and as dbt compiled it last."""
+        source = self._settings.project_dir / asset.path
+        places = [LocalFileCodeReference(file_path=str(source), line_number=1, label="dbt")]
+        compiled: Path = self._project.target_path / asset.compiled
+        if asset.compiled.endswith(".sql"):
+            places.append(LocalFileCodeReference(file_path=str(compiled), line_number=1, label="compiled SQL"))
+        return CodeReferencesMetadataValue(code_references=places)
+
+    def _partitions_of(self, asset: DbtAsset) -> DailyPartitionsDefinition | None:
+        """An incremental model has the days of the first daily extract that it is made of; all else is built whole."""
+        if not asset.incremental:
+            return None
+        seen: set[tuple[str, ...]] = set()
+        waiting = list(asset.deps)
+        while waiting:
+            key = waiting.pop(0)
+            if key in seen:
+                continue
+            seen.add(key)
+            pipeline = self._config.pipelines.get(key[-1]) if key[1] == "extract" else None
+            partitions = daily_partitions(pipeline) if pipeline else None
+            if partitions is not None:
+                return partitions
+            waiting += self._by_key[key].deps if key in self._by_key else ()
+        return None
+
+
+def _check_spec(check: DbtCheck, partitions: DailyPartitionsDefinition | None) -> AssetCheckSpec:
+    return AssetCheckSpec(
+        name=check.name,
+        asset=AssetKey(list(check.asset)),
+        description=check.description or None,
+        blocking=check.blocking,
+        partitions_def=partitions,
+    )

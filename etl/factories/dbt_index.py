@@ -1,0 +1,217 @@
+"""What Dagster's definitions need to know of a dbt project, prepared once so that loading them starts nothing.
+
+Belongs here: the index file, making it from the manifest, and whether it is fresh. Does not: building definitions
+(`dbt_factory`), running dbt (`dbt_step`).
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from etl.config.tenant_config import TenantConfig
+from etl.errors import DbtError
+from etl.pipeline.dbt_project import TenantDbt, fingerprint, parse
+from etl.settings import Settings
+
+INDEX_FORMAT = 1
+
+
+class DbtAsset(BaseModel):
+    """A model, seed, snapshot or exposure."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unique_id: str
+    resource: str
+    key: tuple[str, ...]
+    deps: tuple[tuple[str, ...], ...]
+    description: str
+    tags: dict[str, str]
+    owners: tuple[str, ...]
+    path: str
+    compiled: str
+    table: str | None
+    columns: tuple[tuple[str, str, str], ...]
+    incremental: bool
+    fqn: str
+    code_version: str
+
+
+class DbtCheck(BaseModel):
+    """A dbt test on an asset of the project, or on one of its sources."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    asset: tuple[str, ...]
+    description: str
+    blocking: bool
+    deps: tuple[tuple[str, ...], ...]
+
+
+class DbtIndex(BaseModel):
+    """The project as Dagster sees it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = INDEX_FORMAT
+    fingerprint: str
+    assets: tuple[DbtAsset, ...]
+    checks: tuple[DbtCheck, ...]
+    pipelines: dict[str, tuple[tuple[str, ...], ...]]
+
+
+def load_index(config: TenantConfig, project: TenantDbt, settings: Settings) -> DbtIndex:
+    """The fresh index; in dev it is made when it is missing or stale, elsewhere that is an error."""
+    wanted = fingerprint(project)
+    found = _read(index_path(project))
+    if found is not None and found.fingerprint == wanted and found.format == INDEX_FORMAT:
+        return found
+    if settings.environment != "dev":
+        state = "was never prepared" if found is None else "has changed since it was prepared"
+        raise DbtError(
+            f"tenant {config.id}: the dbt project {project.folder.name} {state}",
+            f"run `etl dbt prepare {config.id}` when you build the deployment",
+        )
+    return prepare(config, project)
+
+
+def prepare(config: TenantConfig, project: TenantDbt) -> DbtIndex:
+    """Parse the project and write its index."""
+    stamp = fingerprint(project)
+    manifest: Mapping[str, Any] = json.loads(parse(project).read_bytes())
+    index = _index(config, project, manifest, stamp)
+    path = index_path(project)
+    partial = path.with_suffix(".tmp")
+    partial.write_text(index.model_dump_json(), encoding="utf-8")
+    partial.replace(path)
+    return index
+
+
+def index_path(project: TenantDbt) -> Path:
+    """Beside dbt's own output."""
+    return project.work_dir / "index.json"
+
+
+def _read(path: Path) -> DbtIndex | None:
+    if not path.is_file():
+        return None
+    try:
+        return DbtIndex.model_validate_json(path.read_bytes())
+    except ValidationError:  # written by another version of this product
+        return None
+
+
+def _index(config: TenantConfig, project: TenantDbt, manifest: Mapping[str, Any], stamp: str) -> DbtIndex:
+    from dagster_dbt.asset_utils import build_dbt_specs  # noqa: PLC0415  takes seconds, and only preparing needs it
+    from dagster_dbt.utils import select_unique_ids  # noqa: PLC0415
+
+    from etl.factories.dbt_translator import TenantDbtTranslator, get_node  # noqa: PLC0415
+
+    translator = TenantDbtTranslator(config)
+    specs, checks = build_dbt_specs(
+        translator=translator,
+        manifest=manifest,
+        select="fqn:*",
+        exclude="",
+        selector="",
+        io_manager_key=None,
+        project=None,
+    )
+    by_key = {}
+    for kind in ("nodes", "sources"):
+        for unique_id, node in manifest[kind].items():
+            if node["resource_type"] in {"model", "seed", "snapshot"}:
+                by_key[translator.get_asset_spec(manifest, unique_id, None).key] = unique_id
+    assets = [_asset(spec, get_node(manifest, by_key[spec.key]), project) for spec in specs if spec.key in by_key]
+    assets += [_exposure(config, node, manifest, translator) for node in manifest["exposures"].values()]
+    selections = {
+        name: pipeline.dbt_transform
+        for name, pipeline in config.pipelines.items()
+        if pipeline.has_dbt_transform and pipeline.dbt_transform is not None
+    }
+    pipelines = {}
+    for name, selection in selections.items():
+        chosen = select_unique_ids(
+            select=selection.dbt_select,
+            exclude=selection.dbt_exclude,
+            selector="",
+            project=None,
+            manifest_json=manifest,
+        )
+        pipelines[name] = tuple(tuple(key.path) for key, unique_id in by_key.items() if unique_id in chosen)
+    return DbtIndex(
+        fingerprint=stamp,
+        assets=tuple(assets),
+        checks=tuple(
+            DbtCheck(
+                name=check.name,
+                asset=tuple(check.asset_key.path),
+                description=check.description or "",
+                blocking=check.blocking,
+                deps=tuple(tuple(dep.asset_key.path) for dep in check.additional_deps),
+            )
+            for check in checks
+        ),
+        pipelines=pipelines,
+    )
+
+
+def _asset(spec: Any, node: Mapping[str, Any], project: TenantDbt) -> DbtAsset:  # noqa: ANN401  AssetSpec of dagster
+    relation = node.get("relation_name")
+    return DbtAsset(
+        unique_id=node["unique_id"],
+        resource=node["resource_type"],
+        key=tuple(spec.key.path),
+        deps=tuple(tuple(dep.asset_key.path) for dep in spec.deps),
+        description=node.get("description") or f"dbt {node['resource_type']} {node['name']}",
+        tags=dict(spec.tags),
+        owners=tuple(spec.owners),
+        path=str(Path("dbt_projects") / project.folder.name / node["original_file_path"])
+        if node["package_name"] == _project_name(project)
+        else str(Path("dbt_projects") / node["package_name"] / node["original_file_path"]),
+        compiled=str(Path("compiled") / node["package_name"] / node["original_file_path"]),
+        table=relation.replace('"', "").replace("`", "") if relation else None,
+        columns=tuple(
+            (column["name"], column.get("data_type") or "?", column.get("description") or "")
+            for column in node.get("columns", {}).values()
+        ),
+        incremental=node.get("config", {}).get("materialized") == "incremental",
+        fqn=".".join(node["fqn"]),
+        code_version=str((node.get("checksum") or {}).get("checksum", ""))[:16],
+    )
+
+
+def _exposure(
+    config: TenantConfig,
+    node: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    translator: Any,  # noqa: ANN401
+) -> DbtAsset:
+    deps = [each for each in node["depends_on"]["nodes"] if each in manifest["nodes"] or each in manifest["sources"]]
+    owner = (node.get("owner") or {}).get("email")
+    return DbtAsset(
+        unique_id=node["unique_id"],
+        resource="exposure",
+        key=(config.id, "exposure", node["name"]),
+        deps=tuple(tuple(translator.get_asset_spec(manifest, each, None).key.path) for each in deps),
+        description=node.get("description") or node.get("label") or node["name"],
+        tags={**config.tags, "tenant": config.id, "data_tier": "gold"},
+        owners=(owner,) if owner else config.owners,
+        path=node["original_file_path"],
+        compiled="",
+        table=None,
+        columns=(),
+        incremental=False,
+        fqn="",
+        code_version="",
+    )
+
+
+def _project_name(project: TenantDbt) -> str:
+    text = (project.folder / "dbt_project.yml").read_text(encoding="utf-8")
+    name = next((line for line in text.splitlines() if line.startswith("name:")), "name: ?")
+    return name.split(":", 1)[1].strip().strip("'\"")

@@ -1,0 +1,192 @@
+"""A tenant's dbt project on disk: where it is, what it is given, whether its manifest is fresh, and running dbt.
+
+Belongs here: the dbt command as a process. Does not: what a manifest means in Dagster (`etl.factories.dbt_factory`).
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from etl.config.tenant_config import TenantConfig
+from etl.errors import DbtError
+from etl.settings import Settings
+from etl.storage.locks import exclusive
+
+# What dbt writes into a project's folder is not the project.
+_MADE_BY_DBT = {"target", "logs", "dbt_packages", "dbt_modules", ".user.yml", "package-lock.yml"}
+
+
+class TenantDbt(BaseModel):
+    """One tenant's view of a dbt project; several tenants may share the project."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant: str
+    folder: Path
+    profiles_dir: Path
+    work_dir: Path
+    lock_dir: Path
+    target: str
+    variables: Mapping[str, str | int | float | bool | None]
+    environ: Mapping[str, str]
+
+    @property
+    def target_path(self) -> Path:
+        """Dbt's own output of this tenant; a shared project has one for each."""
+        return self.work_dir / "target"
+
+    @property
+    def manifest_path(self) -> Path:
+        """What dbt made of the project."""
+        return self.target_path / "manifest.json"
+
+    def full_environ(self) -> dict[str, str]:
+        """The process environment with this tenant's places in it."""
+        return {**os.environ, **self.environ}
+
+    def variables_with(self, **more: str) -> str:
+        """The value of `--vars`."""
+        return json.dumps({**self.variables, **more}, sort_keys=True)
+
+
+def tenant_dbt(config: TenantConfig, settings: Settings) -> TenantDbt:
+    """The project that a tenant's YAML names."""
+    name = config.dbt.project or config.id
+    folder = settings.dbt_dir / name
+    if not (folder / "dbt_project.yml").is_file():
+        line = config.line_of("dbt")
+        raise DbtError(
+            f"tenant {config.id}: there is no dbt project dbt_projects/{name} ({config.origin.path}:{line})",
+            "make it with `dbt init`, name another one in `dbt: {project: ...}`, or set `dbt: {enabled: false}`",
+        )
+    shared = name != config.id
+    schema = config.dbt.target_schema or (f"dbt_{config.id}" if shared else None)
+    environ = {
+        "ETL_LAKE_DIR": str(settings.lake_dir),
+        "ETL_DUCKDB_PATH": str(settings.warehouse_dir / f"{config.id}.duckdb"),
+        "ETL_DBT_TARGET": config.dbt.target,
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    if schema:
+        environ["ETL_DBT_SCHEMA"] = schema
+    return TenantDbt(
+        tenant=config.id,
+        folder=folder,
+        profiles_dir=_profiles_dir(folder, settings, config),
+        work_dir=settings.data_dir / "dbt" / config.id,
+        lock_dir=settings.data_dir / "locks",
+        target=config.dbt.target,
+        variables={"tenant": config.id, **({"schema": schema} if schema else {}), **config.dbt.variables},
+        environ=environ,
+    )
+
+
+def fingerprint(project: TenantDbt) -> str:
+    """A hash over everything that the manifest depends on: files, local packages, profile, variables, target."""
+    digest = hashlib.sha256(json.dumps([project.target, dict(project.variables)], sort_keys=True).encode())
+    for root in (project.folder, *_local_packages(project.folder)):
+        for path in sorted(_files(root)):
+            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    profile = (project.folder if project.profiles_dir == project.folder else project.folder.parent) / "profiles.yml"
+    digest.update(profile.read_bytes() if profile.is_file() else b"")
+    return digest.hexdigest()
+
+
+def parse(project: TenantDbt) -> Path:
+    """Let dbt make the manifest, with its packages. Raises with dbt's own message if the project is wrong."""
+    project.work_dir.mkdir(parents=True, exist_ok=True)
+    _write_profile(project)
+    lock = project.lock_dir / f"dbt_{project.folder.name}.lock"
+    with exclusive(lock, what=f"the dbt project {project.folder.name}", error=DbtError):
+        if (project.folder / "packages.yml").is_file() or (project.folder / "dependencies.yml").is_file():
+            run_dbt(project, ["deps"])
+        run_dbt(project, ["parse", "--vars", project.variables_with(), "--no-partial-parse"])
+    return project.manifest_path
+
+
+def run_dbt(project: TenantDbt, arguments: Sequence[str]) -> str:
+    """One dbt command on this project; its output."""
+    command = [
+        dbt_executable(),
+        "--no-use-colors",
+        "--log-format",
+        "text",
+        *arguments,
+        "--project-dir",
+        str(project.folder),
+        "--profiles-dir",
+        str(project.profiles_dir),
+        "--target",
+        project.target,
+    ]
+    if arguments[0] != "deps":
+        command += ["--target-path", str(project.target_path)]
+    command += ["--log-path", str(project.work_dir / "logs")]
+    done = subprocess.run(command, env=project.full_environ(), capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise DbtError(
+            f"tenant {project.tenant}: `dbt {arguments[0]}` failed in {project.folder.name}: {_message(done.stdout)}",
+            f"mend the file it names below dbt_projects/{project.folder.name}; only this tenant is affected",
+        )
+    return done.stdout
+
+
+def dbt_executable() -> str:
+    """The dbt of this environment, whether or not it is on PATH."""
+    beside = Path(sys.executable).parent / "dbt"
+    return str(beside) if beside.is_file() else "dbt"
+
+
+def _files(root: Path) -> list[Path]:
+    return [
+        path
+        for path in root.rglob("*")
+        if path.is_file() and not any(part in _MADE_BY_DBT for part in path.relative_to(root).parts)
+    ]
+
+
+def _local_packages(folder: Path) -> list[Path]:
+    path = folder / "packages.yml"
+    if not path.is_file():
+        return []
+    found: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return [(folder / each["local"]).resolve() for each in found.get("packages", []) if "local" in each]
+
+
+def _profiles_dir(folder: Path, settings: Settings, config: TenantConfig) -> Path:
+    """The tenants' shared profile if it has the target, whatever the project calls its own; else the project's own."""
+    path = settings.dbt_dir / "profiles.yml"
+    shared: dict[str, Any] = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+    targets = {target for profile in shared.values() for target in profile.get("outputs", {})}
+    if config.dbt.target in targets or not (folder / "profiles.yml").is_file():
+        return settings.data_dir / "dbt" / config.id / "profile"
+    return folder
+
+
+def _write_profile(project: TenantDbt) -> None:
+    """The shared profile under the name that the project asks for."""
+    if project.profiles_dir == project.folder:
+        return
+    source = project.folder.parent / "profiles.yml"
+    shared: Any = yaml.safe_load(source.read_text(encoding="utf-8"))
+    wanted = yaml.safe_load((project.folder / "dbt_project.yml").read_text(encoding="utf-8")).get("profile", "etl")
+    project.profiles_dir.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump({wanted: next(iter(shared.values()))}, sort_keys=True)
+    target = project.profiles_dir / "profiles.yml"
+    if not target.is_file() or target.read_text(encoding="utf-8") != text:
+        target.write_text(text, encoding="utf-8")
+
+
+def _message(output: str) -> str:
+    """Dbt's error without its banner: from the first line that says so."""
+    lines = [line.split("  ", 1)[-1].strip() for line in output.splitlines() if line.strip()]
+    start = next((n for n, line in enumerate(lines) if "Error" in line or "error" in line), 0)
+    return " ".join(lines[start : start + 12])[:1500]
