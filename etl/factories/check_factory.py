@@ -20,7 +20,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.factories.metadata import Metadata, markdown_table
 from etl.pipeline.audit import Audit, describe
 from etl.quality.results import RuleResult
-from etl.quality.rules import Rule, check_names
+from etl.quality.rules import check_names
 
 
 def check_specs(
@@ -67,16 +67,17 @@ def check_evaluations(
             asset_key=asset,
             check_name=name,
             passed=result.status == "passed",
-            severity=_severity(result.rule, published=published),
+            severity=_severity(result, published=published),
             description=describe(result) if result.status != "passed" else result.message,
             metadata=_metadata(config, audit, result, partition, line),
             partition=partition,
         )
 
 
-def _severity(rule: Rule, *, published: bool) -> AssetCheckSeverity:
+def _severity(result: RuleResult, *, published: bool) -> AssetCheckSeverity:
     """Red is what stopped the publishing; what was published in spite of it is yellow."""
-    return AssetCheckSeverity.ERROR if rule.severity == "error" and not published else AssetCheckSeverity.WARN
+    stops = result.rule.severity == "error" or result.status == "error"
+    return AssetCheckSeverity.ERROR if stops and not published else AssetCheckSeverity.WARN
 
 
 def _metadata(config: TenantConfig, audit: Audit, result: RuleResult, partition: str | None, line: int) -> Metadata:

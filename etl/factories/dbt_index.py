@@ -49,7 +49,7 @@ class DbtCheck(BaseModel):
     asset: tuple[str, ...]
     description: str
     blocking: bool
-    deps: tuple[tuple[str, ...], ...]
+    fqn: str
 
 
 class DbtIndex(BaseModel):
@@ -143,6 +143,9 @@ def _index(config: TenantConfig, project: TenantDbt, manifest: Mapping[str, Any]
             manifest_json=manifest,
         )
         pipelines[name] = tuple(tuple(key.path) for key, unique_id in by_key.items() if unique_id in chosen)
+    tests = {
+        node["name"]: ".".join(node["fqn"]) for node in manifest["nodes"].values() if node["resource_type"] == "test"
+    }
     return DbtIndex(
         fingerprint=stamp,
         assets=tuple(assets),
@@ -152,7 +155,7 @@ def _index(config: TenantConfig, project: TenantDbt, manifest: Mapping[str, Any]
                 asset=tuple(check.asset_key.path),
                 description=check.description or "",
                 blocking=check.blocking,
-                deps=tuple(tuple(dep.asset_key.path) for dep in check.additional_deps),
+                fqn=tests[check.name],
             )
             for check in checks
         ),

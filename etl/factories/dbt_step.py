@@ -64,8 +64,9 @@ class DbtStep:
         for evaluation in checks:
             for partition in partitions:
                 yield _of_partition(evaluation, partition)
-        for asset_key in made.keys() & context.selected_asset_keys:
-            yield MaterializeResult(asset_key=asset_key, metadata=made[asset_key].metadata)
+        for asset_key, materialization in made.items():  # in the order in which dbt built them
+            if asset_key in context.selected_asset_keys:
+                yield MaterializeResult(asset_key=asset_key, metadata=materialization.metadata)
         if failure:
             raise Failure(failure, allow_retries=False)
         # The evaluations above are events of their own; the step still owes Dagster one output per check.
@@ -85,9 +86,14 @@ class DbtStep:
             end = date.fromisoformat(keys[-1]) + timedelta(days=1)
             window = {"partition_start": keys[0], "partition_end": end.isoformat()}
             context.log.info("dbt builds the days from %s up to %s, in one invocation", keys[0], keys[-1])
-        arguments = ["build", "--select", *(f"fqn:{each.fqn}" for each in selected)]
+        # The tests are named one by one: dbt would otherwise also run those of models that another step builds.
+        chosen = [each.fqn for each in selected] + [
+            each.fqn for each in self.checks if AssetKey(list(each.asset)) in context.selected_asset_keys
+        ]
+        arguments = ["build", "--select", " ".join(f"fqn:{each}" for each in chosen), "--indirect-selection", "empty"]
         arguments += ["--vars", self.project.variables_with(**window)]
-        with _environ(self.project.environ):
+        # dbt starts from what it parsed last, if the variables are the same.
+        with _environ({**self.project.environ, "DBT_TARGET_PATH": str(self.project.target_path)}):
             dbt = DbtCliResource(
                 project_dir=str(self.project.folder),
                 profiles_dir=str(self.project.profiles_dir),
@@ -103,6 +109,11 @@ class DbtStep:
             )
             stream = invocation.stream().fetch_row_counts().fetch_column_metadata()
             events = [each for each in stream if isinstance(each, AssetMaterialization | AssetCheckEvaluation)]
+            if invocation.adapter is not None:  # it has read row counts and columns; DuckDB's file must be let go
+                invocation.adapter.cleanup_connections()
+                close = getattr(invocation.adapter.connections, "close_all_connections", None)
+                if close is not None:
+                    close()
         error = invocation.get_error()
         return events, _first_lines(str(error)) if error else None
 

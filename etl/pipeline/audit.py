@@ -5,6 +5,7 @@ Belongs here: which rules a stage has, the verdict, and what `on_failure` makes 
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -36,8 +37,8 @@ class Audit(BaseModel):
 
     @property
     def blocking(self) -> tuple[RuleResult, ...]:
-        """The results for which nothing may be published: broken or unjudged rules of severity error."""
-        return tuple(r for r in self.check.results if r.status != "passed" and r.rule.severity == "error")
+        """The results for which nothing may be published: unjudged rules, and broken ones of severity error."""
+        return tuple(r for r in self.check.results if _blocks(r))
 
 
 class Blocked(AuditBlocked):
@@ -62,7 +63,12 @@ def describe(result: RuleResult) -> str:
 
 
 def audit_file(
-    pipeline: PipelineConfig, stage: Stage, staged: Path, *, tables: Mapping[str, pl.LazyFrame] | None = None
+    pipeline: PipelineConfig,
+    stage: Stage,
+    staged: Path,
+    *,
+    tables: Mapping[str, pl.LazyFrame] | None = None,
+    now: datetime | None = None,
 ) -> Audit | None:
     """Judge the stage's rules over the staged file, all in one pass. None when the stage has no rules."""
     rules = pipeline.rules_for(stage)
@@ -79,11 +85,17 @@ def audit_file(
         safe_columns=quality.safe_columns,
         pii_columns=pipeline.pii_columns,
         tables=tables,
+        now=now,
     )
     return Audit(stage=stage, check=result, verdict=_verdict(result))
 
 
 def _verdict(result: CheckResult) -> Verdict:
-    if any(r.status != "passed" and r.rule.severity == "error" for r in result.results):
+    if any(_blocks(each) for each in result.results):
         return "failed"
-    return "passed" if all(r.status == "passed" for r in result.results) else "warned"
+    return "passed" if all(each.status == "passed" for each in result.results) else "warned"
+
+
+def _blocks(result: RuleResult) -> bool:
+    """What could not be judged is not known to be good, whatever its severity."""
+    return result.status == "error" or (result.status == "failed" and result.rule.severity == "error")

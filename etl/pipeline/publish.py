@@ -41,7 +41,7 @@ def audit_and_publish(staged: StagedRows) -> StageResult:
     """Judge the staged file and publish it, wholly or its good rows; or publish nothing and raise `Blocked`."""
     run, stage = staged.run, staged.stage
     reach(f"{stage}.staged")
-    audit = audit_file(run.pipeline, stage, staged.path, tables=staged.tables)
+    audit = audit_file(run.pipeline, stage, staged.path, tables=staged.tables, now=staged.started)
     reach(f"{stage}.audited")
     on_failure = run.pipeline.quality.on_failure
     if audit is None or not audit.blocking or on_failure == "warn":
@@ -87,6 +87,7 @@ def _publish_good_rows(staged: StagedRows, audit: Audit) -> StageResult:
             rejected,
             extra={"_run_id": run.run_id, "_partition": run.partition or "", "_stage": stage},
             tables=staged.tables,
+            now=staged.started,  # a row on the edge of "future" is judged once, not twice
         )
         if parts.good + parts.rejected != staged.rows:
             raise LakeError(

@@ -48,6 +48,8 @@ class Run:
     succeeded: bool
     partition: date | None = None
     metrics: SLAMetrics | None = None
+    complete: bool = True
+    """False: it made only some of the pipeline's stages, so its success ends no series of failures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def _checked(_: Run, metrics: SLAMetrics) -> bool:
 
 
 def _timed(run: Run, metrics: SLAMetrics) -> bool:
-    return run.succeeded and metrics.execution_time_ms > 0
+    return run.succeeded and run.complete and metrics.execution_time_ms > 0
 
 
 def _counted(run: Run, metrics: SLAMetrics) -> bool:
@@ -228,6 +230,7 @@ def _judge_threshold(
 
 def _judge_streak(sla: PipelineSLA, history: PipelineHistory, limit: int, runs: list[Run]) -> PromiseVerdict:
     """Broken from the failure that reached the limit until the next success."""
+    runs = [each for each in runs if each.complete or not each.succeeded]
     failed = _trailing_failures(runs)
     base = PromiseVerdict(
         history.tenant,

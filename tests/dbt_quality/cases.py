@@ -22,6 +22,7 @@ MAIN = pl.DataFrame(
         "float": [-0.5, 0.0, 0.1, float("nan"), None, float("inf")],
         "clean_float": [0.5, 1.0, 1.5, 2.0, None, 2.5],
         "big_float": [float(2**53), 2.0**53 + 2, -1.0, 0.5, None, float("nan")],
+        "holes": [None, float("nan"), 1.0, None, 1.0, None],
         "decimal": pl.Series([Decimal("-0.01"), Decimal("0.00"), Decimal("0.10"), Decimal("9.99"), None, Decimal("1.25")], dtype=pl.Decimal(12, 2)),
         "text": ["abc", "가나다", "", "é", None, "e\u0301"],
         "spaced": [" a", "a ", "a\n", "a\tb", None, "ab"],
@@ -153,7 +154,7 @@ def _cases() -> Iterator[tuple[pl.DataFrame, dict[str, Any], dict[str, pl.DataFr
     yield MAIN, {"type": "length", "column": "text", "exact": 1}, {}
     yield MAIN, {"type": "length", "column": "text", "min": 1, "max": 2}, {}
     for left, right in (("int", "other_int"), ("int", "float"), ("big_float", "int"), ("float", "clean_float"), ("decimal", "int"), ("int", "decimal"), ("text", "other_text"),
-                        ("decimal", "float"), ("day", "seen"), ("seen", "zoned"), ("text", "int"), ("flag", "flag"), ("seen", "seen"), ("small", "int"), ("other_int", "big_float")):  # fmt: skip
+                        ("decimal", "float"), ("day", "seen"), ("seen", "zoned"), ("text", "int"), ("flag", "flag"), ("seen", "seen"), ("small", "int"), ("other_int", "big_float"), ("float", "other_int"), ("other_int", "float"), ("float", "holes"), ("holes", "float")):  # fmt: skip
         for operator in ("==", "!=", "<", "<=", ">", ">="):
             yield MAIN, {"type": "compare_columns", "left": left, "operator": operator, "right": right}, {}
     for mostly in (0.8, 0.5, 0.2, 1):

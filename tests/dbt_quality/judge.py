@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import duckdb
 import duckdb_extension_postgres_scanner
@@ -54,10 +55,9 @@ class Database:
         extension = next(Path(duckdb_extension_postgres_scanner.__file__).parent.rglob("*.duckdb_extension"))
         env = self.environ
         connection.execute(f"LOAD '{extension}'")
-        connection.execute(
-            f"ATTACH 'host={env['ETL_POSTGRES_HOST']} port={env['ETL_POSTGRES_PORT']} user={env['ETL_POSTGRES_USER']} "
-            f"password={env['ETL_POSTGRES_PASSWORD']} dbname={env['ETL_POSTGRES_DB']}' AS db (TYPE postgres)"
-        )
+        login = f"{env['ETL_POSTGRES_USER']}:{quote(env['ETL_POSTGRES_PASSWORD'], safe='')}"
+        address = f"{env['ETL_POSTGRES_HOST']}:{env['ETL_POSTGRES_PORT']}/{env['ETL_POSTGRES_DB']}"
+        connection.execute(f"ATTACH 'postgresql://{login}@{address}' AS db (TYPE postgres)")
         return connection
 
 

@@ -78,6 +78,15 @@ def test_replace_keeps_the_last_loaded_partition_only_and_loads_a_former_one_aga
         assert load(lake, warehouse, partition, mode="replace").rows_after == count
 
 
+def test_replace_after_another_mode_added_rows_takes_effect_again(lake: Lake, warehouse: Warehouse) -> None:
+    publish(lake, ROWS, DAY)
+    publish(lake, ROWS, NEXT_DAY)
+    load(lake, warehouse, DAY, mode="replace")
+    load(lake, warehouse, NEXT_DAY, mode="append")
+    report = load(lake, warehouse, DAY, mode="replace")
+    assert (report.changed, report.rows_before, report.rows_after) == (True, 6, 3)
+
+
 def test_an_object_without_rows_empties_its_partition(lake: Lake, warehouse: Warehouse) -> None:
     publish(lake, ROWS)
     load(lake, warehouse)

@@ -1,5 +1,6 @@
 """The dbt projects over the tenants' extracts: they build, range by range as well as at once, and do not meet."""
 
+import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def lake(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for tenant in ("default", "project_01", "project_02"):
         for name, pipeline in pipelines(tenant).items():
             column = pipeline.get("date_column")
-            for day in DAYS if column else [None]:
+            days: list[dt.date | None] = [*DAYS] if column else [None]
+            for day in days:
                 target = folder / tenant / "extract" / name / (f"dt={day}" if day else "") / "data.parquet"
                 target.parent.mkdir(parents=True)
                 where = f"WHERE {column} >= DATE '{day}' AND {column} < DATE '{day}' + 1" if day else ""

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import polars as pl
@@ -17,6 +18,7 @@ from .conftest import TENANTS, load
 from .test_expected import CASES, DAYS, read_window
 
 DAY = DAYS[4]
+Stage = Literal["extract", "transfer", "load"]
 Source = Callable[[str], duckdb.DuckDBPyConnection]
 
 pytestmark = pytest.mark.filterwarnings("ignore:sqlglotrs is deprecated")  # said while sqlglot is imported
@@ -60,7 +62,10 @@ def window(connection: duckdb.DuckDBPyConnection, pipeline: PipelineConfig) -> p
 def test_the_rules_find_what_is_wrong_and_block_nothing(source: Source, tmp_path: Path, tenant: str, name: str) -> None:
     config = tenant_config(tenant, tmp_path)
     pipeline = config.pipelines[name]
-    frames = {"extract": window(source(tenant), pipeline), "transfer": refined(source(tenant), tenant, config, name)}
+    frames: dict[Stage, pl.LazyFrame] = {
+        "extract": window(source(tenant), pipeline),
+        "transfer": refined(source(tenant), tenant, config, name),
+    }
     failed = set()
     for stage, frame in frames.items():
         rules = pipeline.rules_for(stage)

@@ -6,6 +6,7 @@ Dagster reads a function's parameters to know its inputs, resources and configur
 here asks for the same, and for `context` and `data_quality` besides if the user's function does without.
 """
 
+import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, get_args, get_origin
@@ -99,7 +100,10 @@ def frame_type(function: Callable[..., Any]) -> type | None:
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     found = []
+    given = function.keywords if isinstance(function, functools.partial) else {}
     for each in inspect.signature(function).parameters.values():
+        if each.name in given:
+            continue
         if each.kind in (each.VAR_POSITIONAL, each.POSITIONAL_ONLY):
             raise QualityError(
                 f"`{function_name(function)}`: Dagster gives arguments by name, and `{each}` has none",

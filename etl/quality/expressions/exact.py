@@ -151,7 +151,9 @@ def compare_columns(
         return _apply(left, operator, right)
     if left_type.is_float() and right_type.is_float():
         first, second = left.cast(pl.Float64), right.cast(pl.Float64)
-        return _apply(first, operator, second) & first.is_not_nan() & second.is_not_nan()
+        real = first.is_not_nan() & second.is_not_nan()
+        # NULL AND FALSE is FALSE: a null beside a NaN would be judged otherwise.
+        return pl.when(first.is_not_null() & second.is_not_null()).then(_apply(first, operator, second) & real)
     if left_type.is_integer() and right_type.is_float():
         return _compare_integer_float(left, left_type, operator, right)
     if left_type.is_float() and right_type.is_integer():
@@ -270,7 +272,7 @@ def _compare_integer_float(integer: pl.Expr, dtype: pl.DataType, operator: str, 
         compared = compared & (wide == wide.floor())
     elif operator == "!=":
         compared = compared | (wide != wide.floor())
-    return compared & wide.is_not_nan()
+    return pl.when(integer.is_not_null() & wide.is_not_null()).then(compared & wide.is_not_nan())
 
 
 def _compare_two_steps(

@@ -155,9 +155,15 @@ def _bounds_itself(request: ExtractRequest) -> bool:
 def _describe(cursor: "Cursor", request: ExtractRequest, relation: str) -> dict[str, ResultField]:
     import pymysql  # noqa: PLC0415  an extra: `mysql`
 
+    own = () if request.window is None or _bounds_itself(request) else (request.window.column,)
+    wanted = tuple(dict.fromkeys((*request.columns, *request.sort_by, *own))) if request.columns else ()
+    select = ", ".join(quote("mysql", each) for each in wanted) or "*"
     try:
-        cursor.execute(f"SELECT * FROM {relation} LIMIT 0")
+        cursor.execute(f"SELECT {select} FROM {relation} LIMIT 0")
     except pymysql.MySQLError as error:
+        if error.args and error.args[0] == _NO_COLUMN and wanted:
+            cursor.execute(f"SELECT * FROM {relation} LIMIT 0")
+            choose(request, tuple(each.name for each in cursor._result.fields), wanted)  # noqa: SLF001  see below
         if error.args and error.args[0] == _NO_TABLE and request.table is not None:
             cursor.execute(
                 "SELECT table_name FROM information_schema.tables WHERE table_schema = coalesce(%s, database())",

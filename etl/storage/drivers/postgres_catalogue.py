@@ -97,9 +97,11 @@ def plan(url: URL, request: ExtractRequest, *, only_text: bool = False) -> Plan:
         wanted = _wanted(request, window.column if window and bounding else None)
         types = _describe(connection, request, relation, wanted)
         about = _about(connection, request, relation)
-    chosen = choose(request, tuple(types), request.columns or tuple(types) if not wanted else request.columns)
+    chosen = choose(request, tuple(types))
     predicate = ""
+    choose(request, tuple(types), request.sort_by)
     if window is not None and bounding:
+        choose(request, tuple(types), (window.column,))
         kind = WINDOW_KINDS.get(types[window.column].name)
         if kind is None:
             raise SourceError(

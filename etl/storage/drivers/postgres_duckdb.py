@@ -4,7 +4,8 @@ Belongs here: attaching, and the two ways of reading: by pages in parallel, or o
 not: types (`postgres_types`), the catalogue (`postgres_catalogue`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -40,11 +41,21 @@ def extract(
     """Stream the rows into the file, all from one snapshot."""
     with writing_engine(path, extension=extension, threads=PAGE_READERS if pages else 1) as connection:
         _attach(connection, url, request)
-        connection.execute("BEGIN")
-        reach("extract.connected")
-        rows = _pages(connection, plan, request) if pages else _statement(plan)
-        copy_to_parquet(connection, f"SELECT {restored(plan.columns)} FROM {rows}", path, footer)
-        connection.execute("ROLLBACK")
+        with _transaction(connection):
+            reach("extract.connected")
+            rows = _pages(connection, plan, request) if pages else _statement(plan)
+            copy_to_parquet(connection, f"SELECT {restored(plan.columns)} FROM {rows}", path, footer)
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """One snapshot, rolled back by us: left to DuckDB's destructor, a lost connection would abort the process."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        with suppress(duckdb.Error):  # the connection may be gone, and then so is the transaction
+            connection.execute("ROLLBACK")
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, url: URL, request: ExtractRequest) -> None:

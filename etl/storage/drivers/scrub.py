@@ -18,8 +18,8 @@ from etl.storage.drivers.contract import ExtractRequest
 from etl.storage.drivers.writer import complaint_of, refusal
 
 _REMEDIES = (
-    (r"permission denied|access denied for|SELECT command denied", "grant SELECT on it to the database user"),
-    (r"password authentication|Access denied for user|no password supplied", "correct the user or the password"),
+    (r"password authentication|Access denied .*using password|no password supplied", "correct the user or the password"),
+    (r"permission denied|access denied|SELECT command denied", "grant SELECT on it to the database user"),
     (r"statement timeout|max_statement_time|maximum statement execution", "raise the timeout or narrow the window"),
     (r"refused|could not connect|unable to connect|Can't connect|could not translate|timed? ?out|No such file",
      "check that the database is up and that host and port are right"),

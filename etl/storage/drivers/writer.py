@@ -60,6 +60,7 @@ def writing_engine(
     )
     try:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
         if extension is not None:
             connection.execute(f"LOAD {literal('duckdb', str(extension))}")
             _checked.add(extension)

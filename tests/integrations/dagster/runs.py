@@ -1,4 +1,5 @@
 """Real runs of assets against an instance of their own, and what they left in its event log."""
+# ruff: noqa: TID251  Dagster is what is tested
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from dagster import AssetCheckEvaluation, AssetKey, AssetsDefinition, DagsterInstance, ExecuteInProcessResult, materialize
+from dagster import (
+    AssetCheckEvaluation,
+    AssetKey,
+    AssetsDefinition,
+    DagsterInstance,
+    ExecuteInProcessResult,
+    materialize,
+)
 
 from etl.integrations.dagster import DataQualityResource
 

@@ -1,17 +1,21 @@
 """`create_quality_check_asset` and its relatives, materialized for real."""
+# ruff: noqa: TID251, ARG002  Dagster is what is tested
 
 import pickle
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from dagster import (
     AssetCheckKey,
     AssetCheckSeverity,
+    AssetExecutionContext,
     AssetKey,
     AssetsDefinition,
-    DailyPartitionsDefinition,
     DagsterInstance,
+    DailyPartitionsDefinition,
     Definitions,
     asset,
     materialize,
@@ -51,23 +55,23 @@ class Broken:
     name = "broken"
     capabilities = Capabilities(rules=frozenset(RULE_TYPES))
 
-    def check(self, data, rules, context):
+    def check(self, data: Any, rules: Any, context: Any) -> Any:
         raise ZeroDivisionError("inside the engine")
 
-    def profile(self, data, columns=None):
+    def profile(self, data: Any, columns: Any = None) -> Any:
         raise ZeroDivisionError("inside the engine")
 
-    def learn(self, data, strictness="moderate"):
+    def learn(self, data: Any, strictness: Any = "moderate") -> Any:
         raise ZeroDivisionError("inside the engine")
 
 
-def chain(frame: pl.DataFrame, rules=RULES, **options) -> list[AssetsDefinition]:
+def chain(frame: pl.DataFrame, rules: Any = RULES, **options: Any) -> list[AssetsDefinition]:
     @asset
     def raw() -> pl.DataFrame:
         return frame
 
     @asset
-    def mart(checked):
+    def mart(checked: Any) -> Any:
         return checked
 
     return [raw, create_quality_check_asset(name="checked", upstream_asset="raw", rules=rules, **options), mart]
@@ -82,10 +86,13 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("engine", ["polars", "truthound"])
 @pytest.mark.parametrize("fails", [True, False], ids=["blocking", "not blocking"])
 @pytest.mark.parametrize("partitioned", [True, False], ids=["partitioned", "unpartitioned"])
 @pytest.mark.parametrize("case", CASES)
-def test_the_verdict_decides_what_is_materialized_and_what_runs_downstream(case, fails, partitioned):
+def test_the_verdict_decides_what_is_materialized_and_what_runs_downstream(
+    case: str, fails: bool, partitioned: bool, engine: str
+) -> None:
     frame, rules, status, failed, errors = CASES[case]
     days = DailyPartitionsDefinition("2026-01-01", end_date="2026-01-05") if partitioned else None
     key = "2026-01-02" if partitioned else None
@@ -95,14 +102,15 @@ def test_the_verdict_decides_what_is_materialized_and_what_runs_downstream(case,
         return frame
 
     @asset(partitions_def=days)
-    def mart(checked):
+    def mart(checked: Any) -> Any:
         return checked
 
     checked = create_quality_check_asset(
         name="checked", upstream_asset="raw", rules=rules, fail_on_error=fails, partitions_def=days
     )
     with DagsterInstance.ephemeral() as instance:
-        result = run([raw, checked, mart], instance=instance, partition_key=key)
+        resource = DataQualityResource(engine=engine)
+        result = run([raw, checked, mart], resource, instance=instance, partition_key=key)
         record = instance.event_log_storage.get_latest_asset_check_execution_by_key(
             [AssetCheckKey(AssetKey("checked"), "quality")]
         )[AssetCheckKey(AssetKey("checked"), "quality")]
@@ -133,7 +141,7 @@ def test_the_verdict_decides_what_is_materialized_and_what_runs_downstream(case,
         assert evaluation.severity is (AssetCheckSeverity.WARN if status == "failed" else AssetCheckSeverity.ERROR)
 
 
-def test_a_blocked_run_leaves_the_last_good_materialization(tmp_path):
+def test_a_blocked_run_leaves_the_last_good_materialization(tmp_path: Path) -> None:
     with instance_in(tmp_path / "dagster") as instance:
         good = run(chain(GOOD), instance=instance)
         bad = run(chain(BAD), instance=instance)
@@ -144,7 +152,7 @@ def test_a_blocked_run_leaves_the_last_good_materialization(tmp_path):
         assert [pickle.loads(each.read_bytes()).equals(GOOD) for each in stored] == [True]
 
 
-def test_an_engine_that_raises_is_an_error_and_never_a_pass():
+def test_an_engine_that_raises_is_an_error_and_never_a_pass() -> None:
     blocked = run(chain(GOOD), DataQualityResource.with_engine(Broken()))
     assert materialized(blocked) == {"raw"}
     assert plain(evaluations(blocked)[0].metadata)["quality_status"] == "error"
@@ -154,7 +162,7 @@ def test_an_engine_that_raises_is_an_error_and_never_a_pass():
     assert [each.passed for each in evaluations(let_through)] == [False]
 
 
-def test_a_misspelt_rule_is_refused_when_the_asset_is_defined_and_its_position_is_named():
+def test_a_misspelt_rule_is_refused_when_the_asset_is_defined_and_its_position_is_named() -> None:
     with pytest.raises(RuleError) as refused:
         create_quality_check_asset(
             name="checked", upstream_asset="raw", rules=[RULES[0], {"column": "id", "type": "uniqe"}]
@@ -164,17 +172,17 @@ def test_a_misspelt_rule_is_refused_when_the_asset_is_defined_and_its_position_i
     assert "unique" in str(refused.value)
 
 
-def test_no_rules_are_refused():
+def test_no_rules_are_refused() -> None:
     with pytest.raises(QualityError, match="nothing would be checked"):
         create_quality_check_asset(name="checked", upstream_asset="raw", rules=[])
 
 
-def test_an_unknown_output_type_is_refused():
+def test_an_unknown_output_type_is_refused() -> None:
     with pytest.raises(QualityError, match="output_type"):
         create_quality_check_asset(name="checked", upstream_asset="raw", rules=RULES, output_type="resutl")
 
 
-def test_the_result_can_be_the_asset():
+def test_the_result_can_be_the_asset() -> None:
     result = run(chain(BAD, output_type="result", fail_on_error=False))
     value = result.output_for_node("checked")
     assert value["status"] == "failed"
@@ -182,14 +190,14 @@ def test_the_result_can_be_the_asset():
     assert value["failures"][0]["rule_name"] == "in_range__qty"
 
 
-def test_a_failing_warning_is_materialized_and_yellow():
+def test_a_failing_warning_is_materialized_and_yellow() -> None:
     result = run(chain(BAD, rules=[{**RULES[2], "severity": "warning"}]))
     (evaluation,) = evaluations(result)
     assert result.success
     assert (evaluation.passed, evaluation.severity) == (False, AssetCheckSeverity.WARN)
 
 
-def test_the_failures_shown_are_ten_at_most():
+def test_the_failures_shown_are_ten_at_most() -> None:
     rules = [{"column": "qty", "type": "in_range", "max": -10 - n} for n in range(12)]
     (evaluation,) = evaluations(run(chain(GOOD, rules=rules, fail_on_error=False)))
     numbers = plain(evaluation.metadata)
@@ -198,7 +206,7 @@ def test_the_failures_shown_are_ten_at_most():
     assert set(numbers["failures"][0]) >= {"rule", "column", "message"}
 
 
-def test_a_sample_is_visible_as_one():
+def test_a_sample_is_visible_as_one() -> None:
     frame = pl.DataFrame({"id": range(1000), "qty": range(1000)})
     (evaluation,) = evaluations(run(chain(frame, sample_size=10)))
     numbers = plain(evaluation.metadata)
@@ -206,7 +214,7 @@ def test_a_sample_is_visible_as_one():
     assert "sample of 10 of 1000 rows" in evaluation.description
 
 
-def test_defaults_description_tags_group_and_keys():
+def test_defaults_description_tags_group_and_keys() -> None:
     made = create_quality_check_asset(
         name="checked", upstream_asset="raw/orders", rules=RULES, group_name="staging", tags={"team": "x"}
     )
@@ -220,7 +228,7 @@ def test_defaults_description_tags_group_and_keys():
     assert (check.name, check.blocking) == ("quality", True)
 
 
-def test_upstream_can_be_an_asset_and_the_key_can_have_a_prefix():
+def test_upstream_can_be_an_asset_and_the_key_can_have_a_prefix() -> None:
     @asset(key_prefix="lake")
     def raw() -> pl.DataFrame:
         return GOOD
@@ -231,11 +239,11 @@ def test_upstream_can_be_an_asset_and_the_key_can_have_a_prefix():
     assert evaluations(result)[0].asset_key == AssetKey(["a", "b", "checked"])
 
 
-def test_all_partitions_of_an_upstream_asset_are_checked_together(tmp_path):
+def test_all_partitions_of_an_upstream_asset_are_checked_together(tmp_path: Path) -> None:
     days = DailyPartitionsDefinition("2026-01-01", end_date="2026-01-03")
 
     @asset(partitions_def=days)
-    def raw(context) -> pl.DataFrame:
+    def raw(context: AssetExecutionContext) -> pl.DataFrame:
         return pl.DataFrame({"id": [1], "qty": [1]})
 
     checked = create_quality_check_asset(name="checked", upstream_asset="raw", rules=RULES)
@@ -247,11 +255,18 @@ def test_all_partitions_of_an_upstream_asset_are_checked_together(tmp_path):
     assert "unique__id" in failure_text(result)
 
 
-def test_many_assets_from_plain_data_with_a_default_group():
+def test_many_assets_from_plain_data_with_a_default_group() -> None:
     made = build_quality_assets(
         [
             {"name": "a", "upstream": "raw", "rules": RULES},
-            {"name": "b", "upstream": "raw", "rules": RULES, "group": "other", "fail_on_error": False, "tags": {"k": "v"}},
+            {
+                "name": "b",
+                "upstream": "raw",
+                "rules": RULES,
+                "group": "other",
+                "fail_on_error": False,
+                "tags": {"k": "v"},
+            },
         ],
         default_group="staging",
     )
@@ -260,7 +275,7 @@ def test_many_assets_from_plain_data_with_a_default_group():
     assert made[1].get_asset_spec().tags["k"] == "v"
 
 
-def test_plain_data_that_is_wrong_is_refused_with_everything_that_is_wrong():
+def test_plain_data_that_is_wrong_is_refused_with_everything_that_is_wrong() -> None:
     with pytest.raises(RuleError) as refused:
         build_quality_assets(
             [
@@ -276,8 +291,8 @@ def test_plain_data_that_is_wrong_is_refused_with_everything_that_is_wrong():
     assert "not_null" in text
 
 
-def test_a_loader_with_a_context_becomes_a_checked_asset():
-    def load(context, raw: pl.DataFrame) -> pl.DataFrame:
+def test_a_loader_with_a_context_becomes_a_checked_asset() -> None:
+    def load(context: AssetExecutionContext, raw: pl.DataFrame) -> pl.DataFrame:
         context.log.info("loading")
         return raw
 
@@ -290,7 +305,7 @@ def test_a_loader_with_a_context_becomes_a_checked_asset():
     assert result.output_for_node("loaded").equals(GOOD)
 
 
-def test_a_profile_is_an_asset_of_its_own():
+def test_a_profile_is_an_asset_of_its_own() -> None:
     @asset
     def raw() -> pl.DataFrame:
         return GOOD.with_columns(at=datetime(2026, 1, 1, tzinfo=UTC))
@@ -308,7 +323,7 @@ def test_a_profile_is_an_asset_of_its_own():
     assert [each.check_name for each in evaluations(result)] == ["profile"]
 
 
-def test_assets_are_part_of_definitions_with_the_resource():
+def test_assets_are_part_of_definitions_with_the_resource() -> None:
     defs = Definitions(assets=chain(GOOD), resources={"data_quality": POLARS})
     Definitions.validate_loadable(defs)
     assert materialize(chain(GOOD), resources={"data_quality": POLARS}).success

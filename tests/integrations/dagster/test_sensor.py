@@ -1,11 +1,16 @@
 """The sensor against real instances and real runs."""
+# ruff: noqa: TID251, ARG005  Dagster is what is tested
 
 import json
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from dagster import (
     AssetCheckResult,
+    AssetExecutionContext,
+    DagsterInstance,
     DailyPartitionsDefinition,
     DefaultSensorStatus,
     Definitions,
@@ -34,7 +39,7 @@ def orders() -> pl.DataFrame:
 
 
 @quality_checked_asset(RULES, partitions_def=DAYS)
-def daily(context) -> pl.DataFrame:
+def daily(context: AssetExecutionContext) -> pl.DataFrame:
     return DATA[context.partition_key]
 
 
@@ -60,27 +65,27 @@ DEFS = Definitions(
 
 
 @pytest.fixture
-def instance(tmp_path):
+def instance(tmp_path: Path) -> Any:
     with instance_in(tmp_path / "dagster") as instance:
         yield instance
 
 
-def tick(sensor, instance, cursor=None):
+def tick(sensor: Any, instance: DagsterInstance, cursor: Any = None) -> Any:
     context = build_sensor_context(instance=instance, cursor=cursor, definitions=DEFS)
     return sensor.evaluate_tick(context)
 
 
-def run_orders(instance, frame, **options):
+def run_orders(instance: DagsterInstance, frame: pl.DataFrame, **options: Any) -> Any:
     DATA["orders"] = frame
     return run([orders], instance=instance, **options)
 
 
-def run_day(instance, day, frame):
+def run_day(instance: DagsterInstance, day: str, frame: pl.DataFrame) -> Any:
     DATA[day] = frame
     return run([daily], instance=instance, partition_key=day)
 
 
-def test_the_plain_sensor_is_part_of_definitions_and_asks_for_no_run(instance):
+def test_the_plain_sensor_is_part_of_definitions_and_asks_for_no_run(instance: DagsterInstance) -> None:
     Definitions.validate_loadable(DEFS)
     assert DEFS.resolve_sensor_def("quality_sensor").default_status is DefaultSensorStatus.RUNNING
     first = tick(quality_sensor, instance)
@@ -93,7 +98,7 @@ def test_the_plain_sensor_is_part_of_definitions_and_asks_for_no_run(instance):
     assert third.skip_message == "no new failure among 3 checks"
 
 
-def test_each_new_failure_asks_for_one_run(instance):
+def test_each_new_failure_asks_for_one_run(instance: DagsterInstance) -> None:
     sensor = DataQualitySensor(name="mender", job=MEND)
     assert sensor.default_status is DefaultSensorStatus.STOPPED
     first_run = run_orders(instance, BAD)
@@ -112,7 +117,7 @@ def test_each_new_failure_asks_for_one_run(instance):
     assert another.run_key != request.run_key
 
 
-def test_a_failure_that_was_mended_between_two_ticks_is_still_seen(instance):
+def test_a_failure_that_was_mended_between_two_ticks_is_still_seen(instance: DagsterInstance) -> None:
     sensor = DataQualitySensor(name="mender", job=MEND)
     cursor = tick(sensor, instance).cursor
     bad = run_orders(instance, BAD)
@@ -121,7 +126,7 @@ def test_a_failure_that_was_mended_between_two_ticks_is_still_seen(instance):
     assert request.tags["data_quality/run_id"] == bad.run_id
 
 
-def test_failures_of_a_run_that_the_sensor_asked_for_do_not_ask_for_another(instance):
+def test_failures_of_a_run_that_the_sensor_asked_for_do_not_ask_for_another(instance: DagsterInstance) -> None:
     sensor = DataQualitySensor(name="mender", job=MEND)
     run_orders(instance, BAD, tags={"dagster/sensor_name": "mender"})
     result = tick(sensor, instance)
@@ -129,7 +134,7 @@ def test_failures_of_a_run_that_the_sensor_asked_for_do_not_ask_for_another(inst
     assert "orders" in result.skip_message
 
 
-def test_every_failed_partition_is_a_failure_of_its_own(instance):
+def test_every_failed_partition_is_a_failure_of_its_own(instance: DagsterInstance) -> None:
     sensor = DataQualitySensor(
         name="mender",
         job=MEND,
@@ -145,7 +150,7 @@ def test_every_failed_partition_is_a_failure_of_its_own(instance):
     assert not tick(sensor, instance, result.cursor).run_requests
 
 
-def test_runs_that_end_in_another_order_than_they_were_planned_in_are_all_seen(instance):
+def test_runs_that_end_in_another_order_than_they_were_planned_in_are_all_seen(instance: DagsterInstance) -> None:
     """A back-fill plans its runs at once; the sensor looks while some of them are still to come."""
     sensor = DataQualitySensor(name="mender", job=MEND, assets=["daily"])
     run_day(instance, "2026-01-04", GOOD)
@@ -165,7 +170,7 @@ def test_runs_that_end_in_another_order_than_they_were_planned_in_are_all_seen(i
     assert json.loads(after.cursor)["pending"] == {}
 
 
-def test_checks_that_were_not_made_by_us_are_watched_too_and_can_be_left_out(instance):
+def test_checks_that_were_not_made_by_us_are_watched_too_and_can_be_left_out(instance: DagsterInstance) -> None:
     @asset_check(asset=customers, name="never_empty")
     def failing() -> AssetCheckResult:
         return AssetCheckResult(passed=False)
@@ -178,12 +183,12 @@ def test_checks_that_were_not_made_by_us_are_watched_too_and_can_be_left_out(ins
     assert {each.tags["data_quality/asset"] for each in ours.run_requests} == {"orders"}
 
 
-def test_a_misspelt_asset_stops_the_tick_and_is_named(instance):
+def test_a_misspelt_asset_stops_the_tick_and_is_named(instance: DagsterInstance) -> None:
     with pytest.raises(Exception, match="orders") as raised:
         tick(DataQualitySensor(assets=["ordrs"]), instance)
     assert "ordrs" in str(raised.value) + str(raised.value.__cause__)
 
 
-def test_a_request_without_a_job_is_refused():
+def test_a_request_without_a_job_is_refused() -> None:
     with pytest.raises(QualityError, match="no job"):
         DataQualitySensor(request=lambda failure: RunRequest())

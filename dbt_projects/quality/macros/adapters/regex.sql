@@ -57,6 +57,9 @@
 {% endmacro %}
 
 {% macro dq_code_point(flavour, digits) %}
+    {% if target.type in ['redshift', 'snowflake'] %}
+        {{ exceptions.raise_compiler_error('data quality: ' ~ target.type ~ ' knows no code points in patterns, so \\d, \\w, \\s and \\p{..} cannot be carried over exactly; write the characters') }}
+    {% endif %}
     {% if flavour == 'posix' %}
         {{ return('\\u' ~ digits.rjust(4, '0') if digits | length <= 4 else '\\U' ~ digits.rjust(8, '0')) }}
     {% endif %}

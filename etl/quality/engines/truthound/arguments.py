@@ -12,6 +12,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
 
 from etl.quality.engines.truthound.catalogue import Known, Parameter, find, idle_bounds
+from etl.quality.engines.truthound.refused import REFUSED_ARGUMENTS
 from etl.quality.rules import Truthound, nearest
 
 _TREES = (pl.Expr,)
@@ -54,12 +55,21 @@ def read(known: Known, args: Mapping[str, Any]) -> tuple[dict[str, Any], str | N
 
 def _misnamed(known: Known, args: Mapping[str, Any]) -> str | None:
     for name in args:
+        if (known.name, name) in REFUSED_ARGUMENTS:
+            return f"`{name}`: {REFUSED_ARGUMENTS[known.name, name]}"
         if name in known.internal:
             return f"`{name}` is not for rules: it changes which rows are judged, or how"
         if name not in known.parameters:
-            return f"it has no argument `{name}`{nearest(name, [*known.parameters])}"
+            return f"it has no argument `{name}`{_meant(name, [*known.parameters])}"
     missing = [name for name, each in known.parameters.items() if each.required and name not in args]
     return f"it needs the argument `{missing[0]}`" if missing else None
+
+
+def _meant(name: str, known: list[str]) -> str:
+    """Suggest the one argument that begins or ends like it (`max` for `max_length`), or the one spelt most alike."""
+    words = set(name.split("_"))
+    longer = [each for each in known if words & set(each.split("_"))]
+    return f"; did you mean `{longer[0]}`?" if len(longer) == 1 else nearest(name, known)
 
 
 def _idle(known: Known, args: Mapping[str, Any]) -> str | None:

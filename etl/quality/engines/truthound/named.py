@@ -22,7 +22,6 @@ _EVERY_ROW = 1 << 40
 # One issue per column, whose count is the number of failing rows; a test compares each with an oracle.
 _COUNTS_ROWS = frozenset(
     {
-        "alphanumeric",
         "between",
         "date_format",
         "empty_string",
@@ -61,8 +60,9 @@ _NAN_BLIND = frozenset(
     }
 )
 # Below so many complete rows these validators return no issue, whatever the data.
-_BLANK_BLIND = frozenset({"business_rule", "localization"})
-_FEWEST = {"anomaly": 10, "timeseries": 2, "drift": 1}
+# Categories, and one name.
+_BLANK_BLIND = frozenset({"alphanumeric", "business_rule", "localization"})
+_FEWEST = {"anomaly": 10, "timeseries": 2}
 _FEWEST_BY_NAME = {"seasonality": 10, "trend": 10, "trend_break": 20, "seasonal_decomposition": 4}
 _BROKEN = re.compile(r"(_error|_check_failed|_computation_failed|_not_found)$")
 _SHOWN = 5
@@ -183,13 +183,14 @@ def _doubt(known: Known, rule: Truthound, seen: _Seen) -> None:
     if blind and known.category in _NAN_BLIND and known.name not in _JUDGES_NAN:
         raise UnseenError(f"the column `{blind[0]}` holds NaN, which Truthound's `{known.name}` passes over")
     blank = [column for column, count in seen.blanks.items() if count]
-    if blank and known.category in _BLANK_BLIND:
+    if blank and (known.category in _BLANK_BLIND or known.name in _BLANK_BLIND):
         raise UnseenError(f"the column `{blank[0]}` holds blank text, which Truthound's `{known.name}` passes over")
     args = rule.args
+    compares = 1 if known.table_parameters else 0
     fewest = max(
+        compares,
         _FEWEST_BY_NAME.get(known.name, _FEWEST.get(known.category, 0)),
         *(2 * int(str(args[name])) for name in ("window_size", "period") if isinstance(args.get(name), int)),
-        0,
     )
     if seen.complete < fewest:
         raise UnseenError(
@@ -204,7 +205,8 @@ def _applies(known: Known, seen: _Seen, column: str) -> int:
 
 def _failed(known: Known, position: int, issues: Sequence[Any], columns: Sequence[str], seen: _Seen) -> Outcome:
     told = "; ".join(f"{each.column}: {each.issue_type} ({each.count})" for each in issues[:_SHOWN])
-    exact = known.name in _COUNTS_ROWS and len(columns) == 1 and len(issues) == 1 and not any(seen.nans.values())
+    sees_all = known.name in _JUDGES_NAN | _JUDGES_NULL or not any(seen.nans.values())
+    exact = known.name in _COUNTS_ROWS and len(columns) == 1 and len(issues) == 1 and sees_all
     if exact and 0 < issues[0].count <= _applies(known, seen, columns[0]):
         return Outcome(position, int(issues[0].count), _applies(known, seen, columns[0]), message=f"Truthound: {told}")
     return Outcome(position, 1, 1, message=f"Truthound: {told}")

@@ -115,7 +115,18 @@ _BY_REASON: dict[tuple[str, str], tuple[str, ...]] = {
         "pipeda_compliance",
     ),
     (_SAMPLE, "`iqr_anomaly` or `mad_anomaly`"): ("streaming_ks_test", "memory_efficient_lof", "online_svm"),
-    ("a category that is all new passes", "`compare_drift` of this engine"): ("chi_square_drift", "feature_drift"),
+    ("values that are all new pass", "`ks_test`, `js_divergence` or `compare_drift` of this engine"): (
+        "chi_square",
+        "chi_square_drift",
+        "csi",
+        "feature_drift",
+        "psi",
+    ),
+    ("any change from zero passes", "`mean_drift` with `threshold_abs`, `ks_test` or `wasserstein_drift`"): (
+        "quantile_drift",
+        "range_drift",
+        "variance_drift",
+    ),
     ("its file or polygon is read outside the data", "`geo_bounding_box`"): (
         "polygon",
         "multi_polygon",
@@ -124,4 +135,7 @@ _BY_REASON: dict[tuple[str, str], tuple[str, ...]] = {
 }
 REFUSED: dict[str, str] = {
     name: f"{reason}; use {instead}" for (reason, instead), names in _BY_REASON.items() for name in names
+}
+REFUSED_ARGUMENTS: dict[tuple[str, str], str] = {
+    ("mean_drift", "threshold_pct"): "any change from zero passes; use `threshold_abs`",
 }

@@ -1,0 +1,97 @@
+"""Imports point down, and nothing below `etl.resources` knows an orchestrator. Checked here without the linter."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "etl"
+
+# From the bottom up; a row may import the rows below it, and its own packages, but not its neighbours in the row.
+LAYERS = [
+    {"errors"},
+    {"settings", "faults"},
+    {"quality", "sla", "notify"},
+    {"config"},
+    {"storage"},
+    {"pipeline"},
+    {"resources", "integrations"},
+    {"factories"},
+    {"definitions"},
+    {"cli", "all"},
+]
+CORE = ["errors", "settings", "faults", "quality", "sla", "notify", "config", "storage", "pipeline"]
+ORCHESTRATORS = {"dagster", "dagster_dbt", "dagster_duckdb", "prefect", "airflow", "mage_ai", "kestra"}
+ENGINES = {"truthound", "great_expectations", "pandera"}
+
+# Imports every module of the package but the engines, which are loaded by name when a rule asks for one.
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+package = importlib.import_module("etl.{name}")
+for each in pkgutil.walk_packages(getattr(package, "__path__", ()), "etl.{name}."):
+    if not each.name.startswith("etl.quality.engines."):
+        importlib.import_module(each.name)
+print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
+"""
+
+
+def level(name: str) -> int:
+    return next(height for height, row in enumerate(LAYERS) if name in row)
+
+
+def owner(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """The top modules of `etl` that a file imports, in functions and for type checking too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("etl.")}
+    return found
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_a_core_package_imported_alone_brings_no_orchestrator(name: str) -> None:
+    code = IMPORT_ALL.format(name=name)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert not set(done.stdout.split()) & ORCHESTRATORS
+
+
+@pytest.mark.parametrize("statement", ["import etl.quality", "from etl.quality.rules import parse_rules", "import etl"])
+def test_the_quality_core_brings_no_engine_and_no_orchestrator(statement: str) -> None:
+    code = f"{statement}\nimport sys; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert not set(done.stdout.split()) & (ENGINES | ORCHESTRATORS)
+
+
+def test_every_import_points_down() -> None:
+    wrong = [
+        f"{path.relative_to(PACKAGE.parent)} imports etl.{name}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path != PACKAGE / "__init__.py"  # hands on two names of `definitions`, when they are asked for
+        for name in sorted(imported(path))
+        if name != owner(path) and level(name) >= level(owner(path))
+    ]
+    assert wrong == []
+
+
+def test_every_module_has_its_place_in_the_layers() -> None:
+    places = {owner(path) for path in PACKAGE.rglob("*.py")} - {"__init__"}
+    assert places == set().union(*LAYERS)
+
+
+def test_nothing_is_called_utils() -> None:
+    names = {path.stem for path in PACKAGE.rglob("*")}
+    assert not names & {"utils", "util", "helpers", "common", "base", "misc"}
