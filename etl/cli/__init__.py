@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from etl.cli import check, demo, docs, new
+from etl.cli import check, demo, docs, new, quarantine, run
 from etl.errors import EtlError
 
 app = typer.Typer(
@@ -20,7 +20,9 @@ app = typer.Typer(
 )
 app.command("new")(new.new)
 app.command("demo")(demo.demo)
+app.command("run")(run.run)
 app.command("check")(check.check)
+app.add_typer(quarantine.app, name="quarantine")
 app.command("docs")(docs.docs)
 
 # What a script can rely on: passed or warned, failed, wrong usage or configuration, could not be evaluated.

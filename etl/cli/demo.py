@@ -21,12 +21,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from etl.cli.runs import launch, prepare_dagster_home, workspace
+from etl.cli.runs import failures, launch, prepare_dagster_home, workspace
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.definitions import build_tenant_definitions
 from etl.errors import EtlError
 from etl.factories import naming
 from etl.factories.schedule_factory import RANGE_END, RANGE_START
+from etl.resources.run_worker import release_dead_runs
 from etl.settings import Settings, load_settings
 
 
@@ -62,6 +63,7 @@ def demo(
     for each in tenants:
         make_source(each, settings, console)
     with DagsterInstance.get() as instance:
+        release_dead_runs(instance)
         plans = [plan for each in tenants for plan in plans_of(each, instance)]
         failed = run_plans(plans, instance, settings, console) if plans else []
         if not plans:
@@ -137,7 +139,7 @@ def run_plans(plans: list[Plan], instance: DagsterInstance, settings: Settings, 
             progress.remove_task(starting)
             failed = _follow(instance, bars, progress)
     for run_id in failed:
-        for problem in _problems(instance, run_id):
+        for problem in failures(instance, run_id):
             console.print(f"[red]{bars[run_id][0].job}[/]: {escape(problem)}", highlight=False)
     return [bars[run_id][0].job for run_id in failed]
 
@@ -160,15 +162,6 @@ def _follow(instance: DagsterInstance, bars: dict[str, tuple[Plan, TaskID]], pro
                 if run is None or run.status != DagsterRunStatus.SUCCESS:
                     failed.append(run_id)
     return failed
-
-
-def _problems(instance: DagsterInstance, run_id: str) -> Iterator[str]:
-    for record in instance.get_records_for_run(run_id, of_type=DagsterEventType.STEP_FAILURE).records:
-        event = record.event_log_entry.dagster_event
-        failure = event.step_failure_data if event else None
-        if failure is not None and failure.error is not None:
-            error = failure.error.cause or failure.error
-            yield f"{event.step_key if event else '?'}: {error.message.strip()}"
 
 
 def result_table(tenants: list[str], instance: DagsterInstance) -> Table:

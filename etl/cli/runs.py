@@ -5,16 +5,19 @@ Belongs here: one instance, one workspace, launching a job, waiting for it. Does
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from dagster import DagsterInstance, DagsterRun
+from dagster import AssetKey, DagsterEventType, DagsterInstance, DagsterRun
+from dagster._core.definitions.selector import JobSubsetSelector
 from dagster._core.utils import make_new_run_id
 from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from etl.errors import EtlError
+from etl.resources.run_worker import release_dead_runs
 from etl.settings import Settings
 
 # The run's log is in the instance, where the UI reads it; on the screen it would bury the progress.
@@ -46,8 +49,9 @@ def launch(
     location: str,
     job_name: str,
     tags: Mapping[str, str],
+    assets: Sequence[AssetKey] = (),
 ) -> DagsterRun:
-    """Create the run and start it at once, without a queue: no daemon is needed."""
+    """Create the run of a job, or of some of its assets, and start it at once: no queue, no daemon is needed."""
     entry = context.get_location_entry(location)
     if entry is None or entry.code_location is None:
         why = entry.load_error.to_string() if entry and entry.load_error else "it is not in workspace.yaml"
@@ -56,7 +60,14 @@ def launch(
     repository = next(iter(code.get_repositories().values()))
     if not repository.has_job(job_name):
         raise EtlError(f"code location `{location}` has no job `{job_name}`", f"its jobs start with `{location}_`")
-    job = repository.get_full_job(job_name)
+    selector = JobSubsetSelector(
+        location_name=location,
+        repository_name=repository.name,
+        job_name=job_name,
+        op_selection=None,
+        asset_selection=list(assets) or None,
+    )
+    job = code.get_job(selector)
     plan = code.get_execution_plan(job, QUIET, None, None, instance)
     run = instance.create_run(
         job_name=job_name,
@@ -70,7 +81,7 @@ def launch(
         execution_plan_snapshot=plan.execution_plan_snapshot,
         job_snapshot=job.job_snapshot,
         parent_job_snapshot=job.parent_job_snapshot,
-        asset_selection=None,
+        asset_selection=frozenset(assets) or None,
         asset_check_selection=None,
         resolved_op_selection=None,
         op_selection=None,
@@ -79,3 +90,25 @@ def launch(
         asset_graph=repository.asset_graph,
     )
     return instance.launch_run(run.run_id, context)
+
+
+def wait(instance: DagsterInstance, run_ids: Sequence[str]) -> Iterator[DagsterRun]:
+    """Each run when it has ended, in the order given. A worker that was killed ends its run too."""
+    for run_id in run_ids:
+        while True:
+            run = instance.get_run_by_id(run_id)
+            if run is not None and run.is_finished:
+                yield run
+                break
+            release_dead_runs(instance)
+            time.sleep(0.3)
+
+
+def failures(instance: DagsterInstance, run_id: str) -> Iterator[str]:
+    """What made a run fail: each step with the message of its cause."""
+    for record in instance.get_records_for_run(run_id, of_type=DagsterEventType.STEP_FAILURE).records:
+        event = record.event_log_entry.dagster_event
+        failure = event.step_failure_data if event else None
+        if failure is not None and failure.error is not None:
+            error = failure.error.cause or failure.error
+            yield f"{event.step_key if event else '?'}: {error.message.strip()}"

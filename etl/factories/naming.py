@@ -22,6 +22,9 @@ TIERS: Mapping[Stage, Tier] = {
     "broken": "bronze",
 }
 
+SLA_CHECK = "sla"
+"""The check under which the state of a pipeline's promises stands, on the asset of its last stage."""
+
 
 def asset_key(tenant: str, stage: Stage, name: str) -> AssetKey:
     """`<tenant>/<stage>/<name>`, for a pipeline as for a dbt model."""
@@ -36,6 +39,11 @@ def job_name(tenant: str, name: str) -> str:
 def schedule_name(tenant: str, job: str) -> str:
     """The schedule of a job."""
     return f"{job_name(tenant, job)}_schedule"
+
+
+def sla_sensor_name(tenant: str) -> str:
+    """The sensor that judges the tenant's promises and tells of what failed."""
+    return f"{tenant}_sla_sensor"
 
 
 def source_pool(tenant: str) -> str:

@@ -11,7 +11,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
-from dagster import AssetCheckSeverity, AssetKey, DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckSeverity,
+    AssetKey,
+    AssetMaterialization,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    EventLogEntry,
+)
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, PARTITION_NAME_TAG
 from dagster._utils.error import SerializableErrorInfo
 
@@ -73,7 +83,7 @@ def finished_run(
     failures = _failures(seen, run, ended, subjects, scrub) if run.status is DagsterRunStatus.FAILURE else []
     healed = [*seen.succeeded, *([_job(run)] if run.status is DagsterRunStatus.SUCCESS else [])]
     many = ASSET_PARTITION_RANGE_END_TAG in run.tags
-    died = any(each.subject == _job(run) for each in failures)
+    died = ended if any(each.subject == _job(run) for each in failures) else None
     runs = _runs(seen, subjects, run.run_id, day, many=many, died=died)
     return FinishedRun(run.run_id, _moment(ended), tuple(runs), tuple(failures), tuple(healed))
 
@@ -87,15 +97,15 @@ def newest_day(tags: Mapping[str, str]) -> date | None:
         return None
 
 
-def _note(seen: _Seen, entry: object, subjects: Subjects, day: date | None) -> None:
-    event, at = entry.dagster_event, entry.timestamp  # type: ignore[attr-defined]  an EventLogEntry of these types
+def _note(seen: _Seen, entry: EventLogEntry, subjects: Subjects, day: date | None) -> None:
+    event, at, step = entry.get_dagster_event(), entry.timestamp, entry.step_key or ""
     match event.event_type:
         case DagsterEventType.STEP_START:
-            seen.started[event.step_key] = at
+            seen.started[step] = at
         case DagsterEventType.STEP_SUCCESS:
-            seen.succeeded[event.step_key] = at
+            seen.succeeded[step] = at
         case DagsterEventType.STEP_FAILURE:
-            seen.failed[event.step_key] = (at, _words(event.step_failure_data.error))
+            seen.failed[step] = (at, _words(event.step_failure_data.error))
         case DagsterEventType.RUN_FAILURE:
             seen.error = _words(getattr(event.event_specific_data, "error", None)) or event.message or ""
         case DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
@@ -106,8 +116,8 @@ def _note(seen: _Seen, entry: object, subjects: Subjects, day: date | None) -> N
             _note_check(seen, event.asset_check_evaluation_data, subjects, day)
 
 
-def _note_materialization(seen: _Seen, made: object, subjects: Subjects, day: date | None) -> None:
-    key, partition, metadata = made.asset_key, made.partition, made.metadata  # type: ignore[attr-defined]
+def _note_materialization(seen: _Seen, made: AssetMaterialization, subjects: Subjects, day: date | None) -> None:
+    key, partition, metadata = made.asset_key, made.partition, made.metadata
     pipeline = subjects.pipeline_of_asset.get(key)
     if pipeline is None or (day is not None and partition not in (None, day.isoformat())):
         return
@@ -119,18 +129,18 @@ def _note_materialization(seen: _Seen, made: object, subjects: Subjects, day: da
         seen.rows[pipeline] = int(rows)
 
 
-def _note_check(seen: _Seen, evaluation: object, subjects: Subjects, day: date | None) -> None:
-    key, name = evaluation.asset_key, evaluation.check_name  # type: ignore[attr-defined]
+def _note_check(seen: _Seen, evaluation: AssetCheckEvaluation, subjects: Subjects, day: date | None) -> None:
+    key, name = evaluation.asset_key, evaluation.check_name
     pipeline = subjects.pipeline_of_asset.get(key)
     if pipeline is None or name == SLA_CHECK:
         return
-    passed, severity = evaluation.passed, evaluation.severity  # type: ignore[attr-defined]
+    passed, severity = evaluation.passed, evaluation.severity
     if not passed and severity is AssetCheckSeverity.ERROR:
         seen.blocked.add(pipeline)
-    if day is not None and evaluation.partition not in (None, day.isoformat()):  # type: ignore[attr-defined]
+    if day is not None and evaluation.partition not in (None, day.isoformat()):
         return
     default = "error" if severity is AssetCheckSeverity.ERROR else "warning"
-    status = evaluation.metadata.get("status")  # type: ignore[attr-defined]
+    status = evaluation.metadata.get("status")
     counts = seen.checks.setdefault(pipeline, _Checks())
     if passed:
         counts.passed += 1
@@ -164,7 +174,7 @@ def _failures(
 
 
 def _runs(
-    seen: _Seen, subjects: Subjects, run_id: str, day: date | None, *, many: bool, died: bool
+    seen: _Seen, subjects: Subjects, run_id: str, day: date | None, *, many: bool, died: float | None
 ) -> Iterable[tuple[str, Run]]:
     """One outcome for each pipeline that this run has ended, one way or the other."""
     ends: dict[str, list[float]] = {}
@@ -176,10 +186,10 @@ def _runs(
             spent[pipeline] = spent.get(pipeline, 0.0) + max(0.0, at - seen.started.get(step, at))
     broken = {subjects.pipeline_of_step.get(step) for step in seen.failed}
     done = {name for name, step in subjects.last_steps.items() if step in seen.succeeded}
-    if died:
+    if died is not None:
         broken |= seen.planned - done
         for pipeline in seen.planned - done:
-            ends.setdefault(pipeline, []).append(max([0.0, *seen.started.values(), *seen.succeeded.values()]))
+            ends.setdefault(pipeline, []).append(died)
     for pipeline, times in ends.items():
         checks = seen.checks.get(pipeline, _Checks())
         succeeded, complete = pipeline not in broken, pipeline in done or pipeline in broken

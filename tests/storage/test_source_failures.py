@@ -91,8 +91,8 @@ def test_a_source_that_refuses_says_which_and_what_to_do_and_no_secret(
     for url, request, parts in [
         (postgres.url.replace(str(postgres.port), str(port)), hello, ("numbers", "refused", "check that the database is up")),
         (mariadb.url.replace(str(mariadb.port), str(port)), hello, ("numbers", "refused", "check that the database is up")),
-        (postgres.url.replace("reader", "nobody"), hello, ("password authentication", "correct the user or the password")),
-        (mariadb.url.replace("reader", "nobody"), hello, ("Access denied", "correct the user or the password")),
+        (postgres.url.replace("reader", "nobody"), hello, ("password authentication", "correct user or password")),
+        (mariadb.url.replace("reader", "nobody"), hello, ("Access denied", "correct user or password")),
         (postgres.url.replace("/src", "/other"), hello, ("other", "correct the name of the database")),
         (mariadb.url.replace("/src", "/other"), hello, ("other", "correct the name of the database")),
         (postgres.url.replace(f"reader:{password}", "stranger:another"), ExtractRequest(table="hidden"), ("permission denied", "grant SELECT")),

@@ -18,7 +18,7 @@ from etl.storage.drivers.contract import ExtractRequest
 from etl.storage.drivers.writer import complaint_of, refusal
 
 _REMEDIES = (
-    (r"password authentication|Access denied .*using password|no password supplied", "correct the user or the password"),
+    (r"password authentication|Access denied .*using password|no password supplied", "correct user or password"),
     (r"permission denied|access denied|SELECT command denied", "grant SELECT on it to the database user"),
     (r"statement timeout|max_statement_time|maximum statement execution", "raise the timeout or narrow the window"),
     (r"refused|could not connect|unable to connect|Can't connect|could not translate|timed? ?out|No such file",
@@ -48,7 +48,7 @@ def source_error(message: str, url: URL, request: ExtractRequest) -> SourceError
     known = complaint_of(message)
     if known is not None:
         return refusal(*known)
-    text = scrubbed(message, url).split("Stack Trace")[0].strip()
+    text = re.split("Stack Trace|Detail: Python exception", scrubbed(message, url))[0].strip()
     remedy = next((hint for pattern, hint in _REMEDIES if re.search(pattern, text, re.IGNORECASE)), "")
     where = f"{url.get_backend_name()} database `{url.database}`" + (f" on {url.host}" if url.host else "")
     return SourceError(

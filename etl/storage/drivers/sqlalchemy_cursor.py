@@ -93,7 +93,7 @@ def stream(
     connect_args: Mapping[str, Any] | None = None,
 ) -> None:
     """Run the statement (as SQLAlchemy's text) with a server-side cursor and write what it returns, batch by batch."""
-    schema, failures = carrier_schema(plan.columns), list[SourceError]()
+    schema, failures = carrier_schema(plan.columns), list[Exception]()
     with connected(url, connect_args) as connection, writing_engine(path) as writer:
         for setting in settings:
             connection.exec_driver_sql(setting)
@@ -105,10 +105,20 @@ def stream(
             select = f"SELECT {restored(plan.columns)} FROM batches"
             try:
                 copy_to_parquet(writer, select, path, footer)
-            except duckdb.Error:  # it wraps what the batches raised in a message of its own
-                if failures:
+            except BaseException as error:
+                _abandon(connection, result)
+                if isinstance(error, duckdb.Error) and failures:  # it wraps what the batches raised in its own words
                     raise failures[0] from None
                 raise
+
+
+def _abandon(connection: sa.Connection, result: sa.CursorResult[Any]) -> None:
+    """Close the connection at once: pymysql would first read the rest of the rows, however many there are."""
+    unread = getattr(result.cursor, "_result", None)
+    if getattr(unread, "unbuffered_active", False):
+        unread.unbuffered_active = False
+        result.cursor.connection = None
+    connection.invalidate()
 
 
 def escaped(statement: str) -> str:
@@ -133,18 +143,21 @@ def _batches(
     result: sa.CursorResult[Any],
     columns: Sequence[PlannedColumn],
     schema: pa.Schema,
-    failures: list[SourceError],
+    failures: list[Exception],
     on_progress: Progress | None,
 ) -> Iterator[pa.RecordBatch]:
     rows, names = 0, [*(each.name for each in columns), *(each.name for each in columns if each.flag)]
     size = FIRST_ROWS
-    while part := result.fetchmany(size):
-        values = zip(*part, strict=True)
+    while True:
         try:
-            arrays = [_array(each, kind, name) for each, kind, name in zip(values, schema.types, names, strict=True)]
-        except SourceError as error:
+            part = result.fetchmany(size)
+            values = zip(*part, strict=True)
+            arrays = [_array(each, kind, name) for each, kind, name in zip(values, schema.types, names, strict=False)]
+        except (SourceError, sa.exc.SQLAlchemyError) as error:
             failures.append(error)
             raise
+        if not part:
+            return
         rows += len(part)
         batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
         size = max(1, min(BATCH_ROWS, BATCH_BYTES * len(part) // (batch.nbytes + 1)))

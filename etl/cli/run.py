@@ -1,0 +1,43 @@
+"""`etl run`: one of a tenant's jobs, for a range of days, by a real Dagster run.
+
+Belongs here: the command. Does not: launching (`runs`), what the job does (`etl.pipeline`).
+"""
+
+import time
+from typing import Annotated
+
+import typer
+from dagster import DagsterInstance, DagsterRunStatus
+from rich.console import Console
+
+from etl.cli.runs import failures, launch, prepare_dagster_home, wait, workspace
+from etl.factories import naming
+from etl.factories.schedule_factory import RANGE_END, RANGE_START
+from etl.resources.run_worker import release_dead_runs
+from etl.settings import load_settings
+
+
+def run(
+    tenant: Annotated[str, typer.Argument(help="The tenant's id.")],
+    job: Annotated[str, typer.Option(help="The job, with or without the tenant in front.")] = "all",
+    first: Annotated[str | None, typer.Option("--from", help="First day. Default: the newest complete one.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day. Default: the same as --from.")] = None,
+) -> None:
+    """Run a job of a tenant: `etl run project_01 --job lot_history --from 2026-01-01 --to 2026-01-05`."""
+    settings = load_settings()
+    console = Console()
+    prepare_dagster_home(settings)
+    tags = {RANGE_START: first, RANGE_END: last or first} if first else {}
+    began = time.monotonic()
+    with DagsterInstance.get() as instance:
+        release_dead_runs(instance)
+        with workspace(instance, settings) as context:
+            started = launch(instance, context, tenant, naming.job_name(tenant, job), tags)
+            console.print(f"run {started.run_id}")
+            ended = next(wait(instance, [started.run_id]))
+        if ended.status == DagsterRunStatus.SUCCESS:
+            console.print(f"[green]succeeded[/] in {time.monotonic() - began:.0f} s")
+            return
+        for problem in failures(instance, started.run_id):
+            console.print(problem, style="red", markup=False, highlight=False)
+    raise typer.Exit(1)

@@ -1,0 +1,165 @@
+"""Rejected rows as a person deals with them: what there is, why, and what was decided about it.
+
+Belongs here: finding, reading and discarding rejected rows, and the history of decisions. Does not: rejecting rows
+(`publish`), starting a run that replays them (`etl.cli.quarantine`).
+"""
+
+import getpass
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from etl.config.tenant_config import TenantConfig
+from etl.errors import LakeError
+from etl.pipeline.publish import quarantine_stage
+from etl.pipeline.stage import StageRun
+from etl.settings import Settings
+from etl.storage.locks import exclusive
+
+REASONS = "_rules"
+
+
+class Rejected(BaseModel):
+    """The rejected rows of one partition of one pipeline."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant: str
+    pipeline: str
+    stage: str
+    partition: str | None
+    rows: int
+    rows_read: int
+    run_id: str
+    at: datetime
+    reasons: dict[str, int]
+
+
+class Decision(BaseModel):
+    """What a person decided about rejected rows, and what it did to their number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: Literal["replayed", "discarded"]
+    tenant: str
+    pipeline: str
+    partition: str | None
+    rows_before: int
+    rows_after: int
+    at: datetime
+    by: str
+    why: str = ""
+    run_id: str = ""
+
+
+def rejected_rows(config: TenantConfig, settings: Settings, pipeline: str | None = None) -> Iterator[Rejected]:
+    """Every partition that holds rejected rows, in order."""
+    for name, each in config.pipelines.items():
+        if pipeline not in (None, name):
+            continue
+        run = _run(config, settings, name, None)
+        stage = quarantine_stage(each.published_stage)
+        partitions: tuple[str | None, ...] = (None,)
+        if each.date_column:
+            partitions = run.lake.partitions(config.id, stage, name)
+        for partition in partitions:
+            found = find_rejected(config, settings, name, partition)
+            if found is not None:
+                yield found
+
+
+def find_rejected(config: TenantConfig, settings: Settings, pipeline: str, partition: str | None) -> Rejected | None:
+    """The rejected rows of one partition, with how many each rule rejected; None if there are none."""
+    run = _run(config, settings, pipeline, partition)
+    ref = run.ref(quarantine_stage(run.pipeline.published_stage))
+    published = run.lake.find(ref)
+    if published is None:
+        return None
+    counts = run.lake.scan([ref]).select(pl.col(REASONS).explode()).collect().to_series().value_counts()
+    run.close()
+    return Rejected(
+        tenant=config.id,
+        pipeline=pipeline,
+        stage=run.pipeline.published_stage,
+        partition=partition,
+        rows=published.rows,
+        rows_read=published.provenance.rows_read,
+        run_id=published.provenance.run_id,
+        at=published.provenance.created_at,
+        reasons=dict(sorted(counts.iter_rows(), key=lambda row: -row[1])),
+    )
+
+
+def read_rejected(config: TenantConfig, settings: Settings, rejected: Rejected, rows: int) -> pl.DataFrame:
+    """The first rejected rows with their reasons; personal columns are masked."""
+    run = _run(config, settings, rejected.pipeline, rejected.partition)
+    frame = run.lake.scan([run.ref(quarantine_stage(rejected.stage))]).head(rows).collect()
+    run.close()
+    hidden = [name for name in run.pipeline.pii_columns if name in frame.columns]
+    masked = frame.with_columns(pl.when(pl.col(name).is_not_null()).then(pl.lit("***")).alias(name) for name in hidden)
+    technical = [name for name in masked.columns if name.startswith("_") and name != REASONS]
+    return masked.select(REASONS, pl.exclude(REASONS, *technical))
+
+
+def discard(config: TenantConfig, settings: Settings, rejected: Rejected, why: str) -> Decision:
+    """Delete the rejected rows for good. Only their number and the reason are kept."""
+    run = _run(config, settings, rejected.pipeline, rejected.partition)
+    decision = Decision(
+        action="discarded",
+        tenant=config.id,
+        pipeline=rejected.pipeline,
+        partition=rejected.partition,
+        rows_before=rejected.rows,
+        rows_after=0,
+        at=datetime.now(UTC),
+        by=getpass.getuser(),
+        why=why,
+        run_id=rejected.run_id,
+    )
+    # Written first: a crash in between leaves rows that are there and known, never rows that are gone and unknown.
+    remember(settings, decision)
+    run.lake.delete(run.ref(quarantine_stage(rejected.stage)))
+    return decision
+
+
+def remember(settings: Settings, decision: Decision) -> None:
+    """Add a decision to the tenant's history."""
+    path = history_path(settings, decision.tenant)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = settings.data_dir / "locks" / f"quarantine_{decision.tenant}.lock"
+    alone = exclusive(lock, what=f"the quarantine history of {decision.tenant}", error=LakeError)
+    with alone, path.open("a", encoding="utf-8") as file:
+        file.write(decision.model_dump_json() + "\n")
+
+
+def history(settings: Settings, tenant: str) -> tuple[Decision, ...]:
+    """Every decision about a tenant's rejected rows, oldest first."""
+    path = history_path(settings, tenant)
+    if not path.is_file():
+        return ()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return tuple(Decision.model_validate(json.loads(line)) for line in lines if line)
+
+
+def history_path(settings: Settings, tenant: str) -> Path:
+    """One file per tenant, a decision a line."""
+    return settings.data_dir / "quarantine" / f"{tenant}.jsonl"
+
+
+def _run(config: TenantConfig, settings: Settings, pipeline: str, partition: str | None) -> StageRun:
+    if pipeline not in config.pipelines:
+        raise LakeError(
+            f"tenant {config.id} has no pipeline `{pipeline}`", f"its pipelines: {', '.join(config.pipelines)}"
+        )
+    return StageRun(
+        config=config,
+        pipeline=config.pipelines[pipeline],
+        partition=partition,
+        run_id="",
+        settings=settings,
+    )
