@@ -158,8 +158,8 @@ def pandera(frame: pl.DataFrame, rules: list[Rule]) -> Run:
     for kind, name, extra in rules:
         made = {
             "between": lambda a: pa.Check.in_range(*a),
-            "in_set": lambda a: pa.Check.isin(a),
-            "regex": lambda a: pa.Check.str_matches(a),
+            "in_set": pa.Check.isin,
+            "regex": pa.Check.str_matches,
             "length": lambda a: pa.Check.str_length(*a),
             "non_negative": lambda _: pa.Check.ge(0),
         }.get(kind)
@@ -250,8 +250,8 @@ def dataframely(frame: pl.DataFrame, rules: list[Rule]) -> Run:
     def rule_of(kind: str, name: str, extra: Any) -> Any:
         column = pl.col(name)
         return {
-            "not_null": lambda: column.is_not_null(),
-            "unique": lambda: column.is_unique(),
+            "not_null": column.is_not_null,
+            "unique": column.is_unique,
             "between": lambda: column.is_between(*extra),
             "in_set": lambda: column.is_in(extra),
             "regex": lambda: column.str.contains(extra),

@@ -18,8 +18,11 @@ from etl.factories import naming
 from etl.factories.asset_factory import AssetFactory
 from etl.factories.dbt_factory import DbtFactory
 from etl.factories.job_factory import JobFactory
+from etl.factories.reconcile_check import reconcile_checks, verify_job
 from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
+from etl.factories.sensor_factory import SensorFactory
+from etl.factories.sla_check import sla_checks
 from etl.settings import load_settings
 
 
@@ -43,8 +46,15 @@ def definitions_of(config: TenantConfig) -> Definitions:
             models = dbt.models_of()
         resources = ResourceFactory(config).create_all_resources()
         jobs = JobFactory(config, assets, resources, models).create_all_jobs()
-        schedules = ScheduleFactory(config, jobs).create_all_schedules()
-        return Definitions(assets=assets, resources=resources, jobs=jobs, schedules=schedules)
+        sensors = SensorFactory(config)
+        return Definitions(
+            assets=assets,
+            asset_checks=[*sla_checks(config, sensors.judge_now), *reconcile_checks(config)],
+            resources=resources,
+            jobs=[*jobs, verify_job(config)],
+            schedules=ScheduleFactory(config, jobs).create_all_schedules(),
+            sensors=sensors.create_all_sensors(),
+        )
 
 
 @cache
@@ -54,11 +64,11 @@ def build_all_definitions() -> Definitions:
     if str(settings.project_dir) not in sys.path:
         sys.path.insert(0, str(settings.project_dir))
     parts: list[Definitions] = []
-    broken: dict[str, Exception] = {}
+    broken: dict[str, BaseException] = {}
     for tenant in list_tenants(settings):
         try:
             parts.append(_load_location(tenant))
-        except Exception as error:  # noqa: BLE001  a tenant's own Python may raise anything; none of it may reach others
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a tenant's own Python may do anything, even leave
             broken[tenant] = error
     if broken and os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI"):
         raise ConfigError(
@@ -88,7 +98,7 @@ def _load_location(tenant: str) -> Definitions:
     return found
 
 
-def _broken_tenant(tenant: str, error: Exception) -> Definitions:
+def _broken_tenant(tenant: str, error: BaseException) -> Definitions:
     """An asset that says what is wrong, so that a broken tenant is seen where the others are."""
 
     @asset(

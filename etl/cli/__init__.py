@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from etl.cli import check, demo, docs, new, quarantine, run
+from etl.cli import check, demo, docs, new, quarantine, run, verify
 from etl.errors import EtlError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command("new")(new.new)
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
+app.command("verify")(verify.verify)
 app.command("check")(check.check)
 app.add_typer(quarantine.app, name="quarantine")
 app.command("docs")(docs.docs)

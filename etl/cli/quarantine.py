@@ -162,7 +162,9 @@ def _chosen(config: TenantConfig, settings: Settings, pipeline: str, partition: 
 def _assets(config: TenantConfig, rejected: Rejected, *, from_source: bool) -> list[AssetKey]:
     """The stage that rejected, what comes after it, and the extract if the data was mended in the database."""
     pipeline = config.pipelines[rejected.pipeline]
-    stages: list[naming.Stage] = ["quarantine", pipeline.published_stage]
+    stages: list[naming.Stage] = [pipeline.published_stage]
+    if pipeline.quality.on_failure == "quarantine":  # it may have been changed since the rows were rejected
+        stages.append("quarantine")
     if pipeline.save_to_trino:
         stages.append("load")
     if from_source and pipeline.has_transfer:

@@ -26,6 +26,7 @@ from etl.config.tenant_config import TenantConfig, fingerprint
 from etl.config.tenant_loader import transform_path
 from etl.factories import naming
 from etl.factories.check_factory import check_specs
+from etl.factories.freshness import freshness_policy
 from etl.factories.metadata import Metadata
 from etl.factories.partitions import daily_partitions
 from etl.factories.step import Step, StepEvent, resource_keys
@@ -98,6 +99,7 @@ class AssetFactory:
             code_version=self._code_version(pipeline, stage),
             metadata=metadata,
             partitions_def=partitions,
+            freshness_policy=freshness_policy(config, pipeline) if stage == stages_of(pipeline)[-1] else None,
         )
 
     def _quarantine_spec(
@@ -106,6 +108,7 @@ class AssetFactory:
         key = naming.asset_key(self._config.id, "quarantine", pipeline.name)
         return self._spec(pipeline, stage, self._dependencies(pipeline, stage), partitions).replace_attributes(
             key=key,
+            freshness_policy=None,  # no promise is about rejected rows
             description=f"The rows of {pipeline.name} that broke a rule, with the reasons.",
             tags=naming.asset_tags(self._config, "quarantine", pipeline.name, tier=naming.TIERS[stage]),
         )

@@ -44,7 +44,9 @@ class JobFactory:
         self._graph = self._definitions.resolve_asset_graph()
 
     def create_all_jobs(self) -> list[JobDefinition]:
-        """Every job, each selecting at least one asset."""
+        """Every job, each selecting at least one asset; none for a tenant that is switched off."""
+        if not self._graph.executable_asset_keys:
+            return []
         wanted = {
             **self._automatic(),
             **{naming.job_name(self._config.id, name): self._of_yaml(name) for name in self._config.jobs},

@@ -14,7 +14,6 @@ from datetime import UTC, date, datetime
 from dagster import (
     AssetCheckEvaluation,
     AssetCheckSeverity,
-    AssetKey,
     AssetMaterialization,
     DagsterEventType,
     DagsterInstance,
@@ -23,7 +22,7 @@ from dagster import (
     EventLogEntry,
 )
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, PARTITION_NAME_TAG
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from etl.factories.naming import SLA_CHECK
 from etl.factories.subjects import Subjects
@@ -109,7 +108,8 @@ def _note(seen: _Seen, entry: EventLogEntry, subjects: Subjects, day: date | Non
         case DagsterEventType.RUN_FAILURE:
             seen.error = _words(getattr(event.event_specific_data, "error", None)) or event.message or ""
         case DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
-            seen.planned.update(_pipelines(subjects, [event.asset_key]))
+            if event.asset_key is not None and event.asset_key in subjects.pipeline_of_asset:
+                seen.planned.add(subjects.pipeline_of_asset[event.asset_key])
         case DagsterEventType.ASSET_MATERIALIZATION:
             _note_materialization(seen, event.step_materialization_data.materialization, subjects, day)
         case DagsterEventType.ASSET_CHECK_EVALUATION:
@@ -167,9 +167,7 @@ def _failures(
     if not found:
         detail = scrub(seen.error or "the run failed before any step said why")[:LONGEST_DETAIL]
         subject = _job(run)
-        found.append(
-            Failure(subject, subject, "failure", run.run_id, _moment(ended), cause_of(detail), detail)
-        )
+        found.append(Failure(subject, subject, "failure", run.run_id, _moment(ended), cause_of(detail), detail))
     return found
 
 
@@ -211,10 +209,6 @@ def number(metadata: Mapping[str, object], name: str) -> float | None:
     """A number of an event's metadata."""
     value = getattr(metadata.get(name), "value", None)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _pipelines(subjects: Subjects, keys: Iterable[AssetKey | None]) -> set[str]:
-    return {subjects.pipeline_of_asset[key] for key in keys if key in subjects.pipeline_of_asset}
 
 
 def _job(run: DagsterRun) -> str:

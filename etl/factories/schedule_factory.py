@@ -35,7 +35,9 @@ class ScheduleFactory:
         self._jobs = {job.name: job for job in jobs}
 
     def create_all_schedules(self) -> list[ScheduleDefinition]:
-        """One schedule per job that has one."""
+        """One schedule per job that has one; none for a tenant that is switched off, and so has no jobs."""
+        if not self._jobs:
+            return []
         return [self._schedule(name) for name, job in self._config.jobs.items() if job.schedule is not None]
 
     def _schedule(self, name: str) -> ScheduleDefinition:

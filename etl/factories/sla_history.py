@@ -4,9 +4,9 @@ Belongs here: which events are read, in which order, and how many at a time. Doe
 (`run_outcomes`), keeping it (`etl.sla.pipeline_log`).
 
 Three sources: materializations of all assets as one stream by storage id, finished runs as two streams by storage id,
-and, once for each pipeline, its own past: the newest complete days, or the newest publishes of a table. The streams begin where
-the log ends when the excerpt is made, so that nothing falls between them and the past. What is read in one call is
-bounded by time; whoever calls judges only when the log was read to its end.
+and, once for each pipeline, its own past: the newest complete days, or the newest publishes of a table. The streams
+begin where the log ends when the excerpt is made, so that nothing falls between them and the past. What is read in one
+call is bounded by time; whoever calls judges only when the streams were read to their end.
 """
 
 import time
@@ -55,7 +55,10 @@ class SlaHistory:
     _deadline: float = field(default=0.0, init=False)
 
     def read(self, instance: DagsterInstance, now: datetime) -> bool:
-        """Read what is new; False if more is left for the next call."""
+        """Read what is new; False if some of it is left for the next call, so that it is too early to judge.
+
+        A pipeline whose own past there was no time for is left out of the log's histories until a later call.
+        """
         self._deadline = time.monotonic() + self.budget
         unread = self.log.begin(tuple(self.subjects.partitions), now)
         cursors = self.log.cursors()
@@ -63,7 +66,8 @@ class SlaHistory:
             cursors = self._start(instance, now)
         every = self._read_materializations(instance, cursors[MATERIALIZATIONS], now)
         every = self._read_runs(instance, cursors, now) and every
-        return self._read_pasts(instance, unread, now) and every
+        self._read_pasts(instance, unread, now)
+        return every
 
     @property
     def _late(self) -> bool:
@@ -106,8 +110,8 @@ class SlaHistory:
         names = {"bytes": "bytes", "rows_quarantined": "quarantined", "seconds": f"seconds_{made.asset_key.path[1]}"}
         values = {to: found for name, to in names.items() if (found := number(made.metadata, name)) is not None}
         if promised:
-            rows = (number(made.metadata, name) for name in ROWS)
-            values |= {"rows": found for found in rows if found is not None}
+            rows = [found for name in ROWS if (found := number(made.metadata, name)) is not None]
+            values |= {"rows": rows[0]} if rows else {}
         facts.numbers.append(Numbers(pipeline, made.partition or "", at, values))
         publish = _publish(self.subjects.partitions[pipeline], made.partition, at) if promised else None
         if publish is not None:
@@ -174,16 +178,14 @@ class SlaHistory:
             or (origin is not None and origin.location_name == tenant)
         )
 
-    def _read_pasts(self, instance: DagsterInstance, pipelines: Sequence[str], now: datetime) -> bool:
+    def _read_pasts(self, instance: DagsterInstance, pipelines: Sequence[str], now: datetime) -> None:
         """The newest past of pipelines that nobody has read yet, so many as there is time for."""
-        facts, every = Facts(), True
+        facts = Facts()
         for pipeline in pipelines:
             if self._late:
-                every = False
                 break
             self._read_past(instance, facts, pipeline, now)
         self.log.absorb(facts, now)
-        return every
 
     def _read_past(self, instance: DagsterInstance, facts: Facts, pipeline: str, now: datetime) -> None:
         days, key = self.subjects.partitions[pipeline], self._assets[pipeline]

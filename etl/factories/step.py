@@ -24,7 +24,7 @@ from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig, fingerprint
 from etl.errors import EtlError
 from etl.factories import naming
-from etl.factories.check_factory import check_evaluations, check_specs
+from etl.factories.check_factory import check_evaluations
 from etl.factories.metadata import Metadata, stage_metadata
 from etl.factories.partitions import partition_keys
 from etl.pipeline.audit import Audit, Blocked
@@ -34,6 +34,7 @@ from etl.pipeline.load import load
 from etl.pipeline.publish import already_published
 from etl.pipeline.stage import StageResult, StageRun
 from etl.pipeline.transfer import transfer
+from etl.quality.rules import check_names
 from etl.settings import Settings
 
 StepEvent = AssetCheckEvaluation | AssetMaterialization | MaterializeResult | Output  # type: ignore[type-arg]
@@ -163,8 +164,8 @@ class Step:
                 context.add_asset_metadata(metadata_of(result), asset_key=key, partition_key=result.partition)
             yield MaterializeResult(asset_key=key)
         # Each partition's evaluations are events of their own; the step still owes Dagster one output per check.
-        for check in check_specs(self.config, self.pipeline, self.stage, self.asset, self.partitions):
-            yield Output(None, output_name=check.get_python_identifier())
+        for name in check_names(self.pipeline.rules_for(self.stage)):
+            yield Output(None, output_name=f"{self.asset.to_python_identifier()}_{name}")
 
     def _materializations(self, done: list[StageResult]) -> Iterator[AssetMaterialization]:
         for result in done:

@@ -1,10 +1,10 @@
 """What happened to the pipelines of one tenant, as far as promises need it, in a file of bounded size.
 
-Belongs here: the SQLite file that whoever reads the event log fills and whoever judges reads. Does not: reading any event
-log, and judging (`judge`).
+Belongs here: the SQLite file that whoever reads the event log fills and whoever judges reads. Does not: reading any
+event log, and judging (`judge`).
 
-The file is an excerpt: it can be deleted at any time and is made again from the event log. Of each pipeline it keeps the
-newest `KEPT` partitions or publishes and the newest `RUNS_KEPT` runs that count, so that reading it costs the same
+The file is an excerpt: it can be deleted at any time and is made again from the event log. Of each pipeline it keeps
+the newest `KEPT` partitions or publishes and the newest `RUNS_KEPT` runs that count, so that reading it costs the same
 however long the past is. Facts and the cursors up to which they were read are written in one transaction, and noting a
 fact twice changes nothing.
 """
@@ -155,16 +155,15 @@ class PipelineLog:
             for pipeline, since in facts.known_since.items():
                 _note_known(db, pipeline, since)
             for stream, position in facts.cursors.items():
-                db.execute(
-                    "INSERT INTO cursors VALUES (?, ?) ON CONFLICT DO UPDATE SET position = max(position, excluded.position)",
-                    (stream, position),
-                )
+                further = "ON CONFLICT DO UPDATE SET position = max(position, excluded.position)"
+                db.execute(f"INSERT INTO cursors VALUES (?, ?) {further}", (stream, position))
             db.execute("DELETE FROM finished WHERE at < ?", ((now - REMEMBERED).timestamp(),))
 
     def histories(self, tenant: str, partitions: Mapping[str, DailyPartitions | None]) -> dict[str, PipelineHistory]:
         """The past of each pipeline of `partitions` whose past was read."""
         with self._transaction() as db:
-            begins = dict(db.execute("SELECT name, known_since FROM pipelines WHERE known_since IS NOT NULL").fetchall())
+            known = "SELECT name, known_since FROM pipelines WHERE known_since IS NOT NULL"
+            begins = dict(db.execute(known).fetchall())
             publishes = db.execute("SELECT pipeline, partition, at FROM publishes").fetchall()
             runs = db.execute(f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY pipeline, ended").fetchall()
         published: dict[str, list[tuple[str, float]]] = {}
@@ -195,7 +194,10 @@ class PipelineLog:
         """Numbers for metrics, by pipeline."""
         with self._transaction() as db:
             rows = db.execute("SELECT name, runs, failures, numbers FROM pipelines").fetchall()
-        return {name: Counters(runs, failures, json.loads(numbers).get("values", {})) for name, runs, failures, numbers in rows}
+        return {
+            name: Counters(runs, failures, json.loads(numbers).get("values", {}))
+            for name, runs, failures, numbers in rows
+        }
 
     def stale(self, digests: Mapping[str, str], now: datetime, cursor: str | None, after: timedelta) -> tuple[str, ...]:
         """The pipelines of which something else was told, or the same so long ago, or in a tick that did not end."""
@@ -216,6 +218,11 @@ class PipelineLog:
                 "INSERT OR REPLACE INTO told VALUES (?, ?, ?, ?)",
                 [(pipeline, digest, now.timestamp(), tick) for pipeline, digest in digests.items()],
             )
+
+    def confirm_told(self) -> None:
+        """Everything that was to be told has been told, in whatever way."""
+        with self._transaction() as db:
+            db.execute("UPDATE told SET tick = ''")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -316,7 +323,7 @@ def _note_outcome(db: sqlite3.Connection, pipeline: str, run: Run) -> None:
 
 
 def _note_known(db: sqlite3.Connection, pipeline: str, since: datetime | None) -> None:
-    """A promise begins with the first publish that is known, or when somebody began to watch it, whichever is earlier."""
+    """A promise begins with the first publish that is known, or when it was first watched if that was earlier."""
     oldest = db.execute("SELECT min(at) FROM publishes WHERE pipeline = ?", (pipeline,)).fetchone()[0]
     db.execute(
         "UPDATE pipelines SET known_since = min(first_seen, coalesce(?, first_seen)) WHERE name = ?",

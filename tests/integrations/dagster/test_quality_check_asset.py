@@ -130,6 +130,7 @@ def test_the_verdict_decides_what_is_materialized_and_what_runs_downstream(
     assert numbers["rules_count"] == len(rules)
     assert numbers["input_asset"] == "raw"
     assert len(numbers["failures"]) == failed + errors
+    assert ("nothing was materialized" in failure_text(result)) is stops
     if not stops:
         assert metadata_of(result, "checked")["quality_status"] == status
         assert result.output_for_node("checked").equals(frame)

@@ -1,0 +1,67 @@
+"""A tenant's sensor: it judges what is promised, and tells of what is broken or failed.
+
+Belongs here: when a look happens, and what Dagster is told about it. Does not: the look itself (`sla_watch`).
+
+The sensor runs as soon as the location is loaded, without a click, in every environment: a promise that nobody watches
+until somebody remembers to switch a sensor on is none. It starts no run.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from dagster import DagsterInstance, DefaultSensorStatus, SensorDefinition, SensorEvaluationContext, SensorResult
+
+from etl.config.tenant_config import TenantConfig
+from etl.errors import EtlError
+from etl.factories import naming
+from etl.factories.sla_check import promised
+from etl.factories.sla_watch import SlaWatch, Verdicts
+from etl.settings import Settings, load_settings
+
+INTERVAL_SECONDS = 60
+
+
+class SensorFactory:
+    """All sensors of one tenant."""
+
+    def __init__(self, config: TenantConfig, settings: Settings | None = None) -> None:
+        """`settings` say where the data folder is; without them the environment does, at each tick."""
+        self._config = config
+        self._settings = settings
+
+    def create_all_sensors(self) -> list[SensorDefinition]:
+        """One sensor, if there is anything to promise or anybody to tell."""
+        config = self._config
+        if not config.pipelines or not (promised(config) or config.notifications):
+            return []
+        return [
+            SensorDefinition(
+                name=naming.sla_sensor_name(config.id),
+                evaluation_fn=self._evaluation(),
+                minimum_interval_seconds=INTERVAL_SECONDS,
+                default_status=DefaultSensorStatus.RUNNING,
+                description=f"Whether {config.name} keeps what it promises; tells once when not, and once when again.",
+                tags={"tenant": config.id},
+            )
+        ]
+
+    def judge_now(self, instance: DagsterInstance, now: datetime) -> Verdicts:
+        """What the check `sla` says when somebody runs it by hand."""
+        return self._watch().judge_now(instance, now)
+
+    def _watch(self) -> SlaWatch:
+        return SlaWatch(self._config, self._settings or load_settings())
+
+    def _evaluation(self) -> Callable[[SensorEvaluationContext], SensorResult]:
+        def evaluate(context: SensorEvaluationContext) -> SensorResult:
+            now = datetime.now(UTC)
+            watch = self._watch()
+            tick = watch.tick(context.instance, now, context.cursor)
+            if tick.problems:
+                for each in tick.checks:  # an error takes a tick's result away, and the checks are right all the same
+                    context.instance.report_runless_asset_event(each)
+                watch.log.confirm_told()
+                raise EtlError("\n".join([tick.text, *tick.problems]), "what was not sent goes out with the next tick")
+            return SensorResult(skip_reason=tick.text, asset_events=tick.checks, cursor=now.isoformat())
+
+        return evaluate

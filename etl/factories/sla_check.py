@@ -1,0 +1,137 @@
+"""The check `sla` on the asset of each pipeline's last stage: what it says, and its definition.
+
+Belongs here: from verdicts to an evaluation, and the check's definition. Does not: when it is written (`sla_watch`).
+
+The sensor writes the check. It is an operation of its own, one for the whole tenant, so that no pipeline's step owes
+it, and none of the tenant's jobs runs it; who presses "execute" in the UI has the promises judged there and then.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckExecutionContext,
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetKey,
+    DagsterInstance,
+    MetadataValue,
+    multi_asset_check,
+)
+
+from etl.config.tenant_config import TenantConfig
+from etl.factories.metadata import Metadata, markdown_table
+from etl.factories.naming import SLA_CHECK
+from etl.factories.subjects import last_asset
+from etl.sla.freshness import State
+from etl.sla.judge import FROM_BAD_TO_GOOD, PromiseVerdict
+
+Verdicts = Sequence[PromiseVerdict]
+Judge = Callable[[DagsterInstance, datetime], dict[str, tuple[PromiseVerdict, ...]]]
+BAD = (State.BROKEN, State.AT_RISK)
+
+
+def promised(config: TenantConfig) -> dict[str, AssetKey]:
+    """The pipelines that promise something, with the asset that shows it."""
+    slas = {name: config.sla_of(name) for name in config.pipelines}
+    return {
+        name: last_asset(config, pipeline)
+        for name, pipeline in config.pipelines.items()
+        if (sla := slas[name]) is not None and sla.enabled
+    }
+
+
+def sla_checks(config: TenantConfig, judge: Judge) -> list[AssetChecksDefinition]:
+    """One operation with the check of every pipeline that promises something."""
+    assets = promised(config)
+    if not assets:
+        return []
+    names = {key: name for name, key in assets.items()}
+
+    @multi_asset_check(
+        name=f"{config.id}__{SLA_CHECK}",
+        specs=[
+            AssetCheckSpec(SLA_CHECK, asset=key, description=f"Whether {name} keeps what it promises.")
+            for name, key in assets.items()
+        ],
+        can_subset=True,
+    )
+    def sla(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
+        verdicts = judge(context.instance, datetime.now(UTC))
+        for selected in sorted(context.selected_asset_check_keys):
+            found = evaluation(selected.asset_key, verdicts.get(names[selected.asset_key], ()))
+            yield AssetCheckResult(
+                passed=found.passed,
+                asset_key=found.asset_key,
+                check_name=found.check_name,
+                metadata=found.metadata,
+                severity=found.severity,
+                description=found.description,
+            )
+
+    return [sla]
+
+
+def evaluation(asset: AssetKey, verdicts: Verdicts) -> AssetCheckEvaluation:
+    """All promises of a pipeline as one evaluation; the worst one speaks for all."""
+    worst = worst_of(verdicts)
+    state = worst.state if worst else State.ON_TRACK
+    return AssetCheckEvaluation(
+        asset_key=asset,
+        check_name=SLA_CHECK,
+        passed=state not in BAD,
+        severity=AssetCheckSeverity.ERROR if state is State.BROKEN else AssetCheckSeverity.WARN,
+        description=f"{worst.promise}: {worst.message}" if worst else "nothing is known yet",
+        metadata=_metadata(worst, verdicts) if worst else {},
+    )
+
+
+def worst_of(verdicts: Verdicts) -> PromiseVerdict | None:
+    """The promise in the worst state, the first of several."""
+    return min(verdicts, key=lambda each: FROM_BAD_TO_GOOD.index(each.state), default=None)
+
+
+def digest(verdicts: Verdicts) -> str:
+    """Changes when something is worth saying; not with each minute that a breach lasts."""
+    parts = [f"{each.promise} {each.state} {each.since} {each.partition} {each.runs}" for each in verdicts]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _metadata(worst: PromiseVerdict, verdicts: Verdicts) -> Metadata:
+    table = [
+        {
+            "promise": each.promise,
+            "state": each.state.value,
+            "actual": _plain(each.actual),
+            "threshold": _plain(each.threshold),
+            "since": each.since.isoformat(timespec="minutes") if each.since else "",
+            "partition": each.partition or "",
+            "message": each.message,
+        }
+        for each in verdicts
+    ]
+    metadata: Metadata = {
+        "state": MetadataValue.text(worst.state.value),
+        "promise": MetadataValue.text(worst.promise),
+        "promises": MetadataValue.md(markdown_table(table)),
+        "runs": MetadataValue.json(list(worst.runs)),
+    }
+    if worst.actual is not None:
+        metadata["actual"] = MetadataValue.float(worst.actual)
+    if worst.threshold is not None:
+        metadata["threshold"] = MetadataValue.float(worst.threshold)
+    if worst.since is not None:
+        metadata["since"] = MetadataValue.timestamp(worst.since)
+    if worst.partition is not None:
+        metadata["partition"] = MetadataValue.text(worst.partition.isoformat())
+    if worst.due is not None:
+        metadata["due"] = MetadataValue.timestamp(worst.due)
+    return metadata
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"

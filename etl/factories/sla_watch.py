@@ -1,0 +1,167 @@
+"""One look at a tenant's promises: read, judge, remember, tell.
+
+Belongs here: the order of a tick and what it leaves behind. Does not: any of the parts, and when a tick happens
+(`sensor_factory`).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from dagster import AssetCheckEvaluation, DagsterInstance
+
+from etl.config.env_template import interpolate
+from etl.config.scrub import Scrub
+from etl.config.tenant_config import TenantConfig
+from etl.factories.sla_check import digest, evaluation, promised
+from etl.factories.sla_history import BUDGET, SlaHistory
+from etl.factories.subjects import Subjects
+from etl.notify.incidents import Incident, Message, Trouble, group
+from etl.notify.outbox import Outbox
+from etl.notify.send import send
+from etl.notify.targets import NotificationConfig
+from etl.settings import Settings
+from etl.sla.freshness import State
+from etl.sla.judge import FROM_BAD_TO_GOOD, PromiseVerdict, judge_pipeline, worst
+from etl.sla.pipeline_log import PipelineLog
+from etl.sla.state_log import StateLog
+
+AGAIN_AFTER = timedelta(days=1)  # a check that nobody writes any more looks as if nobody watched
+CHECKS_A_TICK = 250
+Verdicts = dict[str, tuple[PromiseVerdict, ...]]
+
+
+@dataclass
+class Tick:
+    """What one look found and did."""
+
+    text: str
+    checks: list[AssetCheckEvaluation] = field(default_factory=list)
+    verdicts: Verdicts = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+@dataclass
+class SlaWatch:
+    """The watch over one tenant. Everything that outlives a tick is in files below the data folder."""
+
+    config: TenantConfig
+    settings: Settings
+    budget: float = BUDGET
+
+    def tick(self, instance: DagsterInstance, now: datetime, cursor: str | None = None) -> Tick:
+        """Look once. Problems are returned, so that whatever went well is not lost."""
+        if not self.read(instance, now):
+            return Tick("reading the event log: more is left for the next tick, nothing was judged")
+        verdicts, problems = self.judge(now)
+        StateLog(self.settings.data_dir / "sla.sqlite").record(
+            [each for found in verdicts.values() for each in found], now
+        )
+        delivered, incidents, undelivered = self._tell(verdicts, now)
+        checks = self._checks(verdicts, now, cursor)
+        text = f"{_words(verdicts)}; {incidents} incident(s) last; {delivered} message(s) sent; {len(checks)} check(s)"
+        return Tick(text, checks, verdicts, (*problems, *undelivered))
+
+    def read(self, instance: DagsterInstance, now: datetime) -> bool:
+        """Take over what is new in the event log; False if more is left."""
+        return SlaHistory(self.subjects, self.log, Scrub(self.config), self.budget).read(instance, now)
+
+    def judge(self, now: datetime) -> tuple[Verdicts, tuple[str, ...]]:
+        """How every promise stands. One pipeline that cannot be judged silences no other."""
+        verdicts: Verdicts = {}
+        problems = []
+        days = {name: self.subjects.partitions[name] for name in promised(self.config)}
+        for name, history in self.log.histories(self.config.id, days).items():
+            sla = self.config.sla_of(name)
+            try:
+                verdicts[name] = judge_pipeline(sla, history, now) if sla else ()
+            except Exception as error:  # noqa: BLE001  whatever it is, it is this pipeline's, and is reported
+                problems.append(f"{self.config.id}/{name} cannot be judged: {type(error).__name__}: {error}")
+        return verdicts, tuple(problems)
+
+    def judge_now(self, instance: DagsterInstance, now: datetime) -> Verdicts:
+        """Read and judge, and tell nobody."""
+        self.read(instance, now)
+        return self.judge(now)[0]
+
+    @cached_property
+    def subjects(self) -> Subjects:
+        """The tenant's definitions by name."""
+        return Subjects(self.config)
+
+    @cached_property
+    def log(self) -> PipelineLog:
+        """The tenant's excerpt of the event log."""
+        return PipelineLog(self.settings.data_dir / "sla" / f"{self.config.id}.sqlite")
+
+    def _tell(self, verdicts: Verdicts, now: datetime) -> tuple[int, int, tuple[str, ...]]:
+        outbox, scope = Outbox(self.settings.data_dir / "notify.sqlite"), self.config.id
+        incidents = list(group(self._troubles(verdicts, now), self.subjects.upstream))
+        unjudged = set(promised(self.config)) - set(verdicts)
+        if unjudged:  # what nobody looked at is not over
+            incidents += [each for each in outbox.open_incidents(scope) if unjudged & set(each.pipelines)]
+        outbox.observe(scope, incidents, self.config.notifications, now)
+        delivered = outbox.deliver(scope, self.config.notifications, _deliver, lambda: now)
+        return delivered.sent, len(_keys(incidents)), delivered.problems
+
+    def _troubles(self, verdicts: Verdicts, now: datetime) -> list[Trouble]:
+        broken = [each for found in verdicts.values() for each in found if each.state is State.BROKEN]
+        troubles = [
+            Trouble(
+                event="sla",
+                tenant=each.tenant,
+                pipeline=each.pipeline,
+                cause=each.cause,
+                severity=each.alert_level.value,
+                detail=f"{each.promise}: {each.message}",
+                since=each.since or now,
+                owners=self.subjects.owners(each.pipeline),
+            )
+            for each in broken
+        ]
+        return troubles + [
+            Trouble(
+                event=each.event,
+                tenant=self.config.id,
+                pipeline=each.pipeline,
+                cause=each.cause,
+                detail=each.detail,
+                since=each.at,
+                owners=self.subjects.owners(each.pipeline),
+            )
+            for each in self.log.failures()
+        ]
+
+    def _checks(self, verdicts: Verdicts, now: datetime, cursor: str | None) -> list[AssetCheckEvaluation]:
+        """The checks that say something new, the worst first, so many as a tick may write."""
+        assets = promised(self.config)
+        digests = {name: digest(found) for name, found in verdicts.items()}
+        stale = sorted(self.log.stale(digests, now, cursor, AGAIN_AFTER), key=lambda name: _rank(verdicts[name]))
+        chosen = stale[:CHECKS_A_TICK]
+        self.log.note_told({name: digests[name] for name in chosen}, now, now.isoformat())
+        return [evaluation(assets[name], verdicts[name]) for name in chosen]
+
+
+def _deliver(target: NotificationConfig, message: Message) -> None:
+    """Secrets are resolved here and nowhere else."""
+    send(target, message, lambda text: interpolate(text, os.environ))
+
+
+def _rank(verdicts: tuple[PromiseVerdict, ...]) -> int:
+    return FROM_BAD_TO_GOOD.index(worst(verdicts))
+
+
+def _keys(incidents: list[Incident]) -> set[str]:
+    return {each.key for each in incidents}
+
+
+def _words(verdicts: Mapping[str, tuple[PromiseVerdict, ...]]) -> str:
+    counts = dict.fromkeys(State, 0)
+    for found in verdicts.values():
+        for each in found:
+            counts[each.state] += 1
+    total = sum(counts.values())
+    states = ", ".join(f"{count} {state.value.replace('_', ' ')}" for state, count in counts.items() if count)
+    return f"{total} promise(s) of {len(verdicts)} pipeline(s): {states or 'none judged yet'}"

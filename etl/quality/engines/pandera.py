@@ -1,0 +1,179 @@
+"""The Pandera engine: rules that `pandera.polars` judges exactly, judged by it.
+
+Belongs here: questions as Pandera's columns and checks, Pandera's errors as counts. Does not: rules it cannot judge.
+Pandera skips data checks on a LazyFrame and when its environment variables say so: it gets a DataFrame, and a
+configuration of its own. It calls a NaN null and a null a duplicate: `tasks` keeps both away from it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandera.polars as pa
+import polars as pl
+from pandera.config import ValidationDepth, config_context
+from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
+
+from etl.errors import QualityError
+from etl.quality.engine import Capabilities, CheckContext, EngineReport, Outcome, Strictness, describe_failure
+from etl.quality.engines.samples import with_samples
+from etl.quality.engines.tasks import TASK_RULES, Task, refuse_task, task_of
+from etl.quality.expressions import Scope
+from etl.quality.results import LearnResult, ProfileResult
+from etl.quality.rules import AnyRule, ColumnExists, Dtype
+
+Data = pl.DataFrame | pl.LazyFrame
+# Types that have one name in Pandera and one here; families and types with parameters are judged by others.
+_DTYPES = {
+    str(each): each
+    for each in (
+        *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64),
+        *(pl.Float32, pl.Float64, pl.String, pl.Boolean, pl.Date),
+    )
+}
+
+
+def _unsupported(rule: AnyRule, schema: pl.Schema | None) -> str | None:
+    if isinstance(rule, Dtype):
+        return None if _dtype(rule) is not None else f"Pandera has no type that means exactly `{rule.dtype}`"
+    return None if isinstance(rule, ColumnExists) else refuse_task(rule, schema, lambda _rule, _task: None)
+
+
+def _dtype(rule: Dtype) -> Any:  # noqa: ANN401
+    return next((each for name, each in _DTYPES.items() if name == rule.dtype), None)
+
+
+class PanderaEngine:
+    """Judges not_null, unique, ranges, sets, lengths, patterns, types and the presence of columns."""
+
+    name = "pandera"
+    capabilities = Capabilities(rules=TASK_RULES | {"dtype", "column_exists"}, unsupported=_unsupported)
+
+    def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
+        """Judge all rules but unique in one validation; each unique, which must not see nulls, in one of its own."""
+        frame = data.collect() if isinstance(data, pl.LazyFrame) else data
+        scope = Scope(context.schema, context.now, context.tables)
+        tasks = {
+            position: task_of(rule, scope)
+            for position, rule in enumerate(rules)
+            if not isinstance(rule, Dtype | ColumnExists)
+        }
+        totals = _totals(frame, tasks)
+        outcomes = [*_schema_outcomes(frame, rules)]
+        together = {position: task for position, task in tasks.items() if task.kind != "unique"}
+        outcomes += _judge_together(frame, together, totals, context)
+        outcomes += [
+            _judge_unique(frame, position, task, totals[position], context)
+            for position, task in tasks.items()
+            if task.kind == "unique"
+        ]
+        return EngineReport(with_samples(outcomes, frame, rules, context), frame.height)
+
+    def profile(self, data: Data, columns: Sequence[str] | None = None) -> ProfileResult:
+        """Refuse: Pandera does not count."""
+        del data, columns
+        raise QualityError("Pandera does not profile", "use the engine truthound or polars")
+
+    def learn(self, data: Data, strictness: Strictness = "moderate") -> LearnResult:
+        """Refuse: what Pandera infers is not exact."""
+        del data, strictness
+        raise QualityError("Pandera does not learn rules here", "use the engine truthound or polars")
+
+
+def _totals(frame: pl.DataFrame, tasks: dict[int, Task]) -> dict[int, int]:
+    if not tasks:
+        return {}
+    row = frame.select([task.total.alias(str(position)) for position, task in tasks.items()]).row(0, named=True)
+    return {position: int(row[str(position)] or 0) for position in tasks}
+
+
+def _schema_outcomes(frame: pl.DataFrame, rules: Sequence[AnyRule]) -> list[Outcome]:
+    """Judge types and presence over no rows: nothing but the schema is looked at."""
+    head = frame.clear()
+    outcomes = []
+    for position, rule in enumerate(rules):
+        if isinstance(rule, Dtype):
+            wanted, exists = _dtype(rule), {SchemaErrorReason.WRONG_DATATYPE}
+            shown: Any = str(frame.schema[rule.column])
+        elif isinstance(rule, ColumnExists):
+            wanted, exists = None, {SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME}
+            shown = rule.column in frame.schema
+        else:
+            continue
+        found = _validate(head, pa.DataFrameSchema({rule.column: pa.Column(wanted, nullable=True)}))
+        strange = [each for each in found if each.reason_code not in exists]
+        if strange:
+            outcomes.append(Outcome(position, error=_strange(strange[0], frame.schema)))
+        else:
+            outcomes.append(Outcome(position, len(found[:1]), 1, shown))
+    return outcomes
+
+
+def _judge_together(
+    frame: pl.DataFrame, tasks: dict[int, Task], totals: dict[int, int], context: CheckContext
+) -> list[Outcome]:
+    if not tasks:
+        return []
+    prepared = frame.select([task.columns[0].alias(str(position)) for position, task in tasks.items()])
+    columns = {
+        str(position): pa.Column(None, _checks(task), nullable=task.kind != "not_null", required=True)
+        for position, task in tasks.items()
+    }
+    failed: dict[int, int] = {}
+    errors: dict[int, str] = {}
+    for each in _validate(prepared, pa.DataFrameSchema(columns)):
+        position = int(each.schema.name)
+        if each.reason_code in (SchemaErrorReason.DATAFRAME_CHECK, SchemaErrorReason.SERIES_CONTAINS_NULLS):
+            failed[position] = int(each.check_output.to_series().not_().sum())
+        else:
+            errors[position] = _strange(each, context.schema)
+    return [
+        Outcome(position, error=errors[position])
+        if position in errors
+        else Outcome(position, failed.get(position, 0), totals[position])
+        for position in tasks
+    ]
+
+
+def _checks(task: Task) -> list[pa.Check]:
+    # One failure case is enough: the counts come from the whole output of the check.
+    match task.kind:
+        case "between":
+            return [pa.Check.in_range(task.low, task.high, n_failure_cases=1)]
+        case "in_set":
+            return [pa.Check.isin(pl.Series(task.values, dtype=task.dtype), n_failure_cases=1)]
+        case "not_in_set":
+            return [pa.Check.notin(pl.Series(task.values, dtype=task.dtype), n_failure_cases=1)]
+        case "length":
+            return [pa.Check.str_length(task.low, task.high, n_failure_cases=1)]
+        case "matches":
+            # By its name: `Check.str_contains` first compiles the pattern in Python's syntax, which is another one.
+            options = {"n_failure_cases": 1}
+            return [pa.Check.from_builtin_check_name("str_contains", options, error="matches", pattern=task.pattern)]
+        case _:
+            return []
+
+
+def _judge_unique(frame: pl.DataFrame, position: int, task: Task, total: int, context: CheckContext) -> Outcome:
+    names = [f"key_{index}" for index in range(len(task.columns))]
+    keys = frame.select([key.alias(name) for key, name in zip(task.columns, names, strict=True)]).drop_nulls()
+    schema = pa.DataFrameSchema({name: pa.Column(None, nullable=True) for name in names}, unique=names, report_duplicates="all")
+    found = _validate(keys, schema)
+    if any(each.reason_code is not SchemaErrorReason.DUPLICATES for each in found):
+        return Outcome(position, error=_strange(found[0], context.schema))
+    failed = int(found[0].check_output.get_column("check_output").not_().sum()) if found else 0
+    return Outcome(position, failed, total)
+
+
+def _validate(frame: pl.DataFrame, schema: pa.DataFrameSchema) -> list[SchemaError]:
+    """Validate everything, whatever the environment says; return what did not hold."""
+    with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA):
+        try:
+            schema.validate(frame, lazy=True)
+        except SchemaErrors as found:
+            errors: list[SchemaError] = found.schema_errors
+            return errors
+    return []
+
+
+def _strange(error: SchemaError, schema: pl.Schema) -> str:
+    return f"Pandera could not judge it: {describe_failure(error, schema)}"

@@ -1,0 +1,163 @@
+"""Building definitions reads files and nothing else, once per process, and takes no other tenant down."""
+
+import builtins
+import os
+import runpy
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from dagster import AssetKey, Definitions
+
+from etl import definitions as assembler
+from etl.config import load_tenant
+from etl.definitions import build_all_definitions, build_tenant_definitions, definitions_of
+from etl.errors import ConfigError
+from etl.settings import load_settings
+from tests.installation import REPOSITORY, TENANTS, Installation
+from tests.tiny_project import TinyProject, make_project
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyProject:
+    made = make_project(tmp_path)
+    for name, value in made.environ.items():
+        monkeypatch.setenv(name, value)
+    forget_tenants(monkeypatch)
+    build_tenant_definitions.cache_clear()
+    build_all_definitions.cache_clear()
+    return made
+
+
+def forget_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package `tenants` of another project may have been imported before; and let the path be as it was after."""
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if Path(each or ".").resolve() != REPOSITORY])
+    for name in [each for each in sys.modules if each == "tenants" or each.startswith("tenants.")]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def refuse(what: str) -> Callable[..., Any]:
+    def refused(*args: object, **kwargs: object) -> object:
+        raise AssertionError(f"{what}: {args} {kwargs}")
+
+    return refused
+
+
+@pytest.mark.xdist_group("project")
+@pytest.mark.parametrize("tenant", TENANTS)
+def test_building_opens_no_connection_and_starts_no_process(
+    definitions: Mapping[str, Definitions], installed: Installation, monkeypatch: pytest.MonkeyPatch, tenant: str
+) -> None:
+    del definitions  # dbt has been parsed before
+    for name in (f"{tenant.upper()}_DB_{part}" for part in ("HOST", "NAME", "USER", "PASSWORD")):
+        monkeypatch.setenv(name, "192.0.2.1")  # a database is configured, and cannot be reached
+    monkeypatch.setattr(socket.socket, "connect", refuse("a socket was opened"))
+    monkeypatch.setattr(socket, "getaddrinfo", refuse("a name was looked up"))
+    monkeypatch.setattr(subprocess, "Popen", refuse("a process was started"))
+    monkeypatch.setattr(sqlite3, "connect", refuse("a database was opened"))
+    monkeypatch.setattr(duckdb, "connect", refuse("a warehouse was opened"))
+    written: list[str] = []
+    really_open = builtins.open
+
+    def watched(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+        if set(mode) & set("wax+"):
+            written.append(str(file))
+        return really_open(file, mode, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "open", watched)
+    built = definitions_of(load_tenant(tenant, load_settings()))
+    assert built.resolve_asset_graph().get_all_asset_keys()
+    assert built.get_repository_def().schedule_defs
+    assert written == []
+    assert not (installed.data / "lake").exists()
+    assert not (installed.data / "warehouse").exists()
+
+
+def test_a_location_is_built_once_per_process(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[str] = []
+
+    def counted(tenant: str, *args: Any) -> Any:
+        loads.append(tenant)
+        return load_tenant(tenant, *args)
+
+    monkeypatch.setattr(assembler, "load_tenant", counted)
+    found = [runpy.run_path(str(project.root / "tenants/acme/definitions.py"))["defs"] for _ in range(14)]
+    assert len({id(each) for each in found}) == 1
+    build_all_definitions()
+    build_all_definitions()
+    assert loads == ["acme"]
+
+
+def test_a_secret_stays_a_reference_until_a_run(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    for part in ("HOST", "NAME", "USER"):
+        monkeypatch.setenv(f"ACME_DB_{part}", "somewhere")
+    monkeypatch.setenv("ACME_DB_PASSWORD", "s3cr3t-value")
+    built = build_tenant_definitions("acme")
+    snapshot = repr([each.model_dump() for each in (built.resources or {}).values()])
+    snapshot += repr([job.get_job_snapshot() for job in built.resolve_all_job_defs()])
+    assert "s3cr3t-value" not in snapshot
+    assert "${ACME_DB_PASSWORD}" in snapshot
+
+
+BREAKAGES: dict[str, Callable[[TinyProject], object]] = {
+    "yaml": lambda p: p.write_pipeline({"source_tabel": "orders"}),
+    "not_yaml": lambda p: (p.root / "tenants/acme/config.yaml").write_bytes(b"\xff{"),
+    "python": lambda p: (p.root / "tenants/acme/definitions.py").write_text("raise ValueError('mine')"),
+    "syntax": lambda p: (p.root / "tenants/acme/definitions.py").write_text("def"),
+    "no_defs": lambda p: (p.root / "tenants/acme/definitions.py").write_text("x = 1"),
+    "system_exit": lambda p: (p.root / "tenants/acme/definitions.py").write_text("raise SystemExit(3)"),
+}
+
+
+@pytest.mark.parametrize("breakage", sorted(BREAKAGES))
+def test_a_broken_tenant_stands_there_as_broken_and_harms_no_other(project: TinyProject, breakage: str) -> None:
+    project.write_tenant(tenant="other")
+    BREAKAGES[breakage](project)
+    found = build_all_definitions()
+    graph = found.resolve_asset_graph()
+    assert AssetKey(["acme", "broken", "configuration"]) in graph.get_all_asset_keys()
+    assert AssetKey(["other", "load", "orders"]) in graph.get_all_asset_keys()
+    assert {job.name for job in found.resolve_all_job_defs()} >= {"other_all", "other_daily_etl"}
+    assert not [job.name for job in found.resolve_all_job_defs() if job.name.startswith("acme")]
+
+
+def test_validation_does_fail_for_a_broken_tenant(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_IS_DEFS_VALIDATION_CLI", "1")
+    project.write_tenant(tenant="other")
+    project.write_pipeline({"source_tabel": "orders"})
+    with pytest.raises(ConfigError, match="acme") as caught:
+        build_all_definitions()
+    assert "did you mean `source_table`" in str(caught.value)
+
+
+def test_a_tenant_may_add_definitions_of_its_own(project: TinyProject) -> None:
+    (project.root / "tenants/acme/definitions.py").write_text(
+        "import dagster as dg\nfrom etl import build_tenant_definitions\n\n\n"
+        "@dg.asset(key=['acme', 'report', 'weekly'], deps=[['acme', 'load', 'orders']])\n"
+        "def weekly() -> None: ...\n\n\n"
+        'defs = dg.Definitions.merge(build_tenant_definitions("acme"), dg.Definitions(assets=[weekly]))\n'
+    )
+    keys = build_all_definitions().resolve_asset_graph().get_all_asset_keys()
+    assert AssetKey(["acme", "report", "weekly"]) in keys
+    assert AssetKey(["acme", "load", "orders"]) in keys
+
+
+def test_disabled_pipelines_and_tenants_are_not_built(project: TinyProject) -> None:
+    project.write_pipeline({"enabled": False})
+    assert not build_tenant_definitions("acme").resolve_asset_graph().get_all_asset_keys()
+
+
+def test_the_names_of_the_package_are_there(project: TinyProject) -> None:
+    import etl
+
+    assert etl.build_tenant_definitions is build_tenant_definitions
+    assert etl.get_all_definitions().resolve_asset_graph().get_all_asset_keys()
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        _ = etl.nothing_like_it  # type: ignore[attr-defined]
+    assert os.environ["ETL_PROJECT_DIR"] == str(project.root)

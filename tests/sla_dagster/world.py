@@ -1,0 +1,144 @@
+"""A Dagster instance whose event log is written by hand, with the times that a test wants."""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckSeverity,
+    AssetKey,
+    AssetMaterialization,
+    DagsterEvent,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    EventLogEntry,
+    MetadataValue,
+)
+from dagster._core.events import (
+    AssetMaterializationPlannedData,
+    JobFailureData,
+    StepFailureData,
+    StepMaterializationData,
+    StepSuccessData,
+)
+from dagster_shared.error import SerializableErrorInfo
+
+from etl.config.tenant_config import Origin, TenantConfig
+from etl.settings import Settings
+
+CONSOLIDATED = """
+event_log_storage:
+  module: dagster._core.storage.event_log
+  class: ConsolidatedSqliteEventLogStorage
+  config: {{base_dir: {folder}/events}}
+telemetry: {{enabled: false}}
+"""
+
+
+def make_instance(folder: Path, *, consolidated: bool = False) -> DagsterInstance:
+    """A real instance. Consolidated: one file for all events, which is quicker to write than one per run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = CONSOLIDATED.format(folder=folder) if consolidated else "telemetry: {enabled: false}\n"
+    (folder / "dagster.yaml").write_text(text)
+    return DagsterInstance.from_config(str(folder))
+
+
+def make_settings(folder: Path) -> Settings:
+    return Settings(project_dir=folder, data_dir=folder / "data")
+
+
+def make_config(tenant: str, pipelines: Mapping[str, Mapping[str, Any]], **more: Any) -> TenantConfig:
+    """A tenant whose pipelines are one extract each, unless they say otherwise."""
+    full = {name: {"source_table": name, **each} for name, each in pipelines.items()}
+    config = TenantConfig.model_validate({"id": tenant, "group": "CD", "assets": {"pipelines": full}, **more})
+    return config.with_origin(Origin(path=Path("/nowhere/config.yaml")))
+
+
+class World:
+    """Writes what runs would have written."""
+
+    def __init__(self, instance: DagsterInstance, tenant: str) -> None:
+        self.instance = instance
+        self.tenant = tenant
+
+    def run(
+        self,
+        pipeline: str,
+        begin: datetime,
+        end: datetime,
+        *,
+        partition: str | None = None,
+        stages: Sequence[str] = ("extract",),
+        error: str | None = None,
+        rows: int = 100,
+        checks: Iterable[tuple[str, bool]] = (),
+        job: str | None = None,
+        dies: bool = False,
+    ) -> str:
+        """One run of one pipeline. With `error` its last stage fails; with `dies` no step says why."""
+        job = job or f"{self.tenant}_{pipeline}"
+        run_id = str(uuid.uuid4())
+        tags = {"tenant": self.tenant} | ({"dagster/partition": partition} if partition else {})
+        self.instance.add_run(DagsterRun(job_name=job, run_id=run_id, status=DagsterRunStatus.STARTED, tags=tags))
+        first, last = begin.timestamp(), end.timestamp()
+        share = (last - first) / len(stages)
+        for stage in stages:
+            key = AssetKey([self.tenant, stage, pipeline])
+            planned = AssetMaterializationPlannedData(asset_key=key, partition=partition)
+            self._event(run_id, job, DagsterEventType.ASSET_MATERIALIZATION_PLANNED, first, planned)
+        for number, stage in enumerate(stages):
+            key, step = AssetKey([self.tenant, stage, pipeline]), f"{self.tenant}__{stage}__{pipeline}"
+            starts, ends = first + number * share, first + (number + 1) * share
+            failing = number == len(stages) - 1 and (error is not None or dies)
+            if dies:
+                break
+            self._event(run_id, job, DagsterEventType.STEP_START, starts, None, step)
+            if number == len(stages) - 1:
+                self._checks(run_id, job, step, key, checks, ends, partition)
+            if failing:
+                self._event(run_id, job, DagsterEventType.STEP_FAILURE, ends, step_failure(error or ""), step)
+                break
+            made = AssetMaterialization(
+                key, partition=partition, metadata={"dagster/partition_row_count": MetadataValue.int(rows)}
+            )
+            data = StepMaterializationData(made)
+            self._event(run_id, job, DagsterEventType.ASSET_MATERIALIZATION, ends, data, step)
+            self._event(run_id, job, DagsterEventType.STEP_SUCCESS, ends, StepSuccessData(1000.0 * share), step)
+        if error is not None or dies:
+            failure = JobFailureData(SerializableErrorInfo(error or "", [], "X") if dies else None)
+            self._event(run_id, job, DagsterEventType.RUN_FAILURE, last, failure)
+        else:
+            self._event(run_id, job, DagsterEventType.RUN_SUCCESS, last, None)
+        return run_id
+
+    def _checks(
+        self,
+        run_id: str,
+        job: str,
+        step: str,
+        key: AssetKey,
+        checks: Iterable[tuple[str, bool]],
+        at: float,
+        partition: str | None,
+    ) -> None:
+        for name, passed in checks:
+            severity = AssetCheckSeverity.ERROR
+            found = AssetCheckEvaluation(key, name, passed, severity=severity, partition=partition, metadata={})
+            self._event(run_id, job, DagsterEventType.ASSET_CHECK_EVALUATION, at, found, step)
+
+    def _event(
+        self, run_id: str, job: str, event_type: DagsterEventType, at: float, data: Any, step: str | None = None
+    ) -> None:
+        event = DagsterEvent(event_type.value, job, step_key=step, event_specific_data=data)
+        self.instance.handle_new_event(EventLogEntry(None, 20, "", run_id, at, step, job, event))
+
+
+def step_failure(text: str) -> StepFailureData:
+    cause = SerializableErrorInfo(text, [], "SourceError")
+    wrapped = SerializableErrorInfo("dagster wraps it", [], "DagsterExecutionStepExecutionError", cause)
+    return StepFailureData(error=wrapped, user_failure_data=None)
