@@ -32,7 +32,7 @@ dev: env ## the same project in Dagster's UI, on port 3000
 	$(BIN)/dagster dev -w workspace.yaml -p 3000
 
 test: env ## all tests, on both cores
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
 
 lint: env ## style, banned imports, layers
 	$(BIN)/ruff check .

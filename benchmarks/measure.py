@@ -111,8 +111,8 @@ def table(results: Sequence[Result]) -> str:
     """The results as a Markdown table."""
     lines = ["| case | rows | wall s | CPU s | peak MB | over the floor |", "|---|---:|---:|---:|---:|---:|"]
     lines += [
-        f"| {each.title} | {each.rows:,} | {each.wall:.2f} | {each.cpu:.2f} | {each.megabytes:.0f} | {each.over_floor:.2f} |"
-        + (f" {each.note}" if each.note else "")
+        f"| {each.title} | {each.rows:,} | {each.wall:.2f} | {each.cpu:.2f} | {each.megabytes:.0f} "
+        f"| {each.over_floor:.2f} |" + (f" {each.note}" if each.note else "")
         for each in results
     ]
     return "\n".join(lines)
@@ -145,7 +145,8 @@ def chart(results: Sequence[Result], name: str) -> str:
         rows.append(f'<text x="{336 + width}" y="{y + 13}">{label}</text>')
         y += height
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="860" height="{y + 12}" font-family="sans-serif" font-size="12">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="860" height="{y + 12}" '
+        'font-family="sans-serif" font-size="12">'
         f'<rect width="100%" height="100%" fill="white"/><text x="8" y="20" font-size="14">Moving rows: {name}</text>'
         + "".join(rows)
         + "</svg>\n"

@@ -75,9 +75,9 @@ def check_evaluations(
 
 
 def _severity(result: RuleResult, *, published: bool) -> AssetCheckSeverity:
-    """Red is what stopped the publishing; what was published in spite of it is yellow."""
-    stops = result.rule.severity == "error" or result.status == "error"
-    return AssetCheckSeverity.ERROR if stops and not published else AssetCheckSeverity.WARN
+    """Red is what stopped the publishing and what nobody knows; what was published in spite of it is yellow."""
+    stopped = result.rule.severity == "error" and not published
+    return AssetCheckSeverity.ERROR if stopped or result.status == "error" else AssetCheckSeverity.WARN
 
 
 def _metadata(config: TenantConfig, audit: Audit, result: RuleResult, partition: str | None, line: int) -> Metadata:

@@ -71,7 +71,7 @@ class Subjects:
 
     def owners(self, pipeline: str) -> tuple[str, ...]:
         """Who is told about a pipeline; the tenant's owners if it is none."""
-        found = self.config.pipelines.get(pipeline)
+        found = self.config.assets.pipelines.get(pipeline)
         return (found.owners if found else ()) or self.config.owners
 
     def _stages(self) -> list[tuple[PipelineConfig, Stage]]:

@@ -154,7 +154,7 @@ def _source(
 
 
 def _incident(tenant: str, cause: str, troubles: list[Trouble], root: str) -> Incident:
-    ordered = sorted(troubles, key=lambda each: (each.pipeline != root, each.since, each.pipeline))
+    ordered = sorted(troubles, key=lambda each: (each.pipeline != root, each.event == "sla", each.since, each.pipeline))
     details = dict.fromkeys(_short(f"{each.pipeline}: {each.detail}") for each in ordered if each.detail)
     return Incident(
         tenant=tenant,

@@ -43,6 +43,17 @@ class TenantDbt(BaseModel):
         """Dbt's own output of this tenant; a shared project has one for each."""
         return self.work_dir / "target"
 
+    def build_path(self, *, days: bool) -> Path:
+        """Dbt's output of the runs: apart from what parsing left, and the days apart from the whole tables, so that
+        each finds what it parsed last under its own variables.
+        """
+        return self.work_dir / ("build_days" if days else "build")
+
+    @property
+    def has_own_profile(self) -> bool:
+        """Whether the project writes where its own profiles.yml says, and not where the tenant's warehouse is."""
+        return self.profiles_dir == self.folder
+
     @property
     def manifest_path(self) -> Path:
         """What dbt made of the project."""
@@ -95,7 +106,7 @@ def fingerprint(project: TenantDbt) -> str:
     for root in (project.folder, *_local_packages(project.folder)):
         for path in sorted(_files(root)):
             digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
-    profile = (project.folder if project.profiles_dir == project.folder else project.folder.parent) / "profiles.yml"
+    profile = (project.folder if project.has_own_profile else project.folder.parent) / "profiles.yml"
     digest.update(profile.read_bytes() if profile.is_file() else b"")
     return digest.hexdigest()
 
@@ -113,30 +124,25 @@ def parse(project: TenantDbt) -> Path:
 
 
 def run_dbt(project: TenantDbt, arguments: Sequence[str]) -> str:
-    """One dbt command on this project; its output."""
-    command = [
-        dbt_executable(),
-        "--no-use-colors",
-        "--log-format",
-        "text",
-        *arguments,
-        "--project-dir",
-        str(project.folder),
-        "--profiles-dir",
-        str(project.profiles_dir),
-        "--target",
-        project.target,
-    ]
-    if arguments[0] != "deps":
-        command += ["--target-path", str(project.target_path)]
-    command += ["--log-path", str(project.work_dir / "logs")]
-    done = subprocess.run(command, env=project.full_environ(), capture_output=True, text=True, check=False)  # noqa: S603
+    """One short dbt command on this project; its output."""
+    places = [] if arguments[0] == "deps" else ["--target-path", str(project.target_path)]
+    command = dbt_command(project, [*arguments, *places])
+    done = subprocess.run(  # noqa: S603
+        command, env=project.full_environ(), cwd=project.folder, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise DbtError(
             f"tenant {project.tenant}: `dbt {arguments[0]}` failed in {project.folder.name}: {_message(done.stdout)}",
             f"mend the file it names below dbt_projects/{project.folder.name}; only this tenant is affected",
         )
     return done.stdout
+
+
+def dbt_command(project: TenantDbt, arguments: Sequence[str]) -> list[str]:
+    """The command line of dbt for this tenant."""
+    command = [dbt_executable(), "--no-use-colors", "--log-format", "text", *arguments]
+    command += ["--project-dir", str(project.folder), "--profiles-dir", str(project.profiles_dir)]
+    return [*command, "--target", project.target, "--log-path", str(project.work_dir / "logs")]
 
 
 def dbt_executable() -> str:
@@ -173,7 +179,7 @@ def _profiles_dir(folder: Path, settings: Settings, config: TenantConfig) -> Pat
 
 def _write_profile(project: TenantDbt) -> None:
     """The shared profile under the name that the project asks for."""
-    if project.profiles_dir == project.folder:
+    if project.has_own_profile:
         return
     source = project.folder.parent / "profiles.yml"
     shared: Any = yaml.safe_load(source.read_text(encoding="utf-8"))

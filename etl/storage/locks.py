@@ -24,8 +24,11 @@ _PAUSE_SECONDS = 0.05
 @contextmanager
 def exclusive(
     path: Path, *, what: str, run_id: str = "", limit_seconds: float = 600.0, error: Callable[[str, str], EtlError]
-) -> Iterator[None]:
-    """Hold the lock file `path`; wait for its holder up to the limit, saying once who that is."""
+) -> Iterator[int]:
+    """Hold the lock file `path`; wait for its holder up to the limit, saying once who that is.
+
+    Gives the descriptor: a child process that inherits it holds the lock too, until it ends.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -34,7 +37,7 @@ def exclusive(
         note = json.dumps({"pid": os.getpid(), "run_id": run_id, "since": since})
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, note.encode(), 0)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -21,7 +21,13 @@ from etl.errors import SourceError
 from etl.faults import reach
 from etl.storage.drivers.catalogue import choose, missing
 from etl.storage.drivers.contract import ExtractRequest, Plan, PlannedColumn, Progress, Window
-from etl.storage.drivers.writer import carrier_schema, copy_to_parquet, restored, writing_engine
+from etl.storage.drivers.writer import (
+    STREAMED_ROW_GROUP_ROWS,
+    carrier_schema,
+    copy_to_parquet,
+    restored,
+    writing_engine,
+)
 from etl.storage.sql import bind_window, binds_window, first_date, wall
 
 NAME = "sqlalchemy"
@@ -104,7 +110,7 @@ def stream(
             writer.register("batches", pa.RecordBatchReader.from_batches(schema, batches))
             select = f"SELECT {restored(plan.columns)} FROM batches"
             try:
-                copy_to_parquet(writer, select, path, footer)
+                copy_to_parquet(writer, select, path, footer, STREAMED_ROW_GROUP_ROWS)
             except BaseException as error:
                 _abandon(connection, result)
                 if isinstance(error, duckdb.Error) and failures:  # it wraps what the batches raised in its own words

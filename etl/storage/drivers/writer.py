@@ -21,6 +21,7 @@ from etl.storage.drivers.contract import PlannedColumn
 from etl.storage.sql import literal, quote
 
 ROW_GROUP_ROWS = 122_880
+STREAMED_ROW_GROUP_ROWS = ROW_GROUP_ROWS // 2  # where Arrow batches and a client's buffers need memory beside it
 ROW_GROUP_BYTES = 32_000_000  # whichever comes first, so that wide rows need no more memory than narrow ones
 MEMORY_LIMIT = "1GB"  # a stop for the extreme (values of many megabytes); a stream stays far below
 _MARK = "@etl-column@"
@@ -98,6 +99,7 @@ def copy_to_parquet(
     select: str,
     path: Path,
     footer: Mapping[str, str],
+    row_group_rows: int = ROW_GROUP_ROWS,
 ) -> None:
     """Run `select` and stream its rows into a zstd file with `footer` among its key-values."""
     pairs = ", ".join(f"{literal('duckdb', key)}: {literal('duckdb', value)}" for key, value in footer.items())
@@ -106,7 +108,7 @@ def copy_to_parquet(
     reach("extract.copy")
     connection.execute(
         f"COPY ({select}) TO {literal('duckdb', str(path))} "
-        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
+        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {row_group_rows}, "
         f"ROW_GROUP_SIZE_BYTES {ROW_GROUP_BYTES}{metadata})"
     )
     reach("extract.written")

@@ -1,0 +1,132 @@
+"""One `dbt build` of some nodes of a tenant's project, as a process, and what it says of each node.
+
+Belongs here: starting dbt so that it cannot outlive its lock, its results. Does not: what they mean in Dagster
+(`etl.factories.dbt_step`), parsing a project (`dbt_project`).
+"""
+
+import json
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from etl.errors import DbtError
+from etl.faults import reach
+from etl.pipeline.dbt_project import TenantDbt, dbt_command
+from etl.storage.locks import exclusive
+
+_PARTIAL_PARSE = "partial_parse.msgpack"
+_SECONDS_TO_STOP = 30.0
+
+
+class NodeResult(BaseModel):
+    """What dbt says of one node: a model that it built, a test that it ran."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unique_id: str
+    status: str
+    failures: int | None
+    message: str
+    seconds: float
+
+    @property
+    def is_good(self) -> bool:
+        """A model was built, a test passed."""
+        return self.status in {"success", "pass"}
+
+
+class BuildResult(BaseModel):
+    """One invocation: the nodes in the order in which they ended, and why it failed if it did."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nodes: tuple[NodeResult, ...]
+    problem: str | None
+
+
+def build(
+    project: TenantDbt, nodes: Sequence[str], window: Mapping[str, str], run_id: str, say: Callable[[str], None]
+) -> BuildResult:
+    """Build `nodes` (fully qualified names) in one invocation; `window` are the variables of a range of days."""
+    target = project.build_path(days=bool(window))
+    target.mkdir(parents=True, exist_ok=True)
+    # A dbt whose run was killed goes on alone for a while. It inherits this lock, so that the next run waits for its end.
+    lock = project.lock_dir / f"{project.tenant}.dbt"
+    with exclusive(lock, what=f"dbt of tenant {project.tenant}", run_id=run_id, error=DbtError) as descriptor:
+        (target / "run_results.json").unlink(missing_ok=True)
+        if not window:
+            _reuse_parse(project, target)
+        # The tests are named one by one: dbt would otherwise also run those of models that another step builds.
+        arguments = ["build", "--select", *(f"fqn:{each}" for each in nodes), "--indirect-selection", "empty"]
+        arguments += ["--vars", project.variables_with(**window), "--target-path", str(target)]
+        code, output = _run(project, arguments, descriptor, say)
+        return _result(target / "run_results.json", code, output)
+
+
+def _reuse_parse(project: TenantDbt, target: Path) -> None:
+    """What `dbt parse` left has the same variables: dbt then need not parse again."""
+    parsed, here = project.target_path / _PARTIAL_PARSE, target / _PARTIAL_PARSE
+    if parsed.is_file() and (not here.is_file() or here.stat().st_mtime < parsed.stat().st_mtime):
+        shutil.copyfile(parsed, here)
+
+
+def _run(project: TenantDbt, arguments: Sequence[str], lock: int, say: Callable[[str], None]) -> tuple[int, list[str]]:
+    process = subprocess.Popen(  # noqa: S603
+        dbt_command(project, arguments),
+        env={**project.full_environ(), "PYTHONUNBUFFERED": "1"},
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        pass_fds=(lock,),
+    )
+    output: list[str] = []
+    try:
+        with process:
+            reach("dbt.started")
+            for line in process.stdout or ():
+                text = line.rstrip()
+                if text and " START " not in text:
+                    say(text)
+                    output.append(text)
+    finally:
+        if process.poll() is None:  # the run was cancelled
+            _stop(process)
+    return process.returncode, output
+
+
+def _stop(process: "subprocess.Popen[str]") -> None:
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(_SECONDS_TO_STOP)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _result(path: Path, code: int, output: Sequence[str]) -> BuildResult:
+    found: list[Mapping[str, Any]] = json.loads(path.read_bytes())["results"] if path.is_file() else []
+    nodes = tuple(
+        NodeResult(
+            unique_id=each["unique_id"],
+            status=each["status"],
+            failures=each.get("failures"),
+            message=each.get("message") or "",
+            seconds=each.get("execution_time") or 0.0,
+        )
+        for each in found
+    )
+    if code == 0:
+        return BuildResult(nodes=nodes, problem=None)
+    bad = [f"{each.unique_id}: {each.status}: {each.message.strip()}" for each in nodes if _is_bad(each)]
+    return BuildResult(nodes=nodes, problem="\n".join(bad) or "\n".join(output[-20:]) or f"dbt ended with code {code}")
+
+
+def _is_bad(node: NodeResult) -> bool:
+    return not node.is_good and node.status not in {"warn", "skipped"}

@@ -1,0 +1,212 @@
+"""The Great Expectations engine: rules that the library judges exactly, judged by it.
+
+Belongs here: questions as expectations, what the library returns as counts. Does not: rules it cannot judge.
+The library's validator is used without a data context: nothing is written, nothing is sent, nothing is global. It
+takes numpy's NaN for null, and it stops comparing exactly where pandas stops: `_series` chooses what holds every value.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import great_expectations.expectations as gxe
+import pandas as pd
+import polars as pl
+from great_expectations.core.batch import Batch
+from great_expectations.execution_engine import PandasExecutionEngine
+from great_expectations.validator.validator import Validator
+
+from etl.errors import QualityError
+from etl.quality.engine import Capabilities, CheckContext, EngineReport, Outcome, Strictness, describe_failure
+from etl.quality.engines.samples import with_samples
+from etl.quality.engines.tasks import TASK_RULES, Task, refuse_task, task_of
+from etl.quality.expressions import Scope
+from etl.quality.results import LearnResult, ProfileResult
+from etl.quality.rules import AnyRule, RowCount
+
+Data = pl.DataFrame | pl.LazyFrame
+_WIDE = (pl.UInt64, pl.UInt128, pl.Int128)
+_LONGEST_DECIMAL = 18
+# pandas matches some patterns with Python's syntax and others with RE2's, so only what both and Rust read alike is
+# asked: literals, simple classes, groups, alternatives, anchors and bounded repetition.
+_PORTABLE = re.compile(
+    r"""(?x) \A (?:
+        (?: [^\\\[\](){}^$|.*+?] | \\[!-/:-@\[-`{-~] | \. | \[\^?-?(?:[^\\\[\]^&~|-](?:-[^\\\[\]^&~|-])?|\\[.\]\[\\^$*+?(){}|/-])+\] | \) )
+        (?: (?:[*+?]|\{[0-9]{1,3}(?:,[0-9]{0,3})?\}) \?? (?![*+?{]) )?
+      | \((?:\?:)? | [|^$]
+    )* \Z"""
+)
+
+
+def _unsupported(rule: AnyRule, schema: pl.Schema | None) -> str | None:
+    if isinstance(rule, RowCount):
+        return "row_count with `where`: the library counts the whole table" if rule.where is not None else None
+    if rule.type == "regex" and not _PORTABLE.match(rule.pattern):
+        return "the pattern uses syntax that pandas may read otherwise; literals, classes, groups and repetition are safe"
+    return refuse_task(rule, schema, lambda _, task: _limits(task, rule, schema))
+
+
+def _limits(task: Task, rule: AnyRule, schema: pl.Schema | None) -> str | None:
+    if task.kind in ("between", "in_set", "not_in_set", "unique", "not_null"):
+        for column in rule.judged_columns:
+            dtype = (schema or {}).get(column, task.dtype)
+            long = isinstance(dtype, pl.Decimal) and (dtype.precision or 38) > _LONGEST_DECIMAL
+            if long or isinstance(dtype, _WIDE):
+                return f"the column `{column}` is {dtype}, which does not fit into the 64 bits that pandas compares"
+            if task.kind == "unique" and not (dtype.is_integer() or dtype.is_temporal() or dtype.is_decimal() or _word(dtype)):
+                return f"the column `{column}` is {dtype}, whose values pandas tells apart otherwise"
+    return None
+
+
+def _word(dtype: pl.DataType) -> bool:
+    return isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Boolean)
+
+
+class GreatExpectationsEngine:
+    """Judges not_null, unique, ranges, sets, lengths, portable patterns and the number of rows."""
+
+    name = "great_expectations"
+    capabilities = Capabilities(rules=TASK_RULES - {"email", "url"} | {"row_count"}, unsupported=_unsupported)
+
+    def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
+        """Judge all rules in one batch and one validation."""
+        frame = data.collect() if isinstance(data, pl.LazyFrame) else data
+        scope = Scope(context.schema, context.now, context.tables)
+        tasks = {position: task_of(rule, scope) for position, rule in enumerate(rules) if not isinstance(rule, RowCount)}
+        expectations = [_row_count(position, rule) for position, rule in enumerate(rules) if isinstance(rule, RowCount)]
+        expectations += [_expectation(position, task) for position, task in tasks.items()]
+        prepared, totals = _prepare(frame, tasks)
+        outcomes = []
+        for found in _validate(prepared, expectations):
+            position = int(found.expectation_config.meta["position"])
+            outcomes.append(_outcome(position, found, totals.get(position), frame))
+        return EngineReport(with_samples(outcomes, frame, rules, context), frame.height)
+
+    def profile(self, data: Data, columns: Sequence[str] | None = None) -> ProfileResult:
+        """Refuse: the library profiles in a service only."""
+        del data, columns
+        raise QualityError("Great Expectations does not profile here", "use the engine truthound or polars")
+
+    def learn(self, data: Data, strictness: Strictness = "moderate") -> LearnResult:
+        """Refuse: the library learns in a service only."""
+        del data, strictness
+        raise QualityError("Great Expectations does not learn rules here", "use the engine truthound or polars")
+
+
+def _prepare(frame: pl.DataFrame, tasks: Mapping[int, Task]) -> tuple[pd.DataFrame, dict[int, int]]:
+    """Return the batch, one column per question (a compound key: several), and how many rows each rule applies to."""
+    if not tasks:
+        return pd.DataFrame(index=range(frame.height)), {}
+    columns = [
+        expr.alias(name)
+        for position, task in tasks.items()
+        for expr, name in zip(task.columns, _names(position, task), strict=True)
+    ]
+    prepared = frame.select(columns)
+    totals = frame.select([task.total.alias(str(position)) for position, task in tasks.items()]).row(0, named=True)
+    batch = pd.DataFrame({column.name: _series(column) for column in prepared}, copy=False)
+    return batch, {position: int(totals[str(position)] or 0) for position in tasks}
+
+
+def _names(position: int, task: Task) -> list[str]:
+    return [f"{position}_{index}" for index in range(len(task.columns))]
+
+
+def _series(column: pl.Series) -> "pd.Series[Any]":
+    """Return the column in a type of pandas in which no value changes and only nulls are null."""
+    dtype = column.dtype
+    if dtype.is_integer() or dtype.is_decimal():
+        whole = column.cast(pl.Int64)
+        if whole.null_count() == 0:
+            return pd.Series(whole.to_numpy(), copy=False)
+        most = max(abs(int(whole.min() or 0)), abs(int(whole.max() or 0)))  # type: ignore[arg-type, call-overload]
+        # A float holds whole numbers of 53 bits, and is compared much faster than what can hold null and more.
+        return pd.Series(whole.cast(pl.Float64).to_numpy()) if most < 2**53 else _arrow(whole)
+    if dtype.is_float() and not column.is_nan().any():
+        return pd.Series(column.cast(pl.Float64).to_numpy())
+    return _arrow(column)
+
+
+def _arrow(column: pl.Series) -> "pd.Series[Any]":
+    return column.to_pandas(use_pyarrow_extension_array=True)
+
+
+def _expectation(position: int, task: Task) -> Any:  # noqa: ANN401  the library ships no types
+    names, meta = _names(position, task), {"position": position}
+    column = names[0]
+    match task.kind:
+        case "not_null":
+            return gxe.ExpectColumnValuesToNotBeNull(column=column, meta=meta)
+        case "unique" if len(names) > 1:
+            return gxe.ExpectCompoundColumnsToBeUnique(
+                column_list=names, ignore_row_if="any_value_is_missing", meta=meta
+            )
+        case "unique":
+            return gxe.ExpectColumnValuesToBeUnique(column=column, meta=meta)
+        case "between":
+            low, high = _clip(task)
+            return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, meta=meta)
+        case "in_set":
+            return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(task.values), meta=meta)
+        case "not_in_set":
+            return gxe.ExpectColumnValuesToNotBeInSet(column=column, value_set=list(task.values), meta=meta)
+        case "length":
+            return gxe.ExpectColumnValueLengthsToBeBetween(
+                column=column, min_value=task.low, max_value=task.high, meta=meta
+            )
+        case "matches":
+            return gxe.ExpectColumnValuesToMatchRegex(column=column, regex=_end_anchored(task.pattern), meta=meta)
+
+
+def _clip(task: Task) -> tuple[Any, Any]:
+    """Bring whole bounds into the 64 bits of the column; nothing in it lies beyond."""
+    if task.low is None or task.high is None or task.dtype.is_float():
+        return task.low, task.high
+    return max(task.low, -(2**63)), min(task.high, 2**63 - 1)
+
+
+def _end_anchored(pattern: str) -> str:
+    r"""Write `$` as `\Z`: in Python's syntax `$` also matches before a last line break."""
+    parts = re.findall(r"\\.|\[\^?(?:\\.|[^\]])+\]|.", pattern, re.DOTALL)
+    return "".join(r"\Z" if part == "$" else part for part in parts)
+
+
+def _row_count(position: int, rule: RowCount) -> Any:  # noqa: ANN401
+    low, high = (rule.exact, rule.exact) if rule.exact is not None else (rule.min, rule.max)
+    return gxe.ExpectTableRowCountToBeBetween(min_value=low, max_value=high, meta={"position": position})
+
+
+def _validate(batch: pd.DataFrame, expectations: Sequence[Any]) -> list[Any]:
+    validator = Validator(
+        execution_engine=PandasExecutionEngine(),
+        batches=[Batch(data=batch)],
+        data_context=SimpleNamespace(progress_bars={"globally": False}),
+    )
+    # Exact counts, and not one value of the data.
+    how = {"result_format": {"result_format": "BASIC", "partial_unexpected_count": 0}, "catch_exceptions": True}
+    found: list[Any] = validator.graph_validate([each.configuration for each in expectations], how)
+    return found
+
+
+def _outcome(position: int, found: Any, total: int | None, frame: pl.DataFrame) -> Outcome:  # noqa: ANN401
+    raised = _raised(found.exception_info)
+    if raised is not None:
+        shown = describe_failure(RuntimeError(raised), frame.schema).removeprefix("RuntimeError: ")
+        return Outcome(position, error=f"Great Expectations could not judge it: {shown}")
+    if total is None:
+        rows = found.result.get("observed_value")
+        return Outcome(position, 0 if found.success else 1, 1, rows, message=f"{rows} rows")
+    failed, seen = found.result.get("unexpected_count"), found.result.get("element_count")
+    if not isinstance(failed, int) or seen != frame.height:
+        return Outcome(position, error=f"Great Expectations judged {seen} of {frame.height} rows")
+    return Outcome(position, failed, total)
+
+
+def _raised(info: Mapping[str, Any] | None) -> str | None:
+    """Return what an expectation raised: either the information is about it, or there is one per metric."""
+    if not info:
+        return None
+    if "raised_exception" in info:
+        return str(info.get("exception_message")) if info["raised_exception"] else None
+    return next((reason for each in info.values() if isinstance(each, Mapping) and (reason := _raised(each))), None)
