@@ -108,7 +108,7 @@ class DbtFactory:
         """The model as it is written, and as dbt compiled it last."""
         source = self._settings.project_dir / asset.path
         places = [LocalFileCodeReference(file_path=str(source), line_number=1, label="dbt")]
-        compiled: Path = self._project.target_path / asset.compiled
+        compiled: Path = self._project.build_path(days=asset.incremental) / asset.compiled
         if asset.compiled.endswith(".sql"):
             places.append(LocalFileCodeReference(file_path=str(compiled), line_number=1, label="compiled SQL"))
         return CodeReferencesMetadataValue(code_references=places)

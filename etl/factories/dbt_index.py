@@ -5,7 +5,8 @@ Belongs here: the index file, making it from the manifest, and whether it is fre
 """
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from etl.errors import DbtError
 from etl.pipeline.dbt_project import TenantDbt, fingerprint, parse
 from etl.settings import Settings
 
-INDEX_FORMAT = 1
+INDEX_FORMAT = 2
 
 
 class DbtAsset(BaseModel):
@@ -36,6 +37,7 @@ class DbtAsset(BaseModel):
     table: str | None
     columns: tuple[tuple[str, str, str], ...]
     incremental: bool
+    day_column: str | None
     fqn: str
     code_version: str
 
@@ -45,6 +47,7 @@ class DbtCheck(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    unique_id: str
     name: str
     asset: tuple[str, ...]
     description: str
@@ -112,7 +115,7 @@ def _index(config: TenantConfig, project: TenantDbt, manifest: Mapping[str, Any]
     from etl.factories.dbt_translator import TenantDbtTranslator, get_node  # noqa: PLC0415
 
     translator = TenantDbtTranslator(config)
-    specs, checks = build_dbt_specs(
+    specs, _ = build_dbt_specs(
         translator=translator,
         manifest=manifest,
         select="fqn:*",
@@ -121,11 +124,11 @@ def _index(config: TenantConfig, project: TenantDbt, manifest: Mapping[str, Any]
         io_manager_key=None,
         project=None,
     )
-    by_key = {}
-    for kind in ("nodes", "sources"):
-        for unique_id, node in manifest[kind].items():
-            if node["resource_type"] in {"model", "seed", "snapshot"}:
-                by_key[translator.get_asset_spec(manifest, unique_id, None).key] = unique_id
+    by_key = {
+        translator.get_asset_spec(manifest, unique_id, None).key: unique_id
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] in {"model", "seed", "snapshot"}
+    }
     assets = [_asset(spec, get_node(manifest, by_key[spec.key]), project) for spec in specs if spec.key in by_key]
     assets += [_exposure(config, node, manifest, translator) for node in manifest["exposures"].values()]
     selections = {
@@ -143,28 +146,42 @@ def _index(config: TenantConfig, project: TenantDbt, manifest: Mapping[str, Any]
             manifest_json=manifest,
         )
         pipelines[name] = tuple(tuple(key.path) for key, unique_id in by_key.items() if unique_id in chosen)
-    tests = {
-        node["name"]: ".".join(node["fqn"]) for node in manifest["nodes"].values() if node["resource_type"] == "test"
-    }
     return DbtIndex(
-        fingerprint=stamp,
-        assets=tuple(assets),
-        checks=tuple(
-            DbtCheck(
-                name=check.name,
-                asset=tuple(check.asset_key.path),
-                description=check.description or "",
-                blocking=check.blocking,
-                fqn=tests[check.name],
-            )
-            for check in checks
-        ),
-        pipelines=pipelines,
+        fingerprint=stamp, assets=tuple(assets), checks=tuple(_checks(manifest, translator)), pipelines=pipelines
     )
+
+
+def _checks(manifest: Mapping[str, Any], translator: Any) -> Iterator[DbtCheck]:  # noqa: ANN401
+    """Every test of the project that is switched on, also one of several models that names none of them as its own."""
+    from dagster_dbt.asset_utils import get_asset_check_key_for_test  # noqa: PLC0415
+
+    names: Counter[tuple[str, ...]] = Counter()
+    for unique_id, node in manifest["nodes"].items():
+        if node["resource_type"] != "test":
+            continue
+        found = get_asset_check_key_for_test(manifest, translator, unique_id, project=None)
+        above = [
+            each for each in node["depends_on"]["nodes"] if each in manifest["nodes"] or each in manifest["sources"]
+        ]
+        if found is None and not above:
+            continue  # a test of nothing: `select 1 where false` alone
+        asset = found.asset_key if found else translator.get_asset_spec(manifest, above[-1], None).key
+        label = (*asset.path, node["name"])
+        names[label] += 1
+        yield DbtCheck(
+            unique_id=unique_id,
+            name=node["name"] if names[label] == 1 else f"{node['name']}_{names[label]}",
+            asset=tuple(asset.path),
+            description=node.get("description") or (node.get("meta") or {}).get("description") or "",
+            blocking=(node["config"].get("severity") or "error").lower() == "error",
+            fqn=".".join(node["fqn"]),
+        )
 
 
 def _asset(spec: Any, node: Mapping[str, Any], project: TenantDbt) -> DbtAsset:  # noqa: ANN401  AssetSpec of dagster
     relation = node.get("relation_name")
+    incremental = node.get("config", {}).get("materialized") == "incremental"
+    unique_key = node.get("config", {}).get("unique_key")
     return DbtAsset(
         unique_id=node["unique_id"],
         resource=node["resource_type"],
@@ -182,7 +199,8 @@ def _asset(spec: Any, node: Mapping[str, Any], project: TenantDbt) -> DbtAsset: 
             (column["name"], column.get("data_type") or "?", column.get("description") or "")
             for column in node.get("columns", {}).values()
         ),
-        incremental=node.get("config", {}).get("materialized") == "incremental",
+        incremental=incremental,
+        day_column=unique_key if incremental and isinstance(unique_key, str) else None,
         fqn=".".join(node["fqn"]),
         code_version=str((node.get("checksum") or {}).get("checksum", ""))[:16],
     )
@@ -209,6 +227,7 @@ def _exposure(
         table=None,
         columns=(),
         incremental=False,
+        day_column=None,
         fqn="",
         code_version="",
     )

@@ -1,37 +1,59 @@
 """What happens when dbt assets are materialized: one dbt invocation, its results as Dagster's events.
 
 Belongs here: selecting, the variables of a partition, the warehouse's lock, turning results into events. Does not:
-specs (`dbt_factory`), dbt as a process for parsing (`etl.pipeline.dbt_project`).
+specs (`dbt_factory`), dbt as a process (`etl.pipeline.dbt_build`), what a table says about itself (`dbt_metadata`).
 """
 
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 from dagster import (
     AssetCheckEvaluation,
+    AssetCheckKey,
+    AssetCheckSeverity,
+    AssetCheckSpec,
     AssetExecutionContext,
     AssetKey,
     AssetMaterialization,
     DailyPartitionsDefinition,
     Failure,
     MaterializeResult,
+    MetadataValue,
     Output,
 )
 
 from etl.config.tenant_config import TenantConfig
 from etl.factories import naming
 from etl.factories.dbt_index import DbtAsset, DbtCheck
+from etl.factories.dbt_metadata import BuiltRelations, Manifest, column_lineage, materialization_metadata, row_counts
+from etl.factories.metadata import Metadata
 from etl.factories.partitions import partition_keys
 from etl.faults import reach
-from etl.pipeline.dbt_project import TenantDbt, dbt_executable
+from etl.pipeline.dbt_build import BuildResult, NodeResult, build
+from etl.pipeline.dbt_project import TenantDbt
 from etl.storage.duckdb import DuckDBWarehouse
+from etl.storage.warehouse import Warehouse
 
-DbtEvent = MaterializeResult | AssetCheckEvaluation | Output  # type: ignore[type-arg]
+DbtEvent = AssetMaterialization | MaterializeResult | AssetCheckEvaluation | Output  # type: ignore[type-arg]
+Window = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a run says of one model: alike for every day, and of each day (None: of the whole table)."""
+
+    asset: DbtAsset
+    metadata: Metadata
+    rows: Mapping[str | None, Metadata]
+
+    @property
+    def key(self) -> AssetKey:
+        """The asset."""
+        return AssetKey(list(self.asset.key))
 
 
 @dataclass(frozen=True)
@@ -46,110 +68,151 @@ class DbtStep:
 
     def run(self, context: AssetExecutionContext) -> Iterator[DbtEvent]:
         """Build the selected models; a range of days is one invocation."""
-        keys = [key for key in partition_keys(context, self.partitions) if key]
-        selected = [each for each in self.assets if AssetKey(list(each.key)) in context.selected_asset_keys]
-        if not selected:
-            return
-        warehouse = getattr(context.resources, naming.warehouse_resource(self.config.id)).open(self.config)
+        days = [key for key in partition_keys(context, self.partitions) if key]
+        assets = [each for each in self.assets if AssetKey(list(each.key)) in context.selected_asset_keys]
+        checks = [each for each in self.checks if check_key(each) in context.selected_asset_check_keys]
+        window = _window(days)
+        if days:
+            context.log.info("dbt builds the days from %s up to %s, in one invocation", days[0], days[-1])
+        warehouse: Warehouse = getattr(context.resources, naming.warehouse_resource(self.config.id)).open(self.config)
         alone = warehouse.exclusive(context.run.run_id) if isinstance(warehouse, DuckDBWarehouse) else nullcontext()
-
         with alone:
             reach("dbt.start")
-            events, failure = self._build(context, selected, keys)
+            names = [each.fqn for each in assets] + [each.fqn for each in checks]
+            result = build(self.project, names, window, context.run.run_id, _say)
             reach("dbt.done")
-        made = {each.asset_key: each for each in events if isinstance(each, AssetMaterialization)}
-        checks = [each for each in events if isinstance(each, AssetCheckEvaluation)]
-        checks = [each for each in checks if each.asset_check_key in context.selected_asset_check_keys]
-        partitions: list[str | None] = [*keys] or [None]
-        for evaluation in checks:
-            for partition in partitions:
-                yield _of_partition(evaluation, partition)
-        for asset_key, materialization in made.items():  # in the order in which dbt built them
-            if asset_key in context.selected_asset_keys:
-                yield MaterializeResult(asset_key=asset_key, metadata=materialization.metadata)
-        if failure:
-            raise Failure(failure, allow_retries=False)
+            made = self._describe(assets, result, window, days, warehouse)
+        yield from _evaluations(checks, result, days)
+        problem = result.problem or _unsaid(assets, checks, result)
+        if problem:
+            # What dbt built stands in the warehouse although the step fails: say so for each table.
+            yield from _materializations(made, days)
+            raise Failure(f"dbt: {problem}", allow_retries=False)
+        yield from self._results(context, made, days)
         # The evaluations above are events of their own; the step still owes Dagster one output per check.
-        for name in {each.asset_check_key: _output_name(each) for each in checks}.values():
-            yield Output(None, output_name=name)
+        for check in checks:
+            spec = AssetCheckSpec(name=check.name, asset=AssetKey(list(check.asset)))
+            yield Output(None, output_name=spec.get_python_identifier())
 
-    def _build(
-        self, context: AssetExecutionContext, selected: list[DbtAsset], keys: list[str]
-    ) -> tuple[list[AssetMaterialization | AssetCheckEvaluation], str | None]:
-        from dagster_dbt import DbtCliResource  # noqa: PLC0415  takes seconds: only a run of dbt pays for it
-
-        from etl.factories.dbt_translator import TenantDbtTranslator  # noqa: PLC0415
-
-        manifest: Mapping[str, Any] = json.loads(self.project.manifest_path.read_bytes())
-        window = {}
-        if keys:
-            end = date.fromisoformat(keys[-1]) + timedelta(days=1)
-            window = {"partition_start": keys[0], "partition_end": end.isoformat()}
-            context.log.info("dbt builds the days from %s up to %s, in one invocation", keys[0], keys[-1])
-        # The tests are named one by one: dbt would otherwise also run those of models that another step builds.
-        chosen = [each.fqn for each in selected] + [
-            each.fqn for each in self.checks if AssetKey(list(each.asset)) in context.selected_asset_keys
+    def _describe(
+        self,
+        assets: Sequence[DbtAsset],
+        result: BuildResult,
+        window: Window,
+        days: Sequence[str],
+        warehouse: Warehouse,
+    ) -> list[Described]:
+        """The models that were built, in the order in which they were."""
+        by_id = {each.unique_id: each for each in assets}
+        built = [(by_id[node.unique_id], node) for node in result.nodes if node.is_good and node.unique_id in by_id]
+        if not built:
+            return []
+        manifest: Manifest = json.loads(self.project.manifest_path.read_bytes())
+        relations = BuiltRelations(manifest, [asset for asset, _ in built], window)
+        # A project with a profile of its own writes wherever that says, which this product cannot read.
+        readable = not self.project.has_own_profile
+        if readable and manifest["metadata"]["adapter_type"] == self.config.warehouse.type:
+            relations.read(warehouse)
+        return [
+            Described(
+                asset=asset,
+                metadata=materialization_metadata(
+                    asset,
+                    node,
+                    relations,
+                    manifest,
+                    column_lineage(self.config, self.project, relations, manifest, asset),
+                ),
+                rows=row_counts(asset, relations, days),
+            )
+            for asset, node in built
         ]
-        arguments = ["build", "--select", " ".join(f"fqn:{each}" for each in chosen), "--indirect-selection", "empty"]
-        arguments += ["--vars", self.project.variables_with(**window)]
-        # dbt starts from what it parsed last, if the variables are the same.
-        with _environ({**self.project.environ, "DBT_TARGET_PATH": str(self.project.target_path)}):
-            dbt = DbtCliResource(
-                project_dir=str(self.project.folder),
-                profiles_dir=str(self.project.profiles_dir),
-                target=self.project.target,
-                dbt_executable=dbt_executable(),
-            )
-            invocation = dbt.cli(
-                arguments,
-                raise_on_error=False,
-                manifest=manifest,
-                dagster_dbt_translator=TenantDbtTranslator(self.config),
-                target_path=self.project.work_dir / "runs" / context.run.run_id,
-            )
-            stream = invocation.stream().fetch_row_counts().fetch_column_metadata()
-            events = [each for each in stream if isinstance(each, AssetMaterialization | AssetCheckEvaluation)]
-            if invocation.adapter is not None:  # it has read row counts and columns; DuckDB's file must be let go
-                invocation.adapter.cleanup_connections()
-                close = getattr(invocation.adapter.connections, "close_all_connections", None)
-                if close is not None:
-                    close()
-        error = invocation.get_error()
-        return events, _first_lines(str(error)) if error else None
+
+    def _results(
+        self, context: AssetExecutionContext, made: Sequence[Described], days: Sequence[str]
+    ) -> Iterator[DbtEvent]:
+        if days and not (context.has_partition_key or context.has_partition_key_range):
+            # Dagster would record a materialization of no partition; the newest day is what was made.
+            yield from _materializations(made, days)
+        for each in made:
+            if len(days) <= 1:
+                counted = each.rows.get(days[0] if days else None, {})
+                yield MaterializeResult(asset_key=each.key, metadata={**each.metadata, **counted})
+                continue
+            for day in days:
+                metadata = {**each.metadata, **each.rows.get(day, {})}
+                context.add_asset_metadata(metadata, asset_key=each.key, partition_key=day)
+            yield MaterializeResult(asset_key=each.key)
 
 
-@contextmanager
-def _environ(more: Mapping[str, str]) -> Iterator[None]:
-    """dagster-dbt gives dbt the process environment and nothing else: this tenant's places stand there meanwhile."""
-    before = {name: os.environ.get(name) for name in more}
-    os.environ.update(more)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+def check_key(check: DbtCheck) -> AssetCheckKey:
+    """The check as Dagster names it."""
+    return AssetCheckKey(AssetKey(list(check.asset)), check.name)
 
 
-def _first_lines(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[:30])
+def _window(days: Sequence[str]) -> Window:
+    """The variables of a range of days: the first, and the first that is none of them any more."""
+    if not days:
+        return {}
+    end = date.fromisoformat(days[-1]) + timedelta(days=1)
+    return {"partition_start": days[0], "partition_end": end.isoformat()}
 
 
-def _of_partition(event: AssetCheckEvaluation, partition: str | None) -> AssetCheckEvaluation:
+def _each(days: Sequence[str]) -> list[str | None]:
+    """The days, or the table as a whole."""
+    return [*days] or [None]
+
+
+def _say(line: str) -> None:
+    """Dbt's own lines go where Dagster keeps the output of a step."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _evaluations(
+    checks: Sequence[DbtCheck], result: BuildResult, days: Sequence[str]
+) -> Iterator[AssetCheckEvaluation]:
+    """One evaluation of each test that ran, for each day that the run was about."""
+    nodes = {each.unique_id: each for each in result.nodes}
+    for check in checks:
+        node = nodes.get(check.unique_id)
+        if node is None or node.status == "skipped":  # what it tests was not built: nothing can be said
+            continue
+        for day in _each(days):
+            yield _evaluation(check, node, day)
+
+
+def _evaluation(check: DbtCheck, node: NodeResult, day: str | None) -> AssetCheckEvaluation:
+    metadata: Metadata = {
+        "status": MetadataValue.text(node.status),
+        "seconds": MetadataValue.float(round(node.seconds, 3)),
+        "unique_id": MetadataValue.text(check.unique_id),
+    }
+    if node.failures is not None:
+        metadata["failed_count"] = MetadataValue.int(node.failures)
     return AssetCheckEvaluation(
-        asset_key=event.asset_key,
-        check_name=event.check_name,
-        passed=event.passed,
-        metadata=event.metadata,
-        severity=event.severity,
-        description=event.description,
+        asset_key=AssetKey(list(check.asset)),
+        check_name=check.name,
+        passed=node.is_good,
+        metadata=metadata,
+        severity=AssetCheckSeverity.WARN if node.status == "warn" else AssetCheckSeverity.ERROR,
+        description=node.message.strip() or None,
         # The step fails by itself afterwards; a blocking evaluation would fail it before the others are recorded.
         blocking=False,
-        partition=partition,
+        partition=day,
     )
 
 
-def _output_name(event: AssetCheckEvaluation) -> str:
-    return f"{event.asset_key.to_python_identifier()}_{event.check_name}".replace(".", "_")
+def _materializations(made: Sequence[Described], days: Sequence[str]) -> Iterator[AssetMaterialization]:
+    for each in made:
+        for day in _each(days):
+            metadata = {**each.metadata, **each.rows.get(day, {})}
+            yield AssetMaterialization(asset_key=each.key, partition=day, metadata=metadata)
+
+
+def _unsaid(assets: Sequence[DbtAsset], checks: Sequence[DbtCheck], result: BuildResult) -> str | None:
+    """What dbt was asked for and said nothing about is no success."""
+    said = {each.unique_id for each in result.nodes if each.status != "skipped"}
+    asked = {each.unique_id for each in assets} | {each.unique_id for each in checks}
+    silent = sorted(asked - said)
+    return f"it ended well and said nothing of {', '.join(silent)}" if silent else None

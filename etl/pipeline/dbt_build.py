@@ -55,7 +55,7 @@ def build(
     """Build `nodes` (fully qualified names) in one invocation; `window` are the variables of a range of days."""
     target = project.build_path(days=bool(window))
     target.mkdir(parents=True, exist_ok=True)
-    # A dbt whose run was killed goes on alone for a while. It inherits this lock, so that the next run waits for its end.
+    # A dbt whose run was killed goes on alone for a while. It inherits this lock: the next run waits for its end.
     lock = project.lock_dir / f"{project.tenant}.dbt"
     with exclusive(lock, what=f"dbt of tenant {project.tenant}", run_id=run_id, error=DbtError) as descriptor:
         (target / "run_results.json").unlink(missing_ok=True)

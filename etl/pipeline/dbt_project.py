@@ -44,9 +44,7 @@ class TenantDbt(BaseModel):
         return self.work_dir / "target"
 
     def build_path(self, *, days: bool) -> Path:
-        """Dbt's output of the runs: apart from what parsing left, and the days apart from the whole tables, so that
-        each finds what it parsed last under its own variables.
-        """
+        """Dbt's output of the runs; those of days stand apart: dbt parses again when its variables change."""
         return self.work_dir / ("build_days" if days else "build")
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from etl.errors import SourceError
 from etl.faults import reach
 from etl.pipeline.publish import StagedRows, audit_and_publish
 from etl.pipeline.schema_guard import guard_schema
@@ -16,7 +17,7 @@ from etl.pipeline.stage import StageResult, StageRun
 from etl.pipeline.tables import referenced_tables
 from etl.storage.guards import guard_rows
 from etl.storage.lake import PLACEHOLDER_FOOTER, ObjectRef
-from etl.storage.source import ExtractRequest, extract_to_parquet
+from etl.storage.source import ExtractReport, ExtractRequest, extract_to_parquet
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +29,7 @@ def extract(run: StageRun, url: str, *, statement_timeout_seconds: int | None = 
     previous = run.lake.find(ref)
     with run.lake.stage(ref, run.run_id) as staged:
         reach("extract.start")
-        report = extract_to_parquet(
-            url, extract_request(run, statement_timeout_seconds), staged, footer=PLACEHOLDER_FOOTER
-        )
+        report = _read(run, url, extract_request(run, statement_timeout_seconds), staged)
         reach("extract.read")
         before = previous.provenance.rows_read if previous else None
         guard_rows(
@@ -63,6 +62,14 @@ def extract_request(run: StageRun, statement_timeout_seconds: int | None = None)
         mode=pipeline.extract_mode,
         statement_timeout_seconds=statement_timeout_seconds,
     )
+
+
+def _read(run: StageRun, url: str, request: ExtractRequest, staged: Path) -> ExtractReport:
+    """The source knows its tables; whose they are is known here."""
+    try:
+        return extract_to_parquet(url, request, staged, footer=PLACEHOLDER_FOOTER)
+    except SourceError as error:
+        raise SourceError(f"{run.label} extract: nothing was published: {error.problem}", error.hint) from error
 
 
 def _guard_schema(run: StageRun, staged: Path, ref: ObjectRef) -> None:

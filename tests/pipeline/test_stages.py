@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from etl.errors import AuditBlocked, EtlError, LakeError, SourceError, TransformError
+from etl.errors import AuditBlocked, LakeError, SourceError, TransformError
 from tests.pipeline.stages import lake_rows, ledger, run_stage, run_stages, table
 from tests.tiny_project import DAYS, ROWS_PER_DAY, TinyProject
 
@@ -235,25 +235,24 @@ def test_a_bad_transform_publishes_nothing_and_says_where_it_is(project: TinyPro
     assert project.leftovers() == []
 
 
-def test_a_source_that_is_down_is_named_and_nothing_is_published(project: TinyProject) -> None:
-    project.source.unlink()
-    with pytest.raises(EtlError) as caught:
+SOURCE_FAULTS = {
+    "the_source_is_down": ({}, "does not exist"),
+    "the_table_is_not_there": ({"source_table": "ordres"}, "table `ordres` does not exist"),
+    "a_column_is_not_there": ({"columns": ["order_id", "amuont", "created_at"]}, "no column `amuont`"),
+    "the_date_column_is_not_there": ({"date_column": "createdat"}, "no column `createdat`"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SOURCE_FAULTS))
+def test_what_is_wrong_in_the_database_is_named_and_nothing_is_published(project: TinyProject, name: str) -> None:
+    changes, said = SOURCE_FAULTS[name]
+    project.write_pipeline(changes)
+    if name == "the_source_is_down":
+        project.source.unlink()
+    with pytest.raises(SourceError, match=said) as caught:
         run_stage(project, "extract")
+    assert caught.value.problem.startswith("acme/orders [2026-01-01] extract: nothing was published: ")
     assert caught.value.hint
     assert project.published() == []
-    assert not project.source.exists()  # nobody makes an empty database by asking
-
-
-def test_a_table_that_is_not_there_is_named(project: TinyProject) -> None:
-    project.write_pipeline({"source_table": "ordres"})
-    with pytest.raises(SourceError, match="ordres") as caught:
-        run_stage(project, "extract")
-    assert caught.value.hint
-    assert project.published() == []
-
-
-def test_a_column_that_is_not_there_is_named(project: TinyProject) -> None:
-    project.write_pipeline({"columns": ["order_id", "amuont", "created_at"]})
-    with pytest.raises(SourceError, match="amuont"):
-        run_stage(project, "extract")
-    assert project.published() == []
+    assert project.leftovers() == []
+    assert project.source.exists() == (name != "the_source_is_down")  # nobody makes an empty database by asking

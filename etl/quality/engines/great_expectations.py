@@ -22,12 +22,14 @@ from etl.quality.engine import Capabilities, CheckContext, EngineReport, Outcome
 from etl.quality.engines.samples import with_samples
 from etl.quality.engines.tasks import TASK_RULES, Task, refuse_task, task_of
 from etl.quality.expressions import Scope
+from etl.quality.expressions.exact import steps_limits
 from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import AnyRule, RowCount
 
 Data = pl.DataFrame | pl.LazyFrame
 _WIDE = (pl.UInt64, pl.UInt128, pl.Int128)
 _LONGEST_DECIMAL = 18
+_EXACT_FLOATS = 2**53
 # pandas matches some patterns with Python's syntax and others with RE2's, so only what both and Rust read alike is
 # asked: literals, simple classes, groups, alternatives, anchors and bounded repetition.
 _PORTABLE = re.compile(
@@ -48,6 +50,10 @@ def _unsupported(rule: AnyRule, schema: pl.Schema | None) -> str | None:
 
 
 def _limits(task: Task, rule: AnyRule, schema: pl.Schema | None) -> str | None:
+    if task.kind == "between" and not task.dtype.is_float():
+        # The library keeps bounds as floats, beside which pandas turns whole numbers into floats too.
+        if any(each is not None and abs(each) >= _EXACT_FLOATS for each in _bounds(task)):
+            return "a bound beyond 2**53 steps, which the library rounds"
     if task.kind in ("between", "in_set", "not_in_set", "unique", "not_null"):
         for column in rule.judged_columns:
             dtype = (schema or {}).get(column, task.dtype)
@@ -122,7 +128,7 @@ def _series(column: pl.Series) -> "pd.Series[Any]":
             return pd.Series(whole.to_numpy(), copy=False)
         most = max(abs(int(whole.min() or 0)), abs(int(whole.max() or 0)))  # type: ignore[arg-type, call-overload]
         # A float holds whole numbers of 53 bits, and is compared much faster than what can hold null and more.
-        return pd.Series(whole.cast(pl.Float64).to_numpy()) if most < 2**53 else _arrow(whole)
+        return pd.Series(whole.cast(pl.Float64).to_numpy()) if most < _EXACT_FLOATS else _arrow(whole)
     if dtype.is_float() and not column.is_nan().any():
         return pd.Series(column.cast(pl.Float64).to_numpy())
     return _arrow(column)
@@ -145,7 +151,7 @@ def _expectation(position: int, task: Task) -> Any:  # noqa: ANN401  the library
         case "unique":
             return gxe.ExpectColumnValuesToBeUnique(column=column, meta=meta)
         case "between":
-            low, high = _clip(task)
+            low, high = _bounds(task)
             return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, meta=meta)
         case "in_set":
             return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(task.values), meta=meta)
@@ -159,11 +165,14 @@ def _expectation(position: int, task: Task) -> Any:  # noqa: ANN401  the library
             return gxe.ExpectColumnValuesToMatchRegex(column=column, regex=_end_anchored(task.pattern), meta=meta)
 
 
-def _clip(task: Task) -> tuple[Any, Any]:
-    """Bring whole bounds into the 64 bits of the column; nothing in it lies beyond."""
-    if task.low is None or task.high is None or task.dtype.is_float():
+def _bounds(task: Task) -> tuple[Any, Any]:
+    """Leave out what every value of the column's type keeps; something has to stay."""
+    if task.dtype.is_float():
         return task.low, task.high
-    return max(task.low, -(2**63)), min(task.high, 2**63 - 1)
+    lowest, highest = steps_limits(task.dtype)
+    low = task.low if task.low != lowest else None
+    high = task.high if task.high != highest else None
+    return (low, high) if low is not None or high is not None else (float(lowest), None)
 
 
 def _end_anchored(pattern: str) -> str:

@@ -22,24 +22,34 @@ from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import AnyRule, ColumnExists, Dtype
 
 Data = pl.DataFrame | pl.LazyFrame
-# Types that have one name in Pandera and one here; families and types with parameters are judged by others.
-_DTYPES = {
-    str(each): each
-    for each in (
-        *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64),
-        *(pl.Float32, pl.Float64, pl.String, pl.Boolean, pl.Date),
-    )
+# Names that mean one type in Pandera and here; families of types and types with parameters are judged by others.
+_DTYPES: dict[str, Any] = {
+    "Int8": pl.Int8,
+    "Int16": pl.Int16,
+    "Int32": pl.Int32,
+    "Int64": pl.Int64,
+    "UInt8": pl.UInt8,
+    "UInt16": pl.UInt16,
+    "UInt32": pl.UInt32,
+    "UInt64": pl.UInt64,
+    "Float32": pl.Float32,
+    "Float64": pl.Float64,
+    "String": pl.String,
+    "string": pl.String,
+    "str": pl.String,
+    "text": pl.String,
+    "Boolean": pl.Boolean,
+    "boolean": pl.Boolean,
+    "bool": pl.Boolean,
+    "Date": pl.Date,
+    "date": pl.Date,
 }
 
 
 def _unsupported(rule: AnyRule, schema: pl.Schema | None) -> str | None:
     if isinstance(rule, Dtype):
-        return None if _dtype(rule) is not None else f"Pandera has no type that means exactly `{rule.dtype}`"
+        return None if rule.dtype in _DTYPES else f"Pandera has no type that means exactly `{rule.dtype}`"
     return None if isinstance(rule, ColumnExists) else refuse_task(rule, schema, lambda _rule, _task: None)
-
-
-def _dtype(rule: Dtype) -> Any:  # noqa: ANN401
-    return next((each for name, each in _DTYPES.items() if name == rule.dtype), None)
 
 
 class PanderaEngine:
@@ -92,15 +102,15 @@ def _schema_outcomes(frame: pl.DataFrame, rules: Sequence[AnyRule]) -> list[Outc
     outcomes = []
     for position, rule in enumerate(rules):
         if isinstance(rule, Dtype):
-            wanted, exists = _dtype(rule), {SchemaErrorReason.WRONG_DATATYPE}
+            wanted, expected = _DTYPES[rule.dtype], SchemaErrorReason.WRONG_DATATYPE
             shown: Any = str(frame.schema[rule.column])
         elif isinstance(rule, ColumnExists):
-            wanted, exists = None, {SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME}
+            wanted, expected = None, SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME
             shown = rule.column in frame.schema
         else:
             continue
         found = _validate(head, pa.DataFrameSchema({rule.column: pa.Column(wanted, nullable=True)}))
-        strange = [each for each in found if each.reason_code not in exists]
+        strange = [each for each in found if each.reason_code is not expected]
         if strange:
             outcomes.append(Outcome(position, error=_strange(strange[0], frame.schema)))
         else:

@@ -200,16 +200,25 @@ def _set(rule: InSet | NotInSet, scope: Scope) -> Task:
     if is_text(dtype):
         value = _chosen(as_text(pl.col(rule.column), dtype), rule, scope)
         return Task(kind, (value,), value.count(), pl.String(), values=rule.values)
+    if dtype.is_float():
+        floats = [float_literal(each, dtype, "the set's value") for each in rule.values]
+        exact = tuple(float(each) for each in floats if math.isinf(each) or Fraction(float(each)) == each)
+        value = _chosen(pl.col(rule.column).cast(pl.Float64), rule, scope)
+        return Task(kind, (value,), value.count(), pl.Float64(), values=_any(exact))
     if not has_steps(dtype):
         raise Unsupported(f"a set beside a column of type {dtype}")
     inner = steps_dtype(dtype)
     low, high = steps_limits(inner)
     whole = [steps_literal(each, dtype, "the set's value") for each in rule.values]
     usable = tuple(int(each) for each in whole if each.denominator == 1 and low <= each <= high)
-    if not usable:
-        raise Unsupported("no value of the set can occur in the column")
     value = _chosen(steps(pl.col(rule.column), dtype), rule, scope)
-    return Task(kind, (value,), value.count(), inner, values=usable)
+    return Task(kind, (value,), value.count(), inner, values=_any(usable))
+
+
+def _any(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values:
+        raise Unsupported("no value of the set can occur in the column")
+    return values
 
 
 def _text(column: str, rule: RuleFields, scope: Scope) -> pl.Expr:

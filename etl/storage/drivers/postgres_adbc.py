@@ -17,7 +17,7 @@ from etl.storage.drivers.postgres_catalogue import connection_parts, conninfo
 from etl.storage.drivers.writer import STREAMED_ROW_GROUP_ROWS, copy_to_parquet, restored, writing_engine
 
 NAME = "postgres_adbc"
-BATCH_BYTES = 2 << 20
+BATCH_BYTES = 1 << 20
 
 
 def extract(

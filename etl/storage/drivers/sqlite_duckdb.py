@@ -14,6 +14,7 @@ import duckdb
 from sqlalchemy import URL
 
 from etl.errors import SourceError
+from etl.faults import reach
 from etl.storage.drivers.catalogue import choose, missing
 from etl.storage.drivers.contract import ExtractRequest, Plan, PlannedColumn, WindowKind
 from etl.storage.drivers.writer import (
@@ -55,7 +56,8 @@ def plan(url: URL, request: ExtractRequest) -> Plan:
     window = request.window
     predicate = ""
     if window is not None and not (request.query and binds_window(request.query)):
-        kind = _window_kind(window.column, available.get(window.column), names)
+        choose(request, names, (window.column,))
+        kind = _window_kind(window.column, available[window.column])
         predicate = window_predicate("sqlite", quote("sqlite", window.column), window, kind)
     choose(request, names, request.sort_by)
     order = ", ".join(quote("sqlite", each) for each in request.sort_by)
@@ -67,6 +69,7 @@ def extract(url: URL, plan: Plan, path: Path, footer: Mapping[str, str], extensi
     """Stream the statement's rows into the file."""
     with writing_engine(path, extension=extension) as connection:
         connection.execute(f"ATTACH {literal('duckdb', _file(url))} AS source (TYPE sqlite, READ_ONLY)")
+        reach("extract.connected")
         rows = f"sqlite_query('source', {literal('duckdb', plan.select())})"
         try:
             copy_to_parquet(connection, f"SELECT {restored(plan.columns)} FROM {rows}", path, footer)
@@ -113,7 +116,9 @@ def _connect(url: URL) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
             yield connection
     except sqlite3.DatabaseError as error:
-        raise SourceError(f"SQLite file `{path}`: {error}", "look at the file with the sqlite3 command") from error
+        busy = "another process is writing to it: run again when it has finished"
+        hint = busy if "locked" in str(error) else "look at the file with the sqlite3 command"
+        raise SourceError(f"SQLite file `{path}`: {error}", hint) from error
 
 
 def _table_columns(connection: sqlite3.Connection, request: ExtractRequest) -> dict[str, str]:
@@ -158,10 +163,8 @@ def _found_class(connection: sqlite3.Connection, relation: str, name: str) -> st
     )
 
 
-def _window_kind(column: str, declared: str | None, names: tuple[str, ...]) -> WindowKind:
-    if declared is None:
-        choose(ExtractRequest(table="t", columns=(column,)), names)
-    target = _target(declared or "")
+def _window_kind(column: str, declared: str) -> WindowKind:
+    target = _target(declared)
     if target in ("DATE", "TIMESTAMP", "VARCHAR"):
         return "date" if target == "DATE" else "text"
     raise SourceError(

@@ -101,6 +101,10 @@ def test_03_an_empty_list_of_columns() -> None:
     assert naive(numbers, make("positive", columns=[]))
     assert ours(numbers, {"truthound": "positive", "columns": []}) == ["error"]
     assert ours(numbers, {"truthound": "positive"}) == ["error"]
+    for name, extra in (("column_coexistence", {}), ("column_sum", {"min_value": 5})):
+        result = check(numbers, [{"truthound": name, "columns": [], **extra}]).results[0]
+        assert result.status == "error"
+        assert "`columns` is empty" in result.message
 
 
 def test_03_bounds_that_are_not_given() -> None:

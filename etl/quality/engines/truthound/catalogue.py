@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from etl.errors import QualityError
-from etl.quality.engines.truthound.library import library, quiet
+from etl.quality.engines.truthound.library import library
 from etl.quality.engines.truthound.refused import REFUSED
 from etl.quality.rules import nearest
 
@@ -101,7 +101,6 @@ def find(name: str) -> Known | str:
 @lru_cache(maxsize=1)
 def _catalogue() -> dict[str, Known]:
     library()
-    quiet()
     try:
         from truthound.validators.base import Validator  # noqa: PLC0415  imported when first used
         from truthound.validators.registry import registry  # noqa: PLC0415

@@ -17,7 +17,7 @@ from etl.errors import QualityError
 from etl.quality.engine import DataQualityEngine, Strictness
 from etl.quality.engines.polars import collect
 from etl.quality.engines.truthound.fused import is_scan
-from etl.quality.engines.truthound.library import quiet
+from etl.quality.engines.truthound.library import library
 from etl.quality.expressions.exact import is_text
 from etl.quality.profile import profile_columns
 from etl.quality.results import ColumnProfile, LearnResult, ProfileResult
@@ -74,7 +74,7 @@ def _readable(data: Data) -> Data:
 
 def _learned(lazy: pl.LazyFrame, columns: Sequence[str], largest_set: int) -> _Schema:
     """Return the library's schema of the columns that it can learn."""
-    quiet()
+    library()
     from truthound.schema import learn as learn_schema  # noqa: PLC0415  imported when first used
 
     schema = lazy.collect_schema()
@@ -137,7 +137,7 @@ def _presence(column: str, nulls: int, rows: int, strictness: Strictness) -> lis
 
 
 def _range(column: str, dtype: pl.DataType, exact: ColumnProfile, strictness: Strictness) -> list[AnyRule]:
-    if exact.min is None or exact.max is None:
+    if exact.min is None or exact.max is None or isinstance(dtype, pl.Duration):
         return []
     if dtype.is_temporal():
         # Time moves on: only strict holds the next delivery to the days of this one.

@@ -55,8 +55,8 @@ class Library:
 
 @lru_cache(maxsize=1)
 def library() -> Library:
-    """Import Truthound, once."""
-    quiet()
+    """Import Truthound, once, and keep it quiet."""
+    _silence()
     try:
         from truthound.core.contracts import LazyFrameDataAsset  # noqa: PLC0415  imported when first used
         from truthound.core.planning import ScanPlanner  # noqa: PLC0415
@@ -106,7 +106,7 @@ def library() -> Library:
     return Library(run, issue)
 
 
-def quiet() -> None:
+def _silence() -> None:
     """Silence the library's logger, whose messages quote values of the data; a level that somebody set stays."""
     logger = logging.getLogger("truthound")
     if logger.level == logging.NOTSET:

@@ -134,11 +134,8 @@ def _require_reference(known: Known, args: Mapping[str, Any], table: pl.LazyFram
 
 
 def _build(known: Known, values: Mapping[str, Any]) -> Any:  # noqa: ANN401  the library has no types
-    # Never a sample, never a frame that an earlier run left in the library's cache.
-    inside: dict[str, Any] = {"cache_reference": False} if "cache_reference" in known.internal else {}
-    if "sample_size" in known.internal and known.category == "privacy":
-        inside["sample_size"] = _EVERY_ROW
-    validator = known.make(**values, **inside)
+    validator = known.make(**values)
+    # Never a sample.
     validator.early_termination_min_rows = _EVERY_ROW
     validator.sampling_threshold = _EVERY_ROW
     validator.config = validator.config.replace(result_format="boolean_only", max_retries=0)

@@ -12,7 +12,7 @@ import polars as pl
 
 from etl.errors import QualityError
 from etl.quality.engines.polars import collect
-from etl.quality.engines.truthound.library import quiet
+from etl.quality.engines.truthound.library import library
 from etl.quality.expressions.exact import as_text, is_text
 
 Data = pl.DataFrame | pl.LazyFrame
@@ -62,7 +62,7 @@ class PiiScan:
 
 def scan_pii(data: Data) -> PiiScan:
     """Count, in every text column and for every pattern, the values that match as a whole."""
-    quiet()
+    library()
     try:
         from truthound.scanners import COLUMN_HINTS, PII_PATTERNS  # noqa: PLC0415  imported when first used
     except ImportError as missing:

@@ -1,0 +1,153 @@
+"""After `etl demo`: nothing of the sources is missing, the warehouse is what independent SQL says, twice changes nothing."""
+
+import hashlib
+import sqlite3
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import duckdb_extension_sqlite_scanner
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from polars.testing import assert_frame_equal
+
+from tests.e2e.conftest import Demo, run_demo
+from tests.installation import REPOSITORY, TENANTS
+
+pytestmark = [pytest.mark.xdist_group("project"), pytest.mark.timeout(1000)]
+
+EXPECTED = Path(__file__).parents[1] / "tenants" / "expected"
+
+
+def pipelines(tenant: str) -> dict[str, Any]:
+    text = (REPOSITORY / "tenants" / tenant / "config.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text)["tenant"]["assets"]["pipelines"])
+
+
+PIPELINES = [(tenant, name) for tenant in TENANTS for name in pipelines(tenant)]
+
+
+@pytest.mark.parametrize(("tenant", "name"), PIPELINES)
+def test_every_row_of_the_source_is_in_bronze(demo: Demo, tenant: str, name: str) -> None:
+    pipeline = pipelines(tenant)[name]
+    folder = demo.data / "lake" / tenant / "extract" / name
+    with sqlite3.connect(demo.data / "demo" / f"{tenant}.sqlite") as source:
+        table, column = pipeline["source_table"], pipeline.get("date_column")
+        if column is None:
+            wanted = {folder / "data.parquet": source.execute(f"SELECT count(*) FROM {table}").fetchone()[0]}
+        else:
+            days = [date(2026, 1, 1) + timedelta(days=each) for each in range(10)]
+            wanted = {
+                folder / f"dt={day}" / "data.parquet": source.execute(
+                    f"SELECT count(*) FROM {table} WHERE {column} >= ? AND {column} < ?",
+                    (str(day), str(day + timedelta(days=1))),
+                ).fetchone()[0]
+                for day in days
+            }
+            everything = source.execute(
+                f"SELECT count(*) FROM {table} WHERE {column} >= '2026-01-01' AND {column} < '2026-01-11'"
+            ).fetchone()[0]
+            assert sum(wanted.values()) == everything
+    source.close()
+    found = {path: pq.read_metadata(path).num_rows for path in folder.rglob("*.parquet")}
+    assert found == wanted
+    assert sum(found.values()) > 0
+
+
+def test_three_hundred_thousand_rows_have_moved(demo: Demo) -> None:
+    rows = sum(pq.read_metadata(path).num_rows for path in (demo.data / "lake").glob("*/extract/*/**/*.parquet"))
+    assert rows >= 300_000
+
+
+@pytest.mark.parametrize(("tenant", "name"), PIPELINES)
+def test_the_warehouse_holds_what_independent_sql_says(demo: Demo, tenant: str, name: str) -> None:
+    output = pipelines(tenant)[name]["trino_output"]
+    extension = next(Path(duckdb_extension_sqlite_scanner.__file__).parent.rglob("*.duckdb_extension"))
+    with duckdb.connect() as connection:
+        connection.execute(f"LOAD '{extension}'")
+        connection.execute(f"ATTACH '{demo.data / 'demo' / f'{tenant}.sqlite'}' AS src (TYPE sqlite, READ_ONLY)")
+        want = connection.execute((EXPECTED / tenant / f"{name}.sql").read_text(encoding="utf-8")).pl()
+    with duckdb.connect(str(demo.data / "warehouse" / f"{tenant}.duckdb"), read_only=True) as warehouse:
+        got = warehouse.execute(f"SELECT * FROM {output['target_schema']}.{output['target_table']}").pl()
+    keys = [*output["key_columns"], *(["etl_partition"] if "etl_partition" in want.columns else [])]
+    assert want.height > 0
+    got = got.select(sorted(got.columns)).sort(keys)
+    want = want.select(sorted(want.columns)).sort(keys)
+    assert got.columns == want.columns
+    assert_frame_equal(got, want, check_dtypes=False, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def test_what_was_read_is_what_was_published_and_what_was_set_aside(demo: Demo) -> None:
+    for path in (demo.data / "lake").glob("*/transfer/*/**/*.parquet"):
+        said = yaml.safe_load(pq.read_metadata(path).metadata[b"etl"])
+        assert said["rows_read"] == said["rows"] + said["rows_quarantined"]
+        assert said["rows"] == pq.read_metadata(path).num_rows
+        aside = Path(str(path).replace("/transfer/", "/transfer_quarantine/"))
+        assert (pq.read_metadata(aside).num_rows if aside.exists() else 0) == said["rows_quarantined"]
+
+
+def test_the_runs_are_in_the_instance_and_all_of_them_succeeded(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(demo.installation.dagster_home))
+    with DagsterInstance.get() as instance:
+        runs = instance.get_runs()
+        assert {run.tags["tenant"] for run in runs} == set(TENANTS)
+        assert {run.status for run in instance.get_runs(RunsFilter())} == {DagsterRunStatus.SUCCESS}
+        for run in runs:
+            assert run.job_name.startswith(f"{run.tags['tenant']}_all")
+        storage = instance.event_log_storage
+        for pool in storage.get_concurrency_keys():
+            assert storage.get_concurrency_info(pool).active_slot_count == 0
+
+
+def test_the_demo_closes_with_a_table_and_the_next_thing_to_try(demo: Demo) -> None:
+    for word in ("tenant", "stage", "pipeline", "partitions", "rows", "seconds", "where"):
+        assert word in demo.output
+    for tenant, name in PIPELINES:
+        assert tenant in demo.output
+        assert name in demo.output
+    assert "make dev" in demo.output
+    assert "none" not in {word for line in demo.output.splitlines() if "│" in line for word in line.split()}
+
+
+def test_nothing_unfinished_is_left(demo: Demo) -> None:
+    assert [path for path in (demo.data / "staging").rglob("*") if path.is_file()] == []
+    assert [path for path in (demo.data / "backfills").rglob("*") if path.is_file()] == []
+    assert {path.name for path in (demo.data / "lake").rglob("*") if path.is_file()} == {"data.parquet"}
+
+
+def objects(data: Path) -> dict[str, tuple[str, int]]:
+    return {
+        str(path.relative_to(data)): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+        for path in sorted((data / "lake").rglob("*.parquet"))
+    }
+
+
+def warehouse_rows(data: Path) -> dict[str, pl.DataFrame]:
+    found: dict[str, pl.DataFrame] = {}
+    for path in sorted((data / "warehouse").glob("*.duckdb")):
+        with duckdb.connect(str(path), read_only=True) as connection:
+            tables = connection.execute(
+                "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
+            ).fetchall()
+            for schema, table in sorted(tables):
+                rows = connection.execute(f'SELECT * FROM "{schema}"."{table}" ORDER BY ALL').pl()
+                found[f"{path.stem}.{schema}.{table}"] = rows
+    return found
+
+
+def test_the_second_demo_changes_nothing_and_says_so(demo: Demo) -> None:
+    before, rows = objects(demo.data), warehouse_rows(demo.data)
+    assert len(before) > 150
+    again = run_demo(demo.installation)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Everything is there already" in again.stdout
+    assert "Nothing was changed" in again.stdout
+    assert objects(demo.data) == before
+    after = warehouse_rows(demo.data)
+    assert after.keys() == rows.keys()
+    for name, frame in rows.items():
+        assert after[name].equals(frame), name
