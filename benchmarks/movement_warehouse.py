@@ -130,10 +130,10 @@ def load(case: str, folder: Path, turn: int) -> tuple[float, float]:
 
     from etl.settings import Settings
     from etl.storage.lake import ObjectRef, Provenance, open_lake
-    from etl.storage.warehouse import LoadRequest, WarehouseConfig, open_warehouse
+    from etl.storage.warehouse import LoadRequest, WarehousePlace, open_warehouse
 
     settings = Settings(project_dir=folder, data_dir=folder)
-    warehouse = open_warehouse(WarehouseConfig(), settings, "bench")
+    warehouse = open_warehouse(WarehousePlace(), settings, "bench")
     lake = open_lake(settings)
     name = f"day-{turn % 2}" if case == "replace one day" else "all"
     if case == "load":

@@ -1,6 +1,6 @@
 """200 rules on one asset of a million rows: the step with rules, beside the step without plus one fused query.
 
-    python -m benchmarks.step_rules [--rows 1000000] [--rules 200] [--runs 3]
+    python benchmarks/step_rules.py [--rows 1000000] [--rules 200] [--runs 3]
 
 Each figure is a whole Dagster run in process, interleaved; the ratio is over the sum of the step without rules and the
 floor, one hand-fused Polars query with as many aggregates. Loading the definitions is timed beside it.
@@ -33,7 +33,8 @@ def make_source(path: Path, rows: int) -> None:
     from etl.storage.drivers.writer import extension_path
 
     rng = np.random.default_rng(7)
-    frame = pl.DataFrame({"id": np.arange(rows), "id2": np.arange(rows) + 1000} | {f"c{n}": rng.integers(0, 1000, rows) for n in range(COLUMNS)})
+    keys = {"id": np.arange(rows), "id2": np.arange(rows) + 1000}
+    frame = pl.DataFrame(keys | {f"c{n}": rng.integers(0, 1000, rows) for n in range(COLUMNS)})
     path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as connection:
         connection.execute(f"LOAD '{extension_path('sqlite_scanner')}'")

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from etl.cli import check, demo, docs, new, quarantine, run, verify
+from etl.cli import check, dbt, demo, docs, new, quarantine, run, verify
 from etl.errors import EtlError
 
 app = typer.Typer(
@@ -18,13 +18,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-app.command("new")(new.new)
-app.command("demo")(demo.demo)
+app.command("new", epilog="For example: `etl new acme --group NPS`")(new.new)
+app.command("demo", epilog="For example: `etl demo --tenant project_01`")(demo.demo)
 app.command("run")(run.run)
-app.command("verify")(verify.verify)
-app.command("check")(check.check)
+app.command("verify", epilog="For example: `etl verify project_01 --pipeline lot_history`")(verify.verify)
+app.command("check", epilog="For example: `etl check project_01`")(check.check)
 app.add_typer(quarantine.app, name="quarantine")
-app.command("docs")(docs.docs)
+app.add_typer(dbt.app, name="dbt")
+app.command("docs", epilog="For example: `etl docs --check`")(docs.docs)
 
 # What a script can rely on: passed or warned, failed, wrong usage or configuration, could not be evaluated.
 EXIT_FAILED, EXIT_USAGE, EXIT_UNKNOWN = 1, 2, 3

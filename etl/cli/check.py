@@ -55,7 +55,13 @@ def _location(module: str) -> Definitions:
     import importlib  # noqa: PLC0415  only for hand-written locations
 
     sys.path.insert(0, ".")
-    found = getattr(importlib.import_module(module), "defs", None)
+    try:
+        found = getattr(importlib.import_module(module), "defs", None)
+    except Exception as error:  # a location is a person's own code and may raise anything
+        raise EtlError(
+            f"{module} cannot be imported: {type(error).__name__}: {error}",
+            "run this where `python -c 'import ...'` finds the module, and mend what it raises",
+        ) from error
     if not isinstance(found, Definitions):
         raise EtlError(f"{module} has no `defs`", "name a module whose `defs` is a Dagster Definitions")
     return found

@@ -44,8 +44,12 @@ def new(
     if group is not None:
         text = config_path.read_text(encoding="utf-8").replace("group: CD ", f"group: {group} ", 1)
         config_path.write_text(text, encoding="utf-8")
+    try:
+        load_tenant(tenant, settings)
+    except EtlError:
+        shutil.rmtree(target)  # a group that is not allowed, for example: nothing half made is left behind
+        raise
     add_to_workspace(settings, tenant)
-    load_tenant(tenant, settings)
     console = Console()
     console.print(f"[green]made[/] tenants/{tenant}, and its entry in workspace.yaml")
     console.print(f"next: edit tenants/{tenant}/config.yaml, or see it run: [bold]etl demo --tenant {tenant}[/]")

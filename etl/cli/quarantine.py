@@ -35,7 +35,7 @@ PipelineArgument = Annotated[str, typer.Argument(help="The pipeline's name.")]
 PartitionOption = Annotated[str | None, typer.Option(help="The day, for example 2026-01-05. Default: every day.")]
 
 
-@app.command("list")
+@app.command("list", epilog="For example: `etl quarantine list project_01`")
 def list_rejected(
     tenant: Annotated[str | None, typer.Argument(help="Only this tenant. Default: all.")] = None,
 ) -> None:
@@ -57,7 +57,7 @@ def list_rejected(
     console.print(table if table.row_count else "[green]No rejected rows.[/]")
 
 
-@app.command()
+@app.command(epilog="For example: `etl quarantine show project_01 equipment_event --partition 2026-01-05`")
 def show(
     tenant: TenantArgument,
     pipeline: PipelineArgument,
@@ -77,7 +77,7 @@ def show(
         console.print(table)
 
 
-@app.command()
+@app.command(epilog="For example: `etl quarantine replay project_01 equipment_event --from-source`")
 def replay(
     tenant: TenantArgument,
     pipeline: PipelineArgument,
@@ -109,7 +109,7 @@ def replay(
             console.print(f"{tenant}/{pipeline} {each.partition or ''}: {each.rows} rejected before, {after} now")
 
 
-@app.command()
+@app.command(epilog="For example: `etl quarantine discard project_01 equipment_event --why 'test machines'`")
 def discard(
     tenant: TenantArgument,
     pipeline: PipelineArgument,
@@ -129,7 +129,7 @@ def discard(
     Console().print(f"{rows} rejected rows of {tenant}/{pipeline} discarded")
 
 
-@app.command()
+@app.command(epilog="For example: `etl quarantine history project_01`")
 def history(tenant: TenantArgument) -> None:
     """What was decided about rejected rows, by whom and why."""
     table = Table("when", "what", "pipeline", "partition", "rows before", "after", "by", "why")

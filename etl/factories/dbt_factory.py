@@ -63,7 +63,7 @@ class DbtFactory:
     def _definition(self, partitions: DailyPartitionsDefinition | None, group: Sequence[DbtAsset]) -> AssetsDefinition:
         config = self._config
         keys = {each.key for each in group}
-        checks = [each for each in self._index.checks if each.asset in keys]
+        checks = [each for each in self._index.checks if each.asset in keys or self._is_on_source(each, partitions)]
         step = DbtStep(config, self._project, partitions, tuple(group), tuple(checks))
         suffix = f"_from_{partitions.start:%Y_%m_%d}" if partitions else ""
 
@@ -76,6 +76,7 @@ class DbtFactory:
             can_subset=True,
             pool=naming.warehouse_pool(config.id),
             required_resource_keys={naming.warehouse_resource(config.id)},
+            allow_arbitrary_check_specs=True,  # tests of dbt's sources are checks of extracts
         )
         def dbt_models(context: AssetExecutionContext) -> Iterator[DbtEvent]:
             yield from step.run(context)

@@ -69,17 +69,24 @@ class DbtIndex(BaseModel):
 
 def load_index(config: TenantConfig, project: TenantDbt, settings: Settings) -> DbtIndex:
     """The fresh index; in dev it is made when it is missing or stale, elsewhere that is an error."""
-    wanted = fingerprint(project)
-    found = _read(index_path(project))
-    if found is not None and found.fingerprint == wanted and found.format == INDEX_FORMAT:
+    found = fresh_index(project)
+    if found is not None:
         return found
     if settings.environment != "dev":
-        state = "was never prepared" if found is None else "has changed since it was prepared"
+        state = "has changed since it was prepared" if index_path(project).is_file() else "was never prepared"
         raise DbtError(
             f"tenant {config.id}: the dbt project {project.folder.name} {state}",
             f"run `etl dbt prepare {config.id}` when you build the deployment",
         )
     return prepare(config, project)
+
+
+def fresh_index(project: TenantDbt) -> DbtIndex | None:
+    """The index, if it was made of the project as it is now."""
+    found = _read(index_path(project))
+    if found is None or found.format != INDEX_FORMAT or found.fingerprint != fingerprint(project):
+        return None
+    return found if project.manifest_path.is_file() else None
 
 
 def prepare(config: TenantConfig, project: TenantDbt) -> DbtIndex:

@@ -16,7 +16,7 @@ from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.pipeline.audit import Audit
 from etl.settings import Settings
-from etl.storage.lake import Lake, LakeConfig, ObjectRef, Published, open_lake
+from etl.storage.lake import Lake, LakePlace, ObjectRef, Published, open_lake
 from etl.storage.source import Window
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class StageRun(BaseModel):
         storage = self.config.storage
         bucket = storage.bucket.resolve() if storage.bucket else None
         base_path = storage.base_path.resolve() if storage.base_path else ""
-        return open_lake(self.settings, LakeConfig(bucket=bucket, base_path=base_path))
+        return open_lake(self.settings, LakePlace(bucket=bucket, base_path=base_path))
 
     @cached_property
     def _local_lake(self) -> Lake:

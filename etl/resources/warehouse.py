@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from etl.config.tenant_config import TenantConfig
 from etl.settings import load_settings
-from etl.storage.warehouse import Warehouse, WarehouseConfig, open_warehouse
+from etl.storage.warehouse import Warehouse, WarehousePlace, open_warehouse
 
 
 class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
@@ -21,7 +21,7 @@ class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
         """The warehouse that the tenant's YAML names."""
         warehouse = config.warehouse
         url = None if warehouse.type == "duckdb" else SecretStr(warehouse.resolve_url())
-        return open_warehouse(WarehouseConfig(type=warehouse.type, url=url), load_settings(), config.id)
+        return open_warehouse(WarehousePlace(type=warehouse.type, url=url), load_settings(), config.id)
 
 
 def warehouse_of_tenant(config: TenantConfig) -> WarehouseResource:

@@ -23,10 +23,10 @@ from etl.storage.s3_store import S3Store
 from etl.storage.scan import scan_files
 from etl.storage.staging import StagingFolder
 
-__all__ = ["PLACEHOLDER_FOOTER", "Lake", "LakeConfig", "ObjectRef", "Provenance", "Published", "open_lake"]
+__all__ = ["PLACEHOLDER_FOOTER", "Lake", "LakePlace", "ObjectRef", "Provenance", "Published", "open_lake"]
 
 
-class LakeConfig(BaseModel):
+class LakePlace(BaseModel):
     """Where a tenant's objects lie: no bucket is the local lake. Values are final: nothing is interpolated here."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -180,7 +180,7 @@ class Lake:
         )
 
 
-def open_lake(settings: Settings, storage: LakeConfig | None = None) -> Lake:
+def open_lake(settings: Settings, storage: LakePlace | None = None) -> Lake:
     """The lake that `storage` names: its bucket, or the local folder."""
     locks_dir = settings.data_dir / "locks"
     store: Store = LocalStore(settings.lake_dir, locks_dir)

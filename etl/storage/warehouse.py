@@ -25,7 +25,7 @@ ROW_NUMBER = "etl_row_number"
 """Where a row stands in its object: the later of two rows that are otherwise equal in order wins an upsert."""
 
 
-class WarehouseConfig(BaseModel):
+class WarehousePlace(BaseModel):
     """Which warehouse a tenant uses. Values are final: nothing is interpolated here."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -119,7 +119,7 @@ class Warehouse(Protocol):
         """The result of a read-only statement."""
 
 
-def open_warehouse(config: WarehouseConfig, settings: Settings, tenant: str) -> Warehouse:
+def open_warehouse(config: WarehousePlace, settings: Settings, tenant: str) -> Warehouse:
     """The warehouse of one tenant. Opens no connection."""
     match config.type:
         case "duckdb":

@@ -191,7 +191,7 @@ TEMPLATES: tuple[Callable[[Chance], dict[str, Any]], ...] = (
     lambda chance: {"type": "positive", "column": chance.choice([*NUMBERS, "dur"])},
     lambda chance: {"type": "non_negative", "column": chance.choice([*NUMBERS, "dur"])},
     _dtype,
-    lambda chance: {"type": "column_exists", "column": chance.choice([*ALL, "missing", "X"])},
+    lambda chance: {"type": "column_exists", "column": chance.choice([*ALL, *["missing", "X"] * 8])},
     _limits("row_count", 60), _foreign_key,
     lambda chance: _clocked("recency")(chance) | {"max_age_hours": chance.choice([0.5, 1, 24, 26.25, 720])},
     lambda chance: {"type": "expression", "expression": chance.choice(CONDITIONS)},

@@ -49,7 +49,7 @@ def expect(frame: pl.DataFrame, rules: Sequence[Any], now: datetime, tables: Map
         columns = Columns.of(connection, frame.schema, tables)
         judged = [(index, rule) for index, rule in enumerate(rules) if judgeable(rule, columns)]
         select = [part for _, rule in judged for part in _Judge(rule, columns, now).counts()]
-        row = connection.execute(f"SELECT {', '.join(select)} FROM t").fetchall()[0] if select else ()
+        _, *row = connection.execute(f"SELECT {', '.join(['count(*)', *select])} FROM t").fetchall()[0]
     found = [ERROR] * len(rules)
     for place, (index, rule) in enumerate(judged):
         failed, total = int(row[2 * place]), int(row[2 * place + 1])

@@ -12,7 +12,7 @@ from etl.pipeline.load import load
 from etl.pipeline.stage import StageResult, StageRun
 from etl.pipeline.transfer import transfer
 from etl.settings import load_settings
-from etl.storage.warehouse import WarehouseConfig, open_warehouse
+from etl.storage.warehouse import WarehousePlace, open_warehouse
 from tests.tiny_project import TinyProject
 
 STAGES = ("extract", "transfer", "load")
@@ -40,7 +40,7 @@ def run_stage(
             case "transfer":
                 return transfer(run)
             case _:
-                return load(run, open_warehouse(WarehouseConfig(type="duckdb"), settings, tenant))
+                return load(run, open_warehouse(WarehousePlace(type="duckdb"), settings, tenant))
     finally:
         run.close()
 

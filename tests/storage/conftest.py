@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from etl.storage.warehouse import Warehouse, WarehouseConfig, open_warehouse
+from etl.storage.warehouse import Warehouse, WarehousePlace, open_warehouse
 from tests.servers.object_store import bucket, object_store
 from tests.servers.postgres import postgres_server
 from tests.storage.objects import settings_in
@@ -28,7 +28,7 @@ def new_warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..
     url = SecretStr(request.getfixturevalue("postgres_url")) if request.param == "postgres" else None
 
     def open_it(lock_seconds: float = 600) -> Warehouse:
-        config = WarehouseConfig(type=request.param, url=url, lock_seconds=lock_seconds)
+        config = WarehousePlace(type=request.param, url=url, lock_seconds=lock_seconds)
         return open_warehouse(config, settings_in(tmp_path), "acme")
 
     return open_it

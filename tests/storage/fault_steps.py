@@ -6,7 +6,7 @@ import polars as pl
 from pydantic import SecretStr
 
 from etl.settings import S3Settings
-from etl.storage.warehouse import Warehouse, WarehouseConfig, open_warehouse
+from etl.storage.warehouse import Warehouse, WarehousePlace, open_warehouse
 from tests.storage.objects import DAY, load, local_lake, publish, s3_lake, settings_in
 
 OLD = pl.DataFrame({"id": range(1000), "qty": [1] * 1000})
@@ -15,7 +15,7 @@ OTHER = pl.DataFrame({"id": range(2000, 2100), "qty": [3] * 100})
 
 
 def open_for(folder: Path, url: str) -> Warehouse:
-    config = WarehouseConfig(type="postgres", url=SecretStr(url)) if url else WarehouseConfig()
+    config = WarehousePlace(type="postgres", url=SecretStr(url)) if url else WarehousePlace()
     return open_warehouse(config, settings_in(folder), "acme")
 
 

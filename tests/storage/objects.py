@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from etl.settings import S3Settings, Settings
-from etl.storage.lake import PLACEHOLDER_FOOTER, Lake, LakeConfig, ObjectRef, Provenance, Published, open_lake
+from etl.storage.lake import PLACEHOLDER_FOOTER, Lake, LakePlace, ObjectRef, Provenance, Published, open_lake
 from etl.storage.warehouse import LoadReport, LoadRequest, Warehouse
 
 DAY = "2026-01-01"
@@ -24,7 +24,7 @@ def local_lake(folder: Path) -> Lake:
 
 
 def s3_lake(folder: Path, s3: S3Settings, bucket: str) -> Lake:
-    return open_lake(settings_in(folder, s3), LakeConfig(bucket=bucket, base_path="lake"))
+    return open_lake(settings_in(folder, s3), LakePlace(bucket=bucket, base_path="lake"))
 
 
 def ref_of(partition: str | None = DAY, *, pipeline: str = "orders", stage: str = "extract") -> ObjectRef:

@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from etl.errors import WarehouseError
-from etl.storage.warehouse import WarehouseConfig, open_warehouse
+from etl.storage.warehouse import WarehousePlace, open_warehouse
 from tests.storage.objects import load, local_lake, publish, settings_in
 
 DAYS = ["2026-01-01", "2026-01-02", "2026-01-03"]
@@ -71,7 +71,7 @@ def check(mode: str, *, ordered: bool, partitioned: bool, plan: list[tuple[str, 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         lake = local_lake(folder)
-        warehouse = open_warehouse(WarehouseConfig(), settings_in(folder), "acme")
+        warehouse = open_warehouse(WarehousePlace(), settings_in(folder), "acme")
         model, published, ledger = Model(mode, ordered=ordered), dict[str | None, tuple[Row, ...]](), 0
         for at, (planned_day, rows) in enumerate(plan):
             day = planned_day if partitioned else None

@@ -162,7 +162,7 @@ def _expectation(position: int, task: Task) -> Any:  # noqa: ANN401  the library
                 column=column, min_value=task.low, max_value=task.high, meta=meta
             )
         case "matches":
-            return gxe.ExpectColumnValuesToMatchRegex(column=column, regex=_end_anchored(task.pattern), meta=meta)
+            return gxe.ExpectColumnValuesToMatchRegex(column=column, regex=_for_pandas(task.pattern), meta=meta)
 
 
 def _bounds(task: Task) -> tuple[Any, Any]:
@@ -175,10 +175,10 @@ def _bounds(task: Task) -> tuple[Any, Any]:
     return (low, high) if low is not None or high is not None else (float(lowest), None)
 
 
-def _end_anchored(pattern: str) -> str:
-    r"""Write `$` as `\Z`: in Python's syntax `$` also matches before a last line break."""
-    parts = re.findall(r"\\.|\[\^?(?:\\.|[^\]])+\]|.", pattern, re.DOTALL)
-    return "".join(r"\Z" if part == "$" else part for part in parts)
+def _for_pandas(pattern: str) -> str:
+    r"""Write `$` as `\Z`, as in Python `$` also matches before a last line break; groups that capture nothing."""
+    parts = re.findall(r"\\.|\[\^?(?:\\.|[^\]])+\]|\(\?:|.", pattern, re.DOTALL)
+    return "".join({"$": r"\Z", "(": "(?:"}.get(part, part) for part in parts)
 
 
 def _row_count(position: int, rule: RowCount) -> Any:  # noqa: ANN401

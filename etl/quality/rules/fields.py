@@ -60,6 +60,11 @@ def read_bound(value: object) -> object:
     return number
 
 
+def as_written(bound: Any) -> Any:  # noqa: ANN401
+    """Return a float as the decimal number that it was written as: 0.1 is a tenth; anything else as it is."""
+    return Decimal(repr(bound)) if isinstance(bound, float) else bound
+
+
 def _read_moment(text: str) -> object:
     for kind in (date, time, datetime):
         try:

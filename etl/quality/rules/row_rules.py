@@ -21,6 +21,7 @@ from etl.quality.rules.fields import (
     RuleFields,
     Scalar,
     Sql,
+    as_written,
     sql_columns,
 )
 
@@ -113,7 +114,7 @@ class InRange(ColumnRule):
             raise ValueError("in_range needs `min`, `max` or both")
         if self.min is not None and self.max is not None:
             try:
-                turned = self.min > self.max  # type: ignore[operator]  # kinds that cannot be compared are refused
+                turned = as_written(self.min) > as_written(self.max)  # kinds that cannot be compared are refused
             except TypeError as mixed:
                 raise ValueError("`min` and `max` are of different kinds") from mixed
             if turned:

@@ -20,6 +20,7 @@ from etl.quality.rules.fields import (
     NumberBound,
     RuleDoc,
     RuleFields,
+    as_written,
     refuse_flag,
     safe_name,
 )
@@ -219,7 +220,7 @@ def check_bounds(kind: str, low: Number | None, high: Number | None) -> None:
     """Refuse bounds that say nothing or contradict each other."""
     if low is None and high is None:
         raise ValueError(f"{kind} needs `min`, `max` or both")
-    if low is not None and high is not None and low > high:
+    if low is not None and high is not None and as_written(low) > as_written(high):
         raise ValueError(f"min {low} is greater than max {high}: no value can pass")
 
 

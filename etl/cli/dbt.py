@@ -1,0 +1,93 @@
+"""`etl dbt`: dbt projects prepared ahead, rules as dbt tests and back.
+
+Belongs here: the commands and what they show. Does not: parsing a project (`etl.pipeline.dbt_project`), what its index
+holds (`etl.factories.dbt_index`), the conversion (`etl.pipeline.dbt_rules`).
+"""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.markup import escape
+
+from etl.config.config_loader import list_tenants, load_tenant
+from etl.errors import DbtError, EtlError
+from etl.factories.dbt_index import fresh_index, prepare as prepare_index
+from etl.pipeline.dbt_project import tenant_dbt
+from etl.pipeline.dbt_rules import from_schema, to_schema
+from etl.settings import Settings, load_settings
+
+app = typer.Typer(help="dbt projects: prepared ahead, rules as dbt tests and back.", no_args_is_help=True)
+
+
+@app.command()
+def prepare(
+    tenant: Annotated[list[str] | None, typer.Argument(help="Tenants to prepare. Default: all that use dbt.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also where nothing has changed.")] = False,
+) -> None:
+    """Parse dbt projects ahead, so that loading definitions starts no dbt. Needed outside dev; exit code 2: one fails."""
+    console = Console()
+    settings = load_settings()
+    failed: list[EtlError] = []
+    for name in tenant or list_tenants(settings):
+        try:
+            console.print(f"[bold]{name}[/]: {_prepare(name, settings, force=force)}", highlight=False)
+        except EtlError as error:
+            failed.append(error)
+            console.print(f"[bold]{name}[/]: [bold red]error:[/] {escape(str(error))}", highlight=False)
+    if failed:
+        raise typer.Exit(2)
+
+
+@app.command()
+def rules(
+    tenant: Annotated[str, typer.Argument(help="The tenant.")],
+    pipeline: Annotated[str | None, typer.Argument(help="One pipeline. Default: all that have rules.")] = None,
+    prefix: Annotated[str, typer.Option(help="What a model's name has before the pipeline's.")] = "stg_",
+    from_file: Annotated[
+        Path | None, typer.Option("--from", help="Read this schema.yml and print its tests as rules of the tenant.")
+    ] = None,
+) -> None:
+    """Print a tenant's rules as a dbt schema.yml; with --from, a schema.yml as rules. Exit code 1: some were left out."""
+    config = load_tenant(tenant, load_settings())
+    if pipeline is not None and pipeline not in config.pipelines:
+        raise EtlError(f"tenant {tenant} has no pipeline {pipeline}", f"it has {', '.join(config.pipelines) or 'none'}")
+    shown: Any
+    if from_file is None:
+        names = [pipeline] if pipeline else [name for name, each in config.pipelines.items() if each.quality.rules]
+        shown, left = to_schema(config, names, prefix)
+    else:
+        found, left = from_schema(_read(from_file), prefix)
+        wanted = {name: each for name, each in found.items() if pipeline in {None, name}}
+        shown = {"pipelines": {name: {"quality": {"rules": each}} for name, each in wanted.items()}}
+    typer.echo(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=120), nl=False)
+    for each in left:
+        typer.echo(f"left out: {each}", err=True)
+    if left:
+        raise typer.Exit(1)
+
+
+def _prepare(name: str, settings: Settings, *, force: bool) -> str:
+    config = load_tenant(name, settings)
+    if not config.dbt.enabled:
+        return "no dbt"
+    project = tenant_dbt(config, settings)
+    if not force and fresh_index(project) is not None:
+        return f"fresh, nothing to do ({project.folder.name})"
+    began = time.monotonic()
+    index = prepare_index(config, project)
+    seconds = time.monotonic() - began
+    return f"prepared {project.folder.name}: {len(index.assets)} assets, {len(index.checks)} checks, {seconds:.1f} s"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise DbtError(f"{path} cannot be read: {error}", "name a schema.yml of a dbt project") from error
+    if not isinstance(found, dict):
+        raise DbtError(f"{path} holds no mapping", "name a schema.yml of a dbt project")
+    return found
