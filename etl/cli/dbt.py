@@ -23,7 +23,7 @@ from etl.settings import Settings, load_settings
 app = typer.Typer(help="dbt projects: prepared ahead, rules as dbt tests and back.", no_args_is_help=True)
 
 
-@app.command()
+@app.command("prepare", epilog="For example: `etl dbt prepare project_01`")
 def prepare(
     tenant: Annotated[list[str] | None, typer.Argument(help="Tenants to prepare. Default: all that use dbt.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Also where nothing has changed.")] = False,
@@ -42,7 +42,7 @@ def prepare(
         raise typer.Exit(2)
 
 
-@app.command()
+@app.command("rules", epilog="For example: `etl dbt rules project_01`")
 def rules(
     tenant: Annotated[str, typer.Argument(help="The tenant.")],
     pipeline: Annotated[str | None, typer.Argument(help="One pipeline. Default: all that have rules.")] = None,

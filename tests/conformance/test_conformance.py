@@ -32,7 +32,7 @@ ENGINES = (
     Judged("polars"),
     Judged("truthound"),
     Judged("pandera", seeds=3),
-    Judged("great_expectations", seeds=1, rules=len(TEMPLATES)),  # about 6 ms per rule and frame
+    Judged("great_expectations", seeds=3, rules=len(TEMPLATES)),  # about 6 ms per rule and frame
 )
 LEAST_CASES = 5_000
 
@@ -123,9 +123,7 @@ def test_every_supported_rule_meets_every_kind_of_data(judged: Judged) -> None:
         met = set()
         for seed in range(judged.seeds):
             frame, rules, expected = generated(kind, seed)
-            some = zip(rules[: judged.rules], expected, strict=False)
-            met |= {rule.type for rule, each in some if each.status != "error" and not capabilities.refusal(rule, frame.schema)}
-        # Whether a random rule has an answer is chance; that its type was tried at all is not.
-        tried = {rule.type for rule in generated(kind, 0)[1][: judged.rules]}
-        assert tried >= set(capabilities.rules) - {"truthound"}
-        assert len(met) >= 0.8 * len(set(capabilities.rules) - {"truthound"}), sorted(set(capabilities.rules) - met)
+            some = zip(rules[: judged.rules], expected[: judged.rules], strict=True)
+            answered = {rule for rule, each in some if each.status != "error"}
+            met |= {rule.type for rule in answered if capabilities.refusal(rule, frame.schema) is None}
+        assert met == set(capabilities.rules) - {"truthound"}, kind
