@@ -28,7 +28,7 @@ def prepare(
     tenant: Annotated[list[str] | None, typer.Argument(help="Tenants to prepare. Default: all that use dbt.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Also where nothing has changed.")] = False,
 ) -> None:
-    """Parse dbt projects ahead, so that loading definitions starts no dbt. Needed outside dev; exit code 2: one fails."""
+    """Parse dbt projects ahead, so that loading definitions starts no dbt. Exit code 2: one of them fails."""
     console = Console()
     settings = load_settings()
     failed: list[EtlError] = []
@@ -51,7 +51,7 @@ def rules(
         Path | None, typer.Option("--from", help="Read this schema.yml and print its tests as rules of the tenant.")
     ] = None,
 ) -> None:
-    """Print a tenant's rules as a dbt schema.yml; with --from, a schema.yml as rules. Exit code 1: some were left out."""
+    """Print a tenant's rules as a dbt schema.yml, or with --from the reverse. Exit code 1: some were left out."""
     config = load_tenant(tenant, load_settings())
     if pipeline is not None and pipeline not in config.pipelines:
         raise EtlError(f"tenant {tenant} has no pipeline {pipeline}", f"it has {', '.join(config.pipelines) or 'none'}")

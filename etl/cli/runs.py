@@ -105,10 +105,13 @@ def wait(instance: DagsterInstance, run_ids: Sequence[str]) -> Iterator[DagsterR
 
 
 def failures(instance: DagsterInstance, run_id: str) -> Iterator[str]:
-    """What made a run fail: each step with the message of its cause."""
-    for record in instance.get_records_for_run(run_id, of_type=DagsterEventType.STEP_FAILURE).records:
+    """What made a run fail: each step with the message of its cause; or why the run ended though no step failed."""
+    steps = instance.get_records_for_run(run_id, of_type=DagsterEventType.STEP_FAILURE).records
+    for record in steps or instance.get_records_for_run(run_id, of_type=DagsterEventType.RUN_FAILURE).records:
         event = record.event_log_entry.dagster_event
-        failure = event.step_failure_data if event else None
+        failure = event.step_failure_data if event and steps else None
         if failure is not None and failure.error is not None:
             error = failure.error.cause or failure.error
             yield f"{event.step_key if event else '?'}: {error.message.strip()}"
+        elif event is not None:
+            yield f"{event.step_key or run_id}: {event.message}"

@@ -51,8 +51,11 @@ class DbtFactory:
         for asset in self._index.assets:
             if asset.resource != "exposure":
                 groups.setdefault(self._partitions_of(asset), []).append(asset)
+        # Tests of dbt's sources run where the models are built whole: that step is the first to read the extracts.
+        first = None if None in groups else next(iter(groups), None)
         found: list[AssetsDefinition | AssetSpec] = [
-            self._definition(partitions, group) for partitions, group in groups.items()
+            self._definition(partitions, group, with_sources=partitions == first)
+            for partitions, group in groups.items()
         ]
         return found + [self._spec(each, None) for each in self._index.assets if each.resource == "exposure"]
 
@@ -60,17 +63,23 @@ class DbtFactory:
         """The models that belong to a pipeline by its `dbt_transform`."""
         return {name: [AssetKey(list(key)) for key in keys] for name, keys in self._index.pipelines.items()}
 
-    def _definition(self, partitions: DailyPartitionsDefinition | None, group: Sequence[DbtAsset]) -> AssetsDefinition:
+    def _definition(
+        self, partitions: DailyPartitionsDefinition | None, group: Sequence[DbtAsset], *, with_sources: bool
+    ) -> AssetsDefinition:
         config = self._config
         keys = {each.key for each in group}
-        checks = [each for each in self._index.checks if each.asset in keys or self._is_on_source(each, partitions)]
+        checks = [
+            each
+            for each in self._index.checks
+            if each.asset in keys or (with_sources and each.asset not in self._by_key)
+        ]
         step = DbtStep(config, self._project, partitions, tuple(group), tuple(checks))
         suffix = f"_from_{partitions.start:%Y_%m_%d}" if partitions else ""
 
         @multi_asset(
             name=f"{config.id}__dbt{suffix}",
             specs=[self._spec(each, partitions) for each in group],
-            check_specs=[_check_spec(each, partitions) for each in checks],
+            check_specs=[_check_spec(each, partitions if each.asset in keys else None) for each in checks],
             partitions_def=partitions,
             backfill_policy=BackfillPolicy.single_run() if partitions else None,
             can_subset=True,

@@ -166,6 +166,9 @@ def _checks(manifest: Mapping[str, Any], translator: Any) -> Iterator[DbtCheck]:
     for unique_id, node in manifest["nodes"].items():
         if node["resource_type"] != "test":
             continue
+        attached = node.get("attached_node")
+        if attached is not None and attached not in manifest["nodes"] and attached not in manifest["sources"]:
+            continue  # of a model that this tenant has switched off; dbt leaves it out too
         found = get_asset_check_key_for_test(manifest, translator, unique_id, project=None)
         above = [
             each for each in node["depends_on"]["nodes"] if each in manifest["nodes"] or each in manifest["sources"]

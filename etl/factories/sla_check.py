@@ -97,12 +97,8 @@ def worst_of(verdicts: Verdicts) -> PromiseVerdict | None:
 
 def digest(verdicts: Verdicts) -> str:
     """Changes when something is worth saying; not with each minute that a breach lasts, nor with each good run."""
-    parts = [
-        f"{each.promise} {each.state} {each.since} {each.partition} {each.runs}"
-        if each.state in BAD
-        else f"{each.promise} good"
-        for each in verdicts
-    ]
+    parts = [f"{each.promise} {each.state}" for each in verdicts]
+    parts += [f"{each.since} {each.partition} {each.runs}" for each in verdicts if each.state in BAD]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -1,23 +1,22 @@
 """Dagster's event log, read into the tenant's excerpt of it.
 
 Belongs here: which events are read, in which order, and how many at a time. Does not: what a finished run says
-(`run_outcomes`), keeping it (`etl.sla.pipeline_log`).
+(`run_outcomes`), the past of a new pipeline (`sla_past`), keeping it (`etl.sla.pipeline_log`).
 
 Three sources: materializations of all assets as one stream by storage id, finished runs as two streams by storage id,
-and, once for each pipeline, its own past: the newest complete days, or the newest publishes of a table. The streams
-begin where the log ends when the excerpt is made, so that nothing falls between them and the past. What is read in one
-call is bounded by time; whoever calls judges only when the streams were read to their end.
+and, once for each pipeline, its own past (`sla_past`). The streams begin where the log ends when the excerpt is made, so
+that nothing falls between them and the past. What is read in one call is bounded by time; whoever calls judges only
+when the streams were read to their end.
 """
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 
 from dagster import (
     AssetKey,
-    AssetRecordsFilter,
     DagsterEventType,
     DagsterInstance,
     DagsterRun,
@@ -30,6 +29,7 @@ from dagster._core.event_api import EventLogCursor
 
 from etl.config.scrub import Scrub
 from etl.factories.run_outcomes import ROWS, finished_run, number
+from etl.factories.sla_past import Past
 from etl.factories.subjects import Subjects
 from etl.sla.freshness import DailyPartitions, Publish
 from etl.sla.pipeline_log import Facts, Numbers, PipelineLog
@@ -39,8 +39,6 @@ RUN_STREAMS = {SUCCESSES: DagsterEventType.RUN_SUCCESS, FAILURES: DagsterEventTy
 PAGE = 500
 BUDGET = 2.5  # seconds of one call
 FIRST_RUNS = 200  # finished runs that a new excerpt begins with
-FIRST_DAYS = 10  # complete days, or publishes of a table, that a new pipeline begins with
-FIRST_LIMIT = 100  # events of those days that are read at most
 IN_ONE_TRANSACTION = 100
 
 
@@ -66,7 +64,8 @@ class SlaHistory:
             cursors = self._start(instance, now)
         every = self._read_materializations(instance, cursors[MATERIALIZATIONS], now)
         every = self._read_runs(instance, cursors, now) and every
-        self._read_pasts(instance, unread, now)
+        past = Past(self._assets, self.subjects.partitions, self._note_materialization, lambda: self._late)
+        self.log.absorb(past.read(instance, unread, now), now)
         return every
 
     @property
@@ -177,33 +176,6 @@ class SlaHistory:
             or any(key.path[0] == tenant for key in keys)
             or (origin is not None and origin.location_name == tenant)
         )
-
-    def _read_pasts(self, instance: DagsterInstance, pipelines: Sequence[str], now: datetime) -> None:
-        """The newest past of pipelines that nobody has read yet, so many as there is time for."""
-        facts = Facts()
-        for pipeline in pipelines:
-            if self._late:
-                break
-            self._read_past(instance, facts, pipeline, now)
-        self.log.absorb(facts, now)
-
-    def _read_past(self, instance: DagsterInstance, facts: Facts, pipeline: str, now: datetime) -> None:
-        days, key = self.subjects.partitions[pipeline], self._assets[pipeline]
-        newest = days.newest_complete(now) if days else None
-        if days is not None and newest is not None:
-            oldest = max(days.start, newest - timedelta(days=FIRST_DAYS - 1))
-            names = [(oldest + timedelta(days=n)).isoformat() for n in range((newest - oldest).days + 1)]
-            filters = AssetRecordsFilter(key, asset_partitions=names)
-            found = instance.fetch_materializations(filters, limit=FIRST_LIMIT).records
-            known = days.complete_at(oldest) if oldest > days.start else None
-        else:
-            found = instance.fetch_materializations(key, limit=FIRST_DAYS).records
-            known = _moment(found[-1].timestamp) if len(found) == FIRST_DAYS else None
-        if not found and not instance.fetch_materializations(key, limit=1).records:
-            known = None
-        for each in reversed(found):
-            self._note_materialization(facts, each.event_log_entry)
-        facts.known_since[pipeline] = known
 
     @cached_property
     def _assets(self) -> Mapping[str, AssetKey]:

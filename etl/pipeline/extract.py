@@ -13,7 +13,7 @@ from etl.errors import SourceError
 from etl.faults import reach
 from etl.pipeline.publish import StagedRows, audit_and_publish
 from etl.pipeline.schema_guard import guard_schema
-from etl.pipeline.stage import StageResult, StageRun
+from etl.pipeline.stage import StageResult, StageRun, disk_errors
 from etl.pipeline.tables import referenced_tables
 from etl.storage.guards import guard_rows
 from etl.storage.lake import PLACEHOLDER_FOOTER, ObjectRef
@@ -27,7 +27,7 @@ def extract(run: StageRun, url: str, *, statement_timeout_seconds: int | None = 
     started = datetime.now(UTC)
     ref = run.ref("extract")
     previous = run.lake.find(ref)
-    with run.lake.stage(ref, run.run_id) as staged:
+    with disk_errors(run, "extract"), run.lake.stage(ref, run.run_id) as staged:
         reach("extract.start")
         report = _read(run, url, extract_request(run, statement_timeout_seconds), staged)
         reach("extract.read")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from etl.errors import LakeError
 from etl.faults import reach
 from etl.pipeline.audit import Blocked, audit_file
-from etl.pipeline.stage import StageResult, StageRun, preview_rows
+from etl.pipeline.stage import StageResult, StageRun, disk_errors, preview_rows
 from etl.pipeline.tables import referenced_tables
 from etl.storage.lake import Published
 from etl.storage.warehouse import LoadRequest, Warehouse
@@ -19,6 +19,11 @@ logger = logging.getLogger(__name__)
 
 def load(run: StageRun, warehouse: Warehouse) -> StageResult:
     """Put the last good object of this partition into the warehouse; loading it twice changes nothing."""
+    with disk_errors(run, "load"):
+        return _load(run, warehouse)
+
+
+def _load(run: StageRun, warehouse: Warehouse) -> StageResult:
     started = datetime.now(UTC)
     source = last_good(run)
     reach("load.start")

@@ -17,7 +17,7 @@ def guard_schema(known: pa.Schema, now: pa.Schema, policy: Literal["evolve", "fa
         if each.name not in known.names:
             if policy == "fail" or not each.nullable:
                 problems.append(f"column `{each.name}` ({each.type}) is new")
-        elif known.field(each.name).type != each.type:
+        elif _kind(known.field(each.name).type) != _kind(each.type):
             problems.append(f"column `{each.name}` was {known.field(each.name).type} and is {each.type} now")
     if problems:
         raise SourceError(
@@ -25,3 +25,14 @@ def guard_schema(known: pa.Schema, now: pa.Schema, policy: Literal["evolve", "fa
             "nothing was published; list the `columns` you need, cast them in a `query`, or delete the published"
             " partitions of the pipeline to begin anew",
         )
+
+
+def _kind(of: pa.DataType) -> pa.DataType:
+    """The type without the width of its offsets: who wrote the file decides that, not the source."""
+    if pa.types.is_large_string(of) or pa.types.is_string_view(of):
+        return pa.string()
+    if pa.types.is_large_binary(of) or pa.types.is_binary_view(of):
+        return pa.binary()
+    if pa.types.is_list(of) or pa.types.is_large_list(of):
+        return pa.list_(_kind(of.value_type))
+    return of

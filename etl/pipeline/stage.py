@@ -4,6 +4,8 @@ Belongs here: `StageRun` (one stage of one pipeline for one partition) and `Stag
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
+from etl.errors import LakeError
 from etl.pipeline.audit import Audit
 from etl.settings import Settings
 from etl.storage.lake import Lake, LakePlace, ObjectRef, Published, open_lake
@@ -92,6 +95,18 @@ class StageRun(BaseModel):
     def label(self) -> str:
         """How messages name this task."""
         return f"{self.config.id}/{self.pipeline.name}" + (f" [{self.partition}]" if self.partition else "")
+
+
+@contextmanager
+def disk_errors(run: StageRun, stage: str) -> Iterator[None]:
+    """Say whose rows they were where the operating system only says that a file could not be written or read."""
+    try:
+        yield
+    except OSError as error:
+        raise LakeError(
+            f"{run.label} {stage}: {error.strerror or error}",
+            "readers see the old object or the whole new one; remove the cause (is the disk full?) and run it again",
+        ) from error
 
 
 class StageResult(BaseModel):

@@ -14,7 +14,7 @@ from etl.config.tenant_loader import load_transform
 from etl.errors import TransformError
 from etl.faults import reach
 from etl.pipeline.publish import StagedRows, audit_and_publish
-from etl.pipeline.stage import StageResult, StageRun
+from etl.pipeline.stage import StageResult, StageRun, disk_errors
 from etl.pipeline.tables import input_frame, referenced_tables
 from etl.storage.lake import PLACEHOLDER_FOOTER
 
@@ -26,22 +26,23 @@ def transfer(run: StageRun) -> StageResult:
     started = datetime.now(UTC)
     pipeline = run.pipeline
     transform = load_transform(run.tenant_dir, pipeline.name, inputs=pipeline.transfer_inputs)
-    frames = {name: input_frame(run, name) for name in pipeline.transfer_inputs}
-    reach("transfer.start")
-    result = _call(run, transform, frames)
-    _check_date_column(run, frames, result)
-    with run.lake.stage(run.ref("transfer"), run.run_id) as staged:
-        try:
-            result.sink_parquet(staged, compression="zstd", metadata=dict(PLACEHOLDER_FOOTER), engine="streaming")
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            raise TransformError(
-                f"{run.label}: the transform `{pipeline.name}` failed while it ran: {_first_line(error)}",
-                f"see tenants/{run.config.id}/transforms/{pipeline.name}.py; nothing was published",
-            ) from error
-        reach("transfer.written")
-        rows = int(pq.read_metadata(staged).num_rows)
-        tables = referenced_tables(run, "transfer")
-        return audit_and_publish(StagedRows(run, "transfer", staged, rows, started, tables))
+    with disk_errors(run, "transfer"):
+        frames = {name: input_frame(run, name) for name in pipeline.transfer_inputs}
+        reach("transfer.start")
+        result = _call(run, transform, frames)
+        _check_date_column(run, frames, result)
+        with run.lake.stage(run.ref("transfer"), run.run_id) as staged:
+            try:
+                result.sink_parquet(staged, compression="zstd", metadata=dict(PLACEHOLDER_FOOTER), engine="streaming")
+            except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+                raise TransformError(
+                    f"{run.label}: the transform `{pipeline.name}` failed while it ran: {_first_line(error)}",
+                    f"see tenants/{run.config.id}/transforms/{pipeline.name}.py; nothing was published",
+                ) from error
+            reach("transfer.written")
+            rows = int(pq.read_metadata(staged).num_rows)
+            tables = referenced_tables(run, "transfer")
+            return audit_and_publish(StagedRows(run, "transfer", staged, rows, started, tables))
 
 
 def _call(run: StageRun, transform: object, frames: dict[str, pl.LazyFrame]) -> pl.LazyFrame:

@@ -7,7 +7,8 @@ stay "started" for ever and keep its slot of the pool, so that every later run o
 """
 
 import logging
-from datetime import UTC, datetime
+import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, DefaultRunLauncher, RunsFilter
@@ -48,15 +49,21 @@ def worker_of(instance: DagsterInstance, run_id: str) -> tuple[int, datetime] | 
 
 def is_alive(pid: int, since: datetime) -> bool:
     """Whether that very process is there still: not a zombie, and not another one that was given its number later."""
-    status = Path(f"/proc/{pid}/stat")
     if not Path("/proc").is_dir():
         return True  # no way to know on this system: leave the run alone
     try:
-        state = status.read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
-        begun = datetime.fromtimestamp(Path(f"/proc/{pid}").stat().st_ctime, UTC)
-    except FileNotFoundError:
+        # After the name in parentheses: the state is the first field, the start in ticks since the boot the twentieth.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return state != "Z" and begun <= since
+    begun = _booted() + timedelta(seconds=int(fields[19]) / os.sysconf("SC_CLK_TCK"))
+    return fields[0] != "Z" and begun <= since + timedelta(seconds=2)  # the boot is known to the second
+
+
+def _booted() -> datetime:
+    """The dates of files below /proc will not do: they are renewed whenever the kernel forgets and makes them again."""
+    lines = Path("/proc/stat").read_text(encoding="utf-8").splitlines()
+    return datetime.fromtimestamp(next(int(line.split()[1]) for line in lines if line.startswith("btime ")), UTC)
 
 
 def release_dead_runs(instance: DagsterInstance) -> list[str]:

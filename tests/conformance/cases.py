@@ -39,10 +39,14 @@ Chance = random.Random
 
 def _number(column: str, chance: Chance) -> Any:
     if column in INTEGERS:
-        return chance.choice([-1, 0, 1, 3, 5, 0.5, Decimal("2.5"), 2**53, 2**53 + 1, -(2**63), 2**63 - 1, 2**64, 2.0, 300])
+        return chance.choice(
+            [-1, 0, 1, 3, 5, 0.5, Decimal("2.5"), 2**53, 2**53 + 1, -(2**63), 2**63 - 1, 2**64, 2.0, 300]
+        )
     if column in FLOATS:
         return chance.choice([-1, 0, 1, 0.25, 0.1, Decimal("0.1"), 2**53 + 1, float("inf"), -1.5, 2])
-    return chance.choice([0, 1, Decimal("1.00"), Decimal("0.105"), 0.1, Decimal("-0.5"), 2, Decimal("1.1"), Decimal("0.00001")])
+    return chance.choice(
+        [0, 1, Decimal("1.00"), Decimal("0.105"), 0.1, Decimal("-0.5"), 2, Decimal("1.1"), Decimal("0.00001")]
+    )
 
 
 def _moment(column: str, chance: Chance) -> Any:
@@ -100,16 +104,25 @@ def _set(kind: str) -> Callable[[Chance], dict[str, Any]]:
 
 
 def _compare(chance: Chance) -> dict[str, Any]:
-    family = chance.choice([(*INTEGERS, *FLOATS), (*INTEGERS, *DECIMALS), TEXTS, NAIVE, ("day", *NAIVE), ZONED, ("b", "b"), ("dur", "dur")])
+    family = chance.choice(
+        [(*INTEGERS, *FLOATS), (*INTEGERS, *DECIMALS), TEXTS, NAIVE, ("day", *NAIVE), ZONED, ("b", "b"), ("dur", "dur")]
+    )
     operators = ["==", "!="] if "b" in family else ["==", "!=", "<", "<=", ">", ">="]
-    return {"type": "compare_columns", "left": chance.choice(family), "operator": chance.choice(operators), "right": chance.choice(family)}
+    return {
+        "type": "compare_columns",
+        "left": chance.choice(family),
+        "operator": chance.choice(operators),
+        "right": chance.choice(family),
+    }
 
 
 def _measure(kind: str) -> Callable[[Chance], dict[str, Any]]:
     def make(chance: Chance) -> dict[str, Any]:
         column = chance.choice(["x", "y", "i", "tiny", "u", "w", "d", "p"])
         low = chance.choice([-3, 0, 1, Decimal("0.5"), -100])
-        return {"type": kind, "column": column, "min": low} | ({"max": low + chance.choice([0, 1, 7, 200])} if chance.random() < 0.6 else {})
+        return {"type": kind, "column": column, "min": low} | (
+            {"max": low + chance.choice([0, 1, 7, 200])} if chance.random() < 0.6 else {}
+        )
 
     return make
 
@@ -130,7 +143,10 @@ def _unique(chance: Chance) -> dict[str, Any]:
 
 
 def _not_null(chance: Chance) -> dict[str, Any]:
-    return {"type": "not_null", **({"column": chance.choice(ALL)} if chance.random() < 0.7 else {"columns": chance.sample(ALL, 2)})}
+    return {
+        "type": "not_null",
+        **({"column": chance.choice(ALL)} if chance.random() < 0.7 else {"columns": chance.sample(ALL, 2)}),
+    }
 
 
 def _foreign_key(chance: Chance) -> dict[str, Any]:
@@ -147,7 +163,22 @@ def _foreign_key(chance: Chance) -> dict[str, Any]:
 
 
 def _dtype(chance: Chance) -> dict[str, Any]:
-    names = ["integer", "Int64", "float", "string", "decimal", "Decimal(12, 2)", "number", "date", "datetime", "boolean", "categorical", "unsigned", "list"]
+    names = [
+        "integer",
+        "Int64",
+        "float",
+        "string",
+        "decimal",
+        "Decimal(12, 2)",
+        "number",
+        "date",
+        "datetime",
+        "boolean",
+        "categorical",
+        "unsigned",
+        "list",
+    ]
+    names += ["Int32", "Float64", "String", "Boolean", "Date", "text", "Int8", "UInt64"]
     return {"type": "dtype", "column": chance.choice(ALL), "dtype": chance.choice(names)}
 
 

@@ -1,7 +1,5 @@
 """Generated frames: the same columns, filled according to a kind of data, from a seed."""
 
-# ruff: noqa: DTZ001  moments without a zone are cases too
-
 import random
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -35,7 +33,22 @@ TABLES = {
 }  # fmt: skip
 
 _TEXTS = ["a", "ab", "b", "abc", "apple", "", " ", "A", "a-1", "x$", "12", "a\nb", "a\n", "banana"]
-_UNICODE = ["é", "e\u0301", "한국어", "🤦🏼\u200d♂️", "ß", "İ", "ﬁ", "٣", "a\u0000b"[:1], "日本", "\u00a0", "Ａ", "🇰🇷", "a"]
+_UNICODE = [
+    "é",
+    "e\u0301",
+    "한국어",
+    "🤦🏼\u200d♂️",
+    "ß",
+    "İ",
+    "ﬁ",
+    "٣",
+    "a\u0000b"[:1],
+    "日本",
+    "\u00a0",
+    "Ａ",
+    "🇰🇷",
+    "a",
+]
 _LOCAL_NOW = NOW.replace(tzinfo=None)
 
 
@@ -78,7 +91,9 @@ def _moments(kind: str, chance: random.Random) -> list[datetime]:
 
 
 def _dates(chance: random.Random) -> list[date]:
-    return [date(2026, 1, 15) + timedelta(days=days) for days in (-400, -31, -2, -1, 0, 1, 2, 30, chance.randint(-60, 20))]
+    return [
+        date(2026, 1, 15) + timedelta(days=days) for days in (-400, -31, -2, -1, 0, 1, 2, 30, chance.randint(-60, 20))
+    ]
 
 
 def _pool(column: str, kind: str, chance: random.Random) -> list[Any]:
@@ -131,7 +146,9 @@ def _points(column: str, moments: Sequence[datetime], chance: random.Random) -> 
         return _dates(chance)
     if column == "ns":
         extra = chance.choice([0, 1, 999])
-        return [(each - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000 + extra for each in moments]
+        return [
+            (each - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000 + extra for each in moments
+        ]
     if column in ("seen", "ms"):
         return [each.replace(tzinfo=None) for each in moments]
     return list(moments)
@@ -151,4 +168,7 @@ def _floats(column: str, kind: str) -> list[float]:
     if column == "w" or kind != "boundaries":
         return [each for each in plain if each >= 0] if kind == "clean" else plain
     edges = [0.1, -0.1, 0.0, -0.0, 5e-324, 1.0, 1.5]
-    return [*edges, *([2.0**53, 2.0**53 + 2, -(2.0**53), 1.7e308, -1.7e308, 2.0**63] if column == "f" else [16_777_216.0, 3.4e38])]
+    return [
+        *edges,
+        *([2.0**53, 2.0**53 + 2, -(2.0**53), 1.7e308, -1.7e308, 2.0**63] if column == "f" else [16_777_216.0, 3.4e38]),
+    ]

@@ -24,9 +24,14 @@ class Case:
     total: int = 0
 
 
-def case(name: str, values: Any, rule: dict[str, Any], status: str, failed: int = 0, total: int = 0, *, dtype: Any = None) -> Case:
+def case(
+    name: str, values: Any, rule: dict[str, Any], status: str, failed: int = 0, total: int = 0, *, dtype: Any = None
+) -> Case:
     frame = pl.DataFrame(values) if isinstance(values, dict) else pl.DataFrame({"x": pl.Series(values, dtype=dtype)})
-    needs_column = rule["type"] not in ("row_count", "expression", "compare_columns") and not {"column", "columns"} & set(rule)
+    needs_column = rule["type"] not in ("row_count", "expression", "compare_columns") and not {
+        "column",
+        "columns",
+    } & set(rule)
     return Case(name, frame, ({"column": "x"} if needs_column else {}) | rule, status, failed, total)
 
 

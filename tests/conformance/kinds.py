@@ -114,7 +114,9 @@ def judgeable(rule: Any, columns: Columns) -> bool:
         case "mean_between" | "sum_between":
             return kind in NUMBERS
         case "in_range":
-            return kind not in ("text", "boolean") and all(fits(kind, each) for each in (rule.min, rule.max) if each is not None)
+            return kind not in ("text", "boolean") and all(
+                fits(kind, each) for each in (rule.min, rule.max) if each is not None
+            )
         case "in_set" | "not_in_set":
             return all(fits(kind, each) for each in rule.values)
         case "not_future" | "not_past" | "recency":

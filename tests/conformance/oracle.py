@@ -38,7 +38,9 @@ FLOAT_CONDITIONS = {
 }
 
 
-def expect(frame: pl.DataFrame, rules: Sequence[Any], now: datetime, tables: Mapping[str, pl.DataFrame]) -> list[Expected]:
+def expect(
+    frame: pl.DataFrame, rules: Sequence[Any], now: datetime, tables: Mapping[str, pl.DataFrame]
+) -> list[Expected]:
     """Judge all rules with one query."""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET threads = 1")
@@ -269,7 +271,9 @@ class _Judge:
         return self.rows(f"{left} {operator} {right}")
 
     def judge_dtype(self) -> tuple[str, str]:
-        return self.table(f"{quote(self.rule.dtype)} IN ({', '.join(map(quote, self.columns.names_of(self.rule.column)))})")
+        return self.table(
+            f"{quote(self.rule.dtype)} IN ({', '.join(map(quote, self.columns.names_of(self.rule.column)))})"
+        )
 
     def judge_column_exists(self) -> tuple[str, str]:
         return self.table(f"SELECT count(*) = 1 FROM (DESCRIBE t) WHERE column_name = {quote(self.rule.column)}")
@@ -290,7 +294,9 @@ class _Judge:
         operator = (">" if self.rule.direction == "increasing" else "<") + ("" if self.rule.strict else "=")
         applies = f"{self.where} AND {self.column} IS NOT NULL"
         real = f"NOT isnan({self.column})" if self.columns.kind(self.rule.column) == "float" else "TRUE"
-        steps = f"SELECT {self.column} AS c, lag({self.column}) OVER (ORDER BY __n) AS p FROM t WHERE {applies} AND {real}"
+        steps = (
+            f"SELECT {self.column} AS c, lag({self.column}) OVER (ORDER BY __n) AS p FROM t WHERE {applies} AND {real}"
+        )
         nans = f"SELECT count(*) FROM t WHERE {applies} AND NOT {real}"
         broken = f"SELECT count(*) FROM ({steps}) WHERE p IS NOT NULL AND NOT c {operator} p"
         return f"(SELECT ({broken}) + ({nans}))", f"count(*) FILTER (WHERE {applies})"
@@ -304,7 +310,11 @@ class _Judge:
     def measure(self, times: str) -> tuple[str, str]:
         """The sum against the bounds; for the mean, against the bounds times the number of values."""
         rule, floating = self.rule, self.columns.kind(self.rule.column) == "float"
-        number = f"sum({self.column}::DOUBLE)" if floating else f"sum({self.column}::DECIMAL(38,{self.columns.scale(rule.column)}))"
+        number = (
+            f"sum({self.column}::DOUBLE)"
+            if floating
+            else f"sum({self.column}::DECIMAL(38,{self.columns.scale(rule.column)}))"
+        )
         inner = f"SELECT {number} AS s, count({self.column}) AS n FROM t WHERE {self.where}"
         parts = ["NOT isnan(s)"] if floating else []
         for bound, operator in ((rule.min, ">="), (rule.max, "<=")):

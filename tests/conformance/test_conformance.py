@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ ENGINES = (
 LEAST_CASES = 5_000
 
 
-@lru_cache(maxsize=None)
+@cache
 def generated(kind: str, seed: int) -> tuple[pl.DataFrame, Any, tuple[Expected, ...]]:
     """A frame, rules, and what the oracle says; the same for all engines."""
     frame, rules = make_frame(kind, seed), make_rules(f"{kind} {seed}", ENGINES[0].rules)
@@ -54,7 +54,9 @@ def handed_over(frame: pl.DataFrame, seed: int, folder: Path) -> Any:
     return folder / "data.parquet"
 
 
-def differences(engine: str, data: Any, schema: pl.Schema, rules: Any, expected: Any, tables: Any, now: Any) -> list[str]:
+def differences(
+    engine: str, data: Any, schema: pl.Schema, rules: Any, expected: Any, tables: Any, now: Any
+) -> list[str]:
     """Describe every verdict that is not the expected one; what an engine does not support has to be an error."""
     result = check(data, rules, engine=engine, now=now, tables={name: table.lazy() for name, table in tables.items()})
     assert len(result.results) == len(rules)
@@ -64,7 +66,9 @@ def differences(engine: str, data: Any, schema: pl.Schema, rules: Any, expected:
         refused = capabilities.refusal(each.rule, schema) is not None
         due = (wanted.status, wanted.failed, wanted.total) if not refused else ("error", 0, 0)
         if (each.status, each.failed_count, each.total_count) != due:
-            found.append(f"{each.rule.to_dict()}: {each.status} {each.failed_count}/{each.total_count} ({each.message}), not {due}")
+            found.append(
+                f"{each.rule.to_dict()}: {each.status} {each.failed_count}/{each.total_count} ({each.message}), not {due}"
+            )
         if each.status == "error" and not each.message:
             found.append(f"{each.rule.to_dict()}: an error without a reason")
     return found

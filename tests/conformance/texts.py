@@ -21,7 +21,12 @@ BAD_URLS = (
     "http://a.b/c d", "http://-a.b", "http://a.b\n", " http://a.b", "http://a.b:port", "http://[12345::]/", "http://a.b",
 )  # fmt: skip
 _UUIDS = [str(uuid.UUID(int=random.Random(7).getrandbits(128))) for _ in range(4)]
-GOOD_UUIDS = (*_UUIDS, _UUIDS[0].upper(), "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff")
+GOOD_UUIDS = (
+    *_UUIDS,
+    _UUIDS[0].upper(),
+    "00000000-0000-0000-0000-000000000000",
+    "ffffffff-ffff-ffff-ffff-ffffffffffff",
+)
 BAD_UUIDS = (
     "", " ", "x", _UUIDS[0].replace("-", ""), "{" + _UUIDS[0] + "}", _UUIDS[0][:-1], _UUIDS[0] + "0", _UUIDS[0] + "\n", _UUIDS[0][:-1] + "g",
     "urn:uuid:" + _UUIDS[1], " " + _UUIDS[0], _UUIDS[0].replace("-", "_"),
@@ -31,12 +36,48 @@ BAD_UUIDS = (
 def _addresses() -> list[str]:
     """Addresses, and addresses with something changed; the standard library says later which are good."""
     chance = random.Random(11)
-    found = ["", " ", "1.2.3.4", "01.2.3.4", "256.1.1.1", "1.2.3", "1.2.3.4.5", "1.2.3.4\n", "::", "::1", "1::", "1::2::3", ":::", ":1", "1:"]
-    found += ["::ffff:1.2.3.4", "1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:7:1.2.3.4", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7::"]
-    found += ["::2:3:4:5:6:7:8", "12345::", "g::", "::1.2.3", "::01.2.3.4", "1.2.3.4::", "2001:DB8::A", "1::3:4:5:6:7:8", "1:2:3:4:5:6:7", "1,2,3,4"]
+    found = [
+        "",
+        " ",
+        "1.2.3.4",
+        "01.2.3.4",
+        "256.1.1.1",
+        "1.2.3",
+        "1.2.3.4.5",
+        "1.2.3.4\n",
+        "::",
+        "::1",
+        "1::",
+        "1::2::3",
+        ":::",
+        ":1",
+        "1:",
+    ]
+    found += [
+        "::ffff:1.2.3.4",
+        "1:2:3:4:5:6:1.2.3.4",
+        "1:2:3:4:5:6:7:1.2.3.4",
+        "1:2:3:4:5:6:7:8",
+        "1:2:3:4:5:6:7:8:9",
+        "1:2:3:4:5:6:7::",
+    ]
+    found += [
+        "::2:3:4:5:6:7:8",
+        "12345::",
+        "g::",
+        "::1.2.3",
+        "::01.2.3.4",
+        "1.2.3.4::",
+        "2001:DB8::A",
+        "1::3:4:5:6:7:8",
+        "1:2:3:4:5:6:7",
+        "1,2,3,4",
+    ]
     for _ in range(12):
         found.append(str(ipaddress.IPv4Address(chance.getrandbits(32))))
-        six = ipaddress.IPv6Address(chance.getrandbits(128) & ~(((1 << 16 * chance.randint(0, 4)) - 1) << 16 * chance.randint(0, 4)))
+        six = ipaddress.IPv6Address(
+            chance.getrandbits(128) & ~(((1 << 16 * chance.randint(0, 4)) - 1) << 16 * chance.randint(0, 4))
+        )
         found += [str(six), six.exploded]
     changed = []
     for text in found:

@@ -46,9 +46,10 @@ class Server:
     def locations(self) -> dict[str, str]:
         """Every code location and its state, or what is wrong with it."""
         found = self.ask("""{ workspaceOrError { ... on Workspace { locationEntries {
-            name loadStatus locationOrLoadError { __typename ... on PythonError { message } } } } } }""")
+            name loadStatus locationOrLoadError { __typename ... on PythonError { causes { message } } } } } } }""")
         return {
-            each["name"]: (each["locationOrLoadError"] or {}).get("message") or each["loadStatus"]
+            each["name"]: "\n".join(cause["message"] for cause in (each["locationOrLoadError"] or {}).get("causes", ()))
+            or each["loadStatus"]
             for each in found["workspaceOrError"]["locationEntries"]
         }
 

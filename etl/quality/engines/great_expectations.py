@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import great_expectations.expectations as gxe
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped, unused-ignore]  # it ships no types
 import polars as pl
 from great_expectations.core.batch import Batch
 from great_expectations.execution_engine import PandasExecutionEngine
@@ -20,9 +20,9 @@ from great_expectations.validator.validator import Validator
 from etl.errors import QualityError
 from etl.quality.engine import Capabilities, CheckContext, EngineReport, Outcome, Strictness, describe_failure
 from etl.quality.engines.samples import with_samples
-from etl.quality.engines.tasks import TASK_RULES, Task, refuse_task, task_of
+from etl.quality.engines.tasks import GREAT_EXPECTATIONS_RULES, Task, refuse_task, task_of
 from etl.quality.expressions import Scope
-from etl.quality.expressions.exact import steps_limits
+from etl.quality.expressions.exact import has_steps, is_text, steps_limits
 from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import AnyRule, RowCount
 
@@ -34,7 +34,8 @@ _EXACT_FLOATS = 2**53
 # asked: literals, simple classes, groups, alternatives, anchors and bounded repetition.
 _PORTABLE = re.compile(
     r"""(?x) \A (?:
-        (?: [^\\\[\](){}^$|.*+?] | \\[!-/:-@\[-`{-~] | \. | \[\^?-?(?:[^\\\[\]^&~|-](?:-[^\\\[\]^&~|-])?|\\[.\]\[\\^$*+?(){}|/-])+\] | \) )
+        (?: [^\\\[\](){}^$|.*+?] | \\[!-/:-@\[-`{-~] | \. | \)
+          | \[\^?-?(?:[^\\\[\]^&~|-](?:-[^\\\[\]^&~|-])?|\\[.\]\[\\^$*+?(){}|/-])+\] )
         (?: (?:[*+?]|\{[0-9]{1,3}(?:,[0-9]{0,3})?\}) \?? (?![*+?{]) )?
       | \((?:\?:)? | [|^$]
     )* \Z"""
@@ -45,42 +46,37 @@ def _unsupported(rule: AnyRule, schema: pl.Schema | None) -> str | None:
     if isinstance(rule, RowCount):
         return "row_count with `where`: the library counts the whole table" if rule.where is not None else None
     if rule.type == "regex" and not _PORTABLE.match(rule.pattern):
-        return "the pattern uses syntax that pandas may read otherwise; literals, classes, groups and repetition are safe"
-    return refuse_task(rule, schema, lambda _, task: _limits(task, rule, schema))
+        return "pandas may read this pattern otherwise; literals, classes, groups and repetition are safe"
+    return refuse_task(rule, schema, _limits)
 
 
-def _limits(task: Task, rule: AnyRule, schema: pl.Schema | None) -> str | None:
-    if task.kind == "between" and not task.dtype.is_float():
-        # The library keeps bounds as floats, beside which pandas turns whole numbers into floats too.
-        if any(each is not None and abs(each) >= _EXACT_FLOATS for each in _bounds(task)):
-            return "a bound beyond 2**53 steps, which the library rounds"
-    if task.kind in ("between", "in_set", "not_in_set", "unique", "not_null"):
-        for column in rule.judged_columns:
-            dtype = (schema or {}).get(column, task.dtype)
-            long = isinstance(dtype, pl.Decimal) and (dtype.precision or 38) > _LONGEST_DECIMAL
-            if long or isinstance(dtype, _WIDE):
-                return f"the column `{column}` is {dtype}, which does not fit into the 64 bits that pandas compares"
-            if task.kind == "unique" and not (dtype.is_integer() or dtype.is_temporal() or dtype.is_decimal() or _word(dtype)):
-                return f"the column `{column}` is {dtype}, whose values pandas tells apart otherwise"
+def _limits(task: Task, rule: AnyRule, schema: pl.Schema) -> str | None:
+    # The library keeps bounds as floats, beside which pandas turns whole numbers into floats too.
+    whole = task.kind == "between" and not task.dtype.is_float()
+    if whole and any(each is not None and abs(each) >= _EXACT_FLOATS for each in _bounds(task)):
+        return "a bound beyond 2**53 steps, which the library rounds"
+    for column in rule.judged_columns:
+        dtype = schema[column]
+        if isinstance(dtype, _WIDE) or (isinstance(dtype, pl.Decimal) and (dtype.precision or 38) > _LONGEST_DECIMAL):
+            return f"the column `{column}` is {dtype}, which does not fit into the 64 bits that pandas compares"
+        if task.kind == "unique" and not (has_steps(dtype) or is_text(dtype) or isinstance(dtype, pl.Boolean)):
+            return f"the column `{column}` is {dtype}, whose values pandas tells apart otherwise"
     return None
-
-
-def _word(dtype: pl.DataType) -> bool:
-    return isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Boolean)
 
 
 class GreatExpectationsEngine:
     """Judges not_null, unique, ranges, sets, lengths, portable patterns and the number of rows."""
 
     name = "great_expectations"
-    capabilities = Capabilities(rules=TASK_RULES - {"email", "url"} | {"row_count"}, unsupported=_unsupported)
+    capabilities = Capabilities(rules=GREAT_EXPECTATIONS_RULES, unsupported=_unsupported)
 
     def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Judge all rules in one batch and one validation."""
         frame = data.collect() if isinstance(data, pl.LazyFrame) else data
         scope = Scope(context.schema, context.now, context.tables)
-        tasks = {position: task_of(rule, scope) for position, rule in enumerate(rules) if not isinstance(rule, RowCount)}
-        expectations = [_row_count(position, rule) for position, rule in enumerate(rules) if isinstance(rule, RowCount)]
+        counts = {position: rule for position, rule in enumerate(rules) if isinstance(rule, RowCount)}
+        tasks = {position: task_of(rule, scope) for position, rule in enumerate(rules) if position not in counts}
+        expectations = [_row_count(position, rule) for position, rule in counts.items()]
         expectations += [_expectation(position, task) for position, task in tasks.items()]
         prepared, totals = _prepare(frame, tasks)
         outcomes = []
@@ -126,7 +122,7 @@ def _series(column: pl.Series) -> "pd.Series[Any]":
         whole = column.cast(pl.Int64)
         if whole.null_count() == 0:
             return pd.Series(whole.to_numpy(), copy=False)
-        most = max(abs(int(whole.min() or 0)), abs(int(whole.max() or 0)))  # type: ignore[arg-type, call-overload]
+        most = max(abs(int(whole.min() or 0)), abs(int(whole.max() or 0)))  # type: ignore[arg-type]  # an Int64 column
         # A float holds whole numbers of 53 bits, and is compared much faster than what can hold null and more.
         return pd.Series(whole.cast(pl.Float64).to_numpy()) if most < _EXACT_FLOATS else _arrow(whole)
     if dtype.is_float() and not column.is_nan().any():

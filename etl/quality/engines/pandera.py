@@ -16,7 +16,7 @@ from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 from etl.errors import QualityError
 from etl.quality.engine import Capabilities, CheckContext, EngineReport, Outcome, Strictness, describe_failure
 from etl.quality.engines.samples import with_samples
-from etl.quality.engines.tasks import TASK_RULES, Task, refuse_task, task_of
+from etl.quality.engines.tasks import PANDERA_RULES, Task, refuse_task, task_of
 from etl.quality.expressions import Scope
 from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import AnyRule, ColumnExists, Dtype
@@ -49,14 +49,14 @@ _DTYPES: dict[str, Any] = {
 def _unsupported(rule: AnyRule, schema: pl.Schema | None) -> str | None:
     if isinstance(rule, Dtype):
         return None if rule.dtype in _DTYPES else f"Pandera has no type that means exactly `{rule.dtype}`"
-    return None if isinstance(rule, ColumnExists) else refuse_task(rule, schema, lambda _rule, _task: None)
+    return None if isinstance(rule, ColumnExists) else refuse_task(rule, schema)
 
 
 class PanderaEngine:
     """Judges not_null, unique, ranges, sets, lengths, patterns, types and the presence of columns."""
 
     name = "pandera"
-    capabilities = Capabilities(rules=TASK_RULES | {"dtype", "column_exists"}, unsupported=_unsupported)
+    capabilities = Capabilities(rules=PANDERA_RULES, unsupported=_unsupported)
 
     def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Judge all rules but unique in one validation; each unique, which must not see nulls, in one of its own."""
@@ -166,7 +166,8 @@ def _checks(task: Task) -> list[pa.Check]:
 def _judge_unique(frame: pl.DataFrame, position: int, task: Task, total: int, context: CheckContext) -> Outcome:
     names = [f"key_{index}" for index in range(len(task.columns))]
     keys = frame.select([key.alias(name) for key, name in zip(task.columns, names, strict=True)]).drop_nulls()
-    schema = pa.DataFrameSchema({name: pa.Column(None, nullable=True) for name in names}, unique=names, report_duplicates="all")
+    columns = {name: pa.Column(None, nullable=True) for name in names}
+    schema = pa.DataFrameSchema(columns, unique=names, report_duplicates="all")
     found = _validate(keys, schema)
     if any(each.reason_code is not SchemaErrorReason.DUPLICATES for each in found):
         return Outcome(position, error=_strange(found[0], context.schema))

@@ -76,13 +76,14 @@ def task_of(rule: AnyRule, scope: Scope) -> Task:
 
 
 def refuse_task(
-    rule: AnyRule, schema: pl.Schema | None, further: Callable[[AnyRule, Task], str | None]
+    rule: AnyRule, schema: pl.Schema | None, further: Callable[[Task, AnyRule, pl.Schema], str | None] | None = None
 ) -> str | None:
     """Say why a library cannot be asked about this rule on this schema, or None."""
     if schema is None:
         return None
     try:
-        return further(rule, task_of(rule, Scope(schema, _SOME_MOMENT, {})))
+        task = task_of(rule, Scope(schema, _SOME_MOMENT, {}))
+        return further(task, rule, schema) if further is not None else None
     except Unsupported as reason:
         return str(reason)
     except (Unjudgeable, KeyError):
@@ -263,4 +264,7 @@ _QUESTIONS: dict[type[RuleFields], Callable[..., Task]] = {
     Uuid: _matches,
     IpAddress: _matches,
 }
-TASK_RULES = frozenset(str(model.model_fields["type"].default) for model in _QUESTIONS)
+_ASKED = frozenset(str(model.model_fields["type"].default) for model in _QUESTIONS)
+# What an engine adds, it judges by other means; what it lacks, its library reads otherwise.
+PANDERA_RULES = _ASKED | {"dtype", "column_exists"}
+GREAT_EXPECTATIONS_RULES = _ASKED - {"email", "url"} | {"row_count"}

@@ -170,7 +170,7 @@ class RuleFields(BaseModel):
 class ColumnRule(RuleFields):
     """A rule about one column."""
 
-    column: ColumnName
+    column: ColumnName = Field(description="The column.")
 
 
 class KeyRule(RuleFields):

@@ -87,7 +87,7 @@ class Regex(ColumnRule):
         example="{column: product_code, type: regex, pattern: '^P-[0-9]{4}$'}",
     )
     type: Literal["regex"] = "regex"
-    pattern: Annotated[str, AfterValidator(check_pattern), Field(min_length=1)]
+    pattern: Annotated[str, AfterValidator(check_pattern)] = Field(min_length=1, description="The pattern.")
 
 
 class InRange(ColumnRule):
@@ -103,10 +103,10 @@ class InRange(ColumnRule):
         example="{column: qty, type: in_range, min: 0, max: 150}",
     )
     type: Literal["in_range"] = "in_range"
-    min: Bound | None = None
-    max: Bound | None = None
-    min_inclusive: bool = True
-    max_inclusive: bool = True
+    min: Bound | None = Field(default=None, description="The lowest good value; `min`, `max` or both.")
+    max: Bound | None = Field(default=None, description="The highest good value.")
+    min_inclusive: bool = Field(default=True, description="Whether `min` itself is good.")
+    max_inclusive: bool = Field(default=True, description="Whether `max` itself is good.")
 
     @model_validator(mode="after")
     def _has_bounds_in_order(self) -> Self:
@@ -133,7 +133,7 @@ class InSet(ColumnRule):
         example="{column: status, type: in_set, values: [active, inactive]}",
     )
     type: Literal["in_set"] = "in_set"
-    values: Annotated[tuple[SetValue, ...], Field(min_length=1)]
+    values: tuple[SetValue, ...] = Field(min_length=1, description="The good values.")
 
 
 class NotInSet(ColumnRule):
@@ -147,7 +147,7 @@ class NotInSet(ColumnRule):
         example="{column: status, type: not_in_set, values: [unknown, '']}",
     )
     type: Literal["not_in_set"] = "not_in_set"
-    values: Annotated[tuple[SetValue, ...], Field(min_length=1)]
+    values: tuple[SetValue, ...] = Field(min_length=1, description="The bad values.")
 
 
 class NotFuture(ColumnRule):
@@ -161,7 +161,7 @@ class NotFuture(ColumnRule):
         example="{column: created_at, type: not_future, timezone: Asia/Seoul}",
     )
     type: Literal["not_future"] = "not_future"
-    timezone: TimeZone = "UTC"
+    timezone: TimeZone = Field(default="UTC", description="Whose today, and the zone of moments without one.")
 
 
 class NotPast(ColumnRule):
@@ -175,7 +175,7 @@ class NotPast(ColumnRule):
         example="{column: due_date, type: not_past, timezone: Asia/Seoul}",
     )
     type: Literal["not_past"] = "not_past"
-    timezone: TimeZone = "UTC"
+    timezone: TimeZone = Field(default="UTC", description="Whose today, and the zone of moments without one.")
 
 
 class Length(ColumnRule):
@@ -188,9 +188,9 @@ class Length(ColumnRule):
         example="{column: lot_id, type: length, min: 3, max: 20}",
     )
     type: Literal["length"] = "length"
-    min: Count | None = None
-    max: Count | None = None
-    exact: Count | None = None
+    min: Count | None = Field(default=None, description="Fewest characters.")
+    max: Count | None = Field(default=None, description="Most characters.")
+    exact: Count | None = Field(default=None, description="Exactly so many; instead of `min` and `max`.")
 
     @model_validator(mode="after")
     def _has_limits(self) -> Self:
@@ -268,7 +268,7 @@ class Expression(RuleFields):
         example="{type: expression, expression: 'qty_out <= qty_in'}",
     )
     type: Literal["expression"] = "expression"
-    expression: Sql
+    expression: Sql = Field(description="SQL over the columns of the row; no query, no other table, no clock.")
 
     @property
     def judged_columns(self) -> tuple[str, ...]:
@@ -280,7 +280,8 @@ class Email(ColumnRule):
     """Text that is an e-mail address."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
-        judges="Non-null text: dot-separated atoms, @, a host name with at least two labels; letters of any script. "
+        judges="Non-null text: dot-separated atoms, @, a host name with at least two labels, the last "
+        "of two letters or more; letters of any script. "
         "Quoted local parts, comments and address literals are bad. Whether it exists is not asked.",
         null=NULL_IGNORED,
         empty=OVER_NOTHING + "; an empty or blank text is bad",
@@ -294,7 +295,7 @@ class Url(ColumnRule):
 
     doc: ClassVar[RuleDoc] = RuleDoc(
         judges="Non-null text: http, https, ftp or ftps, a host (name, IPv4 or IPv6 in brackets), then "
-        "port, path, query and fragment if any; no blanks.",
+        "port, path, query and fragment if any; no blanks. A name ends in a label of two letters or more.",
         null=NULL_IGNORED,
         empty=OVER_NOTHING + "; an empty or blank text is bad",
         example="{column: homepage, type: url}",
@@ -340,11 +341,11 @@ class CompareColumns(RuleFields):
         example="{type: compare_columns, left: started_at, operator: <=, right: ended_at}",
     )
     type: Literal["compare_columns"] = "compare_columns"
-    left: ColumnName
+    left: ColumnName = Field(description="The column on the left.")
     operator: Annotated[
         Operator, BeforeValidator(lambda text: OPERATORS.get(text, text) if isinstance(text, str) else text)
-    ]
-    right: ColumnName
+    ] = Field(description="One of == != < <= > >=.")
+    right: ColumnName = Field(description="The column on the right.")
 
     @property
     def judged_columns(self) -> tuple[str, ...]:

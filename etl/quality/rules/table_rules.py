@@ -43,7 +43,7 @@ class Dtype(ColumnRule):
     takes_mostly: ClassVar[bool] = False
     takes_where: ClassVar[bool] = False
     type: Literal["dtype"] = "dtype"
-    dtype: Annotated[str, Field(min_length=1)]
+    dtype: str = Field(min_length=1, description="The type, or a family of types.")
 
     @field_validator("dtype")
     @classmethod
@@ -86,9 +86,9 @@ class RowCount(RuleFields):
     level: ClassVar[Level] = "table"
     takes_mostly: ClassVar[bool] = False
     type: Literal["row_count"] = "row_count"
-    min: Count | None = None
-    max: Count | None = None
-    exact: Count | None = None
+    min: Count | None = Field(default=None, description="Fewest rows.")
+    max: Count | None = Field(default=None, description="Most rows.")
+    exact: Count | None = Field(default=None, description="Exactly so many; instead of `min` and `max`.")
 
     @model_validator(mode="after")
     def _has_limits(self) -> Self:
@@ -110,8 +110,10 @@ class Recency(ColumnRule):
     level: ClassVar[Level] = "table"
     takes_mostly: ClassVar[bool] = False
     type: Literal["recency"] = "recency"
-    max_age_hours: Annotated[float, BeforeValidator(refuse_flag), Field(gt=0, allow_inf_nan=False)]
-    timezone: TimeZone = "UTC"
+    max_age_hours: Annotated[float, BeforeValidator(refuse_flag)] = Field(
+        gt=0, allow_inf_nan=False, description="How old the newest moment may be."
+    )
+    timezone: TimeZone = Field(default="UTC", description="The zone of dates and of moments without one.")
 
 
 class Monotonic(ColumnRule):
@@ -127,8 +129,8 @@ class Monotonic(ColumnRule):
     )
     level: ClassVar[Level] = "table"
     type: Literal["monotonic"] = "monotonic"
-    direction: Literal["increasing", "decreasing"] = "increasing"
-    strict: bool = False
+    direction: Literal["increasing", "decreasing"] = Field(default="increasing", description="Which way values go.")
+    strict: bool = Field(default=False, description="Whether equal neighbours are bad too.")
 
 
 class MeanBetween(ColumnRule):
@@ -145,8 +147,8 @@ class MeanBetween(ColumnRule):
     level: ClassVar[Level] = "table"
     takes_mostly: ClassVar[bool] = False
     type: Literal["mean_between"] = "mean_between"
-    min: NumberBound | None = None
-    max: NumberBound | None = None
+    min: NumberBound | None = Field(default=None, description="The lowest good outcome; `min`, `max` or both.")
+    max: NumberBound | None = Field(default=None, description="The highest good outcome.")
 
     @model_validator(mode="after")
     def _has_bounds(self) -> Self:
@@ -168,8 +170,8 @@ class SumBetween(ColumnRule):
     level: ClassVar[Level] = "table"
     takes_mostly: ClassVar[bool] = False
     type: Literal["sum_between"] = "sum_between"
-    min: NumberBound | None = None
-    max: NumberBound | None = None
+    min: NumberBound | None = Field(default=None, description="The lowest good outcome; `min`, `max` or both.")
+    max: NumberBound | None = Field(default=None, description="The highest good outcome.")
 
     @model_validator(mode="after")
     def _has_bounds(self) -> Self:
@@ -192,8 +194,8 @@ class Truthound(RuleFields):
     takes_mostly: ClassVar[bool] = False
     takes_where: ClassVar[bool] = False
     type: Literal["truthound"] = "truthound"
-    validator: Annotated[str, Field(min_length=1)]
-    args: dict[str, JsonValue] = Field(default_factory=dict)
+    validator: str = Field(min_length=1, description="Its name in the library.")
+    args: dict[str, JsonValue] = Field(default_factory=dict, description="Its arguments.")
 
     @property
     def judged_columns(self) -> tuple[str, ...]:

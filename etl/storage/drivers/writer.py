@@ -109,7 +109,7 @@ def copy_to_parquet(
     connection.execute(
         f"COPY ({select}) TO {literal('duckdb', str(path))} "
         f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {row_group_rows}, "
-        f"ROW_GROUP_SIZE_BYTES {ROW_GROUP_BYTES}{metadata})"
+        f"ROW_GROUP_SIZE_BYTES {ROW_GROUP_BYTES}, WRITE_BLOOM_FILTER false{metadata})"
     )
     reach("extract.written")
 

@@ -83,7 +83,8 @@ from etl.quality import check
 from etl.quality.engines.truthound import TruthoundEngine
 frame = pl.DataFrame({"id": [1, None], "mail": ["a@b.co", "x"]})
 rules = [{"column": "id", "type": "not_null"}, {"truthound": "null", "columns": ["id"]},
-         {"truthound": "column_ratio", "columns": ["id", "mail"]}, {"truthound": "latitude", "column": "mail"}]
+         {"truthound": "column_ratio", "columns": ["id", "mail"]}, {"truthound": "latitude", "column": "mail"},
+         {"truthound": "in_set", "columns": ["mail"], "allowed_values": [1]}]
 assert not check(frame, rules, key_columns=["id"]).is_success
 engine = TruthoundEngine()
 engine.profile(frame)

@@ -94,6 +94,17 @@ def test_what_is_good_passes(name: str) -> None:
         ({"truthound": "between", "columns": ["a"], "min_value": "low"}, "`min_value`: Input should be a valid number"),
         ({"truthound": "between", "columns": ["a"], "min_value": True}, "true and false are no value"),
         ({"truthound": "between", "columns": ["a"]}, "passes everything without one of"),
+        ({"truthound": "entropy", "column": "a"}, "passes everything without one of"),
+        ({"truthound": "cardinality", "column": "a", "include_nulls": True}, "passes everything without one of"),
+        ({"truthound": "mean_drift", "column": "a", "reference_data": "r"}, "passes everything without one of"),
+        (
+            {"truthound": "multi_column_calculation", "left_column": "a", "operator": "+", "right_column": "b"},
+            "passes everything without one of `equals_column`, `equals_value`",
+        ),
+        (
+            {"truthound": "distribution_shape", "column": "a", "expected_shape": "power_low"},
+            "did you mean `power_law`?",
+        ),
         ({"truthound": "between", "min_value": 1}, "name the columns"),
         ({"truthound": "latitude"}, "needs the argument `column`"),
         ({"truthound": "regex", "pattern": "a", "columns": ["a"]}, "use the rule `regex`"),

@@ -11,7 +11,7 @@ import polars as pl
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
 
-from etl.quality.engines.truthound.catalogue import Known, Parameter, find, idle_bounds
+from etl.quality.engines.truthound.catalogue import CHOICES, Known, Parameter, find, idle_bounds
 from etl.quality.engines.truthound.refused import REFUSED_ARGUMENTS
 from etl.quality.rules import Truthound, nearest
 
@@ -46,6 +46,9 @@ def read(known: Known, args: Mapping[str, Any]) -> tuple[dict[str, Any], str | N
                 return {}, f"`{name}` is the name of a table, not {raw!r}"
             values[name] = raw
             continue
+        choices = CHOICES.get((known.name, name))
+        if choices is not None and raw not in choices:
+            return {}, f"`{name}`: there is no `{raw}`{nearest(str(raw), choices)}"
         try:
             values[name] = _convert(parameter, raw)
         except ValueError as wrong:

@@ -40,7 +40,13 @@ _INTERNAL = frozenset(
         "tables",
     }
 )
-_BOUND = re.compile(r"^(min|max|exact|expected|threshold)_")
+_BOUND = re.compile(r"^(min|max|exact|expected|equals|threshold)_")
+# Texts that the signature does not list, and that the library ignores unless it knows them.
+CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
+    ("column_ratio", "handle_zero_division"): ("skip", "fail", "allow"),
+    ("distribution_shape", "expected_shape"): ("any", "uniform", "power_law"),
+    ("unique_within_record", "strategy"): ("auto", "pairwise", "horizontal"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +174,19 @@ def _flat(annotation: Any) -> list[Any]:  # noqa: ANN401
 def idle_bounds(known: Known, args: Mapping[str, Any]) -> str | None:
     """Say which bounds are missing if a validator is given none, and would pass whatever it sees."""
     bounds = [each for name, each in known.parameters.items() if _BOUND.search(name) and not each.required]
-    optional = [each.name for each in bounds if each.default is None]
-    if not optional or len(optional) != len(bounds) or any(args.get(name) is not None for name in optional):
+    open_ones = [each.name for each in bounds if _says_nothing(each)]
+    if not open_ones or len(open_ones) != len(bounds) or any(args.get(name) is not None for name in open_ones):
         return None
-    others = [name for name in args if not known.parameters[name].names_columns]
-    return None if others else f"it passes everything without one of {', '.join(f'`{each}`' for each in optional)}"
+    # Instead of bounds, some take the name of a region, or a direction.
+    named = [
+        name
+        for name, value in args.items()
+        if isinstance(value, str) and not known.parameters[name].required and not known.parameters[name].names_columns
+    ]
+    return None if named else f"it passes everything without one of {', '.join(f'`{each}`' for each in open_ones)}"
+
+
+def _says_nothing(bound: Parameter) -> bool:
+    least, most = bound.name.startswith("min_"), bound.name.startswith("max_")
+    whole = isinstance(bound.default, float) and bound.default == 1.0
+    return bound.default is None or bound.default == "any" or (least and bound.default == 0) or (most and whole)

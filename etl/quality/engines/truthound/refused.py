@@ -29,6 +29,7 @@ _BY_REASON: dict[tuple[str, str], tuple[str, ...]] = {
     (_BLANK, "the rule `uuid`"): ("uuid",),
     (_BLANK, "the rule `ip_address`"): ("ip_address", "ipv6_address"),
     (_BLANK, "the rule `regex`"): ("phone", "korean_phone"),
+    ("an account of a bank that it does not know passes", "the rule `regex`"): ("korean_bank_account",),
     (_GUESS, "the rule that says what you mean, such as `in_range`, `dtype`, `email`"): ("range", "type", "format"),
     (_CLOCK, "the rules `not_future`, `not_past` or `in_range`"): ("future_date", "past_date", "date_between"),
     (_STALE, "the rule `recency`"): ("recent_data", "table_freshness", "table_data_recency", "grouped_recent_data"),

@@ -1,0 +1,104 @@
+"""The pages about rules, made from the rules: `python -m etl.quality.rules.reference > docs/quality-rules.md`.
+
+Belongs here: saying in words what `describe_rules()` says as data. Does not: what a rule means.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from etl.errors import QualityError
+from etl.quality.rules import describe_rules, nearest
+
+_INTRODUCTION = """\
+# Quality rules
+
+Generated from the rules by `python -m etl.quality.rules.reference`; do not edit. `etl rules NAME` shows one of them in
+the terminal, `etl rules suggest FILE.parquet` writes rules that a file keeps.
+
+A rule is a mapping in a pipeline's `quality: {rules: [...]}`, or a plain dict given to `etl.quality.check`:
+
+```python
+from etl.quality import check
+
+result = check("orders.parquet", [{"column": "qty", "type": "in_range", "min": 0, "max": 150}])
+result.status, result.describe()
+```
+
+## Every rule
+
+- A null is neither good nor bad; only `not_null` judges it. NaN fails ranges. Nulls are not equal to each other.
+- Counts are exact. A rule that cannot be judged (no such column, a type it does not know) is an `error`, never a pass.
+- A **row** rule gives every row a verdict and can send it to quarantine; a **table** rule judges the table as a whole.
+
+| argument | meaning |
+|---|---|
+| `severity` | `error` (default) fails the check, `warning` and `info` only report |
+| `mostly` | share of the judged rows that has to be good, e.g. `0.99`; judged on exact counts |
+| `where` | SQL condition; only rows for which it is TRUE are judged |
+| `name` | name of the check; made from type and columns when left out |
+| `description` | why the rule exists, for people |
+| `stage` | in a pipeline only: `extract`, `transfer` or `load`, whose rows are judged |
+"""
+_ENGINES = """\
+## Engines
+
+`engine:` says who judges. `truthound` (the default) and `polars` judge every rule; `truthound` also reaches every other
+validator of that library, by `truthound: <validator>`. The other two judge what their library judges exactly; a rule
+they do not support is refused when the configuration is read, and an `error` if it comes as far as a check.
+
+| engine | rules |
+|---|---|
+"""
+
+
+def rules_page() -> str:
+    """Return the whole page, as Markdown."""
+    from etl.quality.engines.tasks import (  # noqa: PLC0415  rules know nothing of engines
+        GREAT_EXPECTATIONS_RULES,
+        PANDERA_RULES,
+    )
+
+    rules = describe_rules()
+    overview = ["## Overview", "", "| rule | level | meaning |", "|---|---|---|"]
+    overview += [f"| [`{each['type']}`](#{each['type']}) | {each['level']} | {each['summary']} |" for each in rules]
+    rows = [
+        f"| `{name}` | {', '.join(f'`{kind}`' for kind in sorted(kinds))} |"
+        for name, kinds in (("great_expectations", GREAT_EXPECTATIONS_RULES), ("pandera", PANDERA_RULES))
+    ]
+    parts = [_INTRODUCTION, "\n".join([*overview, ""]), *map(_section, rules), _ENGINES + "\n".join([*rows, ""])]
+    return "\n".join(parts)
+
+
+def rule_page(name: str) -> str:
+    """Return the page of one rule, as Markdown."""
+    rules = {each["type"]: each for each in describe_rules()}
+    if name not in rules:
+        raise QualityError(f"there is no rule `{name}`{nearest(name, rules)}", "`etl rules` lists every rule")
+    return _section(rules[name])
+
+
+def _section(rule: Mapping[str, Any]) -> str:
+    lines = [f"## {rule['type']}", "", f"{rule['summary']} A {rule['level']} rule.", "", rule["judges"], ""]
+    if rule["arguments"]:
+        lines += ["| argument | default | meaning |", "|---|---|---|"]
+        lines += [f"| `{name}` | {_default(each)} | {each['about']} |" for name, each in rule["arguments"].items()]
+        lines.append("")
+    lines += [f"- null: {rule['null']}", f"- NaN: {rule['nan']}", f"- empty table: {rule['empty']}"]
+    missing = [word for word in ("mostly", "where") if not rule[word]]
+    if missing:
+        lines.append(f"- does not take {' and '.join(f'`{word}`' for word in missing)}")
+    return "\n".join([*lines, "", "```yaml", f"- {rule['example']}", "```", ""])
+
+
+def _default(argument: Mapping[str, Any]) -> str:
+    if argument["required"]:
+        return "required"
+    value = argument["default"]
+    if value is None or value in ((), {}):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(rules_page())

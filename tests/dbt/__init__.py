@@ -1,0 +1,1 @@
+"""dbt projects end to end: parsed, loaded, run by Dagster, killed and run again."""

@@ -1,0 +1,39 @@
+"""Every fault point of the code, found in the code, and where each of them is tried."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+STAGED = ("extract", "transfer")
+
+# The points outside extract, transfer and load: which test stops a process there.
+ELSEWHERE = {
+    "notify.sent": "tests/notify/test_outbox.py",
+    "dbt.start": "tests/faults/test_dbt_kill.py",
+    "dbt.started": "tests/faults/test_dbt_kill.py",
+    "dbt.done": "tests/faults/test_dbt_kill.py",
+}
+
+
+def points_in_code(root: Path = REPOSITORY / "etl") -> set[tuple[str, str]]:
+    """Each call of `reach` as (module, name of the point)."""
+    found = set()
+    for path in sorted(root.rglob("*.py")):
+        module = path.relative_to(root).with_suffix("").as_posix()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "reach":
+                found |= {(module, name) for name in _names(node.args[0])}
+    return found
+
+
+def _names(argument: ast.expr) -> Iterator[str]:
+    """The name as written; the one that begins with the stage stands for one of each stage that publishes."""
+    if isinstance(argument, ast.Constant):
+        yield str(argument.value)
+    elif isinstance(argument, ast.JoinedStr) and isinstance(argument.values[0], ast.FormattedValue):
+        (rest,) = argument.values[1:]
+        if isinstance(rest, ast.Constant) and ast.unparse(argument.values[0].value) == "stage":
+            yield from (f"{stage}{rest.value}" for stage in STAGED)
+    else:
+        raise ValueError(f"reach({ast.unparse(argument)}): write the point's name, or f'{{stage}}.name'")

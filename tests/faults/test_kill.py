@@ -1,0 +1,115 @@
+"""SIGKILL, a full disk and a failing one at every fault point: what readers see then, and what a repetition makes."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl.errors import EtlError
+from tests.faults.conftest import Worlds
+from tests.faults.points import ELSEWHERE, REPOSITORY, points_in_code
+from tests.faults.scenarios import CASES, SCENARIOS, is_after
+from tests.faults.world import STAGES, Seen, World, failing_at, killed_at, same
+
+Servers = Callable[[str], Mapping[str, Any]]
+# A disk fails where files are written: in files, and at the points that write or are about to.
+FAILING = [case for case in CASES if case[0] in {"plain", "quarantine"} or case[2] == "storage/s3_store"]
+
+
+def test_every_point_of_the_code_is_tried() -> None:
+    tried = {(module, point.partition("@")[0]) for _, _, module, point in CASES}
+    found = points_in_code()
+    elsewhere = {(module, point) for module, point in found if point in ELSEWHERE}
+    assert tried == found - elsewhere, "a new fault point needs a scenario in tests/faults/scenarios.py"
+    assert {point for _, point in elsewhere} == set(ELSEWHERE)
+    for point, place in ELSEWHERE.items():
+        assert point in (REPOSITORY / place).read_text(encoding="utf-8"), point
+    assert len({point for _, point in found}) >= 40
+
+
+@pytest.mark.parametrize(("name", "stage", "module", "point"), CASES)
+def test_killed_there_and_run_again_is_as_never_killed(
+    worlds: Worlds, servers: Servers, tmp_path: Path, name: str, stage: str, module: str, point: str
+) -> None:
+    given = servers(name)
+    end = worlds.undisturbed(name, given)
+    world = worlds.prepared(name, tmp_path, given)
+    before = Seen.of(world)
+    killed_at(world, point, stage, world.day)
+    check_what_readers_see(world, stage, point, before, end)
+    world.run(world.stages[world.stages.index(stage) :], world.day, "again")
+    check_end(world, end)
+
+
+@pytest.mark.parametrize(("name", "stage", "module", "point"), FAILING)
+def test_an_error_there_is_named_leaves_nothing_and_is_repeated(
+    worlds: Worlds, servers: Servers, tmp_path: Path, name: str, stage: str, module: str, point: str
+) -> None:
+    given = servers(name)
+    end = worlds.undisturbed(name, given)
+    world = worlds.prepared(name, tmp_path, given)
+    before = Seen.of(world)
+    action = "raise" if name == "s3" else "full"
+    error = failing_at(world, f"{point}={action}", stage, world.day)
+    assert "fault injected" in error.problem
+    assert error.hint
+    assert world.leftovers() == []
+    check_what_readers_see(world, stage, point, before, end)
+    world.run(world.stages[world.stages.index(stage) :], world.day, "again")
+    check_end(world, end)
+
+
+@pytest.mark.parametrize(
+    ("stage", "point"), [(stage, point) for name, stage, _, point in CASES if name == "plain"][::3]
+)
+def test_killed_in_the_first_run_ever(worlds: Worlds, tmp_path: Path, stage: str, point: str) -> None:
+    """Nothing is published, no table, no warehouse: what comes first must not need what comes later."""
+    end = worlds.undisturbed("append", {})  # whose day was never loaded before
+    world = worlds.prepared("append", tmp_path, {})
+    world.project.write_pipeline({})
+    killed_at(world, point, stage, world.day)
+    world.run(STAGES, world.day, "again")
+    assert world.rows().equals(end.rows)
+    assert world.leftovers() == []
+    world.check_agreement()
+
+
+def check_what_readers_see(world: World, stage: str, point: str, before: Seen, end: Seen) -> None:
+    """Old or new, whole: of the stage that was stopped the new from the moment of publishing on."""
+    seen = Seen.of(world)
+    order = world.stages.index(stage)
+    for name, rows in seen.objects.items():
+        old, new = before.objects.get(name), end.objects.get(name)
+        is_old, is_new = old is not None and rows.equals(old), new is not None and rows.equals(new)
+        assert is_old or is_new, name
+        _, folder, _ = name.split("/", 2)
+        of, rejected = folder.removesuffix("_quarantine"), folder.endswith("_quarantine")
+        if world.stages.index(of) < order:
+            assert is_new, name
+        elif of != stage or not (is_after(point) or (rejected and point.endswith("@2"))):
+            assert is_old, name
+    assert set(before.objects) <= set(seen.objects)
+    is_loaded = stage == "load" and is_after(point)
+    expected = end if is_loaded else before
+    assert seen.rows.equals(expected.rows)
+    assert seen.ledger == expected.ledger
+
+
+def check_end(world: World, end: Seen) -> None:
+    same(Seen.of(world), end)
+    assert world.leftovers() == []
+    world.check_agreement()
+
+
+def test_the_scenarios_differ_only_by_what_they_are_named_for() -> None:
+    assert Counter(name for name, *_ in CASES).keys() == SCENARIOS.keys()
+
+
+def test_an_error_is_an_etl_error_only_when_it_has_been_named(worlds: Worlds, tmp_path: Path) -> None:
+    world = worlds.prepared("plain", tmp_path, {})
+    error = failing_at(world, "extract.written=full", "extract", world.day)
+    assert isinstance(error, EtlError)
+    assert "acme/orders [2026-01-02]" in error.problem
+    assert "no space left on device" in error.problem
