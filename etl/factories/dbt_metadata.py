@@ -42,8 +42,7 @@ class BuiltRelations:
         nodes = [node for _, node in self._built]
         above = [self._node(each) for node in nodes for each in _above(node)]
         schemas = sorted({node["schema"] for node in [*nodes, *above] if node})
-        kind = self._manifest["metadata"]["adapter_type"]
-        wanted = ", ".join(literal(kind, schema) for schema in schemas)
+        wanted = ", ".join(literal("duckdb", schema) for schema in schemas)
         found = warehouse.query(
             "SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns "
             f"WHERE table_schema IN ({wanted}) ORDER BY table_schema, table_name, ordinal_position"
@@ -54,7 +53,7 @@ class BuiltRelations:
             sql
             for asset, node in self._built
             if node["config"]["materialized"] not in {"view", "ephemeral"} and self.columns_of(node)
-            for sql in self._counts(asset, node, kind)
+            for sql in self._counts(asset, node)
         ]
         if not counts:
             return
@@ -64,9 +63,9 @@ class BuiltRelations:
             else:
                 self.rows_by_day.setdefault(unique_id, {})[day] = rows
 
-    def _counts(self, asset: DbtAsset, node: Mapping[str, Any], kind: str) -> list[str]:
+    def _counts(self, asset: DbtAsset, node: Mapping[str, Any]) -> list[str]:
         """The rows of the whole table, and those of each day where the key of the increment is a date."""
-        name, table = literal(kind, asset.unique_id), node["relation_name"]
+        name, table = literal("duckdb", asset.unique_id), node["relation_name"]
         found = [f"SELECT {name} AS node, NULL AS day, count(*) AS row_count FROM {table}"]
         column = asset.day_column
         if self._window and column and self.columns_of(node).get(column, "").upper() == "DATE":

@@ -87,6 +87,18 @@ def finished_run(
     return FinishedRun(run.run_id, _moment(ended), tuple(runs), tuple(failures), tuple(healed))
 
 
+def failed_run(run: DagsterRun, entry: EventLogEntry, subjects: Subjects, scrub: Callable[[str], str]) -> FinishedRun:
+    """What the last event of a failed run says by itself: its first failure. Enough where thousands fail at once."""
+    event, seen = entry.get_dagster_event(), _Seen()
+    _note(seen, entry, subjects, None)
+    first = event.job_failure_data.first_step_failure_event
+    if first is not None and first.step_key:
+        seen.failed[first.step_key] = (entry.timestamp, _words(first.step_failure_data.error))
+    failures = _failures(seen, run, entry.timestamp, subjects, scrub)
+    runs = _runs(seen, subjects, run.run_id, newest_day(run.tags), many=False, died=None)
+    return FinishedRun(run.run_id, _moment(entry.timestamp), tuple(runs), tuple(failures))
+
+
 def newest_day(tags: Mapping[str, str]) -> date | None:
     """The newest day that a run is about; None if it names none."""
     text = tags.get(ASSET_PARTITION_RANGE_END_TAG) or tags.get(PARTITION_NAME_TAG) or ""

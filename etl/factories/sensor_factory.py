@@ -62,6 +62,7 @@ class SensorFactory:
                     context.instance.report_runless_asset_event(each)
                 watch.log.confirm_told()
                 raise EtlError("\n".join([tick.text, *tick.problems]), "what was not sent goes out with the next tick")
-            return SensorResult(skip_reason=tick.text, asset_events=tick.checks, cursor=now.isoformat())
+            cursor = now.isoformat() if tick.judged else context.cursor
+            return SensorResult(skip_reason=tick.text, asset_events=tick.checks, cursor=cursor)
 
         return evaluate

@@ -4,8 +4,8 @@ Belongs here: which events are read, in which order, and how many at a time. Doe
 (`run_outcomes`), the past of a new pipeline (`sla_past`), keeping it (`etl.sla.pipeline_log`).
 
 Three sources: materializations of all assets as one stream by storage id, finished runs as two streams by storage id,
-and, once for each pipeline, its own past (`sla_past`). The streams begin where the log ends when the excerpt is made, so
-that nothing falls between them and the past. What is read in one call is bounded by time; whoever calls judges only
+and, once for each pipeline, its own past (`sla_past`). The streams begin where the log ends when the excerpt is made,
+so that nothing falls between them and the past. What is read in one call is bounded by time; whoever calls judges only
 when the streams were read to their end.
 """
 
@@ -28,7 +28,7 @@ from dagster import (
 from dagster._core.event_api import EventLogCursor
 
 from etl.config.scrub import Scrub
-from etl.factories.run_outcomes import ROWS, finished_run, number
+from etl.factories.run_outcomes import ROWS, failed_run, finished_run, number
 from etl.factories.sla_past import Past
 from etl.factories.subjects import Subjects
 from etl.sla.freshness import DailyPartitions, Publish
@@ -40,6 +40,7 @@ PAGE = 500
 BUDGET = 2.5  # seconds of one call
 FIRST_RUNS = 200  # finished runs that a new excerpt begins with
 IN_ONE_TRANSACTION = 100
+STORM = 150  # so many ends of runs at once: of those that failed only the last event is read
 
 
 @dataclass
@@ -156,8 +157,11 @@ class SlaHistory:
                 if self._late:
                     break
                 if each.run_id in runs:
+                    run, entry = runs[each.run_id], each.event_log_entry
                     facts.finished.append(
-                        finished_run(instance, runs[each.run_id], each.timestamp, self.subjects, self.scrub)
+                        failed_run(run, entry, self.subjects, self.scrub)
+                        if stream == FAILURES and len(ends) > STORM
+                        else finished_run(instance, run, each.timestamp, self.subjects, self.scrub)
                     )
                 positions[stream] = position
             facts.cursors = dict(positions)

@@ -18,7 +18,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.factories.sla_check import digest, evaluation, promised
 from etl.factories.sla_history import BUDGET, SlaHistory
 from etl.factories.subjects import Subjects
-from etl.notify.incidents import Incident, Message, Trouble, group
+from etl.notify.incidents import Message, Trouble, group
 from etl.notify.outbox import Outbox
 from etl.notify.send import send
 from etl.notify.targets import NotificationConfig
@@ -41,6 +41,7 @@ class Tick:
     checks: list[AssetCheckEvaluation] = field(default_factory=list)
     verdicts: Verdicts = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    judged: bool = True
 
 
 @dataclass
@@ -54,14 +55,16 @@ class SlaWatch:
     def tick(self, instance: DagsterInstance, now: datetime, cursor: str | None = None) -> Tick:
         """Look once. Problems are returned, so that whatever went well is not lost."""
         if not self.read(instance, now):
-            return Tick("reading the event log: more is left for the next tick, nothing was judged")
+            return Tick("reading the event log: more is left for the next tick, nothing was judged", judged=False)
         verdicts, problems = self.judge(now)
         StateLog(self.settings.data_dir / "sla.sqlite").record(
             [each for found in verdicts.values() for each in found], now
         )
-        delivered, incidents, undelivered = self._tell(verdicts, now)
+        sent, incidents, undelivered = self._tell(verdicts, now)
         checks = self._checks(verdicts, now, cursor)
-        text = f"{_words(verdicts)}; {incidents} incident(s) last; {delivered} message(s) sent; {len(checks)} check(s)"
+        text = (
+            f"{_words(verdicts)}; {incidents} incident(s) last, {sent} message(s) sent, {len(checks)} check(s) written"
+        )
         return Tick(text, checks, verdicts, (*problems, *undelivered))
 
     def read(self, instance: DagsterInstance, now: datetime) -> bool:
@@ -104,7 +107,7 @@ class SlaWatch:
             incidents += [each for each in outbox.open_incidents(scope) if unjudged & set(each.pipelines)]
         outbox.observe(scope, incidents, self.config.notifications, now)
         delivered = outbox.deliver(scope, self.config.notifications, _deliver, lambda: now)
-        return delivered.sent, len(_keys(incidents)), delivered.problems
+        return delivered.sent, len({each.key for each in incidents}), delivered.problems
 
     def _troubles(self, verdicts: Verdicts, now: datetime) -> list[Trouble]:
         broken = [each for found in verdicts.values() for each in found if each.state is State.BROKEN]
@@ -151,10 +154,6 @@ def _deliver(target: NotificationConfig, message: Message) -> None:
 
 def _rank(verdicts: tuple[PromiseVerdict, ...]) -> int:
     return FROM_BAD_TO_GOOD.index(worst(verdicts))
-
-
-def _keys(incidents: list[Incident]) -> set[str]:
-    return {each.key for each in incidents}
 
 
 def _words(verdicts: Mapping[str, tuple[PromiseVerdict, ...]]) -> str:

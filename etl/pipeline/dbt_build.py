@@ -35,6 +35,11 @@ class NodeResult(BaseModel):
     seconds: float
 
     @property
+    def name(self) -> str:
+        """As it is called in the project: the third part of `test.<project>.<name>.<hash>`."""
+        return self.unique_id.split(".")[2]
+
+    @property
     def is_good(self) -> bool:
         """A model was built, a test passed."""
         return self.status in {"success", "pass"}
@@ -124,7 +129,7 @@ def _result(path: Path, code: int, output: Sequence[str]) -> BuildResult:
     )
     if code == 0:
         return BuildResult(nodes=nodes, problem=None)
-    bad = [f"{each.unique_id}: {each.status}: {each.message.strip()}" for each in nodes if _is_bad(each)]
+    bad = [f"{each.name}: {each.status}: {each.message.strip()}" for each in nodes if _is_bad(each)]
     return BuildResult(nodes=nodes, problem="\n".join(bad) or "\n".join(output[-20:]) or f"dbt ended with code {code}")
 
 

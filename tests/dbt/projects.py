@@ -124,9 +124,9 @@ def write_dbt(
     return folder
 
 
-def only_dbt(project: TinyProject, tenant: str, **dbt: Any) -> None:
+def only_dbt(made: TinyProject, tenant: str, **dbt: Any) -> None:
     """A tenant of a few lines of YAML that has nothing but a dbt project."""
-    folder = project.root / "tenants" / tenant
+    folder = made.root / "tenants" / tenant
     folder.mkdir(parents=True)
     config = {"id": tenant, "group": "CD", "owners": ["team:shop"], "dbt": {"enabled": True, **dbt}}
     (folder / "config.yaml").write_text(yaml.safe_dump({"tenant": config}))

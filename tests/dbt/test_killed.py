@@ -42,7 +42,9 @@ def project(tmp_path: Path) -> TinyProject:
 def start(project: TinyProject, fault: str = "") -> "subprocess.Popen[bytes]":
     environ = {**project.process_environ, "ETL_FAULT": fault, "PYTHONPATH": str(Path(__file__).parents[2])}
     with (project.data / "run.log").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-c", RUN], env=environ, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(
+            [sys.executable, "-c", RUN], env=environ, stdout=log, stderr=log, start_new_session=True
+        )
 
 
 def tables(project: TinyProject) -> dict[str, list[tuple[int]]]:

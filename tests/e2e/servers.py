@@ -46,12 +46,13 @@ class Server:
     def locations(self) -> dict[str, str]:
         """Every code location and its state, or what is wrong with it."""
         found = self.ask("""{ workspaceOrError { ... on Workspace { locationEntries {
-            name loadStatus locationOrLoadError { __typename ... on PythonError { causes { message } } } } } } }""")
-        return {
-            each["name"]: "\n".join(cause["message"] for cause in (each["locationOrLoadError"] or {}).get("causes", ()))
-            or each["loadStatus"]
-            for each in found["workspaceOrError"]["locationEntries"]
-        }
+            name loadStatus locationOrLoadError { ... on PythonError { message causes { message } } } } } } }""")
+        states: dict[str, str] = {}
+        for each in found["workspaceOrError"]["locationEntries"]:
+            error = each["locationOrLoadError"] or {}
+            wrong = [error["message"], *(cause["message"] for cause in error["causes"])] if error else []
+            states[each["name"]] = "\n".join(wrong) or each["loadStatus"]
+        return states
 
     def run_status(self, run_id: str) -> str:
         found = self.ask("query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run_id)

@@ -75,6 +75,8 @@ def test_the_warehouse_holds_what_independent_sql_says(demo: Demo, tenant: str, 
         got = warehouse.execute(f"SELECT * FROM {output['target_schema']}.{output['target_table']}").pl()
     keys = [*output["key_columns"], *(["etl_partition"] if "etl_partition" in want.columns else [])]
     assert want.height > 0
+    if output["mode"] == "upsert":  # the day of a row's last version stands in the table, and not in the expectation
+        got = got.drop("etl_partition")
     got = got.select(sorted(got.columns)).sort(keys)
     want = want.select(sorted(want.columns)).sort(keys)
     assert got.columns == want.columns

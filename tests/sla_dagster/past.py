@@ -1,7 +1,7 @@
 """A long past in an instance's event log, written in bulk: day after day every pipeline was published and checked."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from dagster import (
@@ -48,7 +48,7 @@ def _asset_row(entry: EventLogEntry) -> dict[str, Any]:
     return {
         "asset_key": key.to_string(),
         "last_materialization": serialize_value(EventLogRecord(0, entry)),
-        "last_materialization_timestamp": datetime.fromtimestamp(entry.timestamp),
+        "last_materialization_timestamp": datetime.fromtimestamp(entry.timestamp, UTC).replace(tzinfo=None),
         "last_run_id": entry.run_id,
     }
 

@@ -110,11 +110,19 @@ class World:
             self._event(run_id, job, DagsterEventType.ASSET_MATERIALIZATION, ends, data, step)
             self._event(run_id, job, DagsterEventType.STEP_SUCCESS, ends, StepSuccessData(1000.0 * share), step)
         if error is not None or dies:
-            failure = JobFailureData(SerializableErrorInfo(error or "", [], "X") if dies else None)
+            failure = JobFailureData(
+                SerializableErrorInfo(error or "", [], "X") if dies else None,
+                first_step_failure_event=None if dies else self._first_failure(pipeline, stages[-1], job, error or ""),
+            )
             self._event(run_id, job, DagsterEventType.RUN_FAILURE, last, failure)
         else:
             self._event(run_id, job, DagsterEventType.RUN_SUCCESS, last, None)
         return run_id
+
+    def _first_failure(self, pipeline: str, stage: str, job: str, error: str) -> DagsterEvent:
+        step = f"{self.tenant}__{stage}__{pipeline}"
+        data = step_failure(error)
+        return DagsterEvent(DagsterEventType.STEP_FAILURE.value, job, step_key=step, event_specific_data=data)
 
     def _checks(
         self,

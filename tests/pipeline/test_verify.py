@@ -1,0 +1,196 @@
+"""Reconciliation finds each kind of difference, names it, and says to which day everything is complete."""
+
+import contextlib
+import shutil
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from etl.cli.verify import verify
+from etl.config import load_tenant
+from etl.factories.reconcile_check import summary
+from etl.pipeline.verify import Reconciliation, reconcile
+from etl.settings import load_settings
+from etl.storage.warehouse import WarehousePlace, open_warehouse
+from tests.pipeline.stages import run_stages
+from tests.tiny_project import DAYS, TinyProject, make_project
+
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
+DAY = DAYS[1]
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
+    project = make_project(tmp_path_factory.mktemp("loaded"))
+    for day in DAYS:
+        run_stages(project, partition=day)
+    return project
+
+
+@pytest.fixture
+def project(loaded: TinyProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyProject:
+    shutil.copytree(loaded.root, tmp_path / "project")
+    shutil.copytree(loaded.data, tmp_path / "data")
+    copied = TinyProject(tmp_path / "project", tmp_path / "data")
+    for name, value in copied.environ.items():
+        monkeypatch.setenv(name, value)
+    return copied
+
+
+def found_in(project: TinyProject, **options: Any) -> Reconciliation:
+    settings = load_settings(project.environ)
+    config = load_tenant("acme", settings)
+    warehouse = open_warehouse(WarehousePlace(), settings, "acme")
+    url = f"sqlite:///{project.source}"
+    return reconcile(config, config.pipelines["orders"], url, warehouse, settings, **{"now": NOW, **options})
+
+
+def in_source(project: TinyProject, *statements: str) -> None:
+    with contextlib.closing(sqlite3.connect(project.source)) as connection, connection:
+        for each in statements:
+            connection.execute(each)
+
+
+def in_warehouse(project: TinyProject, *statements: str) -> None:
+    with duckdb.connect(str(project.data / "warehouse" / "acme.duckdb")) as connection:
+        for each in statements:
+            connection.execute(each)
+
+
+def change_and_refine_only(project: TinyProject) -> None:
+    in_source(project, "UPDATE orders SET amount = 3 WHERE order_id = 203")
+    run_stages(project, ("extract", "transfer"), DAY, run_id="newer")
+
+
+def forget_the_load(project: TinyProject) -> None:
+    in_warehouse(
+        project,
+        f"DELETE FROM shop.orders WHERE etl_partition = '{DAY}'",
+        f"DELETE FROM etl_ledger.loads WHERE partition = '{DAY}'",
+    )
+
+
+def lose_the_extract(project: TinyProject) -> None:
+    (project.data / "lake" / "acme" / "extract" / "orders" / f"dt={DAY}" / "data.parquet").unlink()
+
+
+def lose_the_transfer(project: TinyProject) -> None:
+    (project.data / "lake" / "acme" / "transfer" / "orders" / f"dt={DAY}" / "data.parquet").unlink()
+
+
+PLANTED: dict[str, tuple[Callable[[TinyProject], None], str]] = {
+    "a row is missing in the warehouse": (
+        lambda p: in_warehouse(p, "DELETE FROM shop.orders WHERE order_id = 205"),
+        "20 rows published, 19 in",
+    ),
+    "a row is twice in the warehouse": (
+        lambda p: in_warehouse(p, "INSERT INTO shop.orders SELECT * FROM shop.orders WHERE order_id = 205"),
+        "20 rows published, 21 in",
+    ),
+    "a value has changed in the source": (
+        lambda p: in_source(p, "UPDATE orders SET amount = 7 WHERE order_id = 205"),
+        "column `amount` differs",
+    ),
+    "two values have changed places": (
+        lambda p: in_source(
+            p,
+            "UPDATE orders SET name = 'x' WHERE order_id = 205",
+            "UPDATE orders SET name = '이름 5' WHERE order_id = 206",
+        ),
+        "column `name` differs",
+    ),
+    "a value has become null": (
+        lambda p: in_source(p, "UPDATE orders SET name = NULL WHERE order_id = 205"),
+        "column `name` differs",
+    ),
+    "a row came late": (
+        lambda p: in_source(p, f"INSERT INTO orders VALUES (299, 'late', 1, '{DAY} 10:00:00')"),
+        "21 rows in the source, 20 were extracted",
+    ),
+    "a row is gone from the source": (
+        lambda p: in_source(p, "DELETE FROM orders WHERE order_id = 205"),
+        "19 rows in the source, 20 were extracted",
+    ),
+    "a day was never loaded": (forget_the_load, "20 rows published, never loaded"),
+    "an older object is loaded": (change_and_refine_only, "what is loaded is not what is published last (run newer)"),
+    "a day was never extracted": (lose_the_extract, "20 rows in the source, never extracted"),
+    "a day was never refined": (lose_the_transfer, "the transfer stage was never published"),
+}
+
+
+def test_what_agrees_is_complete_to_its_last_day(project: TinyProject) -> None:
+    found = found_in(project)
+    assert found.agrees
+    assert [each.partition for each in found.days] == list(DAYS)
+    assert all(each.contents_compared for each in found.days)
+    assert [(each.source_rows, each.published_rows, each.loaded_rows) for each in found.days] == [(20, 20, 20)] * 3
+    assert found.complete_to == DAYS[-1]
+    assert summary(found) == f"complete to {DAYS[-1]}"
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_a_difference_is_found_named_and_ends_what_is_complete(project: TinyProject, planted: str) -> None:
+    plant, said = PLANTED[planted]
+    before = {path: path.read_bytes() for path in project.published()}
+    plant(project)
+    changed = {path: path.read_bytes() for path in project.published()}
+    found = found_in(project)
+    assert not found.agrees
+    (differing,) = [each for each in found.days if not each.agrees]
+    assert differing.partition == DAY
+    assert any(said in each for each in differing.differences), differing.differences
+    assert found.complete_to == DAYS[0]
+    assert summary(found).startswith(f"complete to {DAYS[0]}; {DAY}: ")
+    assert {path: path.read_bytes() for path in project.published()} == changed  # nothing is written
+    assert before
+    assert project.leftovers() == []
+
+
+def test_a_difference_on_the_first_day_leaves_nothing_complete(project: TinyProject) -> None:
+    in_warehouse(project, "DELETE FROM shop.orders WHERE order_id = 105")
+    found = found_in(project)
+    assert found.complete_to is None
+    assert summary(found).startswith(f"{DAYS[0]}: ")
+
+
+def test_days_whose_late_rows_may_still_come_are_not_judged(project: TinyProject) -> None:
+    project.write_pipeline({"partitions": {"lookback_days": 1, "end": None}})
+    in_source(project, f"INSERT INTO orders VALUES (399, 'late', 1, '{DAYS[2]} 10:00:00')")
+    just_after = datetime(2026, 1, 3, 16, tzinfo=UTC)  # 01:00 on the 4th in Seoul; the 3rd may still change
+    found = found_in(project, now=just_after)
+    assert [each.partition for each in found.days] == list(DAYS[:2])
+    assert found.agrees
+
+
+def test_only_the_newest_days_that_were_asked_for_are_compared(project: TinyProject) -> None:
+    in_warehouse(project, "DELETE FROM shop.orders WHERE order_id = 105")
+    found = found_in(project, days=2)
+    assert [each.partition for each in found.days] == list(DAYS[1:])
+    assert found.agrees
+
+
+def test_rejected_rows_are_counted_and_are_no_difference(project: TinyProject) -> None:
+    rule = {"column": "cents", "type": "in_range", "max": 1500}
+    project.write_pipeline({"quality": {"on_failure": "quarantine", "rules": [rule]}})
+    run_stages(project, ("transfer", "load"), DAY, run_id="strict")
+    (day,) = [each for each in found_in(project).days if each.partition == DAY]
+    assert (day.source_rows, day.published_rows, day.quarantined_rows, day.loaded_rows) == (20, 15, 5, 15)
+    assert day.agrees
+
+
+def test_the_command_says_what_differs_and_ends_with_1(
+    project: TinyProject, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    verify("acme")
+    assert f"complete to {DAYS[-1]}" in capsys.readouterr().out
+    in_warehouse(project, "DELETE FROM shop.orders WHERE order_id = 205")
+    with pytest.raises(BaseException) as ended:  # noqa: PT011  typer's own way out
+        verify("acme")
+    assert getattr(ended.value, "exit_code", None) == 1
+    assert "20 rows published, 19 in" in capsys.readouterr().out
