@@ -8,7 +8,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,19 +40,29 @@ class Result:
     note: str = ""
 
 
+# A process inherits the peak of the one that starts it, so a bare interpreter stands between this one and the case.
+_LAUNCHER = """
+import json, os, subprocess, sys, time
+began = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+errors = process.stderr.read()
+_, status, usage = os.wait4(process.pid, 0)
+wall = time.perf_counter() - began
+code = os.waitstatus_to_exitcode(status)
+cpu = usage.ru_utime + usage.ru_stime
+print(json.dumps([code, wall, cpu, usage.ru_maxrss / 1024, errors.decode("utf8", "replace")]))
+"""
+
+
 def once(script: Path, case: Case, python: str, context: Mapping[str, str]) -> tuple[float, float, float]:
     """Wall and CPU seconds and peak megabytes of one process, its children included."""
-    command = [python, str(script), "--case", case.name]
+    command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, python, str(script), "--case", case.name]
     environ = {**os.environ, "BENCH_CONTEXT": json.dumps(dict(context))}
-    began = time.perf_counter()
-    process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    errors = process.stderr.read() if process.stderr else b""
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise RuntimeError(f"{case.name} failed: {errors.decode(errors='replace')[-1500:]}")
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, check=True)
+    code, wall, cpu, megabytes, errors = json.loads(done.stdout)
+    if code != 0:
+        raise RuntimeError(f"{case.name} failed: {errors[-1500:]}")
+    return wall, cpu, megabytes
 
 
 def compare(

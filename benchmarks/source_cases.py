@@ -57,7 +57,10 @@ def check(case: Case, context: Context) -> str:
 
 
 def _is_parquet(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 8 and path.read_bytes()[:4] == b"PAR1"
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
 
 
 def _out(context: Context, name: str) -> Path:

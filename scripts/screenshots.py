@@ -41,7 +41,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="etl_screenshots_") as folder:
         environ = copy_with_a_broken_rule(arguments.data, Path(folder))
         project = Path(environ["ETL_PROJECT_DIR"])
-        subprocess.run([BIN / "etl", "run", TENANT, "--job", "lot_history", "--from", DAY], cwd=project, env=environ)
+        subprocess.run(
+            [BIN / "etl", "run", TENANT, "--job", "lot_history", "--from", DAY], cwd=project, env=environ, check=False
+        )
         with served(project, environ) as url, browser() as chromium:
             for path in take(chromium, url, arguments.out):
                 print(path)

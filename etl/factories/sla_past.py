@@ -46,6 +46,7 @@ class Past:
                     self.note(facts, entry)
                     facts.known_since[pipeline] = self._begin(pipeline, entry)
                 elif not self.late():
+                    self.note(facts, entry)
                     self._read_days(instance, facts, pipeline, now)
         return facts
 
@@ -82,7 +83,9 @@ class Past:
         filters = AssetRecordsFilter(self.assets[pipeline], asset_partitions=names)
         for each in reversed(instance.fetch_materializations(filters, limit=LIMIT).records):
             self.note(facts, each.event_log_entry)
-        facts.known_since[pipeline] = days.complete_at(oldest) if oldest > days.start else None
+        first = instance.fetch_materializations(self.assets[pipeline], limit=1, ascending=True).records
+        begins = [days.complete_at(oldest), *(_moment(each.timestamp) for each in first)]
+        facts.known_since[pipeline] = max(begins)
 
 
 def _moment(timestamp: float) -> datetime:

@@ -5,7 +5,7 @@ Belongs here: opening the file, waiting for who has it open, reading the object.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,7 +158,8 @@ def _load(connection: duckdb.DuckDBPyConnection, request: LoadRequest, loadable:
         reach("warehouse.before_commit")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        with suppress(duckdb.Error):  # a COMMIT that failed (the disk is full) has ended the transaction itself
+            connection.execute("ROLLBACK")
         raise
     reach("warehouse.committed")
     return report

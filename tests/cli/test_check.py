@@ -8,7 +8,7 @@ from tests.tiny_project import TinyProject
 
 from .conftest import Etl
 
-HAND_WRITTEN = '''
+HAND_WRITTEN = """
 import dagster as dg
 
 TAGS = {"data_tier": "gold"}
@@ -54,7 +54,7 @@ defs = dg.Definitions(
     assets=[again, foreign_group, no_tier, odd_tier, kind_is_a_tier, three_kinds, unknown_kind, BigName, as_it_should_be],
     jobs=[dg.define_asset_job("tries_again", selection=[as_it_should_be], tags={"dagster/max_retries": "2"})],
 )
-'''
+"""
 
 VIOLATIONS = {
     "again": "retry policy",
@@ -81,9 +81,7 @@ def test_every_planted_violation_of_a_hand_written_location_is_found(
     assert not [row for row in rows if "as_it_should_be" in row or "three_kinds" in row]
 
 
-def test_the_conventions_are_the_projects_own(
-    etl: Etl, project: TinyProject, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_conventions_are_the_projects_own(etl: Etl, project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
     (project.root / "by_hand_2.py").write_text(HAND_WRITTEN)
     (project.root / "pyproject.toml").write_text(
         '[tool.etl.conventions]\ngroups = ["CD", "marketing"]\nrequired_tags = []\nmax_kinds = 2\n'

@@ -81,7 +81,9 @@ def test_a_broken_tenant_takes_no_other_down_and_a_killed_run_is_seen_by_the_dae
     project = make_project(tmp_path)
     project.write_tenant({"assets": {"pipelines": {"orders": {"source_tabel": "orders"}}}}, tenant="broken")
     workspace = project.root / "workspace.yaml"
-    workspace.write_text(workspace.read_text() + workspace.read_text().removeprefix("load_from:\n").replace("acme", "broken"))
+    workspace.write_text(
+        workspace.read_text() + workspace.read_text().removeprefix("load_from:\n").replace("acme", "broken")
+    )
     config = project.data / "dagster" / "dagster.yaml"
     config.write_text(config.read_text().replace("poll_interval_seconds: 10", "poll_interval_seconds: 1"))
     environ = {**project.process_environ, "ETL_FAULT": "extract.read=hang"}
@@ -90,7 +92,9 @@ def test_a_broken_tenant_takes_no_other_down_and_a_killed_run_is_seen_by_the_dae
         states = server.locations()
         assert states["acme"] == "LOADED"
         assert "did you mean `source_table`" in states["broken"]
-        done = subprocess.run(launch, cwd=project.root, env=environ, capture_output=True, text=True, timeout=200, check=False)
+        done = subprocess.run(
+            launch, cwd=project.root, env=environ, capture_output=True, text=True, timeout=200, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         (run,) = server.ask("{ runsOrError(limit: 1) { ... on Runs { results { id } } } }")["runsOrError"]["results"]
         wait_for(lambda: worker(server, run["id"]) is not None, 120, server)

@@ -1,6 +1,7 @@
 """A world per scenario: prepared once where everything is in files, anew for each test where servers take part."""
 
 import contextlib
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.faults.scenarios import SCENARIOS, Scenario
-from tests.faults.world import CHANGE, DAY, FIRST, Seen, World
+from tests.faults.world import CHANGE, FIRST, Seen, World
 from tests.servers.object_store import bucket, object_store
 from tests.tiny_project import DAYS, ROWS_PER_DAY, make_project
 
@@ -19,14 +20,12 @@ INSERTS = [
     for day, date in enumerate(DAYS, start=1)
     for row in range(ROWS_PER_DAY)
 ]
-MakeWorld = Callable[..., World]
 
 
 class Worlds:
     """Makes worlds, and knows what an undisturbed one ends as."""
 
-    def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
-        self._request = request
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._templates: dict[str, World] = {}
         self._ends: dict[str, Seen] = {}
@@ -51,8 +50,8 @@ class Worlds:
 
 
 @pytest.fixture(scope="session")
-def worlds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Worlds:
-    return Worlds(request, tmp_path_factory.mktemp("worlds"))
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Worlds:
+    return Worlds(tmp_path_factory.mktemp("worlds"))
 
 
 @pytest.fixture
@@ -111,8 +110,6 @@ def _prepare(scenario: Scenario, folder: Path, servers: Mapping[str, Any]) -> Wo
 
 
 def _sqlite(path: Path) -> Callable[..., None]:
-    import sqlite3
-
     def run(*statements: str) -> None:
         with contextlib.closing(sqlite3.connect(path)) as connection, connection:
             for each in statements:
@@ -153,6 +150,3 @@ def _drop_database(server: Any) -> None:
 def _empty(store: Any, name: str) -> None:
     for key in store.keys(name):
         store.client().delete_object(Bucket=name, Key=key)
-
-
-__all__ += ["DAY"]

@@ -76,7 +76,11 @@ SCENARIOS = {
                     **_audited("extract"),
                     **LOCAL,
                 },
-                "transfer": {"pipeline/transfer": ("transfer.start", "transfer.written"), **_audited("transfer"), **LOCAL},
+                "transfer": {
+                    "pipeline/transfer": ("transfer.start", "transfer.written"),
+                    **_audited("transfer"),
+                    **LOCAL,
+                },
                 "load": {
                     "pipeline/load": ("load.start", "load.done"),
                     "storage/duckdb": DUCKDB,
@@ -89,7 +93,9 @@ SCENARIOS = {
             {"extract": {"storage/drivers/sqlalchemy_cursor": ("extract.connected", "extract.batch")}},
             without_extension=True,
         ),
-        Scenario("quarantine", {"transfer": _split("transfer")}, {"quality": {"on_failure": "quarantine", "rules": [CENTS]}}),
+        Scenario(
+            "quarantine", {"transfer": _split("transfer")}, {"quality": {"on_failure": "quarantine", "rules": [CENTS]}}
+        ),
         Scenario(
             "quarantine_of_extract",
             {"extract": _split("extract")},
@@ -109,7 +115,12 @@ SCENARIOS = {
         ),
         Scenario(
             "append",
-            {"load": {"storage/transaction": (*STEPS, "warehouse.deleted"), "storage/duckdb": ("warehouse.committed",)}},
+            {
+                "load": {
+                    "storage/transaction": (*STEPS, "warehouse.deleted"),
+                    "storage/duckdb": ("warehouse.committed",),
+                }
+            },
             {"trino_output": {"mode": "append"}},
             loaded_before=False,
         ),

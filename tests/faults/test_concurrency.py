@@ -10,7 +10,9 @@ from tests.faults.world import STAGES, Seen, finish, processes, reporting, same,
 
 @pytest.mark.parametrize("name", ["plain", "upsert", "quarantine"])
 @pytest.mark.parametrize("stages", [STAGES, ("load",)], ids=["all", "load"])
-def test_two_runs_of_one_partition_end_as_one(worlds: Worlds, tmp_path: Path, name: str, stages: tuple[str, ...]) -> None:
+def test_two_runs_of_one_partition_end_as_one(
+    worlds: Worlds, tmp_path: Path, name: str, stages: tuple[str, ...]
+) -> None:
     end = worlds.undisturbed(name, {})
     world = worlds.prepared(name, tmp_path, {})
     if stages == ("load",):

@@ -17,7 +17,8 @@ from tests.servers.object_store import ObjectStore
 
 Servers = Callable[[str], Mapping[str, Any]]
 FAULTS = ("refuse", "break", "lose")
-EVERY = bool(os.environ.get("ETL_TEST_EVERY_REQUEST"))  # by default a sixth of them for each fault, each time other ones
+# By default a sixth of the requests for each fault, each time other ones.
+EVERY = bool(os.environ.get("ETL_TEST_EVERY_REQUEST"))
 SECRET = "a-very-secret-key"
 
 
@@ -37,12 +38,16 @@ def run_until_an_error(world: World) -> str | None:
         try:
             world.run((stage,), world.day, "stopped")
         except EtlError as error:
-            assert "s3://" in str(error)
-            assert error.hint
-            assert SECRET not in str(error)
-            assert "X-Amz-Signature" not in str(error)
+            check_message(error)
             return stage
     return None
+
+
+def check_message(error: EtlError) -> None:
+    assert "s3://" in error.problem
+    assert error.hint
+    assert SECRET not in str(error)
+    assert "X-Amz-Signature" not in str(error)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

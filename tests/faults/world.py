@@ -69,8 +69,8 @@ class World:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        stages = load_tenant("acme", self.settings).pipelines["orders"]
-        return STAGES if stages.has_transfer else ("extract", "load")
+        pipeline = load_tenant("acme", self.settings).pipelines["orders"]
+        return STAGES if pipeline.has_transfer else ("extract", "load")
 
     @property
     def warehouse(self) -> Warehouse:

@@ -89,7 +89,9 @@ class Sequence:
         self.sql(f"DELETE FROM orders WHERE order_id % 11 = {self.random.randrange(11)}")
 
     def move(self) -> None:
-        self.sql(f"UPDATE orders SET created_at = '{self.day()} 01:02:03' WHERE order_id % 13 = {self.random.randrange(13)}")
+        self.sql(
+            f"UPDATE orders SET created_at = '{self.day()} 01:02:03' WHERE order_id % 13 = {self.random.randrange(13)}"
+        )
 
     def sql(self, statement: str) -> None:
         self.did.append(statement)

@@ -1,6 +1,5 @@
 """Rejected rows as a person deals with them, by the commands: seen, replayed by a real run, discarded, remembered."""
 
-
 import polars as pl
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
@@ -129,5 +128,7 @@ def check_invariant(project: TinyProject) -> None:
     """Rows read are published, or in quarantine, or discarded by the history."""
     for day in (DAY, OTHER):
         read, published, kept = counts(project, day)
-        gone = sum(before - after for action, of, before, after in decisions(project) if (action, of) == ("discarded", day))
+        gone = sum(
+            before - after for action, of, before, after in decisions(project) if (action, of) == ("discarded", day)
+        )
         assert read == ROWS_PER_DAY == published + kept + gone, day

@@ -70,7 +70,9 @@ def files(project: TinyProject) -> list[Path]:
 def test_a_changed_source_replaces_the_day_and_no_other(project: TinyProject) -> None:
     run_stages(project, partition="2026-01-01")
     run_stages(project, partition="2026-01-02")
-    change_source(project, "UPDATE orders SET amount = 999 WHERE order_id = 100", "DELETE FROM orders WHERE order_id = 101")
+    change_source(
+        project, "UPDATE orders SET amount = 999 WHERE order_id = 100", "DELETE FROM orders WHERE order_id = 101"
+    )
     run_stages(project, partition="2026-01-01", run_id="second")
     loaded = table(project)
     assert loaded.filter(pl.col("order_id") == 100)["cents"].to_list() == [99900]
@@ -203,18 +205,24 @@ TRANSFORMS = {
     "returns_none": ("def orders(orders):\n    orders.sort('order_id')\n", "returned NoneType, not a LazyFrame"),
     "returns_a_frame": ("def orders(orders):\n    return orders.collect()\n", "returned DataFrame, not a LazyFrame"),
     "changes_the_date": (
-        "import polars as pl\n\n\ndef orders(orders: pl.LazyFrame) -> pl.LazyFrame:\n"
-        "    return orders.with_columns(pl.col('created_at').dt.date())\n",
+        (
+            "import polars as pl\n\n\ndef orders(orders: pl.LazyFrame) -> pl.LazyFrame:\n"
+            "    return orders.with_columns(pl.col('created_at').dt.date())\n"
+        ),
         "changes the date column `created_at` from Datetime",
     ),
     "fails_while_it_runs": (
-        "import polars as pl\n\n\ndef orders(orders: pl.LazyFrame) -> pl.LazyFrame:\n"
-        "    return orders.with_columns(pl.col('name').str.to_integer())\n",
+        (
+            "import polars as pl\n\n\ndef orders(orders: pl.LazyFrame) -> pl.LazyFrame:\n"
+            "    return orders.with_columns(pl.col('name').str.to_integer())\n"
+        ),
         "failed while it ran",
     ),
     "misses_a_column": (
-        "import polars as pl\n\n\ndef orders(orders: pl.LazyFrame) -> pl.LazyFrame:\n"
-        "    return orders.select('order_ids')\n",
+        (
+            "import polars as pl\n\n\ndef orders(orders: pl.LazyFrame) -> pl.LazyFrame:\n"
+            "    return orders.select('order_ids')\n"
+        ),
         "cannot work: .*order_ids",
     ),
 }

@@ -46,7 +46,9 @@ def instance(project: TinyProject) -> Iterator[DagsterInstance]:
 def run(project: TinyProject, fault: str = "") -> int:
     environ = {**project.process_environ, "ETL_FAULT": fault}
     command = [sys.executable, "-W", "ignore", "-c", RUN]
-    return subprocess.run(command, env=environ, cwd=project.root, capture_output=True, timeout=200, check=False).returncode
+    return subprocess.run(
+        command, env=environ, cwd=project.root, capture_output=True, timeout=200, check=False
+    ).returncode
 
 
 def slots(instance: DagsterInstance) -> int:
@@ -128,11 +130,15 @@ def test_alive_does_not_go_by_the_dates_of_proc(tmp_path: Path) -> None:
 def test_the_command_says_that_its_run_was_killed_and_the_next_one_goes_on(project: TinyProject) -> None:
     command = [str(ETL), "run", "acme", "--from", "2026-01-01", "--to", "2026-01-02"]
     environ = {**project.process_environ, "ETL_FAULT": "extract.read@2=kill"}
-    killed = subprocess.run(command, env=environ, cwd=project.root, capture_output=True, text=True, timeout=200, check=False)
+    killed = subprocess.run(
+        command, env=environ, cwd=project.root, capture_output=True, text=True, timeout=200, check=False
+    )
     assert killed.returncode == 1, killed.stdout + killed.stderr
     assert "was killed" in killed.stdout
     environ = project.process_environ
-    again = subprocess.run(command, env=environ, cwd=project.root, capture_output=True, text=True, timeout=200, check=False)
+    again = subprocess.run(
+        command, env=environ, cwd=project.root, capture_output=True, text=True, timeout=200, check=False
+    )
     assert again.returncode == 0, again.stdout + again.stderr
     assert project.leftovers() == []
     assert len(project.published()) == 4

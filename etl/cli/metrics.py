@@ -1,0 +1,164 @@
+"""`etl metrics`: pipelines, checks and promises as numbers for Prometheus.
+
+Belongs here: from what is known of each pipeline to samples, and where they go. Does not: which metrics there are
+(`etl.sla.prometheus`).
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from dagster import DagsterInstance
+from rich.console import Console
+
+from etl.cli.runs import prepare_dagster_home
+from etl.cli.sla import PATIENCE, attainments, tenants
+from etl.config.config_loader import load_tenant
+from etl.errors import EtlError
+from etl.factories.sla_watch import SlaWatch, Verdicts
+from etl.settings import Settings, load_settings
+from etl.sla.attainment import Attainment
+from etl.sla.freshness import State
+from etl.sla.judge import PipelineHistory, Run
+from etl.sla.pipeline_log import Counters
+from etl.sla.prometheus import Sample, metrics_registry, metrics_text
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric as Family
+
+LOOPBACK = "127.0.0.1"
+HIGHEST_PORT = 65535
+
+
+def metrics(
+    output: Annotated[Path | None, typer.Option(help="Write a text file, for a text-file collector.")] = None,
+    port: Annotated[int | None, typer.Option(help="Serve http://127.0.0.1:PORT/metrics until stopped.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant. Default: all.")] = None,
+) -> None:
+    """Numbers of every pipeline, labelled by tenant and pipeline: to a file, to a port, or else to the terminal."""
+    if output is not None and port is not None:
+        raise EtlError("both --output and --port are given", "give one of them")
+    settings = load_settings()
+    prepare_dagster_home(settings)
+    if port is not None:
+        _serve(settings, port, tenant)
+        return
+    text = metrics_text(collect(settings, tenant))
+    if output is None:
+        sys.stdout.write(text)
+        return
+    unfinished = output.with_name(f".{output.name}.{os.getpid()}")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(output)  # a collector never reads half a file
+
+
+def collect(settings: Settings, tenant: str | None = None) -> list[Sample]:
+    """All samples, from the event log and from how promises stood this month."""
+    now = datetime.now(UTC)
+    kept = attainments(settings, now.date().replace(day=1), tenant)
+    samples = [each for attainment in kept for each in _attainment_samples(attainment)]
+    with DagsterInstance.get() as instance:
+        for name in tenants(settings, tenant):
+            watch = SlaWatch(load_tenant(name, settings), settings, budget=PATIENCE)
+            verdicts = watch.judge_now(instance, now)
+            samples += _promise_samples(verdicts)
+            for pipeline, counters in watch.log.counters().items():
+                samples += _counter_samples(name, pipeline, counters)
+            for history in watch.log.histories(name, watch.subjects.partitions).values():
+                samples += _run_samples(history)
+    return samples
+
+
+def _counter_samples(tenant: str, pipeline: str, counters: Counters) -> Iterator[Sample]:
+    yield Sample("etl_pipeline_runs_total", tenant, pipeline, counters.runs)
+    yield Sample("etl_pipeline_failures_total", tenant, pipeline, counters.failures)
+    names = {
+        "rows": "etl_pipeline_rows",
+        "quarantined": "etl_pipeline_quarantined_rows",
+        "bytes": "etl_pipeline_size_bytes",
+    }
+    for key, metric in names.items():
+        if key in counters.values:
+            yield Sample(metric, tenant, pipeline, counters.values[key])
+
+
+def _run_samples(history: PipelineHistory) -> Iterator[Sample]:
+    def sample(metric: str, value: float) -> Sample:
+        return Sample(metric, history.tenant, history.pipeline, value)
+
+    runs = [each for each in history.runs if each.complete]
+    yield sample("etl_pipeline_consecutive_failures", _failures_in_a_row(runs))
+    good = [each for each in runs if each.succeeded]
+    if good:
+        yield sample("etl_pipeline_last_success_timestamp_seconds", good[-1].ended.timestamp())
+        if good[-1].metrics is not None:
+            yield sample("etl_pipeline_duration_seconds", good[-1].metrics.execution_time_seconds)
+    checked = [each.metrics for each in history.runs if each.metrics is not None and each.metrics.total_count]
+    if checked:
+        last = checked[-1]
+        yield sample("etl_checks_passed", last.passed_count)
+        yield sample("etl_checks_failed", last.failed_count)
+        yield sample("etl_checks_warned", last.warning_count)
+        yield sample("etl_checks_errored", last.error_count)
+
+
+def _failures_in_a_row(runs: Iterable[Run]) -> int:
+    count = 0
+    for each in runs:
+        count = 0 if each.succeeded else count + 1
+    return count
+
+
+def _promise_samples(verdicts: Verdicts) -> Iterator[Sample]:
+    for pipeline, found in verdicts.items():
+        for each in found[:1]:
+            states = [verdict.state for verdict in found]
+            yield Sample("etl_sla_promises", each.tenant, pipeline, len(found))
+            yield Sample("etl_sla_promises_broken", each.tenant, pipeline, states.count(State.BROKEN))
+            yield Sample("etl_sla_promises_at_risk", each.tenant, pipeline, states.count(State.AT_RISK))
+
+
+def _attainment_samples(attainment: Attainment) -> Iterator[Sample]:
+    if attainment.kept_share is not None and attainment.budget_left is not None:
+        where = (attainment.tenant, attainment.pipeline)
+        yield Sample("etl_sla_kept_ratio", *where, attainment.kept_share)
+        yield Sample("etl_sla_error_budget_left_ratio", *where, attainment.budget_left)
+
+
+class _Live:
+    """What the library calls a collector: the numbers are read when somebody asks for them."""
+
+    def __init__(self, settings: Settings, tenant: str | None) -> None:
+        self._settings, self._tenant = settings, tenant
+
+    def describe(self) -> list["Family"]:
+        """Nothing is read before somebody asks."""
+        return []
+
+    def collect(self) -> Iterator["Family"]:
+        """The numbers as they are now."""
+        yield from metrics_registry(collect(self._settings, self._tenant)).collect()
+
+
+def _serve(settings: Settings, port: int, tenant: str | None) -> None:
+    if not 0 <= port <= HIGHEST_PORT:
+        raise EtlError(f"{port} is no port", f"a number from 0 to {HIGHEST_PORT}; 0 takes a free one")
+    try:
+        from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415  an optional dependency
+    except ImportError as error:
+        raise EtlError("prometheus-client is not installed", "pip install 'tenant-etl[metrics]'") from error
+    registry = CollectorRegistry()
+    registry.register(_Live(settings, tenant))
+    try:
+        server, thread = start_http_server(port, LOOPBACK, registry)
+    except OSError as error:
+        raise EtlError(f"port {port} cannot be used: {error.strerror}", "choose another one") from error
+    Console().print(f"http://{LOOPBACK}:{server.server_port}/metrics", highlight=False)
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        server.shutdown()

@@ -1,0 +1,131 @@
+"""`etl sla`: how promises stand now, and how a month of them was kept.
+
+Belongs here: the commands. Does not: judging (`etl.sla`), nor how a report looks (`etl.sla.report`).
+"""
+
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import typer
+from dagster import DagsterInstance
+from rich.console import Console
+from rich.table import Table
+
+from etl.cli.runs import prepare_dagster_home
+from etl.config.config_loader import list_tenants, load_tenant
+from etl.errors import EtlError
+from etl.factories.sla_watch import SlaWatch
+from etl.settings import Settings, load_settings
+from etl.sla.attainment import OBJECTIVE, Attainment, attain, month_bounds
+from etl.sla.freshness import State
+from etl.sla.report import HEADER, report_html, report_json, report_rows
+from etl.sla.state_log import StateLog
+
+app = typer.Typer(help="What is promised: how it stands, and how a month of it was kept.", no_args_is_help=True)
+
+Format = Literal["table", "json", "html"]
+TenantOption = Annotated[str | None, typer.Option(help="Only this tenant. Default: all.")]
+PATIENCE = 60.0  # seconds that somebody at a terminal waits for the event log; a sensor has to be quicker
+_COLOURS = {State.BROKEN: "red", State.AT_RISK: "yellow", State.RECOVERED: "cyan", State.ON_TRACK: "green"}
+
+
+@app.command(epilog="For example: `etl sla status --tenant project_01`")
+def status(tenant: TenantOption = None) -> None:
+    """How every promise stands right now, judged from Dagster's event log. Exit code 1: something is broken."""
+    settings, now = load_settings(), datetime.now(UTC)
+    table = Table("tenant", "pipeline", "promise", "state", "since", "what")
+    broken = False
+    prepare_dagster_home(settings)
+    with DagsterInstance.get() as instance:
+        for name in tenants(settings, tenant):
+            verdicts = SlaWatch(load_tenant(name, settings), settings, budget=PATIENCE).judge_now(instance, now)
+            for each in (verdict for found in verdicts.values() for verdict in found):
+                since = f"{each.since:%Y-%m-%d %H:%M}" if each.since else ""
+                state = f"[{_COLOURS[each.state]}]{each.state.value.replace('_', ' ')}"
+                table.add_row(each.tenant, each.pipeline, each.promise, state, since, each.message)
+                broken = broken or each.state is State.BROKEN
+    Console().print(table if table.row_count else "Nothing is promised: write `sla:` into a pipeline.")
+    if broken:
+        sys.exit(1)
+
+
+@app.command(epilog="For example: `etl sla report --month 2026-01 --format html --output january.html`")
+def report(
+    tenant: TenantOption = None,
+    month: Annotated[str | None, typer.Option(help="YYYY-MM. Default: the present month.")] = None,
+    format_: Annotated[Format, typer.Option("--format", help="table, json, or html with a chart.")] = "table",
+    output: Annotated[Path | None, typer.Option(help="Write it to this file.")] = None,
+    timezone: Annotated[str, typer.Option(help="Where days begin and end.")] = "UTC",
+    objective: Annotated[float, typer.Option(help="The share that is to be kept: the rest is the error budget.")] = (
+        OBJECTIVE
+    ),
+) -> None:
+    """How much of what was promised in a month was kept, the error budget that is left, and the worst days."""
+    settings = load_settings()
+    if tenant is not None:
+        tenants(settings, tenant)
+    first = month_of(month, timezone)
+    found = attainments(settings, first, tenant, timezone=timezone, objective=objective)
+    text = _text(found, format_, f"Promises kept in {first:%Y-%m}")
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+    elif format_ == "table":
+        _print_table(found, first)
+    else:
+        sys.stdout.write(text)
+
+
+def attainments(
+    settings: Settings, first: date, tenant: str | None = None, *, timezone: str = "UTC", objective: float = OBJECTIVE
+) -> tuple[Attainment, ...]:
+    """The attainment of every pipeline that was watched in the month that begins with `first`."""
+    begin, end = month_bounds(first, timezone)
+    intervals = StateLog(settings.data_dir / "sla.sqlite").intervals(begin, end, tenant)
+    return attain(intervals, first, timezone=timezone, objective=objective)
+
+
+def tenants(settings: Settings, only: str | None) -> tuple[str, ...]:
+    """All tenants, or the one that is asked for."""
+    every = list_tenants(settings)
+    if only is None:
+        return every
+    if only not in every:
+        raise EtlError(f"there is no tenant `{only}`", f"one of {', '.join(every)}")
+    return (only,)
+
+
+def month_of(text: str | None, timezone: str) -> date:
+    """The first day of a month that is written YYYY-MM; of the present month if it is not."""
+    try:
+        zone = ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise EtlError(f"there is no time zone `{timezone}`", "such as Asia/Seoul or UTC") from error
+    if text is None:
+        return datetime.now(zone).date().replace(day=1)
+    try:
+        return date.fromisoformat(f"{text}-01")
+    except ValueError as error:
+        raise EtlError(f"`{text}` is no month", "write it as 2026-01") from error
+
+
+def _text(found: tuple[Attainment, ...], format_: Format, title: str) -> str:
+    match format_:
+        case "json":
+            return report_json(found) + "\n"
+        case "html":
+            return report_html(found, title)
+        case "table":
+            return "\n".join("\t".join(row) for row in [HEADER, *report_rows(found)]) + "\n"
+
+
+def _print_table(found: tuple[Attainment, ...], first: date) -> None:
+    if not found:
+        Console().print(f"No promise was watched in {first:%Y-%m}: the sensors of `dagster dev` watch.")
+        return
+    table = Table(*HEADER, title=f"Promises kept in {first:%Y-%m}")
+    for row in report_rows(found):
+        table.add_row(*row)
+    Console().print(table)
