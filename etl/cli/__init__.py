@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from etl.cli import check, dbt, demo, docs, metrics, new, quarantine, run, sla, verify
+from etl.cli import check, dbt, demo, docs, metrics, new, quarantine, rules, run, sla, verify
 from etl.errors import EtlError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(dbt.app, name="dbt")
 app.add_typer(sla.app, name="sla")
 app.command("metrics", epilog="For example: `etl metrics --output /var/lib/node_exporter/etl.prom`")(metrics.metrics)
+app.command("rules", epilog="For example: `etl rules in_range`")(rules.rules)
 app.command("docs", epilog="For example: `etl docs --check`")(docs.docs)
 
 # What a script can rely on: passed or warned, failed, wrong usage or configuration, could not be evaluated.

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 from dagster import AssetKey, AssetRecordsFilter, DagsterEventType, DagsterInstance, DagsterRunStatus, JobDefinition
 from pydantic import BaseModel, ConfigDict
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -128,16 +129,13 @@ def run_plans(plans: list[Plan], instance: DagsterInstance, settings: Settings, 
     """Launch all runs, show how far each is, and name those that failed."""
     count = TextColumn("{task.completed}/{task.total}")
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), count, TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        starting = progress.add_task("starting the code locations", total=len({plan.tenant for plan in plans}))
-        with workspace(instance, settings) as context:
-            bars: dict[str, tuple[Plan, TaskID]] = {}
-            for plan in plans:
-                run = launch(instance, context, plan.tenant, plan.job, plan.tags)
-                progress.advance(starting)
-                bars[run.run_id] = (plan, progress.add_task(plan.job, total=plan.events))
-            progress.remove_task(starting)
-            failed = _follow(instance, bars, progress)
+    console.print("starting the code locations of workspace.yaml")
+    with workspace(instance, settings) as context, Progress(*columns, console=console) as progress:
+        bars: dict[str, tuple[Plan, TaskID]] = {}
+        for plan in plans:
+            run = launch(instance, context, plan.tenant, plan.job, plan.tags)
+            bars[run.run_id] = (plan, progress.add_task(plan.job, total=plan.events))
+        failed = _follow(instance, bars, progress)
     for run_id in failed:
         for problem in failures(instance, run_id):
             console.print(f"[red]{bars[run_id][0].job}[/]: {escape(problem)}", highlight=False)
@@ -150,6 +148,7 @@ def _follow(instance: DagsterInstance, bars: dict[str, tuple[Plan, TaskID]], pro
     open_runs = set(bars)
     while open_runs:
         time.sleep(0.3)
+        release_dead_runs(instance)  # a run that was killed would be waited for without end
         for run_id in sorted(open_runs):
             page = instance.get_records_for_run(
                 run_id, cursor=cursors[run_id], of_type=DagsterEventType.ASSET_MATERIALIZATION
@@ -166,11 +165,13 @@ def _follow(instance: DagsterInstance, bars: dict[str, tuple[Plan, TaskID]], pro
 
 def result_table(tenants: list[str], instance: DagsterInstance) -> Table:
     """What every asset holds, from Dagster's event log."""
-    table = Table(title="What the tenants hold now")
+    settings = load_settings()
+    places = f"days are partitions; lake: {_short(settings.lake_dir)}, tables: {_short(settings.warehouse_dir)}"
+    table = Table(title="What the tenants hold now", caption=places, box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for name, style in (("tenant", "bold"), ("stage", ""), ("pipeline", "")):
-        table.add_column(name, style=style)
-    for name in ("partitions", "rows", "seconds"):
-        table.add_column(name, justify="right")
+        table.add_column(name, style=style, no_wrap=True)
+    for name in ("days", "rows", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("where", overflow="fold")
     for tenant in tenants:
         graph = build_tenant_definitions(tenant).resolve_asset_graph()
@@ -207,9 +208,9 @@ def _asset_row(key: AssetKey, instance: DagsterInstance) -> tuple[str, ...]:
 def _where(metadata: dict[str, object]) -> str:
     table = metadata.get("dagster/table_name") or metadata.get("dagster/relation_identifier")
     if table:
-        return f"table {table}"
+        return ".".join(str(table).split(".")[-2:])
     uri = str(metadata.get("dagster/uri", ""))
-    return _short(Path(uri.removeprefix("file://").split("/dt=")[0])) if uri and "s3://" not in uri else uri
+    return uri.partition("/dt=")[0] if uri.startswith("s3://") else "lake" if uri else ""
 
 
 def _short(path: Path) -> str:

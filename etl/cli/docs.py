@@ -10,16 +10,18 @@ from rich.console import Console
 
 from etl.config.reference import reference_text
 from etl.config.schema import schema_text
+from etl.quality.rules.reference import rules_page
 from etl.settings import load_settings
 
 
 def docs(
     check: Annotated[bool, typer.Option(help="Write nothing; exit 1 if a page is out of date.")] = False,
 ) -> None:
-    """Write docs/yaml-reference.md and tenants/tenant.schema.json from the models."""
+    """Write the reference pages and the editors' schema from the models."""
     project = load_settings().project_dir
     pages = {
         project / "docs" / "yaml-reference.md": reference_text(),
+        project / "docs" / "quality-rules.md": rules_page(),
         project / "tenants" / "tenant.schema.json": schema_text(),
     }
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]

@@ -5,9 +5,10 @@ Belongs here: one instance, one workspace, launching a job, waiting for it. Does
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from dagster import AssetKey, DagsterEventType, DagsterInstance, DagsterRun
@@ -39,8 +40,27 @@ def prepare_dagster_home(settings: Settings) -> Path:
 def workspace(instance: DagsterInstance, settings: Settings) -> Iterator[WorkspaceRequestContext]:
     """The code locations of workspace.yaml, each in a process of its own."""
     target = WorkspaceFileTarget([str(settings.project_dir / "workspace.yaml")])
-    with WorkspaceProcessContext(instance, target, code_server_log_level="critical") as process:
+    with ExitStack() as stack:
+        with _children_print_to(Path(os.environ["DAGSTER_HOME"]) / "code_servers.log"):
+            process = stack.enter_context(WorkspaceProcessContext(instance, target, code_server_log_level="critical"))
         yield process.create_request_context()
+
+
+@contextmanager
+def _children_print_to(path: Path) -> Iterator[None]:
+    """Processes that are started meanwhile print to a file: what dbt says in a run would bury the progress."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(descriptor) for descriptor in (1, 2)]
+    with path.open("ab") as log:
+        for descriptor in (1, 2):
+            os.dup2(log.fileno(), descriptor)
+    try:
+        yield
+    finally:
+        for descriptor, before in zip((1, 2), kept, strict=True):
+            os.dup2(before, descriptor)
+            os.close(before)
 
 
 def launch(

@@ -44,7 +44,7 @@ class Past:
                     facts.known_since[pipeline] = None
                 elif self._settles(pipeline, entry, now):
                     self.note(facts, entry)
-                    facts.known_since[pipeline] = self._begin(pipeline, entry)
+                    facts.known_since[pipeline] = _moment(entry.timestamp)
                 elif not self.late():
                     self.note(facts, entry)
                     self._read_days(instance, facts, pipeline, now)
@@ -67,11 +67,6 @@ class Past:
         if days is None or newest is None or made is None:
             return True
         return made.partition == newest.isoformat() and _moment(entry.timestamp) >= days.complete_at(newest)
-
-    def _begin(self, pipeline: str, entry: EventLogEntry) -> datetime:
-        days, at = self.partitions[pipeline], _moment(entry.timestamp)
-        newest = days.newest_complete(at) if days else None
-        return days.complete_at(newest) if days and newest else at
 
     def _read_days(self, instance: DagsterInstance, facts: Facts, pipeline: str, now: datetime) -> None:
         days = self.partitions[pipeline]

@@ -13,7 +13,7 @@ from tests.faults.world import STAGES, Seen, World, failing_at, killed_at, same
 
 Servers = Callable[[str], Mapping[str, Any]]
 # A disk fails where files are written: in files, and at the points that write or are about to.
-FAILING = [case for case in CASES if case[0] in {"plain", "quarantine"} or case[2] == "storage/s3_store"]
+FAILING = [case for case in CASES if case[0] == "plain" or case[2] == "storage/s3_store"]
 
 
 def test_every_point_of_the_code_is_tried() -> None:
