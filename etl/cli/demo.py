@@ -198,11 +198,12 @@ def _asset_row(key: AssetKey, instance: DagsterInstance) -> tuple[str, ...]:
             break
     if len(latest) > 1:
         latest.pop(None, None)
-    rows = sum(_int(each.get("dagster/partition_row_count", each.get("dagster/row_count"))) for each in latest.values())
+    counts = [each.get("dagster/partition_row_count", each.get("dagster/row_count")) for each in latest.values()]
+    rows = f"{sum(map(_int, counts)):,}" if any(each is not None for each in counts) else "view"
     seconds = sum(float(str(each.get("seconds", 0))) for each in latest.values())
     where = next((_where(each) for each in latest.values() if _where(each)), "")
     partitions = str(len(latest)) if latest and None not in latest else ("whole" if latest else "none")
-    return (*key.path[:2], "/".join(key.path[2:]), partitions, f"{rows:,}", f"{seconds:.2f}", where)
+    return (*key.path[:2], "/".join(key.path[2:]), partitions, rows, f"{seconds:.2f}", where)
 
 
 def _where(metadata: dict[str, object]) -> str:
