@@ -27,6 +27,7 @@ BIN = Path(sys.executable).parent
 TENANT = "project_01"
 DAY = "2026-01-05"
 GOOD_PATTERN, IMPOSSIBLE_PATTERN = "^LOT[0-9]{6}$", "^LOT[0-9]{5}$"
+FAILED_CHECK = "regex__lot_id"
 SECONDS = 240
 
 
@@ -125,26 +126,36 @@ def browser() -> Iterator[Browser]:
 def take(chromium: Browser, url: str, out: Path) -> Iterator[Path]:
     """Each picture, when what it is to show is on the page."""
     out.mkdir(parents=True, exist_ok=True)
-    page = chromium.new_page(viewport={"width": 1500, "height": 900})
-    page.set_default_timeout(SECONDS * 1000)
+    page = chromium.new_page(viewport={"width": 2000, "height": 1500})
     open_graph(page, url)
     yield _picture(page, out / "asset-graph.png")
+    page.set_viewport_size({"width": 1400, "height": 900})
     open_checks(page, url)
     yield _picture(page, out / "checks.png")
 
 
 def open_graph(page: Page, url: str) -> None:
-    """The tenant's group: from its tables to its marts."""
+    """The tenant's group, from its tables to its marts, with nothing beside it."""
     page.goto(f"{url}/locations/__repository__@{TENANT}/asset-groups/CD/lineage")
-    expect(page.get_by_text("lot_history").locator("visible=true").first).to_be_visible(timeout=SECONDS * 1000)
-    page.wait_for_timeout(3000)  # the layout comes to rest
+    seen(page, "wip_dashboard")
+    page.get_by_text("Hide navigation").click()
+    page.reload()  # the graph is laid out for the room that it has now
+    seen(page, "wip_dashboard")
+    page.wait_for_timeout(3000)  # and comes to rest
 
 
 def open_checks(page: Page, url: str) -> None:
-    """The checks of an asset, one row per rule."""
+    """The checks of an asset, one row per rule, and what the failed one says."""
     page.goto(f"{url}/assets/{TENANT}/transfer/lot_history?view=checks")
-    expect(page.get_by_text("regex__lot_id").locator("visible=true").first).to_be_visible(timeout=SECONDS * 1000)
+    seen(page, FAILED_CHECK)
+    page.get_by_text(FAILED_CHECK).locator("visible=true").first.click()
+    seen(page, IMPOSSIBLE_PATTERN)
     page.wait_for_timeout(3000)
+
+
+def seen(page: Page, text: str) -> None:
+    """Wait until the text is on the page."""
+    expect(page.get_by_text(text).locator("visible=true").first).to_be_visible(timeout=SECONDS * 1000)
 
 
 def _picture(page: Page, path: Path) -> Path:

@@ -65,7 +65,8 @@ def plan(url: URL, request: ExtractRequest) -> Plan:
         else:
             relation, kinds = _query_kinds(connection, request)
     names, window = tuple(kinds), request.window
-    predicate, parameters = "", ()
+    predicate = ""
+    parameters: tuple[tuple[str, Any], ...] = ()
     if window is not None and request.query is not None and binds_window(request.query):
         parameters = _parameters(window, "")
     elif window is not None:
@@ -120,10 +121,11 @@ def stream(
 
 def _abandon(connection: sa.Connection, result: sa.CursorResult[Any]) -> None:
     """Close the connection at once: pymysql would first read the rest of the rows, however many there are."""
-    unread = getattr(result.cursor, "_result", None)
+    cursor: Any = result.cursor
+    unread: Any = getattr(cursor, "_result", None)
     if getattr(unread, "unbuffered_active", False):
         unread.unbuffered_active = False
-        result.cursor.connection = None
+        cursor.connection = None
     connection.invalidate()
 
 
