@@ -1,7 +1,7 @@
 """A tick of the SLA sensor: so many assets, so long a past. `--assets 5000 --days 3 30`.
 
-Each past is written into a fresh SQLite instance. Then ticks are measured: the first ones, in which the tenant's excerpt
-of the event log is made, and ticks between which some pipelines ran, once everything is known.
+Each past is written into a fresh SQLite instance. Then ticks are measured: the first ones, in which the tenant's
+excerpt of the event log is made, and ticks between which some pipelines ran, once everything is known.
 """
 
 import argparse
@@ -15,7 +15,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dagster import DagsterInstance
+
+from etl.config.tenant_config import TenantConfig
 from etl.factories.sla_watch import SlaWatch
+from etl.settings import Settings
 from tests.sla_dagster.past import write_past
 from tests.sla_dagster.world import World, make_config, make_instance, make_settings
 
@@ -87,7 +91,9 @@ def measure(assets: int, days: int) -> dict[str, float]:
     }
 
 
-def timed(config, settings, instance, now, cursor):
+def timed(
+    config: TenantConfig, settings: Settings, instance: DagsterInstance, now: datetime, cursor: str | None
+) -> tuple[tuple[float, float], int]:
     wall, cpu = time.perf_counter(), time.process_time()
     watch = SlaWatch(config, settings)
     tick = watch.tick(instance, now, cursor)

@@ -1,6 +1,6 @@
 import pytest
-from dagster._core.definitions.utils import is_valid_owner  # noqa: TID251  what Dagster accepts is the measure
-from dagster._utils.tags import VALID_STRICT_TAG_VALUE_REGEX, VALID_TAG_KEY_REGEX  # noqa: TID251
+from dagster._core.definitions.utils import is_valid_owner
+from dagster._utils.tags import VALID_STRICT_TAG_VALUE_REGEX, VALID_TAG_KEY_REGEX
 from hypothesis import given, settings, strategies as st
 from pydantic import TypeAdapter, ValidationError
 

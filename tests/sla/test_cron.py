@@ -6,7 +6,7 @@ from itertools import islice
 from zoneinfo import ZoneInfo
 
 import pytest
-from dagster._utils.schedules import cron_string_iterator  # noqa: TID251  a second opinion
+from dagster._utils.schedules import cron_string_iterator
 
 from etl.sla.cron import day_start, deadlines_after, deadlines_back, moment, parse_cron
 

@@ -1,5 +1,4 @@
 """Functions whose annotations are texts, as in every module that begins like this one."""
-# ruff: noqa: TID251  Dagster is what is tested
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """Real runs of assets against an instance of their own, and what they left in its event log."""
-# ruff: noqa: TID251  Dagster is what is tested
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -1,5 +1,4 @@
 """An asset whose run measures something, and a command that runs it in a process of its own."""
-# ruff: noqa: TID251  Dagster is what is tested
 
 import sys
 

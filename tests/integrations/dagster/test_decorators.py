@@ -1,5 +1,5 @@
 """`@quality_checked_asset` and `@profiled_asset` over every shape of function that Dagster takes."""
-# ruff: noqa: TID251, ANN001, ANN201, ARG002, ARG005  Dagster is what is tested, with functions that say little
+# ruff: noqa: ANN001, ANN201, ARG002, ARG005  Dagster is what is tested, with functions that say little
 
 import asyncio
 from collections.abc import Callable

@@ -1,5 +1,4 @@
 """docs/quality-in-dagster.md, run as it stands: every section in a folder with data, with real runs."""
-# ruff: noqa: TID251  Dagster is what is tested
 
 import re
 import sqlite3

@@ -1,5 +1,4 @@
 """The ops in real jobs."""
-# ruff: noqa: TID251  Dagster is what is tested
 
 from typing import Any
 

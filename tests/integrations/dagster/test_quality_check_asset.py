@@ -1,5 +1,5 @@
 """`create_quality_check_asset` and its relatives, materialized for real."""
-# ruff: noqa: TID251, ARG002  Dagster is what is tested
+# ruff: noqa: ARG002  Dagster is what is tested
 
 import pickle
 from datetime import UTC, datetime

@@ -1,5 +1,5 @@
 """`DataQualityResource` and `EngineResource` by themselves and inside runs."""
-# ruff: noqa: TID251, ARG002  Dagster is what is tested
+# ruff: noqa: ARG002  Dagster is what is tested
 
 import inspect
 import sqlite3

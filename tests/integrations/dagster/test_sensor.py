@@ -1,5 +1,5 @@
 """The sensor against real instances and real runs."""
-# ruff: noqa: TID251, ARG005  Dagster is what is tested
+# ruff: noqa: ARG005  Dagster is what is tested
 
 import json
 from pathlib import Path

@@ -1,5 +1,5 @@
 """`SLAResource`: thresholds, and failures in a row over runs, instances and processes."""
-# ruff: noqa: TID251, ARG002  Dagster is what is tested
+# ruff: noqa: ARG002  Dagster is what is tested
 
 import os
 import subprocess
