@@ -7,10 +7,10 @@ export DAGSTER_HOME ?= $(CURDIR)/.data/dagster
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo dev test lint types bench docs lock clean
+.PHONY: help env demo dev test test-all lint types bench docs lock clean
 
 help: ## what can be asked for
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(STAMP) ## the environment in .venv, made once and again when the lock changes
 
@@ -31,8 +31,11 @@ dev: env ## the same project in Dagster's UI, on port 3000
 	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $(DAGSTER_HOME)/dagster.yaml
 	$(BIN)/dagster dev -w workspace.yaml -p 3000
 
-test: env ## all tests, on both cores
+test: env ## the tests, on both cores; some minutes
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+
+test-all: env ## every test, those that take long too: dbt, faults, servers, browser
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow or not slow" tests
 
 lint: env ## style, banned imports, layers
 	$(BIN)/ruff check .

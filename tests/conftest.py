@@ -1,7 +1,23 @@
 """Fixtures that every test may ask for: real servers, started when the first test needs one, and this project's data."""
 
+from pathlib import Path
+
+import pytest
+
 from tests.installation import installation, installed
 from tests.servers.mariadb import mariadb_server
 from tests.servers.postgres import postgres_server
 
 __all__ = ["installation", "installed", "mariadb_server", "postgres_server"]
+
+# What starts dbt, Dagster's servers or a browser many times over, or kills a process at every point there is: minutes,
+# not seconds. `make test` leaves it out, `make test-all` runs everything.
+SLOW = ("tests/dbt/", "tests/dbt_quality/", "tests/e2e/", "tests/faults/", "tests/sla_dagster/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the folders above as slow."""
+    root = Path(__file__).resolve().parents[1]
+    for item in items:
+        if item.path.relative_to(root).as_posix().startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
