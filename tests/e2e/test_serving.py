@@ -8,7 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from dagster import DagsterInstance
 
+from etl.resources.run_worker import worker_of
 from tests.e2e.conftest import Demo
 from tests.e2e.servers import DAGSTER, Server, dagster_dev, wait_for
 from tests.installation import REPOSITORY, TENANTS, Installation
@@ -97,26 +99,22 @@ def test_a_broken_tenant_takes_no_other_down_and_a_killed_run_is_seen_by_the_dae
         )
         assert done.returncode == 0, done.stdout + done.stderr
         (run,) = server.ask("{ runsOrError(limit: 1) { ... on Runs { results { id } } } }")["runsOrError"]["results"]
-        wait_for(lambda: worker(server, run["id"]) is not None, 120, server)
-        pid = worker(server, run["id"])
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: at_work(server, run["id"]), 120, server)
+        with DagsterInstance.from_config(str(project.data / "dagster")) as instance:
+            worker = worker_of(instance, run["id"])
+        assert worker is not None
+        assert os.getsid(worker[0]) == server.process.pid  # one of the server's own, and no other process
+        os.kill(worker[0], signal.SIGKILL)
         wait_for(lambda: server.run_status(run["id"]) == "FAILURE", 120, server)
         wait_for(lambda: pool_slots(server) == 0, 60, server)
     assert project.published() == []
 
 
-def worker(server: Server, run_id: str) -> int | None:
-    """The process that executes a run's step, once it is at work on it."""
+def at_work(server: Server, run_id: str) -> bool:
     found = server.ask(
-        "query($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events { __typename ... on MessageEvent { message } } } } }",
-        id=run_id,
+        "query($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events { __typename } } } }", id=run_id
     )
-    events = found["logsForRun"]["events"]
-    if not any(event["__typename"] == "ExecutionStepStartEvent" for event in events):
-        return None
-    pids = [match for event in events for match in re.findall(r"pid:? (\d+)", event.get("message") or "")]
-    return int(pids[-1]) if pids else None
+    return any(event["__typename"] == "ExecutionStepStartEvent" for event in found["logsForRun"]["events"])
 
 
 def pool_slots(server: Server) -> int:

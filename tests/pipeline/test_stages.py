@@ -55,6 +55,8 @@ def test_running_again_changes_no_object_and_no_row(project: TinyProject) -> Non
     before = {path: (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns) for path in files(project)}
     rows, loads = table(project), ledger(project)
     run_stages(project, run_id="second")
+    assert run_stage(project, "load", run_id="third").detail["changed"] is False
+    assert loads.height == 1
     assert before == {
         path: (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns) for path in files(project)
     }

@@ -1,0 +1,113 @@
+"""The documents: every command, link and piece of YAML in them is one that exists and works."""
+
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from etl.cli import app
+from etl.config import load_tenant
+from etl.settings import load_settings
+from tests.installation import REPOSITORY
+from tests.tiny_project import make_project
+
+DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
+BLOCK = re.compile(
+    r"(?:<!-- (?P<order>[^\n]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    order: str
+    text: str
+
+
+def blocks(path: Path) -> Iterator[Block]:
+    for match in BLOCK.finditer(path.read_text(encoding="utf-8")):
+        yield Block(match["language"], match["order"] or "", match["text"])
+
+
+def lines(path: Path) -> list[str]:
+    """The commands of a document, without their comments."""
+    shell = [block.text for block in blocks(path) if block.language == "sh"]
+    return [
+        line
+        for text in shell
+        for line in (shlex.join(shlex.split(raw, comments=True)) for raw in text.splitlines())
+        if line
+    ]
+
+
+def test_the_readmes_pipeline_is_one_that_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = [each for each in blocks(REPOSITORY / "README.md") if each.language == "yaml"]
+    project = make_project(tmp_path)
+    for name, value in project.environ.items():
+        monkeypatch.setenv(name, value)
+    project.write_tenant({"assets": {"pipelines": {"orders": None, **yaml.safe_load(block.text)}}})
+    transform = REPOSITORY / "tenants" / "project_01" / "transforms" / "lot_history.py"
+    shutil.copyfile(transform, project.root / "tenants" / "acme" / "transforms" / "lot_history.py")
+    (project.root / "tenants" / "acme" / "transforms" / "orders.py").unlink()
+    config = load_tenant("acme", load_settings())
+    assert [rule.check_name for rule in config.pipelines["lot_history"].rules_for("transfer")] == [
+        "not_null__lot_id",
+        "unique__lot_id_process_step",
+        "non_negative__qty",
+    ]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_every_command_exists(path: Path) -> None:
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    root = typer.main.get_command(app)
+    text = path.read_text(encoding="utf-8")
+    commands = [*lines(path), *re.findall(r"`((?:etl|make) [^`<>.]+)`", text)]
+    for command_line in commands:
+        words = shlex.split(re.sub(r"^([A-Z_]+=\S* )+", "", command_line))
+        if words[0] == "make":
+            assert set(words[1:]) <= targets | {"demo"}, words
+        elif words[0] == "etl":
+            command, rest = root, words[1:]
+            while isinstance(command, typer.core.TyperGroup) and rest:
+                assert rest[0] in command.commands, words
+                command, rest = command.commands[rest[0]], rest[1:]
+            if rest:
+                command.make_context("etl", rest)
+        elif words[0].startswith(".venv/bin/"):
+            assert (Path(sys.executable).parent / words[0].removeprefix(".venv/bin/")).exists(), words
+            for word in words[1:]:
+                assert "/" not in word or (REPOSITORY / word).exists(), words
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_every_link_leads_somewhere(path: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" not in target and not target.startswith("#"):
+            assert (path.parent / target.partition("#")[0]).exists(), target
+
+
+def test_the_index_names_every_page() -> None:
+    index = (REPOSITORY / "docs" / "index.md").read_text(encoding="utf-8")
+    pages = {path.name for path in (REPOSITORY / "docs").glob("*.md")} - {"index.md"}
+    assert [name for name in sorted(pages) if f"({name})" not in index] == []
+
+
+def test_the_readme_is_one_screen() -> None:
+    assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= 70
+
+
+def test_the_layers_of_the_documents_are_those_of_the_package() -> None:
+    packages = {path.stem for path in (REPOSITORY / "etl").iterdir() if not path.stem.startswith(("_", "py", "."))}
+    text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    layers = text.split("## Layers")[1].split("```")[1]
+    assert packages <= set(re.findall(r"\w+", layers))
