@@ -18,7 +18,7 @@ from etl.factories import naming
 from etl.factories.asset_factory import AssetFactory
 from etl.factories.dbt_factory import DbtFactory
 from etl.factories.job_factory import JobFactory
-from etl.factories.reconcile_check import reconcile_checks, verify_job
+from etl.factories.reconcile_check import reconcile_checks, verify_jobs
 from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
 from etl.factories.sensor_factory import SensorFactory
@@ -51,7 +51,7 @@ def definitions_of(config: TenantConfig) -> Definitions:
             assets=assets,
             asset_checks=[*sla_checks(config, sensors.judge_now), *reconcile_checks(config)],
             resources=resources,
-            jobs=[*jobs, verify_job(config)],
+            jobs=[*jobs, *verify_jobs(config, assets, resources)],
             schedules=ScheduleFactory(config, jobs).create_all_schedules(),
             sensors=sensors.create_all_sensors(),
         )

@@ -3,19 +3,23 @@
 Belongs here: the check and its job. Does not: the comparison (`etl.pipeline.verify`).
 """
 
+from collections.abc import Mapping, Sequence
+
 from dagster import (
     AssetCheckExecutionContext,
-    AssetCheckKey,
     AssetCheckResult,
     AssetChecksDefinition,
     AssetCheckSeverity,
+    AssetsDefinition,
     AssetSelection,
+    AssetSpec,
+    Definitions,
+    JobDefinition,
     MetadataValue,
     asset_check,
     define_asset_job,
     in_process_executor,
 )
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
@@ -33,16 +37,22 @@ def reconcile_checks(config: TenantConfig) -> list[AssetChecksDefinition]:
     return [_check(config, pipeline) for pipeline in config.pipelines.values()]
 
 
-def verify_job(config: TenantConfig) -> UnresolvedAssetJobDefinition:
-    """The job that runs these checks and nothing else."""
-    keys = [AssetCheckKey(last_asset(config, each), NAME) for each in config.pipelines.values()]
-    return define_asset_job(
+def verify_jobs(
+    config: TenantConfig, assets: Sequence[AssetsDefinition | AssetSpec], resources: Mapping[str, object]
+) -> list[JobDefinition]:
+    """The job that runs these checks and nothing else, resolved against its own tenant; none without pipelines."""
+    checks = reconcile_checks(config)
+    if not checks:
+        return []
+    job = define_asset_job(
         naming.job_name(config.id, "verify"),
-        selection=AssetSelection.checks(*keys),
+        selection=AssetSelection.checks(*checks),
         description=f"Compare the source of {config.name} with its warehouse; nothing is written.",
         tags={"tenant": config.id},
         executor_def=in_process_executor,
     )
+    own = Definitions(assets=assets, asset_checks=checks, resources=resources, jobs=[job])
+    return [own.resolve_job_def(job.name)]
 
 
 def _check(config: TenantConfig, pipeline: PipelineConfig) -> AssetChecksDefinition:

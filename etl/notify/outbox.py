@@ -13,6 +13,7 @@ Opsgenie get the incident's key, by which they recognise the repetition.
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from etl.notify.targets import NotificationConfig
 CLAIM = timedelta(minutes=10)  # longer than any sending takes
 KEPT = timedelta(days=400)  # a closed incident is remembered so long, for reports
 PER_CALL = 200  # messages that one `deliver` tries at most
+SECONDS = 20.0  # after which one `deliver` begins no other message: a slow target does not hold up who calls
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS incidents (
     id INTEGER PRIMARY KEY,
@@ -128,7 +130,7 @@ class Outbox:
         self, scope: str, targets: Sequence[NotificationConfig], send: Send, clock: Callable[[], datetime] | None = None
     ) -> Delivered:
         """Send what is still to be said in `scope`. A target that fails is left alone until the next call."""
-        read = clock or (lambda: datetime.now(UTC))
+        read, late = clock or (lambda: datetime.now(UTC)), time.monotonic() + SECONDS
         sent, problems = 0, []
         named = {target_name(each): each for each in targets}
         self._drop_orphans(scope, named)
@@ -147,6 +149,8 @@ class Outbox:
                 reach("notify.sent")
                 self._note_success(number, read())
                 sent += 1
+                if time.monotonic() > late:
+                    break
         return Delivered(sent, self.pending(scope), tuple(problems))
 
     def pending(self, scope: str) -> int:

@@ -196,6 +196,7 @@ def test_a_target_that_is_down_makes_the_tick_an_error_and_is_told_with_the_next
         assert len(web.requests) == 2
 
 
+@pytest.mark.timeout(900)
 def test_two_thousand_failures_are_one_message_per_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     instance = DagsterInstance.ephemeral()
     names = [f"pipeline_{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(100)]

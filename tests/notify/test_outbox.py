@@ -118,6 +118,22 @@ def test_a_message_that_a_target_never_takes_does_not_block_the_others(path: Pat
     assert got == ["p0", "p1", "p2", "p3"]
 
 
+def test_a_slow_target_holds_up_neither_the_caller_nor_the_other_targets(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etl.notify.outbox.SECONDS", -1.0)  # as if each message took all the time there is
+    other = TARGET.validate_python({"type": "webhook", "url": "${HOOK}"})
+    sink, outbox = Sink(), Outbox(path)
+    every = [incident(pipeline=name, cause=name) for name in ("a", "b", "c")]
+    outbox.observe("s", every, [SLACK, other], NOW)
+    first = outbox.deliver("s", [SLACK, other], sink)
+    assert (first.sent, first.pending, first.problems) == (2, 4, ())
+    assert {each.split()[0] for each in sink.got} == {"slack", "webhook"}
+    for _ in range(2):
+        outbox.deliver("s", [SLACK, other], sink)
+    assert (len(sink.got), outbox.pending("s")) == (6, 0)
+
+
 def test_what_joins_an_incident_is_part_of_it_until_all_of_it_is_over(path: Path) -> None:
     outbox = Outbox(path)
     upstream = {("project_01", "b"): ["a"]}

@@ -171,6 +171,7 @@ def make_tenant(folder: Path, instance: DagsterInstance, tenant: str, zone: str)
     return Tenant(watch, World(instance, tenant), expected, sorted(coming))
 
 
+@pytest.mark.timeout(1200)
 def test_a_month_is_judged_as_the_oracle_judges_it_and_told_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     instance = DagsterInstance.ephemeral()  # SQL storages like any other, without thousands of writes to a disk
     tenants = {tenant: make_tenant(folder, instance, tenant, zone) for tenant, zone in ZONES.items()}

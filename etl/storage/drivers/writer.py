@@ -23,7 +23,7 @@ from etl.storage.sql import literal, quote
 ROW_GROUP_ROWS = 122_880
 STREAMED_ROW_GROUP_ROWS = ROW_GROUP_ROWS // 2  # where Arrow batches and a client's buffers need memory beside it
 ROW_GROUP_BYTES = 32_000_000  # whichever comes first, so that wide rows need no more memory than narrow ones
-MEMORY_LIMIT = "256MB"  # of DuckDB's buffers; without a limit they grow with the number of rows
+MEMORY_LIMIT = "256MB"  # of DuckDB's buffers: narrow rows take some 30 MB of it, values of many kilobytes more
 _MARK = "@etl-column@"
 _checked = set[
     Path
