@@ -46,12 +46,14 @@ def definitions_of(config: TenantConfig) -> Definitions:
             models = dbt.models_of()
         resources = ResourceFactory(config).create_all_resources()
         jobs = JobFactory(config, assets, resources, models).create_all_jobs()
+        reconciled = reconcile_checks(config)
         sensors = SensorFactory(config)
+        reconciled = reconcile_checks(config)
         return Definitions(
             assets=assets,
-            asset_checks=[*sla_checks(config, sensors.judge_now), *reconcile_checks(config)],
+            asset_checks=[*sla_checks(config, sensors.judge_now), *reconciled],
             resources=resources,
-            jobs=[*jobs, *verify_jobs(config, assets, resources)],
+            jobs=[*jobs, *verify_jobs(config, reconciled, assets, resources)],
             schedules=ScheduleFactory(config, jobs).create_all_schedules(),
             sensors=sensors.create_all_sensors(),
         )

@@ -38,10 +38,15 @@ def reconcile_checks(config: TenantConfig) -> list[AssetChecksDefinition]:
 
 
 def verify_jobs(
-    config: TenantConfig, assets: Sequence[AssetsDefinition | AssetSpec], resources: Mapping[str, object]
+    config: TenantConfig,
+    checks: Sequence[AssetChecksDefinition],
+    assets: Sequence[AssetsDefinition | AssetSpec],
+    resources: Mapping[str, object],
 ) -> list[JobDefinition]:
-    """The job that runs these checks and nothing else, resolved against its own tenant; none without pipelines."""
-    checks = reconcile_checks(config)
+    """The job that runs these checks and nothing else, resolved against its own tenant; none without pipelines.
+
+    `checks` are the very ones of the location: Dagster refuses two definitions of one name.
+    """
     if not checks:
         return []
     job = define_asset_job(
@@ -83,8 +88,9 @@ def summary(found: Reconciliation) -> str:
     if not found.days:
         return "no settled day to compare"
     if found.agrees:
-        last = found.days[-1].partition
-        return f"complete to {last}" if last else "complete"
+        last, counted = found.days[-1].partition, sum(not each.contents_compared for each in found.days)
+        note = f" ({counted} of {len(found.days)} by counts only)" if counted else ""
+        return (f"complete to {last}" if last else "complete") + note
     first = next(each for each in found.days if not each.agrees)
     complete = f"complete to {found.complete_to}; " if found.complete_to else ""
     return f"{complete}{first.partition or 'the table'}: {'; '.join(first.differences)}"
@@ -99,6 +105,7 @@ def reconciliation_metadata(found: Reconciliation) -> Metadata:
             "published": each.published_rows,
             "quarantined": each.quarantined_rows,
             "loaded": each.loaded_rows,
+            "compared": "contents" if each.contents_compared else "counts",
             "differences": "; ".join(each.differences),
         }
         for each in found.days
