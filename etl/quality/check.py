@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from etl.errors import QualityError
-from etl.quality.engine import CheckContext, DataQualityEngine, Outcome, call_engine, get_engine
+from etl.quality.engine import CheckContext, DataQualityEngine, Outcome, ask_engine, call_engine, get_engine
 from etl.quality.expressions import Scope, Unjudgeable, compile_rule
 from etl.quality.expressions.rows import require_columns
 from etl.quality.results import CheckResult, RuleResult, RuleStatus, within_mostly
@@ -48,7 +48,7 @@ def check(
     moment = now if now is not None else datetime.now(UTC)
     if moment.tzinfo is None:
         raise QualityError("`now` has no time zone", "give datetime.now(UTC) or another moment with a zone")
-    if timeout is not None and timeout <= 0:
+    if timeout is not None and not timeout > 0:
         raise QualityError(
             f"a timeout of {timeout} seconds leaves no time", "give a positive number of seconds, or None"
         )
@@ -79,7 +79,8 @@ def open_data(data: Data | Path | str) -> Data:
     path = Path(data)
     if not path.exists():
         raise QualityError(f"there is no file {path}", "give a Parquet file, a DataFrame or a LazyFrame")
-    return pl.scan_parquet(path)
+    # A path is a name, not a pattern: `a[1].parquet` is not the file a1.parquet.
+    return pl.scan_parquet(path, glob=False)
 
 
 def read_schema(frame: Data) -> pl.Schema:
@@ -98,7 +99,7 @@ def preflight(rules: Sequence[AnyRule], engine: DataQualityEngine, context: Chec
     scope = Scope(context.schema, context.now, context.tables)
     problems: list[str | None] = []
     for rule in rules:
-        refusal = engine.capabilities.refusal(rule, context.schema)
+        refusal = ask_engine(engine, rule, context.schema)
         if refusal is not None:
             problems.append(f"the engine {engine.name} cannot judge it: {refusal}")
             continue

@@ -23,6 +23,7 @@ from etl.quality.rules import AnyRule, nearest
 
 _QUOTED = re.compile(r"([\"'`])(.*?)\1")
 _LISTED = re.compile(r"\[.*\]?")
+_FOUND = re.compile(r"(?<=value of type )(\w+): .*")
 _TYPE_WORDS = frozenset(
     {
         "str",
@@ -116,6 +117,14 @@ class DataQualityEngine(Protocol):
         """Derive rules that the data passes."""
 
 
+def ask_engine(engine: DataQualityEngine, rule: AnyRule, schema: pl.Schema) -> str | None:
+    """Ask why the engine cannot judge a rule. If it raises instead of answering, that is why."""
+    try:
+        return engine.capabilities.refusal(rule, schema)
+    except Exception as raised:  # noqa: BLE001  an engine is foreign code, and anything it raises is a verdict: error
+        return f"it raised {describe_failure(raised, schema)}"
+
+
 def call_engine(
     engine: DataQualityEngine, frame: pl.DataFrame | pl.LazyFrame, rules: Sequence[AnyRule], context: CheckContext
 ) -> tuple[EngineReport, str | None]:
@@ -125,11 +134,14 @@ def call_engine(
     try:
         if isinstance(frame, pl.LazyFrame) and not engine.capabilities.lazy:
             frame = frame.collect(engine="streaming")
-        return engine.check(frame, rules, context), None
+        report = engine.check(frame, rules, context)
     except Exception as raised:  # noqa: BLE001  an engine is foreign code, and anything it raises is a verdict: error
         return EngineReport(()), f"the engine raised {describe_failure(raised, context.schema)}"
     except pl.exceptions.PanicException as raised:
         return EngineReport(()), f"the engine raised {describe_failure(raised, context.schema)}"
+    if not isinstance(report, EngineReport) or not all(isinstance(each, Outcome) for each in report.outcomes):
+        return EngineReport(()), "the engine returned something else than a report of outcomes"
+    return report, None
 
 
 def describe_failure(raised: BaseException, schema: Iterable[str]) -> str:
@@ -146,7 +158,7 @@ def describe_failure(raised: BaseException, schema: Iterable[str]) -> str:
             else f"{found.group(1)}...{found.group(1)}"
         )
 
-    first = _LISTED.sub("[...]", _QUOTED.sub(keep, lines[0]))[:300] if lines else ""
+    first = _FOUND.sub(r"\1", _LISTED.sub("[...]", _QUOTED.sub(keep, lines[0])))[:300] if lines else ""
     return f"{type(raised).__name__}: {first}" if first else type(raised).__name__
 
 

@@ -3,6 +3,7 @@
 Belongs here: exact column statistics in one query, rules derived from them. Does not: judging.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -44,13 +45,20 @@ def profile_columns(data: Data, columns: Sequence[str] | None, engine: str) -> P
     row = collect(lazy.select(selected)).row(0, named=True)
     found: dict[str, dict[str, Any]] = {column: {} for column in chosen}
     for index, key in numbers:
-        found[chosen[index]][key] = plain(row[f"{index}_{key}"])
+        found[chosen[index]][key] = _shown(key, row[f"{index}_{key}"])
     return ProfileResult(
         columns={column: ColumnProfile(dtype=str(schema[column]), **values) for column, values in found.items()},
         row_count=int(row["rows"]),
         engine=engine,
         execution_time_ms=(time.perf_counter() - started) * 1000,
     )
+
+
+def _shown(key: str, value: Any) -> Any:  # noqa: ANN401
+    """Return a statistic as JSON can hold it; among infinite values there is no mean and no deviation."""
+    if key in ("mean", "std") and value is not None and not math.isfinite(value):
+        return None
+    return plain(value)
 
 
 def _statistics(name: str, dtype: pl.DataType) -> dict[str, pl.Expr]:
@@ -136,7 +144,7 @@ def _rules_of(
         return found
     if seen.min_length is not None:
         found.append(_length(column, seen, strictness))
-    elif seen.min is not None and seen.max is not None:
+    elif seen.min is not None and seen.max is not None and not isinstance(dtype, pl.Duration):
         found.append(InRange(column=column, min=_bound(seen.min, dtype), max=_bound(seen.max, dtype)))
     return found
 

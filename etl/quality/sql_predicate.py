@@ -13,6 +13,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from etl.quality.regex import check_pattern
+
 MAX_LENGTH = 10_000
 MAX_DEPTH = 60
 
@@ -131,6 +133,10 @@ def _allow(node: exp.Expr) -> None:
         raise ValueError(f"`{node.sql()}`: columns stand without a table name; a condition sees one row only")
     if isinstance(node, exp.In) and (node.args.get("query") is not None or node.args.get("unnest") is not None):
         raise ValueError("IN takes a list of values; a query is not allowed")
+    if isinstance(node, exp.If) and not isinstance(node.parent, exp.Case):
+        raise ValueError("IF is not allowed; write CASE WHEN ... THEN ... ELSE ... END")  # noqa: TRY004
+    if isinstance(node, exp.RegexpLike) and isinstance(node.expression, exp.Literal):
+        check_pattern(str(node.expression.this))
     if isinstance(node, exp.Cast):
         if isinstance(node, exp.TryCast):
             raise ValueError("TRY_CAST is not allowed: what it cannot read becomes NULL, unjudged")  # noqa: TRY004

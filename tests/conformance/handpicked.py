@@ -51,6 +51,12 @@ CASES = (
     case("empty, recency", [], {"type": "recency", "max_age_hours": 1}, "failed", 1, 1, dtype=pl.Datetime("us")),
     case("one row, unique", [7], {"type": "unique"}, "passed", 0, 1),
     case("one row, monotonic", [7], {"type": "monotonic", "strict": True}, "passed", 0, 1),
+    # floats of 32 bits hold another 0.1 than those of 64
+    case("narrow floats in a set", [0.1, 0.2, 0.3], {"type": "in_set", "values": [0.1, 0.2]}, "failed", 1, 3, dtype=pl.Float32),
+    case("a narrow float on its bound", [0.1], {"type": "in_range", "max": 0.1}, "passed", 0, 1, dtype=pl.Float32),
+    case("a narrow float on an open bound", [0.1], {"type": "in_range", "min": 0.1, "min_inclusive": False}, "failed", 1, 1, dtype=pl.Float32),
+    case("a narrow float below a tiny bound", [0.0], {"type": "in_range", "min": 5e-324}, "failed", 1, 1, dtype=pl.Float32),
+    case("a narrow float beyond every one", [INF], {"type": "in_range", "max": 1e300}, "failed", 1, 1, dtype=pl.Float32),
     # missing column, wrong type, wrong argument
     case("missing column", [1], {"type": "not_null", "column": "y"}, "error"),
     case("missing column of a pair", {"x": [1]}, {"type": "compare_columns", "left": "x", "operator": "<", "right": "y"}, "error"),

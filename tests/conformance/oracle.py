@@ -132,6 +132,9 @@ class _Judge:
             exactly = float_with_whole(column, operator, f"CAST('{value}' AS HUGEINT)")
             return f"NOT isnan({column}) AND {exactly}"
         literal = f"CAST('{value}' AS DOUBLE)"
+        if self.columns.described[self.rule.column] == "FLOAT" and not float(value).is_integer():
+            # The nearest float of the column's width, unless that is zero.
+            literal = f"coalesce(nullif(CAST(CAST('{value}' AS FLOAT) AS DOUBLE), 0), {literal})"
         return f"NOT isnan({column}) AND {column} {operator} {literal}"
 
     def literal(self, value: Any) -> str:

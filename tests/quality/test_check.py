@@ -284,3 +284,47 @@ def test_mostly_counts_over_the_rows_the_rule_applies_to() -> None:
     rule = {"column": "x", "type": "positive"}
     assert check(frame, [rule | {"mostly": 0.9}], engine="polars").is_success
     assert not check(frame, [rule | {"mostly": 0.91}], engine="polars").is_success
+
+
+@pytest.mark.parametrize("report", [None, EngineReport([None]), EngineReport(["passed"]), [Outcome(0)]])  # type: ignore[list-item]
+def test_something_else_than_a_report_is_an_error(report: Any) -> None:
+    class Strange(Answers):
+        def check(self, *_: Any) -> Any:
+            return report
+
+    assert [each.status for each in check(FRAME, RULES, engine=Strange()).results] == ["error"] * 3
+
+
+def test_an_engine_that_raises_when_asked_what_it_can_is_an_error() -> None:
+    class Broken(Answers):
+        capabilities = Capabilities(rules=frozenset(RULE_TYPES), unsupported=lambda *_: 1 / 0)  # type: ignore[arg-type]
+
+    results = check(FRAME, RULES, engine=Broken(*(Outcome(index) for index in range(3)))).results
+    assert [each.status for each in results] == ["error"] * 3
+    assert "it raised ZeroDivisionError" in results[0].message
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+def test_a_timeout_that_leaves_no_time_is_refused(timeout: float) -> None:
+    with pytest.raises(QualityError, match="leaves no time"):
+        check(FRAME, RULES, timeout=timeout)
+
+
+def test_a_message_holds_no_value_of_a_wide_column() -> None:
+    engine = Answers(raises=TypeError("unexpected value; found value of type Int128: 123456789012345678901"))
+    message = check(FRAME, RULES, engine=engine).results[0].message
+    assert "Int128" in message
+    assert "123" not in message.replace("Int128", "")
+
+
+def test_a_column_in_another_letter_case_is_the_nearest_one() -> None:
+    result = check(pl.DataFrame({"LOT_ID": [1]}), [{"column": "lot_id", "type": "not_null"}]).results[0]
+    assert (result.status, result.message) == ("error", "the column `lot_id` does not exist; did you mean `LOT_ID`?")
+
+
+def test_a_path_is_a_name_and_not_a_pattern(tmp_path: Path) -> None:
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "a1.parquet")
+    pl.DataFrame({"a": [None, None]}, schema={"a": pl.Int64}).write_parquet(tmp_path / "a[1].parquet")
+    rule = {"column": "a", "type": "not_null"}
+    assert check(tmp_path / "a[1].parquet", [rule]).results[0].failed_count == 2
+    assert check(str(tmp_path), [rule]).results[0].total_count == 3, "a folder is all its files"

@@ -1,6 +1,6 @@
 import json
 import math
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -78,3 +78,20 @@ def test_an_empty_frame_teaches_types_only() -> None:
 def test_an_unknown_strictness_is_refused() -> None:
     with pytest.raises(QualityError, match="did you mean `strict`"):
         ENGINE.learn(FRAME, "strickt")
+
+
+@pytest.mark.parametrize("strictness", ["strict", "moderate", "lenient"])
+@pytest.mark.parametrize("engine", ["polars", "truthound"])
+def test_durations_and_times_are_learned_from_too(engine: str, strictness: Strictness) -> None:
+    frame = pl.DataFrame({"took": [timedelta(0), timedelta(seconds=-1.5), None], "at": [time(9), time(10), None]})
+    learned = get_engine(engine).learn(frame, strictness)
+    assert {rule.check_name for rule in learned.rules} >= {"dtype__took", "dtype__at"}
+    assert check(frame, learned.rules, engine=engine).is_success
+
+
+@pytest.mark.parametrize("engine", ["polars", "truthound"])
+def test_among_infinite_values_there_is_no_mean(engine: str) -> None:
+    profile = get_engine(engine).profile(pl.DataFrame({"x": [1.0, math.inf, -math.inf], "y": [1.0, math.inf, 2.0]}))
+    assert [(each.mean, each.std) for each in profile.columns.values()] == [(None, None)] * 2
+    text = json.dumps(profile.to_dict(), allow_nan=False)
+    assert ProfileResult.from_dict(json.loads(text)) == profile

@@ -323,3 +323,13 @@ def test_object_columns_and_missing_columns_are_errors() -> None:
     assert "nobody can judge" in refused(pl.DataFrame({"x": pl.Series([object()], dtype=pl.Object)}), type="not_null")
     assert "did you mean `lot_id`" in refused(pl.DataFrame({"lot_id": [1]}), type="not_null", column="lotid")
     assert "part of a key" in refused([[1]], type="unique")
+
+
+@pytest.mark.parametrize("name", ["^a.*$", "*"])
+def test_a_column_whose_name_is_a_pattern_is_not_taken_for_the_columns_it_matches(name: str) -> None:
+    frame = pl.DataFrame({name: [None, None], "a1": [1, 2]}, schema={name: pl.Int64, "a1": pl.Int64})
+    rules = [{"column": name, "type": "not_null"}, {"column": "a1", "type": "in_range", "max": 1}]
+    refused, other = check(frame, rules, key_columns=[name, "a1"]).results
+    assert refused.status == "error"
+    assert "as a pattern" in refused.message
+    assert (other.status, other.sample) == ("failed", ({"a1": 2},))

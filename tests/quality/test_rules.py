@@ -1,12 +1,14 @@
 # ruff: noqa: DTZ001  moments without a zone are part of what is tested
 import json
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
 
+from etl.quality import check
 from etl.quality.rules import (
     ROW_RULES,
     RULE_TYPES,
@@ -56,7 +58,8 @@ def test_every_rule_survives_a_round_trip_through_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "bound", [1, 1.5, Decimal("1.50"), date(2026, 1, 31), datetime(2026, 1, 31, 9, 30), time(9, 30)]
+    "bound",
+    [1, 1.5, Decimal("1.50"), date(2026, 1, 31), datetime(2026, 1, 31, 9, 30), time(9, 30), timedelta(seconds=1.5)],
 )
 def test_bounds_keep_their_kind_through_json(bound: Any) -> None:
     rule = InRange(column="x", min=bound)
@@ -209,3 +212,28 @@ def test_the_json_schema_knows_every_rule_and_its_arguments() -> None:
     in_range = schema["$defs"]["InRange"]
     assert in_range["additionalProperties"] is False
     assert set(in_range["required"]) == {"type", "column"}
+
+
+def test_a_type_that_is_no_text_is_refused() -> None:
+    assert problems({"column": "a", "type": ["not_null"]})[0].startswith("rule 1: there is no rule type `['not_null']`")
+
+
+def test_another_letter_case_is_the_nearest_name() -> None:
+    assert problems({"column": "a", "type": "NOT_NULL"}) == (
+        "rule 1: there is no rule type `NOT_NULL`; did you mean `not_null`?",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"), [("PT1H30M", timedelta(minutes=90)), ("-P1D", timedelta(days=-1)), ("PT0S", timedelta(0))]
+)
+def test_a_duration_is_written_as_in_iso_8601(text: str, meaning: timedelta) -> None:
+    assert parse_rules([{"column": "x", "type": "in_range", "min": text}]) == (InRange(column="x", min=meaning),)
+    frame = pl.DataFrame({"x": [meaning, meaning + timedelta(microseconds=1), None]})
+    rules = [{"column": "x", "type": "in_range", "max": text}, {"column": "x", "type": "in_set", "values": [text]}]
+    assert [(each.failed_count, each.total_count) for each in check(frame, rules).results] == [(1, 2)] * 2
+
+
+@pytest.mark.parametrize("text", ["P", "PX", "1 day", "PT1"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    assert "a duration (PT1H30M)" in problems({"column": "x", "type": "in_range", "min": text})[0]

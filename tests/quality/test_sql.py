@@ -224,3 +224,31 @@ def test_text_that_cannot_be_read_as_a_number_is_an_error_not_an_unjudged_row() 
 def test_columns_are_named_exactly_and_in_order() -> None:
     assert parse_predicate('b > 1 AND "n n" = a OR b < 0').columns == ("b", "n n", "a")
     assert parse_predicate('"A" > a').columns == ("A", "a")
+
+
+@pytest.mark.parametrize(("condition", "total", "failed"), [
+    ("TRUE", 5, 0), ("FALSE", 5, 5), ("NULL", 0, 0), ("a > NULL OR TRUE", 5, 0), ("NULL IS NOT NULL", 5, 5), ("a > 0 AND FALSE", 5, 5),
+])  # fmt: skip
+@pytest.mark.parametrize("lazy", [False, True], ids=["frame", "lazy"])
+def test_a_condition_that_is_constant_is_a_verdict_about_every_row(
+    condition: str, total: int, failed: int, lazy: bool
+) -> None:
+    rules = [
+        {"type": "expression", "expression": condition},
+        {"type": "row_count", "min": 0, "where": condition},
+        {"column": "a", "type": "not_null", "where": condition},
+    ]
+    first, second, third = check(FRAME.lazy() if lazy else FRAME, rules).results
+    good = total - failed
+    assert (first.failed_count, first.total_count) == (failed, total)
+    assert second.actual == good
+    assert third.total_count == good
+
+
+@pytest.mark.parametrize(
+    ("condition", "part"),
+    [("if(a > 1, TRUE, FALSE)", "write CASE WHEN"), ("regexp_matches(s, '(?=x)')", "look-around"), ("s ~ '('", "unclosed group")],
+)  # fmt: skip
+def test_what_no_column_can_mend_is_refused_when_it_is_read(condition: str, part: str) -> None:
+    with pytest.raises(ValueError, match=part):
+        parse_predicate(condition)

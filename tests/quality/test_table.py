@@ -128,3 +128,10 @@ def test_a_sum_that_may_not_fit_is_an_error() -> None:
     assert judge(huge, pl.Decimal(38, 0), type="sum_between", min=0).status == "error"
     assert judge([1], pl.Int128, type="sum_between", min=0).status == "error"
     assert judge(["1"], type="mean_between", min=0).status == "error"
+
+
+def test_a_bound_beyond_every_float_is_compared_and_not_an_error() -> None:
+    for kind in ("mean_between", "sum_between"):
+        assert judge([1.0, 2.0], type=kind, max=10**400).status == "passed"
+        assert judge([1.0, 2.0], type=kind, min=10**400).status == "failed"
+        assert judge([1.0, math.inf], type=kind, max=10**400).status == "failed"

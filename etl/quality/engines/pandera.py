@@ -49,7 +49,20 @@ _DTYPES: dict[str, Any] = {
 def _unsupported(rule: AnyRule, schema: pl.Schema | None) -> str | None:
     if isinstance(rule, Dtype):
         return None if rule.dtype in _DTYPES else f"Pandera has no type that means exactly `{rule.dtype}`"
-    return None if isinstance(rule, ColumnExists) else refuse_task(rule, schema)
+    return None if isinstance(rule, ColumnExists) else refuse_task(rule, schema, _limits)
+
+
+def _limits(task: Task, rule: AnyRule, schema: pl.Schema) -> str | None:
+    if any(isinstance(each, int) and not -(2**63) <= each < 2**63 for each in task.values):
+        return "a set with a value beyond 64 bits, which Pandera does not take beside smaller ones"
+    for column in rule.judged_columns:
+        if task.kind in ("between", "in_set", "not_in_set") and isinstance(schema[column], pl.UInt128):
+            return f"the column `{column}` is {schema[column]}, beside which Pandera has no literal"
+        if task.kind == "unique" and isinstance(schema[column], pl.Binary):
+            return (
+                f"the column `{column}` is {schema[column]}, which Pandera cannot write into its report of duplicates"
+            )
+    return None
 
 
 class PanderaEngine:
@@ -166,6 +179,8 @@ def _checks(task: Task) -> list[pa.Check]:
 def _judge_unique(frame: pl.DataFrame, position: int, task: Task, total: int, context: CheckContext) -> Outcome:
     names = [f"key_{index}" for index in range(len(task.columns))]
     keys = frame.select([key.alias(name) for key, name in zip(task.columns, names, strict=True)]).drop_nulls()
+    # Its report of duplicates holds whole numbers of 64 bits only; wider ones are told apart as well by their text.
+    keys = keys.cast({pl.Int128: pl.String, pl.UInt128: pl.String, pl.UInt64: pl.String})
     columns = {name: pa.Column(None, nullable=True) for name in names}
     schema = pa.DataFrameSchema(columns, unique=names, report_duplicates="all")
     found = _validate(keys, schema)

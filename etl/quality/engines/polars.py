@@ -13,6 +13,7 @@ import polars as pl
 
 from etl.quality.engine import Capabilities, CheckContext, EngineReport, Outcome, Strictness, describe_failure
 from etl.quality.expressions import ROWS, Finding, Plan, Scope, compile_rules
+from etl.quality.expressions.rows import is_pattern
 from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import RULE_TYPES, AnyRule
 
@@ -92,7 +93,7 @@ def fetch_samples(
     plan: Plan, data: Data, findings: Sequence[Finding | str], context: CheckContext
 ) -> dict[int, tuple[dict[str, Any], ...]]:
     """Fetch the first failing rows of every failing rule, restricted to the columns that may be shown."""
-    columns = [column for column in context.sample_columns if column in context.schema]
+    columns = [column for column in context.sample_columns if column in context.schema and not is_pattern(column)]
     failing = [
         (position, compiled.verdict)
         for position, (compiled, found) in enumerate(zip(plan.rules, findings, strict=True))

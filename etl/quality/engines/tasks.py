@@ -18,7 +18,7 @@ from typing import Any, Literal
 import polars as pl
 
 from etl.quality import regex
-from etl.quality.expressions.exact import as_text, has_steps, is_text, steps, steps_dtype, steps_limits
+from etl.quality.expressions.exact import as_text, floats_among, has_steps, is_text, steps, steps_dtype, steps_limits
 from etl.quality.expressions.literals import Unjudgeable, float_literal, steps_literal
 from etl.quality.expressions.rows import Scope, condition, moment_literal
 from etl.quality.rules import (
@@ -202,10 +202,8 @@ def _set(rule: InSet | NotInSet, scope: Scope) -> Task:
         value = _chosen(as_text(pl.col(rule.column), dtype), rule, scope)
         return Task(kind, (value,), value.count(), pl.String(), values=rule.values)
     if dtype.is_float():
-        floats = [float_literal(each, dtype, "the set's value") for each in rule.values]
-        exact = tuple(float(each) for each in floats if math.isinf(each) or Fraction(float(each)) == each)
         value = _chosen(pl.col(rule.column).cast(pl.Float64), rule, scope)
-        return Task(kind, (value,), value.count(), pl.Float64(), values=_any(exact))
+        return Task(kind, (value,), value.count(), pl.Float64(), values=_any(tuple(floats_among(rule.values, dtype))))
     if not has_steps(dtype):
         raise Unsupported(f"a set beside a column of type {dtype}")
     inner = steps_dtype(dtype)

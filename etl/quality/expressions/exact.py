@@ -127,9 +127,7 @@ def is_in(expr: pl.Expr, dtype: pl.DataType, values: Sequence[Any]) -> pl.Expr:
             raise Unjudgeable(f"the set has {wrong[0]!r}, which is not true or false; the column is {dtype}")
         return expr.is_in(pl.Series(values, dtype=pl.Boolean).implode())
     if dtype.is_float():
-        floats = [float_literal(value, dtype, "the set's value") for value in values]
-        exact = [_as_float(value) for value in floats if _is_float(value)]
-        return expr.cast(pl.Float64).is_in(pl.Series(exact, dtype=pl.Float64).implode())
+        return expr.cast(pl.Float64).is_in(pl.Series(floats_among(values, dtype), dtype=pl.Float64).implode())
     if not has_steps(dtype):
         raise Unjudgeable(f"a column of type {dtype} cannot be compared with a set")
     inner = steps_dtype(dtype)
@@ -137,6 +135,13 @@ def is_in(expr: pl.Expr, dtype: pl.DataType, values: Sequence[Any]) -> pl.Expr:
     whole = [steps_literal(value, dtype, "the set's value") for value in values]
     usable = [int(value) for value in whole if value.denominator == 1 and low <= value <= high]
     return steps(expr, dtype).is_in(pl.Series(usable, dtype=inner).implode())
+
+
+def floats_among(values: Sequence[Any], dtype: pl.DataType) -> list[float]:
+    """Return the values of a set that a float can equal at all: not 2**53 + 1, nor what is beyond every float."""
+    return [
+        float(value) for value in (float_literal(each, dtype, "the set's value") for each in values) if _is_float(value)
+    ]
 
 
 def compare_columns(

@@ -4,6 +4,7 @@ Belongs here: reading numbers, dates, moments and times exactly, or refusing the
 """
 
 import math
+import struct
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from etl.errors import QualityError
+from etl.quality.rules.fields import read_duration
 
 STEPS_PER_SECOND = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _EPOCH = date(1970, 1, 1)
@@ -24,13 +26,21 @@ class Unjudgeable(QualityError):  # noqa: N818  it is a verdict about a rule, no
 
 
 def float_literal(value: Any, dtype: pl.DataType, what: str) -> Fraction | float:  # noqa: ANN401
-    """Return what a number means beside floats: an integer exactly, any other number as its nearest float64."""
+    """Return what a number means beside floats: an integer exactly, a fraction as the column's nearest float."""
     number = _number(value, dtype, what)
     if isinstance(number, float):
-        return number
+        return _nearest(number, dtype)
     if isinstance(number, Decimal) and number != number.to_integral_value():
-        return float(number)
+        return _nearest(float(number), dtype)
     return Fraction(number)
+
+
+def _nearest(number: float, dtype: pl.DataType) -> float:
+    """Return what a column of this type holds for a fraction: a Float32 column's 0.1 is not the 0.1 of a Float64."""
+    if not isinstance(dtype, pl.Float32) or not math.isfinite(number) or number.is_integer():
+        return number
+    (narrow,) = struct.unpack("f", struct.pack("f", number))
+    return float(narrow) if narrow else number
 
 
 def steps_literal(value: Any, dtype: pl.DataType, what: str) -> Fraction:  # noqa: ANN401
@@ -49,12 +59,12 @@ def steps_literal(value: Any, dtype: pl.DataType, what: str) -> Fraction:  # noq
         return Fraction(_microseconds(value, dtype, what) * STEPS_PER_SECOND[dtype.time_unit], 1_000_000)
     if isinstance(dtype, pl.Time):
         return Fraction(_time_of_day(value, dtype, what))
+    read = read_duration(value) if isinstance(value, str) else None
+    value = read if read is not None else value
     if not isinstance(value, timedelta):
         if isinstance(value, int) and not isinstance(value, bool) and value == 0:
             return Fraction(0)
-        raise Unjudgeable(
-            f"{what} {value!r} is not a duration, and the column is {dtype}", "give a timedelta, or use an expression"
-        )
+        raise Unjudgeable(f"{what} {value!r} is not a duration, and the column is {dtype}", "write it like PT1H30M")
     micros = value // timedelta(microseconds=1)
     unit = dtype.time_unit if isinstance(dtype, pl.Duration) else "us"
     return Fraction(micros * STEPS_PER_SECOND[unit], 1_000_000)

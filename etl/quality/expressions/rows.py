@@ -62,8 +62,17 @@ def require_columns(rule: AnyRule, schema: Mapping[str, pl.DataType]) -> None:
     for column in rule.columns_needed:
         if column not in schema:
             raise Unjudgeable(f"the column `{column}` does not exist{nearest(column, schema)}")
+        if is_pattern(column):
+            raise Unjudgeable(
+                f"Polars reads the name of the column `{column}` as a pattern for other columns", "rename it"
+            )
         if isinstance(schema[column], pl.Object | pl.Unknown):
             raise Unjudgeable(f"the column `{column}` has the type {schema[column]}, whose values nobody can judge")
+
+
+def is_pattern(column: str) -> bool:
+    """Whether Polars takes a name for a pattern, and would judge the columns that match it."""
+    return column == "*" or (column.startswith("^") and column.endswith("$"))
 
 
 def condition(text: str, scope: Scope) -> pl.Expr:
@@ -260,7 +269,7 @@ def foreign_keys(rule: ForeignKey, scope: Scope) -> tuple[pl.LazyFrame, list[pl.
     mark = foreign_key_mark(rule)
     ours, theirs = [], []
     for index, (column, other) in enumerate(zip(rule.judged_columns, rule.referenced_columns, strict=True)):
-        if other not in there:
+        if other not in there or is_pattern(other):
             raise Unjudgeable(f"the table `{rule.to}` has no column `{other}`{nearest(other, there)}")
         mine, foreign = _join_keys(column, scope.schema[column], other, there[other])
         ours.append(mine)

@@ -57,7 +57,9 @@ def translate(text: str, schema: Schema) -> pl.Expr:
     """Return the condition as an expression: TRUE, FALSE or null. Raises `Unjudgeable`."""
     try:
         predicate = parse_predicate(text)
-        return terms.boolean(_term(predicate.tree, schema), "the condition")
+        truth = terms.boolean(_term(predicate.tree, schema), "the condition")
+        # A constant, such as TRUE, is one value to Polars; here it is a verdict about every row.
+        return truth if truth.meta.root_names() else pl.repeat(value=True, n=pl.len(), dtype=pl.Boolean) & truth
     except Unjudgeable as refused:
         raise Unjudgeable(f"`{text}`: {refused.problem}", refused.hint) from refused
     except ValueError as refused:

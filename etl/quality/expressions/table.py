@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from etl.quality.expressions.exact import between, compare_columns, steps
-from etl.quality.expressions.literals import Unjudgeable
+from etl.quality.expressions.literals import Unjudgeable, float_literal
 from etl.quality.expressions.rows import Scope, condition, moment_literal, require_columns
 from etl.quality.rules import (
     AnyRule,
@@ -167,7 +167,6 @@ def _sum_between(rule: SumBetween, scope: Scope) -> Aggregated:
 def _number_between(rule: MeanBetween | SumBetween, scope: Scope, *, mean: bool) -> Aggregated:
     _, numbers, read = _summed(rule, scope)
     word = "mean" if mean else "sum"
-    floating = scope.schema[rule.column].is_float()
 
     def judge(values: Mapping[str, Any]) -> Finding:
         count = int(values["count"])
@@ -185,14 +184,18 @@ def _number_between(rule: MeanBetween | SumBetween, scope: Scope, *, mean: bool)
         shown = _shown(measured)
         return _one(passed, shown, f"the {word} of {count} values is {shown}; wanted: {_wanted(rule.min, rule.max)}")
 
-    del floating
     return Aggregated(judge, numbers)
 
 
 def _float_inside(value: float, low: Any, high: Any) -> bool:  # noqa: ANN401
     if math.isnan(value):
         return False
-    return (low is None or value >= float(low)) and (high is None or value <= float(high))
+    least, most = (_float_bound(each) for each in (low, high))
+    return (least is None or least <= value) and (most is None or most >= value)
+
+
+def _float_bound(bound: Any) -> Fraction | float | None:  # noqa: ANN401
+    return None if bound is None else float_literal(bound, pl.Float64(), "the bound")
 
 
 def _inside(value: Fraction, low: Any, high: Any) -> bool:  # noqa: ANN401

@@ -12,12 +12,21 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 Severity = Literal["error", "warning", "info"]
 Level = Literal["row", "table"]
 Scalar = bool | int | float | Decimal | datetime | date | time | timedelta | str
 Number = int | float | Decimal
+_DURATION = TypeAdapter(timedelta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,7 @@ def refuse_flag(value: object) -> object:
 
 
 def read_bound(value: object) -> object:
-    """Read a bound written as text: a number, a date, a date with time, or a time of day."""
+    """Read a bound written as text: a number, a date, a date with time, a time of day, or a duration."""
     refuse_flag(value)
     if isinstance(value, float) and math.isnan(value):
         raise ValueError("NaN is not a bound")
@@ -71,7 +80,22 @@ def _read_moment(text: str) -> object:
             return kind.fromisoformat(text)
         except ValueError:
             continue
-    raise ValueError(f"`{text}` is not a number, a date (2026-01-31), a date with time, or a time of day")
+    duration = read_duration(text)
+    if duration is None:
+        raise ValueError(
+            f"`{text}` is not a number, a date (2026-01-31), a date with time, a time of day, or a duration (PT1H30M)"
+        )
+    return duration
+
+
+def read_duration(text: str) -> timedelta | None:
+    """Read a duration written as in ISO 8601, such as P1D or -PT0.5S."""
+    if not text.lstrip("+-").startswith("P"):
+        return None
+    try:
+        return _DURATION.validate_python(text)
+    except ValidationError:
+        return None
 
 
 def check_sql(text: object) -> object:
@@ -163,7 +187,10 @@ class RuleFields(BaseModel):
         return f"{kind}__{safe_name(columns)}" if columns else kind
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the rule as plain data that `parse_rules` reads back to an equal rule."""
+        """Return the rule as plain data that `parse_rules` reads back to a rule of the same meaning.
+
+        It is an equal rule too, but for decimals, moments and durations of a set: they come back as their text.
+        """
         return self.model_dump(mode="json", exclude_defaults=True) | {"type": getattr(self, "type", "")}
 
 

@@ -116,7 +116,7 @@ def _read_one(position: int, item: object) -> AnyRule | list[str]:
     place = f"rule {position}" + (f" ({kind})" if isinstance(kind, str) else "")
     if kind is None:
         return [f"{place}: it has no `type`; one of {', '.join(sorted(RULE_TYPES))}"]
-    if kind not in RULE_TYPES:
+    if not isinstance(kind, str) or kind not in RULE_TYPES:
         return [f"rule {position}: there is no rule type `{kind}`{nearest(str(kind), RULE_TYPES)}"]
     try:
         return _RULE.validate_python(spelled)
@@ -137,7 +137,9 @@ def _describe(error: dict[str, Any], model: type[RuleFields]) -> str:
 
 def nearest(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
     """Say which known name is meant, or which there are: the end of a sentence."""
-    close = difflib.get_close_matches(word, [*known], n=1, cutoff=0.5)
+    close = [each for each in known if each.casefold() == word.casefold()] or difflib.get_close_matches(
+        word, [*known], n=1, cutoff=0.5
+    )
     if close:
         return f"; did you mean `{close[0]}`?"
     names = sorted(known)

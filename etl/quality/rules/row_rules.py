@@ -95,8 +95,9 @@ class InRange(ColumnRule):
 
     doc: ClassVar[RuleDoc] = RuleDoc(
         judges="Non-null numbers, dates, moments, times of day or durations; both bounds belong to the range unless "
-        "said otherwise. Compared exactly: integers and decimals never pass through a float. A float column is "
-        "compared with the float nearest to the bound. A date as a bound of moments is its midnight.",
+        "said otherwise. Compared exactly: integers and decimals never pass through a float. Beside floats a fraction "
+        "such as 0.1 is the column's own float nearest to it. A date as a bound of moments is its midnight; a duration "
+        "is written as in ISO 8601, PT1H30M.",
         null=NULL_IGNORED,
         nan="is bad",
         empty=OVER_NOTHING,

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -113,3 +114,48 @@ def test_it_does_not_pretend_to_profile_or_learn() -> None:
     for refused in (engine.profile, engine.learn):
         with pytest.raises(QualityError, match="Pandera"):
             refused(FRAME)
+
+
+WIDE = {
+    "u": pl.Series([1, 2**127, 2**127, 1], dtype=pl.UInt128),
+    "i": pl.Series([1, -(2**100), -(2**100), None], dtype=pl.Int128),
+    "l": pl.Series([1, 2**64 - 1, 2**64 - 1, None], dtype=pl.UInt64),
+    "d": pl.Series([Decimal(1), Decimal(10**37), Decimal(10**37), None], dtype=pl.Decimal(38, 0)),
+    "b": [b"\xff", b"\xff", b"a", None],
+    "f": [1.0, 2.0, None, 3.0],
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "found"),
+    [
+        ({"column": "u", "type": "unique"}, ("failed", 4, 4)),
+        ({"column": "i", "type": "unique"}, ("failed", 2, 3)),
+        ({"column": "l", "type": "unique"}, ("failed", 2, 3)),
+        ({"columns": ["d", "i"], "type": "unique"}, ("failed", 2, 3)),
+        ({"column": "i", "type": "in_set", "values": [1]}, ("failed", 2, 3)),
+        ({"column": "f", "type": "in_set", "values": [1, 10**400]}, ("failed", 2, 3)),
+        ({"column": "f", "type": "not_in_set", "values": [1, 2**53 + 1]}, ("failed", 1, 3)),
+        ({"column": "u", "type": "not_null"}, ("passed", 0, 4)),
+    ],
+)
+def test_wide_numbers_are_judged_exactly(rule: dict[str, Any], found: Any) -> None:
+    frame = pl.DataFrame(WIDE)
+    assert only(frame, rule) == found
+    result = check(frame, [rule], engine="polars").results[0]
+    assert (result.status, result.failed_count, result.total_count) == found
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"column": "b", "type": "unique"},
+        {"column": "u", "type": "positive"},
+        {"column": "u", "type": "in_set", "values": [1]},
+        {"column": "i", "type": "in_set", "values": [1, 2**100]},
+    ],
+)
+def test_what_the_library_cannot_hold_is_refused_beforehand_and_spoils_no_other_rule(rule: dict[str, Any]) -> None:
+    results = check(pl.DataFrame(WIDE), [rule, {"column": "f", "type": "positive"}], engine="pandera").results
+    assert [each.status for each in results] == ["error", "passed"]
+    assert "the engine pandera cannot judge it" in results[0].message

@@ -147,12 +147,15 @@ def test_15_a_missing_column_is_noticed_on_an_empty_frame() -> None:
     assert {each.status for each in check(empty, learned.rules).results} == {"error"}
 
 
-def test_17_a_category_that_is_all_new() -> None:
-    base, now = pl.DataFrame({"c": ["a", "b"] * 50}), pl.DataFrame({"c": ["z"] * 100})
+@pytest.mark.parametrize(("before", "after"), [(["a", "b"], "z"), ([1, 2], 9)], ids=["text", "numbers"])
+def test_17_a_category_that_is_all_new(before: list[Any], after: Any) -> None:
+    base, now = pl.DataFrame({"c": before * 50}), pl.DataFrame({"c": [after] * 100})
     assert naive(now, make("chi_square_drift", column="c", reference_data=base.lazy()))
     assert ENGINE.compare_drift(base, now).drifted == ("c",)
     rule = {"truthound": "chi_square_drift", "column": "c", "reference_data": "base"}
-    assert ours(now, rule, tables={"base": base.lazy()}) == ["error"]
+    result = check(now, [rule], tables={"base": base.lazy()}).results[0]
+    assert result.status == "error"
+    assert "values that are all new pass" in result.message
 
 
 @pytest.mark.parametrize("values", [[None] * 20, []], ids=["all null", "empty"])
@@ -199,6 +202,12 @@ def test_17_the_library_calls_nothing_unchanged(values: list[None]) -> None:
     report = ENGINE.compare_drift(base, nothing)
     assert not report.is_stable
     assert report.columns[0].state == ("unknown" if not values else "drifted")
+
+
+def test_17_nothing_compared_with_nothing() -> None:
+    nothing = pl.DataFrame({"x": [None] * 20}, schema={"x": pl.Float64})
+    assert not any(each.result.drifted for each in compare(nothing, nothing, columns=["x"]).columns)
+    assert ENGINE.compare_drift(nothing, nothing).unknown == ("x",)
 
 
 def test_17_a_misspelt_column_in_a_comparison() -> None:
