@@ -3,19 +3,24 @@
 Belongs here: the commands. Does not: what they do to the lake (`etl.pipeline.quarantine`), the run that a replay is.
 """
 
+import getpass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from dagster import AssetKey, DagsterInstance, DagsterRunStatus
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from etl.cli.runs import launch, prepare_dagster_home, wait, workspace
+from etl.cli.runs import failures, launch, prepare_dagster_home, wait, workspace
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.factories import naming
+from etl.factories.asset_factory import stages_of
+from etl.pipeline.publish import rejecting_stages
 from etl.pipeline.quarantine import (
     Decision,
     Rejected,
@@ -41,12 +46,21 @@ def list_rejected(
 ) -> None:
     """Which partitions hold rejected rows, how many, and which rules rejected them."""
     settings = load_settings()
-    table = Table("tenant", "pipeline", "partition", "rejected", "of", "rules", "run", title="Rejected rows")
+    table = Table("tenant", "pipeline", "stage", "partition", "rejected", "of", "rules", "run", title="Rejected rows")
+    broken: list[str] = []
     for name in [tenant] if tenant else list_tenants(settings):
-        for each in rejected_rows(load_tenant(name, settings), settings):
+        try:
+            config = load_tenant(name, settings)
+        except EtlError as error:
+            if tenant:
+                raise
+            broken.append(f"{name}: {error}")
+            continue
+        for each in rejected_rows(config, settings):
             table.add_row(
                 each.tenant,
                 each.pipeline,
+                each.stage,
                 each.partition or "whole",
                 f"{each.rows:,}",
                 f"{each.rows_read:,}",
@@ -55,6 +69,8 @@ def list_rejected(
             )
     console = Console()
     console.print(table if table.row_count else "[green]No rejected rows.[/]")
+    if broken:
+        raise EtlError("these tenants do not load, so nobody knows:\n" + "\n".join(broken), "see `etl check`")
 
 
 @app.command(epilog="For example: `etl quarantine show project_01 equipment_event --partition 2026-01-05`")
@@ -70,10 +86,10 @@ def show(
     console = Console()
     for each in _chosen(config, settings, pipeline, partition):
         frame = read_rejected(config, settings, each, rows)
-        title = f"{tenant}/{pipeline} {each.partition or ''}: {min(rows, each.rows)} of {each.rows} rejected rows"
-        table = Table(*frame.columns, title=title)
-        for row in frame.iter_rows():
-            table.add_row(*(", ".join(v) if isinstance(v, list) else "" if v is None else str(v) for v in row))
+        title = f"{_name(each)}: {min(rows, each.rows)} of {each.rows} rejected rows"
+        table = Table(*map(escape, frame.columns), title=title)
+        for reasons, *values in frame.iter_rows():
+            table.add_row(", ".join(reasons), *(_cell(each) for each in values))
         console.print(table)
 
 
@@ -92,21 +108,23 @@ def replay(
     console = Console()
     chosen = _chosen(config, settings, pipeline, partition)
     prepare_dagster_home(settings)
-    with DagsterInstance.get() as instance, workspace(instance, settings) as context:
+    with DagsterInstance.get() as instance, workspace(instance, settings, {tenant}) as context:
         for each in chosen:
             tags = {"dagster/partition": each.partition} if each.partition else {}
             assets = _assets(config, each, from_source=from_source)
             run = launch(instance, context, tenant, naming.job_name(tenant, pipeline), tags, assets)
+            remember(settings, _replay("replay begun", each, each.rows, run.run_id))
             ended = next(wait(instance, [run.run_id]))
-            if ended.status != DagsterRunStatus.SUCCESS:
-                raise EtlError(
-                    f"the replay of {tenant}/{pipeline} {each.partition or ''} failed: run {run.run_id}",
-                    "nothing was lost: the rejected rows are where they were; see the run in the UI",
-                )
-            left = find_rejected(config, settings, pipeline, each.partition)
+            left = find_rejected(config, settings, pipeline, each.stage, each.partition)
             after = left.rows if left else 0
-            remember(settings, _replayed(each, after, run.run_id))
-            console.print(f"{tenant}/{pipeline} {each.partition or ''}: {each.rows} rejected before, {after} now")
+            if ended.status != DagsterRunStatus.SUCCESS:
+                remember(settings, _replay("replay failed", each, after, run.run_id))
+                said = [f"{_name(each)}: the replay failed, run {run.run_id}", *failures(instance, run.run_id)]
+                said += ["nothing was lost: each row is published, rejected, or where it was"]
+                console.print("\n".join(said), style="red", markup=False, highlight=False)
+                raise typer.Exit(1)
+            remember(settings, _replay("replayed", each, after, run.run_id))
+            console.print(f"{_name(each)}: {each.rows} rejected before, {after} now", markup=False)
 
 
 @app.command(epilog="For example: `etl quarantine discard project_01 equipment_event --why 'test machines'`")
@@ -131,9 +149,14 @@ def discard(
 
 @app.command(epilog="For example: `etl quarantine history project_01`")
 def history(tenant: TenantArgument) -> None:
-    """What was decided about rejected rows, by whom and why."""
-    table = Table("when", "what", "pipeline", "partition", "rows before", "after", "by", "why")
-    for each in decisions(load_settings(), tenant):
+    """What was decided about rejected rows, by whom and why. A replay without an end shows as begun."""
+    settings = load_settings()
+    table = Table("when", "what", "pipeline", "partition", "rows before", "after", "by", "why", "run")
+    decided = decisions(settings, load_tenant(tenant, settings).id)
+    ended = {each.run_id for each in decided if each.action in ("replayed", "replay failed")}
+    for each in decided:
+        if each.action == "replay begun" and each.run_id in ended:
+            continue
         table.add_row(
             f"{each.at:%Y-%m-%d %H:%M}",
             each.action,
@@ -141,8 +164,9 @@ def history(tenant: TenantArgument) -> None:
             each.partition or "whole",
             str(each.rows_before),
             str(each.rows_after),
-            each.by,
-            each.why,
+            Text(each.by),
+            Text(each.why),
+            each.run_id[:8],
         )
     Console().print(table)
 
@@ -162,25 +186,37 @@ def _chosen(config: TenantConfig, settings: Settings, pipeline: str, partition: 
 def _assets(config: TenantConfig, rejected: Rejected, *, from_source: bool) -> list[AssetKey]:
     """The stage that rejected, what comes after it, and the extract if the data was mended in the database."""
     pipeline = config.pipelines[rejected.pipeline]
-    stages: list[naming.Stage] = [pipeline.published_stage]
-    if pipeline.quality.on_failure == "quarantine":  # it may have been changed since the rows were rejected
-        stages.append("quarantine")
-    if pipeline.save_to_trino:
-        stages.append("load")
-    if from_source and pipeline.has_transfer:
-        stages.append("extract")
-    return [naming.asset_key(config.id, stage, rejected.pipeline) for stage in stages]
+    stages = stages_of(pipeline)
+    if pipeline.has_transfer and not from_source and rejected.stage == "transfer":
+        stages.remove("extract")
+    keys = [naming.asset_key(config.id, stage, pipeline.name) for stage in stages]
+    # What a step makes it makes together. The YAML may have been changed since the rows were rejected.
+    rejecting = [each for each in rejecting_stages(pipeline) if each in stages]
+    return [*keys, *(naming.quarantine_key(config.id, pipeline, each) for each in rejecting)]
 
 
-def _replayed(rejected: Rejected, after: int, run_id: str) -> Decision:
+def _name(rejected: Rejected) -> str:
+    day = f" {rejected.partition}" if rejected.partition else ""
+    return f"{rejected.tenant}/{rejected.pipeline}{day} {rejected.stage}"
+
+
+def _cell(value: object) -> Text:
+    """A value as it is: what looks like markup in it is data, and no value is not an empty text."""
+    return Text("null", style="dim") if value is None else Text(str(value))
+
+
+def _replay(
+    action: Literal["replay begun", "replayed", "replay failed"], rejected: Rejected, after: int, run_id: str
+) -> Decision:
     return Decision(
-        action="replayed",
+        action=action,
         tenant=rejected.tenant,
         pipeline=rejected.pipeline,
+        stage=rejected.stage,
         partition=rejected.partition,
         rows_before=rejected.rows,
         rows_after=after,
         at=datetime.now(UTC),
-        by="etl quarantine replay",
+        by=getpass.getuser(),
         run_id=run_id,
     )

@@ -7,17 +7,21 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from dagster import AssetKey, DagsterEventType, DagsterInstance, DagsterRun
 from dagster._core.definitions.selector import JobSubsetSelector
+from dagster._core.remote_origin import CodeLocationOrigin
+from dagster._core.remote_representation.external import RemoteRepository
 from dagster._core.utils import make_new_run_id
 from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
-from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster._core.workspace.load_target import WorkspaceFileTarget, WorkspaceLoadTarget
 
+from etl.config.names import nearest
 from etl.errors import EtlError
+from etl.factories.schedule_factory import RANGE_END, RANGE_START
 from etl.resources.run_worker import release_dead_runs
 from etl.settings import Settings
 
@@ -36,10 +40,25 @@ def prepare_dagster_home(settings: Settings) -> Path:
     return home
 
 
+class Locations(WorkspaceLoadTarget):
+    """Code locations of workspace.yaml: all, or only those that are asked for, since each is a process of its own."""
+
+    def __init__(self, path: Path, only: Collection[str]) -> None:
+        self._path = path
+        self._only = only
+
+    def create_origins(self) -> Sequence[CodeLocationOrigin]:
+        """What Dagster asks a workspace for."""
+        every = WorkspaceFileTarget([str(self._path)]).create_origins() if self._path.is_file() else []
+        return [each for each in every if not self._only or each.location_name in self._only]
+
+
 @contextmanager
-def workspace(instance: DagsterInstance, settings: Settings) -> Iterator[WorkspaceRequestContext]:
-    """The code locations of workspace.yaml, each in a process of its own."""
-    target = WorkspaceFileTarget([str(settings.project_dir / "workspace.yaml")])
+def workspace(
+    instance: DagsterInstance, settings: Settings, only: Collection[str] = ()
+) -> Iterator[WorkspaceRequestContext]:
+    """The code locations of workspace.yaml, or `only` some, each in a process of its own."""
+    target = Locations(settings.project_dir / "workspace.yaml", only)
     with ExitStack() as stack:
         with _children_print_to(Path(os.environ["DAGSTER_HOME"]) / "code_servers.log"):
             process = stack.enter_context(WorkspaceProcessContext(instance, target, code_server_log_level="critical"))
@@ -73,13 +92,22 @@ def launch(
 ) -> DagsterRun:
     """Create the run of a job, or of some of its assets, and start it at once: no queue, no daemon is needed."""
     entry = context.get_location_entry(location)
-    if entry is None or entry.code_location is None:
-        why = entry.load_error.to_string() if entry and entry.load_error else "it is not in workspace.yaml"
+    if entry is None:
+        raise EtlError(
+            f"workspace.yaml has no code location `{location}`",
+            f"add an entry with `module_name: tenants.{location}.definitions` and `location_name: {location}`",
+        )
+    if entry.code_location is None:
+        why = entry.load_error.to_string() if entry.load_error else "Dagster does not say why"
         raise EtlError(f"code location `{location}` cannot be loaded: {why}", "mend it and run again")
     code = entry.code_location
     repository = next(iter(code.get_repositories().values()))
     if not repository.has_job(job_name):
-        raise EtlError(f"code location `{location}` has no job `{job_name}`", f"its jobs start with `{location}_`")
+        jobs = [job.name for job in repository.get_all_jobs() if not job.name.startswith("__")]
+        close = nearest(job_name, jobs)
+        hint = f"did you mean `{close}`?" if close else f"its jobs: {', '.join(sorted(jobs))}"
+        raise EtlError(f"code location `{location}` has no job `{job_name}`", hint)
+    _check_days(repository, job_name, [tags[name] for name in (RANGE_START, RANGE_END) if name in tags])
     selector = JobSubsetSelector(
         location_name=location,
         repository_name=repository.name,
@@ -110,6 +138,18 @@ def launch(
         asset_graph=repository.asset_graph,
     )
     return instance.launch_run(run.run_id, context)
+
+
+def _check_days(repository: RemoteRepository, job_name: str, days: Sequence[str]) -> None:
+    """A day that the job does not have is refused here; in the run, Dagster's own words for it name no remedy."""
+    graph = repository.asset_graph
+    found = {graph.get(key).partitions_def for key in repository.get_asset_keys_in_job(job_name)}
+    for partitions in found - {None}:
+        for day in days:
+            if partitions is not None and not partitions.has_partition_key(day):
+                first, last = partitions.get_first_partition_key(), partitions.get_last_partition_key()
+                span = f"its days go from {first} to {last}" if first else "no day of it is complete yet"
+                raise EtlError(f"the job `{job_name}` has no day {day}", span)
 
 
 def wait(instance: DagsterInstance, run_ids: Sequence[str]) -> Iterator[DagsterRun]:

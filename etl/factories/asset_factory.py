@@ -30,6 +30,7 @@ from etl.factories.freshness import freshness_policy
 from etl.factories.metadata import Metadata
 from etl.factories.partitions import daily_partitions
 from etl.factories.step import Step, StepEvent, resource_keys
+from etl.pipeline.publish import rejecting_stages
 
 
 class AssetFactory:
@@ -72,7 +73,7 @@ class AssetFactory:
     ) -> list[AssetSpec]:
         config = self._config
         specs = [self._spec(pipeline, stage, self._dependencies(pipeline, stage), partitions)]
-        if pipeline.quality.on_failure == "quarantine" and stage == pipeline.published_stage:
+        if stage in rejecting_stages(pipeline):
             specs.append(self._quarantine_spec(pipeline, stage, partitions))
         return [spec.merge_attributes(tags=dict(config.tags)) for spec in specs]
 
@@ -105,11 +106,11 @@ class AssetFactory:
     def _quarantine_spec(
         self, pipeline: PipelineConfig, stage: Stage, partitions: DailyPartitionsDefinition | None
     ) -> AssetSpec:
-        key = naming.asset_key(self._config.id, "quarantine", pipeline.name)
+        key = naming.quarantine_key(self._config.id, pipeline, stage)
         return self._spec(pipeline, stage, self._dependencies(pipeline, stage), partitions).replace_attributes(
             key=key,
             freshness_policy=None,  # no promise is about rejected rows
-            description=f"The rows of {pipeline.name} that broke a rule, with the reasons.",
+            description=f"The rows of {pipeline.name} that broke a rule of its {stage}, with the reasons.",
             tags=naming.asset_tags(self._config, "quarantine", pipeline.name, tier=naming.TIERS[stage]),
         )
 

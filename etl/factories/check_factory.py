@@ -17,10 +17,15 @@ from dagster import (
 
 from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig
+from etl.errors import ConfigError
+from etl.factories import naming
 from etl.factories.metadata import Metadata, markdown_table
 from etl.pipeline.audit import Audit, describe
 from etl.quality.results import RuleResult
-from etl.quality.rules import check_names
+from etl.quality.rules import AnyRule, check_names
+from etl.quality.rules.fields import RuleFields
+
+TAKEN = (naming.SLA_CHECK, naming.RECONCILED_CHECK)
 
 
 def check_specs(
@@ -33,6 +38,13 @@ def check_specs(
     """One spec per rule that is judged at `stage`."""
     rules = pipeline.rules_for(stage)
     lines = _lines(config, pipeline, stage)
+    for name, line in zip(check_names(rules), lines, strict=True):
+        if name in TAKEN:
+            raise ConfigError(
+                f"{config.origin.path}:{line}: a rule of `{pipeline.name}` is called `{name}`,"
+                f" which is the name of another check of tenant {config.id}",
+                "give the rule another `name`",
+            )
     return [
         AssetCheckSpec(
             name=name,
@@ -83,22 +95,33 @@ def _severity(result: RuleResult, *, published: bool) -> AssetCheckSeverity:
 def _metadata(config: TenantConfig, audit: Audit, result: RuleResult, partition: str | None, line: int) -> Metadata:
     metadata: Metadata = {
         "status": MetadataValue.text(result.status),
-        "failed": MetadataValue.int(result.failed_count or 0),
-        "total": MetadataValue.int(result.total_count or 0),
-        "failure_rate": MetadataValue.float(result.failure_rate),
-        "pass_rate": MetadataValue.float(1.0 - result.failure_rate),
         "engine": MetadataValue.text(audit.check.engine),
         "yaml": MetadataValue.text(f"{config.origin.path.parent.name}/{config.origin.path.name}:{line}"),
     }
+    if result.status != "error":  # nobody counted anything, and a drawn rate of 1 would look like a pass
+        metadata["failed"] = MetadataValue.int(result.failed_count)
+        metadata["total"] = MetadataValue.int(result.total_count)
+        metadata["failure_rate"] = MetadataValue.float(result.failure_rate)
+        metadata["pass_rate"] = MetadataValue.float(1.0 - result.failure_rate)
+    metadata["threshold"] = _threshold(result.rule)
+    if isinstance(result.actual, int | float) and not isinstance(result.actual, bool):
+        metadata["actual"] = MetadataValue.float(float(result.actual))
     if partition is not None:
         metadata["partition"] = MetadataValue.text(partition)
-    if result.rule.mostly is not None:
-        metadata["mostly"] = MetadataValue.float(float(result.rule.mostly))
     if result.sample:
         metadata["sample"] = MetadataValue.md(markdown_table(result.sample))
-    if audit.quarantined:
+    if audit.quarantined and audit.check.row_count is not None:
         metadata["rows_quarantined"] = MetadataValue.int(audit.quarantined)
+        metadata["rows_published"] = MetadataValue.int(audit.check.row_count - audit.quarantined)
     return metadata
+
+
+def _threshold(rule: AnyRule) -> MetadataValue:
+    """The share of good rows that is asked for; of a table, what is asked of it as a whole."""
+    if rule.level == "row" or rule.mostly is not None:
+        return MetadataValue.float(1.0 if rule.mostly is None else float(rule.mostly))
+    common = {*RuleFields.model_fields, "type", "column", "columns"}
+    return MetadataValue.json({key: value for key, value in rule.to_dict().items() if key not in common})
 
 
 def _lines(config: TenantConfig, pipeline: PipelineConfig, stage: Stage) -> list[int]:

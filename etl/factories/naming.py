@@ -8,6 +8,7 @@ from typing import Literal
 
 from dagster import AssetKey
 
+from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 
 Stage = Literal["extract", "transfer", "load", "dbt", "quarantine", "broken"]
@@ -25,10 +26,19 @@ TIERS: Mapping[Stage, Tier] = {
 SLA_CHECK = "sla"
 """The check under which the state of a pipeline's promises stands, on the asset of its last stage."""
 
+RECONCILED_CHECK = "reconciled"
+"""The check under which source and warehouse are compared, on the same asset."""
+
 
 def asset_key(tenant: str, stage: Stage, name: str) -> AssetKey:
     """`<tenant>/<stage>/<name>`, for a pipeline as for a dbt model."""
     return AssetKey([tenant, stage, name])
+
+
+def quarantine_key(tenant: str, pipeline: PipelineConfig, stage: str) -> AssetKey:
+    """The asset of what a stage rejects: that of the stage which publishes has the pipeline's own name."""
+    own = stage == pipeline.published_stage
+    return asset_key(tenant, "quarantine", pipeline.name if own else f"{pipeline.name}__{stage}")
 
 
 def job_name(tenant: str, name: str) -> str:

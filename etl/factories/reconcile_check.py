@@ -29,7 +29,7 @@ from etl.factories.subjects import last_asset
 from etl.pipeline.verify import Reconciliation, reconcile
 from etl.settings import load_settings
 
-NAME = "reconciled"
+NAME = naming.RECONCILED_CHECK
 
 
 def reconcile_checks(config: TenantConfig) -> list[AssetChecksDefinition]:

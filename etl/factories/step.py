@@ -4,12 +4,13 @@ Belongs here: the step around a stage's function, its events, its progress. Does
 stage does (`etl.pipeline`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dagster import (
     AssetCheckEvaluation,
+    AssetCheckKey,
     AssetExecutionContext,
     AssetKey,
     AssetMaterialization,
@@ -19,6 +20,8 @@ from dagster import (
     MetadataValue,
     Output,
 )
+from dagster._core.event_api import PartitionKeyFilter
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
 
 from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig, fingerprint
@@ -57,7 +60,7 @@ class Step:
     @property
     def quarantine(self) -> AssetKey:
         """The asset of the rows that the stage rejects."""
-        return naming.asset_key(self.config.id, "quarantine", self.pipeline.name)
+        return naming.quarantine_key(self.config.id, self.pipeline, self.stage)
 
     def run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
         """Do the stage for every partition of the step; a bad one does not keep the others from being judged."""
@@ -84,12 +87,14 @@ class Step:
             done.append(outcome)
             if outcome.audit is not None:
                 yield from self._evaluations(outcome.audit, partition, published=True)
+            elif outcome.run_id != context.run.run_id:
+                yield from self._evaluations_of(context, outcome)
             if len(keys) > 1:
                 journal.record(partition, outcome.version)
             self._log_progress(context, outcome, len(done) + len(failed), len(keys), started)
         if failed:
             # What was published stays published although the step fails: say so for each partition.
-            yield from self._materializations(done)
+            yield from self._materializations(context, done)
             if all(isinstance(each, Blocked) for each in failed):
                 journal.finish()
                 raise Failure("\n".join(str(each) for each in failed), allow_retries=False)
@@ -129,6 +134,8 @@ class Step:
         before = already_published(run, self.stage, datetime.now(UTC))
         if before is None or before.version != version:
             return None
+        if len(list(self._evaluations_of(context, before))) < len(self.pipeline.rules_for(self.stage)):
+            return None  # nobody knows any more how its rows were judged
         context.log.info("%s: published by the run that died; going on from there", run.label)
         return before
 
@@ -143,6 +150,31 @@ class Step:
             case "load":
                 return load(run, getattr(context.resources, naming.warehouse_resource(tenant)).open(self.config))
 
+    def _evaluations_of(self, context: AssetExecutionContext, before: StageResult) -> Iterator[AssetCheckEvaluation]:
+        """What the run that died had found: told again, since this run announced an evaluation of its own."""
+        if before.partition is None:
+            return
+        for name in check_names(self.pipeline.rules_for(self.stage)):
+            records = context.instance.event_log_storage.get_asset_check_execution_history(
+                AssetCheckKey(self.asset, name),
+                limit=1,
+                status={Status.SUCCEEDED, Status.FAILED},
+                partition_filter=PartitionKeyFilter(key=before.partition),
+            )
+            event = records[0].event.dagster_event if records and records[0].event else None
+            if event is None or records[0].run_id != before.run_id:
+                continue
+            told = event.asset_check_evaluation_data
+            yield AssetCheckEvaluation(
+                asset_key=self.asset,
+                check_name=name,
+                passed=told.passed,
+                severity=told.severity,
+                description=told.description,
+                metadata={**told.metadata, "judged_by_run": MetadataValue.text(before.run_id)},
+                partition=before.partition,
+            )
+
     def _evaluations(self, audit: Audit, partition: str | None, *, published: bool) -> Iterator[AssetCheckEvaluation]:
         return check_evaluations(
             self.config, self.pipeline, self.stage, self.asset, audit, partition, published=published
@@ -152,11 +184,8 @@ class Step:
         """One materialization per partition, each with metadata of its own, also when a range was one step."""
         if done[0].partition is not None and not (context.has_partition_key or context.has_partition_key_range):
             # Dagster would record a materialization of no partition; the newest day is what was made.
-            yield from self._materializations(done)
-        makers = {self.asset: stage_metadata}
-        if self.quarantine in context.selected_asset_keys:
-            makers[self.quarantine] = quarantine_metadata
-        for key, metadata_of in makers.items():
+            yield from self._materializations(context, done)
+        for key, metadata_of in self._makers(context).items():
             if len(done) == 1:
                 yield MaterializeResult(asset_key=key, metadata=metadata_of(done[0]))
                 continue
@@ -167,10 +196,19 @@ class Step:
         for name in check_names(self.pipeline.rules_for(self.stage)):
             yield Output(None, output_name=f"{self.asset.to_python_identifier()}_{name}")
 
-    def _materializations(self, done: list[StageResult]) -> Iterator[AssetMaterialization]:
-        for result in done:
-            metadata = stage_metadata(result)
-            yield AssetMaterialization(asset_key=self.asset, partition=result.partition, metadata=metadata)
+    def _materializations(
+        self, context: AssetExecutionContext, done: list[StageResult]
+    ) -> Iterator[AssetMaterialization]:
+        for key, metadata_of in self._makers(context).items():
+            for result in done:
+                yield AssetMaterialization(asset_key=key, partition=result.partition, metadata=metadata_of(result))
+
+    def _makers(self, context: AssetExecutionContext) -> dict[AssetKey, Callable[[StageResult], Metadata]]:
+        """The assets of the step, and what is said of each."""
+        makers: dict[AssetKey, Callable[[StageResult], Metadata]] = {self.asset: stage_metadata}
+        if self.quarantine in context.selected_asset_keys:
+            makers[self.quarantine] = quarantine_metadata
+        return makers
 
     def _log_progress(
         self, context: AssetExecutionContext, result: StageResult, position: int, total: int, started: datetime

@@ -4,7 +4,7 @@ Belongs here: which rules a stage has, the verdict, and what `on_failure` makes 
 (`etl.quality`), nor publishing (`extract.py`, `transfer.py`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.errors import AuditBlocked
 from etl.quality.check import check
 from etl.quality.results import CheckResult, RuleResult
+from etl.quality.rules import AnyRule
 
 Verdict = Literal["passed", "warned", "failed", "unchecked"]
 
@@ -59,6 +60,8 @@ def describe(result: RuleResult) -> str:
     """One rule's outcome in words."""
     if result.status == "error":
         return f"{result.rule.check_name} could not be judged: {result.message}"
+    if result.rule.level == "table":
+        return f"{result.rule.check_name} failed: {result.message}"
     return f"{result.rule.check_name} failed for {result.failed_count} of {result.total_count} rows"
 
 
@@ -74,6 +77,40 @@ def audit_file(
     rules = pipeline.rules_for(stage)
     if not rules:
         return None
+    result = _check(pipeline, rules, staged, tables, now)
+    return Audit(stage=stage, check=result, verdict=_verdict(result))
+
+
+def audit_good_rows(
+    audit: Audit,
+    pipeline: PipelineConfig,
+    good: Path,
+    rejected: int,
+    *,
+    tables: Mapping[str, pl.LazyFrame] | None = None,
+    now: datetime | None = None,
+) -> Audit:
+    """The audit of what is left when rows are set aside: a count or a sum is another one without them."""
+    results = audit.check.results
+    whole = [position for position, each in enumerate(results) if each.rule.level == "table"]
+    if whole and rejected:
+        again = _check(pipeline, [results[position].rule for position in whole], good, tables, now)
+        judged = dict(zip(whole, again.results, strict=True))
+        results = tuple(
+            judged[position].model_copy(update={"check_name": each.check_name}) if position in judged else each
+            for position, each in enumerate(results)
+        )
+    found = audit.check.model_copy(update={"results": results})
+    return audit.model_copy(update={"check": found, "verdict": _verdict(found)})
+
+
+def _check(
+    pipeline: PipelineConfig,
+    rules: Sequence[AnyRule],
+    staged: Path,
+    tables: Mapping[str, pl.LazyFrame] | None,
+    now: datetime | None,
+) -> CheckResult:
     quality = pipeline.quality
     keys = pipeline.trino_output.key_columns if pipeline.trino_output else ()
     result = check(
@@ -87,7 +124,16 @@ def audit_file(
         tables=tables,
         now=now,
     )
-    return Audit(stage=stage, check=result, verdict=_verdict(result))
+    kept = tuple(_without_personal(each, pipeline.pii_columns) for each in result.results)
+    return result.model_copy(update={"results": kept})
+
+
+def _without_personal(result: RuleResult, personal: Collection[str]) -> RuleResult:
+    """What was measured of a personal column (a sum, the latest moment) can be one person's value: it is not said."""
+    measured = result.rule.level == "table" and result.actual is not None
+    if not measured or not set(result.rule.judged_columns) & set(personal):
+        return result
+    return result.model_copy(update={"actual": None, "message": "what was measured is personal and not shown"})
 
 
 def _verdict(result: CheckResult) -> Verdict:

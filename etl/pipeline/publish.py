@@ -12,11 +12,11 @@ from pathlib import Path
 
 import polars as pl
 
-from etl.config.pipeline_config import Stage
+from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import fingerprint
 from etl.errors import LakeError
 from etl.faults import reach
-from etl.pipeline.audit import Audit, Blocked, audit_file, describe
+from etl.pipeline.audit import Audit, Blocked, audit_file, audit_good_rows, describe
 from etl.pipeline.stage import StageResult, StageRun, preview_rows
 from etl.quality.quarantine import split
 from etl.storage.lake import Provenance, Published
@@ -61,12 +61,25 @@ def already_published(run: StageRun, stage: Stage, started: datetime) -> StageRe
         return None
     rejected = run.lake.find(run.ref(quarantine_stage(stage)))
     staged = StagedRows(run, stage, Path(published.uri), published.provenance.rows_read, started)
-    return _result(staged, None, published, rejected)
+    result = _result(staged, None, published, rejected)
+    return result.model_copy(update={"run_id": published.provenance.run_id})
 
 
 def quarantine_stage(stage: str) -> str:
     """The folder beside a stage's own that holds what it rejected."""
     return f"{stage}_quarantine"
+
+
+def rejecting_stages(pipeline: PipelineConfig) -> tuple[Stage, ...]:
+    """The stages that set bad rows aside: the one that publishes, and an extract before it that has rules."""
+    if pipeline.quality.on_failure != "quarantine":
+        return ()
+    stages: tuple[Stage, ...] = ("extract", "transfer")
+    return tuple(each for each in stages if each == pipeline.published_stage or _rejects(pipeline, each))
+
+
+def _rejects(pipeline: PipelineConfig, stage: Stage) -> bool:
+    return any(rule.severity == "error" and rule.level == "row" for rule in pipeline.rules_for(stage))
 
 
 def _forget_quarantine(run: StageRun, stage: Stage) -> None:
@@ -99,6 +112,11 @@ def _publish_good_rows(staged: StagedRows, audit: Audit) -> StageResult:
             share = parts.rejected / staged.rows
             raise Blocked(run.label, audit, f"{share:.2%} of the rows would be rejected, {limit:.2%} is the limit")
         reach(f"{stage}.split")
+        audit = audit_good_rows(audit, run.pipeline, good, parts.rejected, tables=staged.tables, now=staged.started)
+        if audit.beyond_rows:
+            raise Blocked(
+                run.label, audit, f"the {parts.good} of {staged.rows} rows that would be left do not satisfy it either"
+            )
         audit = audit.model_copy(update={"quarantined": parts.rejected})
         # The rejected rows first: a crash between the two leaves them known twice, never unknown.
         kept = run.lake.publish(rejected_ref, rejected, _provenance(staged, audit, parts.rejected, rejected_ref.stage))

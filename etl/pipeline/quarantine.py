@@ -7,6 +7,7 @@ Belongs here: finding, reading and discarding rejected rows, and the history of 
 import getpass
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -14,8 +15,10 @@ from typing import Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig
 from etl.errors import LakeError
+from etl.faults import reach
 from etl.pipeline.publish import quarantine_stage
 from etl.pipeline.stage import StageRun
 from etl.settings import Settings
@@ -31,7 +34,7 @@ class Rejected(BaseModel):
 
     tenant: str
     pipeline: str
-    stage: str
+    stage: Stage
     partition: str | None
     rows: int
     rows_read: int
@@ -41,13 +44,17 @@ class Rejected(BaseModel):
 
 
 class Decision(BaseModel):
-    """What a person decided about rejected rows, and what it did to their number."""
+    """What a person decided about rejected rows, and what it did to their number.
+
+    A replay is written down when its run begins, and again when it has ended; one that was cut off has no end.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    action: Literal["replayed", "discarded"]
+    action: Literal["replay begun", "replayed", "replay failed", "discarded"]
     tenant: str
     pipeline: str
+    stage: str = ""
     partition: str | None
     rows_before: int
     rows_after: int
@@ -63,20 +70,27 @@ def rejected_rows(config: TenantConfig, settings: Settings, pipeline: str | None
         if pipeline not in (None, name):
             continue
         run = _run(config, settings, name, None)
-        stage = quarantine_stage(each.published_stage)
-        partitions: tuple[str | None, ...] = (None,)
-        if each.date_column:
-            partitions = run.lake.partitions(config.id, stage, name)
-        for partition in partitions:
-            found = find_rejected(config, settings, name, partition)
-            if found is not None:
-                yield found
+        for stage in _stages(each):
+            partitions: tuple[str | None, ...] = (None,)
+            if each.date_column:
+                partitions = run.lake.partitions(config.id, quarantine_stage(stage), name)
+            for partition in partitions:
+                found = find_rejected(config, settings, name, stage, partition)
+                if found is not None:
+                    yield found
 
 
-def find_rejected(config: TenantConfig, settings: Settings, pipeline: str, partition: str | None) -> Rejected | None:
+def _stages(pipeline: PipelineConfig) -> tuple[Stage, ...]:
+    """Where rows may have been rejected, whatever the YAML says by now."""
+    return ("extract", "transfer") if pipeline.has_transfer else ("extract",)
+
+
+def find_rejected(
+    config: TenantConfig, settings: Settings, pipeline: str, stage: Stage, partition: str | None
+) -> Rejected | None:
     """The rejected rows of one partition, with how many each rule rejected; None if there are none."""
     run = _run(config, settings, pipeline, partition)
-    ref = run.ref(quarantine_stage(run.pipeline.published_stage))
+    ref = run.ref(quarantine_stage(stage))
     published = run.lake.find(ref)
     if published is None:
         return None
@@ -85,7 +99,7 @@ def find_rejected(config: TenantConfig, settings: Settings, pipeline: str, parti
     return Rejected(
         tenant=config.id,
         pipeline=pipeline,
-        stage=run.pipeline.published_stage,
+        stage=stage,
         partition=partition,
         rows=published.rows,
         rows_read=published.provenance.rows_read,
@@ -107,12 +121,16 @@ def read_rejected(config: TenantConfig, settings: Settings, rejected: Rejected, 
 
 
 def discard(config: TenantConfig, settings: Settings, rejected: Rejected, why: str) -> Decision:
-    """Delete the rejected rows for good. Only their number and the reason are kept."""
+    """Delete the rejected rows for good. Only their number and the reason are kept.
+
+    What is deleted is what was decided about: rows that came or went meanwhile are somebody else's to decide.
+    """
     run = _run(config, settings, rejected.pipeline, rejected.partition)
     decision = Decision(
         action="discarded",
         tenant=config.id,
         pipeline=rejected.pipeline,
+        stage=rejected.stage,
         partition=rejected.partition,
         rows_before=rejected.rows,
         rows_after=0,
@@ -121,20 +139,43 @@ def discard(config: TenantConfig, settings: Settings, rejected: Rejected, why: s
         why=why,
         run_id=rejected.run_id,
     )
-    # Written first: a crash in between leaves rows that are there and known, never rows that are gone and unknown.
-    remember(settings, decision)
-    run.lake.delete(run.ref(quarantine_stage(rejected.stage)))
+    with _alone(settings, config.id):
+        now = find_rejected(config, settings, rejected.pipeline, rejected.stage, rejected.partition)
+        if now != rejected:
+            raise LakeError(
+                f"{run.label}: the rejected rows have changed since they were listed; nothing was discarded",
+                f"`etl quarantine list {config.id}` shows what there is now",
+            )
+        # Written first: a crash in between leaves rows that are there and known, never rows that are gone and unknown.
+        if not any(_same_rows(each, decision) for each in history(settings, config.id)):
+            _append(settings, decision)
+        reach("quarantine.decided")
+        run.lake.delete(run.ref(quarantine_stage(rejected.stage)))
     return decision
+
+
+def _same_rows(one: Decision, other: Decision) -> bool:
+    """Whether the same rows were discarded before, by a command that died before they were gone."""
+    compared = ("action", "pipeline", "stage", "partition", "run_id")
+    return all(getattr(one, name) == getattr(other, name) for name in compared)
 
 
 def remember(settings: Settings, decision: Decision) -> None:
     """Add a decision to the tenant's history."""
+    with _alone(settings, decision.tenant):
+        _append(settings, decision)
+
+
+def _append(settings: Settings, decision: Decision) -> None:
     path = history_path(settings, decision.tenant)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = settings.data_dir / "locks" / f"quarantine_{decision.tenant}.lock"
-    alone = exclusive(lock, what=f"the quarantine history of {decision.tenant}", error=LakeError)
-    with alone, path.open("a", encoding="utf-8") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write(decision.model_dump_json() + "\n")
+
+
+def _alone(settings: Settings, tenant: str) -> AbstractContextManager[int]:
+    lock = settings.data_dir / "locks" / f"quarantine_{tenant}.lock"
+    return exclusive(lock, what=f"the quarantine history of {tenant}", error=LakeError)
 
 
 def history(settings: Settings, tenant: str) -> tuple[Decision, ...]:

@@ -47,10 +47,7 @@ class StageRun(BaseModel):
 
     @cached_property
     def _bucket_lake(self) -> Lake:
-        storage = self.config.storage
-        bucket = storage.bucket.resolve() if storage.bucket else None
-        base_path = storage.base_path.resolve() if storage.base_path else ""
-        return open_lake(self.settings, LakePlace(bucket=bucket, base_path=base_path))
+        return open_lake(self.settings, lake_place(self.config))
 
     @cached_property
     def _local_lake(self) -> Lake:
@@ -149,3 +146,9 @@ def preview_rows(frame: pl.LazyFrame, pipeline: PipelineConfig, *, rows: int = 5
 def _text(value: object) -> object:
     text = value if value is None or isinstance(value, bool | int | float) else str(value)
     return text[:80] if isinstance(text, str) else text
+
+
+def lake_place(config: TenantConfig) -> LakePlace:
+    """Where a tenant's YAML says that its objects lie, with its variables resolved."""
+    given = {name: getattr(config.storage, name) for name in LakePlace.model_fields}
+    return LakePlace(**{name: template.resolve() for name, template in given.items() if template is not None})

@@ -18,6 +18,14 @@ def input_frame(run: StageRun, name: str) -> pl.LazyFrame:
     return run.lake_of(name).scan(_refs(run, "extract", name))
 
 
+def input_runs(run: StageRun) -> tuple[str, ...]:
+    """The runs that published this partition's inputs: where one was blocked since, they are earlier ones."""
+    found = (
+        run.lake_of(name).find(ref) for name in run.pipeline.transfer_inputs for ref in _refs(run, "extract", name)
+    )
+    return tuple(dict.fromkeys(each.provenance.run_id for each in found if each is not None))
+
+
 def refined_frame(run: StageRun, name: str) -> pl.LazyFrame:
     """What pipeline `name` publishes for readers: refined if it has a transform, else as extracted; all partitions."""
     other = run.config.pipelines[name]

@@ -15,7 +15,8 @@ from etl.errors import TransformError
 from etl.faults import reach
 from etl.pipeline.publish import StagedRows, audit_and_publish
 from etl.pipeline.stage import StageResult, StageRun, disk_errors
-from etl.pipeline.tables import input_frame, referenced_tables
+from etl.pipeline.tables import input_frame, input_runs, referenced_tables
+from etl.quality.engine import describe_failure
 from etl.storage.lake import PLACEHOLDER_FOOTER
 
 logger = logging.getLogger(__name__)
@@ -36,13 +37,14 @@ def transfer(run: StageRun) -> StageResult:
                 result.sink_parquet(staged, compression="zstd", metadata=dict(PLACEHOLDER_FOOTER), engine="streaming")
             except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
                 raise TransformError(
-                    f"{run.label}: the transform `{pipeline.name}` failed while it ran: {_first_line(error)}",
+                    f"{run.label}: the transform `{pipeline.name}` failed while it ran: {_said(run, error)}",
                     f"see tenants/{run.config.id}/transforms/{pipeline.name}.py; nothing was published",
-                ) from error
+                ) from _cause(run, error)
             reach("transfer.written")
             rows = int(pq.read_metadata(staged).num_rows)
             tables = referenced_tables(run, "transfer")
-            return audit_and_publish(StagedRows(run, "transfer", staged, rows, started, tables))
+            detail = {"from_run": ", ".join(input_runs(run))}
+            return audit_and_publish(StagedRows(run, "transfer", staged, rows, started, tables, detail))
 
 
 def _call(run: StageRun, transform: object, frames: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
@@ -52,12 +54,11 @@ def _call(run: StageRun, transform: object, frames: dict[str, pl.LazyFrame]) -> 
     try:
         # One input by position, so that its name is the author's; several by the names of their pipelines.
         result = transform(*frames.values()) if len(frames) == 1 else transform(**frames)
-    except Exception as error:
-        # A tenant's code may raise anything: whatever it is, it is this tenant's failure and says where it came from.
+    except Exception as error:  # noqa: BLE001  a tenant's code may raise anything; it is this tenant's failure
         raise TransformError(
-            f"{run.label}: the transform `{run.pipeline.name}` raised {type(error).__name__}: {_first_line(error)}",
+            f"{run.label}: the transform `{run.pipeline.name}` raised {type(error).__name__}: {_said(run, error)}",
             f"see {where}; nothing was published",
-        ) from error
+        ) from _cause(run, error)
     if not isinstance(result, pl.LazyFrame):
         raise TransformError(
             f"{run.label}: the transform `{run.pipeline.name}` returned {type(result).__name__}, not a LazyFrame",
@@ -74,9 +75,9 @@ def _check_date_column(run: StageRun, frames: dict[str, pl.LazyFrame], result: p
         after = result.collect_schema()
     except pl.exceptions.PolarsError as error:
         raise TransformError(
-            f"{run.label}: the transform `{run.pipeline.name}` cannot work: {_first_line(error)}",
+            f"{run.label}: the transform `{run.pipeline.name}` cannot work: {_said(run, error)}",
             f"see tenants/{run.config.id}/transforms/{run.pipeline.name}.py; nothing was published",
-        ) from error
+        ) from _cause(run, error)
     if column is None or own is None or column not in after:
         return
     before = own.collect_schema().get(column)
@@ -93,5 +94,20 @@ def _is_parsed_text(before: pl.DataType, after: pl.DataType) -> bool:
     return before == pl.String and after.is_temporal()
 
 
-def _first_line(error: BaseException) -> str:
+def _said(run: StageRun, error: BaseException) -> str:
+    """The first line of what was raised; without the values that it quotes where some are personal."""
+    if _personal(run):
+        named = describe_failure(error, (*run.pipeline.columns, *run.pipeline.pii_columns))
+        return named.removeprefix(f"{type(error).__name__}: ")
     return str(error).strip().split("\n", maxsplit=1)[0][:300]
+
+
+def _cause(run: StageRun, error: BaseException) -> BaseException | None:
+    """What Dagster shows of an error's cause is its whole text, so that a cause may quote personal values too."""
+    return None if _personal(run) else error
+
+
+def _personal(run: StageRun) -> bool:
+    """Whether any input of the transform has personal columns."""
+    pipelines = run.config.pipelines
+    return any(pipelines[name].pii_columns for name in {run.pipeline.name, *run.pipeline.transfer_inputs})

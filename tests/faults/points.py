@@ -8,7 +8,10 @@ REPOSITORY = Path(__file__).parents[2]
 STAGED = ("extract", "transfer")
 
 # The points outside extract, transfer and load: which test stops a process there.
-ELSEWHERE = {"notify.sent": "tests/notify/test_outbox.py"}
+ELSEWHERE = {
+    "notify.sent": "tests/notify/test_outbox.py",
+    "quarantine.decided": "tests/pipeline/test_quarantine.py",
+}
 # What dbt does with the warehouse is no step of moving rows: it builds its tables anew from what was loaded.
 OF_DBT = {"dbt.start", "dbt.started", "dbt.done"}
 

@@ -1,5 +1,14 @@
 """Rejected rows as a person deals with them, by the commands: seen, replayed by a real run, discarded, remembered."""
 
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+
 import polars as pl
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
@@ -7,7 +16,7 @@ from dagster import DagsterInstance, DagsterRunStatus
 from etl.cli import quarantine
 from etl.config import load_tenant
 from etl.errors import EtlError
-from etl.pipeline.quarantine import history, rejected_rows
+from etl.pipeline.quarantine import discard, history, rejected_rows
 from etl.settings import load_settings
 from tests.pipeline.stages import lake_rows, run_stages, table
 from tests.tiny_project import DAYS, ROWS_PER_DAY, TinyProject
@@ -112,7 +121,11 @@ def test_a_replay_after_the_rule_was_mended_is_a_real_run_that_takes_the_rows_ba
     assert counts(rejected, DAY) == (20, 18, 2)
     assert counts(rejected, OTHER) == (20, 15, 5)
     assert table(rejected).height == 18 + 15
-    assert decisions(rejected) == [("replayed", DAY, 5, 2)]
+    assert decisions(rejected) == [("replay begun", DAY, 5, 5), ("replayed", DAY, 5, 2)]
+    quarantine.history("acme")
+    said = capsys.readouterr().out
+    assert "replayed" in said
+    assert "replay begun" not in said
     quarantine.discard("acme", "orders", "too dear", DAY, yes=True)
     check_invariant(rejected)
     with DagsterInstance.get() as instance:
@@ -122,6 +135,160 @@ def test_a_replay_after_the_rule_was_mended_is_a_real_run_that_takes_the_rows_ba
     found = history(load_settings(rejected.environ), "acme")
     assert found[0].run_id == run.run_id
     assert rejected.leftovers() == []
+
+
+def command(project: TinyProject, *words: str) -> subprocess.Popen[str]:
+    """`etl quarantine ...` as a person runs it, in a session of its own."""
+    line = [sys.executable, "-c", "from etl.cli import main; main()", "quarantine", *words]
+    environ = {**project.process_environ, "COLUMNS": "250"}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        line, env=environ, cwd=project.root, text=True, stdout=pipe, stderr=pipe, start_new_session=True
+    )
+
+
+def test_a_replay_whose_run_fails_says_why_and_loses_nothing(rejected: TinyProject) -> None:
+    rules = [{"column": "cents", "type": "in_range", "max": -1}]
+    rejected.write_pipeline({"quality": {"on_failure": "quarantine", "max_quarantine_rate": 0.5, "rules": rules}})
+    with command(rejected, "replay", "acme", "orders", "--partition", DAY) as replay:
+        said, _ = replay.communicate(timeout=120)
+    assert replay.returncode == 1
+    for words in ("the replay failed, run", "100.00% of the rows would be rejected", "nothing was lost"):
+        assert words in " ".join(said.split())
+    assert counts(rejected, DAY) == (20, 15, 5)
+    assert decisions(rejected) == [("replay begun", DAY, 5, 5), ("replay failed", DAY, 5, 5)]
+    check_invariant(rejected)
+
+
+def test_a_replay_whose_command_was_killed_is_in_the_history(
+    rejected: TinyProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge_by(rejected, 1800)
+    with command(rejected, "replay", "acme", "orders", "--partition", DAY) as replay:
+        try:
+            wait_for(lambda: bool(decisions(rejected)))
+            replay.kill()  # the command only: its run is a process of its own
+            wait_for(lambda: finished(rejected))
+        finally:
+            os.killpg(replay.pid, signal.SIGKILL)  # and the code server that it had started
+        replay.communicate(timeout=60)
+    quarantine.history("acme")
+    said = capsys.readouterr().out
+    assert "replay begun" in said
+    (begun,) = history(load_settings(rejected.environ), "acme")
+    assert begun.run_id[:8] in said
+    assert counts(rejected, DAY) == (20, 18, 2)
+    assert table(rejected).height == 18 + 15
+    check_invariant(rejected)
+
+
+def finished(project: TinyProject) -> bool:
+    with DagsterInstance.from_config(project.environ["DAGSTER_HOME"]) as instance:
+        return all(each.is_finished for each in instance.get_runs())
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 120
+    while not happened():
+        assert time.monotonic() < ends
+        time.sleep(0.2)
+
+
+def test_what_an_extract_rejected_is_listed_shown_replayed_and_discarded(
+    project: TinyProject, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    reject_in_extract(project, 15)
+    for day in (DAY, OTHER):
+        run_stages(project, partition=day, run_id="the-first-run")
+    quarantine.list_rejected("acme")
+    said = capsys.readouterr().out
+    assert said.count("extract") == 2
+    assert said.count("in_range__amount 5") == 2
+    quarantine.show("acme", "orders", DAY, 10)
+    assert "5 of 5 rejected rows" in capsys.readouterr().out
+    reject_in_extract(project, 18)
+    # An extract has nothing else to read than its source.
+    with command(project, "replay", "acme", "orders", "--partition", DAY) as replay:
+        said, _ = replay.communicate(timeout=120)
+    assert "5 rejected before, 2 now" in said
+    assert table(project).height == 18 + 15
+    quarantine.discard("acme", "orders", "too dear", DAY, yes=True)
+    settings = load_settings(project.environ)
+    assert [each.partition for each in rejected_rows(load_tenant("acme", settings), settings)] == [OTHER]
+
+
+def reject_in_extract(project: TinyProject, limit: int) -> None:
+    rule = {"column": "amount", "type": "in_range", "max": limit, "stage": "extract"}
+    project.write_pipeline({"quality": {"on_failure": "quarantine", "rules": [rule]}})
+
+
+def test_values_are_shown_as_they_are(project: TinyProject, capsys: pytest.CaptureFixture[str]) -> None:
+    os.environ["COLUMNS"] = "250"
+    with sqlite3.connect(project.source) as connection:
+        connection.execute("UPDATE orders SET name = '[/b] [red]x', amount = 99 WHERE order_id = 101")
+        connection.execute("UPDATE orders SET name = NULL, amount = 99 WHERE order_id = 102")
+    connection.close()
+    project.write_pipeline({"quality": {"on_failure": "quarantine", "rules": [RULE]}})
+    run_stages(project, partition=DAY)
+    quarantine.show("acme", "orders", DAY, 10)
+    said = capsys.readouterr().out
+    assert "[/b] [red]x" in said
+    assert "null" in said
+    quarantine.discard("acme", "orders", "ticket [/4]", DAY, yes=True)
+    quarantine.history("acme")
+    assert "ticket [/4]" in capsys.readouterr().out
+
+
+def test_rows_that_came_since_they_were_listed_are_not_discarded(rejected: TinyProject) -> None:
+    settings = load_settings(rejected.environ)
+    config = load_tenant("acme", settings)
+    listed = next(each for each in rejected_rows(config, settings) if each.partition == DAY)
+    judge_by(rejected, 1300)
+    run_stages(rejected, partition=DAY, run_id="another")
+    with pytest.raises(EtlError, match="have changed since they were listed; nothing was discarded"):
+        discard(config, settings, listed, "why")
+    assert counts(rejected, DAY) == (20, 13, 7)
+    assert decisions(rejected) == []
+
+
+def discard_in_process(environ: Mapping[str, str]) -> None:
+    os.environ.update(environ)
+    quarantine.discard("acme", "orders", "why", DAY, yes=True)
+
+
+def test_a_discard_that_was_killed_and_repeated_counts_once(rejected: TinyProject) -> None:
+    environ = {**rejected.environ, "ETL_FAULT": "quarantine.decided=kill"}
+    process = multiprocessing.get_context("forkserver").Process(target=discard_in_process, args=(environ,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert counts(rejected, DAY) == (20, 15, 5)
+    quarantine.discard("acme", "orders", "why", DAY, yes=True)
+    assert decisions(rejected) == [("discarded", DAY, 5, 0)]
+    check_invariant(rejected)
+
+
+def test_discards_at_the_same_time_count_once(rejected: TinyProject) -> None:
+    context = multiprocessing.get_context("forkserver")
+    both = [context.Process(target=discard_in_process, args=(rejected.environ,)) for _ in range(2)]
+    for each in both:
+        each.start()
+    for each in both:
+        each.join(60)
+    assert min(each.exitcode or 0 for each in both) == 0
+    assert decisions(rejected) == [("discarded", DAY, 5, 0)]
+    check_invariant(rejected)
+
+
+def test_a_tenant_that_does_not_load_hides_nobody_elses_rows(
+    rejected: TinyProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = rejected.write_tenant(tenant="broken")
+    path.write_text("tenant: {id: broken, grop: CD}", encoding="utf-8")
+    with pytest.raises(EtlError, match="these tenants do not load"):
+        quarantine.list_rejected(None)
+    assert capsys.readouterr().out.count("in_range__cents 5") == 2
 
 
 def check_invariant(project: TinyProject) -> None:

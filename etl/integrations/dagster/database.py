@@ -4,12 +4,13 @@ Belongs here: what a text means, a table or a query. Does not: reading databases
 """
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from etl.errors import QualityError
+from etl.errors import QualityError, SourceError
 from etl.storage.source import ExtractRequest, extract_to_parquet
 
 _COMMENTS = re.compile(r"\A(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
@@ -17,11 +18,19 @@ _QUERY = re.compile(r"\(*\s*(?:select|with)\b", re.IGNORECASE)
 
 
 @contextmanager
-def table_file(url: str, text: str) -> Iterator[Path]:
+def table_file(url: str, text: str, seconds: float) -> Iterator[Path]:
     """The rows of a table (`orders`, `sales.orders`) or of a query (`SELECT ...`) as Parquet, while it is needed."""
+    request = request_for(text).model_copy(update={"statement_timeout_seconds": seconds})
     with TemporaryDirectory(prefix="etl-quality-") as folder:
         path = Path(folder) / "table.parquet"
-        extract_to_parquet(url, request_for(text), path, footer={})
+        began = time.monotonic()
+        try:
+            extract_to_parquet(url, request, path, footer={})
+        except SourceError as error:
+            if time.monotonic() - began < seconds:
+                raise
+            hint = "give a longer `timeout`, or check a query of fewer rows"
+            raise QualityError(f"no verdict within {seconds:g} seconds: {error.problem}", hint) from error
         yield path
 
 

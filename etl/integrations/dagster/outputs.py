@@ -21,7 +21,7 @@ Metadata = dict[str, MetadataValue[Any]]
 class QualityCheckOutput(Counts):
     """A check's verdict: counts, failures, and what was looked at."""
 
-    engine: str
+    engine: str = ""
     row_count: int | None = None
     """Rows that were looked at."""
     sampled_from: int | None = None
@@ -106,7 +106,7 @@ class ProfileOutput(BaseModel):
     row_count: int
     execution_time_ms: float
     timestamp: datetime
-    engine: str
+    engine: str = ""
     sampled_from: int | None = None
 
     @classmethod

@@ -180,9 +180,11 @@ def _settled(context: AssetExecutionContext, value: object) -> tuple[object, pl.
     if isinstance(value, pl.LazyFrame):
         frame = value.collect()
         return frame.lazy(), frame
-    if isinstance(value, Mapping) and value and all(isinstance(each, pl.DataFrame) for each in value.values()):
-        frame = pl.concat([*value.values()])  # several partitions of one upstream asset, by their keys
-        return frame, frame
+    if isinstance(value, Mapping) and value:  # several partitions of one upstream asset, by their keys
+        parts = [*value.values()]
+        if all(isinstance(each, pl.DataFrame | pl.LazyFrame) for each in parts):
+            frame = pl.concat(pl.collect_all([each.lazy() for each in parts]))
+            return frame, frame
     raise QualityError(
         f"{context.asset_key.to_user_string()}: a {type(value).__name__} cannot be checked",
         "return a Polars DataFrame or LazyFrame",

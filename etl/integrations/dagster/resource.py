@@ -6,6 +6,7 @@ Belongs here: `DataQualityResource`. Does not: judging (`etl.quality`), what a v
 import copy
 import logging
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from etl.errors import QualityError
 from etl.integrations.dagster.database import table_file
 from etl.integrations.dagster.engine_resource import LONGEST, bound, known_engine
 from etl.integrations.dagster.outputs import ProfileOutput, QualityCheckOutput
-from etl.integrations.dagster.sampling import check_rows, draw
+from etl.integrations.dagster.sampling import check_rows, draw, left
 from etl.quality.engine import DataQualityEngine, Strictness, get_engine
 from etl.quality.results import DataQualityError
 from etl.quality.rules import AnyRule, nearest
@@ -37,7 +38,9 @@ class DataQualityResource(ConfigurableResource[Any]):
 
     model_config = ConfigDict(extra="forbid")
 
-    connection_string: str | None = Field(default=None, description="URL of the database whose tables are checked.")
+    connection_string: str | None = Field(
+        default=None, repr=False, description="URL of the database whose tables are checked."
+    )
     default_timeout: int = Field(default=300, ge=1, le=LONGEST, description="Seconds until a check is given up.")
     fail_on_error: bool = Field(default=True, description="Raise when a rule of severity error fails or is not judged.")
     parallel: bool = Field(default=True, description="Checks of several threads run side by side; false: one by one.")
@@ -82,11 +85,16 @@ class DataQualityResource(ConfigurableResource[Any]):
         `DataQualityError`, which carries the result, if a rule of severity error fails or any rule cannot be judged;
         with `fail_on_error=False` the result says it.
         """
+        if not rules:
+            raise QualityError("there are no rules, so nothing would be checked", "give at least one rule")
         seconds = self._seconds(timeout)
-        with self._turn(), self._opened(data) as source:
-            result, rows = check_rows(
-                source, rules, size=sample_size, engine=self._engine, timeout=seconds, tables=tables
-            )
+        with self._turn():
+            ends = time.monotonic() + seconds
+            with self._opened(data, seconds) as source:
+                rest = seconds if source is data else left(ends, seconds)  # reading a table takes time too
+                result, rows = check_rows(
+                    source, rules, size=sample_size, engine=self._engine, timeout=rest, tables=tables
+                )
         output = QualityCheckOutput.from_result(result, sampled_from=rows)
         self._log.info(
             "Quality check: %s, %d passed, %d failed, %d warned, %d not judged",
@@ -172,9 +180,9 @@ class DataQualityResource(ConfigurableResource[Any]):
             yield
 
     @contextmanager
-    def _opened(self, data: Source) -> Iterator[pl.DataFrame | pl.LazyFrame | Path | str]:
+    def _opened(self, data: Source, seconds: float | None = None) -> Iterator[pl.DataFrame | pl.LazyFrame | Path | str]:
         if isinstance(data, str) and self.connection_string is not None:
-            with table_file(self.connection_string, data) as path:
+            with table_file(self.connection_string, data, seconds or self.default_timeout) as path:
                 yield path
         elif isinstance(data, pl.DataFrame | pl.LazyFrame | Path | str):
             yield data

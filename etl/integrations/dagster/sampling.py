@@ -52,17 +52,15 @@ def check_rows(
     A rule about the table as a whole (its number of rows, a sum) means something else on a sample: it sees every row.
     """
     parsed = parse_rules(rules)
-    began = time.monotonic()
+    ends = time.monotonic() + timeout
     sample, rows = draw(data, size)
     if rows is None:
         return check(sample, parsed, engine=engine, timeout=timeout, tables=tables), None
     by_row = [index for index, rule in enumerate(parsed) if rule.level == "row"]
     whole = [index for index, rule in enumerate(parsed) if rule.level == "table"]
-    judged = check(sample, [parsed[index] for index in by_row], engine=engine, timeout=timeout, tables=tables)
-    left = max(timeout - (time.monotonic() - began), 0.001)
-    rest = (
-        check(data, [parsed[index] for index in whole], engine=engine, timeout=left, tables=tables) if whole else None
-    )
+    judged = check(sample, [parsed[each] for each in by_row], engine=engine, timeout=left(ends, timeout), tables=tables)
+    table_rules = [parsed[each] for each in whole]
+    rest = check(data, table_rules, engine=engine, timeout=left(ends, timeout), tables=tables) if whole else None
     found = dict(zip(by_row, judged.results, strict=True))
     if rest is not None:
         found |= dict(zip(whole, rest.results, strict=True))
@@ -75,3 +73,11 @@ def check_rows(
         "execution_time_ms": judged.execution_time_ms + (rest.execution_time_ms if rest else 0.0),
     }
     return judged.model_copy(update=changes), rows
+
+
+def left(ends: float, timeout: float) -> float:
+    """Seconds until `ends`. What was read too slowly is not judged at all."""
+    seconds = round(ends - time.monotonic(), 3)
+    if seconds <= 0:
+        raise QualityError(f"no verdict within {timeout:g} seconds: reading took them all", "give a longer `timeout`")
+    return seconds

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 from dagster import (
+    AllPartitionMapping,
     AssetCheckKey,
     AssetCheckSeverity,
     AssetExecutionContext,
@@ -17,6 +18,7 @@ from dagster import (
     DagsterInstance,
     DailyPartitionsDefinition,
     Definitions,
+    StaticPartitionsDefinition,
     asset,
     materialize,
 )
@@ -328,3 +330,18 @@ def test_assets_are_part_of_definitions_with_the_resource() -> None:
     defs = Definitions(assets=chain(GOOD), resources={"data_quality": POLARS})
     Definitions.validate_loadable(defs)
     assert materialize(chain(GOOD), resources={"data_quality": POLARS}).success
+
+
+def test_several_lazy_partitions_of_the_upstream_are_judged_together(tmp_path: Path) -> None:
+    @asset(partitions_def=StaticPartitionsDefinition(["x", "y"]))
+    def parts(context: AssetExecutionContext) -> pl.LazyFrame:
+        return pl.LazyFrame({"id": [1], "part": [context.partition_key]})
+
+    rules = [{"column": "id", "type": "unique"}]
+    whole = create_quality_check_asset("whole", "parts", rules, partition_mapping=AllPartitionMapping())
+    with instance_in(tmp_path / "dagster") as instance:
+        for key in ("x", "y"):
+            assert run([parts], instance=instance, partition_key=key).success
+        (verdict,) = evaluations(run([parts, whole], instance=instance, selection=[whole]))
+    assert not verdict.passed
+    assert plain(verdict.metadata)["failures"][0]["failed_count"] == 2

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -393,3 +394,35 @@ def test_the_configuration_of_an_engine_and_its_builders() -> None:
     for wrong in ({"engine_name": "polar"}, {"default_timeout": 0}, {"default_timeout": 3601}, {"engine": "polars"}):
         with pytest.raises(ValidationError):
             EngineResourceConfig(**wrong)
+
+
+def test_no_rules_are_refused_and_do_not_pass() -> None:
+    with pytest.raises(QualityError, match="there are no rules, so nothing would be checked"):
+        POLARS.check(GOOD, [])
+
+
+def test_the_password_of_the_connection_is_not_in_what_the_resource_says_of_itself() -> None:
+    assert "s3cret" not in repr(DataQualityResource(connection_string="postgresql://user:s3cret@localhost/db"))
+
+
+def test_reading_a_table_is_within_the_timeout(tmp_path: Path) -> None:
+    endless = "WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n LIMIT 20000000) SELECT id FROM n"
+    resource = DataQualityResource(connection_string=f"sqlite:///{tmp_path / 'empty.db'}", engine="polars")
+    sqlite3.connect(tmp_path / "empty.db").close()
+    with pytest.raises(QualityError, match="no verdict within 1 seconds"):
+        resource.check(endless, [{"column": "id", "type": "positive"}], timeout=1, fail_on_error=False)
+
+
+def test_drawing_a_sample_is_within_the_timeout() -> None:
+    slow = GOOD.lazy().map_batches(lambda frame: (time.sleep(1.1), frame)[1])
+    with pytest.raises(QualityError, match="no verdict within 1 seconds: reading took them all"):
+        POLARS.check(slow, RULES, timeout=1, sample_size=2, fail_on_error=False)
+
+
+def test_results_can_be_made_of_what_the_specification_names() -> None:
+    now = datetime.now(UTC)
+    counts = {"passed_count": 1, "failed_count": 1, "warning_count": 0, "failures": ()}
+    made = QualityCheckOutput(status=CheckStatus.FAILED, **counts, execution_time_ms=1.0, timestamp=now)
+    assert (made.is_success, made.total_count, made.pass_rate) == (False, 2, 0.5)
+    profile = ProfileOutput(columns={"a": {"dtype": "Int64"}}, row_count=3, execution_time_ms=1.0, timestamp=now)
+    assert profile.to_metadata()["column_count"].value == 1
