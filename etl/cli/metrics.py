@@ -4,7 +4,6 @@ Belongs here: from what is known of each pipeline to samples, and where they go.
 (`etl.sla.prometheus`).
 """
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -16,9 +15,9 @@ from dagster import DagsterInstance
 from rich.console import Console
 
 from etl.cli.runs import prepare_dagster_home
-from etl.cli.sla import PATIENCE, attainments, tenants
-from etl.config.config_loader import load_tenant
+from etl.cli.sla import PATIENCE, attainments, complain, loaded, tenants, write_whole
 from etl.errors import EtlError
+from etl.factories.sla_check import promised
 from etl.factories.sla_watch import SlaWatch, Verdicts
 from etl.settings import Settings, load_settings
 from etl.sla.attainment import Attainment
@@ -47,30 +46,36 @@ def metrics(
     if port is not None:
         _serve(settings, port, tenant)
         return
-    text = metrics_text(collect(settings, tenant))
+    samples, unloaded = collect(settings, tenant)
+    text = metrics_text(samples)
     if output is None:
         sys.stdout.write(text)
-        return
-    unfinished = output.with_name(f".{output.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(output)  # a collector never reads half a file
+    else:
+        write_whole(output, text)
+    complain(unloaded)
+    if unloaded:
+        sys.exit(2)
 
 
-def collect(settings: Settings, tenant: str | None = None) -> list[Sample]:
-    """All samples, from the event log and from how promises stood this month."""
+def collect(settings: Settings, tenant: str | None = None) -> tuple[list[Sample], list[EtlError]]:
+    """All samples, from the event log and from how promises stood this month; and the tenants that do not load."""
     now = datetime.now(UTC)
     kept = attainments(settings, now.date().replace(day=1), tenant)
     samples = [each for attainment in kept for each in _attainment_samples(attainment)]
+    configs, unloaded = loaded(settings, tenant)
+    samples += [Sample("etl_tenant_loaded", name, "", 0.0) for name in tenants(settings, tenant)]
+    samples += [Sample("etl_tenant_loaded", config.id, "", 1.0) for config in configs]  # a series has its last number
     with DagsterInstance.get() as instance:
-        for name in tenants(settings, tenant):
-            watch = SlaWatch(load_tenant(name, settings), settings, budget=PATIENCE)
-            verdicts = watch.judge_now(instance, now)
+        for config in configs:
+            watch = SlaWatch(config, settings, budget=PATIENCE)
+            verdicts, unjudged = watch.judge_now(instance, now)
             samples += _promise_samples(verdicts)
+            samples += [Sample("etl_sla_unjudged", config.id, name, name in unjudged) for name in promised(config)]
             for pipeline, counters in watch.log.counters().items():
-                samples += _counter_samples(name, pipeline, counters)
-            for history in watch.log.histories(name, watch.subjects.partitions).values():
+                samples += _counter_samples(config.id, pipeline, counters)
+            for history in watch.log.histories(config.id, watch.subjects.partitions).values():
                 samples += _run_samples(history)
-    return samples
+    return samples, unloaded
 
 
 def _counter_samples(tenant: str, pipeline: str, counters: Counters) -> Iterator[Sample]:
@@ -141,7 +146,8 @@ class _Live:
 
     def collect(self) -> Iterator["Family"]:
         """The numbers as they are now."""
-        yield from metrics_registry(collect(self._settings, self._tenant)).collect()
+        samples, _ = collect(self._settings, self._tenant)  # `etl_tenant_loaded` says which do not load
+        yield from metrics_registry(samples).collect()
 
 
 def _serve(settings: Settings, port: int, tenant: str | None) -> None:

@@ -3,7 +3,9 @@
 Belongs here: the commands. Does not: judging (`etl.sla`), nor how a report looks (`etl.sla.report`).
 """
 
+import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,10 +14,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 from dagster import DagsterInstance
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from etl.cli.runs import prepare_dagster_home
 from etl.config.config_loader import list_tenants, load_tenant
+from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.factories.sla_watch import SlaWatch
 from etl.settings import Settings, load_settings
@@ -34,22 +38,31 @@ _COLOURS = {State.BROKEN: "red", State.AT_RISK: "yellow", State.RECOVERED: "cyan
 
 @app.command(epilog="For example: `etl sla status --tenant project_01`")
 def status(tenant: TenantOption = None) -> None:
-    """How every promise stands right now, judged from Dagster's event log. Exit code 1: something is broken."""
+    """How every promise stands right now, judged from Dagster's event log.
+
+    Exit code 1: something is broken. 2: a tenant does not load. 3: something could not be judged.
+    """
     settings, now = load_settings(), datetime.now(UTC)
+    configs, unloaded = loaded(settings, tenant)
     table = Table("tenant", "pipeline", "promise", "state", "since", "what")
     broken = False
+    unjudged: list[str] = []
     prepare_dagster_home(settings)
     with DagsterInstance.get() as instance:
-        for name in tenants(settings, tenant):
-            verdicts = SlaWatch(load_tenant(name, settings), settings, budget=PATIENCE).judge_now(instance, now)
+        for config in configs:
+            verdicts, unknown = SlaWatch(config, settings, budget=PATIENCE).judge_now(instance, now)
+            unjudged += unknown.values()
             for each in (verdict for found in verdicts.values() for verdict in found):
                 since = f"{each.since:%Y-%m-%d %H:%M}" if each.since else ""
                 state = f"[{_COLOURS[each.state]}]{each.state.value.replace('_', ' ')}"
-                table.add_row(each.tenant, each.pipeline, each.promise, state, since, each.message)
+                table.add_row(each.tenant, each.pipeline, each.promise, state, since, escape(each.message))
                 broken = broken or each.state is State.BROKEN
-    Console().print(table if table.row_count else "Nothing is promised: write `sla:` into a pipeline.")
-    if broken:
-        sys.exit(1)
+    if table.row_count or not (unloaded or unjudged):
+        Console().print(table if table.row_count else "Nothing is promised: write `sla:` into a pipeline.")
+    complain(unloaded)
+    complain([EtlError(each) for each in unjudged])
+    if unloaded or unjudged or broken:
+        sys.exit(2 if unloaded else 3 if unjudged else 1)
 
 
 @app.command(epilog="For example: `etl sla report --month 2026-01 --format html --output january.html`")
@@ -71,7 +84,7 @@ def report(
     found = attainments(settings, first, tenant, timezone=timezone, objective=objective)
     text = _text(found, format_, f"Promises kept in {first:%Y-%m}")
     if output is not None:
-        output.write_text(text, encoding="utf-8")
+        write_whole(output, text)
     elif format_ == "table":
         _print_table(found, first)
     else:
@@ -97,11 +110,41 @@ def tenants(settings: Settings, only: str | None) -> tuple[str, ...]:
     return (only,)
 
 
+def loaded(settings: Settings, only: str | None) -> tuple[list[TenantConfig], list[EtlError]]:
+    """Every tenant that loads, and what is wrong with the others: a broken file hides no other tenant."""
+    configs, broken = [], []
+    for name in tenants(settings, only):
+        try:
+            configs.append(load_tenant(name, settings))
+        except EtlError as error:
+            broken.append(error)
+    return configs, broken
+
+
+def complain(errors: Sequence[EtlError]) -> None:
+    """Show what was wrong beside what was right."""
+    console = Console(stderr=True)
+    for each in errors:
+        console.print(f"[bold red]error:[/] {escape(str(each))}", highlight=False)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that nobody ever reads half."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        if unfinished.is_file():
+            unfinished.unlink()
+        raise EtlError(f"{path} cannot be written: {error.strerror}", "name a file in a folder that exists") from error
+
+
 def month_of(text: str | None, timezone: str) -> date:
     """The first day of a month that is written YYYY-MM; of the present month if it is not."""
     try:
         zone = ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # an unknown name, a path, a folder of zones
         raise EtlError(f"there is no time zone `{timezone}`", "such as Asia/Seoul or UTC") from error
     if text is None:
         return datetime.now(zone).date().replace(day=1)

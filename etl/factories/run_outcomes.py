@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime
 from dagster import (
     AssetCheckEvaluation,
     AssetCheckSeverity,
+    AssetKey,
     AssetMaterialization,
     DagsterEventType,
     DagsterInstance,
@@ -97,6 +98,13 @@ def failed_run(run: DagsterRun, entry: EventLogEntry, subjects: Subjects, scrub:
     failures = _failures(seen, run, entry.timestamp, subjects, scrub)
     runs = _runs(seen, subjects, run.run_id, newest_day(run.tags), many=False, died=None)
     return FinishedRun(run.run_id, _moment(entry.timestamp), tuple(runs), tuple(failures))
+
+
+def planned_assets(instance: DagsterInstance, run: DagsterRun) -> set[AssetKey]:
+    """The assets that a run is to make."""
+    records = instance.get_records_for_run(run.run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION_PLANNED).records
+    keys = (each.event_log_entry.get_dagster_event().asset_key for each in records)
+    return {key for key in keys if key is not None}
 
 
 def newest_day(tags: Mapping[str, str]) -> date | None:

@@ -15,7 +15,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.factories import naming
 from etl.factories.sla_check import promised
-from etl.factories.sla_watch import SlaWatch, Verdicts
+from etl.factories.sla_watch import SlaWatch, Unjudged, Verdicts
 from etl.settings import Settings, load_settings
 
 INTERVAL_SECONDS = 60
@@ -45,7 +45,7 @@ class SensorFactory:
             )
         ]
 
-    def judge_now(self, instance: DagsterInstance, now: datetime) -> Verdicts:
+    def judge_now(self, instance: DagsterInstance, now: datetime) -> tuple[Verdicts, Unjudged]:
         """What the check `sla` says when somebody runs it by hand."""
         return self._watch().judge_now(instance, now)
 

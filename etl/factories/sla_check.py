@@ -24,6 +24,7 @@ from dagster import (
 )
 
 from etl.config.tenant_config import TenantConfig
+from etl.errors import EtlError
 from etl.factories.metadata import Metadata, markdown_table
 from etl.factories.naming import SLA_CHECK
 from etl.factories.subjects import last_asset
@@ -31,17 +32,16 @@ from etl.sla.freshness import State
 from etl.sla.judge import FROM_BAD_TO_GOOD, PromiseVerdict
 
 Verdicts = Sequence[PromiseVerdict]
-Judge = Callable[[DagsterInstance, datetime], dict[str, tuple[PromiseVerdict, ...]]]
+Judge = Callable[[DagsterInstance, datetime], tuple[dict[str, tuple[PromiseVerdict, ...]], dict[str, str]]]
 BAD = (State.BROKEN, State.AT_RISK)
 
 
 def promised(config: TenantConfig) -> dict[str, AssetKey]:
     """The pipelines that promise something, with the asset that shows it."""
-    slas = {name: config.sla_of(name) for name in config.pipelines}
     return {
         name: last_asset(config, pipeline)
         for name, pipeline in config.pipelines.items()
-        if (sla := slas[name]) is not None and sla.enabled
+        if (sla := config.sla_of(name)) is not None and sla.says_something
     }
 
 
@@ -61,9 +61,12 @@ def sla_checks(config: TenantConfig, judge: Judge) -> list[AssetChecksDefinition
         can_subset=True,
     )
     def sla(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
-        verdicts = judge(context.instance, datetime.now(UTC))
-        for selected in sorted(context.selected_asset_check_keys):
-            found = evaluation(selected.asset_key, verdicts.get(names[selected.asset_key], ()))
+        verdicts, unjudged = judge(context.instance, datetime.now(UTC))
+        selected_names = {selected: names[selected.asset_key] for selected in context.selected_asset_check_keys}
+        for selected, name in sorted(selected_names.items()):
+            if name in unjudged:
+                continue
+            found = evaluation(selected.asset_key, verdicts[name])
             yield AssetCheckResult(
                 passed=found.passed,
                 asset_key=found.asset_key,
@@ -72,6 +75,9 @@ def sla_checks(config: TenantConfig, judge: Judge) -> list[AssetChecksDefinition
                 severity=found.severity,
                 description=found.description,
             )
+        problems = [unjudged[name] for name in sorted(selected_names.values()) if name in unjudged]
+        if problems:  # neither passed nor failed: the execution has failed
+            raise EtlError("\n".join(problems), "the sensor reads on; execute the check again in some minutes")
 
     return [sla]
 

@@ -20,6 +20,7 @@ from dagster import (
     DagsterEventType,
     DagsterInstance,
     DagsterRun,
+    DagsterRunStatus,
     EventLogEntry,
     EventLogRecord,
     EventRecordsFilter,
@@ -28,10 +29,10 @@ from dagster import (
 from dagster._core.event_api import EventLogCursor
 
 from etl.config.scrub import Scrub
-from etl.factories.run_outcomes import ROWS, failed_run, finished_run, number
+from etl.factories.run_outcomes import ROWS, failed_run, finished_run, newest_day, number, planned_assets
 from etl.factories.sla_past import Past
 from etl.factories.subjects import Subjects
-from etl.sla.freshness import DailyPartitions, Publish
+from etl.sla.freshness import AtWork, DailyPartitions, Publish
 from etl.sla.pipeline_log import Facts, Numbers, PipelineLog
 
 MATERIALIZATIONS, SUCCESSES, FAILURES = "materializations", "successes", "failures"
@@ -40,6 +41,7 @@ PAGE = 500
 BUDGET = 2.5  # seconds of one call
 FIRST_RUNS = 200  # finished runs that a new excerpt begins with
 IN_ONE_TRANSACTION = 100
+MOST_AT_WORK = 50  # runs at one time of all tenants that are looked at
 STORM = 150  # so many ends of runs at once: of those that failed only the last event is read
 
 
@@ -68,6 +70,20 @@ class SlaHistory:
         past = Past(self._assets, self.subjects.partitions, self._note_materialization, lambda: self._late)
         self.log.absorb(past.read(instance, unread, now), now)
         return every
+
+    def at_work(self, instance: DagsterInstance) -> dict[str, tuple[AtWork, ...]]:
+        """By pipeline, the runs of its last stage that have begun and not ended, so many as can be at one time."""
+        found: dict[str, tuple[AtWork, ...]] = {}
+        for record in instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTED]), limit=MOST_AT_WORK):
+            run = record.dagster_run
+            if record.start_time is None or not self._mine(run):
+                continue
+            work = AtWork(_moment(record.start_time), newest_day(run.tags))
+            for key in run.asset_selection or planned_assets(instance, run):
+                pipeline = self.subjects.promised_assets.get(key)
+                if pipeline is not None:
+                    found[pipeline] = (*found.get(pipeline, ()), work)
+        return found
 
     @property
     def _late(self) -> bool:

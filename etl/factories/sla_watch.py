@@ -6,7 +6,7 @@ Belongs here: the order of a tick and what it leaves behind. Does not: any of th
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -23,7 +23,7 @@ from etl.notify.outbox import Outbox
 from etl.notify.send import send
 from etl.notify.targets import NotificationConfig
 from etl.settings import Settings
-from etl.sla.freshness import State
+from etl.sla.freshness import AtWork, State
 from etl.sla.judge import FROM_BAD_TO_GOOD, PromiseVerdict, judge_pipeline, worst
 from etl.sla.pipeline_log import PipelineLog
 from etl.sla.state_log import StateLog
@@ -31,6 +31,8 @@ from etl.sla.state_log import StateLog
 AGAIN_AFTER = timedelta(days=1)  # a check that nobody writes any more looks as if nobody watched
 CHECKS_A_TICK = 250
 Verdicts = dict[str, tuple[PromiseVerdict, ...]]
+Unjudged = dict[str, str]
+"""By pipeline, why nobody knows how its promises stand."""
 
 
 @dataclass
@@ -51,12 +53,13 @@ class SlaWatch:
     config: TenantConfig
     settings: Settings
     budget: float = BUDGET
+    _at_work: dict[str, tuple[AtWork, ...]] = field(default_factory=dict, init=False)
 
     def tick(self, instance: DagsterInstance, now: datetime, cursor: str | None = None) -> Tick:
         """Look once. Problems are returned, so that whatever went well is not lost."""
         if not self.read(instance, now):
             return Tick("reading the event log: more is left for the next tick, nothing was judged", judged=False)
-        verdicts, problems = self.judge(now)
+        verdicts, unjudged = self.judge(now)
         StateLog(self.settings.data_dir / "sla.sqlite").record(
             [each for found in verdicts.values() for each in found], now
         )
@@ -65,29 +68,36 @@ class SlaWatch:
         text = (
             f"{_words(verdicts)}; {incidents} incident(s) last, {sent} message(s) sent, {len(checks)} check(s) written"
         )
-        return Tick(text, checks, verdicts, (*problems, *undelivered))
+        return Tick(text, checks, verdicts, (*unjudged.values(), *undelivered))
 
     def read(self, instance: DagsterInstance, now: datetime) -> bool:
         """Take over what is new in the event log; False if more is left."""
-        return SlaHistory(self.subjects, self.log, Scrub(self.config), self.budget).read(instance, now)
+        history = SlaHistory(self.subjects, self.log, Scrub(self.config), self.budget)
+        complete = history.read(instance, now)
+        self._at_work = history.at_work(instance) if complete else {}
+        return complete
 
-    def judge(self, now: datetime) -> tuple[Verdicts, tuple[str, ...]]:
+    def judge(self, now: datetime) -> tuple[Verdicts, Unjudged]:
         """How every promise stands. One pipeline that cannot be judged silences no other."""
         verdicts: Verdicts = {}
-        problems = []
+        unjudged: Unjudged = {}
         days = {name: self.subjects.partitions[name] for name in promised(self.config)}
-        for name, history in self.log.histories(self.config.id, days).items():
+        for name, past in self.log.histories(self.config.id, days).items():
             sla = self.config.sla_of(name)
+            history = replace(past, published=replace(past.published, at_work=self._at_work.get(name, ())))
             try:
                 verdicts[name] = judge_pipeline(sla, history, now) if sla else ()
             except Exception as error:  # noqa: BLE001  whatever it is, it is this pipeline's, and is reported
-                problems.append(f"{self.config.id}/{name} cannot be judged: {type(error).__name__}: {error}")
-        return verdicts, tuple(problems)
+                unjudged[name] = f"{self.config.id}/{name} cannot be judged: {type(error).__name__}: {error}"
+        return verdicts, unjudged
 
-    def judge_now(self, instance: DagsterInstance, now: datetime) -> Verdicts:
-        """Read and judge, and tell nobody."""
-        self.read(instance, now)
-        return self.judge(now)[0]
+    def judge_now(self, instance: DagsterInstance, now: datetime) -> tuple[Verdicts, Unjudged]:
+        """Read and judge, and tell nobody. What is not judged is named: silence would pass for a kept promise."""
+        complete = self.read(instance, now)
+        verdicts, unjudged = self.judge(now) if complete else ({}, {})
+        unread = promised(self.config).keys() - verdicts.keys() - unjudged.keys()
+        late = {name: f"{self.config.id}/{name} is not judged yet: its past is still being read" for name in unread}
+        return verdicts, late | unjudged
 
     @cached_property
     def subjects(self) -> Subjects:

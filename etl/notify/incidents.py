@@ -9,7 +9,7 @@ the failure that the same pipeline has.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Literal
@@ -62,6 +62,8 @@ class Incident(BaseModel):
     pipelines: tuple[str, ...]
     details: tuple[str, ...]
     owners: tuple[str, ...] = ()
+    downstream: tuple[str, ...] = ()
+    """What reads from them and is in no trouble of its own yet."""
 
     @property
     def key(self) -> str:
@@ -82,6 +84,7 @@ class Message(BaseModel):
     title: str
     text: str
     pipelines: tuple[str, ...]
+    downstream: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
     since: datetime
     at: datetime
@@ -112,7 +115,10 @@ def group(
         cause = origin.cause if joins else each.cause
         groups.setdefault((each.tenant, cause), []).append(each)
         roots.setdefault((each.tenant, cause), source)
-    return tuple(_incident(tenant, cause, found, roots[tenant, cause]) for (tenant, cause), found in groups.items())
+    readers = _readers(upstream or {})
+    return tuple(
+        _incident(tenant, cause, found, roots[tenant, cause], readers) for (tenant, cause), found in groups.items()
+    )
 
 
 def broken_message(incident: Incident, at: datetime) -> Message:
@@ -122,8 +128,9 @@ def broken_message(incident: Incident, at: datetime) -> Message:
     lines = [f"Since {incident.since:%Y-%m-%d %H:%M %Z}: {incident.count} {_plural('trouble', incident.count)}."]
     lines += [f"- {each}" for each in incident.details]
     if others:
-        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-        lines.append(f"Affected with {incident.root}: {', '.join(others[:NAMED])}{more}.")
+        lines.append(f"Affected with {incident.root}: {_list(others)}.")
+    if incident.downstream:
+        lines.append(f"Downstream of it: {_list(incident.downstream)}.")
     return _message(incident, "broken", title[:LONGEST_LINE], "\n".join(lines), at)
 
 
@@ -153,8 +160,29 @@ def _source(
         seen.add(pipeline)
 
 
-def _incident(tenant: str, cause: str, troubles: list[Trouble], root: str) -> Incident:
+def _readers(upstream: Mapping[tuple[str, str], Collection[str]]) -> dict[tuple[str, str], set[str]]:
+    """The pipelines that read each pipeline."""
+    readers: dict[tuple[str, str], set[str]] = {}
+    for (tenant, reader), sources in upstream.items():
+        for source in sources:
+            readers.setdefault((tenant, source), set()).add(reader)
+    return readers
+
+
+def _downstream(tenant: str, pipelines: set[str], readers: Mapping[tuple[str, str], set[str]]) -> set[str]:
+    """Everything that reads from `pipelines`, at first or at tenth hand."""
+    found, new = set(pipelines), set(pipelines)
+    while new:
+        new = set().union(*(readers.get((tenant, each), set()) for each in new)) - found
+        found |= new
+    return found - pipelines
+
+
+def _incident(
+    tenant: str, cause: str, troubles: list[Trouble], root: str, readers: Mapping[tuple[str, str], set[str]]
+) -> Incident:
     ordered = sorted(troubles, key=lambda each: (each.pipeline != root, each.event == "sla", each.since, each.pipeline))
+    pipelines = {each.pipeline for each in troubles}
     details = dict.fromkeys(_short(f"{each.pipeline}: {each.detail}") for each in ordered if each.detail)
     return Incident(
         tenant=tenant,
@@ -165,9 +193,10 @@ def _incident(tenant: str, cause: str, troubles: list[Trouble], root: str) -> In
         count=len(troubles),
         root=root,
         covers=tuple(sorted({each.cause for each in troubles})),
-        pipelines=tuple(sorted({each.pipeline for each in troubles})),
+        pipelines=tuple(sorted(pipelines)),
         details=tuple(details)[:NAMED],
         owners=tuple(sorted({owner for each in troubles for owner in each.owners})),
+        downstream=tuple(sorted(_downstream(tenant, pipelines, readers))),
     )
 
 
@@ -183,6 +212,7 @@ def _message(
         title=title,
         text=text,
         pipelines=incident.pipelines,
+        downstream=incident.downstream,
         owners=incident.owners,
         since=incident.since,
         at=at,
@@ -196,6 +226,11 @@ def _what(incident: Incident) -> str:
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def _plural(word: str, count: int) -> str:

@@ -142,6 +142,12 @@ class PipelineSLA(SLAConfig):
 
     freshness: FreshnessPromise | None = None
 
+    @property
+    def says_something(self) -> bool:
+        """Whether there is anything to judge: not if it is switched off, nor if it only says how loud it would be."""
+        thresholds = (value for name, value in self if name not in ("alert_on_warning", "alert_level", "enabled"))
+        return self.enabled and (self.alert_on_warning or any(each is not None for each in thresholds))
+
 
 DEFAULT_SLA_CONFIG = SLAConfig(max_failure_rate=0.05, min_pass_rate=0.95, max_consecutive_failures=3)
 STRICT_SLA_CONFIG = SLAConfig(

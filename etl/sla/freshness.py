@@ -12,8 +12,9 @@ What is promised:
 - A whole-table pipeline owes a publish between any two deadlines, and its age runs from its last publish.
 - Nothing is due before the first partition is complete. After the last partition's deadline nothing new is due, but
   that last promise stays what it is until its partition arrives.
-- A kept promise is at risk if what is due next has not arrived and the typical duration of a run, begun now, ends too
-  late. A promise that was kept late is recovered until the next deadline, or for the promised age.
+- A kept promise is at risk if what is due next has not arrived and the typical duration of a run ends too late: of the
+  run that is at work on it, or, if there is none or it takes longer than usual, of one that would begin now. A promise
+  that was kept late is recovered until the next deadline, or for the promised age.
 """
 
 from collections.abc import Iterable, Sequence
@@ -77,12 +78,21 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True)
+class AtWork:
+    """A run that has begun and not ended: on a partition, or on the whole table."""
+
+    since: datetime
+    partition: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """What is known about a pipeline's data. Publishes before `known_since` may be missing."""
 
     publishes: tuple[Publish, ...] = ()
     partitions: DailyPartitions | None = None
     known_since: datetime | None = None
+    at_work: tuple[AtWork, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +128,8 @@ def judge_deadline(
     late = due is not None and arrived is not None and arrived > due
     lapses = calendar.next_after(arrived) if late and arrived is not None else None
     if following is not None and typical is not None and calendar.arrival(following) is None:
-        begin = max(now, calendar.complete_at(following))
-        if begin + typical > following:
+        partition = calendar.partition(following)
+        if _expected(published, partition, now, typical) > following:
             what = calendar.describe(following)
             minutes = typical.total_seconds() / 60
             message = f"{what} is not there yet, and a run takes {minutes:.0f} min: it will be late"
@@ -164,8 +174,8 @@ def judge_max_age(
         message = f"{what} has not arrived, and nothing new for {age / HOUR:.1f} h; promised are {hours:g} h"
         return verdict(State.BROKEN, message, moments[-1] + limit, age / HOUR)
     if typical is not None and not over:
-        begin = max(now, days.complete_at(newest + DAY)) if days and newest and arrived else now
-        if begin + typical > moments[-1] + limit:
+        awaited = newest + DAY if newest and arrived else newest
+        if _expected(published, awaited, now, typical) > moments[-1] + limit:
             message = f"{age / HOUR:.1f} h without news, and a run takes {typical.total_seconds() / 60:.0f} min"
             return verdict(State.AT_RISK, message, age=age / HOUR)
     if age <= limit and len(moments) > 1 and moments[-1] - moments[-2] > limit:
@@ -207,11 +217,6 @@ class _Deadlines:
     def next_after(self, at: datetime) -> datetime | None:
         """The next moment that the cron names."""
         return next(iter(self._after(at)), None)
-
-    def complete_at(self, deadline: datetime) -> datetime:
-        """From when on a run can make what is due at `deadline`."""
-        partition = self.partition(deadline)
-        return self._days.complete_at(partition) if self._days and partition else self._now
 
     def partition(self, deadline: datetime) -> date | None:
         """The partition due at `deadline`."""
@@ -291,6 +296,19 @@ def _arrival(published: Published, partition: date, now: datetime) -> datetime |
     complete = published.partitions.complete_at(partition)
     times = (each.at for each in published.publishes if each.partition == partition and complete <= each.at <= now)
     return min(times, default=None)
+
+
+def _expected(published: Published, partition: date | None, now: datetime, typical: timedelta) -> datetime:
+    """When a partition, or the table, will probably be there."""
+    days = published.partitions
+    complete = days.complete_at(partition) if days and partition else None
+    ends = [
+        each.since + typical
+        for each in published.at_work
+        if each.partition == partition and (complete is None or each.since >= complete)
+    ]
+    in_time = min((end for end in ends if end >= now), default=None)  # one that takes longer than usual says nothing
+    return in_time or (now if complete is None else max(now, complete)) + typical
 
 
 def _fresh_moments(published: Published, now: datetime) -> list[datetime]:

@@ -2,8 +2,9 @@
 
 Belongs here: which metrics there are, and their text. Does not: where the numbers come from, and serving them.
 
-Labels are tenant and pipeline and nothing else: a label that grows with runs, partitions or rules grows for ever. Units
-are base units (seconds, bytes, ratios from 0 to 1).
+Labels are tenant and pipeline and nothing else: a label that grows with runs, partitions or rules grows for ever. What
+is about a tenant has no pipeline: the label is empty, which Prometheus takes for none. Units are base units (seconds,
+bytes, ratios from 0 to 1).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +29,7 @@ class Metric:
 
 
 METRICS: Mapping[str, Metric] = {
+    "etl_tenant_loaded": Metric("gauge", "1 if the tenant's configuration loads; 0: nothing else is known of it now."),
     "etl_pipeline_rows": Metric("gauge", "Rows of the newest published partition or table."),
     "etl_pipeline_quarantined_rows": Metric("gauge", "Rows that the last run set aside."),
     "etl_pipeline_duration_seconds": Metric("gauge", "How long the last successful run took."),
@@ -43,6 +45,7 @@ METRICS: Mapping[str, Metric] = {
     "etl_sla_promises": Metric("gauge", "What the pipeline promises, counted."),
     "etl_sla_promises_broken": Metric("gauge", "Promises that are broken now."),
     "etl_sla_promises_at_risk": Metric("gauge", "Promises that will probably not be kept."),
+    "etl_sla_unjudged": Metric("gauge", "1 where nobody knows how the promises stand."),
     "etl_sla_kept_ratio": Metric("gauge", "Share of this month's watched time in which promises were kept."),
     "etl_sla_error_budget_left_ratio": Metric("gauge", "Share of this month's error budget that is left."),
 }

@@ -80,6 +80,11 @@ def test_a_month_that_nobody_watched_says_so(promised: TinyProject, etl: Etl) ->
     [
         (("sla", "report", "--month", "January"), "`January` is no month"),
         (("sla", "report", "--timezone", "Mars/Olympus"), "no time zone `Mars/Olympus`"),
+        (("sla", "report", "--timezone", "Asia"), "no time zone `Asia`"),
+        (("sla", "report", "--timezone", ""), "no time zone ``"),
+        (("sla", "report", "--format", "html", "--output", "nowhere/x.html"), "nowhere/x.html cannot be written"),
+        (("metrics", "--output", "nowhere/x.prom"), "nowhere/x.prom cannot be written: No such file or directory"),
+        (("metrics", "--output", "tenants"), "tenants cannot be written: Is a directory"),
         (("sla", "report", "--tenant", "nobody"), "there is no tenant `nobody`"),
         (("sla", "report", "--objective", "1"), "the objective is 1"),
         (("metrics", "--output", "x", "--port", "1"), "both --output and --port"),
@@ -115,6 +120,37 @@ def test_metrics_are_a_text_file_that_prometheus_reads(promised: TinyProject, et
     assert samples["etl_pipeline_size_bytes"][1] > 0
     assert samples["etl_pipeline_duration_seconds"][1] > 0
     assert etl("metrics").out == path.read_text()
+
+
+def test_a_tenant_that_does_not_load_hides_no_other(promised: TinyProject, etl: Etl, tmp_path: Path) -> None:
+    promised.write_tenant({"grup": "CD"}, tenant="broken")
+    said = etl("sla", "status")
+    assert said.code == 2
+    assert "min_row_count" in said.out
+    assert "unknown key `grup`" in said.err
+    path = tmp_path / "etl.prom"
+    said = etl("metrics", "--output", str(path))
+    assert said.code == 2
+    assert "unknown key `grup`" in said.err
+    text = path.read_text()
+    assert 'etl_tenant_loaded{pipeline="",tenant="acme"} 1.0' in text
+    assert 'etl_tenant_loaded{pipeline="",tenant="broken"} 0.0' in text
+    assert 'etl_sla_promises{pipeline="orders",tenant="acme"} 3.0' in text
+    assert etl("sla", "status", "--tenant", "acme").code == 0
+
+
+def test_what_was_not_judged_is_neither_kept_nor_silent(
+    promised: TinyProject, etl: Etl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etl.cli.sla.PATIENCE", -1.0)  # no time to read the event log
+    monkeypatch.setattr("etl.cli.metrics.PATIENCE", -1.0)
+    said = etl("sla", "status")
+    assert said.code == 3
+    assert "acme/orders is not judged yet" in said.err
+    assert "on track" not in said.out
+    text = etl("metrics").out
+    assert 'etl_sla_unjudged{pipeline="orders",tenant="acme"} 1.0' in text
+    assert "etl_sla_promises" not in text
 
 
 def test_metrics_are_served_on_the_loopback_interface(promised: TinyProject) -> None:

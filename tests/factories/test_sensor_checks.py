@@ -21,6 +21,7 @@ from etl.config import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.definitions import definitions_of
 from etl.factories.freshness import deadline_policy, freshness_policy
+from etl.factories.sla_check import promised
 from etl.factories.sla_watch import SlaWatch
 from etl.settings import load_settings
 from etl.sla.freshness import State
@@ -103,6 +104,28 @@ def test_the_check_is_listed_and_can_be_run_by_hand(config: TenantConfig, instan
     record = instance.event_log_storage.get_latest_asset_check_execution_by_key([CHECK])[CHECK]
     assert record.evaluation is not None
     assert "| min_row_count | on_track |" in str(record.evaluation.metadata["promises"].value)
+
+
+@SNAPS
+def test_a_check_by_hand_that_cannot_be_judged_does_not_pass(
+    config: TenantConfig, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definitions = definitions_of(config)
+    monkeypatch.setattr("etl.factories.sla_history.SlaHistory.read", lambda *_: False)  # more is left of a long log
+    job = definitions.resolve_implicit_global_asset_job_def().get_subset(asset_check_selection={CHECK})
+    result = job.execute_in_process(instance=instance, raise_on_error=False)
+    assert not result.success
+    assert result.get_asset_check_evaluations() == []
+    (failure,) = (each for each in result.all_events if each.is_step_failure)
+    assert "acme/orders is not judged yet" in str(failure.step_failure_data.error)
+
+
+def test_a_pipeline_that_promises_nothing_has_no_check() -> None:
+    loud = {"alert_level": "critical"}
+    for nothing in ({}, loud, {"enabled": False, "min_row_count": 1}):
+        assert promised(make_config("acme", {"orders": {"sla": nothing}})) == {}
+    for something in ({"min_row_count": 0}, {"alert_on_warning": True}, {"freshness": {"max_age_hours": 1}}):
+        assert list(promised(make_config("acme", {"orders": {"sla": something}}))) == ["orders"]
 
 
 def test_a_tick_after_real_runs_knows_rows_checks_seconds_and_failures(

@@ -52,9 +52,22 @@ def test_what_reads_from_a_pipeline_in_trouble_belongs_to_its_incident() -> None
     assert "Affected with a: b, c." in message.text
 
 
+def test_what_reads_from_a_failed_pipeline_is_named_before_it_is_in_trouble() -> None:
+    upstream = {("project_01", "b"): ["a"], ("project_01", "c"): ["b"], ("project_02", "d"): ["a"]}
+    (incident,) = group([failed("a", "no connection")], upstream)
+    assert (incident.pipelines, incident.downstream) == (("a",), ("b", "c"))
+    message = broken_message(incident, NOW)
+    assert "Downstream of it: b, c." in message.text
+    assert message.downstream == ("b", "c")
+    many = {("project_01", f"p{n:03d}"): ["a"] for n in range(500)}
+    assert "p019 and 480 more." in broken_message(group([failed("a", "x")], many)[0], NOW).text
+
+
 def test_a_circle_of_pipelines_ends() -> None:
     upstream = {("project_01", "a"): ["b"], ("project_01", "b"): ["a"]}
     assert group([trouble(pipeline="a", cause="a"), trouble(pipeline="b", cause="b")], upstream)
+    (incident,) = group([trouble(pipeline="a", cause="a")], upstream)
+    assert incident.downstream == ("b",)
 
 
 def test_a_broken_promise_belongs_to_the_failure_of_the_same_pipeline() -> None:

@@ -1,5 +1,6 @@
 """Single cases of freshness, each of which somebody once got wrong."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from etl.errors import EtlError
 from etl.sla.config import FreshnessPromise
 from etl.sla.freshness import (
+    AtWork,
     DailyPartitions,
     Publish,
     Published,
@@ -139,6 +141,51 @@ def test_a_run_that_begins_now_and_takes_too_long_puts_the_promise_at_risk() -> 
     states = [judge_deadline(NINE, data(*GOOD), when, typical) for when in (at(5, 23), at(6, 8.5), at(6, 8.5) + TICK)]
     assert [each and each.state for each in states] == [State.ON_TRACK, State.ON_TRACK, State.AT_RISK]
     assert typical_duration([]) is None
+
+
+MINUTES = 1 / 60
+
+
+@pytest.mark.parametrize(
+    ("since", "partition", "now", "state"),
+    [
+        (8 + 20 * MINUTES, 5, 8 + 40 * MINUTES, State.ON_TRACK),
+        (8 + 30 * MINUTES, 5, 8 + 59 * MINUTES, State.ON_TRACK),  # ends at nine, which is in time
+        (8 + 31 * MINUTES, 5, 8 + 40 * MINUTES, State.AT_RISK),
+        (8 + 5 * MINUTES, 5, 8 + 40 * MINUTES, State.AT_RISK),  # takes longer than usual: nobody knows how long
+        (8 + 20 * MINUTES, 4, 8 + 40 * MINUTES, State.AT_RISK),  # works on another day
+        (9, 5, 8 + 40 * MINUTES, State.AT_RISK),  # none has begun
+    ],
+)
+def test_a_run_that_is_at_work_and_ends_in_time_is_no_risk(
+    since: float, partition: int, now: float, state: State
+) -> None:
+    working = () if since > now else (AtWork(at(6, since), date(2026, 1, partition)),)
+    published = replace(data(*GOOD), at_work=working)
+    age = FreshnessPromise(max_age_hours=27)  # the last day arrived at six: at nine it is exceeded too
+    for judge, promise in ((judge_deadline, NINE), (judge_max_age, age)):
+        found = judge(promise, published, at(6, now), timedelta(minutes=30))
+        assert found is not None
+        assert found.state is state
+
+
+def test_a_run_that_began_before_the_day_was_over_does_not_make_it() -> None:
+    promise = FreshnessPromise(deadline="30 0 * * *")
+    good = ((3, at(4, 0.4)), (4, at(5, 0.4)))
+    for hour, state in ((23.9, State.AT_RISK), (24, State.ON_TRACK)):
+        published = replace(data(*good), at_work=(AtWork(at(5, hour), date(2026, 1, 5)),))
+        found = judge_deadline(promise, published, at(6, 10 * MINUTES), timedelta(minutes=30))
+        assert found is not None
+        assert found.state is state
+
+
+def test_a_table_on_which_a_run_is_at_work_is_no_risk() -> None:
+    promise = FreshnessPromise(deadline="0 9 * * *", timezone=SEOUL)
+    for working, state in (((), State.AT_RISK), ((AtWork(at(6, 8.4)),), State.ON_TRACK)):
+        table = Published((Publish(at(5, 8)),), at_work=working)
+        found = judge_deadline(promise, table, at(6, 8.75), timedelta(minutes=30))
+        assert found is not None
+        assert found.state is state
 
 
 def test_a_partition_that_cannot_be_complete_in_time_is_at_risk_the_day_before() -> None:

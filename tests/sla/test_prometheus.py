@@ -90,5 +90,8 @@ def test_the_dashboard_is_complete() -> None:
         for target in panel["targets"]:
             assert target["expr"].count("(") == target["expr"].count(")")
             for name in re.findall(r"\betl_[a-z_]+", target["expr"]):
-                assert f'{name}{{tenant=~"$tenant",pipeline=~"$pipeline"}}' in target["expr"]
+                labels = (
+                    'tenant=~"$tenant"' if name == "etl_tenant_loaded" else 'tenant=~"$tenant",pipeline=~"$pipeline"'
+                )
+                assert f"{name}{{{labels}}}" in target["expr"]
     assert [each["name"] for each in dashboard["templating"]["list"]] == ["datasource", "tenant", "pipeline"]

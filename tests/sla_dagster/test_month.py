@@ -29,6 +29,9 @@ BEGIN, END = utc(2026, 3, 1), utc(2026, 4, 1)
 RUN = 40 * MINUTE
 ZONES = {"first": "Europe/Berlin", "second": "America/New_York", "third": "Asia/Seoul"}  # the first two change clocks
 LIMIT = 2
+CHECKED = "abcdefgh"  # the pipelines with checks and rows that are promised: each event costs the test time
+CHECKS, ROWS = 4, 50
+RATE = 1 / CHECKS  # exactly so much is kept
 
 
 @dataclass(order=True)
@@ -39,6 +42,8 @@ class Happening:
     pipeline: str = field(compare=False)
     partition: date = field(compare=False)
     fails: bool = field(compare=False)
+    failed_checks: int = field(default=0, compare=False)
+    rows: int = field(default=100, compare=False)
 
 
 @dataclass
@@ -53,6 +58,9 @@ class Expected:
     streak_before: int = 0
     failed: bool = False
     measured: bool = False
+    checked: bool = False
+    rates_kept: list[bool] = field(default_factory=list)
+    rows_kept: list[bool] = field(default_factory=list)
     open: list[set[str]] = field(default_factory=list)
     said: Counter[str] = field(default_factory=Counter)
 
@@ -62,6 +70,9 @@ class Expected:
             return
         self.newest = happening.partition
         self.measured = self.measured or not happening.fails
+        if not happening.fails:
+            self.rates_kept.append(happening.failed_checks <= 1)
+            self.rows_kept.append(happening.rows >= ROWS)
         self.streak_before = self.streak
         self.streak = self.streak + 1 if happening.fails else 0
 
@@ -71,9 +82,11 @@ class Expected:
         streak = "broken" if self.streak >= LIMIT else "on_track"
         if self.streak == 0 and self.streak_before >= LIMIT:
             streak = "recovered"
+        measured = {"failure_rate": last_of(self.rates_kept), "min_row_count": last_of(self.rows_kept)}
         return {
             "deadline": self.oracle.deadline_state(now)[0],
             "max_age": self.oracle.age_state(now),
+            **(measured if self.checked else {}),
             "consecutive_failures": streak,
         }
 
@@ -81,8 +94,7 @@ class Expected:
         causes = set()
         if "broken" in (states["deadline"], states["max_age"]):
             causes.add("freshness")
-        if states["consecutive_failures"] == "broken":
-            causes.add("streak")
+        causes |= {each for each in states if each not in ("deadline", "max_age") and states[each] == "broken"}
         incidents = [("failure", causes | {"failure"})] if self.failed else [(each, {each}) for each in sorted(causes)]
         troubles = {each for _, covers in incidents for each in covers}
         for cause, covers in incidents:
@@ -95,6 +107,13 @@ class Expected:
         over = [each for each in self.open if not each & troubles]
         self.open = [each for each in self.open if each & troubles]
         self.said["recovered"] += len(over)
+
+
+def last_of(kept: list[bool]) -> str:
+    """How a promise about single runs stands, from whether each run kept it."""
+    if kept and not kept[-1]:
+        return "broken"
+    return "recovered" if len(kept) > 1 and not kept[-2] else "on_track"
 
 
 def trouble(
@@ -156,15 +175,19 @@ def make_tenant(folder: Path, instance: DagsterInstance, tenant: str, zone: str)
             due = next(at for at in deadlines if at >= begins[day + DAY])
             found = trouble(dice, day, begins[day + DAY], due)
             runs += [Happening(at, name, of, fails) for at, of, fails in found if of >= start]
+        if letter in CHECKED:
+            for run in runs:
+                run.failed_checks, run.rows = dice.choice([0, 0, 0, 1, 1, 2]), dice.choice([100, 100, ROWS, ROWS - 1])
         coming += runs
         good = [(each.end, each.partition) for each in sorted(runs) if not each.fails]
         oracle = Oracle(deadlines, begins, start, None, good, timedelta(), timedelta(hours=hours))
-        expected[name] = Expected(oracle, name)
+        expected[name] = Expected(oracle, name, checked=letter in CHECKED)
         freshness = {"deadline": f"{minute} {hour} * * *", "max_age_hours": hours, "business_days": business_days}
+        measured = {"max_failure_rate": RATE, "min_row_count": ROWS} if letter in CHECKED else {}
         pipelines[name] = {
             "date_column": "day",
             "partitions": {"start": start, "timezone": zone},
-            "sla": {"freshness": freshness, "max_consecutive_failures": LIMIT},
+            "sla": {"freshness": freshness, "max_consecutive_failures": LIMIT, **measured},
         }
     config = make_config(tenant, pipelines, notifications=[{"type": "webhook", "url": "${HOOK_URL}"}])
     watch = SlaWatch(config, make_settings(folder), budget=60)
@@ -209,14 +232,18 @@ def test_a_month_is_judged_as_the_oracle_judges_it_and_told_once(folder: Path, m
 
 def happen(tenant: Tenant, happening: Happening) -> None:
     error = f"the source of {happening.pipeline} is away" if happening.fails else None
+    expected = tenant.expected[happening.pipeline]
+    checks = range(CHECKS) if expected.checked and not happening.fails else ()
     tenant.world.run(
         happening.pipeline,
         happening.end - RUN,
         happening.end,
         partition=happening.partition.isoformat(),
         error=error,
+        rows=happening.rows,
+        checks=[(f"check_{number}", number >= happening.failed_checks) for number in checks],
     )
-    tenant.expected[happening.pipeline].note(happening)
+    expected.note(happening)
 
 
 def checks_stand_as_judged(instance: DagsterInstance, tenant: Tenant, now: datetime) -> None:
@@ -238,12 +265,12 @@ def test_the_excerpt_of_the_log_can_be_lost(tmp_path: Path) -> None:
         if tenant.coming[0].pipeline in ("pipeline_a", "pipeline_b"):
             happen(tenant, tenant.coming[0])
         tenant.coming.pop(0)
-    first = tenant.watch.judge_now(instance, now)
+    first, _ = tenant.watch.judge_now(instance, now)
     with closing(sqlite3.connect(tmp_path / "data" / "sla" / "third.sqlite")) as db:
         assert db.execute("SELECT count(*) FROM runs").fetchone()[0] > 10
     for each in (tmp_path / "data" / "sla").iterdir():
         each.unlink()
     again = SlaWatch(tenant.watch.config, tenant.watch.settings)
-    second = again.judge_now(instance, now)
+    second, _ = again.judge_now(instance, now)
     for pipeline in ("pipeline_a", "pipeline_b"):
         assert [each.state for each in first[pipeline]] == [each.state for each in second[pipeline]]

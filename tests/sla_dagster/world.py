@@ -1,7 +1,8 @@
 """A Dagster instance whose event log is written by hand, with the times that a test wants."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from dagster._core.events import (
     StepMaterializationData,
     StepSuccessData,
 )
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster_shared.error import SerializableErrorInfo
 
 from etl.config.tenant_config import Origin, TenantConfig
@@ -65,6 +67,24 @@ class World:
     def __init__(self, instance: DagsterInstance, tenant: str) -> None:
         self.instance = instance
         self.tenant = tenant
+        self._bulk: list[EventLogEntry] | None = None
+
+    @contextmanager
+    def in_bulk(self) -> Iterator[None]:
+        """Runs of an instance in memory reach its log together at the end: thousands take a second, not a minute.
+
+        The same rows, but for what Dagster remembers of an asset beside its events: for runs that publish nothing.
+        """
+        self._bulk = []
+        try:
+            yield
+            storage: Any = self.instance.event_log_storage
+            with storage.index_connection() as connection:
+                connection.execute(
+                    SqlEventLogStorageTable.insert(), [storage._event_to_row(each) for each in self._bulk]
+                )
+        finally:
+            self._bulk = None
 
     def run(
         self,
@@ -84,7 +104,10 @@ class World:
         job = job or f"{self.tenant}_{pipeline}"
         run_id = str(uuid.uuid4())
         tags = {"tenant": self.tenant} | ({"dagster/partition": partition} if partition else {})
-        self.instance.add_run(DagsterRun(job_name=job, run_id=run_id, status=DagsterRunStatus.STARTED, tags=tags))
+        status = DagsterRunStatus.STARTED
+        if self._bulk is not None:  # no event will change it
+            status = DagsterRunStatus.SUCCESS if error is None and not dies else DagsterRunStatus.FAILURE
+        self.instance.add_run(DagsterRun(job_name=job, run_id=run_id, status=status, tags=tags))
         first, last = begin.timestamp(), end.timestamp()
         share = (last - first) / len(stages)
         for stage in stages if dies else ():  # nobody asks for it otherwise
@@ -119,6 +142,15 @@ class World:
             self._event(run_id, job, DagsterEventType.RUN_SUCCESS, last, None)
         return run_id
 
+    def begin(self, pipeline: str, at: datetime, *, partition: str) -> None:
+        """A run that is at work."""
+        run_id, job = str(uuid.uuid4()), f"{self.tenant}_{pipeline}"
+        tags = {"tenant": self.tenant, "dagster/partition": partition}
+        self.instance.add_run(DagsterRun(job_name=job, run_id=run_id, status=DagsterRunStatus.STARTING, tags=tags))
+        planned = AssetMaterializationPlannedData(AssetKey([self.tenant, "extract", pipeline]), partition=partition)
+        self._event(run_id, job, DagsterEventType.ASSET_MATERIALIZATION_PLANNED, at.timestamp(), planned)
+        self._event(run_id, job, DagsterEventType.RUN_START, at.timestamp(), None)
+
     def _first_failure(self, pipeline: str, stage: str, job: str, error: str) -> DagsterEvent:
         step = f"{self.tenant}__{stage}__{pipeline}"
         data = step_failure(error)
@@ -143,7 +175,11 @@ class World:
         self, run_id: str, job: str, event_type: DagsterEventType, at: float, data: Any, step: str | None = None
     ) -> None:
         event = DagsterEvent(event_type.value, job, step_key=step, event_specific_data=data)
-        self.instance.handle_new_event(EventLogEntry(None, 20, "", run_id, at, step, job, event))
+        entry = EventLogEntry(None, 20, "", run_id, at, step, job, event)
+        if self._bulk is None:
+            self.instance.handle_new_event(entry)
+        else:
+            self._bulk.append(entry)
 
 
 def step_failure(text: str) -> StepFailureData:
