@@ -89,7 +89,7 @@ def compare(
             except RuntimeError as error:
                 if not case.peer:
                     raise
-                notes[case.name] = str(error)[:300]
+                notes[case.name] = " ".join(str(error)[-300:].split())  # the end says why
             print(
                 f"  {turn + 1}/{repeats} {case.name}: {samples[case.name][-1:]} {notes.get(case.name, '')}", flush=True
             )
@@ -127,6 +127,27 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+def ratios(results: Sequence[Result]) -> str:
+    """How many times the wall seconds of each of ours a peer takes, and how memory grows from size to size."""
+    lines = list[str]()
+    for rows in sorted({each.rows for each in results}):
+        here = [each for each in results if each.rows == rows]
+        ours = [each for each in here if each.case.startswith("etl_")]
+        lines += ["", f"| {rows:,} rows, wall over | " + " | ".join(each.title for each in ours) + " |"]
+        lines.append("|---|" + "---:|" * len(ours))
+        for peer in (each for each in here if each.case.startswith("peer_")):
+            times = " | ".join(f"{peer.wall / each.wall:.1f}" for each in ours)
+            lines.append(f"| {peer.title} | {times} |")
+    lines.append("")
+    for name in dict.fromkeys(each.case for each in results):
+        sizes = sorted((each for each in results if each.case == name), key=lambda each: each.rows)
+        if len(sizes) > 1 and not name.startswith("floor"):
+            small, large = sizes[0], sizes[-1]
+            growth = large.megabytes / small.megabytes
+            lines.append(f"{large.title}: {large.rows:,} rows take {growth:.2f} times the memory of {small.rows:,}")
+    return "\n".join(lines)
+
+
 def write(results: Sequence[Result], folder: Path, name: str, facts: Mapping[str, str]) -> None:
     """`<name>.json` and `<name>.svg`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -150,7 +171,7 @@ def chart(results: Sequence[Result], name: str) -> str:
         )
         rows.append(f'<text x="8" y="{y + 13}">{each.title}</text>')
         rows.append(f'<rect x="330" y="{y + 2}" width="{width}" height="14" rx="2" fill="{colour}"/>')
-        label = f"{each.wall:.1f} s, {each.megabytes:.0f} MB"
+        label = f"{each.wall:.3g} s, {each.megabytes:.0f} MB"
         rows.append(f'<text x="{336 + width}" y="{y + 13}">{label}</text>')
         y += height
     return (

@@ -1,9 +1,16 @@
-"""How fast rows move, beside the floor and the usual tools.
+"""How fast rows leave PostgreSQL, beside the floor and the usual tools. Into DuckDB: `movement_warehouse.py`.
 
-    python benchmarks/movement.py source --rows 1000000 6000000 --repeats 3 --peers /path/to/python/with/dlt/and/sling
+    python benchmarks/movement.py source --rows 1000000 6000000 --repeats 3 --peers peers/bin/python
 
-Prints a table and writes `benchmarks/results/<suite>.json` and `.svg`. A suite is a module with `CASES`, `prepare(rows,
-folder)` and `check(case, context)`; add its name to `SUITES`.
+The peers have an environment of their own, because they ask for other versions of what this project uses:
+
+    python -m venv peers
+    peers/bin/pip install "dlt[filesystem,parquet,sql-database]" connectorx psycopg2-binary sqlalchemy pyarrow pandas
+    peers/bin/pip install sling-linux-amd64==1.4.11   # fetches a program of its own when it writes Parquet
+
+A peer that cannot run is named and left out. Prints the table and how many times slower each peer is, and writes
+`benchmarks/results/<suite>.json` and `.svg`. A suite is a module with `CASES`, `prepare(rows, folder)` and
+`check(case, context)`; add its name to `SUITES`.
 """
 
 import argparse
@@ -16,7 +23,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from measure import compare, table, write
+from measure import compare, ratios, table, write
 
 SUITES = {"source": "source_cases"}
 
@@ -26,7 +33,7 @@ def main() -> None:
     parser.add_argument("suite", nargs="?", choices=list(SUITES), default="source")
     parser.add_argument("--rows", nargs="+", type=int, default=[1_000_000])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--peers", help="the Python of an environment with dlt, sling and their drivers")
+    parser.add_argument("--peers", help="the Python of an environment with the peers; see above")
     parser.add_argument("--only", nargs="+", help="names of cases; the floor always runs")
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent / "results")
     parser.add_argument("--case", help=argparse.SUPPRESS)
@@ -45,6 +52,7 @@ def main() -> None:
                 Path(__file__), cases, rows, context, repeats=asked.repeats, peers=asked.peers, check=suite.check
             )
     print(table(results))
+    print(ratios(results))
     facts = {"python": platform.python_version(), "cores": str(os.cpu_count()), "machine": platform.machine()}
     write(results, asked.out, asked.suite, facts)
 

@@ -22,14 +22,14 @@ from etl.storage.source import ExtractReport, ExtractRequest, extract_to_parquet
 logger = logging.getLogger(__name__)
 
 
-def extract(run: StageRun, url: str, *, statement_timeout_seconds: int | None = None) -> StageResult:
+def extract(run: StageRun, url: str) -> StageResult:
     """Read the window of `run` from the database at `url`, audit it and publish it to the lake."""
     started = datetime.now(UTC)
     ref = run.ref("extract")
     previous = run.lake.find(ref)
     with disk_errors(run, "extract"), run.lake.stage(ref, run.run_id) as staged:
         reach("extract.start")
-        report = _read(run, url, extract_request(run, statement_timeout_seconds), staged)
+        report = _read(run, url, extract_request(run), staged)
         reach("extract.read")
         before = previous.provenance.rows_read if previous else None
         guard_rows(
@@ -46,7 +46,7 @@ def extract(run: StageRun, url: str, *, statement_timeout_seconds: int | None = 
         )
 
 
-def extract_request(run: StageRun, statement_timeout_seconds: int | None = None) -> ExtractRequest:
+def extract_request(run: StageRun) -> ExtractRequest:
     """What the pipeline asks of its database, for this partition."""
     pipeline = run.pipeline
     source = run.config.source_database
@@ -60,7 +60,7 @@ def extract_request(run: StageRun, statement_timeout_seconds: int | None = None)
         window=run.window(),
         sort_by=pipeline.sort_by,
         mode=pipeline.extract_mode,
-        statement_timeout_seconds=statement_timeout_seconds,
+        statement_timeout_seconds=source.statement_timeout_seconds if source else None,
     )
 
 

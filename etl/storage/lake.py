@@ -33,6 +33,8 @@ class LakePlace(BaseModel):
 
     bucket: str | None = None
     base_path: str = ""
+    endpoint_url: str | None = None
+    region: str | None = None
 
 
 class Store(Protocol):
@@ -185,7 +187,9 @@ def open_lake(settings: Settings, storage: LakePlace | None = None) -> Lake:
     locks_dir = settings.data_dir / "locks"
     store: Store = LocalStore(settings.lake_dir, locks_dir)
     if storage and storage.bucket:
-        store = S3Store(settings.s3, storage.bucket, storage.base_path)
+        own = {"endpoint_url": storage.endpoint_url, "region": storage.region}
+        s3 = settings.s3.model_copy(update={key: value for key, value in own.items() if value})
+        store = S3Store(s3, storage.bucket, storage.base_path)
     return Lake(store, settings.staging_dir, locks_dir)
 
 

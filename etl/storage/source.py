@@ -113,7 +113,7 @@ def _count(url: URL, request: ExtractRequest) -> int:
     plan = _plan(url, request)
     match url.get_backend_name():
         case "sqlite":
-            return sqlite_duckdb.count(url, plan)
+            return sqlite_duckdb.count(url, plan, seconds=request.statement_timeout_seconds)
         case "postgresql":
             return postgres_catalogue.count(url, request, plan)
         case "mysql" | "mariadb":
@@ -136,20 +136,21 @@ def _run(
             return mysql.extract(url, request, plan, path, footer, on_progress), plan
         case _:
             plan = sqlalchemy_cursor.plan(url, request)
-            sqlalchemy_cursor.stream(url, plan.select(), plan, path, footer, on_progress=on_progress)
+            seconds = request.statement_timeout_seconds
+            sqlalchemy_cursor.stream(url, plan.select(), plan, path, footer, on_progress=on_progress, seconds=seconds)
             return sqlalchemy_cursor.NAME, plan
 
 
 def _run_sqlite(
     url: URL, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
 ) -> tuple[str, Plan]:
-    plan = sqlite_duckdb.plan(url, request)
+    plan, seconds = sqlite_duckdb.plan(url, request), request.statement_timeout_seconds
     extension = extension_path("sqlite_scanner")
     if extension is not None:
-        sqlite_duckdb.extract(url, plan, path, footer, extension)
+        sqlite_duckdb.extract(url, plan, path, footer, extension, seconds=seconds)
         return sqlite_duckdb.NAME, plan
     statement = sqlalchemy_cursor.escaped(plan.select())
-    sqlalchemy_cursor.stream(url, statement, plan, path, footer, on_progress=on_progress)
+    sqlalchemy_cursor.stream(url, statement, plan, path, footer, on_progress=on_progress, seconds=seconds)
     return sqlalchemy_cursor.NAME, plan
 
 

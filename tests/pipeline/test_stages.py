@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sqlite3
+import time
 from pathlib import Path
 
 import polars as pl
@@ -105,6 +106,26 @@ def test_no_rows_where_there_were_rows_is_refused(project: TinyProject) -> None:
     assert lake_rows(project)["acme/extract/orders/dt=2026-01-01/data.parquet"].height == ROWS_PER_DAY
     project.write_pipeline({"allow_empty": True})
     assert run_stage(project, "extract", run_id="third").rows == 0
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) "
+SLOW = {
+    "in the catalogue": ENDLESS + "SELECT i AS order_id, '2026-01-01 10:00' AS created_at FROM n",
+    "while rows are read": ENDLESS + "SELECT o.* FROM n CROSS JOIN orders o",
+}
+
+
+@pytest.mark.parametrize("where", SLOW)
+def test_the_timeout_of_the_yaml_ends_what_takes_longer(project: TinyProject, where: str) -> None:
+    orders = {"source_table": None, "query": SLOW[where]}
+    timeout = {"statement_timeout_seconds": 1}
+    project.write_tenant({"source_database": timeout, "assets": {"pipelines": {"orders": orders}}})
+    began = time.monotonic()
+    with pytest.raises(SourceError, match=r"acme/orders \[2026-01-01\] extract.*took longer than 1 s"):
+        run_stage(project, "extract")
+    assert time.monotonic() - began < 30
+    assert project.leftovers() == []
+    assert project.published() == []
 
 
 def test_a_shrunken_source_is_refused_as_far_as_the_yaml_says(project: TinyProject) -> None:

@@ -93,6 +93,18 @@ PLANTED: dict[str, tuple[Callable[[TinyProject], None], str]] = {
         lambda p: in_warehouse(p, "INSERT INTO shop.orders SELECT * FROM shop.orders WHERE order_id = 205"),
         "20 rows published, 21 in",
     ),
+    "a value has changed in the warehouse": (
+        lambda p: in_warehouse(p, "UPDATE shop.orders SET amount = 7 WHERE order_id = 205"),
+        "column `amount` differs between the transfer object and",
+    ),
+    "two rows have exchanged a value in the warehouse": (
+        lambda p: in_warehouse(
+            p,
+            "UPDATE shop.orders SET name = CASE order_id WHEN 205 THEN '이름 6' ELSE '이름 5' END"
+            " WHERE order_id IN (205, 206)",
+        ),
+        "the same values stand in other rows",
+    ),
     "a value has changed in the source": (
         lambda p: in_source(p, "UPDATE orders SET amount = 7 WHERE order_id = 205"),
         "column `amount` differs",
@@ -150,6 +162,29 @@ def test_a_difference_is_found_named_and_ends_what_is_complete(project: TinyProj
     assert {path: path.read_bytes() for path in project.published()} == changed  # nothing is written
     assert before
     assert project.leftovers() == []
+
+
+@pytest.mark.parametrize("mode", ["upsert", "append", "replace_partition"])
+def test_the_table_of_each_mode_is_compared(project: TinyProject, mode: str) -> None:
+    project.write_pipeline({"trino_output": {"mode": mode, "target_table": "by_mode"}})
+    for day in DAYS:
+        run_stages(project, ("load",), day, run_id=mode)
+    found = found_in(project)
+    assert found.agrees, found.days
+    assert all(each.contents_compared for each in found.days)
+    in_warehouse(project, "DELETE FROM shop.by_mode WHERE order_id % 100 = 5")
+    assert not any(each.agrees for each in found_in(project).days)
+    in_warehouse(project, "DROP TABLE shop.by_mode")
+    assert "by_mode does not exist" in found_in(project).days[-1].differences[-1]
+
+
+def test_a_day_too_large_to_be_read_again_is_said_to_be_compared_by_counts(
+    project: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etl.pipeline.verify.MAX_ROWS", 19)
+    found = found_in(project)
+    assert found.agrees
+    assert summary(found) == f"complete to {DAYS[-1]} (3 of 3 by counts only)"
 
 
 def test_a_difference_on_the_first_day_leaves_nothing_complete(project: TinyProject) -> None:

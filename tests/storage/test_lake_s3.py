@@ -11,13 +11,17 @@ import polars as pl
 import pytest
 from pydantic import SecretStr
 
+from etl.config import load_tenant
 from etl.errors import LakeError
-from etl.settings import S3Settings
+from etl.pipeline.stage import StageRun
+from etl.settings import S3Settings, load_settings
 from etl.storage import s3_store
 from etl.storage.lake import Lake
 from etl.storage.s3_store import S3Store
+from tests.servers import free_port
 from tests.servers.object_store import ObjectStore
-from tests.storage.objects import provenance_of, publish, ref_of, s3_lake, write
+from tests.storage.objects import DAY, provenance_of, publish, ref_of, s3_lake, write
+from tests.tiny_project import make_project
 
 ROWS = pl.DataFrame({"id": [1, 2, 3]})
 SECRET = "a-very-secret-key-for-tests"
@@ -127,3 +131,18 @@ def test_objects_lie_below_the_base_path_and_addresses_hold_no_credentials(
     assert published.uri == f"s3://{bucket}/lake/acme/extract/orders/data.parquet"
     assert object_store.keys(bucket) == ["lake/acme/extract/orders/data.parquet"]
     assert object_store.secret_key not in lake.scan([ref_of(None)]).explain() + published.model_dump_json()
+
+
+def test_a_tenants_own_endpoint_and_region_go_before_those_of_the_installation(
+    tmp_path: Path, object_store: ObjectStore, bucket: str
+) -> None:
+    project = make_project(tmp_path)
+    own = {"bucket": bucket, "base_path": "own", "endpoint_url": object_store.endpoint, "region": "eu-central-1"}
+    project.write_tenant({"storage": own})
+    settings = load_settings(
+        {**project.environ, **object_store.environ, "S3_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
+    )
+    config = load_tenant("acme", settings)
+    run = StageRun(config=config, pipeline=config.pipelines["orders"], partition=DAY, run_id="r", settings=settings)
+    assert publish(run.lake, ROWS) == run.lake.find(ref_of())
+    assert object_store.keys(bucket) == [f"own/acme/extract/orders/dt={DAY}/data.parquet"]

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ import pytest
 from etl.errors import SourceError
 from etl.storage import source
 from etl.storage.drivers import mysql
-from etl.storage.source import ExtractRequest, count_rows, extract_to_parquet, inspect_columns
+from etl.storage.source import ExtractRequest, Window, count_rows, extract_to_parquet, inspect_columns
 from tests.servers import PASSWORD, free_port
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
@@ -193,9 +194,11 @@ def test_the_order_asked_for_is_the_order_of_the_file(
 def test_pages_are_read_from_one_snapshot_while_others_write(postgres: PostgresServer, tmp_path: Path) -> None:
     """Rows wander between pages while they are updated; each must be there once, and the sum must be of one moment."""
     postgres.run(
-        "CREATE TABLE accounts (id int, amount bigint) WITH (fillfactor = 50)",
-        "INSERT INTO accounts SELECT i, 100 FROM generate_series(1, 400000) i",
+        "CREATE TABLE accounts (id int, amount bigint, at timestamptz) WITH (fillfactor = 50)",
+        "INSERT INTO accounts SELECT i, 100, '2026-01-01 12:00+00' FROM generate_series(1, 400000) i",
+        "ANALYZE accounts",
     )
+    day = Window(column="at", start=datetime(2026, 1, 1, tzinfo=UTC), end=datetime(2026, 1, 2, tzinfo=UTC))
     done = threading.Event()
 
     def writer() -> None:
@@ -211,8 +214,8 @@ def test_pages_are_read_from_one_snapshot_while_others_write(postgres: PostgresS
     thread = threading.Thread(target=writer)
     thread.start()
     try:
-        for _ in range(3):
-            request = ExtractRequest(table="accounts", mode="fast")
+        for window in (None, day, day):
+            request = ExtractRequest(table="accounts", mode="fast", window=window)
             report = extract_to_parquet(postgres.url, request, tmp_path / "x.parquet", footer={})
             frame = pl.read_parquet(tmp_path / "x.parquet")
             assert report.driver == "postgres_duckdb_pages"

@@ -266,6 +266,26 @@ def test_the_list_of_types_leaves_none_of_the_server_out(server: PostgresServer)
     assert {name for (name,) in known} - used - WITHOUT_A_FORM == set()
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_type_of_ones_own_that_is_called_like_one_of_the_servers_is_text(
+    driver: str, server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(driver, monkeypatch)
+    server.run(
+        "DROP SCHEMA IF EXISTS own CASCADE",
+        "CREATE SCHEMA own",
+        "CREATE TYPE own.date AS ENUM ('monday')",
+        "CREATE TYPE own.int4 AS (a int)",
+        "CREATE TABLE own.days (d own.date, n own.int4)",
+        "INSERT INTO own.days VALUES ('monday', ROW(7)), (NULL, NULL)",
+        "GRANT USAGE ON SCHEMA own TO reader",
+        "GRANT SELECT ON own.days TO reader",
+    )
+    request = ExtractRequest(table="days", schema_name="own")
+    extract_to_parquet(server.url, request, tmp_path / "x.parquet", footer={})
+    assert pl.read_parquet(tmp_path / "x.parquet").rows() == [("monday", "(7)"), (None, None)]
+
+
 def test_dates_before_our_era_arrive_as_the_day_they_are(server: PostgresServer, tmp_path: Path) -> None:
     server.run("CREATE TABLE ides (d date, t timestamp)", "INSERT INTO ides VALUES ('0044-03-15 BC', '4713-01-01 BC')")
     extract_to_parquet(server.url, ExtractRequest(table="ides"), tmp_path / "x.parquet", footer={})

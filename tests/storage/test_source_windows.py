@@ -86,6 +86,54 @@ def test_a_day_of_postgres_has_the_hours_that_it_had(
 
 @pytest.mark.parametrize(("zone", "day", "hours"), DAYS)
 @pytest.mark.parametrize("column", ["at", "wall", "on_day"])
+def test_a_day_that_is_most_of_its_table_is_read_by_pages_and_is_the_same_day(
+    column: str, zone: str, day: date, hours: int, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    window = day_window(zone, day, column)
+    postgres.run(
+        "DROP TABLE IF EXISTS most",
+        f"CREATE TABLE most AS SELECT at, wall, on_day FROM moments WHERE zone = '{zone}' AND day = '{day}'",
+        f"INSERT INTO most SELECT at, wall, on_day FROM most, generate_series(1, 9) WHERE on_day = '{day}'",
+        "INSERT INTO most VALUES (NULL, NULL, NULL), ('infinity', 'infinity', 'infinity')",
+        "ANALYZE most",
+    )
+    reports = {
+        mode: extract_to_parquet(
+            postgres.url,
+            ExtractRequest(table="most", window=window, mode=mode),
+            tmp_path / f"{mode}.parquet",
+            footer={},
+        )
+        for mode in ("fast", "exact")
+    }
+    fast, exact = (pl.read_parquet(tmp_path / f"{mode}.parquet").sort("at") for mode in reports)
+    assert [each.driver for each in reports.values()] == ["postgres_duckdb_pages", "postgres_duckdb_query"]
+    assert fast.equals(exact)
+    assert sorted(set(fast["at"].to_list())) == wanted_instants(zone, day, hours)
+
+
+def test_a_small_part_of_a_table_is_read_by_its_window_and_not_by_all_pages(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    postgres.run(
+        "CREATE TABLE years AS SELECT g AS at, 1.5::numeric(10,2) AS n FROM generate_series('2026-01-01 00:00+00'::timestamptz,"
+        " '2026-12-31 00:00+00', '1 hour') g",
+        "UPDATE years SET n = 'NaN' WHERE at = '2026-06-01 00:00+00'",
+        "ANALYZE years",
+    )
+    day = day_window("UTC", date(2026, 3, 3), "at")
+    most = Window(column="at", start=datetime(2026, 6, 2, tzinfo=UTC), end=datetime(2027, 1, 1, tzinfo=UTC))
+    for window, driver, rows in ((day, "postgres_duckdb_query", 24), (most, "postgres_duckdb_pages", 212 * 24 + 1)):
+        request = ExtractRequest(table="years", window=window, mode="fast")
+        report = extract_to_parquet(postgres.url, request, tmp_path / "x.parquet", footer={})
+        assert (report.driver, report.rows) == (driver, rows)
+    bad = Window(column="at", start=datetime(2026, 5, 1, tzinfo=UTC), end=datetime(2027, 1, 1, tzinfo=UTC))
+    with pytest.raises(SourceError, match="`n` holds NaN"):
+        read(postgres.url, ExtractRequest(table="years", window=bad, mode="fast"), tmp_path)
+
+
+@pytest.mark.parametrize(("zone", "day", "hours"), DAYS)
+@pytest.mark.parametrize("column", ["at", "wall", "on_day"])
 def test_a_query_that_bounds_itself_reads_the_same_day(
     column: str, zone: str, day: date, hours: int, postgres: PostgresServer, tmp_path: Path
 ) -> None:

@@ -131,7 +131,8 @@ class Plan:
     order: str = ""  # what stands behind ORDER BY, or nothing
     parameters: tuple[tuple[str, date | datetime | str], ...] = ()  # of a driver that binds instead of rendering
     found_schema: str = ""  # where an unqualified table was found
-    whole_table: bool = False  # neither a view nor a query nor a window, so that it can be read in parallel by pages
+    by_pages: bool = False  # a table of which all or most rows are wanted, in any order: it can be read page by page
+    page_filter: str = ""  # the predicate in DuckDB's SQL, for reading by pages
     estimated_rows: int = 0
 
     def select(self) -> str:

@@ -12,14 +12,18 @@ from sqlalchemy import URL
 
 from etl.errors import SourceError
 from etl.storage.drivers.catalogue import choose, missing, nearest
-from etl.storage.drivers.contract import ExtractRequest, Plan
+from etl.storage.drivers.contract import ExtractRequest, Plan, Window
 from etl.storage.drivers.postgres_types import WINDOW_KINDS, CatalogueType, planned
 from etl.storage.sql import bind_window, binds_window, quote, window_bounds, window_predicate
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-_TYPES = "SELECT oid, typname, typtype, format_type(oid, NULL) FROM pg_type WHERE oid = ANY(%s)"
+# a type of somebody's own may be called like one of the server's: it has no name here, and travels as text
+_TYPES = """
+SELECT oid, CASE WHEN typnamespace = 'pg_catalog'::regnamespace THEN typname ELSE '' END, typtype
+FROM pg_type WHERE oid = ANY(%s)
+"""
 _RELATION = """
 SELECT c.relkind = 'r', greatest(c.reltuples, 0)::bigint,
        (SELECT nspname::text FROM pg_namespace n WHERE n.oid = c.relnamespace),
@@ -97,35 +101,51 @@ def plan(url: URL, request: ExtractRequest, *, only_text: bool = False) -> Plan:
         wanted = _wanted(request, window.column if window and bounding else None)
         types = _describe(connection, request, relation, wanted)
         about = _about(connection, request, relation)
-    chosen = choose(request, tuple(types))
-    predicate = ""
-    choose(request, tuple(types), request.sort_by)
-    if window is not None and bounding:
-        choose(request, tuple(types), (window.column,))
-        kind = WINDOW_KINDS.get(types[window.column].name)
-        if kind is None:
-            raise SourceError(
-                f"the date column `{window.column}` is a {types[window.column].display}, neither a date nor text",
-                "use a `query` with :window_start and :window_end that converts it",
-            )
-        quoted = quote("postgresql", window.column) + (' COLLATE "C"' if kind == "text" else "")
-        predicate = window_predicate("postgresql", quoted, window, kind)
+        chosen = choose(request, tuple(types))
+        choose(request, tuple(types), request.sort_by)
+        predicate = page_filter = ""
+        rows, by_pages = about.rows, about.ordinary and not request.sort_by
+        if window is not None and bounding:
+            predicate, page_filter = _predicates(request, types, window)
+            rows = _estimate(connection, f"SELECT 1 FROM {relation} WHERE {predicate}") if by_pages else 0
+            by_pages = by_pages and bool(page_filter) and 2 * rows >= about.rows
     columns = []
     for index, name in enumerate(chosen):
         found = replace(types[name], dimensions=2) if name in about.nested else types[name]
         column = planned(index, name, found, only_text=only_text)
         columns.append(replace(column, as_is=False) if name in about.domains else column)
     order = ", ".join(quote("postgresql", each) for each in request.sort_by)
-    whole = about.ordinary and request.query is None and window is None and not request.sort_by
     return Plan(
         tuple(columns),
         relation,
         predicate,
         order,
         found_schema=about.schema,
-        whole_table=whole,
-        estimated_rows=about.rows,
+        by_pages=by_pages,
+        page_filter=page_filter,
+        estimated_rows=rows,
     )
+
+
+def _predicates(request: ExtractRequest, types: Mapping[str, CatalogueType], window: Window) -> tuple[str, str]:
+    """The window in the server's SQL, and in DuckDB's where both mean the same."""
+    choose(request, tuple(types), (window.column,))
+    kind = WINDOW_KINDS.get(types[window.column].name)
+    if kind is None:
+        raise SourceError(
+            f"the date column `{window.column}` is a {types[window.column].display}, neither a date nor text",
+            "use a `query` with :window_start and :window_end that converts it",
+        )
+    quoted = quote("postgresql", window.column)
+    if kind == "text":  # in the order of bytes, which the server is told and DuckDB cannot tell it
+        return window_predicate("postgresql", f'{quoted} COLLATE "C"', window, kind), ""
+    return (window_predicate("postgresql", quoted, window, kind), window_predicate("duckdb", quoted, window, kind))
+
+
+def _estimate(connection: "Connection", statement: str) -> int:
+    """How many rows the server expects of a statement."""
+    (explained,) = connection.execute(f"EXPLAIN (FORMAT JSON) {statement}").fetchone()
+    return int(explained[0]["Plan"]["Plan Rows"])
 
 
 def count(url: URL, request: ExtractRequest, plan: Plan) -> int:

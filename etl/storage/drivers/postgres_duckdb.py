@@ -1,7 +1,7 @@
 """PostgreSQL through DuckDB's extension, the fastest and leanest way out of it.
 
-Belongs here: attaching, and the two ways of reading: by pages in parallel, or one statement on one connection. Does
-not: types (`postgres_types`), the catalogue (`postgres_catalogue`).
+Belongs here: attaching, and the two ways of reading: slices of pages in parallel, all from one snapshot, or one
+statement on one connection. Does not: types (`postgres_types`), the catalogue (`postgres_catalogue`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,8 +24,8 @@ LARGE = 2_000_000  # rows from which reading by pages in parallel beats one stat
 
 
 def by_pages(plan: Plan) -> bool:
-    """Whether every column arrives unchanged without a carrier, and the relation has pages."""
-    return plan.whole_table and all(each.as_is for each in plan.columns)
+    """Whether every column arrives unchanged without a carrier, and slices of pages are worth reading in parallel."""
+    return plan.by_pages and all(each.as_is for each in plan.columns)
 
 
 def extract(
@@ -78,11 +78,12 @@ def _pages(connection: duckdb.DuckDBPyConnection, plan: Plan, request: ExtractRe
     if guards:
         counts = ", ".join(f"bool_or({each.guard}) AS g{index}" for index, each in enumerate(guards))
         anywhere = " OR ".join(each.guard for each in guards)
-        sql = f"SELECT {counts} FROM {plan.relation} WHERE {anywhere}"
+        within = f" AND {plan.predicate}" if plan.predicate else ""
+        sql = f"SELECT {counts} FROM {plan.relation} WHERE ({anywhere}){within}"
         found = connection.execute(f"FROM postgres_query('source', {literal('duckdb', sql)})").fetchone() or ()
         bad = [each for each, hit in zip(guards, found, strict=True) if hit]
         if bad:
             raise refusal(bad[0].name, f"holds NaN, which {bad[0].target} cannot hold")
     columns = ", ".join(f"{quote('duckdb', each.name)} AS c{i}" for i, each in enumerate(plan.columns))
     table = f"source.{quote('duckdb', plan.found_schema)}.{quote('duckdb', str(request.table))}"
-    return f"(SELECT {columns} FROM {table})"
+    return f"(SELECT {columns} FROM {table}" + (f" WHERE {plan.page_filter})" if plan.page_filter else ")")

@@ -25,6 +25,7 @@ from etl.storage.drivers.writer import (
     STREAMED_ROW_GROUP_ROWS,
     carrier_schema,
     copy_to_parquet,
+    deadline,
     restored,
     writing_engine,
 )
@@ -98,10 +99,14 @@ def stream(
     on_progress: Progress | None = None,
     settings: Sequence[str] = (),
     connect_args: Mapping[str, Any] | None = None,
+    seconds: float | None = None,
 ) -> None:
-    """Run the statement (as SQLAlchemy's text) with a server-side cursor and write what it returns, batch by batch."""
+    """Run the statement (as SQLAlchemy's text) with a server-side cursor and write what it returns, batch by batch.
+
+    `seconds` limits it here, for a database whose own timeout nobody has set.
+    """
     schema, failures = carrier_schema(plan.columns), list[Exception]()
-    with connected(url, connect_args) as connection, writing_engine(path) as writer:
+    with connected(url, connect_args) as connection, writing_engine(path) as writer, deadline(writer, seconds):
         for setting in settings:
             connection.exec_driver_sql(setting)
         streaming = connection.execution_options(stream_results=True, max_row_buffer=FIRST_ROWS)

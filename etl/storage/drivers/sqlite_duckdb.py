@@ -6,6 +6,7 @@ one statement that reads. Belongs here: SQLite's catalogue and carriers. Does no
 
 import re
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,14 +22,17 @@ from etl.storage.drivers.writer import (
     complain,
     complaint_of,
     copy_to_parquet,
+    deadline,
     refusal,
     restored,
     strict_cast,
+    took_too_long,
     writing_engine,
 )
 from etl.storage.sql import bind_window, binds_window, literal, quote, window_bounds, window_predicate
 
 NAME = "sqlite_duckdb"
+_STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine, between two looks at the clock
 _DAY, _CLOCK = r"\d{4}-\d{2}-\d{2}", r"([01]\d|2[0-3]):\d{2}(:\d{2}(\.\d{1,6}0*)?)?"
 _SHAPES = {  # DuckDB's casts forgive more than this: they drop an offset or a time, and know `infinity`
     "DATE": rf"{_DAY}([ T]00:00(:00(\.0+)?)?)?",
@@ -40,7 +44,7 @@ _SHAPES = {  # DuckDB's casts forgive more than this: they drop an offset or a t
 
 def plan(url: URL, request: ExtractRequest) -> Plan:
     """Read the catalogue and decide how each column travels."""
-    with _connect(url) as connection:
+    with _connect(url, request.statement_timeout_seconds) as connection:
         if request.table is not None:
             relation = quote("sqlite", request.table)
             if request.schema_name:
@@ -65,9 +69,11 @@ def plan(url: URL, request: ExtractRequest) -> Plan:
     return Plan(columns, relation, predicate, order)
 
 
-def extract(url: URL, plan: Plan, path: Path, footer: Mapping[str, str], extension: Path) -> None:
+def extract(
+    url: URL, plan: Plan, path: Path, footer: Mapping[str, str], extension: Path, *, seconds: float | None
+) -> None:
     """Stream the statement's rows into the file."""
-    with writing_engine(path, extension=extension) as connection:
+    with writing_engine(path, extension=extension) as connection, deadline(connection, seconds):
         connection.execute(f"ATTACH {literal('duckdb', _file(url))} AS source (TYPE sqlite, READ_ONLY)")
         reach("extract.connected")
         rows = f"sqlite_query('source', {literal('duckdb', plan.select())})"
@@ -80,9 +86,9 @@ def extract(url: URL, plan: Plan, path: Path, footer: Mapping[str, str], extensi
             raise refusal(*known, _place(url, plan, known[0])) from None
 
 
-def count(url: URL, plan: Plan) -> int:
+def count(url: URL, plan: Plan, *, seconds: float | None) -> int:
     """How many rows the plan's statement returns now."""
-    with _connect(url) as connection:
+    with _connect(url, seconds) as connection:
         return int(connection.execute(plan.count()).fetchone()[0])
 
 
@@ -108,14 +114,23 @@ def _file(url: URL) -> str:
 
 
 @contextmanager
-def _connect(url: URL) -> Iterator[sqlite3.Connection]:
+def _connect(url: URL, seconds: float | None = None) -> Iterator[sqlite3.Connection]:
+    """Open the file read-only; `seconds` limits all that is asked of it."""
     path = Path(_file(url))
     if not path.is_file():
-        raise SourceError(f"the SQLite file `{path}` does not exist", "correct `source_database`, or create the file")
+        raise SourceError(
+            f"the SQLite file `{path}` does not exist",
+            "correct `source_database`, or create the file; a demo source is made by `etl demo`",
+        )
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
+            if seconds is not None:
+                end = time.monotonic() + seconds
+                connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS_BETWEEN_LOOKS)
             yield connection
     except sqlite3.DatabaseError as error:
+        if "interrupted" in str(error) and seconds is not None:
+            raise took_too_long(seconds) from None
         busy = "another process is writing to it: run again when it has finished"
         hint = busy if "locked" in str(error) else "look at the file with the sqlite3 command"
         raise SourceError(f"SQLite file `{path}`: {error}", hint) from error

@@ -6,6 +6,7 @@ the finished file. Does not: anything about a particular database.
 
 import json
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -72,6 +73,34 @@ def writing_engine(
             for left in spill.iterdir():
                 left.unlink()
             spill.rmdir()
+
+
+@contextmanager
+def deadline(connection: duckdb.DuckDBPyConnection, seconds: float | None) -> Iterator[None]:
+    """Stop the writing after so long, for a database that has no timeout of its own to be asked for.
+
+    It is noticed between two rows: a statement that is silent until then ends when its first row comes.
+    """
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, connection.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise took_too_long(seconds) from None
+    finally:
+        timer.cancel()
+
+
+def took_too_long(seconds: float) -> SourceError:
+    """What a limit that is kept here, and not by the database, says."""
+    return SourceError(
+        f"reading took longer than {seconds:g} s",
+        "raise `statement_timeout_seconds` of `source_database`, or narrow the window",
+    )
 
 
 def strict_cast(column: str, target: str, name: str) -> str:
