@@ -75,7 +75,7 @@ def _prepare(name: str, settings: Settings, *, force: bool) -> str:
     if not config.dbt.enabled:
         return "no dbt"
     project = tenant_dbt(config, settings)
-    if not force and fresh_index(project) is not None:
+    if not force and fresh_index(config, project) is not None:
         return f"fresh, nothing to do ({project.folder.name})"
     began = time.monotonic()
     index = prepare_index(config, project)

@@ -4,20 +4,23 @@ Belongs here: the index file, making it from the manifest, and whether it is fre
 (`dbt_factory`), running dbt (`dbt_step`).
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from etl.config.identifiers import Owner
 from etl.config.tenant_config import TenantConfig
 from etl.errors import DbtError
 from etl.pipeline.dbt_project import TenantDbt, fingerprint, parse
 from etl.settings import Settings
 
-INDEX_FORMAT = 2
+INDEX_FORMAT = 3
+_OWNER: TypeAdapter[str] = TypeAdapter(Owner)
 
 
 class DbtAsset(BaseModel):
@@ -43,10 +46,11 @@ class DbtAsset(BaseModel):
 
 
 class DbtCheck(BaseModel):
-    """A dbt test on an asset of the project, or on one of its sources."""
+    """A dbt test on an asset of the project or on one of its sources, or how old a source may be."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["test", "freshness"] = "test"
     unique_id: str
     name: str
     asset: tuple[str, ...]
@@ -69,7 +73,7 @@ class DbtIndex(BaseModel):
 
 def load_index(config: TenantConfig, project: TenantDbt, settings: Settings) -> DbtIndex:
     """The fresh index; in dev it is made when it is missing or stale, elsewhere that is an error."""
-    found = fresh_index(project)
+    found = fresh_index(config, project)
     if found is not None:
         return found
     if settings.environment != "dev":
@@ -81,17 +85,17 @@ def load_index(config: TenantConfig, project: TenantDbt, settings: Settings) -> 
     return prepare(config, project)
 
 
-def fresh_index(project: TenantDbt) -> DbtIndex | None:
-    """The index, if it was made of the project as it is now."""
+def fresh_index(config: TenantConfig, project: TenantDbt) -> DbtIndex | None:
+    """The index, if it was made of the project and of the tenant's YAML as they are now."""
     found = _read(index_path(project))
-    if found is None or found.format != INDEX_FORMAT or found.fingerprint != fingerprint(project):
+    if found is None or found.format != INDEX_FORMAT or found.fingerprint != _stamp(config, project):
         return None
     return found if project.manifest_path.is_file() else None
 
 
 def prepare(config: TenantConfig, project: TenantDbt) -> DbtIndex:
     """Parse the project and write its index."""
-    stamp = fingerprint(project)
+    stamp = _stamp(config, project)
     manifest: Mapping[str, Any] = json.loads(parse(project).read_bytes())
     index = _index(config, project, manifest, stamp)
     path = index_path(project)
@@ -104,6 +108,21 @@ def prepare(config: TenantConfig, project: TenantDbt) -> DbtIndex:
 def index_path(project: TenantDbt) -> Path:
     """Beside dbt's own output."""
     return project.work_dir / "index.json"
+
+
+def _stamp(config: TenantConfig, project: TenantDbt) -> str:
+    """The project, and what the index takes from the tenant's YAML."""
+    taken = [list(config.owners), dict(config.tags), _selections(config)]
+    return hashlib.sha256(json.dumps([fingerprint(project), taken], sort_keys=True).encode()).hexdigest()
+
+
+def _selections(config: TenantConfig) -> dict[str, tuple[str, str]]:
+    """What each pipeline that has models selects and leaves out."""
+    return {
+        name: (pipeline.dbt_transform.dbt_select, pipeline.dbt_transform.dbt_exclude)
+        for name, pipeline in config.pipelines.items()
+        if pipeline.has_dbt_transform and pipeline.dbt_transform is not None
+    }
 
 
 def _read(path: Path) -> DbtIndex | None:
@@ -136,26 +155,23 @@ def _index(config: TenantConfig, project: TenantDbt, manifest: Mapping[str, Any]
         for unique_id, node in manifest["nodes"].items()
         if node["resource_type"] in {"model", "seed", "snapshot"}
     }
-    assets = [_asset(spec, get_node(manifest, by_key[spec.key]), project) for spec in specs if spec.key in by_key]
-    assets += [_exposure(config, node, manifest, translator) for node in manifest["exposures"].values()]
-    selections = {
-        name: pipeline.dbt_transform
-        for name, pipeline in config.pipelines.items()
-        if pipeline.has_dbt_transform and pipeline.dbt_transform is not None
-    }
+    assets = [
+        _asset(spec, get_node(manifest, by_key[spec.key]), manifest, project) for spec in specs if spec.key in by_key
+    ]
+    assets += [_exposure(config, node, manifest, translator, project) for node in manifest["exposures"].values()]
     pipelines = {}
-    for name, selection in selections.items():
-        chosen = select_unique_ids(
-            select=selection.dbt_select,
-            exclude=selection.dbt_exclude,
-            selector="",
-            project=None,
-            manifest_json=manifest,
-        )
+    for name, (select, exclude) in _selections(config).items():
+        chosen = select_unique_ids(select=select, exclude=exclude, selector="", project=None, manifest_json=manifest)
         pipelines[name] = tuple(tuple(key.path) for key, unique_id in by_key.items() if unique_id in chosen)
-    return DbtIndex(
-        fingerprint=stamp, assets=tuple(assets), checks=tuple(_checks(manifest, translator)), pipelines=pipelines
-    )
+        if not pipelines[name]:
+            place = f"{config.origin.path}:{config.line_of('assets', 'pipelines', name, 'dbt_transform')}"
+            without = f" without `{exclude}`" if exclude else ""
+            raise DbtError(
+                f"tenant {config.id}: pipeline {name}: `dbt_select: {select}`{without} selects no model ({place})",
+                f"models of {project.folder.name}: {', '.join(sorted(key.path[-1] for key in by_key)) or 'none'}",
+            )
+    checks = (*_checks(manifest, translator), *_freshness_checks(manifest, translator))
+    return DbtIndex(fingerprint=stamp, assets=tuple(assets), checks=checks, pipelines=pipelines)
 
 
 def _checks(manifest: Mapping[str, Any], translator: Any) -> Iterator[DbtCheck]:  # noqa: ANN401
@@ -188,7 +204,33 @@ def _checks(manifest: Mapping[str, Any], translator: Any) -> Iterator[DbtCheck]:
         )
 
 
-def _asset(spec: Any, node: Mapping[str, Any], project: TenantDbt) -> DbtAsset:  # noqa: ANN401  AssetSpec of dagster
+def _freshness_checks(manifest: Mapping[str, Any], translator: Any) -> Iterator[DbtCheck]:  # noqa: ANN401
+    """One for each source that says in dbt how old its newest row may be. It stops nothing, as in dbt."""
+    for unique_id, source in manifest["sources"].items():
+        promise = source.get("freshness") or {}
+        limits = {
+            word: f"{promise[key]['count']} {promise[key]['period']}s"
+            for word, key in (("warns", "warn_after"), ("fails", "error_after"))
+            if (promise.get(key) or {}).get("count") is not None
+        }
+        if limits and (source.get("loaded_at_field") or source.get("loaded_at_query")):
+            yield DbtCheck(
+                kind="freshness",
+                unique_id=unique_id,
+                name=f"source_freshness_{source['source_name']}_{source['name']}",
+                asset=tuple(translator.get_asset_spec(manifest, unique_id, None).key.path),
+                description=f"Newest row: {', '.join(f'{word} after {limit}' for word, limit in limits.items())}.",
+                blocking=False,
+                fqn=f"{source['source_name']}.{source['name']}",
+            )
+
+
+def _asset(
+    spec: Any,  # noqa: ANN401  AssetSpec of dagster
+    node: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    project: TenantDbt,
+) -> DbtAsset:
     relation = node.get("relation_name")
     incremental = node.get("config", {}).get("materialized") == "incremental"
     unique_key = node.get("config", {}).get("unique_key")
@@ -200,9 +242,7 @@ def _asset(spec: Any, node: Mapping[str, Any], project: TenantDbt) -> DbtAsset: 
         description=node.get("description") or f"dbt {node['resource_type']} {node['name']}",
         tags=dict(spec.tags),
         owners=tuple(spec.owners),
-        path=str(Path("dbt_projects") / project.folder.name / node["original_file_path"])
-        if node["package_name"] == _project_name(project)
-        else str(Path("dbt_projects") / node["package_name"] / node["original_file_path"]),
+        path=_path(node, manifest, project),
         compiled=str(Path("compiled") / node["package_name"] / node["original_file_path"]),
         table=relation.replace('"', "").replace("`", "") if relation else None,
         columns=tuple(
@@ -221,9 +261,9 @@ def _exposure(
     node: Mapping[str, Any],
     manifest: Mapping[str, Any],
     translator: Any,  # noqa: ANN401
+    project: TenantDbt,
 ) -> DbtAsset:
     deps = [each for each in node["depends_on"]["nodes"] if each in manifest["nodes"] or each in manifest["sources"]]
-    owner = (node.get("owner") or {}).get("email")
     return DbtAsset(
         unique_id=node["unique_id"],
         resource="exposure",
@@ -231,8 +271,8 @@ def _exposure(
         deps=tuple(tuple(translator.get_asset_spec(manifest, each, None).key.path) for each in deps),
         description=node.get("description") or node.get("label") or node["name"],
         tags={**config.tags, "tenant": config.id, "data_tier": "gold"},
-        owners=(owner,) if owner else config.owners,
-        path=node["original_file_path"],
+        owners=_exposure_owners(node) or config.owners,
+        path=_path(node, manifest, project),
         compiled="",
         table=None,
         columns=(),
@@ -243,7 +283,21 @@ def _exposure(
     )
 
 
-def _project_name(project: TenantDbt) -> str:
-    text = (project.folder / "dbt_project.yml").read_text(encoding="utf-8")
-    name = next((line for line in text.splitlines() if line.startswith("name:")), "name: ?")
-    return name.split(":", 1)[1].strip().strip("'\"")
+def _exposure_owners(node: Mapping[str, Any]) -> tuple[str, ...]:
+    """The owner's address, or several; dbt takes any text there and Dagster only an address."""
+    given = (node.get("owner") or {}).get("email") or ()
+    found = []
+    for each in [given] if isinstance(given, str) else given:
+        try:
+            found.append(_OWNER.validate_python(each))
+        except ValidationError:
+            continue
+    return tuple(found)
+
+
+def _path(node: Mapping[str, Any], manifest: Mapping[str, Any], project: TenantDbt) -> str:
+    """The node's file, seen from the folder of all; a package's lies where `dbt deps` puts it."""
+    folder = Path("dbt_projects") / project.folder.name
+    if node["package_name"] != manifest["metadata"]["project_name"]:
+        folder = folder / "dbt_packages" / node["package_name"]
+    return str(folder / node["original_file_path"])

@@ -33,13 +33,15 @@ from etl.factories.dbt_metadata import BuiltRelations, Manifest, column_lineage,
 from etl.factories.metadata import Metadata
 from etl.factories.partitions import partition_keys
 from etl.faults import reach
-from etl.pipeline.dbt_build import BuildResult, NodeResult, build
+from etl.pipeline.dbt_build import BuildResult, NodeResult, build, source_freshness
 from etl.pipeline.dbt_project import TenantDbt
 from etl.storage.duckdb import DuckDBWarehouse
 from etl.storage.warehouse import Warehouse
 
 DbtEvent = AssetMaterialization | MaterializeResult | AssetCheckEvaluation | Output  # type: ignore[type-arg]
 Window = Mapping[str, str]
+
+_NOTHING = BuildResult(nodes=(), problem=None)
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,17 @@ class DbtStep:
         alone = warehouse.exclusive(context.run.run_id) if isinstance(warehouse, DuckDBWarehouse) else nullcontext()
         with alone:
             reach("dbt.start")
-            names = [each.fqn for each in assets] + [each.fqn for each in checks]
-            result = build(self.project, names, window, context.run.run_id, _say)
+            tests = [each for each in checks if each.kind == "test"]
+            names = [each.fqn for each in assets] + [each.fqn for each in tests]
+            result = build(self.project, names, window, context.run.run_id, _say) if names else _NOTHING
             reach("dbt.done")
             made = self._describe(assets, result, window, days, warehouse)
-        yield from _evaluations(checks, result, days)
-        problem = result.problem or _unsaid(assets, checks, result)
+            promised = [each for each in checks if each.kind == "freshness"]
+            sources = {each.unique_id: each.fqn for each in promised}
+            aged = source_freshness(self.project, sources, context.run.run_id, _say) if sources else _NOTHING
+        yield from _evaluations(tests, result, days)
+        yield from _evaluations(promised, aged, ())
+        problem = result.problem or _unsaid(assets, tests, result)
         if problem:
             # What dbt built stands in the warehouse although the step fails: say so for each table.
             yield from _materializations(made, days)

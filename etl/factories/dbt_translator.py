@@ -5,12 +5,13 @@ everything else together. Does not: building definitions (`dbt_factory`).
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from dagster import AssetKey, AssetSpec
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 
 from etl.config.tenant_config import TenantConfig
+from etl.errors import DbtError
 from etl.factories import naming
 
 _TIER_BY_FOLDER: dict[str, naming.Tier] = {"staging": "silver", "marts": "gold", "intermediate": "silver"}
@@ -29,7 +30,7 @@ class TenantDbtTranslator(DagsterDbtTranslator):
         spec = super().get_asset_spec(manifest, unique_id, project)
         config = self._config
         node = get_node(manifest, unique_id)
-        tier = tier_of(node)
+        tier = tier_of(node, config.id)
         return spec.replace_attributes(
             key=self._key(node),
             group_name=config.group,
@@ -54,11 +55,16 @@ def get_node(manifest: Mapping[str, Any], unique_id: str) -> Mapping[str, Any]:
     raise KeyError(unique_id)
 
 
-def tier_of(node: Mapping[str, Any]) -> naming.Tier:
+def tier_of(node: Mapping[str, Any], tenant: str) -> naming.Tier:
     """`meta.data_tier`, else by the folder, else: seeds are raw, snapshots refined, models ready for use."""
     meta = {**(node.get("meta") or {}), **(node.get("config", {}).get("meta") or {})}
     if "data_tier" in meta:
         tier: naming.Tier = meta["data_tier"]
+        if tier not in get_args(naming.Tier):
+            raise DbtError(
+                f"tenant {tenant}: {node['original_file_path']}: {node['name']} has `data_tier: {tier}`",
+                f"a tier is {', '.join(get_args(naming.Tier))}",
+            )
         return tier
     for folder in node.get("fqn", []):
         if folder in _TIER_BY_FOLDER:

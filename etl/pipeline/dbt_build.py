@@ -73,6 +73,42 @@ def build(
         return _result(target / "run_results.json", code, output)
 
 
+def source_freshness(
+    project: TenantDbt, sources: Mapping[str, str], run_id: str, say: Callable[[str], None]
+) -> BuildResult:
+    """How old each source (id -> `<source>.<table>`) is, as dbt judges it; one that is too old is a failed node."""
+    target = project.build_path(days=False)
+    target.mkdir(parents=True, exist_ok=True)
+    lock = project.lock_dir / f"{project.tenant}.dbt"
+    with exclusive(lock, what=f"dbt of tenant {project.tenant}", run_id=run_id, error=DbtError) as descriptor:
+        path = target / "sources.json"
+        path.unlink(missing_ok=True)
+        _reuse_parse(project, target)
+        arguments = ["source", "freshness", "--select", *(f"source:{each}" for each in sources.values())]
+        arguments += ["--vars", project.variables_with(), "--target-path", str(target)]
+        _, output = _run(project, arguments, descriptor, say)
+        found: list[Mapping[str, Any]] = json.loads(path.read_bytes())["results"] if path.is_file() else []
+    judged = {each["unique_id"]: each for each in found if "max_loaded_at" in each}
+    said = "\n".join(output[-20:])  # dbt leaves out a source that it could not ask
+    nodes = tuple(_aged(each, judged[each]) if each in judged else _unasked(each, said) for each in sources)
+    return BuildResult(nodes=nodes, problem=None)
+
+
+def _aged(unique_id: str, result: Mapping[str, Any]) -> NodeResult:
+    hours = float(result["max_loaded_at_time_ago_in_s"]) / 3600
+    return NodeResult(
+        unique_id=unique_id,
+        status={"error": "fail"}.get(result["status"], result["status"]),
+        failures=None,
+        message=f"newest row {result['max_loaded_at']}, {hours:.1f} h old",
+        seconds=float(result.get("execution_time") or 0),
+    )
+
+
+def _unasked(unique_id: str, said: str) -> NodeResult:
+    return NodeResult(unique_id=unique_id, status="error", failures=None, message=said, seconds=0)
+
+
 def _reuse_parse(project: TenantDbt, target: Path) -> None:
     """What `dbt parse` left has the same variables: dbt then need not parse again."""
     parsed, here = project.target_path / _PARTIAL_PARSE, target / _PARTIAL_PARSE

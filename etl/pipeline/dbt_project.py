@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from etl.config.tenant_config import TenantConfig
 from etl.errors import DbtError
+from etl.pipeline.stage import lake_place
 from etl.settings import Settings
 from etl.storage.locks import exclusive
 
@@ -76,10 +77,12 @@ def tenant_dbt(config: TenantConfig, settings: Settings) -> TenantDbt:
             f"tenant {config.id}: there is no dbt project dbt_projects/{name} ({config.origin.path}:{line})",
             "make it with `dbt init`, name another one in `dbt: {project: ...}`, or set `dbt: {enabled: false}`",
         )
-    shared = name != config.id
-    schema = config.dbt.target_schema or (f"dbt_{config.id}" if shared else None)
+    outputs = _shared_outputs(settings)
+    # A schema of the tenant's own wherever others may write beside it; its DuckDB file is its own already.
+    alone = name == config.id and outputs.get(config.dbt.target, {}).get("type", "duckdb") == "duckdb"
+    schema = config.dbt.target_schema or (None if alone else f"dbt_{config.id}")
     environ = {
-        "ETL_LAKE_DIR": str(settings.lake_dir),
+        **_lake_environ(config, settings),
         "ETL_DUCKDB_PATH": str(settings.warehouse_dir / f"{config.id}.duckdb"),
         "ETL_DBT_TARGET": config.dbt.target,
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -89,7 +92,7 @@ def tenant_dbt(config: TenantConfig, settings: Settings) -> TenantDbt:
     return TenantDbt(
         tenant=config.id,
         folder=folder,
-        profiles_dir=_profiles_dir(folder, settings, config),
+        profiles_dir=_profiles_dir(folder, outputs, settings, config),
         work_dir=settings.data_dir / "dbt" / config.id,
         lock_dir=settings.data_dir / "locks",
         target=config.dbt.target,
@@ -165,12 +168,26 @@ def _local_packages(folder: Path) -> list[Path]:
     return [(folder / each["local"]).resolve() for each in found.get("packages", []) if "local" in each]
 
 
-def _profiles_dir(folder: Path, settings: Settings, config: TenantConfig) -> Path:
-    """The tenants' shared profile if it has the target, whatever the project calls its own; else the project's own."""
+def _lake_environ(config: TenantConfig, settings: Settings) -> dict[str, str]:
+    """Where dbt finds the extracts: the local lake, or the tenant's bucket with what it takes to reach it."""
+    place = lake_place(config)
+    if not place.bucket:
+        return {"ETL_LAKE_DIR": str(settings.lake_dir)}
+    environ = {"ETL_LAKE_DIR": "/".join(["s3:/", place.bucket, *place.base_path.split("/")]).rstrip("/")}
+    own = {"S3_ENDPOINT_URL": place.endpoint_url, "AWS_REGION": place.region}
+    return environ | {name: value for name, value in own.items() if value}
+
+
+def _shared_outputs(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The targets of the profile that all tenants share."""
     path = settings.dbt_dir / "profiles.yml"
     shared: dict[str, Any] = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
-    targets = {target for profile in shared.values() for target in profile.get("outputs", {})}
-    if config.dbt.target in targets or not (folder / "profiles.yml").is_file():
+    return {target: output for profile in shared.values() for target, output in profile.get("outputs", {}).items()}
+
+
+def _profiles_dir(folder: Path, outputs: Mapping[str, Any], settings: Settings, config: TenantConfig) -> Path:
+    """The tenants' shared profile if it has the target, whatever the project calls its own; else the project's own."""
+    if config.dbt.target in outputs or not (folder / "profiles.yml").is_file():
         return settings.data_dir / "dbt" / config.id / "profile"
     return folder
 
@@ -182,8 +199,13 @@ def _write_profile(project: TenantDbt) -> None:
     source = project.folder.parent / "profiles.yml"
     shared: Any = yaml.safe_load(source.read_text(encoding="utf-8"))
     wanted = yaml.safe_load((project.folder / "dbt_project.yml").read_text(encoding="utf-8")).get("profile", "etl")
+    profile = next(iter(shared.values()))
+    if project.environ["ETL_LAKE_DIR"].startswith("s3://"):
+        for output in profile["outputs"].values():
+            if output["type"] == "duckdb":
+                output["plugins"] = [{"module": "etl.pipeline.dbt_lake"}]
     project.profiles_dir.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump({wanted: next(iter(shared.values()))}, sort_keys=True)
+    text = yaml.safe_dump({wanted: profile}, sort_keys=True)
     target = project.profiles_dir / "profiles.yml"
     if not target.is_file() or target.read_text(encoding="utf-8") != text:
         target.write_text(text, encoding="utf-8")

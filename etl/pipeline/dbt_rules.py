@@ -17,6 +17,8 @@ _NO_SQL = {
     "truthound": "it exists only in that library",
     "monotonic": "rows of a table have no order; write the test by hand with `order_by`",
 }
+# Settings of dbt that a rule has no word for: with them the same rule would say something else.
+_CHANGES_THE_VERDICT = {"warn_if", "error_if", "fail_calc", "limit"}
 _REF = re.compile(r"""^ref\(\s*['"](?P<model>\w+)['"]\s*\)$""")
 
 
@@ -97,7 +99,9 @@ def _rules(test: Any, column: str | None, prefix: str) -> list[Plain] | None:  #
     body = dict(body or {})
     settings: Plain = dict(body.pop("config", None) or {})
     described = {key: body.pop(key) for key in ("name", "description") if key in body}
-    severity = body.pop("severity", None) or settings.get("severity")
+    if _CHANGES_THE_VERDICT & (settings.keys() | body.keys()) or settings.get("enabled", True) is False:
+        return None
+    severity = str(body.pop("severity", None) or settings.get("severity") or "error").lower()
     arguments: Plain = {**body.pop("arguments", {}), **body}
     where = settings.get("where")
     meta: Plain = dict(settings.get("meta") or {})

@@ -23,6 +23,7 @@ SHARED = {
     "models/marts/greeting.yml": "version: 2\nmodels: [{name: greeting, columns: [{name: who, data_tests: [not_null]}]}]",
     "macros/schema.sql": "{% macro generate_schema_name(custom, node) %}{{ var('schema') }}{% endmacro %}",
 }
+MOST_SECONDS = 0.3
 LOAD = """
 import json, sys, time, warnings
 warnings.simplefilter("ignore")
@@ -30,9 +31,9 @@ import etl.definitions
 started = []
 sys.addaudithook(lambda event, args: started.append(str(args[0])) if event in {"subprocess.Popen", "os.posix_spawn", "os.fork"} else None)
 seconds = {}
-for tenant in ("plain", "alpha", "beta"):
+for tenant in ("plain", "plain", "alpha", "beta"):
     began = time.process_time()
-    etl.definitions.build_tenant_definitions(tenant)
+    etl.definitions.build_tenant_definitions.__wrapped__(tenant)
     seconds[tenant] = round(time.process_time() - began, 3)
 heavy = [name for name in ("dbt", "dagster_dbt", "sqlglot") if name in sys.modules]
 print(json.dumps({"started": started, "heavy": heavy, "seconds": seconds}))
@@ -80,8 +81,10 @@ def test_loading_with_fresh_indexes_starts_no_process_and_imports_no_dbt(project
     environ = {**project.process_environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", LOAD], env=environ, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
-    print("CPU seconds to build each tenant:", found["seconds"])  # noqa: T201
     assert (found["started"], found["heavy"]) == ([], [])
+    # `plain` is built first and once more, so that what is imported on first use is nobody's cost.
+    seconds = found["seconds"]
+    assert max(seconds["alpha"], seconds["beta"]) - seconds["plain"] <= MOST_SECONDS, seconds
 
 
 def test_a_changed_project_is_parsed_again_in_dev_and_an_error_in_production(
@@ -94,7 +97,7 @@ def test_a_changed_project_is_parsed_again_in_dev_and_an_error_in_production(
     before = dbt_index.index_path(dbt).read_bytes()
 
     write_dbt(project, {"models/marts/more.sql": "select 1 as one"}, "shared")
-    assert dbt_index.fresh_index(dbt) is None
+    assert dbt_index.fresh_index(config, dbt) is None
     monkeypatch.setenv("DAGSTER_ENVIRONMENT", "prod")
     with pytest.raises(DbtError, match=r"(?s)has changed since it was prepared.*etl dbt prepare alpha"):
         dbt_index.load_index(config, dbt, load_settings())
@@ -105,7 +108,7 @@ def test_a_changed_project_is_parsed_again_in_dev_and_an_error_in_production(
     assert {each.key[-1] for each in found.assets} == {"greeting", "more"}
 
     write_dbt(project, {"models/marts/more.sql": None}, "shared")  # as before: the old index is stale again
-    assert dbt_index.fresh_index(dbt) is None
+    assert dbt_index.fresh_index(config, dbt) is None
 
 
 def test_never_prepared_is_an_error_in_production_that_names_the_command(

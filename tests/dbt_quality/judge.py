@@ -68,6 +68,8 @@ def judge(
 
     Where a case that was not expected to stop its model does, the cases of that model are judged again, one by one.
     """
+    with database.attach() as connection:  # a server is shared by the tests
+        connection.execute(f"DROP SCHEMA IF EXISTS db.{SCHEMA} CASCADE")
     tables = _Tables()
     groups: dict[tuple[int, int], list[Case]] = {}
     for index, case in enumerate(cases):

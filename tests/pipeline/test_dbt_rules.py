@@ -92,3 +92,20 @@ def test_dbts_own_tests_are_rules_and_any_other_is_named() -> None:
         ]
     }
     assert left == ["stg_orders: somebody.elses_test"]
+
+
+@pytest.mark.parametrize(
+    "settings", ["error_if: '> 10'", "warn_if: '> 10'", "enabled: false", "limit: 5", "fail_calc: max(n)"]
+)
+def test_a_test_that_dbt_judges_by_more_than_its_rule_is_named_and_becomes_no_rule(settings: str) -> None:
+    test = f"{{not_null: {{config: {{{settings}}}}}}}"
+    schema = yaml.safe_load(f"models: [{{name: stg_orders, columns: [{{name: id, data_tests: [{test}]}}]}}]")
+    assert from_schema(schema, "stg_") == ({}, ["stg_orders: not_null"])
+
+
+def test_a_severity_is_read_in_either_case() -> None:
+    schema = yaml.safe_load(
+        "models: [{name: a, columns: [{name: id, tests: [{not_null: {config: {severity: WARN}}}]}]}]"
+    )
+    rules, _ = from_schema(schema, "stg_")
+    assert rules == {"a": [{"type": "not_null", "column": "id", "severity": "warning"}]}

@@ -187,6 +187,10 @@
 {% macro dq_clock() %}
     {% set given = var('dq_now', none) %}
     {% if given is none %}{{ return(run_started_at.astimezone(modules.pytz.utc)) }}{% endif %}
-    {% set text = (given | string).replace(' ', 'T') %}
-    {{ return(modules.pytz.utc.localize(modules.datetime.datetime.strptime(text[:19], '%Y-%m-%dT%H:%M:%S'))) }}
+    {% set read = modules.re.match('^([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})([.][0-9]{1,6})?(Z|[+]00:00)?$', given | string | trim) %}
+    {% if not read %}
+        {{ exceptions.raise_compiler_error('data quality: the variable dq_now is a moment in UTC such as 2026-01-10T12:00:00, not `' ~ given ~ '`') }}
+    {% endif %}
+    {% set text = read.group(1) ~ 'T' ~ read.group(2) ~ (read.group(3) or '.0') %}
+    {{ return(modules.pytz.utc.localize(modules.datetime.datetime.strptime(text, '%Y-%m-%dT%H:%M:%S.%f'))) }}
 {% endmacro %}

@@ -42,7 +42,7 @@
         ~ quality.dq_text_literal(rule.get('severity', 'error')) ~ ' as dq_severity, ' %}
     {% if rule.type in quality.dq_table_rules() %}
         {{ return(head ~ 'case when dq_ok then ' ~ quality.dq_text_literal('passed') ~ ' else ' ~ quality.dq_text_literal('failed') ~ ' end as dq_status, '
-            ~ 'case when dq_ok then 0 else 1 end as dq_failed_count, 1 as dq_total_count, ' ~ 'dq_actual from (' ~ quality.dq_table_verdict(model, rule, columns) ~ ') as dq_verdict') }}
+            ~ 'case when dq_ok then 0 else 1 end as dq_failed_count, dq_judged as dq_total_count, ' ~ 'dq_actual from (' ~ quality.dq_table_verdict(model, rule, columns) ~ ') as dq_verdict') }}
     {% endif %}
     {{ return(head ~ 'case when ' ~ quality.dq_tolerated(rule) ~ ' then ' ~ quality.dq_text_literal('passed') ~ ' else ' ~ quality.dq_text_literal('failed')
         ~ ' end as dq_status, dq_bad as dq_failed_count, dq_judged as dq_total_count, cast(null as ' ~ quality.dq_text_type() ~ ') as dq_actual from (' ~ quality.dq_counts(model, rule, columns) ~ ') as dq_counted') }}
@@ -62,29 +62,30 @@
     {{ return('(dq_judged - dq_bad) >= ' ~ quality.dq_number(rule.mostly, rule) ~ ' * dq_judged') }}
 {% endmacro %}
 
-{# The verdict of a rule about the table as a whole: dq_ok and what was found, in one row. #}
+{# The verdict of a rule about the table as a whole, in one row: dq_ok, what was found, and dq_judged: 1, or 0 where there
+   was nothing to judge. #}
 {% macro dq_table_verdict(model, rule, columns) %}
     {% set kind = rule.type %}
     {% set as_text = quality.dq_text_type() %}
     {% if kind == 'column_exists' %}
         {% set there = rule.column in columns or (target.type == 'snowflake' and rule.column | upper in columns) %}
-        {{ return('select ' ~ ('1 = 1' if there else '1 = 0') ~ ' as dq_ok, cast(null as ' ~ as_text ~ ') as dq_actual') }}
+        {{ return('select ' ~ ('1 = 1' if there else '1 = 0') ~ ' as dq_ok, 1 as dq_judged, cast(null as ' ~ as_text ~ ') as dq_actual') }}
     {% elif kind == 'dtype' %}
         {% set column = quality.dq_column(rule, columns, rule.column) %}
-        {{ return('select ' ~ ('1 = 1' if quality.dq_has_dtype(rule, column.type) else '1 = 0') ~ ' as dq_ok, ' ~ quality.dq_text_literal(column.type) ~ ' as dq_actual') }}
+        {{ return('select ' ~ ('1 = 1' if quality.dq_has_dtype(rule, column.type) else '1 = 0') ~ ' as dq_ok, 1 as dq_judged, ' ~ quality.dq_text_literal(column.type) ~ ' as dq_actual') }}
     {% endif %}
     {% set where = ' where ' ~ quality.dq_condition(rule, columns, rule.where) if 'where' in rule else '' %}
     {% set source_rows = ' from ' ~ ('(select * from ' ~ model ~ where ~ ') as dq_rows' if where else quality.dq_aliased(model)) %}
     {% if kind == 'row_count' %}
         {% set low = rule.get('exact', rule.get('min', 0)) %}
         {% set high = rule.get('exact', rule.get('max')) %}
-        {{ return('select count(*) >= ' ~ low ~ (' and count(*) <= ' ~ high if high is not none else '') ~ ' as dq_ok, cast(count(*) as ' ~ as_text ~ ') as dq_actual' ~ source_rows) }}
+        {{ return('select count(*) >= ' ~ low ~ (' and count(*) <= ' ~ high if high is not none else '') ~ ' as dq_ok, 1 as dq_judged, cast(count(*) as ' ~ as_text ~ ') as dq_actual' ~ source_rows) }}
     {% endif %}
     {% set column = quality.dq_column(rule, columns, rule.column) %}
     {% set quoted = quality.dq_quote(column.name) %}
     {% if kind == 'recency' %}
         {% do quality.dq_require(rule, column, ['date', 'timestamp', 'timestamptz']) %}
-        {{ return('select count(case when ' ~ quality.dq_recent(rule, column) ~ ' then 1 end) > 0 as dq_ok, cast(max(' ~ quoted ~ ') as ' ~ as_text ~ ') as dq_actual' ~ source_rows) }}
+        {{ return('select count(case when ' ~ quality.dq_recent(rule, column) ~ ' then 1 end) > 0 as dq_ok, 1 as dq_judged, cast(max(' ~ quoted ~ ') as ' ~ as_text ~ ') as dq_actual' ~ source_rows) }}
     {% endif %}
     {% do quality.dq_require(rule, column, ['integer', 'float', 'decimal']) %}
     {{ return(quality.dq_aggregate(rule, column, quoted, source_rows, as_text)) }}
@@ -105,7 +106,7 @@
             {% do parts.append(total ~ operator ~ number ~ (' * count(' ~ value ~ ')' if rule.type == 'mean_between' else '')) %}
         {% endif %}
     {% endfor %}
-    {{ return('select case when count(' ~ value ~ ') = 0 then 1 = 1 else ' ~ parts | join(' and ') ~ ' end as dq_ok, cast('
+    {{ return('select case when count(' ~ value ~ ') = 0 then 1 = 1 else ' ~ parts | join(' and ') ~ ' end as dq_ok, case when count(' ~ value ~ ') = 0 then 0 else 1 end as dq_judged, cast('
         ~ ('avg(' if rule.type == 'mean_between' else 'sum(') ~ value ~ ') as ' ~ as_text ~ ') as dq_actual' ~ source_rows) }}
 {% endmacro %}
 

@@ -1,0 +1,72 @@
+"""Where a tenant's dbt reads and writes: by target, by environment, by the place of its lake."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from etl.config import load_tenant
+from etl.pipeline.dbt_project import TenantDbt, tenant_dbt
+from etl.settings import load_settings
+from tests.dbt.projects import write_dbt
+from tests.tiny_project import make_project
+
+
+def project_of(root: Path, patch: pytest.MonkeyPatch, changes: dict[str, Any], **environ: str) -> TenantDbt:
+    made = make_project(root, changes)
+    write_dbt(made, {"models/a.sql": "select 1 as value"})
+    for name, value in {**made.environ, **environ}.items():
+        patch.setenv(name, value)
+    settings = load_settings()
+    return tenant_dbt(load_tenant("acme", settings), settings)
+
+
+@pytest.mark.parametrize(
+    ("dbt", "schema"),
+    [
+        ({}, None),  # the tenant's own DuckDB file
+        ({"target": "postgres"}, "dbt_acme"),  # one database for all tenants
+        ({"target": "trino"}, "dbt_acme"),
+        ({"target": "trino", "schema": "marts"}, "marts"),
+    ],
+)
+def test_tenants_have_schemas_of_their_own_where_they_write_into_one_database(
+    dbt: dict[str, str], schema: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = project_of(tmp_path, monkeypatch, {"dbt": {"enabled": True, **dbt}})
+    assert found.environ.get("ETL_DBT_SCHEMA") == schema
+    assert found.variables.get("schema") == schema
+
+
+@pytest.mark.parametrize(("environment", "target"), [("dev", "dev"), ("prod", "trino")])
+def test_an_environment_has_its_own_target(
+    environment: str, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"dbt": {"enabled": True, "target": "dev"}, "environments": {"prod": {"dbt": {"target": "trino"}}}}
+    variables = dict.fromkeys(("ACME_DB_HOST", "ACME_DB_NAME", "ACME_DB_USER", "ACME_DB_PASSWORD"), "x")
+    found = project_of(tmp_path, monkeypatch, changes, DAGSTER_ENVIRONMENT=environment, **variables)
+    assert found.target == target
+    assert found.environ["ETL_DBT_TARGET"] == target
+
+
+def test_extracts_in_a_bucket_are_read_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = {"bucket": "${ACME_BUCKET:-}", "base_path": "raw/acme/", "region": "eu-west-1"}
+    changes = {"dbt": {"enabled": True}, "storage": storage}
+    assert project_of(tmp_path / "local", monkeypatch, changes).environ["ETL_LAKE_DIR"].startswith(str(tmp_path))
+    found = project_of(tmp_path / "far", monkeypatch, changes, ACME_BUCKET="lake")
+    assert found.environ["ETL_LAKE_DIR"] == "s3://lake/raw/acme"
+    assert found.full_environ()["AWS_REGION"] == "eu-west-1"
+
+
+def test_the_profile_has_every_target_and_nothing_but_variables() -> None:
+    path = Path(__file__).parents[2] / "dbt_projects" / "profiles.yml"
+    (profile,) = yaml.safe_load(path.read_text(encoding="utf-8")).values()
+    assert {name: each["type"] for name, each in profile["outputs"].items()} == {
+        "dev": "duckdb",
+        "postgres": "postgres",
+        "trino": "trino",
+    }
+    for output in profile["outputs"].values():
+        for key in {"path", "host", "port", "user", "password", "dbname", "database", "schema"} & output.keys():
+            assert "env_var(" in output[key], key
