@@ -48,7 +48,6 @@ def definitions_of(config: TenantConfig) -> Definitions:
         jobs = JobFactory(config, assets, resources, models).create_all_jobs()
         reconciled = reconcile_checks(config)
         sensors = SensorFactory(config)
-        reconciled = reconcile_checks(config)
         return Definitions(
             assets=assets,
             asset_checks=[*sla_checks(config, sensors.judge_now), *reconciled],
@@ -63,13 +62,15 @@ def definitions_of(config: TenantConfig) -> Definitions:
 def build_all_definitions() -> Definitions:
     """Every tenant in one code location. A tenant that cannot be built stands there as broken and harms no other."""
     settings = load_settings()
-    if str(settings.project_dir) not in sys.path:
-        sys.path.insert(0, str(settings.project_dir))
     parts: list[Definitions] = []
     broken: dict[str, BaseException] = {}
-    for tenant in list_tenants(settings):
+    taken: dict[tuple[str, str], str] = {}
+    # The longest first: `acme_eu_all` belongs to the tenant `acme_eu`, not to a job `eu_all` of `acme`.
+    for tenant in sorted(list_tenants(settings), key=len, reverse=True):
         try:
-            parts.append(_load_location(tenant))
+            found = load_location(tenant)
+            _claim(tenant, found, taken)
+            parts.append(found)
         except (Exception, SystemExit) as error:  # noqa: BLE001  a tenant's own Python may do anything, even leave
             broken[tenant] = error
     if broken and os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI"):
@@ -86,10 +87,31 @@ def get_all_definitions() -> Definitions:
     return build_all_definitions()
 
 
-def _load_location(tenant: str) -> Definitions:
+def _claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) -> None:
+    """Keep the names of `found` for `tenant`: merged, a name that two tenants use takes the whole location down."""
+    names = [("job", each.name) for each in found.jobs or ()]
+    names += [("schedule", each.name) for each in found.schedules or ()]
+    names += [("sensor", each.name) for each in found.sensors or ()]
+    names += [("resource", key) for key in found.resources or {}]
+    specs = [spec for each in found.assets or () for spec in (each.specs if isinstance(each, AssetsDefinition) else ())]
+    names += [("asset", spec.key.to_user_string()) for spec in specs]
+    for kind, name in names:
+        if (other := taken.get((kind, name))) is not None:
+            raise EtlError(
+                f"the {kind} `{name}` of tenant {tenant} is one of tenant {other} too",
+                f"rename it in tenants/{tenant}, or serve the tenants apart: dagster dev -w workspace.yaml",
+            )
+    taken.update(dict.fromkeys(names, tenant))
+
+
+def load_location(tenant: str) -> Definitions:
     """The tenant's own `definitions.py`, which may add to what its YAML says; without one, the YAML alone."""
-    if not (load_settings().tenants_dir / tenant / "definitions.py").is_file():
-        return build_tenant_definitions(tenant)
+    built = build_tenant_definitions(tenant)
+    settings = load_settings()
+    if not (settings.tenants_dir / tenant / "definitions.py").is_file():
+        return built
+    if str(settings.project_dir) not in sys.path:
+        sys.path.insert(0, str(settings.project_dir))
     module = importlib.import_module(f"tenants.{tenant}.definitions")
     found = getattr(module, "defs", None)
     if not isinstance(found, Definitions):
@@ -97,6 +119,8 @@ def _load_location(tenant: str) -> Definitions:
             f"tenants/{tenant}/definitions.py has no `defs`",
             f'write: defs = build_tenant_definitions("{tenant}")',
         )
+    if found is not built:
+        Definitions.validate_loadable(found)  # Dagster looks at what was written by hand only when it is too late
     return found
 
 
@@ -106,9 +130,10 @@ def _broken_tenant(tenant: str, error: BaseException) -> Definitions:
     @asset(
         key=naming.asset_key(tenant, "broken", "configuration"),
         description=f"Tenant {tenant} cannot be built:\n\n```\n{error}\n```",
-        tags={"tenant": tenant, "broken": "true"},
+        tags={"tenant": tenant, "broken": "true", "data_tier": naming.TIERS["broken"]},
     )
     def configuration() -> None:
-        raise error
+        # Not the error itself: a SystemExit would take the run's process along.
+        raise EtlError(f"tenant {tenant} cannot be built: {error!r}", "mend its folder, then load the location again")
 
     return Definitions(assets=[configuration])

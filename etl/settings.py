@@ -90,7 +90,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             f"DAGSTER_ENVIRONMENT is `{name}`",
             f"set it to one of {', '.join(ENVIRONMENTS)}",
         )
-    project = Path(env["ETL_PROJECT_DIR"]) if env.get("ETL_PROJECT_DIR") else _find_project(Path.cwd())
+    project = project_dir(env)
     data = Path(env["ETL_DATA_DIR"]) if env.get("ETL_DATA_DIR") else project / ".data"
     return Settings(
         environment=name,
@@ -109,6 +109,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             catalog=env.get("TRINO_CATALOG") or "iceberg",
         ),
     )
+
+
+def project_dir(environ: Mapping[str, str]) -> Path:
+    """The folder that holds `tenants/`: named by ETL_PROJECT_DIR, or found from where the command is given."""
+    return Path(environ["ETL_PROJECT_DIR"]) if environ.get("ETL_PROJECT_DIR") else _find_project(Path.cwd())
 
 
 def _find_project(start: Path) -> Path:

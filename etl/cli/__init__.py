@@ -3,14 +3,17 @@
 Belongs here: the list of commands and how a failure is shown. Does not: what a command does.
 """
 
+import os
 import sys
 
 import typer
+from dagster._core.secrets.env_file import get_env_var_dict
 from rich.console import Console
 from rich.markup import escape
 
 from etl.cli import check, dbt, demo, docs, metrics, new, quarantine, rules, run, sla, verify
 from etl.errors import EtlError
+from etl.settings import project_dir
 
 app = typer.Typer(
     help="Tenants from YAML: rows extracted, checked, published, loaded, and watched, in Dagster.",
@@ -37,6 +40,8 @@ EXIT_FAILED, EXIT_USAGE, EXIT_UNKNOWN = 1, 2, 3
 def main() -> None:
     """Run the command; a failure that the product knows is shown as a sentence, not as a traceback."""
     try:
+        # As Dagster does for the runs it starts, the file before the process environment: both see the same database.
+        os.environ.update(get_env_var_dict(str(project_dir(os.environ))))
         app()
     except EtlError as error:
         console = Console(stderr=True)

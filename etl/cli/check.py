@@ -3,7 +3,9 @@
 Belongs here: walking tenants and showing findings. Does not: the conventions (`etl.factories.conventions`).
 """
 
+import importlib
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,10 +15,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from etl.config.config_loader import list_tenants
-from etl.definitions import build_tenant_definitions
+from etl.definitions import load_location
 from etl.errors import EtlError
-from etl.factories.conventions import load_conventions, violations
-from etl.settings import load_settings
+from etl.factories.conventions import file_violations, files_of, load_conventions, violations
+from etl.settings import Settings, load_settings
 
 
 def check(
@@ -34,11 +36,18 @@ def check(
     found = Table("where", "asset", "what is wrong", "remedy")
     for name in names:
         try:
-            definitions = _location(name) if module else build_tenant_definitions(name)
+            definitions, files = _module(name) if module else _tenant(name, settings)
+            wrong = [*violations(definitions, conventions), *file_violations(files, conventions)]
         except EtlError as error:
             broken.append(error)
             continue
-        for each in violations(definitions, conventions):
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a person's own code may raise anything
+            what = f"{type(error).__name__}: {error}"
+            broken.append(
+                EtlError(f"{name} cannot be built: {what}", "mend what it raises; the others are checked too")
+            )
+            continue
+        for each in wrong:
             found.add_row(name, each.subject, each.problem, each.remedy)
     for problem in broken:
         console.print(f"[bold red]error:[/] {escape(str(problem))}", highlight=False)
@@ -51,17 +60,21 @@ def check(
     console.print(f"[green]{len(names)} checked[/], nothing to complain about: {', '.join(names)}")
 
 
-def _location(module: str) -> Definitions:
-    import importlib  # noqa: PLC0415  only for hand-written locations
+def _tenant(name: str, settings: Settings) -> tuple[Definitions, set[Path]]:
+    """A tenant with what its own definitions.py adds, and its Python files."""
+    return load_location(name), set((settings.tenants_dir / name).rglob("*.py"))
 
+
+def _module(name: str) -> tuple[Definitions, set[Path]]:
+    """A hand-written location, and the files that its assets are written in."""
     sys.path.insert(0, ".")
     try:
-        found = getattr(importlib.import_module(module), "defs", None)
-    except Exception as error:  # a location is a person's own code and may raise anything
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
         raise EtlError(
-            f"{module} cannot be imported: {type(error).__name__}: {error}",
-            "run this where `python -c 'import ...'` finds the module, and mend what it raises",
+            f"{name} cannot be imported: {error}", "run this where `python -c 'import ...'` finds the module"
         ) from error
+    found = getattr(module, "defs", None)
     if not isinstance(found, Definitions):
-        raise EtlError(f"{module} has no `defs`", "name a module whose `defs` is a Dagster Definitions")
-    return found
+        raise EtlError(f"{name} has no `defs`", "name a module whose `defs` is a Dagster Definitions")
+    return found, files_of(found) | ({Path(module.__file__)} if module.__file__ else set())

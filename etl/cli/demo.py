@@ -130,7 +130,10 @@ def run_plans(plans: list[Plan], instance: DagsterInstance, settings: Settings, 
     count = TextColumn("{task.completed}/{task.total}")
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), count, TimeElapsedColumn())
     console.print("starting the code locations of workspace.yaml")
-    with workspace(instance, settings) as context, Progress(*columns, console=console) as progress:
+    with (
+        workspace(instance, settings, {plan.tenant for plan in plans}) as context,
+        Progress(*columns, console=console) as progress,
+    ):
         bars: dict[str, tuple[Plan, TaskID]] = {}
         for plan in plans:
             run = launch(instance, context, plan.tenant, plan.job, plan.tags)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 from rich.console import Console
 
 from etl.config.config_loader import load_tenant
@@ -34,6 +35,7 @@ def new(
     source = settings.tenants_dir / TEMPLATE
     if not source.is_dir():
         raise EtlError(f"{source} is missing", "run this in the project's folder, the one with tenants/")
+    workspace = with_location(settings, tenant)
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
     for path in sorted(target.rglob("*")):
         if path.suffix in {".yaml", ".py", ".md", ".sql"}:
@@ -45,23 +47,24 @@ def new(
         text = config_path.read_text(encoding="utf-8").replace("group: CD ", f"group: {group} ", 1)
         config_path.write_text(text, encoding="utf-8")
     try:
-        load_tenant(tenant, settings)
+        # In prod no variable of the new tenant is set yet; what is checked here is the copy.
+        load_tenant(tenant, settings.model_copy(update={"environment": "dev"}))
     except EtlError:
         shutil.rmtree(target)  # a group that is not allowed, for example: nothing half made is left behind
         raise
-    add_to_workspace(settings, tenant)
+    (settings.project_dir / "workspace.yaml").write_text(workspace, encoding="utf-8")
     console = Console()
     console.print(f"[green]made[/] tenants/{tenant}, and its entry in workspace.yaml")
     console.print(f"next: edit tenants/{tenant}/config.yaml, or see it run: [bold]etl demo --tenant {tenant}[/]")
 
 
-def add_to_workspace(settings: Settings, tenant: str) -> None:
-    """One more code location at the end of workspace.yaml; what stands there stays as it is."""
+def with_location(settings: Settings, tenant: str) -> str:
+    """The text of workspace.yaml with one more code location at its end; what stands there stays as it is."""
     path: Path = settings.project_dir / "workspace.yaml"
     module = f"tenants.{tenant}.definitions"
     text = path.read_text(encoding="utf-8") if path.is_file() else "load_from:\n"
     if f"module_name: {module}\n" in text:
-        return
+        return text
     entry = (
         "  - python_module:\n"
         f"      module_name: {module}\n"
@@ -69,4 +72,22 @@ def add_to_workspace(settings: Settings, tenant: str) -> None:
         f"      location_name: {tenant}\n"
         "      working_directory: .\n"
     )
-    path.write_text(text.rstrip("\n") + "\n" + entry, encoding="utf-8")
+    before = text.replace("load_from: []", "load_from:").rstrip("\n")
+    longer = f"{before}\n{entry}"
+    if module not in _modules(longer):
+        raise EtlError(
+            "workspace.yaml cannot be added to: `load_from:` has to come last in it, with one entry a line",
+            f"add this to it yourself, then run the command again:\n{entry}",
+        )
+    return longer
+
+
+def _modules(text: str) -> list[str]:
+    """The modules that a workspace names; none if it is no YAML."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return []
+    entries = content.get("load_from") if isinstance(content, dict) else None
+    places = [each.get("python_module") for each in entries or () if isinstance(each, dict)]
+    return [str(each.get("module_name")) for each in places if isinstance(each, dict)]

@@ -4,13 +4,16 @@ Belongs here: the command. Does not: launching (`runs`), what the job does (`etl
 """
 
 import time
+from datetime import date
 from typing import Annotated
 
 import typer
 from dagster import DagsterInstance, DagsterRunStatus
 from rich.console import Console
 
+from etl.cli.demo import make_source
 from etl.cli.runs import failures, launch, prepare_dagster_home, wait, workspace
+from etl.errors import EtlError
 from etl.factories import naming
 from etl.factories.schedule_factory import RANGE_END, RANGE_START
 from etl.resources.run_worker import release_dead_runs
@@ -26,12 +29,13 @@ def run(
     """Run a job of a tenant: `etl run project_01 --job lot_history --from 2026-01-01 --to 2026-01-05`."""
     settings = load_settings()
     console = Console()
+    tags = _days(first, last)
+    make_source(tenant, settings, console)
     prepare_dagster_home(settings)
-    tags = {RANGE_START: first, RANGE_END: last or first} if first else {}
     began = time.monotonic()
     with DagsterInstance.get() as instance:
         release_dead_runs(instance)
-        with workspace(instance, settings) as context:
+        with workspace(instance, settings, {tenant}) as context:
             started = launch(instance, context, tenant, naming.job_name(tenant, job), tags)
             console.print(f"run {started.run_id}")
             ended = next(wait(instance, [started.run_id]))
@@ -41,3 +45,22 @@ def run(
         for problem in failures(instance, started.run_id):
             console.print(problem, style="red", markup=False, highlight=False)
     raise typer.Exit(1)
+
+
+def _days(first: str | None, last: str | None) -> dict[str, str]:
+    """The tags of a run of these days; none for the newest complete day."""
+    if first is None:
+        if last is not None:
+            raise EtlError("--to without --from", f"write --from YYYY-MM-DD --to {last}")
+        return {}
+    begin, end = _day(first), _day(last or first)
+    if end < begin:
+        raise EtlError(f"--to {end} is before --from {begin}", "turn them round")
+    return {RANGE_START: begin.isoformat(), RANGE_END: end.isoformat()}
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise EtlError(f"`{text}` is no day", "write it as 2026-01-31") from error

@@ -14,6 +14,7 @@ from etl.config.names import nearest
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 
+TENANT_JOBS = ("all", "bronze", "silver", "gold", "verify")  # every tenant has these, and one for each pipeline
 ENGINES = ("truthound", "polars", "great_expectations", "pandera")  # further ones come by entry points, looked up late
 
 
@@ -56,6 +57,7 @@ def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Co
                 about=_keys("dbt", "enabled"),
             )
     yield from _targets(pipelines)
+    yield from _job_names(config)
     yield from _cycles(config)
     yield from _notified(config)
 
@@ -193,6 +195,24 @@ def _targets(pipelines: dict[str, PipelineConfig]) -> Iterator[Conflict]:
                 "a table of its own for each pipeline",
                 about=_keys("target_table", "target_schema", "trino_output"),
             )
+
+
+def _job_names(config: TenantConfig) -> Iterator[Conflict]:
+    """Two jobs of one name, of which the second would silently take the first one's place.
+
+    A job of the YAML that is called like a pipeline is no conflict: it says how that pipeline's job is to be.
+    """
+    pipelines, jobs = config.assets.pipelines, config.jobs
+    taken = dict.fromkeys(TENANT_JOBS, "a job that every tenant has")
+    for path, names, kind in ((("assets", "pipelines"), pipelines, "pipeline"), (("jobs",), jobs, "job")):
+        seen: dict[str, str] = {}
+        for name in names:
+            short = name.removeprefix(f"{config.id}_")
+            other = taken.get(short) or (f"the {kind} `{seen[short]}`" if short in seen else "")
+            if other:
+                problem = f"the job of `{name}` would have the name of {other}: {config.id}_{short}"
+                yield Conflict((*path, name), problem, f"a name of its own, none of {', '.join(TENANT_JOBS)}")
+            seen[short] = name
 
 
 def _cycles(config: TenantConfig) -> Iterator[Conflict]:

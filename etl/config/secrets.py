@@ -33,6 +33,13 @@ def is_secret_key(key: str | int) -> bool:
     return isinstance(key, str) and bool(_KEY.search(key))
 
 
+def is_secret(key: str, value: str) -> bool:
+    """Whether `value`, as it stands in somebody's code under the name `key`, gives a secret away."""
+    literal = literal_of(value)
+    named = is_secret_key(key) and not _SCHEME.fullmatch(literal)
+    return named or any(pattern.search(literal) for pattern in _IN_TEXT)
+
+
 def secrets_in_clear(node: Node, path: Path = ()) -> Iterator[Finding]:
     """Every scalar below `node` that gives a secret away."""
     if isinstance(node.value, dict):
@@ -56,8 +63,6 @@ def _in_clear(node: Node, path: Path) -> Finding:
 
 
 def _gives_away(text: str, path: Path) -> bool:
-    literal = literal_of(text)
     in_connection = any(part in LATE_KEYS for part in path)
-    if in_connection and any(is_secret_key(part) for part in path) and not _SCHEME.fullmatch(literal):
-        return True
-    return any(pattern.search(literal) for pattern in _IN_TEXT)
+    key = next((str(part) for part in path if is_secret_key(part)), "") if in_connection else ""
+    return is_secret(key, text)

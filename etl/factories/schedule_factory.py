@@ -5,6 +5,7 @@ Belongs here: from `schedule:` in the YAML to Dagster's schedule. Does not: what
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import get_args
 
 from dagster import (
     DailyPartitionsDefinition,
@@ -17,6 +18,7 @@ from dagster import (
     partition_loading_context,
 )
 
+from etl.config.pipeline_config import Stage
 from etl.config.tenant_config import TenantConfig
 from etl.factories import naming
 
@@ -46,17 +48,26 @@ class ScheduleFactory:
         job = self._jobs[naming.job_name(config.id, name)]
         if schedule is None:
             raise ValueError(name)
-        lookback = max((p.partitions.lookback_days for p in config.pipelines.values() if p.partitions), default=0)
         return ScheduleDefinition(
             name=naming.schedule_name(config.id, name),
             job=job,
             cron_schedule=schedule.cron,
             execution_timezone=schedule.timezone,
             default_status=DefaultScheduleStatus.RUNNING if schedule.auto_start else DefaultScheduleStatus.STOPPED,
-            execution_fn=_tick(job.partitions_def, lookback),
+            execution_fn=_tick(job.partitions_def, self._lookback(job)),
             description=config.jobs[name].description or None,
             tags={"tenant": config.id},
         )
+
+    def _lookback(self, job: JobDefinition) -> int:
+        """The longest of the pipelines that the job runs; one that runs dbt models alone is about all of them."""
+        pipelines = self._config.pipelines
+        names = {key.path[2] for key in job.asset_layer.selected_asset_keys if key.path[1] in _STAGES}
+        spans = [each.partitions for name, each in pipelines.items() if not names or name in names]
+        return max((each.lookback_days for each in spans if each), default=0)
+
+
+_STAGES = frozenset(get_args(Stage))
 
 
 def _tick(partitions: object, lookback_days: int) -> Tick:

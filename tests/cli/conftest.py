@@ -43,6 +43,8 @@ def etl(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> E
     def call(*arguments: str) -> Said:
         build_tenant_definitions.cache_clear()
         build_all_definitions.cache_clear()
+        for name in [each for each in sys.modules if each == "tenants" or each.startswith("tenants.")]:
+            del sys.modules[name]  # another test's project has tenants of the same names
         monkeypatch.setattr(sys, "argv", ["etl", *arguments])
         before = dict(os.environ)
         code = 0

@@ -46,13 +46,50 @@ def unknown_kind() -> None: ...
 def BigName() -> None: ...
 
 
+@dg.asset(name="renamed", group_name="CD", tags=TAGS)
+def another_name() -> None: ...
+
+
+def made(name: str) -> dg.AssetsDefinition:
+    @dg.asset(name=name, group_name="CD", tags=TAGS)
+    def inner() -> None: ...
+
+    return inner
+
+
+@dg.op(retry_policy=dg.RetryPolicy(max_retries=2))
+def deep() -> None: ...
+
+
+@dg.graph
+def below() -> None:
+    deep()
+
+
+@dg.job
+def nested() -> None:
+    below()
+
+
+class Database(dg.ConfigurableResource):
+    host: str
+    password: str
+
+
 @dg.asset(group_name="CD", tags=TAGS, kinds={"polars"})
 def as_it_should_be() -> None: ...
 
 
+tries_again = dg.define_asset_job("tries_again", selection=[as_it_should_be], tags={"dagster/max_retries": "2"})
 defs = dg.Definitions(
-    assets=[again, foreign_group, no_tier, odd_tier, kind_is_a_tier, three_kinds, unknown_kind, BigName, as_it_should_be],
-    jobs=[dg.define_asset_job("tries_again", selection=[as_it_should_be], tags={"dagster/max_retries": "2"})],
+    assets=[again, foreign_group, no_tier, odd_tier, kind_is_a_tier, three_kinds, unknown_kind, BigName, as_it_should_be]
+    + [another_name, made("made_by_a_factory"), dg.AssetSpec("elsewhere", group_name="CD")],
+    jobs=[tries_again, nested],
+    schedules=[dg.ScheduleDefinition(job=nested, cron_schedule="0 6 * * *", tags={"dagster/max_retries": "1"})],
+    resources={
+        "open_database": Database(host="db", password="hunter22"),
+        "database": Database(host="db", password=dg.EnvVar("DB_PASSWORD")),
+    },
 )
 """
 
@@ -63,8 +100,13 @@ VIOLATIONS = {
     "odd_tier": "platinum",
     "kind_is_a_tier": "gold",
     "unknown_kind": "excellent",
-    "BigName": "lowercase",
+    "BigName": "not allowed",
     "tries_again": "run again on failure",
+    "renamed": "its function is called `another_name`",
+    "elsewhere": "data_tier",
+    "nested": "has a retry policy",
+    "schedule nested_schedule": "run again on failure",
+    "resource open_database": "`password` is a secret in clear",
 }
 
 
@@ -79,13 +121,16 @@ def test_every_planted_violation_of_a_hand_written_location_is_found(
     found = [(row[2].removeprefix("job "), row[3]) for row in rows]
     for subject, problem in VIOLATIONS.items():
         assert [text for name, text in found if name == subject and problem in text], f"{subject}\n{said.out}"
-    assert not [name for name, _ in found if name in {"as_it_should_be", "three_kinds"}]
+    clean = {"as_it_should_be", "three_kinds", "made_by_a_factory", "resource database"}
+    assert not [name for name, _ in found if name in clean]
+    assert "hunter22" not in said.out
 
 
 def test_the_conventions_are_the_projects_own(etl: Etl, project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
     (project.root / "by_hand_2.py").write_text(HAND_WRITTEN)
     (project.root / "pyproject.toml").write_text(
         '[tool.etl.conventions]\ngroups = ["CD", "marketing"]\nrequired_tags = []\nmax_kinds = 2\n'
+        'max_file_lines = 20\nname_pattern = "[a-zA-Z_]+"\n'
     )
     monkeypatch.syspath_prepend(str(project.root))
     said = etl("check", "--module", "by_hand_2")
@@ -93,6 +138,9 @@ def test_the_conventions_are_the_projects_own(etl: Etl, project: TinyProject, mo
     assert "three_kinds" in said.out
     assert "foreign_group" not in said.out
     assert "no_tier" not in said.out
+    assert "BigName" not in said.out
+    (row,) = [line for line in said.out.splitlines() if "by_hand_2.py" in line]
+    assert f"has {len(HAND_WRITTEN.splitlines())} lines, 20 are allowed" in row
 
 
 def test_a_misspelt_convention_is_wrong_usage(etl: Etl, project: TinyProject) -> None:
@@ -101,6 +149,13 @@ def test_a_misspelt_convention_is_wrong_usage(etl: Etl, project: TinyProject) ->
     assert said.code == 2
     assert "gruops" in said.err
     assert "groups" in said.err
+
+
+def test_a_conventions_file_that_is_no_toml_is_wrong_usage(etl: Etl, project: TinyProject) -> None:
+    (project.root / "pyproject.toml").write_text("[tool\n")
+    said = etl("check")
+    assert said.code == 2
+    assert "pyproject.toml cannot be read" in said.err
 
 
 def test_a_good_project_has_nothing_to_complain_about(etl: Etl, project: TinyProject) -> None:
@@ -118,6 +173,32 @@ def test_tenants_that_do_not_load_are_all_named_and_give_2(etl: Etl, project: Ti
     assert "did you mean `source_table`" in said.out
     assert "tenants/other/config.yaml" in said.out
     assert etl("check", "good").code == 0
+
+
+def test_what_a_tenants_own_python_adds_is_checked_too(etl: Etl, project: TinyProject) -> None:
+    (project.root / "tenants/acme/definitions.py").write_text(
+        "import dagster as dg\nfrom etl import build_tenant_definitions\n\n\n"
+        "@dg.asset(key=['acme', 'report', 'weekly'], group_name='marketing')\ndef weekly() -> None: ...\n\n\n"
+        'defs = dg.Definitions.merge(build_tenant_definitions("acme"), dg.Definitions(assets=[weekly]))\n'
+    )
+    said = etl("check")
+    assert said.code == 1
+    assert "marketing" in said.out
+    (project.root / "tenants/acme/definitions.py").write_text("raise ValueError('mine')\n")
+    project.write_tenant(tenant="good")
+    said = etl("check")
+    assert said.code == 2
+    assert "acme cannot be built: ValueError: mine" in said.out
+    assert "Traceback" not in said.out + said.err
+
+
+def test_a_long_file_of_a_tenant_is_named(etl: Etl, project: TinyProject) -> None:
+    path = project.root / "tenants/acme/transforms/orders.py"
+    path.write_text(path.read_text() + "#\n" * 1500)
+    said = etl("check")
+    assert said.code == 1
+    assert "orders.py" in said.out
+    assert "1500 are allowed" in said.out
 
 
 def test_an_unknown_tenant_is_wrong_usage(etl: Etl, project: TinyProject) -> None:
@@ -145,4 +226,4 @@ def test_this_projects_own_conventions_file_is_readable(etl: Etl) -> None:
 
     found = load_conventions(REPOSITORY)
     assert found.groups == ("CD", "DS", "IS", "SS", "NPS")
-    assert load_conventions(Path("/nowhere")) == found.model_copy(update={"max_file_lines": found.max_file_lines})
+    assert load_conventions(Path("/nowhere")) == found

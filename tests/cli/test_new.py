@@ -66,6 +66,38 @@ def test_a_group_that_is_not_allowed_leaves_nothing_behind(etl: Etl, template: T
     assert sorted(template.root.rglob("*")) == before
 
 
+@pytest.mark.parametrize("text", ["load_from: []\n", "load_from:\n", "# mine\nload_from:\n  - python_file: other.py\n"])
+def test_a_workspace_keeps_what_it_has(etl: Etl, template: TinyProject, text: str) -> None:
+    path = template.root / "workspace.yaml"
+    path.write_text(text)
+    assert etl("new", "umbrella").code == 0
+    *others, mine = yaml.safe_load(path.read_text())["load_from"]
+    assert mine["python_module"]["module_name"] == "tenants.umbrella.definitions"
+    assert others == (yaml.safe_load(text)["load_from"] or [])
+    assert path.read_text().startswith(text.partition("load_from")[0])
+
+
+@pytest.mark.parametrize("text", ["load_from:\n- python_file: a.py\n", "load_from: [{python_file: a.py}]\n", "x: [\n"])
+def test_a_workspace_that_cannot_be_added_to_is_left_alone(etl: Etl, template: TinyProject, text: str) -> None:
+    path = template.root / "workspace.yaml"
+    path.write_text(text)
+    said = etl("new", "umbrella")
+    assert said.code == 2
+    assert "module_name: tenants.umbrella.definitions" in said.err
+    assert path.read_text() == text
+    assert not (template.root / "tenants" / "umbrella").exists()
+
+
+def test_a_tenant_can_be_made_where_its_variables_are_not_set(
+    etl: Etl, template: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_ENVIRONMENT", "prod")
+    assert etl("new", "umbrella").code == 0
+    said = etl("check", "umbrella")
+    assert said.code == 2
+    assert "UMBRELLA_DB_PASSWORD is not set" in said.out
+
+
 @pytest.mark.timeout(600)
 def test_a_new_tenant_runs_end_to_end_at_once(etl: Etl, template: TinyProject, tmp_path: Path) -> None:
     (template.root / "workspace.yaml").unlink()

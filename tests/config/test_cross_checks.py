@@ -157,3 +157,26 @@ def test_a_rule_that_asks_whether_a_column_exists_may_name_any(project: Project)
 def test_a_route_to_a_pipeline_that_does_not_exist_is_found(one_problem: Callable[..., str]) -> None:
     text = pipelines("    lots: {source_table: a}\n") + "notifications: [{type: log, pipelines: [lost, lot_*]}]\n"
     assert "there is no pipeline `lost`" in one_problem(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "place"),
+    [
+        ("    all: {source_table: a}\n", "would have the name of a job that every tenant has: acme_all", "4:5"),
+        ("    acme_gold: {source_table: a}\n", "a job that every tenant has: acme_gold", "4:5"),
+        ("    verify: {source_table: a}\n", "acme_verify", "4:5"),
+        ("    a: {source_table: a}\n    acme_a: {source_table: a}\n", "the name of the pipeline `a`: acme_a", "5:5"),
+        ("    a: {source_table: a}\njobs: {bronze: {}}\n", "acme_bronze", "5:8"),
+        ("    a: {source_table: a}\njobs: {x: {}, acme_x: {}}\n", "the name of the job `x`: acme_x", "5:15"),
+    ],
+)
+def test_no_job_takes_the_place_of_another(
+    one_problem: Callable[..., str], text: str, expected: str, place: str
+) -> None:
+    found = one_problem(pipelines(text))
+    assert expected in found
+    assert f"config.yaml:{place}" in found
+
+
+def test_a_job_may_say_how_the_job_of_a_pipeline_is(project: Project) -> None:
+    assert project.load(pipelines("    a: {source_table: a}\njobs: {a: {description: mine}}\n")).jobs.keys() == {"a"}

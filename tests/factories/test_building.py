@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from dagster import AssetKey, Definitions
+from dagster import AssetKey, DagsterInstance, Definitions, materialize
 
 from etl import definitions as assembler
 from etl.config import load_tenant
@@ -111,6 +111,16 @@ BREAKAGES: dict[str, Callable[[TinyProject], object]] = {
     "python": lambda p: (p.root / "tenants/acme/definitions.py").write_text("raise ValueError('mine')"),
     "syntax": lambda p: (p.root / "tenants/acme/definitions.py").write_text("def"),
     "no_defs": lambda p: (p.root / "tenants/acme/definitions.py").write_text("x = 1"),
+    "not_loadable": lambda p: (p.root / "tenants/acme/definitions.py").write_text(
+        "import dagster as dg\nfrom etl import build_tenant_definitions\n\n"
+        "job = dg.define_asset_job('acme_odd', selection=[['acme', 'load', 'nothing']])\n"
+        'defs = dg.Definitions.merge(build_tenant_definitions("acme"), dg.Definitions(jobs=[job]))\n'
+    ),
+    "a_name_of_another": lambda p: (p.root / "tenants/acme/definitions.py").write_text(
+        "import dagster as dg\nfrom etl import build_tenant_definitions\n\n\n"
+        "@dg.asset(key=['other', 'load', 'orders'])\ndef orders() -> None: ...\n\n\n"
+        'defs = dg.Definitions.merge(build_tenant_definitions("acme"), dg.Definitions(assets=[orders]))\n'
+    ),
     "system_exit": lambda p: (p.root / "tenants/acme/definitions.py").write_text("raise SystemExit(3)"),
 }
 
@@ -125,6 +135,21 @@ def test_a_broken_tenant_stands_there_as_broken_and_harms_no_other(project: Tiny
     assert AssetKey(["other", "load", "orders"]) in graph.get_all_asset_keys()
     assert {job.name for job in found.resolve_all_job_defs()} >= {"other_all", "other_daily_etl"}
     assert not [job.name for job in found.resolve_all_job_defs() if job.name.startswith("acme")]
+    broken = next(each for each in found.assets or () if AssetKey(["acme", "broken", "configuration"]) in each.keys)
+    with DagsterInstance.ephemeral() as instance:
+        result = materialize([broken], instance=instance, raise_on_error=False)
+    assert not result.success  # and this process is still here
+
+
+def test_a_job_that_has_the_name_of_another_tenants_job_harms_only_its_own_tenant(project: TinyProject) -> None:
+    project.write_tenant({"jobs": {"eu_all": {"selection": "*"}}})
+    project.write_tenant(tenant="acme_eu")
+    found = build_all_definitions()
+    graph = found.resolve_asset_graph()
+    assert AssetKey(["acme", "broken", "configuration"]) in graph.get_all_asset_keys()
+    assert "acme_eu_all" in (graph.get(AssetKey(["acme", "broken", "configuration"])).description or "")
+    (job,) = [each for each in found.get_repository_def().get_all_jobs() if each.name == "acme_eu_all"]
+    assert {key.path[0] for key in job.asset_layer.selected_asset_keys} == {"acme_eu"}
 
 
 def test_validation_does_fail_for_a_broken_tenant(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:

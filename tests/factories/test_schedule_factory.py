@@ -15,7 +15,7 @@ from etl.config import load_tenant
 from etl.definitions import definitions_of
 from etl.pipeline.stage import StageRun
 from etl.settings import load_settings
-from tests.tiny_project import TinyProject, make_project
+from tests.tiny_project import ORDERS, TinyProject, make_project
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -135,6 +135,21 @@ def test_lookback_asks_for_the_days_before_too_in_one_run(project: TinyProject) 
     assert isinstance(request, RunRequest)
     assert request.partition_key is None
     assert (request.tags[RANGE_START], request.tags[RANGE_END]) == ("2026-03-07", "2026-03-09")
+
+
+def test_lookback_is_that_of_the_pipelines_the_job_runs(project: TinyProject) -> None:
+    other = {**ORDERS, "has_transfer": False, "trino_output": {"target_table": "late"}, "quality": {}}
+    other["partitions"] = {"start": "2026-01-01", "timezone": "Asia/Seoul", "lookback_days": 30}
+    pipelines = {"orders": {"partitions": {"end": None, "lookback_days": 1}}, "late": other}
+    for selection, oldest in (('key:"acme/transfer/orders"+', "2026-03-08"), ("*", "2026-02-07")):
+        schedule = {"cron": "0 6 * * *", "timezone": "Asia/Seoul"}
+        project.write_tenant(
+            {"assets": {"pipelines": pipelines}, "jobs": {"daily_etl": {"selection": selection, "schedule": schedule}}}
+        )
+        found = definitions_of(load_tenant("acme", load_settings()))
+        request = asked_for(found, datetime(2026, 3, 10, 6, tzinfo=ZoneInfo("Asia/Seoul")))
+        assert isinstance(request, RunRequest)
+        assert (request.tags[RANGE_START], request.tags[RANGE_END]) == (oldest, "2026-03-09")
 
 
 def test_lookback_does_not_reach_before_the_first_day(project: TinyProject) -> None:

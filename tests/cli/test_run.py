@@ -1,0 +1,78 @@
+"""`etl run`: a job by a real Dagster run, and what cannot be run is said before anything is started."""
+
+import shutil
+
+import pytest
+from dagster import DagsterInstance
+
+from tests.tiny_project import REPOSITORY, TinyProject
+
+from .conftest import Etl
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("acmee",), "did you mean `acme`"),
+        (("acme", "--to", "2026-01-02"), "--to without --from"),
+        (("acme", "--from", "2026-13-01"), "`2026-13-01` is no day"),
+        (("acme", "--from", "yesterday"), "write it as 2026-01-31"),
+        (("acme", "--from", "2026-01-03", "--to", "2026-01-01"), "is before --from"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_once(
+    etl: Etl, project: TinyProject, arguments: tuple[str, ...], said: str
+) -> None:
+    found = etl("run", *arguments)
+    assert found.code == 2
+    assert said in found.err
+    assert "Traceback" not in found.err
+
+
+def test_a_job_or_a_day_that_is_not_there_is_named_with_what_is(etl: Etl, project: TinyProject) -> None:
+    found = etl("run", "acme", "--job", "ordrs")
+    assert found.code == 2
+    assert "no job `acme_ordrs`" in found.err
+    assert "did you mean `acme_orders`" in found.err
+    found = etl("run", "acme", "--job", "orders", "--from", "2026-01-02", "--to", "2026-01-09")
+    assert found.code == 2
+    assert "has no day 2026-01-09" in found.err
+    assert "from 2026-01-01 to 2026-01-03" in found.err
+    with DagsterInstance.from_config(str(project.data / "dagster")) as instance:
+        assert instance.get_runs() == []
+    assert project.published() == []
+
+
+def test_a_tenant_that_workspace_yaml_does_not_name_is_told_how_to_get_there(etl: Etl, project: TinyProject) -> None:
+    (project.root / "workspace.yaml").write_text("load_from: []\n")
+    found = etl("run", "acme")
+    assert found.code == 2
+    assert "workspace.yaml has no code location `acme`" in found.err
+    assert "tenants.acme.definitions" in found.err
+
+
+def test_new_check_run_in_an_empty_project(etl: Etl, project: TinyProject) -> None:
+    """The demo source is made by whoever needs it first; no other tenant is started, not even a broken one."""
+    shutil.copytree(
+        REPOSITORY / "tenants" / "_template",
+        project.root / "tenants" / "_template",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    (project.root / "tenants" / "acme" / "definitions.py").write_text("import time\n\ntime.sleep(600)\n")
+    assert etl("new", "umbrella").code == 0
+    assert etl("check", "umbrella").code == 0
+    found = etl("run", "umbrella", "--job", "orders", "--from", "2026-01-01", "--to", "2026-01-02")
+    assert found.code == 0, found.out + found.err
+    assert {path.parent.name for path in project.published() if "extract" in path.parts} == {
+        "dt=2026-01-01",
+        "dt=2026-01-02",
+    }
+
+
+def test_what_env_says_is_said_to_every_command(etl: Etl, project: TinyProject) -> None:
+    """As in the runs that Dagster starts: otherwise a command would look at the demo source, and the run would not."""
+    (project.root / ".env").write_text("DAGSTER_ENVIRONMENT=prod\nACME_DB_HOST=db.example.com\n")
+    found = etl("check", "acme")
+    assert found.code == 2
+    assert "ACME_DB_NAME is not set" in found.out
+    assert "ACME_DB_HOST" not in found.out
