@@ -16,10 +16,11 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from etl.config.identifiers import Owner
 from etl.config.tenant_config import TenantConfig
 from etl.errors import DbtError
-from etl.pipeline.dbt_project import TenantDbt, fingerprint, parse
+from etl.pipeline.dbt_project import TenantDbt, fingerprint, parse, work_dir
 from etl.settings import Settings
 
 INDEX_FORMAT = 3
+INDEX_FILE = "index.json"
 _OWNER: TypeAdapter[str] = TypeAdapter(Owner)
 
 
@@ -93,6 +94,12 @@ def fresh_index(config: TenantConfig, project: TenantDbt) -> DbtIndex | None:
     return found if project.manifest_path.is_file() else None
 
 
+def last_assets(config: TenantConfig, settings: Settings) -> tuple[DbtAsset, ...]:
+    """The assets as they were prepared last, fresh or not; none without a project, or before it was prepared."""
+    found = _read(work_dir(config, settings) / INDEX_FILE) if config.dbt.enabled else None
+    return found.assets if found is not None and found.format == INDEX_FORMAT else ()
+
+
 def prepare(config: TenantConfig, project: TenantDbt) -> DbtIndex:
     """Parse the project and write its index."""
     stamp = _stamp(config, project)
@@ -107,7 +114,7 @@ def prepare(config: TenantConfig, project: TenantDbt) -> DbtIndex:
 
 def index_path(project: TenantDbt) -> Path:
     """Beside dbt's own output."""
-    return project.work_dir / "index.json"
+    return project.work_dir / INDEX_FILE
 
 
 def _stamp(config: TenantConfig, project: TenantDbt) -> str:

@@ -33,13 +33,13 @@ def _shared(start: str, end: str | None, timezone: str) -> DailyPartitionsDefini
 def partition_keys(
     context: AssetExecutionContext, definition: DailyPartitionsDefinition | None
 ) -> Sequence[str | None]:
-    """The days this step is about: one, a range, or, if the run names none, the newest complete day."""
+    """The days this step is about: one or a range. Whoever launches the run names them."""
     if definition is None:
         return [None]
     if context.has_partition_key or context.has_partition_key_range:
         return list(context.partition_keys)
-    newest = definition.get_last_partition_key()
-    if newest is None:
-        raise EtlError("there is no complete day yet", "wait for the first day of `partitions` to end")
-    context.log.info("the run names no partition: this is about the newest complete day, %s", newest)
-    return [newest]
+    raise EtlError(
+        "the run names no day",
+        'launch it with one (`etl run --from`, or `--tags \'{"dagster/partition": "2026-01-31"}\'`); '
+        "with this project's run launcher in dagster.yaml the newest complete day is taken",
+    )

@@ -26,7 +26,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, PARTITION_
 from dagster_shared.error import SerializableErrorInfo
 
 from etl.factories.naming import SLA_CHECK
-from etl.factories.subjects import Subjects
+from etl.factories.subjects import Subjects, job_subject
 from etl.notify.incidents import cause_of
 from etl.sla.judge import Run
 from etl.sla.metrics import SLAMetrics
@@ -81,9 +81,9 @@ def finished_run(
     for record in instance.get_records_for_run(run.run_id, of_type=TYPES).records:
         _note(seen, record.event_log_entry, subjects, day)
     failures = _failures(seen, run, ended, subjects, scrub) if run.status is DagsterRunStatus.FAILURE else []
-    healed = [*seen.succeeded, *([_job(run)] if run.status is DagsterRunStatus.SUCCESS else [])]
+    healed = [*seen.succeeded, *([job_subject(run.job_name)] if run.status is DagsterRunStatus.SUCCESS else [])]
     many = ASSET_PARTITION_RANGE_END_TAG in run.tags
-    died = ended if any(each.subject == _job(run) for each in failures) else None
+    died = ended if any(each.subject == job_subject(run.job_name) for each in failures) else None
     runs = _runs(seen, subjects, run.run_id, day, many=many, died=died)
     return FinishedRun(run.run_id, _moment(ended), tuple(runs), tuple(failures), tuple(healed))
 
@@ -186,7 +186,7 @@ def _failures(
         found.append(Failure(step, pipeline, event, run.run_id, _moment(at), cause, detail))
     if not found:
         detail = scrub(seen.error or "the run failed before any step said why")[:LONGEST_DETAIL]
-        subject = _job(run)
+        subject = job_subject(run.job_name)
         found.append(Failure(subject, subject, "failure", run.run_id, _moment(ended), cause_of(detail), detail))
     return found
 
@@ -229,11 +229,6 @@ def number(metadata: Mapping[str, object], name: str) -> float | None:
     """A number of an event's metadata."""
     value = getattr(metadata.get(name), "value", None)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _job(run: DagsterRun) -> str:
-    """The subject of a run that failed as a whole."""
-    return f"job {run.job_name}"
 
 
 def _words(error: SerializableErrorInfo | None) -> str:

@@ -16,6 +16,7 @@ from etl.errors import EtlError
 from etl.factories import naming
 from etl.factories.sla_check import promised
 from etl.factories.sla_watch import SlaWatch, Unjudged, Verdicts
+from etl.factories.subjects import Location
 from etl.settings import Settings, load_settings
 
 INTERVAL_SECONDS = 60
@@ -56,7 +57,7 @@ class SensorFactory:
         def evaluate(context: SensorEvaluationContext) -> SensorResult:
             now = datetime.now(UTC)
             watch = self._watch()
-            tick = watch.tick(context.instance, now, context.cursor)
+            tick = watch.tick(context.instance, now, context.cursor, _location(context))
             if tick.problems:
                 for each in tick.checks:  # an error takes a tick's result away, and the checks are right all the same
                     context.instance.report_runless_asset_event(each)
@@ -66,3 +67,9 @@ class SensorFactory:
             return SensorResult(skip_reason=tick.text, asset_events=tick.checks, cursor=cursor)
 
         return evaluate
+
+
+def _location(context: SensorEvaluationContext) -> Location | None:
+    """Where the sensor stands; None where somebody evaluates it by itself."""
+    repository, origin = context.repository_def, context.code_location_origin
+    return Location(repository, origin.location_name if origin else None) if repository else None

@@ -29,7 +29,7 @@ from etl.factories.metadata import Metadata, markdown_table
 from etl.factories.naming import SLA_CHECK
 from etl.factories.subjects import last_asset
 from etl.sla.freshness import State
-from etl.sla.judge import FROM_BAD_TO_GOOD, PromiseVerdict
+from etl.sla.judge import FROM_BAD_TO_GOOD, UNITS, PromiseVerdict
 
 Verdicts = Sequence[PromiseVerdict]
 Judge = Callable[[DagsterInstance, datetime], tuple[dict[str, tuple[PromiseVerdict, ...]], dict[str, str]]]
@@ -115,6 +115,7 @@ def _metadata(worst: PromiseVerdict, verdicts: Verdicts) -> Metadata:
             "state": each.state.value,
             "actual": _plain(each.actual),
             "threshold": _plain(each.threshold),
+            "unit": UNITS[each.promise],
             "since": each.since.isoformat(timespec="minutes") if each.since else "",
             "partition": each.partition or "",
             "message": each.message,
@@ -124,6 +125,7 @@ def _metadata(worst: PromiseVerdict, verdicts: Verdicts) -> Metadata:
     metadata: Metadata = {
         "state": MetadataValue.text(worst.state.value),
         "promise": MetadataValue.text(worst.promise),
+        "unit": MetadataValue.text(UNITS[worst.promise]),
         "promises": MetadataValue.md(markdown_table(table)),
         "runs": MetadataValue.json(list(worst.runs)),
     }

@@ -15,10 +15,11 @@ from dagster import AssetCheckEvaluation, DagsterInstance
 from etl.config.env_template import interpolate
 from etl.config.scrub import Scrub
 from etl.config.tenant_config import TenantConfig
+from etl.factories.dbt_index import last_assets
 from etl.factories.sla_check import digest, evaluation, promised
 from etl.factories.sla_history import BUDGET, SlaHistory
-from etl.factories.subjects import Subjects
-from etl.notify.incidents import Message, Trouble, group
+from etl.factories.subjects import Location, Subjects
+from etl.notify.incidents import Incident, Message, Trouble, group
 from etl.notify.outbox import Outbox
 from etl.notify.send import send
 from etl.notify.targets import NotificationConfig
@@ -55,10 +56,21 @@ class SlaWatch:
     budget: float = BUDGET
     _at_work: dict[str, tuple[AtWork, ...]] = field(default_factory=dict, init=False)
 
-    def tick(self, instance: DagsterInstance, now: datetime, cursor: str | None = None) -> Tick:
-        """Look once. Problems are returned, so that whatever went well is not lost."""
+    def tick(
+        self,
+        instance: DagsterInstance,
+        now: datetime,
+        cursor: str | None = None,
+        location: Location | None = None,
+    ) -> Tick:
+        """Look once. Problems are returned, so that whatever went well is not lost.
+
+        With `location`, the failures of what it has no longer are over.
+        """
         if not self.read(instance, now):
             return Tick("reading the event log: more is left for the next tick, nothing was judged", judged=False)
+        if location is not None:
+            self._forget_removed(instance, location)
         verdicts, unjudged = self.judge(now)
         StateLog(self.settings.data_dir / "sla.sqlite").record(
             [each for found in verdicts.values() for each in found], now
@@ -109,9 +121,23 @@ class SlaWatch:
         """The tenant's excerpt of the event log."""
         return PipelineLog(self.settings.data_dir / "sla" / f"{self.config.id}.sqlite")
 
+    def _forget_removed(self, instance: DagsterInstance, location: Location) -> None:
+        """What was taken out of the location succeeds never again; what another location has is not ours to end."""
+        failures = self.log.failures()
+        lost = location.lacks(each.subject for each in failures) if failures else set()
+        candidates = [each for each in failures if each.subject in lost]
+        over = [each for each in candidates if location.started(instance.get_run_by_id(each.run_id))]
+        self.log.forget_failures(each.subject for each in over)
+
+    def _incidents(self, troubles: list[Trouble]) -> list[Incident]:
+        if not troubles:
+            return []
+        models = self.subjects.models(last_assets(self.config, self.settings))
+        return list(group(troubles, {**self.subjects.upstream, **models}))
+
     def _tell(self, verdicts: Verdicts, now: datetime) -> tuple[int, int, tuple[str, ...]]:
         outbox, scope = Outbox(self.settings.data_dir / "notify.sqlite"), self.config.id
-        incidents = list(group(self._troubles(verdicts, now), self.subjects.upstream))
+        incidents = self._incidents(self._troubles(verdicts, now))
         unjudged = set(promised(self.config)) - set(verdicts)
         if unjudged:  # what nobody looked at is not over
             incidents += [each for each in outbox.open_incidents(scope) if unjudged & set(each.pipelines)]

@@ -182,9 +182,6 @@ class Step:
 
     def _results(self, context: AssetExecutionContext, done: list[StageResult]) -> Iterator[StepEvent]:
         """One materialization per partition, each with metadata of its own, also when a range was one step."""
-        if done[0].partition is not None and not (context.has_partition_key or context.has_partition_key_range):
-            # Dagster would record a materialization of no partition; the newest day is what was made.
-            yield from self._materializations(context, done)
         for key, metadata_of in self._makers(context).items():
             if len(done) == 1:
                 yield MaterializeResult(asset_key=key, metadata=metadata_of(done[0]))

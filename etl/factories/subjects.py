@@ -1,18 +1,20 @@
-"""Which asset, step and check of a tenant belongs to which pipeline, as the SLA sensor needs it.
+"""Which asset, step and check of a tenant belongs to which pipeline, and what there is no longer, for the SLA sensor.
 
 Belongs here: names of definitions, read backwards. Does not: events (`run_outcomes`, `sla_history`).
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from dagster import AssetKey
+from dagster import AssetKey, DagsterRun, RepositoryDefinition
 
 from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig
 from etl.factories import naming
 from etl.factories.asset_factory import stages_of
+from etl.factories.dbt_index import DbtAsset
 from etl.quality.rules import check_names
 from etl.sla.freshness import DailyPartitions
 
@@ -69,6 +71,15 @@ class Subjects:
             for name, pipeline in self.config.pipelines.items()
         }
 
+    def models(self, assets: Iterable[DbtAsset]) -> Mapping[tuple[str, str], frozenset[str]]:
+        """What each dbt model and exposure reads; a model is `dbt orders`, so that it is no pipeline `orders`."""
+        return {
+            (self.config.id, _model(each.key)): frozenset(
+                self.pipeline_of_asset.get(AssetKey(list(dep)), _model(dep)) for dep in each.deps
+            )
+            for each in assets
+        }
+
     def owners(self, pipeline: str) -> tuple[str, ...]:
         """Who is told about a pipeline; the tenant's owners if it is none."""
         found = self.config.assets.pipelines.get(pipeline)
@@ -81,9 +92,38 @@ class Subjects:
         return naming.asset_key(self.config.id, stage, pipeline.name)
 
 
+@dataclass(frozen=True)
+class Location:
+    """The code location of a tenant's sensor, with all that stands in it, also what is written by hand."""
+
+    repository: RepositoryDefinition
+    name: str | None
+
+    def lacks(self, subjects: Iterable[str]) -> set[str]:
+        """The steps and jobs that are not here, or no longer."""
+        jobs = self.repository.get_all_jobs()
+        known = {job_subject(job.name) for job in jobs} | {node for job in jobs for node in job.graph.node_dict}
+        # A step inside a graph is `graph.step`, one of many that a run makes is `step[key]`.
+        return {each for each in subjects if re.split(r"[.\[]", each)[0] not in known}
+
+    def started(self, run: DagsterRun | None) -> bool:
+        """Whether a run's job was, as far as is known, of this location and not of another one."""
+        origin = run.remote_job_origin if run else None
+        return origin is None or self.name in (None, origin.location_name)
+
+
+def job_subject(job: str) -> str:
+    """The subject of runs of a job that failed as a whole."""
+    return f"job {job}"
+
+
 def last_asset(config: TenantConfig, pipeline: PipelineConfig) -> AssetKey:
     """The asset of a pipeline's last stage: what its readers read."""
     return naming.asset_key(config.id, stages_of(pipeline)[-1], pipeline.name)
+
+
+def _model(key: tuple[str, ...]) -> str:
+    return " ".join(key[1:])
 
 
 def _days(pipeline: PipelineConfig) -> DailyPartitions | None:

@@ -93,12 +93,17 @@ def tenant_dbt(config: TenantConfig, settings: Settings) -> TenantDbt:
         tenant=config.id,
         folder=folder,
         profiles_dir=_profiles_dir(folder, outputs, settings, config),
-        work_dir=settings.data_dir / "dbt" / config.id,
+        work_dir=work_dir(config, settings),
         lock_dir=settings.data_dir / "locks",
         target=config.dbt.target,
         variables={"tenant": config.id, **({"schema": schema} if schema else {}), **config.dbt.variables},
         environ=environ,
     )
+
+
+def work_dir(config: TenantConfig, settings: Settings) -> Path:
+    """Where everything lies that is made for the tenant's view of its project."""
+    return settings.data_dir / "dbt" / config.id
 
 
 def fingerprint(project: TenantDbt) -> str:
@@ -188,7 +193,7 @@ def _shared_outputs(settings: Settings) -> dict[str, dict[str, Any]]:
 def _profiles_dir(folder: Path, outputs: Mapping[str, Any], settings: Settings, config: TenantConfig) -> Path:
     """The tenants' shared profile if it has the target, whatever the project calls its own; else the project's own."""
     if config.dbt.target in outputs or not (folder / "profiles.yml").is_file():
-        return settings.data_dir / "dbt" / config.id / "profile"
+        return work_dir(config, settings) / "profile"
     return folder
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from etl.errors import SourceError
 from etl.faults import reach
-from etl.pipeline.publish import StagedRows, audit_and_publish
+from etl.pipeline.publish import StagedRows, audit_and_publish, staging
 from etl.pipeline.schema_guard import guard_schema
 from etl.pipeline.stage import StageResult, StageRun, disk_errors
 from etl.pipeline.tables import referenced_tables
@@ -27,7 +27,7 @@ def extract(run: StageRun, url: str) -> StageResult:
     started = datetime.now(UTC)
     ref = run.ref("extract")
     previous = run.lake.find(ref)
-    with disk_errors(run, "extract"), run.lake.stage(ref, run.run_id) as staged:
+    with disk_errors(run, "extract"), staging(run, "extract") as staged:
         reach("extract.start")
         report = _read(run, url, extract_request(run), staged)
         reach("extract.read")

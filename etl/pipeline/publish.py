@@ -6,6 +6,7 @@ from (`extract.py`, `transfer.py`), how an object is published (`etl.storage.lak
 
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from etl.pipeline.audit import Audit, Blocked, audit_file, audit_good_rows, desc
 from etl.pipeline.stage import StageResult, StageRun, preview_rows
 from etl.quality.quarantine import split
 from etl.storage.lake import Provenance, Published
+from etl.storage.locks import exclusive
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,17 @@ class StagedRows:
     detail: Mapping[str, str | int | float | bool] = field(default_factory=dict)
 
 
+def staging(run: StageRun, stage: Stage) -> AbstractContextManager[Path]:
+    """A path for the stage's file; what is published and rejected at this moment is what it may replace."""
+    return run.lake.stage(run.ref(stage), run.run_id, beside=(run.ref(quarantine_stage(stage)),))
+
+
+def alone(run: StageRun) -> AbstractContextManager[int]:
+    """Hold the partition: its published and its rejected rows are two objects, and change together."""
+    lock = run.settings.data_dir / "locks" / run.config.id / f"{run.pipeline.name}.{run.partition or 'whole'}.lock"
+    return exclusive(lock, what=f"publishing {run.label}", run_id=run.run_id, error=LakeError)
+
+
 def audit_and_publish(staged: StagedRows) -> StageResult:
     """Judge the staged file and publish it, wholly or its good rows; or publish nothing and raise `Blocked`."""
     run, stage = staged.run, staged.stage
@@ -45,9 +58,10 @@ def audit_and_publish(staged: StagedRows) -> StageResult:
     reach(f"{stage}.audited")
     on_failure = run.pipeline.quality.on_failure
     if audit is None or not audit.blocking or on_failure == "warn":
-        published = run.lake.publish(run.ref(stage), staged.path, _provenance(staged, audit, staged.rows))
-        reach(f"{stage}.published")
-        _forget_quarantine(run, stage)
+        with alone(run):
+            published = run.lake.publish(run.ref(stage), staged.path, _provenance(staged, audit, staged.rows))
+            reach(f"{stage}.published")
+            _forget_quarantine(run, stage)
         return _result(staged, audit, published)
     if on_failure == "block" or audit.beyond_rows:
         raise Blocked(run.label, audit)
@@ -91,8 +105,11 @@ def _forget_quarantine(run: StageRun, stage: Stage) -> None:
 
 def _publish_good_rows(staged: StagedRows, audit: Audit) -> StageResult:
     run, stage = staged.run, staged.stage
-    rejected_ref = run.ref(quarantine_stage(stage))
-    with run.lake.stage(run.ref(stage), run.run_id) as good, run.lake.stage(rejected_ref, run.run_id) as rejected:
+    good_ref, rejected_ref = run.ref(stage), run.ref(quarantine_stage(stage))
+    with (
+        run.lake.stage(good_ref, run.run_id, like=staged.path) as good,
+        run.lake.stage(rejected_ref, run.run_id, like=staged.path) as rejected,
+    ):
         parts = split(
             staged.path,
             [each.rule for each in audit.blocking],
@@ -118,11 +135,15 @@ def _publish_good_rows(staged: StagedRows, audit: Audit) -> StageResult:
                 run.label, audit, f"the {parts.good} of {staged.rows} rows that would be left do not satisfy it either"
             )
         audit = audit.model_copy(update={"quarantined": parts.rejected})
-        # The rejected rows first: a crash between the two leaves them known twice, never unknown.
-        kept = run.lake.publish(rejected_ref, rejected, _provenance(staged, audit, parts.rejected, rejected_ref.stage))
-        reach(f"{stage}.quarantined")
-        published = run.lake.publish(run.ref(stage), good, _provenance(staged, audit, parts.good))
-        reach(f"{stage}.published")
+        with alone(run):
+            run.lake.refuse_if_changed(good_ref, good)
+            # The rejected rows first: a crash between the two leaves them known twice, never unknown.
+            kept = run.lake.publish(
+                rejected_ref, rejected, _provenance(staged, audit, parts.rejected, rejected_ref.stage)
+            )
+            reach(f"{stage}.quarantined")
+            published = run.lake.publish(good_ref, good, _provenance(staged, audit, parts.good))
+            reach(f"{stage}.published")
     broken = "; ".join(describe(each) for each in audit.blocking)
     logger.warning("%s %s: %d of %d rows rejected: %s", run.label, stage, parts.rejected, staged.rows, broken)
     return _result(staged, audit, published, kept)

@@ -19,7 +19,7 @@ from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig
 from etl.errors import LakeError
 from etl.faults import reach
-from etl.pipeline.publish import quarantine_stage
+from etl.pipeline.publish import alone, quarantine_stage
 from etl.pipeline.stage import StageRun
 from etl.settings import Settings
 from etl.storage.locks import exclusive
@@ -139,7 +139,7 @@ def discard(config: TenantConfig, settings: Settings, rejected: Rejected, why: s
         why=why,
         run_id=rejected.run_id,
     )
-    with _alone(settings, config.id):
+    with alone(run), _writing_history(settings, config.id):
         now = find_rejected(config, settings, rejected.pipeline, rejected.stage, rejected.partition)
         if now != rejected:
             raise LakeError(
@@ -162,7 +162,7 @@ def _same_rows(one: Decision, other: Decision) -> bool:
 
 def remember(settings: Settings, decision: Decision) -> None:
     """Add a decision to the tenant's history."""
-    with _alone(settings, decision.tenant):
+    with _writing_history(settings, decision.tenant):
         _append(settings, decision)
 
 
@@ -173,7 +173,7 @@ def _append(settings: Settings, decision: Decision) -> None:
         file.write(decision.model_dump_json() + "\n")
 
 
-def _alone(settings: Settings, tenant: str) -> AbstractContextManager[int]:
+def _writing_history(settings: Settings, tenant: str) -> AbstractContextManager[int]:
     lock = settings.data_dir / "locks" / f"quarantine_{tenant}.lock"
     return exclusive(lock, what=f"the quarantine history of {tenant}", error=LakeError)
 

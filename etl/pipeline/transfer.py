@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from etl.config.tenant_loader import load_transform
 from etl.errors import TransformError
 from etl.faults import reach
-from etl.pipeline.publish import StagedRows, audit_and_publish
+from etl.pipeline.publish import StagedRows, audit_and_publish, staging
 from etl.pipeline.stage import StageResult, StageRun, disk_errors
 from etl.pipeline.tables import input_frame, input_runs, referenced_tables
 from etl.quality.engine import describe_failure
@@ -27,24 +27,24 @@ def transfer(run: StageRun) -> StageResult:
     started = datetime.now(UTC)
     pipeline = run.pipeline
     transform = load_transform(run.tenant_dir, pipeline.name, inputs=pipeline.transfer_inputs)
-    with disk_errors(run, "transfer"):
+    # What is published is remembered before the inputs are read: who reads older ones may not overwrite newer rows.
+    with disk_errors(run, "transfer"), staging(run, "transfer") as staged:
         frames = {name: input_frame(run, name) for name in pipeline.transfer_inputs}
         reach("transfer.start")
         result = _call(run, transform, frames)
         _check_date_column(run, frames, result)
-        with run.lake.stage(run.ref("transfer"), run.run_id) as staged:
-            try:
-                result.sink_parquet(staged, compression="zstd", metadata=dict(PLACEHOLDER_FOOTER), engine="streaming")
-            except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-                raise TransformError(
-                    f"{run.label}: the transform `{pipeline.name}` failed while it ran: {_said(run, error)}",
-                    f"see tenants/{run.config.id}/transforms/{pipeline.name}.py; nothing was published",
-                ) from _cause(run, error)
-            reach("transfer.written")
-            rows = int(pq.read_metadata(staged).num_rows)
-            tables = referenced_tables(run, "transfer")
-            detail = {"from_run": ", ".join(input_runs(run))}
-            return audit_and_publish(StagedRows(run, "transfer", staged, rows, started, tables, detail))
+        try:
+            result.sink_parquet(staged, compression="zstd", metadata=dict(PLACEHOLDER_FOOTER), engine="streaming")
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            raise TransformError(
+                f"{run.label}: the transform `{pipeline.name}` failed while it ran: {_said(run, error)}",
+                f"see tenants/{run.config.id}/transforms/{pipeline.name}.py; nothing was published",
+            ) from _cause(run, error)
+        reach("transfer.written")
+        rows = int(pq.read_metadata(staged).num_rows)
+        tables = referenced_tables(run, "transfer")
+        detail = {"from_run": ", ".join(input_runs(run))}
+        return audit_and_publish(StagedRows(run, "transfer", staged, rows, started, tables, detail))
 
 
 def _call(run: StageRun, transform: object, frames: dict[str, pl.LazyFrame]) -> pl.LazyFrame:

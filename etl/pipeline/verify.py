@@ -126,7 +126,7 @@ def _compare(run: StageRun, url: str, warehouse: Warehouse, load: LedgerEntry | 
     bronze = run.lake.find(run.ref("extract"))
     if bronze is None:
         problem = f"{source_rows} rows in the source, never extracted"
-        return _verdict(run, source_rows, None, load, compared=False, differences=(problem,))
+        return _verdict(run, source_rows, None, None, load, compared=False, differences=(problem,))
     differences = []
     if bronze.provenance.rows_read != source_rows:
         differences.append(f"{source_rows} rows in the source, {bronze.provenance.rows_read} were extracted")
@@ -140,7 +140,7 @@ def _compare(run: StageRun, url: str, warehouse: Warehouse, load: LedgerEntry | 
         found, all_compared = _loaded(run, warehouse, published, load)
         differences += found
         compared = compared and all_compared
-    return _verdict(run, source_rows, published, load, compared=compared, differences=tuple(differences))
+    return _verdict(run, source_rows, bronze, published, load, compared=compared, differences=tuple(differences))
 
 
 def _extracted(run: StageRun, url: str) -> list[str]:
@@ -200,17 +200,19 @@ def _keys_missing(warehouse: Warehouse, table: str, keys: Sequence[str], publish
 def _verdict(
     run: StageRun,
     source_rows: int,
+    bronze: Published | None,
     published: Published | None,
     load: LedgerEntry | None,
     *,
     compared: bool,
     differences: tuple[str, ...],
 ) -> DayVerdict:
+    rejected = {each.ref: each.provenance.rows_quarantined for each in (bronze, published) if each}
     return DayVerdict(
         partition=run.partition,
         source_rows=source_rows,
         published_rows=published.rows if published else 0,
-        quarantined_rows=published.provenance.rows_quarantined if published else 0,
+        quarantined_rows=sum(rejected.values()),
         loaded_rows=load.rows if load else None,
         contents_compared=compared,
         differences=differences,

@@ -65,6 +65,7 @@ def split(
     row_rules = [(rule, name) for rule, name in zip(parsed, check_names(parsed), strict=True) if rule.level == "row"]
     added = dict(extra or {})
     _refuse_clash(schema, [RULES, *added])
+    _refuse_types(schema)
     try:
         plan = compile_rules([rule for rule, _ in row_rules], Scope(schema, now or datetime.now(UTC), tables or {}))
     except Unjudgeable as unjudgeable:
@@ -133,12 +134,7 @@ class _Writer:
         self._path, self._footer = path, dict(footer)
         self._waiting: list[pl.DataFrame] = [empty]
         self._rows = 0
-        try:
-            self._file = pq.ParquetWriter(path, _arrow(empty).schema, compression="zstd")
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pl.exceptions.PolarsError) as refused:
-            raise QualityError(
-                f"the rows cannot be written as Parquet: {refused}", "cast the column in the transform"
-            ) from refused
+        self._file = pq.ParquetWriter(path, _arrow(empty).schema, compression="zstd")
 
     def __enter__(self) -> Self:
         return self
@@ -179,6 +175,24 @@ def _rows_written(path: Path) -> int:
 def _footer_of(path: Path | str) -> dict[str, str]:
     """Carry on what the footer of the file says; Arrow's own entry describes that file only."""
     return {key: value for key, value in pl.read_parquet_metadata(path).items() if key != "ARROW:schema"}
+
+
+def _refuse_types(schema: pl.Schema) -> None:
+    odd = [f"the column `{name}` is {dtype}" for name, dtype in schema.items() if not _is_writable(name, dtype)]
+    if odd:
+        raise QualityError(
+            f"the rows cannot be written as Parquet: {', '.join(odd)}",
+            "cast it in the query or the transform, e.g. whole numbers of 128 bits to Decimal(38, 0) or String",
+        )
+
+
+def _is_writable(name: str, dtype: pl.DataType) -> bool:
+    """Try it on no rows; of an object its address would be written, without complaint."""
+    try:
+        pq.write_table(_arrow(pl.DataFrame(schema={name: dtype})), pa.BufferOutputStream())
+    except (pa.ArrowException, pl.exceptions.PolarsError):
+        return False
+    return not isinstance(dtype, pl.Object)
 
 
 def _refuse_clash(schema: pl.Schema, names: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ functions. No query, no table, no file, no function with an effect, no clock.
 
 import difflib
 from dataclasses import dataclass
+from datetime import date, datetime
 from functools import lru_cache
 
 import sqlglot
@@ -135,14 +136,23 @@ def _allow(node: exp.Expr) -> None:
         raise ValueError("IN takes a list of values; a query is not allowed")
     if isinstance(node, exp.If) and not isinstance(node.parent, exp.Case):
         raise ValueError("IF is not allowed; write CASE WHEN ... THEN ... ELSE ... END")  # noqa: TRY004
+    if isinstance(node, exp.Between) and node.args.get("symmetric"):
+        raise ValueError("BETWEEN SYMMETRIC is not allowed; write the lower bound first, without SYMMETRIC")
     if isinstance(node, exp.RegexpLike) and isinstance(node.expression, exp.Literal):
         check_pattern(str(node.expression.this))
     if isinstance(node, exp.Cast):
-        if isinstance(node, exp.TryCast):
-            raise ValueError("TRY_CAST is not allowed: what it cannot read becomes NULL, unjudged")  # noqa: TRY004
-        kind = cast_type(node)
-        if kind not in CAST_TYPES:
-            raise ValueError(f"CAST to {kind} is not allowed; to {', '.join(sorted(CAST_TYPES))} it is")
+        _allow_cast(node)
+
+
+def _allow_cast(node: exp.Cast) -> None:
+    if isinstance(node, exp.TryCast):
+        raise ValueError("TRY_CAST is not allowed: what it cannot read becomes NULL, unjudged")  # noqa: TRY004
+    kind = cast_type(node)
+    if kind not in CAST_TYPES:
+        raise ValueError(f"CAST to {kind} is not allowed; to {', '.join(sorted(CAST_TYPES))} it is")
+    value = node.this.unnest()
+    if kind in ("DATE", "TIMESTAMP") and isinstance(value, exp.Literal) and value.is_string:
+        read_moment(str(value.this), kind)
 
 
 def cast_type(node: exp.Cast) -> str:
@@ -151,6 +161,15 @@ def cast_type(node: exp.Cast) -> str:
     name = kind.name if isinstance(kind, exp.DataType.Type) else str(kind)
     # The parser's own name for a moment without a zone.
     return "TIMESTAMP" if name == "TIMESTAMPNTZ" else name
+
+
+def read_moment(text: str, kind: str) -> date:
+    """Read what DATE '...' or TIMESTAMP '...' holds."""
+    try:
+        return date.fromisoformat(text) if kind == "DATE" else datetime.fromisoformat(text)
+    except ValueError as odd:
+        example = "2026-01-31" if kind == "DATE" else "2026-01-31 09:00:00"
+        raise ValueError(f"{kind} '{text}': {odd}; write it like {example}") from odd
 
 
 def _refusal(node: exp.Expr) -> str:

@@ -1,6 +1,6 @@
-"""Run workers of this machine that died without a word: found, their runs marked as failed, their pool slots freed.
+"""Run workers of this machine: started for a day, and those that died without a word found, their pool slots freed.
 
-Belongs here: who is alive, and the launcher that tells Dagster's run monitoring. Does not: launching (`etl.cli.runs`).
+Belongs here: the launcher, who is alive. Does not: which run is wanted (`etl.cli.runs`).
 
 Dagster's default launcher cannot say whether a worker lives. A worker that was killed (out of memory, SIGKILL) would
 stay "started" for ever and keep its slot of the pool, so that every later run of that tenant would wait for it.
@@ -12,13 +12,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, DefaultRunLauncher, RunsFilter
-from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
 
 logger = logging.getLogger(__name__)
 
 
 class LocalRunLauncher(DefaultRunLauncher):
-    """Dagster's default launcher, plus an answer to "is this run's worker still alive?"."""
+    """Dagster's default launcher, which knows what day a run without one is about, and whether its worker is alive."""
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Start the run's process. A run of daily assets that names no day is about the newest complete one."""
+        day = _newest_day(context)
+        if day is not None:
+            self._instance.add_run_tags(context.dagster_run.run_id, {PARTITION_NAME_TAG: day})
+        super().launch_run(context)
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -33,6 +41,23 @@ class LocalRunLauncher(DefaultRunLauncher):
         if is_alive(*worker):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, f"its process {worker[0]} is gone")
+
+
+def _newest_day(context: LaunchRunContext) -> str | None:
+    """The day for a run that `dagster job launch` made: Dagster itself cannot execute it without one."""
+    run = context.dagster_run
+    origin = run.remote_job_origin
+    if (
+        origin is None
+        or context.workspace is None
+        or {PARTITION_NAME_TAG, ASSET_PARTITION_RANGE_START_TAG} & set(run.tags)
+    ):
+        return None
+    place = origin.repository_origin
+    location = context.workspace.get_code_location(place.code_location_origin.location_name)
+    sets = location.get_repository(place.repository_name).get_partition_sets()
+    found = next((each for each in sets if each.job_name == run.job_name and each.has_partitions_definition()), None)
+    return found.get_partitions_definition().get_last_partition_key() if found else None
 
 
 def worker_of(instance: DagsterInstance, run_id: str) -> tuple[int, datetime] | None:

@@ -7,7 +7,7 @@ anything, so that filling old partitions changes no verdict. A run that was refu
 and for the streak of failures; rows and seconds are judged on successful runs only.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
@@ -35,6 +35,18 @@ Promise = Literal[
     "warnings",
     "consecutive_failures",
 ]
+UNITS: Mapping[Promise, str] = {
+    "deadline": "hours late",
+    "max_age": "hours",
+    "failure_rate": "share of the checks, 0 to 1",
+    "pass_rate": "share of the checks, 0 to 1",
+    "execution_time": "seconds",
+    "min_row_count": "rows",
+    "max_row_count": "rows",
+    "warnings": "warnings",
+    "consecutive_failures": "failed runs in a row",
+}
+"""What `actual` and `threshold` of a verdict count."""
 FROM_BAD_TO_GOOD = (State.BROKEN, State.AT_RISK, State.RECOVERED, State.ON_TRACK)
 RUNS_NAMED = 20  # of a long streak the newest runs are named
 

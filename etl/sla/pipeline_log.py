@@ -190,6 +190,11 @@ class PipelineLog:
                 for subject, pipeline, event, run_id, at, cause, detail in rows
             )
 
+    def forget_failures(self, subjects: Iterable[str]) -> None:
+        """Drop what failed and can never succeed again: nobody has it any more."""
+        with self._transaction() as db:
+            db.executemany("DELETE FROM failures WHERE subject = ?", [(each,) for each in subjects])
+
     def counters(self) -> dict[str, Counters]:
         """Numbers for metrics, by pipeline."""
         with self._transaction() as db:

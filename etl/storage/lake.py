@@ -5,8 +5,9 @@ footer holds (`footer`), and what the rows mean.
 """
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -49,6 +50,14 @@ class Store(Protocol):
     def delete(self, key: str) -> None: ...
 
 
+@dataclass(frozen=True)
+class _Staged:
+    """What a staged file is for, and what was published when its writer began."""
+
+    ref: ObjectRef
+    seen: Mapping[ObjectRef, str | None]
+
+
 class Lake:
     """All objects of one store. Not shared between threads that stage at the same time: open one each."""
 
@@ -56,33 +65,41 @@ class Lake:
         self._store = store
         self._staging_dir = staging_dir
         self._lock_dir = lock_dir
-        self._seen: dict[Path, tuple[ObjectRef, str | None]] = {}
+        self._staged: dict[Path, _Staged] = {}
         self._pins: dict[str, StagingFolder] = {}
 
     @contextmanager
-    def stage(self, ref: ObjectRef, run_id: str = "") -> Iterator[Path]:
+    def stage(
+        self, ref: ObjectRef, run_id: str = "", *, beside: Sequence[ObjectRef] = (), like: Path | None = None
+    ) -> Iterator[Path]:
         """A path for the object's file, in a private folder that is gone afterwards.
 
         What is published at this moment is remembered: if another run publishes the same object meanwhile, `publish`
-        refuses to overwrite it.
+        refuses to overwrite it. A file that is made of another staged one is `like` it: what counts is what was
+        published when that one was begun, of its own object and of those that it named `beside` itself.
         """
         label = ".".join(filter(None, (ref.partition or "whole", _file_safe(run_id))))
         with _named(f"{ref} could not be staged"):
-            seen = (ref, self._store.etag(ref.key))
+            seen = self._staged[like].seen if like else {each: self._store.etag(each.key) for each in (ref, *beside)}
             folder = self._folder(ref.tenant, f"{ref.stage}/{ref.pipeline}", label)
         path = folder.path / FILE_NAME
-        self._seen[path] = seen
+        self._staged[path] = _Staged(ref, seen)
         try:
             with _named(f"{ref} could not be staged"):
                 reach("lake.staged")
             yield path
         finally:
-            self._seen.pop(path, None)
+            self._staged.pop(path, None)
             folder.remove()
+
+    def refuse_if_changed(self, ref: ObjectRef, staged: Path) -> None:
+        """Raise if another run published since the file was staged, before what belongs with it is published."""
+        if self._store.etag(ref.key) != self._staged[staged].seen[ref]:
+            raise self._lost(ref)
 
     def publish(self, ref: ObjectRef, staged: Path, provenance: Provenance) -> Published:
         """Verify the staged file, write the provenance into it and make it visible, whole, in one step."""
-        if self._seen.get(staged, (None,))[0] != ref:
+        if staged not in self._staged or self._staged[staged].ref != ref:
             raise LakeError(f"{staged} was not staged for {ref}", "publish the path that Lake.stage(ref) gave")
         with _named(f"{ref} could not be published"):
             return self._publish(ref, staged, provenance)
@@ -105,7 +122,7 @@ class Lake:
             bytes=staged.stat().st_size,
             provenance=provenance,
         )
-        expected = self._seen[staged][1]
+        expected = self._staged[staged].seen[ref]
         current = self.find(ref) if expected else None
         if current and current.version == version and current.provenance.same_origin(provenance):
             return current.model_copy(update={"changed": False})

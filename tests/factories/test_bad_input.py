@@ -145,3 +145,16 @@ def test_what_is_in_the_database_or_the_code_fails_its_step_and_what_comes_after
     assert table(project).is_empty()
     assert project.leftovers() == []
     assert made == {"extract"} - {stage}
+
+
+def test_a_run_of_days_that_names_none_is_refused_with_what_to_write(project: TinyProject) -> None:
+    job = build_tenant_definitions("acme").resolve_job_def("acme_all")
+    with DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
+    (failure,) = [each for each in result.all_events if each.event_type == DagsterEventType.STEP_FAILURE]
+    error = failure.step_failure_data.error
+    assert error is not None
+    message = (error.cause or error).message
+    assert "the run names no day" in message
+    assert "etl run --from" in message
+    assert project.published() == []

@@ -13,18 +13,28 @@ from dagster import (
     AssetCheckSeverity,
     AssetKey,
     DagsterInstance,
+    DagsterRun,
     DagsterRunStatus,
     DefaultSensorStatus,
+    Definitions,
     RunsFilter,
     SensorResult,
+    asset,
     build_sensor_context,
+    define_asset_job,
+    graph,
+    job,
+    op,
 )
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.factories import sla_watch
+from etl.factories.dbt_index import DbtAsset, DbtIndex
 from etl.factories.sensor_factory import SensorFactory
 from etl.factories.sla_watch import SlaWatch
+from etl.factories.subjects import Location
 from etl.sla.freshness import State
 from tests.notify.servers import mail_server, web_server
 from tests.sla_dagster.world import World, make_config, make_instance, make_settings
@@ -92,6 +102,7 @@ def test_a_broken_promise_stands_as_a_failed_check_on_the_last_stage(tmp_path: P
     assert check.metadata["state"].value == "broken"
     assert check.metadata["promise"].value == "max_age"
     assert check.metadata["threshold"].value == 30.0
+    assert check.metadata["unit"].value == "hours"
     assert check.metadata["actual"].value > 48
     assert check.metadata["partition"].value == (midnight() - DAY).date().isoformat()
     assert "| max_age | broken |" in check.metadata["promises"].value
@@ -284,6 +295,123 @@ def test_blocked_data_is_told_as_quality_not_as_a_failure(
         world.run("orders", now, now, error="nothing was published", checks=[("unique__id", False)])
         evaluate(config, tmp_path, instance)
         assert [json.loads(body)["events"] for _, _, body in web.requests] == [["quality"]]
+
+
+def removal(tmp_path: Path, instance: DagsterInstance, text: str, **failing: Any) -> tuple[SlaWatch, datetime]:
+    """A tenant in which a job died and a step failed that its location does not have any more."""
+    config = make_config("acme", {"orders": {}}, notifications=[{"type": "log"}])
+    world, watch, now = World(instance, "acme"), SlaWatch(config, make_settings(tmp_path)), datetime.now(UTC)
+    world.run("orders", now, now, error=text, **failing)
+    assert "1 incident(s) last, 1 message(s) sent" in watch.tick(instance, now).text
+    return watch, now + HOUR
+
+
+def location(name: str = "acme") -> Location:
+    """Of it are left the job `acme_orders`, its one step, and a graph that somebody wrote by hand."""
+
+    @asset(key=["acme", "extract", "orders"])
+    def acme__extract__orders() -> None: ...
+
+    @op
+    def inner() -> None: ...
+
+    @graph
+    def by_hand() -> None:
+        inner()
+
+    @job
+    def acme_by_hand() -> None:
+        by_hand()
+
+    jobs = [define_asset_job("acme_orders", [acme__extract__orders]), acme_by_hand]
+    return Location(Definitions(assets=[acme__extract__orders], jobs=jobs).get_repository_def(), name)
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        pytest.param({"job": "acme_nightly", "dies": True}, id="a job"),
+        pytest.param({"stages": ["load"]}, id="a stage of a pipeline that is left"),
+    ],
+)
+def test_the_failure_of_what_was_taken_away_is_over_with_one_message(
+    failing: dict[str, Any], tmp_path: Path, instance: DagsterInstance, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="etl.notify")
+    watch, now = removal(tmp_path, instance, "gone wrong", **failing)
+    assert "0 incident(s) last, 1 message(s) sent" in watch.tick(instance, now, None, location()).text
+    assert "0 incident(s) last, 0 message(s) sent" in watch.tick(instance, now + HOUR, None, location()).text
+    assert caplog.text.count("recovered") == 1
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        pytest.param({"job": "acme_orders", "dies": True}, id="a job"),
+        pytest.param({"job": "__ASSET_JOB", "dies": True}, id="the job of the button Materialize"),
+        pytest.param({}, id="a step"),
+    ],
+)
+def test_the_failure_of_what_is_left_lasts(failing: dict[str, Any], tmp_path: Path, instance: DagsterInstance) -> None:
+    watch, now = removal(tmp_path, instance, "gone wrong", **failing)
+    assert "1 incident(s) last, 0 message(s) sent" in watch.tick(instance, now, None, location()).text
+
+
+def test_steps_of_graphs_and_of_many_are_known_by_the_node_that_holds_them() -> None:
+    left = ["by_hand", "by_hand.inner", "by_hand.inner[3]", "acme__extract__orders", "job acme_by_hand"]
+    assert location().lacks([*left, "inner", "job by_hand"]) == {"inner", "job by_hand"}
+
+
+def test_what_another_location_runs_for_the_tenant_is_not_ours_to_end(
+    tmp_path: Path, instance: DagsterInstance
+) -> None:
+    here, there = location("acme"), RegisteredCodeLocationOrigin("elsewhere")
+    run = DagsterRun(job_name="acme_by_hand", remote_job_origin=RemoteRepositoryOrigin(there, "r").get_job_origin("x"))
+    assert not here.started(run)
+    assert location("elsewhere").started(run)
+    assert here.started(DagsterRun(job_name="acme_by_hand"))
+
+
+def test_the_sensor_gives_its_own_location(tmp_path: Path, instance: DagsterInstance) -> None:
+    config = make_config("acme", {"orders": {}}, notifications=[{"type": "log"}])
+    watch, _ = removal(tmp_path, instance, "gone wrong", job="acme_nightly", dies=True)
+    (sensor,) = SensorFactory(config, make_settings(tmp_path)).create_all_sensors()
+    with build_sensor_context(instance=instance, repository_def=location().repository) as context:
+        sensor(context)
+    assert watch.log.failures() == ()
+
+
+def test_models_and_exposures_are_named_as_downstream(
+    tmp_path: Path, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def node(resource: str, key: str, *deps: str) -> DbtAsset:
+        rest = {"description": "", "tags": {}, "owners": (), "path": "", "compiled": "", "table": None, "columns": ()}
+        more = {"incremental": False, "day_column": None, "fqn": "", "code_version": ""}
+        split = [("acme", *each.split("/")) for each in (key, *deps)]
+        made = {"unique_id": key, "resource": resource, "key": split[0], "deps": split[1:]}
+        return DbtAsset.model_validate(made | rest | more)
+
+    nodes = (
+        node("model", "dbt/orders", "extract/orders"),
+        node("model", "dbt/fct_orders", "dbt/orders", "extract/items"),
+        node("model", "dbt/fct_items", "extract/items"),
+        node("exposure", "exposure/weekly", "dbt/fct_orders"),
+    )
+    index = DbtIndex(fingerprint="as it was", assets=nodes, checks=(), pipelines={})
+    path = make_settings(tmp_path).data_dir / "dbt" / "acme" / "index.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(index.model_dump_json())
+    with web_server() as web:
+        monkeypatch.setenv("ACME_HOOK", web.url)
+        hook = {"type": "webhook", "url": "${ACME_HOOK}"}
+        pipelines: dict[str, Any] = {"orders": {}, "items": {}}
+        config = make_config("acme", pipelines, notifications=[hook], dbt={"enabled": True})
+        now = datetime.now(UTC)
+        World(instance, "acme").run("orders", now, now, error="no such table: orders")
+        evaluate(config, tmp_path, instance)
+        (body,) = [json.loads(body) for _, _, body in web.requests]
+    assert body["downstream"] == ["dbt fct_orders", "dbt orders", "exposure weekly"]
+    assert "Downstream of it: dbt fct_orders, dbt orders, exposure weekly." in body["text"]
 
 
 def test_other_tenants_are_nobodys_business(tmp_path: Path, instance: DagsterInstance) -> None:

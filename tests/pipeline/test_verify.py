@@ -219,6 +219,21 @@ def test_rejected_rows_are_counted_and_are_no_difference(project: TinyProject) -
     assert day.agrees
 
 
+@pytest.mark.parametrize("transferred", [True, False])
+def test_rows_that_the_extract_rejected_are_counted_too(project: TinyProject, transferred: bool) -> None:
+    rules = [
+        {"column": "amount", "type": "in_range", "max": 15, "stage": "extract"},
+        {"column": "cents", "type": "in_range", "max": 1300},
+    ]
+    project.write_pipeline({"quality": {"on_failure": "quarantine", "rules": rules}})
+    run_stages(project, partition=DAY, run_id="strict")
+    if not transferred:
+        lose_the_transfer(project)
+    (day,) = [each for each in found_in(project).days if each.partition == DAY]
+    assert (day.source_rows, day.published_rows, day.quarantined_rows) == ((20, 13, 7) if transferred else (20, 0, 5))
+    assert day.agrees is transferred
+
+
 def test_the_command_says_what_differs_and_ends_with_1(
     project: TinyProject, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 # ruff: noqa: DTZ001  moments without a zone are part of what is tested
 import json
+import math
 import threading
 import time
 from datetime import UTC, datetime
@@ -124,6 +125,31 @@ def test_results_survive_a_round_trip_through_json() -> None:
         "regex__nope",
     ]
     assert output.failures[0].failure_rate == 0.25
+
+
+@pytest.mark.parametrize("engine", ["polars", "truthound"])
+def test_infinity_survives_a_round_trip_through_strict_json(engine: str) -> None:
+    frame = pl.DataFrame({"f": [1.0, math.inf, 2.0, -math.inf], "nan": [math.nan, 1.0, 1.0, 1.0], "n": [1, 2, 3, 4]})
+    rules: list[dict[str, Any]] = [
+        {"column": "f", "type": "in_range", "min": 0, "max": math.inf},
+        {"column": "f", "type": "in_set", "values": [1, 2, math.inf]},
+        {"column": "n", "type": "not_in_set", "values": [math.inf]},
+        {"column": "f", "type": "sum_between", "min": -math.inf},
+        {"column": "nan", "type": "mean_between", "min": -math.inf, "max": math.inf},
+    ]
+    result = check(frame, rules, engine=engine, key_columns=["f"])
+    read = CheckResult.from_dict(json.loads(json.dumps(result.to_dict(), allow_nan=False)))
+    again = check(frame, [each.rule for each in read.results], engine=engine, key_columns=["f"])
+    for one in (result, read, again):
+        assert [each.status for each in one.results] == ["failed", "failed", "passed", "failed", "failed"]
+        assert [each.failed_count for each in one.results] == [1, 1, 0, 1, 1]
+    assert (read.results[0].rule, read.results[3].rule) == (result.results[0].rule, result.results[3].rule)
+
+
+def test_a_set_with_text_that_is_no_number_is_an_error_of_its_rule() -> None:
+    frame = pl.DataFrame({"f": [1.0, math.inf], "n": [1, 2]})
+    rules = [{"column": column, "type": "in_set", "values": [1, "NaN"]} for column in frame.columns]
+    assert [each.status for each in check(frame, rules, engine="polars").results] == ["error", "error"]
 
 
 def test_the_error_carries_the_result_and_names_the_rules() -> None:

@@ -115,6 +115,42 @@ def test_a_rule_that_breaks_while_running_spoils_only_itself() -> None:
         assert result.row_count == 2
 
 
+@pytest.mark.parametrize("engine", ["great_expectations", "pandera"])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_condition_that_breaks_in_a_foreign_engine_spoils_only_its_rule(engine: str, *, lazy: bool) -> None:
+    frame = pl.DataFrame({"s": ["1", "secret"], "n": [1, None]})
+    rules = [
+        {"column": "n", "type": "not_null"},
+        {"column": "n", "type": "positive", "where": "CAST(s AS INT) > 0"},
+        {"column": "n", "type": "unique", "where": "CAST(s AS INT) > 0"},
+        {"column": "n", "type": "in_range", "min": 2},
+    ]
+    result = check(frame.lazy() if lazy else frame, rules, engine=engine, key_columns=["n"])
+    assert [each.status for each in result.results] == ["failed", "error", "error", "failed"]
+    assert [each.failed_count for each in result.results] == [1, 0, 0, 1]
+    assert [each.sample for each in result.results] == [({"n": None},), (), (), ({"n": 1},)]
+    assert result.row_count == 2
+    assert "secret" not in result.describe()
+
+
+@pytest.mark.parametrize(
+    ("engine", "whole"),
+    [
+        ("polars", {"type": "row_count", "exact": 3}),
+        ("great_expectations", {"type": "row_count", "exact": 3}),
+        ("pandera", {"type": "column_exists", "column": "s"}),
+    ],
+)
+def test_a_column_of_a_lazy_frame_that_breaks_spoils_only_rules_about_it(engine: str, whole: dict[str, Any]) -> None:
+    frame = pl.LazyFrame({"s": ["1", "x", "3"], "n": [1, None, 2]}).with_columns(pl.col("s").cast(pl.Int64))
+    rules = [{"column": "n", "type": "not_null"}, {"column": "s", "type": "positive"}, whole]
+    result = check(frame, rules, engine=engine)
+    assert [each.status for each in result.results] == ["failed", "error", "passed"]
+    assert result.row_count == 3
+    alone = check(frame, [whole], engine=engine)
+    assert (alone.results[0].status, alone.row_count) == ("passed", 3)
+
+
 def run(code: str, compiled: Any = None) -> Any:
     environment = os.environ | (
         {"PYTHONPYCACHEPREFIX": str(compiled), "PYTHONDONTWRITEBYTECODE": ""} if compiled else {}

@@ -135,6 +135,27 @@ def test_every_type_comes_back_as_it_was(paths: tuple[Path, Path]) -> None:
     assert_frame_equal(pl.read_parquet(paths[1]).select(frame.columns), frame[[1]])
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        pl.Series([1, -1], dtype=pl.Int128),
+        pl.Series([[1], [2]], dtype=pl.List(pl.UInt128)),
+        pl.Series([{}, {}], dtype=pl.Struct({})),
+        pl.Series([object(), object()], dtype=pl.Object),
+    ],
+    ids=lambda series: str(series.dtype),
+)
+def test_a_type_that_parquet_lacks_is_refused_with_column_and_remedy(
+    values: pl.Series, paths: tuple[Path, Path]
+) -> None:
+    frame = pl.DataFrame({"a": [1, -1], "wide": values})
+    with pytest.raises(QualityError) as refused:
+        split(frame, [{"column": "a", "type": "positive"}], *paths)
+    assert refused.value.problem == f"the rows cannot be written as Parquet: the column `wide` is {values.dtype}"
+    assert "Decimal(38, 0)" in refused.value.hint
+    assert not any(path.exists() for path in paths)
+
+
 def test_a_split_that_breaks_leaves_no_file_behind(tmp_path: Path, paths: tuple[Path, Path]) -> None:
     frame = pl.DataFrame({"s": [*(["1"] * 200_000), "x"]})
     with pytest.raises(QualityError, match="cannot be split"):

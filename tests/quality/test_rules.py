@@ -1,5 +1,6 @@
 # ruff: noqa: DTZ001  moments without a zone are part of what is tested
 import json
+import math
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -59,11 +60,20 @@ def test_every_rule_survives_a_round_trip_through_json() -> None:
 
 @pytest.mark.parametrize(
     "bound",
-    [1, 1.5, Decimal("1.50"), date(2026, 1, 31), datetime(2026, 1, 31, 9, 30), time(9, 30), timedelta(seconds=1.5)],
+    [
+        1,
+        1.5,
+        Decimal("1.50"),
+        date(2026, 1, 31),
+        datetime(2026, 1, 31, 9, 30),
+        time(9, 30),
+        timedelta(seconds=1.5),
+        -math.inf,
+    ],
 )
 def test_bounds_keep_their_kind_through_json(bound: Any) -> None:
     rule = InRange(column="x", min=bound)
-    assert parse_rules([json.loads(json.dumps(rule.to_dict()))]) == (rule,)
+    assert parse_rules([json.loads(json.dumps(rule.to_dict(), allow_nan=False))]) == (rule,)
 
 
 def test_an_unknown_type_is_refused_with_position_and_nearest_name() -> None:

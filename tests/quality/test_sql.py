@@ -247,7 +247,11 @@ def test_a_condition_that_is_constant_is_a_verdict_about_every_row(
 
 @pytest.mark.parametrize(
     ("condition", "part"),
-    [("if(a > 1, TRUE, FALSE)", "write CASE WHEN"), ("regexp_matches(s, '(?=x)')", "look-around"), ("s ~ '('", "unclosed group")],
+    [("if(a > 1, TRUE, FALSE)", "write CASE WHEN"), ("regexp_matches(s, '(?=x)')", "look-around"), ("s ~ '('", "unclosed group"),
+     ("d > DATE '2020-13-01'", "DATE '2020-13-01': month must be in 1..12; write it like 2026-01-31"),
+     ("d > ('2020-02-30')::DATE", "day is out of range"), ("d > DATE '2020-1-1'", "write it like 2026-01-31"),
+     ("t > TIMESTAMP '2020-01-01 25:00:00'", "hour must be in 0..23; write it like 2026-01-31 09:00:00"),
+     ("a NOT BETWEEN SYMMETRIC 2 AND 1", "write the lower bound first")],
 )  # fmt: skip
 def test_what_no_column_can_mend_is_refused_when_it_is_read(condition: str, part: str) -> None:
     with pytest.raises(ValueError, match=part):

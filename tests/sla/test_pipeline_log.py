@@ -103,6 +103,13 @@ def test_a_pipeline_that_is_gone_is_forgotten_and_a_new_one_is_to_be_read(log: P
     assert log.begin(["items", "orders"], NOW) == ("items", "orders")
 
 
+def test_the_failures_of_some_subjects_are_forgotten_and_no_others(log: PipelineLog) -> None:
+    failures = (failure(NOW), failure(NOW, "job acme_nightly"), failure(NOW, "acme__dbt"))
+    log.absorb(Facts(finished=[FinishedRun("f", NOW, failures=failures)]), NOW)
+    log.forget_failures(["job acme_nightly", "never heard of"])
+    assert {each.subject for each in log.failures()} == {"acme__extract__orders", "acme__dbt"}
+
+
 def test_numbers_are_those_of_the_newest_day(log: PipelineLog) -> None:
     for day, rows in (("2026-02-28", 10), ("2026-01-05", 99)):
         log.absorb(Facts(numbers=[Numbers("orders", day, NOW, {"rows": rows})]), NOW)

@@ -3,6 +3,7 @@
 # ruff: noqa: DTZ001  times without a zone are what is tested
 
 import sqlite3
+import traceback
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from math import inf
@@ -12,9 +13,11 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import make_url
 
 from etl.errors import SourceError
 from etl.storage import source
+from etl.storage.drivers import sqlalchemy_cursor
 from etl.storage.source import ExtractRequest, count_rows, extract_to_parquet, inspect_columns
 
 Make = Callable[..., str]
@@ -141,6 +144,15 @@ def test_the_row_that_does_not_fit_is_named(make: Make, tmp_path: Path) -> None:
     url = make("INTEGER", 1, 2, "abc")
     with pytest.raises(SourceError, match="rowid 3 holds a value of type text"):
         extract_to_parquet(url, ExtractRequest(table="t"), tmp_path / "x.parquet", footer={})
+
+
+def test_a_later_value_of_another_type_is_named_by_its_type_and_not_quoted(make: Make, tmp_path: Path) -> None:
+    """Where nothing looks at all rows first, the types of a query are those of its first thousand."""
+    url = make_url(make("", *range(1500), "Kim 900101"))
+    plan = sqlalchemy_cursor.plan(url, ExtractRequest(query="SELECT the_column FROM t"))
+    with pytest.raises(SourceError, match=r"`the_column` .* the database gives it as str") as caught:
+        sqlalchemy_cursor.stream(url, plan.select(), plan, tmp_path / "x.parquet", {})
+    assert "Kim" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_mixed_column_without_a_type_is_refused(make: Make) -> None:

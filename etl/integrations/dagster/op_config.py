@@ -59,6 +59,8 @@ class CheckOpConfig(BaseModel):
 class LearnConfig(Config):
     """What a run may say about learning."""
 
+    model_config = ConfigDict(extra="forbid")
+
     strictness: str = Field(default="moderate", description="How tight the rules are: strict, moderate or lenient.")
     cache_key: str | None = Field(default=None, description="Learn once under this name, until the process ends.")
 

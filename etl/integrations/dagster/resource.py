@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 
 from etl.errors import QualityError
 from etl.integrations.dagster.database import table_file
-from etl.integrations.dagster.engine_resource import LONGEST, bound, known_engine
+from etl.integrations.dagster.engine_resource import LONGEST, bound, known_engine, refuse_no_rules
 from etl.integrations.dagster.outputs import ProfileOutput, QualityCheckOutput
 from etl.integrations.dagster.sampling import check_rows, draw, left
 from etl.quality.engine import DataQualityEngine, Strictness, get_engine
@@ -85,8 +85,7 @@ class DataQualityResource(ConfigurableResource[Any]):
         `DataQualityError`, which carries the result, if a rule of severity error fails or any rule cannot be judged;
         with `fail_on_error=False` the result says it.
         """
-        if not rules:
-            raise QualityError("there are no rules, so nothing would be checked", "give at least one rule")
+        refuse_no_rules(rules)
         seconds = self._seconds(timeout)
         with self._turn():
             ends = time.monotonic() + seconds

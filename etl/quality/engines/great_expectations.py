@@ -21,6 +21,7 @@ from etl.errors import QualityError
 from etl.quality.engine import Capabilities, CheckContext, EngineReport, Outcome, Strictness, describe_failure
 from etl.quality.engines.samples import with_samples
 from etl.quality.engines.tasks import GREAT_EXPECTATIONS_RULES, Task, refuse_task, task_of
+from etl.quality.engines.together import judge_together
 from etl.quality.expressions import Scope
 from etl.quality.expressions.exact import has_steps, is_text, steps_limits
 from etl.quality.results import LearnResult, ProfileResult
@@ -68,22 +69,11 @@ class GreatExpectationsEngine:
     """Judges not_null, unique, ranges, sets, lengths, portable patterns and the number of rows."""
 
     name = "great_expectations"
-    capabilities = Capabilities(rules=GREAT_EXPECTATIONS_RULES, unsupported=_unsupported)
+    capabilities = Capabilities(rules=GREAT_EXPECTATIONS_RULES, lazy=True, unsupported=_unsupported)
 
     def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Judge all rules in one batch and one validation."""
-        frame = data.collect() if isinstance(data, pl.LazyFrame) else data
-        scope = Scope(context.schema, context.now, context.tables)
-        counts = {position: rule for position, rule in enumerate(rules) if isinstance(rule, RowCount)}
-        tasks = {position: task_of(rule, scope) for position, rule in enumerate(rules) if position not in counts}
-        expectations = [_row_count(position, rule) for position, rule in counts.items()]
-        expectations += [_expectation(position, task) for position, task in tasks.items()]
-        prepared, totals = _prepare(frame, tasks)
-        outcomes = []
-        for found in _validate(prepared, expectations):
-            position = int(found.expectation_config.meta["position"])
-            outcomes.append(_outcome(position, found, totals.get(position), frame))
-        return EngineReport(with_samples(outcomes, frame, rules, context), frame.height)
+        return judge_together(_judge, data, rules, context)
 
     def profile(self, data: Data, columns: Sequence[str] | None = None) -> ProfileResult:
         """Refuse: the library profiles in a service only."""
@@ -94,6 +84,20 @@ class GreatExpectationsEngine:
         """Refuse: the library learns in a service only."""
         del data, strictness
         raise QualityError("Great Expectations does not learn rules here", "use the engine truthound or polars")
+
+
+def _judge(frame: pl.DataFrame, rules: Sequence[AnyRule], context: CheckContext) -> list[Outcome]:
+    scope = Scope(context.schema, context.now, context.tables)
+    counts = {position: rule for position, rule in enumerate(rules) if isinstance(rule, RowCount)}
+    tasks = {position: task_of(rule, scope) for position, rule in enumerate(rules) if position not in counts}
+    expectations = [_row_count(position, rule) for position, rule in counts.items()]
+    expectations += [_expectation(position, task) for position, task in tasks.items()]
+    prepared, totals = _prepare(frame, tasks)
+    outcomes = []
+    for found in _validate(prepared, expectations):
+        position = int(found.expectation_config.meta["position"])
+        outcomes.append(_outcome(position, found, totals.get(position), frame))
+    return with_samples(outcomes, frame, rules, context)
 
 
 def _prepare(frame: pl.DataFrame, tasks: Mapping[int, Task]) -> tuple[pd.DataFrame, dict[int, int]]:

@@ -17,6 +17,7 @@ from etl.errors import QualityError
 from etl.quality.engine import Capabilities, CheckContext, EngineReport, Outcome, Strictness, describe_failure
 from etl.quality.engines.samples import with_samples
 from etl.quality.engines.tasks import PANDERA_RULES, Task, refuse_task, task_of
+from etl.quality.engines.together import judge_together
 from etl.quality.expressions import Scope
 from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import AnyRule, ColumnExists, Dtype
@@ -69,27 +70,11 @@ class PanderaEngine:
     """Judges not_null, unique, ranges, sets, lengths, patterns, types and the presence of columns."""
 
     name = "pandera"
-    capabilities = Capabilities(rules=PANDERA_RULES, unsupported=_unsupported)
+    capabilities = Capabilities(rules=PANDERA_RULES, lazy=True, unsupported=_unsupported)
 
     def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Judge all rules but unique in one validation; each unique, which must not see nulls, in one of its own."""
-        frame = data.collect() if isinstance(data, pl.LazyFrame) else data
-        scope = Scope(context.schema, context.now, context.tables)
-        tasks = {
-            position: task_of(rule, scope)
-            for position, rule in enumerate(rules)
-            if not isinstance(rule, Dtype | ColumnExists)
-        }
-        totals = _totals(frame, tasks)
-        outcomes = [*_schema_outcomes(frame, rules)]
-        together = {position: task for position, task in tasks.items() if task.kind != "unique"}
-        outcomes += _judge_together(frame, together, totals, context)
-        outcomes += [
-            _judge_unique(frame, position, task, totals[position], context)
-            for position, task in tasks.items()
-            if task.kind == "unique"
-        ]
-        return EngineReport(with_samples(outcomes, frame, rules, context), frame.height)
+        return judge_together(_judge, data, rules, context)
 
     def profile(self, data: Data, columns: Sequence[str] | None = None) -> ProfileResult:
         """Refuse: Pandera does not count."""
@@ -102,6 +87,25 @@ class PanderaEngine:
         raise QualityError("Pandera does not learn rules here", "use the engine truthound or polars")
 
 
+def _judge(frame: pl.DataFrame, rules: Sequence[AnyRule], context: CheckContext) -> list[Outcome]:
+    scope = Scope(context.schema, context.now, context.tables)
+    tasks = {
+        position: task_of(rule, scope)
+        for position, rule in enumerate(rules)
+        if not isinstance(rule, Dtype | ColumnExists)
+    }
+    totals = _totals(frame, tasks)
+    outcomes = _schema_outcomes(context.schema, rules)
+    of_rows = {position: task for position, task in tasks.items() if task.kind != "unique"}
+    outcomes += _judge_rows(frame, of_rows, totals, context)
+    outcomes += [
+        _judge_unique(frame, position, task, totals[position], context)
+        for position, task in tasks.items()
+        if task.kind == "unique"
+    ]
+    return with_samples(outcomes, frame, rules, context)
+
+
 def _totals(frame: pl.DataFrame, tasks: dict[int, Task]) -> dict[int, int]:
     if not tasks:
         return {}
@@ -109,29 +113,29 @@ def _totals(frame: pl.DataFrame, tasks: dict[int, Task]) -> dict[int, int]:
     return {position: int(row[str(position)] or 0) for position in tasks}
 
 
-def _schema_outcomes(frame: pl.DataFrame, rules: Sequence[AnyRule]) -> list[Outcome]:
+def _schema_outcomes(schema: pl.Schema, rules: Sequence[AnyRule]) -> list[Outcome]:
     """Judge types and presence over no rows: nothing but the schema is looked at."""
-    head = frame.clear()
+    head = schema.to_frame()
     outcomes = []
     for position, rule in enumerate(rules):
         if isinstance(rule, Dtype):
             wanted, expected = _DTYPES[rule.dtype], SchemaErrorReason.WRONG_DATATYPE
-            shown: Any = str(frame.schema[rule.column])
+            shown: Any = str(schema[rule.column])
         elif isinstance(rule, ColumnExists):
             wanted, expected = None, SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME
-            shown = rule.column in frame.schema
+            shown = rule.column in schema
         else:
             continue
         found = _validate(head, pa.DataFrameSchema({rule.column: pa.Column(wanted, nullable=True)}))
         strange = [each for each in found if each.reason_code is not expected]
         if strange:
-            outcomes.append(Outcome(position, error=_strange(strange[0], frame.schema)))
+            outcomes.append(Outcome(position, error=_strange(strange[0], schema)))
         else:
             outcomes.append(Outcome(position, len(found[:1]), 1, shown))
     return outcomes
 
 
-def _judge_together(
+def _judge_rows(
     frame: pl.DataFrame, tasks: dict[int, Task], totals: dict[int, int], context: CheckContext
 ) -> list[Outcome]:
     if not tasks:

@@ -73,7 +73,9 @@ def steps_literal(value: Any, dtype: pl.DataType, what: str) -> Fraction:  # noq
 def _number(value: Any, dtype: pl.DataType, what: str) -> int | float | Decimal:  # noqa: ANN401
     if isinstance(value, str):
         with suppress(InvalidOperation):
-            value = Decimal(value)
+            read = Decimal(value)
+            # Infinity is a float only; NaN, which no number equals, stays the text that it is.
+            value = value if read.is_nan() else float(read) if read.is_infinite() else read
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise Unjudgeable(f"{what} {value!r} is not a number, and the column is {dtype}")
     number: int | float | Decimal = value

@@ -9,7 +9,6 @@ zero. Text is compared by code point, letter case included.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import reduce
 from typing import Any
@@ -22,7 +21,7 @@ from etl.quality.expressions.exact import is_in, steps_limits
 from etl.quality.expressions.literals import Unjudgeable
 from etl.quality.expressions.terms import NULL, Term
 from etl.quality.regex import check_pattern
-from etl.quality.sql_predicate import cast_type, parse_predicate
+from etl.quality.sql_predicate import cast_type, parse_predicate, read_moment
 
 Schema = Mapping[str, pl.DataType]
 
@@ -261,7 +260,7 @@ def _cast(node: exp.Cast, schema: Schema) -> Term:
     if term.is_null:
         return NULL
     if kind in ("DATE", "TIMESTAMP") and term.expr is None and isinstance(term.value, str):
-        return terms.of_literal((date if kind == "DATE" else datetime).fromisoformat(term.value))
+        return terms.of_literal(read_moment(term.value, kind))
     if kind in ("DOUBLE", "FLOAT") and (term.is_exact or term.dtype.is_float()):
         return Term(terms.as_float(term), pl.Float64())
     if kind in ("VARCHAR", "TEXT"):

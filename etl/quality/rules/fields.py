@@ -17,8 +17,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     TypeAdapter,
     ValidationError,
+    WrapSerializer,
     model_validator,
 )
 
@@ -64,9 +66,15 @@ def read_bound(value: object) -> object:
         number = Decimal(value)
     except InvalidOperation:
         return _read_moment(value)
-    if not number.is_finite():
+    if number.is_nan():
         raise ValueError(f"`{value}` is not a bound")
-    return number
+    # Infinity is a float only; `json_infinity` wrote it as text.
+    return float(number) if number.is_infinite() else number
+
+
+def json_infinity(value: Any, write: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401
+    """Write infinity as text, `inf` or `-inf`: JSON has no number for it."""
+    return str(value) if isinstance(value, float) and math.isinf(value) else write(value)
 
 
 def as_written(bound: Any) -> Any:  # noqa: ANN401
@@ -125,8 +133,9 @@ def safe_name(text: str) -> str:
     return f"{plain.strip('_') or 'x'}_{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
-Bound = Annotated[int | float | Decimal | datetime | date | time | timedelta, BeforeValidator(read_bound)]
-NumberBound = Annotated[Number, BeforeValidator(read_bound)]
+JsonInfinity = WrapSerializer(json_infinity, when_used="json")
+Bound = Annotated[int | float | Decimal | datetime | date | time | timedelta, BeforeValidator(read_bound), JsonInfinity]
+NumberBound = Annotated[Number, BeforeValidator(read_bound), JsonInfinity]
 Count = Annotated[int, BeforeValidator(refuse_flag), Field(ge=0)]
 Sql = Annotated[str, BeforeValidator(check_sql), Field(min_length=1)]
 ColumnName = Annotated[str, Field(min_length=1)]
@@ -189,7 +198,7 @@ class RuleFields(BaseModel):
     def to_dict(self) -> dict[str, Any]:
         """Return the rule as plain data that `parse_rules` reads back to a rule of the same meaning.
 
-        It is an equal rule too, but for decimals, moments and durations of a set: they come back as their text.
+        It is an equal rule too, but for decimals, moments, durations and infinity in a set: they come back as text.
         """
         return self.model_dump(mode="json", exclude_defaults=True) | {"type": getattr(self, "type", "")}
 

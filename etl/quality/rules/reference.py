@@ -43,9 +43,23 @@ result.status, result.describe()
 _ENGINES = """\
 ## Engines
 
-`engine:` says who judges. `truthound` (the default) and `polars` judge every rule; `truthound` also reaches every other
-validator of that library, by `truthound: <validator>`. The other two judge what their library judges exactly; a rule
-they do not support is refused when the configuration is read, and an `error` if it comes as far as a check.
+`engine:` says who judges. `truthound` (the default) and `polars` judge every rule above alike; only `truthound` also
+judges `truthound: <validator>`. Validators of that library that can pass bad data unseen are refused, with what to
+write instead. The other two engines judge what their library judges exactly, which on some types is less; a rule they
+do not support is refused when the configuration is read, and an `error` if it comes as far as a check.
+
+No engine guesses about the rules above. These are an `error` with all, whose message names the column or the condition:
+
+- a rule about numbers, text or points in time on a column of another type, one that holds nothing but null included
+- a list or a struct as a key, beside a bound or in a set: `not_null` can judge it
+- a set beside binary columns
+- the sum or the mean of 128-bit integers, or of decimals that may not fit into 128 bits once added up
+- a 128-bit integer or decimals beside floats of another column
+- a moment with a time zone beside one without
+- arithmetic in a condition that needs more than 38 digits
+- columns with objects of Python, and columns with a name like `^...$`, which Polars reads as a pattern
+
+What the other two engines judge:
 
 | engine | rules |
 |---|---|

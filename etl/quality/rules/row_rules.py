@@ -16,6 +16,7 @@ from etl.quality.rules.fields import (
     ColumnName,
     ColumnRule,
     Count,
+    JsonInfinity,
     KeyRule,
     RuleDoc,
     RuleFields,
@@ -46,7 +47,7 @@ def _usable_value(value: object) -> object:
 
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
-SetValue = Annotated[Scalar, BeforeValidator(_usable_value)]
+SetValue = Annotated[Scalar, BeforeValidator(_usable_value), JsonInfinity]
 
 
 class NotNull(KeyRule):

@@ -15,6 +15,7 @@ from etl.quality.rules.fields import (
     OVER_NOTHING,
     ColumnRule,
     Count,
+    JsonInfinity,
     Level,
     Number,
     NumberBound,
@@ -195,7 +196,7 @@ class Truthound(RuleFields):
     takes_where: ClassVar[bool] = False
     type: Literal["truthound"] = "truthound"
     validator: str = Field(min_length=1, description="Its name in the library.")
-    args: dict[str, JsonValue] = Field(default_factory=dict, description="Its arguments.")
+    args: dict[str, Annotated[JsonValue, JsonInfinity]] = Field(default_factory=dict, description="Its arguments.")
 
     @property
     def judged_columns(self) -> tuple[str, ...]:

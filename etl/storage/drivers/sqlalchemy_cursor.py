@@ -188,8 +188,18 @@ def _array(values: Sequence[Any], kind: pa.DataType, name: str) -> pa.Array:
             raise _unfit(name, kind, "some of its times have a time zone and others have none")
     try:
         return pa.array(values, type=kind)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise _unfit(name, kind, str(error).partition("\n")[0][:200]) from None
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        found = sorted({type(each).__name__ for each in values if not _fits(each, kind)})
+    # Arrow's own words quote the value, which may be a person's.
+    raise _unfit(name, kind, f"the database gives it as {' and '.join(found) or 'values too large for one batch'}")
+
+
+def _fits(value: Any, kind: pa.DataType) -> bool:  # noqa: ANN401  whatever a driver returns
+    try:
+        pa.array([value], type=kind)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _unfit(name: str, kind: pa.DataType, why: str) -> SourceError:

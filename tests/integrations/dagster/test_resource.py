@@ -396,9 +396,10 @@ def test_the_configuration_of_an_engine_and_its_builders() -> None:
             EngineResourceConfig(**wrong)
 
 
-def test_no_rules_are_refused_and_do_not_pass() -> None:
+@pytest.mark.parametrize("resource", [POLARS, EngineResource(engine_name="polars")], ids=["resource", "engine"])
+def test_no_rules_are_refused_and_do_not_pass(resource: DataQualityResource | EngineResource) -> None:
     with pytest.raises(QualityError, match="there are no rules, so nothing would be checked"):
-        POLARS.check(GOOD, [])
+        resource.check(GOOD, [])
 
 
 def test_the_password_of_the_connection_is_not_in_what_the_resource_says_of_itself() -> None:

@@ -247,3 +247,12 @@ def test_the_catalogue_is_most_of_the_library() -> None:
         if isinstance(find(name), Known)
     ]
     assert len(usable) == 6
+
+
+def test_an_infinite_bound_survives_strict_json() -> None:
+    frame = pl.DataFrame({"a": [1.0, 5.0]})
+    (rule,) = parse_rules([{"truthound": "between", "columns": ["a"], "min_value": 2, "max_value": math.inf}])
+    (read,) = parse_rules([json.loads(json.dumps(rule.to_dict(), allow_nan=False))])
+    first, again = (check(frame, [each]).results[0] for each in (rule, read))
+    assert first.status == "failed"
+    assert (again.status, again.failed_count, again.message) == (first.status, first.failed_count, first.message)
