@@ -100,6 +100,21 @@ def _ours(name: str, mode: str, *, hide: tuple[str, ...] = ()) -> Case:
     return Case(name, titles[name], run, most_rows=1_000_000 if name == "etl_cursor" else 10**12)
 
 
+def _bare_duckdb(context: Context) -> None:
+    """The library that `etl, fast` is built on, with nothing around it: no types looked up, no NaN looked for."""
+    import duckdb
+    from duckdb_extension_postgres_scanner import __path__ as package
+
+    extension = next(Path(package[0]).rglob("postgres_scanner.duckdb_extension"))
+    with duckdb.connect(config={"threads": 2, "allow_unsigned_extensions": True}) as connection:
+        connection.execute(f"LOAD '{extension}'")
+        connection.execute(f"ATTACH '{context['url']}' AS source (TYPE postgres, READ_ONLY)")
+        connection.execute("SET preserve_insertion_order = false")
+        connection.execute(
+            f"COPY source.public.lineitem TO '{_out(context, 'bare_duckdb')}' (FORMAT parquet, COMPRESSION zstd)"
+        )
+
+
 def _sqlalchemy_polars(context: Context) -> None:
     import polars as pl
     import sqlalchemy as sa
@@ -160,6 +175,7 @@ CASES = [
     _ours("etl_window_exact", "exact"),
     _ours("etl_adbc", "exact", hide=("extension",)),
     _ours("etl_cursor", "exact", hide=("extension", "adbc")),
+    Case("bare_duckdb", "bare DuckDB extension, nothing checked", _bare_duckdb),
     Case("peer_sqlalchemy_polars", "SQLAlchemy and Polars", _sqlalchemy_polars, most_rows=1_000_000),
     _dlt("peer_dlt_connectorx", "connectorx"),
     _dlt("peer_dlt_pyarrow", "pyarrow"),

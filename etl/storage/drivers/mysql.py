@@ -20,7 +20,7 @@ from etl.storage.drivers import sqlalchemy_cursor
 from etl.storage.drivers.catalogue import choose, missing
 from etl.storage.drivers.contract import ExtractRequest, Plan, Progress, Window
 from etl.storage.drivers.mysql_types import ResultField, display, planned, window_kind
-from etl.storage.drivers.writer import STREAMED_ROW_GROUP_ROWS, copy_to_parquet, restored, writing_engine
+from etl.storage.drivers.writer import copy_to_parquet, restored, writing_engine
 from etl.storage.sql import bind_window, binds_window, literal, quote, window_bounds, window_predicate
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def extract(
         reach("extract.connected")
         writer.register("batches", pa.RecordBatchReader.from_batches(reader.schema, _counted(reader, on_progress)))
         select = f"SELECT {restored(plan.columns)} FROM batches"
-        copy_to_parquet(writer, select, path, footer, STREAMED_ROW_GROUP_ROWS)
+        copy_to_parquet(writer, select, path, footer)
     return NAME
 
 

@@ -14,7 +14,7 @@ from etl.errors import SourceError
 from etl.faults import reach
 from etl.storage.drivers.contract import ExtractRequest, Plan, Progress
 from etl.storage.drivers.postgres_catalogue import connection_parts, conninfo
-from etl.storage.drivers.writer import STREAMED_ROW_GROUP_ROWS, copy_to_parquet, restored, writing_engine
+from etl.storage.drivers.writer import copy_to_parquet, restored, writing_engine
 
 NAME = "postgres_adbc"
 BATCH_BYTES = 1 << 20
@@ -44,7 +44,7 @@ def extract(
                 batches = pa.RecordBatchReader.from_batches(reader.schema, _counted(reader, on_progress))
                 writer.register("batches", batches)
                 select = f"SELECT {restored(plan.columns)} FROM batches"
-                copy_to_parquet(writer, select, path, footer, STREAMED_ROW_GROUP_ROWS)
+                copy_to_parquet(writer, select, path, footer)
     except Error as error:
         raise SourceError(str(error)) from None
 

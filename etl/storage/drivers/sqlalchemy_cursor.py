@@ -22,7 +22,6 @@ from etl.faults import reach
 from etl.storage.drivers.catalogue import choose, missing
 from etl.storage.drivers.contract import ExtractRequest, Plan, PlannedColumn, Progress, Window
 from etl.storage.drivers.writer import (
-    STREAMED_ROW_GROUP_ROWS,
     carrier_schema,
     copy_to_parquet,
     deadline,
@@ -116,7 +115,7 @@ def stream(
             writer.register("batches", pa.RecordBatchReader.from_batches(schema, batches))
             select = f"SELECT {restored(plan.columns)} FROM batches"
             try:
-                copy_to_parquet(writer, select, path, footer, STREAMED_ROW_GROUP_ROWS)
+                copy_to_parquet(writer, select, path, footer)
             except BaseException as error:
                 _abandon(connection, result)
                 if isinstance(error, duckdb.Error) and failures:  # it wraps what the batches raised in its own words

@@ -21,10 +21,12 @@ from etl.faults import reach
 from etl.storage.drivers.contract import PlannedColumn
 from etl.storage.sql import literal, quote
 
-ROW_GROUP_ROWS = 122_880
-STREAMED_ROW_GROUP_ROWS = ROW_GROUP_ROWS // 2  # where Arrow batches and a client's buffers need memory beside it
+ROW_GROUP_ROWS = 61_440  # twice as many take 50 MB more and are no faster to read
 ROW_GROUP_BYTES = 32_000_000  # whichever comes first, so that wide rows need no more memory than narrow ones
 MEMORY_LIMIT = "256MB"  # of DuckDB's buffers: narrow rows take some 30 MB of it, values of many kilobytes more
+# Measured on 6M rows beside DuckDB's defaults: a third less CPU, and files a third smaller. The second version's
+# encodings are what makes them small; a dictionary of many values costs more than it saves, as does a higher level.
+PARQUET = "FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 1000"
 _MARK = "@etl-column@"
 _checked = set[
     Path
@@ -128,7 +130,6 @@ def copy_to_parquet(
     select: str,
     path: Path,
     footer: Mapping[str, str],
-    row_group_rows: int = ROW_GROUP_ROWS,
 ) -> None:
     """Run `select` and stream its rows into a zstd file with `footer` among its key-values."""
     pairs = ", ".join(f"{literal('duckdb', key)}: {literal('duckdb', value)}" for key, value in footer.items())
@@ -137,7 +138,7 @@ def copy_to_parquet(
     reach("extract.copy")
     connection.execute(
         f"COPY ({select}) TO {literal('duckdb', str(path))} "
-        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {row_group_rows}, "
+        f"({PARQUET}, ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
         f"ROW_GROUP_SIZE_BYTES {ROW_GROUP_BYTES}, WRITE_BLOOM_FILTER false{metadata})"
     )
     reach("extract.written")
