@@ -53,7 +53,7 @@ def demo(
     tenant: Annotated[list[str] | None, typer.Option(help="Only these tenants. Default: all.")] = None,
 ) -> None:
     """Make the demo sources, run every tenant end to end with Dagster, and show what came out of it."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)  # a log has no width, and tables want one
     settings = load_settings()
     began = time.monotonic()
     sys.path.insert(0, str(settings.project_dir))
