@@ -61,12 +61,12 @@ def stored(frame: pl.DataFrame, target: str) -> pl.DataFrame:
         column = pl.col(name)
         if isinstance(dtype, pl.Datetime) and dtype.time_zone:
             casts.append(column.dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC")))
+        elif isinstance(dtype, pl.Categorical | pl.Enum):  # DuckDB too takes them for text
+            casts.append(column.cast(pl.String))
         elif target == "dev":
             continue
         elif isinstance(dtype, pl.Datetime):
             casts.append(column.cast(pl.Datetime("us")))
-        elif isinstance(dtype, pl.Categorical | pl.Enum):
-            casts.append(column.cast(pl.String))
         elif dtype in (pl.Int8, pl.UInt64):
             casts.append(column.cast(pl.Int16 if dtype == pl.Int8 else pl.Decimal(20, 0)))
     nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()] if target == "postgres" else []
