@@ -150,7 +150,7 @@
         {% set compared = quoted ~ ' ' ~ operator ~ ' ' ~ adapter.dispatch('dq_exact_literal', 'quality')(number) %}
         {{ return('(' ~ compared ~ ' and not ' ~ quality.dq_is_nan(quoted, kind) ~ ')' if kind == 'decimal' else '(' ~ compared ~ ')') }}
     {% elif kind == 'float' %}
-        {{ return(quality.dq_compare_float(quoted, operator, quality.dq_number(value, rule))) }}
+        {{ return(quality.dq_compare_float(quoted, operator, quality.dq_number(value, rule), column.type)) }}
     {% elif kind in ['date', 'timestamp', 'timestamptz', 'time'] %}
         {{ return('(' ~ quoted ~ ' ' ~ operator ~ ' ' ~ quality.dq_moment(rule, column, value) ~ ')') }}
     {% elif kind == 'text' %}
@@ -173,12 +173,17 @@
     {{ return("cast('" ~ number ~ "' as decimal(" ~ [38, [digits | length, scale + 1] | max] | min ~ ', ' ~ scale ~ '))') }}
 {% endmacro %}
 
-{# Floats are compared with the float nearest to the number; an integer that no float equals, by the float beside it. #}
-{% macro dq_compare_float(quoted, operator, number) %}
+{# Floats are compared with the number's nearest float, a fraction with the nearest of the column's own width; an integer
+   that no float equals, by the float beside it. #}
+{% macro dq_compare_float(quoted, operator, number, data_type) %}
     {% set wide = quality.dq_double(quoted) %}
     {% set literal = quality.dq_double("'" ~ ('infinity' if number == 'inf' else '-infinity' if number == '-inf' else number) ~ "'") %}
     {% set near = number | float | int if 'inf' not in number and modules.re.match('^-?\\d+\\.?0*$', number) else none %}
     {% set asked = number.split('.')[0] | int if near is not none else none %}
+    {% set value = 0.0 if 'inf' in number else number | float %}
+    {% if value % 1 and value | abs > 1.4e-45 and quality.dq_exact_dtype(data_type) == 'Float32' %}
+        {% set literal = quality.dq_double('cast(' ~ literal ~ ' as ' ~ ('float' if target.type == 'databricks' else 'real') ~ ')') %}
+    {% endif %}
     {% if near is not none and near != asked %}
         {% if operator == '=' %}{{ return('(case when ' ~ quoted ~ ' is not null then false end)') }}{% endif %}
         {% if operator == '<>' %}{{ return('(not ' ~ quality.dq_is_nan(wide, 'float') ~ ')') }}{% endif %}
