@@ -12,6 +12,7 @@ from duckdb import DuckDBPyConnection
 from obstore.fsspec import FsspecStore
 
 from etl.settings import S3Settings, load_settings
+from etl.storage.s3_store import address
 
 _CONNECT = timedelta(seconds=60)
 
@@ -32,17 +33,9 @@ class _Bucket(FsspecStore):  # type: ignore[misc]
 
 
 def _files(settings: S3Settings) -> FsspecStore:
-    config: dict[str, Any] = {"region": settings.region}
-    if settings.endpoint_url:
-        config |= {"endpoint": settings.endpoint_url, "virtual_hosted_style_request": False}
-    if settings.access_key_id and settings.secret_access_key:
-        config |= {
-            "access_key_id": settings.access_key_id.get_secret_value(),
-            "secret_access_key": settings.secret_access_key.get_secret_value(),
-        }
     return _Bucket(
         "s3",
-        config=config,
+        config=address(settings),
         client_options={
             "allow_http": (settings.endpoint_url or "").startswith("http://"),
             "connect_timeout": _CONNECT,

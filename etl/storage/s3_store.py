@@ -151,12 +151,8 @@ class S3Store:
         )
 
 
-def _connect(settings: S3Settings, bucket: str, timeout_seconds: float) -> Any:  # noqa: ANN401  untyped here
-    keys = (settings.access_key_id, settings.secret_access_key)
-    if not all(keys) and (any(keys) or settings.endpoint_url):
-        raise LakeError(
-            f"there are no credentials for bucket `{bucket}`", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        )
+def address(settings: S3Settings) -> dict[str, Any]:
+    """Where the store is and who asks, as the client library takes it."""
     options: dict[str, Any] = {"region": settings.region}
     if settings.endpoint_url:
         options |= {"endpoint": settings.endpoint_url, "virtual_hosted_style_request": False}
@@ -165,11 +161,20 @@ def _connect(settings: S3Settings, bucket: str, timeout_seconds: float) -> Any: 
             "access_key_id": settings.access_key_id.get_secret_value(),
             "secret_access_key": settings.secret_access_key.get_secret_value(),
         }
+    return options
+
+
+def _connect(settings: S3Settings, bucket: str, timeout_seconds: float) -> Any:  # noqa: ANN401  untyped here
+    keys = (settings.access_key_id, settings.secret_access_key)
+    if not all(keys) and (any(keys) or settings.endpoint_url):
+        raise LakeError(
+            f"there are no credentials for bucket `{bucket}`", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
     seconds = timedelta(seconds=timeout_seconds)
     try:
         return obstore.store.S3Store(
             bucket,
-            **options,
+            **address(settings),
             client_options={
                 "allow_http": (settings.endpoint_url or "").startswith("http://"),
                 "connect_timeout": seconds,
