@@ -20,6 +20,7 @@ from etl.errors import DbtError
 from etl.pipeline.stage import lake_place
 from etl.settings import Settings
 from etl.storage.locks import exclusive
+from etl.storage.sql import file_pattern
 
 # What dbt writes into a project's folder is not the project.
 _MADE_BY_DBT = {"target", "logs", "dbt_packages", "dbt_modules", ".user.yml", "package-lock.yml"}
@@ -177,7 +178,7 @@ def _lake_environ(config: TenantConfig, settings: Settings) -> dict[str, str]:
     """Where dbt finds the extracts: the local lake, or the tenant's bucket with what it takes to reach it."""
     place = lake_place(config)
     if not place.bucket:
-        return {"ETL_LAKE_DIR": str(settings.lake_dir)}
+        return {"ETL_LAKE_DIR": file_pattern(str(settings.lake_dir))}  # dbt puts it into patterns
     environ = {"ETL_LAKE_DIR": "/".join(["s3:/", place.bucket, *place.base_path.split("/")]).rstrip("/")}
     own = {"S3_ENDPOINT_URL": place.endpoint_url, "AWS_REGION": place.region}
     return environ | {name: value for name, value in own.items() if value}

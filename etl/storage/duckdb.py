@@ -16,7 +16,7 @@ from etl.faults import reach
 from etl.storage import ledger, locks
 from etl.storage.loadable import Loadable, read_loadable
 from etl.storage.schema_change import NO_TYPE, Column
-from etl.storage.sql import literal
+from etl.storage.sql import file_literal, literal
 from etl.storage.transaction import load_in_transaction, quoted, read_ledger
 from etl.storage.warehouse import ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
 
@@ -148,7 +148,7 @@ class _Session:
 
 def _load(connection: duckdb.DuckDBPyConnection, request: LoadRequest, loadable: Loadable) -> LoadReport:
     number = f", file_row_number AS {ROW_NUMBER}" if request.mode == "upsert" else ""
-    path = literal("duckdb", str(loadable.path))
+    path = file_literal(loadable.path)
     options = "hive_partitioning = false" + (", file_row_number = true" if number else "")
     columns = f"* EXCLUDE (file_row_number){number}" if number else "*"
     connection.execute(f"CREATE TEMP VIEW {_Session.incoming} AS SELECT {columns} FROM read_parquet({path}, {options})")

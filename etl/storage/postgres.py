@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-from sqlalchemy import make_url
 
 from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.storage import ledger, locks
+from etl.storage.database_url import parse
 from etl.storage.drivers.postgres_catalogue import conninfo
 from etl.storage.drivers.scrub import scrubbed
 from etl.storage.drivers.writer import extension_path
 from etl.storage.loadable import Loadable, read_loadable
 from etl.storage.schema_change import NO_TYPE, Column
-from etl.storage.sql import literal
+from etl.storage.sql import file_literal, literal
 from etl.storage.transaction import load_in_transaction, quoted, read_ledger
 from etl.storage.warehouse import ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
 
@@ -49,7 +49,7 @@ class PostgresWarehouse:
     """A tenant's tables in a PostgreSQL database. Holds no connection between calls."""
 
     def __init__(self, url: str, tenant: str, *, lock_seconds: float = 600.0) -> None:
-        self._url = make_url(url)
+        self._url = parse(url)
         self._tenant = tenant
         self._lock_seconds = lock_seconds
 
@@ -111,8 +111,7 @@ class PostgresWarehouse:
             ) from None
 
     def _login(self, run_id: str) -> dict[str, str]:
-        given = {**self._url.translate_connect_args(username="user", database="dbname"), **self._url.query}
-        parts = {key: ",".join(each) if isinstance(each, tuple) else str(each) for key, each in given.items()}
+        parts = self._url.libpq()
         name = f"etl {self._tenant} {run_id}"[:63]
         defaults = {"connect_timeout": "15", "application_name": name, "client_encoding": "UTF8"}
         return {**defaults, **parts, "options": f"{parts.get('options', '')} -c TimeZone=UTC".strip()}
@@ -145,7 +144,7 @@ class PostgresWarehouse:
         password = parts.pop("password", "")
         secret = f", PASSWORD {literal('duckdb', password)}" if password else ""
         number = f", file_row_number AS {ROW_NUMBER}" if request.mode == "upsert" else ""
-        source = f"read_parquet({literal('duckdb', str(loadable.path))}, hive_partitioning = false"
+        source = f"read_parquet({file_literal(loadable.path)}, hive_partitioning = false"
         source += ", file_row_number = true)" if number else ")"
         columns = f"* EXCLUDE (file_row_number){number}" if number else "*"
         with duckdb.connect(config={"autoinstall_known_extensions": False, "memory_limit": "512MB"}) as engine:

@@ -2,47 +2,30 @@
 
 Belongs here: the public functions and the choice of the driver. Does not: how one kind of database is read
 (`etl.storage.drivers`), where the file is published (`etl.storage.lake`).
+
+The drivers that bring Arrow and SQLAlchemy are imported by those who use them: loading both takes half a second.
 """
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-import sqlalchemy as sa
-from sqlalchemy import URL, make_url
-
-from etl.errors import SourceError
 from etl.faults import reach
-from etl.storage.drivers import (
-    mysql,
-    postgres_adbc,
-    postgres_catalogue,
-    postgres_duckdb,
-    sqlalchemy_cursor,
-    sqlite_duckdb,
-)
-from etl.storage.drivers.contract import (
-    ExtractReport,
-    ExtractRequest,
-    Mode,
-    Plan,
-    Progress,
-    SourceColumn,
-    Window,
-)
+from etl.storage.database_url import DatabaseUrl, parse
+from etl.storage.drivers import postgres_catalogue, postgres_duckdb, sqlite_duckdb
+from etl.storage.drivers.contract import ExtractReport, ExtractRequest, Mode, Plan, Progress, Window
 from etl.storage.drivers.scrub import as_source_error
-from etl.storage.drivers.writer import arrow_schema, extension_path, verified_rows
+from etl.storage.drivers.writer import extension_path, verified_rows
 
 __all__ = [
     "ExtractReport",
     "ExtractRequest",
     "Mode",
-    "SourceColumn",
     "Window",
     "count_rows",
     "extract_to_parquet",
-    "inspect_columns",
 ]
 
 
@@ -59,7 +42,7 @@ def extract_to_parquet(
     On an error there is no file. `on_progress` is told the rows so far by drivers that know them, and at the end.
     """
     began = time.monotonic()
-    source = parsed(url)
+    source = parse(url)
     with as_source_error(source, request):
         try:
             driver, plan = _run(source, request, path, footer, on_progress)
@@ -70,71 +53,50 @@ def extract_to_parquet(
     reach("extract.verified")
     if on_progress is not None:
         on_progress(rows)
-    return ExtractReport(rows=rows, columns=_reported(plan), driver=driver, seconds=time.monotonic() - began)
-
-
-def inspect_columns(url: str, request: ExtractRequest) -> tuple[SourceColumn, ...]:
-    """The columns that the request would write, from the source's catalogue; no row is read."""
-    source = parsed(url)
-    with as_source_error(source, request):
-        return _reported(_plan(source, request))
+    return ExtractReport(rows=rows, driver=driver, seconds=time.monotonic() - began)
 
 
 def count_rows(url: str, request: ExtractRequest) -> int:
     """How many rows the request would write now: the same table or query, the same window."""
-    source = parsed(url)
+    source = parse(url)
     with as_source_error(source, request):
         return _count(source, request)
 
 
-def parsed(url: str) -> URL:
-    """The URL, or an error that does not repeat it."""
-    try:
-        return make_url(url)
-    except (sa.exc.ArgumentError, ValueError):
-        raise SourceError(
-            "the database URL cannot be read", "write dialect://user:password@host:port/database"
-        ) from None
-
-
-def _plan(url: URL, request: ExtractRequest) -> Plan:
-    match url.get_backend_name():
+def _count(url: DatabaseUrl, request: ExtractRequest) -> int:
+    match url.dialect:
         case "sqlite":
-            return sqlite_duckdb.plan(url, request)
+            seconds = request.statement_timeout_seconds
+            return sqlite_duckdb.count(url, sqlite_duckdb.plan(url, request), seconds=seconds)
         case "postgresql":
-            return postgres_catalogue.plan(url, request)
+            return postgres_catalogue.count(url, request, postgres_catalogue.plan(url, request))
         case "mysql" | "mariadb":
-            return mysql.plan(url, request)
-        case _:
-            return sqlalchemy_cursor.plan(url, request)
+            from etl.storage.drivers import mysql  # noqa: PLC0415  heavy, see the head
 
-
-def _count(url: URL, request: ExtractRequest) -> int:
-    plan = _plan(url, request)
-    match url.get_backend_name():
-        case "sqlite":
-            return sqlite_duckdb.count(url, plan, seconds=request.statement_timeout_seconds)
-        case "postgresql":
-            return postgres_catalogue.count(url, request, plan)
-        case "mysql" | "mariadb":
-            return mysql.count(url, request, plan)
+            return mysql.count(url, request, mysql.plan(url, request))
         case _:
-            return sqlalchemy_cursor.count(url, plan)
+            from etl.storage.drivers import sqlalchemy_cursor  # noqa: PLC0415  heavy, see the head
+
+            return sqlalchemy_cursor.count(url, sqlalchemy_cursor.plan(url, request))
 
 
 def _run(
-    url: URL, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
+    url: DatabaseUrl, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
 ) -> tuple[str, Plan]:
     """Read with the fastest driver that is installed and keeps the values; say which one it was."""
-    match url.get_backend_name():
+    match url.dialect:
         case "sqlite":
             return _run_sqlite(url, request, path, footer, on_progress)
         case "postgresql":
             return _run_postgres(url, request, path, footer, on_progress)
         case "mysql" | "mariadb":
+            from etl.storage.drivers import mysql  # noqa: PLC0415  heavy, see the head
+
             plan = mysql.plan(url, request)
             return mysql.extract(url, request, plan, path, footer, on_progress), plan
         case _:
+            from etl.storage.drivers import sqlalchemy_cursor  # noqa: PLC0415  heavy, see the head
+
             plan = sqlalchemy_cursor.plan(url, request)
             seconds = request.statement_timeout_seconds
             sqlalchemy_cursor.stream(url, plan.select(), plan, path, footer, on_progress=on_progress, seconds=seconds)
@@ -142,20 +104,22 @@ def _run(
 
 
 def _run_sqlite(
-    url: URL, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
+    url: DatabaseUrl, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
 ) -> tuple[str, Plan]:
     plan, seconds = sqlite_duckdb.plan(url, request), request.statement_timeout_seconds
     extension = extension_path("sqlite_scanner")
     if extension is not None:
         sqlite_duckdb.extract(url, plan, path, footer, extension, seconds=seconds)
         return sqlite_duckdb.NAME, plan
+    from etl.storage.drivers import sqlalchemy_cursor  # noqa: PLC0415  heavy, see the head
+
     statement = sqlalchemy_cursor.escaped(plan.select())
     sqlalchemy_cursor.stream(url, statement, plan, path, footer, on_progress=on_progress, seconds=seconds)
     return sqlalchemy_cursor.NAME, plan
 
 
 def _run_postgres(
-    url: URL, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
+    url: DatabaseUrl, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
 ) -> tuple[str, Plan]:
     extension = extension_path("postgres_scanner")
     if extension is not None:
@@ -166,12 +130,16 @@ def _run_postgres(
         return postgres_duckdb.NAME_PAGES if pages else postgres_duckdb.NAME_QUERY, plan
     plan = postgres_catalogue.plan(url, request, only_text=True)
     if find_spec("adbc_driver_postgresql") is not None:
+        from etl.storage.drivers import postgres_adbc  # noqa: PLC0415  heavy, see the head
+
         postgres_adbc.extract(url, request, plan, path, footer, on_progress)
         return postgres_adbc.NAME, plan
+    from etl.storage.drivers import sqlalchemy_cursor  # noqa: PLC0415  heavy, see the head
+
     statement = sqlalchemy_cursor.escaped(plan.select())
     session = postgres_catalogue.connection_parts(url, request)
     sqlalchemy_cursor.stream(
-        url.set(drivername="postgresql+psycopg"),
+        replace(url, driver="psycopg"),
         statement,
         plan,
         path,
@@ -180,10 +148,3 @@ def _run_postgres(
         connect_args={key: session[key] for key in ("options", "client_encoding", "application_name")},
     )
     return sqlalchemy_cursor.NAME, plan
-
-
-def _reported(plan: Plan) -> tuple[SourceColumn, ...]:
-    return tuple(
-        SourceColumn(name=each.name, source_type=each.source_type, arrow_type=str(field.type))
-        for each, field in zip(plan.columns, arrow_schema(plan.columns), strict=True)
-    )

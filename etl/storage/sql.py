@@ -7,6 +7,7 @@ are read and how (drivers), connections.
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -48,6 +49,16 @@ def literal(dialect: Dialect, value: str) -> str:
     if dialect == "mysql" and "\\" in value:
         return f"CONVERT(X'{value.encode().hex()}' USING utf8mb4)"
     return "'" + value.replace("'", "''") + "'"
+
+
+def file_literal(path: Path) -> str:
+    """A file for DuckDB to read: this one, although its name may read as a pattern that other files match."""
+    return literal("duckdb", file_pattern(str(path)))
+
+
+def file_pattern(path: str) -> str:
+    """The pattern that matches only this path, for DuckDB, which takes every path for a pattern."""
+    return re.sub(r"[\[*?]", r"[\g<0>]", path)
 
 
 def instant(moment: datetime) -> str:

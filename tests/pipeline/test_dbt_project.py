@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import yaml
 
@@ -57,6 +58,17 @@ def test_extracts_in_a_bucket_are_read_there(tmp_path: Path, monkeypatch: pytest
     found = project_of(tmp_path / "far", monkeypatch, changes, ACME_BUCKET="lake")
     assert found.environ["ETL_LAKE_DIR"] == "s3://lake/raw/acme"
     assert found.full_environ()["AWS_REGION"] == "eu-west-1"
+
+
+def test_a_lake_folder_whose_name_reads_as_a_pattern_is_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pattern = project_of(tmp_path / "a[b]*", monkeypatch, {"dbt": {"enabled": True}}).environ["ETL_LAKE_DIR"]
+    own = load_settings().lake_dir
+    other = Path(str(own).replace("a[b]*", "ab"))
+    for folder in (own, other):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "x.csv").write_text("rows")
+    found = duckdb.execute("SELECT file FROM glob(?)", [f"{pattern}/*.csv"]).fetchall()
+    assert found == [(str(own / "x.csv"),)]
 
 
 def test_the_profile_has_every_target_and_nothing_but_variables() -> None:

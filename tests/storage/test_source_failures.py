@@ -16,7 +16,7 @@ import pytest
 from etl.errors import SourceError
 from etl.storage import source
 from etl.storage.drivers import mysql
-from etl.storage.source import ExtractRequest, Window, count_rows, extract_to_parquet, inspect_columns
+from etl.storage.source import ExtractRequest, Window, count_rows, extract_to_parquet
 from tests.servers import PASSWORD, free_port
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
@@ -274,17 +274,6 @@ def test_views_partitioned_tables_and_queries_are_read(postgres: PostgresServer,
     ]:
         report = extract_to_parquet(postgres.url, request, tmp_path / "x.parquet", footer={})
         assert (report.rows, report.driver) == (rows, "postgres_duckdb_query")
-
-
-def test_looking_at_the_columns_reads_no_row(postgres: PostgresServer) -> None:
-    began = time.monotonic()
-    found = inspect_columns(postgres.url, ExtractRequest(query="SELECT i, pg_sleep(60)::text AS s, half FROM numbers"))
-    assert time.monotonic() - began < 5
-    assert [(each.name, each.source_type, each.arrow_type) for each in found] == [
-        ("i", "integer", "int32"),
-        ("s", "text", "string"),
-        ("half", "numeric", "decimal128(38, 18)"),
-    ]
 
 
 @pytest.mark.parametrize("driver", ["postgres_duckdb_pages", *POSTGRES])

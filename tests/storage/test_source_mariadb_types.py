@@ -12,7 +12,7 @@ import pytest
 
 from etl.errors import SourceError
 from etl.storage.drivers import mysql
-from etl.storage.source import ExtractRequest, extract_to_parquet, inspect_columns
+from etl.storage.source import ExtractRequest, extract_to_parquet
 from tests.servers.mariadb import MariadbServer
 
 DRIVERS = ("mysql_connectorx", "mysql_pymysql")
@@ -159,7 +159,8 @@ def test_a_value_that_cannot_be_carried_is_refused_by_its_column_and_never_chang
 
 def test_a_refused_column_can_be_left_out_or_read_by_a_query(server: MariadbServer, tmp_path: Path) -> None:
     server.run("CREATE TABLE places (id int, g point)", "INSERT INTO places VALUES (1, point(1,2))")
-    assert [c.name for c in inspect_columns(server.url, ExtractRequest(table="places", columns=("id",)))] == ["id"]
+    extract_to_parquet(server.url, ExtractRequest(table="places", columns=("id",)), tmp_path / "x.parquet", footer={})
+    assert pl.read_parquet(tmp_path / "x.parquet").columns == ["id"]
     query = "SELECT id, ST_AsText(g) AS g FROM places"
     extract_to_parquet(server.url, ExtractRequest(query=query), tmp_path / "x.parquet", footer={})
     assert pl.read_parquet(tmp_path / "x.parquet").rows() == [(1, "POINT(1 2)")]

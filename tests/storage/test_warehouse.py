@@ -35,6 +35,17 @@ def test_a_load_brings_every_row_and_says_so_in_the_ledger(lake: Lake, warehouse
     assert (entry.created_table, entry.loaded_at.tzinfo is not None) == (True, True)
 
 
+@pytest.mark.parametrize("folder", ["a[b]c", "a?c", "a*"])
+def test_a_folder_whose_name_reads_as_a_pattern_is_itself_and_no_other(
+    folder: str, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    publish(local_lake(tmp_path / "abc"), ROWS.with_columns(pl.col("qty") + 1))
+    lake = local_lake(tmp_path / folder)
+    publish(lake, ROWS)
+    load(lake, warehouse)
+    assert rows(warehouse) == [(1, 10), (2, 20), (3, 30)]
+
+
 @pytest.mark.parametrize("mode", ["replace_partition", "replace", "upsert", "append"])
 @pytest.mark.parametrize("partition", [DAY, None])
 def test_the_same_object_again_changes_nothing(

@@ -82,23 +82,12 @@ class ExtractRequest(BaseModel):
         return f"table `{self.schema_name}.{self.table}`" if self.schema_name else f"table `{self.table}`"
 
 
-class SourceColumn(BaseModel):
-    """A column as the source's catalogue says it, and as it stands in the Parquet file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    source_type: str
-    arrow_type: str
-
-
 class ExtractReport(BaseModel):
     """What was written. `rows` is what the file's footer says, not what a driver claims."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: int
-    columns: tuple[SourceColumn, ...]
     driver: str
     seconds: float
 
@@ -111,7 +100,6 @@ class PlannedColumn:
     """
 
     name: str
-    source_type: str
     target: str  # DuckDB's name of the type in the file
     carrier: str
     restore: str

@@ -5,6 +5,7 @@ Belongs here: the session, the plan, both ways of reading. Does not: types (`mys
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +13,10 @@ from urllib.parse import quote as percent
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-from sqlalchemy import URL
 
 from etl.errors import SourceError
 from etl.faults import reach
+from etl.storage.database_url import DatabaseUrl
 from etl.storage.drivers import sqlalchemy_cursor
 from etl.storage.drivers.catalogue import choose, missing
 from etl.storage.drivers.contract import ExtractRequest, Plan, Progress, Window
@@ -33,7 +34,7 @@ BATCH_ROWS = 16_384
 _NO_TABLE, _NO_COLUMN = 1146, 1054
 
 
-def plan(url: URL, request: ExtractRequest) -> Plan:
+def plan(url: DatabaseUrl, request: ExtractRequest) -> Plan:
     """Ask the server what the table or query returns, and decide how each column travels."""
     window = request.window
     if request.query is not None:
@@ -61,13 +62,18 @@ def plan(url: URL, request: ExtractRequest) -> Plan:
 
 
 def extract(
-    url: URL, request: ExtractRequest, plan: Plan, path: Path, footer: Mapping[str, str], on_progress: Progress | None
+    url: DatabaseUrl,
+    request: ExtractRequest,
+    plan: Plan,
+    path: Path,
+    footer: Mapping[str, str],
+    on_progress: Progress | None,
 ) -> str:
     """Stream the statement's rows into the file; says which driver did."""
     settings = _session(request)
     if find_spec("connectorx") is None or not url.host or set(url.query) - {"charset"}:
         sqlalchemy_cursor.stream(
-            url.set(drivername="mysql+pymysql"),
+            replace(url, dialect="mysql", driver="pymysql"),
             sqlalchemy_cursor.escaped(plan.select()),
             plan,
             path,
@@ -78,7 +84,7 @@ def extract(
         return NAME_CURSOR
     import connectorx  # noqa: PLC0415  an extra: `mysql`
 
-    login = f"{percent(url.username or '', safe='')}:{percent(str(url.password or ''), safe='')}"
+    login = f"{percent(url.username or '', safe='')}:{percent(url.password or '', safe='')}"
     address = f"mysql://{login}@{url.host}:{url.port or 3306}/{percent(url.database or '', safe='')}"
     with _panics_are_errors(), writing_engine(path) as writer:
         reader = connectorx.read_sql(
@@ -95,7 +101,7 @@ def extract(
     return NAME
 
 
-def count(url: URL, request: ExtractRequest, plan: Plan) -> int:
+def count(url: DatabaseUrl, request: ExtractRequest, plan: Plan) -> int:
     """How many rows the plan's statement returns now."""
     with connect(url, request) as cursor:
         cursor.execute(plan.count())
@@ -103,14 +109,16 @@ def count(url: URL, request: ExtractRequest, plan: Plan) -> int:
 
 
 @contextmanager
-def connect(url: URL, request: ExtractRequest) -> "Iterator[Cursor]":
+def connect(url: DatabaseUrl, request: ExtractRequest) -> "Iterator[Cursor]":
     """A session that can only read."""
     try:
         import pymysql  # noqa: PLC0415  an extra: `mysql`
     except ImportError:
         raise SourceError("reading MySQL or MariaDB needs pymysql", "install the extra `mysql`") from None
+    address = {"host": url.host, "port": url.port, "database": url.database}
+    login = {"user": url.username, "password": url.password}
     arguments = {
-        **url.translate_connect_args(username="user"),
+        **{key: value for key, value in {**address, **login}.items() if value},
         **url.query,
         "charset": "utf8mb4",
         "connect_timeout": 15,

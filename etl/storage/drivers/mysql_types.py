@@ -77,33 +77,31 @@ def display(field: ResultField) -> str:
 
 def planned(index: int, name: str, field: ResultField) -> PlannedColumn:
     """The column's way, or a refusal by name."""
-    source, carrier, shown = quote("mysql", name), f"c{index}", display(field)
+    source, carrier = quote("mysql", name), f"c{index}"
     text = f"CAST({source} AS CHAR)"
     if field.code in _INTEGERS or field.code == _YEAR:
         target = "SMALLINT" if field.code == _YEAR else _INTEGERS[field.code]
         if field.unsigned and field.code != _YEAR:
             target = f"U{target}"
         if target == "UBIGINT":
-            return PlannedColumn(name, shown, target, text, strict_cast(carrier, target, name), "VARCHAR")
-        return PlannedColumn(
-            name, shown, target, f"CAST({source} AS SIGNED)", strict_cast(carrier, target, name), "BIGINT"
-        )
+            return PlannedColumn(name, target, text, strict_cast(carrier, target, name), "VARCHAR")
+        return PlannedColumn(name, target, f"CAST({source} AS SIGNED)", strict_cast(carrier, target, name), "BIGINT")
     if field.code == _BIT:
         text = f"CAST(CAST({source} AS UNSIGNED) AS CHAR)"
-        return PlannedColumn(name, shown, "UBIGINT", text, strict_cast(carrier, "UBIGINT", name), "VARCHAR")
+        return PlannedColumn(name, "UBIGINT", text, strict_cast(carrier, "UBIGINT", name), "VARCHAR")
     if field.code in (_FLOAT, _DOUBLE):  # as text a float would lose digits; as a double it loses none
         target = "FLOAT" if field.code == _FLOAT else "DOUBLE"
-        return PlannedColumn(name, shown, target, f"({source} + 0e0)", f"CAST({carrier} AS {target})", "DOUBLE")
+        return PlannedColumn(name, target, f"({source} + 0e0)", f"CAST({carrier} AS {target})", "DOUBLE")
     if field.code in _DECIMALS:
         return _decimal(index, name, field)
     if field.code in (*_DATES, _DATETIME, _TIMESTAMP, _TIME):
         return _temporal(index, name, field)
     if field.code in (*_STRINGS, *_BLOBS) and field.charset == _BINARY:
-        return PlannedColumn(name, shown, "BLOB", source, carrier)
+        return PlannedColumn(name, "BLOB", source, carrier)
     if field.code in (*_STRINGS, *_BLOBS, _JSON, _NULL):
-        return PlannedColumn(name, shown, "VARCHAR", text, carrier)
+        return PlannedColumn(name, "VARCHAR", text, carrier)
     raise SourceError(
-        f"column `{name}` has the type {shown}, which cannot be carried exactly",
+        f"column `{name}` has the type {display(field)}, which cannot be carried exactly",
         "leave it out with `columns:`, or read it by a `query` with a function like ST_AsText",
     )
 
@@ -121,12 +119,12 @@ def _decimal(index: int, name: str, field: ResultField) -> PlannedColumn:
         fraction = f"rtrim(split_part({carrier}, '.', 2), '0')"
         why = f"holds a number with more than {places} decimal places"
         restore = complain(f"length({fraction}) > {places}", name, why, restore)
-    return PlannedColumn(name, display(field), target, f"CAST({quote('mysql', name)} AS CHAR)", restore, "VARCHAR")
+    return PlannedColumn(name, target, f"CAST({quote('mysql', name)} AS CHAR)", restore, "VARCHAR")
 
 
 def _temporal(index: int, name: str, field: ResultField) -> PlannedColumn:
     """As text; a zero date, or a time of more than a day, has no counterpart and stops the extract."""
-    source, carrier, shown = quote("mysql", name), f"c{index}", display(field)
+    source, carrier = quote("mysql", name), f"c{index}"
     if field.code == _TIMESTAMP:  # the stored instant, whatever the session's time zone; a zero timestamp says 0
         seconds = f"CAST({carrier} AS DECIMAL(20, 6))"
         restore = complain(
@@ -136,7 +134,7 @@ def _temporal(index: int, name: str, field: ResultField) -> PlannedColumn:
             f"make_timestamptz(CAST({seconds} * 1000000 AS BIGINT))",
         )
         text = f"CAST(UNIX_TIMESTAMP({source}) AS CHAR)"
-        return PlannedColumn(name, shown, "TIMESTAMPTZ", text, restore, "VARCHAR")
+        return PlannedColumn(name, "TIMESTAMPTZ", text, restore, "VARCHAR")
     target, shape = {
         _DATETIME: ("TIMESTAMP", f"{_DAY} [0-9]{{2}}{_MINUTES}"),
         _TIME: ("TIME", f"([01][0-9]|2[0-3]){_MINUTES}"),
@@ -149,4 +147,4 @@ def _temporal(index: int, name: str, field: ResultField) -> PlannedColumn:
     }[target]
     fits = f"TRY_CAST({carrier} AS {target})"
     restore = complain(f"{bad} OR {carrier} IS NOT NULL AND {fits} IS NULL", name, why, fits)
-    return PlannedColumn(name, shown, target, f"CAST({source} AS CHAR)", restore, "VARCHAR")
+    return PlannedColumn(name, target, f"CAST({source} AS CHAR)", restore, "VARCHAR")

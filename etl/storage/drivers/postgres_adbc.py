@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
-from sqlalchemy import URL
 
 from etl.errors import SourceError
 from etl.faults import reach
+from etl.storage.database_url import DatabaseUrl
 from etl.storage.drivers.contract import ExtractRequest, Plan, Progress
 from etl.storage.drivers.postgres_catalogue import connection_parts, conninfo
 from etl.storage.drivers.writer import copy_to_parquet, restored, writing_engine
@@ -21,7 +21,12 @@ BATCH_BYTES = 1 << 20
 
 
 def extract(
-    url: URL, request: ExtractRequest, plan: Plan, path: Path, footer: Mapping[str, str], on_progress: Progress | None
+    url: DatabaseUrl,
+    request: ExtractRequest,
+    plan: Plan,
+    path: Path,
+    footer: Mapping[str, str],
+    on_progress: Progress | None,
 ) -> None:
     """Stream the statement's rows into the file."""
     # not the DB-API half of the package: it imports pandas and Polars, 70 MB, for what is not used here

@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
-from sqlalchemy import URL
 
 from etl.faults import reach
+from etl.storage.database_url import DatabaseUrl
 from etl.storage.drivers.contract import ExtractRequest, Plan
 from etl.storage.drivers.postgres_catalogue import connection_parts, conninfo
 from etl.storage.drivers.writer import copy_to_parquet, refusal, restored, writing_engine
@@ -29,7 +29,7 @@ def by_pages(plan: Plan) -> bool:
 
 
 def extract(
-    url: URL,
+    url: DatabaseUrl,
     request: ExtractRequest,
     plan: Plan,
     path: Path,
@@ -58,7 +58,7 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
             connection.execute("ROLLBACK")
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, url: URL, request: ExtractRequest) -> None:
+def _attach(connection: duckdb.DuckDBPyConnection, url: DatabaseUrl, request: ExtractRequest) -> None:
     """The password travels in a secret of this connection, so that it stands in no statement that an error quotes."""
     parts = connection_parts(url, request)
     password = parts.pop("password", "")

@@ -41,7 +41,7 @@ class CatalogueType:
 
     name: str  # pg_type.typname: int4, numeric, _int4 ...
     modifier: int  # precision, scale, length; -1: none
-    display: str  # format_type: numeric(15,2), integer[] ...
+    display: str  # format_type: numeric, integer[] ...
     kind: str  # pg_type.typtype: b, e, c, r ...
     dimensions: int = 0  # of an array, as declared
 
@@ -51,30 +51,31 @@ def planned(index: int, name: str, kind: CatalogueType, *, only_text: bool = Fal
     source, carrier = quote("postgresql", name), f"c{index}"
     text = f"{source}::text"
     if kind.name in _NATIVE:
-        return PlannedColumn(name, kind.display, _NATIVE[kind.name], source, carrier, as_is=True)
+        return PlannedColumn(name, _NATIVE[kind.name], source, carrier, as_is=True)
     if kind.name in _TIMES:
         target = _TIMES[kind.name]
         restore = _bounded(carrier, target, name, from_text=only_text)
         if only_text:
-            return PlannedColumn(name, kind.display, target, text, restore, "VARCHAR")
-        return PlannedColumn(name, kind.display, target, source, restore, as_is=True)
+            return PlannedColumn(name, target, text, restore, "VARCHAR")
+        return PlannedColumn(name, target, source, restore, as_is=True)
     if kind.name == "numeric":
         return _numeric(index, name, kind)
     if kind.name == "money":
         target = "DECIMAL(22,3)"
         cast = strict_cast(carrier, target, name)
-        return PlannedColumn(name, kind.display, target, f"{source}::numeric::text", cast, "VARCHAR")
+        return PlannedColumn(name, target, f"{source}::numeric::text", cast, "VARCHAR")
     if kind.name in _OIDS:
-        return PlannedColumn(name, kind.display, "BIGINT", f"{text}::bigint", carrier)
+        return PlannedColumn(name, "BIGINT", f"{text}::bigint", carrier)
     if kind.name in _ELEMENTS and kind.dimensions <= 1:
         return _list(index, name, kind)
     if kind.name == "bpchar" and kind.modifier >= 0:  # every client cuts the blanks that belong to char(n)
-        padded = f"rpad({carrier}, {kind.modifier - 4}, ' ')"
-        return PlannedColumn(name, kind.display, "VARCHAR", text, padded, as_is=True)
+        width = kind.modifier - 4
+        padded = f"CASE WHEN length({carrier}) = {width} THEN {carrier} ELSE rpad({carrier}, {width}, ' ') END"
+        return PlannedColumn(name, "VARCHAR", text, padded, as_is=True)
     if kind.name == "bpchar":  # without a length the blanks at the end are the value's own
         text = f"CASE WHEN {source} IS NOT NULL THEN concat({source}) END"
     as_is = kind.name in _TEXT_READ_AS_IS or kind.kind == "e"
-    return PlannedColumn(name, kind.display, "VARCHAR", text, f"CAST({carrier} AS VARCHAR)", "VARCHAR", as_is=as_is)
+    return PlannedColumn(name, "VARCHAR", text, f"CAST({carrier} AS VARCHAR)", "VARCHAR", as_is=as_is)
 
 
 def _bounded(carrier: str, target: str, name: str, *, from_text: bool) -> str:
@@ -100,7 +101,7 @@ def _numeric(index: int, name: str, kind: CatalogueType) -> PlannedColumn:
             restore = strict_cast(carrier, target, name)
             exact = 0 <= scale <= precision
             guard = f"{source} = 'NaN'" if exact else ""
-            return PlannedColumn(name, kind.display, target, text, restore, "VARCHAR", as_is=exact, guard=guard)
+            return PlannedColumn(name, target, text, restore, "VARCHAR", as_is=exact, guard=guard)
         places = min(max(scale, 0), FREE_SCALE)
     else:
         places = FREE_SCALE
@@ -108,9 +109,7 @@ def _numeric(index: int, name: str, kind: CatalogueType) -> PlannedColumn:
     fraction = f"split_part({carrier}, '.', 2)"
     many = f"length({fraction}) > {places} AND length(rtrim({fraction}, '0')) > {places}"
     restore = complain(many, name, f"holds a number with more than {places} decimal places", "{}")
-    return PlannedColumn(
-        name, kind.display, target, text, restore.replace("{}", strict_cast(carrier, target, name)), "VARCHAR"
-    )
+    return PlannedColumn(name, target, text, restore.replace("{}", strict_cast(carrier, target, name)), "VARCHAR")
 
 
 def _list(index: int, name: str, kind: CatalogueType) -> PlannedColumn:
@@ -121,7 +120,6 @@ def _list(index: int, name: str, kind: CatalogueType) -> PlannedColumn:
     why = "holds an array of several dimensions, or one that does not begin at 1"
     return PlannedColumn(
         name,
-        kind.display,
         target,
         f"CASE WHEN {odd} THEN NULL ELSE {source} END",
         complain(f"f{index}", name, why, carrier),

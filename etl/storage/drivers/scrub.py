@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from urllib.parse import quote, quote_plus
 
 import duckdb
-import sqlalchemy as sa
-from sqlalchemy import URL
 
 from etl.errors import SourceError
+from etl.storage.database_url import DatabaseUrl
 from etl.storage.drivers.contract import ExtractRequest
 from etl.storage.drivers.writer import complaint_of, refusal
 
@@ -31,7 +30,7 @@ _REMEDIES = (
 
 
 @contextmanager
-def as_source_error(url: URL, request: ExtractRequest) -> Iterator[None]:
+def as_source_error(url: DatabaseUrl, request: ExtractRequest) -> Iterator[None]:
     """Translate what drivers raise; the original is dropped on purpose, because its text may hold the password."""
     try:
         yield
@@ -39,32 +38,30 @@ def as_source_error(url: URL, request: ExtractRequest) -> Iterator[None]:
         if not error.hint:  # a driver's own words
             raise source_error(error.problem, url, request) from None
         raise SourceError(scrubbed(error.problem, url), scrubbed(error.hint, url)) from None
-    except (duckdb.Error, sa.exc.SQLAlchemyError) as error:
-        raise source_error(str(getattr(error, "orig", None) or error), url, request) from None
+    except duckdb.Error as error:
+        raise source_error(str(error), url, request) from None
 
 
-def source_error(message: str, url: URL, request: ExtractRequest) -> SourceError:
+def source_error(message: str, url: DatabaseUrl, request: ExtractRequest) -> SourceError:
     """The message of a driver as an error of ours."""
     known = complaint_of(message)
     if known is not None:
         return refusal(*known)
     text = re.split("Stack Trace|Detail: Python exception", scrubbed(message, url))[0].strip()
     remedy = next((hint for pattern, hint in _REMEDIES if re.search(pattern, text, re.IGNORECASE)), "")
-    where = f"{url.get_backend_name()} database `{url.database}`" + (f" on {url.host}" if url.host else "")
+    where = f"{url.dialect} database `{url.database}`" + (f" on {url.host}" if url.host else "")
     return SourceError(
         f"{request.subject} of {where} could not be read: {text}", remedy or "look at the database's log"
     )
 
 
-def scrubbed(text: str, url: URL) -> str:
+def scrubbed(text: str, url: DatabaseUrl) -> str:
     """The text without the URL's password, in whatever spelling a driver repeats it."""
     text = re.sub(r"(?i)\b(password|passwd|pwd)\s*=\s*('(?:[^'\\]|\\.)*'|\"[^\"]*\"|[^\s;,]+)", r"\1=***", text)
     text = re.sub(r"(\w://[^\s:/@]*):[^\s@]*@", r"\1:***@", text)
     secret = url.password
     if secret:
-        escaped = str(secret).replace("\\", "\\\\").replace("'", "\\'")
-        for spelling in sorted({str(secret), quote(str(secret), safe=""), quote_plus(str(secret)), escaped}, key=len)[
-            ::-1
-        ]:
+        escaped = secret.replace("\\", "\\\\").replace("'", "\\'")
+        for spelling in sorted({secret, quote(secret, safe=""), quote_plus(secret), escaped}, key=len)[::-1]:
             text = text.replace(spelling, "***")
     return text

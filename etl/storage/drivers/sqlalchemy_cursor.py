@@ -14,20 +14,16 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy import URL, types
+from sqlalchemy import types
 from sqlalchemy.pool import NullPool
 
 from etl.errors import SourceError
 from etl.faults import reach
+from etl.storage.database_url import DatabaseUrl
+from etl.storage.drivers.carriers import carrier_schema
 from etl.storage.drivers.catalogue import choose, missing
 from etl.storage.drivers.contract import ExtractRequest, Plan, PlannedColumn, Progress, Window
-from etl.storage.drivers.writer import (
-    carrier_schema,
-    copy_to_parquet,
-    deadline,
-    restored,
-    writing_engine,
-)
+from etl.storage.drivers.writer import copy_to_parquet, deadline, restored, writing_engine
 from etl.storage.sql import bind_window, binds_window, first_date, wall
 
 NAME = "sqlalchemy"
@@ -54,7 +50,7 @@ _FOUND: tuple[tuple[type, str], ...] = (
 )
 
 
-def plan(url: URL, request: ExtractRequest) -> Plan:
+def plan(url: DatabaseUrl, request: ExtractRequest) -> Plan:
     """Read the catalogue through SQLAlchemy and compose the statement with the dialect's own quoting."""
     with connected(url) as connection:
         quote = connection.dialect.identifier_preparer.quote
@@ -76,20 +72,20 @@ def plan(url: URL, request: ExtractRequest) -> Plan:
         parameters = _parameters(window, kinds[window.column])
     order = ", ".join(quote(each).replace(":", _COLON) for each in choose(request, names, request.sort_by))
     columns = tuple(
-        PlannedColumn(each, kinds[each], kinds[each], quote(each).replace(":", _COLON), f"c{index}")
+        PlannedColumn(each, kinds[each], quote(each).replace(":", _COLON), f"c{index}")
         for index, each in enumerate(choose(request, names))
     )
     return Plan(columns, relation, predicate, order if request.sort_by else "", parameters)
 
 
-def count(url: URL, plan: Plan) -> int:
+def count(url: DatabaseUrl, plan: Plan) -> int:
     """How many rows the plan's statement would return now."""
     with connected(url) as connection:
         return int(connection.execute(sa.text(plan.count()), dict(plan.parameters)).scalar_one())
 
 
 def stream(
-    url: URL,
+    url: DatabaseUrl,
     statement: str,
     plan: Plan,
     path: Path,
@@ -139,16 +135,24 @@ def escaped(statement: str) -> str:
 
 
 @contextmanager
-def connected(url: URL, connect_args: Mapping[str, Any] | None = None) -> Iterator[sa.Connection]:
-    """One connection, closed at the end, its transaction rolled back."""
+def connected(url: DatabaseUrl, connect_args: Mapping[str, Any] | None = None) -> Iterator[sa.Connection]:
+    """One connection, closed at the end, its transaction rolled back; its errors in the driver's own words."""
+    address = sa.URL.create(
+        url.driver_name, url.username, url.password, url.host, url.port, url.database, query=url.query
+    )
     try:
-        engine = sa.create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=dict(connect_args or {}))
+        engine = sa.create_engine(
+            address, poolclass=NullPool, hide_parameters=True, connect_args=dict(connect_args or {})
+        )
     except (sa.exc.NoSuchModuleError, ImportError) as error:
         raise SourceError(
-            f"no driver is installed for `{url.drivername}`", f"install the package that brings it ({error})"
+            f"no driver is installed for `{url.driver_name}`", f"install the package that brings it ({error})"
         ) from None
-    with engine.connect() as connection:
-        yield connection
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except sa.exc.SQLAlchemyError as error:
+        raise SourceError(str(getattr(error, "orig", None) or error)) from None
 
 
 def _batches(

@@ -12,10 +12,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import duckdb
-from sqlalchemy import URL
 
 from etl.errors import SourceError
 from etl.faults import reach
+from etl.storage.database_url import DatabaseUrl
 from etl.storage.drivers.catalogue import choose, missing
 from etl.storage.drivers.contract import ExtractRequest, Plan, PlannedColumn, WindowKind
 from etl.storage.drivers.writer import (
@@ -42,7 +42,7 @@ _SHAPES = {  # DuckDB's casts forgive more than this: they drop an offset or a t
 }
 
 
-def plan(url: URL, request: ExtractRequest) -> Plan:
+def plan(url: DatabaseUrl, request: ExtractRequest) -> Plan:
     """Read the catalogue and decide how each column travels."""
     with _connect(url, request.statement_timeout_seconds) as connection:
         if request.table is not None:
@@ -70,7 +70,7 @@ def plan(url: URL, request: ExtractRequest) -> Plan:
 
 
 def extract(
-    url: URL, plan: Plan, path: Path, footer: Mapping[str, str], extension: Path, *, seconds: float | None
+    url: DatabaseUrl, plan: Plan, path: Path, footer: Mapping[str, str], extension: Path, *, seconds: float | None
 ) -> None:
     """Stream the statement's rows into the file."""
     with writing_engine(path, extension=extension) as connection, deadline(connection, seconds):
@@ -86,13 +86,13 @@ def extract(
             raise refusal(*known, _place(url, plan, known[0])) from None
 
 
-def count(url: URL, plan: Plan, *, seconds: float | None) -> int:
+def count(url: DatabaseUrl, plan: Plan, *, seconds: float | None) -> int:
     """How many rows the plan's statement returns now."""
     with _connect(url, seconds) as connection:
         return int(connection.execute(plan.count()).fetchone()[0])
 
 
-def _place(url: URL, plan: Plan, column: str) -> str:
+def _place(url: DatabaseUrl, plan: Plan, column: str) -> str:
     """Where the first value stands whose storage class does not fit, if the table's rows have a number."""
     guard = next((each.guard for each in plan.columns if each.name == column), "")
     if not guard:
@@ -107,14 +107,14 @@ def _place(url: URL, plan: Plan, column: str) -> str:
     return f"the row with rowid {found[0]} holds a value of type {found[1]}" if found and found[0] is not None else ""
 
 
-def _file(url: URL) -> str:
+def _file(url: DatabaseUrl) -> str:
     if not url.database or url.database == ":memory:":
         raise SourceError("the SQLite URL names no file", "write sqlite:////folder/file.db")
     return url.database
 
 
 @contextmanager
-def _connect(url: URL, seconds: float | None = None) -> Iterator[sqlite3.Connection]:
+def _connect(url: DatabaseUrl, seconds: float | None = None) -> Iterator[sqlite3.Connection]:
     """Open the file read-only; `seconds` limits all that is asked of it."""
     path = Path(_file(url))
     if not path.is_file():
@@ -234,4 +234,4 @@ def _planned(column: str, name: str, declared: str) -> PlannedColumn:
         restore = complain(condition, name, f"is declared {declared} but holds text that is no {target}{zone}", restore)
     why = f"is declared {declared} but holds a value of another type"
     restore = complain(f"starts_with({column}, '!')", name, why, restore)
-    return PlannedColumn(name, declared, target, carrier, restore, "VARCHAR", guard=wrong)
+    return PlannedColumn(name, target, carrier, restore, "VARCHAR", guard=wrong)

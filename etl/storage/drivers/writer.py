@@ -13,13 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from etl.errors import SourceError
 from etl.faults import reach
 from etl.storage.drivers.contract import PlannedColumn
-from etl.storage.sql import literal, quote
+from etl.storage.sql import file_literal, literal, quote
 
 ROW_GROUP_ROWS = 61_440  # twice as many take 50 MB more and are no faster to read
 ROW_GROUP_BYTES = 32_000_000  # whichever comes first, so that wide rows need no more memory than narrow ones
@@ -161,45 +159,26 @@ def refusal(column: str, why: str, place: str = "") -> SourceError:
     )
 
 
-def arrow_schema(columns: Sequence[PlannedColumn]) -> pa.Schema:
-    """The columns in Arrow, as they will stand in the file."""
-    return _schema([(each.name, each.target) for each in columns])
-
-
-def carrier_schema(columns: Sequence[PlannedColumn]) -> pa.Schema:
-    """The columns in Arrow, as they travel."""
-    carriers = [(f"c{index}", each.carrier_type or each.target) for index, each in enumerate(columns)]
-    return _schema(carriers + [(f"f{index}", "BOOLEAN") for index, each in enumerate(columns) if each.flag])
-
-
-def _schema(kinds: Sequence[tuple[str, str]]) -> pa.Schema:
-    nulls = ", ".join(f"CAST(NULL AS {kind}) AS c{index}" for index, (_, kind) in enumerate(kinds))
-    with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        types = connection.execute(f"SELECT {nulls}").to_arrow_table().schema.types
-    return pa.schema([pa.field(name, _named(kind)) for (name, _), kind in zip(kinds, types, strict=True)])
-
-
-def _named(kind: pa.DataType) -> pa.DataType:
-    """Lists with the name for their items that Parquet uses."""
-    return pa.list_(pa.field("element", _named(kind.value_type))) if pa.types.is_list(kind) else kind
-
-
 def verified_rows(path: Path, columns: Sequence[PlannedColumn]) -> int:
     """The rows of the finished file, from its footer, after the columns were compared with the plan."""
-    try:
-        metadata = pq.read_metadata(path)
-        schema = metadata.schema.to_arrow_schema()
-    except (OSError, pa.ArrowException) as error:
-        raise SourceError("the staged file cannot be read back", f"look at the disk that holds it ({error})") from error
-    wanted = arrow_schema(columns)
-    if not schema.remove_metadata().equals(wanted):
-        raise SourceError(
-            f"the staged file holds other columns than planned: {_differences(wanted, schema)}", "report this as a bug"
+    file = file_literal(path)
+    planned = ", ".join(f"CAST(NULL AS {each.target}) AS {quote('duckdb', each.name)}" for each in columns)
+    with duckdb.connect(config={"autoinstall_known_extensions": False, "threads": 1}) as connection:
+        try:
+            found = _columns(connection, f"FROM read_parquet({file}, hive_partitioning = false)")
+            rows = connection.execute(f"SELECT num_rows FROM parquet_file_metadata({file})").fetchone() or (0,)
+        except duckdb.Error as error:
+            raise SourceError(
+                "the staged file cannot be read back", f"look at the disk that holds it ({error})"
+            ) from error
+        wanted = _columns(connection, f"SELECT {planned}")
+    if found != wanted:
+        differences = "; ".join(
+            f"{there} instead of {here}" for here, there in zip(wanted, found, strict=False) if here != there
         )
-    return int(metadata.num_rows)
+        raise SourceError(f"the staged file holds other columns than planned: {differences}", "report this as a bug")
+    return int(rows[0])
 
 
-def _differences(wanted: pa.Schema, found: pa.Schema) -> str:
-    pairs = zip(map(str, wanted), map(str, found), strict=False)
-    return "; ".join(f"{there} instead of {planned}" for planned, there in pairs if planned != there)
+def _columns(connection: duckdb.DuckDBPyConnection, select: str) -> list[str]:
+    return [f"{name} {kind}" for name, kind, *_ in connection.execute(f"DESCRIBE {select}").fetchall()]
