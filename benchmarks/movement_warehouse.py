@@ -172,12 +172,29 @@ def load(case: str, folder: Path, turn: int) -> tuple[float, float]:
         version=published.version, rows=rows, run_id=f"bench-{turn}",
     )  # fmt: skip
     source = lake.local_copy(ref)
+    transaction = timed_transaction()
     started = time.perf_counter()
     report = warehouse.load(request, source)
     seconds = time.perf_counter() - started
     if report.changed == (case == "load again"):
         raise SystemExit(f"{case}: changed is {report.changed}")
-    return seconds, report.seconds
+    return seconds, transaction[0]
+
+
+def timed_transaction() -> list[float]:
+    """Where the seconds from the view of the object to the end of COMMIT will stand."""
+    from etl.storage import duckdb as module
+
+    found, inner = list[float](), module._load  # noqa: SLF001  nothing public begins with BEGIN and ends with COMMIT
+
+    def outer(*arguments: object) -> object:
+        started = time.perf_counter()
+        report = inner(*arguments)
+        found.append(time.perf_counter() - started)
+        return report
+
+    module._load = outer  # noqa: SLF001
+    return found
 
 
 def rows_of(path: Path) -> int:

@@ -4,7 +4,6 @@ Belongs here: the order of the steps and the SQL of the modes. Does not: connect
 become a relation (`duckdb`, `postgres`).
 """
 
-import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -67,7 +66,6 @@ class _Load:
         self._request = request
         self._table = f"{quoted(request.schema_name)}.{quoted(request.table)}"
         self._partition = f"CAST('{request.partition}' AS DATE)" if request.partition else None
-        self._started = time.monotonic()
 
     def run(self) -> LoadReport:
         request = self._request
@@ -247,6 +245,5 @@ class _Load:
             rows_before=before,
             rows_after=after,
             changed=changed,
-            seconds=time.monotonic() - self._started,
             columns_added=added,
         )

@@ -83,7 +83,6 @@ class LoadReport(BaseModel):
     rows_before: int
     rows_after: int
     changed: bool
-    seconds: float
     columns_added: tuple[str, ...] = ()
 
 
