@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from etl.quality.engine import CheckContext, EngineReport, Outcome
-from etl.quality.engines.polars import collect, fetch_samples, outcome_of, run_plan
+from etl.quality.engines.polars import collect, fetch_samples, is_scan, outcome_of, run_plan
 from etl.quality.engines.truthound.library import Run, Task, library
 from etl.quality.expressions import Scope, compile_rules
 from etl.quality.rules import AnyRule, Truthound
@@ -32,11 +32,6 @@ def check_all(data: Data, rules: Sequence[AnyRule], context: CheckContext) -> En
     owners = dict.fromkeys(own, _FUSED) | {position: _mark(position) for position, _ in named}
     outcomes = [_confirmed(position, found.get(position), run, owners[position]) for position in range(len(rules))]
     return EngineReport(outcomes, rows[0] if len(rows) == 1 else None)
-
-
-def is_scan(data: pl.LazyFrame) -> bool:
-    """Whether a plan only reads, so that running it again costs little and needs no memory."""
-    return data.explain(optimized=False).lstrip().startswith(("Parquet SCAN", "DF ["))
 
 
 def _fused(

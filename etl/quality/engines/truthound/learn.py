@@ -15,8 +15,7 @@ import polars as pl
 
 from etl.errors import QualityError
 from etl.quality.engine import DataQualityEngine, Strictness
-from etl.quality.engines.polars import collect
-from etl.quality.engines.truthound.fused import is_scan
+from etl.quality.engines.polars import collect, is_scan
 from etl.quality.engines.truthound.library import library
 from etl.quality.expressions.exact import is_text
 from etl.quality.profile import profile_columns
