@@ -5,19 +5,22 @@ Belongs here: one instance, one workspace, launching a job, waiting for it. Does
 
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from dagster import AssetKey, DagsterEventType, DagsterInstance, DagsterRun
 from dagster._core.definitions.selector import JobSubsetSelector
 from dagster._core.remote_origin import CodeLocationOrigin
 from dagster._core.remote_representation.external import RemoteRepository
+from dagster._core.remote_representation.grpc_server_registry import GrpcServerRegistry
 from dagster._core.utils import make_new_run_id
 from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget, WorkspaceLoadTarget
+from dagster._grpc.constants import GrpcServerCommand
 
 from etl.config.names import nearest
 from etl.errors import EtlError
@@ -27,6 +30,9 @@ from etl.settings import Settings
 
 # The run's log is in the instance, where the UI reads it; on the screen it would bury the progress.
 QUIET: Mapping[str, object] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+# Seconds that a code server lives on when this process died without stopping it.
+SERVER_LIVES_ON = 45
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
@@ -57,12 +63,26 @@ class Locations(WorkspaceLoadTarget):
 def workspace(
     instance: DagsterInstance, settings: Settings, only: Collection[str] = ()
 ) -> Iterator[WorkspaceRequestContext]:
-    """The code locations of workspace.yaml, or `only` some, each in a process of its own."""
+    """The code locations of workspace.yaml, or `only` some, each in a process of its own that ends with the block."""
     target = Locations(settings.project_dir / "workspace.yaml", only)
-    with ExitStack() as stack:
-        with _children_print_to(Path(os.environ["DAGSTER_HOME"]) / "code_servers.log"):
-            process = stack.enter_context(WorkspaceProcessContext(instance, target, code_server_log_level="critical"))
-        yield process.create_request_context()
+    servers = GrpcServerRegistry(
+        instance_ref=instance.get_ref(),
+        server_command=GrpcServerCommand.API_GRPC,
+        heartbeat_ttl=SERVER_LIVES_ON,
+        startup_timeout=instance.code_server_process_startup_timeout,
+        wait_for_processes_on_shutdown=False,
+        log_level="critical",
+    )
+    try:
+        with servers, ExitStack() as stack:
+            with _children_print_to(Path(os.environ["DAGSTER_HOME"]) / "code_servers.log"):
+                process = stack.enter_context(WorkspaceProcessContext(instance, target, grpc_server_registry=servers))
+            yield process.create_request_context()
+    finally:
+        with suppress(
+            subprocess.TimeoutExpired
+        ):  # it was told to stop, and what it still executes is no failure of ours
+            servers.wait_for_processes()
 
 
 @contextmanager
@@ -167,11 +187,22 @@ def wait(instance: DagsterInstance, run_ids: Sequence[str]) -> Iterator[DagsterR
 def failures(instance: DagsterInstance, run_id: str) -> Iterator[str]:
     """What made a run fail: each step with the message of its cause; or why the run ended though no step failed."""
     steps = instance.get_records_for_run(run_id, of_type=DagsterEventType.STEP_FAILURE).records
-    for record in steps or instance.get_records_for_run(run_id, of_type=DagsterEventType.RUN_FAILURE).records:
+    for record in steps:
         event = record.event_log_entry.dagster_event
-        failure = event.step_failure_data if event and steps else None
-        if failure is not None and failure.error is not None:
+        failure = event.step_failure_data if event else None
+        if event is not None and failure is not None and failure.error is not None:
             error = failure.error.cause or failure.error
-            yield f"{event.step_key if event else '?'}: {error.message.strip()}"
+            yield f"{event.step_key}: {error.message.strip()}"
         elif event is not None:
-            yield f"{event.step_key or run_id}: {event.message}"
+            yield f"{event.step_key}: {event.message}"
+    if not steps:
+        yield f"{run_id}: {_why_it_ended(instance, run_id)}"
+
+
+def _why_it_ended(instance: DagsterInstance, run_id: str) -> str:
+    """Who finds the process dead first writes it down: we in the failure, a code server in an event before its own."""
+    ends = {DagsterEventType.ENGINE_EVENT, DagsterEventType.RUN_FAILURE}
+    events = [each.dagster_event for each in instance.all_logs(run_id, of_type=ends) if each.dagster_event]
+    starts = {id(each) for each in events if each.is_engine_event and "pid" in each.engine_event_data.metadata}
+    said = [each.message for each in events[-2:] if each.message and id(each) not in starts]
+    return " ".join(said) or "it failed, and left no word why"

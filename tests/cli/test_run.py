@@ -2,9 +2,13 @@
 
 import shutil
 
+import psutil
 import pytest
-from dagster import DagsterInstance
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, MetadataValue
+from dagster._core.events import EngineEventData
 
+from etl.cli.runs import failures, workspace
+from etl.settings import load_settings
 from tests.tiny_project import REPOSITORY, TinyProject
 
 from .conftest import Etl
@@ -76,3 +80,32 @@ def test_what_env_says_is_said_to_every_command(etl: Etl, project: TinyProject) 
     assert found.code == 2
     assert "ACME_DB_NAME is not set" in found.out
     assert "ACME_DB_HOST" not in found.out
+
+
+def test_a_code_server_has_ended_when_its_block_has(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    def servers() -> list[psutil.Process]:
+        return [each for each in psutil.Process().children() if "api" in each.cmdline()]
+
+    monkeypatch.setenv("DAGSTER_HOME", str(project.data / "dagster"))
+    with DagsterInstance.get() as instance:
+        before = set(servers())
+        with workspace(instance, load_settings(), {"acme"}):
+            assert len(set(servers()) - before) == 1
+        assert set(servers()) <= before
+
+
+def test_whoever_finds_a_run_dead_is_quoted(project: TinyProject) -> None:
+    """The command and the code server look for dead processes at the same time."""
+    with DagsterInstance.from_config(str(project.data / "dagster")) as instance:
+
+        def said(crash: str, failure: str) -> list[str]:
+            run = DagsterRun(job_name="acme_all", status=DagsterRunStatus.STARTED)
+            instance.add_run(run)
+            instance.report_engine_event("Executing steps", run, EngineEventData({"pid": MetadataValue.text("7")}))
+            if crash:
+                instance.report_engine_event(crash, run)
+            instance.report_run_failed(run, failure)
+            return [line.removeprefix(f"{run.run_id}: ") for line in failures(instance, run.run_id)]
+
+        assert said("", "Its process was killed.") == ["Its process was killed."]
+        assert said("Its process got signal 9.", "Failed.") == ["Its process got signal 9. Failed."]
