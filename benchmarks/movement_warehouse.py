@@ -149,7 +149,8 @@ def load(case: str, folder: Path, turn: int) -> tuple[float, float]:
 
     from etl.settings import Settings
     from etl.storage.lake import ObjectRef, Provenance, open_lake
-    from etl.storage.warehouse import LoadRequest, WarehousePlace, open_warehouse
+    from etl.storage.warehouse import LoadRequest
+    from etl.storage.warehouses import WarehousePlace, open_warehouse
 
     settings = Settings(project_dir=folder, data_dir=folder)
     warehouse = open_warehouse(WarehousePlace(), settings, "bench")

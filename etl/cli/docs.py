@@ -10,7 +10,7 @@ from rich.console import Console
 
 from etl.config.reference import reference_text
 from etl.config.schema import schema_text
-from etl.quality.rules.reference import rules_page
+from etl.quality.reference import rules_page
 from etl.settings import load_settings
 
 

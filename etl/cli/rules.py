@@ -17,8 +17,8 @@ from etl.errors import QualityError
 from etl.quality import get_engine
 from etl.quality.check import open_data
 from etl.quality.engine import Strictness
+from etl.quality.reference import rule_page
 from etl.quality.rules import AnyRule, describe_rules, nearest
-from etl.quality.rules.reference import rule_page
 
 SUGGEST = "suggest"
 _FIRST_KEYS = ("column", "columns", "type")

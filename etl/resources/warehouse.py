@@ -8,7 +8,8 @@ from pydantic import SecretStr
 
 from etl.config.tenant_config import TenantConfig
 from etl.settings import load_settings
-from etl.storage.warehouse import Warehouse, WarehousePlace, open_warehouse
+from etl.storage.warehouse import Warehouse
+from etl.storage.warehouses import WarehousePlace, open_warehouse
 
 
 class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]

@@ -1,6 +1,7 @@
-"""Loading a published object into a tenant's warehouse: what is asked, what is answered, and which warehouse it is.
+"""Loading a published object into a tenant's warehouse: what is asked, and what is answered.
 
-Belongs here: the protocol and its models. Does not: SQL (`duckdb`, `postgres`), nor where objects come from (`lake`).
+Belongs here: the protocol and its models. Does not: which warehouse it is (`warehouses`), SQL (`duckdb`, `postgres`),
+where objects come from (`lake`).
 """
 
 from collections.abc import Sequence
@@ -8,10 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from etl.errors import WarehouseError
-from etl.settings import Settings
 
 if TYPE_CHECKING:
     import polars as pl  # a load needs none of it: 25 MB less in its process
@@ -23,16 +23,6 @@ PARTITION_COLUMN = "etl_partition"
 """The technical column that says which partition a row of a partitioned pipeline belongs to."""
 ROW_NUMBER = "etl_row_number"
 """Where a row stands in its object: the later of two rows that are otherwise equal in order wins an upsert."""
-
-
-class WarehousePlace(BaseModel):
-    """Which warehouse a tenant uses. Values are final: nothing is interpolated here."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    type: Literal["duckdb", "postgres", "trino"] = "duckdb"
-    url: SecretStr | None = None
-    lock_seconds: float = 600.0
 
 
 class LoadRequest(BaseModel):
@@ -116,21 +106,3 @@ class Warehouse(Protocol):
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """The result of a read-only statement."""
-
-
-def open_warehouse(config: WarehousePlace, settings: Settings, tenant: str) -> Warehouse:
-    """The warehouse of one tenant. Opens no connection."""
-    match config.type:
-        case "duckdb":
-            from etl.storage.duckdb import DuckDBWarehouse  # noqa: PLC0415  it builds on this module
-
-            path = settings.warehouse_dir / f"{tenant}.duckdb"
-            return DuckDBWarehouse(path, settings.data_dir / "locks", lock_seconds=config.lock_seconds)
-        case "postgres":
-            from etl.storage.postgres import PostgresWarehouse  # noqa: PLC0415  it builds on this module
-
-            if config.url is None:
-                raise WarehouseError(f"the PostgreSQL warehouse of `{tenant}` has no address", "give `warehouse.url`")
-            return PostgresWarehouse(config.url.get_secret_value(), tenant, lock_seconds=config.lock_seconds)
-        case "trino":
-            raise WarehouseError("the Trino warehouse is not available in this installation", "use duckdb or postgres")

@@ -24,7 +24,8 @@ from etl.pipeline.stage import StageRun
 from etl.pipeline.transfer import transfer
 from etl.settings import Settings, load_settings
 from etl.storage import source as storage_source
-from etl.storage.warehouse import Warehouse, WarehousePlace, open_warehouse
+from etl.storage.warehouse import Warehouse
+from etl.storage.warehouses import WarehousePlace, open_warehouse
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.tiny_project import TinyProject
 

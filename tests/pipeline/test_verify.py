@@ -17,7 +17,7 @@ from etl.config import load_tenant
 from etl.factories.reconcile_check import summary
 from etl.pipeline.verify import Reconciliation, reconcile
 from etl.settings import load_settings
-from etl.storage.warehouse import WarehousePlace, open_warehouse
+from etl.storage.warehouses import WarehousePlace, open_warehouse
 from tests.pipeline.stages import run_stages
 from tests.tiny_project import DAYS, TinyProject, make_project
 

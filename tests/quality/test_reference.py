@@ -11,8 +11,8 @@ import pytest
 from etl.errors import QualityError
 from etl.quality import check, get_engine, parse_rules
 from etl.quality.engines.tasks import GREAT_EXPECTATIONS_RULES, PANDERA_RULES
+from etl.quality.reference import rule_page, rules_page
 from etl.quality.rules import RULE_TYPES
-from etl.quality.rules.reference import rule_page, rules_page
 from tests.conformance import libraries
 
 assert libraries  # imported for its effect
@@ -20,9 +20,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "quality-rules.md"
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text(encoding="utf-8") == rules_page(), (
-        "python -m etl.quality.rules.reference > docs/quality-rules.md"
-    )
+    assert PAGE.read_text(encoding="utf-8") == rules_page(), "python -m etl.quality.reference > docs/quality-rules.md"
 
 
 def test_every_rule_has_a_section_and_every_argument_a_meaning() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from etl.storage.warehouse import Warehouse, WarehousePlace, open_warehouse
+from etl.storage.warehouse import Warehouse
+from etl.storage.warehouses import WarehousePlace, open_warehouse
 from tests.servers.object_store import bucket, object_store
 from tests.servers.postgres import postgres_server
 from tests.storage.objects import settings_in

@@ -6,7 +6,8 @@ import polars as pl
 from pydantic import SecretStr
 
 from etl.settings import S3Settings
-from etl.storage.warehouse import Warehouse, WarehousePlace, open_warehouse
+from etl.storage.warehouse import Warehouse
+from etl.storage.warehouses import WarehousePlace, open_warehouse
 from tests.storage.objects import DAY, load, local_lake, publish, s3_lake, settings_in
 
 OLD = pl.DataFrame({"id": range(1000), "qty": [1] * 1000})

@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from etl.errors import WarehouseError
-from etl.storage.warehouse import WarehousePlace, open_warehouse
+from etl.storage.warehouses import WarehousePlace, open_warehouse
 from tests.storage.objects import load, local_lake, publish, settings_in
 
 DAYS = ["2026-01-01", "2026-01-02", "2026-01-03"]

@@ -1,4 +1,4 @@
-"""The pages about rules, made from the rules: `python -m etl.quality.rules.reference > docs/quality-rules.md`.
+"""The pages about rules, made from the rules: `python -m etl.quality.reference > docs/quality-rules.md`.
 
 Belongs here: saying in words what `describe_rules()` says as data. Does not: what a rule means.
 """
@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from etl.errors import QualityError
+from etl.quality.engines.tasks import GREAT_EXPECTATIONS_RULES, PANDERA_RULES
 from etl.quality.rules import describe_rules, nearest
 
 _INTRODUCTION = """\
 # Quality rules
 
-Generated from the rules by `python -m etl.quality.rules.reference`; do not edit. `etl rules NAME` shows one of them in
+Generated from the rules by `python -m etl.quality.reference`; do not edit. `etl rules NAME` shows one of them in
 the terminal, `etl rules suggest FILE.parquet` writes rules that a file keeps.
 
 A rule is a mapping in a pipeline's `quality: {rules: [...]}`, or a plain dict given to `etl.quality.check`:
@@ -68,11 +69,6 @@ What the other two engines judge:
 
 def rules_page() -> str:
     """Return the whole page, as Markdown."""
-    from etl.quality.engines.tasks import (  # noqa: PLC0415  rules know nothing of engines
-        GREAT_EXPECTATIONS_RULES,
-        PANDERA_RULES,
-    )
-
     rules = describe_rules()
     overview = ["## Overview", "", "| rule | level | meaning |", "|---|---|---|"]
     overview += [f"| [`{each['type']}`](#{each['type']}) | {each['level']} | {each['summary']} |" for each in rules]
