@@ -86,15 +86,16 @@ def _ours(name: str, mode: str, *, hide: tuple[str, ...] = ()) -> Case:
         if "adbc" in hide:
             source.find_spec = lambda _: None
         every_day = {"column": "l_shipdate", "start": "1990-01-01T00:00Z", "end": "2030-01-01T00:00Z"}
-        window = every_day if name.startswith("etl_window") else None
-        request = source.ExtractRequest.model_validate({"table": "lineitem", "mode": mode, "window": window})
+        origin = {"query": "SELECT * FROM lineitem"} if name == "etl_query" else {"table": "lineitem"}
+        window = every_day if name == "etl_window" else None
+        request = source.ExtractRequest.model_validate({**origin, "mode": mode, "window": window})
         source.extract_to_parquet(context["url"], request, _out(context, name), footer={})
 
     titles = {
         "etl_fast": "etl, fast",
         "etl_exact": "etl, exact",
-        "etl_window": "etl, fast, as one window",
-        "etl_window_exact": "etl, exact, as one window",
+        "etl_window": "etl, exact, as one window",
+        "etl_query": "etl, exact, as one statement",
         "etl_adbc": "etl, without the extension (ADBC)",
         "etl_cursor": "etl, without any fast driver (cursor)",
     }
@@ -172,8 +173,8 @@ CASES = [
     Case("floor_copy", "floor: COPY TO STDOUT, binary, to nowhere", _floor, floor=True),
     _ours("etl_fast", "fast"),
     _ours("etl_exact", "exact"),
-    _ours("etl_window", "fast"),
-    _ours("etl_window_exact", "exact"),
+    _ours("etl_window", "exact"),
+    _ours("etl_query", "exact"),
     _ours("etl_adbc", "exact", hide=("extension",)),
     _ours("etl_cursor", "exact", hide=("extension", "adbc")),
     Case("bare_duckdb", "bare DuckDB extension, nothing checked", _bare_duckdb),

@@ -109,8 +109,10 @@ class PipelineConfig(BaseModel):
     date_column: ColumnName | None = Field(None, description="Daily partitions; without it a whole-table snapshot.")
     partitions: Partitions | None = Field(None, description="The days there are; needs a `date_column`.")
     columns: tuple[ColumnName, ...] = Field((), description="Which columns to read. Default: all.")
-    extract_mode: Literal["auto", "exact", "fast"] = Field(
-        "auto", description="exact: every value intact or refused; fast: the driver's own types."
+    extract_mode: Literal["exact", "fast"] = Field(
+        "exact",
+        description="Every value arrives intact or is refused in both. fast: PostgreSQL's pages are read in parallel "
+        "however few they are; exact: only where that is quicker than one statement.",
     )
     sort_by: tuple[ColumnName, ...] = Field((), description="Order of the rows in the object, so that scans skip.")
     pii_columns: tuple[ColumnName, ...] = Field((), description="Columns whose values are never shown.")

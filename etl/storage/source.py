@@ -125,7 +125,7 @@ def _run_postgres(
     if extension is not None:
         plan = postgres_catalogue.plan(url, request)
         large = request.mode == "fast" or plan.estimated_rows >= postgres_duckdb.LARGE
-        pages = request.mode != "exact" and large and postgres_duckdb.by_pages(plan)
+        pages = large and postgres_duckdb.by_pages(plan)
         postgres_duckdb.extract(url, request, plan, path, footer, extension, pages=pages)
         return postgres_duckdb.NAME_PAGES if pages else postgres_duckdb.NAME_QUERY, plan
     plan = postgres_catalogue.plan(url, request, only_text=True)

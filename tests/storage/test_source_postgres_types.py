@@ -226,6 +226,29 @@ def test_reading_by_pages_gives_the_same_file_as_one_statement(server: PostgresS
     assert frames["fast"].schema == frames["exact"].schema
 
 
+def test_a_large_table_is_read_by_pages_when_no_mode_is_said_and_its_nan_is_refused(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    server.run(
+        "CREATE TABLE large AS SELECT g AS id, (g % 9)::numeric(15,2) AS n FROM generate_series(1, 500100) g",
+        "ANALYZE large",
+        "CREATE TABLE small AS SELECT * FROM large WHERE id <= 1000",
+        "ANALYZE small",
+    )
+    path = tmp_path / "x.parquet"
+    report = extract_to_parquet(server.url, ExtractRequest(table="large"), path, footer={})
+    assert (report.driver, report.rows) == ("postgres_duckdb_pages", 500_100)
+    found = pl.read_parquet(path)
+    assert found["id"].cast(pl.Int64).sum() == 500_100 * 500_101 // 2
+    assert found["n"].sum() == Decimal(sum(g % 9 for g in range(1, 500_101)))
+    report = extract_to_parquet(server.url, ExtractRequest(table="small"), path, footer={})
+    assert (report.driver, report.rows) == ("postgres_duckdb_query", 1000)
+    server.run("UPDATE large SET n = 'NaN' WHERE id = 400000")
+    with pytest.raises(SourceError, match="`n` holds NaN"):
+        extract_to_parquet(server.url, ExtractRequest(table="large"), tmp_path / "y.parquet", footer={})
+    assert not (tmp_path / "y.parquet").exists()
+
+
 @pytest.mark.parametrize("driver", ["postgres_duckdb_pages", *DRIVERS])
 def test_a_value_that_cannot_be_carried_is_refused_by_its_column_and_never_changed(
     driver: str, server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -240,7 +263,7 @@ def test_a_value_that_cannot_be_carried_is_refused_by_its_column_and_never_chang
             f"INSERT INTO {table} VALUES (1, NULL), (2, {value}), (3, NULL)",
         )
         path = tmp_path / "x.parquet"
-        mode = "fast" if driver == "postgres_duckdb_pages" else "auto"
+        mode = "fast" if driver == "postgres_duckdb_pages" else "exact"
         try:
             extract_to_parquet(server.url, ExtractRequest(table=table, mode=mode), path, footer={})
         except SourceError as error:

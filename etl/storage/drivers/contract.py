@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-Mode = Literal["auto", "exact", "fast"]
+Mode = Literal["exact", "fast"]
 WindowKind = Literal["instant", "wall", "date", "text"]
 Progress = Callable[[int], None]
 
@@ -65,7 +65,7 @@ class ExtractRequest(BaseModel):
     columns: tuple[str, ...] = ()
     window: Window | None = None
     sort_by: tuple[str, ...] = ()
-    mode: Mode = "auto"
+    mode: Mode = "exact"
     statement_timeout_seconds: float | None = None
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ from etl.storage.sql import literal, quote
 NAME_PAGES = "postgres_duckdb_pages"
 NAME_QUERY = "postgres_duckdb_query"
 PAGE_READERS = 2  # connections and threads that share the pages of a table
-LARGE = 2_000_000  # rows from which reading by pages in parallel beats one statement
+LARGE = 500_000  # rows from which reading by pages in parallel beats one statement
 
 
 def by_pages(plan: Plan) -> bool:
