@@ -8,7 +8,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -123,11 +124,21 @@ def parse(project: TenantDbt) -> Path:
     project.work_dir.mkdir(parents=True, exist_ok=True)
     _write_profile(project)
     lock = project.lock_dir / f"dbt_{project.folder.name}.lock"
-    with exclusive(lock, what=f"the dbt project {project.folder.name}", error=DbtError):
-        if (project.folder / "packages.yml").is_file() or (project.folder / "dependencies.yml").is_file():
-            run_dbt(project, ["deps"])
+    with exclusive(lock, what=f"the dbt project {project.folder.name}", error=DbtError), _packages(project):
         run_dbt(project, ["parse", "--vars", project.variables_with(), "--no-partial-parse"])
     return project.manifest_path
+
+
+@contextmanager
+def _packages(project: TenantDbt) -> Iterator[None]:
+    """The project's packages, installed. They lie in its folder, which an installation with other data may use too."""
+    if not any((project.folder / name).is_file() for name in ("packages.yml", "dependencies.yml")):
+        yield
+        return
+    lock = project.folder / "target" / "packages.lock"
+    with exclusive(lock, what=f"the packages of the dbt project {project.folder.name}", error=DbtError):
+        run_dbt(project, ["deps"])
+        yield
 
 
 def run_dbt(project: TenantDbt, arguments: Sequence[str]) -> str:

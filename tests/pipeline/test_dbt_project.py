@@ -1,5 +1,8 @@
 """Where a tenant's dbt reads and writes: by target, by environment, by the place of its lake."""
 
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,8 @@ import pytest
 import yaml
 
 from etl.config import load_tenant
-from etl.pipeline.dbt_project import TenantDbt, tenant_dbt
+from etl.pipeline import dbt_project
+from etl.pipeline.dbt_project import TenantDbt, parse, tenant_dbt
 from etl.settings import load_settings
 from tests.dbt.projects import write_dbt
 from tests.tiny_project import make_project
@@ -82,3 +86,24 @@ def test_the_profile_has_every_target_and_nothing_but_variables() -> None:
     for output in profile["outputs"].values():
         for key in {"path", "host", "port", "user", "password", "dbname", "database", "schema"} & output.keys():
             assert "env_var(" in output[key], key
+
+
+def test_two_installations_do_not_replace_the_packages_of_one_project_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`dbt deps` takes a package away and puts it back: another one finds half of it, and a parse finds none."""
+    first = project_of(tmp_path, monkeypatch, {"dbt": {"enabled": True}})
+    (first.folder / "packages.yml").write_text("packages: []\n")
+    second = first.model_copy(update={"work_dir": tmp_path / "other", "lock_dir": tmp_path / "other" / "locks"})
+    said = list[str]()
+
+    def slow_dbt(project: TenantDbt, arguments: Sequence[str]) -> str:
+        said.append(f"{arguments[0]} begins")
+        time.sleep(0.3)
+        said.append(f"{arguments[0]} ends")
+        return ""
+
+    monkeypatch.setattr(dbt_project, "run_dbt", slow_dbt)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(parse, (first, second)))
+    assert said == ["deps begins", "deps ends", "parse begins", "parse ends"] * 2
