@@ -79,9 +79,8 @@ def workspace(
                 process = stack.enter_context(WorkspaceProcessContext(instance, target, grpc_server_registry=servers))
             yield process.create_request_context()
     finally:
-        with suppress(
-            subprocess.TimeoutExpired
-        ):  # it was told to stop, and what it still executes is no failure of ours
+        # they were told to stop; what one of them still executes is no failure of this command
+        with suppress(subprocess.TimeoutExpired):
             servers.wait_for_processes()
 
 
@@ -203,6 +202,9 @@ def _why_it_ended(instance: DagsterInstance, run_id: str) -> str:
     """Who finds the process dead first writes it down: we in the failure, a code server in an event before its own."""
     ends = {DagsterEventType.ENGINE_EVENT, DagsterEventType.RUN_FAILURE}
     events = [each.dagster_event for each in instance.all_logs(run_id, of_type=ends) if each.dagster_event]
-    starts = {id(each) for each in events if each.is_engine_event and "pid" in each.engine_event_data.metadata}
-    said = [each.message for each in events[-2:] if each.message and id(each) not in starts]
+    said = [
+        each.message
+        for each in events[-2:]
+        if each.message and not (each.is_engine_event and "pid" in each.engine_event_data.metadata)  # it only began
+    ]
     return " ".join(said) or "it failed, and left no word why"
