@@ -1,0 +1,100 @@
+"""What an attacker holds in the hand: the project's files, its source, its warehouse, and the commands."""
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from tests.tiny_project import DAYS, TinyProject
+
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+
+@dataclass(frozen=True)
+class Target:
+    """A project, attacked from outside."""
+
+    project: TinyProject
+    environ: dict[str, str] = field(default_factory=dict)
+    """Variables beside the project's own; change it to set some for every command."""
+
+    def etl(self, *arguments: str, environ: Mapping[str, str] | None = None, timeout: float = 240) -> Said:
+        """`etl ...` in a process of its own."""
+        return self.command([str(BIN / "etl"), *arguments], environ=environ, timeout=timeout)
+
+    def dagster(self, *arguments: str, environ: Mapping[str, str] | None = None, timeout: float = 240) -> Said:
+        """`dagster ...` in a process of its own."""
+        return self.command([str(BIN / "dagster"), *arguments], environ=environ, timeout=timeout)
+
+    def command(
+        self, command: Sequence[str], *, environ: Mapping[str, str] | None = None, timeout: float = 240
+    ) -> Said:
+        """Any command, in the project's folder and environment."""
+        done = subprocess.run(
+            command,
+            cwd=self.project.root,
+            env=self.process_environ | dict(environ or {}),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    @property
+    def process_environ(self) -> dict[str, str]:
+        """The environment of every command."""
+        path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+        return {**self.project.process_environ, "PATH": path, "COLUMNS": "240", **self.environ}
+
+    def run_days(self, first: str = DAYS[0], last: str = DAYS[-1], *options: str, tenant: str = "acme") -> Said:
+        """`etl run` of everything for some days, which has to succeed."""
+        said = self.etl("run", tenant, "--from", first, "--to", last, *options)
+        assert said.code == 0, said.text
+        return said
+
+    def source(self, *statements: str) -> list[tuple[Any, ...]]:
+        """Change or read the source; gives the rows of the last statement."""
+        rows: list[tuple[Any, ...]] = []
+        with contextlib.closing(sqlite3.connect(self.project.source)) as connection, connection:
+            for each in statements:
+                rows = connection.execute(each).fetchall()
+        return rows
+
+    def warehouse(self, *statements: str, tenant: str = "acme") -> list[tuple[Any, ...]]:
+        """Change or read the DuckDB warehouse by hand; gives the rows of the last statement."""
+        rows: list[tuple[Any, ...]] = []
+        with duckdb.connect(self.project.data / "warehouse" / f"{tenant}.duckdb") as connection:
+            for each in statements:
+                rows = connection.execute(each).fetchall()
+        return rows
+
+    def object(self, stage: str, day: str | None = DAYS[0], pipeline: str = "orders", tenant: str = "acme") -> Path:
+        """The file of a published object."""
+        folder = self.project.data / "lake" / tenant / stage / pipeline
+        return (folder / f"dt={day}" if day else folder) / "data.parquet"
+
+    def rows_of(self, stage: str, day: str | None = DAYS[0]) -> pl.DataFrame:
+        """The rows that readers see."""
+        return pl.read_parquet(self.object(stage, day), hive_partitioning=False)
