@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "etl"
 # From the bottom up; a row may import the rows below it, and its own packages, but not its neighbours in the row.
 LAYERS = [
     {"errors"},
-    {"settings", "faults"},
+    {"settings", "faults", "formats"},
     {"quality", "sla", "notify"},
     {"config"},
     {"storage"},
@@ -22,7 +22,7 @@ LAYERS = [
     {"definitions"},
     {"cli", "all"},
 ]
-CORE = ["errors", "settings", "faults", "quality", "sla", "notify", "config", "storage", "pipeline"]
+CORE = ["errors", "settings", "faults", "formats", "quality", "sla", "notify", "config", "storage", "pipeline"]
 ORCHESTRATORS = {"dagster", "dagster_dbt", "dagster_duckdb", "prefect", "airflow", "mage_ai", "kestra"}
 ENGINES = {"truthound", "great_expectations", "pandera"}
 
