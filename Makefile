@@ -29,7 +29,7 @@ demo: env ## three tenants, from their databases to the warehouse, with real Dag
 	@$(BIN)/etl demo
 
 dev: env ## the same project in Dagster's UI, on port 3000
-	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $(DAGSTER_HOME)/dagster.yaml
+	@$(BIN)/etl home
 	$(BIN)/dagster dev -w workspace.yaml -p 3000
 
 test: env ## the tests, on both cores; some minutes

@@ -11,7 +11,7 @@ from dagster._core.secrets.env_file import get_env_var_dict
 from rich.console import Console
 from rich.markup import escape
 
-from etl.cli import check, dbt, demo, docs, metrics, new, quarantine, rules, run, sla, verify
+from etl.cli import check, dbt, demo, docs, home, metrics, new, quarantine, rules, run, sla, verify
 from etl.errors import EtlError
 from etl.settings import project_dir
 
@@ -31,6 +31,7 @@ app.add_typer(dbt.app, name="dbt")
 app.add_typer(sla.app, name="sla")
 app.command("metrics", epilog="For example: `etl metrics --output /var/lib/node_exporter/etl.prom`")(metrics.metrics)
 app.command("rules", epilog="For example: `etl rules in_range`")(rules.rules)
+app.command("home")(home.home)
 app.command("docs", epilog="For example: `etl docs --check`")(docs.docs)
 
 # What a script can rely on: passed or warned, failed, wrong usage or configuration, could not be evaluated.

@@ -22,7 +22,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from etl.cli.runs import failures, launch, prepare_dagster_home, workspace
+from etl.cli.home import prepare_dagster_home
+from etl.cli.runs import failures, launch, workspace
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.definitions import build_tenant_definitions
 from etl.errors import EtlError

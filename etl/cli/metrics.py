@@ -14,7 +14,7 @@ import typer
 from dagster import DagsterInstance
 from rich.console import Console
 
-from etl.cli.runs import prepare_dagster_home
+from etl.cli.home import prepare_dagster_home
 from etl.cli.sla import PATIENCE, attainments, complain, loaded, tenants, write_whole
 from etl.errors import EtlError
 from etl.factories.sla_check import promised

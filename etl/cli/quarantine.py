@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from etl.cli.runs import failures, launch, prepare_dagster_home, wait, workspace
+from etl.cli.home import prepare_dagster_home
+from etl.cli.runs import failures, launch, wait, workspace
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError

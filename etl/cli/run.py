@@ -12,7 +12,8 @@ from dagster import DagsterInstance, DagsterRunStatus
 from rich.console import Console
 
 from etl.cli.demo import make_source
-from etl.cli.runs import failures, launch, prepare_dagster_home, wait, workspace
+from etl.cli.home import prepare_dagster_home
+from etl.cli.runs import failures, launch, wait, workspace
 from etl.errors import EtlError
 from etl.factories import naming
 from etl.factories.schedule_factory import RANGE_END, RANGE_START

@@ -4,7 +4,6 @@ Belongs here: one instance, one workspace, launching a job, waiting for it. Does
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -33,17 +32,6 @@ QUIET: Mapping[str, object] = {"loggers": {"console": {"config": {"log_level": "
 
 # Seconds that a code server lives on when this process died without stopping it.
 SERVER_LIVES_ON = 45
-
-
-def prepare_dagster_home(settings: Settings) -> Path:
-    """DAGSTER_HOME, with the project's dagster.yaml in it."""
-    home = Path(os.environ.get("DAGSTER_HOME") or settings.data_dir / "dagster")
-    home.mkdir(parents=True, exist_ok=True)
-    source = settings.project_dir / "dagster.yaml"
-    if source.is_file():
-        shutil.copyfile(source, home / "dagster.yaml")
-    os.environ["DAGSTER_HOME"] = str(home)
-    return home
 
 
 class Locations(WorkspaceLoadTarget):

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from etl.cli.runs import prepare_dagster_home
+from etl.cli.home import prepare_dagster_home
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError

@@ -10,7 +10,7 @@ from dagster import AssetCheckEvaluation, AssetCheckSeverity, DagsterInstance
 from rich.console import Console
 from rich.table import Table
 
-from etl.cli.runs import prepare_dagster_home
+from etl.cli.home import prepare_dagster_home
 from etl.config.config_loader import load_tenant
 from etl.factories.reconcile_check import NAME, reconciliation_metadata, summary
 from etl.factories.subjects import last_asset

@@ -1,0 +1,127 @@
+"""DAGSTER_HOME: the folder with Dagster's own storage and its settings, `dagster.yaml`.
+
+Belongs here: making the folder, keeping its `dagster.yaml` in step with the project's, naming what a file of somebody
+else lacks, and the command `etl home`. Not here: anything that Dagster does with it.
+
+The file in the home is written where there is none, and written again where it still is what the project wrote
+there. Any other file belongs to a person and is never touched.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.markup import escape
+
+from etl.settings import Settings, load_settings
+
+FILE = "dagster.yaml"
+
+# Beside the file: the digest of what the project wrote there, by which a changed file is told from an older one.
+WRITTEN = ".dagster.yaml.from_project"
+
+# The files of releases that left no digest beside them.
+EARLIER = {
+    "e903fe21bd1b10e1f3dacdec2ea4cbfd473e1ffb04261afd851a485d5a3af68e",
+    "1c33fde46939409a7cb878c8373a65d1a0374fe9aa23f7eae31fe87c98ca805f",
+    "c0dd1fac9ac0c70d4a8b664f5bff9c2e713bc931d9943d1779dd7c7973eaa85a",
+}
+
+
+def home() -> None:
+    """Prepare Dagster's home and say what its dagster.yaml lacks: `etl home`. `make dev` does this first."""
+    Console().print(str(prepare_dagster_home(load_settings())), soft_wrap=True, markup=False, highlight=False)
+
+
+def prepare_dagster_home(settings: Settings) -> Path:
+    """Make DAGSTER_HOME and give it the project's `dagster.yaml`, unless a person keeps a file of their own there."""
+    folder = Path(os.environ.get("DAGSTER_HOME") or settings.data_dir / "dagster")
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["DAGSTER_HOME"] = str(folder)
+    source, target = settings.project_dir / FILE, folder / FILE
+    if source.is_file() and not _is_own_file(target, source):
+        _write(source.read_bytes(), target)
+    elif target.is_file():
+        _warn(target)
+    return folder
+
+
+def _is_own_file(target: Path, source: Path) -> bool:
+    """Whether the file in the home is a person's: neither what the project wrote there nor what it would write."""
+    if not target.is_file():
+        return False
+    if target.samefile(source):
+        return True
+    digest = _digest(target.read_bytes())
+    note = target.with_name(WRITTEN)
+    written = note.read_text(encoding="ascii").strip() if note.is_file() else ""
+    return digest not in {written, _digest(source.read_bytes()), *EARLIER}
+
+
+def _write(content: bytes, target: Path) -> None:
+    """Put the project's file there whole, and its digest beside it. Other commands may be doing the same."""
+    note = target.with_name(WRITTEN)
+    for path, new in ((target, content), (note, f"{_digest(content)}\n".encode())):
+        if path.is_file() and path.read_bytes() == new:
+            continue
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        unfinished.write_bytes(new)
+        unfinished.replace(path)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _warn(path: Path) -> None:
+    """Say on the error stream what the file lacks; the command goes on."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    for problem, snippet in missing_settings(path):
+        console.print(f"[bold yellow]warning:[/] {escape(str(path))}: {escape(problem)}")
+        console.print(f"[green]  ->[/] add: {escape(snippet)}")
+
+
+def missing_settings(path: Path) -> list[tuple[str, str]]:
+    """What the product needs and the file does not say: what happens without it, and the line to add."""
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError):
+        found = None
+    if not isinstance(found, Mapping):
+        return [("it is no YAML mapping, so Dagster cannot start with it", "a mapping, as in the project's file")]
+    problems = [
+        (
+            ["run_launcher"],
+            "no `run_launcher`: a run whose process was killed is not found",
+            "run_launcher: {module: etl.resources.run_worker, class: LocalRunLauncher}",
+        ),
+        (
+            ["run_monitoring", "enabled"],
+            "`run_monitoring` is not enabled: a run whose process was killed stays started and keeps its pools",
+            "run_monitoring: {enabled: true, start_timeout_seconds: 900, free_slots_after_run_end_seconds: 5}",
+        ),
+        (
+            ["concurrency", "pools", "default_limit"],
+            "no limit for pools: any number of runs read a tenant's source and write its warehouse at one time",
+            "concurrency: {pools: {granularity: op, default_limit: 1}}",
+        ),
+    ]
+    missing = [(problem, snippet) for keys, problem, snippet in problems if not _value(found, keys)]
+    patience = "max_user_code_failure_retries"
+    if not (_value(found, ["run_queue", patience]) or _value(found, ["run_coordinator", "config", patience])):
+        missing.append(
+            (
+                "the run queue does not wait for a code server that is away: its queued runs fail unstarted",
+                f"run_queue: {{{patience}: 60, user_code_failure_retry_delay: 30}}",
+            )
+        )
+    return missing
+
+
+def _value(found: object, keys: Sequence[str]) -> object:
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
