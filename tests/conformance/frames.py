@@ -162,9 +162,9 @@ def _floats(column: str, kind: str) -> list[float]:
     # Quarters add up exactly in any order, so that sums are the same everywhere.
     plain = [each / 4 for each in range(-6, 13)]
     if kind == "nan":
-        return [*plain[:6], NAN, NAN]
+        return [*plain[:6], NAN, NAN, -0.0, 0.0]
     if kind == "infinite":
-        return [*plain[:6], INF, -INF, *([NAN] if column != "w" else [])]
+        return [*plain[:6], INF, -INF, -0.0, *([NAN] if column != "w" else [])]
     if column == "w" or kind != "boundaries":
         return [each for each in plain if each >= 0] if kind == "clean" else plain
     edges = [0.1, -0.1, 0.0, -0.0, 5e-324, 1.0, 1.5]

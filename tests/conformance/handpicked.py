@@ -82,6 +82,15 @@ CASES = (
     case("infinity has a range", [INF, -INF, 0.0], {"type": "in_range", "max": INF}, "passed", 0, 3),
     case("NaN compares with nothing", {"x": [NAN, 1.0], "y": [1.0, 1.0]}, {"type": "compare_columns", "left": "x", "operator": "!=", "right": "y"}, "failed", 2, 2),
     case("null beside NaN", {"x": [NAN], "y": pl.Series([None], dtype=pl.Float64)}, {"type": "compare_columns", "left": "x", "operator": "<", "right": "y"}, "passed", 0, 0),
+    # zero with a sign, beside NaN and null
+    case("zero with a sign is in a set of zero", [-0.0, NAN, None], {"type": "in_set", "values": [0]}, "failed", 1, 2),
+    case("zero with a sign is out of no set of zero", [-0.0, NAN, None], {"type": "not_in_set", "values": [0, 1]}, "failed", 1, 2),
+    case("a set of zero with a sign", [0.0, NAN, None], {"type": "not_in_set", "values": [-0.0]}, "failed", 1, 2),
+    case("narrow zero with a sign", [-0.0, NAN, None], {"type": "not_in_set", "values": [0]}, "failed", 1, 2, dtype=pl.Float32),
+    case("zero with a sign is at a bound of zero", [-0.0, NAN, None], {"type": "in_range", "min": 0, "max": 0}, "failed", 1, 2),
+    case("zero with a sign is not positive", [-0.0, NAN, None], {"type": "positive"}, "failed", 2, 2),
+    case("zero with a sign is not negative", [-0.0, NAN, None], {"type": "non_negative"}, "failed", 1, 2),
+    case("zero has no sign beside NaN and null", [0.0, -0.0, NAN, NAN, None], {"type": "unique"}, "failed", 4, 4),
     # duplicates with nulls
     case("nulls are not equal", [1, None, None, 2], {"type": "unique"}, "passed", 0, 2),
     case("every row of a group is bad", [1, 1, 1, 2, None], {"type": "unique"}, "failed", 3, 4),

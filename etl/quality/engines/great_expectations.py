@@ -19,6 +19,7 @@ from great_expectations.validator.validator import Validator
 
 from etl.errors import QualityError
 from etl.quality.engine import Capabilities, CheckContext, EngineReport, Outcome, Strictness, describe_failure
+from etl.quality.engines.classes import CLASSES, class_ranges
 from etl.quality.engines.samples import with_samples
 from etl.quality.engines.tasks import GREAT_EXPECTATIONS_RULES, Task, refuse_task, task_of
 from etl.quality.engines.together import judge_together
@@ -31,12 +32,14 @@ Data = pl.DataFrame | pl.LazyFrame
 _WIDE = (pl.UInt64, pl.UInt128, pl.Int128)
 _LONGEST_DECIMAL = 18
 _EXACT_FLOATS = 2**53
+_CLASS = re.compile(r"\\(.)", re.DOTALL)
 # pandas matches some patterns with Python's syntax and others with RE2's, so only what both and Rust read alike is
-# asked: literals, simple classes, groups, alternatives, anchors and bounded repetition.
+# asked: literals, simple classes, groups, alternatives, anchors and bounded repetition. `\d`, `\w` and `\s` mean other
+# characters in each of the three; they are written out.
 _PORTABLE = re.compile(
     r"""(?x) \A (?:
-        (?: [^\\\[\](){}^$|.*+?] | \\[!-/:-@\[-`{-~] | \. | \)
-          | \[\^?-?(?:[^\\\[\]^&~|-](?:-[^\\\[\]^&~|-])?|\\[.\]\[\\^$*+?(){}|/-])+\] )
+        (?: [^\\\[\](){}^$|.*+?] | \\[!-/:-@\[-`{-~] | \\[dwsDWS] | \. | \)
+          | \[\^?-?(?:[^\\\[\]^&~|-](?:-[^\\\[\]^&~|-])?|\\[.\]\[\\^$*+?(){}|/-]|\\[dwsDWS])+-?\] )
         (?: (?:[*+?]|\{[0-9]{1,3}(?:,[0-9]{0,3})?\}) \?? (?![*+?{]) )?
       | \((?:\?:)? | [|^$]
     )* \Z"""
@@ -47,7 +50,10 @@ def _unsupported(rule: AnyRule, schema: pl.Schema | None) -> str | None:
     if isinstance(rule, RowCount):
         return "row_count with `where`: the library counts the whole table" if rule.where is not None else None
     if rule.type == "regex" and not _PORTABLE.match(rule.pattern):
-        return "pandas may read this pattern otherwise; literals, classes, groups and repetition are safe"
+        return (
+            "pandas may read this pattern otherwise; literals, classes with \\d, \\w and \\s too, groups, anchors and "
+            "repetition are safe; \\b, \\p{...}, flags, named groups and sets within sets are not"
+        )
     return refuse_task(rule, schema, _limits)
 
 
@@ -129,8 +135,12 @@ def _series(column: pl.Series) -> "pd.Series[Any]":
         most = max(abs(int(whole.min() or 0)), abs(int(whole.max() or 0)))  # type: ignore[arg-type]  # an Int64 column
         # A float holds whole numbers of 53 bits, and is compared much faster than what can hold null and more.
         return pd.Series(whole.cast(pl.Float64).to_numpy()) if most < _EXACT_FLOATS else _arrow(whole)
-    if dtype.is_float() and not column.is_nan().any():
-        return pd.Series(column.cast(pl.Float64).to_numpy())
+    if dtype.is_float():
+        number = column.cast(pl.Float64)
+        if not number.is_nan().any():
+            return pd.Series(number.to_numpy())
+        # Arrow tells -0.0 from 0.0 in a set. (Polars takes `+ 0.0` for no change, and leaves the sign.)
+        return _arrow(number.set(number == 0.0, 0.0))
     return _arrow(column)
 
 
@@ -154,15 +164,20 @@ def _expectation(position: int, task: Task) -> Any:  # noqa: ANN401  the library
             low, high = _bounds(task)
             return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, meta=meta)
         case "in_set":
-            return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(task.values), meta=meta)
+            return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=_set(task), meta=meta)
         case "not_in_set":
-            return gxe.ExpectColumnValuesToNotBeInSet(column=column, value_set=list(task.values), meta=meta)
+            return gxe.ExpectColumnValuesToNotBeInSet(column=column, value_set=_set(task), meta=meta)
         case "length":
             return gxe.ExpectColumnValueLengthsToBeBetween(
                 column=column, min_value=task.low, max_value=task.high, meta=meta
             )
         case "matches":
             return gxe.ExpectColumnValuesToMatchRegex(column=column, regex=_for_pandas(task.pattern), meta=meta)
+
+
+def _set(task: Task) -> list[Any]:
+    """Return the values of a set, zero without a sign."""
+    return [0.0 if task.dtype.is_float() and each == 0 else each for each in task.values]
 
 
 def _bounds(task: Task) -> tuple[Any, Any]:
@@ -178,7 +193,15 @@ def _bounds(task: Task) -> tuple[Any, Any]:
 def _for_pandas(pattern: str) -> str:
     r"""Write `$` as `\Z`, as in Python `$` also matches before a last line break; groups that capture nothing."""
     parts = re.findall(r"\\.|\[\^?(?:\\.|[^\]])+\]|\(\?:|.", pattern, re.DOTALL)
-    return "".join({"$": r"\Z", "(": "(?:"}.get(part, part) for part in parts)
+    return "".join(_part(part) for part in parts)
+
+
+def _part(part: str) -> str:
+    if part[0] == "[":
+        return _CLASS.sub(lambda found: class_ranges(found[1]) if found[1] in CLASSES else found[0], part)
+    if part[0] == "\\" and part[1] in CLASSES:
+        return f"[{class_ranges(part[1])}]"
+    return {"$": r"\Z", "(": "(?:"}.get(part, part)
 
 
 def _row_count(position: int, rule: RowCount) -> Any:  # noqa: ANN401

@@ -55,7 +55,7 @@ def test_a_bound_that_the_library_would_round_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["^a$", "a|b", "^(ab)+$", r"^\$[0-9]{1,3}\.[0-9]*$", "[^a-z]", "^.{2,}?$", "é", r"[\]a]"]
+    "pattern", ["^a$", "a|b", "^(ab)+$", r"^\$[0-9]{1,3}\.[0-9]*$", "[^a-z]", "^.{2,}?$", "é", r"[\]a]", r"^\d+$", r"^[\w.-]+@"]
 )
 def test_a_pattern_that_all_read_alike_is_judged(pattern: str) -> None:
     assert refusal({"column": "s", "type": "regex", "pattern": pattern}) is None
@@ -66,8 +66,21 @@ def test_a_pattern_that_all_read_alike_is_judged(pattern: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "pattern", [rf"^{cls}$" for cls in (r"\d", r"\w", r"\s", r"\D", r"\W", r"\S", r"[^\w]", r"[\d\s-]", r"[^\W\d]")]
+)
+def test_classes_mean_the_same_characters_of_all_of_unicode(pattern: str) -> None:
+    every = pl.DataFrame({"s": [chr(each) for each in range(0x110000) if not 0xD800 <= each < 0xE000]})
+    good = every.filter(pl.col("s").str.contains(pattern))
+    bad = every.filter(~pl.col("s").str.contains(pattern))
+    rule = {"column": "s", "type": "regex", "pattern": pattern}
+    assert 0 < good.height < every.height
+    assert only(good, rule) == ("passed", 0, good.height)
+    assert only(bad, rule) == ("failed", bad.height, bad.height)
+
+
+@pytest.mark.parametrize(
     "pattern",
-    [r"^\d+$", r"\w", r"\bx", "(?i)a", r"\p{L}", "[a&&b]", "[[:alpha:]]", r"\z", "a{1001}", "(?P<n>a)", "a*+"],
+    [r"\bx", r"[\w--a]", "(?i)a", r"\p{L}", "[a&&b]", "[[:alpha:]]", r"\z", "a{1001}", "(?P<n>a)", "a*+"],
 )
 def test_a_pattern_that_python_may_read_otherwise_is_refused(pattern: str) -> None:
     try:
