@@ -38,12 +38,13 @@ def check(
 ) -> CheckResult:
     """Judge rules over a frame, a lazy frame or a Parquet file.
 
-    Problems of the call (unreadable rules, unknown engine, a file that is not there) raise; problems of a rule with
-    these data become that rule's `error`, and are never a pass.
+    Problems of the call (no rules, unreadable rules, unknown engine, a file that is not there) raise; problems of a
+    rule with these data become that rule's `error`, and are never a pass.
     `sample_size` bounds the failing rows shown per rule, in key and safe columns only; pii columns never appear.
     """
     started = time.perf_counter()
     parsed = parse_rules(rules)
+    refuse_no_rules(parsed)
     chosen = get_engine(engine)
     moment = now if now is not None else datetime.now(UTC)
     if moment.tzinfo is None:
@@ -68,6 +69,12 @@ def check(
     return _all_errors(
         parsed, chosen.name, f"no verdict within {timeout:g} seconds; the engine was left behind", started
     )
+
+
+def refuse_no_rules(rules: Sequence[object]) -> None:
+    """Raise if there are no rules: a check that examines nothing must not look like one that passed."""
+    if not rules:
+        raise QualityError("there are no rules, so nothing would be checked", "give at least one rule")
 
 
 def open_data(data: Data | Path | str) -> Data:

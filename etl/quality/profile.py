@@ -92,7 +92,7 @@ def learn_rules(data: Data, strictness: Strictness, engine: str) -> LearnResult:
     candidates: list[AnyRule] = []
     for column, dtype in schema.items():
         candidates += _rules_of(column, dtype, profile.columns[column], profile.row_count, strictness, sets.get(column))
-    verdicts = check(data, candidates, engine=PolarsEngine()).results
+    verdicts = check(data, candidates, engine=PolarsEngine()).results if candidates else ()
     return LearnResult(
         rules=tuple(each.rule for each in verdicts if each.status == "passed"),
         strictness=strictness,

@@ -90,8 +90,8 @@ class CheckResult(BaseModel):
 
     @property
     def status(self) -> CheckStatus:
-        """The worst there is. A rule that could not be judged is never a pass, whatever its severity."""
-        if self.error_count:
+        """The worst there is. A rule that could not be judged, and no rule at all, is never a pass."""
+        if self.error_count or not self.results:
             return CheckStatus.ERROR
         if self.failed_count:
             return CheckStatus.FAILED
@@ -139,8 +139,8 @@ class CheckResult(BaseModel):
 
     @property
     def pass_rate(self) -> float:
-        """Share of the rules that passed; 1 without rules."""
-        return self.passed_count / len(self.results) if self.results else 1.0
+        """Share of the rules that passed; 0 without rules, since none passed."""
+        return self.passed_count / len(self.results) if self.results else 0.0
 
     @property
     def failures(self) -> tuple[ValidationFailure, ...]:
@@ -186,6 +186,8 @@ class CheckResult(BaseModel):
     def describe(self) -> str:
         """Say what did not pass, rule by rule, for people."""
         bad = [each for each in self.results if each.status != "passed"]
+        if not self.results:
+            return "no rule was judged"
         if not bad:
             return f"all {len(self.results)} rules passed"
         lines = [f"{len(bad)} of {len(self.results)} rules did not pass:"]
@@ -218,8 +220,8 @@ class QualityCheckOutput(BaseModel):
 
     @property
     def is_success(self) -> bool:
-        """Whether every rule passed."""
-        return self.status is CheckStatus.PASSED
+        """Whether there are rules and every one passed."""
+        return self.status is CheckStatus.PASSED and self.total_count > 0
 
     @property
     def total_count(self) -> int:
@@ -228,8 +230,8 @@ class QualityCheckOutput(BaseModel):
 
     @property
     def pass_rate(self) -> float:
-        """Share of the rules that passed; 1 without rules."""
-        return self.passed_count / self.total_count if self.total_count else 1.0
+        """Share of the rules that passed; 0 without rules, since none passed."""
+        return self.passed_count / self.total_count if self.total_count else 0.0
 
 
 class ColumnProfile(BaseModel):

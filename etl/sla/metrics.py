@@ -60,8 +60,8 @@ class SLAMetrics(BaseModel):
 
     @property
     def pass_rate(self) -> float:
-        """The share that passed; 1.0 where nothing was checked."""
-        return self.passed_count / self.judged_count if self.judged_count else 1.0
+        """The share that passed; 0.0 where nothing was checked, which breaks no promise about rates."""
+        return self.passed_count / self.judged_count if self.judged_count else 0.0
 
     @property
     def failure_rate(self) -> float:

@@ -159,9 +159,10 @@ class SLAMonitor:
             self._types.clear()
 
     def get_summary(self) -> dict[str, Any]:
-        """The state in a few numbers; averages are over the history that is kept."""
+        """The state in a few numbers; averages are over the history that is kept, of rates where rules were judged."""
         with self._lock:
             seen = tuple(self._metrics)
+            judged = [each for each in seen if each.judged_count]
             return {
                 "name": self.name,
                 "enabled": self.config.enabled,
@@ -169,9 +170,9 @@ class SLAMonitor:
                 "violation_count": self._types.total(),
                 "violations_by_type": dict(self._types),
                 "consecutive_failures": self._failures,
-                "average_pass_rate": _average([each.pass_rate for each in seen], 1.0),
-                "average_failure_rate": _average([each.failure_rate for each in seen], 0.0),
-                "average_execution_time_seconds": _average([each.execution_time_seconds for each in seen], 0.0),
+                "average_pass_rate": _average([each.pass_rate for each in judged]),
+                "average_failure_rate": _average([each.failure_rate for each in judged]),
+                "average_execution_time_seconds": _average([each.execution_time_seconds for each in seen]),
                 "last_check": seen[-1].timestamp.isoformat() if seen else None,
             }
 
@@ -191,5 +192,5 @@ class SLAMonitor:
             call_hook(self._hook, lambda hook, each=each: hook.on_violation(each, context))  # type: ignore[misc]
 
 
-def _average(values: list[float], nothing: float) -> float:
-    return sum(values) / len(values) if values else nothing
+def _average(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 0.0

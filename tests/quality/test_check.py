@@ -22,6 +22,7 @@ from etl.quality import (
     Outcome,
     QualityCheckOutput,
     check,
+    compare_engines,
     parse_rules,
 )
 from etl.quality.engine import Strictness
@@ -94,11 +95,30 @@ def test_the_verdict_over_all_is_the_worst() -> None:
     good = {"column": "ok", "type": "positive"}
     bad = {"column": "id", "type": "not_null"}
     missing = {"column": "nope", "type": "not_null", "severity": "info"}
-    assert verdict() is CheckStatus.PASSED
     assert verdict(good, bad | {"severity": "info"}) is CheckStatus.PASSED
     assert verdict(good, bad | {"severity": "warning"}) is CheckStatus.WARNING
     assert verdict(bad, bad | {"severity": "warning"}) is CheckStatus.FAILED
     assert verdict(bad, missing) is CheckStatus.ERROR
+
+
+@pytest.mark.parametrize("engine", ["polars", "truthound", "pandera", "great_expectations"])
+def test_no_rules_are_no_check(engine: str) -> None:
+    with pytest.raises(QualityError, match="no rules, so nothing would be checked"):
+        check(FRAME, [], engine=engine)
+
+
+def test_no_rules_are_no_comparison() -> None:
+    with pytest.raises(QualityError, match="no rules, so nothing would be checked"):
+        compare_engines(FRAME, [], ["truthound", "polars"])
+
+
+def test_a_result_without_rules_is_never_green() -> None:
+    nothing = CheckResult(results=(), engine="polars")
+    assert (nothing.status, nothing.is_success, nothing.is_blocking) == (CheckStatus.ERROR, False, True)
+    assert (nothing.pass_rate, nothing.describe()) == (0.0, "no rule was judged")
+    output = QualityCheckOutput.from_result(nothing)
+    assert (output.is_success, output.pass_rate) == (False, 0.0)
+    assert not output.model_copy(update={"status": CheckStatus.PASSED}).is_success
 
 
 def test_counts_add_up_to_the_number_of_rules() -> None:

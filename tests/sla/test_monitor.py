@@ -36,7 +36,7 @@ def test_what_could_not_be_evaluated_did_not_pass() -> None:
 
 def test_nothing_checked_is_no_division_by_zero_and_no_violation() -> None:
     metrics = SLAMetrics()
-    assert (metrics.pass_rate, metrics.failure_rate) == (1.0, 0.0)
+    assert (metrics.pass_rate, metrics.failure_rate) == (0.0, 0.0)
     assert SLAMonitor(SLAConfig(min_pass_rate=1, max_failure_rate=0, min_row_count=5)).check(metrics) == []
 
 
@@ -142,7 +142,7 @@ def test_what_is_switched_off_judges_nothing() -> None:
 
 def test_the_summary_counts_and_averages() -> None:
     monitor = SLAMonitor(SLAConfig(max_failure_rate=0.1, max_consecutive_failures=3), "users")
-    assert monitor.get_summary()["average_pass_rate"] == 1.0
+    assert monitor.get_summary()["average_pass_rate"] == 0.0
     monitor.check(SLAMetrics(passed_count=1, failed_count=1, execution_time_ms=1000))
     monitor.check(SLAMetrics(passed_count=1, execution_time_ms=3000))
     monitor.record_failure()

@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 
 from etl.errors import QualityError
-from etl.quality.check import check, open_data
+from etl.quality.check import check, open_data, refuse_no_rules
 from etl.quality.engine import DataQualityEngine
-from etl.quality.results import CheckResult
+from etl.quality.results import CheckResult, RuleResult
 from etl.quality.rules import AnyRule, check_names, parse_rules
 
 Data = pl.DataFrame | pl.LazyFrame
@@ -52,27 +52,26 @@ def check_rows(
     A rule about the table as a whole (its number of rows, a sum) means something else on a sample: it sees every row.
     """
     parsed = parse_rules(rules)
+    refuse_no_rules(parsed)
     ends = time.monotonic() + timeout
     sample, rows = draw(data, size)
     if rows is None:
         return check(sample, parsed, engine=engine, timeout=timeout, tables=tables), None
-    by_row = [index for index, rule in enumerate(parsed) if rule.level == "row"]
-    whole = [index for index, rule in enumerate(parsed) if rule.level == "table"]
-    judged = check(sample, [parsed[each] for each in by_row], engine=engine, timeout=left(ends, timeout), tables=tables)
-    table_rules = [parsed[each] for each in whole]
-    rest = check(data, table_rules, engine=engine, timeout=left(ends, timeout), tables=tables) if whole else None
-    found = dict(zip(by_row, judged.results, strict=True))
-    if rest is not None:
-        found |= dict(zip(whole, rest.results, strict=True))
+    parts: list[CheckResult] = []
+    found: dict[int, RuleResult] = {}
+    for level, source in (("row", sample), ("table", data)):
+        asked = [index for index, rule in enumerate(parsed) if rule.level == level]
+        if asked:
+            some = [parsed[index] for index in asked]
+            part = check(source, some, engine=engine, timeout=left(ends, timeout), tables=tables)
+            found |= dict(zip(asked, part.results, strict=True))
+            parts.append(part)
     results = tuple(
         found[index].model_copy(update={"check_name": name}) for index, name in enumerate(check_names(parsed))
     )
-    changes = {
-        "results": results,
-        "row_count": size,
-        "execution_time_ms": judged.execution_time_ms + (rest.execution_time_ms if rest else 0.0),
-    }
-    return judged.model_copy(update=changes), rows
+    seconds = sum(each.execution_time_ms for each in parts)
+    changes = {"results": results, "row_count": size, "execution_time_ms": seconds}
+    return parts[0].model_copy(update=changes), rows
 
 
 def left(ends: float, timeout: float) -> float:

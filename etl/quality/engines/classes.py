@@ -22,7 +22,7 @@ _ESCAPED = "\\]^-["
 @cache
 def class_ranges(letter: str) -> str:
     r"""Return what stands between brackets for the class of that letter, such as `0-9` and more for `d`."""
-    points = [each for each in chain(range(_SURROGATES.start), range(_SURROGATES.stop, _LAST))]
+    points = list(chain(range(_SURROGATES.start), range(_SURROGATES.stop, _LAST)))
     belongs = pl.Series(map(chr, points), dtype=pl.String).str.contains(rf"^\{letter}$").to_list()
     ranges: list[str] = []
     first: int | None = None

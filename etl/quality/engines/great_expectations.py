@@ -177,7 +177,7 @@ def _expectation(position: int, task: Task) -> Any:  # noqa: ANN401  the library
 
 def _set(task: Task) -> list[Any]:
     """Return the values of a set, zero without a sign."""
-    return [0.0 if task.dtype.is_float() and each == 0 else each for each in task.values]
+    return [0.0 if task.dtype.is_float() and each == 0 else each for each in task.values]  # noqa: PD011  a question, no frame
 
 
 def _bounds(task: Task) -> tuple[Any, Any]:

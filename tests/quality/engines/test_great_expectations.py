@@ -55,7 +55,8 @@ def test_a_bound_that_the_library_would_round_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["^a$", "a|b", "^(ab)+$", r"^\$[0-9]{1,3}\.[0-9]*$", "[^a-z]", "^.{2,}?$", "é", r"[\]a]", r"^\d+$", r"^[\w.-]+@"]
+    "pattern",
+    ["^a$", "a|b", "^(ab)+$", r"^\$[0-9]{1,3}\.[0-9]*$", "[^a-z]", "^.{2,}?$", "é", r"[\]a]", r"^\d+$", r"^[\w.-]+@"],
 )
 def test_a_pattern_that_all_read_alike_is_judged(pattern: str) -> None:
     assert refusal({"column": "s", "type": "regex", "pattern": pattern}) is None

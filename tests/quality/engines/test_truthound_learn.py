@@ -88,9 +88,10 @@ def test_what_is_learned_passes_on_the_data_it_was_learned_from(
     frame: pl.DataFrame, level: Strictness, *, lazy: bool
 ) -> None:
     learned = ENGINE.learn(frame.lazy() if lazy else frame, level)
-    result = check(frame, learned.rules)
-    assert result.is_success, result.describe()
-    assert check(frame, learned.rules, engine="polars").is_success
+    if learned.rules:
+        result = check(frame, learned.rules)
+        assert result.is_success, result.describe()
+        assert check(frame, learned.rules, engine="polars").is_success
     assert parse_rules(json.loads(json.dumps(learned.to_dict()))["rules"]) == learned.rules
     assert ENGINE.profile(frame).row_count == frame.height
 

@@ -56,7 +56,7 @@ def learn(data: Data, strictness: Strictness, engine: DataQualityEngine) -> Lear
     candidates: list[AnyRule] = []
     for column, dtype in frame.lazy().collect_schema().items():
         candidates += _rules_of(column, dtype, exact.columns[column], learned.get(column), exact.row_count, strictness)
-    verdicts = check(frame, candidates, engine=engine, sample_size=0).results
+    verdicts = check(frame, candidates, engine=engine, sample_size=0).results if candidates else ()
     return LearnResult(
         rules=tuple(each.rule for each in verdicts if each.status == "passed"),
         strictness=strictness,
