@@ -24,7 +24,7 @@ def stage_metadata(result: StageResult) -> Metadata:
         "rows_per_second": MetadataValue.float(round(result.rows_per_second, 1)),
         "version": MetadataValue.text(result.version),
         "dagster/column_schema": MetadataValue.table_schema(
-            TableSchema(columns=[TableColumn(name, dtype) for name, dtype in result.columns])
+            TableSchema(columns=[TableColumn(name, dtype) for name, dtype in result.sample.columns])
         ),
     }
     if result.stage == "load":
@@ -32,8 +32,10 @@ def stage_metadata(result: StageResult) -> Metadata:
         metadata["object"] = MetadataValue.text(result.uri)
     else:
         metadata["dagster/uri"] = MetadataValue.text(result.uri)
-    if result.preview:
-        metadata["preview"] = MetadataValue.md(markdown_table(result.preview))
+    if result.sample.preview:
+        metadata["preview"] = MetadataValue.md(markdown_table(result.sample.preview))
+    elif result.sample.note:
+        metadata["preview"] = MetadataValue.text(result.sample.note)
     for key, value in result.detail.items():
         metadata.setdefault(key, MetadataValue.text(str(value)) if isinstance(value, bool | str) else _number(value))
     return metadata

@@ -4,8 +4,8 @@ Belongs here: the step around a stage's function, its events, its progress. Does
 stage does (`etl.pipeline`).
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from dagster import (
@@ -44,6 +44,21 @@ StepEvent = AssetCheckEvaluation | AssetMaterialization | MaterializeResult | Ou
 
 
 @dataclass(frozen=True)
+class _Told:
+    """What a step has published, and which of it Dagster knows already."""
+
+    keys: Sequence[str | None]
+    published: dict[str | None, StageResult] = field(default_factory=dict)
+    checks: set[str | None] = field(default_factory=set)
+    assets: set[AssetKey] = field(default_factory=set)
+
+    @property
+    def results(self) -> list[StageResult]:
+        """What is published, in the order of the partitions."""
+        return [self.published[key] for key in self.keys if key in self.published]
+
+
+@dataclass(frozen=True)
 class Step:
     """One stage of one pipeline, as Dagster executes it."""
 
@@ -73,34 +88,47 @@ class Step:
             keys,
             fingerprint(self.pipeline),
         )
+        told = _Told(keys)
+        try:
+            yield from self._judged(context, settings, journal, told)
+            journal.finish()
+            yield from self._results(context, told)
+        finally:
+            # What was published stays published, whatever ends the step: say so for each partition.
+            self._tell_the_rest(context, told)
+
+    def _judged(
+        self,
+        context: AssetExecutionContext,
+        settings: Settings,
+        journal: Journal,
+        told: _Told,
+    ) -> Iterator[StepEvent]:
+        """Do each partition and tell its checks; raise at the end what went wrong with any."""
         started = datetime.now(UTC)
-        done: list[StageResult] = []
         failed: list[EtlError] = []
-        for partition, outcome in each_partition(
-            keys, lambda key: self._do(context, settings, journal, key), self._in_flight
-        ):
+
+        def do(key: str | None) -> StageResult:
+            result = self._do(context, settings, journal, key)
+            told.published[key] = result
+            return result
+
+        for partition, outcome in each_partition(told.keys, do, self._in_flight):
             if isinstance(outcome, EtlError):
                 failed.append(outcome)
                 if isinstance(outcome, Blocked):
                     yield from self._evaluations(outcome.audit, partition, published=False)
                 continue
-            done.append(outcome)
-            if outcome.audit is not None:
-                yield from self._evaluations(outcome.audit, partition, published=True)
-            elif outcome.run_id != context.run.run_id:
-                yield from self._evaluations_of(context, outcome)
-            if len(keys) > 1:
+            yield from self._evaluations_of_result(context, outcome)
+            told.checks.add(partition)
+            if len(told.keys) > 1:
                 journal.record(partition, outcome.version)
-            self._log_progress(context, outcome, len(done) + len(failed), len(keys), started)
+            self._log_progress(context, outcome, len(told.checks) + len(failed), len(told.keys), started)
         if failed:
-            # What was published stays published although the step fails: say so for each partition.
-            yield from self._materializations(context, done)
             if all(isinstance(each, Blocked) for each in failed):
                 journal.finish()
                 raise Failure("\n".join(str(each) for each in failed), allow_retries=False)
             raise failed[-1]
-        journal.finish()
-        yield from self._results(context, done)
 
     @property
     def _in_flight(self) -> int:
@@ -180,25 +208,45 @@ class Step:
             self.config, self.pipeline, self.stage, self.asset, audit, partition, published=published
         )
 
-    def _results(self, context: AssetExecutionContext, done: list[StageResult]) -> Iterator[StepEvent]:
+    def _evaluations_of_result(
+        self, context: AssetExecutionContext, result: StageResult
+    ) -> Iterator[AssetCheckEvaluation]:
+        """The checks of a published partition, judged now or by the run that published it."""
+        if result.audit is not None:
+            yield from self._evaluations(result.audit, result.partition, published=True)
+        elif result.run_id != context.run.run_id:
+            yield from self._evaluations_of(context, result)
+
+    def _results(self, context: AssetExecutionContext, told: _Told) -> Iterator[StepEvent]:
         """One materialization per partition, each with metadata of its own, also when a range was one step."""
+        done = told.results
         for key, metadata_of in self._makers(context).items():
             if len(done) == 1:
                 yield MaterializeResult(asset_key=key, metadata=metadata_of(done[0]))
-                continue
-            for result in done:
-                context.add_asset_metadata(metadata_of(result), asset_key=key, partition_key=result.partition)
-            yield MaterializeResult(asset_key=key)
+            else:
+                for result in done:
+                    context.add_asset_metadata(metadata_of(result), asset_key=key, partition_key=result.partition)
+                yield MaterializeResult(asset_key=key)
+            told.assets.add(key)
         # Each partition's evaluations are events of their own; the step still owes Dagster one output per check.
         for name in check_names(self.pipeline.rules_for(self.stage)):
             yield Output(None, output_name=f"{self.asset.to_python_identifier()}_{name}")
 
-    def _materializations(
-        self, context: AssetExecutionContext, done: list[StageResult]
-    ) -> Iterator[AssetMaterialization]:
+    def _tell_the_rest(self, context: AssetExecutionContext, told: _Told) -> None:
+        """Write what was not told yet to the event log at once.
+
+        After an exception, or when Dagster closes the step, nothing that is yielded would be read any more.
+        """
+        for result in told.results:
+            if result.partition not in told.checks:
+                for evaluation in self._evaluations_of_result(context, result):
+                    context.log_event(evaluation)
         for key, metadata_of in self._makers(context).items():
-            for result in done:
-                yield AssetMaterialization(asset_key=key, partition=result.partition, metadata=metadata_of(result))
+            if key not in told.assets:
+                for result in told.results:
+                    context.log_event(
+                        AssetMaterialization(asset_key=key, partition=result.partition, metadata=metadata_of(result))
+                    )
 
     def _makers(self, context: AssetExecutionContext) -> dict[AssetKey, Callable[[StageResult], Metadata]]:
         """The assets of the step, and what is said of each."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from etl.errors import LakeError
 from etl.faults import reach
 from etl.pipeline.audit import Blocked, audit_file
-from etl.pipeline.stage import StageResult, StageRun, disk_errors, preview_rows
+from etl.pipeline.stage import StageResult, StageRun, disk_errors, sample_of
 from etl.pipeline.tables import referenced_tables
 from etl.storage.lake import Published
 from etl.storage.warehouse import LoadRequest, Warehouse
@@ -31,6 +31,7 @@ def _load(run: StageRun, warehouse: Warehouse) -> StageResult:
     audit = audit_file(run.pipeline, "load", path, tables=referenced_tables(run, "load"))
     if audit is not None and audit.blocking and run.pipeline.quality.on_failure != "warn":
         raise Blocked(run.label, audit)
+    sample = sample_of(run.lake.scan([source.ref]), run.pipeline)
     report = warehouse.load(load_request(run, source), path)
     reach("load.done")
     if report.changed is False:
@@ -45,8 +46,7 @@ def _load(run: StageRun, warehouse: Warehouse) -> StageResult:
         uri=source.uri,
         version=source.version,
         run_id=run.run_id,
-        columns=tuple((name, str(dtype)) for name, dtype in run.lake.scan([source.ref]).collect_schema().items()),
-        preview=preview_rows(run.lake.scan([source.ref]), run.pipeline),
+        sample=sample,
         audit=audit,
         detail={
             "table": report.table,

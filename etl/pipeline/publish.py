@@ -18,10 +18,11 @@ from etl.config.tenant_config import fingerprint
 from etl.errors import LakeError
 from etl.faults import reach
 from etl.pipeline.audit import Audit, Blocked, audit_file, audit_good_rows, describe
-from etl.pipeline.stage import StageResult, StageRun, preview_rows
+from etl.pipeline.stage import Sample, StageResult, StageRun, sample_of
 from etl.quality.quarantine import split
 from etl.storage.lake import Provenance, Published
 from etl.storage.locks import exclusive
+from etl.storage.scan import scan_files
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +59,12 @@ def audit_and_publish(staged: StagedRows) -> StageResult:
     reach(f"{stage}.audited")
     on_failure = run.pipeline.quality.on_failure
     if audit is None or not audit.blocking or on_failure == "warn":
+        sample = _sample(staged, staged.path)
         with alone(run):
             published = run.lake.publish(run.ref(stage), staged.path, _provenance(staged, audit, staged.rows))
             reach(f"{stage}.published")
             _forget_quarantine(run, stage)
-        return _result(staged, audit, published)
+        return _result(staged, audit, published, sample)
     if on_failure == "block" or audit.beyond_rows:
         raise Blocked(run.label, audit)
     return _publish_good_rows(staged, audit)
@@ -75,7 +77,8 @@ def already_published(run: StageRun, stage: Stage, started: datetime) -> StageRe
         return None
     rejected = run.lake.find(run.ref(quarantine_stage(stage)))
     staged = StagedRows(run, stage, Path(published.uri), published.provenance.rows_read, started)
-    result = _result(staged, None, published, rejected)
+    sample = sample_of(run.lake.scan([published.ref]), run.pipeline)
+    result = _result(staged, None, published, sample, rejected)
     return result.model_copy(update={"run_id": published.provenance.run_id})
 
 
@@ -135,6 +138,7 @@ def _publish_good_rows(staged: StagedRows, audit: Audit) -> StageResult:
                 run.label, audit, f"the {parts.good} of {staged.rows} rows that would be left do not satisfy it either"
             )
         audit = audit.model_copy(update={"quarantined": parts.rejected})
+        sample = _sample(staged, good)
         with alone(run):
             run.lake.refuse_if_changed(good_ref, good)
             # The rejected rows first: a crash between the two leaves them known twice, never unknown.
@@ -146,7 +150,7 @@ def _publish_good_rows(staged: StagedRows, audit: Audit) -> StageResult:
             reach(f"{stage}.published")
     broken = "; ".join(describe(each) for each in audit.blocking)
     logger.warning("%s %s: %d of %d rows rejected: %s", run.label, stage, parts.rejected, staged.rows, broken)
-    return _result(staged, audit, published, kept)
+    return _result(staged, audit, published, sample, kept)
 
 
 def _provenance(staged: StagedRows, audit: Audit | None, rows: int, stage: str | None = None) -> Provenance:
@@ -166,14 +170,17 @@ def _provenance(staged: StagedRows, audit: Audit | None, rows: int, stage: str |
     )
 
 
+def _sample(staged: StagedRows, draft: Path) -> Sample:
+    """What people are shown, from the file that is going to be published: nothing after publishing reads it again."""
+    return sample_of(scan_files([(f"{staged.run.label} {staged.stage}", draft)]), staged.run.pipeline)
+
+
 def _result(
-    staged: StagedRows, audit: Audit | None, published: Published, quarantine: Published | None = None
+    staged: StagedRows, audit: Audit | None, published: Published, sample: Sample, quarantine: Published | None = None
 ) -> StageResult:
-    run = staged.run
-    frame = run.lake.scan([published.ref])
     return StageResult(
         stage=staged.stage,
-        partition=run.partition,
+        partition=staged.run.partition,
         rows_read=staged.rows,
         rows=published.rows,
         rows_quarantined=quarantine.rows if quarantine else 0,
@@ -181,9 +188,8 @@ def _result(
         seconds=(datetime.now(UTC) - staged.started).total_seconds(),
         uri=published.uri,
         version=published.version,
-        run_id=run.run_id,
-        columns=tuple((name, str(dtype)) for name, dtype in frame.collect_schema().items()),
-        preview=preview_rows(frame, run.pipeline),
+        run_id=staged.run.run_id,
+        sample=sample,
         audit=audit,
         quarantine=quarantine,
         detail=dict(staged.detail),

@@ -106,6 +106,16 @@ def disk_errors(run: StageRun, stage: str) -> Iterator[None]:
         ) from error
 
 
+class Sample(BaseModel):
+    """What people are shown of a file: its columns and its first rows, taken before the file is published."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: tuple[tuple[str, str], ...]
+    preview: tuple[dict[str, object], ...] = ()
+    note: str = ""
+
+
 class StageResult(BaseModel):
     """What a stage did: enough for a log line, for metadata and for the invariant read = published + quarantined."""
 
@@ -121,8 +131,7 @@ class StageResult(BaseModel):
     uri: str
     version: str
     run_id: str
-    columns: tuple[tuple[str, str], ...] = ()
-    preview: tuple[dict[str, object], ...] = ()
+    sample: Sample
     audit: Audit | None = None
     quarantine: Published | None = None
     detail: dict[str, str | int | float | bool] = {}
@@ -133,8 +142,20 @@ class StageResult(BaseModel):
         return self.rows_read / self.seconds if self.seconds > 0 else 0.0
 
 
+def sample_of(frame: pl.LazyFrame, pipeline: PipelineConfig) -> Sample:
+    """The columns and the first rows as text; personal columns are masked.
+
+    The rows are only shown, so that what cannot be shown is a note and no failure.
+    """
+    columns = tuple((name, str(dtype)) for name, dtype in frame.collect_schema().items())
+    try:
+        return Sample(columns=columns, preview=preview_rows(frame, pipeline))
+    except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001  showing rows is never worth a stage
+        return Sample(columns=columns, note=f"the first rows cannot be shown: {type(error).__name__}")
+
+
 def preview_rows(frame: pl.LazyFrame, pipeline: PipelineConfig, *, rows: int = 5) -> tuple[dict[str, object], ...]:
-    """The first rows as text; personal columns are masked."""
+    """The first rows as text; personal columns are masked. Raises where Python has no such value: see `sample_of`."""
     head = frame.head(rows).collect(engine="streaming")
     hidden = set(pipeline.pii_columns)
     return tuple(

@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 import polars as pl
+from dagster import AssetCheckEvaluation, AssetKey, DagsterEventType, DagsterInstance
 
 from tests.tiny_project import DAYS, TinyProject
 
@@ -94,6 +95,26 @@ class Target:
         """The file of a published object."""
         folder = self.project.data / "lake" / tenant / stage / pipeline
         return (folder / f"dt={day}" if day else folder) / "data.parquet"
+
+    def materialized(self, stage: str, pipeline: str = "orders", tenant: str = "acme") -> list[str]:
+        """The partitions of an asset that Dagster's event log knows to be materialized, in order."""
+        with self._instance() as instance:
+            return sorted(instance.get_materialized_partitions(AssetKey([tenant, stage, pipeline])))
+
+    def evaluations(
+        self, stage: str, pipeline: str = "orders", tenant: str = "acme"
+    ) -> list[tuple[str | None, str, AssetCheckEvaluation]]:
+        """The partition, the name and the evaluation of every check result in the event log, oldest first."""
+        key = AssetKey([tenant, stage, pipeline])
+        with self._instance() as instance:
+            wanted = DagsterEventType.ASSET_CHECK_EVALUATION
+            runs = [each.run_id for each in instance.get_runs()][::-1]
+            told = [each.dagster_event for run in runs for each in instance.all_logs(run, of_type=wanted)]
+            found = [each.asset_check_evaluation_data for each in told if each is not None]
+            return [(each.partition, each.check_name, each) for each in found if each.asset_key == key]
+
+    def _instance(self) -> DagsterInstance:
+        return DagsterInstance.from_config(str(self.project.data / "dagster"))
 
     def rows_of(self, stage: str, day: str | None = DAYS[0]) -> pl.DataFrame:
         """The rows that readers see."""

@@ -209,7 +209,7 @@ def test_personal_columns_are_in_no_preview_and_no_message(project: TinyProject)
     run_stage(project, "extract")
     result = run_stage(project, "transfer")
     assert "이름" not in repr(result)
-    assert all(row["name"] == "***" for row in result.preview)
+    assert all(row["name"] == "***" for row in result.sample.preview)
     project.write_pipeline({"pii_columns": ["name"], "quality": {"on_failure": "block", "rules": rules}})
     with pytest.raises(AuditBlocked) as caught:
         run_stage(project, "transfer", run_id="second")
