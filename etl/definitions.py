@@ -23,6 +23,7 @@ from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
 from etl.factories.sensor_factory import SensorFactory
 from etl.factories.sla_check import sla_checks
+from etl.resources.executors import default_executor
 from etl.settings import load_settings
 
 
@@ -52,6 +53,7 @@ def definitions_of(config: TenantConfig) -> Definitions:
             assets=assets,
             asset_checks=[*sla_checks(config, sensors.judge_now), *reconciled],
             resources=resources,
+            executor=default_executor,
             jobs=[*jobs, *verify_jobs(config, reconciled, assets, resources)],
             schedules=ScheduleFactory(config, jobs).create_all_schedules(),
             sensors=sensors.create_all_sensors(),

@@ -14,13 +14,13 @@ from dagster import (
     JobDefinition,
     PartitionsDefinition,
     define_asset_job,
-    in_process_executor,
 )
 from dagster._core.errors import DagsterInvalidDefinitionError
 
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError
 from etl.factories import naming
+from etl.resources.executors import in_process_executor
 
 Assets = Sequence[AssetsDefinition | AssetSpec]
 

@@ -18,7 +18,6 @@ from dagster import (
     MetadataValue,
     asset_check,
     define_asset_job,
-    in_process_executor,
 )
 
 from etl.config.pipeline_config import PipelineConfig
@@ -27,6 +26,7 @@ from etl.factories import naming
 from etl.factories.metadata import Metadata, markdown_table
 from etl.factories.subjects import last_asset
 from etl.pipeline.verify import Reconciliation, reconcile
+from etl.resources.executors import in_process_executor
 from etl.settings import load_settings
 
 NAME = naming.RECONCILED_CHECK

@@ -1,19 +1,19 @@
-"""Run workers of this machine: started for a day, and those that died without a word found, their pool slots freed.
+"""Run workers: started for a day; those whose process is gone are found, and their pool slots freed.
 
-Belongs here: the launcher, who is alive. Does not: which run is wanted (`etl.cli.runs`).
+Belongs here: the launcher, and what is done about a run whose process is gone. Not here: whether a process is gone
+(`worker_process`), which run is wanted (`etl.cli.runs`).
 
 Dagster's default launcher cannot say whether a worker lives. A worker that was killed (out of memory, SIGKILL) would
 stay "started" for ever and keep its slot of the pool, so that every later run of that tenant would wait for it.
 """
 
 import logging
-import os
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, DefaultRunLauncher, RunsFilter
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, DefaultRunLauncher, RunsFilter
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
+
+from etl.resources.worker_process import Life, life_of, worker_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +34,19 @@ class LocalRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Alive, dead, or not known (then it is left alone)."""
+        """Whether the run's process is there.
+
+        What this machine cannot judge counts as running: Dagster's run
+        monitoring takes every other answer, `UNKNOWN` too, for a dead worker.
+        """
         worker = worker_of(self._instance, run.run_id)
         if worker is None:
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "its process is not known yet")
-        if is_alive(*worker):
-            return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.FAILED, f"its process {worker[0]} is gone")
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "its process is not known")
+        life = life_of(self._instance, run.run_id, worker)
+        if life is Life.GONE:
+            return CheckRunHealthResult(WorkerStatus.FAILED, f"its process {worker.pid} on host {worker.host} is gone")
+        unjudged = f"its process {worker.pid} on host {worker.host} cannot be judged from here"
+        return CheckRunHealthResult(WorkerStatus.RUNNING, unjudged if life is Life.UNKNOWN else None)
 
 
 def _newest_day(context: LaunchRunContext) -> str | None:
@@ -60,45 +66,22 @@ def _newest_day(context: LaunchRunContext) -> str | None:
     return found.get_partitions_definition().get_last_partition_key() if found else None
 
 
-def worker_of(instance: DagsterInstance, run_id: str) -> tuple[int, datetime] | None:
-    """The process that executes a run, and when it said so."""
-    records = instance.get_records_for_run(run_id, of_type=DagsterEventType.ENGINE_EVENT, ascending=False).records
-    for record in records:
-        event = record.event_log_entry.dagster_event
-        metadata = event.engine_event_data.metadata if event else {}
-        pid = metadata.get("pid")
-        if pid is not None and str(pid.value).isdigit():
-            return int(str(pid.value)), datetime.fromtimestamp(record.timestamp, UTC)
-    return None
-
-
-def is_alive(pid: int, since: datetime) -> bool:
-    """Whether that very process is there still: not a zombie, and not another one that was given its number later."""
-    if not Path("/proc").is_dir():
-        return True  # no way to know on this system: leave the run alone
-    try:
-        # After the name in parentheses: the state is the first field, the start in ticks since the boot the twentieth.
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    begun = _booted() + timedelta(seconds=int(fields[19]) / os.sysconf("SC_CLK_TCK"))
-    return fields[0] != "Z" and begun <= since + timedelta(seconds=2)  # the boot is known to the second
-
-
-def _booted() -> datetime:
-    """The dates of files below /proc will not do: they are renewed whenever the kernel forgets and makes them again."""
-    lines = Path("/proc/stat").read_text(encoding="utf-8").splitlines()
-    return datetime.fromtimestamp(next(int(line.split()[1]) for line in lines if line.startswith("btime ")), UTC)
-
-
 def release_dead_runs(instance: DagsterInstance) -> list[str]:
-    """Mark the runs whose process is gone as failed and free their slots, without waiting for a daemon."""
+    """Mark the runs whose process is gone as failed and free their slots, without waiting for a daemon.
+
+    Only a process that is gone for certain counts: a run of another machine or container is left alone.
+    """
     released: list[str] = []
     for run in instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.STARTING])):
         worker = worker_of(instance, run.run_id)
-        if worker is None or is_alive(*worker):
+        if worker is None or life_of(instance, run.run_id, worker) is not Life.GONE:
             continue
-        instance.report_run_failed(run, f"The run's process {worker[0]} ended without a word: it was killed.")
+        now = instance.get_run_by_id(run.run_id)
+        if now is None or now.is_finished:  # it came to its end while we looked
+            continue
+        instance.report_run_failed(
+            now, f"The run's process {worker.pid} on host {worker.host} ended without a word: it was killed."
+        )
         released.append(run.run_id)
     storage = instance.event_log_storage
     if storage.supports_global_concurrency_limits:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance
 
-from etl.resources.run_worker import worker_of
+from etl.resources.worker_process import worker_of
 from tests.e2e.conftest import Demo
 from tests.e2e.servers import DAGSTER, Server, dagster_dev, wait_for
 from tests.installation import REPOSITORY, TENANTS, Installation
@@ -103,8 +103,8 @@ def test_a_broken_tenant_takes_no_other_down_and_a_killed_run_is_seen_by_the_dae
         with DagsterInstance.from_config(str(project.data / "dagster")) as instance:
             worker = worker_of(instance, run["id"])
         assert worker is not None
-        assert os.getsid(worker[0]) == server.process.pid  # one of the server's own, and no other process
-        os.kill(worker[0], signal.SIGKILL)
+        assert os.getsid(worker.pid) == server.process.pid  # one of the server's own, and no other process
+        os.kill(worker.pid, signal.SIGKILL)
         wait_for(lambda: server.run_status(run["id"]) == "FAILURE", 120, server)
         wait_for(lambda: pool_slots(server) == 0, 60, server)
     assert project.published() == []

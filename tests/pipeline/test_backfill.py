@@ -2,13 +2,15 @@
 
 import os
 import signal
+import uuid
 
 import pytest
-from dagster import AssetKey, DagsterInstance, DagsterRunStatus
+from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus
 
 from etl.config import load_tenant
 from etl.definitions import definitions_of
 from etl.resources.run_worker import release_dead_runs
+from etl.resources.worker_process import recorded_worker
 from etl.settings import load_settings
 from etl.storage.lake import ObjectRef, Published, open_lake
 from tests.faults.world import finish, start
@@ -25,7 +27,9 @@ def back_fill(project: TinyProject, fault: str = "") -> tuple[str, list[str]]:
         os.environ["ETL_FAULT"] = fault
     with DagsterInstance.get() as instance:
         job = definitions_of(load_tenant("acme", load_settings())).resolve_job_def("acme_all")
-        result = job.execute_in_process(instance=instance, tags=RANGE)
+        run = DagsterRun(job_name=job.name, run_id=str(uuid.uuid4()))
+        with recorded_worker(instance, run):
+            result = job.execute_in_process(instance=instance, tags=RANGE, run_id=run.run_id)
         assert result.success
         return result.run_id, [each.user_message for each in instance.all_logs(result.run_id)]
 

@@ -1,30 +1,31 @@
 """A run whose process was killed is found, marked as failed, and keeps no slot from the next one."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
-from etl.resources.run_worker import is_alive, release_dead_runs, worker_of
+from etl.resources.run_worker import release_dead_runs
+from etl.resources.worker_process import worker_of
 from tests.tiny_project import ROWS_PER_DAY, TinyProject, make_project
 
 ETL = Path(sys.executable).parent / "etl"
 
-# One run of the tenant's job in this process, as a run worker executes it: with the pools of the instance.
+# One run of the tenant's job in this process, as a run worker executes it: by the job's executor, with the pools.
 RUN = """
 import sys
-from dagster import DagsterInstance
-from etl.definitions import build_tenant_definitions
-job = build_tenant_definitions("acme").resolve_job_def("acme_all")
+from dagster import DagsterInstance, execute_job
+from dagster._core.definitions.reconstruct import ReconstructableRepository
+repository = ReconstructableRepository.for_module("tenants.acme.definitions", "defs", None)
+job = repository.get_reconstructable_job("acme_all")
+tags = {"dagster/partition": "2026-01-01"}
 with DagsterInstance.get() as instance:
-    done = job.execute_in_process(instance=instance, partition_key="2026-01-01", raise_on_error=False)
+    done = execute_job(job, instance=instance, tags=tags, raise_on_error=False)
 sys.exit(0 if done.success else 1)
 """
 
@@ -87,7 +88,7 @@ def test_a_run_that_lives_is_left_alone(project: TinyProject, instance: DagsterI
         (living,) = instance.get_runs()
         worker = worker_of(instance, living.run_id)
         assert worker is not None
-        assert worker[0] == process.pid
+        assert worker.pid == process.pid
         assert release_dead_runs(instance) == []
         assert slots(instance) == 1
         process.kill()
@@ -96,34 +97,6 @@ def test_a_run_that_lives_is_left_alone(project: TinyProject, instance: DagsterI
     finally:
         process.kill()
         process.wait(30)
-
-
-def test_alive_is_this_process_and_not_another_with_its_number() -> None:
-    now = datetime.now(UTC)
-    assert is_alive(os.getpid(), now)
-    assert is_alive(1, now)
-    assert not is_alive(os.getpid(), now - timedelta(days=3650))  # whoever had the number then is gone
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    time.sleep(0.5)
-    assert not is_alive(child.pid, now + timedelta(seconds=5))  # ended, and not yet waited for
-    child.wait(10)
-    assert not is_alive(child.pid, datetime.now(UTC))
-
-
-def test_alive_does_not_go_by_the_dates_of_proc(tmp_path: Path) -> None:
-    """The kernel may forget an entry of /proc and make it again, with a new date, while the process lives."""
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    try:
-        begun = datetime.now(UTC)
-        time.sleep(3)
-        try:
-            Path("/proc/sys/vm/drop_caches").write_text("2")
-        except OSError:
-            pytest.skip("only root can make the kernel forget its entries")
-        assert is_alive(child.pid, begun)
-    finally:
-        child.kill()
-        child.wait(10)
 
 
 @pytest.mark.timeout(500)

@@ -1,0 +1,261 @@
+"""Which process works for a run, on which machine, and whether it is still there.
+
+Belongs here: the record that a run's process leaves in the event log before its first step, and the judgement about
+it. Not here: what is done about a run whose process is gone (`run_worker`).
+
+A process is judged only where the answer is certain, in one of two ways; in every other case it is not known, and the
+run is left alone (docs/hosts.md):
+
+1. In the same boot of the same kernel and in the same process namespace: the process table, by the process's number
+   and the moment it was started.
+2. Where the process's lock file can be seen on a disk of this machine: the kernel drops the lock when the process
+   ends, in whatever container it was. After a restart of the machine this says the truth only where Dagster's own
+   storage is a SQLite file on that disk too, since then no other machine can be at work for it.
+"""
+
+import fcntl
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+
+from dagster import DagsterEventType, DagsterInstance, DagsterRun, MetadataValue
+from dagster._core.events import EngineEventData
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from etl.errors import EtlError
+from etl.formats import check_format
+
+logger = logging.getLogger(__name__)
+
+# The newest format of the record that this release reads.
+FORMAT = 1
+METADATA = "worker"
+
+# Filesystems of one machine: no other kernel has the same file open, and a lock is this kernel's.
+LOCAL_FILESYSTEMS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "tmpfs", "overlay"})
+
+
+class Life(Enum):
+    """Whether a run's process is there."""
+
+    ALIVE = "alive"
+    GONE = "gone"
+    UNKNOWN = "not known"
+
+
+class LockFile(BaseModel):
+    """The file on which a process holds a lock as long as it lives, as that process saw it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    device: int
+    inode: int
+    local: bool
+    """Whether it is on a disk of the process's own machine."""
+    beside_database: bool
+    """Whether Dagster's storage is SQLite, in the folder of this file."""
+
+
+class Worker(BaseModel):
+    """The process that works for a run. Two processes are the same only if all of this is the same."""
+
+    model_config = ConfigDict(frozen=True)  # a later release may say more in the same format: more is no harm
+
+    format: int = FORMAT
+    host: str
+    boot: str
+    """The kernel's name for this boot; empty where the system has none, and then nothing is judged by it."""
+    pid_namespace: int
+    time_namespace: int
+    """In another one, the same process has other starting times."""
+    pid: int
+    started: int
+    """When the process was started, in ticks of its namespace's clock: no wall clock takes part."""
+    lock: LockFile | None = None
+
+
+@contextmanager
+def recorded_worker(instance: DagsterInstance, run: DagsterRun) -> Iterator[None]:
+    """While the block runs, this process is the run's process: it holds the run's lock, and the event log says who."""
+    if instance.is_ephemeral:
+        yield
+        return
+    path, beside_database = _lock_path(instance, run.run_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _forget_locks_of_finished_runs(instance, path.parent)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        held = _try_lock(descriptor, fcntl.LOCK_EX)
+        lock = _lock_file(descriptor, path, beside_database=beside_database) if held else None
+        worker = this_process(lock)
+        instance.report_engine_event(
+            f"The run is executed by process {worker.pid} on host {worker.host}.",
+            run,
+            EngineEventData(
+                metadata={
+                    "pid": MetadataValue.text(str(worker.pid)),
+                    METADATA: MetadataValue.json(worker.model_dump(mode="json")),
+                }
+            ),
+        )
+        yield
+        path.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def worker_of(instance: DagsterInstance, run_id: str) -> Worker | None:
+    """The newest record of a run; None where there is none, or none that this release can read."""
+    records = instance.get_records_for_run(run_id, of_type=DagsterEventType.ENGINE_EVENT, ascending=False).records
+    for record in records:
+        event = record.event_log_entry.dagster_event
+        found = event.engine_event_data.metadata.get(METADATA) if event else None
+        if found is None:
+            continue
+        try:
+            worker = Worker.model_validate(found.value)
+            check_format(worker.format, newest=FORMAT, what=f"the record of run {run_id}'s process")
+        except (ValidationError, EtlError) as error:
+            logger.warning("run %s is left alone: its process cannot be read: %s", run_id, error)
+            return None
+        return worker
+    return None
+
+
+def this_process(lock: LockFile | None = None) -> Worker:
+    """The record of this process."""
+    here = Path("/proc/self")
+    fields = _stat_fields(here)
+    return Worker(
+        host=socket.gethostname(),
+        boot=_boot(),
+        pid_namespace=_namespace("pid"),
+        time_namespace=_namespace("time"),
+        pid=os.getpid(),
+        started=int(fields[19]) if fields else 0,
+        lock=lock,
+    )
+
+
+def life_of(instance: DagsterInstance, run_id: str, worker: Worker) -> Life:
+    """Whether the process is there, as far as this process can know it for certain."""
+    here = this_process()
+    if _sees_process_table(here, worker):
+        return _life_in_process_table(worker)
+    if worker.lock is not None and worker.lock.local:
+        return _life_by_lock(instance, run_id, worker.lock, same_kernel=bool(here.boot) and here.boot == worker.boot)
+    return Life.UNKNOWN
+
+
+def _forget_locks_of_finished_runs(instance: DagsterInstance, folder: Path) -> None:
+    """A process that was killed leaves its lock file; it is of use until its run is marked as finished."""
+    for path in folder.glob("*.lock"):
+        run = instance.get_run_by_id(path.stem)
+        if run is None or run.is_finished:
+            path.unlink(missing_ok=True)
+
+
+def _sees_process_table(here: Worker, worker: Worker) -> bool:
+    """Whether the number of the process means the same process here. A /proc of another namespace would mislead."""
+    same = ("host", "boot", "pid_namespace", "time_namespace")
+    if not here.boot or not here.pid_namespace or any(getattr(here, each) != getattr(worker, each) for each in same):
+        return False
+    return Path("/proc/self").readlink() == Path(str(os.getpid()))
+
+
+def _life_in_process_table(worker: Worker) -> Life:
+    try:
+        os.kill(worker.pid, 0)
+    except ProcessLookupError:
+        return Life.GONE
+    except PermissionError:
+        pass  # it is there and belongs to another user
+    fields = _stat_fields(Path("/proc", str(worker.pid)))
+    if fields is None:
+        return Life.UNKNOWN  # another user's process may be hidden
+    ended = fields[0] in {"Z", "X"}
+    return Life.GONE if ended or int(fields[19]) != worker.started else Life.ALIVE
+
+
+def _life_by_lock(instance: DagsterInstance, run_id: str, lock: LockFile, *, same_kernel: bool) -> Life:
+    path, beside_database = _lock_path(instance, run_id)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return Life.UNKNOWN
+    try:
+        seen = _lock_file(descriptor, path, beside_database=beside_database)
+        if same_kernel:
+            certain = seen.local and (seen.device, seen.inode) == (lock.device, lock.inode)
+        else:  # the disk may have another number since the machine was started again
+            certain = seen.local and seen.inode == lock.inode and seen.beside_database and lock.beside_database
+        if not certain:
+            return Life.UNKNOWN
+        return Life.GONE if _try_lock(descriptor, fcntl.LOCK_SH) else Life.ALIVE
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    """Shared for those who look, so that two of them do not take each other for the process."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _lock_path(instance: DagsterInstance, run_id: str) -> tuple[Path, bool]:
+    """The run's lock file: beside Dagster's SQLite files, else in Dagster's home; and whether it is beside them."""
+    storage = instance.get_ref().storage_data
+    beside = storage is not None and storage.class_name == "DagsterSqliteStorage"
+    folder = storage.config_dict["base_dir"] if storage is not None and beside else instance.root_directory
+    return Path(folder) / "run_workers" / f"{run_id}.lock", beside
+
+
+def _lock_file(descriptor: int, path: Path, *, beside_database: bool) -> LockFile:
+    stat = os.fstat(descriptor)
+    return LockFile(
+        device=stat.st_dev, inode=stat.st_ino, local=is_on_local_disk(path), beside_database=beside_database
+    )
+
+
+def is_on_local_disk(path: Path) -> bool:
+    """Whether the filesystem of a path is one of this machine. What is not known for certain is not."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    place, best, kind = path.resolve(), -1, ""
+    for line in lines:
+        left, _, right = line.partition(" - ")
+        mounted = Path(left.split()[4].encode().decode("unicode_escape"))
+        if place.is_relative_to(mounted) and len(mounted.parts) >= best:  # of two on one folder, the later is seen
+            best, kind = len(mounted.parts), right.split()[0]
+    return kind in LOCAL_FILESYSTEMS
+
+
+def _stat_fields(process: Path) -> list[str] | None:
+    """The fields after the name in parentheses: the state is the first, the start in ticks the twentieth."""
+    try:
+        return (process / "stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
+    except (OSError, IndexError):
+        return None
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _namespace(kind: str) -> int:
+    try:
+        return Path("/proc/self/ns", kind).stat().st_ino
+    except OSError:
+        return 0
