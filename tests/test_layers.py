@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parents[1] / "etl"
 # From the bottom up; a row may import the rows below it, and its own packages, but not its neighbours in the row.
 LAYERS = [
     {"errors"},
-    {"settings", "faults", "formats"},
+    {"settings", "platform", "faults", "formats"},
+    {"secrets"},
     {"quality", "sla", "notify"},
     {"config"},
     {"storage"},
@@ -22,7 +23,20 @@ LAYERS = [
     {"definitions"},
     {"cli", "all"},
 ]
-CORE = ["errors", "settings", "faults", "formats", "quality", "sla", "notify", "config", "storage", "pipeline"]
+CORE = [
+    "errors",
+    "settings",
+    "platform",
+    "faults",
+    "formats",
+    "secrets",
+    "quality",
+    "sla",
+    "notify",
+    "config",
+    "storage",
+    "pipeline",
+]
 ORCHESTRATORS = {"dagster", "dagster_dbt", "dagster_duckdb", "prefect", "airflow", "mage_ai", "kestra"}
 ENGINES = {"truthound", "great_expectations", "pandera"}
 

@@ -92,7 +92,8 @@ class TinyProject:
         """The tenant's folder with the YAML above and `changes` laid over it; a value None takes the key away."""
         folder = self.root / "tenants" / tenant
         (folder / "transforms").mkdir(parents=True, exist_ok=True)
-        config = laid_over(TENANT, {"id": tenant, **(changes or {})})
+        own = {key: value.replace("ACME_", f"{tenant.upper()}_") for key, value in TENANT["source_database"].items()}
+        config = laid_over({**TENANT, "source_database": own}, {"id": tenant, **(changes or {})})
         path = folder / "config.yaml"
         path.write_text(yaml.safe_dump({"tenant": config}, sort_keys=False, allow_unicode=True), encoding="utf-8")
         (folder / "definitions.py").write_text(

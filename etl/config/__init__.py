@@ -2,9 +2,9 @@
 
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.connections import LakeConfig, SourceDatabase, WarehouseConfig
-from etl.config.env_template import EnvTemplate
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import Origin, TenantConfig, fingerprint
+from etl.secrets.template import EnvTemplate
 
 __all__ = [
     "EnvTemplate",

@@ -1,4 +1,4 @@
-"""From `tenants/<id>/config.yaml` to `TenantConfig`: read, merge, interpolate, validate.
+"""From `tenants/<id>/config.yaml` to `TenantConfig`: read, merge, validate, and hold against what the tenant owns.
 
 Belongs here: the order of these steps and the one error that lists everything they find. Does not: the steps.
 """
@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from etl.config.cross_checks import Conflict, conflicts
-from etl.config.env_template import malformed, missing_variables
 from etl.config.findings import Finding, Path as KeyPath, in_order
 from etl.config.names import nearest
-from etl.config.overrides import LATE_KEYS, for_environment, interpolated, named_environments
+from etl.config.overrides import LATE_KEYS, for_environment, literal, named_environments
+from etl.config.ownership import Project, foreign_names, foreign_things, texts
 from etl.config.secrets import secrets_in_clear
 from etl.config.tenant_config import Origin, TenantConfig, fingerprint
 from etl.config.tenant_loader import inspect_transform
 from etl.config.validation import FINDINGS_LIMIT, placed, validate, validate_rest
 from etl.config.yaml_source import SIZE_LIMIT, Node, lines, parse
 from etl.errors import ConfigError
+from etl.platform import platform_of
+from etl.secrets.ownership import may_name
+from etl.secrets.template import variables_of
 from etl.settings import Settings, load_settings
 
 CONFIG_FILE = "config.yaml"
@@ -34,6 +37,7 @@ def load_tenant(
     settings = settings or load_settings()
     environ = os.environ if environ is None else environ
     path = _config_path(tenant_id, settings)
+    project = Project(settings, platform_of(settings.project_dir, environ), list_tenants(settings))
     raw = _read(path)
     document = parse(raw)
     findings = list(document.findings)
@@ -41,10 +45,10 @@ def load_tenant(
     config: TenantConfig | None = None
     if tenant is not None:
         findings += secrets_in_clear(tenant)
-        merged, config, wrong = _judge(tenant, settings, settings.environment, environ)
+        merged, config, wrong = _judge(tenant, project, settings.environment)
         findings += wrong
-        findings += _late(merged, config, settings.environment, environ)
-        findings += _elsewhere(tenant, settings, environ, findings)
+        findings += _late(merged, config, project, environ)
+        findings += _elsewhere(tenant, project, findings)
         findings += _transforms(path.parent, merged, config) if config else []
     elif not findings:
         findings.append(Finding((), "the file is empty", allowed=f"at least `tenant: {{id: {tenant_id}}}`"))
@@ -56,6 +60,9 @@ def load_tenant(
             environment=settings.environment,
             config_hash=fingerprint(config),
             lines=dict(lines(merged)) | {(): tenant.mark.line if tenant else 1},
+            tenants=project.tenants,
+            platform=project.platform,
+            data_dir=settings.data_dir,
         )
     )
 
@@ -127,23 +134,26 @@ def _tenant(root: Node, folder: str, findings: list[Finding]) -> Node | None:
     return Node(values, start, keys=keys, size=root.size, depth=root.depth)
 
 
-def _judge(
-    tenant: Node, settings: Settings, environment: str, environ: Mapping[str, str]
-) -> tuple[Node, TenantConfig | None, list[Finding]]:
+def _judge(tenant: Node, project: Project, environment: str) -> tuple[Node, TenantConfig | None, list[Finding]]:
     """The merged tree, the model if the tree is right, and what is wrong with it."""
     findings: list[Finding] = []
-    tree = interpolated(for_environment(tenant, environment), environ, findings)
+    tree = literal(for_environment(tenant, environment), findings)
     unresolved = {each.path for each in findings}
     config, wrong = validate(tree)
-    wrong = [each for each in wrong if each.path not in unresolved]
-    findings += wrong
+    findings += [each for each in wrong if each.path not in unresolved]
+    owner = _child_text(tree, "id")
+    findings += [each for each in foreign_names(tree, owner, project) if each not in findings]
     judged = config
     if config is None and len(findings) < FINDINGS_LIMIT:
         judged = validate_rest(tree, [each.path for each in findings])
     if judged is not None:
-        found = conflicts(judged, allowed_groups(settings.project_dir))
+        found = [*conflicts(judged, allowed_groups(project.settings.project_dir)), *foreign_things(judged, project)]
         findings += [_as_finding(each, tree) for each in found if not _explained(each, findings)]
     return tree, config, findings
+
+
+def _child_text(tree: Node, key: str) -> str:
+    return tree.value[key].text if isinstance(tree.value, dict) and key in tree.value else ""
 
 
 def _as_finding(conflict: Conflict, tree: Node) -> Finding:
@@ -162,22 +172,21 @@ def _explained(conflict: Conflict, findings: Iterable[Finding]) -> bool:
     return False
 
 
-def _late(tree: Node, config: TenantConfig | None, environment: str, environ: Mapping[str, str]) -> list[Finding]:
+def _late(tree: Node, config: TenantConfig | None, project: Project, environ: Mapping[str, str]) -> list[Finding]:
     """Variables of connections that are not set. In dev they may be missing: the demo source stands in."""
-    if not isinstance(tree.value, dict) or (config is not None and not config.enabled):
+    environment = project.settings.environment
+    if not isinstance(tree.value, dict) or (config is not None and not config.enabled) or environment == "dev":
         return []
     findings: list[Finding] = []
-    for key in LATE_KEYS & tree.value.keys():
-        for path, node in _texts(tree.value[key], (key,)):
-            missing = missing_variables(node.text, environ) if environment != "dev" else ()
-            problem = (
-                f"the environment variable {' and '.join(missing)} is not set and has no default" if missing else ""
-            )
-            if key == "notifications":  # the other models look at the syntax themselves
-                problem = malformed(node.text) or problem
-            if problem:
+    owner, shared = _child_text(tree, "id"), project.platform.shared_variables
+    for key in sorted(LATE_KEYS & tree.value.keys()):
+        for path, node in texts(tree.value[key], (key,)):
+            own = [each for each in variables_of(node.text) if may_name(each[0], owner, project.tenants, shared)]
+            unset = dict.fromkeys(name for name, default in own if default is None and not environ.get(name))
+            if unset:
+                problem = f"the environment variable {' and '.join(unset)} is not set and has no default"
                 findings.append(Finding(path, problem, node.mark.line, node.mark.column))
-    if config is not None and config.pipelines and config.source_database is None and environment != "dev":
+    if config is not None and config.pipelines and config.source_database is None:
         problem = f"`source_database` is missing; only dev has a demo source, this is {environment}"
         findings.append(Finding(("source_database",), problem, tree.mark.line, tree.mark.column))
     return findings
@@ -195,25 +204,13 @@ def _transforms(folder: Path, tree: Node, config: TenantConfig) -> list[Finding]
     return findings
 
 
-def _texts(node: Node, path: KeyPath) -> Iterable[tuple[KeyPath, Node]]:
-    if isinstance(node.value, dict):
-        for key, each in node.value.items():
-            yield from _texts(each, (*path, key))
-    elif isinstance(node.value, list):
-        for index, each in enumerate(node.value):
-            yield from _texts(each, (*path, index))
-    elif isinstance(node.value, str):
-        yield path, node
-
-
-def _elsewhere(tenant: Node, settings: Settings, environ: Mapping[str, str], known: list[Finding]) -> list[Finding]:
+def _elsewhere(tenant: Node, project: Project, known: list[Finding]) -> list[Finding]:
     """What would be wrong in the other environments of the file: found today, not on the day of the deployment."""
     seen = {(each.line, each.column) for each in known}
     findings: list[Finding] = []
-    for environment in sorted(named_environments(tenant) - {settings.environment}):
-        for each in _judge(tenant, settings, environment, environ)[2]:
-            unset = "environment variable" in each.problem  # the other environment has variables of its own
-            if (each.line, each.column) not in seen and not unset:
+    for environment in sorted(named_environments(tenant) - {project.settings.environment}):
+        for each in _judge(tenant, project, environment)[2]:
+            if (each.line, each.column) not in seen:
                 seen.add((each.line, each.column))
                 problem = f"in environment {environment}: {each.problem}"
                 findings.append(

@@ -11,9 +11,11 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from etl.config.env_template import EnvTemplate
 from etl.config.identifiers import SourceName
 from etl.errors import ConfigError
+from etl.secrets.in_clear import is_secret_key
+from etl.secrets.scrub import learn, learn_url
+from etl.secrets.template import EnvTemplate
 
 
 class Connection(BaseModel):
@@ -27,7 +29,7 @@ class Connection(BaseModel):
     port: EnvTemplate | None = Field(None, description="Default: the dialect's.")
     database: EnvTemplate | None = Field(None, description="Name of the database; for SQLite the path of the file.")
     username: EnvTemplate | None = Field(None, description="Also written `user`.")
-    password: EnvTemplate | None = Field(None, description="Only as ${VAR}.")
+    password: EnvTemplate | None = Field(None, description="Only as ${VAR} or ${secret:name#key}.")
     options: dict[str, EnvTemplate] = Field({}, description="What follows the question mark of the URL.")
 
     def templates(self) -> tuple[EnvTemplate, ...]:
@@ -43,7 +45,10 @@ class Connection(BaseModel):
         return tuple(dict.fromkeys(name for part in self.templates() for name in part.missing(env)))
 
     def resolve_url(self, environ: Mapping[str, str] | None = None) -> str:
-        """The SQLAlchemy URL with its secrets. For opening a connection, never for showing."""
+        """The SQLAlchemy URL with its secrets. For opening a connection, never for showing.
+
+        `environ` is the process environment or a `Namespace`; every secret is remembered for scrubbing.
+        """
         env = os.environ if environ is None else environ
         if missing := self.missing(env):
             names = ", ".join(missing)
@@ -52,7 +57,9 @@ class Connection(BaseModel):
             url = self.url.resolve(env)
         else:
             user = quote(_part(self.username, env), safe="")
-            password = quote(_part(self.password, env), safe="")
+            clear = _part(self.password, env)
+            learn(clear)
+            password = quote(clear, safe="")
             login = f"{user}:{password}" if password else user
             host = _part(self.host, env)
             host = f"[{host}]" if ":" in host else host
@@ -62,8 +69,12 @@ class Connection(BaseModel):
             url += f"{login}@" if login else ""
             url += f"{host}:{port}" if port and host else host
             url += f"/{database}" if database else ""
-        pairs = [f"{quote(key, safe='')}={quote(value.resolve(env), safe='')}" for key, value in self.options.items()]
-        return url + (("&" if "?" in url else "?") + "&".join(pairs) if pairs else "")
+        options = {key: value.resolve(env) for key, value in self.options.items()}
+        learn(*(value for key, value in options.items() if is_secret_key(key)))
+        pairs = [f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in options.items()]
+        url += ("&" if "?" in url else "?") + "&".join(pairs) if pairs else ""
+        learn_url(url)
+        return url
 
 
 def _part(template: EnvTemplate | None, environ: Mapping[str, str]) -> str:

@@ -1,15 +1,17 @@
-"""What differs per environment, and what stands in environment variables, applied to the tree of a file.
+"""What differs per environment, applied to the tree of a file, and where variables may stand.
 
-Belongs here: merging `environments:` and interpolating, both before anything is validated. Does not: deciding whether
-the result is right.
+Belongs here: merging `environments:`, and which keys may name variables at all, both before anything is validated. Not
+here: deciding whether the result is right, and whose a variable is (`ownership`).
+
+The keys of LATE_KEYS are resolved where a run opens a connection or sends a message. All other keys become visible in
+definitions, so that a variable or a secret in one of them is refused.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
-from etl.config.env_template import interpolate, malformed, missing_variables, variables_of
 from etl.config.findings import Finding, Path
-from etl.config.yaml_source import Node, resolve_plain
+from etl.config.yaml_source import Node
+from etl.secrets.template import literal_of, references_of
 
 LATE_KEYS = frozenset({"source_database", "storage", "warehouse", "notifications"})
 _PIPELINE_DEPTH = 3  # assets, pipelines, name
@@ -37,31 +39,38 @@ def for_environment(tenant: Node, environment: str) -> Node:
     return _with_child(merged, "assets", _with_child(assets, "pipelines", replace(block, value=pipelines)))
 
 
-def interpolated(node: Node, environ: Mapping[str, str], findings: list[Finding], path: Path = ()) -> Node:
-    """The tree with its variables resolved, but for what is late. What cannot be resolved is reported and left."""
+def literal(node: Node, findings: list[Finding], path: Path = ()) -> Node:
+    """The tree with `$$` as a dollar, but for what is late. A variable or secret anywhere else is reported."""
     if is_late(path) or _is_overrides(path):
         return node
     if isinstance(node.value, dict):
-        children = {key: interpolated(each, environ, findings, (*path, key)) for key, each in node.value.items()}
-        return replace(node, value=children)
+        return replace(node, value={key: literal(each, findings, (*path, key)) for key, each in node.value.items()})
     if isinstance(node.value, list):
-        items = [interpolated(each, environ, findings, (*path, index)) for index, each in enumerate(node.value)]
-        return replace(node, value=items)
+        return replace(node, value=[literal(each, findings, (*path, at)) for at, each in enumerate(node.value)])
     if isinstance(node.value, str) and "$" in node.value:
-        return _resolved(node, node.value, environ, findings, path)
+        return _plain(node, node.value, findings, path)
     return node
 
 
-def _resolved(node: Node, text: str, environ: Mapping[str, str], findings: list[Finding], path: Path) -> Node:
-    problem = malformed(text)
-    if missing := missing_variables(text, environ):
-        problem = f"the environment variable {' and '.join(missing)} is not set and has no default"
-    if problem:
-        findings.append(Finding(path, problem, node.mark.line, node.mark.column))
+def _plain(node: Node, text: str, findings: list[Finding], path: Path) -> Node:
+    if "${" in text.replace("$$", ""):
+        findings.append(visible(node, path))
         return node
-    value = interpolate(text, environ)
-    typed = resolve_plain(value) if node.plain and value and variables_of(text) else value
-    return replace(node, value=typed, text=value, source=text)
+    value = literal_of(text)
+    return replace(node, value=value, text=value, source=text)
+
+
+def visible(node: Node, path: Path) -> Finding:
+    """A variable or secret in a key whose value people see."""
+    key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
+    references = " and ".join(f"${{{name}}}" for name, _ in references_of(node.text)) or "`${`"
+    return Finding(
+        path,
+        f"`{key}` is shown to people and takes neither a variable nor a secret: {references}",
+        node.mark.line,
+        node.mark.column,
+        allowed="the value itself; what differs per environment stands under `environments:`; $$ is a dollar",
+    )
 
 
 def _is_overrides(path: Path) -> bool:

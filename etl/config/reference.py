@@ -30,10 +30,14 @@ Unknown keys are refused. One error lists everything that is wrong, each with fi
 
 ## Variables
 
-`${VAR}` must be set and not empty; `${VAR:-default}` and `${VAR:default}` give a default; `$$` is a dollar. Inside
-`{...}` and `[...]` a variable needs quotes. Everything below `source_database`, `storage`, `warehouse` and
-`notifications` is resolved when a run needs it; everything else when the file is read. A secret in clear is refused:
-passwords, tokens and keys are written as `${VAR}` without a default.
+Below `source_database`, `storage`, `warehouse` and `notifications` a text may name variables and secrets, which are
+resolved when a run needs them. Every other key becomes visible in definitions and takes neither.
+
+`${VAR}` must be set and not empty; `${VAR:-default}` and `${VAR:default}` give a default; `${secret:name#key}` is a
+secret of the tenant; `$$` is a dollar, in every key. Inside `{...}` and `[...]` a variable needs quotes. A variable
+begins with the tenant's id in capitals and `_`, or is one that the platform shares. A secret in clear is refused:
+passwords, tokens and keys are written as `${VAR}` or `${secret:name#key}`, without a default. See
+[Secrets and ownership](secrets.md).
 
 In dev a tenant without `source_database`, or with one of its variables not set, reads its embedded demo source. In
 staging and prod both are errors.

@@ -1,7 +1,7 @@
 """The JSON Schema of a tenant's file, for editors: `python -m etl.config.schema > tenants/tenant.schema.json`.
 
-Belongs here: what the models' own schema does not know about the file: what the loader fills in, variables, overrides,
-the key `tenant` around everything. Does not: validation; the loader's models are the judge.
+Belongs here: what the models' own schema does not know about the file: what the loader fills in, overrides, the key
+`tenant` around everything. Does not: validation; the loader's models are the judge.
 """
 
 import json
@@ -11,9 +11,8 @@ from typing import Any
 from etl.config.tenant_config import TenantConfig
 from etl.quality.rules import rule_json_schema
 
-_VARIABLE = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:[^}]*)?\}"
 _STAGE = {"enum": ["extract", "transfer", "load"], "description": "Whose rows. Default: transfer if there is one."}
-_URL = {"type": "string", "description": "The whole SQLAlchemy URL, with secrets as ${VAR}."}
+_URL = {"type": "string", "description": "The whole SQLAlchemy URL, with secrets as ${VAR} or ${secret:name#key}."}
 
 
 def tenant_schema() -> dict[str, Any]:
@@ -37,14 +36,11 @@ def tenant_schema() -> dict[str, Any]:
         "type": "object",
         "properties": {
             "tenant": {"$ref": "#/$defs/Tenant"},
-            **_with_variables({"properties": schema["properties"]})["properties"],
+            **_as_read({"properties": schema["properties"]})["properties"],
         },
         "patternProperties": {"^x-": {"description": "A place for anchors; not read."}},
         "additionalProperties": False,
-        "$defs": {
-            "Variable": {"type": "string", "pattern": _VARIABLE},
-            **{name: _with_variables(part) for name, part in sorted(parts.items())},
-        },
+        "$defs": {name: _as_read(part) for name, part in sorted(parts.items())},
     }
 
 
@@ -65,27 +61,21 @@ def _describe_rules(parts: dict[str, Any]) -> None:
     parts["StagedRule"] = {"anyOf": [{"oneOf": union["oneOf"]}, short]}
 
 
-def _with_variables(schema: Any) -> Any:  # noqa: ANN401  any JSON
-    """The schema in which a variable may stand for any single value."""
+def _as_read(schema: Any) -> Any:  # noqa: ANN401  any JSON
+    """The schema as the loader reads a file: a number stands for the text that it is."""
     if isinstance(schema, list):
-        return [_with_variables(each) for each in schema]
+        return [_as_read(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
     changed = {
-        key: {name: _with_variables(each) for name, each in value.items()}
+        key: {name: _as_read(each) for name, each in value.items()}
         if key == "properties"  # the names below are keys of the file, not of the schema
-        else _with_variables(value)
+        else _as_read(value)
         for key, value in schema.items()
         if key != "title"
     }
-    single = changed.get("type") in ("integer", "number", "boolean") or changed.get("format") == "date"
-    if single or (isinstance(changed.get("enum"), list) and len(changed["enum"]) > 1):
-        outside = {key: changed.pop(key) for key in ("description", "default") if key in changed}
-        return {**outside, "anyOf": [changed, {"$ref": "#/$defs/Variable"}]}
-    if changed.get("type") == "string":
-        changed["type"] = ["string", "number"]  # the loader takes a number as the text that it is
-    if isinstance(changed.get("pattern"), str):
-        changed["pattern"] = f"({changed['pattern']})|{_VARIABLE}"
+    if changed.get("type") == "string" and "enum" not in changed and changed.get("format") != "date":
+        changed["type"] = ["string", "number"]
     return changed
 
 

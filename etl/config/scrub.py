@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
-from etl.config.env_template import interpolate, missing_variables
-from etl.config.secrets import is_secret_key
 from etl.config.tenant_config import TenantConfig
 from etl.notify.targets import SECRET_FIELDS
+from etl.secrets.in_clear import is_secret_key
+from etl.secrets.template import interpolate, missing_variables
 
 SHORTEST = 4  # a shorter value stands in ordinary text too
 _IN_URL = re.compile(r"(\w://[^\s:/@]*):[^\s@]*@")

@@ -17,6 +17,8 @@ from etl.config.connections import LakeConfig, SourceDatabase, WarehouseConfig
 from etl.config.identifiers import JobName, Owner, Tags, TargetName, TenantId, Timezone
 from etl.config.pipeline_config import PipelineConfig
 from etl.notify.targets import NotificationConfig
+from etl.platform import Platform
+from etl.secrets.namespace import Namespace
 from etl.settings import Environment
 from etl.sla.config import PipelineSLA
 from etl.sla.cron import parse_cron
@@ -36,6 +38,10 @@ class Origin(BaseModel):
     environment: Environment = "dev"
     config_hash: str = ""
     lines: Mapping[tuple[str | int, ...], int] = Field({}, repr=False)
+    tenants: tuple[str, ...] = ()
+    """The ids of all tenants of the project, which decide whose a variable is."""
+    platform: Platform = Field(Platform(), repr=False)
+    data_dir: Path = Path(".data")
 
     @property
     def folder(self) -> Path:
@@ -146,6 +152,17 @@ class TenantConfig(BaseModel):
         """The enabled pipelines by name; none if the tenant is switched off."""
         return {name: each for name, each in self.assets.pipelines.items() if each.enabled and self.enabled}
 
+    def namespace(self, environ: Mapping[str, str] | None = None) -> Namespace:
+        """What this tenant's templates are resolved in: its own variables, the shared ones, and its secrets."""
+        origin = self._origin
+        return Namespace(
+            tenant=self.id,
+            environ=os.environ if environ is None else environ,
+            tenants=origin.tenants,
+            shared=origin.platform.shared_variables,
+            secrets=origin.platform.secrets,
+        )
+
     def line_of(self, *path: str | int) -> int:
         """The line of the file where `path` stands, or the nearest thing around it."""
         for length in range(len(path), -1, -1):
@@ -161,8 +178,7 @@ class TenantConfig(BaseModel):
         """In dev, a tenant without a connection reads the embedded demo source."""
         if self._origin.environment != "dev":
             return False
-        env = os.environ if environ is None else environ
-        return self.source_database is None or bool(self.source_database.missing(env))
+        return self.source_database is None or bool(self.source_database.missing(self.namespace(environ)))
 
 
 def fingerprint(model: BaseModel) -> str:

@@ -23,9 +23,9 @@ from dagster import (
 from dagster._core.definitions.dependency import NodeHandle
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from etl.config.secrets import is_secret
 from etl.errors import ConfigError
 from etl.factories.kinds import ALLOWED_KINDS
+from etl.secrets.in_clear import is_secret
 
 
 class Conventions(BaseModel):

@@ -12,7 +12,6 @@ from functools import cached_property
 
 from dagster import AssetCheckEvaluation, DagsterInstance
 
-from etl.config.env_template import interpolate
 from etl.config.scrub import Scrub
 from etl.config.tenant_config import TenantConfig
 from etl.factories.dbt_index import last_assets
@@ -23,6 +22,7 @@ from etl.notify.incidents import Incident, Message, Trouble, group
 from etl.notify.outbox import Outbox
 from etl.notify.send import send
 from etl.notify.targets import NotificationConfig
+from etl.secrets.template import interpolate
 from etl.settings import Settings
 from etl.sla.freshness import AtWork, State
 from etl.sla.judge import FROM_BAD_TO_GOOD, PromiseVerdict, judge_pipeline, worst

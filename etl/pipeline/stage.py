@@ -14,9 +14,10 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from etl.config.ownership import refused_base_path
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
-from etl.errors import LakeError
+from etl.errors import ConfigError, LakeError
 from etl.pipeline.audit import Audit
 from etl.settings import Settings
 from etl.storage.lake import Lake, LakePlace, ObjectRef, Published, open_lake
@@ -172,4 +173,12 @@ def _text(value: object) -> object:
 def lake_place(config: TenantConfig) -> LakePlace:
     """Where a tenant's YAML says that its objects lie, with its variables resolved."""
     given = {name: getattr(config.storage, name) for name in LakePlace.model_fields}
-    return LakePlace(**{name: template.resolve() for name, template in given.items() if template is not None})
+    values = config.namespace()
+    place = LakePlace(**{name: template.resolve(values) for name, template in given.items() if template is not None})
+    if problem := refused_base_path(place.base_path):
+        line = config.line_of("storage", "base_path")
+        raise ConfigError(
+            f"tenant {config.id}: `base_path` at {config.origin.path}:{line}: {problem}",
+            "write a path below the bucket, such as raw/acme",
+        )
+    return place

@@ -5,8 +5,10 @@ Belongs here: `RDBResource`. Does not: how rows are read (`etl.storage.source`).
 
 from dagster import ConfigurableResource
 
+from etl.config.file_sources import checked_url
 from etl.config.tenant_config import TenantConfig
 from etl.errors import SourceError
+from etl.settings import load_settings
 
 
 class RDBResource(ConfigurableResource):  # type: ignore[type-arg]
@@ -25,7 +27,8 @@ class RDBResource(ConfigurableResource):  # type: ignore[type-arg]
                 f"tenant {self.tenant} names no source database",
                 "add `source_database` to its config.yaml; only in dev the demo source stands in for it",
             )
-        return config.source_database.resolve_url()
+        url = config.source_database.resolve_url(config.namespace())
+        return checked_url(url, config.id, load_settings(), config.origin.platform)
 
 
 def rdb_resource(config: TenantConfig, demo_path: str) -> RDBResource:

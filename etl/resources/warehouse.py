@@ -6,6 +6,7 @@ Belongs here: `WarehouseResource`. Does not: how rows are loaded (`etl.storage.w
 from dagster import ConfigurableResource
 from pydantic import SecretStr
 
+from etl.config.file_sources import checked_url
 from etl.config.tenant_config import TenantConfig
 from etl.settings import load_settings
 from etl.storage.warehouse import Warehouse
@@ -20,9 +21,12 @@ class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
 
     def open(self, config: TenantConfig) -> Warehouse:
         """The warehouse that the tenant's YAML names."""
-        warehouse = config.warehouse
-        url = None if warehouse.type == "duckdb" else SecretStr(warehouse.resolve_url())
-        return open_warehouse(WarehousePlace(type=warehouse.type, url=url), load_settings(), config.id)
+        warehouse, settings = config.warehouse, load_settings()
+        url: SecretStr | None = None
+        if warehouse.type != "duckdb":
+            clear = warehouse.resolve_url(config.namespace())
+            url = SecretStr(checked_url(clear, config.id, settings, config.origin.platform))
+        return open_warehouse(WarehousePlace(type=warehouse.type, url=url), settings, config.id)
 
 
 def warehouse_of_tenant(config: TenantConfig) -> WarehouseResource:

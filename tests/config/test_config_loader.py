@@ -154,13 +154,13 @@ def test_keys_without_values_count_as_not_written(project: Project) -> None:
 def test_in_prod_every_missing_variable_is_named_with_its_line(project: Project) -> None:
     text = """\
 id: acme
-name: ${ACME_NAME}
+name: acme
 source_database:
   host: ${ACME_HOST}
   port: ${ACME_PORT:-5432}
   password: ${ACME_PASSWORD}
 notifications:
-  - {type: webhook, url: "https://x/${HOOK}"}
+  - {type: webhook, url: "https://x/${ACME_HOOK}"}
 """
     for environment in ("staging", "prod"):
         with pytest.raises(ConfigError, match="tenant `acme`") as caught:
@@ -169,8 +169,8 @@ notifications:
             (each.split("variable ")[1].split(" ")[0], each.split("config.yaml:")[1].split(":")[0])
             for each in caught.value.problems
         ]
-        assert places == [("ACME_NAME", "2"), ("ACME_PASSWORD", "6"), ("HOOK", "8")]
-    assert project.load(text, environ={"ACME_NAME": "x"}).uses_demo_source({})
+        assert places == [("ACME_PASSWORD", "6"), ("ACME_HOOK", "8")]
+    assert project.load(text, environ={"ACME_HOST": "x"}).uses_demo_source({})
 
 
 def test_a_missing_source_is_an_error_outside_dev(one_problem: Callable[..., str]) -> None:
@@ -180,12 +180,12 @@ def test_a_missing_source_is_an_error_outside_dev(one_problem: Callable[..., str
 
 
 def test_a_tenant_that_is_switched_off_needs_no_variables(project: Project) -> None:
-    text = "id: acme\nenabled: false\nsource_database: ${URL}\n"
+    text = "id: acme\nenabled: false\nsource_database: ${ACME_URL}\n"
     assert not project.load(text, environment="prod").enabled
 
 
 def test_a_broken_variable_is_named(one_problem: Callable[..., str]) -> None:
-    assert "`${` does not begin a variable" in one_problem("id: acme\nname: a ${ b\n")
+    assert "`name` is shown to people" in one_problem("id: acme\nname: a ${ b\n")
     assert "`${` does not begin a variable" in one_problem("id: acme\nsource_database: a ${ b\n")
     assert "`${` does not begin a variable" in one_problem(
         "id: acme\nnotifications: [{type: webhook, url: 'a ${ b'}]\n"

@@ -1,27 +1,26 @@
-from etl.quality.rules import InSet
 from tests.config.conftest import Project
 
 TEXT = """\
 id: acme
-name: ${NAME:-nobody}
+name: nobody
 tags: {a: "1", b: "2"}
 environments:
-  staging: {tags: {b: "3"}, source_database: "${URL}"}
-  prod: {name: Production, source_database: "${URL}"}
+  staging: {tags: {b: "3"}, source_database: "${ACME_URL}"}
+  prod: {name: Production, source_database: "${ACME_URL}"}
 assets:
   pipelines:
     lots:
       source_table: lots
       date_column: day
       columns: [day, id]
-      allow_empty: ${EMPTY_ALLOWED:-true}
-      max_shrink: ${SHRINK:-0.5}
-      partitions: {start: "${START:-2026-01-01}", lookback_days: 1}
+      allow_empty: true
+      max_shrink: 0.5
+      partitions: {start: 2026-01-01, lookback_days: 1}
       environments:
         staging: {columns: [day], partitions: {lookback_days: 3}}
         prod: {allow_empty: null, sla: {min_row_count: 7}}
 """
-URL = {"URL": "sqlite:///x"}
+URL = {"ACME_URL": "sqlite:///tenants/acme/x"}
 
 
 def test_mappings_are_merged_and_lists_replaced(project: Project) -> None:
@@ -46,35 +45,6 @@ def test_other_environments_do_not_leak_into_this_one(project: Project) -> None:
     assert dev.tags == {"a": "1", "b": "2"}
     assert dev.source_database is None
     assert dev.pipelines["lots"].sla is None
-
-
-def test_a_variable_gets_the_type_that_is_meant(project: Project) -> None:
-    environ = {"NAME": "2026-01-01", "EMPTY_ALLOWED": "false", "SHRINK": "0.25", "START": "2026-03-01"}
-    config = project.load(TEXT, environ=environ)
-    lots = config.pipelines["lots"]
-    assert config.name == "2026-01-01"
-    assert (lots.allow_empty, lots.max_shrink) == (False, 0.25)
-    assert lots.partitions is not None
-    assert str(lots.partitions.start) == "2026-03-01"
-
-
-def test_a_variable_without_quotes_is_a_number_where_anything_is_possible(project: Project) -> None:
-    text = """\
-assets:
-  pipelines:
-    lots:
-      source_table: lots
-      quality:
-        rules:
-          - type: in_set
-            column: step
-            values:
-              - ${STEP:-3}
-              - "${STEP:-3}"
-"""
-    rule = project.load(text).pipelines["lots"].rules_for("extract")[0]
-    assert isinstance(rule, InSet)
-    assert [type(each) for each in rule.values] == [int, str]
 
 
 def test_a_mistake_in_another_environment_is_found_today(project: Project) -> None:

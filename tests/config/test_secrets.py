@@ -41,14 +41,14 @@ def test_a_secret_in_clear_is_refused_and_never_shown(project: Project, text: st
 @pytest.mark.parametrize(
     "text",
     [
-        "source_database: {host: h, password: '${PW}'}",
-        "source_database: {host: h, password: '${PW:-}'}",
-        "source_database: '${URL}'",
-        "source_database: 'postgresql://${USER}:${PW}@${HOST}:5432/db'",
+        "source_database: {host: h, password: '${ACME_PW}'}",
+        "source_database: {host: h, password: '${ACME_PW:-}'}",
+        "source_database: '${ACME_URL}'",
+        "source_database: 'postgresql://${ACME_USER}:${ACME_PW}@${ACME_HOST}:5432/db'",
         "source_database: 'postgresql://h:5432/db?user=a@b'",
-        "source_database: sqlite:///data/x.db",
-        "notifications: [{type: slack, url: 'https://hooks.slack.com/${PATH_OF_HOOK}'}]",
-        "notifications: [{type: webhook, url: 'https://example.com:8080/hook', headers: {Authorization: 'Bearer ${T}'}}]",
+        "source_database: sqlite:///tenants/acme/x.db",
+        "notifications: [{type: slack, url: 'https://hooks.slack.com/${ACME_PATH_OF_HOOK}'}]",
+        "notifications: [{type: webhook, url: 'https://example.com:8080/hook', headers: {Authorization: 'Bearer ${ACME_T}'}}]",
         "assets: {pipelines: {a: {source_table: a, columns: [password, token, api_key]}}}",
     ],
 )

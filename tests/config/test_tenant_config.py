@@ -8,9 +8,9 @@ import pytest
 
 from etl.config import EnvTemplate, PipelineConfig, TenantConfig, fingerprint, list_tenants
 from etl.config.config_loader import ConfigLoader
-from etl.config.env_template import interpolate
 from etl.errors import ConfigError
 from etl.quality.rules import NotNull, Unique
+from etl.secrets.template import interpolate
 from tests.config.conftest import Project
 
 WHOLE = """\
@@ -229,11 +229,13 @@ def test_loading_resolves_no_secret_even_if_it_is_set(project: Project) -> None:
 
 
 def test_a_url_may_stand_for_the_whole_connection(project: Project) -> None:
-    text = "source_database: ${ACME_URL}\nwarehouse: {type: postgres, url: '${WAREHOUSE_URL}', options: {sslmode: require}}\n"
+    text = "source_database: ${ACME_URL}\nwarehouse: {type: postgres, url: '${ACME_WAREHOUSE_URL}', options: {sslmode: require}}\n"
     config = project.load(text)
     assert config.source_database is not None
     assert config.source_database.resolve_url({"ACME_URL": "sqlite:///x.db"}) == "sqlite:///x.db"
-    assert config.warehouse.resolve_url({"WAREHOUSE_URL": "postgresql://h/d"}) == "postgresql://h/d?sslmode=require"
+    assert (
+        config.warehouse.resolve_url({"ACME_WAREHOUSE_URL": "postgresql://h/d"}) == "postgresql://h/d?sslmode=require"
+    )
 
 
 def test_the_demo_source_stands_in_only_in_dev(whole: TenantConfig, project: Project) -> None:

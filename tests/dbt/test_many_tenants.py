@@ -44,6 +44,7 @@ print(json.dumps({"started": started, "heavy": heavy, "seconds": seconds}))
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyProject]:
     """`alpha` and `beta` share a project, `gamma`'s does not parse, `plain` has none; `acme` has a pipeline."""
     made = make_project(tmp_path_factory.mktemp("tenants"))
+    (made.root / "pyproject.toml").write_text('[tool.etl]\nshared_dbt_projects = ["shared"]\n')
     only_dbt(made, "alpha", project="shared", vars={"word": "hello"})
     only_dbt(made, "beta", project="shared", vars={"word": "안녕"}, schema="of_beta")
     only_dbt(made, "gamma")

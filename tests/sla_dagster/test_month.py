@@ -189,7 +189,9 @@ def make_tenant(folder: Path, instance: DagsterInstance, tenant: str, zone: str)
             "partitions": {"start": start, "timezone": zone},
             "sla": {"freshness": freshness, "max_consecutive_failures": LIMIT, **measured},
         }
-    config = make_config(tenant, pipelines, notifications=[{"type": "webhook", "url": "${HOOK_URL}"}])
+    config = make_config(
+        tenant, pipelines, notifications=[{"type": "webhook", "url": f"${{{tenant.upper()}_HOOK_URL}}"}]
+    )
     watch = SlaWatch(config, make_settings(folder), budget=60)
     return Tenant(watch, World(instance, tenant), expected, sorted(coming))
 
@@ -200,7 +202,8 @@ def test_a_month_is_judged_as_the_oracle_judges_it_and_told_once(folder: Path, m
     tenants = {tenant: make_tenant(folder, instance, tenant, zone) for tenant, zone in ZONES.items()}
     seen: Counter[str] = Counter()
     with web_server() as web:
-        monkeypatch.setenv("HOOK_URL", web.url)
+        for each in ZONES:
+            monkeypatch.setenv(f"{each.upper()}_HOOK_URL", web.url)
         now, cursors = BEGIN, dict.fromkeys(ZONES, "")
         while now < END:
             for name, tenant in tenants.items():

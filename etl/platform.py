@@ -1,0 +1,98 @@
+"""What the platform says about all tenants: `[tool.etl]` in the project's pyproject.toml.
+
+Belongs here: the model of that section and reading it. Not here: the conventions for definitions
+(`[tool.etl.conventions]`, see `etl.factories.conventions`), what a tenant says about itself (`etl.config`), and places
+and endpoints (`etl.settings`).
+"""
+
+import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from etl.errors import ConfigError
+
+SHARED_VARIABLES = (
+    "AWS_REGION",
+    "DAGSTER_ENVIRONMENT",
+    "S3_BUCKET_NAME",
+    "S3_ENDPOINT_URL",
+    "TRINO_CATALOG",
+    "TRINO_HOST",
+    "TRINO_HTTP_SCHEME",
+    "TRINO_METHOD",
+    "TRINO_PORT",
+    "TRINO_USER",
+)
+"""What every tenant's file may name where the platform says nothing else. None of them is a secret."""
+
+StoreName = Literal["env", "files"]
+
+
+class SecretsConfig(BaseModel):
+    """`[tool.etl.secrets]`: where `${secret:...}` is looked up. The environment's ETL_SECRETS goes first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    store: StoreName = "env"
+    path: str | None = None
+
+
+class Platform(BaseModel):
+    """`[tool.etl]`: what belongs to the platform, and what it lends to its tenants.
+
+    `shared_variables` are names of environment variables, or patterns such as `WAREHOUSE_*`, that every tenant's file
+    may name. `process_variables` are further ones that the processes of runs keep, although no file may name them.
+    `shared_dbt_projects` are folders below `dbt_projects/` that any tenant may use. `file_sources` are folders that any
+    tenant may read database files from. `owners` maps each tenant to the owners that it may name; the key `"*"` lists
+    owners that every tenant may name. An empty map means that an owner is only a label.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shared_variables: tuple[str, ...] = SHARED_VARIABLES
+    process_variables: tuple[str, ...] = ()
+    shared_dbt_projects: tuple[str, ...] = ()
+    file_sources: tuple[str, ...] = ()
+    owners: dict[str, tuple[str, ...]] = Field({})
+    secrets: SecretsConfig = SecretsConfig()
+    conventions: dict[str, Any] = Field({}, repr=False)
+    """Read by `etl.factories.conventions`."""
+
+
+def platform_of(project_dir: Path, environ: Mapping[str, str]) -> Platform:
+    """The section of the project's pyproject.toml, with what the environment says about the secret store."""
+    path = project_dir / "pyproject.toml"
+    try:
+        platform = _read(path, path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        platform = Platform()
+    store = environ.get("ETL_SECRETS")
+    place = environ.get("ETL_SECRETS_PATH")
+    if not store and not place:
+        return platform
+    said = platform.secrets.model_dump() | ({"store": store} if store else {}) | ({"path": place} if place else {})
+    try:
+        secrets = SecretsConfig.model_validate(said)
+    except ValidationError:
+        raise ConfigError(f"ETL_SECRETS is `{store}`", "set it to env or files") from None
+    return platform.model_copy(update={"secrets": secrets})
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, _changed: int) -> Platform:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", "correct the file") from error
+    try:
+        return Platform.model_validate(content.get("tool", {}).get("etl", {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(
+            f"[tool.etl] in {path}: {'.'.join(map(str, first['loc']))}: {first['msg']}",
+            f"known keys: {', '.join(Platform.model_fields)}",
+        ) from error

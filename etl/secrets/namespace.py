@@ -1,0 +1,66 @@
+"""What one tenant's templates are resolved in: the variables that it may name, and its secrets.
+
+Belongs here: `Namespace`, which refuses what belongs to somebody else at the moment of use. Not here: the same refusal
+when a file is read (`etl.config.names_check`), and the law itself (`ownership`).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from etl.errors import ConfigError
+from etl.platform import SHARED_VARIABLES, SecretsConfig
+from etl.secrets.in_clear import is_secret_key
+from etl.secrets.ownership import may_name, owner_of, prefix_of
+from etl.secrets.scrub import learn
+from etl.secrets.stores import DEFAULT_KEY, open_store
+from etl.secrets.template import SECRET, split_secret
+
+
+@dataclass(frozen=True)
+class Namespace(Mapping[str, str]):
+    """Variables by name and secrets by `secret:name#key`, for one tenant. Every secret that it gives is remembered.
+
+    `environ` is the process environment, `tenants` are the ids of all tenants of the project, and `shared` and
+    `secrets` are what the platform says.
+    """
+
+    tenant: str
+    environ: Mapping[str, str] = field(repr=False)
+    tenants: tuple[str, ...] = ()
+    shared: tuple[str, ...] = SHARED_VARIABLES
+    secrets: SecretsConfig = field(default_factory=SecretsConfig)
+
+    def __getitem__(self, name: str) -> str:
+        """The value. Raises KeyError if a variable is not set, ConfigError if it is not the tenant's to name."""
+        if name.startswith(SECRET):
+            secret, key = split_secret(name)
+            store = open_store(self.secrets, self.environ, self.tenants)
+            value = store.fetch(self.tenant, secret, key or DEFAULT_KEY)
+            learn(value)
+            return value
+        if not may_name(name, self.tenant, self.tenants, self.shared):
+            problem, remedy = refusal(name, self.tenant, self.tenants)
+            raise ConfigError(f"tenant {self.tenant}: {problem}", remedy)
+        value = self.environ[name]
+        if is_secret_key(name):
+            learn(value)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        """The variables that the tenant may name; secrets are not listed."""
+        return (name for name in self.environ if may_name(name, self.tenant, self.tenants, self.shared))
+
+    def __len__(self) -> int:
+        """How many variables it may name."""
+        return sum(1 for _ in self)
+
+
+def refusal(variable: str, tenant: str, tenants: tuple[str, ...]) -> tuple[str, str]:
+    """Why the file of `tenant` may not name the variable, and what to do."""
+    owner = owner_of(variable, {*tenants, tenant})
+    whose = f"belongs to tenant {owner}" if owner else f"does not belong to tenant {tenant}"
+    remedy = (
+        f"a variable that begins with {prefix_of(tenant)}, or one that the platform shares: "
+        "[tool.etl] shared_variables in pyproject.toml"
+    )
+    return f"the variable `{variable}` {whose}", remedy

@@ -1,0 +1,139 @@
+"""The one scrubber: takes every secret that this process knows out of a text that leaves it.
+
+Belongs here: what is known (`learn`, `learn_url`, `learn_environment`), its spellings, and `scrub`. Not here: the ways
+out, each of which calls `scrub`: errors of steps and Dagster's events (`etl.resources.run_process`), printed lines
+(`streams`), dbt's files (`etl.pipeline.dbt_clean`), messages (`etl.factories.sla_history`), the command line.
+
+A value of six characters or more is found anywhere, in every usual spelling. A shorter one is found where it stands by
+itself, and one of one or two characters only beside the word `password` and its like or inside a URL, because it is
+part of ordinary words too.
+"""
+
+import base64
+import json
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit
+
+from etl.secrets.in_clear import is_secret_key
+
+HIDDEN = "***"
+_ANYWHERE = 6
+_BY_ITSELF = 3
+_LINE_OF_A_KEY = 16  # a line of a private key is a secret by itself
+_OPTION = re.compile(r"(?:^|[_-])(?:passfile|sslkey|ssl_key|keyfile|keytab)$", re.IGNORECASE)
+_IN_URL = re.compile(r"(\w://[^\s:/@'\"]*):[^\s]*@")
+_WORD = (
+    r"(?:\w*(?:password|passwd|passphrase)|pwd|passfile|sslkey|token|access_token|refresh_token|api_?key|routing_key"
+    r"|client_secret|secret|secret_access_key|access_key_id|private_key|signature)"
+)
+_VALUE = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\\\"(?:[^\"\\]|\\[^\"])*\\\"|[^\s;,&)}\]'\"]+"
+_ASSIGNED = re.compile(rf"(?i)\b({_WORD})(\\?['\"]?\s*[=:]\s*)({_VALUE})")
+_HEADER = re.compile(
+    r"(?i)\b((?:proxy-)?authorization\\?['\"]?\s*[=:]\s*\\?['\"]?)((?:bearer|basic|token|geniekey)\s+)?\S+"
+)
+_BEARER = re.compile(r"\b(Bearer|Basic|GenieKey)\s+[A-Za-z0-9+/=._~-]{6,}")
+
+_lock = threading.Lock()
+_known: set[str] = set()
+_pattern: re.Pattern[str] | None = None
+
+
+def learn(*values: str) -> None:
+    """Remember secrets, with every usual spelling of each."""
+    spelled = {each for value in values if value for each in _spellings(value)}
+    with _lock:
+        if not spelled <= _known:
+            _known.update(spelled)
+            _compile()
+
+
+def learn_url(url: str) -> None:
+    """Remember the password and the secret options of a URL, and what a Basic login makes of them."""
+    try:
+        parts = urlsplit(url)
+        user, password = parts.username or "", parts.password or ""
+        query = parts.query
+    except ValueError:
+        learn(url)
+        return
+    if password:
+        clear = unquote(password)
+        learn(password, clear, unquote_plus(password))
+        learn(f"{unquote(user)}:{clear}")
+    options = [value for key, value in parse_qsl(query) if is_secret_key(key) or _OPTION.search(key)]
+    learn(*options)
+
+
+def learn_environment(environ: Mapping[str, str]) -> None:
+    """Remember the variables whose names say that they hold a secret, and the logins of those that hold a URL."""
+    for name, value in environ.items():
+        if is_secret_key(name):
+            learn(value)
+        if "://" in value and "@" in value:
+            learn_url(value)
+
+
+def scrub(text: str) -> str:
+    """The text with `***` where a known secret stood, or where a password is written beside its name."""
+    return _HEADER.sub(rf"\1\2{HIDDEN}", _BEARER.sub(rf"\1 {HIDDEN}", _beside_names(known_only(text))))
+
+
+def known_only(text: str) -> str:
+    """The text with `***` where a known secret stood; nothing is guessed."""
+    return text if _pattern is None else _pattern.sub(HIDDEN, text)
+
+
+def known_in(content: bytes) -> bool:
+    """Whether a known secret stands in the content of a file."""
+    with _lock:
+        return any(each.encode() in content for each in _known if len(each) >= _ANYWHERE)
+
+
+def forget_everything() -> None:
+    """Know nothing. For tests."""
+    with _lock:
+        _known.clear()
+        _compile()
+
+
+def _beside_names(text: str) -> str:
+    return _ASSIGNED.sub(rf"\1\2{HIDDEN}", _IN_URL.sub(rf"\1:{HIDDEN}@", text))
+
+
+def _compile() -> None:
+    global _pattern  # noqa: PLW0603  guarded by the lock; readers see the old pattern or the new one
+    ordered = sorted(_known, key=len, reverse=True)
+    parts = [re.escape(each) if len(each) >= _ANYWHERE else rf"(?<!\w){re.escape(each)}(?!\w)" for each in ordered]
+    _pattern = re.compile("|".join(parts)) if parts else None
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """How libraries, drivers and formats write the value."""
+    lines = [each.strip() for each in value.splitlines()]
+    whole = [value, value.strip(), *(each for each in lines if len(each) >= _LINE_OF_A_KEY)]
+    for each in dict.fromkeys(whole):
+        backslashed = each.replace("\\", "\\\\").replace("'", "\\'")
+        yield from _long_enough(
+            (
+                each,
+                quote(each, safe=""),
+                quote(each),
+                quote_plus(each),
+                re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), quote(each, safe="")),
+                backslashed,
+                each.replace("'", "''"),
+                repr(each)[1:-1],
+                ascii(each)[1:-1],
+                json.dumps(each)[1:-1],
+                json.dumps(each, ensure_ascii=False)[1:-1],
+                json.dumps(json.dumps(each)[1:-1])[1:-1],
+                each.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),
+                base64.b64encode(each.encode("utf-8", "surrogateescape")).decode().rstrip("="),
+            )
+        )
+
+
+def _long_enough(spellings: Iterable[str]) -> Iterator[str]:
+    return (each for each in spellings if len(each) >= _BY_ITSELF)

@@ -1,0 +1,79 @@
+"""Printed lines without secrets: a text stream that hands on whole lines, scrubbed.
+
+Belongs here: `ScrubbedStream` and putting it in front of `sys.stdout` and `sys.stderr`. Not here: what a secret is
+(`scrub`). What a library or a child process writes to the file descriptors itself is not seen.
+"""
+
+import io
+import logging
+import sys
+from typing import TextIO
+
+from etl.secrets.scrub import scrub
+
+
+class ScrubbedStream(io.TextIOBase):
+    """Stands before another stream. A line is held back until it is whole, so that no secret is cut in two."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._line = ""
+
+    def write(self, text: str) -> int:
+        """Take the text, and hand on the lines that it completes."""
+        whole, separator, rest = (self._line + text).rpartition("\n")
+        self._line = rest
+        if separator:
+            self._stream.write(scrub(whole) + separator)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on the line that was begun, too."""
+        if self._line:
+            begun, self._line = self._line, ""
+            self._stream.write(scrub(begun))
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        """The descriptor of the stream behind, for those who redirect it."""
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        """Whether the stream behind is a terminal."""
+        return self._stream.isatty()
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the stream behind."""
+        return self._stream.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        """How the stream behind treats what it cannot encode."""
+        return self._stream.errors
+
+    @property
+    def buffer(self) -> io.BufferedIOBase:
+        """The bytes below the stream behind; what is written there is not scrubbed."""
+        found: io.BufferedIOBase = self._stream.buffer  # type: ignore[assignment]
+        return found
+
+
+def scrub_streams() -> None:
+    """Put a scrubbing stream in front of `sys.stdout` and `sys.stderr`, and of the log handlers that hold them."""
+    before = {}
+    for name in ("stdout", "stderr"):
+        stream: TextIO = getattr(sys, name)
+        if stream is None or isinstance(stream, ScrubbedStream):
+            continue
+        before[id(stream)] = scrubbed = ScrubbedStream(stream)
+        setattr(sys, name, scrubbed)
+    loggers = [logging.getLogger(), *(each for each in logging.Logger.manager.loggerDict.values())]
+    for logger in loggers:
+        for handler in getattr(logger, "handlers", ()):
+            if isinstance(handler, logging.StreamHandler) and id(handler.stream) in before:
+                handler.setStream(before[id(handler.stream)])

@@ -1,0 +1,159 @@
+"""Text that may name environment variables and secrets, and what becomes of it.
+
+Belongs here: the syntax of `${...}`, `EnvTemplate`, a text resolved late, and `interpolate`. Not here: which names a
+tenant may use and where their values are (`namespace`), and which keys are templates (the
+models say that by their types).
+
+`${VAR}` must be set and not empty; `${VAR:-default}` and `${VAR:default}` give a default; `${secret:name}` and
+`${secret:name#key}` name a secret of the tenant; `$$` is a dollar. Any other `$` stands for itself. `secret` and the
+names of stores are reserved: with a colon after them they are never variables.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from etl.errors import ConfigError
+
+RESERVED = ("secret", "vault", "openbao", "aws", "gcp", "azure", "sops", "file", "files", "env")
+SECRET = "secret:"  # noqa: S105  the beginning of a reference, not a secret
+_TOKEN = re.compile(
+    r"\$\$"
+    r"|\$\{(?P<secret>secret:[a-z0-9_][a-z0-9_-]*(?:/[a-z0-9_-]+)*(?:#[A-Za-z0-9_][A-Za-z0-9_.-]*)?)\}"
+    rf"|(?P<reserved>\$\{{(?i:{'|'.join(RESERVED)}):)"
+    r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-?(?P<default>(?:[^}$]|\$(?!\{))*))?\}"
+    r"|\$\{"
+)
+
+
+def references_of(text: str) -> tuple[tuple[str, str | None], ...]:
+    """Each variable of `text` with its default, and each secret as `secret:name#key`; None: without a default."""
+    found = ((match["name"] or match["secret"], match["default"]) for match in _TOKEN.finditer(text))
+    return tuple((name, default) for name, default in found if name)
+
+
+def variables_of(text: str) -> tuple[tuple[str, str | None], ...]:
+    """Each environment variable of `text` with its default, None where it has none."""
+    return tuple(each for each in references_of(text) if not each[0].startswith(SECRET))
+
+
+def secrets_of(text: str) -> tuple[str, ...]:
+    """Each secret of `text`, as `secret:name#key`."""
+    return tuple(name for name, _ in references_of(text) if name.startswith(SECRET))
+
+
+def split_secret(reference: str) -> tuple[str, str | None]:
+    """Name and key of `secret:name#key`."""
+    name, _, key = reference.removeprefix(SECRET).partition("#")
+    return name, key or None
+
+
+def missing_variables(text: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The variables that `text` needs and `environ` does not give. Set but empty counts as not set.
+
+    A secret is not looked up and never counts as missing: only a run opens the store.
+    """
+    missing = [name for name, default in variables_of(text) if default is None and not environ.get(name)]
+    return tuple(dict.fromkeys(missing))
+
+
+def malformed(text: str) -> str | None:
+    """What is wrong with the syntax of `text`, if anything."""
+    for match in _TOKEN.finditer(text):
+        if match["reserved"]:
+            word = match["reserved"][2:-1]
+            if word == "secret":
+                return "a secret is written ${secret:name} or ${secret:name#key}: lower-case letters, digits, _ - /"
+            return (
+                f"`${{{word}:` is reserved: a tenant's file names a secret and never a store; write"
+                " ${secret:name#key}, and the platform chooses the store (ETL_SECRETS)"
+            )
+        if match[0] == "${":
+            return "`${` does not begin a variable: write ${NAME}, ${NAME:-default}, or $$ for a dollar"
+    return None
+
+
+def literal_of(text: str) -> str:
+    """What `text` says by itself, without any variable; defaults are text that stands in the file too."""
+    return _TOKEN.sub(lambda match: "$" if match[0] == "$$" else match["default"] or "", text)
+
+
+def interpolate(text: str, values: Mapping[str, str]) -> str:
+    """Resolve `text`. Raises ConfigError that names what is missing; never shows a value.
+
+    `values` gives variables by name and secrets by `secret:name#key`; see `Namespace`.
+    """
+    if problem := malformed(text):
+        raise ConfigError(problem)
+    if missing := missing_variables(text, values):
+        names = ", ".join(missing)
+        raise ConfigError(f"not set in the environment: {names}", f"set {names}, or give a default: ${{VAR:-default}}")
+    return _TOKEN.sub(lambda match: "$" if match[0] == "$$" else _value(match, values), text)
+
+
+def _value(match: re.Match[str], values: Mapping[str, str]) -> str:
+    if match["secret"]:
+        value = values.get(match["secret"])
+        if value is None:
+            raise ConfigError(f"${{{match['secret']}}} cannot be resolved here", "name an environment variable")
+        return value
+    return values.get(match["name"]) or match["default"] or ""
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class EnvTemplate:
+    """A text with `${VAR}` that is resolved when a run needs it, so that a secret never stands in a definition."""
+
+    text: str
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names of all variables in it."""
+        return tuple(dict.fromkeys(name for name, _ in variables_of(self.text)))
+
+    def missing(self, values: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        """The variables that have no default and no value in `values` (default: the process environment)."""
+        return missing_variables(self.text, os.environ if values is None else values)
+
+    def resolve(self, values: Mapping[str, str] | None = None) -> str:
+        """The value. Raises ConfigError that names the missing variables."""
+        return interpolate(self.text, os.environ if values is None else values)
+
+    def __repr__(self) -> str:
+        """Only the template, never a value."""
+        return f"EnvTemplate({self.text!r})"
+
+    def __str__(self) -> str:
+        """Only the template, so that a forgotten `resolve` shows and no secret leaks."""
+        return self.text
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Built from a text, dumped as that text."""
+        return core_schema.no_info_plain_validator_function(
+            _validate, serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="always")
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """A string for editors; numbers are fine where a text is meant, such as a port."""
+        words = "may name variables and secrets: ${VAR}, ${VAR:-default}, ${secret:name#key}"
+        return {"type": ["string", "number"], "description": words}
+
+
+def _validate(value: object) -> EnvTemplate:
+    if isinstance(value, EnvTemplate):
+        return value
+    if not isinstance(value, str):
+        raise PydanticCustomError("string_type", "Input should be a text")  # the loader knows the text as written
+    if problem := malformed(value):
+        raise PydanticCustomError("env_template", "{problem}", {"problem": problem})
+    if "\x00" in value:
+        raise PydanticCustomError("env_template", "a NUL character is not allowed")
+    return EnvTemplate(value)
