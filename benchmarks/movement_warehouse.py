@@ -165,7 +165,7 @@ def load(case: str, folder: Path, turn: int) -> tuple[float, float]:
         rows = rows_of(staged)
         published = lake.publish(
             ref, staged,
-            Provenance(**ref.model_dump(), run_id="bench", config_hash="", rows=rows, audit="", rows_read=rows,
+            Provenance(**ref.model_dump(exclude={"attempt"}), run_id="bench", config_hash="", rows=rows, audit="", rows_read=rows,
                        rows_quarantined=0, created_at=datetime.now(UTC)),
         )  # fmt: skip
     request = LoadRequest(

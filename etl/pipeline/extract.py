@@ -42,7 +42,7 @@ def extract(run: StageRun, url: str) -> StageResult:
         _guard_schema(run, staged, ref)
         tables = referenced_tables(run, "extract")
         return audit_and_publish(
-            StagedRows(run, "extract", staged, report.rows, started, tables, {"driver": report.driver})
+            StagedRows(run, "extract", staged, report.rows, started, tables, detail={"driver": report.driver})
         )
 
 

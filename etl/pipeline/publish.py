@@ -20,8 +20,9 @@ from etl.faults import reach
 from etl.pipeline.audit import Audit, Blocked, audit_file, audit_good_rows, describe
 from etl.pipeline.stage import Sample, StageResult, StageRun, sample_of
 from etl.quality.quarantine import split
-from etl.storage.lake import Provenance, Published
-from etl.storage.locks import exclusive
+from etl.storage.lake import Inputs, Provenance, Published
+from etl.storage.pairs import attempt, publish_pair, rejection_of, remove_unnamed
+from etl.storage.provenance import NO_INPUTS
 from etl.storage.scan import scan_files
 
 logger = logging.getLogger(__name__)
@@ -37,18 +38,13 @@ class StagedRows:
     rows: int
     started: datetime
     tables: Mapping[str, pl.LazyFrame] = field(default_factory=dict)
+    inputs: Inputs = NO_INPUTS
     detail: Mapping[str, str | int | float | bool] = field(default_factory=dict)
 
 
 def staging(run: StageRun, stage: Stage) -> AbstractContextManager[Path]:
-    """A path for the stage's file; what is published and rejected at this moment is what it may replace."""
-    return run.lake.stage(run.ref(stage), run.run_id, beside=(run.ref(quarantine_stage(stage)),))
-
-
-def alone(run: StageRun) -> AbstractContextManager[int]:
-    """Hold the partition: its published and its rejected rows are two objects, and change together."""
-    lock = run.settings.data_dir / "locks" / run.config.id / f"{run.pipeline.name}.{run.partition or 'whole'}.lock"
-    return exclusive(lock, what=f"publishing {run.label}", run_id=run.run_id, error=LakeError)
+    """A path for the stage's file; what is published at this moment is what it may replace."""
+    return run.lake.stage(run.ref(stage), run.run_id)
 
 
 def audit_and_publish(staged: StagedRows) -> StageResult:
@@ -60,10 +56,9 @@ def audit_and_publish(staged: StagedRows) -> StageResult:
     on_failure = run.pipeline.quality.on_failure
     if audit is None or not audit.blocking or on_failure == "warn":
         sample = _sample(staged, staged.path)
-        with alone(run):
-            published = run.lake.publish(run.ref(stage), staged.path, _provenance(staged, audit, staged.rows))
-            reach(f"{stage}.published")
-            _forget_quarantine(run, stage)
+        published = run.lake.publish(run.ref(stage), staged.path, _provenance(staged, audit, staged.rows))
+        reach(f"{stage}.published")
+        remove_unnamed(run.lake, run.ref(stage))
         return _result(staged, audit, published, sample)
     if on_failure == "block" or audit.beyond_rows:
         raise Blocked(run.label, audit)
@@ -72,19 +67,15 @@ def audit_and_publish(staged: StagedRows) -> StageResult:
 
 def already_published(run: StageRun, stage: Stage, started: datetime) -> StageResult | None:
     """What a run that died had published of this partition, as a result; None if nothing is there."""
-    published = run.lake.find(run.ref(stage))
-    if published is None:
+    rejection = rejection_of(run.lake, run.ref(stage))
+    if rejection is None:
         return None
-    rejected = run.lake.find(run.ref(quarantine_stage(stage)))
+    published = rejection.published
+    rejected = run.lake.find(rejection.object.ref) if rejection.object else None
     staged = StagedRows(run, stage, Path(published.uri), published.provenance.rows_read, started)
     sample = sample_of(run.lake.scan([published.ref]), run.pipeline)
     result = _result(staged, None, published, sample, rejected)
     return result.model_copy(update={"run_id": published.provenance.run_id})
-
-
-def quarantine_stage(stage: str) -> str:
-    """The folder beside a stage's own that holds what it rejected."""
-    return f"{stage}_quarantine"
 
 
 def rejecting_stages(pipeline: PipelineConfig) -> tuple[Stage, ...]:
@@ -99,19 +90,13 @@ def _rejects(pipeline: PipelineConfig, stage: Stage) -> bool:
     return any(rule.severity == "error" and rule.level == "row" for rule in pipeline.rules_for(stage))
 
 
-def _forget_quarantine(run: StageRun, stage: Stage) -> None:
-    """What an earlier run of this partition rejected is no longer rejected: the partition was published whole."""
-    ref = run.ref(quarantine_stage(stage))
-    if run.lake.find(ref) is not None:
-        run.lake.delete(ref)
-
-
 def _publish_good_rows(staged: StagedRows, audit: Audit) -> StageResult:
     run, stage = staged.run, staged.stage
-    good_ref, rejected_ref = run.ref(stage), run.ref(quarantine_stage(stage))
+    good_ref = run.ref(stage)
+    rejected_ref = attempt(good_ref, run.run_id)
     with (
         run.lake.stage(good_ref, run.run_id, like=staged.path) as good,
-        run.lake.stage(rejected_ref, run.run_id, like=staged.path) as rejected,
+        run.lake.stage(rejected_ref, run.run_id) as rejected,
     ):
         parts = split(
             staged.path,
@@ -139,15 +124,14 @@ def _publish_good_rows(staged: StagedRows, audit: Audit) -> StageResult:
             )
         audit = audit.model_copy(update={"quarantined": parts.rejected})
         sample = _sample(staged, good)
-        with alone(run):
-            run.lake.refuse_if_changed(good_ref, good)
-            # The rejected rows first: a crash between the two leaves them known twice, never unknown.
-            kept = run.lake.publish(
-                rejected_ref, rejected, _provenance(staged, audit, parts.rejected, rejected_ref.stage)
-            )
-            reach(f"{stage}.quarantined")
-            published = run.lake.publish(good_ref, good, _provenance(staged, audit, parts.good))
-            reach(f"{stage}.published")
+        published, kept = publish_pair(
+            run.lake,
+            (good_ref, good, _provenance(staged, audit, parts.good)),
+            (rejected_ref, rejected, _provenance(staged, audit, parts.rejected, rejected_ref.stage)),
+            between=lambda: reach(f"{stage}.quarantined"),
+        )
+        reach(f"{stage}.published")
+    remove_unnamed(run.lake, good_ref)
     broken = "; ".join(describe(each) for each in audit.blocking)
     logger.warning("%s %s: %d of %d rows rejected: %s", run.label, stage, parts.rejected, staged.rows, broken)
     return _result(staged, audit, published, sample, kept)
@@ -167,6 +151,7 @@ def _provenance(staged: StagedRows, audit: Audit | None, rows: int, stage: str |
         rows_quarantined=audit.quarantined if audit else 0,
         audit=audit.verdict if audit else "unchecked",
         created_at=datetime.now(UTC),
+        inputs=staged.inputs,
     )
 
 

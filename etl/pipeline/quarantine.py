@@ -6,8 +6,9 @@ Belongs here: finding, reading and discarding rejected rows, and the history of 
 
 import getpass
 import json
+import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -19,10 +20,11 @@ from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig
 from etl.errors import LakeError
 from etl.faults import reach
-from etl.pipeline.publish import alone, quarantine_stage
 from etl.pipeline.stage import StageRun
 from etl.settings import Settings
+from etl.storage.lake import OvertakenError, Pinned, scan_pinned
 from etl.storage.locks import exclusive
+from etl.storage.pairs import quarantine_stage, rejection_of, write_discarded
 
 REASONS = "_rules"
 
@@ -40,6 +42,7 @@ class Rejected(BaseModel):
     rows_read: int
     run_id: str
     at: datetime
+    attempt: str
     reasons: dict[str, int]
 
 
@@ -65,7 +68,7 @@ class Decision(BaseModel):
 
 
 def rejected_rows(config: TenantConfig, settings: Settings, pipeline: str | None = None) -> Iterator[Rejected]:
-    """Every partition that holds rejected rows, in order."""
+    """Every partition that holds rejected rows, in order: those that its published object names."""
     for name, each in config.pipelines.items():
         if pipeline not in (None, name):
             continue
@@ -73,7 +76,7 @@ def rejected_rows(config: TenantConfig, settings: Settings, pipeline: str | None
         for stage in _stages(each):
             partitions: tuple[str | None, ...] = (None,)
             if each.date_column:
-                partitions = run.lake.partitions(config.id, quarantine_stage(stage), name)
+                partitions = run.lake.folders(config.id, quarantine_stage(stage), name)
             for partition in partitions:
                 found = find_rejected(config, settings, name, stage, partition)
                 if found is not None:
@@ -90,34 +93,60 @@ def find_rejected(
 ) -> Rejected | None:
     """The rejected rows of one partition, with how many each rule rejected; None if there are none."""
     run = _run(config, settings, pipeline, partition)
-    ref = run.ref(quarantine_stage(stage))
-    published = run.lake.find(ref)
-    if published is None:
-        return None
-    counts = run.lake.scan([ref]).select(pl.col(REASONS).explode()).collect().to_series().value_counts()
-    run.close()
+    try:
+        found = _pinned(run, stage)
+        return None if found is None else _described(found, run, stage)
+    finally:
+        run.close()
+
+
+def _pinned(run: StageRun, stage: Stage) -> Pinned | None:
+    rejection = rejection_of(run.lake, run.ref(stage))
+    return rejection.object if rejection else None
+
+
+def _described(found: Pinned, run: StageRun, stage: Stage) -> Rejected:
+    counts = scan_pinned([(found.ref, found.path)]).select(pl.col(REASONS).explode()).collect()
     return Rejected(
-        tenant=config.id,
-        pipeline=pipeline,
+        tenant=run.config.id,
+        pipeline=run.pipeline.name,
         stage=stage,
-        partition=partition,
-        rows=published.rows,
-        rows_read=published.provenance.rows_read,
-        run_id=published.provenance.run_id,
-        at=published.provenance.created_at,
-        reasons=dict(sorted(counts.iter_rows(), key=lambda row: -row[1])),
+        partition=run.partition,
+        rows=found.rows,
+        rows_read=found.provenance.rows_read,
+        run_id=found.provenance.run_id,
+        at=found.provenance.created_at,
+        attempt=found.ref.attempt,
+        reasons=dict(sorted(counts.to_series().value_counts().iter_rows(), key=lambda row: -row[1])),
     )
 
 
 def read_rejected(config: TenantConfig, settings: Settings, rejected: Rejected, rows: int) -> pl.DataFrame:
     """The first rejected rows with their reasons; personal columns are masked."""
     run = _run(config, settings, rejected.pipeline, rejected.partition)
-    frame = run.lake.scan([run.ref(quarantine_stage(rejected.stage))]).head(rows).collect()
-    run.close()
+    try:
+        frame = scan_pinned([(each.ref, each.path) for each in [_same(run, rejected)]]).head(rows).collect()
+    finally:
+        run.close()
     hidden = [name for name in run.pipeline.pii_columns if name in frame.columns]
     masked = frame.with_columns(pl.when(pl.col(name).is_not_null()).then(pl.lit("***")).alias(name) for name in hidden)
     technical = [name for name in masked.columns if name.startswith("_") and name != REASONS]
     return masked.select(REASONS, pl.exclude(REASONS, *technical))
+
+
+def _same(run: StageRun, rejected: Rejected) -> Pinned:
+    """The rows that were listed, if they are still what is rejected."""
+    found = _pinned(run, rejected.stage)
+    if found is None or _described(found, run, rejected.stage) != rejected:
+        raise _changed(run)
+    return found
+
+
+def _changed(run: StageRun) -> LakeError:
+    return LakeError(
+        f"{run.label}: the rejected rows have changed since they were listed; nothing was discarded",
+        f"`etl quarantine list {run.config.id}` shows what there is now",
+    )
 
 
 def discard(config: TenantConfig, settings: Settings, rejected: Rejected, why: str) -> Decision:
@@ -139,18 +168,20 @@ def discard(config: TenantConfig, settings: Settings, rejected: Rejected, why: s
         why=why,
         run_id=rejected.run_id,
     )
-    with alone(run), _writing_history(settings, config.id):
-        now = find_rejected(config, settings, rejected.pipeline, rejected.stage, rejected.partition)
-        if now != rejected:
-            raise LakeError(
-                f"{run.label}: the rejected rows have changed since they were listed; nothing was discarded",
-                f"`etl quarantine list {config.id}` shows what there is now",
-            )
+    ref = run.ref(quarantine_stage(rejected.stage)).model_copy(update={"attempt": rejected.attempt})
+    with _writing_history(settings, config.id), closing(run), run.lake.stage(ref, rejected.run_id) as path:
+        found = _same(run, rejected)
+        said = write_discarded(found, path)
         # Written first: a crash in between leaves rows that are there and known, never rows that are gone and unknown.
-        if not any(_same_rows(each, decision) for each in history(settings, config.id)):
-            _append(settings, decision)
+        known = any(_same_rows(each, decision) for each in history(settings, config.id))
+        size = 0 if known else _append(settings, decision)
         reach("quarantine.decided")
-        run.lake.delete(run.ref(quarantine_stage(rejected.stage)))
+        try:
+            run.lake.publish(ref, path, said)
+        except OvertakenError:  # a run has replaced them at this moment, so that nobody discarded them
+            if not known:
+                os.truncate(history_path(settings, config.id), size)
+            raise _changed(run) from None
     return decision
 
 
@@ -166,11 +197,14 @@ def remember(settings: Settings, decision: Decision) -> None:
         _append(settings, decision)
 
 
-def _append(settings: Settings, decision: Decision) -> None:
+def _append(settings: Settings, decision: Decision) -> int:
+    """Add a line; gives the file's size before."""
     path = history_path(settings, decision.tenant)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
+        size = file.tell()
         file.write(decision.model_dump_json() + "\n")
+    return size
 
 
 def _writing_history(settings: Settings, tenant: str) -> AbstractContextManager[int]:

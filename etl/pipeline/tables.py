@@ -3,27 +3,24 @@
 Belongs here: from names in the configuration to lazy frames over Parquet. Does not: reading or writing objects.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.errors import LakeError
 from etl.pipeline.stage import StageRun
-from etl.storage.lake import ObjectRef
+from etl.storage.lake import ObjectRef, Pinned, scan_pinned
 
 
-def input_frame(run: StageRun, name: str) -> pl.LazyFrame:
-    """The extract of pipeline `name` that belongs to this partition."""
-    return run.lake_of(name).scan(_refs(run, "extract", name))
+def pinned_inputs(run: StageRun, name: str) -> tuple[Pinned, ...]:
+    """The extract of pipeline `name` that belongs to this partition, as it is now: one object, or all its days."""
+    return tuple(run.lake_of(name).pin(ref) for ref in input_refs(run, "extract", name))
 
 
-def input_runs(run: StageRun) -> tuple[str, ...]:
-    """The runs that published this partition's inputs: where one was blocked since, they are earlier ones."""
-    found = (
-        run.lake_of(name).find(ref) for name in run.pipeline.transfer_inputs for ref in _refs(run, "extract", name)
-    )
-    return tuple(dict.fromkeys(each.provenance.run_id for each in found if each is not None))
+def pinned_frame(pinned: Sequence[Pinned]) -> pl.LazyFrame:
+    """The rows of exactly these copies."""
+    return scan_pinned([(each.ref, each.path) for each in pinned])
 
 
 def refined_frame(run: StageRun, name: str) -> pl.LazyFrame:
@@ -42,7 +39,8 @@ def referenced_tables(run: StageRun, stage: Stage) -> Mapping[str, pl.LazyFrame]
     return {name: refined_frame(run, name) for name in names if name in run.config.pipelines}
 
 
-def _refs(run: StageRun, stage: Stage, name: str) -> list[ObjectRef]:
+def input_refs(run: StageRun, stage: Stage, name: str) -> list[ObjectRef]:
+    """The objects of pipeline `name` that belong to this partition; raises where one is not published."""
     other: PipelineConfig = run.config.pipelines[name]
     if not other.date_column:
         refs = [run.ref(stage, name)]

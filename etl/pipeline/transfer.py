@@ -15,9 +15,9 @@ from etl.errors import TransformError
 from etl.faults import reach
 from etl.pipeline.publish import StagedRows, audit_and_publish, staging
 from etl.pipeline.stage import StageResult, StageRun, disk_errors
-from etl.pipeline.tables import input_frame, input_runs, referenced_tables
+from etl.pipeline.tables import pinned_frame, pinned_inputs, referenced_tables
 from etl.quality.engine import describe_failure
-from etl.storage.lake import PLACEHOLDER_FOOTER
+from etl.storage.lake import PLACEHOLDER_FOOTER, Inputs
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,8 @@ def transfer(run: StageRun) -> StageResult:
     transform = load_transform(run.tenant_dir, pipeline.name, inputs=pipeline.transfer_inputs)
     # What is published is remembered before the inputs are read: who reads older ones may not overwrite newer rows.
     with disk_errors(run, "transfer"), staging(run, "transfer") as staged:
-        frames = {name: input_frame(run, name) for name in pipeline.transfer_inputs}
+        inputs = {name: pinned_inputs(run, name) for name in pipeline.transfer_inputs}
+        frames = {name: pinned_frame(each) for name, each in inputs.items()}
         reach("transfer.start")
         result = _call(run, transform, frames)
         _check_date_column(run, frames, result)
@@ -43,8 +44,9 @@ def transfer(run: StageRun) -> StageResult:
         reach("transfer.written")
         rows = int(pq.read_metadata(staged).num_rows)
         tables = referenced_tables(run, "transfer")
-        detail = {"from_run": ", ".join(input_runs(run))}
-        return audit_and_publish(StagedRows(run, "transfer", staged, rows, started, tables, detail))
+        read = [each.as_input for pinned in inputs.values() for each in pinned]
+        detail = {"from_run": ", ".join(dict.fromkeys(each.run_id for each in read))}
+        return audit_and_publish(StagedRows(run, "transfer", staged, rows, started, tables, Inputs.of(read), detail))
 
 
 def _call(run: StageRun, transform: object, frames: dict[str, pl.LazyFrame]) -> pl.LazyFrame:

@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from etl.errors import LakeError
-from etl.storage.object_ref import Provenance
+from etl.formats import check_format
+from etl.storage.provenance import FORMAT, Provenance
 
 KEY = "etl"
-WIDTH = 2048
+WIDTH = 4096
 _TOKEN = "etl-provenance-placeholder-9d1c0b6e"  # noqa: S105  a marker to be found again, not a secret
 _PLACEHOLDER = _TOKEN.ljust(WIDTH)
 PLACEHOLDER_FOOTER: dict[str, str] = {KEY: _PLACEHOLDER}
@@ -54,12 +55,29 @@ class Footer:
         raw = self.key_values.get(KEY.encode(), b"").strip()
         try:
             content = json.loads(raw)
-            return Stamp(version=content.pop("version"), provenance=Provenance(**content))
-        except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+            version, found = content.pop("version"), content.pop("format", None)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LakeError(
                 f"{name} carries no provenance: it was not published by this product",
                 "move the file away and materialize the partition again",
             ) from error
+        number = check_format(found, newest=FORMAT, what=f"the footer of {name}")
+        if number == 1:
+            content |= {"inputs": None}
+        try:
+            return Stamp(version=version, provenance=Provenance(**content, format=number))
+        except (TypeError, ValidationError) as error:
+            raise LakeError(
+                f"the footer of {name} is not one of format {number}: {_first(error)}",
+                "it was changed by hand or is damaged: move the file away and materialize the partition again",
+            ) from None
+
+
+def _first(error: TypeError | ValidationError) -> str:
+    if isinstance(error, ValidationError):
+        told = error.errors(include_url=False, include_input=False)[0]
+        return f"`{'.'.join(map(str, told['loc']))}`: {told['msg']}"
+    return str(error)
 
 
 def decode(tail: bytes, name: str) -> Footer:

@@ -5,7 +5,7 @@ footer holds (`footer`), and what the rows mean.
 """
 
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +19,33 @@ from etl.faults import reach
 from etl.settings import Settings
 from etl.storage.footer import PLACEHOLDER_FOOTER, Footer, Stamp, data_version, read_footer, write_stamp
 from etl.storage.local_store import LocalStore
-from etl.storage.object_ref import FILE_NAME, ObjectRef, Provenance, Published
+from etl.storage.object_ref import DATA, SUFFIX, ObjectRef, Published
+from etl.storage.provenance import Input, Inputs, Partner, Provenance
 from etl.storage.s3_store import S3Store
 from etl.storage.scan import scan_files
 from etl.storage.staging import StagingFolder
 
-__all__ = ["PLACEHOLDER_FOOTER", "Lake", "LakePlace", "ObjectRef", "Provenance", "Published", "open_lake"]
+__all__ = [
+    "PLACEHOLDER_FOOTER",
+    "Input",
+    "Inputs",
+    "Lake",
+    "LakePlace",
+    "ObjectRef",
+    "OvertakenError",
+    "Partner",
+    "Pinned",
+    "Provenance",
+    "Published",
+    "open_lake",
+]
+
+
+class OvertakenError(LakeError):
+    """Another run has published the object since this one began: what this one staged is not published."""
+
+
+_PUBLISHED = f"/{DATA}{SUFFIX}"
 
 
 class LakePlace(BaseModel):
@@ -46,16 +67,43 @@ class Store(Protocol):
     def footer(self, key: str) -> tuple[Footer, int] | None: ...
     def put(self, key: str, staged: Path, expected: str | None) -> bool: ...
     def fetch(self, key: str, into: Path) -> Path: ...
-    def partitions(self, folder: str) -> tuple[str, ...]: ...
+    def names(self, folder: str) -> tuple[str, ...]: ...
     def delete(self, key: str) -> None: ...
 
 
 @dataclass(frozen=True)
 class _Staged:
-    """What a staged file is for, and what was published when its writer began."""
+    """What a staged file is for, and the tag of what was published when its writer began."""
 
     ref: ObjectRef
-    seen: Mapping[ObjectRef, str | None]
+    seen: str | None
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """An object as it was at one moment, in a file that no later run replaces; it goes with the lake (`close`)."""
+
+    ref: ObjectRef
+    path: Path
+    provenance: Provenance
+    version: str
+
+    @property
+    def rows(self) -> int:
+        """How many rows it holds."""
+        return self.provenance.rows
+
+    @property
+    def as_input(self) -> Input:
+        """What is written down of it in the footer of what is made from it."""
+        ref = self.ref
+        return Input(
+            stage=ref.stage,
+            pipeline=ref.pipeline,
+            partition=ref.partition,
+            version=self.version,
+            run_id=self.provenance.run_id,
+        )
 
 
 class Lake:
@@ -69,20 +117,18 @@ class Lake:
         self._pins: dict[str, StagingFolder] = {}
 
     @contextmanager
-    def stage(
-        self, ref: ObjectRef, run_id: str = "", *, beside: Sequence[ObjectRef] = (), like: Path | None = None
-    ) -> Iterator[Path]:
+    def stage(self, ref: ObjectRef, run_id: str = "", *, like: Path | None = None) -> Iterator[Path]:
         """A path for the object's file, in a private folder that is gone afterwards.
 
         What is published at this moment is remembered: if another run publishes the same object meanwhile, `publish`
         refuses to overwrite it. A file that is made of another staged one is `like` it: what counts is what was
-        published when that one was begun, of its own object and of those that it named `beside` itself.
+        published when that one was begun.
         """
-        label = ".".join(filter(None, (ref.partition or "whole", _file_safe(run_id))))
+        label = ".".join(filter(None, (ref.partition or "whole", file_safe(run_id))))
         with _named(f"{ref} could not be staged"):
-            seen = self._staged[like].seen if like else {each: self._store.etag(each.key) for each in (ref, *beside)}
+            seen = self._staged[like].seen if like else self._store.etag(ref.key)
             folder = self._folder(ref.tenant, f"{ref.stage}/{ref.pipeline}", label)
-        path = folder.path / FILE_NAME
+        path = folder.path / f"{DATA}{SUFFIX}"
         self._staged[path] = _Staged(ref, seen)
         try:
             with _named(f"{ref} could not be staged"):
@@ -92,9 +138,13 @@ class Lake:
             self._staged.pop(path, None)
             folder.remove()
 
+    def seen(self, staged: Path) -> str | None:
+        """The tag of what was published when the staged file's writer began; None where nothing was."""
+        return self._staged[staged].seen
+
     def refuse_if_changed(self, ref: ObjectRef, staged: Path) -> None:
         """Raise if another run published since the file was staged, before what belongs with it is published."""
-        if self._store.etag(ref.key) != self._staged[staged].seen[ref]:
+        if self._store.etag(ref.key) != self._staged[staged].seen:
             raise self._lost(ref)
 
     def publish(self, ref: ObjectRef, staged: Path, provenance: Provenance) -> Published:
@@ -122,7 +172,7 @@ class Lake:
             bytes=staged.stat().st_size,
             provenance=provenance,
         )
-        expected = self._staged[staged].seen[ref]
+        expected = self._staged[staged].seen
         current = self.find(ref) if expected else None
         if current and current.version == version and current.provenance.same_origin(provenance):
             return current.model_copy(update={"changed": False})
@@ -147,7 +197,25 @@ class Lake:
 
     def partitions(self, tenant: str, stage: str, pipeline: str) -> tuple[str, ...]:
         """The partitions that are published, in order."""
-        return self._store.partitions(ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline).folder)
+        names = self._store.names(ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline).folder)
+        return tuple(
+            sorted(each[3 : -len(_PUBLISHED)] for each in names if each.startswith("dt=") and each.endswith(_PUBLISHED))
+        )
+
+    def folders(self, tenant: str, stage: str, pipeline: str) -> tuple[str, ...]:
+        """The partitions that hold an object of whatever name, in order."""
+        names = self._store.names(ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline).folder)
+        return tuple(sorted({each[3 : each.index("/")] for each in names if each.startswith("dt=")}))
+
+    def attempts(self, ref: ObjectRef) -> tuple[ObjectRef, ...]:
+        """Every object that lies where `ref` does, of whatever attempt."""
+        names = self._store.names(ref.place)
+        stems = sorted(each.removesuffix(SUFFIX) for each in names if "/" not in each)
+        return tuple(ref.model_copy(update={"attempt": each}) for each in stems)
+
+    def tag(self, ref: ObjectRef) -> str | None:
+        """What changes whenever the object is replaced, and never comes again; None where there is no object."""
+        return self._store.etag(ref.key)
 
     def scan(self, refs: Sequence[ObjectRef]) -> pl.LazyFrame:
         """The rows of exactly these objects, lazily, in the order given.
@@ -155,9 +223,13 @@ class Lake:
         Each object is pinned as it is now (a hard link, or a local copy of an S3 object): a run that replaces it while
         the frame is read would otherwise mix two versions or crash the reader. Pins go with the lake (`close`).
         """
-        if not refs:
-            raise LakeError("no object to read", "name at least one partition")
-        return scan_files([(str(ref), self.local_copy(ref)) for ref in refs])
+        return scan_pinned([(ref, self.local_copy(ref)) for ref in refs])
+
+    def pin(self, ref: ObjectRef) -> Pinned:
+        """The object as it is now, with what its own footer says: the very version whose rows are read."""
+        path = self.local_copy(ref)
+        stamp = read_footer(path, str(ref)).stamp(str(ref))
+        return Pinned(ref, path, stamp.provenance, stamp.version)
 
     def local_copy(self, ref: ObjectRef) -> Path:
         """The object as it is now, as a local file that no later run replaces; it goes with the lake (`close`)."""
@@ -186,17 +258,24 @@ class Lake:
     def _folder(self, tenant: str, group: str, label: str) -> StagingFolder:
         return StagingFolder(self._staging_dir / tenant, group, label, self._lock_dir)
 
-    def _lost(self, ref: ObjectRef) -> LakeError:
+    def _lost(self, ref: ObjectRef) -> OvertakenError:
         winner = self.find(ref)
         who = (
             f"run `{winner.provenance.run_id}` published it at {winner.provenance.created_at.isoformat()}"
             if winner
             else "it was deleted"
         )
-        return LakeError(
+        return OvertakenError(
             f"{ref} has changed since this run began: {who}",
             "nothing was overwritten; run the partition again if this run's rows are the newer ones",
         )
+
+
+def scan_pinned(objects: Sequence[tuple[ObjectRef, Path]]) -> pl.LazyFrame:
+    """The rows of objects that were pinned, lazily, in the order given."""
+    if not objects:
+        raise LakeError("no object to read", "name at least one partition")
+    return scan_files([(str(ref), path) for ref, path in objects])
 
 
 def open_lake(settings: Settings, storage: LakePlace | None = None) -> Lake:
@@ -226,7 +305,7 @@ def _check_provenance(ref: ObjectRef, provenance: Provenance) -> None:
     said = ObjectRef(
         tenant=provenance.tenant, stage=provenance.stage, pipeline=provenance.pipeline, partition=provenance.partition
     )
-    if said != ref:
+    if said != ref.model_copy(update={"attempt": DATA}):
         raise LakeError(f"the provenance is of {said}, the object is {ref}", "publish each object with its own")
 
 
@@ -235,5 +314,6 @@ def _remove_quietly(folder: StagingFolder) -> None:
         folder.remove()
 
 
-def _file_safe(text: str) -> str:
-    return "".join(each if each.isalnum() or each in "-_" else "_" for each in text)[:64]
+def file_safe(text: str) -> str:
+    """A text that people gave, as part of a file's name."""
+    return "".join(each if (each.isascii() and each.isalnum()) or each in "-_" else "_" for each in text)[:64]

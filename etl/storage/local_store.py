@@ -65,9 +65,10 @@ class LocalStore:
             _link(source, pinned)
         return pinned
 
-    def partitions(self, folder: str) -> tuple[str, ...]:
-        """The values of the `dt=` folders that hold an object, in order."""
-        return tuple(sorted(each.parent.name[3:] for each in (self._root / folder).glob("dt=*/data.parquet")))
+    def names(self, folder: str) -> tuple[str, ...]:
+        """Every object below the folder, by its place in it."""
+        root = self._root / folder
+        return tuple(each.relative_to(root).as_posix() for each in root.glob("**/*.parquet"))
 
     def delete(self, key: str) -> None:
         """Remove the object; nothing happens where there is none."""

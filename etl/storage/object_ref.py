@@ -1,21 +1,28 @@
 """Which object of the lake is meant, and what is known about it once it is published.
 
-Belongs here: names, keys and provenance. Does not: bytes on a disk or in a bucket (`lake`, `local_store`, `s3_store`).
+Belongs here: names and keys. Does not: what its footer says (`provenance`), bytes on a disk or in a bucket (`lake`,
+`local_store`, `s3_store`).
 """
 
 import re
-from datetime import date, datetime
+from datetime import date
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from etl.errors import LakeError
+from etl.storage.provenance import Provenance
 
-FILE_NAME = "data.parquet"
+SUFFIX = ".parquet"
+DATA = "data"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
 class ObjectRef(BaseModel):
-    """One Parquet object: a stage of a pipeline, one partition of it (`None`: the whole table)."""
+    """One Parquet object: a stage of a pipeline, one partition of it (`None`: the whole table).
+
+    Published rows have one name per partition, so that the newer object takes the place of the older one. Each object
+    of rejected rows has a name of its own (`attempt`): it is the published object that says which one belongs to it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,8 +30,9 @@ class ObjectRef(BaseModel):
     stage: str
     pipeline: str
     partition: str | None = None
+    attempt: str = DATA
 
-    @field_validator("tenant", "stage", "pipeline")
+    @field_validator("tenant", "stage", "pipeline", "attempt")
     @classmethod
     def _is_name(cls, value: str) -> str:
         if not _NAME.fullmatch(value):
@@ -53,35 +61,17 @@ class ObjectRef(BaseModel):
         return f"{self.tenant}/{self.stage}/{self.pipeline}"
 
     @property
+    def place(self) -> str:
+        """The folder of the partition's objects, relative to the lake."""
+        return f"{self.folder}/dt={self.partition}" if self.partition else self.folder
+
+    @property
     def key(self) -> str:
         """The object's place, relative to the lake."""
-        return f"{self.folder}/dt={self.partition}/{FILE_NAME}" if self.partition else f"{self.folder}/{FILE_NAME}"
+        return f"{self.place}/{self.attempt}{SUFFIX}"
 
     def __str__(self) -> str:
         return f"{self.folder} {self.partition}" if self.partition else self.folder
-
-
-class Provenance(BaseModel):
-    """Where the rows of an object come from and what the audit said; stands in the object's own footer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    tenant: str
-    stage: str
-    pipeline: str
-    partition: str | None
-    run_id: str
-    config_hash: str
-    rows: int
-    audit: str
-    rows_read: int
-    rows_quarantined: int
-    created_at: datetime
-
-    def same_origin(self, other: "Provenance") -> bool:
-        """Whether both say the same about the data, whichever run wrote it and when."""
-        ignored = {"run_id", "created_at"}
-        return self.model_dump(exclude=ignored) == other.model_dump(exclude=ignored)
 
 
 class Published(BaseModel):

@@ -113,13 +113,12 @@ class S3Store:
                 part.replace(local)
         return local
 
-    def partitions(self, folder: str) -> tuple[str, ...]:
-        """The partitions that hold an object, in order."""
+    def names(self, folder: str) -> tuple[str, ...]:
+        """Every object below the folder, by its place in it."""
         prefix = f"{self._prefix}{folder}/"
         with self._errors(folder):
             keys = [each["path"] for batch in obstore.list(self._store, prefix) for each in batch]
-        marks = (key[len(prefix) :].removesuffix("/data.parquet") for key in keys if key.endswith("/data.parquet"))
-        return tuple(sorted(mark[3:] for mark in marks if mark.startswith("dt=") and "/" not in mark))
+        return tuple(key[len(prefix) :] for key in keys if key.endswith(".parquet"))
 
     def delete(self, key: str) -> None:
         """Remove the object; nothing happens where there is none."""

@@ -88,8 +88,9 @@ def test_what_was_read_is_what_was_published_and_what_was_set_aside(demo: Demo) 
         said = yaml.safe_load(pq.read_metadata(path).metadata[b"etl"])
         assert said["rows_read"] == said["rows"] + said["rows_quarantined"]
         assert said["rows"] == pq.read_metadata(path).num_rows
-        aside = Path(str(path).replace("/transfer/", "/transfer_quarantine/"))
-        assert (pq.read_metadata(aside).num_rows if aside.exists() else 0) == said["rows_quarantined"]
+        aside = list(Path(str(path.parent).replace("/transfer/", "/transfer_quarantine/")).glob("*.parquet"))
+        assert [each.stem for each in aside] == ([said["rejected"]["name"]] if said["rejected"] else [])
+        assert sum(pq.read_metadata(each).num_rows for each in aside) == said["rows_quarantined"]
 
 
 def test_the_runs_are_in_the_instance_and_all_of_them_succeeded(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:

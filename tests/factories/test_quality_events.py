@@ -185,7 +185,8 @@ def test_what_an_extract_rejects_is_an_asset_beside_what_its_transfer_rejects(pr
         got = execute(project, instance, partition=DAY)
     assert got.result.success
     assert {EXTRACT, REJECTED_BY_EXTRACT, TRANSFER, QUARANTINE, LOAD} == got.materialized
-    assert rows(project.data / f"lake/acme/extract_quarantine/orders/dt={DAY}/data.parquet") == 5
+    (aside,) = (project.data / f"lake/acme/extract_quarantine/orders/dt={DAY}").glob("*.parquet")
+    assert rows(aside) == 5
     assert step_metadata(got.result, REJECTED_BY_EXTRACT)["dagster/partition_row_count"] == 5
     assert step_metadata(got.result, QUARANTINE)["dagster/partition_row_count"] == 3
     assert got.loaded == ROWS_PER_DAY - 5 - 3

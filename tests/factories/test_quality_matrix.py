@@ -98,6 +98,7 @@ def execute(
             status = str(found.metadata["status"].value) if "status" in found.metadata else ""
             evaluations[found.check_name] = (found.passed, found.severity.name, found.partition, status)
     place = f"dt={partition}/data.parquet" if partition else "data.parquet"
+    aside = (project.data / "lake" / "acme" / "transfer_quarantine" / "orders" / place).parent
     warehouse = project.data / "warehouse" / "acme.duckdb"
     loaded = None
     if warehouse.is_file():
@@ -108,7 +109,7 @@ def execute(
         evaluations=evaluations,
         materialized={e.asset_key for e in result.get_asset_materialization_events() if e.asset_key},
         published=rows(project.data / "lake" / "acme" / "transfer" / "orders" / place),
-        rejected=rows(project.data / "lake" / "acme" / "transfer_quarantine" / "orders" / place),
+        rejected=sum(rows(each) or 0 for each in aside.glob("*.parquet")) or None,
         loaded=loaded,
     )
 

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.object_store import bucket, object_store
 from tests.tiny_project import TinyProject, make_project
+
+__all__ = ["bucket", "object_store", "project"]
 
 
 @pytest.fixture

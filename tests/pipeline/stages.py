@@ -1,10 +1,12 @@
 """Stages called as plain functions, in this process or in one that may be killed."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 
 import duckdb
 import polars as pl
+import pyarrow.parquet as pq
 
 from etl.config import load_tenant
 from etl.pipeline.extract import extract
@@ -87,3 +89,14 @@ def lake_rows(project: TinyProject) -> dict[str, pl.DataFrame]:
     """Every published object by its place in the lake."""
     lake = project.data / "lake"
     return {str(path.relative_to(lake)): pl.read_parquet(path) for path in project.published()}
+
+
+def kept(project: TinyProject, stage: str = "transfer", day: str | None = "2026-01-01") -> pl.DataFrame:
+    """The rejected rows of a partition: those that the footer of its published object names, and no others."""
+    place = f"orders/dt={day}" if day else "orders"
+    lake = project.data / "lake" / "acme"
+    said = json.loads(pq.read_metadata(lake / stage / place / "data.parquet").metadata[b"etl"])["rejected"]
+    folder = lake / f"{stage}_quarantine" / place
+    named = {f"{said['name']}.parquet"} if said else set()
+    assert {each.name for each in folder.glob("*")} == named
+    return pl.concat([pl.read_parquet(folder / each, hive_partitioning=False) for each in named] or [pl.DataFrame()])

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-import polars as pl
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
@@ -18,7 +17,7 @@ from etl.config import load_tenant
 from etl.errors import EtlError
 from etl.pipeline.quarantine import discard, history, rejected_rows
 from etl.settings import load_settings
-from tests.pipeline.stages import lake_rows, run_stages, table
+from tests.pipeline.stages import kept, lake_rows, run_stages, table
 from tests.tiny_project import DAYS, ROWS_PER_DAY, TinyProject
 
 RULE = {"column": "cents", "type": "in_range", "max": 1500}
@@ -44,8 +43,7 @@ def counts(project: TinyProject, day: str) -> tuple[int, int, int]:
     """Rows read, published and in quarantine, as the files say."""
     rows = lake_rows(project)
     place = f"orders/dt={day}/data.parquet"
-    kept = rows.get(f"acme/transfer_quarantine/{place}", pl.DataFrame())
-    return rows[f"acme/extract/{place}"].height, rows[f"acme/transfer/{place}"].height, kept.height
+    return rows[f"acme/extract/{place}"].height, rows[f"acme/transfer/{place}"].height, kept(project, day=day).height
 
 
 def decisions(project: TinyProject) -> list[tuple[str, str | None, int, int]]:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from etl.errors import AuditBlocked, LakeError, SourceError, TransformError
-from tests.pipeline.stages import lake_rows, ledger, run_stage, run_stages, table
+from tests.pipeline.stages import kept, lake_rows, ledger, run_stage, run_stages, table
 from tests.tiny_project import DAYS, ROWS_PER_DAY, TinyProject
 
 
@@ -187,7 +187,7 @@ def test_rows_set_aside_and_rows_published_are_the_rows_read(project: TinyProjec
     run_stage(project, "extract")
     result = run_stage(project, "transfer", run_id="the-run")
     assert (result.rows_read, result.rows, result.rows_quarantined) == (20, 15, 5)
-    rejected = lake_rows(project)["acme/transfer_quarantine/orders/dt=2026-01-01/data.parquet"]
+    rejected = kept(project)
     assert rejected["_run_id"].unique().to_list() == ["the-run"]
     assert rejected["_rules"].to_list() == [["in_range__cents"]] * 5
     assert rejected["cents"].min() > 1500  # type: ignore[operator]

@@ -33,7 +33,7 @@ def ref_of(partition: str | None = DAY, *, pipeline: str = "orders", stage: str 
 
 def provenance_of(ref: ObjectRef, rows: int, run_id: str = "run-1", **changes: Any) -> Provenance:
     given: dict[str, Any] = {
-        **ref.model_dump(),
+        **ref.model_dump(exclude={"attempt"}),
         "run_id": run_id,
         "config_hash": "c0ffee",
         "rows": rows,
