@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -28,26 +29,20 @@ from etl.config.config_loader import list_tenants, load_tenant
 from etl.definitions import build_tenant_definitions
 from etl.errors import EtlError
 from etl.factories import naming
-from etl.factories.schedule_factory import RANGE_END, RANGE_START
+from etl.resources.run_days import Span, spans
 from etl.resources.run_worker import release_dead_runs
 from etl.settings import Settings, load_settings
 
 
 class Plan(BaseModel):
-    """What one job of a tenant still has to do: a range of days, or the whole tables alone."""
+    """One run that is still to do: days that a job's assets share, or whole tables alone."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tenant: str
     job: str
-    first: str | None = None
-    last: str | None = None
+    span: Span
     events: int = 0
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """The run's tags."""
-        return {RANGE_START: self.first, RANGE_END: self.last} if self.first and self.last else {}
 
 
 def demo(
@@ -102,28 +97,23 @@ def make_source(tenant: str, settings: Settings, console: Console) -> None:
 
 
 def plans_of(tenant: str, instance: DagsterInstance) -> Iterator[Plan]:
-    """The runs that are missing: for each job that holds everything, the days that some asset does not have yet."""
-    definitions = build_tenant_definitions(tenant)
-    graph = definitions.resolve_asset_graph()
-    everything = naming.job_name(tenant, "all")
-    for job in definitions.resolve_all_job_defs():
-        if job.name != everything and not job.name.startswith(f"{everything}_from_"):
-            continue
-        missing_days: set[str] = set()
-        whole_missing = False
-        keys = _keys(job)
-        for key in keys:
-            partitions = graph.get(key).partitions_def
-            if partitions is None:
-                whole_missing |= instance.get_latest_materialization_event(key) is None
-            else:
-                missing_days |= set(partitions.get_partition_keys()) - instance.get_materialized_partitions(key)
-        if missing_days:
-            days = sorted(missing_days)
-            events = sum(len(days) if graph.get(key).partitions_def else 1 for key in keys)
-            yield Plan(tenant=tenant, job=job.name, first=days[0], last=days[-1], events=events)
-        elif whole_missing:
-            yield Plan(tenant=tenant, job=job.name, events=len(keys))
+    """The runs that are missing: in the job of everything, the days that some asset does not have yet."""
+    job = build_tenant_definitions(tenant).resolve_job_def(naming.job_name(tenant, "all"))
+    partitions = {key: job.asset_layer.get(key).partitions_def for key in _keys(job)}
+    missing_days: set[str] = set()
+    whole_missing = False
+    for key, days in partitions.items():
+        if days is None:
+            whole_missing |= instance.get_latest_materialization_event(key) is None
+        else:
+            missing_days |= set(days.get_partition_keys()) - instance.get_materialized_partitions(key)
+    if missing_days:
+        for span in spans(partitions, date.fromisoformat(min(missing_days)), date.fromisoformat(max(missing_days))):
+            events = sum(span.days if partitions[key] else 1 for key in span.keys)
+            yield Plan(tenant=tenant, job=job.name, span=span, events=events)
+    elif whole_missing:
+        whole = Span(None, None, frozenset(partitions), is_all=True)
+        yield Plan(tenant=tenant, job=job.name, span=whole, events=len(partitions))
 
 
 def run_plans(plans: list[Plan], instance: DagsterInstance, settings: Settings, console: Console) -> list[str]:
@@ -137,7 +127,7 @@ def run_plans(plans: list[Plan], instance: DagsterInstance, settings: Settings, 
     ):
         bars: dict[str, tuple[Plan, TaskID]] = {}
         for plan in plans:
-            run = launch(instance, context, plan.tenant, plan.job, plan.tags)
+            run = launch(instance, context, plan.tenant, plan.job, plan.span.tags, plan.span.selection)
             bars[run.run_id] = (plan, progress.add_task(plan.job, total=plan.events))
         failed = _follow(instance, bars, progress)
     for run_id in failed:

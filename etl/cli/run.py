@@ -1,6 +1,7 @@
-"""`etl run`: one of a tenant's jobs, for a range of days, by a real Dagster run.
+"""`etl run`: one of a tenant's jobs, for a range of days, by real Dagster runs.
 
-Belongs here: the command. Does not: launching (`runs`), what the job does (`etl.pipeline`).
+Belongs here: the command. Does not: launching (`runs`), showing how far it is (`follow`), signals (`signals`), what
+the job does (`etl.pipeline`).
 """
 
 import time
@@ -12,11 +13,13 @@ from dagster import DagsterInstance, DagsterRunStatus
 from rich.console import Console
 
 from etl.cli.demo import make_source
+from etl.cli.follow import follow, view
 from etl.cli.home import prepare_dagster_home
-from etl.cli.runs import failures, launch, wait, workspace
+from etl.cli.runs import failures, launch, spans_of, workspace
+from etl.cli.signals import Interrupted, interruptible, stop_run
 from etl.errors import EtlError
 from etl.factories import naming
-from etl.factories.schedule_factory import RANGE_END, RANGE_START
+from etl.resources.run_days import Span
 from etl.resources.run_worker import release_dead_runs
 from etl.settings import load_settings
 
@@ -30,34 +33,53 @@ def run(
     """Run a job of a tenant: `etl run project_01 --job lot_history --from 2026-01-01 --to 2026-01-05`."""
     settings = load_settings()
     console = Console()
-    tags = _days(first, last)
+    days = _days(first, last)
     make_source(tenant, settings, console)
     prepare_dagster_home(settings)
     began = time.monotonic()
-    with DagsterInstance.get() as instance:
-        release_dead_runs(instance)
-        with workspace(instance, settings, {tenant}) as context:
-            started = launch(instance, context, tenant, naming.job_name(tenant, job), tags)
-            console.print(f"run {started.run_id}")
-            ended = next(wait(instance, [started.run_id]))
-        if ended.status == DagsterRunStatus.SUCCESS:
-            console.print(f"[green]succeeded[/] in {time.monotonic() - began:.0f} s")
-            return
-        for problem in failures(instance, started.run_id):
+    with interruptible() as signals, DagsterInstance.get() as instance:
+        try:
+            release_dead_runs(instance)
+            with workspace(instance, settings, {tenant}) as context:
+                name = naming.job_name(tenant, job)
+                wanted = spans_of(context, tenant, name, *days)
+                if len(wanted) > 1:
+                    console.print(f"{len(wanted)} runs, since the pipelines of this job do not have the same days")
+                for each in wanted:
+                    with signals.held():
+                        started = launch(instance, context, tenant, name, each.tags, each.selection)
+                        console.print(f"run {started.run_id} ({each})", highlight=False, soft_wrap=True)
+                    _wait(instance, started.run_id, each, console)
+        except Interrupted as why:
+            console.print(f"{why}: no run was started", highlight=False)
+            raise typer.Exit(why.exit_code) from why
+    console.print(f"[green]succeeded[/] in {time.monotonic() - began:.0f} s")
+
+
+def _wait(instance: DagsterInstance, run_id: str, span: Span, console: Console) -> None:
+    """Show the run until it has ended; leave the command if it did not succeed."""
+    try:
+        with view(console) as shown:
+            ended = follow(instance, run_id, span.days, shown)
+    except Interrupted as why:
+        stop_run(instance, run_id, why, console)
+        raise typer.Exit(why.exit_code) from why
+    if ended.status != DagsterRunStatus.SUCCESS:
+        for problem in failures(instance, run_id):
             console.print(problem, style="red", markup=False, highlight=False)
-    raise typer.Exit(1)
+        raise typer.Exit(1)
 
 
-def _days(first: str | None, last: str | None) -> dict[str, str]:
-    """The tags of a run of these days; none for the newest complete day."""
+def _days(first: str | None, last: str | None) -> tuple[date | None, date | None]:
+    """The first and the last day; None for the newest complete one."""
     if first is None:
         if last is not None:
             raise EtlError("--to without --from", f"write --from YYYY-MM-DD --to {last}")
-        return {}
+        return None, None
     begin, end = _day(first), _day(last or first)
     if end < begin:
         raise EtlError(f"--to {end} is before --from {begin}", "turn them round")
-    return {RANGE_START: begin.isoformat(), RANGE_END: end.isoformat()}
+    return begin, end
 
 
 def _day(text: str) -> date:

@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 from dagster import AssetKey, DagsterEventType, DagsterInstance, DagsterRun
@@ -19,11 +21,12 @@ from dagster._core.remote_representation.grpc_server_registry import GrpcServerR
 from dagster._core.utils import make_new_run_id
 from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget, WorkspaceLoadTarget
+from dagster._grpc import server
 from dagster._grpc.constants import GrpcServerCommand
 
 from etl.config.names import nearest
 from etl.errors import EtlError
-from etl.factories.schedule_factory import RANGE_END, RANGE_START
+from etl.resources.run_days import Span, bounds, daily_sets, newest_days, spans
 from etl.resources.run_worker import release_dead_runs
 from etl.settings import Settings
 
@@ -63,13 +66,29 @@ def workspace(
     )
     try:
         with servers, ExitStack() as stack:
-            with _children_print_to(Path(os.environ["DAGSTER_HOME"]) / "code_servers.log"):
+            log = Path(os.environ["DAGSTER_HOME"]) / "code_servers.log"
+            with _children_print_to(log), _children_hear_no_terminal():
                 process = stack.enter_context(WorkspaceProcessContext(instance, target, grpc_server_registry=servers))
             yield process.create_request_context()
     finally:
         # they were told to stop; what one of them still executes is no failure of this command
         with suppress(subprocess.TimeoutExpired):
             servers.wait_for_processes()
+
+
+@contextmanager
+def _children_hear_no_terminal() -> Iterator[None]:
+    """Code servers that are started meanwhile get a session of their own, and their runs with them.
+
+    Ctrl-C in a terminal goes to every process of the command. The command alone shall hear it, and ask the run to stop.
+    """
+    names = vars(server)  # Dagster has no option for it
+    before = names["open_ipc_subprocess"]
+    names["open_ipc_subprocess"] = partial(before, start_new_session=True)
+    try:
+        yield
+    finally:
+        names["open_ipc_subprocess"] = before
 
 
 @contextmanager
@@ -98,23 +117,8 @@ def launch(
     assets: Sequence[AssetKey] = (),
 ) -> DagsterRun:
     """Create the run of a job, or of some of its assets, and start it at once: no queue, no daemon is needed."""
-    entry = context.get_location_entry(location)
-    if entry is None:
-        raise EtlError(
-            f"workspace.yaml has no code location `{location}`",
-            f"add an entry with `module_name: tenants.{location}.definitions` and `location_name: {location}`",
-        )
-    if entry.code_location is None:
-        why = entry.load_error.to_string() if entry.load_error else "Dagster does not say why"
-        raise EtlError(f"code location `{location}` cannot be loaded: {why}", "mend it and run again")
-    code = entry.code_location
-    repository = next(iter(code.get_repositories().values()))
-    if not repository.has_job(job_name):
-        jobs = [job.name for job in repository.get_all_jobs() if not job.name.startswith("__")]
-        close = nearest(job_name, jobs)
-        hint = f"did you mean `{close}`?" if close else f"its jobs: {', '.join(sorted(jobs))}"
-        raise EtlError(f"code location `{location}` has no job `{job_name}`", hint)
-    _check_days(repository, job_name, [tags[name] for name in (RANGE_START, RANGE_END) if name in tags])
+    repository = _repository(context, location, job_name)
+    code = context.get_code_location(location)
     selector = JobSubsetSelector(
         location_name=location,
         repository_name=repository.name,
@@ -147,16 +151,52 @@ def launch(
     return instance.launch_run(run.run_id, context)
 
 
-def _check_days(repository: RemoteRepository, job_name: str, days: Sequence[str]) -> None:
-    """A day that the job does not have is refused here; in the run, Dagster's own words for it name no remedy."""
+def _repository(context: WorkspaceRequestContext, location: str, job_name: str) -> RemoteRepository:
+    """What a code location holds, when it has such a job."""
+    entry = context.get_location_entry(location)
+    if entry is None:
+        raise EtlError(
+            f"workspace.yaml has no code location `{location}`",
+            f"add an entry with `module_name: tenants.{location}.definitions` and `location_name: {location}`",
+        )
+    if entry.code_location is None:
+        why = entry.load_error.to_string() if entry.load_error else "Dagster does not say why"
+        raise EtlError(f"code location `{location}` cannot be loaded: {why}", "mend it and run again")
+    repository = next(iter(entry.code_location.get_repositories().values()))
+    if not repository.has_job(job_name):
+        jobs = [job.name for job in repository.get_all_jobs() if not job.name.startswith("__")]
+        close = nearest(job_name, jobs)
+        hint = f"did you mean `{close}`?" if close else f"its jobs: {', '.join(sorted(jobs))}"
+        raise EtlError(f"code location `{location}` has no job `{job_name}`", hint)
+    return repository
+
+
+def spans_of(
+    context: WorkspaceRequestContext, location: str, job_name: str, first: date | None, last: date | None
+) -> list[Span]:
+    """The runs that do these days of a job, in order; without days, those that do the newest complete one."""
+    repository = _repository(context, location, job_name)
     graph = repository.asset_graph
-    found = {graph.get(key).partitions_def for key in repository.get_asset_keys_in_job(job_name)}
-    for partitions in found - {None}:
-        for day in days:
-            if partitions is not None and not partitions.has_partition_key(day):
-                first, last = partitions.get_first_partition_key(), partitions.get_last_partition_key()
-                span = f"its days go from {first} to {last}" if first else "no day of it is complete yet"
+    partitions = {key: graph.get(key).partitions_def for key in repository.get_asset_keys_in_job(job_name)}
+    daily = daily_sets(partitions)
+    if not daily:
+        return [Span(None, None, frozenset(partitions), is_all=True)]
+    known = [found for found in map(bounds, daily) if found]
+    if first is None or last is None:
+        newest = newest_days(partitions)
+        if newest is None:
+            raise EtlError(f"the job `{job_name}` has no day yet", "its first day is not complete")
+        first, last = newest
+    else:
+        begin, end = min((each[0] for each in known), default=None), max((each[1] for each in known), default=None)
+        for day in (first, last):
+            if begin is None or end is None or not begin <= day <= end:
+                span = f"its days go from {begin} to {end}" if begin else "no day of it is complete yet"
                 raise EtlError(f"the job `{job_name}` has no day {day}", span)
+    found = spans(partitions, first, last)
+    if not found:
+        raise EtlError(f"no pipeline of the job `{job_name}` has a day from {first} to {last}", "name other days")
+    return found
 
 
 def wait(instance: DagsterInstance, run_ids: Sequence[str]) -> Iterator[DagsterRun]:

@@ -7,6 +7,7 @@ what only the database or the run can know.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import entry_points
 
 from etl.config.findings import Path
@@ -160,6 +161,23 @@ def _output(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
                 yield _absent(path, column, pipeline.columns, _keys("columns", "has_transfer"))
 
 
+def _lacking_days(pipeline: PipelineConfig, source: PipelineConfig) -> str | None:
+    """A day of the pipeline that its input does not have; None where the input has all, or is a whole table."""
+    own, theirs = pipeline.partitions, source.partitions
+    if own is None or theirs is None or pipeline.date_column is None or source.date_column is None:
+        return None
+    if own.start < theirs.start:
+        return own.start.isoformat()
+    if theirs.end is not None and (own.end is None or own.end > theirs.end):
+        return (theirs.end + timedelta(days=1)).isoformat()
+    return None
+
+
+def _span(pipeline: PipelineConfig) -> str:
+    days = pipeline.partitions
+    return f"from {days.start}{f' to {days.end}' if days.end else ''}" if days else "whole"
+
+
 def _inputs(at: Path, pipeline: PipelineConfig, config: TenantConfig) -> Iterator[Conflict]:
     pipelines = config.assets.pipelines
     if pipeline.transfer_inputs and not pipeline.has_transfer:
@@ -178,6 +196,13 @@ def _inputs(at: Path, pipeline: PipelineConfig, config: TenantConfig) -> Iterato
         elif pipeline.enabled and not pipelines[name].enabled:
             yield Conflict(
                 place, f"the pipeline `{name}` is switched off", "an enabled pipeline", about=_keys("enabled")
+            )
+        elif (lacking := _lacking_days(pipeline, pipelines[name])) is not None:
+            yield Conflict(
+                place,
+                f"`{name}` has no day {lacking}, so that this day of `{pipeline.name}` could never be made",
+                f"days within those of `{name}`, which are {_span(pipelines[name])}",
+                about=_keys("partitions"),
             )
 
 

@@ -28,7 +28,7 @@ from etl.factories import naming
 from etl.factories.check_factory import check_specs
 from etl.factories.freshness import freshness_policy
 from etl.factories.metadata import Metadata
-from etl.factories.partitions import daily_partitions
+from etl.factories.partitions import daily_partitions, dependency
 from etl.factories.step import Step, StepEvent, resource_keys
 from etl.pipeline.publish import rejecting_stages
 
@@ -91,7 +91,7 @@ class AssetFactory:
             metadata["dagster/table_name"] = MetadataValue.text(f"{output.target_schema}.{output.target_table}")
         return AssetSpec(
             key=naming.asset_key(config.id, stage, pipeline.name),
-            deps=[AssetDep(dep) for dep in deps],
+            deps=[self._dependency(dep, partitions) for dep in deps],
             description=pipeline.description or _DESCRIPTIONS[stage].format(pipeline=pipeline.name),
             group_name=config.group,
             owners=[*dict.fromkeys([*pipeline.owners, *config.owners])],
@@ -130,6 +130,9 @@ class AssetFactory:
             if rule.type == "foreign_key" and rule.to in self._config.pipelines
         ]
         return [key for key in dict.fromkeys([*before, *referenced]) if key != own]
+
+    def _dependency(self, upstream: AssetKey, partitions: DailyPartitionsDefinition | None) -> AssetDep:
+        return dependency(upstream, partitions, daily_partitions(self._config.pipelines[upstream.path[2]]))
 
     def _code_references(self, pipeline: PipelineConfig, stage: Stage) -> CodeReferencesMetadataValue:
         config = self._config

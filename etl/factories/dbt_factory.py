@@ -4,12 +4,12 @@ Belongs here: specs, partitions and checks of dbt assets. Does not: what a run d
 (`dbt_translator`), whether the index is fresh (`dbt_index`).
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from dagster import (
     AssetCheckSpec,
-    AssetDep,
     AssetExecutionContext,
     AssetKey,
     AssetsDefinition,
@@ -29,7 +29,7 @@ from etl.factories import naming
 from etl.factories.dbt_index import DbtAsset, DbtCheck, DbtIndex, load_index
 from etl.factories.dbt_step import DbtEvent, DbtStep
 from etl.factories.metadata import Metadata
-from etl.factories.partitions import daily_partitions
+from etl.factories.partitions import daily_partitions, dependency
 from etl.pipeline.dbt_project import TenantDbt, tenant_dbt
 from etl.settings import Settings, load_settings
 
@@ -53,8 +53,9 @@ class DbtFactory:
                 groups.setdefault(self._partitions_of(asset), []).append(asset)
         # Tests of dbt's sources run where the models are built whole: that step is the first to read the extracts.
         first = None if None in groups else next(iter(groups), None)
+        names = self._names(groups)
         found: list[AssetsDefinition | AssetSpec] = [
-            self._definition(partitions, group, with_sources=partitions == first)
+            self._definition(names[partitions], partitions, group, with_sources=partitions == first)
             for partitions, group in groups.items()
         ]
         return found + [self._spec(each, None) for each in self._index.assets if each.resource == "exposure"]
@@ -63,8 +64,24 @@ class DbtFactory:
         """The models that belong to a pipeline by its `dbt_transform`."""
         return {name: [AssetKey(list(key)) for key in keys] for name, keys in self._index.pipelines.items()}
 
+    def _names(self, groups: Iterable[DailyPartitionsDefinition | None]) -> dict[DailyPartitionsDefinition | None, str]:
+        """The step of each set of days, named by the first day, and where that is not enough by zone and end."""
+        names: dict[DailyPartitionsDefinition | None, str] = {}
+        for days in groups:
+            name = f"{self._config.id}__dbt" + (f"_from_{days.start:%Y_%m_%d}" if days else "")
+            if days and name in names.values():
+                end = f"_to_{days.end:%Y_%m_%d}" if days.end else ""
+                name = re.sub(r"\W", "_", f"{name}{end}_{days.timezone}")
+            names[days] = name
+        return names
+
     def _definition(
-        self, partitions: DailyPartitionsDefinition | None, group: Sequence[DbtAsset], *, with_sources: bool
+        self,
+        name: str,
+        partitions: DailyPartitionsDefinition | None,
+        group: Sequence[DbtAsset],
+        *,
+        with_sources: bool,
     ) -> AssetsDefinition:
         config = self._config
         keys = {each.key for each in group}
@@ -74,10 +91,9 @@ class DbtFactory:
             if each.asset in keys or (with_sources and each.asset not in self._by_key)
         ]
         step = DbtStep(config, self._project, partitions, tuple(group), tuple(checks))
-        suffix = f"_from_{partitions.start:%Y_%m_%d}" if partitions else ""
 
         @multi_asset(
-            name=f"{config.id}__dbt{suffix}",
+            name=name,
             specs=[self._spec(each, partitions) for each in group],
             check_specs=[_check_spec(each, partitions if each.asset in keys else None) for each in checks],
             partitions_def=partitions,
@@ -102,7 +118,7 @@ class DbtFactory:
             metadata["dagster/column_schema"] = MetadataValue.table_schema(TableSchema(columns=columns))
         return AssetSpec(
             key=AssetKey(list(asset.key)),
-            deps=[AssetDep(AssetKey(list(dep))) for dep in asset.deps],
+            deps=[dependency(AssetKey(list(dep)), partitions, self._days_of(dep)) for dep in asset.deps],
             description=asset.description,
             group_name=config.group,
             owners=list(asset.owners),
@@ -122,6 +138,13 @@ class DbtFactory:
         if asset.compiled.endswith(".sql"):
             places.append(LocalFileCodeReference(file_path=str(compiled), line_number=1, label="compiled SQL"))
         return CodeReferencesMetadataValue(code_references=places)
+
+    def _days_of(self, key: tuple[str, ...]) -> DailyPartitionsDefinition | None:
+        """The days of what a model reads: another model, or a pipeline."""
+        if key in self._by_key:
+            return self._partitions_of(self._by_key[key])
+        pipeline = self._config.pipelines.get(key[-1])
+        return daily_partitions(pipeline) if pipeline else None
 
     def _partitions_of(self, asset: DbtAsset) -> DailyPartitionsDefinition | None:
         """An incremental model has the days of the first daily extract that it is made of; all else is built whole."""

@@ -3,7 +3,8 @@
 Belongs here: which assets a job runs. Does not: when it runs (`schedule_factory`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from dagster import (
     AssetKey,
@@ -12,7 +13,6 @@ from dagster import (
     AssetSpec,
     Definitions,
     JobDefinition,
-    PartitionsDefinition,
     define_asset_job,
 )
 from dagster._core.errors import DagsterInvalidDefinitionError
@@ -20,9 +20,21 @@ from dagster._core.errors import DagsterInvalidDefinitionError
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError
 from etl.factories import naming
+from etl.factories.different_days import job_of_different_days
 from etl.resources.executors import in_process_executor
+from etl.resources.run_days import daily_sets
 
 Assets = Sequence[AssetsDefinition | AssetSpec]
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """A job before it is built: the assets that it runs, and what it says of itself."""
+
+    name: str
+    keys: Sequence[AssetKey]
+    description: str
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class JobFactory:
@@ -47,60 +59,55 @@ class JobFactory:
         """Every job, each selecting at least one asset; none for a tenant that is switched off."""
         if not self._graph.executable_asset_keys:
             return []
-        wanted = {
-            **self._automatic(),
-            **{naming.job_name(self._config.id, name): self._of_yaml(name) for name in self._config.jobs},
-        }
-        jobs = [
+        plans = {each.name: each for each in self._automatic()}
+        plans |= {each.name: each for each in map(self._of_yaml, self._config.jobs)}
+        alike = [each for each in plans.values() if len(self._daily_sets(each)) <= 1]
+        defined = [
             define_asset_job(
-                name,
-                selection=AssetSelection.assets(*keys),
-                description=description,
-                tags={"tenant": self._config.id, **tags},
+                each.name,
+                selection=AssetSelection.assets(*each.keys),
+                description=each.description,
+                tags={"tenant": self._config.id, **each.tags},
                 executor_def=in_process_executor,
             )
-            for name, (keys, description, tags) in wanted.items()
+            for each in alike
         ]
-        resolved = Definitions(assets=self._assets, resources=self._resources, jobs=jobs)
-        return [resolved.resolve_job_def(job.name) for job in jobs]
+        resolved = Definitions(assets=self._assets, resources=self._resources, jobs=defined)
+        return [
+            resolved.resolve_job_def(each.name) if each in alike else self._of_different_days(each)
+            for each in plans.values()
+        ]
 
-    def _automatic(self) -> dict[str, tuple[list[AssetKey], str, dict[str, str]]]:
+    def _daily_sets(self, plan: JobPlan) -> set[object]:
+        return set(daily_sets({key: self._graph.get(key).partitions_def for key in plan.keys}))
+
+    def _of_different_days(self, plan: JobPlan) -> JobDefinition:
+        return job_of_different_days(
+            plan.name,
+            self._graph,
+            AssetSelection.assets(*plan.keys),
+            self._resources,
+            plan.description,
+            {"tenant": self._config.id, **plan.tags},
+        )
+
+    def _automatic(self) -> list[JobPlan]:
         tenant = self._config.id
         everything = sorted(self._graph.executable_asset_keys)
-        found: dict[str, tuple[list[AssetKey], str, dict[str, str]]] = {}
-        self._add(found, "all", everything, f"Everything of {self._config.name}.")
+        plans = [self._plan("all", everything, f"Everything of {self._config.name}.")]
         for tier in ("bronze", "silver", "gold"):
             keys = [key for key in everything if self._graph.get(key).tags.get("data_tier") == tier]
-            self._add(found, tier, keys, f"The {tier} assets of {self._config.name}.")
+            plans.append(self._plan(tier, keys, f"The {tier} assets of {self._config.name}."))
         for pipeline in self._config.pipelines:
             keys = [key for key in everything if self._graph.get(key).tags.get("pipeline") == pipeline]
             keys += self._models.get(pipeline, ())
-            self._add(found, pipeline, keys, f"{pipeline} of {tenant}, all its stages.")
-        return found
+            plans.append(self._plan(pipeline, keys, f"{pipeline} of {tenant}, all its stages."))
+        return [each for each in plans if each.keys]
 
-    def _add(
-        self,
-        found: dict[str, tuple[list[AssetKey], str, dict[str, str]]],
-        name: str,
-        keys: Iterable[AssetKey],
-        description: str,
-    ) -> None:
-        """A job can hold only one set of daily partitions: assets with another one make a job of their own."""
-        groups = self._by_partitions(keys)
-        for partitions, group in groups.items():
-            suffix = "" if len(groups) == 1 or partitions is None else f"_from_{_start(partitions)}"
-            found[naming.job_name(self._config.id, f"{name}{suffix}")] = (group, description, {})
+    def _plan(self, name: str, keys: Sequence[AssetKey], description: str) -> JobPlan:
+        return JobPlan(naming.job_name(self._config.id, name), keys, description)
 
-    def _by_partitions(self, keys: Iterable[AssetKey]) -> dict[PartitionsDefinition | None, list[AssetKey]]:
-        groups: dict[PartitionsDefinition | None, list[AssetKey]] = {}
-        for key in keys:
-            groups.setdefault(self._graph.get(key).partitions_def, []).append(key)
-        if None in groups and len(groups) == 2:  # noqa: PLR2004  one partitioned group takes the whole tables along
-            whole = groups.pop(None)
-            groups = {partitions: [*group, *whole] for partitions, group in groups.items()}
-        return groups
-
-    def _of_yaml(self, name: str) -> tuple[list[AssetKey], str, dict[str, str]]:
+    def _of_yaml(self, name: str) -> JobPlan:
         config = self._config
         job = config.jobs[name]
         where = f"{config.origin.path}:{config.line_of('jobs', name)}"
@@ -117,16 +124,5 @@ class JobFactory:
                 f"job `{name}` at {where}: the selection `{job.selection}` selects nothing of tenant {config.id}",
                 'a selection looks like `*`, `tag:data_tier=gold` or `key:"project_01/load/*"`',
             )
-        groups = self._by_partitions(keys)
-        if len(groups) > 1:
-            starts = ", ".join(_start(each) if each else "none" for each in groups)
-            raise ConfigError(
-                f"job `{name}` at {where} selects assets with different partitions (starts: {starts})",
-                "give the pipelines the same `partitions`, or write one job for each",
-            )
-        return sorted(keys), job.description or f"The assets `{job.selection}` of {config.name}.", dict(job.tags)
-
-
-def _start(partitions: PartitionsDefinition) -> str:
-    first = partitions.get_first_partition_key()
-    return (first or "empty").replace("-", "_")
+        description = job.description or f"The assets `{job.selection}` of {config.name}."
+        return JobPlan(naming.job_name(config.id, name), sorted(keys), description, dict(job.tags))

@@ -8,10 +8,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
 
-from dagster import AssetExecutionContext, DailyPartitionsDefinition
+from dagster import (
+    AssetDep,
+    AssetExecutionContext,
+    AssetKey,
+    DailyPartitionsDefinition,
+    IdentityPartitionMapping,
+    TimeWindowPartitionMapping,
+)
 
 from etl.config.pipeline_config import PipelineConfig
 from etl.errors import EtlError
+from etl.resources.run_days import bounds
 
 
 def daily_partitions(pipeline: PipelineConfig) -> DailyPartitionsDefinition | None:
@@ -30,6 +38,19 @@ def _shared(start: str, end: str | None, timezone: str) -> DailyPartitionsDefini
     return DailyPartitionsDefinition(start_date=start, end_date=end, timezone=timezone)
 
 
+def dependency(
+    upstream: AssetKey, days: DailyPartitionsDefinition | None, of_upstream: DailyPartitionsDefinition | None
+) -> AssetDep:
+    """A day depends on the day of the same name; on none where the other pipeline does not have that day."""
+    if days is None or of_upstream is None or days == of_upstream:
+        return AssetDep(upstream)
+    if days.timezone == of_upstream.timezone:
+        return AssetDep(
+            upstream, partition_mapping=TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+        )
+    return AssetDep(upstream, partition_mapping=IdentityPartitionMapping())
+
+
 def partition_keys(
     context: AssetExecutionContext, definition: DailyPartitionsDefinition | None
 ) -> Sequence[str | None]:
@@ -37,6 +58,15 @@ def partition_keys(
     if definition is None:
         return [None]
     if context.has_partition_key or context.has_partition_key_range:
+        asked = context.partition_key_range
+        found = bounds(definition)
+        if not found or asked.start < found[0].isoformat() or asked.end > found[1].isoformat():
+            days = asked.start if asked.start == asked.end else f"{asked.start} to {asked.end}"
+            own = f"its days go from {found[0]} to {found[1]}" if found else "no day of it is complete yet"
+            raise EtlError(
+                f"the run asks for {days}, which {context.asset_key.to_user_string()} does not have whole: {own}",
+                "`etl run` and schedules give each pipeline the days that it has",
+            )
         return list(context.partition_keys)
     raise EtlError(
         "the run names no day",

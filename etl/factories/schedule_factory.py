@@ -3,29 +3,26 @@
 Belongs here: from `schedule:` in the YAML to Dagster's schedule. Does not: what the job runs (`job_factory`).
 """
 
-from collections.abc import Callable
-from datetime import date, timedelta
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
 from typing import get_args
 
 from dagster import (
-    DailyPartitionsDefinition,
     DefaultScheduleStatus,
     JobDefinition,
     RunRequest,
     ScheduleDefinition,
     ScheduleEvaluationContext,
     SkipReason,
-    partition_loading_context,
+    TimeWindowPartitionsDefinition,
 )
 
 from etl.config.pipeline_config import Stage
 from etl.config.tenant_config import TenantConfig
 from etl.factories import naming
+from etl.resources.run_days import PartitionsOf, Span, bounds, daily_sets, spans
 
-Tick = Callable[[ScheduleEvaluationContext], RunRequest | SkipReason]
-
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
+Tick = Callable[[ScheduleEvaluationContext], Iterator[RunRequest | SkipReason]]
 
 
 class ScheduleFactory:
@@ -54,7 +51,7 @@ class ScheduleFactory:
             cron_schedule=schedule.cron,
             execution_timezone=schedule.timezone,
             default_status=DefaultScheduleStatus.RUNNING if schedule.auto_start else DefaultScheduleStatus.STOPPED,
-            execution_fn=_tick(job.partitions_def, self._lookback(job)),
+            execution_fn=_tick(_partitions(job), self._lookback(job)),
             description=config.jobs[name].description or None,
             tags={"tenant": config.id},
         )
@@ -70,24 +67,52 @@ class ScheduleFactory:
 _STAGES = frozenset(get_args(Stage))
 
 
-def _tick(partitions: object, lookback_days: int) -> Tick:
-    """The newest day that is complete at the tick, with the days before it that late rows may still reach."""
+def _partitions(job: JobDefinition) -> PartitionsOf:
+    layer = job.asset_layer
+    return {key: layer.get(key).partitions_def for key in layer.executable_asset_keys}
 
-    def evaluate(context: ScheduleEvaluationContext) -> RunRequest | SkipReason:
+
+def _tick(partitions: PartitionsOf, lookback_days: int) -> Tick:
+    """The newest day that is complete at the tick, with the days before it that late rows may still reach.
+
+    Where the assets of the job have different days, each span that they share is a run of its own.
+    """
+
+    def evaluate(context: ScheduleEvaluationContext) -> Iterator[RunRequest | SkipReason]:
         at = context.scheduled_execution_time
-        if not isinstance(partitions, DailyPartitionsDefinition):
-            return RunRequest(run_key=at.isoformat())
-        with partition_loading_context(effective_dt=at):
-            newest = partitions.get_last_partition_key()
-        if newest is None:
-            return SkipReason(f"no day is complete at {at.isoformat()}: the partitions have not begun")
-        window = partitions.time_window_for_partition_key(newest)
-        if partitions.end is not None and at - window.end > timedelta(days=1 + lookback_days):
-            return SkipReason(f"the partitions ended with {newest}")
-        if lookback_days == 0:
-            return RunRequest(run_key=at.isoformat(), partition_key=newest)
-        oldest = (date.fromisoformat(newest) - timedelta(days=lookback_days)).isoformat()
-        oldest = max(oldest, partitions.get_first_partition_key() or oldest)
-        return RunRequest(run_key=at.isoformat(), tags={RANGE_START: oldest, RANGE_END: newest})
+        definitions = daily_sets(partitions)
+        known = {each: found for each in definitions if (found := bounds(each, at))}
+        own = {each: found for each, found in known.items() if not _has_ended(each, found, at, lookback_days)}
+        if not definitions:
+            yield RunRequest(run_key=at.isoformat())
+        elif not known:
+            yield SkipReason(f"no day is complete at {at.isoformat()}: the partitions have not begun")
+        elif not own:
+            yield SkipReason(f"the partitions ended with {max(found[1] for found in known.values())}")
+        else:
+            going_on = {key: each for key, each in partitions.items() if each is None or each in own}
+            newest = [found[1] for found in own.values()]
+            wanted = spans(going_on, min(newest) - timedelta(days=lookback_days), max(newest), at)
+            for each in wanted:
+                yield _request(each, at, partitions, alone=len(wanted) == 1)
 
     return evaluate
+
+
+def _has_ended(
+    definition: TimeWindowPartitionsDefinition, found: tuple[date, date], at: datetime, lookback_days: int
+) -> bool:
+    """Whether the last day is over, with the days during which late rows may still reach it."""
+    if definition.end is None:
+        return False
+    window = definition.time_window_for_partition_key(found[1].isoformat())
+    return at - window.end > timedelta(days=1 + lookback_days)
+
+
+def _request(span: Span, at: datetime, partitions: PartitionsOf, *, alone: bool) -> RunRequest:
+    """A run of the span's days. Its key is that of the tick, so that a tick that is evaluated twice runs once."""
+    key = at.isoformat() if alone else f"{at.isoformat()} {span}"
+    selection = None if len(span.keys) == len(partitions) else sorted(span.keys)
+    if span.first is not None and span.first == span.last and len(daily_sets(partitions)) == 1:
+        return RunRequest(run_key=key, partition_key=span.first.isoformat(), asset_selection=selection)
+    return RunRequest(run_key=key, tags=span.tags, asset_selection=selection)

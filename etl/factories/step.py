@@ -30,6 +30,7 @@ from etl.factories import naming
 from etl.factories.check_factory import check_evaluations
 from etl.factories.metadata import Metadata, stage_metadata
 from etl.factories.partitions import partition_keys
+from etl.factories.progress import progress_line
 from etl.pipeline.audit import Audit, Blocked
 from etl.pipeline.backfill import Journal, each_partition
 from etl.pipeline.extract import extract
@@ -258,21 +259,17 @@ class Step:
     def _log_progress(
         self, context: AssetExecutionContext, result: StageResult, position: int, total: int, started: datetime
     ) -> None:
-        elapsed = (datetime.now(UTC) - started).total_seconds()
-        left = elapsed / position * (total - position)
-        context.log.info(
-            "%s/%s %s%s: %d rows in %.2f s (%.0f rows/s), %d of %d%s",
-            self.config.id,
-            self.pipeline.name,
-            self.stage,
-            f" [{result.partition}]" if result.partition else "",
-            result.rows,
-            result.seconds,
-            result.rows_per_second,
-            position,
-            total,
-            f", about {left:.0f} s left" if position < total else "",
+        day = f" [{result.partition}]" if result.partition else ""
+        line = progress_line(
+            f"{self.config.id}/{self.pipeline.name} {self.stage}{day}",
+            rows=result.rows,
+            seconds=result.seconds,
+            rate=result.rows_per_second,
+            done=position,
+            total=total,
+            elapsed=(datetime.now(UTC) - started).total_seconds(),
         )
+        context.log.info(line)
 
 
 def quarantine_metadata(result: StageResult) -> Metadata:

@@ -11,8 +11,8 @@ import logging
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, DefaultRunLauncher, RunsFilter
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
 
+from etl.resources.run_start import launch_in
 from etl.resources.worker_process import Life, life_of, worker_of
 
 logger = logging.getLogger(__name__)
@@ -23,10 +23,8 @@ class LocalRunLauncher(DefaultRunLauncher):
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start the run's process. A run of daily assets that names no day is about the newest complete one."""
-        day = _newest_day(context)
-        if day is not None:
-            self._instance.add_run_tags(context.dagster_run.run_id, {PARTITION_NAME_TAG: day})
-        super().launch_run(context)
+        launch_in(self._instance, context)
+        self._run_ids.add(context.dagster_run.run_id)
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -47,23 +45,6 @@ class LocalRunLauncher(DefaultRunLauncher):
             return CheckRunHealthResult(WorkerStatus.FAILED, f"its process {worker.pid} on host {worker.host} is gone")
         unjudged = f"its process {worker.pid} on host {worker.host} cannot be judged from here"
         return CheckRunHealthResult(WorkerStatus.RUNNING, unjudged if life is Life.UNKNOWN else None)
-
-
-def _newest_day(context: LaunchRunContext) -> str | None:
-    """The day for a run that `dagster job launch` made: Dagster itself cannot execute it without one."""
-    run = context.dagster_run
-    origin = run.remote_job_origin
-    if (
-        origin is None
-        or context.workspace is None
-        or {PARTITION_NAME_TAG, ASSET_PARTITION_RANGE_START_TAG} & set(run.tags)
-    ):
-        return None
-    place = origin.repository_origin
-    location = context.workspace.get_code_location(place.code_location_origin.location_name)
-    sets = location.get_repository(place.repository_name).get_partition_sets()
-    found = next((each for each in sets if each.job_name == run.job_name and each.has_partitions_definition()), None)
-    return found.get_partitions_definition().get_last_partition_key() if found else None
 
 
 def release_dead_runs(instance: DagsterInstance) -> list[str]:

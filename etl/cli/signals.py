@@ -1,0 +1,110 @@
+"""What Ctrl-C and a request to end do to a command that has started a run.
+
+Belongs here: turning signals into one exception, asking the run to stop, saying what became of it. Not here: the run's
+own process, which ends by itself when it is asked to (`etl.factories.step`).
+"""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from dagster import DagsterInstance, DagsterRunStatus
+from rich.console import Console
+
+SECONDS_TO_STOP = 60
+"""How long the command waits for a run that it has asked to stop. A step ends at its next safe point."""
+
+
+class Interrupted(BaseException):
+    """A signal asks the command to end."""
+
+    def __init__(self, number: int) -> None:
+        """`number` is the signal's."""
+        super().__init__(number)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell gives a command that a signal ended."""
+        return 128 + self.number
+
+    def __str__(self) -> str:
+        return "Ctrl-C" if self.number == signal.SIGINT else signal.Signals(self.number).name
+
+
+class Signals:
+    """What to do with a signal: raise `Interrupted`, or keep it until a step that must not be cut in two is done."""
+
+    def __init__(self) -> None:
+        """Use `interruptible`."""
+        self._is_held = False
+        self._kept: int | None = None
+
+    def arrive(self, number: int, _frame: FrameType | None) -> None:
+        """The handler."""
+        if self._is_held:
+            self._kept = number
+            return
+        raise Interrupted(number)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """A signal that comes within the block is raised at its end."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+            kept, self._kept = self._kept, None
+        if kept is not None:
+            raise Interrupted(kept)
+
+
+@contextmanager
+def interruptible() -> Iterator[Signals]:
+    """Within the block SIGINT, SIGTERM and SIGHUP raise `Interrupted`, unless the caller has them ignored (nohup)."""
+    signals = Signals()
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    before = {each: signal.getsignal(each) for each in numbers}
+    heard = [each for each in numbers if before[each] != signal.SIG_IGN]
+    for each in heard:
+        signal.signal(each, signals.arrive)
+    try:
+        yield signals
+    finally:
+        for each in heard:
+            signal.signal(each, before[each])
+
+
+def stop_run(instance: DagsterInstance, run_id: str, why: Interrupted, console: Console) -> None:
+    """Ask the run to stop, wait for it, and say what became of it. A second signal ends the waiting."""
+    try:
+        console.print(f"{why}: run {run_id} is asked to stop", highlight=False, soft_wrap=True)
+        instance.run_launcher.terminate(run_id)
+        deadline = time.monotonic() + SECONDS_TO_STOP
+        while time.monotonic() < deadline:
+            run = instance.get_run_by_id(run_id)
+            if run is None or run.is_finished:
+                status = run.status if run else DagsterRunStatus.CANCELED
+                console.print(_became(run_id, status), highlight=False, soft_wrap=True)
+                return
+            time.sleep(0.2)
+    except Interrupted:
+        pass
+    console.print(
+        f"run {run_id} has not stopped yet and goes on; see it with `make dev` under Runs, and end it with "
+        "Terminate there",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _became(run_id: str, status: DagsterRunStatus) -> str:
+    if status == DagsterRunStatus.SUCCESS:
+        return f"run {run_id} had succeeded before it could be stopped"
+    return (
+        f"run {run_id} has stopped ({status.value.lower()}). What it had published stays; "
+        "the same command does the rest"
+    )
