@@ -3,6 +3,7 @@
 Belongs here: copying, renaming, and the entry in workspace.yaml. Does not: what a tenant may say (`etl.config`).
 """
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -22,6 +23,7 @@ TEMPLATE = "_template"
 def new(
     tenant: Annotated[str, typer.Argument(help="The new tenant's id: lowercase letters, digits, underscore.")],
     group: Annotated[str | None, typer.Option(help="The asset group, for example CD or NPS.")] = None,
+    name: Annotated[str | None, typer.Option(help="What people call it. Default: made from the id.")] = None,
 ) -> None:
     """Make a tenant from the template. It runs at once on its own demo data; then edit its config.yaml."""
     settings = load_settings()
@@ -43,9 +45,13 @@ def new(
             text = text.replace(TEMPLATE, tenant).replace("TEMPLATE_", f"{tenant.upper()}_")
             path.write_text(text, encoding="utf-8")
     config_path = target / "config.yaml"
+    text = config_path.read_text(encoding="utf-8")
+    # JSON is YAML: quotes and colons of a person's own name stay what they are.
+    called = tenant.replace("_", " ").strip().title() if name is None else json.dumps(name, ensure_ascii=False)
+    text = text.replace("name: Template ", f"name: {called} ", 1)
     if group is not None:
-        text = config_path.read_text(encoding="utf-8").replace("group: CD ", f"group: {group} ", 1)
-        config_path.write_text(text, encoding="utf-8")
+        text = text.replace("group: CD ", f"group: {group} ", 1)
+    config_path.write_text(text, encoding="utf-8")
     try:
         # In prod no variable of the new tenant is set yet; what is checked here is the copy.
         load_tenant(tenant, settings.model_copy(update={"environment": "dev"}))

@@ -185,6 +185,8 @@ def _late(tree: Node, config: TenantConfig | None, project: Project, environ: Ma
             unset = dict.fromkeys(name for name, default in own if default is None and not environ.get(name))
             if unset:
                 problem = f"the environment variable {' and '.join(unset)} is not set and has no default"
+                if key == "source_database":
+                    problem += f" (DAGSTER_ENVIRONMENT={environment}; in dev the demo source would stand in)"
                 findings.append(Finding(path, problem, node.mark.line, node.mark.column))
     if config is not None and config.pipelines and config.source_database is None:
         problem = f"`source_database` is missing; only dev has a demo source, this is {environment}"

@@ -34,7 +34,7 @@ def test_a_new_tenant_is_a_copy_that_knows_its_name(etl: Etl, template: TinyProj
     assert config["source_database"]["password"] == "${UMBRELLA_DB_PASSWORD}"
     assert 'build_tenant_definitions("umbrella")' in (folder / "definitions.py").read_text()
     left = [path for path in folder.rglob("*") if path.is_file() and "emplate" in path.read_text(encoding="utf-8")]
-    allowed = {folder / "config.yaml"}  # `name: Template` is what the person writes next
+    allowed = {folder / "config.yaml"}
     assert set(left) <= allowed
     locations = yaml.safe_load((template.root / "workspace.yaml").read_text())["load_from"]
     assert [each["python_module"]["location_name"] for each in locations] == ["acme", "umbrella"]
