@@ -1,8 +1,10 @@
 """Format numbers of what is kept: what this release can read, and what it says about a store of a later one.
 
-Belongs here: the comparison and its error. Not here: the numbers themselves, which stand beside the code that reads
-each store, and the reading of older formats.
+Belongs here: the comparison and its error, and where a SQLite file keeps its number. Not here: the numbers themselves,
+which stand beside the code that reads each store, and the reading of older formats.
 """
+
+import sqlite3
 
 from etl.errors import EtlError
 
@@ -26,3 +28,16 @@ def check_format(found: object, *, newest: int, what: str) -> int:
             "a later release of tenant-etl wrote it: use that release or a later one. Nothing was changed",
         )
     return found
+
+
+def mark_sqlite(db: sqlite3.Connection, *, newest: int, what: str) -> int:
+    """Check the format number of a SQLite file and write this release's into it, in the transaction that is open.
+
+    The number is SQLite's `user_version`, which is 0 where nobody wrote one. Returns the number that was found, for a
+    reader of older formats; a file of a later release raises an error and is left as it is.
+    """
+    found = db.execute("PRAGMA user_version").fetchone()[0]
+    known = check_format(found or None, newest=newest, what=what)
+    if found != newest:
+        db.execute(f"PRAGMA user_version = {newest:d}")
+    return known

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from etl.errors import NotifyError
 from etl.faults import reach
+from etl.formats import mark_sqlite
 from etl.notify.incidents import Incident, Message, broken_message, recovered_message
 from etl.notify.routes import target_name, wants
 from etl.notify.targets import NotificationConfig
@@ -30,6 +31,8 @@ CLAIM = timedelta(minutes=10)  # longer than any sending takes
 KEPT = timedelta(days=400)  # a closed incident is remembered so long, for reports
 PER_CALL = 200  # messages that one `deliver` tries at most
 SECONDS = 20.0  # after which one `deliver` begins no other message: a slow target does not hold up who calls
+# Of the tables below and what is in them. Files of before there were numbers have the same format.
+FORMAT = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS incidents (
     id INTEGER PRIMARY KEY,
@@ -83,6 +86,7 @@ class Outbox:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._transaction() as db:
+            mark_sqlite(db, newest=FORMAT, what=f"the file of incidents and messages {path}")
             for statement in _SCHEMA.split(";"):
                 db.execute(statement)
 

@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any, Self
 
 from etl.errors import EtlError
+from etl.formats import check_format
 from etl.pipeline.audit import Blocked
 from etl.pipeline.stage import StageResult
 
 # A journal that was left behind longer ago says nothing any more: the source has moved on.
 KEEP = timedelta(hours=24)
+
+
+# Of the journal. Journals of before there were numbers have the same format.
+FORMAT = 1
 
 
 class Journal:
@@ -40,6 +45,7 @@ class Journal:
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:  # the process died while it wrote its first line
             return cls(path, fingerprint, {})
+        check_format(found.get("format"), newest=FORMAT, what=f"the journal {path}")
         if found.get("fingerprint") != fingerprint or datetime.now(UTC) - written > KEEP:
             return cls(path, fingerprint, {})
         return cls(path, fingerprint, dict(found["versions"]))
@@ -53,7 +59,8 @@ class Journal:
         self._versions[partition or ""] = version
         self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_suffix(f".{os.getpid()}.tmp")
-        partial.write_text(json.dumps({"fingerprint": self._fingerprint, "versions": self._versions}), encoding="utf-8")
+        content = {"format": FORMAT, "fingerprint": self._fingerprint, "versions": self._versions}
+        partial.write_text(json.dumps(content), encoding="utf-8")
         partial.replace(self._path)
 
     def finish(self) -> None:

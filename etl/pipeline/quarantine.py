@@ -20,6 +20,7 @@ from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig
 from etl.errors import LakeError
 from etl.faults import reach
+from etl.formats import check_format
 from etl.pipeline.stage import StageRun
 from etl.settings import Settings
 from etl.storage.lake import OvertakenError, Pinned, scan_pinned
@@ -27,6 +28,9 @@ from etl.storage.locks import exclusive
 from etl.storage.pairs import quarantine_stage, rejection_of, write_discarded
 
 REASONS = "_rules"
+
+# Of a line of the history. Lines of before there were numbers have the same format.
+HISTORY_FORMAT = 1
 
 
 class Rejected(BaseModel):
@@ -201,9 +205,11 @@ def _append(settings: Settings, decision: Decision) -> int:
     """Add a line; gives the file's size before."""
     path = history_path(settings, decision.tenant)
     path.parent.mkdir(parents=True, exist_ok=True)
+    history(settings, decision.tenant)  # nothing is added to a history that cannot be read
+    line = {"format": HISTORY_FORMAT, **decision.model_dump(mode="json")}
     with path.open("a", encoding="utf-8") as file:
         size = file.tell()
-        file.write(decision.model_dump_json() + "\n")
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
     return size
 
 
@@ -217,8 +223,14 @@ def history(settings: Settings, tenant: str) -> tuple[Decision, ...]:
     path = history_path(settings, tenant)
     if not path.is_file():
         return ()
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return tuple(Decision.model_validate(json.loads(line)) for line in lines if line)
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return tuple(_decision(line, f"line {number} of {path}") for number, line in enumerate(lines, start=1) if line)
+
+
+def _decision(line: str, what: str) -> Decision:
+    content = json.loads(line)
+    check_format(content.pop("format", None), newest=HISTORY_FORMAT, what=what)
+    return Decision.model_validate(content)
 
 
 def history_path(settings: Settings, tenant: str) -> Path:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from etl.formats import mark_sqlite
 from etl.sla.freshness import DailyPartitions, Publish, Published
 from etl.sla.judge import PipelineHistory, Run
 from etl.sla.metrics import SLAMetrics
@@ -24,6 +25,7 @@ from etl.sla.metrics import SLAMetrics
 KEPT = 40
 RUNS_KEPT = 20
 REMEMBERED = timedelta(days=7)  # by then nobody offers a finished run again
+FORMAT = 1  # of the tables below; files of before there were numbers have the same
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS cursors (stream TEXT PRIMARY KEY, position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS pipelines (
@@ -118,6 +120,7 @@ class PipelineLog:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._transaction() as db:
+            mark_sqlite(db, newest=FORMAT, what=f"the excerpt of Dagster's event log {path}")
             for statement in _SCHEMA.split(";"):
                 db.execute(statement)
 

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from etl.formats import mark_sqlite
 from etl.sla.freshness import State
 from etl.sla.judge import PromiseVerdict
 
 GAP = timedelta(hours=1)
 KEPT = timedelta(days=800)
+FORMAT = 1  # of the tables below; files of before there were numbers have the same
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS states (
     id INTEGER PRIMARY KEY,
@@ -54,6 +56,7 @@ class StateLog:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._transaction() as db:
+            mark_sqlite(db, newest=FORMAT, what=f"the log of promises {path}")
             for statement in _SCHEMA.split(";"):
                 db.execute(statement)
 

@@ -29,10 +29,13 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 from etl.errors import QualityError
+from etl.formats import check_format
 from etl.quality.rules import nearest
 
 HISTORY = 1000
 """Evaluations of one check that a tick reads at most."""
+CURSOR_FORMAT = 1
+"""Of the cursor that Dagster keeps; cursors of before there were numbers have the same."""
 SENSOR_TAG = "dagster/sensor_name"
 
 Target = Any
@@ -144,7 +147,7 @@ def new_failures(
         if still:
             undecided[name] = still
     seen = max([seen, *(each.id for each in latest.values())])
-    return _grouped(failed), json.dumps({"seen": seen, "pending": undecided})
+    return _grouped(failed), json.dumps({"format": CURSOR_FORMAT, "seen": seen, "pending": undecided})
 
 
 def _grouped(records: Sequence[AssetCheckExecutionRecord]) -> list[QualityFailure]:
@@ -212,6 +215,7 @@ def _read(cursor: str | None) -> tuple[int, Mapping[str, list[int]]]:
     if not cursor:
         return 0, {}
     read = json.loads(cursor)
+    check_format(read.get("format"), newest=CURSOR_FORMAT, what="the cursor of a quality sensor")
     return read["seen"], read["pending"]
 
 
