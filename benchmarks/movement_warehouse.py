@@ -8,6 +8,7 @@ closing. Memory is the whole process with its imports.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -16,8 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from measure import Result, chart
@@ -175,7 +178,8 @@ def load(case: str, folder: Path, turn: int) -> tuple[float, float]:
     source = lake.local_copy(ref)
     transaction = timed_transaction()
     started = time.perf_counter()
-    report = warehouse.load(request, source)
+    with warehouse.writing(request.schema_name, request.table, request.run_id) as table:
+        report = table.load(request, source)
     seconds = time.perf_counter() - started
     if report.changed == (case == "load again"):
         raise SystemExit(f"{case}: changed is {report.changed}")
@@ -186,15 +190,16 @@ def timed_transaction() -> list[float]:
     """Where the seconds from the view of the object to the end of COMMIT will stand."""
     from etl.storage import duckdb as module
 
-    found, inner = list[float](), module._load  # noqa: SLF001  nothing public begins with BEGIN and ends with COMMIT
+    found, inner = list[float](), module._transaction  # noqa: SLF001  nothing public begins with BEGIN, ends with COMMIT
 
-    def outer(*arguments: object) -> object:
+    @contextlib.contextmanager
+    def outer(*arguments: Any) -> Iterator[None]:
         started = time.perf_counter()
-        report = inner(*arguments)
+        with inner(*arguments):
+            yield
         found.append(time.perf_counter() - started)
-        return report
 
-    module._load = outer  # noqa: SLF001
+    module._transaction = outer  # noqa: SLF001
     return found
 
 

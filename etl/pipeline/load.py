@@ -1,40 +1,52 @@
 """Load: one audited lake object into the tenant's warehouse, in one transaction.
 
-Belongs here: which object is loaded and with which request. Does not: SQL (`etl.storage.warehouse` and its children).
+Belongs here: which object is loaded and with which request. Not here: SQL (`etl.storage.warehouse` and its children).
 """
 
 import logging
 from datetime import UTC, datetime
+from pathlib import Path
 
+from etl.config.pipeline_config import TrinoOutput
 from etl.errors import LakeError
 from etl.faults import reach
 from etl.pipeline.audit import Blocked, audit_file
 from etl.pipeline.stage import StageResult, StageRun, disk_errors, sample_of
 from etl.pipeline.tables import referenced_tables
+from etl.storage.footer import read_footer
 from etl.storage.lake import Published
+from etl.storage.scan import scan_files
 from etl.storage.warehouse import LoadRequest, Warehouse
 
 logger = logging.getLogger(__name__)
 
 
-def load(run: StageRun, warehouse: Warehouse) -> StageResult:
-    """Put the last good object of this partition into the warehouse; loading it twice changes nothing."""
+def load(run: StageRun, warehouse: Warehouse, *, reload: bool = False) -> StageResult:
+    """Put what the lake publishes of this partition into the warehouse; loading it twice changes nothing.
+
+    `reload`: also where the table holds that object already.
+    """
     with disk_errors(run, "load"):
-        return _load(run, warehouse)
+        return _load(run, warehouse, reload=reload)
 
 
-def _load(run: StageRun, warehouse: Warehouse) -> StageResult:
+def _load(run: StageRun, warehouse: Warehouse, *, reload: bool) -> StageResult:
     started = datetime.now(UTC)
-    source = last_good(run)
     reach("load.start")
-    path = run.lake.local_copy(source.ref)
-    audit = audit_file(run.pipeline, "load", path, tables=referenced_tables(run, "load"))
-    if audit is not None and audit.blocking and run.pipeline.quality.on_failure != "warn":
-        raise Blocked(run.label, audit)
-    sample = sample_of(run.lake.scan([source.ref]), run.pipeline)
-    report = warehouse.load(load_request(run, source), path)
+    output = target(run)
+    with warehouse.writing(output.target_schema, output.target_table, run.run_id) as table:
+        # Only now is it looked at what is published: a load that waited here must not bring an older object.
+        source, path = last_good(run)
+        reach("load.fetched")
+        audit = audit_file(run.pipeline, "load", path, tables=referenced_tables(run, "load"))
+        if audit is not None and audit.blocking and run.pipeline.quality.on_failure != "warn":
+            raise Blocked(run.label, audit)
+        sample = sample_of(scan_files([(str(source.ref), path)]), run.pipeline)
+        report = table.load(load_request(run, source, reload=reload), path)
     reach("load.done")
-    if report.changed is False:
+    if report.reason:
+        logger.warning("%s load: %s: %s", run.label, "loaded again" if report.changed else "not loaded", report.reason)
+    elif not report.changed:
         logger.info("%s load: this object is in %s already; nothing changed", run.label, report.table)
     return StageResult(
         stage="load",
@@ -54,30 +66,55 @@ def _load(run: StageRun, warehouse: Warehouse) -> StageResult:
             "rows_before": report.rows_before,
             "rows_after": report.rows_after,
             "from_run": source.provenance.run_id,
-        },
+        }
+        | ({"reason": report.reason} if report.reason else {}),
     )
 
 
-def last_good(run: StageRun) -> Published:
-    """The published object that this partition is loaded from; it may be of an earlier run."""
+def last_good(run: StageRun) -> tuple[Published, Path]:
+    """The published object that this partition is loaded from, and a copy that no other run replaces.
+
+    What is said of the object is read from the copy itself. It may be of an earlier run.
+    """
     stage = run.pipeline.published_stage
-    source = run.lake.find(run.ref(stage))
-    if source is None:
+    ref = run.ref(stage)
+    found = run.lake.find(ref)
+    if found is None:
         raise LakeError(
             f"{run.label}: there is no published {stage} object"
             + (f" of partition {run.partition}" if run.partition else ""),
             f"materialize {run.config.id}/{stage}/{run.pipeline.name} first",
         )
+    path = run.lake.local_copy(ref)
+    footer = read_footer(path, str(ref))
+    stamp = footer.stamp(str(ref))
+    source = found.model_copy(
+        update={
+            "version": stamp.version,
+            "provenance": stamp.provenance,
+            "rows": footer.rows,
+            "bytes": path.stat().st_size,
+        }
+    )
     if source.provenance.run_id != run.run_id:
         logger.info("%s load: the object was published by run %s", run.label, source.provenance.run_id)
-    return source
+    return source, path
 
 
-def load_request(run: StageRun, source: Published) -> LoadRequest:
-    """What the warehouse is asked to do with the object."""
+def target(run: StageRun) -> TrinoOutput:
+    """The table that the pipeline loads."""
     output = run.pipeline.trino_output
     if output is None:
         raise LakeError(f"{run.label}: no target table is configured", "add `trino_output` with `target_table`")
+    return output
+
+
+def load_request(run: StageRun, source: Published, *, reload: bool = False) -> LoadRequest:
+    """What the warehouse is asked to do with the object."""
+    output = target(run)
+    newest = None
+    if output.mode == "replace" and run.partition:
+        newest = run.lake.partitions(run.config.id, run.pipeline.published_stage, run.pipeline.name)[-1]
     return LoadRequest(
         tenant=run.config.id,
         pipeline=run.pipeline.name,
@@ -91,4 +128,6 @@ def load_request(run: StageRun, source: Published) -> LoadRequest:
         rows=source.rows,
         run_id=run.run_id,
         schema_changes=run.pipeline.schema_changes,
+        reload=reload,
+        newest_partition=newest,
     )

@@ -172,7 +172,7 @@ def _loaded(
 
 
 def _table(run: StageRun, warehouse: Warehouse, published: Published, output: TrinoOutput) -> tuple[list[str], bool]:
-    table = f"{quoted(output.target_schema)}.{quoted(output.target_table)}"
+    table = warehouse.relation(output.target_schema, output.target_table)
     where = f"WHERE {PARTITION_COLUMN} = DATE '{date.fromisoformat(run.partition)}'" if run.partition else ""
     if output.mode == "upsert":  # a key of this day may have been replaced by a later one, but it is there
         where = ""

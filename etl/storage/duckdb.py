@@ -1,11 +1,11 @@
 """The DuckDB warehouse: one file per tenant, one writer at a time, each load one transaction with its ledger entry.
 
-Belongs here: opening the file, waiting for who has it open, reading the object. Does not: the steps of a load
+Belongs here: opening the file, waiting for who has it open, reading the object. Not here: the steps of a load
 (`transaction`).
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,9 @@ from etl.faults import reach
 from etl.storage import ledger, locks
 from etl.storage.loadable import Loadable, read_loadable
 from etl.storage.schema_change import NO_TYPE, Column
+from etl.storage.session import Kind, quoted
 from etl.storage.sql import file_literal, literal
-from etl.storage.transaction import load_in_transaction, quoted, read_ledger
+from etl.storage.transaction import Load, set_aside
 from etl.storage.warehouse import ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
 
 if TYPE_CHECKING:
@@ -48,40 +49,37 @@ class DuckDBWarehouse:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             yield self._path
 
-    def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
-        """Put the object into its table; all of it and its ledger entry, or nothing."""
-        loadable = read_loadable(request, Path(source))
-        try:
-            with self.exclusive(request.run_id), self._connect(read_only=False) as connection:
-                report = _load(connection, request, loadable)
-        except (duckdb.Error, OSError) as error:
-            raise WarehouseError(
-                f"{request.target} could not be loaded: {error}",
-                "nothing of this load was kept; remove the cause and run it again",
-            ) from error
-        reach("warehouse.closed")
-        return report
+    @contextmanager
+    def writing(self, schema: str, table: str, run_id: str) -> Iterator["_Loader"]:
+        """Hold the warehouse until the block ends: a DuckDB file has one writer."""
+        with ExitStack() as stack:
+            with _named(f"{schema}.{table} could not be loaded"):
+                stack.enter_context(self.exclusive(run_id))
+            yield _Loader(self, schema, table)
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
         """Every committed load, oldest first."""
         if not self._path.exists():
             return ()
-        with self._connect(read_only=True) as connection:
-            session = _Session(connection)
-            return read_ledger(session) if session.table_columns(ledger.SCHEMA, ledger.TABLE) else ()
+        with self.connect(read_only=True) as connection:
+            return ledger.read(_Session(connection))
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """The result of a statement, read-only."""
         if not self._path.exists():
             raise WarehouseError(f"the warehouse {self._path} does not exist yet", "load a pipeline first")
-        with self._connect(read_only=True) as connection:
+        with self.connect(read_only=True) as connection:
             try:
                 return (connection.execute(sql, list(parameters)) if parameters else connection.execute(sql)).pl()
             except duckdb.Error as error:
                 raise WarehouseError(f"the query failed: {error}", "correct the statement") from error
 
+    def relation(self, schema: str, table: str) -> str:
+        """A table's whole name: a tenant's schema may be called like its database file."""
+        return _relation(catalog(self._path), schema, table)
+
     @contextmanager
-    def _connect(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    def connect(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the file, waiting while another process holds DuckDB's own lock on it."""
         opened: list[duckdb.DuckDBPyConnection] = []
         holder = [""]
@@ -108,22 +106,56 @@ class DuckDBWarehouse:
             opened[0].close()
 
 
+class _Loader:
+    """A table of a DuckDB file that nobody else writes meanwhile; the file is open only during a call."""
+
+    def __init__(self, warehouse: DuckDBWarehouse, schema: str, table: str) -> None:
+        self._warehouse = warehouse
+        self._schema = schema
+        self._table = table
+
+    def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
+        """Put the object into its table; all of it and its ledger entry, or nothing."""
+        loadable = read_loadable(request, Path(source))
+        with _named(f"{request.target} could not be loaded"), self._warehouse.connect(read_only=False) as connection:
+            _show(connection, request, loadable)
+            with _transaction(connection):
+                session = _Session(connection, loadable.untyped)
+                ledger.prepare(session)
+                load = Load(session, request)
+                report = load.look() or load.run()
+        reach("warehouse.closed")
+        return report
+
+    def set_aside(self) -> str:
+        """Rename what stands under the table's name; gives the new name, empty where nothing is there."""
+        what = f"{self._schema}.{self._table} could not be renamed"
+        with _named(what), self._warehouse.connect(read_only=False) as connection, _transaction(connection):
+            return set_aside(_Session(connection), self._schema, self._table)
+
+
 class _Session:
     """A connection as `transaction` wants it, with the object's rows as a view."""
 
     incoming = "etl_incoming"
     temporary = ""
+    algorithm = f"duckdb-{duckdb.__version__}"
+    binary = 'COLLATE "C"'
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, untyped: frozenset[str] = frozenset()) -> None:
         self._connection = connection
         self._untyped = untyped
+        self._catalog = str(connection.execute("SELECT current_database()").fetchall()[0][0])
 
     def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
         rows = self.rows(sql, parameters)
         return int(rows[0][0]) if rows else 0
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Values become literals: the first bound parameter makes the library import pandas, 0.2 s and 40 MB of it."""
+        """Values become literals: the first bound parameter makes the library import pandas, 0.2 s and 40 MB of it.
+
+        Statements with parameters hold no names of the tenant's, so that every `?` in them is a parameter.
+        """
         first, *rest = sql.split("?") if parameters else [sql]
         pairs = zip(parameters, rest, strict=True)
         return self._connection.execute(first + "".join(_literal(each) + text for each, text in pairs)).fetchall()
@@ -135,26 +167,58 @@ class _Session:
         ]
 
     def table_columns(self, schema: str, table: str) -> list[Column]:
-        sql = "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database()"
-        sql += " AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?)"
-        if not self.rows(sql, [schema, table])[0][0]:
+        if self.kind(schema, table) != "table":
             return []
-        rows = self.rows(f"DESCRIBE {quoted(schema)}.{quoted(table)}")
-        return [Column(name, kind) for name, kind, *_ in rows]
+        return [Column(name, kind) for name, kind, *_ in self.rows(f"DESCRIBE {self.relation(schema, table)}")]
+
+    def kind(self, schema: str, name: str) -> Kind:
+        of = f"database_name = {_literal(self._catalog)} AND {self.is_called('schema_name')}"
+        found = self.rows(
+            f"SELECT 'table' FROM duckdb_tables() WHERE {of} AND {self.is_called('table_name')}"
+            f" UNION ALL SELECT 'view' FROM duckdb_views() WHERE {of} AND {self.is_called('view_name')}",
+            [schema, name, schema, name],
+        )
+        return found[0][0] if found else ""
+
+    def relation(self, schema: str, table: str) -> str:
+        return _relation(self._catalog, schema, table)
+
+    def is_called(self, column: str) -> str:
+        return f"lower({column}) = lower(?)"
 
     def ensure_schema(self, name: str) -> None:
-        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(name)}")
+        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._catalog)}.{quoted(name)}")
+
+    def ensure_index(self, schema: str, table: str, columns: str, where: str = "") -> None:
+        """Needless: the smallest and largest value of each block of rows are known, and loads come in such blocks."""
+
+    def row_hash(self, columns: Sequence[str]) -> str:
+        return f"hash({', '.join(columns)})::HUGEINT"
 
 
-def _load(connection: duckdb.DuckDBPyConnection, request: LoadRequest, loadable: Loadable) -> LoadReport:
+def catalog(path: Path) -> str:
+    """What DuckDB calls the database of a file: like the file, but for the names that it needs itself."""
+    return f"{path.stem}_db" if path.stem in ("main", "temp", "system") else path.stem
+
+
+def _relation(database: str, schema: str, table: str) -> str:
+    return f"{quoted(database)}.{quoted(schema)}.{quoted(table)}"
+
+
+def _show(connection: duckdb.DuckDBPyConnection, request: LoadRequest, loadable: Loadable) -> None:
+    """The object's rows as a view."""
     number = f", file_row_number AS {ROW_NUMBER}" if request.mode == "upsert" else ""
     path = file_literal(loadable.path)
     options = "hive_partitioning = false" + (", file_row_number = true" if number else "")
     columns = f"* EXCLUDE (file_row_number){number}" if number else "*"
     connection.execute(f"CREATE TEMP VIEW {_Session.incoming} AS SELECT {columns} FROM read_parquet({path}, {options})")
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute("BEGIN")
     try:
-        report = load_in_transaction(_Session(connection, loadable.untyped), request)
+        yield
         reach("warehouse.before_commit")
         connection.execute("COMMIT")
     except BaseException:
@@ -162,7 +226,16 @@ def _load(connection: duckdb.DuckDBPyConnection, request: LoadRequest, loadable:
             connection.execute("ROLLBACK")
         raise
     reach("warehouse.committed")
-    return report
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        raise WarehouseError(
+            f"{what}: {error}", "nothing of this load was kept; remove the cause and run it again"
+        ) from error
 
 
 def _literal(value: object) -> str:

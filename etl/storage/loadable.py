@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from etl.errors import WarehouseError
 from etl.storage.footer import KEY, read_footer
-from etl.storage.warehouse import PARTITION_COLUMN, ROW_NUMBER, LoadRequest
+from etl.storage.warehouse import TECHNICAL_COLUMNS, LoadRequest
 
 _NANOSECONDS = "its nanoseconds would be cut off"
 
@@ -66,7 +66,7 @@ def _check_names(request: LoadRequest, names: list[str]) -> None:
         seen[folded] = name
         if not name or "\0" in name:
             raise WarehouseError(f"{request.target}: a column has no usable name", "name it in the transform")
-        if folded in (PARTITION_COLUMN, ROW_NUMBER):
+        if folded in TECHNICAL_COLUMNS:
             raise WarehouseError(
                 f"{request.target}: the column name `{name}` belongs to the loader", "rename it in the transform"
             )

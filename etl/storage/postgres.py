@@ -8,7 +8,7 @@ memory; what is said about the load itself goes over an ordinary connection.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,9 @@ from etl.storage.drivers.scrub import scrubbed
 from etl.storage.drivers.writer import extension_path
 from etl.storage.loadable import Loadable, read_loadable
 from etl.storage.schema_change import NO_TYPE, Column
+from etl.storage.session import Kind, quoted
 from etl.storage.sql import file_literal, literal
-from etl.storage.transaction import load_in_transaction, quoted, read_ledger
+from etl.storage.transaction import Load, set_aside
 from etl.storage.warehouse import ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
 
 if TYPE_CHECKING:
@@ -32,12 +33,17 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 _STAGING = "etl_staging"
+_OPTIONS = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex"
+"""How values become text: the digest of a row is made from its text, and a server or a role may say otherwise."""
 _LOSSY = ("HUGEINT", "UHUGEINT", "STRUCT", "MAP", "UNION", "TIMESTAMP_NS")
 """Types that the extension refuses without a name, or writes as something else without a word."""
 _COLUMNS = """
 SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute
 WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
 """
+_KIND = "SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)"
+_KINDS: dict[str, Kind] = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table"}
+_INDEXES = "SELECT 1 FROM pg_indexes WHERE schemaname = %s AND tablename = %s AND indexdef LIKE %s"
 _HOLDER = """
 SELECT format('process %%s (%%s, since %%s)', pid, application_name, date_trunc('second', backend_start))
 FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -53,55 +59,49 @@ class PostgresWarehouse:
         self._tenant = tenant
         self._lock_seconds = lock_seconds
 
-    def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
-        """Put the object into its table; all of it and its ledger entry, or nothing."""
-        loadable = read_loadable(request, Path(source))
-        staged = f"{quoted(_STAGING)}.{quoted('load_' + hashlib.sha256(request.target.encode()).hexdigest()[:32])}"
-        with self._errors(f"{request.target} could not be loaded"), self._connect(request.run_id) as connection:
-            self._lock(connection, request)
+    @contextmanager
+    def writing(self, schema: str, table: str, run_id: str) -> Iterator["_Loader"]:
+        """Hold the table until the block ends; the lock ends with the connection."""
+        target = f"{schema}.{table}"
+        with ExitStack() as stack:
+            with self.errors(f"{target} could not be loaded"):
+                connection = stack.enter_context(self._connect(run_id))
+                self._lock(connection, schema, table)
             reach("warehouse.locked")
-            _prepare(connection, staged)
-            try:
-                self._stage(request, loadable, staged)
-                reach("warehouse.staged")
-                return _load(connection, request, loadable, staged)
-            finally:
-                if not connection.closed:
-                    connection.execute(f"DROP TABLE IF EXISTS {staged}".encode())
+            yield _Loader(self, connection, schema, table)
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
         """Every committed load of this tenant, oldest first."""
-        with self._errors("the load ledger could not be read"), self._connect("ledger") as connection:
-            session = _Session(connection)
-            entries = read_ledger(session) if session.table_columns(ledger.SCHEMA, ledger.TABLE) else ()
+        with self.errors("the load ledger could not be read"), self._connect("ledger") as connection:
+            entries = ledger.read(_Session(connection))
         return tuple(each for each in entries if each.tenant == self._tenant)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """The result of a statement, read-only."""
         import polars as pl  # noqa: PLC0415  a load needs none of it
 
-        with self._errors("the query failed"), self._connect("query") as connection:
+        with self.errors("the query failed"), self._connect("query") as connection:
             connection.read_only = True
             with connection.transaction():
                 cursor = connection.execute(sql.encode(), list(parameters) or None)
                 names = [each.name for each in cursor.description or ()]
                 return pl.DataFrame(cursor.fetchall(), schema=names, orient="row", infer_schema_length=None)
 
+    def relation(self, schema: str, table: str) -> str:
+        """A table's whole name."""
+        return _relation(schema, table)
+
     @contextmanager
     def _connect(self, run_id: str) -> Iterator["Connection"]:
-        try:
-            import psycopg  # noqa: PLC0415  an extra: `postgres`
-        except ImportError:
-            raise WarehouseError("a PostgreSQL warehouse needs psycopg", "install the extra `postgres`") from None
+        psycopg = _driver()
         with psycopg.connect(**self._login(run_id), autocommit=True) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             yield connection
 
     @contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
+    def errors(self, what: str) -> Iterator[None]:
         """Drop the original on purpose: drivers put the password into their texts."""
-        import psycopg  # noqa: PLC0415  an extra: `postgres`
-
+        psycopg = _driver()
         try:
             yield
         except (psycopg.Error, duckdb.Error, OSError) as error:
@@ -114,11 +114,11 @@ class PostgresWarehouse:
         parts = self._url.libpq()
         name = f"etl {self._tenant} {run_id}"[:63]
         defaults = {"connect_timeout": "15", "application_name": name, "client_encoding": "UTF8"}
-        return {**defaults, **parts, "options": f"{parts.get('options', '')} -c TimeZone=UTC".strip()}
+        return {**defaults, **parts, "options": f"{parts.get('options', '')} {_OPTIONS}".strip()}
 
-    def _lock(self, connection: "Connection", request: LoadRequest) -> None:
+    def _lock(self, connection: "Connection", schema: str, table: str) -> None:
         """One load per table at a time; the lock ends with the connection."""
-        digest = hashlib.sha256(f"etl {request.target}".encode()).digest()
+        digest = hashlib.sha256(f"etl {schema}.{table}".encode()).digest()
         key = int.from_bytes(digest[:8], "big") >> 1
 
         def ready() -> bool:
@@ -129,10 +129,10 @@ class PostgresWarehouse:
             row = connection.execute(_HOLDER, [key]).fetchone()
             return str(row[0]) if row else "another process"
 
-        what = f"the table {request.target}"
+        what = f"the table {schema}.{table}"
         locks.wait_until(ready, what, holder, self._lock_seconds, WarehouseError)
 
-    def _stage(self, request: LoadRequest, loadable: Loadable, staged: str) -> None:
+    def stage(self, request: LoadRequest, loadable: Loadable, staged: str) -> None:
         """Copy the object's rows into an unlogged table that only this load knows."""
         extension = extension_path("postgres_scanner")
         if extension is None:
@@ -160,10 +160,50 @@ class PostgresWarehouse:
             engine.execute(f"INSERT INTO warehouse.{staged} SELECT {columns} FROM {source}")
 
 
+class _Loader:
+    """A table of a PostgreSQL database that no other load writes meanwhile."""
+
+    def __init__(self, warehouse: PostgresWarehouse, connection: "Connection", schema: str, table: str) -> None:
+        self._warehouse = warehouse
+        self._connection = connection
+        self._schema = schema
+        self._table = table
+
+    def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
+        """Put the object into its table; all of it and its ledger entry, or nothing."""
+        loadable = read_loadable(request, Path(source))
+        staged = _relation(_STAGING, "load_" + hashlib.sha256(self._relation.encode()).hexdigest()[:32])
+        with self._warehouse.errors(f"{request.target} could not be loaded"):
+            _prepare(self._connection, staged)
+            load = Load(_Session(self._connection, staged, loadable.untyped), request)
+            with self._connection.transaction():
+                report = load.look()
+            if report is not None:
+                return report
+            try:
+                self._warehouse.stage(request, loadable, staged)
+                reach("warehouse.staged")
+                return _run(self._connection, load, staged)
+            finally:
+                if not self._connection.closed:
+                    self._connection.execute(f"DROP TABLE IF EXISTS {staged}".encode())
+
+    def set_aside(self) -> str:
+        """Rename what stands under the table's name; gives the new name, empty where nothing is there."""
+        with self._warehouse.errors(f"{self._schema}.{self._table} could not be renamed"):
+            return set_aside(_Session(self._connection), self._schema, self._table)
+
+    @property
+    def _relation(self) -> str:
+        return _relation(self._schema, self._table)
+
+
 class _Session:
     """A connection as `transaction` wants it, with the object's rows in a staging table."""
 
     temporary = "ON COMMIT DROP"
+    algorithm = "postgres-hashtextextended"
+    binary = 'COLLATE "C"'
 
     def __init__(self, connection: "Connection", incoming: str = "", untyped: frozenset[str] = frozenset()) -> None:
         self._connection = connection
@@ -181,11 +221,31 @@ class _Session:
         return [Column(name, NO_TYPE if name in self._untyped else kind) for name, kind in rows if name != ROW_NUMBER]
 
     def table_columns(self, schema: str, table: str) -> list[Column]:
-        rows = self._connection.execute(_COLUMNS, [f"{quoted(schema)}.{quoted(table)}"]).fetchall()
+        rows = self._connection.execute(_COLUMNS, [_relation(schema, table)]).fetchall()
         return [Column(name, kind) for name, kind in rows]
+
+    def kind(self, schema: str, name: str) -> Kind:
+        found = self._connection.execute(_KIND, [_relation(schema, name)]).fetchone()
+        return _KINDS.get(str(found[0]), "view") if found else ""
+
+    def relation(self, schema: str, table: str) -> str:
+        return _relation(schema, table)
+
+    def is_called(self, column: str) -> str:
+        return f"{column} = ?"
 
     def ensure_schema(self, name: str) -> None:
         _ensure_schema(self._connection, name)
+
+    def ensure_index(self, schema: str, table: str, columns: str, where: str = "") -> None:
+        rest = f"({columns})" + (f" WHERE {where}" if where else "")
+        known = self._connection.execute(_INDEXES, [schema, table, f"% {rest}"]).fetchone()
+        if not known:
+            self._connection.execute(f"CREATE INDEX ON {_relation(schema, table)} {rest}".encode())
+
+    def row_hash(self, columns: Sequence[str]) -> str:
+        """From the row's text: `hash_record` knows no JSON."""
+        return f"hashtextextended(CAST(ROW({', '.join(columns)}) AS text) {self.binary}, 0)::numeric"
 
     def _execute(self, sql: str, parameters: Sequence[object]) -> Any:  # noqa: ANN401  a cursor of an optional library
         """Statements with parameters hold no names of the tenant's, so that every `?` in them is a parameter."""
@@ -194,9 +254,13 @@ class _Session:
         return self._connection.execute(sql.encode())
 
 
-def _load(connection: "Connection", request: LoadRequest, loadable: Loadable, staged: str) -> LoadReport:
+def _relation(schema: str, table: str) -> str:
+    return f"{quoted(schema)}.{quoted(table)}"
+
+
+def _run(connection: "Connection", load: Load, staged: str) -> LoadReport:
     with connection.transaction():
-        report = load_in_transaction(_Session(connection, staged, loadable.untyped), request)
+        report = load.run()
         connection.execute(f"DROP TABLE {staged}".encode())
         reach("warehouse.before_commit")
     reach("warehouse.committed")
@@ -205,10 +269,9 @@ def _load(connection: "Connection", request: LoadRequest, loadable: Loadable, st
 
 def _prepare(connection: "Connection", staged: str) -> None:
     """Make what every load shares, one process at a time; remove what a load of this table left when it died."""
-    with _alone(connection):
-        for name in (ledger.SCHEMA, _STAGING):
-            _ensure_schema(connection, name)
-        connection.execute(ledger.CREATE.encode())
+    with _alone(connection), connection.transaction():
+        _ensure_schema(connection, _STAGING)
+        ledger.prepare(_Session(connection))
     connection.execute(f"DROP TABLE IF EXISTS {staged}".encode())
 
 
@@ -225,6 +288,14 @@ def _ensure_schema(connection: "Connection", name: str) -> None:
     """Look first: CREATE SCHEMA IF NOT EXISTS asks for a privilege even where there is nothing to create."""
     if not connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]).fetchone():
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(name)}".encode())
+
+
+def _driver() -> Any:  # noqa: ANN401  a module of an optional library
+    try:
+        import psycopg  # noqa: PLC0415  an extra: `postgres`
+    except ImportError:
+        raise WarehouseError("a PostgreSQL warehouse needs psycopg", "install the extra `postgres`") from None
+    return psycopg
 
 
 def _check_types(request: LoadRequest, columns: Sequence[tuple[Any, ...]]) -> None:

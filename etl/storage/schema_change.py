@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from etl.errors import WarehouseError
-from etl.storage.warehouse import PARTITION_COLUMN, SchemaChanges
+from etl.storage.warehouse import TECHNICAL_COLUMNS, SchemaChanges
 
 NO_TYPE = ""
 """The type of a column that holds nothing but nulls and was written without a type."""
@@ -38,7 +38,7 @@ def columns_to_add(
     target: str, table: Sequence[Column], incoming: Sequence[Column], policy: SchemaChanges
 ) -> tuple[Column, ...]:
     """The columns the table needs before the object can be inserted; raises with every difference that is refused."""
-    have = {each.name.casefold(): each for each in table if each.name != PARTITION_COLUMN}
+    have = {each.name.casefold(): each for each in table if each.name not in TECHNICAL_COLUMNS}
     come = {each.name.casefold(): each for each in incoming}
     problems = [_lost(each) for key, each in have.items() if key not in come]
     problems += [

@@ -1,140 +1,302 @@
 """One load as one transaction, in the SQL that DuckDB and PostgreSQL share: rows and their ledger entry, or nothing.
 
-Belongs here: the order of the steps and the SQL of the modes. Does not: connections, locks, and how the object's rows
-become a relation (`duckdb`, `postgres`).
+Belongs here: the order of the steps, whose table it is, and whether the table still holds what the ledger says. Not
+here: `upsert` of a partition (`upsert`), the ledger's own columns (`ledger`), connections, locks, and how the object's
+rows become a relation (`duckdb`, `postgres`).
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from datetime import UTC, datetime
 
 from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.storage import ledger
+from etl.storage.digest import digest, holds
 from etl.storage.schema_change import NO_TYPE, Column, columns_to_add
-from etl.storage.warehouse import PARTITION_COLUMN, ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
+from etl.storage.session import Session, quoted
+from etl.storage.upsert import Upsert, check_keys, ranking
+from etl.storage.warehouse import LOAD_COLUMN, PARTITION_COLUMN, LedgerEntry, LoadReport, LoadRequest
 
-_WINNERS = "etl_winners"
+__all__ = ["Load", "quoted", "set_aside"]
 
-
-class Session(Protocol):
-    """An open transaction of a database, and the object's rows in it."""
-
-    incoming: str
-    """The relation that holds the object's rows, ready for SQL; with `ROW_NUMBER` where the mode is `upsert`."""
-    temporary: str
-    """What stands behind `CREATE TEMP TABLE name`, so that the table ends with the load."""
-
-    def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        """Run a statement; gives the number of rows it changed. Parameters are written `?`."""
-
-    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Run a query."""
-
-    def incoming_columns(self) -> list[Column]:
-        """The object's columns in this database's types."""
-
-    def table_columns(self, schema: str, table: str) -> list[Column]:
-        """A table's columns; none where there is no such table."""
-
-    def ensure_schema(self, name: str) -> None:
-        """Create a schema where there is none."""
+_OF_FORMAT_1 = "the entry of the ledger is of format 1, which kept nothing to compare the table with"
+_COUNTED_ONLY = "loaded by an older release: its rows were counted, their values were not compared"
+_CHANGED = "the rows in the table are not those that were loaded (changed by hand?)"
+_ASKED_FOR = "asked for (`reload`)"
 
 
-def quoted(name: str) -> str:
-    """An identifier as SQL writes it."""
-    return '"' + name.replace('"', '""') + '"'
+class Load:
+    """What happens between BEGIN and COMMIT: first a look, then, if need be, the change."""
 
-
-def load_in_transaction(session: Session, request: LoadRequest) -> LoadReport:
-    """Everything between BEGIN and COMMIT."""
-    return _Load(session, request).run()
-
-
-def read_ledger(session: Session, request: LoadRequest | None = None) -> tuple[LedgerEntry, ...]:
-    """The entries of the request's table, or all, oldest first."""
-    where, parameters = "", list[object]()
-    if request:
-        where, parameters = " WHERE schema_name = ? AND table_name = ?", [request.schema_name, request.table]
-    sql = f'SELECT {ledger.NAMES} FROM "{ledger.SCHEMA}"."{ledger.TABLE}"{where} ORDER BY seq'
-    names = [name for name, _ in ledger.COLUMNS]
-    return tuple(LedgerEntry(**dict(zip(names, row, strict=True))) for row in session.rows(sql, parameters))
-
-
-class _Load:
     def __init__(self, session: Session, request: LoadRequest) -> None:
         self._session = session
         self._request = request
-        self._table = f"{quoted(request.schema_name)}.{quoted(request.table)}"
+        self._table = session.relation(request.schema_name, request.table)
         self._partition = f"CAST('{request.partition}' AS DATE)" if request.partition else None
+        self._slice = f"{PARTITION_COLUMN} = {self._partition}" if self._partition else "TRUE"
+        self._kept = Upsert(session, request) if request.mode == "upsert" and request.partition else None
+        self._columns: list[Column] = []
+        self._past: ledger.Past | None = None
+        self._own: LedgerEntry | None = None
+        self._reason = ""
+
+    def look(self) -> LoadReport | None:
+        """What is to be said where nothing has to be loaded: the table holds this object, or must not hold it."""
+        request, session = self._request, self._session
+        reach("warehouse.begin")
+        kind = session.kind(request.schema_name, request.table)
+        if kind not in ("", "table"):
+            raise WarehouseError(
+                f"{request.target} is not a table but a {kind}, and cannot be loaded",
+                _move_away(request, f"the {kind}"),
+            )
+        if kind:
+            self._columns = session.table_columns(request.schema_name, request.table)
+            self._past = ledger.Past(session, request)
+            self._check_owner(self._past)
+            self._own = self._own_entry(self._past)
+        newest = request.newest_partition
+        if request.mode == "replace" and request.partition and newest and request.partition < newest:
+            rows = self._count() if kind else 0
+            reason = f"by `replace` the table holds the newest published partition, {newest}"
+            return self._report(loaded=0, before=rows, after=rows, changed=False, reason=reason)
+        if self._past is None:
+            return None
+        if self._is_held(self._past):
+            rows = self._count()
+            return self._report(loaded=0, before=rows, after=rows, changed=False, reason=self._reason)
+        return None
 
     def run(self) -> LoadReport:
-        request = self._request
-        reach("warehouse.begin")
-        incoming = self._session.incoming_columns()
-        table = self._session.table_columns(request.schema_name, request.table)
-        entries = self._ledger_entries()
-        before = self._count(self._table) if table else 0
-        if table and ledger.already_loaded(request, entries):
-            return self._report(loaded=0, before=before, after=before, changed=False)
-        added = self._alter(table, incoming) if table else self._create(incoming)
+        """Put the object's rows into the table, and say so in the ledger."""
+        request, session, past = self._request, self._session, self._past
+        incoming = session.incoming_columns()
+        before = self._count() if past and self._is_partitioned == bool(self._partition) else 0
+        added = self._alter(incoming) if past else self._create(incoming)
+        self._leave_upsert()
+        self._columns = session.table_columns(request.schema_name, request.table)
         reach("warehouse.shaped")
         typed = [each.name for each in incoming if each.type != NO_TYPE]
-        loaded, gone = self._upsert(typed) if request.mode == "upsert" else self._insert(typed)
+        seq = ledger.next_seq(session)
+        loaded, held = self._change(typed, seq)
         reach("warehouse.inserted")
-        after = self._count(self._table)
-        if after != before - gone + loaded:
-            raise WarehouseError(
-                f"{request.target} holds {after} rows after the load, {before - gone + loaded} were expected",
-                "nothing was kept; something else wrote the table or a trigger or rule of it interferes",
-            )
-        self._record(created=not table or request.replaces_table)
+        self._record(seq, held, created=past is None or request.replaces_table)
         reach("warehouse.ledger")
-        return self._report(loaded=loaded, before=before, after=after, changed=True, added=added)
+        return self._report(
+            loaded=loaded, before=before, after=self._count(), changed=True, added=added, reason=self._reason
+        )
+
+    def _check_owner(self, past: ledger.Past) -> None:
+        request = self._request
+        if past.owner is None:
+            if self._session.rows(f"SELECT 1 FROM {self._table} LIMIT 1"):
+                raise WarehouseError(
+                    f"{request.target} exists and holds rows that no load of this product brought",
+                    _move_away(request, "the table"),
+                )
+        elif past.owner != (request.tenant, request.pipeline):
+            tenant, pipeline = past.owner
+            raise WarehouseError(
+                f"{request.target} belongs to the pipeline `{pipeline}` of tenant `{tenant}`, which loads it;"
+                f" `{request.pipeline}` of tenant `{request.tenant}` cannot load it too",
+                _move_away(request, "the table"),
+            )
+
+    def _own_entry(self, past: ledger.Past) -> LedgerEntry | None:
+        collected = self._request.mode == "append" and not self._partition
+        own = past.of_version() if collected else past.of_partition()
+        return own if own and (own.tenant, own.pipeline) == past.owner else None
+
+    def _is_held(self, past: ledger.Past) -> bool:
+        """Whether the table holds this very object: the ledger says so, and the rows are still those that it means."""
+        request, own = self._request, self._own
+        if own is None:
+            return False
+        if request.reload:
+            self._reason = _ASKED_FOR
+            return False
+        if request.mode == "append" and own.version != request.version:
+            raise ledger.refuse_changed_append(request, own)
+        if request.replaces_table and past.last and past.last.seq != own.seq:
+            return False
+        if (own.version, own.mode) != (request.version, request.mode):
+            return False
+        if own.digest is None:
+            return self._is_held_of_format_1(past)
+        if own.upsert_by != request.upsert_by:
+            self._reason = "the key columns or the order column are others than when it was loaded"
+            return False
+        if not self._rows_are_those_of(own):
+            self._reason = _CHANGED
+            return False
+        return True
+
+    def _rows_are_those_of(self, own: LedgerEntry) -> bool:
+        if self._kept:
+            return bool(self._kept.columns()) and self._kept.holds(self._columns, own)
+        where = self._slice
+        if self._request.mode == "append" and not self._partition:
+            where = f"{LOAD_COLUMN} = {own.seq}"
+        if self._is_partitioned != bool(self._partition):
+            return False
+        return holds(self._session, self._table, self._columns, where, own.digest)
+
+    def _is_held_of_format_1(self, past: ledger.Past) -> bool:
+        """Nothing says what the rows were; those of `append` without partitions cannot even be told apart."""
+        self._reason = _OF_FORMAT_1
+        if self._request.mode != "append" or self._partition:
+            return False
+        old = [each for each in ledger.live(past.entries()) if each.digest is None]
+        if self._count(self._of_format_1) == sum(each.rows for each in old):
+            self._reason = _COUNTED_ONLY
+            return True
+        return False
+
+    @property
+    def _of_format_1(self) -> str:
+        """The condition for rows that were appended before they carried the number of their load."""
+        return f"{LOAD_COLUMN} IS NULL" if any(each.name == LOAD_COLUMN for each in self._columns) else "TRUE"
+
+    @property
+    def _is_partitioned(self) -> bool:
+        return any(each.name == PARTITION_COLUMN for each in self._columns)
 
     def _create(self, incoming: list[Column]) -> tuple[str, ...]:
-        self._session.ensure_schema(self._request.schema_name)
+        request, session = self._request, self._session
+        session.ensure_schema(request.schema_name)
         typed = [each for each in incoming if each.type != NO_TYPE]
-        if self._request.partition:
-            typed.append(Column(PARTITION_COLUMN, "DATE"))
         if not typed:
             raise WarehouseError(
-                f"{self._request.target} cannot be created: no column has a type yet", "give one a value or cast it"
+                f"{request.target} cannot be created: no column has a type yet", "give one a value or cast it"
             )
-        columns = ", ".join(f"{quoted(each.name)} {each.type}" for each in typed)
-        self._session.change(f"CREATE TABLE {self._table} ({columns})")
+        columns = [*typed, *self._technical()]
+        session.change(f"CREATE TABLE {self._table} ({', '.join(f'{quoted(c.name)} {c.type}' for c in columns)})")
+        self._index()
+        kept = Upsert(session, request)
+        if kept.columns():  # of a table of this name that was dropped since
+            kept.forget()
         return ()
 
-    def _alter(self, table: list[Column], incoming: list[Column]) -> tuple[str, ...]:
+    def _technical(self) -> list[Column]:
+        partition = [Column(PARTITION_COLUMN, "DATE")] if self._partition else []
+        return partition + ([Column(LOAD_COLUMN, "BIGINT")] if self._request.mode == "append" else [])
+
+    def _index(self) -> None:
+        """In a database that would read the whole table for one partition of it."""
         request = self._request
-        if any(each.name == PARTITION_COLUMN for each in table) != (request.partition is not None):
+        for column in self._technical():
+            self._session.ensure_index(request.schema_name, request.table, column.name)
+
+    def _alter(self, incoming: list[Column]) -> tuple[str, ...]:
+        request, session = self._request, self._session
+        adopted = self._past is not None and self._past.owner is None
+        if self._is_partitioned != bool(self._partition) and not (adopted and self._partition):
             now, then = ("partitioned", "whole") if request.partition else ("whole", "partitioned")
             raise WarehouseError(
                 f"{request.target} was loaded as a {then} table and is {now} now",
-                f"drop it (`DROP TABLE {request.target}`) and load every partition again, or load into another table",
+                f"{_move_away(request, 'the table')}, every partition",
             )
-        new = columns_to_add(request.target, table, incoming, request.schema_changes)
-        for column in new:
-            self._session.change(f"ALTER TABLE {self._table} ADD COLUMN {quoted(column.name)} {column.type}")
+        new = columns_to_add(request.target, self._columns, incoming, request.schema_changes)
+        have = {each.name for each in self._columns}
+        for column in [*new, *(each for each in self._technical() if each.name not in have)]:
+            session.change(f"ALTER TABLE {self._table} ADD COLUMN {quoted(column.name)} {column.type}")
+        self._index()
         return tuple(each.name for each in new)
 
-    def _insert(self, columns: list[str]) -> tuple[int, int]:
-        """Insert the object's rows in place of those that the mode replaces; gives rows inserted and deleted."""
-        request = self._request
-        gone = 0
-        if request.replaces_table:
-            gone = self._session.change(f"DELETE FROM {self._table}")
-        elif request.mode == "replace_partition":
-            gone = self._session.change(f"DELETE FROM {self._table} WHERE {PARTITION_COLUMN} = {self._partition}")
-        reach("warehouse.deleted")
-        loaded = self._insert_from(self._session.incoming, columns)
-        self._all_rows(loaded)
-        return loaded, gone
+    def _leave_upsert(self) -> None:
+        """A table that was loaded by `upsert` and is not any more gets back the rows that had lost their keys."""
+        if self._kept or not self._past:
+            return
+        kept = Upsert(self._session, self._request)
+        if kept.columns():
+            if self._request.replaces_table:
+                kept.forget()
+            else:
+                kept.give_back(self._columns)
 
-    def _insert_from(self, relation: str, columns: list[str]) -> int:
+    def _change(self, typed: list[str], seq: int) -> tuple[int, str]:
+        """Insert the object's rows in place of those that the mode replaces; gives their number and their digest."""
+        request, session = self._request, self._session
+        if request.mode == "upsert":
+            check_keys(session, request, typed)
+        if self._kept:
+            return self._upsert_partition(self._kept, typed)
+        if request.mode == "upsert":
+            return self._upsert_whole(typed)
+        where = self._slice
+        if request.mode == "append":
+            where = self._delete_appended(seq)
+        else:
+            session.change(f"DELETE FROM {self._table} WHERE {'TRUE' if request.replaces_table else self._slice}")
+        reach("warehouse.deleted")
+        loaded = self._insert_from(session.incoming, typed, seq)
+        self._all_rows(loaded)
+        return loaded, self._digest(where, loaded)
+
+    def _delete_appended(self, seq: int) -> str:
+        """Remove what an earlier load of the very same rows brought; gives the condition for the new rows."""
+        if self._partition:
+            self._session.change(f"DELETE FROM {self._table} WHERE {self._slice}")
+            return self._slice
+        if self._own and self._own.digest is not None:
+            self._session.change(f"DELETE FROM {self._table} WHERE {LOAD_COLUMN} = {self._own.seq}")
+        elif self._own and self._past:
+            others = [each for each in ledger.live(self._past.entries()) if each.digest is None and each != self._own]
+            if others:
+                raise WarehouseError(
+                    f"{self._request.target} holds rows of {len(others) + 1} loads of an older release; nothing says"
+                    " which of them are this object's, so that it cannot be loaded again",
+                    _move_away(self._request, "the table"),
+                )
+            self._session.change(f"DELETE FROM {self._table} WHERE {LOAD_COLUMN} IS NULL")
+        return f"{LOAD_COLUMN} = {seq}"
+
+    def _upsert_partition(self, kept: Upsert, typed: list[str]) -> tuple[int, str]:
+        last = self._past.last if self._past else None
+        anew = last is None or last.mode != "upsert" or last.digest is None or not kept.columns()
+        kept.keep(self._columns, anew=anew)
+        all_keys = anew or (last is not None and last.upsert_by != self._request.upsert_by)
+        loaded, _ = kept.load(self._columns, typed, all_keys=all_keys)
+        self._all_rows(loaded)
+        return loaded, digest(self._session, kept.kept, kept.columns(), kept.of_partition)
+
+    def _upsert_whole(self, typed: list[str]) -> tuple[int, str]:
+        """The table is the last row of each key of the one object."""
+        request, session = self._request, self._session
+        arrived = int(session.rows(f"SELECT count(*) FROM {session.incoming}")[0][0])
+        self._all_rows(arrived)
+        ranked = ranking(session, request, session.incoming_columns())
+        numbered = f"SELECT i.*, {ranked} AS etl_rank FROM {session.incoming} AS i"
+        winners = f"(SELECT * FROM ({numbered}) AS ranked WHERE etl_rank = 1)"
+        reach("warehouse.ranked")
+        self._refuse_to_forget(f"{winners} AS w")
+        session.change(f"DELETE FROM {self._table}")
+        reach("warehouse.deleted")
+        loaded = self._insert_from(f"{winners} AS w", typed, 0)
+        return loaded, self._digest("TRUE", loaded)
+
+    def _refuse_to_forget(self, winners: str) -> None:
+        """A release of format 1 collected the keys of all objects that ever were; do not remove them unasked."""
+        last = self._past.last if self._past else None
+        if last is None or last.mode != "upsert" or last.digest is not None or self._request.reload:
+            return
+        same = " AND ".join(f"t.{quoted(each)} = w.{quoted(each)}" for each in self._request.key_columns)
+        query = f"SELECT count(*) FROM {self._table} AS t WHERE NOT EXISTS (SELECT 1 FROM {winners} WHERE {same})"
+        gone = int(self._session.rows(query)[0][0])
+        if gone:
+            raise WarehouseError(
+                f"{self._request.target} was loaded by an older release and holds {gone} rows whose keys the published"
+                " object does not have; a table is what is published now, so they would be removed",
+                "keep a copy if you need them, then load with `etl run ... --reload`",
+            )
+
+    def _insert_from(self, relation: str, columns: Sequence[str], seq: int) -> int:
         names = ", ".join(quoted(each) for each in columns)
         target, values = names, names
         if self._partition:
-            target, values = f"{names}, {PARTITION_COLUMN}", f"{names}, {self._partition}"
+            target, values = f"{target}, {PARTITION_COLUMN}", f"{values}, {self._partition}"
+        if self._request.mode == "append":
+            target, values = f"{target}, {LOAD_COLUMN}", f"{values}, {seq}"
         return self._session.change(f"INSERT INTO {self._table} ({target}) SELECT {values} FROM {relation}")
 
     def _all_rows(self, found: int) -> None:
@@ -144,100 +306,43 @@ class _Load:
                 "nothing was kept; run the load again",
             )
 
-    def _upsert(self, columns: list[str]) -> tuple[int, int]:
-        """One row per key: of the object the last by order; beside the table's, see `_drop_older`."""
-        request, session = self._request, self._session
-        self._check_keys(columns)
-        keys = ", ".join(quoted(each) for each in request.key_columns)
-        order = f"{quoted(request.order_column)} DESC NULLS LAST, " if request.order_column else ""
-        names = ", ".join(quoted(each) for each in columns)
-        session.change(
-            f"CREATE TEMP TABLE {_WINNERS} {session.temporary} AS SELECT {names} FROM (SELECT {names}, row_number()"
-            f" OVER (PARTITION BY {keys} ORDER BY {order}{ROW_NUMBER} DESC) AS etl_rank FROM {session.incoming})"
-            " AS ranked WHERE etl_rank = 1"
-        )
-        same_key = " AND ".join(f"t.{quoted(each)} = w.{quoted(each)}" for each in request.key_columns)
-        reach("warehouse.ranked")
-        self._drop_older(same_key)
-        gone = session.change(f"DELETE FROM {self._table} AS t USING {_WINNERS} AS w WHERE {same_key}")
-        reach("warehouse.deleted")
-        return self._insert_from(_WINNERS, columns), gone
-
-    def _drop_older(self, same_key: str) -> None:
-        """Let rows of *other* partitions stand that come later by the order column, and then by their partition.
-
-        So the table ends the same in whatever order the partitions are loaded, a back-fill included. Rows of the same
-        partition are corrected by its newer object.
-        """
-        if not self._partition:
-            return
-        later = f"t.{PARTITION_COLUMN} > {self._partition}"
-        if self._request.order_column:
-            here, there = (f"{side}.{quoted(self._request.order_column)}" for side in ("w", "t"))
-            later = (
-                f"({there} > {here} OR ({here} IS NULL AND {there} IS NOT NULL)"
-                f" OR ({there} IS NOT DISTINCT FROM {here} AND {later}))"
-            )
-        self._session.change(
-            f"DELETE FROM {_WINNERS} AS w USING {self._table} AS t WHERE {same_key}"
-            f" AND t.{PARTITION_COLUMN} <> {self._partition} AND {later}"
-        )
-
-    def _check_keys(self, columns: list[str]) -> None:
-        request, incoming = self._request, self._session.incoming
-        for name in (*request.key_columns, *filter(None, (request.order_column,))):
-            if name not in columns:
-                raise WarehouseError(
-                    f"{request.target}: the object has no column `{name}` to upsert by",
-                    "correct `key_columns` and `order_column`, or the transform",
-                )
-        self._all_rows(self._count(incoming))
-        nulls = " OR ".join(f"{quoted(each)} IS NULL" for each in request.key_columns)
-        missing = self._count(f"{incoming} WHERE {nulls}")
-        if missing:
+    def _digest(self, where: str, loaded: int) -> str:
+        made = digest(self._session, self._table, self._columns, where)
+        found = int(made.rsplit(":", 2)[1])
+        if found != loaded:
             raise WarehouseError(
-                f"{request.target}: {missing} rows have a null in their key ({', '.join(request.key_columns)})",
-                "a row without a key cannot be upserted: filter or fill it in the transform, or check `not_null`",
+                f"{self._request.target} holds {found} rows after the load, {loaded} were expected",
+                "nothing was kept; something else wrote the table or a trigger or rule of it interferes",
             )
-        keys = ", ".join(quoted(each) for each in request.key_columns)
-        doubled = f"(SELECT {keys} FROM {incoming} GROUP BY {keys} HAVING count(*) > 1) AS doubled"
-        count = 0 if request.order_column else self._count(doubled)
-        if count:
-            raise WarehouseError(
-                f"{request.target}: {count} keys ({', '.join(request.key_columns)}) stand in more than one row of the"
-                " object, and nothing says which is the last",
-                "name an `order_column`, or make the rows unique in the transform",
-            )
+        return made
 
-    def _ledger_entries(self) -> tuple[LedgerEntry, ...]:
-        self._session.ensure_schema(ledger.SCHEMA)
-        self._session.change(ledger.CREATE)
-        return read_ledger(self._session, self._request)
-
-    def _record(self, *, created: bool) -> None:
+    def _record(self, seq: int, held: str, *, created: bool) -> None:
         request = self._request
-        self._session.change(
-            f'INSERT INTO "{ledger.SCHEMA}"."{ledger.TABLE}" ({ledger.NAMES}) SELECT coalesce(max(seq), 0) + 1,'
-            f' ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, now() FROM "{ledger.SCHEMA}"."{ledger.TABLE}"',
-            [
-                request.tenant,
-                request.pipeline,
-                request.schema_name,
-                request.table,
-                request.partition,
-                request.version,
-                request.run_id,
-                request.rows,
-                request.mode,
-                created,
-            ],
+        ledger.record(
+            self._session,
+            {
+                "seq": seq,
+                "tenant": request.tenant,
+                "pipeline": request.pipeline,
+                "schema_name": request.schema_name,
+                "table_name": request.table,
+                "partition": request.partition,
+                "version": request.version,
+                "run_id": request.run_id,
+                "rows": request.rows,
+                "mode": request.mode,
+                "created_table": created,
+                "digest": held,
+                "upsert_by": request.upsert_by,
+            },
         )
 
-    def _count(self, relation: str) -> int:
-        return int(self._session.rows(f"SELECT count(*) FROM {relation}")[0][0])
+    def _count(self, where: str | None = None) -> int:
+        found = self._session.rows(f"SELECT count(*) FROM {self._table} WHERE {where or self._slice}")
+        return int(found[0][0])
 
     def _report(
-        self, *, loaded: int, before: int, after: int, changed: bool, added: tuple[str, ...] = ()
+        self, *, loaded: int, before: int, after: int, changed: bool, reason: str, added: tuple[str, ...] = ()
     ) -> LoadReport:
         return LoadReport(
             table=self._request.target,
@@ -245,5 +350,24 @@ class _Load:
             rows_before=before,
             rows_after=after,
             changed=changed,
+            reason=reason,
             columns_added=added,
         )
+
+
+def set_aside(session: Session, schema: str, table: str) -> str:
+    """Rename what stands under a name; gives the new name, empty where nothing is there."""
+    kind = session.kind(schema, table)
+    if not kind:
+        return ""
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    name = f"{table[:40]}_aside_{moment}"
+    session.change(f"ALTER {kind.upper()} {session.relation(schema, table)} RENAME TO {quoted(name)}")
+    return name
+
+
+def _move_away(request: LoadRequest, what: str) -> str:
+    return (
+        f"load into another table (`trino_output`), or move {what} away with"
+        f" `etl set-aside {request.tenant} {request.pipeline} --yes` and load again"
+    )

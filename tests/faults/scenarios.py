@@ -48,6 +48,7 @@ def _audited(stage: str) -> dict[str, tuple[str, ...]]:
 
 LAKE = {"storage/lake": ("lake.staged", "lake.verified", "lake.stamped", "lake.published")}
 LOCAL = {**LAKE, "storage/local_store": ("lake.before_rename", "lake.renamed")}
+UPSERTED = ("warehouse.ranked", "warehouse.kept", "warehouse.deleted")
 STEPS = ("warehouse.begin", "warehouse.shaped", "warehouse.inserted", "warehouse.ledger")
 DUCKDB = ("warehouse.locked", "warehouse.opened", "warehouse.before_commit", "warehouse.committed", "warehouse.closed")
 UPLOAD = ("lake.upload.begin", "lake.upload.part", "lake.uploaded")
@@ -82,7 +83,7 @@ SCENARIOS = {
                     **LOCAL,
                 },
                 "load": {
-                    "pipeline/load": ("load.start", "load.done"),
+                    "pipeline/load": ("load.start", "load.fetched", "load.done"),
                     "storage/duckdb": DUCKDB,
                     "storage/transaction": (*STEPS, "warehouse.deleted"),
                 },
@@ -102,7 +103,9 @@ SCENARIOS = {
             {"has_transfer": False, "quality": {"on_failure": "quarantine", "rules": [AMOUNT]}},
         ),
         Scenario(
-            "upsert", {"load": {"storage/transaction": (*STEPS, "warehouse.ranked", "warehouse.deleted")}}, UPSERT
+            "upsert",
+            {"load": {"storage/transaction": STEPS, "storage/upsert": UPSERTED}},
+            UPSERT,
         ),
         Scenario(
             "whole",
@@ -111,6 +114,12 @@ SCENARIOS = {
                 "load": {"storage/transaction": ("warehouse.deleted", "warehouse.inserted", "warehouse.ledger")},
             },
             WHOLE,
+            partitioned=False,
+        ),
+        Scenario(
+            "whole_upsert",
+            {"load": {"storage/transaction": ("warehouse.ranked", "warehouse.deleted")}},
+            {**WHOLE, **UPSERT},
             partitioned=False,
         ),
         Scenario(
@@ -153,7 +162,7 @@ SCENARIOS = {
         ),
         Scenario(
             "postgres_upsert",
-            {"load": {"storage/transaction": ("warehouse.ranked", "warehouse.deleted")}},
+            {"load": {"storage/upsert": UPSERTED}},
             UPSERT,
             warehouse="postgres",
         ),

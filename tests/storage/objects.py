@@ -68,13 +68,13 @@ def load(
     table: str = "orders",
     run_id: str = "run-1",
     schema_changes: str = "evolve",
+    **more: Any,
 ) -> LoadReport:
     published = lake.find(ref_of(partition))
     if published is None:
         raise LookupError(partition)
+    newest = lake.partitions("acme", "extract", "orders")[-1] if partition else None
     request = LoadRequest(
-        tenant="acme",
-        pipeline="orders",
         partition=partition,
         schema_name=schema,
         table=table,
@@ -85,8 +85,10 @@ def load(
         rows=published.rows,
         run_id=run_id,
         schema_changes=schema_changes,
+        **{"tenant": "acme", "pipeline": "orders", "newest_partition": newest, **more},
     )
-    return warehouse.load(request, lake.local_copy(ref_of(partition)))
+    with warehouse.writing(schema, table, run_id) as table_held:
+        return table_held.load(request, lake.local_copy(ref_of(partition)))
 
 
 def files_below(folder: Path) -> list[str]:

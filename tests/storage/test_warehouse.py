@@ -66,7 +66,7 @@ def test_a_changed_object_replaces_its_partition_only(lake: Lake, warehouse: War
     load(lake, warehouse, NEXT_DAY)
     publish(lake, ROWS.head(1), DAY, "run-2")
     report = load(lake, warehouse, DAY)
-    assert (report.rows_before, report.rows_after) == (6, 4)
+    assert (report.rows_before, report.rows_after) == (3, 1)
     assert rows(warehouse, "id, etl_partition::varchar") == [
         (1, DAY), (11, NEXT_DAY), (12, NEXT_DAY), (13, NEXT_DAY),
     ]  # fmt: skip
@@ -80,22 +80,30 @@ def test_a_table_without_partitions_is_replaced_as_a_whole(lake: Lake, warehouse
     assert rows(warehouse, "*") == [(3, 30)]
 
 
-def test_replace_keeps_the_last_loaded_partition_only_and_loads_a_former_one_again(
+def test_replace_keeps_the_newest_published_partition_only_and_says_so_of_an_older_one(
     lake: Lake, warehouse: Warehouse
 ) -> None:
     publish(lake, ROWS, DAY)
+    assert load(lake, warehouse, DAY, mode="replace").changed
     publish(lake, ROWS.head(1), NEXT_DAY)
-    for partition, count in ((DAY, 3), (NEXT_DAY, 1), (DAY, 3)):
-        assert load(lake, warehouse, partition, mode="replace").rows_after == count
+    older = load(lake, warehouse, DAY, mode="replace")
+    assert (older.changed, older.reason) == (
+        False,
+        "by `replace` the table holds the newest published partition, 2026-01-02",
+    )
+    for partition in (NEXT_DAY, DAY, NEXT_DAY):
+        load(lake, warehouse, partition, mode="replace")
+    assert rows(warehouse, "id, etl_partition::varchar") == [(1, NEXT_DAY)]
+    assert [each.partition for each in warehouse.ledger()] == [DAY, NEXT_DAY]
 
 
 def test_replace_after_another_mode_added_rows_takes_effect_again(lake: Lake, warehouse: Warehouse) -> None:
     publish(lake, ROWS, DAY)
     publish(lake, ROWS, NEXT_DAY)
-    load(lake, warehouse, DAY, mode="replace")
-    load(lake, warehouse, NEXT_DAY, mode="append")
-    report = load(lake, warehouse, DAY, mode="replace")
-    assert (report.changed, report.rows_before, report.rows_after) == (True, 6, 3)
+    load(lake, warehouse, NEXT_DAY, mode="replace")
+    load(lake, warehouse, DAY, mode="append")
+    assert load(lake, warehouse, NEXT_DAY, mode="replace").changed
+    assert rows(warehouse, "id, etl_partition::varchar") == [(1, NEXT_DAY), (2, NEXT_DAY), (3, NEXT_DAY)]
 
 
 def test_an_object_without_rows_empties_its_partition(lake: Lake, warehouse: Warehouse) -> None:
@@ -117,13 +125,41 @@ def test_a_table_that_somebody_dropped_is_filled_again(
     assert len(rows(warehouse)) == 6
 
 
-def test_upsert_adds_new_keys_changes_old_ones_and_keeps_the_rest(lake: Lake, warehouse: Warehouse) -> None:
-    publish(lake, ROWS, None)
-    load(lake, warehouse, None, mode="upsert", keys=["id"])
-    publish(lake, pl.DataFrame({"id": [3, 4], "qty": [33, 40]}), None, "run-2")
-    report = load(lake, warehouse, None, mode="upsert", keys=["id"])
-    assert (report.rows_loaded, report.rows_before, report.rows_after) == (2, 3, 4)
+def test_upsert_adds_new_keys_changes_old_ones_and_keeps_those_of_other_partitions(
+    lake: Lake, warehouse: Warehouse
+) -> None:
+    publish(lake, ROWS, DAY)
+    load(lake, warehouse, DAY, mode="upsert", keys=["id"])
+    publish(lake, pl.DataFrame({"id": [3, 4], "qty": [33, 40]}), NEXT_DAY)
+    report = load(lake, warehouse, NEXT_DAY, mode="upsert", keys=["id"])
+    assert (report.rows_loaded, report.rows_before, report.rows_after) == (2, 0, 2)
     assert rows(warehouse) == [(1, 10), (2, 20), (3, 33), (4, 40)]
+
+
+def test_upsert_without_partitions_is_the_last_row_of_each_key_of_the_one_object(
+    lake: Lake, warehouse: Warehouse
+) -> None:
+    publish(lake, ROWS, None)
+    load(lake, warehouse, None, mode="upsert", keys=["id"], order="qty")
+    publish(lake, pl.DataFrame({"id": [3, 4, 4], "qty": [33, 41, 40]}), None, "run-2")
+    report = load(lake, warehouse, None, mode="upsert", keys=["id"], order="qty")
+    assert (report.rows_loaded, report.rows_before, report.rows_after) == (2, 3, 2)
+    assert rows(warehouse) == [(3, 33), (4, 41)]
+    assert not load(lake, warehouse, None, mode="upsert", keys=["id"], order="qty").changed
+
+
+def test_upsert_gives_a_key_back_to_the_partition_that_still_has_it(lake: Lake, warehouse: Warehouse) -> None:
+    publish(lake, ROWS, DAY)
+    publish(lake, ROWS.with_columns(pl.col("qty") + 1), NEXT_DAY)
+    for day in (NEXT_DAY, DAY):
+        load(lake, warehouse, day, mode="upsert", keys=["id"])
+    assert rows(warehouse) == [(1, 11), (2, 21), (3, 31)]
+    publish(lake, ROWS.head(1), NEXT_DAY, "run-2")
+    load(lake, warehouse, NEXT_DAY, mode="upsert", keys=["id"])
+    assert rows(warehouse) == [(1, 10), (2, 20), (3, 30)]
+    publish(lake, ROWS.head(2), DAY, "run-3")
+    load(lake, warehouse, DAY, mode="upsert", keys=["id"])
+    assert rows(warehouse) == [(1, 10), (2, 20)]
 
 
 def test_upsert_takes_the_last_by_order_and_of_equals_the_later_row(lake: Lake, warehouse: Warehouse) -> None:
@@ -241,12 +277,13 @@ def test_an_object_that_is_not_the_one_announced_is_refused(lake: Lake, warehous
         "run_id": "r", "version": published.version, "rows": 3,
     }  # fmt: skip
     path = lake.local_copy(ref_of())
-    with pytest.raises(WarehouseError, match="holds 3 rows, 4 were announced"):
-        warehouse.load(LoadRequest(**{**given, "rows": 4}), path)
-    with pytest.raises(WarehouseError, match="was replaced while the load began"):
-        warehouse.load(LoadRequest(**{**given, "version": "0" * 64}), path)
-    with pytest.raises(WarehouseError, match="is not there"):
-        warehouse.load(LoadRequest(**given), path.with_name("gone.parquet"))
+    with warehouse.writing("mart", "orders", "r") as table:
+        with pytest.raises(WarehouseError, match="holds 3 rows, 4 were announced"):
+            table.load(LoadRequest(**{**given, "rows": 4}), path)
+        with pytest.raises(WarehouseError, match="was replaced while the load began"):
+            table.load(LoadRequest(**{**given, "version": "0" * 64}), path)
+        with pytest.raises(WarehouseError, match="is not there"):
+            table.load(LoadRequest(**given), path.with_name("gone.parquet"))
     assert warehouse.ledger() == ()
 
 
