@@ -7,11 +7,13 @@ import importlib
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from functools import cache
 
 from dagster import AssetKey, AssetsDefinition, AssetSpec, BetaWarning, Definitions, PreviewWarning, asset
 
 from etl.config.config_loader import list_tenants, load_tenant
+from etl.config.shared_tables import shared_tables
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError, EtlError
 from etl.factories import naming
@@ -26,11 +28,16 @@ from etl.factories.sla_check import sla_checks
 from etl.resources.executors import default_executor
 from etl.settings import load_settings
 
+_configs: dict[str, TenantConfig] = {}
+"""What the definitions of each tenant were built from, to compare the tenants without reading their files again."""
+
 
 @cache  # Dagster evaluates a code location up to 14 times in one process
 def build_tenant_definitions(tenant_id: str) -> Definitions:
     """Everything that `tenants/<tenant_id>/config.yaml` asks for, as one Dagster code location."""
-    return definitions_of(load_tenant(tenant_id, load_settings()))
+    config = load_tenant(tenant_id, load_settings())
+    _configs[tenant_id] = config
+    return definitions_of(config)
 
 
 def definitions_of(config: TenantConfig) -> Definitions:
@@ -67,11 +74,14 @@ def build_all_definitions() -> Definitions:
     parts: list[Definitions] = []
     broken: dict[str, BaseException] = {}
     taken: dict[tuple[str, str], str] = {}
+    known: list[TenantConfig] = []
     # The longest first: `acme_eu_all` belongs to the tenant `acme_eu`, not to a job `eu_all` of `acme`.
     for tenant in sorted(list_tenants(settings), key=len, reverse=True):
         try:
             found = load_location(tenant)
             _claim(tenant, found, taken)
+            known.append(_configs[tenant])
+            _claim_tables(tenant, known)
             parts.append(found)
         except (Exception, SystemExit) as error:  # noqa: BLE001  a tenant's own Python may do anything, even leave
             broken[tenant] = error
@@ -104,6 +114,13 @@ def _claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) -
                 f"rename it in tenants/{tenant}, or serve the tenants apart: dagster dev -w workspace.yaml",
             )
     taken.update(dict.fromkeys(names, tenant))
+
+
+def _claim_tables(tenant: str, configs: Sequence[TenantConfig]) -> None:
+    """Refuse a tenant that would load a table of one before it."""
+    for tenants, error in shared_tables(configs):
+        if tenant in tenants:
+            raise error
 
 
 def load_location(tenant: str) -> Definitions:

@@ -5,6 +5,7 @@ Belongs here: walking tenants and showing findings. Does not: the conventions (`
 
 import importlib
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +15,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from etl.config.config_loader import list_tenants
+from etl.config.config_loader import list_tenants, load_tenant
+from etl.config.shared_tables import shared_tables
 from etl.definitions import load_location
-from etl.errors import EtlError
+from etl.errors import ConfigError, EtlError
 from etl.factories.conventions import file_violations, files_of, load_conventions, violations
 from etl.settings import Settings, load_settings
 
@@ -49,6 +51,7 @@ def check(
             continue
         for each in wrong:
             found.add_row(name, each.subject, each.problem, each.remedy)
+    broken += [] if module else _shared_tables(settings, set(names))
     for problem in broken:
         console.print(f"[bold red]error:[/] {escape(str(problem))}", highlight=False)
     if found.row_count:
@@ -63,6 +66,15 @@ def check(
 def _tenant(name: str, settings: Settings) -> tuple[Definitions, set[Path]]:
     """A tenant with what its own definitions.py adds, and its Python files."""
     return load_location(name), set((settings.tenants_dir / name).rglob("*.py"))
+
+
+def _shared_tables(settings: Settings, names: set[str]) -> list[ConfigError]:
+    """Tables that two tenants would load. Each tenant is compared with all, also where only some are checked."""
+    configs = []
+    for each in list_tenants(settings):
+        with suppress(ConfigError):  # told above if the tenant is one of those that are checked
+            configs.append(load_tenant(each, settings))
+    return [error for tenants, error in shared_tables(configs) if tenants & names]
 
 
 def _module(name: str) -> tuple[Definitions, set[Path]]:

@@ -29,11 +29,15 @@ def run(
     job: Annotated[str, typer.Option(help="The job, with or without the tenant in front.")] = "all",
     first: Annotated[str | None, typer.Option("--from", help="First day. Default: the newest complete one.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day. Default: the same as --from.")] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Load again also what the warehouse's table holds already.")
+    ] = False,
 ) -> None:
     """Run a job of a tenant: `etl run project_01 --job lot_history --from 2026-01-01 --to 2026-01-05`."""
     settings = load_settings()
     console = Console()
     days = _days(first, last)
+    more = {naming.RELOAD_TAG: "true"} if reload else {}
     make_source(tenant, settings, console)
     prepare_dagster_home(settings)
     began = time.monotonic()
@@ -47,7 +51,7 @@ def run(
                     console.print(f"{len(wanted)} runs, since the pipelines of this job do not have the same days")
                 for each in wanted:
                     with signals.held():
-                        started = launch(instance, context, tenant, name, each.tags, each.selection)
+                        started = launch(instance, context, tenant, name, {**each.tags, **more}, each.selection)
                         console.print(f"run {started.run_id} ({each})", highlight=False, soft_wrap=True)
                     _wait(instance, started.run_id, each, console)
         except Interrupted as why:

@@ -17,6 +17,7 @@ from etl.config.tenant_config import TenantConfig
 
 TENANT_JOBS = ("all", "bronze", "silver", "gold", "verify")  # every tenant has these, and one for each pipeline
 ENGINES = ("truthound", "polars", "great_expectations", "pandera")  # further ones come by entry points, looked up late
+_OWN_SCHEMAS = ("etl_ledger", "etl_kept", "etl_staging")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Co
         yield from _columns(at, pipeline)
         yield from _rules(at, pipeline)
         yield from _output(at, pipeline)
+        yield from _schema(at, pipeline, config)
         yield from _inputs(at, pipeline, config)
         if pipeline.has_dbt_transform and not config.dbt.enabled:
             yield Conflict(
@@ -176,6 +178,29 @@ def _lacking_days(pipeline: PipelineConfig, source: PipelineConfig) -> str | Non
 def _span(pipeline: PipelineConfig) -> str:
     days = pipeline.partitions
     return f"from {days.start}{f' to {days.end}' if days.end else ''}" if days else "whole"
+
+
+def _schema(at: Path, pipeline: PipelineConfig, config: TenantConfig) -> Iterator[Conflict]:
+    """Schemas that the product needs itself, or that the database has for itself."""
+    output = pipeline.trino_output
+    if output is None:
+        return
+    schema = output.target_schema.casefold()
+    database = "DuckDB" if config.warehouse.type == "duckdb" else "the database"
+    whose = ""
+    if schema in _OWN_SCHEMAS:
+        whose = "the loads themselves"
+    elif schema in ("information_schema", "pg_catalog") or (
+        config.warehouse.type == "postgres" and schema.startswith("pg_")
+    ):
+        whose = database
+    if whose:
+        yield Conflict(
+            (*at, "trino_output", "target_schema"),
+            f"the schema `{output.target_schema}` belongs to {whose}",
+            "a schema of the tenant's own (default: the tenant's id)",
+            about=_keys("target_schema"),
+        )
 
 
 def _inputs(at: Path, pipeline: PipelineConfig, config: TenantConfig) -> Iterator[Conflict]:

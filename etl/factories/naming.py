@@ -29,6 +29,9 @@ SLA_CHECK = "sla"
 RECONCILED_CHECK = "reconciled"
 """The check under which source and warehouse are compared, on the same asset."""
 
+RELOAD_TAG = "etl/reload"
+"""The tag of a run whose loads put in again what the warehouse holds already."""
+
 
 def asset_key(tenant: str, stage: Stage, name: str) -> AssetKey:
     """`<tenant>/<stage>/<name>`, for a pipeline as for a dbt model."""

@@ -4,7 +4,7 @@ Belongs here: the step around a stage's function, its events, its progress. Does
 stage does (`etl.pipeline`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -177,7 +177,8 @@ class Step:
             case "transfer":
                 return transfer(run)
             case "load":
-                return load(run, getattr(context.resources, naming.warehouse_resource(tenant)).open(self.config))
+                warehouse = getattr(context.resources, naming.warehouse_resource(tenant)).open(self.config)
+                return load(run, warehouse, reload=is_reload(context.run.tags))
 
     def _evaluations_of(self, context: AssetExecutionContext, before: StageResult) -> Iterator[AssetCheckEvaluation]:
         """What the run that died had found: told again, since this run announced an evaluation of its own."""
@@ -270,6 +271,14 @@ class Step:
             elapsed=(datetime.now(UTC) - started).total_seconds(),
         )
         context.log.info(line)
+
+
+def is_reload(tags: Mapping[str, str]) -> bool:
+    """Whether a run was started with the tag that makes loads put in again what the table holds already."""
+    value = tags.get(naming.RELOAD_TAG, "false")
+    if value not in ("true", "false"):
+        raise EtlError(f"the run's tag `{naming.RELOAD_TAG}` is `{value}`", "write true or false")
+    return value == "true"
 
 
 def quarantine_metadata(result: StageResult) -> Metadata:
