@@ -26,6 +26,7 @@ from etl.factories.schedule_factory import ScheduleFactory
 from etl.factories.sensor_factory import SensorFactory
 from etl.factories.sla_check import sla_checks
 from etl.resources.executors import default_executor
+from etl.secrets.scrub import scrub
 from etl.settings import load_settings
 
 _configs: dict[str, TenantConfig] = {}
@@ -148,11 +149,13 @@ def _broken_tenant(tenant: str, error: BaseException) -> Definitions:
 
     @asset(
         key=naming.asset_key(tenant, "broken", "configuration"),
-        description=f"Tenant {tenant} cannot be built:\n\n```\n{error}\n```",
+        description=f"Tenant {tenant} cannot be built:\n\n```\n{scrub(str(error))}\n```",
         tags={"tenant": tenant, "broken": "true", "data_tier": naming.TIERS["broken"]},
     )
     def configuration() -> None:
         # Not the error itself: a SystemExit would take the run's process along.
-        raise EtlError(f"tenant {tenant} cannot be built: {error!r}", "mend its folder, then load the location again")
+        raise EtlError(
+            f"tenant {tenant} cannot be built: {scrub(repr(error))}", "mend its folder, then load the location again"
+        )
 
     return Definitions(assets=[configuration])

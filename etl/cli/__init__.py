@@ -13,6 +13,8 @@ from rich.markup import escape
 
 from etl.cli import check, dbt, demo, docs, home, metrics, new, quarantine, rules, run, set_aside, sla, verify
 from etl.errors import EtlError
+from etl.secrets.scrub import learn_environment
+from etl.secrets.streams import scrub_streams
 from etl.settings import project_dir
 
 app = typer.Typer(
@@ -44,6 +46,8 @@ def main() -> None:
     try:
         # As Dagster does for the runs it starts, the file before the process environment: both see the same database.
         os.environ.update(get_env_var_dict(str(project_dir(os.environ))))
+        learn_environment(os.environ)
+        scrub_streams()
         app()
     except EtlError as error:
         console = Console(stderr=True)

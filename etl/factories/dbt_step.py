@@ -26,6 +26,7 @@ from dagster import (
     Output,
 )
 
+from etl.config.known_secrets import learn_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.factories import naming
 from etl.factories.dbt_index import DbtAsset, DbtCheck
@@ -35,6 +36,7 @@ from etl.factories.partitions import partition_keys
 from etl.faults import reach
 from etl.pipeline.dbt_build import BuildResult, NodeResult, build, source_freshness
 from etl.pipeline.dbt_project import TenantDbt
+from etl.secrets.failures import scrubbed_failures
 from etl.storage.duckdb import DuckDBWarehouse
 from etl.storage.warehouse import Warehouse
 
@@ -69,6 +71,12 @@ class DbtStep:
     checks: tuple[DbtCheck, ...]
 
     def run(self, context: AssetExecutionContext) -> Iterator[DbtEvent]:
+        """Build the selected models. A failure that shows a secret is told without it."""
+        learn_tenant(self.config)
+        with scrubbed_failures():
+            yield from self._run(context)
+
+    def _run(self, context: AssetExecutionContext) -> Iterator[DbtEvent]:
         """Build the selected models; a range of days is one invocation."""
         days = [key for key in partition_keys(context, self.partitions) if key]
         assets = [each for each in self.assets if AssetKey(list(each.key)) in context.selected_asset_keys]

@@ -10,7 +10,7 @@ when the streams were read to their end.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -28,7 +28,6 @@ from dagster import (
 )
 from dagster._core.event_api import EventLogCursor
 
-from etl.config.scrub import Scrub
 from etl.factories.run_outcomes import ROWS, failed_run, finished_run, newest_day, number, planned_assets
 from etl.factories.sla_past import Past
 from etl.factories.subjects import Subjects
@@ -51,7 +50,7 @@ class SlaHistory:
 
     subjects: Subjects
     log: PipelineLog
-    scrub: Scrub
+    scrub: Callable[[str], str]
     budget: float = BUDGET
     _deadline: float = field(default=0.0, init=False)
 

@@ -4,7 +4,6 @@ Belongs here: the order of a tick and what it leaves behind. Does not: any of th
 (`sensor_factory`).
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -12,7 +11,7 @@ from functools import cached_property
 
 from dagster import AssetCheckEvaluation, DagsterInstance
 
-from etl.config.scrub import Scrub
+from etl.config.known_secrets import learn_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.factories.dbt_index import last_assets
 from etl.factories.sla_check import digest, evaluation, promised
@@ -22,6 +21,7 @@ from etl.notify.incidents import Incident, Message, Trouble, group
 from etl.notify.outbox import Outbox
 from etl.notify.send import send
 from etl.notify.targets import NotificationConfig
+from etl.secrets.scrub import scrub
 from etl.secrets.template import interpolate
 from etl.settings import Settings
 from etl.sla.freshness import AtWork, State
@@ -84,7 +84,8 @@ class SlaWatch:
 
     def read(self, instance: DagsterInstance, now: datetime) -> bool:
         """Take over what is new in the event log; False if more is left."""
-        history = SlaHistory(self.subjects, self.log, Scrub(self.config), self.budget)
+        learn_tenant(self.config)
+        history = SlaHistory(self.subjects, self.log, scrub, self.budget)
         complete = history.read(instance, now)
         self._at_work = history.at_work(instance) if complete else {}
         return complete
@@ -142,8 +143,14 @@ class SlaWatch:
         if unjudged:  # what nobody looked at is not over
             incidents += [each for each in outbox.open_incidents(scope) if unjudged & set(each.pipelines)]
         outbox.observe(scope, incidents, self.config.notifications, now)
-        delivered = outbox.deliver(scope, self.config.notifications, _deliver, lambda: now)
+        delivered = outbox.deliver(scope, self.config.notifications, self._deliver, lambda: now)
         return delivered.sent, len({each.key for each in incidents}), delivered.problems
+
+    def _deliver(self, target: NotificationConfig, message: Message) -> None:
+        """Send one message. What a target's templates stand for is remembered, and taken out of every text."""
+        values = self.config.namespace()
+        clean = message.model_copy(update={"title": scrub(message.title), "text": scrub(message.text)})
+        send(target, clean, lambda text: interpolate(text, values))
 
     def _troubles(self, verdicts: Verdicts, now: datetime) -> list[Trouble]:
         broken = [each for found in verdicts.values() for each in found if each.state is State.BROKEN]
@@ -181,11 +188,6 @@ class SlaWatch:
         chosen = stale[:CHECKS_A_TICK]
         self.log.note_told({name: digests[name] for name in chosen}, now, now.isoformat())
         return [evaluation(assets[name], verdicts[name]) for name in chosen]
-
-
-def _deliver(target: NotificationConfig, message: Message) -> None:
-    """Secrets are resolved here and nowhere else."""
-    send(target, message, lambda text: interpolate(text, os.environ))
 
 
 def _rank(verdicts: tuple[PromiseVerdict, ...]) -> int:

@@ -23,6 +23,7 @@ from dagster import (
 from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
 
+from etl.config.known_secrets import learn_tenant
 from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig, fingerprint
 from etl.errors import EtlError
@@ -39,6 +40,7 @@ from etl.pipeline.publish import already_published
 from etl.pipeline.stage import StageResult, StageRun
 from etl.pipeline.transfer import transfer
 from etl.quality.rules import check_names
+from etl.secrets.failures import scrubbed_failures
 from etl.settings import Settings
 
 StepEvent = AssetCheckEvaluation | AssetMaterialization | MaterializeResult | Output  # type: ignore[type-arg]
@@ -79,6 +81,12 @@ class Step:
         return naming.quarantine_key(self.config.id, self.pipeline, self.stage)
 
     def run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
+        """Do the stage for every partition of the step. A failure that shows a secret is told without it."""
+        learn_tenant(self.config)
+        with scrubbed_failures():
+            yield from self._run(context)
+
+    def _run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
         """Do the stage for every partition of the step; a bad one does not keep the others from being judged."""
         keys = partition_keys(context, self.partitions)
         settings: Settings = getattr(context.resources, naming.lake_resource(self.config.id)).settings()

@@ -16,7 +16,9 @@ from pydantic import BaseModel, ConfigDict
 
 from etl.errors import DbtError
 from etl.faults import reach
+from etl.pipeline.dbt_clean import clean_folders
 from etl.pipeline.dbt_project import TenantDbt, dbt_command
+from etl.secrets.scrub import scrub
 from etl.storage.locks import exclusive
 
 _PARTIAL_PARSE = "partial_parse.msgpack"
@@ -132,13 +134,14 @@ def _run(project: TenantDbt, arguments: Sequence[str], lock: int, say: Callable[
         with process:
             reach("dbt.started")
             for line in process.stdout or ():
-                text = line.rstrip()
+                text = scrub(line.rstrip())
                 if text and " START " not in text:
                     say(text)
                     output.append(text)
     finally:
         if process.poll() is None:  # the run was cancelled
             _stop(process)
+    clean_folders(project.work_dir)
     return process.returncode, output
 
 

@@ -18,7 +18,10 @@ from pydantic import BaseModel, ConfigDict
 
 from etl.config.tenant_config import TenantConfig
 from etl.errors import DbtError
+from etl.pipeline.dbt_clean import clean_folders
 from etl.pipeline.stage import lake_place
+from etl.secrets.ownership import DBT_VARIABLES, environment_of
+from etl.secrets.scrub import learn_environment, scrub
 from etl.settings import Settings
 from etl.storage.locks import exclusive
 from etl.storage.sql import file_pattern
@@ -40,6 +43,9 @@ class TenantDbt(BaseModel):
     target: str
     variables: Mapping[str, str | int | float | bool | None]
     environ: Mapping[str, str]
+    tenants: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    """Variables, or patterns of them, that dbt gets although they are not the tenant's own."""
 
     @property
     def target_path(self) -> Path:
@@ -61,8 +67,16 @@ class TenantDbt(BaseModel):
         return self.target_path / "manifest.json"
 
     def full_environ(self) -> dict[str, str]:
-        """The process environment with this tenant's places in it."""
-        return {**os.environ, **self.environ}
+        """What dbt gets: the tenant's own variables, the shared ones, what a process needs, and the tenant's places."""
+        shared = (*DBT_VARIABLES, *self.shared, *(("AWS_*", "S3_*") if self.reads_bucket else ()))
+        own = environment_of(self.tenant, os.environ, self.tenants, shared)
+        learn_environment(own)
+        return {**own, **self.environ}
+
+    @property
+    def reads_bucket(self) -> bool:
+        """Whether the extracts lie in a bucket, which needs keys."""
+        return self.environ.get("ETL_LAKE_DIR", "").startswith("s3://")
 
     def variables_with(self, **more: str) -> str:
         """The value of `--vars`."""
@@ -72,6 +86,7 @@ class TenantDbt(BaseModel):
 def tenant_dbt(config: TenantConfig, settings: Settings) -> TenantDbt:
     """The project that a tenant's YAML names."""
     name = config.dbt.project or config.id
+    platform = config.origin.platform
     folder = settings.dbt_dir / name
     if not (folder / "dbt_project.yml").is_file():
         line = config.line_of("dbt")
@@ -100,6 +115,8 @@ def tenant_dbt(config: TenantConfig, settings: Settings) -> TenantDbt:
         target=config.dbt.target,
         variables={"tenant": config.id, **({"schema": schema} if schema else {}), **config.dbt.variables},
         environ=environ,
+        tenants=config.origin.tenants,
+        shared=(*platform.shared_variables, *platform.process_variables),
     )
 
 
@@ -148,9 +165,11 @@ def run_dbt(project: TenantDbt, arguments: Sequence[str]) -> str:
     done = subprocess.run(  # noqa: S603
         command, env=project.full_environ(), cwd=project.folder, capture_output=True, text=True, check=False
     )
+    clean_folders(project.work_dir)
     if done.returncode != 0:
+        said = _message(scrub(done.stdout))
         raise DbtError(
-            f"tenant {project.tenant}: `dbt {arguments[0]}` failed in {project.folder.name}: {_message(done.stdout)}",
+            f"tenant {project.tenant}: `dbt {arguments[0]}` failed in {project.folder.name}: {said}",
             f"mend the file it names below dbt_projects/{project.folder.name}; only this tenant is affected",
         )
     return done.stdout

@@ -20,6 +20,7 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
 
 from etl.errors import EtlError
+from etl.resources.run_process import protect
 from etl.resources.worker_process import recorded_worker
 
 
@@ -40,7 +41,8 @@ class RecordingExecutor(Executor):
         return self._inner.step_dependency_config
 
     def execute(self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan) -> Iterator[DagsterEvent]:
-        """Record the process, then execute."""
+        """Take from the process what is not the run's, record the process, then execute."""
+        protect(plan_context.instance, plan_context.dagster_run, plan_context.job.get_definition())
         with recorded_worker(plan_context.instance, plan_context.dagster_run):
             yield from self._inner.execute(plan_context, execution_plan)
 

@@ -33,7 +33,7 @@ _ASSIGNED = re.compile(rf"(?i)\b({_WORD})(\\?['\"]?\s*[=:]\s*)({_VALUE})")
 _HEADER = re.compile(
     r"(?i)\b((?:proxy-)?authorization\\?['\"]?\s*[=:]\s*\\?['\"]?)((?:bearer|basic|token|geniekey)\s+)?\S+"
 )
-_BEARER = re.compile(r"\b(Bearer|Basic|GenieKey)\s+[A-Za-z0-9+/=._~-]{6,}")
+_BEARER = re.compile(r"\b(Bearer|Basic|GenieKey)\s+[A-Za-z0-9+/=._~-]{16,}")
 
 _lock = threading.Lock()
 _known: set[str] = set()
@@ -69,7 +69,7 @@ def learn_url(url: str) -> None:
 def learn_environment(environ: Mapping[str, str]) -> None:
     """Remember the variables whose names say that they hold a secret, and the logins of those that hold a URL."""
     for name, value in environ.items():
-        if is_secret_key(name):
+        if is_secret_key(name) and name not in ("PWD", "OLDPWD"):  # the folder that a shell is in
             learn(value)
         if "://" in value and "@" in value:
             learn_url(value)

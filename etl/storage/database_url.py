@@ -1,7 +1,7 @@
 """The parts of a database URL, read as SQLAlchemy reads them, without loading SQLAlchemy.
 
 Loading it takes a third of a second, which only the driver that uses it needs to pay. Belongs here: the parts, and what
-libpq is told of them. Does not: where the URL comes from (`etl.config`), taking secrets out of texts (`drivers.scrub`).
+libpq is told of them. Not here: where the URL comes from (`etl.config`), what a secret is (`etl.secrets`).
 """
 
 import re
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote
 
 from etl.errors import SourceError
+from etl.secrets.scrub import learn, learn_url
 
 _URL = re.compile(
     r"(?P<dialect>\w+)(\+(?P<driver>[\w+]+))?://"
@@ -50,9 +51,11 @@ class DatabaseUrl:
 
 def parse(url: str) -> DatabaseUrl:
     """The parts of the URL, or an error that does not repeat it."""
+    learn_url(url)
     found = _URL.fullmatch(url)
     if found is None:
         raise SourceError("the database URL cannot be read", "write dialect://user:password@host:port/database")
+    learn(_decoded(found["password"]) or "")
     query = dict[str, str | tuple[str, ...]]()
     for key, value in parse_qsl(found["query"] or ""):
         before = query.get(key)

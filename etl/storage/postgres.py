@@ -16,10 +16,10 @@ import duckdb
 
 from etl.errors import WarehouseError
 from etl.faults import reach
+from etl.secrets.scrub import scrub
 from etl.storage import ledger, locks
 from etl.storage.database_url import parse
 from etl.storage.drivers.postgres_catalogue import conninfo
-from etl.storage.drivers.scrub import scrubbed
 from etl.storage.drivers.writer import extension_path
 from etl.storage.loadable import Loadable, read_loadable
 from etl.storage.schema_change import NO_TYPE, Column
@@ -106,7 +106,7 @@ class PostgresWarehouse:
             yield
         except (psycopg.Error, duckdb.Error, OSError) as error:
             raise WarehouseError(
-                f"{what}: {scrubbed(str(error), self._url).strip()}",
+                f"{what}: {scrub(str(error)).strip()}",
                 "nothing was kept of it; remove the cause and run it again",
             ) from None
 

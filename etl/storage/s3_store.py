@@ -23,6 +23,7 @@ from obstore.exceptions import BaseError
 
 from etl.errors import LakeError
 from etl.faults import reach
+from etl.secrets.scrub import learn, scrub
 from etl.settings import S3Settings
 from etl.storage.footer import TRAILER, Footer, decode, footer_length
 
@@ -40,9 +41,7 @@ class S3Store:
         self._bucket = bucket
         self._prefix = f"{base_path.strip('/')}/" if base_path.strip("/") else ""
         self._timeout = timeout_seconds
-        self._secrets = tuple(
-            each.get_secret_value() for each in (settings.access_key_id, settings.secret_access_key) if each
-        )
+        learn(*(each.get_secret_value() for each in (settings.access_key_id, settings.secret_access_key) if each))
         self._store = _connect(settings, bucket, timeout_seconds)
 
     def uri(self, key: str) -> str:
@@ -141,10 +140,8 @@ class S3Store:
             raise self._failed(key, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
 
     def _failed(self, key: str, reason: str) -> LakeError:
-        for secret in self._secrets:
-            reason = reason.replace(secret, "***")
         return LakeError(
-            f"{self.uri(key)}: {reason.partition('?X-Amz-')[0]}",
+            f"{self.uri(key)}: {scrub(reason.partition('?X-Amz-')[0])}",
             "check S3_ENDPOINT_URL, the bucket and the credentials, then run the partition again: the object is either"
             " as it was or complete",
         )

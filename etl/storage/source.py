@@ -16,7 +16,7 @@ from etl.faults import reach
 from etl.storage.database_url import DatabaseUrl, parse
 from etl.storage.drivers import postgres_catalogue, postgres_duckdb, sqlite_duckdb
 from etl.storage.drivers.contract import ExtractReport, ExtractRequest, Mode, Plan, Progress, Window
-from etl.storage.drivers.scrub import as_source_error
+from etl.storage.drivers.failures import as_source_error
 from etl.storage.drivers.writer import extension_path, verified_rows
 
 __all__ = [

@@ -1,17 +1,17 @@
 """Every failure of a driver becomes a SourceError that names the thing and the remedy, and holds no secret.
 
-Drivers put the connection string into their messages. Belongs here: translating and scrubbing. Does not: deciding what
-is allowed (the drivers' plans).
+Drivers put the connection string into their messages. Belongs here: translating. Not here: what a secret is
+(`etl.secrets.scrub`, which knows a URL's password since the URL was read), and what is allowed (the drivers' plans).
 """
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import quote, quote_plus
 
 import duckdb
 
 from etl.errors import SourceError
+from etl.secrets.scrub import scrub
 from etl.storage.database_url import DatabaseUrl
 from etl.storage.drivers.contract import ExtractRequest
 from etl.storage.drivers.writer import complaint_of, refusal
@@ -37,7 +37,7 @@ def as_source_error(url: DatabaseUrl, request: ExtractRequest) -> Iterator[None]
     except SourceError as error:
         if not error.hint:  # a driver's own words
             raise source_error(error.problem, url, request) from None
-        raise SourceError(scrubbed(error.problem, url), scrubbed(error.hint, url)) from None
+        raise SourceError(scrub(error.problem), scrub(error.hint)) from None
     except duckdb.Error as error:
         raise source_error(str(error), url, request) from None
 
@@ -47,21 +47,9 @@ def source_error(message: str, url: DatabaseUrl, request: ExtractRequest) -> Sou
     known = complaint_of(message)
     if known is not None:
         return refusal(*known)
-    text = re.split("Stack Trace|Detail: Python exception", scrubbed(message, url))[0].strip()
+    text = re.split("Stack Trace|Detail: Python exception", scrub(message))[0].strip()
     remedy = next((hint for pattern, hint in _REMEDIES if re.search(pattern, text, re.IGNORECASE)), "")
     where = f"{url.dialect} database `{url.database}`" + (f" on {url.host}" if url.host else "")
     return SourceError(
         f"{request.subject} of {where} could not be read: {text}", remedy or "look at the database's log"
     )
-
-
-def scrubbed(text: str, url: DatabaseUrl) -> str:
-    """The text without the URL's password, in whatever spelling a driver repeats it."""
-    text = re.sub(r"(?i)\b(password|passwd|pwd)\s*=\s*('(?:[^'\\]|\\.)*'|\"[^\"]*\"|[^\s;,]+)", r"\1=***", text)
-    text = re.sub(r"(\w://[^\s:/@]*):[^\s@]*@", r"\1:***@", text)
-    secret = url.password
-    if secret:
-        escaped = secret.replace("\\", "\\\\").replace("'", "\\'")
-        for spelling in sorted({secret, quote(secret, safe=""), quote_plus(secret), escaped}, key=len)[::-1]:
-            text = text.replace(spelling, "***")
-    return text

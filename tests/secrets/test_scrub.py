@@ -1,0 +1,98 @@
+import base64
+import json
+import traceback
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given, strategies as st
+
+from etl.errors import EtlError
+from etl.secrets.failures import scrubbed_failures, without_secrets
+from etl.secrets.scrub import forget_everything, known_only, learn, learn_environment, learn_url, scrub
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> Iterator[None]:
+    forget_everything()
+    yield
+    forget_everything()
+
+
+SPELLINGS = [
+    str,
+    lambda text: quote(text, safe=""),
+    quote_plus,
+    lambda text: quote(text, safe="").lower() if "%" not in text else quote(text),
+    lambda text: text.replace("\\", "\\\\").replace("'", "\\'"),
+    lambda text: json.dumps(text)[1:-1],
+    lambda text: repr(text)[1:-1],
+    lambda text: text.replace("'", "''"),
+    lambda text: base64.b64encode(text.encode()).decode(),
+]
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=6, max_size=40))
+def test_a_known_secret_is_found_in_every_spelling(secret: str) -> None:
+    forget_everything()
+    learn(secret)
+    for spell in (*SPELLINGS[:3], *SPELLINGS[4:]):
+        written = spell(secret)
+        assert written not in scrub(f"<< {written} >>"), written
+
+
+def test_short_secrets_do_not_take_words_apart() -> None:
+    learn("a", "at", "cat", "etl1")
+    assert known_only("a cat sat at the category of etl1, not etl12") == "a *** sat at the category of ***, not etl12"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password=x", "password = 'x y'", 'sslpassword="x"', "PGPASSWORD=x", "pwd: x;", '{"password": "x"}', "{'token': 'x'}",
+        "?user=me&password=x&sslmode=require", "postgresql://me:x@host/db", "https://u:x@h/", "passfile=x", "sslkey=x",
+        "client_secret=x", "api_key=x", "Authorization: Basic x", "'Authorization': 'Bearer x'", "secret='x\\'y'",
+    ],
+)  # fmt: skip
+def test_a_secret_of_one_letter_is_found_beside_its_name(text: str) -> None:
+    clean = scrub(text)
+    assert "***" in clean
+    assert "x" not in clean.replace("***", "").replace("xy", "")
+
+
+@pytest.mark.parametrize("text", ["the password is wrong", "3 tokens, 4 secrets", "a: b", "http://host:5432/db?x=1"])
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert scrub(text) == text
+
+
+def test_the_login_and_the_secret_options_of_a_url_are_known() -> None:
+    learn_url("postgresql://me:p%40ss%2Fword@h/db?sslpassword=hunter2hunter2&sslmode=require")
+    for leak in ("p@ss/word", "p%40ss%2Fword", "hunter2hunter2", base64.b64encode(b"me:p@ss/word").decode()):
+        assert leak not in scrub(f"it said {leak} there")
+    assert "require" in scrub("sslmode=require")
+
+
+def test_variables_with_the_name_of_a_secret_are_known() -> None:
+    learn_environment({"ACME_DB_PASSWORD": "hunter2hunter2", "ACME_DB_HOST": "db.example.com", "PWD": "/srv/etl"})
+    assert scrub("hunter2hunter2 at db.example.com in /srv/etl") == "*** at db.example.com in /srv/etl"
+
+
+def _raise_with_a_cause() -> None:
+    raise ValueError("harmless") from KeyError("hunter2hunter2")
+
+
+def test_a_failure_is_looked_through_with_its_causes() -> None:
+    learn("hunter2hunter2")
+    with pytest.raises(EtlError) as caught, scrubbed_failures():
+        _raise_with_a_cause()
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    assert "ValueError: harmless" in str(caught.value)
+
+
+def test_a_failure_without_a_secret_stays_as_it_is() -> None:
+    learn("hunter2hunter2")
+    error = ValueError("harmless")
+    assert without_secrets(error) is None
+    with pytest.raises(ValueError, match="harmless") as caught, scrubbed_failures():
+        raise error
+    assert caught.value is error
