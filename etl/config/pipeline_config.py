@@ -118,6 +118,9 @@ class PipelineConfig(BaseModel):
     pii_columns: tuple[ColumnName, ...] = Field((), description="Columns whose values are never shown.")
     allow_empty: bool = Field(default=False, description="No rows where there were rows before is no failure.")
     max_shrink: float | None = Field(None, ge=0, le=1, description="Fail if this share of the rows is gone.")
+    undated: Literal["warn", "fail", "ignore"] = Field(
+        "warn", description="What `etl verify` makes of rows that belong to no partition: no date, or an earlier one."
+    )
     schema_changes: Literal["evolve", "fail"] = Field(
         "evolve", description="evolve: a new nullable column is taken over; any other change fails."
     )

@@ -25,11 +25,19 @@ from etl.config.tenant_config import TenantConfig
 from etl.factories import naming
 from etl.factories.metadata import Metadata, markdown_table
 from etl.factories.subjects import last_asset
-from etl.pipeline.verify import Reconciliation, reconcile
+from etl.pipeline.verdict import Reconciliation, Status
+from etl.pipeline.verify import reconcile
 from etl.resources.executors import in_process_executor
 from etl.settings import load_settings
 
 NAME = naming.RECONCILED_CHECK
+SHOWN_DAYS = 31
+SEVERITIES: dict[Status, AssetCheckSeverity] = {
+    "agrees": AssetCheckSeverity.ERROR,
+    "differs": AssetCheckSeverity.ERROR,
+    "not_compared": AssetCheckSeverity.WARN,
+}
+"""What was not compared is no pass, and no error either."""
 
 
 def reconcile_checks(config: TenantConfig) -> list[AssetChecksDefinition]:
@@ -74,8 +82,8 @@ def _check(config: TenantConfig, pipeline: PipelineConfig) -> AssetChecksDefinit
         warehouse = getattr(context.resources, naming.warehouse_resource(config.id))
         found = reconcile(config, pipeline, source.url(config), warehouse.open(config), load_settings())
         return AssetCheckResult(
-            passed=found.agrees,
-            severity=AssetCheckSeverity.ERROR,
+            passed=found.status == "agrees",
+            severity=SEVERITIES[found.status],
             description=summary(found),
             metadata=reconciliation_metadata(found),
         )
@@ -84,20 +92,35 @@ def _check(config: TenantConfig, pipeline: PipelineConfig) -> AssetChecksDefinit
 
 
 def summary(found: Reconciliation) -> str:
-    """One line: complete to which day, or what differs first."""
-    if not found.days:
-        return "no settled day to compare"
-    if found.agrees:
-        last, counted = found.days[-1].partition, sum(not each.contents_compared for each in found.days)
-        note = f" ({counted} of {len(found.days)} by counts only)" if counted else ""
-        return (f"complete to {last}" if last else "complete") + note
-    first = next(each for each in found.days if not each.agrees)
-    complete = f"complete to {found.complete_to}; " if found.complete_to else ""
-    return f"{complete}{first.partition or 'the table'}: {'; '.join(first.differences)}"
+    """One line: complete to which day, what differs first, or what was not compared."""
+    parts = []
+    if found.status == "agrees":
+        parts.append(f"complete to {found.complete_to}" if found.complete_to else "complete")
+    elif found.complete_to:
+        parts.append(f"complete to {found.complete_to}")
+    told = [*found.differences, *(_told(each.partition, each.differences) for each in found.days if each.differences)]
+    if not told and found.status != "agrees":
+        unknown = [_told(each.partition, each.not_compared) for each in found.days if each.not_compared]
+        told = ["not compared: " + each for each in (*found.not_compared, *unknown)]
+        told = told or ["not compared: there is no settled day yet"]
+    parts += told[:2]
+    if len(told) > len(told[:2]):
+        parts.append(f"and {len(told) - 2} more")
+    if found.undated:
+        parts.append(f"{found.undated} rows of the source belong to no partition")
+    if not found.has_table:
+        parts.append("not loaded: source and lake were compared")
+    return "; ".join(parts)
+
+
+def _told(partition: str | None, said: Sequence[str]) -> str:
+    return f"{partition or 'the table'}: {', '.join(said)}"
 
 
 def reconciliation_metadata(found: Reconciliation) -> Metadata:
     """The days as a table, the counts as numbers."""
+    agreeing = [each for each in found.days if each.status == "agrees"]
+    shown = [each for each in found.days if each.status != "agrees"][:SHOWN_DAYS] or agreeing[-SHOWN_DAYS:]
     rows = [
         {
             "day": each.partition or "whole",
@@ -105,16 +128,25 @@ def reconciliation_metadata(found: Reconciliation) -> Metadata:
             "published": each.published_rows,
             "quarantined": each.quarantined_rows,
             "loaded": each.loaded_rows,
-            "compared": "contents" if each.contents_compared else "counts",
+            "status": each.status.replace("_", " "),
             "differences": "; ".join(each.differences),
+            "not compared": "; ".join(each.not_compared),
         }
-        for each in found.days
+        for each in shown
     ]
+    whole = "whole" if found.status == "agrees" else "nothing"
     metadata: Metadata = {
-        "complete_to": MetadataValue.text(found.complete_to or ("whole" if found.agrees else "nothing")),
+        "status": MetadataValue.text(found.status),
+        "complete_to": MetadataValue.text(found.complete_to or whole),
         "days_compared": MetadataValue.int(len(found.days)),
-        "days_that_differ": MetadataValue.int(sum(not each.agrees for each in found.days)),
+        "days_that_differ": MetadataValue.int(sum(bool(each.differences) for each in found.days)),
     }
+    if found.differences:
+        metadata["differences"] = MetadataValue.text("; ".join(found.differences))
+    if found.not_compared:
+        metadata["not_compared"] = MetadataValue.text("; ".join(found.not_compared))
+    if found.undated is not None:
+        metadata["rows_without_a_partition"] = MetadataValue.int(found.undated)
     if rows:
         metadata["days"] = MetadataValue.md(markdown_table(rows))
     return metadata

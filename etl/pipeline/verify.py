@@ -1,77 +1,34 @@
-"""Reconciliation: does the warehouse hold what the source holds? Read-only, within limits, over settled days only.
+"""Reconciliation: does the warehouse hold what the source holds? Read-only, over settled days only.
 
-Belongs here: comparing source, lake and warehouse of one pipeline by counts, sums and hashes. Does not: mending what
-differs (run the partition again), showing it (`etl.cli.verify`, `etl.factories.reconcile_check`).
+Belongs here: which days are compared, rows that belong to no day, and putting the parts together. Does not: comparing
+one partition of the lake (`verify_lake`) or the table (`verify_table`), mending what differs (run it again), showing it
+(`etl.cli.verify`, `etl.factories.reconcile_check`).
+
+Green means: each stage was made from what stands before it now, values were compared and not only counts, no day since
+the first is missing, and every row of the source and of the table belongs somewhere. What was not compared is said, and
+is not green.
 """
 
-import tempfile
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import polars as pl
-from pydantic import BaseModel, ConfigDict
-
-from etl.config.pipeline_config import PipelineConfig, TrinoOutput
+from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
-from etl.errors import LakeError, WarehouseError
-from etl.pipeline.digest import as_published, differences as contents_differ
 from etl.pipeline.extract import extract_request
 from etl.pipeline.stage import StageRun
+from etl.pipeline.verdict import DayVerdict, Findings, Reconciliation
+from etl.pipeline.verify_lake import LakeDay, compare_lake
+from etl.pipeline.verify_table import TableVerdict, compare_table
 from etl.settings import Settings
-from etl.storage.lake import PLACEHOLDER_FOOTER, Published
-from etl.storage.source import count_rows, extract_to_parquet
-from etl.storage.transaction import quoted
-from etl.storage.warehouse import PARTITION_COLUMN, LedgerEntry, Warehouse
+from etl.storage.lake import Pinned
+from etl.storage.source import Window, count_rows
+from etl.storage.sql import binds_window
+from etl.storage.warehouse import Warehouse
 
-# Reading more than this again to compare contents would be a second extract; counts are compared all the same.
-MAX_ROWS = 200_000
-MAX_DAYS = 31
-
-
-class DayVerdict(BaseModel):
-    """One partition, or one whole table."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    partition: str | None
-    source_rows: int
-    published_rows: int
-    quarantined_rows: int
-    loaded_rows: int | None
-    contents_compared: bool
-    differences: tuple[str, ...]
-
-    @property
-    def agrees(self) -> bool:
-        """Whether nothing differs."""
-        return not self.differences
-
-
-class Reconciliation(BaseModel):
-    """One pipeline over its settled days."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    tenant: str
-    pipeline: str
-    days: tuple[DayVerdict, ...]
-
-    @property
-    def agrees(self) -> bool:
-        """Whether every compared day agrees; with nothing to compare that is not known."""
-        return bool(self.days) and all(each.agrees for each in self.days)
-
-    @property
-    def complete_to(self) -> str | None:
-        """The last day up to which every compared day agrees."""
-        last: str | None = None
-        for each in self.days:
-            if not each.agrees:
-                break
-            last = each.partition
-        return last
+MAX_ROWS = 2_000_000
+"""The values of a larger partition (by `upsert`: of a larger table) are not compared, unless that is asked for."""
+_FAR = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 def reconcile(
@@ -81,30 +38,40 @@ def reconcile(
     warehouse: Warehouse,
     settings: Settings,
     *,
-    days: int = MAX_DAYS,
+    days: int | None = None,
+    max_rows: int = MAX_ROWS,
     now: datetime | None = None,
 ) -> Reconciliation:
-    """Compare the newest settled days of a pipeline; nothing is written anywhere."""
-    loads = _loads(pipeline, warehouse)
-    verdicts = []
-    for partition in settled(pipeline, now or datetime.now(UTC))[-days:]:
-        run = StageRun(config=config, pipeline=pipeline, partition=partition, run_id="", settings=settings)
-        try:
-            verdicts.append(_compare(run, url, warehouse, loads.get(partition)))
-        finally:
-            run.close()
-    return Reconciliation(tenant=config.id, pipeline=pipeline.name, days=tuple(verdicts))
-
-
-def _loads(pipeline: PipelineConfig, warehouse: Warehouse) -> dict[str | None, LedgerEntry]:
-    """What the ledger says last of each partition that is in the pipeline's table now."""
-    output = pipeline.trino_output
-    if output is None:
-        return {}
-    target = (output.target_schema, output.target_table)
-    entries = [each for each in warehouse.ledger() if (each.schema_name, each.table_name) == target]
-    start = max((at for at, each in enumerate(entries) if each.created_table), default=0)
-    return {each.partition: each for each in entries[start:] if each.pipeline == pipeline.name}
+    """Compare the settled days of a pipeline, all or the newest ones; nothing is written anywhere."""
+    every = settled(pipeline, now or datetime.now(UTC))
+    chosen = every[-days:] if days else every
+    whole = Findings()
+    if len(chosen) < len(every):
+        whole.not_compared.append(
+            f"{len(every) - len(chosen)} days before {chosen[0]} were not compared (`--days {days}`)"
+        )
+    run = StageRun(config=config, pipeline=pipeline, partition=None, run_id="", settings=settings)
+    try:
+        found = {each: compare_lake(_of(run, each), url, max_rows) for each in chosen}
+        undated = _undated(run, url, found, whole)
+        output = pipeline.trino_output if pipeline.save_to_trino else None
+        table = TableVerdict()
+        if output is not None:
+            published = _published(run, found)
+            table = compare_table(pipeline, output, warehouse, warehouse.ledger(), published, max_rows)
+            whole.add(table.whole)
+            _add_other_days(whole, table, found)
+    finally:
+        run.close()
+    return Reconciliation(
+        tenant=config.id,
+        pipeline=pipeline.name,
+        days=tuple(_day(each, lake, table) for each, lake in found.items()),
+        differences=tuple(whole.differences),
+        not_compared=tuple(whole.not_compared),
+        undated=undated,
+        has_table=output is not None,
+    )
 
 
 def settled(pipeline: PipelineConfig, now: datetime) -> Sequence[str | None]:
@@ -119,106 +86,73 @@ def settled(pipeline: PipelineConfig, now: datetime) -> Sequence[str | None]:
     return [(partitions.start + timedelta(days=n)).isoformat() for n in range(max(count, 0))]
 
 
-def _compare(run: StageRun, url: str, warehouse: Warehouse, load: LedgerEntry | None) -> DayVerdict:
-    pipeline = run.pipeline
-    request = extract_request(run)
-    source_rows = count_rows(url, request)
-    bronze = run.lake.find(run.ref("extract"))
-    if bronze is None:
-        problem = f"{source_rows} rows in the source, never extracted"
-        return _verdict(run, source_rows, None, None, load, compared=False, differences=(problem,))
-    differences = []
-    if bronze.provenance.rows_read != source_rows:
-        differences.append(f"{source_rows} rows in the source, {bronze.provenance.rows_read} were extracted")
-    compared = source_rows <= MAX_ROWS and not bronze.provenance.rows_quarantined
-    if compared and not differences:
-        differences += _extracted(run, url)
-    published = run.lake.find(run.ref(pipeline.published_stage))
-    if published is None:
-        differences.append(f"the {pipeline.published_stage} stage was never published")
-    elif pipeline.save_to_trino:
-        found, all_compared = _loaded(run, warehouse, published, load)
-        differences += found
-        compared = compared and all_compared
-    return _verdict(run, source_rows, bronze, published, load, compared=compared, differences=tuple(differences))
+def _of(run: StageRun, partition: str | None) -> StageRun:
+    """The same task for another partition, with the same open lakes: `model_copy` keeps what was opened."""
+    run.lake  # noqa: B018  opened once, so that every copy shares it
+    return run.model_copy(update={"partition": partition})
 
 
-def _extracted(run: StageRun, url: str) -> list[str]:
-    """The source read once more, beside what was extracted."""
-    with tempfile.TemporaryDirectory(prefix="verify-", dir=_scratch(run.settings)) as folder:
-        path = Path(folder) / "source.parquet"
-        extract_to_parquet(url, extract_request(run), path, footer=PLACEHOLDER_FOOTER)
-        extracted = run.lake.scan([run.ref("extract")])
-        return contents_differ(pl.scan_parquet(path), extracted, "the source and its extract")
+def _published(run: StageRun, found: dict[str | None, LakeDay]) -> dict[str | None, Pinned]:
+    """Every published object of the pipeline: the table is made of all of them, also of days that are not settled."""
+    stage = run.pipeline.published_stage
+    published = {partition: day.published for partition, day in found.items() if day.published}
+    if run.pipeline.date_column:
+        for partition in run.lake.partitions(run.config.id, stage, run.pipeline.name):
+            if partition not in found:
+                published[partition] = run.lake.pin(_of(run, partition).ref(stage))
+    return dict(sorted(published.items(), key=lambda each: each[0] or ""))
 
 
-def _loaded(
-    run: StageRun, warehouse: Warehouse, published: Published, load: LedgerEntry | None
-) -> tuple[list[str], bool]:
-    """What differs between the published object and its table, and whether their contents were compared."""
-    output = run.pipeline.trino_output
-    if output is None:
-        raise LakeError(f"{run.label}: no target table is configured", "add `trino_output`")
-    if load is None:
-        return [f"{published.rows} rows published, never loaded"], False
-    if load.version != published.version:
-        return [f"what is loaded is not what is published last (run {published.provenance.run_id[:8]})"], False
-    if output.mode == "append" and run.partition is None:
-        return [], False  # the table holds every snapshot: which rows are of this one, nothing says
-    try:
-        return _table(run, warehouse, published, output)
-    except WarehouseError as error:  # a table that cannot be read is a verdict, and not the end of the other days
-        return [error.problem], False
+def _add_other_days(whole: Findings, table: TableVerdict, found: dict[str | None, LakeDay]) -> None:
+    """What differs on a day that was not compared with its source is a difference all the same, but for new days."""
+    last = max((each for each in found if each), default="")
+    for partition, findings in table.by_partition.items():
+        if partition not in found and (partition or "") < last:
+            whole.differences += [f"{partition}: {each}" for each in findings.differences]
 
 
-def _table(run: StageRun, warehouse: Warehouse, published: Published, output: TrinoOutput) -> tuple[list[str], bool]:
-    table = warehouse.relation(output.target_schema, output.target_table)
-    where = f"WHERE {PARTITION_COLUMN} = DATE '{date.fromisoformat(run.partition)}'" if run.partition else ""
-    if output.mode == "upsert":  # a key of this day may have been replaced by a later one, but it is there
-        where = ""
-    rows = int(warehouse.query(f"SELECT count(*) FROM {table} {where}").item())
-    if output.mode != "upsert" and rows != published.rows:
-        return [f"{published.rows} rows published, {rows} in {table}"], False
-    if max(rows, published.rows) > MAX_ROWS:
-        return [], False
-    object_rows = run.lake.scan([published.ref])
-    if output.mode == "upsert":
-        return _keys_missing(warehouse, table, output.key_columns, object_rows), True
-    names = [name for name, dtype in object_rows.collect_schema().items() if dtype != pl.Null]
-    in_table = warehouse.query(f"SELECT {', '.join(map(quoted, names))} FROM {table} {where}")
-    between = f"the {run.pipeline.published_stage} object and {table}"
-    return contents_differ(object_rows.select(names), as_published(in_table, object_rows), between), True
-
-
-def _keys_missing(warehouse: Warehouse, table: str, keys: Sequence[str], published: pl.LazyFrame) -> list[str]:
-    in_table = warehouse.query(f"SELECT {', '.join(map(quoted, keys))} FROM {table}")
-    missing = published.select(keys).unique().join(as_published(in_table, published), on=list(keys), how="anti")
-    count = int(missing.select(pl.len()).collect(engine="streaming").item())
-    return [f"{count} of the published keys are not in {table}"] if count else []
-
-
-def _verdict(
-    run: StageRun,
-    source_rows: int,
-    bronze: Published | None,
-    published: Published | None,
-    load: LedgerEntry | None,
-    *,
-    compared: bool,
-    differences: tuple[str, ...],
-) -> DayVerdict:
-    rejected = {each.ref: each.provenance.rows_quarantined for each in (bronze, published) if each}
+def _day(partition: str | None, lake: LakeDay, table: TableVerdict) -> DayVerdict:
+    lake.findings.add(table.by_partition.get(partition, Findings()))
     return DayVerdict(
-        partition=run.partition,
-        source_rows=source_rows,
-        published_rows=published.rows if published else 0,
-        quarantined_rows=sum(rejected.values()),
-        loaded_rows=load.rows if load else None,
-        contents_compared=compared,
-        differences=differences,
+        partition=partition,
+        source_rows=lake.source_rows,
+        published_rows=lake.published.rows if lake.published else 0,
+        quarantined_rows=lake.rejected_rows,
+        loaded_rows=table.loaded.get(partition),
+        differences=tuple(lake.findings.differences),
+        not_compared=tuple(lake.findings.not_compared),
     )
 
 
-def _scratch(settings: Settings) -> Path:
-    settings.staging_dir.mkdir(parents=True, exist_ok=True)
-    return settings.staging_dir
+def _undated(run: StageRun, url: str, found: dict[str | None, LakeDay], whole: Findings) -> int | None:
+    """How many rows of the source belong to no partition: without a date, with one that is none, or before the first.
+
+    Counted once for all days: every row, less those of the days from the first on.
+    """
+    pipeline = run.pipeline
+    if pipeline.date_column is None or pipeline.partitions is None or pipeline.undated == "ignore":
+        return None
+    if pipeline.query is not None and binds_window(pipeline.query):
+        return None  # the query itself decides which rows there are, and it knows none outside of a window
+    start = _of(run, pipeline.partitions.start.isoformat()).window()
+    if start is None:
+        return None
+    request = extract_request(run)
+    rows = count_rows(url, request.model_copy(update={"window": None}))
+    end = _of(run, pipeline.partitions.end.isoformat()).window() if pipeline.partitions.end else None
+    until = end.end if end else _FAR
+    dated = count_rows(url, request.model_copy(update={"window": _between(start, start.start, until)}))
+    if found:
+        # Between two days lies nothing but text that is no date: it is counted in the range, and in no day.
+        first, last = (_of(run, each).window() for each in (next(iter(found)), next(reversed(found))))
+        if first and last:
+            compared = request.model_copy(update={"window": _between(start, first.start, last.end)})
+            dated -= max(0, count_rows(url, compared) - sum(each.source_rows for each in found.values()))
+    count = max(0, rows - dated)
+    if count and pipeline.undated == "fail":
+        whole.differences.append(f"{count} rows of the source belong to no partition")
+    return count
+
+
+def _between(window: Window, start: datetime, end: datetime) -> Window:
+    return window.model_copy(update={"start": start, "end": end})

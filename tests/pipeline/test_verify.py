@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
+import pyarrow.parquet as pq
 import pytest
 import typer
 
 from etl.cli.verify import verify
 from etl.config import load_tenant
 from etl.factories.reconcile_check import summary
-from etl.pipeline.verify import Reconciliation, reconcile
+from etl.pipeline.verdict import Reconciliation
+from etl.pipeline.verify import reconcile
 from etl.settings import load_settings
 from etl.storage.warehouses import WarehousePlace, open_warehouse
 from tests.pipeline.stages import run_stages
@@ -80,6 +83,19 @@ def lose_the_extract(project: TinyProject) -> None:
     (project.data / "lake" / "acme" / "extract" / "orders" / f"dt={DAY}" / "data.parquet").unlink()
 
 
+def cut_the_extract(project: TinyProject) -> None:
+    path = project.data / "lake" / "acme" / "extract" / "orders" / f"dt={DAY}" / "data.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def change_the_transfer_file(project: TinyProject) -> None:
+    """Other rows under the old footer."""
+    path = project.data / "lake" / "acme" / "transfer" / "orders" / f"dt={DAY}" / "data.parquet"
+    said = pq.read_metadata(path).metadata[b"etl"].decode()
+    rows = pl.read_parquet(path, hive_partitioning=False).with_columns(name=pl.lit("changed"))
+    rows.write_parquet(path, metadata={"etl": said})
+
+
 def lose_the_transfer(project: TinyProject) -> None:
     (project.data / "lake" / "acme" / "transfer" / "orders" / f"dt={DAY}" / "data.parquet").unlink()
 
@@ -132,15 +148,16 @@ PLANTED: dict[str, tuple[Callable[[TinyProject], None], str]] = {
     "a day was never loaded": (forget_the_load, "20 rows published, never loaded"),
     "an older object is loaded": (change_and_refine_only, "what is loaded is not what is published last (run newer)"),
     "a day was never extracted": (lose_the_extract, "20 rows in the source, never extracted"),
+    "an object is no object any more": (cut_the_extract, "is not a complete Parquet file"),
+    "an object was changed by hand": (change_the_transfer_file, "the rows of the transfer object are not those"),
     "a day was never refined": (lose_the_transfer, "the transfer stage was never published"),
 }
 
 
 def test_what_agrees_is_complete_to_its_last_day(project: TinyProject) -> None:
     found = found_in(project)
-    assert found.agrees
+    assert found.status == "agrees"
     assert [each.partition for each in found.days] == list(DAYS)
-    assert all(each.contents_compared for each in found.days)
     assert [(each.source_rows, each.published_rows, each.loaded_rows) for each in found.days] == [(20, 20, 20)] * 3
     assert found.complete_to == DAYS[-1]
     assert summary(found) == f"complete to {DAYS[-1]}"
@@ -153,8 +170,8 @@ def test_a_difference_is_found_named_and_ends_what_is_complete(project: TinyProj
     plant(project)
     changed = {path: path.read_bytes() for path in project.published()}
     found = found_in(project)
-    assert not found.agrees
-    (differing,) = [each for each in found.days if not each.agrees]
+    assert found.status == "differs"
+    (differing,) = [each for each in found.days if each.status == "differs"]
     assert differing.partition == DAY
     assert any(said in each for each in differing.differences), differing.differences
     assert found.complete_to == DAYS[0]
@@ -170,21 +187,25 @@ def test_the_table_of_each_mode_is_compared(project: TinyProject, mode: str) -> 
     for day in DAYS:
         run_stages(project, ("load",), day, run_id=mode)
     found = found_in(project)
-    assert found.agrees, found.days
-    assert all(each.contents_compared for each in found.days)
+    assert found.status == "agrees", found
     in_warehouse(project, "DELETE FROM shop.by_mode WHERE order_id % 100 = 5")
-    assert not any(each.agrees for each in found_in(project).days)
+    assert {each.status for each in found_in(project).days} == {"differs"}
     in_warehouse(project, "DROP TABLE shop.by_mode")
-    assert "by_mode does not exist" in found_in(project).days[-1].differences[-1]
+    assert '"by_mode" does not exist' in found_in(project).differences[-1]
 
 
-def test_a_day_too_large_to_be_read_again_is_said_to_be_compared_by_counts(
-    project: TinyProject, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("etl.pipeline.verify.MAX_ROWS", 19)
+def test_a_day_too_large_to_be_compared_is_said_and_is_not_green(project: TinyProject) -> None:
+    found = found_in(project, max_rows=19)
+    assert found.status == "not_compared"
+    assert found.complete_to is None
+    assert "not compared: 2026-01-01: the values of 20 rows were not compared" in summary(found)
+
+
+def test_a_source_that_cannot_be_read_again_is_no_pass(project: TinyProject) -> None:
+    in_source(project, "UPDATE orders SET name = x'ff' WHERE order_id = 205")
     found = found_in(project)
-    assert found.agrees
-    assert summary(found) == f"complete to {DAYS[-1]} (3 of 3 by counts only)"
+    assert (found.status, found.complete_to) == ("not_compared", DAYS[0])
+    assert "`name`" in found.days[1].not_compared[0]
 
 
 def test_a_difference_on_the_first_day_leaves_nothing_complete(project: TinyProject) -> None:
@@ -200,14 +221,16 @@ def test_days_whose_late_rows_may_still_come_are_not_judged(project: TinyProject
     just_after = datetime(2026, 1, 3, 16, tzinfo=UTC)  # 01:00 on the 4th in Seoul; the 3rd may still change
     found = found_in(project, now=just_after)
     assert [each.partition for each in found.days] == list(DAYS[:2])
-    assert found.agrees
+    assert found.status == "agrees"
 
 
-def test_only_the_newest_days_that_were_asked_for_are_compared(project: TinyProject) -> None:
-    in_warehouse(project, "DELETE FROM shop.orders WHERE order_id = 105")
+def test_days_that_were_left_out_are_named_and_nothing_is_green(project: TinyProject) -> None:
     found = found_in(project, days=2)
     assert [each.partition for each in found.days] == list(DAYS[1:])
-    assert found.agrees
+    assert (found.status, found.complete_to) == ("not_compared", None)
+    assert "1 days before 2026-01-02 were not compared (`--days 2`)" in summary(found)
+    in_warehouse(project, "DELETE FROM shop.orders WHERE order_id = 105")
+    assert "2026-01-01: 20 rows published, 19 in" in found_in(project, days=2).differences[0]
 
 
 def test_rejected_rows_are_counted_and_are_no_difference(project: TinyProject) -> None:
@@ -216,7 +239,7 @@ def test_rejected_rows_are_counted_and_are_no_difference(project: TinyProject) -
     run_stages(project, ("transfer", "load"), DAY, run_id="strict")
     (day,) = [each for each in found_in(project).days if each.partition == DAY]
     assert (day.source_rows, day.published_rows, day.quarantined_rows, day.loaded_rows) == (20, 15, 5, 15)
-    assert day.agrees
+    assert day.status == "agrees"
 
 
 @pytest.mark.parametrize("transferred", [True, False])
@@ -231,7 +254,7 @@ def test_rows_that_the_extract_rejected_are_counted_too(project: TinyProject, tr
         lose_the_transfer(project)
     (day,) = [each for each in found_in(project).days if each.partition == DAY]
     assert (day.source_rows, day.published_rows, day.quarantined_rows) == ((20, 13, 7) if transferred else (20, 0, 5))
-    assert day.agrees is transferred
+    assert day.status == ("agrees" if transferred else "differs")
 
 
 def test_the_command_says_what_differs_and_ends_with_1(

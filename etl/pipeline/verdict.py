@@ -1,0 +1,89 @@
+"""What reconciliation found: days, the table as a whole, and one status that is green only if everything was compared.
+
+Belongs here: the models and their statuses. Does not: the comparison (`verify`), showing it (`etl.cli.verify`,
+`etl.factories.reconcile_check`).
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Status = Literal["agrees", "differs", "not_compared"]
+EXIT_CODES: dict[Status, int] = {"agrees": 0, "differs": 1, "not_compared": 3}
+
+
+@dataclass
+class Findings:
+    """What was found so far about one thing."""
+
+    differences: list[str] = field(default_factory=list)
+    not_compared: list[str] = field(default_factory=list)
+
+    def add(self, other: "Findings") -> None:
+        """Take over what was found elsewhere."""
+        self.differences += other.differences
+        self.not_compared += other.not_compared
+
+
+def status_of(differences: object, not_compared: object) -> Status:
+    """A difference is one whatever else is unknown; what was not compared is never green."""
+    if differences:
+        return "differs"
+    return "not_compared" if not_compared else "agrees"
+
+
+class DayVerdict(BaseModel):
+    """One partition, or one whole table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    partition: str | None
+    source_rows: int
+    published_rows: int
+    quarantined_rows: int
+    loaded_rows: int | None
+    differences: tuple[str, ...]
+    not_compared: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """Whether the day agrees, in everything."""
+        return status_of(self.differences, self.not_compared)
+
+
+class Reconciliation(BaseModel):
+    """One pipeline over its settled days."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant: str
+    pipeline: str
+    days: tuple[DayVerdict, ...]
+    differences: tuple[str, ...] = ()
+    """Of the table as a whole, and of what belongs to no day."""
+    not_compared: tuple[str, ...] = ()
+    undated: int | None = None
+    """Rows of the source that belong to no partition; None where there are no partitions, or nobody counted them."""
+    has_table: bool = True
+    """False: the pipeline is not loaded, and source and lake were compared, nothing else."""
+
+    @property
+    def status(self) -> Status:
+        """Green only if every day since the first agrees, and the table as a whole."""
+        if self.differences or any(each.differences for each in self.days):
+            return "differs"
+        unknown = self.not_compared or not self.days or any(each.not_compared for each in self.days)
+        return "not_compared" if unknown else "agrees"
+
+    @property
+    def complete_to(self) -> str | None:
+        """The last day up to which every day since the first agrees."""
+        last: str | None = None
+        if self.differences or self.not_compared:
+            return None
+        for each in self.days:
+            if each.status != "agrees":
+                break
+            last = each.partition
+        return last

@@ -1,0 +1,168 @@
+"""One partition of the lake beside its source: are the objects those that were made, from what stands there now?
+
+Belongs here: source against extract, rejected rows, and the versions that a footer says its object was made from. Does
+not: the warehouse's table (`verify_table`).
+"""
+
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from etl.errors import EtlError, LakeError
+from etl.pipeline.digest import differences, digest, missing_rows
+from etl.pipeline.extract import extract_request
+from etl.pipeline.stage import StageRun
+from etl.pipeline.tables import input_refs
+from etl.pipeline.verdict import Findings
+from etl.storage.footer import data_version, read_footer
+from etl.storage.lake import PLACEHOLDER_FOOTER, Input, Inputs, Pinned, scan_pinned
+from etl.storage.pairs import Rejection, rejection_of
+from etl.storage.source import count_rows, extract_to_parquet
+
+
+@dataclass
+class LakeDay:
+    """What was found of one partition, and the object that its table is made from."""
+
+    source_rows: int = 0
+    rejected_rows: int = 0
+    published: Pinned | None = None
+    findings: Findings = field(default_factory=Findings)
+
+
+def compare_lake(run: StageRun, url: str, max_rows: int) -> LakeDay:
+    """Compare source, extract and transfer of one partition; nothing is written but a scratch file."""
+    day = LakeDay(source_rows=count_rows(url, extract_request(run)))
+    for look in (_look_at_extract, _look_at_transfer):
+        try:
+            look(run, url, day, max_rows)
+        except LakeError as error:  # an object that cannot be read is a verdict, and not the end of the other days
+            day.findings.differences.append(error.problem)
+        except EtlError as error:  # of a later release, or a source that does not answer
+            day.findings.not_compared.append(error.problem)
+    return day
+
+
+def _look_at_extract(run: StageRun, url: str, day: LakeDay, max_rows: int) -> None:
+    extracted = _object(run, "extract", day)
+    if extracted is None:
+        day.findings.differences.append(f"{day.source_rows} rows in the source, never extracted")
+        return
+    if run.pipeline.published_stage == "extract":
+        day.published = extracted[0]
+    _compare_source(run, url, day, *extracted, max_rows)
+
+
+def _look_at_transfer(run: StageRun, _url: str, day: LakeDay, _max_rows: int) -> None:
+    if run.pipeline.published_stage != "transfer":
+        return
+    refined = _object(run, "transfer", day)
+    if refined is None:
+        day.findings.differences.append("the transfer stage was never published")
+        return
+    day.published = refined[0]
+    day.findings.add(_lineage(run, refined[0]))
+
+
+def _object(run: StageRun, stage: str, day: LakeDay) -> tuple[Pinned, Rejection] | None:
+    """The published object and its rejected rows, each held against what its footer says."""
+    ref = run.ref(stage)
+    rejection = rejection_of(run.lake, ref)
+    if rejection is None:
+        return None
+    pinned = run.lake.pin(ref)
+    day.rejected_rows += rejection.rows
+    found = day.findings.differences
+    if not _is_intact(pinned):
+        found.append(f"the rows of the {stage} object are not those that were published: the file was changed by hand")
+    said = pinned.provenance
+    if said.rows_read != said.rows + said.rows_quarantined or said.rows_quarantined != rejection.rows:
+        found.append(
+            f"the {stage} stage read {said.rows_read} rows: {said.rows} published, {said.rows_quarantined} rejected"
+        )
+    gone = f"the {rejection.rows} rows that the {stage} stage rejected"
+    if rejection.state == "missing":
+        if said.format == 1:
+            day.findings.not_compared.append(f"{gone} are not there, and an earlier release did not say why")
+        else:
+            found.append(f"{gone} are gone, and nobody discarded them")
+    elif rejection.state == "replaced" or (rejection.object and not _is_intact(rejection.object)):
+        found.append(f"{gone} are not those that stand there: they were replaced by hand")
+    return pinned, rejection
+
+
+def _is_intact(pinned: Pinned) -> bool:
+    footer = read_footer(pinned.path, str(pinned.ref))
+    return footer.rows == pinned.rows and data_version(pinned.path, footer) == pinned.version
+
+
+def _compare_source(run: StageRun, url: str, day: LakeDay, bronze: Pinned, rejection: Rejection, max_rows: int) -> None:
+    read = bronze.provenance.rows_read
+    if read != day.source_rows:
+        day.findings.differences.append(f"{day.source_rows} rows in the source, {read} were extracted")
+        return
+    if day.source_rows > max_rows:
+        day.findings.not_compared.append(
+            f"the values of {day.source_rows} rows were not compared: more than {max_rows} (`--max-rows`)"
+        )
+        return
+    if rejection.state in ("missing", "replaced"):
+        return  # said already, and there is nothing to compare with
+    run.settings.staging_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="verify-", dir=run.settings.staging_dir) as folder:
+        path = Path(folder) / "source.parquet"
+        extract_to_parquet(url, extract_request(run), path, footer=PLACEHOLDER_FOOTER)
+        source, good = pl.scan_parquet(path, glob=False), scan_pinned([(bronze.ref, bronze.path)])
+        between = "the source and its extract"
+        if rejection.state == "discarded":
+            gone = missing_rows(good, source)
+            if gone:
+                day.findings.differences.append(f"{gone} rows of the extract differ between {between}")
+            return
+        extracted = Counter(digest(good))
+        if rejection.object is not None:
+            rejected = scan_pinned([(rejection.object.ref, rejection.object.path)])
+            extracted.update(digest(rejected.select(good.collect_schema().names())))
+        day.findings.differences += differences(digest(source), extracted, between)
+
+
+def _lineage(run: StageRun, refined: Pinned) -> Findings:
+    """Whether the object was made from what its inputs publish now."""
+    made_from = refined.provenance.inputs
+    if made_from is None:
+        return Findings(not_compared=["an earlier release made the transfer object and did not say from what"])
+    try:
+        now = Inputs.of(each for name in run.pipeline.transfer_inputs for each in _published_inputs(run, name))
+    except LakeError as error:
+        return Findings(differences=[error.problem])
+    if now.digest == made_from.digest:
+        return Findings()
+    if not (now.listed and made_from.listed):
+        return Findings(differences=[f"the transfer was made from other versions of its {now.count} inputs"])
+    versions = {each.label: each for each in made_from.listed}
+    stale = [
+        f"the transfer was made from another version of {each.label} than run {each.run_id[:8]} published"
+        for each in now.listed
+        if each.label not in versions or versions[each.label].version != each.version
+    ]
+    return Findings(differences=stale or ["the transfer was made from an input that is not one any more"])
+
+
+def _published_inputs(run: StageRun, name: str) -> list[Input]:
+    lake, found = run.lake_of(name), []
+    for ref in input_refs(run, "extract", name):
+        published = lake.find(ref)
+        if published is not None:
+            found.append(
+                Input(
+                    stage=ref.stage,
+                    pipeline=ref.pipeline,
+                    partition=ref.partition,
+                    version=published.version,
+                    run_id=published.provenance.run_id,
+                )
+            )
+    return found

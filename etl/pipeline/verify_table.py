@@ -1,0 +1,316 @@
+"""The warehouse's table beside the function of what is published now: as one clean load of all of it would leave it.
+
+Belongs here: what a table should hold, computed here from the published objects and by no code of a load, and what it
+holds. Does not: the objects themselves (`verify_lake`).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+import polars as pl
+
+from etl.config.pipeline_config import PipelineConfig, TrinoOutput
+from etl.errors import WarehouseError
+from etl.pipeline.digest import as_published, differences, digest
+from etl.pipeline.verdict import Findings
+from etl.storage.lake import Pinned, scan_pinned
+from etl.storage.session import quoted
+from etl.storage.sql import file_literal, literal
+from etl.storage.warehouse import LOAD_COLUMN, PARTITION_COLUMN, ROW_NUMBER, TECHNICAL_COLUMNS, LedgerEntry, Warehouse
+
+_POSTGRES = {
+    "TINYINT": "smallint",
+    "SMALLINT": "smallint",
+    "INTEGER": "integer",
+    "BIGINT": "bigint",
+    "FLOAT": "real",
+    "DOUBLE": "double precision",
+    "BOOLEAN": "boolean",
+    "DATE": "date",
+    "TIME": "time without time zone",
+    "TIMESTAMP": "timestamp without time zone",
+    "TIMESTAMP WITH TIME ZONE": "timestamp with time zone",
+    "BLOB": "bytea",
+    "UUID": "uuid",
+}
+
+
+@dataclass
+class TableVerdict:
+    """What was found of each partition, and of the table as a whole."""
+
+    by_partition: dict[str | None, Findings] = field(default_factory=dict)
+    whole: Findings = field(default_factory=Findings)
+    loaded: dict[str | None, int] = field(default_factory=dict)
+
+    def of(self, partition: str | None) -> Findings:
+        """The findings of one partition, to be added to."""
+        return self.by_partition.setdefault(partition, Findings())
+
+
+class _Table:
+    """A table, looked at read-only."""
+
+    def __init__(self, warehouse: Warehouse, output: TrinoOutput) -> None:
+        self.warehouse = warehouse
+        self.output = output
+        self.name = warehouse.relation(output.target_schema, output.target_table)
+        self._where = (
+            f"WHERE lower(table_schema) = lower({literal('duckdb', output.target_schema)})"
+            f" AND lower(table_name) = lower({literal('duckdb', output.target_table)})"
+            " AND table_catalog = current_database()"
+        )
+
+    def kind(self) -> str | None:
+        """`BASE TABLE`, or what else stands there; None where nothing does."""
+        found = self.warehouse.query(f"SELECT table_type FROM information_schema.tables {self._where}")
+        return str(found.item(0, 0)) if found.height else None
+
+    def columns(self) -> dict[str, str]:
+        """Each column's type, as the database writes it."""
+        sql = f"SELECT column_name, data_type FROM information_schema.columns {self._where}"
+        if self.is_postgres:
+            place = literal("duckdb", self.name)
+            sql = (
+                "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute"
+                f" WHERE attrelid = to_regclass({place}) AND attnum > 0 AND NOT attisdropped"
+            )
+        return dict(self.warehouse.query(sql).iter_rows())
+
+    @property
+    def is_postgres(self) -> bool:
+        """Whether types have PostgreSQL's names."""
+        return str(self.warehouse.query("SELECT version()").item(0, 0)).startswith("PostgreSQL")
+
+    def counts(self, column: str) -> dict[object, int]:
+        """How many rows have each value of a technical column."""
+        found = self.warehouse.query(f"SELECT {quoted(column)}, count(*) FROM {self.name} GROUP BY 1")
+        return {None if value is None else str(value): int(rows) for value, rows in found.iter_rows()}
+
+    def count(self) -> int:
+        """All rows."""
+        return int(self.warehouse.query(f"SELECT count(*) FROM {self.name}").item(0, 0))
+
+    def rows(self, names: Sequence[str], where: str) -> pl.DataFrame:
+        """Some columns of some rows."""
+        return self.warehouse.query(f"SELECT {', '.join(map(quoted, names))} FROM {self.name} {where}")
+
+
+def compare_table(
+    pipeline: PipelineConfig,
+    output: TrinoOutput,
+    warehouse: Warehouse,
+    ledger: Sequence[LedgerEntry],
+    published: Mapping[str | None, Pinned],
+    max_rows: int,
+) -> TableVerdict:
+    """Hold the whole table against all published objects; `ledger` are the entries of this tenant."""
+    verdict, table = TableVerdict(), _Table(warehouse, output)
+    entries = _standing(ledger, output)
+    if len({each.pipeline for each in entries} | {pipeline.name}) > 1:
+        verdict.whole.not_compared.append(f"{table.name} is loaded by other pipelines too, so that its rows are mixed")
+        return verdict
+    try:
+        _compare(verdict, table, entries, published, max_rows)
+    except WarehouseError as error:  # a table that cannot be read is a verdict, and not the end of the other pipelines
+        verdict.whole.differences.append(error.problem)
+    return verdict
+
+
+def _standing(ledger: Sequence[LedgerEntry], output: TrinoOutput) -> list[LedgerEntry]:
+    """Of the table's entries, oldest first, those that say what it should hold now."""
+    target = (output.target_schema.lower(), output.target_table.lower())
+    found: dict[tuple[str, str | None, str], LedgerEntry] = {}
+    for each in ledger:
+        if (each.schema_name.lower(), each.table_name.lower()) != target:
+            continue
+        if each.created_table:
+            found.clear()
+        collects = each.mode == "append" and each.partition is None
+        found[(each.pipeline, each.partition, each.version if collects else "")] = each
+    return list(found.values())
+
+
+def _compare(
+    verdict: TableVerdict,
+    table: _Table,
+    entries: Sequence[LedgerEntry],
+    published: Mapping[str | None, Pinned],
+    max_rows: int,
+) -> None:
+    output = table.output
+    wanted = dict(published)
+    if output.mode == "replace" and wanted:  # the table holds the newest partition, and no other
+        newest = max(wanted, key=lambda each: each or "")
+        wanted = {newest: wanted[newest]}
+    current = _held_by_the_ledger(verdict, entries, wanted)
+    kind = table.kind()
+    if kind is None:
+        if entries or wanted:
+            verdict.whole.differences.append(f"{table.name} does not exist")
+        return
+    if kind != "BASE TABLE":
+        verdict.whole.differences.append(f"{table.name} is no table but a {kind.lower()}")
+        return
+    columns = table.columns()
+    verdict.whole.differences += _shape(table, columns, list(wanted.values()))
+    if PARTITION_COLUMN in columns:
+        _by_partition(verdict, table, entries, current, max_rows)
+    elif output.mode == "append":
+        _snapshots(verdict, table, columns, entries, current, max_rows)
+    else:
+        _whole(verdict, table, current, max_rows)
+
+
+def _held_by_the_ledger(
+    verdict: TableVerdict, entries: Sequence[LedgerEntry], wanted: Mapping[str | None, Pinned]
+) -> dict[str | None, Pinned]:
+    """The published objects that the ledger says are loaded; the others are told."""
+    last = {each.partition: each for each in entries}
+    verdict.loaded = {partition: each.rows for partition, each in last.items()}
+    for partition in last.keys() - wanted.keys():
+        verdict.of(partition).differences.append("it is loaded, and no object of it is published")
+    current = {}
+    for partition, pinned in wanted.items():
+        versions = {each.version for each in entries if each.partition == partition and each.mode == "append"}
+        entry = last.get(partition)
+        if entry is None:
+            verdict.of(partition).differences.append(f"{pinned.rows} rows published, never loaded")
+        elif pinned.version not in versions | {entry.version}:
+            run_id = pinned.provenance.run_id[:8]
+            verdict.of(partition).differences.append(f"what is loaded is not what is published last (run {run_id})")
+        else:
+            current[partition] = pinned
+    return current
+
+
+def _shape(table: _Table, columns: Mapping[str, str], objects: Sequence[Pinned]) -> list[str]:
+    """The table's columns and types beside those that loads of these objects make."""
+    made: dict[str, set[str]] = {}
+    for each in objects:
+        path = file_literal(each.path)
+        described = duckdb.sql(f"DESCRIBE SELECT * FROM read_parquet({path}, hive_partitioning = false)").fetchall()
+        untyped = {name for name, dtype in pl.read_parquet_schema(each.path).items() if dtype == pl.Null}
+        for name, kind, *_ in described:
+            if name not in untyped:
+                made.setdefault(name.casefold(), set()).add(_in_postgres(kind) if table.is_postgres else kind)
+    own = {name.casefold(): kind for name, kind in columns.items() if name not in TECHNICAL_COLUMNS}
+    found = [f"column `{name}` of {table.name} is in no published object" for name in sorted(own.keys() - made.keys())]
+    found += [f"column `{name}` is not in {table.name}" for name in sorted(made.keys() - own.keys())]
+    for name in sorted(own.keys() & made.keys()):
+        if own[name] not in made[name]:
+            found.append(f"column `{name}` of {table.name} is {own[name]}, a load makes {' or '.join(made[name])}")
+    return found
+
+
+def _in_postgres(kind: str) -> str:
+    if found := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", kind):
+        return f"numeric({found[1]},{found[2]})"
+    if kind.endswith("[]"):
+        return f"{_in_postgres(kind[:-2])}[]"
+    return _POSTGRES.get(kind, "text" if kind == "VARCHAR" else kind.lower())
+
+
+def _by_partition(
+    verdict: TableVerdict,
+    table: _Table,
+    entries: Sequence[LedgerEntry],
+    current: Mapping[str | None, Pinned],
+    max_rows: int,
+) -> None:
+    """Every row of the table belongs to a partition that is loaded, and each partition holds what it should."""
+    counts = table.counts(PARTITION_COLUMN)
+    known = {each.partition for each in entries}
+    for partition in sorted(counts.keys() - known, key=str):
+        of = f"of partition {partition}, which was never loaded" if partition else "without a partition"
+        verdict.whole.differences.append(f"{table.name} holds {counts[partition]} rows {of}")
+    expected = _winners(table.output, current, max_rows) if table.output.mode == "upsert" else None
+    if table.output.mode == "upsert" and expected is None and current:
+        verdict.whole.not_compared.append(f"the values of more than {max_rows} rows were not compared (`--max-rows`)")
+        return
+    for partition, pinned in current.items():
+        frame = scan_pinned([(pinned.ref, pinned.path)])
+        if expected is not None:
+            mine = expected.filter(pl.col(PARTITION_COLUMN) == partition)
+            frame = mine.select(frame.collect_schema().names())
+        where = f"WHERE {PARTITION_COLUMN} = DATE '{partition}'"
+        _rows(verdict.of(partition), table, pinned, frame, where, counts.get(partition, 0), max_rows)
+
+
+def _whole(verdict: TableVerdict, table: _Table, current: Mapping[str | None, Pinned], max_rows: int) -> None:
+    for partition, pinned in current.items():
+        frame = scan_pinned([(pinned.ref, pinned.path)])
+        if table.output.mode == "upsert":
+            expected = _winners(table.output, current, max_rows)
+            if expected is None:
+                verdict.whole.not_compared.append(f"the values of {pinned.rows} rows were not compared (`--max-rows`)")
+                return
+            frame = expected.select(frame.collect_schema().names())
+        _rows(verdict.of(partition), table, pinned, frame, "", table.count(), max_rows)
+
+
+def _snapshots(
+    verdict: TableVerdict,
+    table: _Table,
+    columns: Mapping[str, str],
+    entries: Sequence[LedgerEntry],
+    current: Mapping[str | None, Pinned],
+    max_rows: int,
+) -> None:
+    """A table that collects whole snapshots: each version that the ledger names is in it once, and nothing else."""
+    found, rows = verdict.whole, table.count()
+    total = sum(each.rows for each in entries)
+    if rows != total:
+        found.differences.append(f"{total} rows of {len(entries)} loads, {rows} in {table.name}")
+        return
+    older = [each for each in entries if each.version not in {pinned.version for pinned in current.values()}]
+    if older:
+        counted = sum(each.rows for each in older)
+        found.not_compared.append(f"{counted} rows of {len(older)} earlier snapshots: their objects are not kept")
+    for partition, pinned in current.items():
+        where, counts = "", rows
+        if older and LOAD_COLUMN not in columns:
+            found.not_compared.append("an earlier release did not write down which rows are of which snapshot")
+            return
+        if LOAD_COLUMN in columns and older:
+            seq = max(each.seq for each in entries if each.version == pinned.version)
+            where, counts = f"WHERE {LOAD_COLUMN} = {seq}", table.counts(LOAD_COLUMN).get(str(seq), 0)
+        _rows(verdict.of(partition), table, pinned, scan_pinned([(pinned.ref, pinned.path)]), where, counts, max_rows)
+
+
+def _rows(
+    found: Findings, table: _Table, pinned: Pinned, expected: pl.LazyFrame, where: str, rows: int, max_rows: int
+) -> None:
+    """Some rows of the table, beside those that should be there."""
+    wanted = pinned.rows
+    if table.output.mode == "upsert":
+        wanted = int(expected.select(pl.len()).collect().item())
+    if rows != wanted:
+        found.differences.append(f"{wanted} rows published, {rows} in {table.name}")
+        return
+    if rows > max_rows:
+        found.not_compared.append(f"the values of {rows} rows were not compared (`--max-rows`)")
+        return
+    schema = pl.Schema({name: kind for name, kind in expected.collect_schema().items() if kind != pl.Null})
+    in_table = as_published(table.rows(schema.names(), where), schema)
+    between = f"the {pinned.ref.stage} object and {table.name}"
+    found.differences += differences(digest(expected.select(schema.names())), digest(in_table), between)
+
+
+def _winners(output: TrinoOutput, current: Mapping[str | None, Pinned], max_rows: int) -> pl.LazyFrame | None:
+    """Of each key the row that is last by the order column, then by partition, then by its place; None: too many."""
+    if sum(each.rows for each in current.values()) > max_rows:
+        return None
+    frames = [
+        scan_pinned([(each.ref, each.path)])
+        .with_row_index(ROW_NUMBER)
+        .with_columns(pl.lit(partition, dtype=pl.String).alias(PARTITION_COLUMN))
+        for partition, each in current.items()
+    ]
+    if not frames:
+        return None
+    by = [*filter(None, [output.order_column]), PARTITION_COLUMN, ROW_NUMBER]
+    ordered = pl.concat(frames, how="diagonal_relaxed").sort(by, descending=True, nulls_last=True)
+    return ordered.unique(list(output.key_columns), keep="first", maintain_order=True).collect().lazy()
