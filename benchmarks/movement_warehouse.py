@@ -167,10 +167,19 @@ def load(case: str, folder: Path, turn: int) -> tuple[float, float]:
         shutil.copyfile(folder / f"{name}.parquet", staged)
         rows = rows_of(staged)
         published = lake.publish(
-            ref, staged,
-            Provenance(**ref.model_dump(exclude={"attempt"}), run_id="bench", config_hash="", rows=rows, audit="", rows_read=rows,
-                       rows_quarantined=0, created_at=datetime.now(UTC)),
-        )  # fmt: skip
+            ref,
+            staged,
+            Provenance(
+                **ref.model_dump(exclude={"attempt"}),
+                run_id="bench",
+                config_hash="",
+                rows=rows,
+                audit="",
+                rows_read=rows,
+                rows_quarantined=0,
+                created_at=datetime.now(UTC),
+            ),
+        )
     request = LoadRequest(
         tenant="bench", pipeline="lineitem", partition=ref.partition, schema_name="main", table="lineitem",
         version=published.version, rows=rows, run_id=f"bench-{turn}",
