@@ -145,11 +145,12 @@ def _compare(
     if output.mode == "replace" and wanted:  # the table holds the newest partition, and no other
         newest = max(wanted, key=lambda each: each or "")
         wanted = {newest: wanted[newest]}
+    if not entries and not wanted:
+        return  # nothing is to be there, and a warehouse that nobody loaded yet cannot be asked
     current = _held_by_the_ledger(verdict, entries, wanted)
     kind = table.kind()
     if kind is None:
-        if entries or wanted:
-            verdict.whole.differences.append(f"{table.name} does not exist")
+        verdict.whole.differences.append(f"{table.name} does not exist")
         return
     if kind != "BASE TABLE":
         verdict.whole.differences.append(f"{table.name} is no table but a {kind.lower()}")

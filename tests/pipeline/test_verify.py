@@ -201,6 +201,14 @@ def test_a_day_too_large_to_be_compared_is_said_and_is_not_green(project: TinyPr
     assert "not compared: 2026-01-01: the values of 20 rows were not compared" in summary(found)
 
 
+def test_where_nothing_is_settled_nothing_is_green(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    project.write_pipeline({"partitions": {"start": "2999-01-01", "end": None}})
+    found = found_in(project)
+    assert (found.status, found.days, found.undated) == ("not_compared", (), 60)
+    assert summary(found).startswith("not compared: there is no settled day yet; 60 rows of the source belong to no")
+
+
 def test_a_source_that_cannot_be_read_again_is_no_pass(project: TinyProject) -> None:
     in_source(project, "UPDATE orders SET name = x'ff' WHERE order_id = 205")
     found = found_in(project)

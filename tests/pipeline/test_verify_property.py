@@ -316,6 +316,9 @@ def test_green_exactly_if_nothing_is_wrong(templates: dict[str, TinyProject], tm
 
 
 @pytest.mark.slow
-def test_green_exactly_if_nothing_is_wrong_in_500_histories(templates: dict[str, TinyProject], tmp_path: Path) -> None:
-    wrong = [judge(templates, tmp_path / str(seed), seed) for seed in range(1000, 1500)]
-    assert 150 < sum(wrong) < 450
+@pytest.mark.parametrize("first", range(1000, 1500, 50))
+def test_green_exactly_if_nothing_is_wrong_in_500_histories(
+    templates: dict[str, TinyProject], tmp_path: Path, first: int
+) -> None:
+    wrong = [judge(templates, tmp_path / str(seed), seed) for seed in range(first, first + 50)]
+    assert 10 < sum(wrong) < 45
