@@ -4,7 +4,8 @@ Belongs here: from the events of a run to outcomes, failures and recoveries. Doe
 (`sla_history`), keeping what was found (`etl.sla.pipeline_log`).
 
 The unit is the step: where one pipeline of a job fails, the others have done their work. A run that died as a whole
-fails every pipeline that it was to make. A cancelled run says nothing.
+fails every pipeline that it was to make; one that never started, since its code server was away, too. A cancelled run
+says nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,7 @@ from dagster import (
     DagsterRunStatus,
     EventLogEntry,
 )
+from dagster._core.events import JobFailureData
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, PARTITION_NAME_TAG
 from dagster_shared.error import SerializableErrorInfo
 
@@ -80,6 +82,8 @@ def finished_run(
     seen = _Seen()
     for record in instance.get_records_for_run(run.run_id, of_type=TYPES).records:
         _note(seen, record.event_log_entry, subjects, day)
+    if run.status is DagsterRunStatus.FAILURE and not (seen.started or seen.failed):
+        seen.error = _why_not_started(instance, run.run_id) or seen.error
     failures = _failures(seen, run, ended, subjects, scrub) if run.status is DagsterRunStatus.FAILURE else []
     healed = [*seen.succeeded, *([job_subject(run.job_name)] if run.status is DagsterRunStatus.SUCCESS else [])]
     many = ASSET_PARTITION_RANGE_END_TAG in run.tags
@@ -92,12 +96,26 @@ def failed_run(run: DagsterRun, entry: EventLogEntry, subjects: Subjects, scrub:
     """What the last event of a failed run says by itself: its first failure. Enough where thousands fail at once."""
     event, seen = entry.get_dagster_event(), _Seen()
     _note(seen, entry, subjects, None)
-    first = event.job_failure_data.first_step_failure_event
+    data = event.event_specific_data  # a run that the daemon drops from its queue has none
+    first = data.first_step_failure_event if isinstance(data, JobFailureData) else None
     if first is not None and first.step_key:
         seen.failed[first.step_key] = (entry.timestamp, _words(first.step_failure_data.error))
     failures = _failures(seen, run, entry.timestamp, subjects, scrub)
     runs = _runs(seen, subjects, run.run_id, newest_day(run.tags), many=False, died=None)
     return FinishedRun(run.run_id, _moment(entry.timestamp), tuple(runs), tuple(failures))
+
+
+def _why_not_started(instance: DagsterInstance, run_id: str) -> str:
+    """What the launcher or the queue wrote down, where a run ended before its first step.
+
+    The event that ends such a run says only that it was marked as failed from outside.
+    """
+    records = instance.get_records_for_run(run_id, of_type=DagsterEventType.ENGINE_EVENT, ascending=False).records
+    for record in records:
+        event = record.event_log_entry.get_dagster_event()
+        if (error := event.engine_event_data.error) is not None:
+            return f"the run never started: {event.message or ''}: {_words(error)}"
+    return ""
 
 
 def planned_assets(instance: DagsterInstance, run: DagsterRun) -> set[AssetKey]:
