@@ -62,6 +62,8 @@ def build(
     """Build `nodes` (fully qualified names) in one invocation; `window` are the variables of a range of days."""
     target = project.build_path(days=bool(window))
     target.mkdir(parents=True, exist_ok=True)
+    # The tenant's own DuckDB file is made by dbt where the tenant's tables are in another warehouse.
+    Path(project.environ["ETL_DUCKDB_PATH"]).parent.mkdir(parents=True, exist_ok=True)
     # A dbt whose run was killed goes on alone for a while. It inherits this lock: the next run waits for its end.
     lock = project.lock_dir / f"{project.tenant}.dbt"
     with exclusive(lock, what=f"dbt of tenant {project.tenant}", run_id=run_id, error=DbtError) as descriptor:

@@ -5,8 +5,8 @@ Belongs here: what the run launcher decides before a run starts. Not here: wheth
 """
 
 from dagster import DagsterInstance, DagsterRun, DefaultRunLauncher
+from dagster._core.code_pointer import CodePointer, FileCodePointer, ModuleCodePointer
 from dagster._core.launcher.base import LaunchRunContext
-from dagster._core.remote_origin import CodeLocationOrigin
 from dagster._core.remote_representation.code_location import CodeLocation, GrpcServerCodeLocation
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
 from dagster._core.workspace.context import BaseWorkspaceRequestContext
@@ -40,10 +40,11 @@ def _location(run: DagsterRun, workspace: BaseWorkspaceRequestContext | None) ->
     wanted = origin.repository_origin.code_location_origin
     if workspace.has_code_location_name(wanted.location_name):
         return workspace.get_code_location(wanted.location_name)
-    target = _target(wanted)
-    same = [name for name, entry in workspace.get_code_location_entries().items() if _target(entry.origin) == target]
-    if target is not None and same:
-        return workspace.get_code_location(same[0])
+    code = run.job_code_origin
+    target = _place(code.repository_origin.code_pointer) if code else None
+    for location in workspace.code_locations:
+        if target is not None and target in map(_place, location.repository_code_pointer_dict.values()):
+            return location
     served = ", ".join(sorted(workspace.code_location_names)) or "none"
     raise EtlError(
         f"run {run.run_id} was launched from the code location `{wanted.location_name}`, which is not served here",
@@ -51,13 +52,15 @@ def _location(run: DagsterRun, workspace: BaseWorkspaceRequestContext | None) ->
     )
 
 
-def _target(origin: CodeLocationOrigin) -> tuple[str, ...] | None:
-    """What a location is loaded from; None where it does not say."""
-    target = getattr(origin, "loadable_target_origin", None)
-    if target is None:
-        return None
-    place = target.module_name or target.python_file or target.package_name
-    return (place, target.attribute or "defs") if place else None
+def _place(pointer: CodePointer | None) -> tuple[str, ...] | None:
+    """The module or the file of a location and the name in it; the folder from which it was loaded is left out."""
+    match pointer:
+        case ModuleCodePointer():
+            return (pointer.module, pointer.fn_name)
+        case FileCodePointer():
+            return (pointer.python_file, pointer.fn_name)
+        case _:
+            return None
 
 
 def _day(run: DagsterRun, location: CodeLocation) -> str | None:

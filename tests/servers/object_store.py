@@ -1,5 +1,6 @@
 """An S3-compatible server on loopback for tests, or the one that ETL_TEST_S3_ENDPOINT names."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -65,6 +66,14 @@ class ObjectStore:
 
 @pytest.fixture(scope="session")
 def object_store() -> Iterator[ObjectStore]:
+    """One server per test process."""
+    with serving() as server:
+        yield server
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[ObjectStore]:
+    """An S3 server while the block runs."""
     endpoint = os.environ.get("ETL_TEST_S3_ENDPOINT")
     if endpoint:
         access = os.environ.get("AWS_ACCESS_KEY_ID", "testing")

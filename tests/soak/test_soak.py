@@ -1,0 +1,22 @@
+"""The kill test, bounded: 20 rounds."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.servers.object_store import ObjectStore, object_store
+from tests.servers.postgres import PostgresServer, postgres_server
+from tests.soak.rounds import soak
+from tests.soak.world import World
+
+__all__ = ["object_store", "postgres_server"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_twenty_rounds(tmp_path: Path, postgres_server: PostgresServer, object_store: ObjectStore) -> None:
+    world = World(tmp_path, postgres_server, object_store)
+    world.make()
+    figures = soak(world, rounds=20, seed=20, say=lambda _: None)
+    assert figures.problems == [], str(figures)
+    assert sum(figures.kills.values()) >= 5, str(figures)
