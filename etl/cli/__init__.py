@@ -11,7 +11,7 @@ from dagster._core.secrets.env_file import get_env_var_dict
 from rich.console import Console
 from rich.markup import escape
 
-from etl.cli import check, dbt, demo, docs, home, metrics, new, quarantine, rules, run, set_aside, sla, verify
+from etl.cli import check, dbt, demo, docs, home, metrics, new, quarantine, rules, run, schema, set_aside, sla, verify
 from etl.errors import EtlError
 from etl.secrets.scrub import learn_environment
 from etl.secrets.streams import scrub_streams
@@ -29,6 +29,7 @@ app.command("run")(run.run)
 app.command("set-aside", epilog="For example: `etl set-aside project_01 lot_history --yes`")(set_aside.set_aside)
 app.command("verify", epilog="For example: `etl verify project_01 --pipeline lot_history`")(verify.verify)
 app.command("check", epilog="For example: `etl check project_01`")(check.check)
+app.add_typer(schema.app, name="schema")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(dbt.app, name="dbt")
 app.add_typer(sla.app, name="sla")

@@ -13,7 +13,9 @@ from importlib.metadata import entry_points
 from etl.config.findings import Path
 from etl.config.names import nearest
 from etl.config.pipeline_config import PipelineConfig
+from etl.config.query_text import BINDS, binds
 from etl.config.tenant_config import TenantConfig
+from etl.errors import SourceError
 
 TENANT_JOBS = ("all", "bronze", "silver", "gold", "verify")  # every tenant has these, and one for each pipeline
 ENGINES = ("truthound", "polars", "great_expectations", "pandera")  # further ones come by entry points, looked up late
@@ -46,6 +48,7 @@ def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Co
         if pipeline.name != name:
             yield Conflict((*at, "name"), "`name` differs from the pipeline's key", f"{name}, or no `name` at all")
         yield from _source(at, pipeline)
+        yield from _query(at, pipeline)
         yield from _engine(at, pipeline)
         yield from _columns(at, pipeline)
         yield from _rules(at, pipeline)
@@ -83,6 +86,30 @@ def _source(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
         )
     if pipeline.query is not None and pipeline.query.strip().rstrip(";").count(";"):
         yield Conflict((*at, "query"), "`query` holds more than one statement", "one SELECT", about=about)
+
+
+def _query(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
+    """The names that a query binds: the bounds of the window, both of them, where there is a window."""
+    if pipeline.query is None:
+        return
+    try:
+        found = binds(pipeline.query)
+    except SourceError as error:
+        yield Conflict((*at, "query"), error.problem, error.hint)
+        return
+    both = " and ".join(BINDS)
+    dated = pipeline.date_column is not None
+    about = _keys("query", "date_column")
+    for name in found:
+        if name not in BINDS:
+            problem = f"`query` binds `{name}`, which has no value"
+            yield Conflict((*at, "query"), problem, both if dated else "no binds", nearest(name, BINDS) or "", about)
+    known = [name for name in found if name in BINDS]
+    if known and not dated:
+        problem = f"`query` binds `{known[0]}`, but the pipeline has no partitions"
+        yield Conflict((*at, "query"), problem, "a `date_column`, or no binds", about=about)
+    elif len(known) == 1:
+        yield Conflict((*at, "query"), f"`query` binds only `{known[0]}`", f"{both}, or none", about=about)
 
 
 def _engine(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:

@@ -92,6 +92,14 @@ class PipelineQuality(BaseModel):
     timeout_seconds: PositiveFloat | None = Field(None, description="Longer checks end with an error, never a pass.")
 
 
+class Volume(BaseModel):
+    """From which loss of rows on the check `volume` of the extract warns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_shrink: float = Field(0.5, ge=0, le=1, description="Warn if more than this share of the rows is gone.")
+
+
 class PipelineConfig(BaseModel):
     """One pipeline: extract, perhaps transfer, perhaps load."""
 
@@ -121,6 +129,11 @@ class PipelineConfig(BaseModel):
     undated: Literal["warn", "fail", "ignore"] = Field(
         "warn", description="What `etl verify` makes of rows that belong to no partition: no date, or an earlier one."
     )
+    volume: Volume | Literal["off"] = Field(
+        Volume(),
+        description="Warns, and publishes, if a day has far fewer rows than when it was extracted before, or than its "
+        "weekday in each of the last four weeks. off: no such check.",
+    )
     schema_changes: Literal["evolve", "fail"] = Field(
         "evolve", description="evolve: a new nullable column is taken over; any other change fails."
     )
@@ -147,6 +160,8 @@ class PipelineConfig(BaseModel):
         if not isinstance(data, Mapping):
             return data
         filled = dict(data)
+        if filled.get("volume") is False:  # what YAML makes of `off`
+            filled["volume"] = "off"
         dated = filled.get("date_column") is not None
         if dated and filled.get("partitions") is None:
             filled["partitions"] = {}

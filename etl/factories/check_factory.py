@@ -24,8 +24,9 @@ from etl.pipeline.audit import Audit, describe
 from etl.quality.results import RuleResult
 from etl.quality.rules import AnyRule, check_names
 from etl.quality.rules.fields import RuleFields
+from etl.storage.guards import VolumeVerdict
 
-TAKEN = (naming.SLA_CHECK, naming.RECONCILED_CHECK)
+TAKEN = (naming.SLA_CHECK, naming.RECONCILED_CHECK, naming.VOLUME_CHECK)
 
 
 def check_specs(
@@ -35,7 +36,7 @@ def check_specs(
     asset: AssetKey,
     partitions: DailyPartitionsDefinition | None,
 ) -> list[AssetCheckSpec]:
-    """One spec per rule that is judged at `stage`."""
+    """One spec per rule that is judged at `stage`, and the check `volume` of an extract."""
     rules = pipeline.rules_for(stage)
     lines = _lines(config, pipeline, stage)
     for name, line in zip(check_names(rules), lines, strict=True):
@@ -45,7 +46,7 @@ def check_specs(
                 f" which is the name of another check of tenant {config.id}",
                 "give the rule another `name`",
             )
-    return [
+    specs = [
         AssetCheckSpec(
             name=name,
             asset=asset,
@@ -59,6 +60,44 @@ def check_specs(
         )
         for name, rule, line in zip(check_names(rules), rules, lines, strict=True)
     ]
+    if checks_volume(pipeline, stage):
+        description = (
+            "About as many rows as when the partition was extracted before, and as on the weekday in earlier weeks."
+            " A warning: the rows are published nevertheless; `max_shrink` would stop them."
+        )
+        specs.append(
+            AssetCheckSpec(naming.VOLUME_CHECK, asset=asset, description=description, partitions_def=partitions)
+        )
+    return specs
+
+
+def stage_check_names(pipeline: PipelineConfig, stage: Stage) -> tuple[str, ...]:
+    """The names of all checks that the step of a stage evaluates."""
+    own = (naming.VOLUME_CHECK,) if checks_volume(pipeline, stage) else ()
+    return (*check_names(pipeline.rules_for(stage)), *own)
+
+
+def checks_volume(pipeline: PipelineConfig, stage: Stage) -> bool:
+    """Whether the stage compares its row count with those of before."""
+    return stage == "extract" and pipeline.volume != "off"
+
+
+def volume_evaluation(asset: AssetKey, verdict: VolumeVerdict, partition: str | None) -> AssetCheckEvaluation:
+    """What the row count of this partition says."""
+    return AssetCheckEvaluation(
+        asset_key=asset,
+        check_name=naming.VOLUME_CHECK,
+        passed=verdict.agrees,
+        severity=AssetCheckSeverity.WARN,
+        description=verdict.description,
+        metadata={
+            "status": MetadataValue.text(
+                "not compared" if not verdict.compared else "passed" if verdict.agrees else "failed"
+            ),
+            "rows": MetadataValue.int(verdict.rows),
+        },
+        partition=partition,
+    )
 
 
 def check_evaluations(

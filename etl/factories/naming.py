@@ -26,6 +26,9 @@ TIERS: Mapping[Stage, Tier] = {
 SLA_CHECK = "sla"
 """The check under which the state of a pipeline's promises stands, on the asset of its last stage."""
 
+VOLUME_CHECK = "volume"
+"""The check that compares the rows of an extract with those of earlier extracts."""
+
 RECONCILED_CHECK = "reconciled"
 """The check under which source and warehouse are compared, on the same asset."""
 

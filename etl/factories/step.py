@@ -28,7 +28,7 @@ from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig, fingerprint
 from etl.errors import EtlError
 from etl.factories import naming
-from etl.factories.check_factory import check_evaluations
+from etl.factories.check_factory import check_evaluations, stage_check_names, volume_evaluation
 from etl.factories.metadata import Metadata, stage_metadata
 from etl.factories.partitions import partition_keys
 from etl.factories.progress import progress_line
@@ -39,7 +39,6 @@ from etl.pipeline.load import load
 from etl.pipeline.publish import already_published
 from etl.pipeline.stage import StageResult, StageRun
 from etl.pipeline.transfer import transfer
-from etl.quality.rules import check_names
 from etl.secrets.failures import scrubbed_failures
 from etl.settings import Settings
 
@@ -171,7 +170,7 @@ class Step:
         before = already_published(run, self.stage, datetime.now(UTC))
         if before is None or before.version != version:
             return None
-        if len(list(self._evaluations_of(context, before))) < len(self.pipeline.rules_for(self.stage)):
+        if len(list(self._evaluations_of(context, before))) < len(stage_check_names(self.pipeline, self.stage)):
             return None  # nobody knows any more how its rows were judged
         context.log.info("%s: published by the run that died; going on from there", run.label)
         return before
@@ -192,7 +191,7 @@ class Step:
         """What the run that died had found: told again, since this run announced an evaluation of its own."""
         if before.partition is None:
             return
-        for name in check_names(self.pipeline.rules_for(self.stage)):
+        for name in stage_check_names(self.pipeline, self.stage):
             records = context.instance.event_log_storage.get_asset_check_execution_history(
                 AssetCheckKey(self.asset, name),
                 limit=1,
@@ -222,6 +221,8 @@ class Step:
         self, context: AssetExecutionContext, result: StageResult
     ) -> Iterator[AssetCheckEvaluation]:
         """The checks of a published partition, judged now or by the run that published it."""
+        if result.volume is not None:
+            yield volume_evaluation(self.asset, result.volume, result.partition)
         if result.audit is not None:
             yield from self._evaluations(result.audit, result.partition, published=True)
         elif result.run_id != context.run.run_id:
@@ -239,7 +240,7 @@ class Step:
                 yield MaterializeResult(asset_key=key)
             told.assets.add(key)
         # Each partition's evaluations are events of their own; the step still owes Dagster one output per check.
-        for name in check_names(self.pipeline.rules_for(self.stage)):
+        for name in stage_check_names(self.pipeline, self.stage):
             yield Output(None, output_name=f"{self.asset.to_python_identifier()}_{name}")
 
     def _tell_the_rest(self, context: AssetExecutionContext, told: _Told) -> None:

@@ -4,19 +4,22 @@ Belongs here: the order of the steps and the guards on what came. Does not: driv
 """
 
 import logging
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from etl.errors import SourceError
+from etl.errors import LakeError, SourceError
 from etl.faults import reach
 from etl.pipeline.publish import StagedRows, audit_and_publish, staging
+from etl.pipeline.schema_accept import known_schema
 from etl.pipeline.schema_guard import guard_schema
 from etl.pipeline.stage import StageResult, StageRun, disk_errors
 from etl.pipeline.tables import referenced_tables
-from etl.storage.guards import guard_rows
+from etl.storage.guards import VolumeVerdict, guard_rows, judge_volume
 from etl.storage.lake import PLACEHOLDER_FOOTER, ObjectRef
+from etl.storage.readable import require_readable
 from etl.storage.source import ExtractReport, ExtractRequest, extract_to_parquet
 
 logger = logging.getLogger(__name__)
@@ -31,6 +34,7 @@ def extract(run: StageRun, url: str) -> StageResult:
         reach("extract.start")
         report = _read(run, url, extract_request(run), staged)
         reach("extract.read")
+        require_readable(staged, f"{run.label} extract")
         before = previous.provenance.rows_read if previous else None
         guard_rows(
             before,
@@ -41,9 +45,34 @@ def extract(run: StageRun, url: str) -> StageResult:
         )
         _guard_schema(run, staged, ref)
         tables = referenced_tables(run, "extract")
-        return audit_and_publish(
-            StagedRows(run, "extract", staged, report.rows, started, tables, detail={"driver": report.driver})
-        )
+        volume = _volume(run, report.rows, before)
+        detail = {"driver": report.driver}
+        result = audit_and_publish(StagedRows(run, "extract", staged, report.rows, started, tables, detail=detail))
+        return result.model_copy(update={"volume": volume})
+
+
+def _volume(run: StageRun, rows: int, before: int | None) -> VolumeVerdict | None:
+    """What the check `volume` says; it never keeps rows from being published."""
+    settings = run.pipeline.volume
+    if settings == "off":
+        return None
+    return judge_volume(rows, before, list(_same_weekdays(run)), settings.max_shrink)
+
+
+def _same_weekdays(run: StageRun) -> Iterator[int]:
+    """The rows that were read on this weekday in the last four weeks, where they are published."""
+    if run.partition is None:
+        return
+    day = date.fromisoformat(run.partition)
+    for week in range(1, 5):
+        ref = run.ref("extract", run.pipeline.name, (day - timedelta(weeks=week)).isoformat())
+        try:
+            found = run.lake.find(ref)
+        except LakeError as error:  # another day's object cannot keep this one from being published
+            logger.warning("%s extract: %s is not compared: %s", run.label, ref, error.problem)
+            continue
+        if found is not None:
+            yield found.provenance.rows_read
 
 
 def extract_request(run: StageRun) -> ExtractRequest:
@@ -73,15 +102,14 @@ def _read(run: StageRun, url: str, request: ExtractRequest, staged: Path) -> Ext
 
 
 def _guard_schema(run: StageRun, staged: Path, ref: ObjectRef) -> None:
-    """Compare with what readers know: this partition as it is, else the newest other one."""
-    known = run.lake.find(ref)
-    if known is None:
-        others = run.lake.partitions(run.config.id, "extract", run.pipeline.name)
-        known = run.lake.find(run.ref("extract", run.pipeline.name, others[-1])) if others else None
+    """Compare with what readers know, or with what a person accepted since."""
+    known = known_schema(run, ref)
     if known is not None:
+        command = f"`etl schema accept {run.config.id} {run.pipeline.name}`"
         guard_schema(
-            pq.read_schema(run.lake.local_copy(known.ref)),
+            known,
             pq.read_schema(staged),
             run.pipeline.schema_changes,
             name=f"{run.label} extract",
+            remedy=f"if the change is wanted, {command} lets this one pass; else put the columns back by a `query`",
         )

@@ -10,8 +10,19 @@ import pyarrow as pa
 from etl.errors import SourceError
 
 
-def guard_schema(known: pa.Schema, now: pa.Schema, policy: Literal["evolve", "fail"], *, name: str) -> None:
-    """Raise with every difference that `policy` refuses. `evolve` takes a new nullable column, and nothing else."""
+def guard_schema(
+    known: pa.Schema, now: pa.Schema, policy: Literal["evolve", "fail"], *, name: str, remedy: str = ""
+) -> None:
+    """Raise with every difference that `policy` refuses; `remedy` says how the change is accepted, if it is wanted."""
+    problems = differences(known, now, policy)
+    if problems:
+        raise SourceError(
+            f"{name}: the source's columns have changed: {'; '.join(problems)}", f"nothing was published; {remedy}"
+        )
+
+
+def differences(known: pa.Schema, now: pa.Schema, policy: Literal["evolve", "fail"]) -> list[str]:
+    """Every difference that `policy` refuses. `evolve` takes a new nullable column, and nothing else."""
     problems = [f"column `{each.name}` ({each.type}) is gone" for each in known if each.name not in now.names]
     for each in now:
         if each.name not in known.names:
@@ -19,12 +30,7 @@ def guard_schema(known: pa.Schema, now: pa.Schema, policy: Literal["evolve", "fa
                 problems.append(f"column `{each.name}` ({each.type}) is new")
         elif _kind(known.field(each.name).type) != _kind(each.type):
             problems.append(f"column `{each.name}` was {known.field(each.name).type} and is {each.type} now")
-    if problems:
-        raise SourceError(
-            f"{name}: the source's columns have changed: {'; '.join(problems)}",
-            "nothing was published; list the `columns` you need, cast them in a `query`, or delete the published"
-            " partitions of the pipeline to begin anew",
-        )
+    return problems
 
 
 def _kind(of: pa.DataType) -> pa.DataType:

@@ -3,6 +3,7 @@
 Belongs here: `StageRun` (one stage of one pipeline for one partition) and `StageResult`. Does not: what a stage does.
 """
 
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError, LakeError
 from etl.pipeline.audit import Audit
 from etl.settings import Settings
+from etl.storage.guards import VolumeVerdict
 from etl.storage.lake import Lake, LakePlace, ObjectRef, Published, open_lake
 from etl.storage.source import Window
 
@@ -101,9 +103,13 @@ def disk_errors(run: StageRun, stage: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = (
+            f"free space for {run.settings.data_dir}, or let ETL_DATA_DIR name a larger disk" if full else "mend that"
+        )
         raise LakeError(
-            f"{run.label} {stage}: {error.strerror or error}",
-            "readers see the old object or the whole new one; remove the cause (is the disk full?) and run it again",
+            f"{run.label} {stage}: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""),
+            f"{remedy}, and run it again; readers see the old object or the whole new one",
         ) from error
 
 
@@ -134,6 +140,7 @@ class StageResult(BaseModel):
     run_id: str
     sample: Sample
     audit: Audit | None = None
+    volume: VolumeVerdict | None = None
     quarantine: Published | None = None
     detail: dict[str, str | int | float | bool] = {}
 

@@ -5,9 +5,14 @@ finding the function in the tenant's folder (`etl.config.tenant_loader`).
 """
 
 import logging
+import os
+import re
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl.config.tenant_loader import load_transform
@@ -18,8 +23,11 @@ from etl.pipeline.stage import StageResult, StageRun, disk_errors
 from etl.pipeline.tables import pinned_frame, pinned_inputs, referenced_tables
 from etl.quality.engine import describe_failure
 from etl.storage.lake import PLACEHOLDER_FOOTER, Inputs
+from etl.storage.readable import require_readable
 
 logger = logging.getLogger(__name__)
+
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def transfer(run: StageRun) -> StageResult:
@@ -35,18 +43,68 @@ def transfer(run: StageRun) -> StageResult:
         result = _call(run, transform, frames)
         _check_date_column(run, frames, result)
         try:
-            result.sink_parquet(staged, compression="zstd", metadata=dict(PLACEHOLDER_FOOTER), engine="streaming")
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            _in_microseconds(result).sink_parquet(
+                staged,
+                compression="zstd",
+                metadata=dict(PLACEHOLDER_FOOTER),
+                arrow_schema=_file_schema(result),
+                engine="streaming",
+            )
+        except OSError:
+            raise
+        except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001  a tenant's code may raise anything
+            _raise_disk_error(error, staged)
             raise TransformError(
                 f"{run.label}: the transform `{pipeline.name}` failed while it ran: {_said(run, error)}",
                 f"see tenants/{run.config.id}/transforms/{pipeline.name}.py; nothing was published",
             ) from _cause(run, error)
         reach("transfer.written")
+        require_readable(staged, f"{run.label} transfer")
         rows = int(pq.read_metadata(staged).num_rows)
         tables = referenced_tables(run, "transfer")
         read = [each.as_input for pinned in inputs.values() for each in pinned]
         detail = {"from_run": ", ".join(dict.fromkeys(each.run_id for each in read))}
         return audit_and_publish(StagedRows(run, "transfer", staged, rows, started, tables, Inputs.of(read), detail))
+
+
+def _file_schema(result: pl.LazyFrame) -> pa.Schema | None:
+    """The types in the file, where they are not all those that Polars would write.
+
+    A time of day is written in microseconds, as every source and warehouse has it. Polars knows it in nanoseconds only,
+    so that a time which passes through would come out as another type.
+    """
+    types = result.collect_schema()
+    if pl.Time not in types.values():
+        return None
+    polars = pl.DataFrame(schema=types).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    return pa.schema(
+        [field.with_type(pa.time64("us")) if pa.types.is_time64(field.type) else field for field in polars]
+    )
+
+
+def _in_microseconds(result: pl.LazyFrame) -> pl.LazyFrame:
+    """The same rows; a time that is finer than the file can hold stops them."""
+    times = [name for name, dtype in result.collect_schema().items() if dtype == pl.Time]
+    if not times:
+        return result
+    return result.with_columns(
+        pl.col(name).map_batches(partial(_refuse_nanoseconds, name), return_dtype=pl.Time, is_elementwise=True)
+        for name in times
+    )
+
+
+def _refuse_nanoseconds(name: str, values: pl.Series) -> pl.Series:
+    if (values.to_physical() % 1000 != 0).any():
+        raise ValueError(f"column `{name}` holds a time of day that is finer than a microsecond")
+    return values
+
+
+def _raise_disk_error(error: BaseException, path: Path) -> None:
+    """Raise what the operating system said, if that is why the file could not be written: Polars only quotes it."""
+    found = _OS_ERROR.search(str(error))
+    if found is not None:
+        number = int(found[1])
+        raise OSError(number, os.strerror(number), str(path)) from None
 
 
 def _call(run: StageRun, transform: object, frames: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
@@ -80,6 +138,12 @@ def _check_date_column(run: StageRun, frames: dict[str, pl.LazyFrame], result: p
             f"{run.label}: the transform `{run.pipeline.name}` cannot work: {_said(run, error)}",
             f"see tenants/{run.config.id}/transforms/{run.pipeline.name}.py; nothing was published",
         ) from _cause(run, error)
+    objects = [name for name, dtype in after.items() if dtype == pl.Object]
+    if objects:
+        raise TransformError(
+            f"{run.label}: the transform `{run.pipeline.name}` makes Python objects of `{'`, `'.join(objects)}`",
+            "no file can hold them; give the column a type, e.g. by `.map_elements(..., return_dtype=pl.String)`",
+        )
     if column is None or own is None or column not in after:
         return
     before = own.collect_schema().get(column)

@@ -77,7 +77,7 @@ def split(
     }
     footer = (_footer_of(data) if isinstance(data, Path | str) else {}) | dict(metadata or {})
     try:
-        counts = _write(plan.prepare(lazy), schema, broken, (good, rejected), added, footer)
+        counts = _write(plan.prepare(lazy), (schema, _types_of(data)), broken, (good, rejected), added, footer)
     except (pl.exceptions.PolarsError, pa.ArrowException) as failed:
         raise QualityError(
             f"the rows cannot be split: {describe_failure(failed, schema)}",
@@ -99,13 +99,14 @@ def split(
 
 def _write(
     lazy: pl.LazyFrame,
-    schema: pl.Schema,
+    columns: tuple[pl.Schema, Mapping[str, pa.DataType]],
     broken: Mapping[str, pl.Expr],
     paths: tuple[Path, Path],
     added: Mapping[str, str],
     footer: dict[str, str],
 ) -> Counter[str]:
     """Write both files and count, in one pass over the rows and with one row group of each in memory."""
+    schema, types = columns
     marks = {f"__etl_broken_{index}": expr for index, expr in enumerate(broken.values())}
     reasons = [pl.when(pl.col(mark)).then(pl.lit(name)) for mark, name in zip(marks, broken, strict=True)]
     nothing = pl.lit([], dtype=pl.List(pl.String))
@@ -117,7 +118,10 @@ def _write(
     counts: Counter[str] = Counter()
     empty = pl.DataFrame(schema=schema)
     none_rejected = empty.with_columns(nothing.alias(RULES), *constants)
-    with _Writer(paths[0], empty, footer) as good, _Writer(paths[1], none_rejected, footer) as rejected:
+    with (
+        _Writer(paths[0], empty, types, footer) as good,
+        _Writer(paths[1], none_rejected, types, footer) as rejected,
+    ):
         for batch in judged.collect_batches(maintain_order=True, engine="streaming"):
             counts[_READ] += batch.height
             for index, mark in enumerate(marks):
@@ -128,13 +132,17 @@ def _write(
 
 
 class _Writer:
-    """A Parquet file that is written one row group at a time."""
+    """A Parquet file that is written one row group at a time, its columns in the Arrow types that `types` names."""
 
-    def __init__(self, path: Path, empty: pl.DataFrame, footer: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: Path, empty: pl.DataFrame, types: Mapping[str, pa.DataType], footer: Mapping[str, str]
+    ) -> None:
         self._path, self._footer = path, dict(footer)
         self._waiting: list[pl.DataFrame] = [empty]
         self._rows = 0
-        self._file = pq.ParquetWriter(path, _arrow(empty).schema, compression="zstd")
+        fields = [field.with_type(types.get(field.name, field.type)) for field in _arrow(empty).schema]
+        self._schema = pa.schema(fields)
+        self._file = pq.ParquetWriter(path, self._schema, compression="zstd")
 
     def __enter__(self) -> Self:
         return self
@@ -159,12 +167,27 @@ class _Writer:
 
     def _flush(self) -> None:
         if self._rows:
-            self._file.write_table(_arrow(pl.concat(self._waiting)), row_group_size=self._rows)
+            table = _arrow(pl.concat(self._waiting))
+            columns = [
+                column if column.type == kind else column.cast(kind)
+                for column, kind in zip(table.columns, self._schema.types, strict=True)
+            ]
+            self._file.write_table(pa.table(columns, schema=self._schema), row_group_size=self._rows)
         self._waiting, self._rows = [], 0
 
 
 def _arrow(frame: pl.DataFrame) -> pa.Table:
     return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def _types_of(data: object) -> Mapping[str, pa.DataType]:
+    """The Arrow types of a file's plain columns: Polars has fewer, and would write any time in nanoseconds.
+
+    Text, binary and nested columns differ in the width of their offsets only, of which Polars takes the safe one.
+    """
+    if not isinstance(data, Path | str):
+        return {}
+    return {field.name: field.type for field in pq.read_schema(data) if pa.types.is_primitive(field.type)}
 
 
 def _rows_written(path: Path) -> int:

@@ -1,9 +1,47 @@
-"""Refusing an extract that lost rows: none at all, or far fewer than before.
+"""An extract that lost rows: refused if none are left where there were some, or if a limit says so; else only told.
 
-Belongs here: the comparison of two row counts. Does not: where they come from.
+Belongs here: the comparison of row counts. Does not: where they come from.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from etl.errors import SourceError
+
+USUAL_DAYS = 3
+"""So many earlier days have to be known before they say what is usual."""
+
+
+@dataclass(frozen=True)
+class VolumeVerdict:
+    """Whether an extract has about as many rows as before.
+
+    `compared` is false where nothing was known to compare with: then `agrees` says nothing.
+    """
+
+    rows: int
+    agrees: bool
+    compared: bool
+    description: str
+
+
+def judge_volume(now: int, previous: int | None, usual: Sequence[int], max_shrink: float) -> VolumeVerdict:
+    """Compare `now` with what is published of the same partition, and with the same weekday of earlier weeks.
+
+    `usual` are the rows of those days, as far as they are known. Of them the smallest counts, so that neither a weekend
+    nor one holiday among them is taken for a loss.
+    """
+    known = [(previous, "when it was extracted before")] if previous else []
+    if len(usual) >= USUAL_DAYS and min(usual) > 0:
+        known.append((min(usual), f"on this weekday in each of {len(usual)} earlier weeks, at the least"))
+    if not known:
+        before = "it had no rows when it was extracted before" if previous == 0 else "it was not extracted before"
+        text = f"{now} rows, and nothing to compare them with: {before}, and what is usual on this weekday is not known"
+        return VolumeVerdict(now, agrees=True, compared=False, description=text)
+    lost = [(before, when) for before, when in known if 1 - now / before > max_shrink]
+    told = "; ".join(f"{before} {when}" for before, when in lost or known)
+    limit = f", more than {max_shrink:.0%} are gone" if lost else ""
+    return VolumeVerdict(now, agrees=not lost, compared=True, description=f"{now} rows{limit}: {told}")
 
 
 def guard_rows(

@@ -11,13 +11,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etl.faults import reach
 from etl.storage.database_url import DatabaseUrl, parse
 from etl.storage.drivers import postgres_catalogue, postgres_duckdb, sqlite_duckdb
 from etl.storage.drivers.contract import ExtractReport, ExtractRequest, Mode, Plan, Progress, Window
 from etl.storage.drivers.failures import as_source_error
-from etl.storage.drivers.writer import extension_path, verified_rows
+from etl.storage.drivers.writer import empty_schema, extension_path, verified_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = [
     "ExtractReport",
@@ -26,6 +30,7 @@ __all__ = [
     "Window",
     "count_rows",
     "extract_to_parquet",
+    "planned_schema",
 ]
 
 
@@ -61,6 +66,29 @@ def count_rows(url: str, request: ExtractRequest) -> int:
     source = parse(url)
     with as_source_error(source, request):
         return _count(source, request)
+
+
+def planned_schema(url: str, request: ExtractRequest) -> "pa.Schema":
+    """The columns that an extract would write now, without reading a row."""
+    source = parse(url)
+    with as_source_error(source, request):
+        return empty_schema(_plan(source, request).columns)
+
+
+def _plan(url: DatabaseUrl, request: ExtractRequest) -> Plan:
+    match url.dialect:
+        case "sqlite":
+            return sqlite_duckdb.plan(url, request)
+        case "postgresql":
+            return postgres_catalogue.plan(url, request)
+        case "mysql" | "mariadb":
+            from etl.storage.drivers import mysql  # noqa: PLC0415  heavy, see the head
+
+            return mysql.plan(url, request)
+        case _:
+            from etl.storage.drivers import sqlalchemy_cursor  # noqa: PLC0415  heavy, see the head
+
+            return sqlalchemy_cursor.plan(url, request)
 
 
 def _count(url: DatabaseUrl, request: ExtractRequest) -> int:
@@ -114,7 +142,8 @@ def _run_sqlite(
     from etl.storage.drivers import sqlalchemy_cursor  # noqa: PLC0415  heavy, see the head
 
     statement = sqlalchemy_cursor.escaped(plan.select())
-    sqlalchemy_cursor.stream(url, statement, plan, path, footer, on_progress=on_progress, seconds=seconds)
+    with sqlite_duckdb.undecodable_text(url, plan):
+        sqlalchemy_cursor.stream(url, statement, plan, path, footer, on_progress=on_progress, seconds=seconds)
     return sqlalchemy_cursor.NAME, plan
 
 

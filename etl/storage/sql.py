@@ -5,31 +5,17 @@ are read and how (drivers), connections.
 """
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from etl.config.query_text import tokens
 from etl.errors import SourceError
 from etl.storage.drivers.contract import Window, WindowKind
 
 Dialect = Literal["postgresql", "sqlite", "mysql", "duckdb"]
 
-_TOKEN = re.compile(
-    r"""
-    (?P<blank>\s+)
-  | (?P<comment>--[^\n]*|/\*.*?\*/)
-  | (?P<dollar>\$(?P<tag>[A-Za-z_]\w*)?\$.*?\$(?P=tag)\$|\$\$.*?\$\$)
-  | (?P<escaped>[eE]'(?:[^'\\]|\\.|'')*')
-  | (?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`)
-  | (?P<cast>::)
-  | (?P<bound>:window_(?:start|end)\b)
-  | (?P<word>[^\W\d]\w*)
-  | (?P<other>.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
 _OPENERS = ("select", "with", "values", "table", "(")
 
 
@@ -127,7 +113,7 @@ def bind_window(query: str, bounds: tuple[str, str] | None, *, colon: str = ":")
     """
     parts: list[str] = []
     depth, seen, bound = 0, "", set[str]()
-    for kind, text in _tokens(query.strip().rstrip(";")):
+    for kind, text in tokens(query.strip().rstrip(";")):
         if kind in ("blank", "comment"):
             parts.append(f"{text}\n".replace(":", colon) if kind == "comment" else text)
             continue
@@ -160,14 +146,4 @@ def bind_window(query: str, bounds: tuple[str, str] | None, *, colon: str = ":")
 
 def binds_window(query: str) -> bool:
     """Whether the query bounds itself by `:window_start` and `:window_end`."""
-    return any(kind == "bound" for kind, _ in _tokens(query))
-
-
-def _tokens(query: str) -> Iterator[tuple[str, str]]:
-    if "\x00" in query:
-        raise SourceError("`query` holds the character NUL", "remove it")
-    for match in _TOKEN.finditer(query):
-        kind = match.lastgroup or "other"
-        if kind == "other" and match.group() in "'\"`":
-            raise SourceError("`query` has a quote that is not closed", "correct the SQL")
-        yield ("dollar" if kind == "tag" else kind), match.group()
+    return any(kind == "bound" for kind, _ in tokens(query))

@@ -307,12 +307,3 @@ def test_a_type_of_ones_own_that_is_called_like_one_of_the_servers_is_text(
     request = ExtractRequest(table="days", schema_name="own")
     extract_to_parquet(server.url, request, tmp_path / "x.parquet", footer={})
     assert pl.read_parquet(tmp_path / "x.parquet").rows() == [("monday", "(7)"), (None, None)]
-
-
-def test_dates_before_our_era_arrive_as_the_day_they_are(server: PostgresServer, tmp_path: Path) -> None:
-    server.run("CREATE TABLE ides (d date, t timestamp)", "INSERT INTO ides VALUES ('0044-03-15 BC', '4713-01-01 BC')")
-    extract_to_parquet(server.url, ExtractRequest(table="ides"), tmp_path / "x.parquet", footer={})
-    frame = pl.read_parquet(tmp_path / "x.parquet")
-    days = frame.select(pl.col("d").to_physical(), pl.col("t").to_physical() // 86_400_000_000).row(0)
-    wanted = server.rows("SELECT d - date '1970-01-01', t::date - date '1970-01-01' FROM ides")[0]
-    assert days == wanted

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote as percent
 from zoneinfo import ZoneInfo
 
+import duckdb
 import pyarrow as pa
 
 from etl.errors import SourceError
@@ -21,7 +22,7 @@ from etl.storage.drivers import sqlalchemy_cursor
 from etl.storage.drivers.catalogue import choose, missing
 from etl.storage.drivers.contract import ExtractRequest, Plan, Progress, Window
 from etl.storage.drivers.mysql_types import ResultField, display, planned, window_kind
-from etl.storage.drivers.writer import copy_to_parquet, restored, writing_engine
+from etl.storage.drivers.writer import write_rows, writing_engine
 from etl.storage.sql import bind_window, binds_window, literal, quote, window_bounds, window_predicate
 
 if TYPE_CHECKING:
@@ -86,18 +87,23 @@ def extract(
 
     login = f"{percent(url.username or '', safe='')}:{percent(url.password or '', safe='')}"
     address = f"mysql://{login}@{url.host}:{url.port or 3306}/{percent(url.database or '', safe='')}"
-    with _panics_are_errors(), writing_engine(path) as writer:
-        reader = connectorx.read_sql(
-            address,
-            plan.select(),
-            return_type="arrow_stream",
-            batch_size=BATCH_ROWS,
-            pre_execution_query=settings,
-        )
-        reach("extract.connected")
-        writer.register("batches", pa.RecordBatchReader.from_batches(reader.schema, _counted(reader, on_progress)))
-        select = f"SELECT {restored(plan.columns)} FROM batches"
-        copy_to_parquet(writer, select, path, footer)
+
+    @contextmanager
+    def rows() -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+        with writing_engine(path) as writer:
+            reader = connectorx.read_sql(
+                address,
+                plan.select(),
+                return_type="arrow_stream",
+                batch_size=BATCH_ROWS,
+                pre_execution_query=settings,
+            )
+            reach("extract.connected")
+            writer.register("batches", pa.RecordBatchReader.from_batches(reader.schema, _counted(reader, on_progress)))
+            yield writer, "batches"
+
+    with _panics_are_errors():
+        write_rows(rows, plan.columns, path, footer)
     return NAME
 
 

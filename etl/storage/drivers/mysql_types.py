@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from etl.errors import SourceError
 from etl.storage.drivers.contract import PlannedColumn, WindowKind
-from etl.storage.drivers.writer import complain, strict_cast
+from etl.storage.drivers.writer import complain, in_calendar, strict_cast
 from etl.storage.sql import quote
 
 WIDEST = 38  # digits of a decimal in Arrow, Parquet, Polars and DuckDB
@@ -146,5 +146,6 @@ def _temporal(index: int, name: str, field: ResultField) -> PlannedColumn:
         "TIMESTAMP": "holds a zero date",
     }[target]
     fits = f"TRY_CAST({carrier} AS {target})"
-    restore = complain(f"{bad} OR {carrier} IS NOT NULL AND {fits} IS NULL", name, why, fits)
+    within = fits if target == "TIME" else in_calendar(fits, target, name, fits)  # MySQL stores the year 0 as well
+    restore = complain(f"{bad} OR {carrier} IS NOT NULL AND {fits} IS NULL", name, why, within)
     return PlannedColumn(name, target, f"CAST({source} AS CHAR)", restore, "VARCHAR")

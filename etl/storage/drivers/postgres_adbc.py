@@ -5,8 +5,10 @@ because ADBC moves infinity to an ordinary date).
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 
 from etl.errors import SourceError
@@ -14,7 +16,7 @@ from etl.faults import reach
 from etl.storage.database_url import DatabaseUrl
 from etl.storage.drivers.contract import ExtractRequest, Plan, Progress
 from etl.storage.drivers.postgres_catalogue import connection_parts, conninfo
-from etl.storage.drivers.writer import copy_to_parquet, restored, writing_engine
+from etl.storage.drivers.writer import write_rows, writing_engine
 
 NAME = "postgres_adbc"
 BATCH_BYTES = 1 << 20
@@ -34,7 +36,9 @@ def extract(
     from adbc_driver_postgresql import StatementOptions, connect  # noqa: PLC0415  an extra: `postgres`
 
     login = conninfo(connection_parts(url, request))
-    try:
+
+    @contextmanager
+    def rows() -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
         with (
             connect(login) as database,
             AdbcConnection(database) as connection,
@@ -48,8 +52,10 @@ def extract(
             with pa.RecordBatchReader.from_stream(stream) as reader:
                 batches = pa.RecordBatchReader.from_batches(reader.schema, _counted(reader, on_progress))
                 writer.register("batches", batches)
-                select = f"SELECT {restored(plan.columns)} FROM batches"
-                copy_to_parquet(writer, select, path, footer)
+                yield writer, "batches"
+
+    try:
+        write_rows(rows, plan.columns, path, footer)
     except Error as error:
         raise SourceError(str(error)) from None
 

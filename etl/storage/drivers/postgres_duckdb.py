@@ -14,7 +14,7 @@ from etl.faults import reach
 from etl.storage.database_url import DatabaseUrl
 from etl.storage.drivers.contract import ExtractRequest, Plan
 from etl.storage.drivers.postgres_catalogue import connection_parts, conninfo
-from etl.storage.drivers.writer import copy_to_parquet, refusal, restored, writing_engine
+from etl.storage.drivers.writer import refusal, write_rows, writing_engine
 from etl.storage.sql import literal, quote
 
 NAME_PAGES = "postgres_duckdb_pages"
@@ -39,12 +39,16 @@ def extract(
     pages: bool,
 ) -> None:
     """Stream the rows into the file, all from one snapshot."""
-    with writing_engine(path, extension=extension, threads=PAGE_READERS if pages else 1) as connection:
-        _attach(connection, url, request)
-        with _transaction(connection):
-            reach("extract.connected")
-            rows = _pages(connection, plan, request) if pages else _statement(plan)
-            copy_to_parquet(connection, f"SELECT {restored(plan.columns)} FROM {rows}", path, footer)
+
+    @contextmanager
+    def rows() -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+        with writing_engine(path, extension=extension, threads=PAGE_READERS if pages else 1) as connection:
+            _attach(connection, url, request)
+            with _transaction(connection):
+                reach("extract.connected")
+                yield connection, _pages(connection, plan, request) if pages else _statement(plan)
+
+    write_rows(rows, plan.columns, path, footer)
 
 
 @contextmanager
@@ -76,14 +80,14 @@ def _pages(connection: duckdb.DuckDBPyConnection, plan: Plan, request: ExtractRe
     """The attached table, after the server said that no value is there which the extension would change."""
     guards = [each for each in plan.columns if each.guard]
     if guards:
-        counts = ", ".join(f"bool_or({each.guard}) AS g{index}" for index, each in enumerate(guards))
+        counts = ", ".join(f"count(*) FILTER (WHERE {each.guard}) AS g{index}" for index, each in enumerate(guards))
         anywhere = " OR ".join(each.guard for each in guards)
         within = f" AND {plan.predicate}" if plan.predicate else ""
         sql = f"SELECT {counts} FROM {plan.relation} WHERE ({anywhere}){within}"
         found = connection.execute(f"FROM postgres_query('source', {literal('duckdb', sql)})").fetchone() or ()
-        bad = [each for each, hit in zip(guards, found, strict=True) if hit]
-        if bad:
-            raise refusal(bad[0].name, f"holds NaN, which {bad[0].target} cannot hold")
+        for column, rows in zip(guards, found, strict=True):
+            if rows:
+                raise refusal(column.name, f"holds NaN, which {column.target} cannot hold", f"{rows} rows")
     columns = ", ".join(f"{quote('duckdb', each.name)} AS c{i}" for i, each in enumerate(plan.columns))
     table = f"source.{quote('duckdb', plan.found_schema)}.{quote('duckdb', str(request.table))}"
     return f"(SELECT {columns} FROM {table}" + (f" WHERE {plan.page_filter})" if plan.page_filter else ")")

@@ -6,7 +6,7 @@ Belongs here: one planned column from one catalogue type. Does not: reading the 
 from dataclasses import dataclass
 
 from etl.storage.drivers.contract import PlannedColumn, WindowKind
-from etl.storage.drivers.writer import complain, strict_cast
+from etl.storage.drivers.writer import OUTSIDE, complain, in_calendar, strict_cast
 from etl.storage.sql import quote
 
 WIDEST = 38  # digits of a decimal in Arrow, Parquet, Polars and DuckDB
@@ -79,13 +79,14 @@ def planned(index: int, name: str, kind: CatalogueType, *, only_text: bool = Fal
 
 
 def _bounded(carrier: str, target: str, name: str, *, from_text: bool) -> str:
-    """Refuse infinity, 24:00:00 and what lies beyond the range of 64 bits, which readers would show as another time."""
+    """Refuse 24:00:00, infinity and dates beyond the calendar: readers would show another time, or none."""
     value = strict_cast(carrier, target, name) if from_text else carrier
     typed = f"TRY_CAST({carrier} AS {target})" if from_text else carrier
     if target == "TIME":
         return complain(f"{typed} >= TIME '24:00:00'", name, "holds the time 24:00:00", value)
-    first = "DATE '4714-01-01 (BC)'" if target == "DATE" else f"{target} '4714-01-01 (BC) 00:00:00'"
-    return complain(f"isinf({typed}) OR {typed} < {first}", name, "holds infinity or a time out of range", value)
+    kept = in_calendar(typed, target, name, value)
+    # DuckDB reads text of the server's form `0044-03-15 BC` as the year 44 of our era
+    return complain(f"ends_with({carrier}, ' BC')", name, OUTSIDE, kept) if from_text else kept
 
 
 def _numeric(index: int, name: str, kind: CatalogueType) -> PlannedColumn:

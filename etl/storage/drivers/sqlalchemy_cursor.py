@@ -23,7 +23,7 @@ from etl.storage.database_url import DatabaseUrl
 from etl.storage.drivers.carriers import carrier_schema
 from etl.storage.drivers.catalogue import choose, missing
 from etl.storage.drivers.contract import ExtractRequest, Plan, PlannedColumn, Progress, Window
-from etl.storage.drivers.writer import copy_to_parquet, deadline, restored, writing_engine
+from etl.storage.drivers.writer import deadline, in_calendar, write_rows, writing_engine
 from etl.storage.sql import bind_window, binds_window, first_date, wall
 
 NAME = "sqlalchemy"
@@ -72,10 +72,17 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> Plan:
         parameters = _parameters(window, kinds[window.column])
     order = ", ".join(quote(each).replace(":", _COLON) for each in choose(request, names, request.sort_by))
     columns = tuple(
-        PlannedColumn(each, kinds[each], quote(each).replace(":", _COLON), f"c{index}")
+        PlannedColumn(each, kinds[each], quote(each).replace(":", _COLON), _restore(f"c{index}", each, kinds[each]))
         for index, each in enumerate(choose(request, names))
     )
     return Plan(columns, relation, predicate, order if request.sort_by else "", parameters)
+
+
+def _restore(carrier: str, name: str, target: str) -> str:
+    """Arrow's value is the value; of a date or timestamp, one that readers can show."""
+    if target not in ("DATE", "TIMESTAMP", "TIMESTAMPTZ"):
+        return carrier
+    return in_calendar(carrier, target, name, carrier)
 
 
 def count(url: DatabaseUrl, plan: Plan) -> int:
@@ -100,23 +107,28 @@ def stream(
 
     `seconds` limits it here, for a database whose own timeout nobody has set.
     """
-    schema, failures = carrier_schema(plan.columns), list[Exception]()
-    with connected(url, connect_args) as connection, writing_engine(path) as writer, deadline(writer, seconds):
-        for setting in settings:
-            connection.exec_driver_sql(setting)
-        streaming = connection.execution_options(stream_results=True, max_row_buffer=FIRST_ROWS)
-        reach("extract.connected")
-        with streaming.execute(sa.text(statement), dict(plan.parameters)) as result:
-            batches = _batches(result, plan.columns, schema, failures, on_progress)
-            writer.register("batches", pa.RecordBatchReader.from_batches(schema, batches))
-            select = f"SELECT {restored(plan.columns)} FROM batches"
-            try:
-                copy_to_parquet(writer, select, path, footer)
-            except BaseException as error:
-                _abandon(connection, result)
-                if isinstance(error, duckdb.Error) and failures:  # it wraps what the batches raised in its own words
-                    raise failures[0] from None
-                raise
+    schema = carrier_schema(plan.columns)
+
+    @contextmanager
+    def rows() -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+        failures = list[Exception]()
+        with connected(url, connect_args) as connection, writing_engine(path) as writer, deadline(writer, seconds):
+            for setting in settings:
+                connection.exec_driver_sql(setting)
+            streaming = connection.execution_options(stream_results=True, max_row_buffer=FIRST_ROWS)
+            reach("extract.connected")
+            with streaming.execute(sa.text(statement), dict(plan.parameters)) as result:
+                batches = _batches(result, plan.columns, schema, failures, on_progress)
+                writer.register("batches", pa.RecordBatchReader.from_batches(schema, batches))
+                try:
+                    yield writer, "batches"
+                except BaseException as error:
+                    _abandon(connection, result)
+                    if isinstance(error, duckdb.Error) and failures:  # it wraps what the batches raised
+                        raise failures[0] from None
+                    raise
+
+    write_rows(rows, plan.columns, path, footer)
 
 
 def _abandon(connection: sa.Connection, result: sa.CursorResult[Any]) -> None:

@@ -19,14 +19,15 @@ from etl.storage.database_url import DatabaseUrl
 from etl.storage.drivers.catalogue import choose, missing
 from etl.storage.drivers.contract import ExtractRequest, Plan, PlannedColumn, WindowKind
 from etl.storage.drivers.writer import (
+    NOT_TEXT,
     complain,
-    complaint_of,
-    copy_to_parquet,
     deadline,
+    in_calendar,
     refusal,
-    restored,
     strict_cast,
     took_too_long,
+    valid_text,
+    write_rows,
     writing_engine,
 )
 from etl.storage.sql import bind_window, binds_window, literal, quote, window_bounds, window_predicate
@@ -73,23 +74,48 @@ def extract(
     url: DatabaseUrl, plan: Plan, path: Path, footer: Mapping[str, str], extension: Path, *, seconds: float | None
 ) -> None:
     """Stream the statement's rows into the file."""
-    with writing_engine(path, extension=extension) as connection, deadline(connection, seconds):
-        connection.execute(f"ATTACH {literal('duckdb', _file(url))} AS source (TYPE sqlite, READ_ONLY)")
-        reach("extract.connected")
-        rows = f"sqlite_query('source', {literal('duckdb', plan.select())})"
-        try:
-            copy_to_parquet(connection, f"SELECT {restored(plan.columns)} FROM {rows}", path, footer)
-        except duckdb.Error as error:
-            known = complaint_of(str(error))
-            if known is None:
-                raise
-            raise refusal(*known, _place(url, plan, known[0])) from None
+
+    @contextmanager
+    def rows() -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+        with writing_engine(path, extension=extension) as connection, deadline(connection, seconds):
+            connection.execute(f"ATTACH {literal('duckdb', _file(url))} AS source (TYPE sqlite, READ_ONLY)")
+            reach("extract.connected")
+            yield connection, f"sqlite_query('source', {literal('duckdb', plan.select())})"
+
+    write_rows(rows, plan.columns, path, footer, lambda column: _place(url, plan, column))
 
 
 def count(url: DatabaseUrl, plan: Plan, *, seconds: float | None) -> int:
     """How many rows the plan's statement returns now."""
     with _connect(url, seconds) as connection:
         return int(connection.execute(plan.count()).fetchone()[0])
+
+
+@contextmanager
+def undecodable_text(url: DatabaseUrl, plan: Plan) -> Iterator[None]:
+    """Name the column and count the rows where Python's own driver only says which carrier it could not decode."""
+    try:
+        yield
+    except SourceError as error:
+        found = re.search(r"Could not decode to UTF-8 column 'c(\d+)'", error.problem)
+        if found is None:
+            raise
+    else:
+        return
+    column = plan.columns[int(found[1])]
+    with _connect(url) as connection:
+        connection.text_factory = bytes
+        values = connection.execute(f"SELECT {column.carrier} {plan.tail()}")
+        invalid = [isinstance(each, bytes) and not _is_text(each) for (each,) in values]
+    raise refusal(column.name, NOT_TEXT, f"{sum(invalid)} of {len(invalid)} rows")
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _place(url: DatabaseUrl, plan: Plan, column: str) -> str:
@@ -224,10 +250,12 @@ def _planned(column: str, name: str, declared: str) -> PlannedColumn:
     carrier = f"CASE WHEN {wrong} THEN '!' || {kind} ELSE '=' || {text} END"
     value = f"substr({column}, 2)"
     restore = {
-        "VARCHAR": value,
+        "VARCHAR": valid_text(column, name, value),
         "BLOB": f"unhex({value})",
         "BOOLEAN": f"{value} = '1'",
     }.get(target, strict_cast(value, target, name))
+    if target in ("DATE", "TIMESTAMP", "TIMESTAMPTZ"):
+        restore = in_calendar(f"TRY_CAST({value} AS {target})", target, name, restore)
     if target in _SHAPES:
         condition = f"{column} IS NOT NULL AND NOT regexp_full_match({value}, '{_SHAPES[target]}')"
         zone = {"TIMESTAMP": " without an offset", "TIMESTAMPTZ": " with an offset"}.get(target, "")

@@ -7,10 +7,12 @@ the finished file. Does not: anything about a particular database.
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -19,6 +21,9 @@ from etl.faults import reach
 from etl.storage.drivers.contract import PlannedColumn
 from etl.storage.sql import file_literal, literal, quote
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 ROW_GROUP_ROWS = 61_440  # twice as many take 50 MB more and are no faster to read
 ROW_GROUP_BYTES = 32_000_000  # whichever comes first, so that wide rows need no more memory than narrow ones
 MEMORY_LIMIT = "256MB"  # of DuckDB's buffers: narrow rows take some 30 MB of it, values of many kilobytes more
@@ -26,6 +31,16 @@ MEMORY_LIMIT = "256MB"  # of DuckDB's buffers: narrow rows take some 30 MB of it
 # encodings are what makes them small; a dictionary of many values costs more than it saves, as does a higher level.
 PARQUET = "FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 1000"
 _MARK = "@etl-column@"
+_COMPLAINT = re.compile(rf"error\('{_MARK}(?:[^']|'')*'\)")
+Rows = Callable[[], AbstractContextManager[tuple[duckdb.DuckDBPyConnection, str]]]
+"""Opens a source: the connection that reads it, and what stands behind FROM there, with the carriers as columns."""
+NOT_TEXT = "holds text that is not UTF-8"
+OUTSIDE = "holds a date beyond the years 1 to 9999, or infinity"
+_CALENDAR = {
+    "DATE": ("0001-01-01", "9999-12-31"),
+    "TIMESTAMP": ("0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"),
+    "TIMESTAMPTZ": ("0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00"),
+}
 _checked = set[
     Path
 ]()  # extensions whose signature this process has checked: hashing 40 MB takes longer than a small load
@@ -118,9 +133,57 @@ def complain(condition: str, name: str, why: str, otherwise: str) -> str:
     return f"CASE WHEN {condition} THEN error({complaint}) ELSE {otherwise} END"
 
 
+def valid_text(column: str, name: str, value: str) -> str:
+    """Text whose bytes are UTF-8, which every reader expects of Parquet; DuckDB takes them from a source unseen."""
+    invalid = f"{column} IS NOT NULL AND TRY(decode(encode({column}))) IS NULL"
+    return complain(invalid, name, NOT_TEXT, value)
+
+
+def in_calendar(value: str, target: str, name: str, otherwise: str) -> str:
+    """A date or timestamp of the years 1 to 9999: beyond them Python and most readers have no value for it."""
+    first, last = (f"{target} '{each}'" for each in _CALENDAR[target])
+    return complain(f"{value} < {first} OR {value} > {last}", name, OUTSIDE, otherwise)
+
+
 def restored(columns: Sequence[PlannedColumn]) -> str:
     """The select list that turns carriers into targets, in order and with their names."""
     return ", ".join(f"{each.restore} AS {quote('duckdb', each.name)}" for each in columns)
+
+
+def write_rows(
+    open_rows: Rows,
+    columns: Sequence[PlannedColumn],
+    path: Path,
+    footer: Mapping[str, str],
+    place_of: Callable[[str], str] = lambda _: "",
+) -> None:
+    """Stream the rows into the file; a value that cannot be carried is refused by its column, with the rows that do so.
+
+    The rows are counted by reading the source again, which only a refused extract has to do. `place_of` says where in
+    the source the first such value of a column stands.
+    """
+    try:
+        with open_rows() as (connection, rows):
+            copy_to_parquet(connection, f"SELECT {restored(columns)} FROM {rows}", path, footer)
+    except duckdb.Error as error:
+        known = complaint_of(str(error))
+        if known is None:
+            raise
+    else:
+        return
+    name, why = known
+    index = next(position for position, each in enumerate(columns) if each.name == name)
+    with open_rows() as (connection, rows):
+        sql = f"SELECT count(*) FILTER (WHERE {_unfit(index, columns[index])}), count(*) FROM {rows}"
+        unfit, total = connection.execute(sql).fetchone() or (0, 0)
+    counted = f"{unfit} of {total} rows" if unfit else ""
+    raise refusal(name, why, "; ".join(filter(None, (counted, place_of(name)))))
+
+
+def _unfit(index: int, column: PlannedColumn) -> str:
+    """Whether a row's value is one that the restoring SQL complains about: there it gives NULL for a value."""
+    there = f"c{index} IS NOT NULL" + (f" OR f{index}" if column.flag else "")
+    return f"({there}) AND ({_COMPLAINT.sub('NULL', column.restore)}) IS NULL"
 
 
 def copy_to_parquet(
@@ -140,6 +203,18 @@ def copy_to_parquet(
         f"ROW_GROUP_SIZE_BYTES {ROW_GROUP_BYTES}, WRITE_BLOOM_FILTER false{metadata})"
     )
     reach("extract.written")
+
+
+def empty_schema(columns: Sequence[PlannedColumn]) -> "pa.Schema":
+    """The columns as they stand in a file that `write_rows` makes, in Arrow's words."""
+    import pyarrow.parquet as pq  # noqa: PLC0415  heavy, and an extract does without it
+
+    nulls = ", ".join(f"CAST(NULL AS {each.target}) AS {quote('duckdb', each.name)}" for each in columns)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "none.parquet"
+        with writing_engine(path) as connection:
+            copy_to_parquet(connection, f"SELECT {nulls} WHERE false", path, {})
+        return pq.read_schema(path)
 
 
 def complaint_of(message: str) -> tuple[str, str] | None:

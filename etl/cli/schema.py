@@ -1,0 +1,82 @@
+"""`etl schema`: what to do when a source's columns have changed.
+
+Belongs here: the command. Not here: what is held against what (`etl.pipeline.schema_accept`), the warehouse's table
+(`etl.cli.set_aside`).
+"""
+
+import getpass
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from etl.config.config_loader import load_tenant
+from etl.config.names import nearest
+from etl.config.tenant_config import TenantConfig
+from etl.errors import EtlError
+from etl.pipeline.extract import extract_request
+from etl.pipeline.schema_accept import accept, wanted_change
+from etl.pipeline.stage import StageRun
+from etl.resources.rdb import rdb_resource
+from etl.settings import Settings, load_settings
+from etl.storage.source import planned_schema
+
+app = typer.Typer(help="Changed columns of a source.", no_args_is_help=True)
+
+
+@app.callback()
+def _schema() -> None:
+    """Changed columns of a source."""
+
+
+@app.command("accept", epilog="For example: `etl schema accept project_01 lot_history --yes`")
+def accept_change(
+    tenant: Annotated[str, typer.Argument(help="The tenant's id.")],
+    pipeline: Annotated[str, typer.Argument(help="The pipeline whose source has changed.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Accept the change that is shown.")] = False,
+) -> None:
+    """Show how the source's columns differ from the published ones; let the next extracts have them as they are now.
+
+    Nothing is published or deleted. Any further change stops the extracts again.
+    """
+    settings = load_settings()
+    config = load_tenant(tenant, settings)
+    run = _run(config, settings, pipeline)
+    try:
+        url = rdb_resource(config, str(settings.demo_dir / f"{tenant}.sqlite")).url(config)
+        now = planned_schema(url, extract_request(run))
+        changes = wanted_change(run, now)
+        if not changes:
+            raise EtlError(f"the source of {tenant}/{pipeline} has the columns that are published", "just run it")
+        for each in changes:
+            Console().print(f"- {each}", highlight=False, markup=False)
+        if not yes:
+            raise EtlError("nothing was accepted yet", "write --yes to accept this change")
+        accept(run, now)
+    finally:
+        run.close()
+    Console().print(_what_follows(config, pipeline), highlight=False, markup=False)
+
+
+def _run(config: TenantConfig, settings: Settings, pipeline: str) -> StageRun:
+    if pipeline not in config.pipelines:
+        close = nearest(pipeline, config.pipelines)
+        hint = f"did you mean `{close}`?" if close else f"its pipelines: {', '.join(sorted(config.pipelines))}"
+        raise EtlError(f"tenant {config.id} has no pipeline `{pipeline}`", hint)
+    found = config.pipelines[pipeline]
+    day = found.partitions.start.isoformat() if found.partitions else None  # any day: a query may need a window
+    by = f"accepted by {getpass.getuser()}"
+    return StageRun(config=config, pipeline=found, partition=day, run_id=by, settings=settings)
+
+
+def _what_follows(config: TenantConfig, pipeline: str) -> str:
+    """What a person does next, in order."""
+    found = config.pipelines[pipeline]
+    lines = ["accepted; next:"]
+    if found.save_to_trino:
+        lines.append(
+            f"- `etl set-aside {config.id} {pipeline} --yes`, if the table of the warehouse has to change as well"
+        )
+    days = " --from ... --to ..." if found.date_column else ""
+    lines.append(f"- `etl run {config.id}{days}`, for every day that is to have the new columns")
+    return "\n".join(lines)

@@ -1,0 +1,53 @@
+"""The text of a tenant's `query`, taken apart into quotes, comments, words and binds.
+
+Belongs here: what can be known of the text without a database. Not here: putting values into it (`etl.storage.sql`).
+"""
+
+import re
+from collections.abc import Iterator
+
+from etl.errors import SourceError
+
+BINDS = (":window_start", ":window_end")
+_TOKEN = re.compile(
+    r"""
+    (?P<blank>\s+)
+  | (?P<comment>--[^\n]*|/\*.*?\*/)
+  | (?P<dollar>\$(?P<tag>[A-Za-z_]\w*)?\$.*?\$(?P=tag)\$|\$\$.*?\$\$)
+  | (?P<escaped>[eE]'(?:[^'\\]|\\.|'')*')
+  | (?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`)
+  | (?P<cast>::)
+  | (?P<bound>:window_(?:start|end)\b)
+  | (?P<word>[^\W\d]\w*)
+  | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def tokens(query: str) -> Iterator[tuple[str, str]]:
+    """The kind and the text of each part, in order; together they are the whole query."""
+    if "\x00" in query:
+        raise SourceError("`query` holds the character NUL", "remove it")
+    for match in _TOKEN.finditer(query):
+        kind = match.lastgroup or "other"
+        if kind == "other" and match.group() in "'\"`":
+            raise SourceError("`query` has a quote that is not closed", "correct the SQL")
+        yield ("dollar" if kind == "tag" else kind), match.group()
+
+
+def binds(query: str) -> tuple[str, ...]:
+    """Every `:name` of the query that stands where a value can stand, once each, in order.
+
+    A colon directly behind a name, a number or a bracket belongs to a slice or a path and binds nothing.
+    """
+    found: dict[str, None] = {}
+    before, colon = "", False
+    for kind, text in tokens(query):
+        if kind == "bound":
+            found[text] = None
+        elif kind == "word" and colon:
+            found[f":{text}"] = None
+        colon = text == ":" and not re.search(r"[\w\])\[:'\"]$", before)
+        before = text
+    return tuple(found)
