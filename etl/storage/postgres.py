@@ -7,6 +7,7 @@ memory; what is said about the load itself goes over an ordinary connection.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -150,7 +151,10 @@ class PostgresWarehouse:
         with duckdb.connect(config={"autoinstall_known_extensions": False, "memory_limit": "512MB"}) as engine:
             engine.execute("SET TimeZone = 'UTC'")
             engine.execute(f"LOAD {literal('duckdb', str(extension))}")
-            _check_types(request, engine.execute(f"DESCRIBE SELECT * FROM {source}").fetchall())
+            described = engine.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+            _check_types(request, described)
+            if _needs_text_copy(request, described):
+                engine.execute("SET pg_use_binary_copy = false")
             engine.execute(f"CREATE TEMPORARY SECRET warehouse_login (TYPE postgres{secret})")
             login = literal("duckdb", conninfo(parts))
             engine.execute(f"ATTACH {login} AS warehouse (TYPE postgres, SECRET warehouse_login)")
@@ -296,6 +300,30 @@ def _driver() -> Any:  # noqa: ANN401  a module of an optional library
     except ImportError:
         raise WarehouseError("a PostgreSQL warehouse needs psycopg", "install the extra `postgres`") from None
     return psycopg
+
+
+def _binary_copy_errs(kind: str) -> bool:
+    """Whether the extension's binary COPY may change decimals of this type: it sends four digits at a time.
+
+    The digits behind the point, filled up to a multiple of four, have to fit into the integer that DuckDB keeps the
+    decimal in. Where they do not, some values arrive as others, without an error.
+    """
+    found = ((int(digits), int(scale)) for digits, scale in re.findall(r"DECIMAL\((\d+),(\d+)\)", kind))
+    widths = (4, 9, 18, 38)  # digits that integers of 16, 32, 64 and 128 bits hold
+    return any(-(-scale // 4) * 4 > next(each for each in widths if digits <= each) for digits, scale in found)
+
+
+def _needs_text_copy(request: LoadRequest, columns: Sequence[tuple[Any, ...]]) -> bool:
+    """Whether a decimal has to travel as text; texts in lists cannot, because `NULL` would arrive as nothing."""
+    decimals = [name for name, kind, *_ in columns if _binary_copy_errs(kind)]
+    lists = [name for name, kind, *_ in columns if "VARCHAR" in kind and kind != "VARCHAR"]
+    if decimals and lists:
+        raise WarehouseError(
+            f"column `{decimals[0]}` of {request.target} has too many decimal places to be loaded together with the"
+            f" texts in `{lists[0]}`",
+            "cast one of them in the transform, e.g. to DECIMAL(38, 18)",
+        )
+    return bool(decimals)
 
 
 def _check_types(request: LoadRequest, columns: Sequence[tuple[Any, ...]]) -> None:

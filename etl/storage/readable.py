@@ -34,8 +34,10 @@ def require_readable(path: Path, name: str) -> None:
     try:
         file = pq.ParquetFile(path)
         schema, metadata = file.schema_arrow, file.metadata
-    except (pa.ArrowException, OSError) as error:
+    except pa.ArrowNotImplementedError as error:
         raise _refusal(name, _unreadable_columns(path) or [f"pyarrow: {error}"]) from error
+    except (pa.ArrowException, OSError) as error:
+        raise _refusal(name, [f"it is not whole: {error}"]) from error
     problems = [] if schema.names else ["it has no columns"]
     problems += [
         f"`{each.name}` holds durations, which other readers take for bare numbers"

@@ -1,7 +1,7 @@
 """Values arrive as they are, or the column is refused by name."""
 
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,12 +10,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import SecretStr
 
 from etl.errors import LakeError, WarehouseError
 from etl.pipeline.digest import as_published, differences
 from etl.storage.lake import PLACEHOLDER_FOOTER
 from etl.storage.warehouse import Warehouse
-from tests.storage.objects import load, local_lake, provenance_of, ref_of
+from etl.storage.warehouses import WarehousePlace, open_warehouse
+from tests.storage.objects import load, local_lake, provenance_of, ref_of, settings_in
 
 INSTANT = datetime(2026, 3, 29, 1, 59, 59, 123456, tzinfo=UTC)
 COLUMNS: dict[str, tuple[pa.DataType, list[Any]]] = {
@@ -154,3 +156,28 @@ def test_an_integer_that_only_polars_can_read_back_is_refused_when_it_is_publish
         pl.DataFrame({"big": [2**100]}, schema={"big": pl.Int128}).write_parquet(path, metadata=PLACEHOLDER_FOOTER)
         with pytest.raises(LakeError, match="cannot read: Integers with more than 64 bits"):
             lake.publish(ref_of(), path, provenance_of(ref_of(), 1))
+
+
+def test_decimals_of_every_scale_arrive_digit_by_digit(tmp_path: Path, warehouse: Warehouse) -> None:
+    """DuckDB's extension sends some of them to PostgreSQL as other numbers, without an error."""
+    kinds = [(digits, scale) for digits in (4, 9, 18, 38) for scale in range(digits - 3, digits + 1)]
+    kinds += [(17, 17), (37, 37), (19, 19), (28, 28)]
+    columns = {}
+    for digits, scale in kinds:
+        largest = Decimal(10**digits - 1).scaleb(-scale, context=Context(prec=40))
+        values = [largest, largest.copy_negate(), Decimal(1).scaleb(-scale)]
+        columns[f"d{digits}_{scale}"] = (pa.decimal128(digits, scale), values)
+    load(publish_table(tmp_path, table_of(columns)), warehouse)
+    frame = warehouse.query(
+        f"SELECT {', '.join(f'{name}::varchar AS {name}' for name in columns)}, id FROM mart.orders"
+    )
+    for name, (_, values) in columns.items():
+        assert [Decimal(each) for each in frame.sort("id")[name]] == values, name
+
+
+def test_decimals_and_lists_that_do_not_go_together_are_refused(postgres_url: str, tmp_path: Path) -> None:
+    place = WarehousePlace(type="postgres", url=SecretStr(postgres_url))
+    columns = {"d": (pa.decimal128(38, 38), [None] * 3), "l": (pa.list_(pa.string()), [["NULL"], [None], []])}
+    lake = publish_table(tmp_path, table_of(columns))
+    with pytest.raises(WarehouseError, match=r"column `d` of mart.orders has too many decimal places .* texts in `l`"):
+        load(lake, open_warehouse(place, settings_in(tmp_path), "acme"))
