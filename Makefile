@@ -8,7 +8,7 @@ export DAGSTER_HOME ?= $(or $(shell sed -n 's/^DAGSTER_HOME=//p' .env 2>/dev/nul
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo dev test test-all soak lint types bench docs lock clean
+.PHONY: help env demo dev test test-all attack soak lint types bench docs lock clean
 
 help: ## what can be asked for
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test: env ## the tests, on both cores; some minutes
 
 test-all: env ## every test, those that take long too: dbt, faults, servers, browser
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow or not slow" tests
+
+attack: env ## the attacks from outside that run something, and the kill test; some minutes
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow tests/attack tests/soak tests/pipeline tests/storage
 
 soak: env ## the kill test, 200 rounds; prints its figures
 	$(BIN)/python -m tests.soak --rounds 200 --seed $${SEED:-1}
