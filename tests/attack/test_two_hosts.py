@@ -191,7 +191,9 @@ class Host:
         """The command of a host whose one run hangs while it reads; the host itself lives on when the run ends."""
         run = f"{BIN}/dagster job execute -m tenants.acme.definitions -a defs -j acme_all --tags"
         tags = '\'{"dagster/partition": "2026-01-01"}\''
-        inside = f"hostname {self.name}; mount --bind {self.folder}/boot_id /proc/sys/kernel/random/boot_id; "
+        # Processes of host-a have other numbers than those of host-b.
+        inside = "for i in $(seq 300); do /bin/true; done; " if self.name == "host-a" else ""
+        inside += f"hostname {self.name}; mount --bind {self.folder}/boot_id /proc/sys/kernel/random/boot_id; "
         inside += f"ETL_FAULT=extract.read=hang {run} {tags} & wait; sleep 600"
         return ["unshare", "--pid", "--fork", "--mount-proc", "--uts", "sh", "-c", inside]
 
