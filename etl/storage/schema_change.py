@@ -7,7 +7,7 @@ else needs a person: a column that is gone, another type, a wider type. `fail` r
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from etl.errors import WarehouseError
@@ -35,12 +35,20 @@ class Column:
 
 
 def columns_to_add(
-    target: str, table: Sequence[Column], incoming: Sequence[Column], policy: SchemaChanges
+    target: str,
+    table: Sequence[Column],
+    incoming: Sequence[Column],
+    policy: SchemaChanges,
+    came_later: Collection[str] = (),
 ) -> tuple[Column, ...]:
-    """The columns the table needs before the object can be inserted; raises with every difference that is refused."""
+    """The columns the table needs before the object can be inserted; raises with every difference that is refused.
+
+    `came_later` are columns of the table that a later partition brought: an object of an earlier one has none of them.
+    """
     have = {each.name.casefold(): each for each in table if each.name not in TECHNICAL_COLUMNS}
     come = {each.name.casefold(): each for each in incoming}
-    problems = [_lost(each) for key, each in have.items() if key not in come]
+    lost = [each for each in missing_columns(table, incoming) if each.name not in came_later]
+    problems = [_lost(each) for each in lost]
     problems += [
         f"column `{each.name}` is {have[key].type} in the table and {each.type} in the object"
         f" (cast it in the transform, or `ALTER TABLE {target} ALTER COLUMN {each.name} TYPE {each.type}`)"
@@ -59,6 +67,12 @@ def columns_to_add(
             "nothing was loaded; do what is named for each column, then run the load again",
         )
     return new
+
+
+def missing_columns(table: Sequence[Column], incoming: Sequence[Column]) -> list[Column]:
+    """The columns of the table that the object does not have."""
+    come = {each.name.casefold() for each in incoming}
+    return [each for each in table if each.name not in TECHNICAL_COLUMNS and each.name.casefold() not in come]
 
 
 def _lost(column: Column) -> str:

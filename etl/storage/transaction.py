@@ -12,7 +12,7 @@ from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.storage import ledger
 from etl.storage.digest import digest, holds
-from etl.storage.schema_change import NO_TYPE, Column, columns_to_add
+from etl.storage.schema_change import NO_TYPE, Column, columns_to_add, missing_columns
 from etl.storage.session import Session, quoted
 from etl.storage.upsert import Upsert, check_keys, ranking
 from etl.storage.warehouse import LOAD_COLUMN, PARTITION_COLUMN, LedgerEntry, LoadReport, LoadRequest
@@ -196,12 +196,27 @@ class Load:
                 f"{request.target} was loaded as a {then} table and is {now} now",
                 f"{_move_away(request, 'the table')}, every partition",
             )
-        new = columns_to_add(request.target, self._columns, incoming, request.schema_changes)
+        later = self._came_later(incoming)
+        new = columns_to_add(request.target, self._columns, incoming, request.schema_changes, later)
         have = {each.name for each in self._columns}
         for column in [*new, *(each for each in self._technical() if each.name not in have)]:
             session.change(f"ALTER TABLE {self._table} ADD COLUMN {quoted(column.name)} {column.type}")
         self._index()
         return tuple(each.name for each in new)
+
+    def _came_later(self, incoming: list[Column]) -> list[str]:
+        """The columns that the object does not have and that are empty up to its partition: a later one brought them.
+
+        So the days of a table whose columns have evolved can be loaded in any order, and again.
+        """
+        missing = missing_columns(self._columns, incoming)
+        if not missing or not self._partition or self._request.schema_changes != "evolve":
+            return []
+        relation = self._kept.kept if self._kept and self._kept.columns() else self._table
+        counts = ", ".join(f"count({quoted(each.name)})" for each in missing)
+        where = f"{PARTITION_COLUMN} <= {self._partition}"
+        filled = self._session.rows(f"SELECT {counts} FROM {relation} WHERE {where}")[0]
+        return [each.name for each, count in zip(missing, filled, strict=True) if not count]
 
     def _leave_upsert(self) -> None:
         """A table that was loaded by `upsert` and is not any more gets back the rows that had lost their keys."""
