@@ -45,7 +45,7 @@ class TrinoOutput(BaseModel):
     target_schema: TargetName = Field(description="Default: the tenant's id.")
     key_columns: tuple[ColumnName, ...] = Field((), description="What identifies a row; needed for `upsert`.")
     order_column: ColumnName | None = Field(None, description="Of several rows with one key the last by this column.")
-    mode: LoadMode = Field(description="Default: replace_partition with a date column, else replace.")
+    mode: LoadMode = Field(description="Default: replace_partition with a date column, else replace. See warehouse.md.")
 
 
 class DbtTransform(BaseModel):

@@ -313,3 +313,24 @@ def test_postgresql_finds_an_entry_and_a_partition_by_an_index(lake: Lake, postg
     assert read
     for name, scanned, fetched in read:
         assert scanned + (fetched or 0) < 100, (name, scanned, fetched)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["replace_partition", "upsert"])
+def test_a_duckdb_file_does_not_grow_with_a_thousand_replaced_partitions(lake: Lake, tmp_path: Path, mode: str) -> None:
+    days = [f"2026-01-{day:02d}" for day in range(1, 21)]
+
+    def frame(turn: int) -> pl.DataFrame:
+        rows = pl.DataFrame({"id": range(turn * 2000, (turn + 1) * 2000)})
+        return rows.with_columns(text=pl.col("id").hash(turn).cast(pl.String), value=pl.col("id").hash(turn + 1))
+
+    def size(folder: str, turns: range) -> int:
+        warehouse = open_warehouse(WarehousePlace(), settings_in(tmp_path / folder), "acme")
+        for turn in turns:
+            day = days[turn % 20]
+            publish(lake, frame(turn), day, f"run-{turn}")
+            load(lake, warehouse, day, mode=mode, keys=["id"])
+            lake.close()
+        return (tmp_path / folder / "warehouse" / "acme.duckdb").stat().st_size
+
+    assert size("long", range(1020)) <= 2 * size("fresh", range(1000, 1020))
