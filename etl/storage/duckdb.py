@@ -4,6 +4,7 @@ Belongs here: opening the file, waiting for who has it open, reading the object.
 (`transaction`).
 """
 
+import resource
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -24,10 +25,18 @@ from etl.storage.warehouse import ROW_NUMBER, LedgerEntry, LoadReport, LoadReque
 if TYPE_CHECKING:
     import polars as pl
 
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "memory_limit": "512MB",  # more does not make a load faster; larger ones spill beside the database file
-    "autoinstall_known_extensions": False,
-}
+Config = dict[str, str | bool | int | float | list[str]]
+
+_LITTLE = 2 << 30
+"""Wide texts need 1.2 GB with two threads; a process that may have less gets along with one thread."""
+
+
+def engine_config() -> Config:
+    """How DuckDB is opened. More memory does not make a load faster; larger ones spill beside the database file."""
+    limits = [resource.getrlimit(each)[0] for each in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    little = any(each != resource.RLIM_INFINITY and each < _LITTLE for each in limits)
+    config: Config = {"memory_limit": "256MB", "threads": 1} if little else {"memory_limit": "512MB"}
+    return {**config, "autoinstall_known_extensions": False}
 
 
 class DuckDBWarehouse:
@@ -86,7 +95,7 @@ class DuckDBWarehouse:
 
         def ready() -> bool:
             try:
-                opened.append(duckdb.connect(self._path, read_only=read_only, config=_CONFIG))
+                opened.append(duckdb.connect(self._path, read_only=read_only, config=engine_config()))
             except (duckdb.IOException, duckdb.ConnectionException) as error:
                 holder[0] = _busy_with(error)
                 if not holder[0]:
@@ -232,6 +241,13 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def _named(what: str) -> Iterator[None]:
     try:
         yield
+    except (duckdb.OutOfMemoryException, MemoryError) as error:
+        problem = str(error).partition("\n")[0] or "no memory is left"
+        raise WarehouseError(
+            f"{what}: {problem}",
+            "nothing of this load was kept; raise the memory that the process may have (`ulimit -v`, `ulimit -d`, the"
+            " container's limit) to 2 GB and run it again",
+        ) from error
     except (duckdb.Error, OSError) as error:
         raise WarehouseError(
             f"{what}: {error}", "nothing of this load was kept; remove the cause and run it again"

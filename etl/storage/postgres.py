@@ -22,6 +22,7 @@ from etl.storage import ledger, locks
 from etl.storage.database_url import parse
 from etl.storage.drivers.postgres_catalogue import conninfo
 from etl.storage.drivers.writer import extension_path
+from etl.storage.duckdb import engine_config
 from etl.storage.loadable import Loadable, read_loadable
 from etl.storage.schema_change import NO_TYPE, Column
 from etl.storage.session import Kind, quoted
@@ -148,7 +149,7 @@ class PostgresWarehouse:
         source = f"read_parquet({file_literal(loadable.path)}, hive_partitioning = false"
         source += ", file_row_number = true)" if number else ")"
         columns = f"* EXCLUDE (file_row_number){number}" if number else "*"
-        with duckdb.connect(config={"autoinstall_known_extensions": False, "memory_limit": "512MB"}) as engine:
+        with duckdb.connect(config=engine_config()) as engine:
             engine.execute("SET TimeZone = 'UTC'")
             engine.execute(f"LOAD {literal('duckdb', str(extension))}")
             described = engine.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
