@@ -15,6 +15,7 @@ def main() -> int:
     """Run it, print its figures and what is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--keep", type=Path, help="a folder for the data, left behind to look into")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     with (
@@ -22,7 +23,7 @@ def main() -> int:
         serving_postgres(log_statement="none") as postgres,
         serving_objects() as store,
     ):
-        world = World(Path(folder), postgres, store)
+        world = World(asked.keep or Path(folder), postgres, store)
         world.make()
         figures = soak(world, asked.rounds, asked.seed, _say)
     _say(f"seed {asked.seed}: {figures}")

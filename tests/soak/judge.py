@@ -57,7 +57,7 @@ def _models(world: World) -> Iterator[str]:
         )
         with duckdb.connect(world.data / "warehouse" / f"{tenant}.duckdb", read_only=True) as connection:
             found = connection.execute(
-                "SELECT day, events, amount::double FROM by_day WHERE events > 0 ORDER BY day"
+                "SELECT day, events, amount::double FROM dbt.by_day WHERE events > 0 ORDER BY day"
             ).fetchall()
         if [(a, b, round(c, 2)) for a, b, c in expected] != [(a, b, round(c, 2)) for a, b, c in found]:
             yield f"{tenant}: dbt's by_day is {found}, not {expected}"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tests.soak.world import DAYS, TENANTS, World
 
 ETL = Path(sys.executable).parent / "etl"
 SECONDS_FOR_A_RUN = 240
+KINDS = ("etl", "code server", "run worker", "dbt")
 
 
 @dataclass
@@ -84,12 +85,13 @@ def _round(world: World, chance: random.Random, figures: Figures) -> None:
         first = chance.randrange(len(DAYS))
         last = min(len(DAYS) - 1, first + chance.randrange(3))
         running[tenant] = _start(world, tenant, DAYS[first], DAYS[last])
-    until = time.monotonic() + chance.uniform(1.0, 14.0)
     for _ in range(chance.choice([0, 1, 1, 1, 2, 3])):
-        while time.monotonic() < until and any(each.poll() is None for each in running.values()):
+        kind, delay = chance.choice(KINDS), chance.uniform(0.0, 3.0)
+        deadline = time.monotonic() + SECONDS_FOR_A_RUN
+        while not _processes(world).get(kind) and _are_running(running.values()) and time.monotonic() < deadline:
             time.sleep(0.05)
-        until = time.monotonic() + chance.uniform(0.1, 3.0)
-        _kill(world, chance, figures)
+        time.sleep(delay)
+        _kill(world, kind, chance, figures)
     for process in running.values():
         code, said = _finish(process, SECONDS_FOR_A_RUN)
         figures.endings[str(code)] += 1
@@ -144,15 +146,17 @@ def _kind(command: str) -> str | None:
     return "etl" if "/etl run" in command else None
 
 
-def _kill(world: World, chance: random.Random, figures: Figures) -> None:
-    """One process of a kind that is there, each kind as likely as the others."""
-    found = _processes(world)
-    if not found:
-        return
-    kind = chance.choice(sorted(found))
-    with contextlib.suppress(psutil.Error):
-        chance.choice(sorted(found[kind], key=lambda each: each.pid)).kill()
-        figures.kills[kind] += 1
+def _are_running(processes: Iterable["subprocess.Popen[str]"]) -> bool:
+    return any(each.poll() is None for each in processes)
+
+
+def _kill(world: World, kind: str, chance: random.Random, figures: Figures) -> None:
+    """One process of the kind, if there is one still."""
+    found = sorted(_processes(world).get(kind, []), key=lambda each: each.pid)
+    if found:
+        with contextlib.suppress(psutil.Error):
+            chance.choice(found).kill()
+            figures.kills[kind] += 1
 
 
 def _wait_for_the_rest(world: World) -> None:

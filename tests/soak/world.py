@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dagster import DagsterInstance
 
 from tests.servers import PASSWORD
 from tests.servers.object_store import ObjectStore
@@ -152,6 +153,8 @@ class World:
             locations.append({"python_module": place})
         (self.project / "workspace.yaml").write_text(yaml.safe_dump({"load_from": locations}))
 
+        with DagsterInstance.from_config(str(self.home)):  # its databases: two commands at once cannot both make them
+            pass
         etl = Path(sys.executable).parent / "etl"
         subprocess.run([etl, "dbt", "prepare"], cwd=self.project, env=self.environ, check=True, capture_output=True)
 
