@@ -2,7 +2,10 @@
 
 # ruff: noqa: DTZ001  times without a zone are what is tested
 
+import math
+import random
 import sqlite3
+import struct
 import traceback
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
@@ -200,3 +203,19 @@ def test_an_empty_table_has_its_columns(make: Make, tmp_path: Path) -> None:
     report = extract_to_parquet(make("DATE"), ExtractRequest(table="t"), tmp_path / "x.parquet", footer={})
     assert report.rows == 0
     assert pl.read_parquet(tmp_path / "x.parquet").schema == {"id": pl.Int64(), "the_column": pl.Date()}
+
+
+def test_every_double_arrives_bit_by_bit(make: Make, tmp_path: Path) -> None:
+    """SQLite prints and reads numbers inexactly where they are very large or very small; Parquet has all their bits."""
+    bits = random.Random(7)
+    values = [float.fromhex(each) for each in ("0x1.fffffffffffffp+1023", "0x1p-1074", "0x1p-1022", "-0x0p+0")]
+    values += [0.1 + 0.2, math.pi, 1 / 3, 2.0**53, 1e22, 1e23, 1e200, 1e-200, -1e200, -inf, inf]
+    while len(values) < 20_000:
+        (value,) = struct.unpack("<d", bits.randbytes(8))
+        if math.isfinite(value):
+            values.append(value)
+    url, path = make("REAL", *values), tmp_path / "doubles.parquet"
+    extract_to_parquet(url, ExtractRequest(table="t", sort_by=("id",)), path, footer={})
+    arrived = pl.read_parquet(path)["the_column"].to_list()
+    expected = [0.0 if each == 0 else each for each in values]  # SQLite itself keeps no sign of zero
+    assert [each.hex() for each in arrived] == [each.hex() for each in expected]

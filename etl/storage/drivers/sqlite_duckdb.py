@@ -243,7 +243,7 @@ def _planned(column: str, name: str, declared: str) -> PlannedColumn:
         "BLOB": f"{kind} NOT IN ('blob', 'null')",
     }.get(target, f"{kind} NOT IN ('text', 'null')")
     text = {
-        "DOUBLE": f"CASE WHEN {source} IS NOT NULL THEN printf('%!.17g', {source}) END",
+        "DOUBLE": _double_as_text(source),
         "BLOB": f"CASE WHEN {source} IS NOT NULL THEN hex({source}) END",
     }.get(target, f"CAST({source} AS TEXT)")
     # one text says both: `=` and the value, or `!` and the storage class that does not fit
@@ -253,6 +253,7 @@ def _planned(column: str, name: str, declared: str) -> PlannedColumn:
         "VARCHAR": valid_text(column, name, value),
         "BLOB": f"unhex({value})",
         "BOOLEAN": f"{value} = '1'",
+        "DOUBLE": _double_from_text(value, name),
     }.get(target, strict_cast(value, target, name))
     if target in ("DATE", "TIMESTAMP", "TIMESTAMPTZ"):
         restore = in_calendar(f"TRY_CAST({value} AS {target})", target, name, restore)
@@ -263,3 +264,29 @@ def _planned(column: str, name: str, declared: str) -> PlannedColumn:
     why = f"is declared {declared} but holds a value of another type"
     restore = complain(f"starts_with({column}, '!')", name, why, restore)
     return PlannedColumn(name, target, carrier, restore, "VARCHAR", guard=wrong)
+
+
+# SQLite prints a number of 20 digits right only where it is neither very large nor very small: outside of these bounds
+# the exponent is brought back with an exact power of two, and a letter behind the digits says in which direction.
+_LARGE, _SMALL = "1e200", "1e-200"
+_POWER = 512
+_POWER_IN_SQLITE = "(" + " * ".join(["4294967296.0"] * (_POWER // 32)) + ")"  # its parser reads 2**512 inexactly
+
+
+def _double_as_text(source: str) -> str:
+    size = f"abs({source})"
+    return (
+        f"CASE WHEN {source} IS NULL THEN NULL"
+        f" WHEN {size} > {_LARGE} THEN printf('%!.20g', {source} / {_POWER_IN_SQLITE}) || 'u'"
+        f" WHEN {size} < {_SMALL} THEN printf('%!.20g', {source} * {_POWER_IN_SQLITE}) || 'd'"
+        f" ELSE printf('%!.20g', {source}) END"
+    )
+
+
+def _double_from_text(value: str, name: str) -> str:
+    digits = strict_cast(f"rtrim({value}, 'ud')", "DOUBLE", name)
+    power = repr(2.0**_POWER)
+    return (
+        f"CASE WHEN ends_with({value}, 'u') THEN ({digits}) * {power}::DOUBLE"
+        f" WHEN ends_with({value}, 'd') THEN ({digits}) / {power}::DOUBLE ELSE {digits} END"
+    )
