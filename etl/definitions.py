@@ -25,7 +25,8 @@ from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
 from etl.factories.sensor_factory import SensorFactory
 from etl.factories.sla_check import sla_checks
-from etl.resources.executors import default_executor
+from etl.resources.executors import in_process_executor
+from etl.resources.run_process import protect_texts
 from etl.secrets.scrub import scrub
 from etl.settings import load_settings
 
@@ -38,6 +39,7 @@ def build_tenant_definitions(tenant_id: str) -> Definitions:
     """Everything that `tenants/<tenant_id>/config.yaml` asks for, as one Dagster code location."""
     config = load_tenant(tenant_id, load_settings())
     _configs[tenant_id] = config
+    protect_texts(config)
     return definitions_of(config)
 
 
@@ -61,7 +63,7 @@ def definitions_of(config: TenantConfig) -> Definitions:
             assets=assets,
             asset_checks=[*sla_checks(config, sensors.judge_now), *reconciled],
             resources=resources,
-            executor=default_executor,
+            executor=in_process_executor,
             jobs=[*jobs, *verify_jobs(config, reconciled, assets, resources)],
             schedules=ScheduleFactory(config, jobs).create_all_schedules(),
             sensors=sensors.create_all_sensors(),

@@ -1,7 +1,6 @@
-"""Dagster's executors, each of which first records the process that executes the run.
+"""Dagster's in-process executor, which first protects and records the process that executes the run.
 
-Belongs here: wrapping an executor. Not here: what is recorded (`worker_process`), which job has which executor
-(`etl.factories`).
+Belongs here: wrapping an executor. Not here: what is recorded (`worker_process`), what is protected (`run_process`).
 """
 
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from dagster import (
     ExecutorDefinition,
     InitExecutorContext,
     in_process_executor as dagsters_in_process,
-    multi_or_in_process_executor as dagsters_default,
 )
 from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
@@ -42,7 +40,7 @@ class RecordingExecutor(Executor):
 
     def execute(self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan) -> Iterator[DagsterEvent]:
         """Take from the process what is not the run's, record the process, then execute."""
-        protect(plan_context.instance, plan_context.dagster_run, plan_context.job.get_definition())
+        protect(plan_context.dagster_run, plan_context.job.get_definition())
         with recorded_worker(plan_context.instance, plan_context.dagster_run):
             yield from self._inner.execute(plan_context, execution_plan)
 
@@ -65,6 +63,5 @@ def recording(definition: ExecutorDefinition) -> ExecutorDefinition:
     )
 
 
-# One object each, for every tenant: Dagster merges locations only where their executor is the very same.
+# One object for every job, and for what runs outside a job. Dagster merges locations only if it is the very same.
 in_process_executor = recording(dagsters_in_process)
-default_executor = recording(dagsters_default)

@@ -8,10 +8,13 @@ out, whoever made them, the tenant's own assets included. No core file is writte
 """
 
 import json
+import multiprocessing
 import os
 import resource
+import sys
 from collections.abc import Iterable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 from dagster import DagsterInstance, DagsterRun, EventLogEntry, JobDefinition
@@ -19,6 +22,7 @@ from dagster._serdes import deserialize_value, serialize_value
 
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.known_secrets import learn_tenant
+from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.platform import platform_of
 from etl.secrets.ownership import PROCESS_VARIABLES, environment_of
@@ -34,7 +38,25 @@ _NAMES = frozenset({
 _marked = "etl_scrubs_events"
 
 
-def protect(instance: DagsterInstance, run: DagsterRun, job: JobDefinition) -> None:
+def protect_texts(config: TenantConfig) -> None:
+    """Scrub what this process, which builds the definitions of a tenant, reports about it.
+
+    Every process that prints about a tenant builds its definitions, whatever executor a job written by hand has.
+    """
+    learn_environment(os.environ)
+    learn_tenant(config)
+    scrub_events()
+    if _is_dagsters_own():
+        forbid_core_files()
+        scrub_streams()
+
+
+def _is_dagsters_own() -> bool:
+    """Whether this is a process of a run or a step, or the `dagster` command; no program that imports the product."""
+    return multiprocessing.parent_process() is not None or "dagster" in Path(sys.argv[0]).parts[-2:]
+
+
+def protect(run: DagsterRun, job: JobDefinition) -> None:
     """Make this process one that works for the run's tenants and for nobody else."""
     settings = load_settings()
     known = list_tenants(settings)
@@ -45,9 +67,14 @@ def protect(instance: DagsterInstance, run: DagsterRun, job: JobDefinition) -> N
         _learn(tenant)
     if tenants:
         _keep_only(tenants, known)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    forbid_core_files()
     scrub_streams()
-    scrub_events(instance)
+    scrub_events()
+
+
+def forbid_core_files() -> None:
+    """Let a crash of this process leave no image of its memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def _learn(tenant: str) -> None:
@@ -67,18 +94,18 @@ def _keep_only(tenants: Iterable[str], known: tuple[str, ...]) -> None:
         del os.environ[name]
 
 
-def scrub_events(instance: DagsterInstance) -> None:
-    """Let every event that this process reports through `instance` pass the scrubber, once."""
-    if getattr(instance, _marked, False):
+def scrub_events() -> None:
+    """Let every event that this process reports pass the scrubber, once, whichever instance it is reported to."""
+    report = DagsterInstance.handle_new_event
+    if getattr(report, _marked, False):
         return
-    report = instance.handle_new_event
 
     @wraps(report)
-    def scrubbed(event: EventLogEntry, **more: Any) -> None:  # noqa: ANN401  Dagster's own signature
-        report(scrubbed_event(event), **more)
+    def scrubbed(self: DagsterInstance, event: EventLogEntry, **more: Any) -> None:  # noqa: ANN401  Dagster's own
+        report(self, scrubbed_event(event), **more)
 
-    instance.handle_new_event = scrubbed  # type: ignore[method-assign]  # of this object: the one way of all events
-    setattr(instance, _marked, True)
+    setattr(scrubbed, _marked, True)
+    DagsterInstance.handle_new_event = scrubbed  # type: ignore[method-assign,assignment]  # all events pass it
 
 
 def scrubbed_event(event: EventLogEntry) -> EventLogEntry:

@@ -118,6 +118,67 @@ def test_no_secret_leaves_a_run_that_tells_everything(target: Target, tmp_path: 
     assert leaks(target.project.data, transform, connection, answers, *others) == []
 
 
+OWN = '''"""A tenant's own assets, which tell what they can read, and a job that executes each in a process of its own."""
+
+import logging
+import os
+import sys
+
+import dagster as dg
+
+from etl import build_tenant_definitions
+
+
+@dg.asset(key=["acme", "own", "teller"])
+def teller(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """Tells and succeeds."""
+    token = os.environ["ACME_TOKEN"]
+    print("printed", token, flush=True)
+    sys.stderr.write(f"written {token}\\n")
+    logging.getLogger("mine").error("logged %s", token)
+    context.log.info(f"told the log {token}")
+    print("others:", sorted(each for each in os.environ if "BETA" in each), flush=True)
+    return dg.MaterializeResult(metadata={"token": token, "table": dg.MetadataValue.md(f"| {token} |")})
+
+
+@dg.asset(key=["acme", "own", "raiser"], deps=[teller])
+def raiser() -> None:
+    """Tells by failing."""
+    try:
+        raise KeyError(os.environ["ACME_DB_PASSWORD"])
+    except KeyError as error:
+        raise ValueError(f"raised with {os.environ['ACME_TOKEN']}") from error
+
+
+job = dg.define_asset_job("acme_by_hand", selection=[teller, raiser], executor_def=dg.multiprocess_executor)
+defs = dg.Definitions.merge(build_tenant_definitions("acme"), dg.Definitions(assets=[teller, raiser], jobs=[job]))
+'''
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_no_secret_leaves_assets_written_by_hand_whatever_executes_them(target: Target) -> None:
+    target.project.write_tenant({}, tenant="beta")
+    target.project.write_tenant({"notifications": [{"type": "slack", "url": "${ACME_SLACK_URL}"}]})
+    (target.project.root / "tenants" / "acme" / "definitions.py").write_text(OWN)
+    target.environ.update(SECRETS)
+    place = ["-m", "tenants.acme.definitions", "-a", "defs"]
+
+    alone = target.dagster("asset", "materialize", "--select", "key:acme/own/*", *place)
+    assert alone.code == 1, alone.text
+    assert "printed ***" in alone.text
+    assert "others: []" in alone.text, "the variables of other tenants are gone"
+    by_processes = target.dagster("job", "execute", "-j", "acme_by_hand", *place)
+    assert by_processes.code == 1, by_processes.text
+    assert "printed ***" in by_processes.text
+    by_worker = target.etl("run", "acme", "--job", "by_hand")
+    assert by_worker.code == 1, by_worker.text
+
+    told = graphql(target)
+    assert told.text.count("raised with ***") >= 3, told.text
+    assert leaks(target.project.data, alone, by_processes, by_worker, told) == []
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_no_secret_stands_in_what_dbt_leaves(target: Target) -> None:

@@ -1,0 +1,103 @@
+"""Attacks the law of ownership: a tenant's file names only files, projects, owners and places that are its own.
+
+Every refusal names the file, the line, the thing and the remedy, before anything runs.
+"""
+
+from typing import Any
+
+import pytest
+
+from tests.attack.target import Target
+
+REMEDY = "a file below tenants/acme/, or in a folder that the platform lists: [tool.etl] file_sources"
+
+
+@pytest.fixture
+def two(target: Target) -> Target:
+    """A second tenant, with a database file and a dbt project of its own."""
+    target.project.write_tenant({}, tenant="beta")
+    (target.project.data / "demo" / "beta.sqlite").touch()
+    for name in ("beta", "common"):
+        folder = target.project.root / "dbt_projects" / name
+        folder.mkdir(parents=True)
+        (folder / "dbt_project.yml").write_text(f"name: {name}\nversion: '1.0.0'\nprofile: etl\n")
+    return target
+
+
+def platform(target: Target, text: str) -> None:
+    (target.project.root / "pyproject.toml").write_text(f"[tool.etl]\n{text}\n")
+
+
+@pytest.mark.parametrize("kind", ["other", "dots", "link", "absolute", "key", "hidden"])
+def test_a_file_of_somebody_else_is_no_source(two: Target, kind: str) -> None:
+    own = two.project.root / "tenants" / "acme"
+    (own / "link.db").symlink_to(two.project.data / "demo" / "beta.sqlite")
+    server = "postgresql://reader@db.example/shop?sslkey="
+    urls = {
+        "other": f"sqlite:///{two.project.data}/demo/beta.sqlite",
+        "dots": "sqlite:///tenants/acme/../beta/shop.db",
+        "link": "sqlite:///tenants/acme/link.db",
+        "absolute": "sqlite:////etc/passwd",
+        "key": f"{server}tenants/beta/client.key",
+        "hidden": "sqlite:///tenants/acme/%2e%2e/beta/shop.db",
+    }
+    two.project.write_tenant(
+        {"source_database": {"url": urls[kind]} | dict.fromkeys(("host", "database", "username", "password"))}
+    )
+    said = two.etl("check", "acme")
+    assert said.code == 2, said.text
+    assert "does not belong to tenant acme at tenants/acme/config.yaml:" in said.text
+    assert "(source_database)" in said.text
+    assert REMEDY in " ".join(said.text.split()), "the terminal may wrap a long path"
+
+
+def test_files_below_the_own_folder_and_lent_ones_are_accepted(two: Target) -> None:
+    nothing = dict.fromkeys(("host", "database", "username", "password"))
+    lent = two.project.root / "lent"
+    lent.mkdir()
+    platform(two, 'file_sources = ["lent"]')
+    for url in ("sqlite:///tenants/acme/shop.db", f"sqlite:///{lent}/shop.db", f"sqlite:///{two.project.source}"):
+        two.project.write_tenant({"source_database": {"url": url} | nothing})
+        assert two.etl("check", "acme").code == 0, url
+
+
+def test_a_dbt_project_of_somebody_else_is_refused_unless_it_is_lent(two: Target) -> None:
+    two.project.write_tenant({"dbt": {"enabled": True, "project": "beta"}})
+    said = two.etl("check", "acme")
+    assert said.code == 2, said.text
+    assert "the dbt project `beta` does not belong to tenant acme at tenants/acme/config.yaml:" in said.text
+    assert "[tool.etl] shared_dbt_projects in pyproject.toml" in said.text
+    platform(two, 'shared_dbt_projects = ["common"]')
+    said = two.etl("check", "acme")
+    assert said.code == 2, "another project is lent"
+    assert "or a project that the platform shares: common" in said.text
+    platform(two, 'shared_dbt_projects = ["beta"]')
+    assert "does not belong" not in two.etl("check", "acme").text
+
+
+def test_an_owner_of_somebody_else_is_refused_where_the_platform_has_a_map(two: Target) -> None:
+    orders: dict[str, Any] = {"owners": ["team:shop", "team:beta"]}
+    log = {"type": "log", "owners": ["team:all", "boss@beta.example"]}
+    two.project.write_tenant({"owners": ["team:beta"], "assets": {"pipelines": {"orders": orders}}})
+    assert two.etl("check", "acme").code == 0, "without a map an owner is a label"
+    two.project.write_tenant(
+        {"owners": ["team:beta"], "assets": {"pipelines": {"orders": orders}}, "notifications": [log]}
+    )
+    platform(two, '[tool.etl.owners]\n"*" = ["team:all"]\nacme = ["team:shop"]\nbeta = ["team:beta"]')
+    said = two.etl("check", "acme")
+    assert said.code == 2, said.text
+    for place in ("owners[0]", "assets.pipelines.orders.owners[1]", "notifications[0].owners[1]"):
+        assert f"({place})" in said.text, said.text
+    assert said.text.count("does not belong to tenant acme at tenants/acme/config.yaml:") == 3
+    assert "allowed: team:shop, team:all ([tool.etl.owners] in pyproject.toml)" in said.text
+
+
+@pytest.mark.parametrize("path", ["../beta", "raw/../../beta", "raw//acme", "./raw", "raw/%2e%2e/beta", "raw\\beta"])
+def test_a_base_path_that_leads_elsewhere_is_refused_with_its_line(two: Target, path: str) -> None:
+    two.project.write_tenant({"storage": {"bucket": "lake", "base_path": path}})
+    said = two.etl("check", "acme")
+    assert said.code == 2, said.text
+    assert "at tenants/acme/config.yaml:" in said.text
+    assert "(storage.base_path)" in said.text
+    assert "a path below the bucket, such as raw/acme" in said.text
+    assert "Traceback" not in said.text
