@@ -221,8 +221,11 @@ class Step:
         self, context: AssetExecutionContext, result: StageResult
     ) -> Iterator[AssetCheckEvaluation]:
         """The checks of a published partition, judged now or by the run that published it."""
-        if result.volume is not None:
+        if result.volume is not None and result.volume.compared:
             yield volume_evaluation(self.asset, result.volume, result.partition)
+        elif result.volume is not None:  # a check without an evaluation is shown as skipped: neither green nor red
+            place = f" [{result.partition}]" if result.partition else ""
+            context.log.info("%s%s: %s", self.asset.to_user_string(), place, result.volume.description)
         if result.audit is not None:
             yield from self._evaluations(result.audit, result.partition, published=True)
         elif result.run_id != context.run.run_id:

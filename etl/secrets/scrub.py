@@ -29,7 +29,8 @@ _WORD = (
     r"|client_secret|secret|secret_access_key|access_key_id|private_key|signature)"
 )
 _VALUE = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\\\"(?:[^\"\\]|\\[^\"])*\\\"|[^\s;,&)}\]'\"]+"
-_ASSIGNED = re.compile(rf"(?i)\b({_WORD})(\\?['\"]?\s*[=:]\s*)({_VALUE})")
+# `${secret:name}` is the name of a secret, and no secret.
+_ASSIGNED = re.compile(rf"(?i)(?<!\$\{{)\b({_WORD})(\\?['\"]?\s*[=:]\s*)({_VALUE})")
 _HEADER = re.compile(
     r"(?i)\b((?:proxy-)?authorization\\?['\"]?\s*[=:]\s*\\?['\"]?)((?:bearer|basic|token|geniekey)\s+)?\S+"
 )

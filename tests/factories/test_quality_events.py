@@ -48,7 +48,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyProject:
 
 
 def judge(project: TinyProject, rules: list[dict[str, Any]], **quality: Any) -> Path:
-    return project.write_pipeline({"quality": {"engine": "polars", "rules": rules, **quality}})
+    return project.write_pipeline({"quality": {"engine": "polars", "rules": rules, **quality}, "volume": "off"})
 
 
 def checks(result: ExecuteInProcessResult) -> dict[str, dict[str, Any]]:

@@ -46,7 +46,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyProject:
     made = make_project(tmp_path)
     made.write_tenant(
         {
-            "assets": {"pipelines": {"orders": {"sla": SLA, "partitions": {"end": None}}}},
+            "assets": {"pipelines": {"orders": {"sla": SLA, "partitions": {"end": None}, "volume": "off"}}},
             "notifications": [{"type": "log"}],
         }
     )
