@@ -125,6 +125,7 @@ def _promise_samples(verdicts: Verdicts) -> Iterator[Sample]:
             yield Sample("etl_sla_promises", each.tenant, pipeline, len(found))
             yield Sample("etl_sla_promises_broken", each.tenant, pipeline, states.count(State.BROKEN))
             yield Sample("etl_sla_promises_at_risk", each.tenant, pipeline, states.count(State.AT_RISK))
+            yield Sample("etl_sla_promises_unmeasured", each.tenant, pipeline, states.count(State.UNMEASURED))
 
 
 def _attainment_samples(attainment: Attainment) -> Iterator[Sample]:

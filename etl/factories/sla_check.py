@@ -34,6 +34,7 @@ from etl.sla.judge import FROM_BAD_TO_GOOD, UNITS, PromiseVerdict
 Verdicts = Sequence[PromiseVerdict]
 Judge = Callable[[DagsterInstance, datetime], tuple[dict[str, tuple[PromiseVerdict, ...]], dict[str, str]]]
 BAD = (State.BROKEN, State.AT_RISK)
+GREEN = (State.ON_TRACK, State.RECOVERED)
 
 
 def promised(config: TenantConfig) -> dict[str, AssetKey]:
@@ -85,11 +86,11 @@ def sla_checks(config: TenantConfig, judge: Judge) -> list[AssetChecksDefinition
 def evaluation(asset: AssetKey, verdicts: Verdicts) -> AssetCheckEvaluation:
     """All promises of a pipeline as one evaluation; the worst one speaks for all."""
     worst = worst_of(verdicts)
-    state = worst.state if worst else State.ON_TRACK
+    state = worst.state if worst else State.UNMEASURED
     return AssetCheckEvaluation(
         asset_key=asset,
         check_name=SLA_CHECK,
-        passed=state not in BAD,
+        passed=state in GREEN,
         severity=AssetCheckSeverity.ERROR if state is State.BROKEN else AssetCheckSeverity.WARN,
         description=f"{worst.promise}: {worst.message}" if worst else "nothing is known yet",
         metadata=_metadata(worst, verdicts) if worst else {},

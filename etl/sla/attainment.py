@@ -90,7 +90,7 @@ def attain(
     begin, end = month_bounds(month, timezone)
     pipelines: dict[tuple[str, str], list[StateInterval]] = {}
     for each in intervals:
-        if each.begin < end and each.end > begin:
+        if each.begin < end and each.end > begin and each.state is not State.UNMEASURED:
             pipelines.setdefault((each.tenant, each.pipeline), []).append(each)
     first = month.replace(day=1)
     return tuple(

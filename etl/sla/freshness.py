@@ -42,6 +42,8 @@ class State(StrEnum):
     AT_RISK = "at_risk"
     BROKEN = "broken"
     RECOVERED = "recovered"
+    UNMEASURED = "unmeasured"
+    """Nothing was ever measured or published that could keep or break it: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,10 @@ def judge_deadline(
         return _verdict(calendar, State.RECOVERED, message, due, since=arrived, actual=hours)
     if following is not None:
         message = "kept" if due is not None else "nothing was due yet"
-        return _verdict(calendar, State.ON_TRACK, f"{message}; next: {calendar.describe(following)}", following)
+        state = State.ON_TRACK if due is not None or _ever_published(published, now) else State.UNMEASURED
+        return _verdict(calendar, state, f"{message}; next: {calendar.describe(following)}", following)
+    if due is None:
+        return _verdict(calendar, State.UNMEASURED, "nothing was due, and nothing will be", due)
     return _verdict(calendar, State.ON_TRACK, "the last partition is there; nothing more is due", due)
 
 
@@ -163,7 +168,8 @@ def judge_max_age(
         return FreshnessVerdict("max_age", state, message, since, newest, due, age, hours)
 
     if days and newest is None:
-        return verdict(State.ON_TRACK, f"nothing is due before {days.start} is complete")
+        state = State.ON_TRACK if _ever_published(published, now) else State.UNMEASURED
+        return verdict(state, f"nothing is due before {days.start} is complete")
     if not moments:
         return verdict(State.BROKEN, f"never published; promised is an age of at most {hours:g} h")
     age = now - moments[-1]
@@ -184,6 +190,8 @@ def judge_max_age(
             State.RECOVERED, f"new data after {gap:.1f} h; promised are {hours:g} h", moments[-1], age / HOUR
         )
     message = "the last partition is there; nothing more is due" if over else f"{age / HOUR:.1f} h of {hours:g} h"
+    if not _ever_published(published, now):
+        return verdict(State.UNMEASURED, f"nothing was published yet; {message}", age=age / HOUR)
     return verdict(State.ON_TRACK, message, age=age / HOUR)
 
 
@@ -287,6 +295,10 @@ def _verdict(
 ) -> FreshnessVerdict:
     partition = None if due is None else calendar.partition(due)
     return FreshnessVerdict("deadline", state, message, since, partition, due, actual, threshold=0.0)
+
+
+def _ever_published(published: Published, now: datetime) -> bool:
+    return any(each.at <= now for each in published.publishes)
 
 
 def _arrival(published: Published, partition: date, now: datetime) -> datetime | None:

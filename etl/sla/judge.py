@@ -47,7 +47,7 @@ UNITS: Mapping[Promise, str] = {
     "consecutive_failures": "failed runs in a row",
 }
 """What `actual` and `threshold` of a verdict count."""
-FROM_BAD_TO_GOOD = (State.BROKEN, State.AT_RISK, State.RECOVERED, State.ON_TRACK)
+FROM_BAD_TO_GOOD = (State.BROKEN, State.AT_RISK, State.UNMEASURED, State.RECOVERED, State.ON_TRACK)
 RUNS_NAMED = 20  # of a long streak the newest runs are named
 
 
@@ -168,8 +168,8 @@ def judge_pipeline(sla: PipelineSLA, history: PipelineHistory, now: datetime) ->
 
 
 def worst(verdicts: Iterable[PromiseVerdict]) -> State:
-    """The worst state among `verdicts`; on track if there are none."""
-    return min((each.state for each in verdicts), key=FROM_BAD_TO_GOOD.index, default=State.ON_TRACK)
+    """The worst state among `verdicts`; unmeasured if there are none."""
+    return min((each.state for each in verdicts), key=FROM_BAD_TO_GOOD.index, default=State.UNMEASURED)
 
 
 def _judge_freshness(
@@ -229,7 +229,7 @@ def _judge_threshold(
             runs=_names(run for run, _ in reversed(streak)),
         )
     if not measured:
-        return replace(base, message="nothing was measured yet")
+        return replace(base, state=State.UNMEASURED, message="nothing was measured yet")
     last = measured[-1]
     before = _violation(sla, threshold, measured[-2]) if len(measured) > 1 else None
     if before is None:
@@ -255,6 +255,8 @@ def _judge_streak(sla: PipelineSLA, history: PipelineHistory, limit: int, runs: 
         threshold=float(limit),
         runs=_names(failed),
     )
+    if not runs:
+        return replace(base, state=State.UNMEASURED, message="nothing has run yet")
     if failed:
         found = find_consecutive(sla, len(failed), failed[-1].ended)
         if found is None:

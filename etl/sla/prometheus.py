@@ -45,6 +45,7 @@ METRICS: Mapping[str, Metric] = {
     "etl_sla_promises": Metric("gauge", "What the pipeline promises, counted."),
     "etl_sla_promises_broken": Metric("gauge", "Promises that are broken now."),
     "etl_sla_promises_at_risk": Metric("gauge", "Promises that will probably not be kept."),
+    "etl_sla_promises_unmeasured": Metric("gauge", "Promises about which nothing was measured yet."),
     "etl_sla_unjudged": Metric("gauge", "1 where nobody knows how the promises stand."),
     "etl_sla_kept_ratio": Metric("gauge", "Share of this month's watched time in which promises were kept."),
     "etl_sla_error_budget_left_ratio": Metric("gauge", "Share of this month's error budget that is left."),

@@ -280,7 +280,7 @@ def test_a_run_that_dies_fails_the_pipelines_it_was_to_make(
     tick = SlaWatch(config, make_settings(tmp_path)).tick(instance, now)
     assert "the worker was killed" in caplog.text
     states = {name: found[0].state for name, found in tick.verdicts.items()}
-    assert states == {"orders": State.BROKEN, "items": State.ON_TRACK}
+    assert states == {"orders": State.BROKEN, "items": State.UNMEASURED}
 
 
 def test_blocked_data_is_told_as_quality_not_as_a_failure(
@@ -451,7 +451,7 @@ def test_a_promise_begins_when_it_is_first_watched(tmp_path: Path, instance: Dag
     watch = SlaWatch(config, make_settings(tmp_path))
     now = datetime(2026, 2, 1, 12, tzinfo=UTC)
     (verdict,) = watch.tick(instance, now).verdicts["orders"]
-    assert verdict.state is State.ON_TRACK, "a month of days was never made, and nobody promised it then"
+    assert verdict.state is State.UNMEASURED, "a month of days was never made, and nobody promised it then"
     (verdict,) = watch.tick(instance, now + DAY).verdicts["orders"]
     assert verdict.state is State.BROKEN
 

@@ -66,6 +66,7 @@ class Oracle:
         self.fresh_at: datetime | None = None if self.whole_table else self.begins[self.start + timedelta(days=1)]
         self.gap_was_long = False
         self.since_deadline = False
+        self.ever_published = self.ever_due = False
         events = [(at, 0, partition) for at, partition in self.publishes] + [(at, 1, None) for at in self.deadlines]
         self.events = sorted(events, key=lambda event: (event[0], event[1]))
         followed = [
@@ -82,6 +83,7 @@ class Oracle:
     def advance(self, now: datetime) -> None:
         while self.events and self.events[0][0] <= now:
             at, kind, partition = self.events.pop(0)
+            self.ever_published |= kind == 0
             if kind == 1:
                 self._deadline(at)
             elif self.whole_table:
@@ -119,6 +121,7 @@ class Oracle:
             if due is None or (self.over and at >= self.over):
                 return
             kept = due in self.arrived
+        self.ever_due = True
         if kept:
             self.missing = self.broken_since = None
         else:
@@ -136,12 +139,16 @@ class Oracle:
             possible = now if self.whole_table else max(now, self.begins[due + timedelta(days=1)])
             if not there and possible + self.typical > following[0]:
                 return "at_risk", None
-        return ("recovered", self.recovered) if self.recovered else ("on_track", None)
+        if self.recovered:
+            return "recovered", self.recovered
+        known = self.ever_due or (self.ever_published and following)
+        return "on_track" if known else "unmeasured", None
 
     def age_state(self, now: datetime) -> str:
         newest = None if self.whole_table else self.newest(now)
+        kept = "on_track" if self.ever_published else "unmeasured"
         if not self.whole_table and newest is None:
-            return "on_track"
+            return kept
         if self.fresh_at is None:
             return "broken"
         over = self.end is not None and self.end in self.arrived
@@ -154,7 +161,7 @@ class Oracle:
             possible = self.begins[newest + timedelta(days=2)]
         if possible + self.typical > self.fresh_at + self.max_age:
             return "at_risk"
-        return "recovered" if self.gap_was_long else "on_track"
+        return "recovered" if self.gap_was_long else kept
 
 
 def utc(*parts: int) -> datetime:

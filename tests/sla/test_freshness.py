@@ -112,7 +112,10 @@ def test_nothing_is_due_before_the_first_partition_is_complete() -> None:
         for judge in (judge_deadline, judge_max_age):
             found = judge(NINE, data(), when)
             assert found is not None
-            assert found.state is State.ON_TRACK
+            assert found.state is State.UNMEASURED, "nothing was published yet, so nothing is on track"
+            early = judge(NINE, Published((Publish(when, date(2026, 1, 1)),), DAYS), when)
+            assert early is not None
+            assert early.state is State.ON_TRACK
 
 
 def test_after_the_last_partition_nothing_new_is_due() -> None:
@@ -248,7 +251,7 @@ def test_a_whole_table_that_was_never_published_breaks_both_promises() -> None:
         assert (found.state, found.since) == (State.BROKEN, None)
         new = judge(promise, Published(known_since=at(6, 0)), at(6, 8))
         assert new is not None
-        assert new.state is State.ON_TRACK, "a pipeline that is new owes nothing yet"
+        assert new.state is State.UNMEASURED, "a pipeline that is new owes nothing yet"
 
 
 def test_what_is_not_promised_is_not_judged() -> None:

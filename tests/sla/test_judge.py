@@ -117,11 +117,38 @@ def test_checks_of_a_refused_run_count() -> None:
     assert found["failure_rate"].state is State.BROKEN
 
 
+EVERYTHING = PipelineSLA(
+    max_failure_rate=0.05,
+    min_pass_rate=0.95,
+    max_execution_time_seconds=10,
+    min_row_count=1,
+    max_row_count=100,
+    max_consecutive_failures=3,
+    alert_on_warning=True,
+    freshness=FreshnessPromise(deadline="0 9 * * *", max_age_hours=26),
+)
+
+
+def test_a_promise_about_which_nothing_is_known_is_not_on_track() -> None:
+    published = Published((), DailyPartitions(date(2026, 1, 1)), known_since=START + 2 * DAY)
+    history = PipelineHistory("project_01", "lot_history", published)
+    found = judge_pipeline(EVERYTHING, history, START + 2 * DAY + timedelta(minutes=1))
+    assert len(found) == 9
+    assert {each.promise: each.state for each in found} == {each.promise: State.UNMEASURED for each in found}
+
+
+def test_a_run_without_counts_measures_no_counts() -> None:
+    found = judge(EVERYTHING, run(1, row_count=None, execution_time_ms=5))
+    assert found["min_row_count"].state is found["max_row_count"].state is State.UNMEASURED
+    assert found["failure_rate"].state is found["pass_rate"].state is State.UNMEASURED
+    assert found["execution_time"].state is found["consecutive_failures"].state is State.ON_TRACK
+
+
 def test_a_streak_breaks_when_it_reaches_its_limit_and_ends_with_a_success() -> None:
     sla = PipelineSLA(max_consecutive_failures=3)
     failed = [run(n, ok=False) for n in range(1, 6)]
     states = [judge(sla, *failed[:n])["consecutive_failures"].state for n in range(5)]
-    assert states == [State.ON_TRACK] * 3 + [State.BROKEN] * 2
+    assert states == [State.UNMEASURED] + [State.ON_TRACK] * 2 + [State.BROKEN] * 2
     broken = judge(sla, *failed)["consecutive_failures"]
     assert (broken.since, broken.actual, broken.runs) == (START + 3 * DAY, 5.0, ("r1", "r2", "r3", "r4", "r5"))
     assert judge(sla, *failed, run(6))["consecutive_failures"].state is State.RECOVERED
@@ -131,7 +158,7 @@ def test_a_streak_breaks_when_it_reaches_its_limit_and_ends_with_a_success() -> 
 
 def test_runs_that_end_later_are_not_seen_yet() -> None:
     sla = PipelineSLA(max_consecutive_failures=1)
-    assert judge(sla, run(5, ok=False), now=START + 4 * DAY)["consecutive_failures"].state is State.ON_TRACK
+    assert judge(sla, run(5, ok=False), now=START + 4 * DAY)["consecutive_failures"].state is State.UNMEASURED
 
 
 def test_a_missed_deadline_names_the_runs_of_its_partition() -> None:
@@ -153,7 +180,7 @@ def test_past_durations_say_that_the_deadline_will_be_missed() -> None:
     (verdict,) = judge_pipeline(sla, history, START + 2 * DAY + timedelta(hours=2, minutes=1))
     assert verdict.state is State.AT_RISK
     assert worst([verdict]) is State.AT_RISK
-    assert worst([]) is State.ON_TRACK
+    assert worst([]) is State.UNMEASURED
 
 
 def test_five_thousand_pipelines_with_a_month_behind_them_are_judged_within_seconds() -> None:
