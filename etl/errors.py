@@ -20,6 +20,10 @@ class EtlError(Exception):
         return f"{self.problem}\n  -> {self.hint}" if self.hint else self.problem
 
 
+class NothingExamined(EtlError):  # noqa: N818  it is an answer: nobody knows, since nothing was looked at
+    """There was nothing to look at: no tenant, no rule, no promise. The commands leave with exit code 3."""
+
+
 class ConfigError(EtlError):
     """Everything that is wrong in one configuration file, all at once."""
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from etl.cli import check, dbt, demo, docs, home, metrics, new, quarantine, rules, run, schema, set_aside, sla, verify
-from etl.errors import EtlError
+from etl.errors import EtlError, NothingExamined
 from etl.secrets.scrub import learn_environment
 from etl.secrets.streams import scrub_streams
 from etl.settings import project_dir
@@ -38,7 +38,7 @@ app.command("rules", epilog="For example: `etl rules in_range`")(rules.rules)
 app.command("home")(home.home)
 app.command("docs", epilog="For example: `etl docs --check`")(docs.docs)
 
-# What a script can rely on: passed or warned, failed, wrong usage or configuration, could not be evaluated.
+# What a script can rely on: failed, wrong usage or configuration, could not be evaluated (docs/exit-codes.md).
 EXIT_FAILED, EXIT_USAGE, EXIT_UNKNOWN = 1, 2, 3
 
 
@@ -55,4 +55,4 @@ def main() -> None:
         console.print(f"[bold red]error:[/] {escape(error.problem)}", highlight=False)
         if error.hint:
             console.print(f"[green]  ->[/] {escape(error.hint)}", highlight=False)
-        sys.exit(EXIT_USAGE)
+        sys.exit(EXIT_UNKNOWN if isinstance(error, NothingExamined) else EXIT_USAGE)

@@ -5,7 +5,9 @@ Belongs here: walking tenants and showing findings. Does not: the conventions (`
 
 import importlib
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -15,11 +17,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from etl.cli.asked import asked_tenants
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.shared_tables import shared_tables
 from etl.definitions import load_location
-from etl.errors import ConfigError, EtlError
-from etl.factories.conventions import file_violations, files_of, load_conventions, violations
+from etl.errors import ConfigError, EtlError, NothingExamined
+from etl.factories.conventions import Conventions, file_violations, files_of, load_conventions, violations
 from etl.settings import Settings, load_settings
 
 
@@ -29,38 +32,62 @@ def check(
         str | None, typer.Option(help="Check a hand-written code location instead, e.g. my_project.definitions.")
     ] = None,
 ) -> None:
-    """Load tenants and hold what they become against the conventions. Exit code 1: violations, 2: cannot load."""
+    """Load tenants and hold what they become against the conventions.
+
+    Exit code 1: violations. 2: a tenant cannot be loaded. 3: there was nothing to check, or a tenant has no asset.
+    """
     console = Console()
     settings = load_settings()
-    conventions = load_conventions(settings.project_dir)
-    names = [module] if module else list(tenant or list_tenants(settings))
-    broken: list[EtlError] = []
-    found = Table("where", "asset", "what is wrong", "remedy")
+    names = [module] if module else list(asked_tenants(settings, tenant or ()))
+    look = _Look(load_conventions(settings.project_dir))
     for name in names:
+        look.at(name, lambda name=name: _module(name) if module else _tenant(name, settings))  # type: ignore[misc]
+    look.broken += [] if module else _shared_tables(settings, set(names))
+    for problem in look.broken:
+        console.print(f"[bold red]error:[/] {escape(str(problem))}", highlight=False)
+    if look.found.row_count:
+        console.print(look.found)
+    if look.broken:
+        sys.exit(2)
+    if look.found.row_count:
+        sys.exit(1)
+    empty = [name for name in look.empty if module or load_tenant(name, settings).enabled]
+    if empty or len(look.empty) == len(names):
+        raise NothingExamined(
+            f"nothing was examined in {', '.join(empty or look.empty)}: no asset comes out of it",
+            "write a pipeline below `assets: {pipelines: ...}`; a tenant with `enabled: false` has none either",
+        )
+    console.print(f"[green]{len(names)} checked[/], nothing to complain about: {', '.join(names)}")
+
+
+@dataclass
+class _Look:
+    """What was found in the locations that were looked at."""
+
+    conventions: Conventions
+    broken: list[EtlError] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    """Locations that define nothing, so that nothing was examined."""
+    found: Table = field(default_factory=lambda: Table("where", "asset", "what is wrong", "remedy"))
+
+    def at(self, name: str, load: Callable[[], tuple[Definitions, set[Path]]]) -> None:
+        """Look at one location; one that cannot be built hides no other."""
         try:
-            definitions, files = _module(name) if module else _tenant(name, settings)
-            wrong = [*violations(definitions, conventions), *file_violations(files, conventions)]
+            definitions, files = load()
+            if not definitions.resolve_asset_graph().get_all_asset_keys() and not definitions.resolve_all_job_defs():
+                self.empty.append(name)
+            wrong = [*violations(definitions, self.conventions), *file_violations(files, self.conventions)]
         except EtlError as error:
-            broken.append(error)
-            continue
+            self.broken.append(error)
+            return
         except (Exception, SystemExit) as error:  # noqa: BLE001  a person's own code may raise anything
             what = f"{type(error).__name__}: {error}"
-            broken.append(
+            self.broken.append(
                 EtlError(f"{name} cannot be built: {what}", "mend what it raises; the others are checked too")
             )
-            continue
+            return
         for each in wrong:
-            found.add_row(name, each.subject, each.problem, each.remedy)
-    broken += [] if module else _shared_tables(settings, set(names))
-    for problem in broken:
-        console.print(f"[bold red]error:[/] {escape(str(problem))}", highlight=False)
-    if found.row_count:
-        console.print(found)
-    if broken:
-        sys.exit(2)
-    if found.row_count:
-        sys.exit(1)
-    console.print(f"[green]{len(names)} checked[/], nothing to complain about: {', '.join(names)}")
+            self.found.add_row(name, each.subject, each.problem, each.remedy)
 
 
 def _tenant(name: str, settings: Settings) -> tuple[Definitions, set[Path]]:

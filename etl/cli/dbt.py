@@ -13,8 +13,9 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
-from etl.config.config_loader import list_tenants, load_tenant
-from etl.errors import DbtError, EtlError
+from etl.cli.asked import asked_tenants
+from etl.config.config_loader import load_tenant
+from etl.errors import DbtError, EtlError, NothingExamined
 from etl.factories.dbt_index import fresh_index, prepare as prepare_index
 from etl.pipeline.dbt_project import tenant_dbt
 from etl.pipeline.dbt_rules import from_schema, to_schema
@@ -28,18 +29,26 @@ def prepare(
     tenant: Annotated[list[str] | None, typer.Argument(help="Tenants to prepare. Default: all that use dbt.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Also where nothing has changed.")] = False,
 ) -> None:
-    """Parse dbt projects ahead, so that loading definitions starts no dbt. Exit code 2: one of them fails."""
+    """Parse dbt projects ahead, so that loading definitions starts no dbt.
+
+    Exit code 2: one of them fails. 3: none of the tenants uses dbt.
+    """
     console = Console()
     settings = load_settings()
     failed: list[EtlError] = []
-    for name in tenant or list_tenants(settings):
+    projects = 0
+    for name in asked_tenants(settings, tenant or ()):
         try:
-            console.print(f"[bold]{name}[/]: {_prepare(name, settings, force=force)}", highlight=False)
+            done = _prepare(name, settings, force=force)
+            projects += done is not None
+            console.print(f"[bold]{name}[/]: {done or 'no dbt'}", highlight=False)
         except EtlError as error:
             failed.append(error)
             console.print(f"[bold]{name}[/]: [bold red]error:[/] {escape(str(error))}", highlight=False)
     if failed:
         raise typer.Exit(2)
+    if not projects:
+        raise NothingExamined("nothing was prepared: no tenant uses dbt", "dbt: {enabled: true}")
 
 
 @app.command("rules", epilog="For example: `etl dbt rules project_01`")
@@ -51,18 +60,23 @@ def rules(
         Path | None, typer.Option("--from", help="Read this schema.yml and print its tests as rules of the tenant.")
     ] = None,
 ) -> None:
-    """Print a tenant's rules as a dbt schema.yml, or with --from the reverse. Exit code 1: some were left out."""
+    """Print a tenant's rules as a dbt schema.yml, or with --from the reverse.
+
+    Exit code 1: some were left out. 3: there are none.
+    """
     config = load_tenant(tenant, load_settings())
     if pipeline is not None and pipeline not in config.pipelines:
         raise EtlError(f"tenant {tenant} has no pipeline {pipeline}", f"it has {', '.join(config.pipelines) or 'none'}")
     shown: Any
     if from_file is None:
-        names = [pipeline] if pipeline else [name for name, each in config.pipelines.items() if each.quality.rules]
+        names = [name for name, each in config.pipelines.items() if each.quality.rules and pipeline in {None, name}]
         shown, left = to_schema(config, names, prefix)
     else:
         found, left = from_schema(_read(from_file), prefix)
-        wanted = {name: each for name, each in found.items() if pipeline in {None, name}}
-        shown = {"pipelines": {name: {"quality": {"rules": each}} for name, each in wanted.items()}}
+        names = [name for name in found if pipeline in {None, name}]
+        shown = {"pipelines": {name: {"quality": {"rules": found[name]}} for name in names}}
+    if not names and not left:
+        raise NothingExamined("nothing was converted: there is no rule", "`etl rules` lists what can be written")
     typer.echo(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=120), nl=False)
     for each in left:
         typer.echo(f"left out: {each}", err=True)
@@ -70,10 +84,11 @@ def rules(
         raise typer.Exit(1)
 
 
-def _prepare(name: str, settings: Settings, *, force: bool) -> str:
+def _prepare(name: str, settings: Settings, *, force: bool) -> str | None:
+    """Say what was done; None for a tenant without dbt."""
     config = load_tenant(name, settings)
     if not config.dbt.enabled:
-        return "no dbt"
+        return None
     project = tenant_dbt(config, settings)
     if not force and fresh_index(config, project) is not None:
         return f"fresh, nothing to do ({project.folder.name})"

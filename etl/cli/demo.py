@@ -23,11 +23,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from etl.cli.asked import asked_tenants
 from etl.cli.home import prepare_dagster_home
 from etl.cli.runs import failures, launch, workspace
-from etl.config.config_loader import list_tenants, load_tenant
+from etl.config.config_loader import load_tenant
 from etl.definitions import build_tenant_definitions
-from etl.errors import EtlError
+from etl.errors import EtlError, NothingExamined
 from etl.factories import naming
 from etl.resources.run_days import Span, spans
 from etl.resources.run_worker import release_dead_runs
@@ -56,11 +57,16 @@ def demo(
     os.environ["PYTHONWARNINGS"] = "ignore"  # the runs' own processes; warnings are errors in the tests
     os.environ.setdefault("ETL_PROJECT_DIR", str(settings.project_dir))
     home = prepare_dagster_home(settings)
-    tenants = list(tenant or list_tenants(settings))
+    tenants = list(asked_tenants(settings, tenant or ()))
     for each in tenants:
         make_source(each, settings, console)
     with DagsterInstance.get() as instance:
         release_dead_runs(instance)
+        if not any(build_tenant_definitions(each).resolve_asset_graph().executable_asset_keys for each in tenants):
+            raise NothingExamined(
+                f"nothing to run: {', '.join(tenants)} has no asset",
+                "write a pipeline below `assets: {pipelines: ...}`",
+            )
         plans = [plan for each in tenants for plan in plans_of(each, instance)]
         failed = run_plans(plans, instance, settings, console) if plans else []
         if not plans:

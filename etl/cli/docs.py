@@ -10,6 +10,7 @@ from rich.console import Console
 
 from etl.config.reference import reference_text
 from etl.config.schema import schema_text
+from etl.errors import EtlError
 from etl.quality.reference import rules_page
 from etl.settings import load_settings
 
@@ -24,6 +25,9 @@ def docs(
         project / "docs" / "quality-rules.md": rules_page(),
         project / "tenants" / "tenant.schema.json": schema_text(),
     }
+    for folder in sorted({path.parent for path in pages}):
+        if not folder.is_dir():
+            raise EtlError(f"there is no folder {folder}", "give the command inside the project's folder")
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     console = Console()
     if not check:

@@ -14,9 +14,11 @@ import typer
 from dagster import DagsterInstance
 from rich.console import Console
 
+from etl.cli.asked import asked_tenants
 from etl.cli.home import prepare_dagster_home
-from etl.cli.sla import PATIENCE, attainments, complain, loaded, tenants, write_whole
-from etl.errors import EtlError
+from etl.cli.sla import PATIENCE, attainments, complain, loaded, write_whole
+from etl.config.config_loader import list_tenants
+from etl.errors import EtlError, NothingExamined
 from etl.factories.sla_check import promised
 from etl.factories.sla_watch import SlaWatch, Verdicts
 from etl.settings import Settings, load_settings
@@ -38,10 +40,14 @@ def metrics(
     port: Annotated[int | None, typer.Option(help="Serve http://127.0.0.1:PORT/metrics until stopped.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only this tenant. Default: all.")] = None,
 ) -> None:
-    """Numbers of every pipeline, labelled by tenant and pipeline: to a file, to a port, or else to the terminal."""
+    """Numbers of every pipeline, labelled by tenant and pipeline: to a file, to a port, or else to the terminal.
+
+    Exit code 2: a tenant does not load. 3: there is no tenant, or no pipeline has a number.
+    """
     if output is not None and port is not None:
         raise EtlError("both --output and --port are given", "give one of them")
     settings = load_settings()
+    asked_tenants(settings, [tenant] if tenant is not None else [])
     prepare_dagster_home(settings)
     if port is not None:
         _serve(settings, port, tenant)
@@ -55,6 +61,8 @@ def metrics(
     complain(unloaded)
     if unloaded:
         sys.exit(2)
+    if not any(each.pipeline for each in samples):
+        raise NothingExamined("nothing was measured: no pipeline has a number", "write a pipeline, and run it once")
 
 
 def collect(settings: Settings, tenant: str | None = None) -> tuple[list[Sample], list[EtlError]]:
@@ -62,8 +70,9 @@ def collect(settings: Settings, tenant: str | None = None) -> tuple[list[Sample]
     now = datetime.now(UTC)
     kept = attainments(settings, now.date().replace(day=1), tenant)
     samples = [each for attainment in kept for each in _attainment_samples(attainment)]
-    configs, unloaded = loaded(settings, tenant)
-    samples += [Sample("etl_tenant_loaded", name, "", 0.0) for name in tenants(settings, tenant)]
+    names = [each for each in list_tenants(settings) if tenant in (None, each)]  # a server outlives its tenants
+    configs, unloaded = loaded(settings, names)
+    samples += [Sample("etl_tenant_loaded", name, "", 0.0) for name in names]
     samples += [Sample("etl_tenant_loaded", config.id, "", 1.0) for config in configs]  # a series has its last number
     with DagsterInstance.get() as instance:
         for config in configs:

@@ -14,17 +14,19 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from etl.cli.asked import asked_tenants
 from etl.cli.home import prepare_dagster_home
 from etl.cli.runs import failures, launch, wait, workspace
-from etl.config.config_loader import list_tenants, load_tenant
+from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
-from etl.errors import EtlError
+from etl.errors import EtlError, NothingExamined
 from etl.factories import naming
 from etl.factories.asset_factory import stages_of
 from etl.pipeline.publish import rejecting_stages
 from etl.pipeline.quarantine import (
     Decision,
     Rejected,
+    anything_published,
     discard as discard_rows,
     find_rejected,
     history as decisions,
@@ -45,11 +47,15 @@ PartitionOption = Annotated[str | None, typer.Option(help="The day, for example 
 def list_rejected(
     tenant: Annotated[str | None, typer.Argument(help="Only this tenant. Default: all.")] = None,
 ) -> None:
-    """Which partitions hold rejected rows, how many, and which rules rejected them."""
+    """Which partitions hold rejected rows, how many, and which rules rejected them.
+
+    Exit code 3: there is no tenant, or nothing was ever published, so that nothing could be rejected.
+    """
     settings = load_settings()
     table = Table("tenant", "pipeline", "stage", "partition", "rejected", "of", "rules", "run", title="Rejected rows")
     broken: list[str] = []
-    for name in [tenant] if tenant else list_tenants(settings):
+    published = False
+    for name in asked_tenants(settings, [tenant] if tenant else []):
         try:
             config = load_tenant(name, settings)
         except EtlError as error:
@@ -57,6 +63,7 @@ def list_rejected(
                 raise
             broken.append(f"{name}: {error}")
             continue
+        published = published or anything_published(config, settings)
         for each in rejected_rows(config, settings):
             table.add_row(
                 each.tenant,
@@ -69,9 +76,14 @@ def list_rejected(
                 each.run_id[:8],
             )
     console = Console()
-    console.print(table if table.row_count else "[green]No rejected rows.[/]")
+    if table.row_count:
+        console.print(table)
     if broken:
         raise EtlError("these tenants do not load, so nobody knows:\n" + "\n".join(broken), "see `etl check`")
+    if not table.row_count and not published:
+        raise NothingExamined("nothing was examined: nothing was published yet", "`etl run TENANT` runs the newest day")
+    if not table.row_count:
+        console.print("[green]No rejected rows.[/]")
 
 
 @app.command(epilog="For example: `etl quarantine show project_01 equipment_event --partition 2026-01-05`")
@@ -169,6 +181,8 @@ def history(tenant: TenantArgument) -> None:
             Text(each.why),
             each.run_id[:8],
         )
+    if not table.row_count:
+        raise NothingExamined(f"nothing was decided about rejected rows of {tenant} yet")
     Console().print(table)
 
 
@@ -180,7 +194,7 @@ def _chosen(config: TenantConfig, settings: Settings, pipeline: str, partition: 
         raise EtlError(f"tenant {config.id} has no pipeline `{pipeline}`", f"one of {', '.join(config.pipelines)}")
     if not found:
         where = f"{config.id}/{pipeline}" + (f" of {partition}" if partition else "")
-        raise EtlError(f"{where} has no rejected rows", f"`etl quarantine list {config.id}` shows what there is")
+        raise NothingExamined(f"{where} has no rejected rows", f"`etl quarantine list {config.id}` shows what there is")
     return found
 
 

@@ -13,7 +13,7 @@ from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
-from etl.errors import QualityError
+from etl.errors import NothingExamined, QualityError
 from etl.quality import get_engine
 from etl.quality.check import open_data
 from etl.quality.engine import Strictness
@@ -51,7 +51,7 @@ def suggest(file: Path | None, strictness: str, engine: str) -> str:
     learnt = get_engine(engine).learn(open_data(file), strictness)  # type: ignore[arg-type]  # looked at above
     head = f"# Learnt from {file.name} ({learnt.row_count:,} rows, {strictness}), where all of them hold.\n"
     if not learnt.rules:
-        return head + "quality:\n  rules: []\n"
+        raise NothingExamined(f"{file} suggests no rule", "give a file with rows, or another `--strictness`")
     return head + "quality:\n  rules:\n" + "".join(f"    - {_flow(rule)}\n" for rule in learnt.rules)
 
 

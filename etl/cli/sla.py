@@ -13,14 +13,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 from dagster import DagsterInstance
+from dagster._daemon.controller import get_daemon_statuses
+from dagster._daemon.daemon import SensorDaemon
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from etl.cli.asked import asked_tenants
 from etl.cli.home import prepare_dagster_home
-from etl.config.config_loader import list_tenants, load_tenant
+from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
-from etl.errors import EtlError
+from etl.errors import EtlError, NothingExamined
 from etl.factories.sla_watch import SlaWatch
 from etl.settings import Settings, load_settings
 from etl.sla.attainment import OBJECTIVE, Attainment, attain, month_bounds
@@ -33,19 +36,26 @@ app = typer.Typer(help="What is promised: how it stands, and how a month of it w
 Format = Literal["table", "json", "html"]
 TenantOption = Annotated[str | None, typer.Option(help="Only this tenant. Default: all.")]
 PATIENCE = 60.0  # seconds that somebody at a terminal waits for the event log; a sensor has to be quicker
-_COLOURS = {State.BROKEN: "red", State.AT_RISK: "yellow", State.RECOVERED: "cyan", State.ON_TRACK: "green"}
+_COLOURS = {
+    State.BROKEN: "red",
+    State.AT_RISK: "yellow",
+    State.UNMEASURED: "yellow",
+    State.RECOVERED: "cyan",
+    State.ON_TRACK: "green",
+}
 
 
 @app.command(epilog="For example: `etl sla status --tenant project_01`")
 def status(tenant: TenantOption = None) -> None:
     """How every promise stands right now, judged from Dagster's event log.
 
-    Exit code 1: something is broken. 2: a tenant does not load. 3: something could not be judged.
+    Exit code 1: something is broken. 2: a tenant does not load. 3: something could not be judged, was never measured,
+    or nothing is promised.
     """
     settings, now = load_settings(), datetime.now(UTC)
-    configs, unloaded = loaded(settings, tenant)
+    configs, unloaded = loaded(settings, asked_tenants(settings, [tenant] if tenant is not None else []))
     table = Table("tenant", "pipeline", "promise", "state", "since", "what")
-    broken = False
+    states: list[State] = []
     unjudged: list[str] = []
     prepare_dagster_home(settings)
     with DagsterInstance.get() as instance:
@@ -56,13 +66,26 @@ def status(tenant: TenantOption = None) -> None:
                 since = f"{each.since:%Y-%m-%d %H:%M}" if each.since else ""
                 state = f"[{_COLOURS[each.state]}]{each.state.value.replace('_', ' ')}"
                 table.add_row(each.tenant, each.pipeline, each.promise, state, since, escape(each.message))
-                broken = broken or each.state is State.BROKEN
-    if table.row_count or not (unloaded or unjudged):
-        Console().print(table if table.row_count else "Nothing is promised: write `sla:` into a pipeline.")
+                states.append(each.state)
+        watching = watchers(instance, now)
+    if table.row_count:
+        Console().print(table)
+    Console().print(watching, highlight=False)
     complain(unloaded)
     complain([EtlError(each) for each in unjudged])
-    if unloaded or unjudged or broken:
-        sys.exit(2 if unloaded else 3 if unjudged else 1)
+    if unloaded:
+        sys.exit(2)
+    if unjudged:
+        sys.exit(3)
+    if State.BROKEN in states:
+        sys.exit(1)
+    if not states:
+        raise NothingExamined("nothing was examined: nothing is promised", "write `sla:` into a pipeline")
+    if State.UNMEASURED in states:
+        raise NothingExamined(
+            f"{states.count(State.UNMEASURED)} promise(s) were never measured, so nobody knows whether they are kept",
+            "run the pipelines; what a pipeline never measures (checks, where it has no rules) it cannot promise",
+        )
 
 
 @app.command(epilog="For example: `etl sla report --month 2026-01 --format html --output january.html`")
@@ -76,10 +99,12 @@ def report(
         OBJECTIVE
     ),
 ) -> None:
-    """How much of what was promised in a month was kept, the error budget that is left, and the worst days."""
+    """How much of what was promised in a month was kept, the error budget that is left, and the worst days.
+
+    Exit code 3: no promise was watched in that month.
+    """
     settings = load_settings()
-    if tenant is not None:
-        tenants(settings, tenant)
+    asked_tenants(settings, [tenant] if tenant is not None else [])
     first = month_of(month, timezone)
     found = attainments(settings, first, tenant, timezone=timezone, objective=objective)
     text = _text(found, format_, f"Promises kept in {first:%Y-%m}")
@@ -89,6 +114,10 @@ def report(
         _print_table(found, first)
     else:
         sys.stdout.write(text)
+    if not any(each.watched_hours for each in found):
+        raise NothingExamined(
+            f"no promise was watched in {first:%Y-%m}", "the sensors of `dagster dev` watch; was a daemon running?"
+        )
 
 
 def attainments(
@@ -100,20 +129,26 @@ def attainments(
     return attain(intervals, first, timezone=timezone, objective=objective)
 
 
-def tenants(settings: Settings, only: str | None) -> tuple[str, ...]:
-    """All tenants, or the one that is asked for."""
-    every = list_tenants(settings)
-    if only is None:
-        return every
-    if only not in every:
-        raise EtlError(f"there is no tenant `{only}`", f"one of {', '.join(every)}")
-    return (only,)
+def watchers(instance: DagsterInstance, now: datetime) -> str:
+    """Say whether the process that runs sensors lives: without it nobody is told of a broken promise."""
+    daemon = SensorDaemon.daemon_type()
+    found = get_daemon_statuses(instance, [daemon], now.timestamp(), ignore_errors=True)[daemon]
+    if found.healthy:
+        return "The sensors' daemon runs, so promises are watched."
+    beat = found.last_heartbeat
+    seen = (
+        f"last seen {datetime.fromtimestamp(beat.timestamp, UTC):%Y-%m-%d %H:%M} UTC" if beat else "it never ran here"
+    )
+    return (
+        f"[yellow]The sensors' daemon does not run[/] ({seen}): nobody is told of a broken promise. "
+        "`dagster dev` and `dagster-daemon run` start it."
+    )
 
 
-def loaded(settings: Settings, only: str | None) -> tuple[list[TenantConfig], list[EtlError]]:
-    """Every tenant that loads, and what is wrong with the others: a broken file hides no other tenant."""
+def loaded(settings: Settings, names: Sequence[str]) -> tuple[list[TenantConfig], list[EtlError]]:
+    """The tenants that load, and what is wrong with the others: a broken file hides no other tenant."""
     configs, broken = [], []
-    for name in tenants(settings, only):
+    for name in names:
         try:
             configs.append(load_tenant(name, settings))
         except EtlError as error:
@@ -166,7 +201,6 @@ def _text(found: tuple[Attainment, ...], format_: Format, title: str) -> str:
 
 def _print_table(found: tuple[Attainment, ...], first: date) -> None:
     if not found:
-        Console().print(f"No promise was watched in {first:%Y-%m}: the sensors of `dagster dev` watch.")
         return
     table = Table(*HEADER, title=f"Promises kept in {first:%Y-%m}")
     for row in report_rows(found):

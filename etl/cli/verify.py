@@ -13,7 +13,7 @@ from rich.text import Text
 
 from etl.cli.home import prepare_dagster_home
 from etl.config.config_loader import load_tenant
-from etl.errors import EtlError
+from etl.errors import EtlError, NothingExamined
 from etl.factories.reconcile_check import NAME, SEVERITIES, reconciliation_metadata, summary
 from etl.factories.subjects import last_asset
 from etl.pipeline.verdict import EXIT_CODES, Status
@@ -35,16 +35,18 @@ def verify(
 ) -> None:
     """Compare source, lake and warehouse, read-only. The result is also the asset check `reconciled` in Dagster.
 
-    Exit code 0: everything was compared and agrees. 1: something differs. 3: something was not compared.
+    Exit code 0: everything was compared and agrees. 1: something differs. 3: something was not
+    compared, or there is no pipeline.
     """
     settings = load_settings()
     config = load_tenant(tenant, settings)
     if pipeline is not None and pipeline not in config.pipelines:
-        raise EtlError(f"tenant {tenant} has no pipeline `{pipeline}`", f"one of {', '.join(config.pipelines)}")
+        raise EtlError(
+            f"tenant {tenant} has no pipeline `{pipeline}`", f"one of {', '.join(config.pipelines) or 'none'}"
+        )
     chosen = [each for name, each in config.pipelines.items() if pipeline in (None, name)]
     if not chosen:
-        Console().print(f"{tenant} has no pipeline: nothing was examined", style="yellow")
-        raise typer.Exit(EXIT_CODES["not_compared"])
+        raise NothingExamined(f"{tenant} has no pipeline: nothing was examined", "write one, or see `etl check`")
     prepare_dagster_home(settings)
     url = rdb_resource(config, str(settings.demo_dir / f"{tenant}.sqlite")).url(config)
     warehouse = warehouse_of_tenant(config).open(config)

@@ -64,6 +64,7 @@ def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Co
             )
     yield from _targets(pipelines)
     yield from _job_names(config)
+    yield from _idle_jobs(config)
     yield from _cycles(config)
     yield from _notified(config)
 
@@ -290,6 +291,18 @@ def _job_names(config: TenantConfig) -> Iterator[Conflict]:
                 problem = f"the job of `{name}` would have the name of {other}: {config.id}_{short}"
                 yield Conflict((*path, name), problem, f"a name of its own, none of {', '.join(TENANT_JOBS)}")
             seen[short] = name
+
+
+def _idle_jobs(config: TenantConfig) -> Iterator[Conflict]:
+    """A job of a tenant that has nothing to run: it, and its schedule, would be missing without a word."""
+    if config.enabled and not config.dbt.enabled and not any(each.enabled for each in config.assets.pipelines.values()):
+        for name in config.jobs:
+            yield Conflict(
+                ("jobs", name),
+                f"job `{name}` has nothing to run: the tenant has no pipeline that is switched on, and no dbt",
+                "a pipeline below `assets: {pipelines: ...}`, or no job",
+                about=_keys("pipelines", "assets", "dbt", "enabled"),
+            )
 
 
 def _cycles(config: TenantConfig) -> Iterator[Conflict]:

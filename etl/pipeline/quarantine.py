@@ -87,6 +87,16 @@ def rejected_rows(config: TenantConfig, settings: Settings, pipeline: str | None
                     yield found
 
 
+def anything_published(config: TenantConfig, settings: Settings) -> bool:
+    """Whether any stage of any pipeline has an object: otherwise there is nothing that rows could be missing from."""
+    for name, each in config.pipelines.items():
+        for stage in _stages(each):
+            run = _run(config, settings, name, None)
+            if run.lake.partitions(config.id, stage, name) if each.date_column else run.lake.find(run.ref(stage)):
+                return True
+    return False
+
+
 def _stages(pipeline: PipelineConfig) -> tuple[Stage, ...]:
     """Where rows may have been rejected, whatever the YAML says by now."""
     return ("extract", "transfer") if pipeline.has_transfer else ("extract",)
