@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from etl.config.cross_checks import Conflict, conflicts
-from etl.config.findings import Finding, Path as KeyPath, in_order
+from etl.config.cross_checks import conflicts
+from etl.config.findings import Conflict, Finding, Path as KeyPath, in_order
 from etl.config.names import nearest
 from etl.config.overrides import LATE_KEYS, for_environment, literal, named_environments
 from etl.config.ownership import Project, foreign_names, foreign_things, texts
@@ -18,7 +18,7 @@ from etl.config.secrets import secrets_in_clear
 from etl.config.tenant_config import Origin, TenantConfig, fingerprint
 from etl.config.tenant_loader import inspect_transform
 from etl.config.validation import FINDINGS_LIMIT, placed, validate, validate_rest
-from etl.config.yaml_source import SIZE_LIMIT, Node, lines, parse
+from etl.config.yaml_source import SIZE_LIMIT, Mark, Node, marks, parse
 from etl.errors import ConfigError
 from etl.platform import platform_of
 from etl.secrets.ownership import may_name
@@ -59,7 +59,7 @@ def load_tenant(
             path=path,
             environment=settings.environment,
             config_hash=fingerprint(config),
-            lines=dict(lines(merged)) | {(): tenant.mark.line if tenant else 1},
+            places={(): tenant.mark if tenant else Mark(), **dict(marks(merged))},
             tenants=project.tenants,
             platform=project.platform,
             data_dir=settings.data_dir,

@@ -6,31 +6,18 @@ what only the database or the run can know.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
-from importlib.metadata import entry_points
 
-from etl.config.findings import Path
+from etl.config.findings import Conflict, Path, absent_column
 from etl.config.names import nearest
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.query_text import BINDS, binds
+from etl.config.rule_checks import rule_conflicts
 from etl.config.tenant_config import TenantConfig
 from etl.errors import SourceError
 
 TENANT_JOBS = ("all", "bronze", "silver", "gold", "verify")  # every tenant has these, and one for each pipeline
-ENGINES = ("truthound", "polars", "great_expectations", "pandera")  # further ones come by entry points, looked up late
 _OWN_SCHEMAS = ("etl_ledger", "etl_kept", "etl_staging")
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """Values that do not go together. `about` are the keys whose own mistakes would explain it."""
-
-    path: Path
-    problem: str
-    allowed: str = ""
-    suggestion: str = ""
-    about: frozenset[str] = frozenset()
 
 
 def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Conflict]:
@@ -49,9 +36,8 @@ def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Co
             yield Conflict((*at, "name"), "`name` differs from the pipeline's key", f"{name}, or no `name` at all")
         yield from _source(at, pipeline)
         yield from _query(at, pipeline)
-        yield from _engine(at, pipeline)
         yield from _columns(at, pipeline)
-        yield from _rules(at, pipeline)
+        yield from rule_conflicts(at, pipeline, pipelines)
         yield from _output(at, pipeline)
         yield from _schema(at, pipeline, config)
         yield from _inputs(at, pipeline, config)
@@ -113,13 +99,6 @@ def _query(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
         yield Conflict((*at, "query"), f"`query` binds only `{known[0]}`", f"{both}, or none", about=about)
 
 
-def _engine(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
-    engine = pipeline.quality.engine
-    if engine not in ENGINES and engine not in entry_points(group="etl.quality.engines").names:
-        close = nearest(engine, ENGINES) or ""
-        yield Conflict((*at, "quality", "engine"), f"unknown engine `{engine}`", ", ".join(ENGINES), close)
-
-
 def _columns(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
     dated = _keys("date_column")
     if pipeline.date_column is None and pipeline.partitions is not None:
@@ -134,29 +113,10 @@ def _columns(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
         return
     about = _keys("columns", "date_column", "sort_by")
     if pipeline.date_column is not None and pipeline.date_column not in pipeline.columns:
-        yield _absent((*at, "date_column"), pipeline.date_column, pipeline.columns, about)
+        yield absent_column((*at, "date_column"), pipeline.date_column, pipeline.columns, about)
     for index, column in enumerate(pipeline.sort_by):
         if column not in pipeline.columns:
-            yield _absent((*at, "sort_by", index), column, pipeline.columns, about)
-
-
-def _rules(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
-    """A column that a rule needs and the projection leaves out; only extract's columns are known here."""
-    for index, staged in enumerate(pipeline.quality.rules):
-        place = (*at, "quality", "rules", index)
-        stage = staged.stage or pipeline.published_stage
-        if stage == "transfer" and not pipeline.has_transfer:
-            yield Conflict(
-                (*place, "stage"), "the pipeline has no transfer stage", "extract, load", about=_keys("has_transfer")
-            )
-        if stage == "load" and not pipeline.save_to_trino:
-            yield Conflict(
-                (*place, "stage"), "the pipeline has no load stage", "save_to_trino: true", about=_keys("save_to_trino")
-            )
-        if stage == "extract" and pipeline.columns and staged.rule.type != "column_exists":
-            for column in staged.rule.columns_needed:
-                if column not in pipeline.columns:
-                    yield _absent(place, column, pipeline.columns, _keys("columns", "rules"))
+            yield absent_column((*at, "sort_by", index), column, pipeline.columns, about)
 
 
 def _output(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
@@ -188,7 +148,7 @@ def _output(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
         named += [((*place, "order_column"), output.order_column)] if output.order_column else []
         for path, column in named:
             if column not in pipeline.columns:
-                yield _absent(path, column, pipeline.columns, _keys("columns", "has_transfer"))
+                yield absent_column(path, column, pipeline.columns, _keys("columns", "has_transfer"))
 
 
 def _lacking_days(pipeline: PipelineConfig, source: PipelineConfig) -> str | None:
@@ -349,8 +309,3 @@ def _repeated(path: Path, names: Iterable[str]) -> Iterator[Conflict]:
         if name in seen:
             yield Conflict((*path, index), f"`{name}` stands there twice", "each name once")
         seen.add(name)
-
-
-def _absent(path: Path, column: str, columns: tuple[str, ...], about: frozenset[str]) -> Conflict:
-    close = nearest(column, columns) or ""
-    return Conflict(path, f"column `{column}` is not among the pipeline's `columns`", ", ".join(columns), close, about)

@@ -1,10 +1,12 @@
 """One thing that is wrong in a configuration, and how it is said.
 
-Belongs here: `Finding` and the sentence made of it. Does not: finding anything.
+Belongs here: `Conflict`, `Finding` and the sentence made of it. Does not: finding anything.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from etl.config.names import nearest
 
 Path = tuple[str | int, ...]
 
@@ -29,6 +31,23 @@ class Finding:
         text += f", did you mean `{self.suggestion}`?" if self.suggestion else ""
         text += f"{'' if self.suggestion else ';'} allowed: {self.allowed}" if self.allowed else ""
         return text
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Values that do not go together. `about` are the keys whose own mistakes would explain it."""
+
+    path: Path
+    problem: str
+    allowed: str = ""
+    suggestion: str = ""
+    about: frozenset[str] = frozenset()
+
+
+def absent_column(path: Path, column: str, columns: tuple[str, ...], about: frozenset[str]) -> Conflict:
+    """A column that is used, and that the pipeline's `columns` leave out."""
+    close = nearest(column, columns) or ""
+    return Conflict(path, f"column `{column}` is not among the pipeline's `columns`", ", ".join(columns), close, about)
 
 
 def dotted(path: Path) -> str:

@@ -8,9 +8,8 @@ the moment of use (`etl.secrets.namespace`, `etl.config.file_sources`).
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from etl.config.cross_checks import Conflict
 from etl.config.file_sources import named_files, refused_file
-from etl.config.findings import Finding, Path
+from etl.config.findings import Conflict, Finding, Path
 from etl.config.overrides import LATE_KEYS, visible
 from etl.config.tenant_config import TenantConfig
 from etl.config.yaml_source import Node

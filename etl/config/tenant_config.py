@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 from etl.config.connections import LakeConfig, SourceDatabase, WarehouseConfig
 from etl.config.identifiers import JobName, Owner, Tags, TargetName, TenantId, Timezone
 from etl.config.pipeline_config import PipelineConfig
+from etl.config.yaml_source import Mark
 from etl.notify.targets import NotificationConfig
 from etl.platform import Platform
 from etl.secrets.namespace import Namespace
@@ -37,7 +38,8 @@ class Origin(BaseModel):
     path: Path
     environment: Environment = "dev"
     config_hash: str = ""
-    lines: Mapping[tuple[str | int, ...], int] = Field({}, repr=False)
+    places: Mapping[tuple[str | int, ...], Mark] = Field({}, repr=False)
+    """Where each key and list item stands."""
     tenants: tuple[str, ...] = ()
     """The ids of all tenants of the project, which decide whose a variable is."""
     platform: Platform = Field(Platform(), repr=False)
@@ -165,10 +167,18 @@ class TenantConfig(BaseModel):
 
     def line_of(self, *path: str | int) -> int:
         """The line of the file where `path` stands, or the nearest thing around it."""
+        return self._mark_of(path).line
+
+    def place_of(self, *path: str | int) -> str:
+        """The same as `tenants/acme/config.yaml:12:7`, for an error."""
+        mark = self._mark_of(path)
+        return f"{'/'.join(self._origin.path.parts[-3:])}:{mark.line}:{mark.column}"
+
+    def _mark_of(self, path: tuple[str | int, ...]) -> Mark:
         for length in range(len(path), -1, -1):
-            if (line := self._origin.lines.get(path[:length])) is not None:
-                return line
-        return 1
+            if (mark := self._origin.places.get(path[:length])) is not None:
+                return mark
+        return Mark()
 
     def sla_of(self, pipeline: str) -> PipelineSLA | None:
         """What is promised about a pipeline: by itself, else by the tenant."""

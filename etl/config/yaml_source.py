@@ -41,8 +41,8 @@ _TAGS = frozenset({"str", "int", "float", "bool", "null", "map", "seq", "timesta
 class Mark:
     """A place in the file, counted from 1."""
 
-    line: int
-    column: int
+    line: int = 1
+    column: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +134,16 @@ def to_data(node: Node) -> Any:  # noqa: ANN401  what the YAML says
     return node.value
 
 
-def lines(node: Node, path: Path = ()) -> Iterator[tuple[Path, int]]:
-    """The line of every key and list item below `node`."""
+def marks(node: Node, path: Path = ()) -> Iterator[tuple[Path, Mark]]:
+    """The place of every key and list item below `node`."""
     if isinstance(node.value, dict):
         for key, each in node.value.items():
-            yield (*path, key), node.keys[key].line
-            yield from lines(each, (*path, key))
+            yield (*path, key), node.keys[key]
+            yield from marks(each, (*path, key))
     elif isinstance(node.value, list):
         for index, each in enumerate(node.value):
-            yield (*path, index), each.mark.line
-            yield from lines(each, (*path, index))
+            yield (*path, index), each.mark
+            yield from marks(each, (*path, index))
 
 
 def find(root: Node, path: Path) -> tuple[Node | None, Mark]:

@@ -15,7 +15,7 @@ from dagster import (
     JobDefinition,
     define_asset_job,
 )
-from dagster._core.errors import DagsterInvalidDefinitionError
+from dagster._core.errors import DagsterError
 
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError
@@ -110,19 +110,22 @@ class JobFactory:
     def _of_yaml(self, name: str) -> JobPlan:
         config = self._config
         job = config.jobs[name]
-        where = f"{config.origin.path}:{config.line_of('jobs', name)}"
-        selection = AssetSelection.from_string(job.selection)
+        where = config.place_of("jobs", name, "selection")
+        shape = 'a selection looks like `*`, `tag:data_tier=gold` or `key:"project_01/load/*"`'
         try:
-            keys = selection.resolve(self._graph)
-        except DagsterInvalidDefinitionError as error:
-            raise ConfigError(f"job `{name}` at {where}: {error}", "mend its `selection`") from error
+            keys = AssetSelection.from_string(job.selection).resolve(self._graph)
+        except DagsterError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ConfigError(
+                f"job `{name}` at {where}: the selection `{job.selection}` cannot be read: {reason}", shape
+            ) from error
         # What a step makes it makes together: rows that are rejected come with those that are published.
         keys = {each for key in keys for each in self._graph.get(key).execution_set_asset_keys}
         keys &= self._graph.executable_asset_keys
         if not keys:
             raise ConfigError(
                 f"job `{name}` at {where}: the selection `{job.selection}` selects nothing of tenant {config.id}",
-                'a selection looks like `*`, `tag:data_tier=gold` or `key:"project_01/load/*"`',
+                shape,
             )
         description = job.description or f"The assets `{job.selection}` of {config.name}."
         return JobPlan(naming.job_name(config.id, name), sorted(keys), description, dict(job.tags))

@@ -34,8 +34,11 @@ def refined_frame(run: StageRun, name: str) -> pl.LazyFrame:
 
 
 def referenced_tables(run: StageRun, stage: Stage) -> Mapping[str, pl.LazyFrame]:
-    """The pipelines that foreign keys of this stage's rules point at, by name."""
-    names = {rule.to for rule in run.pipeline.rules_for(stage) if rule.type == "foreign_key"}
+    """The pipelines that this stage's rules refer to, by name: in foreign keys and in arguments of named validators."""
+    rules = run.pipeline.rules_for(stage)
+    names = {rule.to for rule in rules if rule.type == "foreign_key"}
+    args = [value for rule in rules if rule.type == "truthound" for value in rule.args.values()]
+    names |= {each for each in args if isinstance(each, str)}
     return {name: refined_frame(run, name) for name in names if name in run.config.pipelines}
 
 

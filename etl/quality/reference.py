@@ -26,6 +26,8 @@ result = check("orders.parquet", [{"column": "qty", "type": "in_range", "min": 0
 result.status, result.describe()
 ```
 
+A check without rules is refused: it would examine nothing.
+
 ## Every rule
 
 - A null is neither good nor bad; only `not_null` judges it. NaN fails ranges. Nulls are not equal to each other.
@@ -46,8 +48,12 @@ _ENGINES = """\
 
 `engine:` says who judges. `truthound` (the default) and `polars` judge every rule above alike; only `truthound` also
 judges `truthound: <validator>`. Validators of that library that can pass bad data unseen are refused, with what to
-write instead. The other two engines judge what their library judges exactly, which on some types is less; a rule they
-do not support is refused when the configuration is read, and an `error` if it comes as far as a check.
+write instead. The other two engines judge what their library judges exactly, which on some types is less.
+
+A pipeline's configuration is refused, with file, line and column, where a rule can already be known to have no verdict:
+a type that its engine does not judge, a validator of Truthound that does not exist or does not take these arguments, a
+foreign key to a pipeline that does not exist, a column that the pipeline's `columns` leave out (after a transform
+nobody knows), an engine whose library is not installed. What only the data's types can tell is an `error` in the check.
 
 No engine guesses about the rules above. These are an `error` with all, whose message names the column or the condition:
 

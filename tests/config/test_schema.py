@@ -91,7 +91,7 @@ def test_a_wrong_file_does_not(before: str, after: str) -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("{column: lot_id, type: not_null, stage: extract}", "{truthound: outlier_iqr, column: qty}"),
+        ("{column: lot_id, type: not_null, stage: extract}", "{truthound: outlier, columns: [qty]}"),
         ("tenant:\n", "x-anchors: [1, 2]\ntenant:\n"),
     ],
 )

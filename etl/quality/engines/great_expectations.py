@@ -18,64 +18,25 @@ from great_expectations.execution_engine import PandasExecutionEngine
 from great_expectations.validator.validator import Validator
 
 from etl.errors import QualityError
-from etl.quality.engine import Capabilities, CheckContext, EngineReport, Outcome, Strictness, describe_failure
+from etl.quality.engine import CheckContext, EngineReport, Outcome, Strictness, describe_failure
 from etl.quality.engines.classes import CLASSES, class_ranges
+from etl.quality.engines.limits import CAPABILITIES, EXACT_FLOATS, float_bounds
 from etl.quality.engines.samples import with_samples
-from etl.quality.engines.tasks import GREAT_EXPECTATIONS_RULES, Task, refuse_task, task_of
+from etl.quality.engines.tasks import Task, task_of
 from etl.quality.engines.together import judge_together
 from etl.quality.expressions import Scope
-from etl.quality.expressions.exact import has_steps, is_text, steps_limits
 from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import AnyRule, RowCount
 
 Data = pl.DataFrame | pl.LazyFrame
-_WIDE = (pl.UInt64, pl.UInt128, pl.Int128)
-_LONGEST_DECIMAL = 18
-_EXACT_FLOATS = 2**53
 _CLASS = re.compile(r"\\(.)", re.DOTALL)
-# pandas matches some patterns with Python's syntax and others with RE2's, so only what both and Rust read alike is
-# asked: literals, simple classes, groups, alternatives, anchors and bounded repetition. `\d`, `\w` and `\s` mean other
-# characters in each of the three; they are written out.
-_PORTABLE = re.compile(
-    r"""(?x) \A (?:
-        (?: [^\\\[\](){}^$|.*+?] | \\[!-/:-@\[-`{-~] | \\[dwsDWS] | \. | \)
-          | \[\^?-?(?:[^\\\[\]^&~|-](?:-[^\\\[\]^&~|-])?|\\[.\]\[\\^$*+?(){}|/-]|\\[dwsDWS])+-?\] )
-        (?: (?:[*+?]|\{[0-9]{1,3}(?:,[0-9]{0,3})?\}) \?? (?![*+?{]) )?
-      | \((?:\?:)? | [|^$]
-    )* \Z"""
-)
-
-
-def _unsupported(rule: AnyRule, schema: pl.Schema | None) -> str | None:
-    if isinstance(rule, RowCount):
-        return "row_count with `where`: the library counts the whole table" if rule.where is not None else None
-    if rule.type == "regex" and not _PORTABLE.match(rule.pattern):
-        return (
-            "pandas may read this pattern otherwise; literals, classes with \\d, \\w and \\s too, groups, anchors and "
-            "repetition are safe; \\b, \\p{...}, flags, named groups and sets within sets are not"
-        )
-    return refuse_task(rule, schema, _limits)
-
-
-def _limits(task: Task, rule: AnyRule, schema: pl.Schema) -> str | None:
-    # The library keeps bounds as floats, beside which pandas turns whole numbers into floats too.
-    whole = task.kind == "between" and not task.dtype.is_float()
-    if whole and any(each is not None and abs(each) >= _EXACT_FLOATS for each in _bounds(task)):
-        return "a bound beyond 2**53 steps, which the library rounds"
-    for column in rule.judged_columns:
-        dtype = schema[column]
-        if isinstance(dtype, _WIDE) or (isinstance(dtype, pl.Decimal) and (dtype.precision or 38) > _LONGEST_DECIMAL):
-            return f"the column `{column}` is {dtype}, which does not fit into the 64 bits that pandas compares"
-        if task.kind == "unique" and not (has_steps(dtype) or is_text(dtype) or isinstance(dtype, pl.Boolean)):
-            return f"the column `{column}` is {dtype}, whose values pandas tells apart otherwise"
-    return None
 
 
 class GreatExpectationsEngine:
     """Judges not_null, unique, ranges, sets, lengths, portable patterns and the number of rows."""
 
     name = "great_expectations"
-    capabilities = Capabilities(rules=GREAT_EXPECTATIONS_RULES, lazy=True, unsupported=_unsupported)
+    capabilities = CAPABILITIES["great_expectations"]
 
     def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Judge all rules in one batch and one validation."""
@@ -134,7 +95,7 @@ def _series(column: pl.Series) -> "pd.Series[Any]":
             return pd.Series(whole.to_numpy(), copy=False)
         most = max(abs(int(whole.min() or 0)), abs(int(whole.max() or 0)))  # type: ignore[arg-type]  # an Int64 column
         # A float holds whole numbers of 53 bits, and is compared much faster than what can hold null and more.
-        return pd.Series(whole.cast(pl.Float64).to_numpy()) if most < _EXACT_FLOATS else _arrow(whole)
+        return pd.Series(whole.cast(pl.Float64).to_numpy()) if most < EXACT_FLOATS else _arrow(whole)
     if dtype.is_float():
         number = column.cast(pl.Float64)
         if not number.is_nan().any():
@@ -161,7 +122,7 @@ def _expectation(position: int, task: Task) -> Any:  # noqa: ANN401  the library
         case "unique":
             return gxe.ExpectColumnValuesToBeUnique(column=column, meta=meta)
         case "between":
-            low, high = _bounds(task)
+            low, high = float_bounds(task)
             return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, meta=meta)
         case "in_set":
             return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=_set(task), meta=meta)
@@ -178,16 +139,6 @@ def _expectation(position: int, task: Task) -> Any:  # noqa: ANN401  the library
 def _set(task: Task) -> list[Any]:
     """Return the values of a set, zero without a sign."""
     return [0.0 if task.dtype.is_float() and each == 0 else each for each in task.values]  # noqa: PD011  a question, no frame
-
-
-def _bounds(task: Task) -> tuple[Any, Any]:
-    """Leave out what every value of the column's type keeps; something has to stay."""
-    if task.dtype.is_float():
-        return task.low, task.high
-    lowest, highest = steps_limits(task.dtype)
-    low = task.low if task.low != lowest else None
-    high = task.high if task.high != highest else None
-    return (low, high) if low is not None or high is not None else (float(lowest), None)
 
 
 def _for_pandas(pattern: str) -> str:

@@ -14,63 +14,23 @@ from pandera.config import ValidationDepth, config_context
 from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 
 from etl.errors import QualityError
-from etl.quality.engine import Capabilities, CheckContext, EngineReport, Outcome, Strictness, describe_failure
+from etl.quality.engine import CheckContext, EngineReport, Outcome, Strictness, describe_failure
+from etl.quality.engines.limits import CAPABILITIES, PANDERA_DTYPES
 from etl.quality.engines.samples import with_samples
-from etl.quality.engines.tasks import PANDERA_RULES, Task, refuse_task, task_of
+from etl.quality.engines.tasks import Task, task_of
 from etl.quality.engines.together import judge_together
 from etl.quality.expressions import Scope
 from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import AnyRule, ColumnExists, Dtype
 
 Data = pl.DataFrame | pl.LazyFrame
-# Names that mean one type in Pandera and here; families of types and types with parameters are judged by others.
-_DTYPES: dict[str, Any] = {
-    "Int8": pl.Int8,
-    "Int16": pl.Int16,
-    "Int32": pl.Int32,
-    "Int64": pl.Int64,
-    "UInt8": pl.UInt8,
-    "UInt16": pl.UInt16,
-    "UInt32": pl.UInt32,
-    "UInt64": pl.UInt64,
-    "Float32": pl.Float32,
-    "Float64": pl.Float64,
-    "String": pl.String,
-    "string": pl.String,
-    "str": pl.String,
-    "text": pl.String,
-    "Boolean": pl.Boolean,
-    "boolean": pl.Boolean,
-    "bool": pl.Boolean,
-    "Date": pl.Date,
-    "date": pl.Date,
-}
-
-
-def _unsupported(rule: AnyRule, schema: pl.Schema | None) -> str | None:
-    if isinstance(rule, Dtype):
-        return None if rule.dtype in _DTYPES else f"Pandera has no type that means exactly `{rule.dtype}`"
-    return None if isinstance(rule, ColumnExists) else refuse_task(rule, schema, _limits)
-
-
-def _limits(task: Task, rule: AnyRule, schema: pl.Schema) -> str | None:
-    if any(isinstance(each, int) and not -(2**63) <= each < 2**63 for each in task.values):
-        return "a set with a value beyond 64 bits, which Pandera does not take beside smaller ones"
-    for column in rule.judged_columns:
-        if task.kind in ("between", "in_set", "not_in_set") and isinstance(schema[column], pl.UInt128):
-            return f"the column `{column}` is {schema[column]}, beside which Pandera has no literal"
-        if task.kind == "unique" and isinstance(schema[column], pl.Binary):
-            return (
-                f"the column `{column}` is {schema[column]}, which Pandera cannot write into its report of duplicates"
-            )
-    return None
 
 
 class PanderaEngine:
     """Judges not_null, unique, ranges, sets, lengths, patterns, types and the presence of columns."""
 
     name = "pandera"
-    capabilities = Capabilities(rules=PANDERA_RULES, lazy=True, unsupported=_unsupported)
+    capabilities = CAPABILITIES["pandera"]
 
     def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Judge all rules but unique in one validation; each unique, which must not see nulls, in one of its own."""
@@ -119,7 +79,7 @@ def _schema_outcomes(schema: pl.Schema, rules: Sequence[AnyRule]) -> list[Outcom
     outcomes = []
     for position, rule in enumerate(rules):
         if isinstance(rule, Dtype):
-            wanted, expected = _DTYPES[rule.dtype], SchemaErrorReason.WRONG_DATATYPE
+            wanted, expected = PANDERA_DTYPES[rule.dtype], SchemaErrorReason.WRONG_DATATYPE
             shown: Any = str(schema[rule.column])
         elif isinstance(rule, ColumnExists):
             wanted, expected = None, SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME

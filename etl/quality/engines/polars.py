@@ -11,11 +11,12 @@ from typing import Any
 
 import polars as pl
 
-from etl.quality.engine import Capabilities, CheckContext, EngineReport, Outcome, Strictness, describe_failure
+from etl.quality.engine import CheckContext, EngineReport, Outcome, Strictness, describe_failure
+from etl.quality.engines.limits import CAPABILITIES
 from etl.quality.expressions import ROWS, Finding, Plan, Scope, compile_rules
 from etl.quality.expressions.rows import is_pattern
 from etl.quality.results import LearnResult, ProfileResult
-from etl.quality.rules import RULE_TYPES, AnyRule
+from etl.quality.rules import AnyRule
 
 Data = pl.DataFrame | pl.LazyFrame
 FAULTS: tuple[type[BaseException], ...] = (
@@ -30,7 +31,7 @@ class PolarsEngine:
     """Judges every rule of the vocabulary but the ones of other libraries."""
 
     name = "polars"
-    capabilities = Capabilities(rules=frozenset(RULE_TYPES) - {"truthound"}, lazy=True, profile=True, learn=True)
+    capabilities = CAPABILITIES["polars"]
 
     def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Judge all rules in one query."""

@@ -231,7 +231,8 @@ class ForeignKey(KeyRule):
 
     doc: ClassVar[RuleDoc] = RuleDoc(
         judges="Rows whose key columns are all non-null. A row is bad if no row of the other table has that key. "
-        "The other table is one of `tables`, given to the check by name.",
+        "The other table is one of `tables`, given to the check by name; in a pipeline it is another pipeline of the "
+        "tenant, and the rows are all that it publishes.",
         null="a key with a null in it refers to nothing, as in SQL; the row is not judged",
         empty=OVER_NOTHING + "; an empty other table makes every key bad",
         example="{column: product_code, type: foreign_key, to: products, to_column: code}",

@@ -189,7 +189,7 @@ class Truthound(RuleFields):
         null="as the validator defines",
         nan="as the validator defines",
         empty="as the validator defines",
-        example="{truthound: outlier_iqr, column: qty}",
+        example="{truthound: outlier, columns: [qty]}",
     )
     level: ClassVar[Level] = "table"
     takes_mostly: ClassVar[bool] = False

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from etl.quality.engine import Capabilities, CheckContext, EngineReport, Strictness
+from etl.quality.engine import CheckContext, EngineReport, Strictness
+from etl.quality.engines.limits import CAPABILITIES
 from etl.quality.engines.truthound.fused import check_all
 from etl.quality.results import LearnResult, ProfileResult
-from etl.quality.rules import RULE_TYPES, AnyRule, Truthound
+from etl.quality.rules import AnyRule
 
 if TYPE_CHECKING:
     from etl.quality.engines.truthound.drift import DriftReport, Method
@@ -20,21 +21,11 @@ if TYPE_CHECKING:
 Data = pl.DataFrame | pl.LazyFrame
 
 
-def _unsupported(rule: AnyRule, schema: pl.Schema | None) -> str | None:
-    if not isinstance(rule, Truthound):
-        return None
-    from etl.quality.engines.truthound.arguments import refusal  # noqa: PLC0415  loads every validator's module
-
-    return refusal(rule, schema)
-
-
 class TruthoundEngine:
     """Judges the whole vocabulary, and whatever else the library can."""
 
     name = "truthound"
-    capabilities = Capabilities(
-        rules=frozenset(RULE_TYPES), lazy=True, profile=True, learn=True, unsupported=_unsupported
-    )
+    capabilities = CAPABILITIES["truthound"]
 
     def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Judge all rules in one run of the library."""

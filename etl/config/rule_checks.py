@@ -1,0 +1,107 @@
+"""Quality rules beside the rest of a pipeline: who judges them, over which rows, against which other pipeline.
+
+Belongs here: what can be known to be wrong with a rule from the configuration alone. Not here: single values of a rule
+(`etl.quality.rules`), and what only the data's types can tell (the preflight of a check).
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+
+from etl.config.findings import Conflict, Path, absent_column
+from etl.config.names import nearest
+from etl.config.pipeline_config import PipelineConfig
+from etl.errors import EtlError
+from etl.quality.engine import Capabilities, get_engine
+from etl.quality.engines.limits import CAPABILITIES
+from etl.quality.rules import AnyRule, ForeignKey
+
+_LIBRARIES = {"great_expectations": "great_expectations", "pandera": "pandera", "truthound": "truthound"}
+
+
+def rule_conflicts(at: Path, pipeline: PipelineConfig, pipelines: Mapping[str, PipelineConfig]) -> Iterator[Conflict]:
+    """Everything about the rules of one pipeline that does not go together."""
+    capabilities = yield from _engine(at, pipeline)
+    for index, staged in enumerate(pipeline.quality.rules):
+        place = (*at, "quality", "rules", index)
+        yield from _stage(place, pipeline, index)
+        yield from _columns(place, pipeline, index)
+        if isinstance(staged.rule, ForeignKey):
+            yield from _other_table(place, staged.rule, pipelines)
+        if capabilities is not None:
+            yield from _judge(place, pipeline.quality.engine, capabilities, staged.rule)
+
+
+def _engine(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
+    """Say what is wrong with the engine; return what it can judge if that is known."""
+    engine = pipeline.quality.engine
+    place = (*at, "quality", "engine")
+    foreign = set(entry_points(group="etl.quality.engines").names) - CAPABILITIES.keys()
+    if engine not in CAPABILITIES and engine not in foreign:
+        known = [*CAPABILITIES, *sorted(foreign)]
+        yield Conflict(place, f"unknown engine `{engine}`", ", ".join(known), nearest(engine, known) or "")
+        return None
+    if not pipeline.quality.rules:
+        return None  # nobody is asked, so nothing is imported
+    if engine in foreign:
+        try:
+            return get_engine(engine).capabilities
+        except EtlError as error:
+            yield Conflict(place, error.problem, error.hint)
+            return None
+    if (library := _LIBRARIES.get(engine)) is not None and find_spec(library) is None:
+        remedy = f"pip install 'tenant-etl[{engine.replace('_', '-')}]'"
+        yield Conflict(place, f"the library of the engine `{engine}` is not installed", remedy)
+        return None
+    return CAPABILITIES[engine]
+
+
+def _judge(place: Path, engine: str, capabilities: Capabilities, rule: AnyRule) -> Iterator[Conflict]:
+    """A rule that the engine cannot judge on any data."""
+    try:
+        refused = capabilities.refusal(rule)
+    except EtlError as error:
+        refused = error.problem
+    if refused is None:
+        return
+    others = [] if rule.type == "truthound" else [name for name, each in CAPABILITIES.items() if not each.refusal(rule)]
+    allowed = f"engine: {', '.join(others)}" if others else ""
+    if rule.type == "truthound" and engine != "truthound":
+        allowed = "engine: truthound"
+    about = frozenset({"engine", "rules", "quality"})
+    yield Conflict(place, f"the engine {engine} cannot judge this rule: {refused}", allowed, about=about)
+
+
+def _stage(place: Path, pipeline: PipelineConfig, index: int) -> Iterator[Conflict]:
+    stage = pipeline.quality.rules[index].stage or pipeline.published_stage
+    if stage == "transfer" and not pipeline.has_transfer:
+        about = frozenset({"has_transfer"})
+        yield Conflict((*place, "stage"), "the pipeline has no transfer stage", "extract, load", about=about)
+    if stage == "load" and not pipeline.save_to_trino:
+        about = frozenset({"save_to_trino"})
+        yield Conflict((*place, "stage"), "the pipeline has no load stage", "save_to_trino: true", about=about)
+
+
+def _columns(place: Path, pipeline: PipelineConfig, index: int) -> Iterator[Conflict]:
+    """A column that the rule needs and the projection leaves out. After a transform nobody knows: it may make it."""
+    staged = pipeline.quality.rules[index]
+    extracted = not pipeline.has_transfer or (staged.stage or pipeline.published_stage) == "extract"
+    if extracted and pipeline.columns and staged.rule.type != "column_exists":
+        for column in staged.rule.columns_needed:
+            if column not in pipeline.columns:
+                yield absent_column(place, column, pipeline.columns, frozenset({"columns", "rules"}))
+
+
+def _other_table(place: Path, rule: ForeignKey, pipelines: Mapping[str, PipelineConfig]) -> Iterator[Conflict]:
+    """A foreign key refers to what another pipeline of the tenant publishes, by the pipeline's name."""
+    other = pipelines.get(rule.to)
+    if other is None:
+        close = nearest(rule.to, pipelines) or ""
+        about = frozenset({"name", rule.to})
+        yield Conflict((*place, "to"), f"there is no pipeline `{rule.to}`", ", ".join(sorted(pipelines)), close, about)
+    elif other.columns and not other.has_transfer:
+        for column in rule.referenced_columns:
+            if column not in other.columns:
+                problem = f"the pipeline `{rule.to}` has no column `{column}`"
+                close = nearest(column, other.columns) or ""
+                yield Conflict(place, problem, ", ".join(other.columns), close, frozenset({"columns"}))
