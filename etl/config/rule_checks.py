@@ -4,7 +4,7 @@ Belongs here: what can be known to be wrong with a rule from the configuration a
 (`etl.quality.rules`), and what only the data's types can tell (the preflight of a check).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 
@@ -32,7 +32,7 @@ def rule_conflicts(at: Path, pipeline: PipelineConfig, pipelines: Mapping[str, P
             yield from _judge(place, pipeline.quality.engine, capabilities, staged.rule)
 
 
-def _engine(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
+def _engine(at: Path, pipeline: PipelineConfig) -> Generator[Conflict, None, Capabilities | None]:
     """Say what is wrong with the engine; return what it can judge if that is known."""
     engine = pipeline.quality.engine
     place = (*at, "quality", "engine")

@@ -21,8 +21,9 @@ from etl.errors import ConfigError
 from etl.factories import naming
 from etl.factories.metadata import Metadata, markdown_table
 from etl.pipeline.audit import Audit, describe
+from etl.pipeline.publish import rejecting_stages
 from etl.quality.results import RuleResult
-from etl.quality.rules import AnyRule, check_names
+from etl.quality.rules import AnyRule, check_names, wording
 from etl.quality.rules.fields import RuleFields
 from etl.storage.guards import VolumeVerdict
 
@@ -50,9 +51,11 @@ def check_specs(
         AssetCheckSpec(
             name=name,
             asset=asset,
-            description=rule.description or (type(rule).__doc__ or rule.type).strip(),
+            description=_description(rule),
             metadata={
                 "rule": MetadataValue.json(rule.model_dump(mode="json", exclude_none=True)),
+                **_about(rule),
+                **_rejected_rows(config, pipeline, stage, rule),
                 "severity": rule.severity,
                 "yaml": f"{config.origin.path.parent.name}/{config.origin.path.name}:{line}",
             },
@@ -117,10 +120,54 @@ def check_evaluations(
             check_name=name,
             passed=result.status == "passed",
             severity=_severity(result, published=published),
-            description=describe(result) if result.status != "passed" else result.message,
-            metadata=_metadata(config, audit, result, partition, line),
+            description=_outcome(result, rejected=_rejected(audit, result)),
+            metadata={
+                **_metadata(config, audit, result, partition, line),
+                **(_rejected_rows(config, pipeline, stage, result.rule, partition) if _rejected(audit, result) else {}),
+            },
             partition=partition,
         )
+
+
+def _description(rule: AnyRule) -> str:
+    """Why the rule exists if its author says so, and what it asks of which columns, as they are written."""
+    meaning = (type(rule).__doc__ or rule.type).strip().splitlines()[0]
+    return f"{rule.description or meaning} {wording(rule)}"
+
+
+def _outcome(result: RuleResult, *, rejected: bool) -> str:
+    """What was found, of which columns, and where some of the failing rows stand."""
+    if result.status == "passed":
+        return f"{wording(result.rule)}: {result.message}"
+    text = describe(result)
+    text = text if wording(result.rule) in text else f"{text}: {wording(result.rule)}"
+    if result.rows and result.status == "failed" and not rejected:
+        more = "" if len(result.rows) >= result.failed_count else ", and more"
+        text += f"; rows {', '.join(map(str, result.rows))}{more} (the first row is 0)"
+    return text
+
+
+def _about(rule: AnyRule) -> Metadata:
+    """The columns as they are written, and what is asked of them."""
+    about: Metadata = {"asked": MetadataValue.text(wording(rule))}
+    if rule.judged_columns:
+        about["columns"] = MetadataValue.text(", ".join(rule.judged_columns))
+    return about
+
+
+def _rejected(audit: Audit, result: RuleResult) -> bool:
+    """Whether rows that broke this rule were set aside."""
+    return bool(audit.quarantined) and result.rule.level == "row" and result.rule.severity == "error"
+
+
+def _rejected_rows(
+    config: TenantConfig, pipeline: PipelineConfig, stage: Stage, rule: AnyRule, partition: str | None = None
+) -> Metadata:
+    """The command that shows the rows that broke the rule, where the pipeline sets such rows aside."""
+    if stage not in rejecting_stages(pipeline) or rule.level != "row" or rule.severity != "error":
+        return {}
+    command = f"etl quarantine show {config.id} {pipeline.name}" + (f" --partition {partition}" if partition else "")
+    return {"see_rejected_rows": MetadataValue.text(command)}
 
 
 def _severity(result: RuleResult, *, published: bool) -> AssetCheckSeverity:
@@ -140,11 +187,20 @@ def _metadata(config: TenantConfig, audit: Audit, result: RuleResult, partition:
         metadata["total"] = MetadataValue.int(result.total_count)
         metadata["failure_rate"] = MetadataValue.float(result.failure_rate)
         metadata["pass_rate"] = MetadataValue.float(1.0 - result.failure_rate)
+    metadata |= _about(result.rule)
     metadata["threshold"] = _threshold(result.rule)
     if isinstance(result.actual, int | float) and not isinstance(result.actual, bool):
         metadata["actual"] = MetadataValue.float(float(result.actual))
     if partition is not None:
         metadata["partition"] = MetadataValue.text(partition)
+    # Rows that were set aside stand in another object, in another order: the command shows them.
+    named = result.rule.level == "row" or result.rows
+    if result.status == "failed" and named and not _rejected(audit, result):
+        metadata["rows"] = (
+            MetadataValue.json(list(result.rows))
+            if result.rows
+            else MetadataValue.text(f"the engine {audit.check.engine} does not name rows")
+        )
     if result.sample:
         metadata["sample"] = MetadataValue.md(markdown_table(result.sample))
     if audit.quarantined and audit.check.row_count is not None:

@@ -11,11 +11,11 @@ from dagster import (
     AssetsDefinition,
     AssetSelection,
     AssetSpec,
+    DagsterError,
     Definitions,
     JobDefinition,
     define_asset_job,
 )
-from dagster._core.errors import DagsterError
 
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError

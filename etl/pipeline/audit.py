@@ -16,7 +16,7 @@ from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.errors import AuditBlocked
 from etl.quality.check import check
 from etl.quality.results import CheckResult, RuleResult
-from etl.quality.rules import AnyRule
+from etl.quality.rules import AnyRule, wording
 
 Verdict = Literal["passed", "warned", "failed", "unchecked"]
 
@@ -57,12 +57,15 @@ class Blocked(AuditBlocked):
 
 
 def describe(result: RuleResult) -> str:
-    """One rule's outcome in words."""
+    """One rule's outcome in words. The columns as they are written follow a check's name that cannot show them."""
+    name, columns = result.rule.check_name, result.rule.judged_columns
+    if not all(each in name for each in columns):
+        name += f" ({wording(result.rule)})"
     if result.status == "error":
-        return f"{result.rule.check_name} could not be judged: {result.message}"
+        return f"{name} could not be judged: {result.message}"
     if result.rule.level == "table":
-        return f"{result.rule.check_name} failed: {result.message}"
-    return f"{result.rule.check_name} failed for {result.failed_count} of {result.total_count} rows"
+        return f"{name} failed: {result.message}"
+    return f"{name} failed for {result.failed_count} of {result.total_count} rows"
 
 
 def audit_file(

@@ -40,7 +40,8 @@ def check(
 
     Problems of the call (no rules, unreadable rules, unknown engine, a file that is not there) raise; problems of a
     rule with these data become that rule's `error`, and are never a pass.
-    `sample_size` bounds the failing rows shown per rule, in key and safe columns only; pii columns never appear.
+    `sample_size` bounds the failing rows that are named per rule: by their position, and with their values in key and
+    safe columns only; pii columns never appear.
     """
     started = time.perf_counter()
     parsed = parse_rules(rules)
@@ -184,6 +185,7 @@ def _build(rule: AnyRule, name: str, status: RuleStatus, outcome: Outcome, messa
         failed_count=outcome.failed,
         total_count=outcome.total,
         sample=outcome.sample,
+        rows=outcome.rows,
         message=message,
         actual=outcome.actual,
     )

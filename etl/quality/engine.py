@@ -49,6 +49,8 @@ class Outcome:
     actual: Any = None
     """What was measured, for a rule that judges the table as a whole."""
     sample: tuple[dict[str, Any], ...] = ()
+    rows: tuple[int, ...] = ()
+    """Where the rows of the sample stand in the data, the first row being 0. Empty: the engine does not know."""
     message: str = ""
     error: str | None = None
     """Why the rule could not be judged; then the counts mean nothing."""

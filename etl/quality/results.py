@@ -42,6 +42,11 @@ class RuleResult(BaseModel):
     """Rows that the rule applied to."""
     sample: tuple[dict[str, JsonValue], ...] = ()
     """Some failing rows, restricted to key columns and columns declared safe."""
+    rows: tuple[int, ...] = ()
+    """Where some failing rows stand in the data, the first row being 0; those of `sample`, if there is one.
+
+    Empty for a rule about the table as a whole, and where the engine does not name rows.
+    """
     message: str = ""
     actual: JsonValue = None
     """What was measured, for a rule that judges the table as a whole."""

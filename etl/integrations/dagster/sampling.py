@@ -67,7 +67,9 @@ def check_rows(
             found |= dict(zip(asked, part.results, strict=True))
             parts.append(part)
     results = tuple(
-        found[index].model_copy(update={"check_name": name}) for index, name in enumerate(check_names(parsed))
+        # Where a row stands in the sample says nothing about where it stands in the data.
+        found[index].model_copy(update={"check_name": name} | ({"rows": ()} if rule.level == "row" else {}))
+        for index, (name, rule) in enumerate(zip(check_names(parsed), parsed, strict=True))
     )
     seconds = sum(each.execution_time_ms for each in parts)
     changes = {"results": results, "row_count": size, "execution_time_ms": seconds}

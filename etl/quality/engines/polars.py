@@ -5,6 +5,7 @@ Belongs here: running a plan over a DataFrame or, streaming, over a LazyFrame; b
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -38,7 +39,7 @@ class PolarsEngine:
         plan = compile_rules(rules, Scope(context.schema, context.now, context.tables))
         row, findings = run_plan(plan, data)
         samples = fetch_samples(plan, data, findings, context)
-        outcomes = [outcome_of(position, found, samples.get(position, ())) for position, found in enumerate(findings)]
+        outcomes = [outcome_of(position, found, samples.get(position)) for position, found in enumerate(findings)]
         return EngineReport(outcomes, row)
 
     def profile(self, data: Data, columns: Sequence[str] | None = None) -> ProfileResult:
@@ -107,9 +108,17 @@ def collect(lazy: pl.LazyFrame) -> pl.DataFrame:
     return lazy.collect(engine="streaming")
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Some failing rows of one rule: where they stand, and their values in the columns that may be shown."""
+
+    rows: tuple[int, ...] = ()
+    values: tuple[dict[str, Any], ...] = ()
+
+
 def fetch_samples(
     plan: Plan, data: Data, findings: Sequence[Finding | str], context: CheckContext
-) -> dict[int, tuple[dict[str, Any], ...]]:
+) -> dict[int, Sample]:
     """Fetch the first failing rows of every failing rule, restricted to the columns that may be shown."""
     columns = [column for column in context.sample_columns if column in context.schema and not is_pattern(column)]
     failing = [
@@ -117,30 +126,46 @@ def fetch_samples(
         for position, (compiled, found) in enumerate(zip(plan.rules, findings, strict=True))
         if isinstance(found, Finding) and found.failed and compiled.verdict is not None
     ]
-    if not columns or not context.sample_size or not failing:
+    if not context.sample_size or not failing:
         return {}
-    lazy = plan.prepare(data.lazy())
     if isinstance(data, pl.DataFrame):
         # The rows are in memory already: gather all positions in one query, then pick.
         picks = [
             pl.arg_where(good.not_()).head(context.sample_size).implode().alias(f"{index}") for index, good in failing
         ]
-        found = lazy.select(picks).collect().row(0)
-        return {index: _shown(data.select(columns)[rows]) for (index, _), rows in zip(failing, found, strict=True)}
-    queries = [lazy.filter(good.not_()).select(columns).head(context.sample_size) for _, good in failing]
+        found = plan.prepare(data.lazy()).select(picks).collect().row(0)
+        return {
+            index: Sample(tuple(rows), _shown(data.select(columns)[rows]) if columns else ())
+            for (index, _), rows in zip(failing, found, strict=True)
+        }
+    row = _unused("row", context.schema)
+    lazy = plan.prepare(data.lazy().with_row_index(row))
+    queries = [lazy.filter(good.not_()).select(row, *columns).head(context.sample_size) for _, good in failing]
     frames = pl.collect_all(queries, engine="streaming")
-    return {position: _shown(frame) for (position, _), frame in zip(failing, frames, strict=True)}
+    return {
+        position: Sample(tuple(frame[row].to_list()), _shown(frame.select(columns)) if columns else ())
+        for (position, _), frame in zip(failing, frames, strict=True)
+    }
+
+
+def _unused(name: str, schema: pl.Schema) -> str:
+    while name in schema:
+        name = f"_{name}"
+    return name
 
 
 def _shown(frame: pl.DataFrame) -> tuple[dict[str, Any], ...]:
     return tuple({key: plain(value) for key, value in row.items()} for row in frame.to_dicts())
 
 
-def outcome_of(position: int, found: Finding | str, sample: tuple[dict[str, Any], ...]) -> Outcome:
+def outcome_of(position: int, found: Finding | str, sample: Sample | None) -> Outcome:
     """Turn a finding into what `check()` wants from an engine."""
     if isinstance(found, str):
         return Outcome(position, error=found)
-    return Outcome(position, found.failed, found.total, found.actual, sample, found.message)
+    sample = sample or Sample()
+    return Outcome(
+        position, found.failed, found.total, found.actual, sample=sample.values, rows=sample.rows, message=found.message
+    )
 
 
 def plain(value: object) -> Any:  # noqa: ANN401

@@ -45,6 +45,7 @@ from etl.quality.rules.table_rules import (
     SumBetween,
     Truthound,
 )
+from etl.quality.rules.wording import wording
 
 __all__ = [
     "ROW_RULES",
@@ -89,4 +90,5 @@ __all__ = [
     "nearest",
     "parse_rules",
     "rule_json_schema",
+    "wording",
 ]

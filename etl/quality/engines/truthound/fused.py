@@ -50,7 +50,7 @@ def _fused(
         count, findings = run_plan(plan, frame)
         samples = fetch_samples(plan, frame, findings, context)
         rows.append(count)
-        outcomes = [outcome_of(own[index], each, samples.get(index, ())) for index, each in enumerate(findings)]
+        outcomes = [outcome_of(own[index], each, samples.get(index)) for index, each in enumerate(findings)]
         found.update((each.position, each) for each in outcomes)
         return [library().issue(_mark(each.position), each.failed) for each in outcomes if each.failed]
 

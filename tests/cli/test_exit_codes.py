@@ -1,0 +1,59 @@
+"""The page of exit codes: it names every command, and what is wrong usage leaves with 2."""
+
+import re
+from typing import Any
+
+import pytest
+import typer
+
+from etl.cli import app
+from tests.installation import REPOSITORY
+
+from .conftest import Etl
+
+PAGE = REPOSITORY / "docs" / "exit-codes.md"
+USAGE = {
+    "new": ["new", "Not An Id"],
+    "demo": ["demo", "--tenant", "nobody"],
+    "run": ["run", "nobody"],
+    "set-aside": ["set-aside", "nobody", "orders", "--yes"],
+    "verify": ["verify", "nobody"],
+    "check": ["check", "nobody"],
+    "quarantine list": ["quarantine", "list", "nobody"],
+    "quarantine show": ["quarantine", "show", "nobody", "orders"],
+    "quarantine replay": ["quarantine", "replay", "nobody", "orders"],
+    "quarantine discard": ["quarantine", "discard", "nobody", "orders", "--why", "x", "--yes"],
+    "quarantine history": ["quarantine", "history", "nobody"],
+    "dbt prepare": ["dbt", "prepare", "nobody"],
+    "dbt rules": ["dbt", "rules", "nobody"],
+    "sla status": ["sla", "status", "--tenant", "nobody"],
+    "sla report": ["sla", "report", "--tenant", "nobody"],
+    "metrics": ["metrics", "--tenant", "nobody"],
+    "rules": ["rules", "no_rule"],
+    "home": ["home", "--nothing"],
+    "docs": ["docs", "--nothing"],
+}
+
+
+def commands(group: Any, before: str = "") -> list[str]:
+    found = []
+    for name, command in group.commands.items():
+        found += commands(command, f"{before}{name} ") if hasattr(command, "commands") else [f"{before}{name}"]
+    return found
+
+
+EVERY = sorted(commands(typer.main.get_command(app)))
+
+
+def test_the_page_names_every_command() -> None:
+    rows = re.findall(r"^\| `etl ([a-z -]+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(rows) == EVERY
+    assert sorted(USAGE) == EVERY
+
+
+@pytest.mark.parametrize("command", EVERY)
+def test_wrong_usage_leaves_with_2(project: object, etl: Etl, command: str) -> None:
+    said = etl(*USAGE[command])
+    assert said.code == 2, said.err
+    assert said.err
+    assert "Traceback" not in said.err
