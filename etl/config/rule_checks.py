@@ -5,6 +5,7 @@ Belongs here: what can be known to be wrong with a rule from the configuration a
 """
 
 from collections.abc import Generator, Iterator, Mapping
+from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 
@@ -36,9 +37,9 @@ def _engine(at: Path, pipeline: PipelineConfig) -> Generator[Conflict, None, Cap
     """Say what is wrong with the engine; return what it can judge if that is known."""
     engine = pipeline.quality.engine
     place = (*at, "quality", "engine")
-    foreign = set(entry_points(group="etl.quality.engines").names) - CAPABILITIES.keys()
+    foreign = set() if engine in CAPABILITIES else set(entry_points(group="etl.quality.engines").names)
     if engine not in CAPABILITIES and engine not in foreign:
-        known = [*CAPABILITIES, *sorted(foreign)]
+        known = [*CAPABILITIES, *sorted(foreign - CAPABILITIES.keys())]
         yield Conflict(place, f"unknown engine `{engine}`", ", ".join(known), nearest(engine, known) or "")
         return None
     if not pipeline.quality.rules:
@@ -49,11 +50,17 @@ def _engine(at: Path, pipeline: PipelineConfig) -> Generator[Conflict, None, Cap
         except EtlError as error:
             yield Conflict(place, error.problem, error.hint)
             return None
-    if (library := _LIBRARIES.get(engine)) is not None and find_spec(library) is None:
+    if not _installed(engine):
         remedy = f"pip install 'tenant-etl[{engine.replace('_', '-')}]'"
         yield Conflict(place, f"the library of the engine `{engine}` is not installed", remedy)
         return None
     return CAPABILITIES[engine]
+
+
+@cache
+def _installed(engine: str) -> bool:
+    """Whether the library of a built-in engine is there; looked for, and not imported."""
+    return engine not in _LIBRARIES or find_spec(_LIBRARIES[engine]) is not None
 
 
 def _judge(place: Path, engine: str, capabilities: Capabilities, rule: AnyRule) -> Iterator[Conflict]:

@@ -45,7 +45,8 @@ class RuleResult(BaseModel):
     rows: tuple[int, ...] = ()
     """Where some failing rows stand in the data, the first row being 0; those of `sample`, if there is one.
 
-    Empty for a rule about the table as a whole, and where the engine does not name rows.
+    Empty for a rule about the table as a whole, where the engine does not name rows, and for a plan that computes,
+    unless a column may be shown: the plan would run a second time.
     """
     message: str = ""
     actual: JsonValue = None

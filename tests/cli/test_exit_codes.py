@@ -17,6 +17,7 @@ USAGE = {
     "demo": ["demo", "--tenant", "nobody"],
     "run": ["run", "nobody"],
     "set-aside": ["set-aside", "nobody", "orders", "--yes"],
+    "schema accept": ["schema", "accept", "nobody", "orders"],
     "verify": ["verify", "nobody"],
     "check": ["check", "nobody"],
     "quarantine list": ["quarantine", "list", "nobody"],

@@ -97,9 +97,14 @@ def test_a_check_carries_everything_that_is_promised(project: TinyProject) -> No
     share = {"failed": 4, "total": 20, "failure_rate": 0.2, "pass_rate": 0.8, "threshold": 0.9}
     counts = {"rows_quarantined": 5, "rows_published": 15, "partition": DAY, "engine": "polars"}
     assert "| 200 |" in found["in_range__amount"].pop("sample")
-    assert found["in_range__amount"] == {"status": "failed", **share, **counts}
+    asked = {
+        "asked": "in_range of `amount` (min 0, mostly 0.9)",
+        "columns": "amount",
+        "see_rejected_rows": f"etl quarantine show acme orders --partition {DAY}",
+    }
+    assert found["in_range__amount"] == {"status": "failed", **share, **counts, **asked}
     whole = {"failed": 0, "total": 1, "failure_rate": 0.0, "pass_rate": 1.0, "threshold": {"min": 1}, "actual": 15.0}
-    assert found["row_count"] == {"status": "passed", **whole, **counts}  # judged over what is published
+    assert found["row_count"] == {"status": "passed", **whole, **counts, "asked": "row_count (min 1)"}  # judged over what is published
     assert (got.published, got.rejected) == (15, 5)
 
 

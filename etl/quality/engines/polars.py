@@ -138,6 +138,8 @@ def fetch_samples(
             index: Sample(tuple(rows), _shown(data.select(columns)[rows]) if columns else ())
             for (index, _), rows in zip(failing, found, strict=True)
         }
+    if not columns and not is_scan(data):
+        return {}  # to number the rows is not worth computing a plan a second time
     row = _unused("row", context.schema)
     lazy = plan.prepare(data.lazy().with_row_index(row))
     queries = [lazy.filter(good.not_()).select(row, *columns).head(context.sample_size) for _, good in failing]
