@@ -127,7 +127,9 @@ class PipelineConfig(BaseModel):
     allow_empty: bool = Field(default=False, description="No rows where there were rows before is no failure.")
     max_shrink: float | None = Field(None, ge=0, le=1, description="Fail if this share of the rows is gone.")
     undated: Literal["warn", "fail", "ignore"] = Field(
-        "warn", description="What `etl verify` makes of rows that belong to no partition: no date, or an earlier one."
+        "warn",
+        description="Rows of the source that belong to no partition (no date, or one before the first day) are counted "
+        "by the check `undated` of the extract. fail: nothing is published if there are any. ignore: no such check.",
     )
     volume: Volume | Literal["off"] = Field(
         Volume(),

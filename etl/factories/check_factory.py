@@ -22,12 +22,13 @@ from etl.factories import naming
 from etl.factories.metadata import Metadata, markdown_table
 from etl.pipeline.audit import Audit, describe
 from etl.pipeline.publish import rejecting_stages
+from etl.pipeline.undated import Undated, counts_undated
 from etl.quality.results import RuleResult
 from etl.quality.rules import AnyRule, check_names, wording
 from etl.quality.rules.fields import RuleFields
 from etl.storage.guards import VolumeVerdict
 
-TAKEN = (naming.SLA_CHECK, naming.RECONCILED_CHECK, naming.VOLUME_CHECK)
+TAKEN = (naming.SLA_CHECK, naming.RECONCILED_CHECK, naming.VOLUME_CHECK, naming.UNDATED_CHECK)
 
 
 def check_specs(
@@ -37,7 +38,7 @@ def check_specs(
     asset: AssetKey,
     partitions: DailyPartitionsDefinition | None,
 ) -> list[AssetCheckSpec]:
-    """One spec per rule that is judged at `stage`, and the check `volume` of an extract."""
+    """One spec per rule that is judged at `stage`, and the checks `volume` and `undated` of an extract."""
     rules = pipeline.rules_for(stage)
     lines = _lines(config, pipeline, stage)
     for name, line in zip(check_names(rules), lines, strict=True):
@@ -71,13 +72,48 @@ def check_specs(
         specs.append(
             AssetCheckSpec(naming.VOLUME_CHECK, asset=asset, description=description, partitions_def=partitions)
         )
+    if checks_undated(pipeline, stage):
+        after = "nothing is published" if pipeline.undated == "fail" else "the days are published nevertheless"
+        description = (
+            "Every row of the source belongs to a partition. Rows without a date, with text that is no date, or before"
+            f" the first day are never extracted. Counted once for all days of a run; if there are any, {after}."
+        )
+        specs.append(AssetCheckSpec(naming.UNDATED_CHECK, asset=asset, description=description))
     return specs
 
 
 def stage_check_names(pipeline: PipelineConfig, stage: Stage) -> tuple[str, ...]:
     """The names of all checks that the step of a stage evaluates."""
+    own = (naming.UNDATED_CHECK,) if checks_undated(pipeline, stage) else ()
+    return (*partition_check_names(pipeline, stage), *own)
+
+
+def partition_check_names(pipeline: PipelineConfig, stage: Stage) -> tuple[str, ...]:
+    """The names of those checks that are evaluated for each partition."""
     own = (naming.VOLUME_CHECK,) if checks_volume(pipeline, stage) else ()
     return (*check_names(pipeline.rules_for(stage)), *own)
+
+
+def checks_undated(pipeline: PipelineConfig, stage: Stage) -> bool:
+    """Whether the stage counts the rows that belong to no partition."""
+    return stage == "extract" and counts_undated(pipeline)
+
+
+def undated_evaluation(asset: AssetKey, pipeline: PipelineConfig, found: Undated) -> AssetCheckEvaluation:
+    """What the number of rows without a partition says; no number is no pass."""
+    metadata: Metadata = {
+        "status": MetadataValue.text("not counted" if found.rows is None else "failed" if found.rows else "passed")
+    }
+    if found.rows is not None:
+        metadata["rows_without_a_partition"] = MetadataValue.int(found.rows)
+    return AssetCheckEvaluation(
+        asset_key=asset,
+        check_name=naming.UNDATED_CHECK,
+        passed=found.rows == 0,
+        severity=AssetCheckSeverity.ERROR if pipeline.undated == "fail" else AssetCheckSeverity.WARN,
+        description=found.description,
+        metadata=metadata,
+    )
 
 
 def checks_volume(pipeline: PipelineConfig, stage: Stage) -> bool:

@@ -29,6 +29,9 @@ SLA_CHECK = "sla"
 VOLUME_CHECK = "volume"
 """The check that compares the rows of an extract with those of earlier extracts."""
 
+UNDATED_CHECK = "undated"
+"""The check that counts the rows of the source that belong to no partition, on the extract."""
+
 RECONCILED_CHECK = "reconciled"
 """The check under which source and warehouse are compared, on the same asset."""
 

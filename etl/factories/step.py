@@ -28,7 +28,14 @@ from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig, fingerprint
 from etl.errors import EtlError
 from etl.factories import naming
-from etl.factories.check_factory import check_evaluations, stage_check_names, volume_evaluation
+from etl.factories.check_factory import (
+    check_evaluations,
+    checks_undated,
+    partition_check_names,
+    stage_check_names,
+    undated_evaluation,
+    volume_evaluation,
+)
 from etl.factories.metadata import Metadata, stage_metadata
 from etl.factories.partitions import partition_keys
 from etl.factories.progress import progress_line
@@ -39,6 +46,7 @@ from etl.pipeline.load import load
 from etl.pipeline.publish import already_published
 from etl.pipeline.stage import StageResult, StageRun
 from etl.pipeline.transfer import transfer
+from etl.pipeline.undated import look_for_undated
 from etl.secrets.failures import scrubbed_failures
 from etl.settings import Settings
 
@@ -98,12 +106,29 @@ class Step:
         )
         told = _Told(keys)
         try:
+            yield from self._undated(context, settings, keys[0])
             yield from self._judged(context, settings, journal, told)
             journal.finish()
             yield from self._results(context, told)
         finally:
             # What was published stays published, whatever ends the step: say so for each partition.
             self._tell_the_rest(context, told)
+
+    def _undated(
+        self, context: AssetExecutionContext, settings: Settings, partition: str | None
+    ) -> Iterator[AssetCheckEvaluation]:
+        """Count the rows that belong to no partition, once for all partitions of the step, before any is published."""
+        if not checks_undated(self.pipeline, self.stage):
+            return
+        source = getattr(context.resources, naming.source_resource(self.config.id))
+        found = look_for_undated(self._task(context, settings, partition), source.url(self.config))
+        yield undated_evaluation(self.asset, self.pipeline, found)
+        if found.rows != 0 and self.pipeline.undated == "fail":
+            remedy = "give these rows a date, move `partitions.start`, or write `undated: warn`"
+            raise Failure(
+                f"{self.config.id}/{self.pipeline.name} extract: nothing was published: {found.description}; {remedy}",
+                allow_retries=False,
+            )
 
     def _judged(
         self,
@@ -147,18 +172,21 @@ class Step:
     def _do(
         self, context: AssetExecutionContext, settings: Settings, journal: Journal, partition: str | None
     ) -> StageResult:
-        run = StageRun(
+        run = self._task(context, settings, partition)
+        try:
+            before = self._published_by_the_dead(context, run, journal)
+            return before or self._call(context, run)
+        finally:
+            run.close()
+
+    def _task(self, context: AssetExecutionContext, settings: Settings, partition: str | None) -> StageRun:
+        return StageRun(
             config=self.config,
             pipeline=self.pipeline,
             partition=partition,
             run_id=context.run.run_id,
             settings=settings,
         )
-        try:
-            before = self._published_by_the_dead(context, run, journal)
-            return before or self._call(context, run)
-        finally:
-            run.close()
 
     def _published_by_the_dead(
         self, context: AssetExecutionContext, run: StageRun, journal: Journal
@@ -170,7 +198,7 @@ class Step:
         before = already_published(run, self.stage, datetime.now(UTC))
         if before is None or before.version != version:
             return None
-        if len(list(self._evaluations_of(context, before))) < len(stage_check_names(self.pipeline, self.stage)):
+        if len(list(self._evaluations_of(context, before))) < len(partition_check_names(self.pipeline, self.stage)):
             return None  # nobody knows any more how its rows were judged
         context.log.info("%s: published by the run that died; going on from there", run.label)
         return before
@@ -191,7 +219,7 @@ class Step:
         """What the run that died had found: told again, since this run announced an evaluation of its own."""
         if before.partition is None:
             return
-        for name in stage_check_names(self.pipeline, self.stage):
+        for name in partition_check_names(self.pipeline, self.stage):
             records = context.instance.event_log_storage.get_asset_check_execution_history(
                 AssetCheckKey(self.asset, name),
                 limit=1,

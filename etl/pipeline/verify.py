@@ -15,20 +15,17 @@ from zoneinfo import ZoneInfo
 
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
-from etl.pipeline.extract import extract_request
 from etl.pipeline.stage import StageRun
+from etl.pipeline.undated import counts_undated, look_for_undated
 from etl.pipeline.verdict import DayVerdict, Findings, Reconciliation
 from etl.pipeline.verify_lake import LakeDay, compare_lake
 from etl.pipeline.verify_table import TableVerdict, compare_table
 from etl.settings import Settings
 from etl.storage.lake import Pinned
-from etl.storage.source import Window, count_rows
-from etl.storage.sql import binds_window
 from etl.storage.warehouse import Warehouse
 
 MAX_ROWS = 2_000_000
 """The values of a larger partition (by `upsert`: of a larger table) are not compared, unless that is asked for."""
-_FAR = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 def reconcile(
@@ -53,7 +50,7 @@ def reconcile(
     run = StageRun(config=config, pipeline=pipeline, partition=None, run_id="", settings=settings)
     try:
         found = {each: compare_lake(_of(run, each), url, max_rows) for each in chosen}
-        undated = _undated(run, url, found, whole)
+        undated = _undated(run, url, whole)
         output = pipeline.trino_output if pipeline.save_to_trino else None
         table = TableVerdict()
         if output is not None:
@@ -124,35 +121,13 @@ def _day(partition: str | None, lake: LakeDay, table: TableVerdict) -> DayVerdic
     )
 
 
-def _undated(run: StageRun, url: str, found: dict[str | None, LakeDay], whole: Findings) -> int | None:
-    """How many rows of the source belong to no partition: without a date, with one that is none, or before the first.
-
-    Counted once for all days: every row, less those of the days from the first on.
-    """
-    pipeline = run.pipeline
-    if pipeline.date_column is None or pipeline.partitions is None or pipeline.undated == "ignore":
+def _undated(run: StageRun, url: str, whole: Findings) -> int | None:
+    """How many rows of the source belong to no partition; None where nobody counts them."""
+    if not counts_undated(run.pipeline):
         return None
-    if pipeline.query is not None and binds_window(pipeline.query):
-        return None  # the query itself decides which rows there are, and it knows none outside of a window
-    start = _of(run, pipeline.partitions.start.isoformat()).window()
-    if start is None:
-        return None
-    request = extract_request(run)
-    rows = count_rows(url, request.model_copy(update={"window": None}))
-    end = _of(run, pipeline.partitions.end.isoformat()).window() if pipeline.partitions.end else None
-    until = end.end if end else _FAR
-    dated = count_rows(url, request.model_copy(update={"window": _between(start, start.start, until)}))
-    if found:
-        # Between two days lies nothing but text that is no date: it is counted in the range, and in no day.
-        first, last = (_of(run, each).window() for each in (next(iter(found)), next(reversed(found))))
-        if first and last:
-            compared = request.model_copy(update={"window": _between(start, first.start, last.end)})
-            dated -= max(0, count_rows(url, compared) - sum(each.source_rows for each in found.values()))
-    count = max(0, rows - dated)
-    if count and pipeline.undated == "fail":
-        whole.differences.append(f"{count} rows of the source belong to no partition")
-    return count
-
-
-def _between(window: Window, start: datetime, end: datetime) -> Window:
-    return window.model_copy(update={"start": start, "end": end})
+    found = look_for_undated(run, url)
+    if found.rows is None:
+        whole.not_compared.append(found.description)
+    elif found.rows and run.pipeline.undated == "fail":
+        whole.differences.append(f"{found.rows} rows of the source belong to no partition")
+    return found.rows

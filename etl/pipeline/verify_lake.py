@@ -133,7 +133,9 @@ def _lineage(run: StageRun, refined: Pinned) -> Findings:
     """Whether the object was made from what its inputs publish now."""
     made_from = refined.provenance.inputs
     if made_from is None:
-        return Findings(not_compared=["an earlier release made the transfer object and did not say from what"])
+        return Findings(
+            not_compared=["an earlier release made the transfer object and did not say from what: run the day again"]
+        )
     try:
         now = Inputs.of(each for name in run.pipeline.transfer_inputs for each in _published_inputs(run, name))
     except LakeError as error:

@@ -228,15 +228,13 @@ def _by_partition(
     for partition in sorted(counts.keys() - known, key=str):
         of = f"of partition {partition}, which was never loaded" if partition else "without a partition"
         verdict.whole.differences.append(f"{table.name} holds {counts[partition]} rows {of}")
-    expected = _winners(table.output, current, max_rows) if table.output.mode == "upsert" else None
-    if table.output.mode == "upsert" and expected is None and current:
+    is_upsert = table.output.mode == "upsert" and bool(current)
+    winners = _winners(table.output, current, max_rows) if is_upsert else None
+    if is_upsert and winners is None:
         verdict.whole.not_compared.append(f"the values of more than {max_rows} rows were not compared (`--max-rows`)")
         return
     for partition, pinned in current.items():
-        frame = scan_pinned([(pinned.ref, pinned.path)])
-        if expected is not None:
-            mine = expected.filter(pl.col(PARTITION_COLUMN) == partition)
-            frame = mine.select(frame.collect_schema().names())
+        frame = scan_pinned([(pinned.ref, pinned.path)]) if winners is None else _won(winners, partition, pinned)
         where = f"WHERE {PARTITION_COLUMN} = DATE '{partition}'"
         _rows(verdict.of(partition), table, pinned, frame, where, counts.get(partition, 0), max_rows)
 
@@ -245,11 +243,11 @@ def _whole(verdict: TableVerdict, table: _Table, current: Mapping[str | None, Pi
     for partition, pinned in current.items():
         frame = scan_pinned([(pinned.ref, pinned.path)])
         if table.output.mode == "upsert":
-            expected = _winners(table.output, current, max_rows)
-            if expected is None:
+            winners = _winners(table.output, current, max_rows)
+            if winners is None:
                 verdict.whole.not_compared.append(f"the values of {pinned.rows} rows were not compared (`--max-rows`)")
                 return
-            frame = expected.select(frame.collect_schema().names())
+            frame = _won(winners, partition, pinned)
         _rows(verdict.of(partition), table, pinned, frame, "", table.count(), max_rows)
 
 
@@ -268,18 +266,34 @@ def _snapshots(
         found.differences.append(f"{total} rows of {len(entries)} loads, {rows} in {table.name}")
         return
     older = [each for each in entries if each.version not in {pinned.version for pinned in current.values()}]
-    if older:
-        counted = sum(each.rows for each in older)
-        found.not_compared.append(f"{counted} rows of {len(older)} earlier snapshots: their objects are not kept")
+    if older and LOAD_COLUMN not in columns:
+        found.not_compared.append("an earlier release did not write down which rows are of which snapshot")
+        return
+    found.add(_older_snapshots(table, older))
     for partition, pinned in current.items():
         where, counts = "", rows
-        if older and LOAD_COLUMN not in columns:
-            found.not_compared.append("an earlier release did not write down which rows are of which snapshot")
-            return
         if LOAD_COLUMN in columns and older:
             seq = max(each.seq for each in entries if each.version == pinned.version)
             where, counts = f"WHERE {LOAD_COLUMN} = {seq}", table.counts(LOAD_COLUMN).get(str(seq), 0)
         _rows(verdict.of(partition), table, pinned, scan_pinned([(pinned.ref, pinned.path)]), where, counts, max_rows)
+
+
+def _older_snapshots(table: _Table, older: Sequence[LedgerEntry]) -> Findings:
+    """The rows of snapshots whose objects are not kept, beside the digest that the ledger kept of them."""
+    found, unknown = Findings(), 0
+    for each in older:
+        where = f"{LOAD_COLUMN} = {each.seq}"
+        held = table.warehouse.holds(table.output.target_schema, table.output.target_table, where, each.digest)
+        snapshot = f"the snapshot that run {each.run_id[:8]} loaded"
+        if held is False:
+            found.differences.append(f"the rows of {snapshot} are not those that stand in {table.name} now")
+        elif held is None:
+            unknown += each.rows
+    if unknown:
+        found.not_compared.append(
+            f"{unknown} rows of earlier snapshots: their objects are not kept, and no digest of this database's release"
+        )
+    return found
 
 
 def _rows(
@@ -301,18 +315,30 @@ def _rows(
     found.differences += differences(digest(expected.select(schema.names())), digest(in_table), between)
 
 
-def _winners(output: TrinoOutput, current: Mapping[str | None, Pinned], max_rows: int) -> pl.LazyFrame | None:
-    """Of each key the row that is last by the order column, then by partition, then by its place; None: too many."""
+def _winners(output: TrinoOutput, current: Mapping[str | None, Pinned], max_rows: int) -> pl.DataFrame | None:
+    """Of each key where its last row stands: by the order column, then by partition, then by place. None: too many.
+
+    Only keys and the order column are read at once; values are read partition by partition.
+    """
     if sum(each.rows for each in current.values()) > max_rows:
         return None
+    by = [*filter(None, [output.order_column]), PARTITION_COLUMN, ROW_NUMBER]
     frames = [
-        scan_pinned([(each.ref, each.path)])
-        .with_row_index(ROW_NUMBER)
+        _numbered(each)
         .with_columns(pl.lit(partition, dtype=pl.String).alias(PARTITION_COLUMN))
+        .select(list(dict.fromkeys([*output.key_columns, *by])))
         for partition, each in current.items()
     ]
-    if not frames:
-        return None
-    by = [*filter(None, [output.order_column]), PARTITION_COLUMN, ROW_NUMBER]
-    ordered = pl.concat(frames, how="diagonal_relaxed").sort(by, descending=True, nulls_last=True)
-    return ordered.unique(list(output.key_columns), keep="first", maintain_order=True).collect().lazy()
+    ordered = pl.concat(frames, how="vertical_relaxed").sort(by, descending=True, nulls_last=True)
+    last = ordered.unique(list(output.key_columns), keep="first", maintain_order=True)
+    return last.select(PARTITION_COLUMN, ROW_NUMBER).collect()
+
+
+def _won(winners: pl.DataFrame, partition: str | None, pinned: Pinned) -> pl.LazyFrame:
+    """The rows of an object that are the last ones of their keys."""
+    mine = winners.lazy().filter(pl.col(PARTITION_COLUMN).eq_missing(pl.lit(partition, dtype=pl.String)))
+    return _numbered(pinned).join(mine, on=ROW_NUMBER, how="semi").drop(ROW_NUMBER)
+
+
+def _numbered(pinned: Pinned) -> pl.LazyFrame:
+    return scan_pinned([(pinned.ref, pinned.path)]).with_row_index(ROW_NUMBER)

@@ -26,7 +26,7 @@ def digest(session: Session, relation: str, columns: Sequence[Column], where: st
 
 def holds(session: Session, relation: str, columns: Sequence[Column], where: str, kept: str | None) -> bool:
     """Whether the rows are still those of a digest that was kept."""
-    algorithm, _, rest = (kept or "").rpartition(":")[0].rpartition(":")[0].rpartition(":")
+    algorithm, rest = _made_by(kept)
     if algorithm != session.algorithm or not rest.isdecimal():
         return False
     names = _names(columns)
@@ -38,6 +38,19 @@ def holds(session: Session, relation: str, columns: Sequence[Column], where: str
         f"SELECT count(*), coalesce(sum({session.row_hash(first)}), 0){empty} FROM {relation} WHERE {where}"
     )[0]
     return f"{session.algorithm}:{rest}:{count}:{total}" == kept and not any(filled)
+
+
+def table_holds(session: Session, schema: str, table: str, where: str, kept: str | None) -> bool | None:
+    """Whether rows of a table are those of a digest; None where there is none, or one of another algorithm."""
+    if _made_by(kept)[0] != session.algorithm:
+        return None
+    return holds(session, session.relation(schema, table), session.table_columns(schema, table), where, kept)
+
+
+def _made_by(kept: str | None) -> tuple[str, str]:
+    """The algorithm of a digest, which may hold colons, and its number of columns."""
+    algorithm, _, columns = (kept or "").rpartition(":")[0].rpartition(":")[0].rpartition(":")
+    return algorithm, columns
 
 
 def rows_in(kept: str) -> int:

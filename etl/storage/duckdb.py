@@ -15,6 +15,7 @@ import duckdb
 from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.storage import ledger, locks
+from etl.storage.digest import table_holds
 from etl.storage.loadable import Loadable, read_loadable
 from etl.storage.schema_change import NO_TYPE, Column
 from etl.storage.session import Kind, quoted
@@ -82,6 +83,11 @@ class DuckDBWarehouse:
                 return (connection.execute(sql, list(parameters)) if parameters else connection.execute(sql)).pl()
             except duckdb.Error as error:
                 raise WarehouseError(f"the query failed: {error}", "correct the statement") from error
+
+    def holds(self, schema: str, table: str, where: str, digest: str | None) -> bool | None:
+        """Whether rows of a table are those of a digest of the ledger; None where that cannot be said."""
+        with _named(f"{schema}.{table} could not be read"), self.connect(read_only=True) as connection:
+            return table_holds(_Session(connection), schema, table, where, digest)
 
     def relation(self, schema: str, table: str) -> str:
         """A table's whole name: a tenant's schema may be called like its database file."""

@@ -20,6 +20,7 @@ from etl.faults import reach
 from etl.secrets.scrub import scrub
 from etl.storage import ledger, locks
 from etl.storage.database_url import parse
+from etl.storage.digest import table_holds
 from etl.storage.drivers.postgres_catalogue import conninfo
 from etl.storage.drivers.writer import extension_path
 from etl.storage.duckdb import engine_config
@@ -88,6 +89,13 @@ class PostgresWarehouse:
                 cursor = connection.execute(sql.encode(), list(parameters) or None)
                 names = [each.name for each in cursor.description or ()]
                 return pl.DataFrame(cursor.fetchall(), schema=names, orient="row", infer_schema_length=None)
+
+    def holds(self, schema: str, table: str, where: str, digest: str | None) -> bool | None:
+        """Whether rows of a table are those of a digest of the ledger; None where that cannot be said."""
+        with self.errors(f"{schema}.{table} could not be read"), self._connect("query") as connection:
+            connection.read_only = True
+            with connection.transaction():
+                return table_holds(_Session(connection), schema, table, where, digest)
 
     def relation(self, schema: str, table: str) -> str:
         """A table's whole name."""

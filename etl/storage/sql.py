@@ -16,6 +16,7 @@ from etl.storage.drivers.contract import Window, WindowKind
 
 Dialect = Literal["postgresql", "sqlite", "mysql", "duckdb"]
 
+_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _OPENERS = ("select", "with", "values", "table", "(")
 
 
@@ -63,7 +64,9 @@ def wall(moment: datetime) -> str:
 
 
 def window_predicate(dialect: Dialect, column: str, window: Window, kind: WindowKind) -> str:
-    """`start <= column < end`, exactly, for a quoted column of this kind."""
+    """`start <= column < end`, exactly, for a quoted column of this kind; or the rows outside of that."""
+    if window.outside:
+        return _outside_predicate(dialect, column, window, kind)
     start, end = window_bounds(dialect, window, kind)
     if kind == "text" and any(each.time() != time.min for each in (window.wall_start, window.wall_end)):
         # the bare dates bound an index; the exact comparison has to read `T` and a blank between date and time alike
@@ -72,6 +75,21 @@ def window_predicate(dialect: Dialect, column: str, window: Window, kind: Window
         flat = f"replace({column}, 'T', ' ')"
         return f"{column} >= {first} AND {column} < {last} AND {flat} >= {start} AND {flat} < {end}"
     return f"{column} >= {start} AND {column} < {end}"
+
+
+def _outside_predicate(dialect: Dialect, column: str, window: Window, kind: WindowKind) -> str:
+    """Written as conditions for which a database can use an index: it may be a handful of rows among millions."""
+    start, end = window_bounds(dialect, window, kind)
+    if kind != "text" and dialect != "sqlite":  # SQLite has dates only as text, whatever a column declares
+        return f"({column} IS NULL OR {column} < {start} OR {column} >= {end})"
+    no_date = {
+        "sqlite": f"{column} NOT GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'",
+        "postgresql": f"{column} !~ '^{_DATE}'",
+        "mysql": f"{column} NOT REGEXP '^{_DATE}'",
+        "duckdb": f"NOT regexp_matches({column}, '^{_DATE}')",
+    }[dialect]
+    flat = f"replace({column}, 'T', ' ')"
+    return f"({column} IS NULL OR {flat} < {start} OR {flat} >= {end} OR {no_date})"
 
 
 def window_bounds(dialect: Dialect, window: Window, kind: WindowKind) -> tuple[str, str]:

@@ -149,6 +149,9 @@ class Warehouse(Protocol):
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """The result of a read-only statement."""
 
+    def holds(self, schema: str, table: str, where: str, digest: str | None) -> bool | None:
+        """Whether rows of a table are those of a digest of the ledger; None where that cannot be said."""
+
     def relation(self, schema: str, table: str) -> str:
         """A table's whole name for `query`: a schema may be called like the database, and half a name is ambiguous."""
 

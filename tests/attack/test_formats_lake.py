@@ -64,3 +64,22 @@ def test_the_release_before_is_gone_on_from(old: Target) -> None:
         (untouched,) = old.object(f"{stage}_quarantine", DAYS[0]).parent.iterdir()
         assert untouched.name == "data.parquet"
     assert old.warehouse("SELECT count(*) FROM shop.orders") == [(13,)]
+
+
+@pytest.mark.slow
+def test_verify_compares_what_the_release_before_kept_and_says_the_rest(old: Target) -> None:
+    pipeline = {"quality": {"on_failure": "quarantine", "rules": RULES}}
+    old.project.write_pipeline({**pipeline, "save_to_trino": False, "trino_output": None})
+    said = old.etl("verify", "acme")
+    assert said.code == 3, said.text
+    assert "an earlier release made the transfer object and did not say from what" in said.text
+    assert "run the day again" in said.text
+    old.source("UPDATE orders SET amount = 7 WHERE order_id = 205")
+    said = old.etl("verify", "acme")
+    assert (said.code, "column `amount` differs between the source and its extract" in said.text) == (1, True), (
+        said.text
+    )
+    old.project.write_pipeline(pipeline)
+    old.run_days()
+    said = old.etl("verify", "acme")
+    assert (said.code, f"complete to {DAYS[-1]}" in said.text) == (0, True), said.text

@@ -194,6 +194,43 @@ def test_the_table_of_each_mode_is_compared(project: TinyProject, mode: str) -> 
     assert '"by_mode" does not exist' in found_in(project).differences[-1]
 
 
+def test_older_snapshots_of_an_appended_table_are_compared_by_their_digest(project: TinyProject) -> None:
+    project.write_pipeline(
+        {"date_column": None, "partitions": None, "trino_output": {"mode": "append", "target_table": "snapshots"}}
+    )
+    run_stages(project, partition=None, run_id="first")
+    in_source(project, "UPDATE orders SET amount = 3 WHERE order_id = 203")
+    run_stages(project, partition=None, run_id="second")
+    undamaged = found_in(project)
+    assert (undamaged.status, undamaged.days[0].loaded_rows) == ("agrees", 60), undamaged
+    changes = {
+        "UPDATE shop.snapshots SET name = {} WHERE order_id = 205 AND etl_load = 4": ("'x'", "'이름 5'"),
+        "UPDATE shop.snapshots SET etl_load = {} WHERE order_id = 305 AND name IS NOT NULL": ("4", None),
+    }
+    for statement, (damage, repair) in changes.items():
+        in_warehouse(project, statement.format(damage))
+        damaged = found_in(project)
+        assert damaged.status == "differs", (statement, damaged)
+        assert "the rows of the snapshot that run first loaded are not those that stand in" in damaged.differences[0]
+        if repair:
+            in_warehouse(project, statement.format(repair))
+            assert found_in(project).status == "agrees"
+
+
+@pytest.mark.parametrize("digest", ["NULL", "'duckdb-0.1:5:60:1'"])
+def test_a_snapshot_without_a_digest_of_this_release_is_not_compared(project: TinyProject, digest: str) -> None:
+    project.write_pipeline(
+        {"date_column": None, "partitions": None, "trino_output": {"mode": "append", "target_table": "snapshots"}}
+    )
+    for amount in (3, 4):
+        in_source(project, f"UPDATE orders SET amount = {amount} WHERE order_id = 203")
+        run_stages(project, partition=None, run_id=f"run-{amount}")
+    in_warehouse(project, f"UPDATE etl_ledger.loads SET digest = {digest} WHERE run_id = 'run-3'")
+    found = found_in(project)
+    assert (found.status, found.differences) == ("not_compared", ())
+    assert "60 rows of earlier snapshots" in summary(found)
+
+
 def test_a_day_too_large_to_be_compared_is_said_and_is_not_green(project: TinyProject) -> None:
     found = found_in(project, max_rows=19)
     assert found.status == "not_compared"

@@ -2,6 +2,7 @@
 
 # ruff: noqa: DTZ001  times without a zone are what is tested
 
+import contextlib
 import sqlite3
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from pydantic import ValidationError
 
 from etl.errors import SourceError
+from etl.storage.database_url import parse
+from etl.storage.drivers import sqlalchemy_cursor
 from etl.storage.source import ExtractRequest, Window, count_rows, extract_to_parquet
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
@@ -264,3 +267,60 @@ def test_a_window_needs_zones_order_and_a_zone_that_exists() -> None:
     ):
         with pytest.raises(ValidationError):
             Window.model_validate({"column": "at", "start": start, "end": end} | bad)
+
+
+# a column, and its type in each database; "-": the database has none
+OUTSIDE = [
+    ("at", {"postgresql": "timestamptz", "mysql": "timestamp NULL", "sqlite": "-"}),
+    ("wall", {"postgresql": "timestamp", "mysql": "datetime", "sqlite": "TIMESTAMP"}),
+    ("on_day", {"postgresql": "date", "mysql": "date", "sqlite": "DATE"}),
+    ("words", {"postgresql": "text", "mysql": "varchar(30)", "sqlite": "TEXT"}),
+]
+DATES = ["2025-12-31", "2026-01-01", "2026-01-02", "2026-01-03", "2030-06-01", None]
+NO_DATES = ["", "soon", "2026", "2o26-01-02", "2026-1-2", "20260102", "2026-01-0x"]
+
+
+@pytest.mark.parametrize(("column", "types"), OUTSIDE, ids=[each for each, _ in OUTSIDE])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mysql"])
+@pytest.mark.parametrize("end", ["2026-01-03", "9999-12-30"])
+def test_the_rows_outside_of_all_windows_are_counted(
+    database: str, column: str, types: dict[str, str], end: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    kind = types[database]
+    if kind == "-":
+        pytest.skip("no such type")
+    values = [*DATES, *(NO_DATES if column == "words" or database == "sqlite" else [])]
+    rendered = ", ".join(f"({'NULL' if each is None else repr(each)})" for each in values)
+    statements = [f"CREATE TABLE outside_{column} ({column} {kind})", f"INSERT INTO outside_{column} VALUES {rendered}"]
+    if database == "sqlite":
+        statements.append(f"INSERT INTO outside_{column} VALUES (20260102), (x'32303236')")
+        url = f"sqlite:///{tmp_path}/source.db"
+        with contextlib.closing(sqlite3.connect(tmp_path / "source.db")) as connection, connection:
+            for each in statements:
+                connection.execute(each)
+    else:
+        server: PostgresServer | MariadbServer = request.getfixturevalue(
+            {"postgresql": "postgres_server", "mysql": "mariadb_server"}[database]
+        )
+        server.run(f"DROP TABLE IF EXISTS outside_{column}", *statements)
+        url = server.url
+    start, last = (datetime.fromisoformat(each).replace(tzinfo=UTC) for each in ("2026-01-01", end))
+    window = Window(column=column, start=start, end=last, outside=True)
+    inside = [each for each in DATES if each and "2026-01-01" <= each < end]
+    strange = 2 if database == "sqlite" else 0  # values of another type than the column's
+    assert count_rows(url, ExtractRequest(table=f"outside_{column}", window=window)) == len(values) + strange - len(
+        inside
+    )
+
+
+@pytest.mark.parametrize("kind", ["text", "timestamp"])
+def test_a_database_without_a_driver_of_its_own_counts_them_too(kind: str, postgres: PostgresServer) -> None:
+    values = ["2025-12-31", "2026-01-01", *(["soon", ""] if kind == "text" else [])]
+    rendered = ", ".join(f"('{each}')" for each in values)
+    postgres.run(
+        "DROP TABLE IF EXISTS apart", f"CREATE TABLE apart (at {kind})", f"INSERT INTO apart VALUES {rendered}, (NULL)"
+    )
+    start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+    request = ExtractRequest(table="apart", window=Window(column="at", start=start, end=end, outside=True))
+    url = parse(postgres.url.replace("postgresql://", "postgresql+psycopg://"))
+    assert sqlalchemy_cursor.count(url, sqlalchemy_cursor.plan(url, request)) == len(values)

@@ -17,7 +17,10 @@ Progress = Callable[[int], None]
 
 
 class Window(BaseModel):
-    """Half open: `start <= column < end`. A column without a time zone is read as wall clock of `naive_timezone`."""
+    """Half open: `start <= column < end`. A column without a time zone is read as wall clock of `naive_timezone`.
+
+    `outside`: all rows that are not in it, those without a value and with text that is no date among them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,6 +28,7 @@ class Window(BaseModel):
     start: datetime
     end: datetime
     naive_timezone: str = "UTC"
+    outside: bool = False
 
     @field_validator("naive_timezone")
     @classmethod

@@ -69,6 +69,9 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> Plan:
         choose(request, names, (window.column,))
         column = quote(window.column).replace(":", _COLON)
         predicate = f"{column} >= :window_start AND {column} < :window_end"
+        if window.outside:
+            no_date = f" OR {column} NOT LIKE '____-__-__%'" if kinds[window.column] == "VARCHAR" else ""
+            predicate = f"({column} IS NULL OR {column} < :window_start OR {column} >= :window_end{no_date})"
         parameters = _parameters(window, kinds[window.column])
     order = ", ".join(quote(each).replace(":", _COLON) for each in choose(request, names, request.sort_by))
     columns = tuple(
