@@ -117,7 +117,12 @@ def test_a_check_carries_everything_that_is_promised(project: TinyProject) -> No
     }
     assert found["in_range__amount"] == {"status": "failed", **share, **counts, **asked}
     whole = {"failed": 0, "total": 1, "failure_rate": 0.0, "pass_rate": 1.0, "threshold": {"min": 1}, "actual": 15.0}
-    assert found["row_count"] == {"status": "passed", **whole, **counts, "asked": "row_count (min 1)"}  # judged over what is published
+    assert found["row_count"] == {
+        "status": "passed",
+        **whole,
+        **counts,
+        "asked": "row_count (min 1)",
+    }  # judged over what is published
     assert (got.published, got.rejected) == (15, 5)
 
 
