@@ -255,11 +255,11 @@ def _job_names(config: TenantConfig) -> Iterator[Conflict]:
 
 def _idle_jobs(config: TenantConfig) -> Iterator[Conflict]:
     """A job of a tenant that has nothing to run: it, and its schedule, would be missing without a word."""
-    if config.enabled and not config.dbt.enabled and not any(each.enabled for each in config.assets.pipelines.values()):
+    if config.enabled and not config.dbt.enabled and not config.assets.pipelines:
         for name in config.jobs:
             yield Conflict(
                 ("jobs", name),
-                f"job `{name}` has nothing to run: the tenant has no pipeline that is switched on, and no dbt",
+                f"job `{name}` has nothing to run: the tenant has no pipeline and no dbt",
                 "a pipeline below `assets: {pipelines: ...}`, or no job",
                 about=_keys("pipelines", "assets", "dbt", "enabled"),
             )

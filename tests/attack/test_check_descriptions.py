@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from dagster import DagsterEventType, DagsterInstance, EventRecordsFilter
+from dagster import DagsterEventType, DagsterInstance
 
 from tests.attack.target import Target
 from tests.tiny_project import DAYS
@@ -21,14 +21,12 @@ RULES = [
 
 
 def evaluations(target: Target) -> dict[str, Any]:
-    """The newest evaluation of each check, from Dagster's event log."""
+    """The evaluation of each check of the one run, from Dagster's event log."""
     found: dict[str, Any] = {}
     with DagsterInstance.from_config(str(target.project.data / "dagster")) as instance:
-        records = instance.get_event_records(
-            EventRecordsFilter(DagsterEventType.ASSET_CHECK_EVALUATION), limit=200, ascending=True
-        )
-        for record in records:
-            evaluation = record.event_log_entry.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
+        (run,) = instance.get_runs()
+        for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION):
+            evaluation = entry.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
             found[evaluation.check_name] = evaluation
     return found
 

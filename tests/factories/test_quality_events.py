@@ -284,4 +284,7 @@ def test_what_was_measured_of_a_personal_column_is_not_shown(project: TinyProjec
         and event.asset_check_evaluation_data.check_name not in NO_RULES
     ]
     hidden = "what was measured is personal and not shown"
-    assert told == [(f"sum_between__amount failed: {hidden}", False), (hidden, False)]
+    assert told == [
+        (f"sum_between__amount failed: {hidden}: sum_between of `amount` (min 98765)", False),
+        (f"mean_between of `amount` (min 0): {hidden}", False),
+    ]
