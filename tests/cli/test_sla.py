@@ -25,7 +25,7 @@ SLA = {"max_failure_rate": 0.05, "min_row_count": 20, "freshness": {"max_age_hou
 
 @pytest.fixture
 def promised(project: TinyProject) -> TinyProject:
-    project.write_pipeline({"sla": SLA, "volume": "off"})
+    project.write_pipeline({"sla": SLA, "volume": "off", "undated": "ignore"})
     config = load_tenant("acme", load_settings())
     with DagsterInstance.from_config(str(project.data / "dagster")) as instance:
         job = definitions_of(config).resolve_job_def("acme_orders")
@@ -48,7 +48,7 @@ def test_status_says_how_each_promise_stands(promised: TinyProject, etl: Etl) ->
     assert said.code == 0, said.err
     assert [each for each in ("max_age", "failure_rate", "min_row_count") if each not in said.out] == []
     assert "on track" in said.out
-    promised.write_pipeline({"sla": {**SLA, "min_row_count": 21}, "volume": "off"})
+    promised.write_pipeline({"sla": {**SLA, "min_row_count": 21}, "volume": "off", "undated": "ignore"})
     said = etl("sla", "status", "--tenant", "acme")
     assert said.code == 1
     assert "21" in said.out

@@ -46,7 +46,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyProject:
     made = make_project(tmp_path)
     made.write_tenant(
         {
-            "assets": {"pipelines": {"orders": {"sla": SLA, "partitions": {"end": None}, "volume": "off"}}},
+            "assets": {
+                "pipelines": {"orders": {"sla": SLA, "partitions": {"end": None}, "volume": "off", "undated": "ignore"}}
+            },
             "notifications": [{"type": "log"}],
         }
     )
