@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "etl"
 # From the bottom up; a row may import the rows below it, and its own packages, but not its neighbours in the row.
 LAYERS = [
     {"errors"},
-    {"settings", "platform", "faults", "formats"},
+    {"settings", "platform", "faults", "formats", "query_text"},
     {"secrets"},
     {"quality", "sla", "notify"},
     {"config"},
@@ -29,6 +29,7 @@ CORE = [
     "platform",
     "faults",
     "formats",
+    "query_text",
     "secrets",
     "quality",
     "sla",

@@ -11,10 +11,10 @@ from datetime import timedelta
 from etl.config.findings import Conflict, Path, absent_column
 from etl.config.names import nearest
 from etl.config.pipeline_config import PipelineConfig
-from etl.config.query_text import BINDS, binds
 from etl.config.rule_checks import rule_conflicts
 from etl.config.tenant_config import TenantConfig
 from etl.errors import SourceError
+from etl.query_text import BINDS, binds
 
 TENANT_JOBS = ("all", "bronze", "silver", "gold", "verify")  # every tenant has these, and one for each pipeline
 _OWN_SCHEMAS = ("etl_ledger", "etl_kept", "etl_staging")

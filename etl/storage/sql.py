@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from etl.config.query_text import tokens
 from etl.errors import SourceError
+from etl.query_text import tokens
 from etl.storage.drivers.contract import Window, WindowKind
 
 Dialect = Literal["postgresql", "sqlite", "mysql", "duckdb"]

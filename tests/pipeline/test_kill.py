@@ -4,6 +4,7 @@ import multiprocessing
 import signal
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.pipeline.stages import STAGES, lake_rows, ledger, run_stages, run_stages_in_process, table
@@ -128,10 +129,17 @@ def test_killed_while_rows_are_set_aside(tmp_path: Path, stage: str, point: str)
 
 
 def assert_same(one: TinyProject, other: TinyProject, ignore: tuple[str, ...] = ()) -> None:
-    mine, theirs = lake_rows(one), lake_rows(other)
+    mine, theirs = (_by_place(lake_rows(each)) for each in (one, other))
     assert list(mine) == list(theirs)
     for name in mine:
         hidden = [column for column in ignore if column in mine[name].columns]
         assert mine[name].drop(hidden).equals(theirs[name].drop(hidden)), name
     assert table(one).equals(table(other))
     assert ledger(one).equals(ledger(other))
+
+
+def _by_place(objects: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """Rejected rows lie under a name that only their own run uses: compare them by their folder, one in each."""
+    named = {place.rpartition("/")[0] if "quarantine" in place else place: rows for place, rows in objects.items()}
+    assert len(named) == len(objects)
+    return named

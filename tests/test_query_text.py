@@ -2,7 +2,7 @@
 
 import pytest
 
-from etl.config.query_text import binds
+from etl.query_text import binds
 
 
 @pytest.mark.parametrize(
