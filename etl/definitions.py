@@ -13,6 +13,7 @@ from functools import cache
 from dagster import AssetKey, AssetsDefinition, AssetSpec, BetaWarning, Definitions, PreviewWarning, asset
 
 from etl.config.config_loader import list_tenants, load_tenant
+from etl.config.shared_prefixes import shared_prefixes
 from etl.config.shared_tables import shared_tables
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError, EtlError
@@ -84,7 +85,7 @@ def build_all_definitions() -> Definitions:
             found = load_location(tenant)
             _claim(tenant, found, taken)
             known.append(_configs[tenant])
-            _claim_tables(tenant, known)
+            _claim_places(tenant, known)
             parts.append(found)
         except (Exception, SystemExit) as error:  # noqa: BLE001  a tenant's own Python may do anything, even leave
             broken[tenant] = error
@@ -119,9 +120,9 @@ def _claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) -
     taken.update(dict.fromkeys(names, tenant))
 
 
-def _claim_tables(tenant: str, configs: Sequence[TenantConfig]) -> None:
-    """Refuse a tenant that would load a table of one before it."""
-    for tenants, error in shared_tables(configs):
+def _claim_places(tenant: str, configs: Sequence[TenantConfig]) -> None:
+    """Refuse a tenant that would load a table of one before it, or write into its place of a bucket."""
+    for tenants, error in (*shared_tables(configs), *shared_prefixes(configs)):
         if tenant in tenants:
             raise error
 

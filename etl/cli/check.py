@@ -19,6 +19,7 @@ from rich.table import Table
 
 from etl.cli.asked import asked_tenants
 from etl.config.config_loader import list_tenants, load_tenant
+from etl.config.shared_prefixes import shared_prefixes
 from etl.config.shared_tables import shared_tables
 from etl.definitions import load_location
 from etl.errors import ConfigError, EtlError, NothingExamined
@@ -42,7 +43,7 @@ def check(
     look = _Look(load_conventions(settings.project_dir))
     for name in names:
         look.at(name, lambda name=name: _module(name) if module else _tenant(name, settings))  # type: ignore[misc]
-    look.broken += [] if module else _shared_tables(settings, set(names))
+    look.broken += [] if module else _shared_places(settings, set(names))
     for problem in look.broken:
         console.print(f"[bold red]error:[/] {escape(str(problem))}", highlight=False)
     if look.found.row_count:
@@ -95,13 +96,13 @@ def _tenant(name: str, settings: Settings) -> tuple[Definitions, set[Path]]:
     return load_location(name), set((settings.tenants_dir / name).rglob("*.py"))
 
 
-def _shared_tables(settings: Settings, names: set[str]) -> list[ConfigError]:
-    """Tables that two tenants would load. Each tenant is compared with all, also where only some are checked."""
+def _shared_places(settings: Settings, names: set[str]) -> list[ConfigError]:
+    """What two tenants would write to. Each tenant is compared with all, also where only some are checked."""
     configs = []
     for each in list_tenants(settings):
         with suppress(ConfigError):  # told above if the tenant is one of those that are checked
             configs.append(load_tenant(each, settings))
-    return [error for tenants, error in shared_tables(configs) if tenants & names]
+    return [error for tenants, error in (*shared_tables(configs), *shared_prefixes(configs)) if tenants & names]
 
 
 def _module(name: str) -> tuple[Definitions, set[Path]]:

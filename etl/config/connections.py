@@ -101,7 +101,9 @@ class LakeConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     bucket: EnvTemplate | None = Field(None, description="Name of the bucket; empty: the local lake.")
-    base_path: EnvTemplate | None = Field(None, description="Prefix of every object in the bucket.")
+    base_path: EnvTemplate | None = Field(
+        None, description="What the keys of all objects begin with; the tenant's id follows."
+    )
     endpoint_url: EnvTemplate | None = Field(None, description="Default: S3_ENDPOINT_URL.")
     region: EnvTemplate | None = Field(None, description="Default: AWS_REGION.")
 

@@ -84,6 +84,11 @@ def literal_of(text: str) -> str:
     return _TOKEN.sub(lambda match: "$" if match[0] == "$$" else match["default"] or "", text)
 
 
+def without_defaults(text: str) -> str:
+    """The text with `${NAME}` for every variable, so that what means the same variables reads the same."""
+    return _TOKEN.sub(lambda match: f"${{{match['name']}}}" if match["name"] else match[0], text)
+
+
 def interpolate(text: str, values: Mapping[str, str]) -> str:
     """Resolve `text`. Raises ConfigError that names what is missing; never shows a value.
 

@@ -101,3 +101,57 @@ def test_a_base_path_that_leads_elsewhere_is_refused_with_its_line(two: Target, 
     assert "(storage.base_path)" in said.text
     assert "a path below the bucket, such as raw/acme" in said.text
     assert "Traceback" not in said.text
+
+
+BUCKET = "${S3_BUCKET_NAME:-lake}"
+
+
+@pytest.mark.parametrize(
+    ("acme", "beta"),
+    [
+        ({}, {"base_path": "acme"}),
+        ({}, {"base_path": "acme/extract"}),
+        ({"base_path": "raw"}, {"base_path": "/raw/acme/"}),
+        ({"base_path": "raw"}, {"base_path": "raw/acme/x", "bucket": "${S3_BUCKET_NAME}"}),
+        ({"base_path": "raw", "endpoint_url": "http://s3.example"}, {"base_path": "raw/acme"}),
+    ],
+)
+def test_no_tenant_writes_into_the_place_of_another(two: Target, acme: dict[str, str], beta: dict[str, str]) -> None:
+    two.project.write_tenant({"storage": {"bucket": BUCKET, **acme}})
+    two.project.write_tenant({"storage": {"bucket": BUCKET, **beta}}, tenant="beta")
+    said = two.etl("check", "acme")
+    assert said.code == 2, said.text
+    text = " ".join(said.text.split())
+    for name in ("acme", "beta"):
+        assert f"tenants/{name}/config.yaml:" in text, "both files are named"
+    assert "the objects of tenant beta would lie in" in text
+    assert "of the bucket `${S3_BUCKET_NAME}`, which is inside" in text
+    assert "give beta a `base_path` outside of it" in text
+
+
+def test_all_tenants_together_are_refused_with_both_files_and_apart_are_accepted(two: Target) -> None:
+    two.project.write_tenant({"storage": {"bucket": "lake", "base_path": "raw"}})
+    two.project.write_tenant({"storage": {"bucket": "lake", "base_path": "raw/acme"}}, tenant="beta")
+    listed = two.dagster("definitions", "validate", "-m", "etl.all")
+    assert listed.code != 0
+    assert "which is inside `raw/acme`, the place of tenant acme" in " ".join(listed.text.split())
+    two.project.write_tenant({"storage": {"bucket": "lake2", "base_path": "raw/acme"}}, tenant="beta")
+    assert two.etl("check").code == 0, "another bucket"
+
+
+@pytest.mark.parametrize(
+    ("acme", "beta"),
+    [
+        ({}, {}),
+        ({"base_path": "raw"}, {"base_path": "raw"}),
+        ({"base_path": "raw"}, {"base_path": "raw/beta"}),
+        ({"base_path": "raw"}, {"base_path": "raw/acme_b"}),
+    ],
+)
+def test_a_base_path_may_be_shared_because_every_key_holds_the_tenants_id(
+    two: Target, acme: dict[str, str], beta: dict[str, str]
+) -> None:
+    two.project.write_tenant({"storage": {"bucket": BUCKET, **acme}})
+    two.project.write_tenant({"storage": {"bucket": BUCKET, **beta}}, tenant="beta")
+    said = two.etl("check")
+    assert said.code == 0, said.text
