@@ -134,16 +134,18 @@ def _run(project: TenantDbt, arguments: Sequence[str], lock: int, say: Callable[
     output: list[str] = []
     try:
         with process:
-            reach("dbt.started")
-            for line in process.stdout or ():
-                text = scrub(line.rstrip())
-                if text and " START " not in text:
-                    say(text)
-                    output.append(text)
+            try:
+                reach("dbt.started")
+                for line in process.stdout or ():
+                    text = scrub(line.rstrip())
+                    if text and " START " not in text:
+                        say(text)
+                        output.append(text)
+            except BaseException:  # the run was cancelled; leaving the block would wait until dbt has ended by itself
+                _stop(process)
+                raise
     finally:
-        if process.poll() is None:  # the run was cancelled
-            _stop(process)
-    clean_folders(project.work_dir)
+        clean_folders(project.work_dir)  # what a killed run left goes with the next one
     return process.returncode, output
 
 

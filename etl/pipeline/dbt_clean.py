@@ -2,11 +2,25 @@
 
 Belongs here: dbt's own files, which repeat the variables that a project read (manifest, results, compiled SQL, log).
 Not here: what a secret is (`etl.secrets.scrub`), and running dbt (`dbt_build`, `dbt_project`).
+
+A short secret may be spelled like the name of a schema or a model. In dbt's JSON files, which the product reads, it is
+therefore left where a name stands: a name that is equal to a password tells nobody what the password is.
 """
 
+import json
 from pathlib import Path
+from typing import Any
 
-from etl.secrets.scrub import known_in, known_only
+from etl.secrets.scrub import known_in, known_only, long_only, scrub
+
+_NAMES = frozenset({
+    "alias", "build_path", "child_map", "column_name", "compiled_path", "database", "docs", "fqn", "group",
+    "identifier", "loader", "macros", "materialized", "name", "nodes", "original_file_path", "package_name",
+    "parent_map",
+    "patch_path", "path", "primary_key", "project_name", "quoting", "refs", "relation_name", "resource_type",
+    "root_path", "schema", "source_name", "sources", "status", "tags", "unique_id",
+})  # fmt: skip
+"""Keys of dbt's JSON files whose texts are names."""
 
 
 def clean_folders(*folders: Path) -> None:
@@ -21,9 +35,43 @@ def _clean(path: Path) -> None:
     content = path.read_bytes()
     if not known_in(content):
         return
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
+    text = _text(content) if path.suffix != ".msgpack" else None
+    if text is None:
         path.unlink()
         return
-    path.write_text(known_only(text), encoding="utf-8")
+    clean = _clean_json(text) if path.suffix == ".json" else scrub(text)
+    if clean != text:
+        path.write_text(clean, encoding="utf-8")
+
+
+def _text(content: bytes) -> str | None:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _clean_json(text: str) -> str:
+    try:
+        found = json.loads(text)
+    except ValueError:  # dbt was killed while it wrote
+        return scrub(text)
+    clean = _without_secrets(found, name=False)
+    return text if clean == found else json.dumps(clean)
+
+
+def _without_secrets(value: Any, *, name: bool) -> Any:  # noqa: ANN401  any JSON
+    if isinstance(value, str):
+        return long_only(value) if name else known_only(value)
+    if isinstance(value, list):
+        return [_without_secrets(each, name=name) for each in value]
+    if isinstance(value, dict):
+        return {long_only(key): _without_secrets(each, name=_is_name(key, each, name)) for key, each in value.items()}
+    return value
+
+
+def _is_name(key: str, value: object, inside_names: bool) -> bool:
+    """Whether texts below the key are names. Below `nodes` and the like a list holds names, and a mapping the nodes."""
+    if isinstance(value, dict):
+        return inside_names or key in ("parent_map", "child_map")
+    return inside_names or key in _NAMES

@@ -162,10 +162,12 @@ def run_dbt(project: TenantDbt, arguments: Sequence[str]) -> str:
     """One short dbt command on this project; its output."""
     places = [] if arguments[0] == "deps" else ["--target-path", str(project.target_path)]
     command = dbt_command(project, [*arguments, *places])
-    done = subprocess.run(  # noqa: S603
-        command, env=project.full_environ(), cwd=project.folder, capture_output=True, text=True, check=False
-    )
-    clean_folders(project.work_dir)
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, env=project.full_environ(), cwd=project.folder, capture_output=True, text=True, check=False
+        )
+    finally:
+        clean_folders(project.work_dir)
     if done.returncode != 0:
         said = _message(scrub(done.stdout))
         raise DbtError(

@@ -39,6 +39,7 @@ _BEARER = re.compile(r"\b(Bearer|Basic|GenieKey)\s+[A-Za-z0-9+/=._~-]{16,}")
 _lock = threading.Lock()
 _known: set[str] = set()
 _pattern: re.Pattern[str] | None = None
+_long_pattern: re.Pattern[str] | None = None
 
 
 def learn(*values: str) -> None:
@@ -86,10 +87,15 @@ def known_only(text: str) -> str:
     return text if _pattern is None else _pattern.sub(HIDDEN, text)
 
 
+def long_only(text: str) -> str:
+    """The same for the secrets that are too long to be a part of usual words; for texts that are names."""
+    return text if _long_pattern is None else _long_pattern.sub(HIDDEN, text)
+
+
 def known_in(content: bytes) -> bool:
-    """Whether a known secret stands in the content of a file."""
+    """Whether a known secret may stand in the content of a file."""
     with _lock:
-        return any(each.encode() in content for each in _known if len(each) >= _ANYWHERE)
+        return any(each.encode("utf-8", "surrogateescape") in content for each in _known)
 
 
 def forget_everything() -> None:
@@ -104,10 +110,12 @@ def _beside_names(text: str) -> str:
 
 
 def _compile() -> None:
-    global _pattern  # noqa: PLW0603  guarded by the lock; readers see the old pattern or the new one
+    global _pattern, _long_pattern  # noqa: PLW0603  guarded by the lock; readers see the old patterns or the new ones
     ordered = sorted(_known, key=len, reverse=True)
-    parts = [re.escape(each) if len(each) >= _ANYWHERE else rf"(?<!\w){re.escape(each)}(?!\w)" for each in ordered]
-    _pattern = re.compile("|".join(parts)) if parts else None
+    long = [re.escape(each) for each in ordered if len(each) >= _ANYWHERE]
+    short = [rf"(?<!\w){re.escape(each)}(?!\w)" for each in ordered if len(each) < _ANYWHERE]
+    _pattern = re.compile("|".join([*long, *short])) if _known else None
+    _long_pattern = re.compile("|".join(long)) if long else None
 
 
 def _spellings(value: str) -> Iterator[str]:
