@@ -1,10 +1,13 @@
 """Format numbers of what is kept: what this release can read, and what it says about a store of a later one.
 
-Belongs here: the comparison and its error, and where a SQLite file keeps its number. Not here: the numbers themselves,
-which stand beside the code that reads each store, and the reading of older formats.
+Belongs here: the comparison and its error, where a SQLite file keeps its number, and a transaction of such a file. Not
+here: the numbers themselves, which stand beside the code that reads each store, and the reading of older formats.
 """
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 from etl.errors import EtlError
 
@@ -41,3 +44,29 @@ def mark_sqlite(db: sqlite3.Connection, *, newest: int, what: str) -> int:
     if found != newest:
         db.execute(f"PRAGMA user_version = {newest:d}")
     return known
+
+
+@contextmanager
+def transaction(path: Path, what: str) -> Iterator[sqlite3.Connection]:
+    """One transaction of a SQLite file that is kept: all of it is in the file or nothing, and others wait meanwhile.
+
+    A file that is damaged raises an error that names it and the remedy; `what` says what is in it.
+    """
+    with closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as db:
+        try:
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", None) not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                raise
+            raise EtlError(
+                f"{what}, {path}, is damaged: {error}",
+                f"restore it from a backup, or begin a new one: `mv '{path}' '{path}.damaged'`. Dagster's event log, "
+                "the lake and the warehouse do not depend on it",
+            ) from error

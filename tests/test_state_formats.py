@@ -211,3 +211,34 @@ def test_a_sensors_tick_is_an_error_not_silence(tmp_path: Path, file: str) -> No
         watch = SensorFactory(config, settings)._watch()
         with pytest.raises(EtlError, match="has format 2"):
             watch.tick(instance, T0)
+
+
+def test_a_history_that_is_cut_off_anywhere_is_refused_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "quarantine" / "acme.jsonl"
+    path.parent.mkdir()
+    whole = (FIXTURES / "quarantine" / "acme.jsonl").read_bytes().rstrip(b"\n")
+    start, lines = whole.rfind(b"\n") + 1, whole.count(b"\n") + 1
+    for end in range(start + 1, len(whole)):
+        path.write_bytes(whole[:end])
+        with pytest.raises(EtlError, match=f"line {lines} of ") as refused:
+            history(in_folder(tmp_path), "acme")
+        assert "sed -i" in refused.value.hint
+    path.write_bytes(whole)
+    assert history(in_folder(tmp_path), "acme")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "7", '{"format": 1}', '{"format": 1, "versions": 3}'])
+def test_a_damaged_journal_begins_anew(tmp_path: Path, content: str) -> None:
+    path = tmp_path / JOURNAL
+    path.write_text(content)
+    journal = Journal.open(tmp_path, "extract", "orders", KEYS, FINGERPRINT)
+    assert journal.version(KEYS[0]) is None
+    journal.record(KEYS[0], "v")
+    assert Journal.open(tmp_path, "extract", "orders", KEYS, FINGERPRINT).version(KEYS[0]) == "v"
+
+
+@pytest.mark.parametrize("cursor", ["{", "[]", "7", '{"format": 1}', '{"seen": 1, "pending": 2}'])
+def test_a_damaged_cursor_is_refused_with_its_remedy(cursor: str) -> None:
+    with DagsterInstance.ephemeral() as instance, pytest.raises(EtlError, match="no cursor of one") as refused:
+        new_failures(instance, [], cursor)
+    assert "clear it" in refused.value.hint

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
 from etl.cli.asked import asked_tenants
-from etl.cli.home import prepare_dagster_home
+from etl.cli.home import opened_instance
 from etl.cli.runs import failures, launch, workspace
 from etl.config.config_loader import load_tenant
 from etl.definitions import build_tenant_definitions
@@ -56,11 +56,11 @@ def demo(
     sys.path.insert(0, str(settings.project_dir))
     os.environ["PYTHONWARNINGS"] = "ignore"  # the runs' own processes; warnings are errors in the tests
     os.environ.setdefault("ETL_PROJECT_DIR", str(settings.project_dir))
-    home = prepare_dagster_home(settings)
     tenants = list(asked_tenants(settings, tenant or ()))
     for each in tenants:
         make_source(each, settings, console)
-    with DagsterInstance.get() as instance:
+    with opened_instance(settings) as instance:
+        home = Path(instance.root_directory)
         release_dead_runs(instance)
         if not any(build_tenant_definitions(each).resolve_asset_graph().executable_asset_keys for each in tenants):
             raise NothingExamined(

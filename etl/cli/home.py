@@ -1,7 +1,7 @@
 """DAGSTER_HOME: the folder with Dagster's own storage and its settings, `dagster.yaml`.
 
 Belongs here: making the folder, keeping its `dagster.yaml` in step with the project's, naming what a file of somebody
-else lacks, and the command `etl home`. Not here: anything that Dagster does with it.
+else lacks, opening Dagster's storage in it, and the command `etl home`. Not here: anything that Dagster does with it.
 
 The file in the home is written where there is none, and written again where it still is what the project wrote
 there. Any other file belongs to a person and is never touched.
@@ -9,19 +9,27 @@ there. Any other file belongs to a person and is never touched.
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 
 import yaml
+from dagster import DagsterInstance
 from rich.console import Console
 from rich.markup import escape
 
+from etl.errors import EtlError
 from etl.settings import Settings, load_settings
+from etl.storage.locks import exclusive
 
 FILE = "dagster.yaml"
 
 # Beside the file: the digest of what the project wrote there, by which a changed file is told from an older one.
 WRITTEN = ".dagster.yaml.from_project"
+
+# The lock under which Dagster's storage is opened.
+OPENING = ".opening.lock"
 
 # The files of releases that left no digest beside them.
 EARLIER = {
@@ -33,7 +41,30 @@ EARLIER = {
 
 def home() -> None:
     """Prepare Dagster's home and say what its dagster.yaml lacks: `etl home`. `make dev` does this first."""
-    Console().print(str(prepare_dagster_home(load_settings())), soft_wrap=True, markup=False, highlight=False)
+    folder = prepare_dagster_home(load_settings())
+    if _can_start(folder / FILE):
+        with _open(folder):
+            pass  # Dagster has made its storage: `dagster dev`, which opens it several times at once, finds it made
+    Console().print(str(folder), soft_wrap=True, markup=False, highlight=False)
+
+
+@contextmanager
+def opened_instance(settings: Settings) -> Iterator[DagsterInstance]:
+    """Prepare Dagster's home and open the instance in it."""
+    with _open(prepare_dagster_home(settings)) as instance:
+        yield instance
+
+
+@contextmanager
+def _open(folder: Path) -> Iterator[DagsterInstance]:
+    """Open the instance in this home, one process at a time.
+
+    The first opening makes Dagster's databases, and Dagster raises an error if two processes do so at the same moment.
+    """
+    with ExitStack() as stack:
+        with exclusive(folder / OPENING, what=f"the opening of Dagster's storage in {folder}", error=EtlError):
+            instance = stack.enter_context(DagsterInstance.get())
+        yield instance
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
@@ -72,12 +103,18 @@ def _write(content: bytes, target: Path) -> None:
         unfinished.replace(path)
 
 
+def _can_start(path: Path) -> bool:
+    """Whether Dagster can read its settings at all; where it cannot, a warning has said so."""
+    return not path.is_file() or isinstance(_settings_in(path), Mapping)
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@cache
 def _warn(path: Path) -> None:
-    """Say on the error stream what the file lacks; the command goes on."""
+    """Say on the error stream what the file lacks, once; the command goes on."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     for problem, snippet in missing_settings(path):
         console.print(f"[bold yellow]warning:[/] {escape(str(path))}: {escape(problem)}")
@@ -86,10 +123,7 @@ def _warn(path: Path) -> None:
 
 def missing_settings(path: Path) -> list[tuple[str, str]]:
     """What the product needs and the file does not say: what happens without it, and the line to add."""
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError):
-        found = None
+    found = _settings_in(path)
     if not isinstance(found, Mapping):
         return [("it is no YAML mapping, so Dagster cannot start with it", "a mapping, as in the project's file")]
     problems = [
@@ -119,6 +153,14 @@ def missing_settings(path: Path) -> list[tuple[str, str]]:
             )
         )
     return missing
+
+
+def _settings_in(path: Path) -> object:
+    """What stands in the file; None where it is no YAML."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return None
 
 
 def _value(found: object, keys: Sequence[str]) -> object:

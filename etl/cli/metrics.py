@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from dagster import DagsterInstance
 from rich.console import Console
 
 from etl.cli.asked import asked_tenants
-from etl.cli.home import prepare_dagster_home
+from etl.cli.home import opened_instance
 from etl.cli.sla import PATIENCE, attainments, complain, loaded, write_whole
 from etl.config.config_loader import list_tenants
 from etl.errors import EtlError, NothingExamined
@@ -48,7 +47,6 @@ def metrics(
         raise EtlError("both --output and --port are given", "give one of them")
     settings = load_settings()
     asked_tenants(settings, [tenant] if tenant is not None else [])
-    prepare_dagster_home(settings)
     if port is not None:
         _serve(settings, port, tenant)
         return
@@ -74,7 +72,7 @@ def collect(settings: Settings, tenant: str | None = None) -> tuple[list[Sample]
     configs, unloaded = loaded(settings, names)
     samples += [Sample("etl_tenant_loaded", name, "", 0.0) for name in names]
     samples += [Sample("etl_tenant_loaded", config.id, "", 1.0) for config in configs]  # a series has its last number
-    with DagsterInstance.get() as instance:
+    with opened_instance(settings) as instance:
         for config in configs:
             watch = SlaWatch(config, settings, budget=PATIENCE)
             verdicts, unjudged = watch.judge_now(instance, now)

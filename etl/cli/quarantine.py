@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import typer
-from dagster import AssetKey, DagsterInstance, DagsterRunStatus
+from dagster import AssetKey, DagsterRunStatus
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from etl.cli.asked import asked_tenants
-from etl.cli.home import prepare_dagster_home
+from etl.cli.home import opened_instance
 from etl.cli.runs import failures, launch, wait, workspace
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
@@ -120,8 +120,7 @@ def replay(
     config = load_tenant(tenant, settings)
     console = Console()
     chosen = _chosen(config, settings, pipeline, partition)
-    prepare_dagster_home(settings)
-    with DagsterInstance.get() as instance, workspace(instance, settings, {tenant}) as context:
+    with opened_instance(settings) as instance, workspace(instance, settings, {tenant}) as context:
         for each in chosen:
             tags = {"dagster/partition": each.partition} if each.partition else {}
             assets = _assets(config, each, from_source=from_source)

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from etl.cli.demo import make_source
 from etl.cli.follow import follow, view
-from etl.cli.home import prepare_dagster_home
+from etl.cli.home import opened_instance
 from etl.cli.runs import failures, launch, spans_of, workspace
 from etl.cli.signals import Interrupted, interruptible, stop_run
 from etl.errors import EtlError
@@ -39,9 +39,8 @@ def run(
     days = _days(first, last)
     more = {naming.RELOAD_TAG: "true"} if reload else {}
     make_source(tenant, settings, console)
-    prepare_dagster_home(settings)
     began = time.monotonic()
-    with interruptible() as signals, DagsterInstance.get() as instance:
+    with interruptible() as signals, opened_instance(settings) as instance:
         try:
             release_dead_runs(instance)
             with workspace(instance, settings, {tenant}) as context:

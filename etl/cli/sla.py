@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from etl.cli.asked import asked_tenants
-from etl.cli.home import prepare_dagster_home
+from etl.cli.home import opened_instance
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, NothingExamined
@@ -57,8 +57,7 @@ def status(tenant: TenantOption = None) -> None:
     table = Table("tenant", "pipeline", "promise", "state", "since", "what")
     states: list[State] = []
     unjudged: list[str] = []
-    prepare_dagster_home(settings)
-    with DagsterInstance.get() as instance:
+    with opened_instance(settings) as instance:
         for config in configs:
             verdicts, unknown = SlaWatch(config, settings, budget=PATIENCE).judge_now(instance, now)
             unjudged += unknown.values()

@@ -6,12 +6,12 @@ Belongs here: the command. Does not: the comparison (`etl.pipeline.verify`).
 from typing import Annotated
 
 import typer
-from dagster import AssetCheckEvaluation, DagsterInstance
+from dagster import AssetCheckEvaluation
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from etl.cli.home import prepare_dagster_home
+from etl.cli.home import opened_instance
 from etl.config.config_loader import load_tenant
 from etl.errors import EtlError, NothingExamined
 from etl.factories.reconcile_check import NAME, SEVERITIES, reconciliation_metadata, summary
@@ -47,12 +47,11 @@ def verify(
     chosen = [each for name, each in config.pipelines.items() if pipeline in (None, name)]
     if not chosen:
         raise NothingExamined(f"{tenant} has no pipeline: nothing was examined", "write one, or see `etl check`")
-    prepare_dagster_home(settings)
     url = rdb_resource(config, str(settings.demo_dir / f"{tenant}.sqlite")).url(config)
     warehouse = warehouse_of_tenant(config).open(config)
     table = Table("pipeline", "days", "source rows", "published", "quarantined", "loaded", "verdict")
     ended: set[Status] = set()
-    with DagsterInstance.get() as instance:
+    with opened_instance(settings) as instance:
         for each in chosen:
             found = reconcile(config, each, url, warehouse, settings, days=days, max_rows=max_rows)
             ended.add(found.status)

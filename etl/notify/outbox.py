@@ -14,15 +14,15 @@ Opsgenie get the incident's key, by which they recognise the repetition.
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from etl.errors import NotifyError
 from etl.faults import reach
-from etl.formats import mark_sqlite
+from etl.formats import mark_sqlite, transaction
 from etl.notify.incidents import Incident, Message, broken_message, recovered_message
 from etl.notify.routes import target_name, wants
 from etl.notify.targets import NotificationConfig
@@ -33,6 +33,7 @@ PER_CALL = 200  # messages that one `deliver` tries at most
 SECONDS = 20.0  # after which one `deliver` begins no other message: a slow target does not hold up who calls
 # Of the tables below and what is in them. Files of before there were numbers have the same format.
 FORMAT = 1
+_WHAT = "the file of incidents and messages"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS incidents (
     id INTEGER PRIMARY KEY,
@@ -86,7 +87,7 @@ class Outbox:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._transaction() as db:
-            mark_sqlite(db, newest=FORMAT, what=f"the file of incidents and messages {path}")
+            mark_sqlite(db, newest=FORMAT, what=f"{_WHAT} {path}")
             for statement in _SCHEMA.split(";"):
                 db.execute(statement)
 
@@ -234,18 +235,8 @@ class Outbox:
         with self._transaction() as db:
             db.execute("UPDATE messages SET claimed_until = NULL, problem = ? WHERE id = ?", (problem, number))
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """One writer at a time; the others wait. Either everything of it is in the file or nothing."""
-        with closing(sqlite3.connect(self._path, timeout=60, isolation_level=None)) as db:
-            db.execute("PRAGMA foreign_keys = ON")
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            db.execute("COMMIT")
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        return transaction(self._path, _WHAT)
 
 
 def _close(db: sqlite3.Connection, numbers: Iterable[int], now: datetime) -> None:

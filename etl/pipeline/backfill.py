@@ -43,12 +43,13 @@ class Journal:
         written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         try:
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:  # the process died while it wrote its first line
+            check_format(found.get("format"), newest=FORMAT, what=f"the journal {path}")
+            versions = dict(found["versions"])
+        except (ValueError, TypeError, AttributeError, KeyError):  # damaged: every day is done again, and none is lost
             return cls(path, fingerprint, {})
-        check_format(found.get("format"), newest=FORMAT, what=f"the journal {path}")
         if found.get("fingerprint") != fingerprint or datetime.now(UTC) - written > KEEP:
             return cls(path, fingerprint, {})
-        return cls(path, fingerprint, dict(found["versions"]))
+        return cls(path, fingerprint, versions)
 
     def version(self, partition: str | None) -> str | None:
         """The version that the dead run published, if it came that far."""

@@ -91,7 +91,7 @@ def source_freshness(
         arguments = ["source", "freshness", "--select", *(f"source:{each}" for each in sources.values())]
         arguments += ["--vars", project.variables_with(), "--target-path", str(target)]
         _, output = _run(project, arguments, descriptor, say)
-        found: list[Mapping[str, Any]] = json.loads(path.read_bytes())["results"] if path.is_file() else []
+        found = _results(path)
     judged = {each["unique_id"]: each for each in found if "max_loaded_at" in each}
     said = "\n".join(output[-20:])  # dbt leaves out a source that it could not ask
     nodes = tuple(_aged(each, judged[each]) if each in judged else _unasked(each, said) for each in sources)
@@ -158,8 +158,21 @@ def _stop(process: "subprocess.Popen[str]") -> None:
         process.wait()
 
 
+def _results(path: Path) -> list[Mapping[str, Any]]:
+    """What dbt wrote about each node; nothing where it wrote no file."""
+    if not path.is_file():
+        return []
+    try:
+        return list(json.loads(path.read_bytes())["results"])
+    except (ValueError, TypeError, KeyError):
+        raise DbtError(
+            f"dbt's results in {path} cannot be read: dbt was cut off while it wrote them",
+            "the models may be built or not: run it again, which builds them anew",
+        ) from None
+
+
 def _result(path: Path, code: int, output: Sequence[str]) -> BuildResult:
-    found: list[Mapping[str, Any]] = json.loads(path.read_bytes())["results"] if path.is_file() else []
+    found = _results(path)
     nodes = tuple(
         NodeResult(
             unique_id=each["unique_id"],

@@ -233,14 +233,22 @@ def history(settings: Settings, tenant: str) -> tuple[Decision, ...]:
     path = history_path(settings, tenant)
     if not path.is_file():
         return ()
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return tuple(_decision(line, f"line {number} of {path}") for number, line in enumerate(lines, start=1) if line)
+    lines = path.read_bytes().split(b"\n")
+    return tuple(_decision(line, number, path, tenant) for number, line in enumerate(lines, start=1) if line)
 
 
-def _decision(line: str, what: str) -> Decision:
-    content = json.loads(line)
-    check_format(content.pop("format", None), newest=HISTORY_FORMAT, what=what)
-    return Decision.model_validate(content)
+def _decision(line: bytes, number: int, path: Path, tenant: str) -> Decision:
+    what = f"line {number} of {path}"
+    try:
+        content = json.loads(line)
+        check_format(content.pop("format", None), newest=HISTORY_FORMAT, what=what)
+        return Decision.model_validate(content)
+    except (ValueError, TypeError, AttributeError):  # no JSON, no object, or other keys
+        raise LakeError(
+            f"{what} is no decision about rejected rows: it was cut off while it was written, or changed by hand",
+            f"see it with `sed -n {number}p '{path}'` and remove it with `sed -i {number}d '{path}'`; "
+            f"`etl quarantine list {tenant}` says whether the rows that it was about are still there",
+        ) from None
 
 
 def history_path(settings: Settings, tenant: str) -> Path:

@@ -11,13 +11,13 @@ fact twice changes nothing.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from etl.formats import mark_sqlite
+from etl.formats import mark_sqlite, transaction
 from etl.sla.freshness import DailyPartitions, Publish, Published
 from etl.sla.judge import PipelineHistory, Run
 from etl.sla.metrics import SLAMetrics
@@ -26,6 +26,7 @@ KEPT = 40
 RUNS_KEPT = 20
 REMEMBERED = timedelta(days=7)  # by then nobody offers a finished run again
 FORMAT = 1  # of the tables below; files of before there were numbers have the same
+_WHAT = "the excerpt of Dagster's event log"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS cursors (stream TEXT PRIMARY KEY, position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS pipelines (
@@ -120,7 +121,7 @@ class PipelineLog:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._transaction() as db:
-            mark_sqlite(db, newest=FORMAT, what=f"the excerpt of Dagster's event log {path}")
+            mark_sqlite(db, newest=FORMAT, what=f"{_WHAT} {path}")
             for statement in _SCHEMA.split(";"):
                 db.execute(statement)
 
@@ -232,16 +233,8 @@ class PipelineLog:
         with self._transaction() as db:
             db.execute("UPDATE told SET tick = ''")
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._path, timeout=60, isolation_level=None)) as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            db.execute("COMMIT")
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        return transaction(self._path, _WHAT)
 
 
 _RUN_COLUMNS = (

@@ -8,19 +8,20 @@ time counts for nothing; only a breach is dated back, because a verdict says sin
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from etl.formats import mark_sqlite
+from etl.formats import mark_sqlite, transaction
 from etl.sla.freshness import State
 from etl.sla.judge import PromiseVerdict
 
 GAP = timedelta(hours=1)
 KEPT = timedelta(days=800)
 FORMAT = 1  # of the tables below; files of before there were numbers have the same
+_WHAT = "the log of promises"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS states (
     id INTEGER PRIMARY KEY,
@@ -56,7 +57,7 @@ class StateLog:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._transaction() as db:
-            mark_sqlite(db, newest=FORMAT, what=f"the log of promises {path}")
+            mark_sqlite(db, newest=FORMAT, what=f"{_WHAT} {path}")
             for statement in _SCHEMA.split(";"):
                 db.execute(statement)
 
@@ -90,16 +91,8 @@ class StateLog:
             for tenant, pipeline, promise, state, first, last in rows
         )
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._path, timeout=60, isolation_level=None)) as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            db.execute("COMMIT")
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        return transaction(self._path, _WHAT)
 
 
 def _note(db: sqlite3.Connection, verdict: PromiseVerdict, last: tuple[int, str, float] | None, now: float) -> None:

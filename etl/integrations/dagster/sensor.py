@@ -28,7 +28,7 @@ from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecordStatus as Status,
 )
 
-from etl.errors import QualityError
+from etl.errors import EtlError, QualityError
 from etl.formats import check_format
 from etl.quality.rules import nearest
 
@@ -214,9 +214,15 @@ def _asset_key(asset: str | AssetKey) -> AssetKey:
 def _read(cursor: str | None) -> tuple[int, Mapping[str, list[int]]]:
     if not cursor:
         return 0, {}
-    read = json.loads(cursor)
-    check_format(read.get("format"), newest=CURSOR_FORMAT, what="the cursor of a quality sensor")
-    return read["seen"], read["pending"]
+    try:
+        read = json.loads(cursor)
+        check_format(read.get("format"), newest=CURSOR_FORMAT, what="the cursor of a quality sensor")
+        return int(read["seen"]), dict(read["pending"])
+    except (ValueError, TypeError, AttributeError, KeyError):
+        raise EtlError(
+            f"the cursor of a quality sensor is no cursor of one: {cursor[:80]!r}",
+            "it was changed by hand: clear it in the UI, on the sensor's page, and the sensor begins anew",
+        ) from None
 
 
 quality_sensor = DataQualitySensor(
