@@ -8,9 +8,18 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, wraps
 
-from dagster import AssetKey, AssetsDefinition, AssetSpec, BetaWarning, Definitions, PreviewWarning, asset
+from dagster import (
+    AssetKey,
+    AssetsDefinition,
+    AssetSpec,
+    BetaWarning,
+    DagsterInvariantViolationError,
+    Definitions,
+    PreviewWarning,
+    asset,
+)
 
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.shared_prefixes import shared_prefixes
@@ -27,12 +36,17 @@ from etl.factories.schedule_factory import ScheduleFactory
 from etl.factories.sensor_factory import SensorFactory
 from etl.factories.sla_check import sla_checks
 from etl.resources.executors import in_process_executor
-from etl.resources.run_process import protect_texts
+from etl.resources.run_process import keep_only, protect_texts
+from etl.resources.run_tenants import run_of_this_process, tenants_of
 from etl.secrets.scrub import scrub
 from etl.settings import load_settings
 
+_EXECUTOR_OF_A_JOB = (
+    "leave `executor` out of Definitions(...) and give it to a job: define_asset_job(..., executor_def=...)"
+)
 _configs: dict[str, TenantConfig] = {}
 """What the definitions of each tenant were built from, to compare the tenants without reading their files again."""
+_built: dict[str, Definitions] = {}
 
 
 @cache  # Dagster evaluates a code location up to 14 times in one process
@@ -41,7 +55,8 @@ def build_tenant_definitions(tenant_id: str) -> Definitions:
     config = load_tenant(tenant_id, load_settings())
     _configs[tenant_id] = config
     protect_texts(config)
-    return definitions_of(config)
+    _built[tenant_id] = definitions_of(config)
+    return _built[tenant_id]
 
 
 def definitions_of(config: TenantConfig) -> Definitions:
@@ -80,7 +95,7 @@ def build_all_definitions() -> Definitions:
     taken: dict[tuple[str, str], str] = {}
     known: list[TenantConfig] = []
     # The longest first: `acme_eu_all` belongs to the tenant `acme_eu`, not to a job `eu_all` of `acme`.
-    for tenant in sorted(list_tenants(settings), key=len, reverse=True):
+    for tenant in sorted(_tenants_of_this_process(list_tenants(settings)), key=len, reverse=True):
         try:
             found = load_location(tenant)
             _claim(tenant, found, taken)
@@ -98,6 +113,23 @@ def build_all_definitions() -> Definitions:
     return Definitions.merge(*parts, *(_broken_tenant(tenant, error) for tenant, error in broken.items()))
 
 
+def _tenants_of_this_process(known: tuple[str, ...]) -> Sequence[str]:
+    """All tenants; in the process of a run only those of the run, whose code then sees no other tenant's variables.
+
+    A tenant that could not be built is executed as it was served, with all others around it.
+    """
+    run = run_of_this_process()
+    if run is None:
+        return known
+    own = tenants_of(run, known)
+    selected = {*(run.asset_selection or ()), *(each.asset_key for each in run.asset_check_selection or ())}
+    whose_job = [each for each in own if selected or run.job_name.startswith(f"{each}_")]
+    if not whose_job or any(_broken_key(each) in selected for each in own):
+        return known
+    keep_only(own, known)
+    return own
+
+
 def get_all_definitions() -> Definitions:
     """The name that guides use for `build_all_definitions`."""
     return build_all_definitions()
@@ -109,6 +141,7 @@ def _claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) -
     names += [("schedule", each.name) for each in found.schedules or ()]
     names += [("sensor", each.name) for each in found.sensors or ()]
     names += [("resource", key) for key in found.resources or {}]
+    names += [("logger", key) for key in found.loggers or {}]
     specs = [spec for each in found.assets or () for spec in (each.specs if isinstance(each, AssetsDefinition) else ())]
     names += [("asset", spec.key.to_user_string()) for spec in specs]
     for kind, name in names:
@@ -118,6 +151,11 @@ def _claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) -
                 f"rename it in tenants/{tenant}, or serve the tenants apart: dagster dev -w workspace.yaml",
             )
     taken.update(dict.fromkeys(names, tenant))
+    if found.executor not in (None, in_process_executor):
+        raise EtlError(
+            f"tenants/{tenant}/definitions.py gives all of its runs an executor of its own",
+            f"{_EXECUTOR_OF_A_JOB}, or serve the tenants apart: dagster dev -w workspace.yaml",
+        )
 
 
 def _claim_places(tenant: str, configs: Sequence[TenantConfig]) -> None:
@@ -147,11 +185,42 @@ def load_location(tenant: str) -> Definitions:
     return found
 
 
+def explain_merging() -> None:
+    """Let `Definitions.merge` say, where a tenant's definitions cannot be merged, in which file and what to do."""
+    merge = Definitions.merge
+    if hasattr(merge, "etl_explains"):
+        return
+
+    @wraps(merge)
+    def explained(*definitions: Definitions) -> Definitions:
+        try:
+            return merge(*definitions)
+        except DagsterInvariantViolationError as error:
+            tenants = [tenant for tenant, built in _built.items() if any(built is each for each in definitions)]
+            if len(tenants) != 1:
+                raise
+            about_executor = "executor" in str(error)
+            raise EtlError(
+                f"tenants/{tenants[0]}/definitions.py cannot be merged with what config.yaml defines: {error}",
+                _EXECUTOR_OF_A_JOB if about_executor else "rename what has a key that the tenant's definitions have",
+            ) from error
+
+    setattr(explained, "etl_explains", True)  # noqa: B010  an attribute that functions do not have
+    Definitions.merge = staticmethod(explained)  # type: ignore[method-assign]
+
+
+explain_merging()  # here, because `Definitions.merge(build_tenant_definitions(...))` looks `merge` up before it builds
+
+
+def _broken_key(tenant: str) -> AssetKey:
+    return naming.asset_key(tenant, "broken", "configuration")
+
+
 def _broken_tenant(tenant: str, error: BaseException) -> Definitions:
     """An asset that says what is wrong, so that a broken tenant is seen where the others are."""
 
     @asset(
-        key=naming.asset_key(tenant, "broken", "configuration"),
+        key=_broken_key(tenant),
         description=f"Tenant {tenant} cannot be built:\n\n```\n{scrub(str(error))}\n```",
         tags={"tenant": tenant, "broken": "true", "data_tier": naming.TIERS["broken"]},
     )

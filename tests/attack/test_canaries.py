@@ -6,13 +6,13 @@ every byte below the data folder finds any leak. The search finds a word that is
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from tests.attack.target import Said, Target
+from tests.attack.target import BIN, Said, Target
 from tests.tiny_project import REPOSITORY
 
 SECRETS = {
@@ -47,8 +47,8 @@ def orders(orders: pl.LazyFrame) -> pl.LazyFrame:
 '''
 
 
-def spellings() -> Iterable[bytes]:
-    for value in SECRETS.values():
+def spellings(secrets: Mapping[str, str]) -> Iterable[bytes]:
+    for value in secrets.values():
         yield value.encode()
         yield quote(value, safe="").encode()
         yield json.dumps(value)[1:-1].encode()
@@ -56,9 +56,9 @@ def spellings() -> Iterable[bytes]:
         yield base64.b64encode(value.encode()).rstrip(b"=")
 
 
-def leaks(folder: Path, *said: Said) -> list[str]:
+def leaks(folder: Path, *said: Said, secrets: Mapping[str, str] = SECRETS) -> list[str]:
     """Where a secret stands: in what was printed, or in a file below the folder."""
-    words = set(spellings())
+    words = set(spellings(secrets))
     texts = {f"output {number}": each.text.encode() for number, each in enumerate(said)}
     texts |= {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     return [f"{place}: {word!r}" for place, content in texts.items() for word in words if word in content]
@@ -73,13 +73,20 @@ def test_the_search_finds_what_is_planted(target: Target) -> None:
     assert any(each.startswith("planted.bin") for each in leaks(target.project.data))
 
 
+def graphql_of(target: Target, query: str) -> Said:
+    """What the web server answers."""
+    return target.command([str(BIN / "dagster-graphql"), "-w", "workspace.yaml", "-t", query])
+
+
 def graphql(target: Target) -> Said:
     """What the web server answers about every run: its events, errors and logs."""
     error = "message stack errorChain { error { message stack } }"
-    query = f"""{{ runsOrError {{ ... on Runs {{ results {{ runId runConfigYaml tags {{ key value }}
+    return graphql_of(
+        target,
+        f"""{{ runsOrError {{ ... on Runs {{ results {{ runId runConfigYaml tags {{ key value }}
         eventConnection(limit: 1000) {{ events {{ __typename ... on MessageEvent {{ message }}
-        ... on ErrorEvent {{ error {{ {error} }} }} }} }} }} }} }} }}"""
-    return target.command([str(Path(target.process_environ["PATH"].split(":")[0]) / "dagster-graphql"), "-t", query])
+        ... on ErrorEvent {{ error {{ {error} }} }} }} }} }} }} }} }}""",
+    )
 
 
 @pytest.mark.slow

@@ -1,0 +1,114 @@
+"""What Dagster records of this process's work, without secrets: events, errors, and the logs of sensors and schedules.
+
+Belongs here: putting the scrubber in front of Dagster's own ways out. Not here: what a secret is (`etl.secrets.scrub`),
+printed lines (`etl.secrets.streams`), and the environment of a run's process (`run_process`).
+
+Dagster has no setting for any of this. Each way out is one function of Dagster, which is wrapped once per process.
+"""
+
+import json
+from functools import wraps
+from traceback import TracebackException
+from typing import IO, Any
+
+from dagster import DagsterInstance, EventLogEntry
+from dagster._core.definitions.instigation_logger import CapturedLogHandler
+from dagster._serdes import deserialize_value, serialize_value
+from dagster_shared.error import SerializableErrorInfo
+
+from etl.secrets.scrub import known_only, scrub
+
+_NAMES = frozenset({
+    "__class__", "asset_key", "asset_check_key", "check_name", "event_type_value", "job_name", "level", "logging_tags",
+    "mapping_key", "name", "output_name", "partition", "pipeline_name", "run_id", "step_handle", "step_key", "tags",
+})  # fmt: skip
+"""Parts of an event that are names: a secret that is spelled like a pipeline does not rename the pipeline."""
+_marked = "etl_scrubs"
+
+
+class _CleanLines:
+    """Stands before a stream of JSON lines."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, line: str) -> int:
+        return self._stream.write(json.dumps(_clean(json.loads(line), guess=True), sort_keys=True) + "\n")
+
+
+def scrub_reports() -> None:
+    """Let everything that this process reports to Dagster pass the scrubber."""
+    _scrub_events()
+    _scrub_errors()
+    _scrub_logs_of_ticks()
+
+
+def _scrub_events() -> None:
+    """Let every event that this process reports pass the scrubber, once, whichever instance it is reported to."""
+    report = DagsterInstance.handle_new_event
+    if getattr(report, _marked, False):
+        return
+
+    @wraps(report)
+    def scrubbed(self: DagsterInstance, event: EventLogEntry, **more: Any) -> None:  # noqa: ANN401  Dagster's own
+        report(self, scrubbed_event(event), **more)
+
+    setattr(scrubbed, _marked, True)
+    DagsterInstance.handle_new_event = scrubbed  # type: ignore[method-assign,assignment]  # all events pass it
+
+
+def scrubbed_event(event: EventLogEntry) -> EventLogEntry:
+    """The event without secrets; the very same one if it holds none."""
+    said = json.loads(serialize_value(event))
+    clean = _clean(said, guess=False)
+    return event if clean == said else deserialize_value(json.dumps(clean), EventLogEntry)
+
+
+def _clean(value: Any, *, guess: bool) -> Any:  # noqa: ANN401  any JSON
+    """Texts without known secrets; in errors and log messages also without what stands beside `password=`."""
+    if isinstance(value, str):
+        return scrub(value) if guess else known_only(value)
+    if isinstance(value, list):
+        return [_clean(each, guess=guess) for each in value]
+    if isinstance(value, dict):
+        kind = value.get("__class__")
+        if kind in ("AssetKey", "AssetCheckKey", "StepHandle"):
+            return value
+        guess = guess or kind == "SerializableErrorInfo"
+        return {
+            key: each if key in _NAMES else _clean(each, guess=guess or key == "user_message")
+            for key, each in value.items()
+        }
+    return value
+
+
+def _scrub_errors() -> None:
+    """Let every exception lose its secrets where Dagster turns it into data: a tick's error, a location's, a step's."""
+    build: Any = SerializableErrorInfo.from_traceback
+    if hasattr(build, _marked):
+        return
+
+    @wraps(build.__func__)
+    def scrubbed(cls: type[SerializableErrorInfo], tb: TracebackException) -> SerializableErrorInfo:
+        found: SerializableErrorInfo = build.__func__(cls, tb)  # causes come here by themselves
+        return found._replace(message=scrub(found.message), stack=[scrub(each) for each in found.stack])
+
+    setattr(scrubbed, _marked, True)
+    SerializableErrorInfo.from_traceback = classmethod(scrubbed)  # type: ignore[method-assign,assignment]
+
+
+def _scrub_logs_of_ticks() -> None:
+    """Let `context.log` of a sensor or schedule write its lines without secrets.
+
+    A line is JSON, and stays it: Dagster shows no line that it cannot read.
+    """
+    make = CapturedLogHandler.__init__
+    if hasattr(make, _marked):
+        return
+
+    @wraps(make)
+    def scrubbed(self: CapturedLogHandler, write_stream: IO[str]) -> None:
+        make(self, _CleanLines(write_stream))  # type: ignore[arg-type]  # only `write` is called
+
+    setattr(scrubbed, _marked, True)
+    CapturedLogHandler.__init__ = scrubbed  # type: ignore[method-assign]

@@ -1,0 +1,53 @@
+"""Which tenants a run is for, and which run this process was started for.
+
+Belongs here: reading both from what Dagster hands to a run's process, before any definition is loaded. Not here: what
+is done with the answer (`run_process`, `etl.definitions`).
+"""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Collection, Iterable, Iterator
+
+from dagster import AssetKey, DagsterError, DagsterInstance, DagsterRun
+from dagster._grpc.types import ExecuteExternalJobArgs, ExecuteRunArgs
+from dagster._serdes import deserialize_value
+from dagster_shared.serdes.errors import DeserializationError
+
+
+def tenants_of(run: DagsterRun, known: Collection[str], keys: Iterable[AssetKey] = ()) -> list[str]:
+    """The tenants whose assets the run executes; empty where that cannot be told.
+
+    `keys` are the assets of the run's job, for who knows them; a run of a part of them names that part. Where no asset
+    is known, the run's tag `tenant` tells.
+    """
+    selected = {*(run.asset_selection or ()), *(each.asset_key for each in run.asset_check_selection or ())} or set(
+        keys
+    )
+    named = {key.path[0] for key in selected} & set(known) or {run.tags.get("tenant", "")} & set(known)
+    return sorted(named)
+
+
+def run_of_this_process() -> DagsterRun | None:
+    """The run that Dagster started this process for; None in every other process."""
+    for text in _arguments():
+        try:
+            found = deserialize_value(text)
+        except (DeserializationError, ValueError):
+            continue
+        if isinstance(found, ExecuteExternalJobArgs | ExecuteRunArgs) and found.instance_ref is not None:
+            try:
+                with DagsterInstance.from_ref(found.instance_ref) as instance:
+                    return instance.get_run_by_id(found.run_id)
+            except DagsterError:
+                return None  # Dagster itself says it better, in a moment
+    return None
+
+
+def _arguments() -> Iterator[str]:
+    """The texts that a code server, or a launcher with a container of its own, gives to a run's process."""
+    given = getattr(multiprocessing.current_process(), "_args", ())
+    yield from (each for each in given[:1] if isinstance(each, str))
+    if "execute_run" in sys.argv:
+        yield sys.argv[-1]
+        yield os.environ.get("DAGSTER_EXECUTE_RUN_ARGS", "")
