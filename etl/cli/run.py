@@ -9,7 +9,7 @@ from datetime import date
 from typing import Annotated
 
 import typer
-from dagster import DagsterInstance, DagsterRunStatus
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from rich.console import Console
 
 from etl.cli.demo import make_source
@@ -48,29 +48,44 @@ def run(
                 wanted = spans_of(context, tenant, name, *days)
                 if len(wanted) > 1:
                     console.print(f"{len(wanted)} runs, since the pipelines of this job do not have the same days")
-                for each in wanted:
-                    with signals.held():
-                        started = launch(instance, context, tenant, name, {**each.tags, **more}, each.selection)
-                        console.print(f"run {started.run_id} ({each})", highlight=False, soft_wrap=True)
-                    _wait(instance, started.run_id, each, console)
+                failed = 0
+                for number, each in enumerate(wanted, start=1):
+                    started: DagsterRun | None = None
+                    try:
+                        with signals.held():
+                            started = launch(instance, context, tenant, name, {**each.tags, **more}, each.selection)
+                            console.print(f"run {started.run_id} ({each})", highlight=False, soft_wrap=True)
+                        failed += not _succeeded(instance, started.run_id, each, console)
+                    except Interrupted as why:
+                        if started is not None:
+                            stop_run(instance, started.run_id, why, console)
+                        elif number == 1:
+                            raise
+                        for later in wanted[number if started else number - 1 :]:
+                            console.print(f"{why}: not started: {later}", highlight=False, soft_wrap=True)
+                        raise typer.Exit(why.exit_code) from why
         except Interrupted as why:
             console.print(f"{why}: no run was started", highlight=False)
             raise typer.Exit(why.exit_code) from why
+    if failed:
+        if len(wanted) > 1:
+            console.print(f"{failed} of {len(wanted)} runs did not succeed", style="red", highlight=False)
+        raise typer.Exit(1)
     console.print(f"[green]succeeded[/] in {time.monotonic() - began:.0f} s")
 
 
-def _wait(instance: DagsterInstance, run_id: str, span: Span, console: Console) -> None:
-    """Show the run until it has ended; leave the command if it did not succeed."""
-    try:
-        with view(console) as shown:
-            ended = follow(instance, run_id, span.days, shown)
-    except Interrupted as why:
-        stop_run(instance, run_id, why, console)
-        raise typer.Exit(why.exit_code) from why
-    if ended.status != DagsterRunStatus.SUCCESS:
-        for problem in failures(instance, run_id):
-            console.print(problem, style="red", markup=False, highlight=False)
-        raise typer.Exit(1)
+def _succeeded(instance: DagsterInstance, run_id: str, span: Span, console: Console) -> bool:
+    """Show the run until it has ended, and what failed in it.
+
+    A run that failed does not keep the runs of other days from being started: they are other pipelines' too.
+    """
+    with view(console) as shown:
+        ended = follow(instance, run_id, span.days, shown)
+    if ended.status == DagsterRunStatus.SUCCESS:
+        return True
+    for problem in failures(instance, run_id):
+        console.print(problem, style="red", markup=False, highlight=False)
+    return False
 
 
 def _days(first: str | None, last: str | None) -> tuple[date | None, date | None]:

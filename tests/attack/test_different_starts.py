@@ -62,6 +62,15 @@ def test_each_pipeline_takes_the_days_that_it_has(target: Target) -> None:
 
 
 @pytest.mark.slow
+def test_a_run_that_fails_does_not_keep_the_runs_of_other_days_from_being_started(target: Target) -> None:
+    target.project.write_transform("def orders(frame):\n    raise ValueError('broken')\n")
+    said = target.etl("run", "acme", "--job", "daily_etl", "--from", DAYS[0], "--to", DAYS[2])
+    assert said.code == 1, said.text
+    assert "2 of 2 runs did not succeed" in said.text
+    assert days_of(target, "late") == list(DAYS[1:])
+
+
+@pytest.mark.slow
 def test_no_day_named_means_the_newest_of_all(target: Target) -> None:
     said = target.etl("run", "acme", "--job", "daily_etl")
     assert said.code == 0, said.text
