@@ -29,7 +29,7 @@ def extract(run: StageRun, url: str) -> StageResult:
     """Read the window of `run` from the database at `url`, audit it and publish it to the lake."""
     started = datetime.now(UTC)
     ref = run.ref("extract")
-    previous = run.lake.find(ref)
+    previous = run.lake.find_intact(ref)
     with disk_errors(run, "extract"), staging(run, "extract") as staged:
         reach("extract.start")
         report = _read(run, url, extract_request(run), staged)

@@ -23,12 +23,11 @@ STAGE = "schema"
 def known_schema(run: StageRun, ref: ObjectRef) -> pa.Schema | None:
     """What the columns of `ref` are held against: this partition as it is, else the newest other one.
 
-    None where nothing was ever published.
+    None where nothing was ever published that can be read.
     """
-    known = run.lake.find(ref)
-    if known is None:
-        others = run.lake.partitions(run.config.id, "extract", run.pipeline.name)
-        known = run.lake.find(run.ref("extract", run.pipeline.name, others[-1])) if others else None
+    others = reversed(run.lake.partitions(run.config.id, "extract", run.pipeline.name))
+    refs = (ref, *(run.ref("extract", run.pipeline.name, each) for each in others))
+    known = next((found for each in refs if (found := run.lake.find_intact(each))), None)
     if known is None:
         return None
     accepted = run.lake.find(_accepted(run))

@@ -33,6 +33,13 @@ TRAILER = 8
 _BLOCK = 1 << 20
 
 
+_AGAIN = "run its partition again: a new file takes its place"
+
+
+class DamagedError(LakeError):
+    """The file is no complete Parquet file: nobody can read it, so that nothing is lost when a run replaces it."""
+
+
 @dataclass(frozen=True)
 class Stamp:
     """What a published object's footer says."""
@@ -96,15 +103,13 @@ def decode(tail: bytes, name: str) -> Footer:
             "cast it in the transform: a 128-bit integer to Int64 or Decimal",
         ) from None
     except (pa.ArrowException, OSError) as error:
-        raise LakeError(
-            f"{name} is not a complete Parquet file: {error}", "remove it and materialize the partition again"
-        ) from None
+        raise DamagedError(f"{name} is not a complete Parquet file: {error}", _AGAIN) from None
 
 
 def footer_length(tail: bytes, name: str) -> int:
     """The footer's length, as the trailer says it."""
     if len(tail) < TRAILER or tail[-4:] != _MAGIC:
-        raise LakeError(f"{name} is not a complete Parquet file", "the writer must be closed before it is published")
+        raise DamagedError(f"{name} is not a complete Parquet file", _AGAIN)
     return int.from_bytes(tail[-TRAILER:-4], "little")
 
 
@@ -115,7 +120,7 @@ def read_footer(path: Path, name: str) -> Footer:
         file.seek(max(0, size - TRAILER))
         length = footer_length(file.read(), name)
         if length + TRAILER > size:
-            raise LakeError(f"{name} is not a complete Parquet file", "write it again")
+            raise DamagedError(f"{name} is not a complete Parquet file", _AGAIN)
         file.seek(size - TRAILER - length)
         return decode(file.read(), name)
 

@@ -4,6 +4,7 @@ Belongs here: the life of an object. Does not: how a store makes it appear at on
 footer holds (`footer`), and what the rows mean.
 """
 
+import logging
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,15 @@ from pydantic import BaseModel, ConfigDict
 from etl.errors import LakeError
 from etl.faults import reach
 from etl.settings import Settings
-from etl.storage.footer import PLACEHOLDER_FOOTER, Footer, Stamp, data_version, read_footer, write_stamp
+from etl.storage.footer import (
+    PLACEHOLDER_FOOTER,
+    DamagedError,
+    Footer,
+    Stamp,
+    data_version,
+    read_footer,
+    write_stamp,
+)
 from etl.storage.local_store import LocalStore
 from etl.storage.object_ref import DATA, SUFFIX, ObjectRef, Published
 from etl.storage.provenance import Input, Inputs, Partner, Provenance
@@ -39,6 +48,9 @@ __all__ = [
     "Published",
     "open_lake",
 ]
+
+
+logger = logging.getLogger(__name__)
 
 
 class OvertakenError(LakeError):
@@ -173,8 +185,7 @@ class Lake:
             provenance=provenance,
         )
         expected = self._staged[staged].seen
-        current = self.find(ref) if expected else None
-        if current and current.version == version and current.provenance.same_origin(provenance):
+        if expected and (current := self._same(ref, version, provenance)):
             return current.model_copy(update={"changed": False})
         write_stamp(staged, Stamp(provenance, version), footer, str(ref))
         reach("lake.stamped")
@@ -194,6 +205,28 @@ class Lake:
         return Published(
             ref=ref, uri=uri, version=stamp.version, rows=footer.rows, bytes=size, provenance=stamp.provenance
         )
+
+    def find_intact(self, ref: ObjectRef) -> Published | None:
+        """The same for a run that is going to replace the object: a damaged one is as good as none."""
+        try:
+            return self.find(ref)
+        except DamagedError as error:
+            logger.warning("%s; it counts as not there", error.problem)
+            return None
+
+    def _same(self, ref: ObjectRef, version: str, provenance: Provenance) -> Published | None:
+        """What is published, if it is the same rows of the same origin, and its bytes are still those it was given."""
+        current = self.find_intact(ref)
+        if current is None or current.version != version or not current.provenance.same_origin(provenance):
+            return None
+        try:
+            copy = self.local_copy(ref)
+            found = data_version(copy, read_footer(copy, str(ref)))
+        except LakeError:  # it was deleted or damaged at this moment: whether it may be replaced, the store decides
+            return None
+        if found != version:
+            logger.warning("%s: the file was damaged after it was published; this run replaces it", ref)
+        return current if found == version else None
 
     def partitions(self, tenant: str, stage: str, pipeline: str) -> tuple[str, ...]:
         """The partitions that are published, in order."""
@@ -259,11 +292,11 @@ class Lake:
         return StagingFolder(self._staging_dir / tenant, group, label, self._lock_dir)
 
     def _lost(self, ref: ObjectRef) -> OvertakenError:
-        winner = self.find(ref)
+        winner = self.find_intact(ref)
         who = (
             f"run `{winner.provenance.run_id}` published it at {winner.provenance.created_at.isoformat()}"
             if winner
-            else "it was deleted"
+            else "it was deleted or damaged"
         )
         return OvertakenError(
             f"{ref} has changed since this run began: {who}",

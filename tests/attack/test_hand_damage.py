@@ -1,4 +1,7 @@
-"""Attacks the law of the fence: what the ledger says is held against the table before it is believed."""
+"""Attacks the law of the fence: what the ledger says is held against the table before it is believed.
+
+And an object that nobody can read any more is replaced by the next run, since its source is still there.
+"""
 
 import pytest
 
@@ -24,3 +27,18 @@ def test_a_day_damaged_by_hand_is_mended_by_running_it_again_and_reload_always_l
     target.run_days(DAYS[2], DAYS[2], "--job", "gold", "--reload")
     assert target.warehouse(CONTENT) == before
     assert [count for _, count in target.warehouse(loads)] == [2, 2, 2]
+
+
+@pytest.mark.slow
+def test_a_damaged_object_is_named_and_mended_by_running_its_day_again(target: Target) -> None:
+    target.run_days()
+    for stage, day in (("extract", DAYS[0]), ("transfer", DAYS[1])):
+        path = target.object(stage, day)
+        path.write_bytes(path.read_bytes()[:-100])
+    target.object("extract", DAYS[2]).write_bytes(b"")
+    said = target.etl("verify", "acme")
+    assert said.code == 1, said.text
+    assert "not a complete Parquet file" in said.text
+    target.run_days()
+    said = target.etl("verify", "acme")
+    assert said.code == 0, said.text

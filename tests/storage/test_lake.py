@@ -260,6 +260,31 @@ def test_a_file_that_this_product_did_not_publish_is_named(tmp_path: Path) -> No
         lake.find(ref_of())
 
 
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _spoil_a_value(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[40] ^= 0xFF
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [_cut, _empty, _spoil_a_value])
+def test_a_file_that_was_damaged_after_it_was_published_is_replaced_by_the_same_rows(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    first = publish(local_lake(tmp_path), ROWS)
+    damage(Path(first.uri))
+    again = publish(local_lake(tmp_path), ROWS, run_id="run-2")
+    assert again.changed
+    assert local_lake(tmp_path).scan([ref_of()]).collect().equals(ROWS)
+
+
 def test_a_lake_that_is_forgotten_lets_go_of_what_it_read(tmp_path: Path) -> None:
     publish(local_lake(tmp_path), ROWS)
     lake = local_lake(tmp_path)
