@@ -7,6 +7,7 @@ holds. Does not: the objects themselves (`verify_lake`).
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import duckdb
 import polars as pl
@@ -79,7 +80,7 @@ class _Table:
             )
         return dict(self.warehouse.query(sql).iter_rows())
 
-    @property
+    @cached_property
     def is_postgres(self) -> bool:
         """Whether types have PostgreSQL's names."""
         return str(self.warehouse.query("SELECT version()").item(0, 0)).startswith("PostgreSQL")
