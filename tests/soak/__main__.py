@@ -26,7 +26,7 @@ def main() -> int:
         world = World(asked.keep or Path(folder), postgres, store)
         world.make()
         figures = soak(world, asked.rounds, asked.seed, _say)
-    _say(f"seed {asked.seed}: {figures}")
+    _say(f"seed {asked.seed}\n{figures}")
     for each in figures.problems:
         _say(f"WRONG: {each}")
     return 1 if figures.problems else 0

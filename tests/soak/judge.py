@@ -3,12 +3,16 @@
 Belongs here: the questions. Each answer is a text that says what is wrong; no answers, nothing is wrong.
 """
 
+import io
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 from dagster import DagsterInstance, RunsFilter
 
-from tests.soak.world import BUCKET, DAYS, EXPECTED, FOUND, TENANTS, World
+from tests.soak.world import BUCKET, DAYS, EXPECTED, FOUND, TABLES, TENANTS, World
 
 LOCKS_PER_TENANT = 600
 """Names of locks that one tenant may leave; what matters is that they do not grow with the days and the runs."""
@@ -16,7 +20,8 @@ LOCKS_PER_TENANT = 600
 
 def wrong(world: World) -> list[str]:
     """Everything that does not hold."""
-    return [*_tables(world), *_models(world), *_dagster(world), *_leftovers(world), *_strangers(world)]
+    looks = (_tables, _rejected, _models, _dagster, _leftovers, _strangers)
+    return [problem for look in looks for problem in look(world)]
 
 
 def rows_of_all(world: World) -> int:
@@ -24,7 +29,7 @@ def rows_of_all(world: World) -> int:
     return sum(
         int(world.postgres.rows(f"SELECT count(*) FROM {tenant}.{table}")[0][0])
         for tenant in TENANTS
-        for table in FOUND
+        for table in TABLES
         if _is_there(world, tenant, table)
     )
 
@@ -45,6 +50,47 @@ def _tables(world: World) -> Iterator[str]:
                 rows = world.postgres.rows(f"(SELECT * FROM ({left}) a) EXCEPT ALL (SELECT * FROM ({right}) b)")
                 if rows:
                     yield f"{tenant}.{table} {what}: {len(rows)} rows, e.g. {rows[0]}"
+
+
+def _rejected(world: World) -> Iterator[str]:
+    """Each day's rejected rows are there once, in the one object that the footer of its published object names."""
+    client = world.store.client()
+    keys = world.store.keys(BUCKET)
+    for tenant in TENANTS:
+        expected = world.postgres.rows(f"SELECT id, at::date::text FROM {tenant}_source.events WHERE amount < 0")
+        found: list[tuple[int, str]] = []
+        named: set[str] = set()
+        for day in DAYS:
+            good = f"{tenant}/{tenant}/transfer/events/dt={day}/data.parquet"
+            if good not in keys:
+                yield f"{good} is not there"
+                continue
+            said = _footer(client, good)["rejected"]
+            if said is None:
+                continue
+            key = f"{tenant}/{tenant}/transfer_quarantine/events/dt={day}/{said['name']}.parquet"
+            named.add(key)
+            if key not in keys:
+                yield f"{key} is not there"
+                continue
+            ids = pq.read_table(_object(client, key), columns=["id"])["id"].to_pylist()
+            found += [(each, day) for each in ids]
+        if sorted(found) != sorted(expected):
+            yield f"{tenant}: {len(found)} rows are rejected, {len(expected)} should be"
+        others = [
+            each for each in keys if each.startswith(f"{tenant}/{tenant}/transfer_quarantine/") and each not in named
+        ]
+        if others:
+            yield f"{len(others)} objects of rejected rows that nobody names, e.g. {others[0]}"
+
+
+def _object(client: Any, key: str) -> io.BytesIO:
+    return io.BytesIO(client.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+
+
+def _footer(client: Any, key: str) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(pq.read_metadata(_object(client, key)).metadata[b"etl"])
+    return said
 
 
 def _models(world: World) -> Iterator[str]:
@@ -96,7 +142,7 @@ def _leftovers(world: World) -> Iterator[str]:
 
 def _strangers(world: World) -> Iterator[str]:
     for tenant in TENANTS:
-        for table in [each for each in FOUND if _is_there(world, tenant, each)]:
+        for table in [each for each in TABLES if _is_there(world, tenant, each)]:
             mixed = world.postgres.rows(f"SELECT count(*) FROM {tenant}.{table} WHERE owner <> '{tenant}'")
             if mixed != [(0,)]:
                 yield f"{tenant}.{table} holds {mixed[0][0]} rows of another tenant"

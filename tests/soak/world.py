@@ -8,14 +8,16 @@ import random
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 from dagster import DagsterInstance
 
-from tests.servers import PASSWORD
+from etl.factories import naming
+from tests.servers import PASSWORD, free_port
 from tests.servers.object_store import ObjectStore
 from tests.servers.postgres import PostgresServer
 from tests.tiny_project import REPOSITORY
@@ -51,15 +53,25 @@ sources:
 
 # What each table holds if it is a function of what the source holds now, in SQL, from the source alone.
 EXPECTED = {
-    "events": "SELECT id, amount, note, owner, at, (amount * 100)::bigint FROM {source}.events WHERE amount >= 0",
+    "events": "SELECT id, amount, note, owner, at, (amount * 100)::bigint AS cents FROM {source}.events WHERE amount >= 0",
     "states": "SELECT DISTINCT ON (id) id, state, owner, at FROM {source}.states ORDER BY id, at::date DESC",
     "codes": "SELECT id, label, owner FROM {source}.codes",
+    "ticks": "SELECT id, value, owner, at FROM {source}.ticks",
 }
 FOUND = {
     "events": "SELECT id, amount, note, owner, at, cents FROM {target}.events",
     "states": "SELECT id, state, owner, at FROM {target}.states",
     "codes": "SELECT id, label, owner FROM {target}.codes",
+    "ticks": "SELECT id, value, owner, at FROM {target}.ticks",
 }
+TABLES = (*FOUND, "snaps")
+"""`snaps` collects every state of `codes` that was loaded: what it holds depends on its ledger, not on the source."""
+ROWS_OF_ANY_STATE = ("states",)
+"""Tables that are made of several days together: each of their rows stood in the source at one moment."""
+DAILY = ("events", "ticks")
+"""Tables of which each day has a state of its own, which the source had at one moment."""
+JOBS = ("models", "events_and_states", "whole_and_appended", "events")
+"""`models` are those of dbt, with what they are made from. The undisturbed runs are of `all`."""
 
 
 def _pipelines(tenant: str) -> dict[str, Any]:
@@ -94,7 +106,45 @@ def _pipelines(tenant: str) -> dict[str, Any]:
             "save_to_trino": True,
             "trino_output": {**output, "target_table": "codes", "key_columns": ["id"], "mode": "replace"},
         },
+        "ticks": {
+            "source_table": "ticks",
+            "date_column": "at",
+            "partitions": daily,
+            "save_to_trino": True,
+            "trino_output": {**output, "target_table": "ticks", "mode": "append"},
+        },
+        "snaps": {
+            "source_table": "codes",
+            "allow_empty": True,
+            "save_to_trino": True,
+            "trino_output": {**output, "target_table": "snaps", "mode": "append"},
+        },
     }
+
+
+def _jobs(tenant: str) -> dict[str, Any]:
+    def of(*pipelines: str) -> dict[str, str]:
+        return {"selection": " or ".join(f'key:"{tenant}/*/{each}"' for each in pipelines)}
+
+    models = {"selection": f'key:"{tenant}/extract/events" or key:"{tenant}/dbt/*"'}
+    return {
+        "models": models,
+        "events_and_states": of("events", "states"),
+        "whole_and_appended": of("codes", "ticks", "snaps", "states"),
+    }
+
+
+def lines(sql: str) -> str:
+    """The rows of a query as texts that two tables have in common only if all values are the same."""
+    return f"SELECT q::text AS line FROM ({sql}) q"
+
+
+def digests(sql: str, part: str, line: str = "q::text") -> str:
+    """A digest of the rows of each part of a query."""
+    return (
+        """SELECT part::text AS part, md5(string_agg(line, E'\\n' ORDER BY line COLLATE "C")) AS digest"""
+        f" FROM (SELECT {part} AS part, {line} AS line FROM ({sql}) q) parts GROUP BY 1"
+    )
 
 
 @dataclass(frozen=True)
@@ -104,6 +154,10 @@ class World:
     root: Path
     postgres: PostgresServer
     store: ObjectStore
+    ports: dict[str, int] = field(default_factory=lambda: {tenant: free_port() for tenant in TENANTS})
+    """Of the tenants' code servers."""
+    changes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TENANTS, 0))
+    """How often each source was changed."""
 
     @property
     def data(self) -> Path:
@@ -142,8 +196,14 @@ class World:
         (self.project / "tenants").mkdir(parents=True)
         (self.project / "tenants" / "__init__.py").touch()
         self.home.mkdir(parents=True)
+        settings = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())
+        # the same settings with shorter times, because nobody waits for a slow container here
+        settings["run_queue"] |= {"dequeue_interval_seconds": 1, "user_code_failure_retry_delay": 1}
+        monitoring = settings["run_monitoring"]
+        times = {"poll_interval_seconds": 2, "free_slots_after_run_end_seconds": 1, "start_timeout_seconds": 180}
+        monitoring |= {name: seconds for name, seconds in times.items() if name in monitoring}
         for place in (self.project, self.home):
-            shutil.copyfile(REPOSITORY / "dagster.yaml", place / "dagster.yaml")
+            (place / "dagster.yaml").write_text(yaml.safe_dump(settings))
         self.store.client().create_bucket(Bucket=BUCKET)
         locations = []
         for tenant in TENANTS:
@@ -152,9 +212,23 @@ class World:
             place = {"module_name": module, "attribute": "defs", "location_name": tenant, "working_directory": "."}
             locations.append({"python_module": place})
         (self.project / "workspace.yaml").write_text(yaml.safe_dump({"load_from": locations}))
+        servers = [
+            {"grpc_server": {"host": "127.0.0.1", "port": port, "location_name": tenant}}
+            for tenant, port in self.ports.items()
+        ]
+        (self.project / "servers.yaml").write_text(yaml.safe_dump({"load_from": servers}))
 
-        with DagsterInstance.from_config(str(self.home)):  # its databases: two commands at once cannot both make them
-            pass
+        with DagsterInstance.from_config(str(self.home)) as instance:
+            # One tenant with the default of one step at a time, one whose steps may overlap.
+            for pool in (naming.source_pool(TENANTS[0]), naming.warehouse_pool(TENANTS[0])):
+                instance.event_log_storage.set_concurrency_slots(pool, 3)
+        self.postgres.run(
+            "CREATE SCHEMA soak",
+            "CREATE TABLE soak.history (tenant text, nth int, name text, part text, digest text)",
+            "CREATE TABLE soak.lines (tenant text, name text, line text, UNIQUE (tenant, name, line))",
+        )
+        for tenant in TENANTS:
+            self.change(tenant, random.Random(0))
         etl = Path(sys.executable).parent / "etl"
         subprocess.run([etl, "dbt", "prepare"], cwd=self.project, env=self.environ, check=True, capture_output=True)
 
@@ -176,6 +250,7 @@ class World:
             "storage": {"bucket": "${S3_BUCKET_NAME}", "base_path": tenant},
             "warehouse": {"type": "postgres", **connection},
             "assets": {"pipelines": _pipelines(tenant)},
+            "jobs": _jobs(tenant),
             "dbt": {"enabled": True, "target": "dev"},
         }
         folder = self.project / "tenants" / tenant
@@ -196,6 +271,13 @@ class World:
             f"CREATE TABLE {tenant}_source.events (id int, amount numeric(12,2), note text, owner text, at timestamp)",
             f"CREATE TABLE {tenant}_source.states (id int, state text, owner text, at timestamp, UNIQUE (id, at))",
             f"CREATE TABLE {tenant}_source.codes (id int PRIMARY KEY, label text, owner text)",
+            # what is appended by days never changes
+            f"CREATE TABLE {tenant}_source.ticks (id int, value int, owner text, at timestamp)",
+            *(
+                f"INSERT INTO {tenant}_source.ticks SELECT i, {nth} * 1000 + i, '{tenant}',"
+                f" timestamp '{day}' + i * interval '1 hour' FROM generate_series(1, 10 + {nth}) i"
+                for nth, day in enumerate(DAYS)
+            ),
         )
 
     def change(self, tenant: str, chance: random.Random) -> None:
@@ -222,6 +304,14 @@ class World:
                         f"UPDATE {source}.events SET at = {at} WHERE id = {key}",
                         f"UPDATE {source}.states SET state = {word} WHERE id = {key}",
                     ],
+                    [  # the newest row of a key moves to another day
+                        f"DELETE FROM {source}.states WHERE id = {key} AND at::date = ({at})::date",
+                        (
+                            f"UPDATE {source}.states SET at = {at} WHERE id = {key}"
+                            f" AND at = (SELECT max(at) FROM {source}.states WHERE id = {key})"
+                        ),
+                        f"UPDATE {source}.codes SET label = {word} WHERE id = {key}",
+                    ],
                     [
                         f"DELETE FROM {source}.events WHERE id = {key}",
                         f"DELETE FROM {source}.states WHERE id = {key}",
@@ -229,6 +319,25 @@ class World:
                     ],
                 ]
             )
+        self.changes[tenant] += 1
         with self.postgres.connect() as connection, connection.transaction():
-            for each in statements:
+            for each in [*statements, *self._remember(tenant)]:
                 connection.execute(each)
+
+    def _remember(self, tenant: str) -> Iterator[str]:
+        """What every day of every table would be if it were made of this state of the source."""
+        for name, sql in EXPECTED.items():
+            query = sql.format(source=f"{tenant}_source")
+            if name in ROWS_OF_ANY_STATE:
+                rows = f"SELECT id, state, owner, at FROM {tenant}_source.{name}"
+                yield f"INSERT INTO soak.lines SELECT '{tenant}', '{name}', line FROM ({lines(rows)}) l ON CONFLICT DO NOTHING"
+                continue
+            found = digests(query, "at::date" if name in DAILY else "'all'")
+            nth = self.changes[tenant]
+            yield f"INSERT INTO soak.history SELECT '{tenant}', {nth}, '{name}', part, digest FROM ({found}) d"
+            parts = DAYS if name in DAILY else ("all",)
+            for part in parts:  # without any row
+                yield (
+                    f"INSERT INTO soak.history SELECT '{tenant}', {nth}, '{name}', '{part}', '' WHERE NOT EXISTS (SELECT 1"
+                    f" FROM soak.history WHERE tenant = '{tenant}' AND nth = {nth} AND name = '{name}' AND part = '{part}')"
+                )
