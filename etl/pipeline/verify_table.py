@@ -16,8 +16,8 @@ from etl.config.pipeline_config import PipelineConfig, TrinoOutput
 from etl.errors import WarehouseError
 from etl.pipeline.digest import as_published, differences, digest
 from etl.pipeline.verdict import Findings
+from etl.storage.identifier import quoted
 from etl.storage.lake import Pinned, scan_pinned
-from etl.storage.session import quoted
 from etl.storage.sql import file_literal, literal
 from etl.storage.warehouse import LOAD_COLUMN, PARTITION_COLUMN, ROW_NUMBER, TECHNICAL_COLUMNS, LedgerEntry, Warehouse
 

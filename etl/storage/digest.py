@@ -10,8 +10,9 @@ is another one (another release of DuckDB) says nothing, which counts as "not th
 
 from collections.abc import Sequence
 
+from etl.storage.identifier import quoted
 from etl.storage.schema_change import Column
-from etl.storage.session import Session, quoted
+from etl.storage.session import Session
 from etl.storage.warehouse import TECHNICAL_COLUMNS
 
 

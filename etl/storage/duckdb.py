@@ -16,9 +16,10 @@ from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.storage import ledger, locks
 from etl.storage.digest import table_holds
+from etl.storage.identifier import quoted
 from etl.storage.loadable import Loadable, read_loadable
 from etl.storage.schema_change import NO_TYPE, Column
-from etl.storage.session import Kind, quoted
+from etl.storage.session import Kind
 from etl.storage.sql import file_literal, literal
 from etl.storage.transaction import Load, set_aside
 from etl.storage.warehouse import ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest

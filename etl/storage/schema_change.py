@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from etl.errors import WarehouseError
+from etl.storage.identifier import quoted
 from etl.storage.warehouse import TECHNICAL_COLUMNS, SchemaChanges
 
 NO_TYPE = ""
@@ -35,7 +36,7 @@ class Column:
 
 
 def columns_to_add(
-    target: str,
+    relation: str,
     table: Sequence[Column],
     incoming: Sequence[Column],
     policy: SchemaChanges,
@@ -43,15 +44,16 @@ def columns_to_add(
 ) -> tuple[Column, ...]:
     """The columns the table needs before the object can be inserted; raises with every difference that is refused.
 
-    `came_later` are columns of the table that a later partition brought: an object of an earlier one has none of them.
+    `relation` is the table's whole name in SQL, so that the statements of the remedies can be copied.
+    `came_later` are columns that a later partition brought to the table: an object of an earlier one has none of them.
     """
     have = {each.name.casefold(): each for each in table if each.name not in TECHNICAL_COLUMNS}
     come = {each.name.casefold(): each for each in incoming}
     lost = [each for each in missing_columns(table, incoming) if each.name not in came_later]
-    problems = [_lost(each) for each in lost]
+    problems = [_lost(relation, each) for each in lost]
     problems += [
         f"column `{each.name}` is {have[key].type} in the table and {each.type} in the object"
-        f" (cast it in the transform, or `ALTER TABLE {target} ALTER COLUMN {each.name} TYPE {each.type}`)"
+        f" (cast it in the transform, or {_retype(relation, have[key].name, each.type)})"
         for key, each in come.items()
         if key in have and not _accepted(each.type, have[key].type, policy)
     ]
@@ -63,7 +65,7 @@ def columns_to_add(
         ]
     if problems:
         raise WarehouseError(
-            f"the columns of {target} have changed:\n" + "\n".join(f"  - {each}" for each in problems),
+            f"the columns of {relation} have changed:\n" + "\n".join(f"  - {each}" for each in problems),
             "nothing was loaded; do what is named for each column, then run the load again",
         )
     return new
@@ -75,11 +77,17 @@ def missing_columns(table: Sequence[Column], incoming: Sequence[Column]) -> list
     return [each for each in table if each.name not in TECHNICAL_COLUMNS and each.name.casefold() not in come]
 
 
-def _lost(column: Column) -> str:
+def _lost(relation: str, column: Column) -> str:
+    name = quoted(column.name)
     return (
         f"column `{column.name}` ({column.type}) is not in the object any more"
-        " (put it back, or drop it from the table as well)"
+        f" (put it back, or drop it from the table as well: `ALTER TABLE {relation} DROP COLUMN {name}`)"
     )
+
+
+def _retype(relation: str, name: str, kind: str) -> str:
+    column = quoted(name)
+    return f"`ALTER TABLE {relation} ALTER COLUMN {column} TYPE {kind} USING CAST({column} AS {kind})`"
 
 
 def _accepted(incoming: str, column: str, policy: SchemaChanges) -> bool:

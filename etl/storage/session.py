@@ -12,11 +12,6 @@ from etl.storage.schema_change import Column
 Kind = Literal["", "table", "view", "materialized view", "foreign table"]
 
 
-def quoted(name: str) -> str:
-    """An identifier as SQL writes it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 class Session(Protocol):
     """An open transaction of a database, and the object's rows in it."""
 

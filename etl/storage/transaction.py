@@ -12,8 +12,9 @@ from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.storage import ledger
 from etl.storage.digest import digest, holds
+from etl.storage.identifier import quoted
 from etl.storage.schema_change import NO_TYPE, Column, columns_to_add, missing_columns
-from etl.storage.session import Session, quoted
+from etl.storage.session import Session
 from etl.storage.upsert import Upsert, check_keys, ranking
 from etl.storage.warehouse import LOAD_COLUMN, PARTITION_COLUMN, LedgerEntry, LoadReport, LoadRequest
 
@@ -197,7 +198,7 @@ class Load:
                 f"{_move_away(request, 'the table')}, every partition",
             )
         later = self._came_later(incoming)
-        new = columns_to_add(request.target, self._columns, incoming, request.schema_changes, later)
+        new = columns_to_add(self._table, self._columns, incoming, request.schema_changes, later)
         have = {each.name for each in self._columns}
         for column in [*new, *(each for each in self._technical() if each.name not in have)]:
             session.change(f"ALTER TABLE {self._table} ADD COLUMN {quoted(column.name)} {column.type}")

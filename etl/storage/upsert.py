@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.storage.digest import digest, holds
+from etl.storage.identifier import quoted
 from etl.storage.schema_change import Column
-from etl.storage.session import Session, quoted
+from etl.storage.session import Session
 from etl.storage.warehouse import (
     KEPT_SCHEMA,
     PARTITION_COLUMN,
