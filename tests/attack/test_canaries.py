@@ -79,13 +79,19 @@ def graphql_of(target: Target, query: str) -> Said:
 
 
 def graphql(target: Target) -> Said:
-    """What the web server answers about every run: its events, errors and logs."""
+    """What the web server answers about every run, its events, errors and logs, and about what is defined."""
     error = "message stack errorChain { error { message stack } }"
+    place = '{ repositoryLocationName: "acme", repositoryName: "__repository__" }'
     return graphql_of(
         target,
         f"""{{ runsOrError {{ ... on Runs {{ results {{ runId runConfigYaml tags {{ key value }}
         eventConnection(limit: 1000) {{ events {{ __typename ... on MessageEvent {{ message }}
-        ... on ErrorEvent {{ error {{ {error} }} }} }} }} }} }} }} }}""",
+        ... on ErrorEvent {{ error {{ {error} }} }} }} }} }} }} }}
+        assetNodes {{ assetKey {{ path }} description owners {{ __typename }} tags {{ key value }} opVersion
+        metadataEntries {{ __typename label description ... on TextMetadataEntry {{ text }}
+        ... on JsonMetadataEntry {{ jsonString }} ... on MarkdownMetadataEntry {{ mdStr }} }} }}
+        allTopLevelResourceDetailsOrError(repositorySelector: {place}) {{ ... on ResourceDetailsList {{ results {{
+        name description configuredValues {{ key value type }} }} }} }} }}""",
     )
 
 
