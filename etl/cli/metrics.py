@@ -41,7 +41,7 @@ def metrics(
 ) -> None:
     """Numbers of every pipeline, labelled by tenant and pipeline: to a file, to a port, or else to the terminal.
 
-    Exit code 2: a tenant does not load. 3: there is no tenant, or no pipeline has a number.
+    A pipeline that never ran is counted as 0. Exit code 2: a tenant does not load. 3: no tenant, or no pipeline.
     """
     if output is not None and port is not None:
         raise EtlError("both --output and --port are given", "give one of them")
@@ -60,7 +60,7 @@ def metrics(
     if unloaded:
         sys.exit(2)
     if not any(each.pipeline for each in samples):
-        raise NothingExamined("nothing was measured: no pipeline has a number", "write a pipeline, and run it once")
+        raise NothingExamined("nothing was measured: there is no pipeline", "write one")
 
 
 def collect(settings: Settings, tenant: str | None = None) -> tuple[list[Sample], list[EtlError]]:
