@@ -8,7 +8,7 @@ export DAGSTER_HOME ?= $(or $(shell sed -n 's/^DAGSTER_HOME=//p' .env 2>/dev/nul
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo dev test test-all attack soak lint types bench docs lock clean
+.PHONY: help env demo dev test slow wheel soak lint types bench docs lock clean
 
 help: ## what can be asked for
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,14 +35,12 @@ dev: env ## the same project in Dagster's UI, on port 3000
 test: env ## the tests, on both cores; some minutes
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
 
-test-all: env ## every test, those that take long too: dbt, faults, servers, browser
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow or not slow" tests
+slow: env ## the tests that take long: attacks from outside, kills, dbt, faults, servers, browser
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow tests
 
-attack: env ## the attacks from outside that run something, and the kill test; some minutes
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow tests/attack tests/soak tests/pipeline tests/storage
-
-soak: env ## the kill test, 200 rounds; prints its figures
+soak: env ## the kill test, 200 rounds; prints its figures; then dbt's rules on more generated data
 	$(BIN)/python -m tests.soak --rounds 200 --seed $${SEED:-1}
+	ETL_DBT_SEEDS=6 $(BIN)/python -m pytest -n 2 -m slow tests/dbt_quality/test_conformance.py
 
 lint: env ## style, banned imports, layers
 	$(BIN)/ruff check .
@@ -51,6 +49,13 @@ lint: env ## style, banned imports, layers
 
 types: env ## mypy --strict
 	$(BIN)/mypy
+
+wheel: env ## the package that others install, built and tried in an environment of its own
+	@uv=$$(command -v uv || echo .venv-uv/bin/uv); rm -rf .data/wheel && mkdir -p .data/wheel && \
+	  $$uv build --quiet --wheel --out-dir .data/wheel . && $$uv venv --quiet --python $(PYTHON) .data/wheel/venv && \
+	  $$uv pip sync --quiet --python .data/wheel/venv/bin/python --require-hashes requirements.lock && \
+	  $$uv pip install --quiet --python .data/wheel/venv/bin/python --no-deps .data/wheel/*.whl && \
+	  cd .data/wheel && venv/bin/etl --help >/dev/null && echo "the wheel installs and starts"
 
 bench: env ## what docs/performance.md shows; takes a while
 	$(BIN)/python -m benchmarks

@@ -11,7 +11,7 @@ from tests.servers.postgres import postgres_server
 __all__ = ["installation", "installed", "mariadb_server", "postgres_server"]
 
 # What starts dbt, Dagster's servers or a browser many times over, or kills a process at every point there is: minutes,
-# not seconds. `make test` leaves it out, `make test-all` runs everything.
+# not seconds. `make test` leaves it out, `make slow` runs those.
 SLOW = ("tests/dbt/", "tests/dbt_quality/", "tests/e2e/", "tests/faults/", "tests/sla_dagster/")
 
 
