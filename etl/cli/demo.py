@@ -1,7 +1,7 @@
 """`etl demo`: the whole product on demo data, by real Dagster runs, and a table of what happened.
 
-Belongs here: which partitions are missing, launching their runs, showing progress and the result. Does not: how a
-run is launched (`runs`), what it does (`etl.pipeline`).
+Belongs here: which partitions are missing, launching their runs, showing the result. Does not: how a run is launched
+(`runs`) and followed (`follow`), what it does (`etl.pipeline`).
 """
 
 import importlib.util
@@ -15,15 +15,15 @@ from types import ModuleType
 from typing import Annotated
 
 import typer
-from dagster import AssetKey, AssetRecordsFilter, DagsterEventType, DagsterInstance, DagsterRunStatus, JobDefinition
+from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, DagsterRunStatus, JobDefinition
 from pydantic import BaseModel, ConfigDict
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from etl.cli.asked import asked_tenants
+from etl.cli.follow import Followed, follow, view
 from etl.cli.home import opened_instance
 from etl.cli.runs import failures, launch, workspace
 from etl.config.config_loader import load_tenant
@@ -124,43 +124,21 @@ def plans_of(tenant: str, instance: DagsterInstance) -> Iterator[Plan]:
 
 def run_plans(plans: list[Plan], instance: DagsterInstance, settings: Settings, console: Console) -> list[str]:
     """Launch all runs, show how far each is, and name those that failed."""
-    count = TextColumn("{task.completed}/{task.total}")
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), count, TimeElapsedColumn())
     console.print("starting the code locations of workspace.yaml")
-    with (
-        workspace(instance, settings, {plan.tenant for plan in plans}) as context,
-        Progress(*columns, console=console) as progress,
-    ):
-        bars: dict[str, tuple[Plan, TaskID]] = {}
-        for plan in plans:
-            run = launch(instance, context, plan.tenant, plan.job, plan.span.tags, plan.span.selection)
-            bars[run.run_id] = (plan, progress.add_task(plan.job, total=plan.events))
-        failed = _follow(instance, bars, progress)
-    for run_id in failed:
-        for problem in failures(instance, run_id):
-            console.print(f"[red]{bars[run_id][0].job}[/]: {escape(problem)}", highlight=False)
-    return [bars[run_id][0].job for run_id in failed]
-
-
-def _follow(instance: DagsterInstance, bars: dict[str, tuple[Plan, TaskID]], progress: Progress) -> list[str]:
-    failed: list[str] = []
-    cursors: dict[str, str | None] = dict.fromkeys(bars)
-    open_runs = set(bars)
-    while open_runs:
-        time.sleep(0.3)
-        release_dead_runs(instance)  # a run that was killed would be waited for without end
-        for run_id in sorted(open_runs):
-            page = instance.get_records_for_run(
-                run_id, cursor=cursors[run_id], of_type=DagsterEventType.ASSET_MATERIALIZATION
-            )
-            cursors[run_id] = page.cursor
-            progress.advance(bars[run_id][1], len(page.records))
-            run = instance.get_run_by_id(run_id)
-            if run is None or run.is_finished:
-                open_runs.discard(run_id)
-                if run is None or run.status != DagsterRunStatus.SUCCESS:
-                    failed.append(run_id)
-    return failed
+    with workspace(instance, settings, {plan.tenant for plan in plans}) as context, view(console) as shown:
+        started = [
+            launch(instance, context, plan.tenant, plan.job, plan.span.tags, plan.span.selection) for plan in plans
+        ]
+        followed = [
+            Followed(run.run_id, plan.events, f"{plan.job} ({plan.span})")
+            for plan, run in zip(plans, started, strict=True)
+        ]
+        ended = follow(instance, followed, shown)
+    failed = [run for run in ended if run.status != DagsterRunStatus.SUCCESS]
+    for run in failed:
+        for problem in failures(instance, run.run_id):
+            console.print(f"[red]{run.job_name}[/]: {escape(problem)}", highlight=False)
+    return [run.job_name for run in failed]
 
 
 def result_table(tenants: list[str], instance: DagsterInstance) -> Table:

@@ -1,33 +1,51 @@
-"""Following a run from the terminal: its steps, days and rows while it works.
+"""Following runs from the terminal: their steps, days and rows while they work, what they wait for, what they warn of.
 
-Belongs here: reading a run's events into the state of its steps, and showing it: bars in a terminal, lines in a pipe.
-Not here: starting a run (`runs`), which run (`run`, `demo`), what a step says of itself (`etl.factories.progress`).
+Belongs here: reading runs' events into the state of their steps, and showing it: bars in a terminal, lines in a pipe.
+Not here: starting a run (`runs`), which run (`run`, `demo`), what a step says of itself (`etl.factories.progress`), who
+holds what a step waits for (`waiting`).
 """
 
+import logging
+import re
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from dagster import DagsterEventType, DagsterInstance, DagsterRun, EventLogEntry
+from dagster import AssetCheckSeverity, DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun, EventLogEntry
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from etl.cli.waiting import holders
 from etl.factories.progress import read_progress
 from etl.resources.run_worker import release_dead_runs
 
 SECONDS_BETWEEN_LINES = 10
-"""In a pipe, a step that is still at work is told of this often."""
+"""In a pipe, what is still at work is told of this often."""
+WARNINGS_OF_A_KIND = 3
+"""So many warnings of one check are shown; the rest is counted."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A run to follow. Each of its steps is shown, or the run as a whole if it has a `name`."""
+
+    run_id: str
+    size: int
+    """How many days the run is about (0: whole tables); of a run that has a name, how many partitions it makes."""
+    name: str = ""
 
 
 @dataclass
-class StepState:
-    """How far a step is. `days` is the number of days that the run is about; a whole table counts as one."""
+class State:
+    """How far a step is, or a run. `size` is the number of its days or partitions; a whole table counts as one."""
 
     name: str
-    days: int
+    size: int
+    unit: str
     began: float
     done: int = 0
     rows: int | None = None
@@ -42,7 +60,8 @@ class StepState:
     @property
     def counts(self) -> str:
         """Days, rows and the time that is left, as far as they are known."""
-        parts = [f"{self.done} of {self.days} days"] if self.days > 1 and self.rows is not None else []
+        known = self.rows is not None or self.unit == "partitions"
+        parts = [f"{self.done} of {self.size} {self.unit}"] if self.size > 1 and known else []
         parts += [f"{self.rows:,} rows"] if self.rows is not None else []
         if self.outcome is None and self.seconds_left:
             parts.append(f"about {self.seconds_left} s left")
@@ -50,70 +69,82 @@ class StepState:
 
 
 class View(Protocol):
-    """What shows the steps of a run."""
+    """What shows the steps of a run, or several runs."""
 
-    def began(self, step: StepState) -> None:
-        """A step has begun."""
+    def began(self, state: State) -> None:
+        """It has begun."""
 
-    def moved(self, step: StepState) -> None:
-        """A step is further than before, or has ended."""
+    def moved(self, state: State) -> None:
+        """It is further than before, or has ended."""
 
-    def waiting(self, step: StepState) -> None:
-        """A step is still at work; nothing new is known of it."""
+    def waiting(self, state: State) -> None:
+        """It is still at work; nothing new is known of it."""
+
+    def tell(self, text: str) -> None:
+        """Something that a person should know at once."""
 
 
 class Lines:
-    """One line when a step has ended, and one now and then while it works: for a pipe, a log, a CI job."""
+    """One line when something has ended, and one now and then while it works: for a pipe, a log, a CI job."""
 
     def __init__(self, console: Console) -> None:
         """`console` is where the lines go."""
         self._console = console
         self._told: dict[str, float] = {}
 
-    def began(self, step: StepState) -> None:
+    def began(self, state: State) -> None:
         """Say nothing yet: most steps end within a second."""
-        self._told[step.name] = time.monotonic()
+        self._told[state.name] = time.monotonic()
 
-    def moved(self, step: StepState) -> None:
+    def moved(self, state: State) -> None:
         """A line at the end, and every few seconds before it."""
-        if step.outcome is not None:
-            self._line(f"{step.name}: {', '.join(each for each in (step.outcome, step.counts) if each)}", step)
+        if state.outcome is not None:
+            self._line(f"{state.name}: {', '.join(each for each in (state.outcome, state.counts) if each)}", state)
         else:
-            self.waiting(step)
+            self.waiting(state)
 
-    def waiting(self, step: StepState) -> None:
+    def waiting(self, state: State) -> None:
         """A sign of life."""
-        if time.monotonic() - self._told.get(step.name, 0) < SECONDS_BETWEEN_LINES:
+        if time.monotonic() - self._told.get(state.name, 0) < SECONDS_BETWEEN_LINES:
             return
-        self._line(f"{step.name}: at work for {step.seconds:.0f} s{', ' if step.counts else ''}{step.counts}", step)
+        counts = f", {state.counts}" if state.counts else ""
+        self._line(f"{state.name}: at work for {state.seconds:.0f} s{counts}", state)
 
-    def _line(self, text: str, step: StepState) -> None:
-        self._told[step.name] = time.monotonic()
+    def tell(self, text: str) -> None:
+        """A line."""
         self._console.print(f"  {text}", markup=False, highlight=False, soft_wrap=True)
+
+    def _line(self, text: str, state: State) -> None:
+        self._told[state.name] = time.monotonic()
+        self.tell(text)
 
 
 class Bars:
-    """A bar for each step, in a terminal."""
+    """A bar for each step or run, in a terminal."""
 
     def __init__(self, progress: Progress) -> None:
         """`progress` is shown already."""
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
-    def began(self, step: StepState) -> None:
+    def began(self, state: State) -> None:
         """A new bar."""
-        self._tasks[step.name] = self._progress.add_task(escape(step.name), total=step.days, counts="")
+        self._tasks[state.name] = self._progress.add_task(escape(state.name), total=state.size, counts="")
 
-    def moved(self, step: StepState) -> None:
-        """The bar is full when the step has succeeded; it stays where it is when the step has failed."""
-        done = step.days if step.outcome == "done" else step.done
-        text = step.counts if step.outcome in {None, "done"} else f"[red]{step.outcome}[/] {step.counts}"
-        self._progress.update(self._tasks[step.name], completed=done, counts=text)
-        if step.outcome is not None:
-            self._progress.stop_task(self._tasks[step.name])
+    def moved(self, state: State) -> None:
+        """The bar is full when all has succeeded; it stays where it is when something has failed."""
+        done = state.size if state.outcome == "done" else state.done
+        text = state.counts if state.outcome in {None, "done"} else f"[red]{state.outcome}[/] {state.counts}"
+        self._progress.update(self._tasks[state.name], completed=done, counts=text)
+        if state.outcome is not None:
+            self._progress.stop_task(self._tasks[state.name])
 
-    def waiting(self, step: StepState) -> None:
+    def waiting(self, state: State) -> None:
         """The spinner turns by itself."""
+
+    def tell(self, text: str) -> None:
+        """A line above the bars."""
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -127,24 +158,18 @@ def view(console: Console) -> Iterator[View]:
         yield Bars(progress)
 
 
-def follow(instance: DagsterInstance, run_id: str, days: int, shown: View) -> DagsterRun:
-    """Show a run until it has ended. `days` is how many days it is about (0: whole tables)."""
-    steps: dict[str, StepState] = {}
-    cursor: str | None = None
+def follow(instance: DagsterInstance, runs: Sequence[Followed], shown: View) -> list[DagsterRun]:
+    """Show runs until all have ended; gives them in the same order."""
+    readers = [_Reader(each, shown) for each in runs]
+    own = {each.run_id for each in runs}
     while True:
-        run = instance.get_run_by_id(run_id)  # before its events, so that none is left unread when it has ended
-        while True:
-            page = instance.get_records_for_run(run_id, cursor=cursor)
-            cursor = page.cursor
-            for record in page.records:
-                _take(record.event_log_entry, steps, days, shown)
-            if not page.has_more:
-                break
-        if run is not None and run.is_finished:
-            return run
-        for step in steps.values():
-            if step.outcome is None:
-                shown.waiting(step)
+        for each in readers:
+            each.read(instance)
+        ended = [each.run for each in readers if each.run is not None]
+        if len(ended) == len(readers):
+            return ended
+        for each in readers:
+            each.wait(instance, own)
         release_dead_runs(instance)  # a run that was killed would be waited for without end
         time.sleep(0.3)
 
@@ -156,21 +181,110 @@ _OUTCOMES = {
 }
 
 
-def _take(entry: EventLogEntry, steps: dict[str, StepState], days: int, shown: View) -> None:
-    """Bring the state of the entry's step up to date."""
-    key, event = entry.step_key, entry.dagster_event
-    if key is None:
-        return
-    if key not in steps:
-        if event is None or event.event_type not in {DagsterEventType.STEP_START, DagsterEventType.STEP_SKIPPED}:
+@dataclass
+class _Reader:
+    """Reads the events of one run into the states that are shown. `run` is set when it has ended."""
+
+    followed: Followed
+    shown: View
+    run: DagsterRun | None = None
+    cursor: str | None = None
+    states: dict[str, State] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)
+    """The steps that wait for a pool, with the pool's name."""
+    told: set[tuple[str, str]] = field(default_factory=set)
+    warned: Counter[str] = field(default_factory=Counter)
+
+    def read(self, instance: DagsterInstance) -> None:
+        """Take what is new."""
+        if self.run is not None:
             return
-        steps[key] = StepState(" ".join(key.split("__", 2)[1:]) or key, max(days, 1), time.monotonic())
-        shown.began(steps[key])
-    step = steps[key]
-    if event is not None and event.event_type in _OUTCOMES:
-        step.outcome = _OUTCOMES[event.event_type]
-        shown.moved(step)
-    elif event is None and (found := read_progress(entry.user_message)) is not None:
-        step.done, step.days, step.seconds_left = found.done, found.total, found.seconds_left
-        step.rows = (step.rows or 0) + found.rows
-        shown.moved(step)
+        run = instance.get_run_by_id(self.followed.run_id)  # before its events, so that none is unread at its end
+        if self.followed.name and not self.states:
+            self._begin("", self.followed.name, self.followed.size, "partitions")
+        while True:
+            page = instance.get_records_for_run(self.followed.run_id, cursor=self.cursor)
+            self.cursor = page.cursor
+            for record in page.records:
+                self._take(record.event_log_entry)
+            if not page.has_more:
+                break
+        if run is not None and run.is_finished:
+            self.run = run
+            for what, count in self.warned.items():
+                if count > WARNINGS_OF_A_KIND:
+                    self.shown.tell(f"warning: {what}: {count - WARNINGS_OF_A_KIND} more; `make dev` shows all")
+            if self.followed.name:
+                self.states[""].outcome = "done" if run.is_success else run.status.value.lower()
+                self.shown.moved(self.states[""])
+
+    def wait(self, instance: DagsterInstance, own: set[str]) -> None:
+        """Say who holds what a step waits for, each holder once, and that the others are still at work."""
+        if self.run is not None:
+            return
+        for step, pool in self.blocked.items():
+            for run_id, sentence in holders(instance, pool, own).items():
+                if (step, run_id) not in self.told:
+                    self.told.add((step, run_id))
+                    self.shown.tell(f"{_name(step)} {sentence}")
+        for state in self.states.values():
+            if state.outcome is None:
+                self.shown.waiting(state)
+
+    def _take(self, entry: EventLogEntry) -> None:
+        key, event = entry.step_key, entry.dagster_event
+        if event is None and isinstance(entry.level, int) and entry.level >= logging.WARNING:
+            self._warn(re.sub(r"[\d-]*\d", "…", entry.user_message), entry.user_message)
+        elif event is not None:
+            self._take_event(event)
+        if key is None:
+            return
+        if self.followed.name:
+            if event is not None and event.event_type == DagsterEventType.ASSET_MATERIALIZATION:
+                self.states[""].done += 1
+                self.shown.moved(self.states[""])
+        else:
+            self._take_step(key, entry, event)
+
+    def _take_event(self, event: DagsterEvent) -> None:
+        """What a person should know at once: a step that has to wait, a check that warns."""
+        if event.event_type == DagsterEventType.STEP_START and event.step_key:
+            self.blocked.pop(event.step_key, None)
+        elif event.is_engine_event and event.step_key and "pool" in event.engine_event_data.metadata:
+            self.blocked[event.step_key] = str(event.engine_event_data.metadata["pool"].value)
+        elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
+            found = event.asset_check_evaluation_data
+            if not found.passed and found.severity == AssetCheckSeverity.WARN:
+                asset = found.asset_key.path if self.followed.name else found.asset_key.path[1:]
+                what = f"{' '.join(asset)}: {found.check_name}"
+                day = f" [{found.partition}]" if found.partition else ""
+                self._warn(what, f"{what}{day}: {found.description or 'failed'}")
+
+    def _warn(self, kind: str, text: str) -> None:
+        self.warned[kind] += 1
+        if self.warned[kind] <= WARNINGS_OF_A_KIND:
+            self.shown.tell(f"warning: {text}")
+
+    def _take_step(self, key: str, entry: EventLogEntry, event: DagsterEvent | None) -> None:
+        """Bring the state of the entry's step up to date."""
+        if key not in self.states:
+            if event is None or event.event_type not in {DagsterEventType.STEP_START, DagsterEventType.STEP_SKIPPED}:
+                return
+            self._begin(key, _name(key), max(self.followed.size, 1), "days")
+        state = self.states[key]
+        if event is not None and event.event_type in _OUTCOMES:
+            state.outcome = _OUTCOMES[event.event_type]
+            self.shown.moved(state)
+        elif event is None and (found := read_progress(entry.user_message)) is not None:
+            state.done, state.size, state.seconds_left = found.done, found.total, found.seconds_left
+            state.rows = (state.rows or 0) + found.rows
+            self.shown.moved(state)
+
+    def _begin(self, key: str, name: str, size: int, unit: str) -> None:
+        self.states[key] = State(name, size, unit, time.monotonic())
+        self.shown.began(self.states[key])
+
+
+def _name(step: str) -> str:
+    """A step as a person names it: `acme__extract__orders` is the extract of orders."""
+    return " ".join(step.split("__", 2)[1:]) or step

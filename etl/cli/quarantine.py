@@ -15,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.cli.asked import asked_tenants
+from etl.cli.follow import Followed, follow, view
 from etl.cli.home import opened_instance
-from etl.cli.runs import failures, launch, wait, workspace
+from etl.cli.runs import failures, launch, workspace
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, NothingExamined
@@ -126,7 +127,8 @@ def replay(
             assets = _assets(config, each, from_source=from_source)
             run = launch(instance, context, tenant, naming.job_name(tenant, pipeline), tags, assets)
             remember(settings, _replay("replay begun", each, each.rows, run.run_id))
-            ended = next(wait(instance, [run.run_id]))
+            with view(console) as shown:
+                (ended,) = follow(instance, [Followed(run.run_id, 1 if each.partition else 0)], shown)
             left = find_rejected(config, settings, pipeline, each.stage, each.partition)
             after = left.rows if left else 0
             if ended.status != DagsterRunStatus.SUCCESS:

@@ -13,7 +13,7 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from rich.console import Console
 
 from etl.cli.demo import make_source
-from etl.cli.follow import follow, view
+from etl.cli.follow import Followed, follow, view
 from etl.cli.home import opened_instance
 from etl.cli.runs import failures, launch, spans_of, workspace
 from etl.cli.signals import Interrupted, interruptible, stop_run
@@ -80,7 +80,7 @@ def _succeeded(instance: DagsterInstance, run_id: str, span: Span, console: Cons
     A run that failed does not keep the runs of other days from being started: they are other pipelines' too.
     """
     with view(console) as shown:
-        ended = follow(instance, run_id, span.days, shown)
+        (ended,) = follow(instance, [Followed(run_id, span.days)], shown)
     if ended.status == DagsterRunStatus.SUCCESS:
         return True
     for problem in failures(instance, run_id):

@@ -1,12 +1,12 @@
 """Starting Dagster runs from the command line, through the instance, as Dagster's UI would.
 
-Belongs here: one instance, one workspace, launching a job, waiting for it. Does not: which job and why (`demo`).
+Belongs here: one instance, one workspace, launching a job, why it failed. Does not: which job and why (`demo`), waiting
+for it (`follow`), the words for a code location that cannot be loaded (`location_errors`).
 """
 
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
@@ -24,10 +24,10 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget, WorkspaceLo
 from dagster._grpc import server
 from dagster._grpc.constants import GrpcServerCommand
 
+from etl.cli.location_errors import cannot_load, reachable
 from etl.config.names import nearest
 from etl.errors import EtlError
 from etl.resources.run_days import Span, bounds, daily_sets, newest_days, spans
-from etl.resources.run_worker import release_dead_runs
 from etl.settings import Settings
 
 # The run's log is in the instance, where the UI reads it; on the screen it would bury the progress.
@@ -66,14 +66,18 @@ def workspace(
     )
     try:
         with servers, ExitStack() as stack:
-            log = Path(os.environ["DAGSTER_HOME"]) / "code_servers.log"
-            with _children_print_to(log), _children_hear_no_terminal():
+            with _children_print_to(_log()), _children_hear_no_terminal():
                 process = stack.enter_context(WorkspaceProcessContext(instance, target, grpc_server_registry=servers))
             yield process.create_request_context()
     finally:
         # they were told to stop; what one of them still executes is no failure of this command
         with suppress(subprocess.TimeoutExpired):
             servers.wait_for_processes()
+
+
+def _log() -> Path:
+    """Where code servers print to."""
+    return Path(os.environ["DAGSTER_HOME"]) / "code_servers.log"
 
 
 @contextmanager
@@ -117,38 +121,39 @@ def launch(
     assets: Sequence[AssetKey] = (),
 ) -> DagsterRun:
     """Create the run of a job, or of some of its assets, and start it at once: no queue, no daemon is needed."""
-    repository = _repository(context, location, job_name)
-    code = context.get_code_location(location)
-    selector = JobSubsetSelector(
-        location_name=location,
-        repository_name=repository.name,
-        job_name=job_name,
-        op_selection=None,
-        asset_selection=list(assets) or None,
-    )
-    job = code.get_job(selector)
-    plan = code.get_execution_plan(job, QUIET, None, None, instance)
-    run = instance.create_run(
-        job_name=job_name,
-        run_id=make_new_run_id(),
-        run_config=QUIET,
-        status=None,
-        tags={**job.tags, **tags},
-        root_run_id=None,
-        parent_run_id=None,
-        step_keys_to_execute=plan.execution_plan_snapshot.step_keys_to_execute,
-        execution_plan_snapshot=plan.execution_plan_snapshot,
-        job_snapshot=job.job_snapshot,
-        parent_job_snapshot=job.parent_job_snapshot,
-        asset_selection=frozenset(assets) or None,
-        asset_check_selection=None,
-        resolved_op_selection=None,
-        op_selection=None,
-        remote_job_origin=job.get_remote_origin(),
-        job_code_origin=job.get_python_origin(),
-        asset_graph=repository.asset_graph,
-    )
-    return instance.launch_run(run.run_id, context)
+    with reachable(location, _log()):
+        repository = _repository(context, location, job_name)
+        code = context.get_code_location(location)
+        selector = JobSubsetSelector(
+            location_name=location,
+            repository_name=repository.name,
+            job_name=job_name,
+            op_selection=None,
+            asset_selection=list(assets) or None,
+        )
+        job = code.get_job(selector)
+        plan = code.get_execution_plan(job, QUIET, None, None, instance)
+        run = instance.create_run(
+            job_name=job_name,
+            run_id=make_new_run_id(),
+            run_config=QUIET,
+            status=None,
+            tags={**job.tags, **tags},
+            root_run_id=None,
+            parent_run_id=None,
+            step_keys_to_execute=plan.execution_plan_snapshot.step_keys_to_execute,
+            execution_plan_snapshot=plan.execution_plan_snapshot,
+            job_snapshot=job.job_snapshot,
+            parent_job_snapshot=job.parent_job_snapshot,
+            asset_selection=frozenset(assets) or None,
+            asset_check_selection=None,
+            resolved_op_selection=None,
+            op_selection=None,
+            remote_job_origin=job.get_remote_origin(),
+            job_code_origin=job.get_python_origin(),
+            asset_graph=repository.asset_graph,
+        )
+        return instance.launch_run(run.run_id, context)
 
 
 def _repository(context: WorkspaceRequestContext, location: str, job_name: str) -> RemoteRepository:
@@ -160,8 +165,7 @@ def _repository(context: WorkspaceRequestContext, location: str, job_name: str) 
             f"add an entry with `module_name: tenants.{location}.definitions` and `location_name: {location}`",
         )
     if entry.code_location is None:
-        why = entry.load_error.to_string() if entry.load_error else "Dagster does not say why"
-        raise EtlError(f"code location `{location}` cannot be loaded: {why}", "mend it and run again")
+        raise cannot_load(location, entry.load_error, _log())
     repository = next(iter(entry.code_location.get_repositories().values()))
     if not repository.has_job(job_name):
         jobs = [job.name for job in repository.get_all_jobs() if not job.name.startswith("__")]
@@ -197,18 +201,6 @@ def spans_of(
     if not found:
         raise EtlError(f"no pipeline of the job `{job_name}` has a day from {first} to {last}", "name other days")
     return found
-
-
-def wait(instance: DagsterInstance, run_ids: Sequence[str]) -> Iterator[DagsterRun]:
-    """Each run when it has ended, in the order given. A worker that was killed ends its run too."""
-    for run_id in run_ids:
-        while True:
-            run = instance.get_run_by_id(run_id)
-            if run is not None and run.is_finished:
-                yield run
-                break
-            release_dead_runs(instance)
-            time.sleep(0.3)
 
 
 def failures(instance: DagsterInstance, run_id: str) -> Iterator[str]:

@@ -31,6 +31,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.factories import naming
 from etl.factories.dbt_index import DbtAsset, DbtCheck
 from etl.factories.dbt_metadata import BuiltRelations, Manifest, column_lineage, materialization_metadata, row_counts
+from etl.factories.log_warnings import warnings_in_log
 from etl.factories.metadata import Metadata
 from etl.factories.partitions import partition_keys
 from etl.faults import reach
@@ -73,7 +74,7 @@ class DbtStep:
     def run(self, context: AssetExecutionContext) -> Iterator[DbtEvent]:
         """Build the selected models. A failure that shows a secret is told without it."""
         learn_tenant(self.config)
-        with scrubbed_failures():
+        with scrubbed_failures(), warnings_in_log(context.log):
             yield from self._run(context)
 
     def _run(self, context: AssetExecutionContext) -> Iterator[DbtEvent]:

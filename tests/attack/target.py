@@ -113,6 +113,12 @@ class Target:
             found = [each.asset_check_evaluation_data for each in told if each is not None]
             return [(each.partition, each.check_name, each) for each in found if each.asset_key == key]
 
+    def steps_begun(self, run_id: str) -> list[str]:
+        """The steps of a run that have begun, in order."""
+        with self._instance() as instance:
+            entries = instance.all_logs(run_id, of_type=DagsterEventType.STEP_START)
+        return [each.step_key for each in entries if each.step_key]
+
     def _instance(self) -> DagsterInstance:
         return DagsterInstance.from_config(str(self.project.data / "dagster"))
 

@@ -70,6 +70,36 @@ def test_a_signal_ends_the_run_and_the_command_says_so(
     assert target.run_days().code == 0
 
 
+@pytest.mark.slow
+def test_a_run_that_waits_says_for_whom_since_when_and_how_to_stop_it(target: Target, tmp_path: Path) -> None:
+    """The command alone is killed, as by a closed terminal: its run goes on, and holds what the next one needs."""
+    log = tmp_path / "said"
+    process = started(target, log, "--from", DAYS[0], fault="extract.read=hang")
+    (holder,) = set(re.findall(r"[0-9a-f-]{36}", log.read_text()))
+    deadline = time.monotonic() + 60
+    while target.steps_begun(holder) == []:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    process.kill()
+    process.wait()
+    second = started(target, tmp_path / "second", "--from", DAYS[1])
+    try:
+        deadline = time.monotonic() + 30
+        while "waits for" not in (tmp_path / "second").read_text():
+            assert time.monotonic() < deadline, (tmp_path / "second").read_text()
+            time.sleep(0.2)
+        said = " ".join((tmp_path / "second").read_text().split())
+        assert f"extract orders waits for the pool acme_source: run {holder} (acme_all) holds it" in said
+        assert re.search(r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", said)
+        found = re.search(r"To stop that run: `(kill \d+)` on host", said)
+        assert found, said
+        assert target.command(found[1].split()).code == 0
+        assert second.wait(120) == 0, (tmp_path / "second").read_text()
+        assert status_of(target, holder) in {DagsterRunStatus.CANCELED, DagsterRunStatus.FAILURE}
+    finally:
+        second.kill()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_before_a_run_the_command_says_that_none_was_started(target: Target, tmp_path: Path, number: int) -> None:
     (target.project.root / "tenants" / "acme" / "definitions.py").write_text("import time\n\ntime.sleep(30)\n")

@@ -7,7 +7,8 @@ import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, MetadataValue
 from dagster._core.events import EngineEventData
 
-from etl.cli.runs import failures, workspace
+from etl.cli.runs import failures, launch, workspace
+from etl.errors import EtlError
 from etl.settings import load_settings
 from tests.tiny_project import REPOSITORY, TinyProject
 
@@ -109,3 +110,17 @@ def test_whoever_finds_a_run_dead_is_quoted(project: TinyProject) -> None:
 
         assert said("", "Its process was killed.") == ["Its process was killed."]
         assert said("Its process got signal 9.", "Failed.") == ["Its process got signal 9. Failed."]
+
+
+def test_a_code_server_that_was_killed_later_is_told_without_a_trace(
+    project: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(project.data / "dagster"))
+    with DagsterInstance.get() as instance, workspace(instance, load_settings(), {"acme"}) as context:
+        for each in psutil.Process().children():
+            if "api" in each.cmdline():
+                each.kill()
+                each.wait()
+        with pytest.raises(EtlError, match="code server of `acme` does not answer any more") as told:
+            launch(instance, context, "acme", "acme_orders", {"dagster/partition": "2026-01-01"})
+        assert "run the command again" in told.value.hint

@@ -1,0 +1,69 @@
+"""Why a tenant's code location cannot be used, as a sentence with a remedy instead of Dagster's trace.
+
+Belongs here: turning what Dagster says of a code server into an error of ours. Not here: starting one (`runs`).
+"""
+
+import re
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster_shared.error import SerializableErrorInfo
+
+from etl.errors import EtlError
+
+_ENDED = re.compile(r"gRPC server exited with return code (-?\d+) while starting up")
+_LATE = re.compile(r"Timed out waiting for gRPC server to start after (\d+)s")
+_AGAIN = (
+    "run the command again; if that happens each time, look for a lack of memory (`dmesg | grep -i kill`) and in {}"
+)
+
+
+def cannot_load(location: str, error: SerializableErrorInfo | None, log: Path) -> EtlError:
+    """The error for a location that Dagster could not load; `log` is where code servers print to."""
+    what = f"code location `{location}` cannot be loaded"
+    if error is None:
+        return EtlError(f"{what}, and Dagster does not say why", f"look in {log}")
+    if found := _ENDED.search(error.message):
+        return EtlError(f"{what}: its code server {_end(int(found[1]))} while it was starting", _AGAIN.format(log))
+    if found := _LATE.search(error.message):
+        return EtlError(
+            f"{what}: its code server had not started after {found[1]} s",
+            "give it more time in dagster.yaml (`code_servers: {local_startup_timeout: 360}`), or look in " + str(log),
+        )
+    cause = error
+    while cause.cause is not None:
+        cause = cause.cause
+    lines = [cause.message.strip(), *_own_lines(cause.stack)]
+    return EtlError(
+        f"{what}: " + "\n".join(lines),
+        "mend that and run again; `dagster definitions validate -w workspace.yaml` shows the whole trace",
+    )
+
+
+@contextmanager
+def reachable(location: str, log: Path) -> Iterator[None]:
+    """Say what it means if the code server of a location does not answer any more."""
+    try:
+        yield
+    except DagsterUserCodeUnreachableError as error:
+        raise EtlError(
+            f"the code server of `{location}` does not answer any more: it was killed, or has ended", _AGAIN.format(log)
+        ) from error
+
+
+def _end(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
+def _own_lines(stack: Sequence[str]) -> list[str]:
+    """The places in the tenant's and the project's own code: those of libraries say nothing about what to mend."""
+    own = [each for each in stack if "site-packages" not in each and "<frozen" not in each and "lib/python" not in each]
+    return [line for each in own[-3:] for line in each.rstrip().splitlines()]
