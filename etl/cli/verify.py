@@ -16,12 +16,14 @@ from etl.config.config_loader import load_tenant
 from etl.errors import EtlError, NothingExamined
 from etl.factories.reconcile_check import NAME, SEVERITIES, reconciliation_metadata, summary
 from etl.factories.subjects import last_asset
-from etl.pipeline.verdict import EXIT_CODES, Status
+from etl.pipeline.verdict import EXIT_CODES, Reconciliation, Status
 from etl.pipeline.verify import MAX_ROWS, reconcile
 from etl.resources.rdb import rdb_resource
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.settings import load_settings
 
+SHOWN = 40
+"""So many findings of a pipeline are printed."""
 _COLOURS: dict[Status, str] = {"agrees": "green", "differs": "red", "not_compared": "yellow"}
 
 
@@ -50,11 +52,11 @@ def verify(
     url = rdb_resource(config, str(settings.demo_dir / f"{tenant}.sqlite")).url(config)
     warehouse = warehouse_of_tenant(config).open(config)
     table = Table("pipeline", "days", "source rows", "published", "quarantined", "loaded", "verdict")
-    ended: set[Status] = set()
+    compared: list[Reconciliation] = []
     with opened_instance(settings) as instance:
         for each in chosen:
             found = reconcile(config, each, url, warehouse, settings, days=days, max_rows=max_rows)
-            ended.add(found.status)
+            compared.append(found)
             instance.report_runless_asset_event(
                 AssetCheckEvaluation(
                     asset_key=last_asset(config, each),
@@ -72,9 +74,34 @@ def verify(
                 f"{sum(day.published_rows for day in found.days):,}",
                 f"{sum(day.quarantined_rows for day in found.days):,}",
                 f"{sum(day.loaded_rows or 0 for day in found.days):,}",
-                Text(summary(found), style=_COLOURS[found.status]),
+                Text(_verdict(found), style=_COLOURS[found.status]),
             )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for found in compared:
+        _tell(found, console)
+    ended = {found.status for found in compared}
     worst: Status = "differs" if "differs" in ended else "not_compared" if "not_compared" in ended else "agrees"
     if worst != "agrees":
         raise typer.Exit(EXIT_CODES[worst])
+
+
+def _verdict(found: Reconciliation) -> str:
+    """In a word; what was found stands below the table."""
+    to = f", complete to {found.complete_to}" if found.complete_to else ""
+    loaded = "" if found.has_table else ", not loaded: source and lake were compared"
+    return f"{found.status.replace('_', ' ')}{to}{loaded}"
+
+
+def _tell(found: Reconciliation, console: Console) -> None:
+    """Everything that was found, with what to do about it."""
+    findings = [*found.differing, *((f"{place} not compared".strip(), each) for place, each in found.unknown)]
+    findings += [("", each) for each in found.notes]
+    if not findings:
+        return
+    lines = [f"{found.tenant}/{found.pipeline}"]
+    for place, each in findings[:SHOWN]:
+        lines += [f"  {f'{place}: ' if place else ''}{each.problem}", f"    -> {each.remedy}"]
+    if len(findings) > SHOWN:
+        lines.append(f"  and {len(findings) - SHOWN} more: the check `{NAME}` has them in Dagster (`make dev`)")
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

@@ -128,7 +128,7 @@ class PipelineConfig(BaseModel):
     max_shrink: float | None = Field(None, ge=0, le=1, description="Fail if this share of the rows is gone.")
     undated: Literal["warn", "fail", "ignore"] = Field(
         "warn",
-        description="Rows of the source that belong to no partition (no date, or one before the first day) are counted "
+        description="Rows of the source that belong to no partition (no date, or one outside of all days) are counted "
         "by the check `undated` of the extract. fail: nothing is published if there are any. ignore: no such check.",
     )
     volume: Volume | Literal["off"] = Field(

@@ -15,8 +15,8 @@ from etl.factories.dbt_index import DbtAsset
 from etl.factories.metadata import Metadata
 from etl.pipeline.dbt_build import NodeResult
 from etl.pipeline.dbt_project import TenantDbt
+from etl.storage.identifier import quoted
 from etl.storage.sql import literal
-from etl.storage.transaction import quoted
 from etl.storage.warehouse import Warehouse
 
 _LOG = logging.getLogger(__name__)

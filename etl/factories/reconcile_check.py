@@ -25,13 +25,15 @@ from etl.config.tenant_config import TenantConfig
 from etl.factories import naming
 from etl.factories.metadata import Metadata, markdown_table
 from etl.factories.subjects import last_asset
-from etl.pipeline.verdict import Reconciliation, Status
+from etl.pipeline.verdict import Finding, Reconciliation, Status
 from etl.pipeline.verify import reconcile
 from etl.resources.executors import in_process_executor
 from etl.settings import load_settings
 
 NAME = naming.RECONCILED_CHECK
 SHOWN_DAYS = 31
+SUMMED_UP = 2
+"""So many findings stand in the summary; the metadata have those of a month."""
 SEVERITIES: dict[Status, AssetCheckSeverity] = {
     "agrees": AssetCheckSeverity.ERROR,
     "differs": AssetCheckSeverity.ERROR,
@@ -92,20 +94,17 @@ def _check(config: TenantConfig, pipeline: PipelineConfig) -> AssetChecksDefinit
 
 
 def summary(found: Reconciliation) -> str:
-    """One line: complete to which day, what differs first, or what was not compared."""
+    """One line: complete to which day, what differs first, or what was not compared, and what to do about that."""
     parts = []
     if found.status == "agrees":
         parts.append(f"complete to {found.complete_to}" if found.complete_to else "complete")
     elif found.complete_to:
         parts.append(f"complete to {found.complete_to}")
-    told = [*found.differences, *(_told(each.partition, each.differences) for each in found.days if each.differences)]
-    if not told and found.status != "agrees":
-        unknown = [_told(each.partition, each.not_compared) for each in found.days if each.not_compared]
-        told = ["not compared: " + each for each in (*found.not_compared, *unknown)]
-        told = told or ["not compared: there is no settled day yet"]
-    parts += told[:2]
-    if len(told) > len(told[:2]):
-        parts.append(f"and {len(told) - 2} more")
+    told = [_told(*each) for each in found.differing]
+    told = told or [f"not compared: {_told(*each)}" for each in found.unknown]
+    parts += told[:SUMMED_UP]
+    if len(told) > SUMMED_UP:
+        parts.append(f"and {len(told) - SUMMED_UP} more")
     if found.undated:
         parts.append(f"{found.undated} rows of the source belong to no partition")
     if not found.has_table:
@@ -113,8 +112,8 @@ def summary(found: Reconciliation) -> str:
     return "; ".join(parts)
 
 
-def _told(partition: str | None, said: Sequence[str]) -> str:
-    return f"{partition or 'the table'}: {', '.join(said)}"
+def _told(place: str, finding: Finding) -> str:
+    return f"{place}: {finding}" if place else str(finding)
 
 
 def reconciliation_metadata(found: Reconciliation) -> Metadata:
@@ -129,8 +128,9 @@ def reconciliation_metadata(found: Reconciliation) -> Metadata:
             "quarantined": each.quarantined_rows,
             "loaded": each.loaded_rows,
             "status": each.status.replace("_", " "),
-            "differences": "; ".join(each.differences),
-            "not compared": "; ".join(each.not_compared),
+            "differences": "; ".join(finding.problem for finding in each.differences),
+            "not compared": "; ".join(finding.problem for finding in each.not_compared),
+            "what to do": "; ".join({finding.remedy: "" for finding in (*each.differences, *each.not_compared)}),
         }
         for each in shown
     ]
@@ -142,11 +142,13 @@ def reconciliation_metadata(found: Reconciliation) -> Metadata:
         "days_that_differ": MetadataValue.int(sum(bool(each.differences) for each in found.days)),
     }
     if found.differences:
-        metadata["differences"] = MetadataValue.text("; ".join(found.differences))
+        metadata["differences"] = MetadataValue.text("\n".join(map(str, found.differences)))
     if found.not_compared:
-        metadata["not_compared"] = MetadataValue.text("; ".join(found.not_compared))
+        metadata["not_compared"] = MetadataValue.text("\n".join(map(str, found.not_compared)))
     if found.undated is not None:
         metadata["rows_without_a_partition"] = MetadataValue.int(found.undated)
+    if found.notes:
+        metadata["notes"] = MetadataValue.text("\n".join(map(str, found.notes)))
     if rows:
         metadata["days"] = MetadataValue.md(markdown_table(rows))
     return metadata

@@ -36,6 +36,7 @@ from etl.factories.check_factory import (
     undated_evaluation,
     volume_evaluation,
 )
+from etl.factories.log_warnings import warnings_in_log
 from etl.factories.metadata import Metadata, stage_metadata
 from etl.factories.partitions import partition_keys
 from etl.factories.progress import progress_line
@@ -91,7 +92,7 @@ class Step:
     def run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
         """Do the stage for every partition of the step. A failure that shows a secret is told without it."""
         learn_tenant(self.config)
-        with scrubbed_failures():
+        with scrubbed_failures(), warnings_in_log(context.log):
             yield from self._run(context)
 
     def _run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
@@ -125,7 +126,7 @@ class Step:
         found = look_for_undated(self._task(context, settings, partition), source.url(self.config))
         yield undated_evaluation(self.asset, self.pipeline, found)
         if found.rows != 0 and self.pipeline.undated == "fail":
-            remedy = "give these rows a date, move `partitions.start`, or write `undated: warn`"
+            remedy = f"{found.remedy}, or write `undated: warn`"
             raise Failure(
                 f"{self.config.id}/{self.pipeline.name} extract: nothing was published: {found.description}; {remedy}",
                 allow_retries=False,

@@ -48,6 +48,8 @@ def _load(run: StageRun, warehouse: Warehouse, *, reload: bool) -> StageResult:
         logger.warning("%s load: %s: %s", run.label, "loaded again" if report.changed else "not loaded", report.reason)
     elif not report.changed:
         logger.info("%s load: this object is in %s already; nothing changed", run.label, report.table)
+    for each in report.warnings:
+        logger.warning("%s load: %s", run.label, each)
     return StageResult(
         stage="load",
         partition=run.partition,
@@ -67,7 +69,8 @@ def _load(run: StageRun, warehouse: Warehouse, *, reload: bool) -> StageResult:
             "rows_after": report.rows_after,
             "from_run": source.provenance.run_id,
         }
-        | ({"reason": report.reason} if report.reason else {}),
+        | ({"reason": report.reason} if report.reason else {})
+        | ({"warning": "; ".join(report.warnings)} if report.warnings else {}),
     )
 
 

@@ -1,4 +1,4 @@
-"""Rows of the source that belong to no partition: without a date, with text that is no date, or before the first day.
+"""Rows of the source that belong to no partition: their date is missing, is no date, or is outside of all days.
 
 Belongs here: whether they can be counted, and counting them. Does not: what is made of the number
 (`etl.factories.step`, `etl.pipeline.verify`).
@@ -35,6 +35,7 @@ class Undated:
 
     rows: int | None
     description: str
+    remedy: str = ""
 
 
 def look_for_undated(run: StageRun, url: str) -> Undated:
@@ -42,7 +43,7 @@ def look_for_undated(run: StageRun, url: str) -> Undated:
     try:
         rows = count_undated(run, url)
     except SourceError as error:
-        return Undated(None, f"the rows that belong to no partition could not be counted: {error.problem}")
+        return Undated(None, f"the rows that belong to no partition could not be counted: {error.problem}", error.hint)
     partitions = run.pipeline.partitions
     if not rows or partitions is None:
         return Undated(rows, "every row of the source belongs to a partition")
@@ -51,7 +52,8 @@ def look_for_undated(run: StageRun, url: str) -> Undated:
         f"{rows} rows of the source belong to no partition and are never extracted: their `{run.pipeline.date_column}`"
         f" is null, is no date, or is before the first day, {partitions.start}{end}"
     )
-    return Undated(rows, text)
+    remedy = f"give these rows a date, move `partitions.start`{' or `partitions.end`' if partitions.end else ''}"
+    return Undated(rows, text, remedy)
 
 
 def count_undated(run: StageRun, url: str) -> int:

@@ -13,12 +13,31 @@ Status = Literal["agrees", "differs", "not_compared"]
 EXIT_CODES: dict[Status, int] = {"agrees": 0, "differs": 1, "not_compared": 3}
 
 
+@dataclass(frozen=True)
+class Finding:
+    """Something that differs, or was not compared, and what to do about it: a command, or what to change."""
+
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.problem} -> {self.remedy}"
+
+
 @dataclass
 class Findings:
     """What was found so far about one thing."""
 
-    differences: list[str] = field(default_factory=list)
-    not_compared: list[str] = field(default_factory=list)
+    differences: list[Finding] = field(default_factory=list)
+    not_compared: list[Finding] = field(default_factory=list)
+
+    def differ(self, problem: str, remedy: str) -> None:
+        """Something differs."""
+        self.differences.append(Finding(problem, remedy))
+
+    def skip(self, problem: str, remedy: str) -> None:
+        """Something was not compared."""
+        self.not_compared.append(Finding(problem, remedy))
 
     def add(self, other: "Findings") -> None:
         """Take over what was found elsewhere."""
@@ -43,8 +62,8 @@ class DayVerdict(BaseModel):
     published_rows: int
     quarantined_rows: int
     loaded_rows: int | None
-    differences: tuple[str, ...]
-    not_compared: tuple[str, ...] = ()
+    differences: tuple[Finding, ...]
+    not_compared: tuple[Finding, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -60,9 +79,11 @@ class Reconciliation(BaseModel):
     tenant: str
     pipeline: str
     days: tuple[DayVerdict, ...]
-    differences: tuple[str, ...] = ()
+    differences: tuple[Finding, ...] = ()
     """Of the table as a whole, and of what belongs to no day."""
-    not_compared: tuple[str, ...] = ()
+    not_compared: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()
+    """What is told and changes no status: rows of the source that belong to no partition."""
     undated: int | None = None
     """Rows of the source that belong to no partition; None where there are no partitions, or nobody counted them."""
     has_table: bool = True
@@ -75,6 +96,18 @@ class Reconciliation(BaseModel):
             return "differs"
         unknown = self.not_compared or not self.days or any(each.not_compared for each in self.days)
         return "not_compared" if unknown else "agrees"
+
+    @property
+    def differing(self) -> tuple[tuple[str, Finding], ...]:
+        """Everything that differs, each with its place: a day, or nothing where it is about all of them."""
+        days = [(day.partition or "the table", each) for day in self.days for each in day.differences]
+        return (*(("", each) for each in self.differences), *days)
+
+    @property
+    def unknown(self) -> tuple[tuple[str, Finding], ...]:
+        """Everything that was not compared, in the same way."""
+        days = [(day.partition or "the table", each) for day in self.days for each in day.not_compared]
+        return (*(("", each) for each in self.not_compared), *days)
 
     @property
     def complete_to(self) -> str | None:

@@ -10,15 +10,17 @@ is not green.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
+from etl.errors import LakeError
+from etl.pipeline.remedies import Remedies
 from etl.pipeline.stage import StageRun
 from etl.pipeline.undated import counts_undated, look_for_undated
-from etl.pipeline.verdict import DayVerdict, Findings, Reconciliation
-from etl.pipeline.verify_lake import LakeDay, compare_lake
+from etl.pipeline.verdict import DayVerdict, Finding, Findings, Reconciliation
+from etl.pipeline.verify_lake import LakeDay, compare_lake, joined, run_again
 from etl.pipeline.verify_table import TableVerdict, compare_table
 from etl.settings import Settings
 from etl.storage.lake import Pinned
@@ -42,20 +44,22 @@ def reconcile(
     """Compare the settled days of a pipeline, all or the newest ones; nothing is written anywhere."""
     every = settled(pipeline, now or datetime.now(UTC))
     chosen = every[-days:] if days else every
-    whole = Findings()
+    whole, remedies = Findings(), Remedies(config, pipeline)
     if len(chosen) < len(every):
-        whole.not_compared.append(
-            f"{len(every) - len(chosen)} days before {chosen[0]} were not compared (`--days {days}`)"
-        )
+        left_out = f"{len(every) - len(chosen)} days before {chosen[0]} were not compared (`--days {days}`)"
+        whole.skip(left_out, remedies.verify())
+    if not chosen:
+        whole.skip("there is no settled day yet", f"{remedies.verify()} on {first_settled(pipeline)} or later")
     run = StageRun(config=config, pipeline=pipeline, partition=None, run_id="", settings=settings)
     try:
         found = {each: compare_lake(_of(run, each), url, max_rows) for each in chosen}
-        undated = _undated(run, url, whole)
+        undated, notes = _undated(run, url, whole)
         output = pipeline.trino_output if pipeline.save_to_trino else None
         table = TableVerdict()
         if output is not None:
-            published = _published(run, found)
-            table = compare_table(pipeline, output, warehouse, warehouse.ledger(), published, max_rows)
+            published = _published(run, found, whole)
+            remedies = Remedies(config, pipeline, tuple(published))
+            table = compare_table(remedies, output, warehouse, warehouse.ledger(), published, max_rows)
             whole.add(table.whole)
             _add_other_days(whole, table, found)
     finally:
@@ -66,6 +70,7 @@ def reconcile(
         days=tuple(_day(each, lake, table) for each, lake in found.items()),
         differences=tuple(whole.differences),
         not_compared=tuple(whole.not_compared),
+        notes=tuple(notes),
         undated=undated,
         has_table=output is not None,
     )
@@ -83,20 +88,30 @@ def settled(pipeline: PipelineConfig, now: datetime) -> Sequence[str | None]:
     return [(partitions.start + timedelta(days=n)).isoformat() for n in range(max(count, 0))]
 
 
+def first_settled(pipeline: PipelineConfig) -> date:
+    """The day on which the first day of the pipeline is settled."""
+    days = pipeline.partitions
+    return days.start + timedelta(days=1 + days.lookback_days) if days else datetime.now(UTC).date()
+
+
 def _of(run: StageRun, partition: str | None) -> StageRun:
     """The same task for another partition, with the same open lakes: `model_copy` keeps what was opened."""
     run.lake  # noqa: B018  opened once, so that every copy shares it
     return run.model_copy(update={"partition": partition})
 
 
-def _published(run: StageRun, found: dict[str | None, LakeDay]) -> dict[str | None, Pinned]:
+def _published(run: StageRun, found: dict[str | None, LakeDay], whole: Findings) -> dict[str | None, Pinned]:
     """Every published object of the pipeline: the table is made of all of them, also of days that are not settled."""
     stage = run.pipeline.published_stage
     published = {partition: day.published for partition, day in found.items() if day.published}
     if run.pipeline.date_column:
         for partition in run.lake.partitions(run.config.id, stage, run.pipeline.name):
             if partition not in found:
-                published[partition] = run.lake.pin(_of(run, partition).ref(stage))
+                other = _of(run, partition)
+                try:
+                    published[partition] = run.lake.pin(other.ref(stage))
+                except LakeError as error:
+                    whole.differ(f"{partition}: {error.problem}", joined(error.hint, run_again(other)))
     return dict(sorted(published.items(), key=lambda each: each[0] or ""))
 
 
@@ -105,7 +120,8 @@ def _add_other_days(whole: Findings, table: TableVerdict, found: dict[str | None
     last = max((each for each in found if each), default="")
     for partition, findings in table.by_partition.items():
         if partition not in found and (partition or "") < last:
-            whole.differences += [f"{partition}: {each}" for each in findings.differences]
+            for each in findings.differences:
+                whole.differ(f"{partition}: {each.problem}", each.remedy)
 
 
 def _day(partition: str | None, lake: LakeDay, table: TableVerdict) -> DayVerdict:
@@ -121,13 +137,15 @@ def _day(partition: str | None, lake: LakeDay, table: TableVerdict) -> DayVerdic
     )
 
 
-def _undated(run: StageRun, url: str, whole: Findings) -> int | None:
-    """How many rows of the source belong to no partition; None where nobody counts them."""
+def _undated(run: StageRun, url: str, whole: Findings) -> tuple[int | None, list[Finding]]:
+    """How many rows of the source belong to no partition (None where that is not counted), and what is told of them."""
     if not counts_undated(run.pipeline):
-        return None
-    found = look_for_undated(run, url)
+        return None, []
+    found, remedies = look_for_undated(run, url), Remedies(run.config, run.pipeline)
     if found.rows is None:
-        whole.not_compared.append(found.description)
+        whole.skip(found.description, joined(found.remedy, remedies.verify()))
     elif found.rows and run.pipeline.undated == "fail":
-        whole.differences.append(f"{found.rows} rows of the source belong to no partition")
-    return found.rows
+        whole.differ(found.description, remedies.edit(f"{found.remedy}, or write `undated: warn`"))
+    elif found.rows:
+        return found.rows, [Finding(found.description, remedies.edit(f"{found.remedy}, or write `undated: ignore`"))]
+    return found.rows, []

@@ -14,6 +14,7 @@ import polars as pl
 from etl.errors import EtlError, LakeError
 from etl.pipeline.digest import differences, digest, missing_rows
 from etl.pipeline.extract import extract_request
+from etl.pipeline.remedies import Remedies
 from etl.pipeline.stage import StageRun
 from etl.pipeline.tables import input_refs
 from etl.pipeline.verdict import Findings
@@ -40,16 +41,26 @@ def compare_lake(run: StageRun, url: str, max_rows: int) -> LakeDay:
         try:
             look(run, url, day, max_rows)
         except LakeError as error:  # an object that cannot be read is a verdict, and not the end of the other days
-            day.findings.differences.append(error.problem)
+            day.findings.differ(error.problem, joined(error.hint, run_again(run)))
         except EtlError as error:  # of a later release, or a source that does not answer
-            day.findings.not_compared.append(error.problem)
+            day.findings.skip(error.problem, joined(error.hint, Remedies(run.config, run.pipeline).verify()))
     return day
+
+
+def run_again(run: StageRun) -> str:
+    """The command that makes the partition anew."""
+    return Remedies(run.config, run.pipeline).run_again(run.partition)
+
+
+def joined(hint: str, command: str) -> str:
+    """What an error says is to be done, and the command for it."""
+    return f"{hint}; {command}" if hint else command
 
 
 def _look_at_extract(run: StageRun, url: str, day: LakeDay, max_rows: int) -> None:
     extracted = _object(run, "extract", day)
     if extracted is None:
-        day.findings.differences.append(f"{day.source_rows} rows in the source, never extracted")
+        day.findings.differ(f"{day.source_rows} rows in the source, never extracted", run_again(run))
         return
     if run.pipeline.published_stage == "extract":
         day.published = extracted[0]
@@ -61,7 +72,7 @@ def _look_at_transfer(run: StageRun, _url: str, day: LakeDay, _max_rows: int) ->
         return
     refined = _object(run, "transfer", day)
     if refined is None:
-        day.findings.differences.append("the transfer stage was never published")
+        day.findings.differ("the transfer stage was never published", run_again(run))
         return
     day.published = refined[0]
     day.findings.add(_lineage(run, refined[0]))
@@ -75,22 +86,23 @@ def _object(run: StageRun, stage: str, day: LakeDay) -> tuple[Pinned, Rejection]
         return None
     pinned = run.lake.pin(ref)
     day.rejected_rows += rejection.rows
-    found = day.findings.differences
     if not _is_intact(pinned):
-        found.append(f"the rows of the {stage} object are not those that were published: the file was changed by hand")
+        changed = f"the rows of the {stage} object are not those that were published: the file was changed by hand"
+        day.findings.differ(changed, run_again(run))
     said = pinned.provenance
     if said.rows_read != said.rows + said.rows_quarantined or said.rows_quarantined != rejection.rows:
-        found.append(
-            f"the {stage} stage read {said.rows_read} rows: {said.rows} published, {said.rows_quarantined} rejected"
+        day.findings.differ(
+            f"the {stage} stage read {said.rows_read} rows: {said.rows} published, {said.rows_quarantined} rejected",
+            run_again(run),
         )
     gone = f"the {rejection.rows} rows that the {stage} stage rejected"
     if rejection.state == "missing":
         if said.format == 1:
-            day.findings.not_compared.append(f"{gone} are not there, and an earlier release did not say why")
+            day.findings.skip(f"{gone} are not there, and an earlier release did not say why", run_again(run))
         else:
-            found.append(f"{gone} are gone, and nobody discarded them")
+            day.findings.differ(f"{gone} are gone, and nobody discarded them", run_again(run))
     elif rejection.state == "replaced" or (rejection.object and not _is_intact(rejection.object)):
-        found.append(f"{gone} are not those that stand there: they were replaced by hand")
+        day.findings.differ(f"{gone} are not those that stand there: they were replaced by hand", run_again(run))
     return pinned, rejection
 
 
@@ -102,11 +114,12 @@ def _is_intact(pinned: Pinned) -> bool:
 def _compare_source(run: StageRun, url: str, day: LakeDay, bronze: Pinned, rejection: Rejection, max_rows: int) -> None:
     read = bronze.provenance.rows_read
     if read != day.source_rows:
-        day.findings.differences.append(f"{day.source_rows} rows in the source, {read} were extracted")
+        day.findings.differ(f"{day.source_rows} rows in the source, {read} were extracted", run_again(run))
         return
     if day.source_rows > max_rows:
-        day.findings.not_compared.append(
-            f"the values of {day.source_rows} rows were not compared: more than {max_rows} (`--max-rows`)"
+        day.findings.skip(
+            f"the values of {day.source_rows} rows were not compared: more than {max_rows} (`--max-rows`)",
+            Remedies(run.config, run.pipeline).verify("--max-rows", str(day.source_rows)),
         )
         return
     if rejection.state in ("missing", "replaced"):
@@ -120,37 +133,45 @@ def _compare_source(run: StageRun, url: str, day: LakeDay, bronze: Pinned, rejec
         if rejection.state == "discarded":
             gone = missing_rows(good, source)
             if gone:
-                day.findings.differences.append(f"{gone} rows of the extract differ between {between}")
+                day.findings.differ(f"{gone} rows of the extract differ between {between}", run_again(run))
             return
         extracted = Counter(digest(good))
         if rejection.object is not None:
             rejected = scan_pinned([(rejection.object.ref, rejection.object.path)])
             extracted.update(digest(rejected.select(good.collect_schema().names())))
-        day.findings.differences += differences(digest(source), extracted, between)
+        for each in differences(digest(source), extracted, between):
+            day.findings.differ(each, run_again(run))
 
 
 def _lineage(run: StageRun, refined: Pinned) -> Findings:
     """Whether the object was made from what its inputs publish now."""
-    made_from = refined.provenance.inputs
+    found, made_from = Findings(), refined.provenance.inputs
     if made_from is None:
-        return Findings(
-            not_compared=["an earlier release made the transfer object and did not say from what: run the day again"]
-        )
+        found.skip("an earlier release made the transfer object and did not say from what", run_again(run))
+        return found
     try:
         now = Inputs.of(each for name in run.pipeline.transfer_inputs for each in _published_inputs(run, name))
     except LakeError as error:
-        return Findings(differences=[error.problem])
+        found.differ(error.problem, joined(error.hint, run_again(run)))
+        return found
+    for each in _stale(made_from, now):
+        found.differ(each, run_again(run))
+    return found
+
+
+def _stale(made_from: Inputs, now: Inputs) -> list[str]:
+    """What an object was made from and is not published any more, or was published again since."""
     if now.digest == made_from.digest:
-        return Findings()
+        return []
     if not (now.listed and made_from.listed):
-        return Findings(differences=[f"the transfer was made from other versions of its {now.count} inputs"])
+        return [f"the transfer was made from other versions of its {now.count} inputs"]
     versions = {each.label: each for each in made_from.listed}
     stale = [
         f"the transfer was made from another version of {each.label} than run {each.run_id[:8]} published"
         for each in now.listed
         if each.label not in versions or versions[each.label].version != each.version
     ]
-    return Findings(differences=stale or ["the transfer was made from an input that is not one any more"])
+    return stale or ["the transfer was made from an input that is not one any more"]
 
 
 def _published_inputs(run: StageRun, name: str) -> list[Input]:

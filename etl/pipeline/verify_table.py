@@ -5,6 +5,7 @@ holds. Does not: the objects themselves (`verify_lake`).
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,9 +13,10 @@ from functools import cached_property
 import duckdb
 import polars as pl
 
-from etl.config.pipeline_config import PipelineConfig, TrinoOutput
+from etl.config.pipeline_config import TrinoOutput
 from etl.errors import WarehouseError
 from etl.pipeline.digest import as_published, differences, digest
+from etl.pipeline.remedies import Remedies
 from etl.pipeline.verdict import Findings
 from etl.storage.identifier import quoted
 from etl.storage.lake import Pinned, scan_pinned
@@ -54,8 +56,9 @@ class TableVerdict:
 class _Table:
     """A table, looked at read-only."""
 
-    def __init__(self, warehouse: Warehouse, output: TrinoOutput) -> None:
+    def __init__(self, warehouse: Warehouse, output: TrinoOutput, remedies: Remedies) -> None:
         self.warehouse = warehouse
+        self.remedies = remedies
         self.output = output
         self.name = warehouse.relation(output.target_schema, output.target_table)
         self._where = (
@@ -94,13 +97,17 @@ class _Table:
         """All rows."""
         return int(self.warehouse.query(f"SELECT count(*) FROM {self.name}").item(0, 0))
 
-    def rows(self, names: Sequence[str], where: str) -> pl.DataFrame:
-        """Some columns of some rows."""
-        return self.warehouse.query(f"SELECT {', '.join(map(quoted, names))} FROM {self.name} {where}")
+    def digest(self, schema: pl.Schema, where: str) -> Mapping[str, int]:
+        """The digest of some columns of some rows, in the types of the object; some rows of them are held at a time."""
+        names = ", ".join(map(quoted, schema.names()))
+        total = Counter(digest(pl.LazyFrame(schema=schema)))
+        for batch in self.warehouse.batches(f"SELECT {names} FROM {self.name} {where}"):
+            total.update(digest(as_published(batch, schema)))
+        return total
 
 
 def compare_table(
-    pipeline: PipelineConfig,
+    remedies: Remedies,
     output: TrinoOutput,
     warehouse: Warehouse,
     ledger: Sequence[LedgerEntry],
@@ -108,15 +115,20 @@ def compare_table(
     max_rows: int,
 ) -> TableVerdict:
     """Hold the whole table against all published objects; `ledger` are the entries of this tenant."""
-    verdict, table = TableVerdict(), _Table(warehouse, output)
+    verdict, table = TableVerdict(), _Table(warehouse, output, remedies)
     entries = _standing(ledger, output)
-    if len({each.pipeline for each in entries} | {pipeline.name}) > 1:
-        verdict.whole.not_compared.append(f"{table.name} is loaded by other pipelines too, so that its rows are mixed")
+    if len({each.pipeline for each in entries} | {remedies.pipeline.name}) > 1:
+        verdict.whole.skip(
+            f"{table.name} is loaded by other pipelines too, so that its rows are mixed",
+            remedies.edit("give each pipeline another `trino_output.target_table`") + f", then {remedies.make_anew()}",
+        )
         return verdict
     try:
         _compare(verdict, table, entries, published, max_rows)
     except WarehouseError as error:  # a table that cannot be read is a verdict, and not the end of the other pipelines
-        verdict.whole.differences.append(error.problem)
+        verdict.whole.differ(
+            error.problem, f"{error.hint}; {remedies.verify()}" if error.hint else remedies.make_anew()
+        )
     return verdict
 
 
@@ -148,16 +160,17 @@ def _compare(
         wanted = {newest: wanted[newest]}
     if not entries and not wanted:
         return  # nothing is to be there, and a warehouse that nobody loaded yet cannot be asked
-    current = _held_by_the_ledger(verdict, entries, wanted)
+    current = _held_by_the_ledger(verdict, entries, wanted, table.remedies)
     kind = table.kind()
     if kind is None:
-        verdict.whole.differences.append(f"{table.name} does not exist")
+        verdict.whole.differ(f"{table.name} does not exist", table.remedies.load_all())
         return
     if kind != "BASE TABLE":
-        verdict.whole.differences.append(f"{table.name} is no table but a {kind.lower()}")
+        verdict.whole.differ(f"{table.name} is no table but a {kind.lower()}", table.remedies.make_anew())
         return
     columns = table.columns()
-    verdict.whole.differences += _shape(table, columns, list(wanted.values()))
+    for each in _shape(table, columns, list(wanted.values())):
+        verdict.whole.differ(each, table.remedies.make_anew())
     if PARTITION_COLUMN in columns:
         _by_partition(verdict, table, entries, current, max_rows)
     elif output.mode == "append":
@@ -167,22 +180,24 @@ def _compare(
 
 
 def _held_by_the_ledger(
-    verdict: TableVerdict, entries: Sequence[LedgerEntry], wanted: Mapping[str | None, Pinned]
+    verdict: TableVerdict, entries: Sequence[LedgerEntry], wanted: Mapping[str | None, Pinned], remedies: Remedies
 ) -> dict[str | None, Pinned]:
     """The published objects that the ledger says are loaded; the others are told."""
     last = {each.partition: each for each in entries}
     verdict.loaded = {partition: each.rows for partition, each in last.items()}
     for partition in last.keys() - wanted.keys():
-        verdict.of(partition).differences.append("it is loaded, and no object of it is published")
+        gone = "it is loaded, and no object of it is published"
+        verdict.of(partition).differ(gone, remedies.bring_back(partition))
     current = {}
     for partition, pinned in wanted.items():
         versions = {each.version for each in entries if each.partition == partition and each.mode == "append"}
         entry = last.get(partition)
         if entry is None:
-            verdict.of(partition).differences.append(f"{pinned.rows} rows published, never loaded")
+            verdict.of(partition).differ(f"{pinned.rows} rows published, never loaded", remedies.load_again(partition))
         elif pinned.version not in versions | {entry.version}:
             run_id = pinned.provenance.run_id[:8]
-            verdict.of(partition).differences.append(f"what is loaded is not what is published last (run {run_id})")
+            other = f"what is loaded is not what is published last (run {run_id})"
+            verdict.of(partition).differ(other, remedies.load_again(partition))
         else:
             current[partition] = pinned
     return current
@@ -228,11 +243,16 @@ def _by_partition(
     known = {each.partition for each in entries}
     for partition in sorted(counts.keys() - known, key=str):
         of = f"of partition {partition}, which was never loaded" if partition else "without a partition"
-        verdict.whole.differences.append(f"{table.name} holds {counts[partition]} rows {of}")
+        problem = f"{table.name} holds {counts[partition]} rows {of}"
+        verdict.whole.differ(problem, table.remedies.load_anything_again())
     is_upsert = table.output.mode == "upsert" and bool(current)
     winners = _winners(table.output, current, max_rows) if is_upsert else None
     if is_upsert and winners is None:
-        verdict.whole.not_compared.append(f"the values of more than {max_rows} rows were not compared (`--max-rows`)")
+        rows = sum(each.rows for each in current.values())
+        verdict.whole.skip(
+            f"the values of {rows} rows were not compared: more than {max_rows} (`--max-rows`)",
+            table.remedies.verify("--max-rows", str(rows)),
+        )
         return
     for partition, pinned in current.items():
         frame = scan_pinned([(pinned.ref, pinned.path)]) if winners is None else _won(winners, partition, pinned)
@@ -246,7 +266,10 @@ def _whole(verdict: TableVerdict, table: _Table, current: Mapping[str | None, Pi
         if table.output.mode == "upsert":
             winners = _winners(table.output, current, max_rows)
             if winners is None:
-                verdict.whole.not_compared.append(f"the values of {pinned.rows} rows were not compared (`--max-rows`)")
+                verdict.whole.skip(
+                    f"the values of {pinned.rows} rows were not compared: more than {max_rows} (`--max-rows`)",
+                    table.remedies.verify("--max-rows", str(pinned.rows)),
+                )
                 return
             frame = _won(winners, partition, pinned)
         _rows(verdict.of(partition), table, pinned, frame, "", table.count(), max_rows)
@@ -264,11 +287,12 @@ def _snapshots(
     found, rows = verdict.whole, table.count()
     total = sum(each.rows for each in entries)
     if rows != total:
-        found.differences.append(f"{total} rows of {len(entries)} loads, {rows} in {table.name}")
+        found.differ(f"{total} rows of {len(entries)} loads, {rows} in {table.name}", table.remedies.begin_anew())
         return
     older = [each for each in entries if each.version not in {pinned.version for pinned in current.values()}]
     if older and LOAD_COLUMN not in columns:
-        found.not_compared.append("an earlier release did not write down which rows are of which snapshot")
+        old = "an earlier release did not write down which rows are of which snapshot"
+        found.skip(old, table.remedies.begin_anew())
         return
     found.add(_older_snapshots(table, older))
     for partition, pinned in current.items():
@@ -287,12 +311,14 @@ def _older_snapshots(table: _Table, older: Sequence[LedgerEntry]) -> Findings:
         held = table.warehouse.holds(table.output.target_schema, table.output.target_table, where, each.digest)
         snapshot = f"the snapshot that run {each.run_id[:8]} loaded"
         if held is False:
-            found.differences.append(f"the rows of {snapshot} are not those that stand in {table.name} now")
+            changed = f"the rows of {snapshot} are not those that stand in {table.name} now"
+            found.differ(changed, table.remedies.begin_anew())
         elif held is None:
             unknown += each.rows
     if unknown:
-        found.not_compared.append(
-            f"{unknown} rows of earlier snapshots: their objects are not kept, and no digest of this database's release"
+        found.skip(
+            f"{unknown} rows of earlier snapshots: their objects are not kept, nor a digest of this database's release",
+            table.remedies.begin_anew(),
         )
     return found
 
@@ -305,15 +331,20 @@ def _rows(
     if table.output.mode == "upsert":
         wanted = int(expected.select(pl.len()).collect().item())
     if rows != wanted:
-        found.differences.append(f"{wanted} rows published, {rows} in {table.name}")
+        found.differ(
+            f"{wanted} rows published, {rows} in {table.name}", table.remedies.load_again(pinned.ref.partition)
+        )
         return
     if rows > max_rows:
-        found.not_compared.append(f"the values of {rows} rows were not compared (`--max-rows`)")
+        found.skip(
+            f"the values of {rows} rows were not compared: more than {max_rows} (`--max-rows`)",
+            table.remedies.verify("--max-rows", str(rows)),
+        )
         return
     schema = pl.Schema({name: kind for name, kind in expected.collect_schema().items() if kind != pl.Null})
-    in_table = as_published(table.rows(schema.names(), where), schema)
     between = f"the {pinned.ref.stage} object and {table.name}"
-    found.differences += differences(digest(expected.select(schema.names())), digest(in_table), between)
+    for each in differences(digest(expected.select(schema.names())), table.digest(schema, where), between):
+        found.differ(each, table.remedies.load_again(pinned.ref.partition))
 
 
 def _winners(output: TrinoOutput, current: Mapping[str | None, Pinned], max_rows: int) -> pl.DataFrame | None:

@@ -43,9 +43,14 @@ def holds(session: Session, relation: str, columns: Sequence[Column], where: str
 
 def table_holds(session: Session, schema: str, table: str, where: str, kept: str | None) -> bool | None:
     """Whether rows of a table are those of a digest; None where there is none, or one of another algorithm."""
-    if _made_by(kept)[0] != session.algorithm:
+    if not is_comparable(session, kept):
         return None
     return holds(session, session.relation(schema, table), session.table_columns(schema, table), where, kept)
+
+
+def is_comparable(session: Session, kept: str | None) -> bool:
+    """Whether this release of the database makes digests as the kept one was made."""
+    return _made_by(kept)[0] == session.algorithm
 
 
 def _made_by(kept: str | None) -> tuple[str, str]:

@@ -20,9 +20,10 @@ from etl.storage.identifier import quoted
 from etl.storage.loadable import Loadable, read_loadable
 from etl.storage.schema_change import NO_TYPE, Column
 from etl.storage.session import Kind
+from etl.storage.set_aside import set_aside
 from etl.storage.sql import file_literal, literal
-from etl.storage.transaction import Load, set_aside
-from etl.storage.warehouse import ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
+from etl.storage.transaction import Load
+from etl.storage.warehouse import BATCH_ROWS, ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
 
 if TYPE_CHECKING:
     import polars as pl
@@ -84,6 +85,14 @@ class DuckDBWarehouse:
                 return (connection.execute(sql, list(parameters)) if parameters else connection.execute(sql)).pl()
             except duckdb.Error as error:
                 raise WarehouseError(f"the query failed: {error}", "correct the statement") from error
+
+    def batches(self, sql: str) -> "Iterator[pl.DataFrame]":
+        """The result of a read-only statement, some rows at a time."""
+        import polars as pl  # noqa: PLC0415  a load needs none of it
+
+        with _named("the query failed"), self.connect(read_only=True) as connection:
+            for batch in connection.execute(sql).to_arrow_reader(BATCH_ROWS):
+                yield pl.DataFrame(batch)
 
     def holds(self, schema: str, table: str, where: str, digest: str | None) -> bool | None:
         """Whether rows of a table are those of a digest of the ledger; None where that cannot be said."""

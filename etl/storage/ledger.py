@@ -110,6 +110,33 @@ class Past:
             return None
         return self._last("AND version = ? AND seq >= ?", parameters=(self._request.version, self.first.seq))
 
+    def names_partition(self, values: Sequence[object]) -> list[object]:
+        """Those of these partitions (dates) that no entry names."""
+        return self._unnamed(values, "'{}'", '"partition"')
+
+    def names_load(self, values: Sequence[object]) -> list[object]:
+        """Those of these numbers of loads that no entry has."""
+        return self._unnamed(values, "{}", "seq")
+
+    def has_format_1(self) -> bool:
+        """Whether a load of a release that wrote no digest may have brought some of the rows."""
+        start = self.first.seq if self.first else 0
+        query = f"SELECT 1 FROM {self._session.relation(SCHEMA, TABLE)} {self._table} AND seq >= ? AND digest IS NULL"
+        return bool(self._session.rows(f"{query} LIMIT 1", (*self._names, start)))
+
+    def _unnamed(self, values: Sequence[object], literal: str, column: str) -> list[object]:
+        if not values:
+            return []
+        by_text = {str(each): each for each in values}
+        wanted = ", ".join(f"({literal.format(each)})" for each in by_text)
+        start = self.first.seq if self.first else 0
+        query = (
+            f"SELECT wanted.value FROM (VALUES {wanted}) AS wanted(value) WHERE NOT EXISTS (SELECT 1"
+            f" FROM {self._session.relation(SCHEMA, TABLE)} {self._table} AND seq >= ? AND {column} = wanted.value)"
+        )
+        found = self._session.rows(query, (*self._names, start))
+        return sorted((by_text[str(value)] for (value,) in found), key=str)
+
     def entries(self) -> tuple[LedgerEntry, ...]:
         """Every entry that the table may still hold. Reads as many as there are: only for what happens rarely."""
         start = self.first.seq if self.first else 0

@@ -28,9 +28,10 @@ from etl.storage.identifier import quoted
 from etl.storage.loadable import Loadable, read_loadable
 from etl.storage.schema_change import NO_TYPE, Column
 from etl.storage.session import Kind
+from etl.storage.set_aside import set_aside
 from etl.storage.sql import file_literal, literal
-from etl.storage.transaction import Load, set_aside
-from etl.storage.warehouse import ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
+from etl.storage.transaction import Load
+from etl.storage.warehouse import BATCH_ROWS, ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
 
 if TYPE_CHECKING:
     import polars as pl
@@ -90,6 +91,18 @@ class PostgresWarehouse:
                 cursor = connection.execute(sql.encode(), list(parameters) or None)
                 names = [each.name for each in cursor.description or ()]
                 return pl.DataFrame(cursor.fetchall(), schema=names, orient="row", infer_schema_length=None)
+
+    def batches(self, sql: str) -> "Iterator[pl.DataFrame]":
+        """The result of a read-only statement, some rows at a time, through a cursor of the server's."""
+        import polars as pl  # noqa: PLC0415  a load needs none of it
+
+        with self.errors("the query failed"), self._connect("query") as connection:
+            connection.read_only = True
+            with connection.transaction(), connection.cursor(name="etl_batches") as cursor:
+                cursor.execute(sql.encode())
+                names = [each.name for each in cursor.description or ()]
+                while rows := cursor.fetchmany(BATCH_ROWS):
+                    yield pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
 
     def holds(self, schema: str, table: str, where: str, digest: str | None) -> bool | None:
         """Whether rows of a table are those of a digest of the ledger; None where that cannot be said."""

@@ -6,23 +6,23 @@ rows become a relation (`duckdb`, `postgres`).
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.storage import ledger
-from etl.storage.digest import digest, holds
+from etl.storage.digest import digest, holds, is_comparable
+from etl.storage.foreign_rows import ForeignRows, find_foreign_rows, remedy
 from etl.storage.identifier import quoted
 from etl.storage.schema_change import NO_TYPE, Column, columns_to_add, missing_columns
 from etl.storage.session import Session
+from etl.storage.set_aside import move_away
 from etl.storage.upsert import Upsert, check_keys, ranking
 from etl.storage.warehouse import LOAD_COLUMN, PARTITION_COLUMN, LedgerEntry, LoadReport, LoadRequest
-
-__all__ = ["Load", "quoted", "set_aside"]
 
 _OF_FORMAT_1 = "the entry of the ledger is of format 1, which kept nothing to compare the table with"
 _COUNTED_ONLY = "loaded by an older release: its rows were counted, their values were not compared"
 _CHANGED = "the rows in the table are not those that were loaded (changed by hand?)"
+_OTHER_HASH = "another release of the database made the ledger's digest: the rows in the table were not compared"
 _ASKED_FOR = "asked for (`reload`)"
 
 
@@ -40,6 +40,8 @@ class Load:
         self._past: ledger.Past | None = None
         self._own: LedgerEntry | None = None
         self._reason = ""
+        self._foreign: ForeignRows | None = None
+        self._warnings: list[str] = []
 
     def look(self) -> LoadReport | None:
         """What is to be said where nothing has to be loaded: the table holds this object, or must not hold it."""
@@ -49,13 +51,15 @@ class Load:
         if kind not in ("", "table"):
             raise WarehouseError(
                 f"{request.target} is not a table but a {kind}, and cannot be loaded",
-                _move_away(request, f"the {kind}"),
+                move_away(request, f"the {kind}"),
             )
         if kind:
             self._columns = session.table_columns(request.schema_name, request.table)
             self._past = ledger.Past(session, request)
             self._check_owner(self._past)
             self._own = self._own_entry(self._past)
+            if self._past.owner is not None and not request.replaces_table:
+                self._foreign = find_foreign_rows(session, request, self._columns, self._past)
         newest = request.newest_partition
         if request.mode == "replace" and request.partition and newest and request.partition < newest:
             rows = self._count() if kind else 0
@@ -73,6 +77,7 @@ class Load:
         request, session, past = self._request, self._session, self._past
         incoming = session.incoming_columns()
         before = self._count() if past and self._is_partitioned == bool(self._partition) else 0
+        self._remove_foreign_rows()
         added = self._alter(incoming) if past else self._create(incoming)
         self._leave_upsert()
         self._columns = session.table_columns(request.schema_name, request.table)
@@ -87,20 +92,27 @@ class Load:
             loaded=loaded, before=before, after=self._count(), changed=True, added=added, reason=self._reason
         )
 
+    def _remove_foreign_rows(self) -> None:
+        """Rows that no load brought go only if they were asked to: a person put them there."""
+        if self._foreign and self._request.reload:
+            self._session.change(f"DELETE FROM {self._table} WHERE {self._foreign.where}")
+            self._warnings.append(f"{self._request.target} held {self._foreign.described}; they were removed")
+            self._foreign = None
+
     def _check_owner(self, past: ledger.Past) -> None:
         request = self._request
         if past.owner is None:
             if self._session.rows(f"SELECT 1 FROM {self._table} LIMIT 1"):
                 raise WarehouseError(
                     f"{request.target} exists and holds rows that no load of this product brought",
-                    _move_away(request, "the table"),
+                    move_away(request, "the table"),
                 )
         elif past.owner != (request.tenant, request.pipeline):
             tenant, pipeline = past.owner
             raise WarehouseError(
                 f"{request.target} belongs to the pipeline `{pipeline}` of tenant `{tenant}`, which loads it;"
                 f" `{request.pipeline}` of tenant `{request.tenant}` cannot load it too",
-                _move_away(request, "the table"),
+                move_away(request, "the table"),
             )
 
     def _own_entry(self, past: ledger.Past) -> LedgerEntry | None:
@@ -128,7 +140,7 @@ class Load:
             self._reason = "the key columns or the order column are others than when it was loaded"
             return False
         if not self._rows_are_those_of(own):
-            self._reason = _CHANGED
+            self._reason = _CHANGED if is_comparable(self._session, own.digest) else _OTHER_HASH
             return False
         return True
 
@@ -195,7 +207,7 @@ class Load:
             now, then = ("partitioned", "whole") if request.partition else ("whole", "partitioned")
             raise WarehouseError(
                 f"{request.target} was loaded as a {then} table and is {now} now",
-                f"{_move_away(request, 'the table')}, every partition",
+                f"{move_away(request, 'the table')}, every partition",
             )
         later = self._came_later(incoming)
         new = columns_to_add(self._table, self._columns, incoming, request.schema_changes, later)
@@ -262,7 +274,7 @@ class Load:
                 raise WarehouseError(
                     f"{self._request.target} holds rows of {len(others) + 1} loads of an older release; nothing says"
                     " which of them are this object's, so that it cannot be loaded again",
-                    _move_away(self._request, "the table"),
+                    move_away(self._request, "the table"),
                 )
             self._session.change(f"DELETE FROM {self._table} WHERE {LOAD_COLUMN} IS NULL")
         return f"{LOAD_COLUMN} = {seq}"
@@ -285,21 +297,26 @@ class Load:
         numbered = f"SELECT i.*, {ranked} AS etl_rank FROM {session.incoming} AS i"
         winners = f"(SELECT * FROM ({numbered}) AS ranked WHERE etl_rank = 1)"
         reach("warehouse.ranked")
-        self._refuse_to_forget(f"{winners} AS w")
+        self._tell_forgotten_keys(f"{winners} AS w")
         session.change(f"DELETE FROM {self._table}")
         reach("warehouse.deleted")
         loaded = self._insert_from(f"{winners} AS w", typed, 0)
         return loaded, self._digest("TRUE", loaded)
 
-    def _refuse_to_forget(self, winners: str) -> None:
-        """A release of format 1 collected the keys of all objects that ever were; do not remove them unasked."""
+    def _tell_forgotten_keys(self, winners: str) -> None:
+        """Say how many keys the object does not have any more.
+
+        A release of format 1 collected the keys of all objects that ever were: those are not removed unasked.
+        """
         last = self._past.last if self._past else None
-        if last is None or last.mode != "upsert" or last.digest is not None or self._request.reload:
+        if last is None or last.mode != "upsert":
             return
         same = " AND ".join(f"t.{quoted(each)} = w.{quoted(each)}" for each in self._request.key_columns)
         query = f"SELECT count(*) FROM {self._table} AS t WHERE NOT EXISTS (SELECT 1 FROM {winners} WHERE {same})"
         gone = int(self._session.rows(query)[0][0])
-        if gone:
+        if gone and (last.digest is not None or self._request.reload):
+            self._warnings.append(f"{gone} rows of {self._request.target} went: the object has their keys no more")
+        elif gone:
             raise WarehouseError(
                 f"{self._request.target} was loaded by an older release and holds {gone} rows whose keys the published"
                 " object does not have; a table is what is published now, so they would be removed",
@@ -360,6 +377,11 @@ class Load:
     def _report(
         self, *, loaded: int, before: int, after: int, changed: bool, reason: str, added: tuple[str, ...] = ()
     ) -> LoadReport:
+        foreign = (
+            [f"{self._request.target} holds {self._foreign.described}; {remedy(self._request)}"]
+            if self._foreign
+            else []
+        )
         return LoadReport(
             table=self._request.target,
             rows_loaded=loaded,
@@ -367,23 +389,6 @@ class Load:
             rows_after=after,
             changed=changed,
             reason=reason,
+            warnings=(*self._warnings, *foreign),
             columns_added=added,
         )
-
-
-def set_aside(session: Session, schema: str, table: str) -> str:
-    """Rename what stands under a name; gives the new name, empty where nothing is there."""
-    kind = session.kind(schema, table)
-    if not kind:
-        return ""
-    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    name = f"{table[:40]}_aside_{moment}"
-    session.change(f"ALTER {kind.upper()} {session.relation(schema, table)} RENAME TO {quoted(name)}")
-    return name
-
-
-def _move_away(request: LoadRequest, what: str) -> str:
-    return (
-        f"load into another table (`trino_output`), or move {what} away with"
-        f" `etl set-aside {request.tenant} {request.pipeline} --yes` and load again"
-    )

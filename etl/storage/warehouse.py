@@ -6,7 +6,7 @@ Belongs here: the protocol and its models. Not here: which warehouse it is (`war
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,8 @@ PARTITION_COLUMN = "etl_partition"
 """The technical column that says which partition a row of a partitioned pipeline belongs to."""
 ROW_NUMBER = "etl_row_number"
 """Where a row stands in its object: the later of two rows that are otherwise equal in order wins an upsert."""
+BATCH_ROWS = 65_536
+"""How many rows of a result are read at a time."""
 LOAD_COLUMN = "etl_load"
 """The technical column of a table that is loaded by `append`: the `seq` of the ledger's entry that brought the row."""
 TECHNICAL_COLUMNS = frozenset({PARTITION_COLUMN, ROW_NUMBER, LOAD_COLUMN})
@@ -96,6 +98,8 @@ class LoadReport(BaseModel):
     """False where the table held this very object already, or must not hold it."""
     reason: str = ""
     """Why an object was loaded again although the ledger names it, or why it was not loaded."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know of the table although the load succeeded."""
     columns_added: tuple[str, ...] = ()
 
 
@@ -148,6 +152,9 @@ class Warehouse(Protocol):
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """The result of a read-only statement."""
+
+    def batches(self, sql: str) -> "Iterator[pl.DataFrame]":
+        """The result of a read-only statement, some rows at a time: it may be larger than the memory."""
 
     def holds(self, schema: str, table: str, where: str, digest: str | None) -> bool | None:
         """Whether rows of a table are those of a digest of the ledger; None where that cannot be said."""

@@ -8,7 +8,8 @@ import pytest
 from tests.attack.target import Target
 from tests.tiny_project import DAYS
 
-CONTENT = "SELECT * FROM shop.orders ORDER BY order_id"
+CONTENT = "SELECT * FROM shop.orders WHERE order_id > 0 ORDER BY order_id"
+FOREIGN = "SELECT count(*) FROM shop.orders WHERE order_id < 0"
 
 
 @pytest.mark.slow
@@ -19,12 +20,19 @@ def test_a_day_damaged_by_hand_is_mended_by_running_it_again_and_reload_always_l
     target.warehouse(
         f"DELETE FROM shop.orders WHERE etl_partition = '{DAYS[0]}'",
         "UPDATE shop.orders SET cents = 0 WHERE order_id = 205",
+        "INSERT INTO shop.orders SELECT * REPLACE (-1 AS order_id, NULL AS etl_partition) FROM shop.orders LIMIT 1",
     )
-    target.run_days(DAYS[0], DAYS[2], "--job", "gold")
+    said = target.run_days(DAYS[0], DAYS[2], "--job", "gold").out
+    assert f"warning: acme/orders [{DAYS[2]}] load: shop.orders holds 1 rows that no load brought" in said
+    assert f"`etl run acme --job gold --from {DAYS[2]} --to {DAYS[2]} --reload` removes them" in said
+    assert f"warning: acme/orders [{DAYS[0]}] load: loaded again: the rows in the table are not those" in said
+    assert target.warehouse(FOREIGN) == [(1,)]
     assert target.warehouse(CONTENT) == before
     loads = "SELECT partition, count(*) FROM etl_ledger.loads GROUP BY ALL ORDER BY ALL"
     assert [count for _, count in target.warehouse(loads)] == [2, 2, 1]  # the third day was still there
-    target.run_days(DAYS[2], DAYS[2], "--job", "gold", "--reload")
+    said = target.run_days(DAYS[2], DAYS[2], "--job", "gold", "--reload").out
+    assert "they were removed" in said
+    assert target.warehouse(FOREIGN) == [(0,)]
     assert target.warehouse(CONTENT) == before
     assert [count for _, count in target.warehouse(loads)] == [2, 2, 2]
 

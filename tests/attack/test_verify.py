@@ -40,10 +40,19 @@ def test_damage_to_the_table(target: Target) -> None:
         " partition 2025-12-31, which was never loaded",
         "ALTER TABLE shop.orders ALTER COLUMN cents TYPE VARCHAR": "column `cents` of",
     }
+    remedies = {
+        "name = 'spoiled'": f"-> `etl run acme --job gold --from {DAYS[1]} --to {DAYS[1]} --reload`",
+        "DELETE": f"-> `etl run acme --job gold --from {DAYS[0]} --to {DAYS[0]} --reload`",
+        "INSERT": f"-> `etl run acme --job gold --from {DAYS[2]} --to {DAYS[2]} --reload` removes them",
+        "ALTER": f"-> `etl set-aside acme orders --yes` renames it and deletes nothing, then `etl run acme --job gold"
+        f" --from {DAYS[0]} --to {DAYS[2]}`",
+    }
     for attack, said in attacks.items():
         target.warehouse(COPY, attack)
         found = verify(target)
         assert (found.code, said in found.text) == (1, True), (attack, found.text)
+        (remedy,) = [text for begin, text in remedies.items() if begin in attack]
+        assert remedy in found.text, (remedy, found.text)
     target.warehouse("DROP TABLE shop.orders", "CREATE VIEW shop.orders AS SELECT * FROM aside.orders")
     found = verify(target)
     assert found.code == 1

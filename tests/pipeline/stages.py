@@ -28,6 +28,7 @@ def run_stage(
     run_id: str = "run-1",
     pipeline: str = "orders",
     tenant: str = "acme",
+    reload: bool = False,
 ) -> StageResult:
     """One stage of one partition, as a run of the orchestrator would do it."""
     settings = load_settings(project.environ)
@@ -42,16 +43,21 @@ def run_stage(
             case "transfer":
                 return transfer(run)
             case _:
-                return load(run, open_warehouse(WarehousePlace(type="duckdb"), settings, tenant))
+                return load(run, open_warehouse(WarehousePlace(type="duckdb"), settings, tenant), reload=reload)
     finally:
         run.close()
 
 
 def run_stages(
-    project: TinyProject, stages: Sequence[str] = STAGES, partition: str | None = "2026-01-01", run_id: str = "run-1"
+    project: TinyProject,
+    stages: Sequence[str] = STAGES,
+    partition: str | None = "2026-01-01",
+    run_id: str = "run-1",
+    *,
+    reload: bool = False,
 ) -> None:
     for stage in stages:
-        run_stage(project, stage, partition, run_id=run_id)
+        run_stage(project, stage, partition, run_id=run_id, reload=reload)
 
 
 def run_stages_in_process(

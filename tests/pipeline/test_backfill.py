@@ -2,10 +2,13 @@
 
 import os
 import signal
+import sqlite3
 import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import pytest
-from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus
+from dagster import AssetKey, DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, MetadataValue
 
 from etl.config import load_tenant
 from etl.definitions import definitions_of
@@ -20,8 +23,10 @@ from tests.tiny_project import DAYS, ROWS_PER_DAY, TinyProject, make_project
 RANGE = {"dagster/asset_partition_range_start": DAYS[0], "dagster/asset_partition_range_end": DAYS[-1]}
 
 
-def back_fill(project: TinyProject, fault: str = "") -> tuple[str, list[str]]:
-    """One run over all days, in this process; gives its id and what it logged."""
+def back_fill(
+    project: TinyProject, fault: str = "", tags: Mapping[str, str] = MappingProxyType(RANGE)
+) -> tuple[str, list[str]]:
+    """One run, over all days if its tags say nothing else, in this process; gives its id and what it logged."""
     os.environ.update(project.environ)
     if fault:
         os.environ["ETL_FAULT"] = fault
@@ -29,7 +34,7 @@ def back_fill(project: TinyProject, fault: str = "") -> tuple[str, list[str]]:
         job = definitions_of(load_tenant("acme", load_settings())).resolve_job_def("acme_all")
         run = DagsterRun(job_name=job.name, run_id=str(uuid.uuid4()))
         with recorded_worker(instance, run):
-            result = job.execute_in_process(instance=instance, tags=RANGE, run_id=run.run_id)
+            result = job.execute_in_process(instance=instance, tags=dict(tags), run_id=run.run_id)
         assert result.success
         return result.run_id, [each.user_message for each in instance.all_logs(result.run_id)]
 
@@ -80,6 +85,26 @@ def test_killed_in_the_middle_it_goes_on_with_what_is_missing(
     if stage in {"extract", "transfer"}:
         assert _run_of(project, "transfer", DAYS[-1]) == again
     same_as(project, calm)
+
+
+def test_it_goes_on_from_days_whose_volume_had_something_or_nothing_to_be_compared_with(project: TinyProject) -> None:
+    """The first day was extracted before, so that its check `volume` has a result; that of the second day has none."""
+    back_fill(project, tags={"dagster/partition": DAYS[0]})
+    with sqlite3.connect(project.source) as connection:
+        connection.execute("UPDATE orders SET amount = 7 WHERE order_id = 105")
+    connection.close()
+    assert finish(start(back_fill, project, "extract.published@3=kill")) == -signal.SIGKILL
+    with DagsterInstance.get() as instance:
+        (dead,) = release_dead_runs(instance)
+    again, said = back_fill(project)
+    assert [day for day in DAYS if any(f"[{day}]: published by the run that died" in each for each in said)] == [
+        *DAYS[:2]
+    ]
+    with DagsterInstance.get() as instance:
+        entries = instance.all_logs(again, of_type=DagsterEventType.ASSET_CHECK_EVALUATION)
+        told = [each.dagster_event.asset_check_evaluation_data for each in entries if each.dagster_event]
+    volumes = {each.partition: each.metadata.get("judged_by_run") for each in told if each.check_name == "volume"}
+    assert volumes == {DAYS[0]: MetadataValue.text(dead), DAYS[2]: None}
 
 
 @pytest.mark.parametrize("point", ["", "transfer.published@2"])

@@ -1,6 +1,8 @@
 """Reconciliation finds each kind of difference, names it, and says to which day everything is complete."""
 
 import contextlib
+import itertools
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -14,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import typer
 
+from etl.cli.set_aside import set_aside
 from etl.cli.verify import verify
 from etl.config import load_tenant
 from etl.factories.reconcile_check import summary
@@ -173,12 +176,88 @@ def test_a_difference_is_found_named_and_ends_what_is_complete(project: TinyProj
     assert found.status == "differs"
     (differing,) = [each for each in found.days if each.status == "differs"]
     assert differing.partition == DAY
-    assert any(said in each for each in differing.differences), differing.differences
+    assert any(said in each.problem for each in differing.differences), differing.differences
     assert found.complete_to == DAYS[0]
     assert summary(found).startswith(f"complete to {DAYS[0]}; {DAY}: ")
     assert {path: path.read_bytes() for path in project.published()} == changed  # nothing is written
     assert before
     assert project.leftovers() == []
+
+
+def moved_and_seen(project: TinyProject) -> None:
+    in_warehouse(
+        project,
+        "ALTER TABLE shop.orders RENAME TO moved",
+        "CREATE VIEW shop.orders AS SELECT * FROM shop.moved",
+    )
+
+
+OF_THE_TABLE: dict[str, tuple[Callable[[TinyProject], None], str]] = {
+    name: (lambda p, sql=sql: in_warehouse(p, sql), said)  # type: ignore[misc]
+    for name, sql, said in (
+        (
+            "rows without a partition",
+            "INSERT INTO shop.orders SELECT * REPLACE (NULL AS etl_partition) FROM shop.orders LIMIT 3",
+            "holds 3 rows without a partition",
+        ),
+        (
+            "rows of a partition that was never loaded",
+            "INSERT INTO shop.orders SELECT * REPLACE (DATE '2025-12-31' AS etl_partition) FROM shop.orders LIMIT 3",
+            "holds 3 rows of partition 2025-12-31, which was never loaded",
+        ),
+        ("it is gone", "DROP TABLE shop.orders", "does not exist"),
+        ("a column more", "ALTER TABLE shop.orders ADD COLUMN more INTEGER", "is in no published object"),
+        ("a column less", "ALTER TABLE shop.orders DROP COLUMN name", "column `name` is not in"),
+        ("another type", "ALTER TABLE shop.orders ALTER COLUMN cents TYPE VARCHAR", "a load makes BIGINT"),
+    )
+} | {"a view stands there": (moved_and_seen, "is no table but a view")}
+
+
+def obey(remedy: str, project: TinyProject) -> None:
+    """Do what a remedy says: its commands, in their order, as plain functions."""
+    commands = [each.split() for each in re.findall(r"`etl ([^`]+)`", remedy)]
+    assert commands, remedy
+    for command, tenant, *words in commands:
+        assert tenant == "acme"
+        if command == "set-aside":
+            set_aside(tenant, words[0], yes=True)
+        elif command == "run":
+            given = dict(itertools.pairwise(words))
+            stages = ("load",) if given["--job"] == "gold" else ("extract", "transfer", "load")
+            first, last = (DAYS.index(given[each]) for each in ("--from", "--to"))
+            for day in DAYS[first : last + 1]:
+                run_stages(project, stages, day, run_id="remedy", reload="--reload" in words)
+
+
+@pytest.mark.parametrize("mode", ["replace_partition", "upsert"])
+@pytest.mark.parametrize("planted", [*PLANTED, *OF_THE_TABLE])
+def test_the_remedy_of_everything_that_is_found_mends_it(project: TinyProject, planted: str, mode: str) -> None:
+    plant, said = (PLANTED | OF_THE_TABLE)[planted]
+    if mode == "upsert":
+        project.write_pipeline({"trino_output": {"mode": mode}})
+        for day in DAYS:
+            run_stages(project, ("load",), day, run_id=mode)
+    plant(project)
+    found = found_in(project)
+    assert found.status == "differs"
+    assert any(said in finding.problem for _, finding in found.differing), found.differing
+    for remedy in dict.fromkeys(finding.remedy for _, finding in found.differing):
+        obey(remedy, project)
+    mended = found_in(project)
+    assert mended.status == "agrees", [str(finding) for _, finding in mended.differing]
+
+
+def test_what_was_not_compared_has_a_remedy_too(project: TinyProject) -> None:
+    for options, remedy in (
+        ({"days": 1}, "`etl verify acme --pipeline orders`"),
+        ({"max_rows": 3}, "`etl verify acme --pipeline orders --max-rows 20`"),
+    ):
+        found = found_in(project, **options)
+        assert {finding.remedy for _, finding in found.unknown} == {remedy}
+        assert remedy in summary(found)
+    project.write_pipeline({"partitions": {"start": "2999-01-01", "end": None, "lookback_days": 2}})
+    ((_, finding),) = found_in(project).unknown
+    assert finding.remedy == "`etl verify acme --pipeline orders` on 2999-01-04 or later"
 
 
 @pytest.mark.parametrize("mode", ["upsert", "append", "replace_partition"])
@@ -191,7 +270,7 @@ def test_the_table_of_each_mode_is_compared(project: TinyProject, mode: str) -> 
     in_warehouse(project, "DELETE FROM shop.by_mode WHERE order_id % 100 = 5")
     assert {each.status for each in found_in(project).days} == {"differs"}
     in_warehouse(project, "DROP TABLE shop.by_mode")
-    assert '"by_mode" does not exist' in found_in(project).differences[-1]
+    assert '"by_mode" does not exist' in found_in(project).differences[-1].problem
 
 
 def test_older_snapshots_of_an_appended_table_are_compared_by_their_digest(project: TinyProject) -> None:
@@ -211,7 +290,10 @@ def test_older_snapshots_of_an_appended_table_are_compared_by_their_digest(proje
         in_warehouse(project, statement.format(damage))
         damaged = found_in(project)
         assert damaged.status == "differs", (statement, damaged)
-        assert "the rows of the snapshot that run first loaded are not those that stand in" in damaged.differences[0]
+        assert (
+            "the rows of the snapshot that run first loaded are not those that stand in"
+            in damaged.differences[0].problem
+        )
         if repair:
             in_warehouse(project, statement.format(repair))
             assert found_in(project).status == "agrees"
@@ -243,14 +325,15 @@ def test_where_nothing_is_settled_nothing_is_green(tmp_path: Path) -> None:
     project.write_pipeline({"partitions": {"start": "2999-01-01", "end": None}})
     found = found_in(project)
     assert (found.status, found.days, found.undated) == ("not_compared", (), 60)
-    assert summary(found).startswith("not compared: there is no settled day yet; 60 rows of the source belong to no")
+    assert summary(found).startswith("not compared: there is no settled day yet -> `etl verify acme")
+    assert summary(found).endswith("60 rows of the source belong to no partition")
 
 
 def test_a_source_that_cannot_be_read_again_is_no_pass(project: TinyProject) -> None:
     in_source(project, "UPDATE orders SET name = x'ff' WHERE order_id = 205")
     found = found_in(project)
     assert (found.status, found.complete_to) == ("not_compared", DAYS[0])
-    assert "`name`" in found.days[1].not_compared[0]
+    assert "`name`" in found.days[1].not_compared[0].problem
 
 
 def test_a_difference_on_the_first_day_leaves_nothing_complete(project: TinyProject) -> None:
@@ -275,7 +358,7 @@ def test_days_that_were_left_out_are_named_and_nothing_is_green(project: TinyPro
     assert (found.status, found.complete_to) == ("not_compared", None)
     assert "1 days before 2026-01-02 were not compared (`--days 2`)" in summary(found)
     in_warehouse(project, "DELETE FROM shop.orders WHERE order_id = 105")
-    assert "2026-01-01: 20 rows published, 19 in" in found_in(project, days=2).differences[0]
+    assert "2026-01-01: 20 rows published, 19 in" in found_in(project, days=2).differences[0].problem
 
 
 def test_rejected_rows_are_counted_and_are_no_difference(project: TinyProject) -> None:

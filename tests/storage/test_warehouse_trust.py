@@ -301,6 +301,12 @@ def test_postgresql_finds_an_entry_and_a_partition_by_an_index(lake: Lake, postg
         connection.execute(
             "INSERT INTO mart.orders SELECT n, n, 'x', DATE '1980-01-01' + n % 1000 FROM generate_series(1, 50000) AS s(n)"
         )
+        connection.execute(
+            "INSERT INTO etl_ledger.loads SELECT seq + n, tenant, pipeline, schema_name, table_name,"
+            " (DATE '1980-01-01' + n)::text, version, run_id, rows, mode, false, loaded_at, format, digest, upsert_by"
+            " FROM etl_ledger.loads, generate_series(0, 999) AS s(n)"
+            " WHERE seq = (SELECT max(seq) FROM etl_ledger.loads)"
+        )
         connection.execute("ANALYZE")
         connection.execute("SELECT pg_stat_reset()")
     assert not load(lake, warehouse).changed
@@ -335,3 +341,71 @@ def test_a_duckdb_file_does_not_grow_with_a_thousand_replaced_partitions(lake: L
         return (tmp_path / folder / "warehouse" / "acme.duckdb").stat().st_size
 
     assert size("long", range(1020)) <= 2 * size("fresh", range(1000, 1020))
+
+
+FOREIGN = {
+    "no partition": "INSERT INTO mart.orders SELECT id + 50, qty, note, NULL{more} FROM mart.orders WHERE id = 1",
+    "a partition that was never loaded": "INSERT INTO mart.orders SELECT id + 50, qty, note, '2025-12-31'{more}"
+    " FROM mart.orders WHERE id = 1",
+}
+
+
+@pytest.mark.parametrize("attack", FOREIGN)
+@pytest.mark.parametrize("mode", ["replace_partition", "upsert", "append"])
+def test_rows_that_no_load_brought_are_told_by_every_load_and_removed_when_asked_for(
+    lake: Lake, warehouse: Warehouse, execute: Execute, mode: str, attack: str
+) -> None:
+    publish(lake, A, DAY)
+    publish(lake, B.with_columns(id=pl.col("id") + 10), NEXT_DAY)
+    for day in (DAY, NEXT_DAY):
+        assert load(lake, warehouse, day, mode=mode, keys=["id"]).warnings == ()
+    before = rows(warehouse)
+    execute(FOREIGN[attack].format(more=", 99" if mode == "append" else ""))
+    for options in ({}, {"day": NEXT_DAY}):
+        found = load(lake, warehouse, options.get("day", DAY), mode=mode, keys=["id"])
+        assert not found.changed
+        (said,) = found.warnings
+        assert "holds 1 rows that no load brought" in said
+        assert f"`etl run acme --job gold --from {options.get('day', DAY)}" in said
+        assert "--reload` removes them" in said
+    assert len(rows(warehouse)) == len(before) + 1
+    (said,) = load(lake, warehouse, DAY, mode=mode, keys=["id"], reload=True).warnings
+    assert "they were removed" in said
+    assert rows(warehouse) == before
+    assert load(lake, warehouse, DAY, mode=mode, keys=["id"]).warnings == ()
+
+
+@pytest.mark.parametrize("number", ["NULL", "99"])
+def test_rows_of_no_load_in_a_table_that_collects_snapshots(
+    lake: Lake, warehouse: Warehouse, execute: Execute, number: str
+) -> None:
+    for frame in (A, B):
+        publish(lake, frame, None)
+        load(lake, warehouse, None, mode="append")
+    before = rows(warehouse)
+    execute(f"INSERT INTO mart.orders SELECT id + 50, qty, note, {number} FROM mart.orders WHERE id = 1 LIMIT 1")
+    (said,) = load(lake, warehouse, None, mode="append").warnings
+    assert "holds 1 rows that no load brought (number of the load: " in said
+    load(lake, warehouse, None, mode="append", reload=True)
+    assert rows(warehouse) == before
+
+
+def test_keys_that_a_whole_object_has_no_more_are_told(lake: Lake, warehouse: Warehouse) -> None:
+    publish(lake, A, None)
+    assert load(lake, warehouse, None, mode="upsert", keys=["id"]).warnings == ()
+    publish(lake, A.head(1), None, "run-2")
+    (said,) = load(lake, warehouse, None, mode="upsert", keys=["id"]).warnings
+    assert said == "2 rows of mart.orders went: the object has their keys no more"
+
+
+@pytest.mark.parametrize("mode", ["replace_partition", "upsert"])
+def test_another_release_of_the_database_is_not_taken_for_a_change_by_hand(
+    lake: Lake, warehouse: Warehouse, execute: Execute, mode: str
+) -> None:
+    publish(lake, A, DAY)
+    load(lake, warehouse, DAY, mode=mode, keys=["id"])
+    execute("UPDATE etl_ledger.loads SET digest = 'older-1.0:' || substr(digest, strpos(digest, ':') + 1)")
+    again = load(lake, warehouse, DAY, mode=mode, keys=["id"])
+    assert (again.changed, "another release of the database" in again.reason) == (True, True)
+    assert "by hand" not in again.reason
+    assert load(lake, warehouse, DAY, mode=mode, keys=["id"]).reason == ""

@@ -1,0 +1,84 @@
+"""What to do about what reconciliation finds: the exact commands for one pipeline.
+
+Belongs here: the commands. Not here: the findings (`verify_lake`, `verify_table`, `verify`).
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import date
+
+from etl.config.pipeline_config import PipelineConfig
+from etl.config.tenant_config import TenantConfig
+
+
+@dataclass(frozen=True)
+class Remedies:
+    """The commands for a pipeline of a tenant; `published` are the days that the lake has."""
+
+    config: TenantConfig
+    pipeline: PipelineConfig
+    published: Collection[str | None] = field(default=())
+
+    def run_again(self, partition: str | None) -> str:
+        """Extract, refine and load a day again, or the whole table."""
+        appended = self.pipeline.trino_output is not None and self.pipeline.trino_output.mode == "append"
+        reload = " --reload" if appended and partition else ""  # a day that has changed is appended only when asked for
+        return f"`{self._run(self.pipeline.name, partition, partition)}{reload}`"
+
+    def load_again(self, partition: str | None) -> str:
+        """Load what is published, whatever the ledger says."""
+        return f"`{self._run('gold', partition, partition)} --reload`"
+
+    def load_anything_again(self) -> str:
+        """Load what is published last: with `--reload` that removes rows that no load brought."""
+        days = [each for each in self.published if each and self.has(each)]
+        if not days:
+            return f"{self.make_anew()}, or remove these rows"
+        return f"{self.load_again(max(days))} removes them"
+
+    def make_anew(self) -> str:
+        """Rename the table, which deletes nothing, and load all that is published into a new one."""
+        return f"{self.set_aside()} renames it and deletes nothing, then {self.load_all()}"
+
+    def begin_anew(self) -> str:
+        """For rows that nothing can make again, because the objects that they came from are not kept."""
+        return f"restore the table from a backup, or begin anew with what is published now: {self.make_anew()}"
+
+    def set_aside(self) -> str:
+        """Rename what stands under the table's name."""
+        return f"`etl set-aside {self.config.id} {self.pipeline.name} --yes`"
+
+    def bring_back(self, partition: str | None) -> str:
+        """For a partition that is loaded and not published: publish it again, or make the table without it."""
+        if partition is not None and not self.has(partition):
+            return self.make_anew()
+        return self.run_again(partition)
+
+    def verify(self, *options: str) -> str:
+        """Verify with other options."""
+        return f"`{' '.join(['etl verify', self.config.id, '--pipeline', self.pipeline.name, *options])}`"
+
+    def edit(self, keys: str) -> str:
+        """Change something in the tenant's file."""
+        return f"{keys} in tenants/{self.config.id}/config.yaml"
+
+    def has(self, partition: str) -> bool:
+        """Whether the day is one of the pipeline's."""
+        days = self.pipeline.partitions
+        if days is None:
+            return False
+        day = date.fromisoformat(partition)
+        return days.start <= day and (days.end is None or day <= days.end)
+
+    def load_all(self) -> str:
+        """Load all that is published."""
+        days = sorted(each for each in self.published if each and self.has(each))
+        if not days:
+            return f"`{self._run(self.pipeline.name, None, None)}`"
+        span = (date.fromisoformat(days[-1]) - date.fromisoformat(days[0])).days + 1
+        job = "gold" if span == len(days) else self.pipeline.name  # days that are not published have to be extracted
+        return f"`{self._run(job, days[0], days[-1])}`"
+
+    def _run(self, job: str, first: str | None, last: str | None) -> str:
+        days = f" --from {first} --to {last}" if first else ""
+        return f"etl run {self.config.id} --job {job}{days}"
