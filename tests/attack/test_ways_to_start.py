@@ -34,13 +34,14 @@ def served(target: Target, tmp_path: Path, request: pytest.FixtureRequest) -> It
     """The web server and the daemon over the project; the parameter says whose launcher starts the runs."""
     for path in (target.project.root / "dagster.yaml", target.project.data / "dagster" / "dagster.yaml"):
         settings = yaml.safe_load(path.read_text())
-        if request.param == "dagster":
+        if request.param.startswith("dagster"):
             del settings["run_launcher"]
         path.write_text(yaml.safe_dump(settings))
     # a location that the daemon does not serve
     shutil.copytree(target.project.root / "tenants" / "acme", target.project.root / "tenants" / "elsewhere")
     environ = target.process_environ
-    with dagster_dev(["-w", "workspace.yaml"], environ, target.project.root, tmp_path / "dev.log") as server:
+    served_by = list(MODULE) if request.param.endswith("-m") else ["-w", "workspace.yaml"]
+    with dagster_dev(served_by, environ, target.project.root, tmp_path / "dev.log") as server:
         yield server
 
 
@@ -92,6 +93,14 @@ def launch_in_ui(server: Server, job: str, day: str | None) -> None:
     assert said["__typename"] == "LaunchRunSuccess", said
 
 
+def materialized(target: Target, day: str) -> Said:
+    """Dagster's command that uses no launcher: it executes the run itself."""
+    select = ("--select", "key:acme/extract/orders+", "--partition", day)
+    said = target.dagster("asset", "materialize", *MODULE, *select)
+    assert said.code == 0, said.text
+    return said
+
+
 def one_after_the_other(target: Target, starts: Sequence[Callable[[], object]]) -> list[DagsterRun]:
     """Each way once the run before it has ended: two runs of one day at a time are another matter."""
     for count, start in enumerate(starts, start=1):
@@ -115,14 +124,15 @@ def test_every_way_with_the_projects_launcher(target: Target, served: Server) ->
         lambda: launch_in_ui(served, "acme_orders", None),
         lambda: backfill(served, DAYS[1]),
         lambda: target.dagster("job", "backfill", *FILE, *job, "--partitions", DAYS[2], "--noprompt"),
+        lambda: materialized(target, DAYS[0]),
     ]
     runs = one_after_the_other(target, starts)
     names = ("dagster/partition", "dagster/asset_partition_range_start")  # a back-fill names a range
     days = sorted(next((each.tags[name] for name in names if name in each.tags), "none") for each in runs)
     # those that named no day were about the newest complete one
-    assert days == [DAYS[0]] * 2 + [DAYS[1]] * 2 + [DAYS[2]] * 4
+    assert days == [DAYS[0]] * 3 + [DAYS[1]] * 2 + [DAYS[2]] * 4
     launched(target, "-m", "tenants.elsewhere.definitions", "-a", "defs", "-j", "acme_orders", day=DAYS[0])
-    dropped = ended(target, 9)[-1]
+    dropped = ended(target, 10)[-1]
     assert dropped.status == DagsterRunStatus.FAILURE
     assert "`tenants.elsewhere.definitions" in why(target, dropped)
     assert "dagster job launch -w workspace.yaml -l NAME" in why(target, dropped)
@@ -138,15 +148,26 @@ def test_every_way_with_dagsters_own_launcher(target: Target, served: Server) ->
         lambda: launch_in_ui(served, "acme_orders", DAYS[1]),
         lambda: backfill(served, DAYS[1]),
         lambda: target.dagster("job", "backfill", *FILE, *job, "--partitions", DAYS[2], "--noprompt"),
+        lambda: materialized(target, DAYS[0]),
     ]
     one_after_the_other(target, starts)
     launched(target, *FILE, *job)
     launched(target, *MODULE, *job, day=DAYS[0])
-    nameless, unserved = ended(target, 6)[-2:]
+    nameless, unserved = ended(target, 7)[-2:]
     assert nameless.status == unserved.status == DagsterRunStatus.FAILURE
     assert "the run names no day" in why(target, nameless)
     assert "etl run --from" in why(target, nameless)
     assert "tenants.acme.definitions" in why(target, unserved)  # Dagster's own words: it is not in the workspace
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("served", ["dagster served by -m"], indirect=True)
+def test_a_module_with_dagsters_own_launcher(target: Target, served: Server) -> None:
+    """`job launch -m` works where the daemon was started with the same `-m` and `-a`: the location has the same name."""
+    assert list(served.locations()) == ["tenants.acme.definitions:defs"]
+    runs = one_after_the_other(target, [lambda: launched(target, *MODULE, "-j", "acme_orders", day=DAYS[0])])
+    assert [each.tags["dagster/partition"] for each in runs] == [DAYS[0]]
 
 
 @pytest.mark.slow
