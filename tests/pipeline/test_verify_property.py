@@ -137,23 +137,30 @@ def add_undated(h: History) -> None:
     h.source(f"INSERT INTO orders VALUES ({h.chance.randrange(900, 999)}, 'undated', 1, {value})")
 
 
+def add_without_a_date(h: History) -> None:
+    h.source("INSERT INTO orders VALUES (999, 'undated', 1, NULL)")
+
+
 def lose_an_object(h: History) -> None:
     (h.place(h.chance.choice(["extract", "transfer"]), h.day) / "data.parquet").unlink(missing_ok=True)
 
 
+def forget_a_load(h: History, day: str | None = None) -> None:
+    """As if the day had never been loaded."""
+    day = day or h.day
+    kept = h.rows("SELECT 'etl_kept.' || table_name FROM duckdb_tables() WHERE schema_name = 'etl_kept'")
+    h.table(
+        *(f"DELETE FROM {name} WHERE etl_partition = '{day}'" for (name,) in [("shop.orders",), *kept]),
+        f"DELETE FROM etl_ledger.loads WHERE partition = '{day}'",
+    )
+
+
 def forget_a_day(h: History) -> None:
-    """As if it had never been extracted."""
+    """As if the day had never been extracted."""
     day = h.day
     for stage in ("extract", "transfer", "transfer_quarantine"):
         shutil.rmtree(h.place(stage, day), ignore_errors=True)
-    kept = [
-        f"etl_kept.{name}"
-        for (name,) in h.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'etl_kept'")
-    ]
-    h.table(
-        *(f"DELETE FROM {name} WHERE etl_partition = '{day}'" for name in ("shop.orders", *kept)),
-        f"DELETE FROM etl_ledger.loads WHERE partition = '{day}'",
-    )
+    forget_a_load(h, day)
 
 
 def an_older_object(h: History) -> None:
@@ -180,6 +187,7 @@ DAMAGE: tuple[Callable[[History], None], ...] = (
     add_undated,
     lose_an_object,
     an_older_object,
+    forget_a_load,
     forget_a_day,
 )
 
@@ -196,8 +204,9 @@ KINDS = (
     (add_an_unknown_partition, "replace_partition"),
     (change_a_type, "append"),
     (put_a_view_there, "upsert"),
-    (add_undated, "replace_partition"),
+    (add_without_a_date, "replace_partition"),
     (lose_an_object, "upsert"),
+    (forget_a_load, "append"),
     (forget_a_day, "replace_partition"),
 )
 

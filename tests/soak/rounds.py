@@ -7,6 +7,8 @@ A run is started in one of two ways: put into the queue, from where the daemon s
 or by `etl run`, which has a code server of its own. All of them may be killed.
 """
 
+import contextlib
+import hashlib
 import random
 import subprocess
 import time
@@ -25,6 +27,7 @@ from tests.soak.world import DAYS, JOBS, TENANTS, World
 
 SECONDS_FOR_A_ROUND = 300
 ROUNDS_BETWEEN_JUDGEMENTS = 25
+ROUNDS_BETWEEN_CONTESTS = 6
 STAGES = ("extract", "transfer", "load")
 EXPECTED_FAILURES = ("Another run has published", "OvertakenError")
 
@@ -41,6 +44,7 @@ class Figures:
     survived: int = 0
     refused: int = 0
     judgements: int = 0
+    contests: int = 0
     looks: int = 0
     compared: Counter[str] = field(default_factory=Counter)
     rows: int = 0
@@ -58,7 +62,8 @@ class Figures:
                 *(f"  {count:4} {what}" for what, count in sorted(stages.items())),
                 (
                     f"runs that a kill could harm: {self.dead} died, were marked as failed and their days done again;"
-                    f" {self.survived} went on to their end; {self.refused} other runs gave way to a newer one"
+                    f" {self.survived} went on to their end; {self.refused} other runs gave way to a newer one;"
+                    f" {self.contests} times two runs waited for one table"
                 ),
                 (
                     f"{self.judgements} times all days in peace, `etl verify` and everything compared,"
@@ -109,13 +114,16 @@ def soak(world: World, rounds: int, seed: int, say: Callable[[str], None]) -> Fi
             kinds = Counter(each.kind for each in figures.kills)
             say(f"round {figures.rounds}, {time.monotonic() - began:.0f} s: killed {_counts(kinds)}")
             figures.problems += watcher.problems
-            if figures.rounds % ROUNDS_BETWEEN_JUDGEMENTS == 0 or figures.rounds == rounds or figures.problems:
+            if not figures.problems and (figures.rounds % ROUNDS_BETWEEN_JUDGEMENTS == 0 or figures.rounds == rounds):
                 _in_peace(world, servers, figures)
                 figures.problems += [each for each in watcher.problems if each not in figures.problems]
                 say(f"all days in peace, {time.monotonic() - began:.0f} s: {len(figures.problems)} problems")
         figures.looks, figures.compared = watcher.looks, watcher.compared
-    _wait_for_the_rest(world, figures)
-    figures.problems += [each for each in wrong(world) if each not in figures.problems]
+    if not figures.problems:
+        _wait_for_the_rest(world, figures)
+        figures.problems += wrong(world)
+    else:
+        _end_the_rest(world)
     _count_runs(world, figures)
     figures.rows = rows_of_all(world)
     figures.seconds = time.monotonic() - began
@@ -134,11 +142,16 @@ class _Round:
         """Start, kill, wait until every run of the round has ended, whoever ended it."""
         chance, world = self._chance, self._world
         before = set(ended(world))
-        for tenant in TENANTS:
-            world.change(tenant, chance)
-            self._start(tenant)
-        later = [(chance.uniform(1, 6), each) for each in TENANTS if chance.random() < 0.2]
-        plans = self._plans()
+        later: list[tuple[float, str]] = []
+        plans: list[Plan] = []
+        if (self._figures.rounds + 1) % ROUNDS_BETWEEN_CONTESTS == 0:
+            self._contest()
+        else:
+            for tenant in TENANTS:
+                world.change(tenant, chance)
+                self._start(tenant)
+            later = [(chance.uniform(1, 6), each) for each in TENANTS if chance.random() < 0.2]
+            plans = self._plans()
         began = time.monotonic()
         while True:
             self._servers.revive()
@@ -156,6 +169,28 @@ class _Round:
                 self._fire(plans, runs)
             time.sleep(0.1)
         self._account(set(ended(world)) - before)
+
+    def _contest(self) -> None:
+        """Two runs of the same days wait for one table, and the source changes between: the newer rows have to stay."""
+        world, tenant = self._world, TENANTS[0]
+        first = self._chance.randrange(len(DAYS) - 1)
+        world.change(TENANTS[1], self._chance)
+        self._start(TENANTS[1])
+        with world.postgres.connect() as other:
+            other.execute("SELECT pg_advisory_lock(%s)", [table_lock(tenant, "events")])
+            for waiting in (1, 2):
+                world.change(tenant, self._chance)
+                self._queue.put(tenant, "events", DAYS[first], DAYS[first + 1])
+                self._figures.starts["queue and daemon"] += 1
+                deadline = time.monotonic() + SECONDS_FOR_A_ROUND / 2
+                while sum(each.step == f"{tenant}__load__events" for each in unfinished(world)) < waiting:
+                    self._servers.revive()
+                    if time.monotonic() > deadline:
+                        self._figures.problems.append(f"{waiting} runs did not come to the lock of a table")
+                        return
+                    time.sleep(0.1)
+            time.sleep(1)
+            self._figures.contests += 1
 
     def _start(self, tenant: str) -> None:
         chance = self._chance
@@ -220,6 +255,11 @@ class _Round:
                     )
 
 
+def table_lock(schema: str, table: str) -> int:
+    """The number of the lock that a load of this table takes in the database."""
+    return int.from_bytes(hashlib.sha256(f"etl {schema}.{table}".encode()).digest()[:8], "big") >> 1
+
+
 def etl_run(world: World, tenant: str, job: str, first: str, last: str) -> "subprocess.Popen[bytes]":
     """The command, in a session of its own; what it says goes to a file."""
     with (world.root / "said.log").open("ab") as log:
@@ -275,6 +315,13 @@ def _count_runs(world: World, figures: Figures) -> None:
     with DagsterInstance.from_config(str(world.home)) as instance:
         if instance.get_runs_count() != sum(figures.runs.values()):
             figures.problems.append("Dagster counts other runs than its database holds")
+
+
+def _end_the_rest(world: World) -> None:
+    """Something is wrong already: what is still at work says nothing more."""
+    for each in [process for found in processes(world).values() for process in found]:
+        with contextlib.suppress(psutil.Error):
+            each.kill()
 
 
 def _wait_for_the_rest(world: World, figures: Figures) -> None:

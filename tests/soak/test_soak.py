@@ -1,4 +1,4 @@
-"""The kill test, bounded: 20 rounds."""
+"""The kill test, bounded: 20 rounds; and whether its judge would have told."""
 
 from pathlib import Path
 
@@ -6,6 +6,8 @@ import pytest
 
 from tests.servers.object_store import ObjectStore, object_store
 from tests.servers.postgres import PostgresServer, postgres_server
+from tests.soak.damage import DAMAGE
+from tests.soak.judge import wrong
 from tests.soak.rounds import soak
 from tests.soak.world import World
 
@@ -22,3 +24,12 @@ def test_twenty_rounds(tmp_path: Path, postgres_server: PostgresServer, object_s
     assert len(figures.kills) >= 10, str(figures)
     assert figures.looks > 100, str(figures)
     assert all(figures.compared[each] > 10 for each in ("events", "codes", "snaps")), str(figures)
+
+    known: set[str] = set()
+    unseen = []
+    for name, damage in DAMAGE.items():
+        damage(world)
+        told = set(wrong(world))
+        unseen += [] if told - known else [name]
+        known |= told
+    assert not unseen

@@ -55,13 +55,14 @@ class Watcher:
                 connection.execute("SET default_transaction_isolation = 'repeatable read'")
                 while not self._ended.wait(SECONDS_BETWEEN_LOOKS):
                     for tenant in TENANTS:
-                        self._look(connection, tenant)
+                        self.look(connection, tenant)
                     self.looks += 1
         except BaseException as error:
             self._wrong(f"the watcher itself ended: {error!r}")
             raise
 
-    def _look(self, connection: Any, tenant: str) -> None:
+    def look(self, connection: Any, tenant: str) -> None:
+        """One look at the tables of a tenant, in one snapshot."""
         import psycopg
 
         with contextlib.suppress(psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):

@@ -205,6 +205,7 @@ class World:
         for place in (self.project, self.home):
             (place / "dagster.yaml").write_text(yaml.safe_dump(settings))
         self.store.client().create_bucket(Bucket=BUCKET)
+        self.make_sources()
         locations = []
         for tenant in TENANTS:
             self._make_tenant(tenant)
@@ -222,13 +223,6 @@ class World:
             # One tenant with the default of one step at a time, one whose steps may overlap.
             for pool in (naming.source_pool(TENANTS[0]), naming.warehouse_pool(TENANTS[0])):
                 instance.event_log_storage.set_concurrency_slots(pool, 3)
-        self.postgres.run(
-            "CREATE SCHEMA soak",
-            "CREATE TABLE soak.history (tenant text, nth int, name text, part text, digest text)",
-            "CREATE TABLE soak.lines (tenant text, name text, line text, UNIQUE (tenant, name, line))",
-        )
-        for tenant in TENANTS:
-            self.change(tenant, random.Random(0))
         etl = Path(sys.executable).parent / "etl"
         subprocess.run([etl, "dbt", "prepare"], cwd=self.project, env=self.environ, check=True, capture_output=True)
 
@@ -266,6 +260,19 @@ class World:
         (dbt / "dbt_project.yml").write_text(f"name: {tenant}\nversion: '1.0'\nprofile: etl\n")
         (dbt / "models" / "sources.yml").write_text(DBT_SOURCES)
         (dbt / "models" / "by_day.sql").write_text(MODEL)
+
+    def make_sources(self) -> None:
+        """The tables that the tenants read, and the place where their states are remembered."""
+        self.postgres.run(
+            "CREATE SCHEMA soak",
+            "CREATE TABLE soak.history (tenant text, nth int, name text, part text, digest text)",
+            "CREATE TABLE soak.lines (tenant text, name text, line text, UNIQUE (tenant, name, line))",
+        )
+        for tenant in TENANTS:
+            self._make_source(tenant)
+            self.change(tenant, random.Random(0))
+
+    def _make_source(self, tenant: str) -> None:
         self.postgres.run(
             f"CREATE SCHEMA {tenant}_source",
             f"CREATE TABLE {tenant}_source.events (id int, amount numeric(12,2), note text, owner text, at timestamp)",
@@ -287,7 +294,7 @@ class World:
         for _ in range(40):
             key = chance.randrange(KEYS)
             at = f"timestamp '{chance.choice(DAYS)}' + interval '{chance.randrange(86_400)} seconds'"
-            amount = f"{chance.randrange(-50, 1000)}.{chance.randrange(100):02d}"
+            amount = f"{chance.randrange(-200, 1000)}.{chance.randrange(100):02d}"
             word = f"'{chance.choice(['한', 'é', 'x', '🙂'])}{chance.randrange(1000)}'"
             # the same keys in both tenants: what is mixed up shows in `owner`
             statements += chance.choice(
