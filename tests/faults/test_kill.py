@@ -69,7 +69,7 @@ def test_killed_in_the_first_run_ever(worlds: Worlds, tmp_path: Path, stage: str
     world.project.write_pipeline({})
     killed_at(world, point, stage, world.day)
     world.run(STAGES, world.day, "again")
-    assert world.rows().equals(end.rows)
+    assert world.rows().drop("etl_load").equals(end.rows.drop("etl_load"))  # by `append` alone a row has one
     assert world.leftovers() == []
     world.check_agreement()
 

@@ -52,7 +52,7 @@ def check_message(error: EtlError) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_store_that_fails_on_the_nth_request_shows_old_or_new_and_is_repeated(
-    worlds: Worlds, servers: Servers, tmp_path: Path, between: Proxy, fault: Any
+    worlds: Worlds, servers: Servers, tmp_path: Path, between: Proxy, fault: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     given = servers("s3")
     end = worlds.undisturbed("s3", given)
@@ -79,7 +79,9 @@ def test_a_store_that_fails_on_the_nth_request_shows_old_or_new_and_is_repeated(
         world.run(STAGES, world.day, "again")
         same(Seen.of(world), end)
         world.check_agreement()
-    assert failed >= len(chosen) - 1  # a connection that is given up anyhow may break unnoticed
+    # What a run can do without (other days' numbers of rows, removing what nobody names) is told and does not stop it.
+    told = sum("s3://" in each.getMessage() for each in caplog.records)
+    assert failed + told >= len(chosen) - 1  # a connection that is given up anyhow may break unnoticed
 
 
 def test_a_store_that_hangs_is_an_error_within_its_time(
