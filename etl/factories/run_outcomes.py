@@ -27,7 +27,7 @@ from dagster._core.events import JobFailureData
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, PARTITION_NAME_TAG
 from dagster_shared.error import SerializableErrorInfo
 
-from etl.factories.naming import SLA_CHECK
+from etl.factories.naming import SLA_CHECK, STANDING_CHECKS
 from etl.factories.subjects import Subjects, job_subject
 from etl.notify.incidents import cause_of
 from etl.sla.judge import Run
@@ -175,7 +175,7 @@ def _note_check(seen: _Seen, evaluation: AssetCheckEvaluation, subjects: Subject
     passed, severity = evaluation.passed, evaluation.severity
     if not passed and severity is AssetCheckSeverity.ERROR:
         seen.blocked.add(pipeline)
-    if day is not None and evaluation.partition not in (None, day.isoformat()):
+    if name in STANDING_CHECKS or (day is not None and evaluation.partition not in (None, day.isoformat())):
         return
     default = "error" if severity is AssetCheckSeverity.ERROR else "warning"
     status = evaluation.metadata.get("status")
