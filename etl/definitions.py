@@ -22,6 +22,7 @@ from dagster import (
 )
 
 from etl.config.config_loader import list_tenants, load_tenant
+from etl.config.leaving import leaving_raises
 from etl.config.shared_prefixes import shared_prefixes
 from etl.config.shared_tables import shared_tables
 from etl.config.tenant_config import TenantConfig
@@ -173,7 +174,8 @@ def load_location(tenant: str) -> Definitions:
         return built
     if str(settings.project_dir) not in sys.path:
         sys.path.insert(0, str(settings.project_dir))
-    module = importlib.import_module(f"tenants.{tenant}.definitions")
+    with leaving_raises():
+        module = importlib.import_module(f"tenants.{tenant}.definitions")
     found = getattr(module, "defs", None)
     if not isinstance(found, Definitions):
         raise EtlError(

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from etl.config.leaving import leaving_raises
 from etl.config.names import nearest
 from etl.errors import TransformError
 
@@ -96,7 +97,8 @@ def _import(path: Path, _changed: int) -> ModuleType:
     module.__package__ = package
     sys.modules[module.__name__] = module  # dataclasses and pickle look modules up by their names
     try:
-        exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)  # noqa: S102  its job
+        with leaving_raises():
+            exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)  # noqa: S102  its job
     except (Exception, SystemExit) as error:  # a tenant's file may raise anything; the location has to survive it
         del sys.modules[module.__name__]
         own = [each.lineno for each in traceback.extract_tb(error.__traceback__) if each.filename == str(path)]

@@ -98,6 +98,17 @@ def known_in(content: bytes) -> bool:
         return any(each.encode("utf-8", "surrogateescape") in content for each in _known)
 
 
+def begun(text: str) -> int:
+    """How many characters at the end of the text may be the beginning of a known secret that is not whole yet."""
+    with _lock:
+        longest = min(len(text), max(map(len, _known), default=1) - 1)
+        for size in range(longest, 0, -1):
+            tail = text[-size:]
+            if any(len(each) > size and each.startswith(tail) for each in _known):
+                return size
+    return 0
+
+
 def forget_everything() -> None:
     """Know nothing. For tests."""
     with _lock:

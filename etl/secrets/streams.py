@@ -4,12 +4,13 @@ Belongs here: `ScrubbedStream` and putting it in front of `sys.stdout` and `sys.
 (`scrub`). What a library or a child process writes to the file descriptors itself is not seen.
 """
 
+import atexit
 import io
 import logging
 import sys
 from typing import TextIO
 
-from etl.secrets.scrub import scrub
+from etl.secrets.scrub import begun, scrub
 
 
 class ScrubbedStream(io.TextIOBase):
@@ -28,10 +29,17 @@ class ScrubbedStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Hand on the line that was begun, too."""
-        if self._line:
-            begun, self._line = self._line, ""
-            self._stream.write(scrub(begun))
+        """Hand on the line that was begun, too, but for an end that may be the beginning of a secret."""
+        self._hand_on(len(self._line) - begun(self._line))
+
+    def finish(self) -> None:
+        """Hand on everything: nothing more comes."""
+        self._hand_on(len(self._line))
+
+    def _hand_on(self, size: int) -> None:
+        ready, self._line = self._line[:size], self._line[size:]
+        if ready:
+            self._stream.write(scrub(ready))
         self._stream.flush()
 
     def fileno(self) -> int:
@@ -71,6 +79,7 @@ def scrub_streams() -> None:
         if stream is None or isinstance(stream, ScrubbedStream):
             continue
         before[id(stream)] = scrubbed = ScrubbedStream(stream)
+        atexit.register(scrubbed.finish)
         setattr(sys, name, scrubbed)
     loggers = [logging.getLogger(), *(each for each in logging.Logger.manager.loggerDict.values())]
     for logger in loggers:

@@ -129,10 +129,7 @@ class PostgresWarehouse:
         try:
             yield
         except (psycopg.Error, duckdb.Error, OSError) as error:
-            raise WarehouseError(
-                f"{what}: {scrub(str(error)).strip()}",
-                "nothing was kept of it; remove the cause and run it again",
-            ) from None
+            raise WarehouseError(f"{what}: {scrub(str(error)).strip()}", _remedy(error)) from None
 
     def _login(self, run_id: str) -> dict[str, str]:
         parts = self._url.libpq()
@@ -223,6 +220,17 @@ class _Loader:
     @property
     def _relation(self) -> str:
         return _relation(self._schema, self._table)
+
+
+def _remedy(error: Exception) -> str:
+    if getattr(error, "sqlstate", None) == "42501":
+        return (
+            "grant the role what it needs: its own schema, USAGE and CREATE on the schemas etl_ledger, etl_staging and"
+            " etl_kept, SELECT and INSERT on etl_ledger.loads and etl_ledger.format; see docs/warehouse.md"
+        )
+    if "authentication failed" in str(error):
+        return "correct the user or the password of the tenant's warehouse"
+    return "nothing was kept of it; remove the cause and run it again"
 
 
 class _Session:

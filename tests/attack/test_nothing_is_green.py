@@ -76,3 +76,12 @@ def test_after_a_run_what_was_examined_is_a_success(target: Target) -> None:
     assert "daemon does not run" in said.out
     assert target.etl("metrics").code == 0
     assert target.etl("quarantine", "list").code == 0
+
+
+def test_a_tenant_whose_python_ends_the_process_does_not_end_the_check(target: Target) -> None:
+    target.project.write_tenant({}, "beta")
+    for leaving in ("os._exit(0)", "os.execv('/bin/true', ['true'])", "sys.exit(0)"):
+        (target.project.root / "tenants" / "beta" / "definitions.py").write_text(f"import os, sys\n\n{leaving}\n")
+        said = target.etl("check")
+        assert said.code == 2, (leaving, said.text)
+        assert "beta" in said.text
