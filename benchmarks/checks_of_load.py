@@ -21,9 +21,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import quote
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import duckdb
 from movement_warehouse import DAY_ROWS, make_objects
 
 from etl.settings import Settings
@@ -47,6 +49,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_objects(folder, given.rows)
+        for path in list(folder.glob("*.parquet")):
+            duckdb.sql(f"COPY (FROM '{path}') TO '{path.with_name('plain-' + path.name)}' (COMPRESSION zstd)")
         for kind, open_it in (("duckdb", duckdb_warehouse), ("postgresql", postgres_warehouse)):
             with open_it(folder) as (warehouse, run):
                 for _ in range(given.rounds):
@@ -71,10 +75,12 @@ def one_round(warehouse: Warehouse, run: Run, folder: Path, rows: int, found: di
             run("DELETE FROM etl_ledger.loads")
             cases = [("load", "all", rows, 0, "a"), ("again", "all", rows, 0, "a")]
             for case, name, count, day, version in cases:
-                found.setdefault(f"{case}, {word}", []).append(load(warehouse, folder / name, count, day, version))
+                found.setdefault(f"{case}, {word}", []).append(
+                    load(warehouse, folder / f"plain-{name}", count, day, version)
+                )
             spread(run)
-            load(warehouse, folder / "day-0", DAY_ROWS, 1, "b")
-            seconds = load(warehouse, folder / "day-1", DAY_ROWS, 1, "c")
+            load(warehouse, folder / "plain-day-0", DAY_ROWS, 1, "b")
+            seconds = load(warehouse, folder / "plain-day-1", DAY_ROWS, 1, "c")
             found.setdefault(f"one day, {word}", []).append(seconds)
 
 
@@ -117,8 +123,6 @@ def spread(run: Run) -> None:
 
 @contextmanager
 def duckdb_warehouse(folder: Path) -> Iterator[tuple[Warehouse, Run]]:
-    import duckdb
-
     def run(sql: str) -> None:
         (folder / "warehouse").mkdir(exist_ok=True)
         with duckdb.connect(folder / "warehouse" / "bench.duckdb") as connection:
@@ -146,8 +150,8 @@ def postgres_warehouse(folder: Path) -> Iterator[tuple[Warehouse, Run]]:
                     connection.execute(sql)
                     connection.execute("ANALYZE")
 
-        url = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{server.port}/bench"
-        place = WarehousePlace(type="postgresql", url=SecretStr(url))
+        url = f"postgresql://postgres:{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}/bench"
+        place = WarehousePlace(type="postgres", url=SecretStr(url))
         yield open_warehouse(place, Settings(project_dir=folder, data_dir=folder), "bench"), run
 
 
