@@ -40,14 +40,13 @@ class Journal:
         path = folder / f"{stage}__{pipeline}__{keys[0]}__{keys[-1]}.json"
         if not path.is_file():
             return cls(path, fingerprint, {})
-        written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         try:
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             check_format(found.get("format"), newest=FORMAT, what=f"the journal {path}")
             versions = dict(found["versions"])
         except (ValueError, TypeError, AttributeError, KeyError):  # damaged: every day is done again, and none is lost
             return cls(path, fingerprint, {})
-        if found.get("fingerprint") != fingerprint or datetime.now(UTC) - written > KEEP:
+        if found.get("fingerprint") != fingerprint or _is_old(path):
             return cls(path, fingerprint, {})
         return cls(path, fingerprint, versions)
 
@@ -65,8 +64,21 @@ class Journal:
         partial.replace(self._path)
 
     def finish(self) -> None:
-        """The range is done: the next run of it begins anew."""
+        """The range is done: the next run of it begins anew. So does that of a range within it, which died before."""
         self._path.unlink(missing_ok=True)
+        of, first, last = self._path.stem.rsplit("__", 2)
+        for path in self._path.parent.glob(f"{of}__*.json"):
+            other, begin, end = path.stem.rsplit("__", 2)
+            if (other == of and first <= begin and end <= last) or _is_old(path):
+                path.unlink(missing_ok=True)
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except FileNotFoundError:  # another run has finished
+        return True
+    return datetime.now(UTC) - written > KEEP
 
 
 Outcome = StageResult | Blocked | EtlError

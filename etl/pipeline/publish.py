@@ -19,6 +19,7 @@ from etl.errors import LakeError
 from etl.faults import reach
 from etl.pipeline.audit import Audit, Blocked, audit_file, audit_good_rows, describe
 from etl.pipeline.stage import Sample, StageResult, StageRun, sample_of
+from etl.pipeline.tables import present_inputs
 from etl.quality.quarantine import split
 from etl.storage.lake import Inputs, Provenance, Published
 from etl.storage.pairs import attempt, publish_pair, rejection_of, remove_unnamed
@@ -66,11 +67,17 @@ def audit_and_publish(staged: StagedRows) -> StageResult:
 
 
 def already_published(run: StageRun, stage: Stage, started: datetime) -> StageResult | None:
-    """What a run that died had published of this partition, as a result; None if nothing is there."""
+    """What a run that died had published of this partition, as a result; None if nothing is there.
+
+    None too for a transfer whose inputs were published again since: it would be made of other rows now.
+    """
     rejection = rejection_of(run.lake, run.ref(stage))
     if rejection is None:
         return None
     published = rejection.published
+    made_from = published.provenance.inputs
+    if stage == "transfer" and (made_from is None or made_from.digest != present_inputs(run).digest):
+        return None
     rejected = run.lake.find(rejection.object.ref) if rejection.object else None
     staged = StagedRows(run, stage, Path(published.uri), published.provenance.rows_read, started)
     sample = sample_of(run.lake.scan([published.ref]), run.pipeline)

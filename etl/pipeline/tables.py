@@ -10,12 +10,32 @@ import polars as pl
 from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.errors import LakeError
 from etl.pipeline.stage import StageRun
-from etl.storage.lake import ObjectRef, Pinned, scan_pinned
+from etl.storage.lake import Input, Inputs, ObjectRef, Pinned, scan_pinned
 
 
 def pinned_inputs(run: StageRun, name: str) -> tuple[Pinned, ...]:
     """The extract of pipeline `name` that belongs to this partition, as it is now: one object, or all its days."""
     return tuple(run.lake_of(name).pin(ref) for ref in input_refs(run, "extract", name))
+
+
+def present_inputs(run: StageRun) -> Inputs:
+    """What a transfer of this partition would be made from now: its inputs as they are published at this moment."""
+    found: list[Input] = []
+    for name in run.pipeline.transfer_inputs:
+        lake = run.lake_of(name)
+        for ref in input_refs(run, "extract", name):
+            published = lake.find(ref)
+            if published is not None:
+                found.append(
+                    Input(
+                        stage=ref.stage,
+                        pipeline=ref.pipeline,
+                        partition=ref.partition,
+                        version=published.version,
+                        run_id=published.provenance.run_id,
+                    )
+                )
+    return Inputs.of(found)
 
 
 def pinned_frame(pinned: Sequence[Pinned]) -> pl.LazyFrame:

@@ -16,10 +16,10 @@ from etl.pipeline.digest import differences, digest, missing_rows
 from etl.pipeline.extract import extract_request
 from etl.pipeline.remedies import Remedies
 from etl.pipeline.stage import StageRun
-from etl.pipeline.tables import input_refs
+from etl.pipeline.tables import present_inputs
 from etl.pipeline.verdict import Findings
 from etl.storage.footer import data_version, read_footer
-from etl.storage.lake import PLACEHOLDER_FOOTER, Input, Inputs, Pinned, scan_pinned
+from etl.storage.lake import PLACEHOLDER_FOOTER, Inputs, Pinned, scan_pinned
 from etl.storage.pairs import Rejection, rejection_of
 from etl.storage.source import count_rows, extract_to_parquet
 
@@ -150,7 +150,7 @@ def _lineage(run: StageRun, refined: Pinned) -> Findings:
         found.skip("an earlier release made the transfer object and did not say from what", run_again(run))
         return found
     try:
-        now = Inputs.of(each for name in run.pipeline.transfer_inputs for each in _published_inputs(run, name))
+        now = present_inputs(run)
     except LakeError as error:
         found.differ(error.problem, joined(error.hint, run_again(run)))
         return found
@@ -172,20 +172,3 @@ def _stale(made_from: Inputs, now: Inputs) -> list[str]:
         if each.label not in versions or versions[each.label].version != each.version
     ]
     return stale or ["the transfer was made from an input that is not one any more"]
-
-
-def _published_inputs(run: StageRun, name: str) -> list[Input]:
-    lake, found = run.lake_of(name), []
-    for ref in input_refs(run, "extract", name):
-        published = lake.find(ref)
-        if published is not None:
-            found.append(
-                Input(
-                    stage=ref.stage,
-                    pipeline=ref.pipeline,
-                    partition=ref.partition,
-                    version=published.version,
-                    run_id=published.provenance.run_id,
-                )
-            )
-    return found

@@ -87,6 +87,28 @@ def test_killed_in_the_middle_it_goes_on_with_what_is_missing(
     same_as(project, calm)
 
 
+def test_a_transfer_is_made_again_where_its_extract_is_another_now(project: TinyProject) -> None:
+    """The extract was done, the transfer of the first day too. Then the source changes, and the range is run again."""
+    assert finish(start(back_fill, project, "transfer.audited@2=kill")) == -signal.SIGKILL
+    with DagsterInstance.get() as instance:
+        release_dead_runs(instance)
+    with sqlite3.connect(project.source) as connection:
+        connection.execute("UPDATE orders SET amount = 77.5 WHERE order_id = 101")
+    connection.close()
+    back_fill(project)
+    assert table(project).filter(order_id=101)["amount"].to_list() == [77.5]
+
+
+@pytest.mark.parametrize("point", ["extract.published@2", "transfer.audited@2", "warehouse.before_commit@2"])
+def test_no_journal_is_left_where_a_larger_range_is_done(project: TinyProject, point: str) -> None:
+    few = {"dagster/asset_partition_range_start": DAYS[0], "dagster/asset_partition_range_end": DAYS[1]}
+    assert finish(start(back_fill, project, f"{point}=kill", few)) == -signal.SIGKILL
+    with DagsterInstance.get() as instance:
+        release_dead_runs(instance)
+    back_fill(project)
+    assert project.leftovers() == []
+
+
 def test_it_goes_on_from_days_whose_volume_had_something_or_nothing_to_be_compared_with(project: TinyProject) -> None:
     """The first day was extracted before, so that its check `volume` has a result; that of the second day has none."""
     back_fill(project, tags={"dagster/partition": DAYS[0]})
