@@ -13,21 +13,27 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import duckdb
+import polars as pl
+
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
-from etl.errors import LakeError
+from etl.errors import EtlError, LakeError
 from etl.pipeline.remedies import Remedies
 from etl.pipeline.stage import StageRun
 from etl.pipeline.undated import counts_undated, look_for_undated
 from etl.pipeline.verdict import DayVerdict, Finding, Findings, Reconciliation
 from etl.pipeline.verify_lake import LakeDay, compare_lake, joined, run_again
 from etl.pipeline.verify_table import TableVerdict, compare_table
+from etl.secrets.scrub import scrub
 from etl.settings import Settings
 from etl.storage.lake import Pinned
 from etl.storage.warehouse import Warehouse
 
 MAX_ROWS = 2_000_000
 """The values of a larger partition (by `upsert`: of a larger table) are not compared, unless that is asked for."""
+
+_OTHER_TYPES = "see whether somebody changed a column's type in the table; `etl set-aside` and a new load make it anew"
 
 
 def reconcile(
@@ -51,17 +57,26 @@ def reconcile(
     if not chosen:
         whole.skip("there is no settled day yet", f"{remedies.verify()} on {first_settled(pipeline)} or later")
     run = StageRun(config=config, pipeline=pipeline, partition=None, run_id="", settings=settings)
+    output = pipeline.trino_output if pipeline.save_to_trino else None
+    found: dict[str | None, LakeDay] = {}
+    table, undated, notes = TableVerdict(), None, list[Finding]()
     try:
-        found = {each: compare_lake(_of(run, each), url, max_rows) for each in chosen}
+        for each in chosen:
+            found[each] = compare_lake(_of(run, each), url, max_rows)
         undated, notes = _undated(run, url, whole)
-        output = pipeline.trino_output if pipeline.save_to_trino else None
-        table = TableVerdict()
+        _tell_days_outside(run, remedies, whole)
         if output is not None:
             published = _published(run, found, whole)
             remedies = Remedies(config, pipeline, tuple(published))
             table = compare_table(remedies, output, warehouse, warehouse.ledger(), published, max_rows)
             whole.add(table.whole)
             _add_other_days(whole, table, found)
+        if chosen and not whole.differences and not any(_has_rows(day) for day in found.values()):
+            whole.skip("there is no row in the source and none is published: nothing was compared", remedies.verify())
+    except EtlError as error:  # one pipeline that cannot be compared hides no other
+        whole.skip(error.problem, joined(error.hint, remedies.verify()))
+    except (pl.exceptions.PolarsError, duckdb.Error) as error:
+        whole.skip(f"the values cannot be compared: {scrub(str(error)).strip()}", _OTHER_TYPES)
     finally:
         run.close()
     return Reconciliation(
@@ -86,6 +101,28 @@ def settled(pipeline: PipelineConfig, now: datetime) -> Sequence[str | None]:
     last = min(last, partitions.end) if partitions.end else last
     count = (last - partitions.start).days + 1
     return [(partitions.start + timedelta(days=n)).isoformat() for n in range(max(count, 0))]
+
+
+def _has_rows(day: LakeDay) -> bool:
+    """Whether there was anything to compare; a difference is told anyway."""
+    published = day.published.rows if day.published else 0
+    return bool(day.source_rows or published or day.rejected_rows or day.findings.differences)
+
+
+def _tell_days_outside(run: StageRun, remedies: Remedies, whole: Findings) -> None:
+    """Objects of days that the pipeline does not have (any more) are read by dbt and others, and have no source."""
+    pipeline = run.pipeline
+    if not pipeline.date_column:
+        return
+    for stage in dict.fromkeys(("extract", pipeline.published_stage)):
+        published = run.lake.partitions(run.config.id, stage, pipeline.name)
+        outside = [each for each in published if not remedies.has(each)]
+        if outside:
+            whole.skip(
+                f"{stage}: objects of {len(outside)} days that the pipeline does not have ({outside[0]} to"
+                f" {outside[-1]}) were not compared with the source; whoever reads the folder reads them",
+                remedies.edit("remove their objects, or let `partitions` have these days"),
+            )
 
 
 def first_settled(pipeline: PipelineConfig) -> date:

@@ -106,6 +106,9 @@ class _Table:
         return total
 
 
+_TECHNICAL = {PARTITION_COLUMN: "DATE", LOAD_COLUMN: "BIGINT"}
+
+
 def compare_table(
     remedies: Remedies,
     output: TrinoOutput,
@@ -220,6 +223,9 @@ def _shape(table: _Table, columns: Mapping[str, str], objects: Sequence[Pinned])
         # PostgreSQL's text has two names: COPY and DuckDB's extension make the one and the other of the same object.
         if own[name].replace("character varying", "text") not in made[name]:
             found.append(f"column `{name}` of {table.name} is {own[name]}, a load makes {' or '.join(made[name])}")
+    for name, kind in _TECHNICAL.items():
+        if columns.get(name, kind).upper() != kind:
+            found.append(f"column `{name}` of {table.name} is {columns[name]}, a load makes {kind}")
     return found
 
 

@@ -256,8 +256,59 @@ def test_what_was_not_compared_has_a_remedy_too(project: TinyProject) -> None:
         assert {finding.remedy for _, finding in found.unknown} == {remedy}
         assert remedy in summary(found)
     project.write_pipeline({"partitions": {"start": "2999-01-01", "end": None, "lookback_days": 2}})
-    ((_, finding),) = found_in(project).unknown
-    assert finding.remedy == "`etl verify acme --pipeline orders` on 2999-01-04 or later"
+    remedies = [finding.remedy for _, finding in found_in(project).unknown]
+    assert "`etl verify acme --pipeline orders` on 2999-01-04 or later" in remedies
+
+
+@pytest.mark.parametrize("partitions", [{"end": DAYS[1]}, {"start": DAYS[1]}])
+def test_days_that_the_pipeline_does_not_have_any_more_are_told(
+    project: TinyProject, partitions: dict[str, Any]
+) -> None:
+    project.write_pipeline({"partitions": partitions})
+    found = found_in(project)
+    assert found.status == "not_compared", found
+    told = [finding.problem for _, finding in found.unknown]
+    assert sum("1 days that the pipeline does not have" in each for each in told) == 2, told
+
+
+def test_an_object_of_a_day_that_the_pipeline_never_had_is_told(project: TinyProject) -> None:
+    folder = project.data / "lake" / "acme" / "extract" / "orders"
+    shutil.copytree(folder / f"dt={DAY}", folder / "dt=2026-01-09")
+    assert found_in(project).status == "not_compared"
+
+
+def test_nothing_anywhere_is_not_green(project: TinyProject) -> None:
+    in_source(project, "DELETE FROM orders")
+    project.write_pipeline({"allow_empty": True})
+    for day in DAYS:
+        run_stages(project, partition=day, run_id="empty")
+    found = found_in(project)
+    assert (found.status, found.complete_to) == ("not_compared", None)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE shop.orders ALTER COLUMN created_at TYPE VARCHAR",
+        "ALTER TABLE shop.orders ALTER COLUMN etl_partition TYPE VARCHAR",
+        "ALTER TABLE shop.orders ALTER COLUMN order_id TYPE VARCHAR",
+        "ALTER TABLE shop.orders RENAME COLUMN name TO nom",
+    ],
+)
+@pytest.mark.parametrize("mode", ["upsert", "replace_partition"])
+def test_a_column_that_was_changed_in_the_table_ends_nothing(project: TinyProject, mode: str, statement: str) -> None:
+    project.write_pipeline({"trino_output": {"mode": mode}})
+    for day in DAYS:
+        run_stages(project, ("load",), day, run_id=mode)
+    in_warehouse(project, statement)
+    assert found_in(project).status in ("differs", "not_compared")
+
+
+def test_a_source_that_cannot_be_read_is_not_compared_and_named(project: TinyProject) -> None:
+    in_source(project, "ALTER TABLE orders RENAME TO moved")
+    found = found_in(project)
+    assert found.status == "not_compared"
+    assert "orders" in found.not_compared[0].problem
 
 
 @pytest.mark.parametrize("mode", ["upsert", "append", "replace_partition"])
