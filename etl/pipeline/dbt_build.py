@@ -150,7 +150,9 @@ def _run(project: TenantDbt, arguments: Sequence[str], lock: int, say: Callable[
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:
-    process.send_signal(signal.SIGINT)
+    # dbt takes its queries back on SIGINT; a process that was started with it ignored (nohup) hands that on.
+    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    process.send_signal(signal.SIGTERM if ignored else signal.SIGINT)
     try:
         process.wait(_SECONDS_TO_STOP)
     except subprocess.TimeoutExpired:
