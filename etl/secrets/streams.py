@@ -33,8 +33,9 @@ class ScrubbedStream(io.TextIOBase):
         self._hand_on(len(self._line) - begun(self._line))
 
     def finish(self) -> None:
-        """Hand on everything: nothing more comes."""
-        self._hand_on(len(self._line))
+        """Hand on everything: nothing more comes. A stream that is closed already takes nothing."""
+        if not self._stream.closed:
+            self._hand_on(len(self._line))
 
     def _hand_on(self, size: int) -> None:
         ready, self._line = self._line[:size], self._line[size:]

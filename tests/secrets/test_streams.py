@@ -52,3 +52,10 @@ def test_a_question_is_shown_before_its_answer_and_nothing_is_lost_at_the_end() 
     assert behind.getvalue() == "go on? CANARY-of-nothing, "
     stream.finish()
     assert behind.getvalue() == "go on? CANARY-of-nothing, CAN"
+
+
+def test_a_stream_that_is_closed_already_is_left_alone() -> None:
+    behind = io.StringIO()
+    stream = ScrubbedStream(behind)
+    behind.close()
+    stream.finish()
