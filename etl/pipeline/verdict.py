@@ -45,6 +45,19 @@ class Findings:
         self.not_compared += other.not_compared
 
 
+@dataclass
+class TableVerdict:
+    """What was found of each partition, and of the table as a whole."""
+
+    by_partition: dict[str | None, Findings] = field(default_factory=dict)
+    whole: Findings = field(default_factory=Findings)
+    loaded: dict[str | None, int] = field(default_factory=dict)
+
+    def of(self, partition: str | None) -> Findings:
+        """The findings of one partition, to be added to."""
+        return self.by_partition.setdefault(partition, Findings())
+
+
 def status_of(differences: object, not_compared: object) -> Status:
     """A difference is one whatever else is unknown; what was not compared is never green."""
     if differences:

@@ -22,9 +22,9 @@ from etl.errors import EtlError, LakeError
 from etl.pipeline.remedies import Remedies
 from etl.pipeline.stage import StageRun
 from etl.pipeline.undated import counts_undated, look_for_undated
-from etl.pipeline.verdict import DayVerdict, Finding, Findings, Reconciliation
+from etl.pipeline.verdict import DayVerdict, Finding, Findings, Reconciliation, TableVerdict
 from etl.pipeline.verify_lake import LakeDay, compare_lake, joined, run_again
-from etl.pipeline.verify_table import TableVerdict, compare_table
+from etl.pipeline.verify_table import compare_table
 from etl.secrets.scrub import scrub
 from etl.settings import Settings
 from etl.storage.lake import Pinned

@@ -1,13 +1,12 @@
 """The warehouse's table beside the function of what is published now: as one clean load of all of it would leave it.
 
 Belongs here: what a table should hold, computed here from the published objects and by no code of a load, and what it
-holds. Does not: the objects themselves (`verify_lake`).
+holds. Does not: the objects themselves (`verify_lake`), what the ledger says of it (`verify_ledger`).
 """
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import duckdb
@@ -17,7 +16,8 @@ from etl.config.pipeline_config import TrinoOutput
 from etl.errors import WarehouseError
 from etl.pipeline.digest import as_published, differences, digest
 from etl.pipeline.remedies import Remedies
-from etl.pipeline.verdict import Findings
+from etl.pipeline.verdict import Findings, TableVerdict
+from etl.pipeline.verify_ledger import appended_loads, held_by_the_ledger, kept_rows, standing
 from etl.storage.identifier import quoted
 from etl.storage.lake import Pinned, scan_pinned
 from etl.storage.sql import file_literal, literal
@@ -38,19 +38,6 @@ _POSTGRES = {
     "BLOB": "bytea",
     "UUID": "uuid",
 }
-
-
-@dataclass
-class TableVerdict:
-    """What was found of each partition, and of the table as a whole."""
-
-    by_partition: dict[str | None, Findings] = field(default_factory=dict)
-    whole: Findings = field(default_factory=Findings)
-    loaded: dict[str | None, int] = field(default_factory=dict)
-
-    def of(self, partition: str | None) -> Findings:
-        """The findings of one partition, to be added to."""
-        return self.by_partition.setdefault(partition, Findings())
 
 
 class _Table:
@@ -119,7 +106,7 @@ def compare_table(
 ) -> TableVerdict:
     """Hold the whole table against all published objects; `ledger` are the entries of this tenant."""
     verdict, table = TableVerdict(), _Table(warehouse, output, remedies)
-    entries = _standing(ledger, output)
+    entries = standing(ledger, output)
     if len({each.pipeline for each in entries} | {remedies.pipeline.name}) > 1:
         verdict.whole.skip(
             f"{table.name} is loaded by other pipelines too, so that its rows are mixed",
@@ -133,20 +120,6 @@ def compare_table(
             error.problem, f"{error.hint}; {remedies.verify()}" if error.hint else remedies.make_anew()
         )
     return verdict
-
-
-def _standing(ledger: Sequence[LedgerEntry], output: TrinoOutput) -> list[LedgerEntry]:
-    """Of the table's entries, oldest first, those that say what it should hold now."""
-    target = (output.target_schema.lower(), output.target_table.lower())
-    found: dict[tuple[str, str | None, str], LedgerEntry] = {}
-    for each in ledger:
-        if (each.schema_name.lower(), each.table_name.lower()) != target:
-            continue
-        if each.created_table:
-            found.clear()
-        collects = each.mode == "append" and each.partition is None
-        found[(each.pipeline, each.partition, each.version if collects else "")] = each
-    return list(found.values())
 
 
 def _compare(
@@ -163,7 +136,7 @@ def _compare(
         wanted = {newest: wanted[newest]}
     if not entries and not wanted:
         return  # nothing is to be there, and a warehouse that nobody loaded yet cannot be asked
-    current = _held_by_the_ledger(verdict, entries, wanted, table.remedies)
+    current = held_by_the_ledger(verdict, entries, wanted, table.remedies)
     kind = table.kind()
     if kind is None:
         verdict.whole.differ(f"{table.name} does not exist", table.remedies.load_all())
@@ -175,35 +148,11 @@ def _compare(
     for each in _shape(table, columns, list(wanted.values())):
         verdict.whole.differ(each, table.remedies.make_anew())
     if PARTITION_COLUMN in columns:
-        _by_partition(verdict, table, entries, current, max_rows)
+        _by_partition(verdict, table, columns, entries, current, max_rows)
     elif output.mode == "append":
         _snapshots(verdict, table, columns, entries, current, max_rows)
     else:
         _whole(verdict, table, current, max_rows)
-
-
-def _held_by_the_ledger(
-    verdict: TableVerdict, entries: Sequence[LedgerEntry], wanted: Mapping[str | None, Pinned], remedies: Remedies
-) -> dict[str | None, Pinned]:
-    """The published objects that the ledger says are loaded; the others are told."""
-    last = {each.partition: each for each in entries}
-    verdict.loaded = {partition: each.rows for partition, each in last.items()}
-    for partition in last.keys() - wanted.keys():
-        gone = "it is loaded, and no object of it is published"
-        verdict.of(partition).differ(gone, remedies.bring_back(partition))
-    current = {}
-    for partition, pinned in wanted.items():
-        versions = {each.version for each in entries if each.partition == partition and each.mode == "append"}
-        entry = last.get(partition)
-        if entry is None:
-            verdict.of(partition).differ(f"{pinned.rows} rows published, never loaded", remedies.load_again(partition))
-        elif pinned.version not in versions | {entry.version}:
-            run_id = pinned.provenance.run_id[:8]
-            other = f"what is loaded is not what is published last (run {run_id})"
-            verdict.of(partition).differ(other, remedies.load_again(partition))
-        else:
-            current[partition] = pinned
-    return current
 
 
 def _shape(table: _Table, columns: Mapping[str, str], objects: Sequence[Pinned]) -> list[str]:
@@ -240,6 +189,7 @@ def _in_postgres(kind: str) -> str:
 def _by_partition(
     verdict: TableVerdict,
     table: _Table,
+    columns: Mapping[str, str],
     entries: Sequence[LedgerEntry],
     current: Mapping[str | None, Pinned],
     max_rows: int,
@@ -251,8 +201,13 @@ def _by_partition(
         of = f"of partition {partition}, which was never loaded" if partition else "without a partition"
         problem = f"{table.name} holds {counts[partition]} rows {of}"
         verdict.whole.differ(problem, table.remedies.load_anything_again())
-    is_upsert = table.output.mode == "upsert" and bool(current)
-    winners = _winners(table.output, current, max_rows) if is_upsert else None
+    output = table.output
+    if output.mode == "append" and LOAD_COLUMN in columns:
+        appended_loads(verdict, table.warehouse, table.name, entries, table.remedies)
+    if output.mode == "upsert":
+        kept_rows(verdict, table.warehouse, output, entries, table.remedies)
+    is_upsert = output.mode == "upsert" and bool(current)
+    winners = _winners(output, current, max_rows) if is_upsert else None
     if is_upsert and winners is None:
         rows = sum(each.rows for each in current.values())
         verdict.whole.skip(
@@ -303,7 +258,7 @@ def _snapshots(
     found.add(_older_snapshots(table, older))
     for partition, pinned in current.items():
         where, counts = "", rows
-        if LOAD_COLUMN in columns and older:
+        if LOAD_COLUMN in columns and any(each.digest for each in entries if each.version == pinned.version):
             seq = max(each.seq for each in entries if each.version == pinned.version)
             where, counts = f"WHERE {LOAD_COLUMN} = {seq}", table.counts(LOAD_COLUMN).get(str(seq), 0)
         _rows(verdict.of(partition), table, pinned, scan_pinned([(pinned.ref, pinned.path)]), where, counts, max_rows)

@@ -20,6 +20,7 @@ from etl.storage.upsert import Upsert, check_keys, ranking
 from etl.storage.warehouse import LOAD_COLUMN, PARTITION_COLUMN, LedgerEntry, LoadReport, LoadRequest
 
 _OF_FORMAT_1 = "the entry of the ledger is of format 1, which kept nothing to compare the table with"
+_OTHER_COUNT = "the ledger's own entry is not what the load wrote (changed by hand?)"
 _COUNTED_ONLY = "loaded by an older release: its rows were counted, their values were not compared"
 _CHANGED = "the rows in the table are not those that were loaded (changed by hand?)"
 _OTHER_HASH = "another release of the database made the ledger's digest: the rows in the table were not compared"
@@ -138,6 +139,9 @@ class Load:
             return self._is_held_of_format_1(past)
         if own.upsert_by != request.upsert_by:
             self._reason = "the key columns or the order column are others than when it was loaded"
+            return False
+        if own.rows != request.rows:
+            self._reason = _OTHER_COUNT
             return False
         if not self._rows_are_those_of(own):
             self._reason = _CHANGED if is_comparable(self._session, own.digest) else _OTHER_HASH

@@ -49,7 +49,10 @@ class Upsert:
 
     def holds(self, columns: Sequence[Column], entry: LedgerEntry) -> bool:
         """Whether the kept rows are those of the ledger's entry, and the table has their winners and no other rows."""
-        if not holds(self._session, self.kept, self.columns(), self.of_partition, entry.digest):
+        kept = self.columns()
+        if not holds(self._session, self.kept, kept, self.of_partition, entry.digest):
+            return False
+        if set(_all_but_technical(columns)) - {each.name for each in kept}:
             return False
         keys = self._names(self._request.key_columns)
         mine = f"(SELECT DISTINCT {keys} FROM {self.kept} WHERE {self.of_partition}) AS w"

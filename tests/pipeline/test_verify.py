@@ -208,6 +208,7 @@ OF_THE_TABLE: dict[str, tuple[Callable[[TinyProject], None], str]] = {
         ("it is gone", "DROP TABLE shop.orders", "does not exist"),
         ("a column more", "ALTER TABLE shop.orders ADD COLUMN more INTEGER", "is in no published object"),
         ("a column less", "ALTER TABLE shop.orders DROP COLUMN name", "column `name` is not in"),
+        ("a column has another name", "ALTER TABLE shop.orders RENAME name TO name2", "column `name` is not in"),
         ("another type", "ALTER TABLE shop.orders ALTER COLUMN cents TYPE VARCHAR", "a load makes BIGINT"),
     )
 } | {"a view stands there": (moved_and_seen, "is no table but a view")}
@@ -241,6 +242,47 @@ def test_the_remedy_of_everything_that_is_found_mends_it(project: TinyProject, p
     found = found_in(project)
     assert found.status == "differs"
     assert any(said in finding.problem for _, finding in found.differing), found.differing
+    for remedy in dict.fromkeys(finding.remedy for _, finding in found.differing):
+        obey(remedy, project)
+    mended = found_in(project)
+    assert mended.status == "agrees", [str(finding) for _, finding in mended.differing]
+
+
+KEPT = 'etl_kept."shop.orders"'
+OF_THE_LEDGER = {
+    "a kept row has changed": ("upsert", f"UPDATE {KEPT} SET amount = 7 WHERE order_id = 205", "keeps of it are not"),
+    "a kept row is gone": ("upsert", f"DELETE FROM {KEPT} WHERE order_id = 205", "keeps of it are not"),
+    "no row is kept": ("upsert", f"DROP TABLE {KEPT}", "keeps of it are not"),
+    "the number of a load has changed": (
+        "append",
+        "UPDATE shop.orders SET etl_load = etl_load - 1 WHERE order_id = 205",
+        "rows carry another `etl_load` than",
+    ),
+    "rows lost the number of their load": (
+        "append",
+        "UPDATE shop.orders SET etl_load = NULL WHERE order_id = 205",
+        "rows carry another `etl_load` than",
+    ),
+    "the ledger counts other rows": (
+        "replace_partition",
+        f"UPDATE etl_ledger.loads SET rows = rows * 2 WHERE partition = '{DAY}'",
+        "the ledger says that 40 rows were loaded, the object holds 20",
+    ),
+}
+
+
+@pytest.mark.parametrize("planted", OF_THE_LEDGER)
+def test_what_loads_keep_for_themselves_is_compared_and_its_remedy_mends_it(project: TinyProject, planted: str) -> None:
+    mode, sql, said = OF_THE_LEDGER[planted]
+    project.write_pipeline({"trino_output": {"mode": mode}})
+    if mode == "append":
+        in_warehouse(project, "DROP TABLE shop.orders", "DELETE FROM etl_ledger.loads")
+    for day in DAYS:
+        run_stages(project, ("load",), day, run_id=mode)
+    assert found_in(project).status == "agrees"
+    in_warehouse(project, sql)
+    found = found_in(project)
+    assert any(said in finding.problem for _, finding in found.differing), found
     for remedy in dict.fromkeys(finding.remedy for _, finding in found.differing):
         obey(remedy, project)
     mended = found_in(project)

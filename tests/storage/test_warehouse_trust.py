@@ -88,6 +88,29 @@ def test_damage_by_hand_is_noticed_and_mended_by_loading_again(
     assert not load(lake, warehouse, day, mode=mode, keys=["id"]).changed
 
 
+@pytest.mark.parametrize("mode", ["replace_partition", "upsert", "append"])
+@pytest.mark.parametrize("changes", ["fail", "evolve"])
+def test_a_column_renamed_by_hand_is_noticed(
+    lake: Lake, warehouse: Warehouse, execute: Execute, mode: str, changes: str
+) -> None:
+    publish(lake, A)
+    load(lake, warehouse, mode=mode, keys=["id"], schema_changes=changes)
+    execute("ALTER TABLE mart.orders RENAME note TO note2")
+    with pytest.raises(WarehouseError, match="note2") as refused:
+        load(lake, warehouse, mode=mode, keys=["id"], run_id="run-2", schema_changes=changes)
+    execute("ALTER TABLE mart.orders RENAME note2 TO note")
+    assert refused.value.hint
+    assert not load(lake, warehouse, mode=mode, keys=["id"], schema_changes=changes).changed
+
+
+def test_a_ledger_entry_changed_by_hand_is_written_again(lake: Lake, warehouse: Warehouse, execute: Execute) -> None:
+    publish(lake, A)
+    load(lake, warehouse)
+    execute("UPDATE etl_ledger.loads SET rows = 6")
+    assert "the ledger's own entry" in load(lake, warehouse).reason
+    assert not load(lake, warehouse).changed
+
+
 @pytest.mark.parametrize(
     "damage",
     [

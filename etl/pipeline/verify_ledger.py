@@ -1,0 +1,88 @@
+"""What the ledger says of a table, beside the published objects and the rows that loads keep for themselves.
+
+Belongs here: the entries that stand, what they say is loaded, the numbers of loads in an appended table, and the rows
+that `upsert` keeps beside its table. Does not: the table's own rows and columns (`verify_table`).
+"""
+
+from collections.abc import Mapping, Sequence
+
+from etl.config.pipeline_config import TrinoOutput
+from etl.pipeline.remedies import Remedies
+from etl.pipeline.verdict import TableVerdict
+from etl.storage.identifier import quoted
+from etl.storage.lake import Pinned
+from etl.storage.warehouse import KEPT_SCHEMA, LOAD_COLUMN, PARTITION_COLUMN, LedgerEntry, Warehouse, kept_table
+
+
+def standing(ledger: Sequence[LedgerEntry], output: TrinoOutput) -> list[LedgerEntry]:
+    """Of the table's entries, oldest first, those that say what it should hold now."""
+    target = (output.target_schema.lower(), output.target_table.lower())
+    found: dict[tuple[str, str | None, str], LedgerEntry] = {}
+    for each in ledger:
+        if (each.schema_name.lower(), each.table_name.lower()) != target:
+            continue
+        if each.created_table:
+            found.clear()
+        collects = each.mode == "append" and each.partition is None
+        found[(each.pipeline, each.partition, each.version if collects else "")] = each
+    return list(found.values())
+
+
+def held_by_the_ledger(
+    verdict: TableVerdict, entries: Sequence[LedgerEntry], wanted: Mapping[str | None, Pinned], remedies: Remedies
+) -> dict[str | None, Pinned]:
+    """The published objects that the ledger says are loaded; the others are told."""
+    last = {each.partition: each for each in entries}
+    verdict.loaded = {partition: each.rows for partition, each in last.items()}
+    for partition in last.keys() - wanted.keys():
+        gone = "it is loaded, and no object of it is published"
+        verdict.of(partition).differ(gone, remedies.bring_back(partition))
+    current = {}
+    for partition, pinned in wanted.items():
+        versions = {each.version for each in entries if each.partition == partition and each.mode == "append"}
+        entry = last.get(partition)
+        if entry is None:
+            verdict.of(partition).differ(f"{pinned.rows} rows published, never loaded", remedies.load_again(partition))
+        elif pinned.version not in versions | {entry.version}:
+            run_id = pinned.provenance.run_id[:8]
+            other = f"what is loaded is not what is published last (run {run_id})"
+            verdict.of(partition).differ(other, remedies.load_again(partition))
+        else:
+            current[partition] = pinned
+            if entry.rows != pinned.rows and entry.version == pinned.version:
+                says = f"the ledger says that {entry.rows} rows were loaded, the object holds {pinned.rows}"
+                verdict.of(partition).differ(says, remedies.load_again(partition))
+    return current
+
+
+def appended_loads(
+    verdict: TableVerdict, warehouse: Warehouse, table: str, entries: Sequence[LedgerEntry], remedies: Remedies
+) -> None:
+    """The rows of an appended partition carry the number of the load that brought them."""
+    by = f"{quoted(PARTITION_COLUMN)}, {quoted(LOAD_COLUMN)}"
+    found = warehouse.query(f"SELECT {by} FROM {table} GROUP BY {by}").rows()
+    for entry in (each for each in entries if each.digest is not None):
+        if {seq for partition, seq in found if str(partition) == entry.partition} - {entry.seq}:
+            other = f"rows carry another `{LOAD_COLUMN}` than {entry.seq}, which the ledger has for them"
+            verdict.of(entry.partition).differ(other, remedies.load_again(entry.partition))
+
+
+def kept_rows(
+    verdict: TableVerdict,
+    warehouse: Warehouse,
+    output: TrinoOutput,
+    entries: Sequence[LedgerEntry],
+    remedies: Remedies,
+) -> None:
+    """The rows that `upsert` keeps beside its table decide what a later load makes of it."""
+    name = kept_table(output.target_schema, output.target_table)
+    unknown = 0
+    for entry in (each for each in entries if each.mode == "upsert" and each.digest is not None):
+        held = warehouse.holds(KEPT_SCHEMA, name, f"{PARTITION_COLUMN} = DATE '{entry.partition}'", entry.digest)
+        if held is False:
+            changed = f"the rows that {KEPT_SCHEMA}.{name} keeps of it are not those that were loaded"
+            verdict.of(entry.partition).differ(changed, remedies.load_again(entry.partition))
+        unknown += held is None
+    if unknown:
+        of = f"the rows that {KEPT_SCHEMA}.{name} keeps of {unknown} partitions were not compared"
+        verdict.whole.skip(f"{of}: another release of the database made their digests", remedies.load_all())
