@@ -60,8 +60,9 @@ def statuses(database: Path) -> dict[str, str]:
 
 
 def held_slots(folder: Path) -> int:
+    """The slots that a step has claimed. A pending step that is "assigned" has none yet: two may be, of a pool of one."""
     with closing(sqlite3.connect(f"file:{folder}/index.db?mode=ro", uri=True, timeout=30)) as connection:
-        query = "SELECT count(*) FROM pending_steps WHERE assigned_timestamp IS NOT NULL"
+        query = "SELECT count(*) FROM concurrency_slots WHERE step_key IS NOT NULL"
         return int(connection.execute(query).fetchone()[0])
 
 
