@@ -1,6 +1,7 @@
 """After `etl demo`: nothing of the sources is missing, the warehouse is what independent SQL says, twice changes nothing."""
 
 import hashlib
+import json
 import sqlite3
 from datetime import date, timedelta
 from pathlib import Path
@@ -119,7 +120,11 @@ def test_the_demo_closes_with_a_table_and_the_next_thing_to_try(demo: Demo) -> N
 def test_nothing_unfinished_is_left(demo: Demo) -> None:
     assert [path for path in (demo.data / "staging").rglob("*") if path.is_file()] == []
     assert [path for path in (demo.data / "backfills").rglob("*") if path.is_file()] == []
-    assert {path.name for path in (demo.data / "lake").rglob("*") if path.is_file()} == {"data.parquet"}
+    files = [path for path in (demo.data / "lake").rglob("*") if path.is_file()]
+    footers = [json.loads(pq.read_metadata(path).metadata[b"etl"]) for path in files if path.name == "data.parquet"]
+    named = {f"{footer['rejected']['name']}.parquet" for footer in footers if footer.get("rejected")}
+    assert {path.name for path in files} == {"data.parquet"} | named  # each object of rejected rows belongs to another
+    assert named
 
 
 def objects(data: Path) -> dict[str, tuple[str, int]]:
