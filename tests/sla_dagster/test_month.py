@@ -79,7 +79,7 @@ class Expected:
     def states(self, now: datetime) -> dict[str, str]:
         self.oracle.typical = RUN if self.measured else timedelta()
         self.oracle.advance(now)
-        streak = "broken" if self.streak >= LIMIT else "on_track"
+        streak = "broken" if self.streak >= LIMIT else "on_track" if self.newest else "unmeasured"
         if self.streak == 0 and self.streak_before >= LIMIT:
             streak = "recovered"
         measured = {"failure_rate": last_of(self.rates_kept), "min_row_count": last_of(self.rows_kept)}
@@ -111,7 +111,9 @@ class Expected:
 
 def last_of(kept: list[bool]) -> str:
     """How a promise about single runs stands, from whether each run kept it."""
-    if kept and not kept[-1]:
+    if not kept:
+        return "unmeasured"
+    if not kept[-1]:
         return "broken"
     return "recovered" if len(kept) > 1 and not kept[-2] else "on_track"
 
@@ -179,7 +181,8 @@ def make_tenant(folder: Path, instance: DagsterInstance, tenant: str, zone: str)
             for run in runs:
                 run.failed_checks, run.rows = dice.choice([0, 0, 0, 1, 1, 2]), dice.choice([100, 100, ROWS, ROWS - 1])
         coming += runs
-        good = [(each.end, each.partition) for each in sorted(runs) if not each.fails]
+        complete = [each for each in sorted(runs) if each.end >= begins[each.partition + DAY]]
+        good = [(each.end, each.partition) for each in complete if not each.fails]  # an earlier one measures nothing
         oracle = Oracle(deadlines, begins, start, None, good, timedelta(), timedelta(hours=hours))
         expected[name] = Expected(oracle, name, checked=letter in CHECKED)
         freshness = {"deadline": f"{minute} {hour} * * *", "max_age_hours": hours, "business_days": business_days}
