@@ -346,6 +346,7 @@ def test_postgresql_finds_an_entry_and_a_partition_by_an_index(lake: Lake, postg
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("mode", ["replace_partition", "upsert"])
 def test_a_duckdb_file_does_not_grow_with_a_thousand_replaced_partitions(lake: Lake, tmp_path: Path, mode: str) -> None:
     days = [f"2026-01-{day:02d}" for day in range(1, 21)]
