@@ -221,6 +221,7 @@ def _metadata(config: TenantConfig, audit: Audit, result: RuleResult, partition:
     if result.status != "error":  # nobody counted anything, and a drawn rate of 1 would look like a pass
         metadata["failed"] = MetadataValue.int(result.failed_count)
         metadata["total"] = MetadataValue.int(result.total_count)
+    if result.total_count:
         metadata["failure_rate"] = MetadataValue.float(result.failure_rate)
         metadata["pass_rate"] = MetadataValue.float(1.0 - result.failure_rate)
     metadata |= _about(result.rule)

@@ -180,6 +180,9 @@ def _note_check(seen: _Seen, evaluation: AssetCheckEvaluation, subjects: Subject
     default = "error" if severity is AssetCheckSeverity.ERROR else "warning"
     status = evaluation.metadata.get("status")
     counts = seen.checks.setdefault(pipeline, _Checks())
+    total = number(evaluation.metadata, "total")
+    if passed and total == 0:
+        return  # nothing was examined, which neither keeps nor breaks a promise about rules
     if passed:
         counts.passed += 1
     elif status is not None and status.value == "error":

@@ -21,13 +21,22 @@ class Remedies:
 
     def run_again(self, partition: str | None) -> str:
         """Extract, refine and load a day again, or the whole table."""
+        return self._within(partition, self._run_again(partition))
+
+    def _run_again(self, partition: str | None) -> str:
         appended = self.pipeline.trino_output is not None and self.pipeline.trino_output.mode == "append"
         reload = " --reload" if appended and partition else ""  # a day that has changed is appended only when asked for
         return f"`{self._run(self.pipeline.name, partition, partition)}{reload}`"
 
     def load_again(self, partition: str | None) -> str:
         """Load what is published, whatever the ledger says."""
-        return f"`{self._run('gold', partition, partition)} --reload`"
+        return self._within(partition, f"`{self._run('gold', partition, partition)} --reload`")
+
+    def _within(self, partition: str | None, command: str) -> str:
+        """No run takes a day that the pipeline does not have."""
+        if partition is None or self.has(partition):
+            return command
+        return f"{self.edit(f'let `partitions` have {partition}')}, then {command}; or {self.make_anew()}"
 
     def load_anything_again(self) -> str:
         """Load what is published last: with `--reload` that removes rows that no load brought."""

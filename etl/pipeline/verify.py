@@ -72,7 +72,9 @@ def reconcile(
             whole.add(table.whole)
             _add_other_days(whole, table, found)
         if chosen and not whole.differences and not any(_has_rows(day) for day in found.values()):
-            whole.skip("there is no row in the source and none is published: nothing was compared", remedies.verify())
+            empty = "there is no row in the source and none is published: nothing was compared"
+            look = remedies.edit("look whether `source_database` and `source_table` or `query` name what is meant")
+            whole.skip(empty, f"{look}; a source that is empty stays unknown until it has a row")
     except EtlError as error:  # one pipeline that cannot be compared hides no other
         whole.skip(error.problem, joined(error.hint, remedies.verify()))
     except (pl.exceptions.PolarsError, duckdb.Error) as error:

@@ -24,14 +24,25 @@ def standing(ledger: Sequence[LedgerEntry], output: TrinoOutput) -> list[LedgerE
         if each.created_table:
             found.clear()
         collects = each.mode == "append" and each.partition is None
+        replaced = found.get((each.pipeline, None, ""))
+        if collects and replaced and replaced.version == each.version:  # another mode had loaded this very object
+            del found[(each.pipeline, None, "")]
         found[(each.pipeline, each.partition, each.version if collects else "")] = each
     return list(found.values())
 
 
 def held_by_the_ledger(
-    verdict: TableVerdict, entries: Sequence[LedgerEntry], wanted: Mapping[str | None, Pinned], remedies: Remedies
+    verdict: TableVerdict,
+    entries: Sequence[LedgerEntry],
+    wanted: Mapping[str | None, Pinned],
+    remedies: Remedies,
+    *,
+    has_rows: bool,
 ) -> dict[str | None, Pinned]:
-    """The published objects that the ledger says are loaded; the others are told."""
+    """The published objects that the ledger says are loaded; the others are told.
+
+    `has_rows`: the table holds rows although no entry names it; a load would refuse it.
+    """
     last = {each.partition: each for each in entries}
     verdict.loaded = {partition: each.rows for partition, each in last.items()}
     for partition in last.keys() - wanted.keys():
@@ -42,7 +53,8 @@ def held_by_the_ledger(
         versions = {each.version for each in entries if each.partition == partition and each.mode == "append"}
         entry = last.get(partition)
         if entry is None:
-            verdict.of(partition).differ(f"{pinned.rows} rows published, never loaded", remedies.load_again(partition))
+            remedy = remedies.make_anew() if has_rows else remedies.load_again(partition)
+            verdict.of(partition).differ(f"{pinned.rows} rows published, never loaded", remedy)
         elif pinned.version not in versions | {entry.version}:
             run_id = pinned.provenance.run_id[:8]
             other = f"what is loaded is not what is published last (run {run_id})"
@@ -61,7 +73,7 @@ def appended_loads(
     """The rows of an appended partition carry the number of the load that brought them."""
     by = f"{quoted(PARTITION_COLUMN)}, {quoted(LOAD_COLUMN)}"
     found = warehouse.query(f"SELECT {by} FROM {table} GROUP BY {by}").rows()
-    for entry in (each for each in entries if each.digest is not None):
+    for entry in (each for each in entries if each.mode == "append" and each.digest is not None):
         if {seq for partition, seq in found if str(partition) == entry.partition} - {entry.seq}:
             other = f"rows carry another `{LOAD_COLUMN}` than {entry.seq}, which the ledger has for them"
             verdict.of(entry.partition).differ(other, remedies.load_again(entry.partition))

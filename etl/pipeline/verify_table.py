@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import duckdb
 import polars as pl
@@ -18,6 +19,7 @@ from etl.pipeline.digest import as_published, differences, digest
 from etl.pipeline.remedies import Remedies
 from etl.pipeline.verdict import Findings, TableVerdict
 from etl.pipeline.verify_ledger import appended_loads, held_by_the_ledger, kept_rows, standing
+from etl.storage.digest import rows_in
 from etl.storage.identifier import quoted
 from etl.storage.lake import Pinned, scan_pinned
 from etl.storage.sql import file_literal, literal
@@ -136,17 +138,25 @@ def _compare(
         wanted = {newest: wanted[newest]}
     if not entries and not wanted:
         return  # nothing is to be there, and a warehouse that nobody loaded yet cannot be asked
-    current = held_by_the_ledger(verdict, entries, wanted, table.remedies)
     kind = table.kind()
+    nameless = table.count() if kind == "BASE TABLE" and not entries else 0
+    current = held_by_the_ledger(verdict, entries, wanted, table.remedies, has_rows=bool(nameless))
     if kind is None:
         verdict.whole.differ(f"{table.name} does not exist", table.remedies.load_all())
         return
     if kind != "BASE TABLE":
         verdict.whole.differ(f"{table.name} is no table but a {kind.lower()}", table.remedies.make_anew())
         return
+    if nameless:
+        unknown = f"{table.name} holds {nameless} rows, and the ledger names no load of it"
+        verdict.whole.differ(unknown, table.remedies.make_anew())
+        return
     columns = table.columns()
-    for each in _shape(table, columns, list(wanted.values())):
-        verdict.whole.differ(each, table.remedies.make_anew())
+    shape = _shape(table, columns, list(wanted.values()))
+    for each in shape:
+        verdict.whole.differ(each.problem, table.remedies.make_anew())
+    if any(each.is_missing for each in shape):
+        return  # there is nothing to read the values from
     if PARTITION_COLUMN in columns:
         _by_partition(verdict, table, columns, entries, current, max_rows)
     elif output.mode == "append":
@@ -155,7 +165,14 @@ def _compare(
         _whole(verdict, table, current, max_rows)
 
 
-def _shape(table: _Table, columns: Mapping[str, str], objects: Sequence[Pinned]) -> list[str]:
+class _Difference(NamedTuple):
+    """A column that is not as a load makes it."""
+
+    problem: str
+    is_missing: bool = False
+
+
+def _shape(table: _Table, columns: Mapping[str, str], objects: Sequence[Pinned]) -> list[_Difference]:
     """The table's columns and types beside those that loads of these objects make."""
     made: dict[str, set[str]] = {}
     for each in objects:
@@ -166,15 +183,22 @@ def _shape(table: _Table, columns: Mapping[str, str], objects: Sequence[Pinned])
             if name not in untyped:
                 made.setdefault(name.casefold(), set()).add(_in_postgres(kind) if table.is_postgres else kind)
     own = {name.casefold(): kind for name, kind in columns.items() if name not in TECHNICAL_COLUMNS}
-    found = [f"column `{name}` of {table.name} is in no published object" for name in sorted(own.keys() - made.keys())]
-    found += [f"column `{name}` is not in {table.name}" for name in sorted(made.keys() - own.keys())]
+    found = [
+        _Difference(f"column `{name}` of {table.name} is in no published object")
+        for name in sorted(own.keys() - made.keys())
+    ]
+    found += [
+        _Difference(f"column `{name}` is not in {table.name}", is_missing=True)
+        for name in sorted(made.keys() - own.keys())
+    ]
     for name in sorted(own.keys() & made.keys()):
         # PostgreSQL's text has two names: COPY and DuckDB's extension make the one and the other of the same object.
         if own[name].replace("character varying", "text") not in made[name]:
-            found.append(f"column `{name}` of {table.name} is {own[name]}, a load makes {' or '.join(made[name])}")
+            makes = " or ".join(made[name])
+            found.append(_Difference(f"column `{name}` of {table.name} is {own[name]}, a load makes {makes}"))
     for name, kind in _TECHNICAL.items():
         if columns.get(name, kind).upper() != kind:
-            found.append(f"column `{name}` of {table.name} is {columns[name]}, a load makes {kind}")
+            found.append(_Difference(f"column `{name}` of {table.name} is {columns[name]}, a load makes {kind}"))
     return found
 
 
@@ -246,7 +270,7 @@ def _snapshots(
 ) -> None:
     """A table that collects whole snapshots: each version that the ledger names is in it once, and nothing else."""
     found, rows = verdict.whole, table.count()
-    total = sum(each.rows for each in entries)
+    total = sum(rows_in(each.digest) if each.digest else each.rows for each in entries)
     if rows != total:
         found.differ(f"{total} rows of {len(entries)} loads, {rows} in {table.name}", table.remedies.begin_anew())
         return

@@ -261,12 +261,12 @@ def _named(what: str) -> Iterator[None]:
         problem = str(error).partition("\n")[0] or "no memory is left"
         raise WarehouseError(
             f"{what}: {problem}",
-            "nothing of this load was kept; raise the memory that the process may have (`ulimit -v`, `ulimit -d`, the"
+            "the table is as it was before; raise the memory that the process may have (`ulimit -v`, `ulimit -d`, the"
             " container's limit) to 2 GB and run it again",
         ) from error
     except (duckdb.Error, OSError) as error:
         raise WarehouseError(
-            f"{what}: {error}", "nothing of this load was kept; remove the cause and run it again"
+            f"{what}: {error}", "the table is as it was before; remove the cause and run it again"
         ) from error
 
 

@@ -159,6 +159,9 @@ def live(entries: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
         if entry.created_table:
             standing.clear()
         collected = entry.mode == "append" and entry.partition is None
+        replaced = standing.get((entry.tenant, entry.pipeline, None, ""))
+        if collected and replaced and replaced.version == entry.version:  # another mode had loaded this very object
+            del standing[(entry.tenant, entry.pipeline, None, "")]
         key = (entry.tenant, entry.pipeline, entry.partition, entry.version if collected else "")
         standing[key] = entry
     return tuple(standing.values())

@@ -218,8 +218,15 @@ class Load:
         have = {each.name for each in self._columns}
         for column in [*new, *(each for each in self._technical() if each.name not in have)]:
             session.change(f"ALTER TABLE {self._table} ADD COLUMN {quoted(column.name)} {column.type}")
+        self._number_earlier_rows()
         self._index()
         return tuple(each.name for each in new)
+
+    def _number_earlier_rows(self) -> None:
+        """A whole table that another mode loaded last is the first snapshot of one that collects them."""
+        last = self._past.last if self._past else None
+        if self._request.mode == "append" and not self._partition and last and last.mode != "append" and last.digest:
+            self._session.change(f"UPDATE {self._table} SET {LOAD_COLUMN} = {last.seq} WHERE {LOAD_COLUMN} IS NULL")
 
     def _came_later(self, incoming: list[Column]) -> list[str]:
         """The columns that the object does not have and that are empty up to its partition: a later one brought them.
@@ -229,11 +236,14 @@ class Load:
         missing = missing_columns(self._columns, incoming)
         if not missing or not self._partition or self._request.schema_changes != "evolve":
             return []
-        relation = self._kept.kept if self._kept and self._kept.columns() else self._table
-        counts = ", ".join(f"count({quoted(each.name)})" for each in missing)
-        where = f"{PARTITION_COLUMN} <= {self._partition}"
-        filled = self._session.rows(f"SELECT {counts} FROM {relation} WHERE {where}")[0]
-        return [each.name for each, count in zip(missing, filled, strict=True) if not count]
+        kept = {each.name for each in self._kept.columns()} if self._kept else set()
+        return [each.name for each in missing if self._is_empty_so_far(each.name, is_kept=each.name in kept)]
+
+    def _is_empty_so_far(self, column: str, *, is_kept: bool) -> bool:
+        relation = self._kept.kept if self._kept and is_kept else self._table
+        name, where = quoted(column), f"{PARTITION_COLUMN} <= {self._partition}"
+        query = f"SELECT 1 FROM {relation} WHERE {name} IS NOT NULL AND {where} LIMIT 1"
+        return not self._session.rows(query)
 
     def _leave_upsert(self) -> None:
         """A table that was loaded by `upsert` and is not any more gets back the rows that had lost their keys."""

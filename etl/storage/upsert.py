@@ -52,7 +52,7 @@ class Upsert:
         kept = self.columns()
         if not holds(self._session, self.kept, kept, self.of_partition, entry.digest):
             return False
-        if set(_all_but_technical(columns)) - {each.name for each in kept}:
+        if set(_own(columns)) - set(kept):  # a column was renamed or changed by hand
             return False
         keys = self._names(self._request.key_columns)
         mine = f"(SELECT DISTINCT {keys} FROM {self.kept} WHERE {self.of_partition}) AS w"
@@ -80,7 +80,7 @@ class Upsert:
         if anew and self.columns():
             session.change(f"DROP TABLE {self.kept}")
         have = {each.name: each.type for each in self.columns()}
-        own = [each for each in columns if each.name not in TECHNICAL_COLUMNS]
+        own = _own(columns)
         if not have:
             session.ensure_schema(KEPT_SCHEMA)
             kept = [*own, Column(PARTITION_COLUMN, "DATE"), Column(ROW_NUMBER, "BIGINT")]
@@ -210,5 +210,9 @@ def _ordered(session: Session, name: str, columns: Sequence[Column]) -> str:
     return quoted(name) + (f" {session.binary}" if any(each in kind for each in _TEXT) else "")
 
 
+def _own(columns: Sequence[Column]) -> list[Column]:
+    return [each for each in columns if each.name not in TECHNICAL_COLUMNS]
+
+
 def _all_but_technical(columns: Sequence[Column]) -> list[str]:
-    return [each.name for each in columns if each.name not in TECHNICAL_COLUMNS]
+    return [each.name for each in _own(columns)]

@@ -1,6 +1,7 @@
 """A run that its queue dropped never started: its outcome says so, and a storm of such runs is read too."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, EventLogEntry, job
@@ -9,7 +10,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from etl.factories.run_outcomes import failed_run, finished_run
 from etl.factories.subjects import Subjects
-from tests.sla_dagster.world import make_config
+from tests.sla_dagster.world import World, make_config
 
 REASON = SerializableErrorInfo("UserCodeUnreachable: could not reach the code server", [], None)
 
@@ -52,6 +53,20 @@ def test_without_a_reason_the_failure_is_told_all_the_same(instance: DagsterInst
     run = dropped(instance, reason=False)
     (failure,) = finished_run(instance, run, 0.0, Subjects(make_config("acme", {"orders": {}})), str).failures
     assert "marked as failed from outside" in failure.detail
+
+
+@pytest.mark.parametrize("examined", [0, 1])
+def test_a_rule_that_examined_no_row_measures_nothing(instance: DagsterInstance, examined: int) -> None:
+    begin = datetime(2026, 1, 2, 3, tzinfo=UTC)
+    run_id = World(instance, "acme").run(
+        "orders", begin, begin + timedelta(minutes=1), checks=[("not_null__id", True)], rows=0, examined=examined
+    )
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    subjects = Subjects(make_config("acme", {"orders": {}}))
+    ((_, measured),) = finished_run(instance, run, begin.timestamp(), subjects, str).runs
+    assert measured.metrics is not None
+    assert measured.metrics.passed_count == examined
 
 
 def test_in_a_storm_the_last_event_is_enough(instance: DagsterInstance) -> None:

@@ -289,6 +289,42 @@ def test_what_loads_keep_for_themselves_is_compared_and_its_remedy_mends_it(proj
     assert mended.status == "agrees", [str(finding) for _, finding in mended.differing]
 
 
+def test_a_table_of_which_the_ledger_says_nothing_is_set_aside_and_made_anew(project: TinyProject) -> None:
+    for mode in ("upsert", "replace"):
+        project.write_pipeline(
+            {"date_column": None, "partitions": None, "trino_output": {"mode": mode, "target_table": mode}}
+        )
+        run_stages(project, partition=None, run_id=mode)
+        in_warehouse(project, f"DELETE FROM etl_ledger.loads WHERE table_name = '{mode}'")
+        found = found_in(project)
+        remedies = {finding.remedy for _, finding in found.differing}
+        assert any("the ledger names no load of it" in finding.problem for _, finding in found.differing)
+        assert len(remedies) == 1
+        assert "`etl set-aside acme orders --yes`" in remedies.pop()
+
+
+def test_a_day_outside_the_pipeline_has_no_command_that_is_refused(project: TinyProject) -> None:
+    in_source(project, "UPDATE orders SET amount = 3 WHERE order_id = 103")
+    run_stages(project, ("extract", "transfer"), DAYS[0], run_id="newer")
+    project.write_pipeline({"partitions": {"start": DAYS[1], "end": DAYS[-1]}})
+    remedies = [finding.remedy for _, finding in found_in(project).differing]
+    assert remedies
+    for remedy in remedies:
+        assert f"let `partitions` have {DAYS[0]} in tenants/acme/config.yaml, then" in remedy
+
+
+@pytest.mark.parametrize("mode", ["upsert", "replace"])
+def test_a_table_that_begins_to_collect_snapshots_agrees(project: TinyProject, mode: str) -> None:
+    whole: dict[str, Any] = {"date_column": None, "partitions": None}
+    for each in (mode, "append"):
+        project.write_pipeline({**whole, "trino_output": {"mode": each, "target_table": "snapshots"}})
+        run_stages(project, partition=None, run_id=each)
+        in_source(project, "UPDATE orders SET amount = amount + 1 WHERE order_id = 203")
+        run_stages(project, partition=None, run_id=f"{each} again")
+    found = found_in(project)
+    assert found.status == "agrees", [str(finding) for _, finding in (*found.differing, *found.unknown)]
+
+
 def test_what_was_not_compared_has_a_remedy_too(project: TinyProject) -> None:
     for options, remedy in (
         ({"days": 1}, "`etl verify acme --pipeline orders`"),

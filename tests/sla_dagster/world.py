@@ -96,6 +96,7 @@ class World:
         stages: Sequence[str] = ("extract",),
         error: str | None = None,
         rows: int = 100,
+        examined: int = 100,
         checks: Iterable[tuple[str, bool]] = (),
         job: str | None = None,
         dies: bool = False,
@@ -122,7 +123,7 @@ class World:
                 break
             self._event(run_id, job, DagsterEventType.STEP_START, starts, None, step)
             if number == len(stages) - 1:
-                self._checks(run_id, job, step, key, checks, ends, partition)
+                self._checks(run_id, job, step, key, checks, ends, partition, examined)
             if failing:
                 self._event(run_id, job, DagsterEventType.STEP_FAILURE, ends, step_failure(error or ""), step)
                 break
@@ -165,10 +166,12 @@ class World:
         checks: Iterable[tuple[str, bool]],
         at: float,
         partition: str | None,
+        examined: int,
     ) -> None:
+        total = {"total": MetadataValue.int(examined)}
         for name, passed in checks:
             severity = AssetCheckSeverity.ERROR
-            found = AssetCheckEvaluation(key, name, passed, severity=severity, partition=partition, metadata={})
+            found = AssetCheckEvaluation(key, name, passed, severity=severity, partition=partition, metadata=total)
             self._event(run_id, job, DagsterEventType.ASSET_CHECK_EVALUATION, at, found, step)
 
     def _event(

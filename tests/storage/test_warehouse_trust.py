@@ -88,6 +88,49 @@ def test_damage_by_hand_is_noticed_and_mended_by_loading_again(
     assert not load(lake, warehouse, day, mode=mode, keys=["id"]).changed
 
 
+@pytest.mark.parametrize("day", [DAY, None])
+@pytest.mark.parametrize("reload", [False, True])
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("ALTER TABLE mart.orders RENAME note TO note2", "note2"),
+        ("ALTER TABLE mart.orders ALTER COLUMN qty TYPE {text} USING 'x'", "qty"),
+    ],
+)
+def test_a_column_of_an_upserted_table_changed_by_hand_is_named_with_its_statement(
+    lake: Lake,
+    warehouse: Warehouse,
+    execute: Execute,
+    request: pytest.FixtureRequest,
+    damage: str,
+    said: str,
+    *,
+    reload: bool,
+    day: str | None,
+) -> None:
+    publish(lake, A, day)
+    load(lake, warehouse, day, mode="upsert", keys=["id"], order="qty")
+    execute(damage.format(text="TEXT" if "postgres" in request.node.callspec.id else "VARCHAR"))
+    with pytest.raises(WarehouseError, match=f"(?s)have changed.*{said}.*ALTER TABLE"):
+        load(lake, warehouse, day, mode="upsert", keys=["id"], order="qty", reload=reload)
+
+
+@pytest.mark.parametrize("before", ["upsert", "replace", "replace_partition"])
+def test_a_whole_table_that_becomes_one_of_snapshots_keeps_what_it_held_as_the_first(
+    lake: Lake, warehouse: Warehouse, before: str
+) -> None:
+    publish(lake, A, None)
+    load(lake, warehouse, None, mode=before, keys=["id"])
+    load(lake, warehouse, None, mode="append", keys=["id"])
+    assert rows(warehouse) == sorted(A.rows(), key=str)  # the same object, once
+    load(lake, warehouse, None, mode=before, keys=["id"], reload=True)
+    publish(lake, B, None, "run-2")
+    assert load(lake, warehouse, None, mode="append", keys=["id"]).warnings == ()
+    assert rows(warehouse) == sorted([*A.rows(), *B.rows()], key=str)
+    again = load(lake, warehouse, None, mode="append", keys=["id"], reload=True)
+    assert (again.warnings, rows(warehouse)) == ((), sorted([*A.rows(), *B.rows()], key=str))
+
+
 @pytest.mark.parametrize("mode", ["replace_partition", "upsert", "append"])
 @pytest.mark.parametrize("changes", ["fail", "evolve"])
 def test_a_column_renamed_by_hand_is_noticed(
