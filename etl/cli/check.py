@@ -24,6 +24,7 @@ from etl.config.shared_tables import shared_tables
 from etl.definitions import load_location
 from etl.errors import ConfigError, EtlError, NothingExamined
 from etl.factories.conventions import Conventions, file_violations, files_of, load_conventions, violations
+from etl.pipeline.dbt_ownership import shared_dbt_schemas
 from etl.settings import Settings, load_settings
 
 
@@ -102,7 +103,8 @@ def _shared_places(settings: Settings, names: set[str]) -> list[ConfigError]:
     for each in list_tenants(settings):
         with suppress(ConfigError):  # told above if the tenant is one of those that are checked
             configs.append(load_tenant(each, settings))
-    return [error for tenants, error in (*shared_tables(configs), *shared_prefixes(configs)) if tenants & names]
+    found = (*shared_tables(configs), *shared_prefixes(configs), *shared_dbt_schemas(configs, settings))
+    return [error for tenants, error in found if tenants & names]
 
 
 def _module(name: str) -> tuple[Definitions, set[Path]]:

@@ -8,16 +8,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
+from etl.config.dbt_checks import dbt_conflicts
 from etl.config.findings import Conflict, Path, absent_column
 from etl.config.names import nearest
 from etl.config.pipeline_config import PipelineConfig
+from etl.config.reserved_schemas import keeper_of
 from etl.config.rule_checks import rule_conflicts
 from etl.config.tenant_config import TenantConfig
 from etl.errors import SourceError
 from etl.query_text import BINDS, binds
 
 TENANT_JOBS = ("all", "bronze", "silver", "gold", "verify")  # every tenant has these, and one for each pipeline
-_OWN_SCHEMAS = ("etl_ledger", "etl_kept", "etl_staging")
 
 
 def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Conflict]:
@@ -48,6 +49,7 @@ def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Co
                 "dbt: {enabled: true}",
                 about=_keys("dbt", "enabled"),
             )
+    yield from dbt_conflicts(config)
     yield from _targets(pipelines)
     yield from _job_names(config)
     yield from _idle_jobs(config)
@@ -173,15 +175,7 @@ def _schema(at: Path, pipeline: PipelineConfig, config: TenantConfig) -> Iterato
     output = pipeline.trino_output
     if output is None:
         return
-    schema = output.target_schema.casefold()
-    database = "DuckDB" if config.warehouse.type == "duckdb" else "the database"
-    whose = ""
-    if schema in _OWN_SCHEMAS:
-        whose = "the loads themselves"
-    elif schema in ("information_schema", "pg_catalog") or (
-        config.warehouse.type == "postgres" and schema.startswith("pg_")
-    ):
-        whose = database
+    whose = keeper_of(output.target_schema, config.warehouse.type)
     if whose:
         yield Conflict(
             (*at, "trino_output", "target_schema"),

@@ -90,7 +90,7 @@ class DbtFactory:
             for each in self._index.checks
             if each.asset in keys or (with_sources and each.asset not in self._by_key)
         ]
-        step = DbtStep(config, self._project, partitions, tuple(group), tuple(checks))
+        step = DbtStep(config, self._project, partitions, tuple(group), tuple(checks), self._index.relations)
 
         @multi_asset(
             name=name,

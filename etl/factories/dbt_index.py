@@ -16,10 +16,11 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from etl.config.identifiers import Owner
 from etl.config.tenant_config import TenantConfig
 from etl.errors import DbtError
+from etl.pipeline.dbt_ownership import DbtRelation, refuse_known
 from etl.pipeline.dbt_project import TenantDbt, fingerprint, parse, work_dir
 from etl.settings import Settings
 
-INDEX_FORMAT = 3
+INDEX_FORMAT = 4
 INDEX_FILE = "index.json"
 _OWNER: TypeAdapter[str] = TypeAdapter(Owner)
 
@@ -42,6 +43,8 @@ class DbtAsset(BaseModel):
     columns: tuple[tuple[str, str, str], ...]
     incremental: bool
     day_column: str | None
+    event_time: str | None
+    """The column by whose days a model by microbatch is built."""
     fqn: str
     code_version: str
 
@@ -69,6 +72,8 @@ class DbtIndex(BaseModel):
     fingerprint: str
     assets: tuple[DbtAsset, ...]
     checks: tuple[DbtCheck, ...]
+    relations: tuple[DbtRelation, ...]
+    """All that a run may make or replace."""
     pipelines: dict[str, tuple[tuple[str, ...], ...]]
 
 
@@ -76,6 +81,7 @@ def load_index(config: TenantConfig, project: TenantDbt, settings: Settings) -> 
     """The fresh index; in dev it is made when it is missing or stale, elsewhere that is an error."""
     found = fresh_index(config, project)
     if found is not None:
+        refuse_known(config, project, found.relations)
         return found
     if settings.environment != "dev":
         state = "has changed since it was prepared" if index_path(project).is_file() else "was never prepared"
@@ -105,6 +111,7 @@ def prepare(config: TenantConfig, project: TenantDbt) -> DbtIndex:
     stamp = _stamp(config, project)
     manifest: Mapping[str, Any] = json.loads(parse(project).read_bytes())
     index = _index(config, project, manifest, stamp)
+    refuse_known(config, project, index.relations)
     path = index_path(project)
     partial = path.with_suffix(".tmp")
     partial.write_text(index.model_dump_json(), encoding="utf-8")
@@ -178,7 +185,20 @@ def _index(config: TenantConfig, project: TenantDbt, manifest: Mapping[str, Any]
                 f"models of {project.folder.name}: {', '.join(sorted(key.path[-1] for key in by_key)) or 'none'}",
             )
     checks = (*_checks(manifest, translator), *_freshness_checks(manifest, translator))
-    return DbtIndex(fingerprint=stamp, assets=tuple(assets), checks=checks, pipelines=pipelines)
+    relations = tuple(_relations(manifest))
+    return DbtIndex(fingerprint=stamp, assets=tuple(assets), checks=checks, relations=relations, pipelines=pipelines)
+
+
+def _relations(manifest: Mapping[str, Any]) -> Iterator[DbtRelation]:
+    """Models, seeds and snapshots, and tests that keep the rows that fail; ephemeral models are no relation."""
+    for unique_id, node in manifest["nodes"].items():
+        settings = node["config"]
+        makes = node["resource_type"] in {"model", "seed", "snapshot"} and settings["materialized"] != "ephemeral"
+        keeps = node["resource_type"] == "test" and (settings["store_failures"] or settings["store_failures_as"])
+        if makes or keeps:
+            yield DbtRelation(
+                unique_id=unique_id, database=node["database"], schema_name=node["schema"], name=node["alias"]
+            )
 
 
 def _checks(manifest: Mapping[str, Any], translator: Any) -> Iterator[DbtCheck]:  # noqa: ANN401
@@ -258,9 +278,15 @@ def _asset(
         ),
         incremental=incremental,
         day_column=unique_key if incremental and isinstance(unique_key, str) else None,
+        event_time=_event_time(node) if incremental else None,
         fqn=".".join(node["fqn"]),
         code_version=str((node.get("checksum") or {}).get("checksum", ""))[:16],
     )
+
+
+def _event_time(node: Mapping[str, Any]) -> str | None:
+    settings = node["config"]
+    return settings.get("event_time") if settings.get("incremental_strategy") == "microbatch" else None
 
 
 def _exposure(
@@ -285,6 +311,7 @@ def _exposure(
         columns=(),
         incremental=False,
         day_column=None,
+        event_time=None,
         fqn="",
         code_version="",
     )

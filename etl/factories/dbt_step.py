@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from dagster import (
     AssetCheckEvaluation,
@@ -30,12 +31,20 @@ from etl.config.known_secrets import learn_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.factories import naming
 from etl.factories.dbt_index import DbtAsset, DbtCheck
-from etl.factories.dbt_metadata import BuiltRelations, Manifest, column_lineage, materialization_metadata, row_counts
+from etl.factories.dbt_metadata import (
+    BuiltRelations,
+    Columns,
+    Manifest,
+    column_lineage,
+    materialization_metadata,
+    row_counts,
+)
 from etl.factories.log_warnings import warnings_in_log
 from etl.factories.metadata import Metadata
 from etl.factories.partitions import partition_keys
 from etl.faults import reach
 from etl.pipeline.dbt_build import BuildResult, NodeResult, build, source_freshness
+from etl.pipeline.dbt_ownership import DbtRelation, refuse_known, refuse_loaded
 from etl.pipeline.dbt_project import TenantDbt
 from etl.secrets.failures import scrubbed_failures
 from etl.storage.duckdb import DuckDBWarehouse
@@ -54,6 +63,7 @@ class Described:
     asset: DbtAsset
     metadata: Metadata
     rows: Mapping[str | None, Metadata]
+    problem: str | None = None
 
     @property
     def key(self) -> AssetKey:
@@ -70,6 +80,8 @@ class DbtStep:
     partitions: DailyPartitionsDefinition | None
     assets: tuple[DbtAsset, ...]
     checks: tuple[DbtCheck, ...]
+    relations: tuple[DbtRelation, ...]
+    """All that the project may make or replace."""
 
     def run(self, context: AssetExecutionContext) -> Iterator[DbtEvent]:
         """Build the selected models. A failure that shows a secret is told without it."""
@@ -89,6 +101,8 @@ class DbtStep:
         alone = warehouse.exclusive(context.run.run_id) if isinstance(warehouse, DuckDBWarehouse) else nullcontext()
         with alone:
             reach("dbt.start")
+            refuse_known(self.config, self.project, self.relations)
+            refuse_loaded(self.config, self.project, self.relations)
             tests = [each for each in checks if each.kind == "test"]
             names = [each.fqn for each in assets] + [each.fqn for each in tests]
             result = build(self.project, names, window, context.run.run_id, _say) if names else _NOTHING
@@ -99,7 +113,8 @@ class DbtStep:
             aged = source_freshness(self.project, sources, context.run.run_id, _say) if sources else _NOTHING
         yield from _evaluations(tests, result, days)
         yield from _evaluations(promised, aged, ())
-        problem = result.problem or _unsaid(assets, tests, result)
+        problem = result.problem or _unsaid(assets, tests, result) or self._elsewhere(result)
+        problem = problem or next((each.problem for each in made if each.problem), None)
         if problem:
             # What dbt built stands in the warehouse although the step fails: say so for each table.
             yield from _materializations(made, days)
@@ -140,9 +155,35 @@ class DbtStep:
                     column_lineage(self.config, self.project, relations, manifest, asset),
                 ),
                 rows=row_counts(asset, relations, days),
+                problem=self._other_days(asset, relations.columns_of(manifest["nodes"][asset.unique_id]), days),
             )
             for asset, node in built
         ]
+
+    def _elsewhere(self, result: BuildResult) -> str | None:
+        """A relation that dbt made under another name than the one that was looked at before it began."""
+        prepared = {each.unique_id: each for each in self.relations}
+        for node in result.nodes:
+            known, built = prepared.get(node.unique_id), (node.relation or "").replace('"', "").replace("`", "")
+            if known and built and not f".{built}".casefold().endswith(".".join(("", *known.place))):
+                return (
+                    f"{node.name} was built as {built}, and was prepared as {known.schema_name}.{known.name}: its name"
+                    " may not depend on a run's variables or on the time"
+                )
+        return None
+
+    def _other_days(self, asset: DbtAsset, columns: Columns, days: Sequence[str]) -> str | None:
+        """A model by microbatch whose days, which dbt counts in UTC, are not those of the run."""
+        zone = self.partitions.timezone if self.partitions else "UTC"
+        dtype = next((each for name, each in columns.items() if name == asset.event_time), "")
+        apart = any(datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(zone)).utcoffset() for day in days)
+        if "with time zone" not in dtype.lower() or not apart:
+            return None
+        return (
+            f"{asset.key[-1]}: `event_time` is the column {asset.event_time}, which holds instants ({dtype}); dbt cuts"
+            f" them into days of UTC, and the run's days are those of {zone}: name a column that holds the day or the"
+            f" time in {zone}, such as cast({asset.event_time} at time zone '{zone}' as date)"
+        )
 
     def _results(
         self, context: AssetExecutionContext, made: Sequence[Described], days: Sequence[str]

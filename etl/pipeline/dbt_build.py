@@ -35,6 +35,8 @@ class NodeResult(BaseModel):
     failures: int | None
     message: str
     seconds: float
+    relation: str | None = None
+    """Where dbt built it, as dbt writes it."""
 
     @property
     def name(self) -> str:
@@ -73,6 +75,8 @@ def build(
         # The tests are named one by one: dbt would otherwise also run those of models that another step builds.
         arguments = ["build", "--select", *(f"fqn:{each}" for each in nodes), "--indirect-selection", "empty"]
         arguments += ["--vars", project.variables_with(**window), "--target-path", str(target)]
+        if window:  # models by microbatch build the batches of these days, not those that dbt would choose
+            arguments += ["--event-time-start", window["partition_start"], "--event-time-end", window["partition_end"]]
         code, output = _run(project, arguments, descriptor, say)
         return _result(target / "run_results.json", code, output)
 
@@ -182,14 +186,15 @@ def _result(path: Path, code: int, output: Sequence[str]) -> BuildResult:
             failures=each.get("failures"),
             message=each.get("message") or "",
             seconds=each.get("execution_time") or 0.0,
+            relation=each.get("relation_name"),
         )
         for each in found
     )
-    if code == 0:
-        return BuildResult(nodes=nodes, problem=None)
     bad = [f"{each.name}: {each.status}: {each.message.strip()}" for each in nodes if _is_bad(each)]
+    if code == 0 and not bad:
+        return BuildResult(nodes=nodes, problem=None)
     return BuildResult(nodes=nodes, problem="\n".join(bad) or "\n".join(output[-20:]) or f"dbt ended with code {code}")
 
 
 def _is_bad(node: NodeResult) -> bool:
-    return not node.is_good and node.status not in {"warn", "skipped"}
+    return not node.is_good and node.status not in {"warn", "skipped", "no-op"}

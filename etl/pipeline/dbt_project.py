@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from etl.config.dbt_checks import OWN_VARIABLES
 from etl.config.tenant_config import TenantConfig
 from etl.errors import DbtError
 from etl.pipeline.dbt_clean import clean_folders
@@ -113,11 +114,16 @@ def tenant_dbt(config: TenantConfig, settings: Settings) -> TenantDbt:
         work_dir=work_dir(config, settings),
         lock_dir=settings.data_dir / "locks",
         target=config.dbt.target,
-        variables={"tenant": config.id, **({"schema": schema} if schema else {}), **config.dbt.variables},
+        variables={**_given(config), "tenant": config.id, **({"schema": schema} if schema else {})},
         environ=environ,
         tenants=config.origin.tenants,
         shared=(*platform.shared_variables, *platform.process_variables),
     )
+
+
+def _given(config: TenantConfig) -> dict[str, str | int | float | bool | None]:
+    """The file's own variables; those that the product gives are its own to give, whoever made the configuration."""
+    return {name: value for name, value in config.dbt.variables.items() if name not in OWN_VARIABLES}
 
 
 def work_dir(config: TenantConfig, settings: Settings) -> Path:

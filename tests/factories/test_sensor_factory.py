@@ -386,7 +386,7 @@ def test_models_and_exposures_are_named_as_downstream(
 ) -> None:
     def node(resource: str, key: str, *deps: str) -> DbtAsset:
         rest = {"description": "", "tags": {}, "owners": (), "path": "", "compiled": "", "table": None, "columns": ()}
-        more = {"incremental": False, "day_column": None, "fqn": "", "code_version": ""}
+        more = {"incremental": False, "day_column": None, "event_time": None, "fqn": "", "code_version": ""}
         split = [("acme", *each.split("/")) for each in (key, *deps)]
         made = {"unique_id": key, "resource": resource, "key": split[0], "deps": split[1:]}
         return DbtAsset.model_validate(made | rest | more)
@@ -397,7 +397,7 @@ def test_models_and_exposures_are_named_as_downstream(
         node("model", "dbt/fct_items", "extract/items"),
         node("exposure", "exposure/weekly", "dbt/fct_orders"),
     )
-    index = DbtIndex(fingerprint="as it was", assets=nodes, checks=(), pipelines={})
+    index = DbtIndex(fingerprint="as it was", assets=nodes, checks=(), relations=(), pipelines={})
     path = make_settings(tmp_path).data_dir / "dbt" / "acme" / "index.json"
     path.parent.mkdir(parents=True)
     path.write_text(index.model_dump_json())
