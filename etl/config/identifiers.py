@@ -9,12 +9,14 @@ the storage layer does with every name in addition.
 | target table and schema | `[A-Za-z_][A-Za-z0-9_$]*` | 63 |
 | source table, schema and column | starts with a letter, digit or `_`; then also space `$ # . / -`, never `--` | 128 |
 
-Letters of the source's names may be of any script. No pattern admits a quote, a semicolon, a control character, a
-backslash, a bracket, a colon or a percent sign.
+Letters of the source's names may be of any script, and carry its combining marks (`नाम`, `ชื่อ`, an accent by itself).
+They are compared with the source's names character by character: nothing is normalized. No pattern admits a quote, a
+semicolon, a control character, a backslash, a bracket, a colon or a percent sign.
 """
 
 import keyword
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Annotated
 from zoneinfo import available_timezones
@@ -29,7 +31,10 @@ SOURCE_LIMIT = 128
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TARGET = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
-_SOURCE = re.compile(r"(?!.*--)\w(?:[\w $#./-]*[\w$#])?")
+_MARK = "\u0301"  # stands for every combining mark, because `re` has no class of them
+_SOURCE = re.compile(rf"(?!.*--)(?!.*(?<![\w{_MARK}]){_MARK})\w(?:[\w{_MARK} $#./-]*[\w{_MARK}$#])?")
+# Marks that change nothing that a person sees: joiners, selectors of a variant, two vowels of Khmer.
+_UNSEEN = re.compile("[\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _EMAIL = re.compile(r"[^@\s<>\"',;]+@[^@\s<>\"',;]+\.[^@\s<>\"',;]+")
 _TEAM = re.compile(r"team:[A-Za-z0-9_-]+")
 _TAG_KEY = re.compile(r"(?:[A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}")
@@ -42,6 +47,15 @@ def _refuse(kind: str, allowed: str, suggestion: str = "") -> PydanticCustomErro
         "not a valid {kind}; allowed: {allowed}",
         {"kind": kind, "allowed": allowed, "suggestion": suggestion},
     )
+
+
+def _source_name(value: str) -> str:
+    """A name of the source: letters of any script with their combining marks, each behind what it is written on."""
+    if _UNSEEN.search(value):
+        raise _refuse(_source_kind, f"{_source_text}; none that cannot be seen")
+    marks = "".join(_MARK if unicodedata.category(each) in ("Mn", "Mc") else each for each in value)
+    _checker(_source_kind, _SOURCE, _source_text, SOURCE_LIMIT)(marks)
+    return value
 
 
 def _checker(kind: str, pattern: re.Pattern[str], allowed: str, limit: int | None = None) -> Callable[[str], str]:
@@ -80,6 +94,7 @@ def available_timezones_cached() -> frozenset[str]:
 
 _name_text = f"lowercase letters, digits and _, starting with a letter, at most {NAME_LIMIT}"
 _target_text = f"letters, digits, _ and $, starting with a letter or _, at most {NAME_LIMIT}"
+_source_kind = "name of a source table, schema or column"
 _source_text = f"letters, digits, _ and inside also space $ # . / -, at most {SOURCE_LIMIT}"
 
 TenantId = Annotated[
@@ -106,7 +121,7 @@ TargetName = Annotated[
 ]
 SourceName = Annotated[
     str,
-    AfterValidator(_checker("name of a source table, schema or column", _SOURCE, _source_text, SOURCE_LIMIT)),
+    AfterValidator(_source_name),
     Field(json_schema_extra={"maxLength": SOURCE_LIMIT}),
 ]
 ColumnName = SourceName

@@ -57,6 +57,9 @@ back. What is wrong for another environment is reported in every environment.
 | table, schema, column of a source | letters, digits, `_`, of any script; inside also space and `$ # . / -` | 128 |
 | tag | letters, digits, `_` `.` `-`; a key may have a prefix and `/` | 63 |
 
+A letter of a source's name may carry combining marks (`नाम`, `ชื่อ`, an accent that is a character of its own). The name
+is compared with the source's character by character: `é` as one character and as two are different names.
+
 ## YAML
 
 Values follow YAML 1.2: only `true` and `false` are booleans, so `no` and `on` are texts (a key that wants a boolean

@@ -57,6 +57,20 @@ def test_sources_may_have_the_names_that_real_databases_have(value: str) -> None
     assert accepts(SourceName, value)
 
 
+@pytest.mark.parametrize(
+    "value", ["नाम", "ชื่อ", "নাম", "e\u0301te\u0301", "이름", "שֵׁם", "اِسم", "பெயர் 2", "a\u0301/b\u0301"]
+)
+def test_letters_of_every_script_come_with_their_combining_marks(value: str) -> None:
+    assert accepts(SourceName, value)
+
+
+@pytest.mark.parametrize(
+    "value", ["\u0301a", "a \u0301", "a.\u0301b", "a\u034fb", "a\ufe0f", "a\U000e0100", "न\u200dम", "a\u20dd"]
+)
+def test_a_mark_stands_on_a_letter_and_can_be_seen(value: str) -> None:
+    assert not accepts(SourceName, value)
+
+
 @settings(max_examples=500, deadline=None)
 @given(st.text(max_size=80))
 def test_what_is_accepted_never_holds_a_dangerous_character(value: str) -> None:

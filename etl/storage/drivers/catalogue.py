@@ -3,6 +3,7 @@
 Belongs here: choosing columns, the errors for what is not there. Does not: reading a catalogue (each driver does).
 """
 
+import unicodedata
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -38,9 +39,17 @@ def missing(request: ExtractRequest, tables: Sequence[str]) -> SourceError:
 
 def nearest(name: str, available: Sequence[str], what: str) -> str:
     """A hint with the names that come closest."""
+    alike = [each for each in available if _composed(each) == _composed(name)]
+    if alike:
+        return f"`{alike[0]}` looks the same and is written with other characters (accents): copy it from the source"
     lowered = {each.lower(): each for each in available}
     close = [lowered[each] for each in get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.5)]
     if close:
         return f"did you mean {' or '.join(f'`{each}`' for each in close)}?"
     some = ", ".join(f"`{each}`" for each in sorted(available)[:10])
     return f"{what} that exist: {some or 'none'}"
+
+
+def _composed(name: str) -> str:
+    """The name with accents joined to their letters, whichever way it was typed."""
+    return unicodedata.normalize("NFC", name)
