@@ -6,7 +6,7 @@ out, each of which calls `scrub`: errors of steps and Dagster's records (`etl.re
 
 A value of six characters or more is found anywhere, in every usual spelling. A shorter one is found where it stands by
 itself, and one of one or two characters only beside the word `password` and its like or inside a URL, because it is
-part of ordinary words too.
+part of ordinary words too. A value of eight bytes or more is found in the base64 of a longer text that holds it.
 """
 
 import base64
@@ -14,6 +14,7 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit
 
 from etl.secrets.in_clear import is_secret_key
@@ -21,6 +22,7 @@ from etl.secrets.in_clear import is_secret_key
 HIDDEN = "***"
 _ANYWHERE = 6
 _BY_ITSELF = 3
+_IN_BASE64 = 8  # bytes; fewer would leave so little that ordinary text holds it too
 _LINE_OF_A_KEY = 16  # a line of a private key is a secret by itself
 _OPTION = re.compile(r"(?:^|[_-])(?:passfile|sslkey|ssl_key|keyfile|keytab)$", re.IGNORECASE)
 _IN_URL = re.compile(r"(\w://[^\s:/@'\"]*):[^\s]*@")
@@ -150,9 +152,35 @@ def _spellings(value: str) -> Iterator[str]:
                 json.dumps(each, ensure_ascii=False)[1:-1],
                 json.dumps(json.dumps(each)[1:-1])[1:-1],
                 each.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),
-                base64.b64encode(each.encode("utf-8", "surrogateescape")).decode().rstrip("="),
+                *(spelling for content in _encoded(each) for spelling in _spellings_of_bytes(content)),
             )
         )
+
+
+def _encoded(value: str) -> Iterator[bytes]:
+    """The bytes of a value: a library that logs in by HTTP may write Latin-1."""
+    yield value.encode("utf-8", "surrogateescape")
+    with suppress(UnicodeEncodeError):
+        yield value.encode("latin-1")
+
+
+def _spellings_of_bytes(content: bytes) -> Iterator[str]:
+    """Python's own way to write bytes, in either kind of quotes, and base64."""
+    for written in (repr(content)[2:-1], repr(content + b'"')[2:-2]):
+        yield written
+        yield json.dumps(written)[1:-1]
+    for text in (base64.b64encode(content).decode(), base64.urlsafe_b64encode(content).decode()):
+        yield text.rstrip("=")
+    if len(content) >= _IN_BASE64:
+        yield from _inside_base64(content)
+
+
+def _inside_base64(content: bytes) -> Iterator[str]:
+    """The characters that depend on the content alone, for each place that it can have among groups of three bytes."""
+    for before in range(3):
+        first, end = -(-before * 8 // 6), (before + len(content)) * 8 // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encode(bytes(before) + content).decode()[first:end]
 
 
 def _long_enough(spellings: Iterable[str]) -> Iterator[str]:

@@ -2,6 +2,7 @@ import base64
 import json
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -39,6 +40,59 @@ def test_a_known_secret_is_found_in_every_spelling(secret: str) -> None:
     for spell in (*SPELLINGS[:3], *SPELLINGS[4:]):
         written = spell(secret)
         assert written not in scrub(f"<< {written} >>"), written
+
+
+@given(
+    st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=8, max_size=30),
+    st.binary(max_size=12),
+    st.binary(max_size=12),
+    st.sampled_from(["utf-8", "latin-1"]),
+)
+def test_the_base64_of_a_longer_text_with_the_secret_gives_nothing_away(
+    secret: str, before: bytes, after: bytes, encoding: str
+) -> None:
+    try:
+        content = secret.encode(encoding)
+    except UnicodeEncodeError:
+        return
+    forget_everything()
+    learn(secret)
+    for encode, decode in (
+        (base64.b64encode, base64.b64decode),
+        (base64.urlsafe_b64encode, base64.urlsafe_b64decode),
+    ):
+        clean = scrub(f"<< {encode(before + content + after).decode()} >>")
+        assert "***" in clean
+        for part in clean.removeprefix("<< ").removesuffix(" >>").split("***"):
+            for start in range(4):  # wherever the groups of four begin
+                text = part[start:].rstrip("=")
+                text = text[: len(text) // 4 * 4]
+                assert content not in decode(text)
+
+
+@pytest.mark.parametrize("prefix", ["", "u", "me", "root:", "a:b:cd", "reader:"])
+def test_a_basic_login_is_found_whatever_the_length_of_the_user(prefix: str) -> None:
+    learn("correct horse")
+    whole = base64.b64encode(f"{prefix}correct horse".encode()).decode()
+    assert len(scrub(f"said {whole}").split(" ", 1)[1].replace("***", "")) <= -(-len(prefix) * 8 // 6) + 6
+
+
+@pytest.mark.parametrize("secret", ['Kan<ary"7&pw-Zebra/+9é', "l'été à Séoul", "both ' and \" é", "\\back é"])
+@pytest.mark.parametrize("around", ["", "'", '"'])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_bytes_are_found_as_python_writes_them(secret: str, around: str, encoding: str) -> None:
+    learn(secret)
+    for write in (repr, lambda content: json.dumps(repr(content))):
+        clean = known_only(write((around + secret).encode(encoding)))
+        assert "***" in clean
+        assert not [part for part in (secret[:4], secret[-4:-1]) if part in clean]
+
+
+def test_ordinary_text_is_no_piece_of_base64() -> None:
+    learn("password", "postgres", "changeit!")
+    text = Path(__file__).read_text() + Path("docs/secrets.md").read_text()
+    without = text.replace("password", "").replace("postgres", "").replace("changeit!", "")
+    assert known_only(without) == without
 
 
 def test_short_secrets_do_not_take_words_apart() -> None:
