@@ -34,12 +34,27 @@ _LITTLE = 2 << 30
 """Wide texts need 1.2 GB with two threads; a process that may have less gets along with one thread."""
 
 
+_MEMORY_MB = 512
+_COLUMN_MB = 2
+"""An `upsert` needs about 1 MB a column: DuckDB keeps a block of 256 KB of every column of both tables in memory."""
+
+
 def engine_config() -> Config:
     """How DuckDB is opened. More memory does not make a load faster; larger ones spill beside the database file."""
-    limits = [resource.getrlimit(each)[0] for each in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
-    little = any(each != resource.RLIM_INFINITY and each < _LITTLE for each in limits)
-    config: Config = {"memory_limit": "256MB", "threads": 1} if little else {"memory_limit": "512MB"}
+    config: Config = {"memory_limit": "256MB", "threads": 1} if _has_little() else {"memory_limit": f"{_MEMORY_MB}MB"}
     return {**config, "autoinstall_known_extensions": False}
+
+
+def make_room(connection: duckdb.DuckDBPyConnection, columns: int) -> None:
+    """Allow the memory that a table of so many columns needs, and one thread, because each takes as much."""
+    if columns * _COLUMN_MB > _MEMORY_MB:
+        connection.execute(f"SET memory_limit = '{columns * _COLUMN_MB}MB'")
+        connection.execute("SET threads = 1")
+
+
+def _has_little() -> bool:
+    limits = [resource.getrlimit(each)[0] for each in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    return any(each != resource.RLIM_INFINITY and each < _LITTLE for each in limits)
 
 
 class DuckDBWarehouse:
@@ -125,6 +140,8 @@ class DuckDBWarehouse:
         locks.wait_until(ready, what, lambda: holder[0], self._lock_seconds, WarehouseError)
         try:
             opened[0].execute("SET TimeZone = 'UTC'")  # not a setting of the configuration: it comes with an extension
+            ((widest,),) = opened[0].execute("SELECT coalesce(max(column_count), 0) FROM duckdb_tables()").fetchall()
+            make_room(opened[0], widest)
             reach("warehouse.opened")
             yield opened[0]
         finally:
@@ -143,6 +160,7 @@ class _Loader:
         """Put the object into its table; all of it and its ledger entry, or nothing."""
         loadable = read_loadable(request, Path(source))
         with _named(f"{request.target} could not be loaded"), self._warehouse.connect(read_only=False) as connection:
+            make_room(connection, loadable.columns)
             _show(connection, request, loadable)
             with _transaction(connection):
                 session = _Session(connection, loadable.untyped)
@@ -259,11 +277,11 @@ def _named(what: str) -> Iterator[None]:
         yield
     except (duckdb.OutOfMemoryException, MemoryError) as error:
         problem = str(error).partition("\n")[0] or "no memory is left"
-        raise WarehouseError(
-            f"{what}: {problem}",
-            "the table is as it was before; raise the memory that the process may have (`ulimit -v`, `ulimit -d`, the"
-            " container's limit) to 2 GB and run it again",
-        ) from error
+        remedy = "load fewer columns (`columns:` of the pipeline), or give the wide ones a pipeline of their own"
+        if isinstance(error, MemoryError) or _has_little():
+            limits = "`ulimit -v`, `ulimit -d`, the container's limit"
+            remedy = f"raise the memory that the process may have ({limits}) to 2 GB and run it again"
+        raise WarehouseError(f"{what}: {problem}", f"the table is as it was before; {remedy}") from error
     except (duckdb.Error, OSError) as error:
         raise WarehouseError(
             f"{what}: {error}", "the table is as it was before; remove the cause and run it again"

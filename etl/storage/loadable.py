@@ -24,6 +24,8 @@ class Loadable:
     path: Path
     untyped: frozenset[str]
     """Columns that hold nothing but nulls and were written without a type."""
+    columns: int
+    """How many there are."""
 
 
 def read_loadable(request: LoadRequest, path: Path) -> Loadable:
@@ -50,7 +52,8 @@ def read_loadable(request: LoadRequest, path: Path) -> Loadable:
             raise WarehouseError(
                 f"column `{field.name}` of {request.target} is {field.type}: {reason}", "cast it in the transform"
             )
-    return Loadable(path, frozenset(field.name for field in footer.schema if pa.types.is_null(field.type)))
+    untyped = frozenset(field.name for field in footer.schema if pa.types.is_null(field.type))
+    return Loadable(path, untyped, len(footer.schema))
 
 
 def _check_names(request: LoadRequest, names: list[str]) -> None:

@@ -23,7 +23,7 @@ from etl.storage.database_url import parse
 from etl.storage.digest import table_holds
 from etl.storage.drivers.postgres_catalogue import conninfo
 from etl.storage.drivers.writer import extension_path
-from etl.storage.duckdb import engine_config
+from etl.storage.duckdb import engine_config, make_room
 from etl.storage.identifier import quoted
 from etl.storage.loadable import Loadable, read_loadable
 from etl.storage.schema_change import NO_TYPE, Column
@@ -169,6 +169,7 @@ class PostgresWarehouse:
         source += ", file_row_number = true)" if number else ")"
         columns = f"* EXCLUDE (file_row_number){number}" if number else "*"
         with duckdb.connect(config=engine_config()) as engine:
+            make_room(engine, loadable.columns)
             engine.execute("SET TimeZone = 'UTC'")
             engine.execute(f"LOAD {literal('duckdb', str(extension))}")
             described = engine.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()

@@ -17,6 +17,8 @@ from etl.storage.drivers.contract import ExtractRequest
 from etl.storage.drivers.writer import complaint_of, refusal
 
 _REMEDIES = (
+    (r"Out of Memory Error",
+     "the values are too large for the memory that an extract may use: leave large columns out with `columns:`"),
     (r"password authentication|Access denied .*using password|no password supplied", "correct user or password"),
     (r"permission denied|access denied|SELECT command denied", "grant SELECT on it to the database user"),
     (r"statement timeout|max_statement_time|maximum statement execution", "raise the timeout or narrow the window"),

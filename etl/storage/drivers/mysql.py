@@ -90,7 +90,7 @@ def extract(
 
     @contextmanager
     def rows() -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
-        with writing_engine(path) as writer:
+        with writing_engine(path, len(plan.columns)) as writer:
             reader = connectorx.read_sql(
                 address,
                 plan.select(),

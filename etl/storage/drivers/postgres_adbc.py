@@ -43,7 +43,7 @@ def extract(
             connect(login) as database,
             AdbcConnection(database) as connection,
             AdbcStatement(connection) as statement,
-            writing_engine(path) as writer,
+            writing_engine(path, len(plan.columns)) as writer,
         ):
             reach("extract.connected")
             statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)})

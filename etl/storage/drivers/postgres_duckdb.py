@@ -42,7 +42,9 @@ def extract(
 
     @contextmanager
     def rows() -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
-        with writing_engine(path, extension=extension, threads=PAGE_READERS if pages else 1) as connection:
+        with writing_engine(
+            path, len(plan.columns), extension=extension, threads=PAGE_READERS if pages else 1
+        ) as connection:
             _attach(connection, url, request)
             with _transaction(connection):
                 reach("extract.connected")

@@ -115,7 +115,11 @@ def stream(
     @contextmanager
     def rows() -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
         failures = list[Exception]()
-        with connected(url, connect_args) as connection, writing_engine(path) as writer, deadline(writer, seconds):
+        with (
+            connected(url, connect_args) as connection,
+            writing_engine(path, len(plan.columns)) as writer,
+            deadline(writer, seconds),
+        ):
             for setting in settings:
                 connection.exec_driver_sql(setting)
             streaming = connection.execution_options(stream_results=True, max_row_buffer=FIRST_ROWS)

@@ -77,7 +77,7 @@ def extract(
 
     @contextmanager
     def rows() -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
-        with writing_engine(path, extension=extension) as connection, deadline(connection, seconds):
+        with writing_engine(path, len(plan.columns), extension=extension) as connection, deadline(connection, seconds):
             connection.execute(f"ATTACH {literal('duckdb', _file(url))} AS source (TYPE sqlite, READ_ONLY)")
             reach("extract.connected")
             yield connection, f"sqlite_query('source', {literal('duckdb', plan.select())})"

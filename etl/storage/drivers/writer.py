@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 ROW_GROUP_ROWS = 61_440  # twice as many take 50 MB more and are no faster to read
 ROW_GROUP_BYTES = 32_000_000  # whichever comes first, so that wide rows need no more memory than narrow ones
-MEMORY_LIMIT = "256MB"  # of DuckDB's buffers: narrow rows take some 30 MB of it, values of many kilobytes more
+MEMORY_MB = 256  # of DuckDB's buffers: narrow rows take some 30 MB of it, values of many kilobytes more
+COLUMN_KB = 500  # a column needs 135 to 350 kB, because DuckDB moves 2,048 rows of every column at once
+# A text column takes the whole room of its dictionary when a row group begins: 1 MB, if nothing else is said.
+DICTIONARIES_BYTES, DICTIONARY_BYTES = 64_000_000, 1_000_000
 # Measured on 6M rows beside DuckDB's defaults: a third less CPU, and files a third smaller. The second version's
 # encodings are what makes them small; a dictionary of many values costs more than it saves, as does a higher level.
 PARQUET = "FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 1000"
@@ -56,18 +59,24 @@ def extension_path(name: str) -> Path | None:
     return None
 
 
+def memory_limit(columns: int) -> int:
+    """The megabytes that DuckDB may use to write rows of so many columns."""
+    return max(MEMORY_MB, columns * COLUMN_KB // 1_000)
+
+
 @contextmanager
 def writing_engine(
-    path: Path, *, extension: Path | None = None, threads: int = 1
+    path: Path, columns: int, *, extension: Path | None = None, threads: int = 1
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """An in-memory DuckDB that spills beside `path`, loads nothing by itself and keeps within its memory.
 
-    One thread is right for rows that arrive over one connection: a second one only waits, and holds memory.
+    `columns` is how many are written, which decides the memory. One thread is right for rows that arrive over one
+    connection: a second one only waits, and holds memory.
     """
     spill = path.with_name(f"{path.name}.spill")
     connection = duckdb.connect(
         config={
-            "memory_limit": MEMORY_LIMIT,
+            "memory_limit": f"{memory_limit(columns)}MB",
             "temp_directory": str(spill),
             "threads": threads,
             "autoinstall_known_extensions": False,
@@ -164,7 +173,7 @@ def write_rows(
     """
     try:
         with open_rows() as (connection, rows):
-            copy_to_parquet(connection, f"SELECT {restored(columns)} FROM {rows}", path, footer)
+            copy_to_parquet(connection, f"SELECT {restored(columns)} FROM {rows}", len(columns), path, footer)
     except duckdb.Error as error:
         known = complaint_of(str(error))
         if known is None:
@@ -189,17 +198,19 @@ def _unfit(index: int, column: PlannedColumn) -> str:
 def copy_to_parquet(
     connection: duckdb.DuckDBPyConnection,
     select: str,
+    columns: int,
     path: Path,
     footer: Mapping[str, str],
 ) -> None:
-    """Run `select` and stream its rows into a zstd file with `footer` among its key-values."""
+    """Stream the rows of `select`, which has so many columns, into a zstd file with `footer` among its key-values."""
+    dictionary = min(DICTIONARY_BYTES, DICTIONARIES_BYTES // columns)
     pairs = ", ".join(f"{literal('duckdb', key)}: {literal('duckdb', value)}" for key, value in footer.items())
     metadata = f", KV_METADATA {{{pairs}}}" if footer else ""
     connection.execute("SET preserve_insertion_order = false")  # with one thread the order stays nevertheless
     reach("extract.copy")
     connection.execute(
         f"COPY ({select}) TO {literal('duckdb', str(path))} "
-        f"({PARQUET}, ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
+        f"({PARQUET}, STRING_DICTIONARY_PAGE_SIZE_LIMIT {dictionary}, ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
         f"ROW_GROUP_SIZE_BYTES {ROW_GROUP_BYTES}, WRITE_BLOOM_FILTER false{metadata})"
     )
     reach("extract.written")
@@ -212,8 +223,8 @@ def empty_schema(columns: Sequence[PlannedColumn]) -> "pa.Schema":
     nulls = ", ".join(f"CAST(NULL AS {each.target}) AS {quote('duckdb', each.name)}" for each in columns)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "none.parquet"
-        with writing_engine(path) as connection:
-            copy_to_parquet(connection, f"SELECT {nulls} WHERE false", path, {})
+        with writing_engine(path, len(columns)) as connection:
+            copy_to_parquet(connection, f"SELECT {nulls} WHERE false", len(columns), path, {})
         return pq.read_schema(path)
 
 
