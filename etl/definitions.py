@@ -36,12 +36,12 @@ from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
 from etl.factories.sensor_factory import SensorFactory
 from etl.factories.sla_check import sla_checks
-from etl.pipeline.dbt_ownership import shared_dbt_schemas
+from etl.pipeline.dbt_ownership import DbtPlace, dbt_place, shared_dbt_schemas
 from etl.resources.executors import in_process_executor
 from etl.resources.run_process import keep_only, protect_texts
 from etl.resources.run_tenants import run_of_this_process, tenants_of
 from etl.secrets.scrub import scrub
-from etl.settings import Settings, load_settings
+from etl.settings import load_settings
 
 _EXECUTOR_OF_A_JOB = (
     "leave `executor` out of Definitions(...) and give it to a job: define_asset_job(..., executor_def=...)"
@@ -96,13 +96,15 @@ def build_all_definitions() -> Definitions:
     broken: dict[str, BaseException] = {}
     taken: dict[tuple[str, str], str] = {}
     known: list[TenantConfig] = []
+    places: list[DbtPlace | None] = []
     # The longest first: `acme_eu_all` belongs to the tenant `acme_eu`, not to a job `eu_all` of `acme`.
     for tenant in sorted(_tenants_of_this_process(list_tenants(settings)), key=len, reverse=True):
         try:
             found = load_location(tenant)
             _claim(tenant, found, taken)
             known.append(_configs[tenant])
-            _claim_places(tenant, known, settings)
+            places.append(dbt_place(known[-1], settings))
+            _claim_places(tenant, known, places)
             parts.append(found)
         except (Exception, SystemExit) as error:  # noqa: BLE001  a tenant's own Python may do anything, even leave
             broken[tenant] = error
@@ -160,9 +162,9 @@ def _claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) -
         )
 
 
-def _claim_places(tenant: str, configs: Sequence[TenantConfig], settings: Settings) -> None:
+def _claim_places(tenant: str, configs: Sequence[TenantConfig], places: Sequence[DbtPlace | None]) -> None:
     """Refuse a tenant that would load a table of one before it, or write into its place of a bucket or its schema."""
-    found = (*shared_tables(configs), *shared_prefixes(configs), *shared_dbt_schemas(configs, settings))
+    found = (*shared_tables(configs), *shared_prefixes(configs), *shared_dbt_schemas(configs, places))
     for tenants, error in found:
         if tenant in tenants:
             raise error

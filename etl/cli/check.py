@@ -24,7 +24,7 @@ from etl.config.shared_tables import shared_tables
 from etl.definitions import load_location
 from etl.errors import ConfigError, EtlError, NothingExamined
 from etl.factories.conventions import Conventions, file_violations, files_of, load_conventions, violations
-from etl.pipeline.dbt_ownership import shared_dbt_schemas
+from etl.pipeline.dbt_ownership import dbt_place, shared_dbt_schemas
 from etl.settings import Settings, load_settings
 
 
@@ -103,7 +103,8 @@ def _shared_places(settings: Settings, names: set[str]) -> list[ConfigError]:
     for each in list_tenants(settings):
         with suppress(ConfigError):  # told above if the tenant is one of those that are checked
             configs.append(load_tenant(each, settings))
-    found = (*shared_tables(configs), *shared_prefixes(configs), *shared_dbt_schemas(configs, settings))
+    places = [dbt_place(each, settings) for each in configs]
+    found = (*shared_tables(configs), *shared_prefixes(configs), *shared_dbt_schemas(configs, places))
     return [error for tenants, error in found if tenants & names]
 
 

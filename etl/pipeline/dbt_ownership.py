@@ -6,6 +6,7 @@ Not here: reserved schemas (`etl.config.reserved_schemas`), whose project it is 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
@@ -106,42 +107,51 @@ def _refused(config: TenantConfig, relation: DbtRelation, why: str) -> DbtError:
     return DbtError(f"tenant {config.id}: {relation.shown}, but {why}; dbt was not started", _REMEDY)
 
 
-def shared_dbt_schemas(configs: Sequence[TenantConfig], settings: Settings) -> list[tuple[frozenset[str], ConfigError]]:
+@dataclass(frozen=True)
+class DbtPlace:
+    """The database, its type, and the schema that a tenant's dbt writes into where models say nothing."""
+
+    tenant: str
+    database: tuple[str, ...]
+    schema: str
+    type: str
+
+
+def dbt_place(config: TenantConfig, settings: Settings) -> DbtPlace | None:
+    """None where the tenant has no dbt, or has it in a file of its own, or where only dbt knows the schema."""
+    if not (config.enabled and config.dbt.enabled):
+        return None
+    try:
+        project = tenant_dbt(config, settings)
+    except DbtError:  # it has no project, which its own location says
+        return None
+    database, schema = database_of(project), schema_of(project)
+    return DbtPlace(config.id, database, schema, target_type(project)) if schema and database[0] != "file" else None
+
+
+def shared_dbt_schemas(
+    configs: Iterable[TenantConfig], places: Iterable[DbtPlace | None]
+) -> list[tuple[frozenset[str], ConfigError]]:
     """For each tenant whose dbt would write into a schema of another: the two, and the error.
 
     Two dbt targets are one database if they are the same target of the same profiles.yml. Where a tenant loads into a
     database of the kind that dbt writes to, it may be the same one: the files need not name it in the same words.
     """
-    projects = {each.id: found for each in configs if (found := _project(each, settings))}
+    by_id = {each.id: each for each in configs}
+    loading: dict[tuple[str, str], set[str]] = {}
+    for each in by_id.values():
+        for schema, _ in _targets(each) if each.warehouse.type != "duckdb" else ():
+            loading.setdefault((each.warehouse.type, schema), set()).add(each.id)
     problems: list[tuple[frozenset[str], ConfigError]] = []
     taken: dict[tuple[str, ...], str] = {}
-    for config in configs:
-        project = projects.get(config.id)
-        schema = schema_of(project) if project is not None else None
-        if project is None or schema is None or (database := database_of(project))[0] == "file":
-            continue
-        first = taken.setdefault((*database, schema.casefold()), config.id)
-        loading = [
-            other.id
-            for other in configs
-            if other.id not in (config.id, first)
-            and other.warehouse.type == target_type(project)
-            and other.warehouse.type != "duckdb"
-            and any(schema.casefold() == place for place, _ in _targets(other))
-        ]
+    for place in filter(None, places):
+        config, schema = by_id[place.tenant], place.schema.casefold()
+        first = taken.setdefault((*place.database, schema), config.id)
         if first != config.id:
-            problems.append(_shared(config, first, schema, "dbt writes its models there too"))
-        problems += [_shared(config, each, schema, "its pipelines load there") for each in loading]
+            problems.append(_shared(config, first, place.schema, "dbt writes its models there too"))
+        others = sorted(loading.get((place.type, schema), set()) - {config.id, first})
+        problems += [_shared(config, each, place.schema, "its pipelines load there") for each in others]
     return problems
-
-
-def _project(config: TenantConfig, settings: Settings) -> TenantDbt | None:
-    if not (config.enabled and config.dbt.enabled):
-        return None
-    try:
-        return tenant_dbt(config, settings)
-    except DbtError:  # it has no project, which its own location says
-        return None
 
 
 def _shared(config: TenantConfig, other: str, schema: str, why: str) -> tuple[frozenset[str], ConfigError]:

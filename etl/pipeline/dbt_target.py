@@ -5,6 +5,8 @@ that dbt gets (`dbt_project`), what may be written there (`dbt_ownership`).
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -23,11 +25,22 @@ def target_output(project: TenantDbt) -> Mapping[str, Any]:
     """What the profile says of the tenant's target, with its `env_var(...)` as they are written."""
     own = project.has_own_profile
     path = (project.folder if own else project.folder.parent) / "profiles.yml"
-    profiles: Any = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
-    wanted = yaml.safe_load((project.folder / "dbt_project.yml").read_text(encoding="utf-8")).get("profile")
-    profile = profiles.get(wanted) if own else next(iter(profiles.values()), None)
+    profiles = _yaml(path)
+    wanted = _yaml(project.folder / "dbt_project.yml").get("profile") if own else next(iter(profiles), None)
+    profile: Any = profiles.get(str(wanted))
     output: Any = ((profile or {}).get("outputs") or {}).get(project.target)
     return output if isinstance(output, Mapping) else {}
+
+
+def _yaml(path: Path) -> Mapping[str, Any]:
+    return _loaded(path, path.stat().st_mtime_ns) if path.is_file() else {}
+
+
+@lru_cache(maxsize=256)
+def _loaded(path: Path, _changed: int) -> Mapping[str, Any]:
+    """Read once for each state of the file: all tenants share one profiles.yml, and every location asks."""
+    found: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found if isinstance(found, Mapping) else {}
 
 
 def target_type(project: TenantDbt) -> str:

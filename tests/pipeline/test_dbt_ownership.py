@@ -10,7 +10,7 @@ from etl.config import TenantConfig, load_tenant
 from etl.errors import DbtError
 from etl.pipeline import dbt_build
 from etl.pipeline.dbt_build import build
-from etl.pipeline.dbt_ownership import DbtRelation, refuse_known, refuse_loaded, shared_dbt_schemas
+from etl.pipeline.dbt_ownership import DbtRelation, dbt_place, refuse_known, refuse_loaded, shared_dbt_schemas
 from etl.pipeline.dbt_project import TenantDbt, tenant_dbt
 from etl.settings import load_settings
 from tests.dbt.projects import only_dbt, write_dbt
@@ -119,7 +119,8 @@ def test_a_schema_of_two_tenants_of_one_database_is_refused(
     path.parent.rmdir()
     only_dbt(made, "beta", **of_beta)
     settings = load_settings()
-    found = shared_dbt_schemas([load_tenant(each, settings) for each in ("acme", "beta")], settings)
+    configs = [load_tenant(each, settings) for each in ("acme", "beta")]
+    found = shared_dbt_schemas(configs, [dbt_place(each, settings) for each in configs])
     if said is None:
         assert found == []
         return
