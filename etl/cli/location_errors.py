@@ -12,10 +12,12 @@ from pathlib import Path
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster_shared.error import SerializableErrorInfo
 
+from etl import errors
 from etl.errors import EtlError
 
 _ENDED = re.compile(r"gRPC server exited with return code (-?\d+) while starting up")
 _LATE = re.compile(r"Timed out waiting for gRPC server to start after (\d+)s")
+_OURS = frozenset(f"{each.__module__}.{each.__qualname__}" for each in vars(errors).values() if isinstance(each, type))
 _AGAIN = (
     "run the command again; if that happens each time, look for a lack of memory (`dmesg | grep -i kill`) and in {}"
 )
@@ -36,6 +38,10 @@ def cannot_load(location: str, error: SerializableErrorInfo | None, log: Path) -
     cause = error
     while cause.cause is not None:
         cause = cause.cause
+    name, _, told = cause.message.strip().partition(": ")
+    if name in _OURS:  # it says itself what is wrong and what to do; our own source lines would stand in between
+        problem, _, remedy = told.partition("\n  -> ")
+        return EtlError(f"{what}: {problem}", remedy)
     lines = [cause.message.strip(), *_own_lines(cause.stack)]
     return EtlError(
         f"{what}: " + "\n".join(lines),

@@ -4,9 +4,11 @@ Belongs here: what can be known to be wrong from the configuration alone. Does n
 what only the database or the run can know.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from fnmatch import fnmatchcase
 
 from etl.config.dbt_checks import dbt_conflicts
 from etl.config.findings import Conflict, Path, absent_column
@@ -18,6 +20,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.errors import SourceError
 from etl.query_text import BINDS, binds
 
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 TENANT_JOBS = ("all", "bronze", "silver", "gold", "verify")  # every tenant has these, and one for each pipeline
 
 
@@ -287,14 +290,24 @@ def _cycles(config: TenantConfig) -> Iterator[Conflict]:
 
 
 def _notified(config: TenantConfig) -> Iterator[Conflict]:
+    """A target that is never told, because it names no pipeline or has an address that nothing can be sent to."""
+    pipelines = config.assets.pipelines
     for index, target in enumerate(config.notifications):
         for position, name in enumerate(target.pipelines):
-            if not any(mark in name for mark in "*?[$") and name not in config.assets.pipelines:
-                close = nearest(name, config.assets.pipelines) or ""
-                path = ("notifications", index, "pipelines", position)
-                yield Conflict(
-                    path, f"there is no pipeline `{name}`", ", ".join(sorted(config.assets.pipelines)), close
-                )
+            if "$" in name or any(fnmatchcase(each, name) for each in pipelines):
+                continue
+            path = ("notifications", index, "pipelines", position)
+            pattern = any(mark in name for mark in "*?[")
+            problem = f"no pipeline is called like `{name}`" if pattern else f"there is no pipeline `{name}`"
+            close = "" if pattern else nearest(name, pipelines) or ""
+            yield Conflict(path, problem, ", ".join(sorted(pipelines)) or "no `pipelines`", close, _keys("pipelines"))
+        url = getattr(target, "url", "")
+        if url and not url.startswith("${") and not _ADDRESS.match(url):
+            yield Conflict(
+                ("notifications", index, "url"),
+                "nothing can be sent to this address",
+                "one that begins with https:// or http://",
+            )
 
 
 def _repeated(path: Path, names: Iterable[str]) -> Iterator[Conflict]:

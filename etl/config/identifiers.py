@@ -38,6 +38,7 @@ _UNSEEN = re.compile("[\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U
 _EMAIL = re.compile(r"[^@\s<>\"',;]+@[^@\s<>\"',;]+\.[^@\s<>\"',;]+")
 _TEAM = re.compile(r"team:[A-Za-z0-9_-]+")
 _TAG_KEY = re.compile(r"(?:[A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}")
+_RUN_TAGS = ("dagster/priority", "dagster/max_runtime")  # Dagster's own that a person sets
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}")
 
 
@@ -65,6 +66,12 @@ def _checker(kind: str, pattern: re.Pattern[str], allowed: str, limit: int | Non
         return value
 
     return check
+
+
+def _not_of_dagster(value: str) -> str:
+    if value.startswith("dagster/") and value not in _RUN_TAGS:
+        raise _refuse("tag key", f"of those that begin with dagster/ only {' and '.join(_RUN_TAGS)}; any other prefix")
+    return value
 
 
 def _no_keyword(value: str) -> str:
@@ -132,6 +139,8 @@ TagKey = Annotated[
 ]
 TagValue = Annotated[str, AfterValidator(_checker("tag value", _TAG_VALUE, "letters, digits, _ . -, at most 63"))]
 Tags = dict[TagKey, TagValue]
+RunTags = dict[Annotated[TagKey, AfterValidator(_not_of_dagster)], TagValue]
+"""Tags of runs. Most tags of its own Dagster sets itself, and reads from them what a run is and does."""
 
 
 def _owner(value: str) -> str:

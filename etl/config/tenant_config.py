@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
 
 from etl.config.connections import LakeConfig, SourceDatabase, WarehouseConfig
-from etl.config.identifiers import JobName, Owner, Tags, TargetName, TenantId, Timezone
+from etl.config.identifiers import JobName, Owner, RunTags, Tags, TargetName, TenantId, Timezone
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.yaml_source import Mark
 from etl.notify.targets import NotificationConfig
@@ -71,7 +71,7 @@ class JobConfig(BaseModel):
         "*", description="Dagster's selection syntax, inside the tenant."
     )
     schedule: ScheduleConfig | None = Field(None, description="When it runs by itself. Default: never.")
-    tags: Tags = Field({}, description="Tags of its runs.")
+    tags: RunTags = Field({}, description="Tags of its runs; of `dagster/...` only `priority` and `max_runtime`.")
 
 
 class DbtConfig(BaseModel):

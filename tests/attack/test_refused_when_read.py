@@ -139,6 +139,31 @@ def test_a_selection_of_nothing_shows_its_place_and_no_raw_error(target: Target,
     assert path.read_text(encoding="utf-8").splitlines()[line - 1].strip().startswith("selection:")
 
 
+def test_a_run_says_problem_and_remedy_of_a_selection_of_nothing_and_no_source_line(target: Target) -> None:
+    target.project.write_tenant({"jobs": {"daily_etl": {"selection": "tag:data_tier=platinum"}}})
+    said = target.etl("run", "acme")
+    assert said.code == 2, said.text
+    assert "selects nothing of tenant acme" in " ".join(said.text.split())
+    assert "a selection looks like" in said.text
+    assert [each for each in ('File "', "job_factory.py", "raise ", "^^^") if each in said.text] == [], said.text
+
+
+def test_what_can_never_be_told_or_tagged_is_refused_where_it_stands(target: Target) -> None:
+    wrong = [{"type": "webhook", "url": "file:///tmp/x"}, {"type": "log", "pipelines": ["nosuch*"]}]
+    jobs = {"daily_etl": {"tags": {"dagster/run_id": "x"}}}
+    path = target.project.write_tenant({"notifications": wrong, "jobs": jobs})
+    said = target.etl("check", "acme", environ={"COLUMNS": "1000"})
+    assert said.code == 2, said.text
+    written = path.read_text(encoding="utf-8").splitlines()
+    for says, begins in (
+        ("nothing can be sent to this address", "url:"),
+        ("no pipeline is called like `nosuch*`", "- nosuch*"),
+        ("not a valid tag key", "dagster/run_id:"),
+    ):
+        (line,) = [each for each in said.text.splitlines() if says in each]
+        assert begins in written[int(PLACE.findall(line)[0][0]) - 1], line
+
+
 def test_the_code_location_says_the_same(target: Target) -> None:
     target.project.write_pipeline(quality("polars", {"truthound": "outlier", "columns": ["amount"]}))
     said = target.dagster("definitions", "validate", "-m", "tenants.acme.definitions")

@@ -155,8 +155,36 @@ def test_a_rule_that_asks_whether_a_column_exists_may_name_any(project: Project)
 
 
 def test_a_route_to_a_pipeline_that_does_not_exist_is_found(one_problem: Callable[..., str]) -> None:
-    text = pipelines("    lots: {source_table: a}\n") + "notifications: [{type: log, pipelines: [lost, lot_*]}]\n"
+    text = pipelines("    lots: {source_table: a}\n") + "notifications: [{type: log, pipelines: [lost, 'lot*']}]\n"
     assert "there is no pipeline `lost`" in one_problem(text)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.com/x", "example.com/hook", "mailto:a@b.c"])
+def test_an_address_that_nothing_can_be_sent_to_is_found(one_problem: Callable[..., str], url: str) -> None:
+    said = one_problem(
+        pipelines("    lots: {source_table: a}\n") + f"notifications: [{{type: webhook, url: '{url}'}}]\n"
+    )
+    assert "nothing can be sent to this address at" in said
+    assert ":5:38 (notifications[0].url); allowed: one that begins with https:// or http://" in said
+
+
+@pytest.mark.parametrize("url", ["https://example.com/x", "HTTP://h/x", "${ACME_HOOK}", "https://${ACME_HOST}/x"])
+def test_an_address_of_the_web_or_of_a_variable_is_right(project: Project, url: str) -> None:
+    text = pipelines("    lots: {source_table: a}\n") + f"notifications: [{{type: webhook, url: '{url}'}}]\n"
+    assert project.load(text)
+
+
+def test_a_route_to_pipelines_of_which_there_is_none_is_found(one_problem: Callable[..., str]) -> None:
+    text = pipelines("    lots: {source_table: a}\n") + "notifications: [{type: log, pipelines: ['lot*', 'nosuch*']}]\n"
+    assert "no pipeline is called like `nosuch*`" in one_problem(text)
+
+
+def test_a_tag_that_dagster_sets_itself_is_found(one_problem: Callable[..., str], project: Project) -> None:
+    text = pipelines("    lots: {source_table: a}\n") + "jobs: {daily: {tags: {%s: '3'}}}\n"
+    said = one_problem(text % "dagster/run_id")
+    assert "not a valid tag key" in said
+    assert "only dagster/priority and dagster/max_runtime" in said
+    assert project.load(text % "dagster/max_runtime")
 
 
 @pytest.mark.parametrize(
