@@ -21,7 +21,7 @@ from etl.storage.loadable import Loadable, read_loadable
 from etl.storage.schema_change import NO_TYPE, Column
 from etl.storage.session import Kind
 from etl.storage.set_aside import set_aside
-from etl.storage.sql import file_literal, literal
+from etl.storage.sql import literal
 from etl.storage.transaction import Load
 from etl.storage.warehouse import BATCH_ROWS, ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
 
@@ -160,7 +160,7 @@ class _Loader:
         """Put the object into its table; all of it and its ledger entry, or nothing."""
         loadable = read_loadable(request, Path(source))
         with _named(f"{request.target} could not be loaded"), self._warehouse.connect(read_only=False) as connection:
-            make_room(connection, loadable.columns)
+            make_room(connection, len(loadable.columns))
             _show(connection, request, loadable)
             with _transaction(connection):
                 session = _Session(connection, loadable.untyped)
@@ -250,11 +250,8 @@ def _relation(database: str, schema: str, table: str) -> str:
 
 def _show(connection: duckdb.DuckDBPyConnection, request: LoadRequest, loadable: Loadable) -> None:
     """The object's rows as a view."""
-    number = f", file_row_number AS {ROW_NUMBER}" if request.mode == "upsert" else ""
-    path = file_literal(loadable.path)
-    options = "hive_partitioning = false" + (", file_row_number = true" if number else "")
-    columns = f"* EXCLUDE (file_row_number){number}" if number else "*"
-    connection.execute(f"CREATE TEMP VIEW {_Session.incoming} AS SELECT {columns} FROM read_parquet({path}, {options})")
+    select = loadable.select(ROW_NUMBER if request.mode == "upsert" else "")
+    connection.execute(f"CREATE TEMP VIEW {_Session.incoming} AS {select}")
 
 
 @contextmanager

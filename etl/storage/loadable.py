@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 
 from etl.errors import WarehouseError
 from etl.storage.footer import KEY, read_footer
+from etl.storage.sql import file_literal
 from etl.storage.warehouse import TECHNICAL_COLUMNS, LoadRequest
 
+_FILE_ROW = "file_row_number"
 _NANOSECONDS = "its nanoseconds would be cut off"
 
 
@@ -24,8 +26,17 @@ class Loadable:
     path: Path
     untyped: frozenset[str]
     """Columns that hold nothing but nulls and were written without a type."""
-    columns: int
-    """How many there are."""
+    columns: tuple[str, ...]
+    """The names of all columns."""
+
+    def select(self, number: str = "") -> str:
+        """The rows in DuckDB's SQL, with where each stands in the file under the name `number`, if one is given."""
+        rows = f"read_parquet({file_literal(self.path)}, hive_partitioning = false"
+        if not number:
+            return f"SELECT * FROM {rows})"
+        if _FILE_ROW in (each.casefold() for each in self.columns):  # DuckDB refuses its option beside such a column
+            return f"SELECT *, row_number() OVER () - 1 AS {number} FROM {rows})"
+        return f"SELECT * EXCLUDE ({_FILE_ROW}), {_FILE_ROW} AS {number} FROM {rows}, {_FILE_ROW} = true)"
 
 
 def read_loadable(request: LoadRequest, path: Path) -> Loadable:
@@ -53,7 +64,7 @@ def read_loadable(request: LoadRequest, path: Path) -> Loadable:
                 f"column `{field.name}` of {request.target} is {field.type}: {reason}", "cast it in the transform"
             )
     untyped = frozenset(field.name for field in footer.schema if pa.types.is_null(field.type))
-    return Loadable(path, untyped, len(footer.schema))
+    return Loadable(path, untyped, tuple(footer.schema.names))
 
 
 def _check_names(request: LoadRequest, names: list[str]) -> None:

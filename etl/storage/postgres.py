@@ -29,7 +29,7 @@ from etl.storage.loadable import Loadable, read_loadable
 from etl.storage.schema_change import NO_TYPE, Column
 from etl.storage.session import Kind
 from etl.storage.set_aside import set_aside
-from etl.storage.sql import file_literal, literal
+from etl.storage.sql import literal
 from etl.storage.transaction import Load
 from etl.storage.warehouse import BATCH_ROWS, ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
 
@@ -164,25 +164,22 @@ class PostgresWarehouse:
         parts = self._login(request.run_id)
         password = parts.pop("password", "")
         secret = f", PASSWORD {literal('duckdb', password)}" if password else ""
-        number = f", file_row_number AS {ROW_NUMBER}" if request.mode == "upsert" else ""
-        source = f"read_parquet({file_literal(loadable.path)}, hive_partitioning = false"
-        source += ", file_row_number = true)" if number else ")"
-        columns = f"* EXCLUDE (file_row_number){number}" if number else "*"
+        select = loadable.select(ROW_NUMBER if request.mode == "upsert" else "")
         with duckdb.connect(config=engine_config()) as engine:
-            make_room(engine, loadable.columns)
+            make_room(engine, len(loadable.columns))
             engine.execute("SET TimeZone = 'UTC'")
             engine.execute(f"LOAD {literal('duckdb', str(extension))}")
-            described = engine.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+            described = engine.execute(f"DESCRIBE {loadable.select()}").fetchall()
             _check_types(request, described)
             if _needs_text_copy(request, described):
                 engine.execute("SET pg_use_binary_copy = false")
             engine.execute(f"CREATE TEMPORARY SECRET warehouse_login (TYPE postgres{secret})")
             login = literal("duckdb", conninfo(parts))
             engine.execute(f"ATTACH {login} AS warehouse (TYPE postgres, SECRET warehouse_login)")
-            engine.execute(f"CREATE TABLE warehouse.{staged} AS SELECT {columns} FROM {source} LIMIT 0")
+            engine.execute(f"CREATE TABLE warehouse.{staged} AS {select} LIMIT 0")
             unlogged = f"ALTER TABLE {staged} SET UNLOGGED"
             engine.execute(f"CALL postgres_execute('warehouse', {literal('duckdb', unlogged)})")
-            engine.execute(f"INSERT INTO warehouse.{staged} SELECT {columns} FROM {source}")
+            engine.execute(f"INSERT INTO warehouse.{staged} {select}")
 
 
 class _Loader:

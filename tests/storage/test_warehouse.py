@@ -136,6 +136,18 @@ def test_upsert_adds_new_keys_changes_old_ones_and_keeps_those_of_other_partitio
     assert rows(warehouse) == [(1, 10), (2, 20), (3, 33), (4, 40)]
 
 
+def test_columns_called_like_those_that_readers_add_are_loaded_like_any_other(lake: Lake, warehouse: Warehouse) -> None:
+    names = ("file_row_number", "filename", "file_index", "dt", "rowid")
+    several = {name: [f"{name} {row}" for row in range(4)] for name in names}
+    publish(lake, pl.DataFrame({"id": [1, 2, 1, 3], "qty": [1, 1, 1, 1], **several}), DAY)
+    load(lake, warehouse, DAY, mode="upsert", keys=["id"], order="qty")  # the order column is equal: the last row wins
+    expected = [(number, *(f"{name} {row}" for name in names)) for number, row in ((1, 2), (2, 1), (3, 3))]
+    assert rows(warehouse, f"id, {', '.join(names)}") == expected
+    load(lake, warehouse, DAY, mode="replace_partition", table="other")
+    found = warehouse.query(f"SELECT {', '.join(names)} FROM mart.other ORDER BY dt")
+    assert found.equals(pl.DataFrame(several).select(names))
+
+
 def test_upsert_without_partitions_is_the_last_row_of_each_key_of_the_one_object(
     lake: Lake, warehouse: Warehouse
 ) -> None:
