@@ -1,9 +1,9 @@
-import time
 from datetime import date, datetime
 
 import pytest
 
 from etl.config.yaml_source import NODE_LIMIT, find, parse, to_data
+from tests.effort import calls
 
 
 def data(text: str | bytes) -> object:
@@ -122,10 +122,9 @@ def test_a_file_of_ten_megabytes_is_refused_by_its_size() -> None:
 
 
 @pytest.mark.parametrize("text", [b"[" * 200_000, b"- " * 200_000, b"{a: " * 200_000, b"? " * 200_000])
-def test_deep_nesting_is_refused_quickly(text: bytes) -> None:
-    start = time.perf_counter()
+def test_deep_nesting_is_refused_before_it_is_read_to_its_end(text: bytes) -> None:
     assert finding(text)[0] == "nested deeper than 40 levels"
-    assert time.perf_counter() - start < 2
+    assert calls(lambda: finding(text)) < 5_000
 
 
 def test_nesting_through_aliases_counts_too() -> None:
@@ -135,9 +134,9 @@ def test_nesting_through_aliases_counts_too() -> None:
 
 def test_a_billion_laughs_is_refused_without_expanding_it() -> None:
     levels = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 15))
-    start = time.perf_counter()
-    assert finding("a0: &a0 [lol, lol, lol, lol]\n" + levels)[0] == f"aliases expand to more than {NODE_LIMIT:,} values"
-    assert time.perf_counter() - start < 1
+    bomb = "a0: &a0 [lol, lol, lol, lol]\n" + levels
+    assert finding(bomb)[0] == f"aliases expand to more than {NODE_LIMIT:,} values"
+    assert calls(lambda: finding(bomb)) < 20_000
 
 
 def test_merge_keys_cannot_be_a_bomb_either() -> None:

@@ -127,9 +127,7 @@ def test_a_statement_that_takes_too_long_is_stopped_by_the_server(
 ) -> None:
     use(driver, monkeypatch)
     server, sleep = (mariadb, "SELECT i, sleep(1) AS s FROM numbers") if driver in MARIADB else (postgres, "SELECT i, pg_sleep(1)::text AS s FROM numbers")  # fmt: skip
-    began = time.monotonic()
     said = failure(server.url, ExtractRequest(query=sleep, statement_timeout_seconds=1), tmp_path)
-    assert time.monotonic() - began < 15
     assert re.search("timeout|max_statement_time|max_execution_time|interrupted|Query execution", said), said
 
 

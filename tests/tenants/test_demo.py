@@ -2,7 +2,6 @@
 
 import hashlib
 import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,9 +26,7 @@ def test_two_generations_are_the_same_bytes_and_leave_nothing_beside_them(
     tenant: str, demo: Demo, tmp_path: Path
 ) -> None:
     again = tmp_path / "again.sqlite"
-    started = time.process_time()
     load(TENANTS / tenant / "demo" / "generate.py").make_demo(again)
-    assert time.process_time() - started < 6
     digests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (again, demo(tenant))}
     assert len(digests) == 1
     assert [each.name for each in tmp_path.iterdir()] == ["again.sqlite"]
