@@ -114,3 +114,12 @@ def test_every_module_has_its_place_in_the_layers() -> None:
 def test_nothing_is_called_utils() -> None:
     names = {path.stem for path in PACKAGE.rglob("*")}
     assert not names & {"utils", "util", "helpers", "common", "base", "misc"}
+
+
+def test_no_two_classes_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(path.relative_to(PACKAGE).as_posix())
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -35,7 +35,7 @@ from etl.resources.run_worker import release_dead_runs
 from etl.settings import Settings, load_settings
 
 
-class Plan(BaseModel):
+class DemoPlan(BaseModel):
     """One run that is still to do: days that a job's assets share, or whole tables alone."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -102,7 +102,7 @@ def make_source(tenant: str, settings: Settings, console: Console) -> None:
     console.print(f"made the demo source of {tenant} in {time.monotonic() - began:.1f} s")
 
 
-def plans_of(tenant: str, instance: DagsterInstance) -> Iterator[Plan]:
+def plans_of(tenant: str, instance: DagsterInstance) -> Iterator[DemoPlan]:
     """The runs that are missing: in the job of everything, the days that some asset does not have yet."""
     job = build_tenant_definitions(tenant).resolve_job_def(naming.job_name(tenant, "all"))
     partitions = {key: job.asset_layer.get(key).partitions_def for key in _keys(job)}
@@ -116,13 +116,13 @@ def plans_of(tenant: str, instance: DagsterInstance) -> Iterator[Plan]:
     if missing_days:
         for span in spans(partitions, date.fromisoformat(min(missing_days)), date.fromisoformat(max(missing_days))):
             events = sum(span.days if partitions[key] else 1 for key in span.keys)
-            yield Plan(tenant=tenant, job=job.name, span=span, events=events)
+            yield DemoPlan(tenant=tenant, job=job.name, span=span, events=events)
     elif whole_missing:
         whole = Span(None, None, frozenset(partitions), is_all=True)
-        yield Plan(tenant=tenant, job=job.name, span=whole, events=len(partitions))
+        yield DemoPlan(tenant=tenant, job=job.name, span=whole, events=len(partitions))
 
 
-def run_plans(plans: list[Plan], instance: DagsterInstance, settings: Settings, console: Console) -> list[str]:
+def run_plans(plans: list[DemoPlan], instance: DagsterInstance, settings: Settings, console: Console) -> list[str]:
     """Launch all runs, show how far each is, and name those that failed."""
     console.print("starting the code locations of workspace.yaml")
     with workspace(instance, settings, {plan.tenant for plan in plans}) as context, view(console) as shown:

@@ -40,7 +40,7 @@ class Followed:
 
 
 @dataclass
-class State:
+class StepState:
     """How far a step is, or a run. `size` is the number of its days or partitions; a whole table counts as one."""
 
     name: str
@@ -71,13 +71,13 @@ class State:
 class View(Protocol):
     """What shows the steps of a run, or several runs."""
 
-    def began(self, state: State) -> None:
+    def began(self, state: StepState) -> None:
         """It has begun."""
 
-    def moved(self, state: State) -> None:
+    def moved(self, state: StepState) -> None:
         """It is further than before, or has ended."""
 
-    def waiting(self, state: State) -> None:
+    def waiting(self, state: StepState) -> None:
         """It is still at work; nothing new is known of it."""
 
     def tell(self, text: str) -> None:
@@ -92,18 +92,18 @@ class Lines:
         self._console = console
         self._told: dict[str, float] = {}
 
-    def began(self, state: State) -> None:
+    def began(self, state: StepState) -> None:
         """Say nothing yet: most steps end within a second."""
         self._told[state.name] = time.monotonic()
 
-    def moved(self, state: State) -> None:
+    def moved(self, state: StepState) -> None:
         """A line at the end, and every few seconds before it."""
         if state.outcome is not None:
             self._line(f"{state.name}: {', '.join(each for each in (state.outcome, state.counts) if each)}", state)
         else:
             self.waiting(state)
 
-    def waiting(self, state: State) -> None:
+    def waiting(self, state: StepState) -> None:
         """A sign of life."""
         if time.monotonic() - self._told.get(state.name, 0) < SECONDS_BETWEEN_LINES:
             return
@@ -114,7 +114,7 @@ class Lines:
         """A line."""
         self._console.print(f"  {text}", markup=False, highlight=False, soft_wrap=True)
 
-    def _line(self, text: str, state: State) -> None:
+    def _line(self, text: str, state: StepState) -> None:
         self._told[state.name] = time.monotonic()
         self.tell(text)
 
@@ -127,11 +127,11 @@ class Bars:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
-    def began(self, state: State) -> None:
+    def began(self, state: StepState) -> None:
         """A new bar."""
         self._tasks[state.name] = self._progress.add_task(escape(state.name), total=state.size, counts="")
 
-    def moved(self, state: State) -> None:
+    def moved(self, state: StepState) -> None:
         """The bar is full when all has succeeded; it stays where it is when something has failed."""
         done = state.size if state.outcome == "done" else state.done
         text = state.counts if state.outcome in {None, "done"} else f"[red]{state.outcome}[/] {state.counts}"
@@ -139,7 +139,7 @@ class Bars:
         if state.outcome is not None:
             self._progress.stop_task(self._tasks[state.name])
 
-    def waiting(self, state: State) -> None:
+    def waiting(self, state: StepState) -> None:
         """The spinner turns by itself."""
 
     def tell(self, text: str) -> None:
@@ -189,7 +189,7 @@ class _Reader:
     shown: View
     run: DagsterRun | None = None
     cursor: str | None = None
-    states: dict[str, State] = field(default_factory=dict)
+    states: dict[str, StepState] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
     """The steps that wait for a pool, with the pool's name."""
     told: set[tuple[str, str]] = field(default_factory=set)
@@ -281,7 +281,7 @@ class _Reader:
             self.shown.moved(state)
 
     def _begin(self, key: str, name: str, size: int, unit: str) -> None:
-        self.states[key] = State(name, size, unit, time.monotonic())
+        self.states[key] = StepState(name, size, unit, time.monotonic())
         self.shown.began(self.states[key])
 
 

@@ -23,7 +23,7 @@ from etl.factories.sla_watch import SlaWatch, Verdicts
 from etl.settings import Settings, load_settings
 from etl.sla.attainment import Attainment
 from etl.sla.freshness import State
-from etl.sla.judge import PipelineHistory, Run
+from etl.sla.judge import PipelineHistory, PipelineRun
 from etl.sla.pipeline_log import Counters
 from etl.sla.prometheus import Sample, metrics_registry, metrics_text
 
@@ -118,7 +118,7 @@ def _run_samples(history: PipelineHistory) -> Iterator[Sample]:
         yield sample("etl_checks_errored", last.error_count)
 
 
-def _failures_in_a_row(runs: Iterable[Run]) -> int:
+def _failures_in_a_row(runs: Iterable[PipelineRun]) -> int:
     count = 0
     for each in runs:
         count = 0 if each.succeeded else count + 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.config.cross_checks import conflicts
-from etl.config.findings import Conflict, Finding, Path as KeyPath, in_order
+from etl.config.findings import ConfigFinding, Conflict, Path as KeyPath, in_order
 from etl.config.names import nearest
 from etl.config.overrides import LATE_KEYS, for_environment, literal, named_environments
 from etl.config.ownership import Project, foreign_names, foreign_things, texts
@@ -51,7 +51,7 @@ def load_tenant(
         findings += _elsewhere(tenant, project, findings)
         findings += _transforms(path.parent, merged, config) if config else []
     elif not findings:
-        findings.append(Finding((), "the file is empty", allowed=f"at least `tenant: {{id: {tenant_id}}}`"))
+        findings.append(ConfigFinding((), "the file is empty", allowed=f"at least `tenant: {{id: {tenant_id}}}`"))
     if findings or config is None:
         raise _error(tenant_id, _shown(path, settings), findings)
     return config.with_origin(
@@ -104,39 +104,41 @@ def _read(path: Path) -> bytes:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", "check the file and its permissions") from error
 
 
-def _tenant(root: Node, folder: str, findings: list[Finding]) -> Node | None:
+def _tenant(root: Node, folder: str, findings: list[ConfigFinding]) -> Node | None:
     """The tenant's mapping: below the key `tenant`, beside it, or the whole file. Keys `x-...` only hold anchors."""
     if not isinstance(root.value, dict):
         what = "nothing" if root.value is None else "a list" if isinstance(root.value, list) else "a single value"
         allowed = f"keys, such as `tenant: {{id: {folder}}}`"
-        findings.append(Finding((), "the file holds no mapping", root.mark.line, root.mark.column, what, allowed))
+        findings.append(ConfigFinding((), "the file holds no mapping", root.mark.line, root.mark.column, what, allowed))
         return None
     values = {key: node for key, node in root.value.items() if not key.startswith("x-")}
     keys = dict(root.keys)
     inner = values.pop("tenant", None)
     if inner is not None and not isinstance(inner.value, dict):
         mark = keys["tenant"]
-        findings.append(Finding((), "`tenant` is no mapping", mark.line, mark.column, allowed=f"{{id: {folder}, ...}}"))
+        findings.append(
+            ConfigFinding((), "`tenant` is no mapping", mark.line, mark.column, allowed=f"{{id: {folder}, ...}}")
+        )
         return None
     for key, node in inner.value.items() if inner is not None and isinstance(inner.value, dict) else ():
         if key in values and inner is not None:
             mark = inner.keys[key]
             problem = f"`{key}` stands both inside and beside `tenant`"
-            findings.append(Finding((key,), problem, mark.line, mark.column, allowed="one of the two places"))
+            findings.append(ConfigFinding((key,), problem, mark.line, mark.column, allowed="one of the two places"))
         values[key], keys[key] = node, inner.keys[key] if inner else root.mark
     written = values.setdefault("id", Node(folder, root.mark, folder))
     keys.setdefault("id", root.mark)
     if not folder.startswith("_") and written.text != folder:
         problem = "`id` differs from the folder's name"
         place = written.mark
-        findings.append(Finding(("id",), problem, place.line, place.column, _quoted(written), suggestion=folder))
+        findings.append(ConfigFinding(("id",), problem, place.line, place.column, _quoted(written), suggestion=folder))
     start = root.keys.get("tenant", root.mark)
     return Node(values, start, keys=keys, size=root.size, depth=root.depth)
 
 
-def _judge(tenant: Node, project: Project, environment: str) -> tuple[Node, TenantConfig | None, list[Finding]]:
+def _judge(tenant: Node, project: Project, environment: str) -> tuple[Node, TenantConfig | None, list[ConfigFinding]]:
     """The merged tree, the model if the tree is right, and what is wrong with it."""
-    findings: list[Finding] = []
+    findings: list[ConfigFinding] = []
     tree = literal(for_environment(tenant, environment), findings)
     unresolved = {each.path for each in findings}
     config, wrong = validate(tree)
@@ -156,12 +158,12 @@ def _child_text(tree: Node, key: str) -> str:
     return tree.value[key].text if isinstance(tree.value, dict) and key in tree.value else ""
 
 
-def _as_finding(conflict: Conflict, tree: Node) -> Finding:
-    bare = Finding(conflict.path, conflict.problem, allowed=conflict.allowed, suggestion=conflict.suggestion)
+def _as_finding(conflict: Conflict, tree: Node) -> ConfigFinding:
+    bare = ConfigFinding(conflict.path, conflict.problem, allowed=conflict.allowed, suggestion=conflict.suggestion)
     return placed(bare, tree)
 
 
-def _explained(conflict: Conflict, findings: Iterable[Finding]) -> bool:
+def _explained(conflict: Conflict, findings: Iterable[ConfigFinding]) -> bool:
     """Whether another mistake in the same pipeline may be the reason, such as a mistyped `source_table`."""
     for finding in findings:
         same = finding.path[:_PIPELINE] == conflict.path[:_PIPELINE]
@@ -172,12 +174,12 @@ def _explained(conflict: Conflict, findings: Iterable[Finding]) -> bool:
     return False
 
 
-def _late(tree: Node, config: TenantConfig | None, project: Project, environ: Mapping[str, str]) -> list[Finding]:
+def _late(tree: Node, config: TenantConfig | None, project: Project, environ: Mapping[str, str]) -> list[ConfigFinding]:
     """Variables of connections that are not set. In dev they may be missing: the demo source stands in."""
     environment = project.settings.environment
     if not isinstance(tree.value, dict) or (config is not None and not config.enabled) or environment == "dev":
         return []
-    findings: list[Finding] = []
+    findings: list[ConfigFinding] = []
     owner, shared = _child_text(tree, "id"), project.platform.shared_variables
     for key in sorted(LATE_KEYS & tree.value.keys()):
         for path, node in texts(tree.value[key], (key,)):
@@ -187,36 +189,38 @@ def _late(tree: Node, config: TenantConfig | None, project: Project, environ: Ma
                 problem = f"the environment variable {' and '.join(unset)} is not set and has no default"
                 if key == "source_database":
                     problem += f" (DAGSTER_ENVIRONMENT={environment}; in dev the demo source would stand in)"
-                findings.append(Finding(path, problem, node.mark.line, node.mark.column))
+                findings.append(ConfigFinding(path, problem, node.mark.line, node.mark.column))
     if config is not None and config.pipelines and config.source_database is None:
         problem = f"`source_database` is missing; only dev has a demo source, this is {environment}"
-        findings.append(Finding(("source_database",), problem, tree.mark.line, tree.mark.column))
+        findings.append(ConfigFinding(("source_database",), problem, tree.mark.line, tree.mark.column))
     return findings
 
 
-def _transforms(folder: Path, tree: Node, config: TenantConfig) -> list[Finding]:
+def _transforms(folder: Path, tree: Node, config: TenantConfig) -> list[ConfigFinding]:
     """Transforms that are missing or cannot be called, as far as can be told without running them."""
-    findings: list[Finding] = []
+    findings: list[ConfigFinding] = []
     for name, pipeline in config.pipelines.items():
         wrong = inspect_transform(folder, name, pipeline.transfer_inputs) if pipeline.has_transfer else None
         if wrong is not None:
             place = f"{wrong.path.relative_to(folder)}:{wrong.line}"
             at: KeyPath = ("assets", "pipelines", name, "has_transfer")
-            findings.append(placed(Finding(at, f"the transform {place} {wrong.problem}", allowed=wrong.hint), tree))
+            findings.append(
+                placed(ConfigFinding(at, f"the transform {place} {wrong.problem}", allowed=wrong.hint), tree)
+            )
     return findings
 
 
-def _elsewhere(tenant: Node, project: Project, known: list[Finding]) -> list[Finding]:
+def _elsewhere(tenant: Node, project: Project, known: list[ConfigFinding]) -> list[ConfigFinding]:
     """What would be wrong in the other environments of the file: found today, not on the day of the deployment."""
     seen = {(each.line, each.column) for each in known}
-    findings: list[Finding] = []
+    findings: list[ConfigFinding] = []
     for environment in sorted(named_environments(tenant) - {project.settings.environment}):
         for each in _judge(tenant, project, environment)[2]:
             if (each.line, each.column) not in seen:
                 seen.add((each.line, each.column))
                 problem = f"in environment {environment}: {each.problem}"
                 findings.append(
-                    Finding(each.path, problem, each.line, each.column, each.found, each.allowed, each.suggestion)
+                    ConfigFinding(each.path, problem, each.line, each.column, each.found, each.allowed, each.suggestion)
                 )
     return findings
 
@@ -245,7 +249,7 @@ def _shown(path: Path, settings: Settings) -> str:
     return str(path.relative_to(settings.project_dir)) if path.is_relative_to(settings.project_dir) else str(path)
 
 
-def _error(tenant_id: str, file: str, findings: Iterable[Finding]) -> ConfigError:
+def _error(tenant_id: str, file: str, findings: Iterable[ConfigFinding]) -> ConfigError:
     ordered = in_order(findings)
     problems = [each.render(file) for each in ordered[:FINDINGS_LIMIT]]
     count = "1 problem" if len(ordered) == 1 else f"{len(ordered)} problems"

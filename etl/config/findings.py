@@ -1,6 +1,6 @@
 """One thing that is wrong in a configuration, and how it is said.
 
-Belongs here: `Conflict`, `Finding` and the sentence made of it. Does not: finding anything.
+Belongs here: `Conflict`, `ConfigFinding` and the sentence made of it. Does not: finding anything.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ConfigFinding:
     """A problem at a place. `path` are the keys that lead there, from the tenant's root."""
 
     path: Path
@@ -58,7 +58,7 @@ def dotted(path: Path) -> str:
     return text
 
 
-def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def in_order(findings: Iterable[ConfigFinding]) -> tuple[ConfigFinding, ...]:
     """As they stand in the file, each once."""
     return tuple(sorted(dict.fromkeys(findings), key=lambda each: (each.line, each.column, dotted(each.path))))
 

@@ -9,7 +9,7 @@ definitions, so that a variable or a secret in one of them is refused.
 
 from dataclasses import replace
 
-from etl.config.findings import Finding, Path
+from etl.config.findings import ConfigFinding, Path
 from etl.config.yaml_source import Node
 from etl.secrets.template import literal_of, references_of
 
@@ -39,7 +39,7 @@ def for_environment(tenant: Node, environment: str) -> Node:
     return _with_child(merged, "assets", _with_child(assets, "pipelines", replace(block, value=pipelines)))
 
 
-def literal(node: Node, findings: list[Finding], path: Path = ()) -> Node:
+def literal(node: Node, findings: list[ConfigFinding], path: Path = ()) -> Node:
     """The tree with `$$` as a dollar, but for what is late. A variable or secret anywhere else is reported."""
     if is_late(path) or _is_overrides(path):
         return node
@@ -52,7 +52,7 @@ def literal(node: Node, findings: list[Finding], path: Path = ()) -> Node:
     return node
 
 
-def _plain(node: Node, text: str, findings: list[Finding], path: Path) -> Node:
+def _plain(node: Node, text: str, findings: list[ConfigFinding], path: Path) -> Node:
     if "${" in text.replace("$$", ""):
         findings.append(visible(node, path))
         return node
@@ -60,11 +60,11 @@ def _plain(node: Node, text: str, findings: list[Finding], path: Path) -> Node:
     return replace(node, value=value, text=value, source=text)
 
 
-def visible(node: Node, path: Path) -> Finding:
+def visible(node: Node, path: Path) -> ConfigFinding:
     """A variable or secret in a key whose value people see."""
     key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
     references = " and ".join(f"${{{name}}}" for name, _ in references_of(node.text)) or "`${`"
-    return Finding(
+    return ConfigFinding(
         path,
         f"`{key}` is shown to people and takes neither a variable nor a secret: {references}",
         node.mark.line,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from etl.config.file_sources import named_files, refused_file
-from etl.config.findings import Conflict, Finding, Path
+from etl.config.findings import ConfigFinding, Conflict, Path
 from etl.config.overrides import LATE_KEYS, visible
 from etl.config.tenant_config import TenantConfig
 from etl.config.yaml_source import Node
@@ -33,7 +33,7 @@ class Project:
     tenants: tuple[str, ...]
 
 
-def foreign_names(tree: Node, tenant: str, project: Project) -> Iterator[Finding]:
+def foreign_names(tree: Node, tenant: str, project: Project) -> Iterator[ConfigFinding]:
     """Each variable below the late keys that the tenant may not name, and each secret where none may stand."""
     if not isinstance(tree.value, dict):
         return
@@ -42,21 +42,21 @@ def foreign_names(tree: Node, tenant: str, project: Project) -> Iterator[Finding
             yield from _of_text(path, node, tenant, project)
 
 
-def _of_text(path: Path, node: Node, tenant: str, project: Project) -> Iterator[Finding]:
+def _of_text(path: Path, node: Node, tenant: str, project: Project) -> Iterator[ConfigFinding]:
     key = next((part for part in reversed(path) if isinstance(part, str)), "")
     references = [*(name for name, _ in variables_of(node.text)), *secrets_of(node.text)]
     if path[0] == "notifications" and key in _NOT_RESOLVED and "${" in node.text.replace("$$", ""):
         yield visible(node, path)
         return
     if path[0] == "notifications" and (problem := malformed(node.text)):  # the other models look themselves
-        yield Finding(path, problem, node.mark.line, node.mark.column)
+        yield ConfigFinding(path, problem, node.mark.line, node.mark.column)
     if path[0] == "storage" and any(each.startswith("secret:") for each in references):
         problem = f"`{key}` becomes part of addresses that people see and takes no secret"
-        yield Finding(path, problem, node.mark.line, node.mark.column, allowed="a variable, or the value itself")
+        yield ConfigFinding(path, problem, node.mark.line, node.mark.column, allowed="a variable, or the value itself")
     for name, _ in variables_of(node.text):
         if not may_name(name, tenant, project.tenants, project.platform.shared_variables):
             problem, remedy = refusal(name, tenant, project.tenants)
-            yield Finding(path, problem, node.mark.line, node.mark.column, allowed=remedy)
+            yield ConfigFinding(path, problem, node.mark.line, node.mark.column, allowed=remedy)
 
 
 def texts(node: Node, path: Path) -> Iterable[tuple[Path, Node]]:

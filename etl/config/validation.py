@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from etl.config.findings import Finding, Path
+from etl.config.findings import ConfigFinding, Path
 from etl.config.model_keys import allowed_keys
 from etl.config.names import nearest
 from etl.config.overrides import is_late
@@ -42,7 +42,7 @@ _PASSES = 4
 FINDINGS_LIMIT = 200  # nobody reads further, and each suggestion costs time
 
 
-def validate(tree: Node) -> tuple[TenantConfig | None, list[Finding]]:
+def validate(tree: Node) -> tuple[TenantConfig | None, list[ConfigFinding]]:
     """The model, or everything that is wrong. A number or date becomes a text where a text is meant."""
     data = to_data(tree)
     for _ in range(_PASSES):
@@ -73,11 +73,11 @@ def validate_rest(tree: Node, wrong: Iterable[Path]) -> TenantConfig | None:
     return None
 
 
-def placed(finding: Finding, tree: Node) -> Finding:
+def placed(finding: ConfigFinding, tree: Node) -> ConfigFinding:
     """The finding with the line and column of its path."""
     node, mark = find(tree, finding.path)
     place = node.mark if node is not None and not isinstance(node.value, dict | list) and node.text else mark
-    return Finding(
+    return ConfigFinding(
         finding.path,
         finding.problem,
         place.line,
@@ -115,8 +115,8 @@ def _adapt(data: Any, tree: Node, detail: ErrorDetails) -> bool:  # noqa: ANN401
     return False
 
 
-def _findings(tree: Node, data: Any, details: Iterable[ErrorDetails]) -> list[Finding]:  # noqa: ANN401
-    findings: dict[tuple[Path, str], Finding] = {}
+def _findings(tree: Node, data: Any, details: Iterable[ErrorDetails]) -> list[ConfigFinding]:  # noqa: ANN401
+    findings: dict[tuple[Path, str], ConfigFinding] = {}
     for detail in islice(details, FINDINGS_LIMIT):
         finding = _finding(tree, data, detail)
         if finding is not None:
@@ -124,14 +124,14 @@ def _findings(tree: Node, data: Any, details: Iterable[ErrorDetails]) -> list[Fi
     return list(findings.values())
 
 
-def _finding(tree: Node, data: Any, detail: ErrorDetails) -> Finding | None:  # noqa: ANN401
+def _finding(tree: Node, data: Any, detail: ErrorDetails) -> ConfigFinding | None:  # noqa: ANN401
     kind, context = detail["type"], detail.get("ctx", {})
     path = _path(data, detail["loc"])
     if kind == "extra_forbidden":
         return _unknown_key(tree, path, detail["loc"])
     if kind == "missing":
         key = str(detail["loc"][-1])
-        return placed(Finding((*path, key), f"`{key}` is missing"), tree)
+        return placed(ConfigFinding((*path, key), f"`{key}` is missing"), tree)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _wrong_tag(tree, path, kind, context)
     if detail["loc"][-1:] == ("[key]",):
@@ -154,14 +154,14 @@ def _finding(tree: Node, data: Any, detail: ErrorDetails) -> Finding | None:  # 
         problem = "wrong value" + (f" for `{path[-1]}`" if path and isinstance(path[-1], str) else "")
     else:
         problem = _message(detail)
-    return placed(Finding(path, problem, found=found, allowed=allowed, suggestion=suggestion), tree)
+    return placed(ConfigFinding(path, problem, found=found, allowed=allowed, suggestion=suggestion), tree)
 
 
-def _unknown_key(tree: Node, path: Path, location: tuple[int | str, ...]) -> Finding:
+def _unknown_key(tree: Node, path: Path, location: tuple[int | str, ...]) -> ConfigFinding:
     key = str(location[-1])
     keys = allowed_keys(TenantConfig, location[:-1])
     mark = find(tree, path)[1]
-    return Finding(
+    return ConfigFinding(
         path,
         f"unknown key `{_short(key)}`",
         mark.line,
@@ -171,7 +171,7 @@ def _unknown_key(tree: Node, path: Path, location: tuple[int | str, ...]) -> Fin
     )
 
 
-def _wrong_key(tree: Node, path: Path, detail: ErrorDetails) -> Finding:
+def _wrong_key(tree: Node, path: Path, detail: ErrorDetails) -> ConfigFinding:
     """A key that is free to choose, but not entirely."""
     key, mark, context = str(path[-1]), find(tree, path)[1], detail.get("ctx", {})
     expected = str(context.get("expected", "")).replace("'", "")
@@ -180,20 +180,20 @@ def _wrong_key(tree: Node, path: Path, detail: ErrorDetails) -> Finding:
         f"`{_short(key)}` is not a valid {context['kind']}" if "kind" in context else f"unknown key `{_short(key)}`"
     )
     close = nearest(key, expected.replace(" or ", ", ").split(", ")) or ""
-    return Finding(path, problem, mark.line, mark.column, allowed=allowed, suggestion=close)
+    return ConfigFinding(path, problem, mark.line, mark.column, allowed=allowed, suggestion=close)
 
 
-def _wrong_tag(tree: Node, path: Path, kind: str, context: Mapping[str, Any]) -> Finding:
+def _wrong_tag(tree: Node, path: Path, kind: str, context: Mapping[str, Any]) -> ConfigFinding:
     """A rule or a notification of an unknown type."""
     discriminator = str(context.get("discriminator", "type")).strip("'()")
     at = (*path, discriminator)
     tags = [each.strip(" '") for each in str(context.get("expected_tags", "")).split(",") if each.strip()]
     if kind == "union_tag_not_found":
-        return placed(Finding(path, f"`{discriminator}` is missing", allowed=", ".join(tags)), tree)
+        return placed(ConfigFinding(path, f"`{discriminator}` is missing", allowed=", ".join(tags)), tree)
     tag = str(context.get("tag", ""))
     close = nearest(tag, tags) or ""
     return placed(
-        Finding(at, f"unknown {discriminator} `{_short(tag)}`", allowed=", ".join(tags), suggestion=close), tree
+        ConfigFinding(at, f"unknown {discriminator} `{_short(tag)}`", allowed=", ".join(tags), suggestion=close), tree
     )
 
 

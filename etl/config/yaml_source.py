@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from etl.config.findings import Finding, Path
+from etl.config.findings import ConfigFinding, Path
 
 SIZE_LIMIT = 1_000_000
 DEPTH_LIMIT = 40
@@ -67,7 +67,7 @@ class Document:
     """The tree of one file, and what is wrong with its YAML; no tree if it could not be read at all."""
 
     root: Node | None
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[ConfigFinding, ...] = ()
 
 
 def parse(raw: bytes) -> Document:
@@ -174,7 +174,7 @@ class _Builder:
     """Builds the tree from the parser's events."""
 
     def __init__(self) -> None:
-        self.findings: list[Finding] = []
+        self.findings: list[ConfigFinding] = []
         self._anchors: dict[str, Node] = {}
         self._events: Iterator[Any] = iter(())
         self._merged = 0
@@ -217,7 +217,9 @@ class _Builder:
             return None
         short = event.tag.removeprefix(_TAG_PREFIX)
         if short not in _TAGS:
-            self.findings.append(Finding((), f"the tag `{_short(event.tag)}` is not allowed", mark.line, mark.column))
+            self.findings.append(
+                ConfigFinding((), f"the tag `{_short(event.tag)}` is not allowed", mark.line, mark.column)
+            )
         return str(short)
 
     def _sequence(self, mark: Mark, depth: int) -> Node:
@@ -260,7 +262,7 @@ class _Builder:
         return sources
 
     def _report(self, problem: str, mark: Mark) -> None:
-        self.findings.append(Finding((), problem, mark.line, mark.column))
+        self.findings.append(ConfigFinding((), problem, mark.line, mark.column))
 
 
 def _measure(children: Iterable[Node]) -> tuple[int, int]:
@@ -288,7 +290,7 @@ def _short(text: str) -> str:
 
 def _broken(problem: str, mark: Mark | None = None) -> Document:
     place = mark or Mark(1, 1)
-    return Document(None, (Finding((), problem, place.line, place.column),))
+    return Document(None, (ConfigFinding((), problem, place.line, place.column),))
 
 
 def _code(error: yaml.reader.ReaderError) -> int:

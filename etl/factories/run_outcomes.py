@@ -30,7 +30,7 @@ from dagster_shared.error import SerializableErrorInfo
 from etl.factories.naming import SLA_CHECK, STANDING_CHECKS
 from etl.factories.subjects import Subjects, job_subject
 from etl.notify.incidents import cause_of
-from etl.sla.judge import Run
+from etl.sla.judge import PipelineRun
 from etl.sla.metrics import SLAMetrics
 from etl.sla.pipeline_log import Failure, FinishedRun
 
@@ -60,7 +60,7 @@ class _Checks:
 
 
 @dataclass
-class _Seen:
+class _RunEvents:
     """The events of one run, by subject."""
 
     planned: set[str] = field(default_factory=set)
@@ -79,7 +79,7 @@ def finished_run(
 ) -> FinishedRun:
     """Read the events of a run once. `scrub` takes secrets out of an error's text."""
     day = newest_day(run.tags)
-    seen = _Seen()
+    seen = _RunEvents()
     for record in instance.get_records_for_run(run.run_id, of_type=TYPES).records:
         _note(seen, record.event_log_entry, subjects, day)
     if run.status is DagsterRunStatus.FAILURE and not (seen.started or seen.failed):
@@ -94,7 +94,7 @@ def finished_run(
 
 def failed_run(run: DagsterRun, entry: EventLogEntry, subjects: Subjects, scrub: Callable[[str], str]) -> FinishedRun:
     """What the last event of a failed run says by itself: its first failure. Enough where thousands fail at once."""
-    event, seen = entry.get_dagster_event(), _Seen()
+    event, seen = entry.get_dagster_event(), _RunEvents()
     _note(seen, entry, subjects, None)
     data = event.event_specific_data  # a run that the daemon drops from its queue has none
     first = data.first_step_failure_event if isinstance(data, JobFailureData) else None
@@ -134,7 +134,7 @@ def newest_day(tags: Mapping[str, str]) -> date | None:
         return None
 
 
-def _note(seen: _Seen, entry: EventLogEntry, subjects: Subjects, day: date | None) -> None:
+def _note(seen: _RunEvents, entry: EventLogEntry, subjects: Subjects, day: date | None) -> None:
     event, at, step = entry.get_dagster_event(), entry.timestamp, entry.step_key or ""
     match event.event_type:
         case DagsterEventType.STEP_START:
@@ -154,7 +154,7 @@ def _note(seen: _Seen, entry: EventLogEntry, subjects: Subjects, day: date | Non
             _note_check(seen, event.asset_check_evaluation_data, subjects, day)
 
 
-def _note_materialization(seen: _Seen, made: AssetMaterialization, subjects: Subjects, day: date | None) -> None:
+def _note_materialization(seen: _RunEvents, made: AssetMaterialization, subjects: Subjects, day: date | None) -> None:
     key, partition, metadata = made.asset_key, made.partition, made.metadata
     pipeline = subjects.pipeline_of_asset.get(key)
     if pipeline is None or (day is not None and partition not in (None, day.isoformat())):
@@ -167,7 +167,7 @@ def _note_materialization(seen: _Seen, made: AssetMaterialization, subjects: Sub
         seen.rows[pipeline] = int(rows)
 
 
-def _note_check(seen: _Seen, evaluation: AssetCheckEvaluation, subjects: Subjects, day: date | None) -> None:
+def _note_check(seen: _RunEvents, evaluation: AssetCheckEvaluation, subjects: Subjects, day: date | None) -> None:
     key, name = evaluation.asset_key, evaluation.check_name
     pipeline = subjects.pipeline_of_asset.get(key)
     if pipeline is None or name == SLA_CHECK:
@@ -194,7 +194,7 @@ def _note_check(seen: _Seen, evaluation: AssetCheckEvaluation, subjects: Subject
 
 
 def _failures(
-    seen: _Seen, run: DagsterRun, ended: float, subjects: Subjects, scrub: Callable[[str], str]
+    seen: _RunEvents, run: DagsterRun, ended: float, subjects: Subjects, scrub: Callable[[str], str]
 ) -> list[Failure]:
     """The steps that failed; without any, the run itself, and the steps that were at work when it died."""
     found = []
@@ -213,8 +213,8 @@ def _failures(
 
 
 def _runs(
-    seen: _Seen, subjects: Subjects, run_id: str, day: date | None, *, many: bool, died: float | None
-) -> Iterable[tuple[str, Run]]:
+    seen: _RunEvents, subjects: Subjects, run_id: str, day: date | None, *, many: bool, died: float | None
+) -> Iterable[tuple[str, PipelineRun]]:
     """One outcome for each pipeline that this run has ended, one way or the other."""
     ends: dict[str, list[float]] = {}
     spent: dict[str, float] = {}
@@ -243,7 +243,7 @@ def _runs(
             row_count=seen.rows.get(pipeline),
             run_id=run_id,
         )
-        yield pipeline, Run(run_id, _moment(max(times)), succeeded, day, metrics, complete=complete)
+        yield pipeline, PipelineRun(run_id, _moment(max(times)), succeeded, day, metrics, complete=complete)
 
 
 def number(metadata: Mapping[str, object], name: str) -> float | None:

@@ -18,7 +18,7 @@ from etl.config.tenant_config import fingerprint
 from etl.errors import LakeError
 from etl.faults import reach
 from etl.pipeline.audit import Audit, Blocked, audit_file, audit_good_rows, describe
-from etl.pipeline.stage import Sample, StageResult, StageRun, sample_of
+from etl.pipeline.stage import PublishedSample, StageResult, StageRun, sample_of
 from etl.pipeline.tables import present_inputs
 from etl.quality.quarantine import split
 from etl.storage.lake import Inputs, Provenance, Published
@@ -162,13 +162,17 @@ def _provenance(staged: StagedRows, audit: Audit | None, rows: int, stage: str |
     )
 
 
-def _sample(staged: StagedRows, draft: Path) -> Sample:
+def _sample(staged: StagedRows, draft: Path) -> PublishedSample:
     """What people are shown, from the file that is going to be published: nothing after publishing reads it again."""
     return sample_of(scan_files([(f"{staged.run.label} {staged.stage}", draft)]), staged.run.pipeline)
 
 
 def _result(
-    staged: StagedRows, audit: Audit | None, published: Published, sample: Sample, quarantine: Published | None = None
+    staged: StagedRows,
+    audit: Audit | None,
+    published: Published,
+    sample: PublishedSample,
+    quarantine: Published | None = None,
 ) -> StageResult:
     return StageResult(
         stage=staged.stage,

@@ -113,7 +113,7 @@ def disk_errors(run: StageRun, stage: str) -> Iterator[None]:
         ) from error
 
 
-class Sample(BaseModel):
+class PublishedSample(BaseModel):
     """What people are shown of a file: its columns and its first rows, taken before the file is published."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -138,7 +138,7 @@ class StageResult(BaseModel):
     uri: str
     version: str
     run_id: str
-    sample: Sample
+    sample: PublishedSample
     audit: Audit | None = None
     volume: VolumeVerdict | None = None
     quarantine: Published | None = None
@@ -150,16 +150,16 @@ class StageResult(BaseModel):
         return self.rows_read / self.seconds if self.seconds > 0 else 0.0
 
 
-def sample_of(frame: pl.LazyFrame, pipeline: PipelineConfig) -> Sample:
+def sample_of(frame: pl.LazyFrame, pipeline: PipelineConfig) -> PublishedSample:
     """The columns and the first rows as text; personal columns are masked.
 
     The rows are only shown, so that what cannot be shown is a note and no failure.
     """
     columns = tuple((name, str(dtype)) for name, dtype in frame.collect_schema().items())
     try:
-        return Sample(columns=columns, preview=preview_rows(frame, pipeline))
+        return PublishedSample(columns=columns, preview=preview_rows(frame, pipeline))
     except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001  showing rows is never worth a stage
-        return Sample(columns=columns, note=f"the first rows cannot be shown: {type(error).__name__}")
+        return PublishedSample(columns=columns, note=f"the first rows cannot be shown: {type(error).__name__}")
 
 
 def preview_rows(frame: pl.LazyFrame, pipeline: PipelineConfig, *, rows: int = 5) -> tuple[dict[str, object], ...]:

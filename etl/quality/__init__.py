@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         LearnResult as LearnResult,
         ProfileOutput as ProfileOutput,
         ProfileResult as ProfileResult,
-        QualityCheckOutput as QualityCheckOutput,
+        QualityCounts as QualityCounts,
         RuleResult as RuleResult,
         ValidationFailure as ValidationFailure,
     )
@@ -66,7 +66,7 @@ _HOMES = {
         "LearnResult",
         "ProfileOutput",
         "ProfileResult",
-        "QualityCheckOutput",
+        "QualityCounts",
         "RuleResult",
         "ValidationFailure",
     ),

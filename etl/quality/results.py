@@ -204,7 +204,7 @@ class CheckResult(BaseModel):
         return sum(each.status == "failed" and each.rule.severity == severity for each in self.results)
 
 
-class QualityCheckOutput(BaseModel):
+class QualityCounts(BaseModel):
     """A check's verdict as the integrations hand it on: numbers and failures, without the rules."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -310,7 +310,7 @@ class DataQualityError(QualityError):
     """Data that did not pass; carries the result. Raise it as `DataQualityError(result)` or with a text of your own."""
 
     def __init__(
-        self, problem: "str | CheckResult", hint: str = "", *, result: "CheckResult | QualityCheckOutput | None" = None
+        self, problem: "str | CheckResult", hint: str = "", *, result: "CheckResult | QualityCounts | None" = None
     ) -> None:
         """Take the text from the result unless there is one."""
         if isinstance(problem, CheckResult):

@@ -88,7 +88,7 @@ class AtWork:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedDays:
     """What is known about a pipeline's data. Publishes before `known_since` may be missing."""
 
     publishes: tuple[Publish, ...] = ()
@@ -117,7 +117,7 @@ def typical_duration(durations: Sequence[timedelta]) -> timedelta | None:
 
 
 def judge_deadline(
-    promise: FreshnessPromise, published: Published, now: datetime, typical: timedelta | None = None
+    promise: FreshnessPromise, published: PublishedDays, now: datetime, typical: timedelta | None = None
 ) -> FreshnessVerdict | None:
     """How the deadline stands at `now`; None if none is promised."""
     if promise.deadline is None:
@@ -150,7 +150,7 @@ def judge_deadline(
 
 
 def judge_max_age(
-    promise: FreshnessPromise, published: Published, now: datetime, typical: timedelta | None = None
+    promise: FreshnessPromise, published: PublishedDays, now: datetime, typical: timedelta | None = None
 ) -> FreshnessVerdict | None:
     """How the age stands at `now`; None if none is promised."""
     if promise.max_age_hours is None:
@@ -198,7 +198,7 @@ def judge_max_age(
 class _Deadlines:
     """The deadlines of one promise around one moment, and what was due at each."""
 
-    def __init__(self, promise: FreshnessPromise, published: Published, now: datetime) -> None:
+    def __init__(self, promise: FreshnessPromise, published: PublishedDays, now: datetime) -> None:
         self._published = published
         self._days = published.partitions
         self._cron: Cron = parse_cron(promise.deadline or "")
@@ -297,11 +297,11 @@ def _verdict(
     return FreshnessVerdict("deadline", state, message, since, partition, due, actual, threshold=0.0)
 
 
-def _ever_published(published: Published, now: datetime) -> bool:
+def _ever_published(published: PublishedDays, now: datetime) -> bool:
     return any(each.at <= now for each in published.publishes)
 
 
-def _arrival(published: Published, partition: date, now: datetime) -> datetime | None:
+def _arrival(published: PublishedDays, partition: date, now: datetime) -> datetime | None:
     """The first good publish of a partition after it was complete."""
     if published.partitions is None:
         return None
@@ -310,7 +310,7 @@ def _arrival(published: Published, partition: date, now: datetime) -> datetime |
     return min(times, default=None)
 
 
-def _expected(published: Published, partition: date | None, now: datetime, typical: timedelta) -> datetime:
+def _expected(published: PublishedDays, partition: date | None, now: datetime, typical: timedelta) -> datetime:
     """When a partition, or the table, will probably be there."""
     days = published.partitions
     complete = days.complete_at(partition) if days and partition else None
@@ -323,7 +323,7 @@ def _expected(published: Published, partition: date | None, now: datetime, typic
     return in_time or (now if complete is None else max(now, complete)) + typical
 
 
-def _fresh_moments(published: Published, now: datetime) -> list[datetime]:
+def _fresh_moments(published: PublishedDays, now: datetime) -> list[datetime]:
     """When the data became as new as it could be, in order; the first is the moment from which one can ask."""
     days = published.partitions
     begins = [days.complete_at(days.start)] if days else []

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from etl.sla.config import AlertLevel, PipelineSLA
 from etl.sla.freshness import (
     FreshnessVerdict,
-    Published,
+    PublishedDays,
     State,
     judge_deadline,
     judge_max_age,
@@ -52,7 +52,7 @@ RUNS_NAMED = 20  # of a long streak the newest runs are named
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class PipelineRun:
     """One finished run of a pipeline, as far as promises are concerned."""
 
     run_id: str
@@ -70,8 +70,8 @@ class PipelineHistory:
 
     tenant: str
     pipeline: str
-    published: Published
-    runs: tuple[Run, ...] = ()
+    published: PublishedDays
+    runs: tuple[PipelineRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +126,18 @@ class _Threshold:
     promise: Promise
     field: str
     broken_by: SLAViolationType
-    measured: Callable[[Run, SLAMetrics], bool]
+    measured: Callable[[PipelineRun, SLAMetrics], bool]
 
 
-def _checked(_: Run, metrics: SLAMetrics) -> bool:
+def _checked(_: PipelineRun, metrics: SLAMetrics) -> bool:
     return metrics.judged_count > 0
 
 
-def _timed(run: Run, metrics: SLAMetrics) -> bool:
+def _timed(run: PipelineRun, metrics: SLAMetrics) -> bool:
     return run.succeeded and run.complete and metrics.execution_time_ms > 0
 
 
-def _counted(run: Run, metrics: SLAMetrics) -> bool:
+def _counted(run: PipelineRun, metrics: SLAMetrics) -> bool:
     return run.succeeded and metrics.row_count is not None
 
 
@@ -173,7 +173,7 @@ def worst(verdicts: Iterable[PromiseVerdict]) -> State:
 
 
 def _judge_freshness(
-    sla: PipelineSLA, history: PipelineHistory, runs: list[Run], now: datetime
+    sla: PipelineSLA, history: PipelineHistory, runs: list[PipelineRun], now: datetime
 ) -> list[FreshnessVerdict]:
     if sla.freshness is None:
         return []
@@ -202,13 +202,13 @@ def _from_freshness(sla: PipelineSLA, history: PipelineHistory, verdict: Freshne
 
 
 def _judge_threshold(
-    sla: PipelineSLA, history: PipelineHistory, threshold: _Threshold, runs: list[Run]
+    sla: PipelineSLA, history: PipelineHistory, threshold: _Threshold, runs: list[PipelineRun]
 ) -> PromiseVerdict:
     """Broken by the newest measurement; recovered if only the one before it was bad."""
     measured = [each for each in runs if each.metrics is not None and threshold.measured(each, each.metrics)]
     limit = float(getattr(sla, threshold.field)) if threshold is not _WARNINGS else 0.0
     level = AlertLevel.WARNING if threshold is _WARNINGS else sla.alert_level
-    streak: list[tuple[Run, SLAViolation]] = []
+    streak: list[tuple[PipelineRun, SLAViolation]] = []
     for run in reversed(measured):
         found = _violation(sla, threshold, run)
         if found is None:
@@ -240,7 +240,7 @@ def _judge_threshold(
     )
 
 
-def _judge_streak(sla: PipelineSLA, history: PipelineHistory, limit: int, runs: list[Run]) -> PromiseVerdict:
+def _judge_streak(sla: PipelineSLA, history: PipelineHistory, limit: int, runs: list[PipelineRun]) -> PromiseVerdict:
     """Broken from the failure that reached the limit until the next success."""
     runs = [each for each in runs if each.complete or not each.succeeded]
     failed = _trailing_failures(runs)
@@ -271,9 +271,9 @@ def _judge_streak(sla: PipelineSLA, history: PipelineHistory, limit: int, runs: 
     return replace(base, state=State.RECOVERED, message=message, since=last.ended, runs=(last.run_id,))
 
 
-def _counting(runs: Iterable[Run]) -> list[Run]:
+def _counting(runs: Iterable[PipelineRun]) -> list[PipelineRun]:
     """In the order of time, without those of a partition older than one that was run before."""
-    counting: list[Run] = []
+    counting: list[PipelineRun] = []
     newest: date | None = None
     for run in sorted(runs, key=lambda each: each.ended):
         if run.partition is not None and newest is not None and run.partition < newest:
@@ -283,8 +283,8 @@ def _counting(runs: Iterable[Run]) -> list[Run]:
     return counting
 
 
-def _trailing_failures(runs: list[Run]) -> list[Run]:
-    failed: list[Run] = []
+def _trailing_failures(runs: list[PipelineRun]) -> list[PipelineRun]:
+    failed: list[PipelineRun] = []
     for run in reversed(runs):
         if run.succeeded:
             break
@@ -292,12 +292,12 @@ def _trailing_failures(runs: list[Run]) -> list[Run]:
     return failed
 
 
-def _violation(sla: PipelineSLA, threshold: _Threshold, run: Run) -> SLAViolation | None:
+def _violation(sla: PipelineSLA, threshold: _Threshold, run: PipelineRun) -> SLAViolation | None:
     if run.metrics is None:
         return None
     found = find_violations(sla, run.metrics, run.ended)
     return next((each for each in found if each.violation_type is threshold.broken_by), None)
 
 
-def _names(runs: Iterable[Run]) -> tuple[str, ...]:
+def _names(runs: Iterable[PipelineRun]) -> tuple[str, ...]:
     return tuple(each.run_id for each in runs)[-RUNS_NAMED:]

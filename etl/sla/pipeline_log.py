@@ -18,8 +18,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from etl.formats import mark_sqlite, transaction
-from etl.sla.freshness import DailyPartitions, Publish, Published
-from etl.sla.judge import PipelineHistory, Run
+from etl.sla.freshness import DailyPartitions, Publish, PublishedDays
+from etl.sla.judge import PipelineHistory, PipelineRun
 from etl.sla.metrics import SLAMetrics
 
 KEPT = 40
@@ -78,7 +78,7 @@ class FinishedRun:
 
     run_id: str
     ended: datetime
-    runs: tuple[tuple[str, Run], ...] = ()
+    runs: tuple[tuple[str, PipelineRun], ...] = ()
     failures: tuple[Failure, ...] = ()
     healed: tuple[str, ...] = ()
 
@@ -173,7 +173,7 @@ class PipelineLog:
         published: dict[str, list[tuple[str, float]]] = {}
         for pipeline, partition, at in publishes:
             published.setdefault(pipeline, []).append((partition, at))
-        ran: dict[str, list[Run]] = {}
+        ran: dict[str, list[PipelineRun]] = {}
         for row in runs:
             if row[0] in partitions:
                 ran.setdefault(row[0], []).append(_run(row))
@@ -291,7 +291,7 @@ def _note_run(db: sqlite3.Connection, run: FinishedRun) -> None:
         _note_outcome(db, pipeline, each_run)
 
 
-def _note_outcome(db: sqlite3.Connection, pipeline: str, run: Run) -> None:
+def _note_outcome(db: sqlite3.Connection, pipeline: str, run: PipelineRun) -> None:
     row = db.execute("SELECT newest_run FROM pipelines WHERE name = ?", (pipeline,)).fetchone()
     if row is None:
         return
@@ -332,7 +332,7 @@ def _note_known(db: sqlite3.Connection, pipeline: str, since: datetime | None) -
     )
 
 
-def _published(rows: list[tuple[str, float]], days: DailyPartitions | None, begin: float) -> Published:
+def _published(rows: list[tuple[str, float]], days: DailyPartitions | None, begin: float) -> PublishedDays:
     """Publishes of days if the pipeline has days, of the table if it has none."""
     publishes = sorted(
         (_moment(at), date.fromisoformat(partition) if partition else None)
@@ -343,10 +343,10 @@ def _published(rows: list[tuple[str, float]], days: DailyPartitions | None, begi
     if len(publishes) >= KEPT:  # older ones were dropped
         oldest = min((day for _, day in publishes if day), default=None)
         known_since = max(known_since, days.complete_at(oldest) if days and oldest else publishes[0][0])
-    return Published(tuple(Publish(at, partition) for at, partition in publishes), days, known_since)
+    return PublishedDays(tuple(Publish(at, partition) for at, partition in publishes), days, known_since)
 
 
-def _run(row: tuple[str, float, str, int, int, str, int, int, int, int, float, int | None]) -> Run:
+def _run(row: tuple[str, float, str, int, int, str, int, int, int, int, float, int | None]) -> PipelineRun:
     _, ended, run_id, succeeded, complete, partition, passed, failed, warned, errored, milliseconds, row_count = row
     at = _moment(ended)
     metrics = SLAMetrics.model_construct(  # what was validated when it was noted
@@ -361,7 +361,7 @@ def _run(row: tuple[str, float, str, int, int, str, int, int, int, int, float, i
         timestamp=at,
     )
     day = date.fromisoformat(partition) if partition else None
-    return Run(run_id, at, bool(succeeded), day, metrics, complete=bool(complete))
+    return PipelineRun(run_id, at, bool(succeeded), day, metrics, complete=bool(complete))
 
 
 def _moment(timestamp: float) -> datetime:

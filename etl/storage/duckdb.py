@@ -77,19 +77,19 @@ class DuckDBWarehouse:
             yield self._path
 
     @contextmanager
-    def writing(self, schema: str, table: str, run_id: str) -> Iterator["_Loader"]:
+    def writing(self, schema: str, table: str, run_id: str) -> Iterator["_DuckDBLoader"]:
         """Hold the warehouse until the block ends: a DuckDB file has one writer."""
         with ExitStack() as stack:
             with _named(f"{schema}.{table} could not be loaded"):
                 stack.enter_context(self.exclusive(run_id))
-            yield _Loader(self, schema, table)
+            yield _DuckDBLoader(self, schema, table)
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
         """Every committed load, oldest first."""
         if not self._path.exists():
             return ()
         with self.connect(read_only=True) as connection:
-            return ledger.read(_Session(connection))
+            return ledger.read(_DuckDBSession(connection))
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """The result of a statement, read-only."""
@@ -112,7 +112,7 @@ class DuckDBWarehouse:
     def holds(self, schema: str, table: str, where: str, digest: str | None) -> bool | None:
         """Whether rows of a table are those of a digest of the ledger; None where that cannot be said."""
         with _named(f"{schema}.{table} could not be read"), self.connect(read_only=True) as connection:
-            return table_holds(_Session(connection), schema, table, where, digest)
+            return table_holds(_DuckDBSession(connection), schema, table, where, digest)
 
     def relation(self, schema: str, table: str) -> str:
         """A table's whole name: a tenant's schema may be called like its database file."""
@@ -148,7 +148,7 @@ class DuckDBWarehouse:
             opened[0].close()
 
 
-class _Loader:
+class _DuckDBLoader:
     """A table of a DuckDB file that nobody else writes meanwhile; the file is open only during a call."""
 
     def __init__(self, warehouse: DuckDBWarehouse, schema: str, table: str) -> None:
@@ -163,7 +163,7 @@ class _Loader:
             make_room(connection, len(loadable.columns))
             _show(connection, request, loadable)
             with _transaction(connection):
-                session = _Session(connection, loadable.untyped)
+                session = _DuckDBSession(connection, loadable.untyped)
                 ledger.prepare(session)
                 load = Load(session, request)
                 report = load.look() or load.run()
@@ -174,10 +174,10 @@ class _Loader:
         """Rename what stands under the table's name; gives the new name, empty where nothing is there."""
         what = f"{self._schema}.{self._table} could not be renamed"
         with _named(what), self._warehouse.connect(read_only=False) as connection, _transaction(connection):
-            return set_aside(_Session(connection), self._schema, self._table)
+            return set_aside(_DuckDBSession(connection), self._schema, self._table)
 
 
-class _Session:
+class _DuckDBSession:
     """A connection as `transaction` wants it, with the object's rows as a view."""
 
     incoming = "etl_incoming"
@@ -251,7 +251,7 @@ def _relation(database: str, schema: str, table: str) -> str:
 def _show(connection: duckdb.DuckDBPyConnection, request: LoadRequest, loadable: Loadable) -> None:
     """The object's rows as a view."""
     select = loadable.select(ROW_NUMBER if request.mode == "upsert" else "")
-    connection.execute(f"CREATE TEMP VIEW {_Session.incoming} AS {select}")
+    connection.execute(f"CREATE TEMP VIEW {_DuckDBSession.incoming} AS {select}")
 
 
 @contextmanager

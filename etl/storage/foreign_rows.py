@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from etl.storage.identifier import quoted
-from etl.storage.ledger import Past
+from etl.storage.ledger import LoadHistory
 from etl.storage.schema_change import Column
 from etl.storage.session import Session
 from etl.storage.warehouse import LOAD_COLUMN, PARTITION_COLUMN, LoadRequest
@@ -41,7 +41,7 @@ class ForeignRows:
 
 
 def find_foreign_rows(
-    session: Session, request: LoadRequest, columns: Sequence[Column], past: Past
+    session: Session, request: LoadRequest, columns: Sequence[Column], past: LoadHistory
 ) -> ForeignRows | None:
     """The rows that no load brought; None where there are none, or the table cannot tell them apart."""
     names = {each.name for each in columns}

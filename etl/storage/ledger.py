@@ -77,7 +77,7 @@ def read(session: Session) -> tuple[LedgerEntry, ...]:
     return _entries(session, "ORDER BY seq", (), have)
 
 
-class Past:
+class LoadHistory:
     """What the ledger says about one table, looked up entry by entry: a load needs few of them."""
 
     def __init__(self, session: Session, request: LoadRequest) -> None:

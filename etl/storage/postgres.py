@@ -65,7 +65,7 @@ class PostgresWarehouse:
         self._lock_seconds = lock_seconds
 
     @contextmanager
-    def writing(self, schema: str, table: str, run_id: str) -> Iterator["_Loader"]:
+    def writing(self, schema: str, table: str, run_id: str) -> Iterator["_PostgresLoader"]:
         """Hold the table until the block ends; the lock ends with the connection."""
         target = f"{schema}.{table}"
         with ExitStack() as stack:
@@ -73,12 +73,12 @@ class PostgresWarehouse:
                 connection = stack.enter_context(self._connect(run_id))
                 self._lock(connection, schema, table)
             reach("warehouse.locked")
-            yield _Loader(self, connection, schema, table)
+            yield _PostgresLoader(self, connection, schema, table)
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
         """Every committed load of this tenant, oldest first."""
         with self.errors("the load ledger could not be read"), self._connect("ledger") as connection:
-            entries = ledger.read(_Session(connection))
+            entries = ledger.read(_PostgresSession(connection))
         return tuple(each for each in entries if each.tenant == self._tenant)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
@@ -109,7 +109,7 @@ class PostgresWarehouse:
         with self.errors(f"{schema}.{table} could not be read"), self._connect("query") as connection:
             connection.read_only = True
             with connection.transaction():
-                return table_holds(_Session(connection), schema, table, where, digest)
+                return table_holds(_PostgresSession(connection), schema, table, where, digest)
 
     def relation(self, schema: str, table: str) -> str:
         """A table's whole name."""
@@ -182,7 +182,7 @@ class PostgresWarehouse:
             engine.execute(f"INSERT INTO warehouse.{staged} {select}")
 
 
-class _Loader:
+class _PostgresLoader:
     """A table of a PostgreSQL database that no other load writes meanwhile."""
 
     def __init__(self, warehouse: PostgresWarehouse, connection: "Connection", schema: str, table: str) -> None:
@@ -197,7 +197,7 @@ class _Loader:
         staged = _relation(_STAGING, "load_" + hashlib.sha256(self._relation.encode()).hexdigest()[:32])
         with self._warehouse.errors(f"{request.target} could not be loaded"):
             _prepare(self._connection, staged)
-            load = Load(_Session(self._connection, staged, loadable.untyped), request)
+            load = Load(_PostgresSession(self._connection, staged, loadable.untyped), request)
             with self._connection.transaction():
                 report = load.look()
             if report is not None:
@@ -213,7 +213,7 @@ class _Loader:
     def set_aside(self) -> str:
         """Rename what stands under the table's name; gives the new name, empty where nothing is there."""
         with self._warehouse.errors(f"{self._schema}.{self._table} could not be renamed"):
-            return set_aside(_Session(self._connection), self._schema, self._table)
+            return set_aside(_PostgresSession(self._connection), self._schema, self._table)
 
     @property
     def _relation(self) -> str:
@@ -231,7 +231,7 @@ def _remedy(error: Exception) -> str:
     return "nothing was kept of it; remove the cause and run it again"
 
 
-class _Session:
+class _PostgresSession:
     """A connection as `transaction` wants it, with the object's rows in a staging table."""
 
     temporary = "ON COMMIT DROP"
@@ -304,7 +304,7 @@ def _prepare(connection: "Connection", staged: str) -> None:
     """Make what every load shares, one process at a time; remove what a load of this table left when it died."""
     with _alone(connection), connection.transaction():
         _ensure_schema(connection, _STAGING)
-        ledger.prepare(_Session(connection))
+        ledger.prepare(_PostgresSession(connection))
     connection.execute(f"DROP TABLE IF EXISTS {staged}".encode())
 
 

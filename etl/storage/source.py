@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from etl.faults import reach
 from etl.storage.database_url import DatabaseUrl, parse
 from etl.storage.drivers import postgres_catalogue, postgres_duckdb, sqlite_duckdb
-from etl.storage.drivers.contract import ExtractReport, ExtractRequest, Mode, Plan, Progress, Window
+from etl.storage.drivers.contract import ExtractReport, ExtractRequest, Mode, Progress, ReadPlan, Window
 from etl.storage.drivers.failures import as_source_error
 from etl.storage.drivers.writer import empty_schema, extension_path, verified_rows
 
@@ -75,7 +75,7 @@ def planned_schema(url: str, request: ExtractRequest) -> "pa.Schema":
         return empty_schema(_plan(source, request).columns)
 
 
-def _plan(url: DatabaseUrl, request: ExtractRequest) -> Plan:
+def _plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
     match url.dialect:
         case "sqlite":
             return sqlite_duckdb.plan(url, request)
@@ -110,7 +110,7 @@ def _count(url: DatabaseUrl, request: ExtractRequest) -> int:
 
 def _run(
     url: DatabaseUrl, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
-) -> tuple[str, Plan]:
+) -> tuple[str, ReadPlan]:
     """Read with the fastest driver that is installed and keeps the values; say which one it was."""
     match url.dialect:
         case "sqlite":
@@ -133,7 +133,7 @@ def _run(
 
 def _run_sqlite(
     url: DatabaseUrl, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
-) -> tuple[str, Plan]:
+) -> tuple[str, ReadPlan]:
     plan, seconds = sqlite_duckdb.plan(url, request), request.statement_timeout_seconds
     extension = extension_path("sqlite_scanner")
     if extension is not None:
@@ -149,7 +149,7 @@ def _run_sqlite(
 
 def _run_postgres(
     url: DatabaseUrl, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
-) -> tuple[str, Plan]:
+) -> tuple[str, ReadPlan]:
     extension = extension_path("postgres_scanner")
     if extension is not None:
         plan = postgres_catalogue.plan(url, request)

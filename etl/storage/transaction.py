@@ -38,7 +38,7 @@ class Load:
         self._slice = f"{PARTITION_COLUMN} = {self._partition}" if self._partition else "TRUE"
         self._kept = Upsert(session, request) if request.mode == "upsert" and request.partition else None
         self._columns: list[Column] = []
-        self._past: ledger.Past | None = None
+        self._past: ledger.LoadHistory | None = None
         self._own: LedgerEntry | None = None
         self._reason = ""
         self._foreign: ForeignRows | None = None
@@ -56,7 +56,7 @@ class Load:
             )
         if kind:
             self._columns = session.table_columns(request.schema_name, request.table)
-            self._past = ledger.Past(session, request)
+            self._past = ledger.LoadHistory(session, request)
             self._check_owner(self._past)
             self._own = self._own_entry(self._past)
             if self._past.owner is not None and not request.replaces_table:
@@ -100,7 +100,7 @@ class Load:
             self._warnings.append(f"{self._request.target} held {self._foreign.described}; they were removed")
             self._foreign = None
 
-    def _check_owner(self, past: ledger.Past) -> None:
+    def _check_owner(self, past: ledger.LoadHistory) -> None:
         request = self._request
         if past.owner is None:
             if self._session.rows(f"SELECT 1 FROM {self._table} LIMIT 1"):
@@ -116,12 +116,12 @@ class Load:
                 move_away(request, "the table"),
             )
 
-    def _own_entry(self, past: ledger.Past) -> LedgerEntry | None:
+    def _own_entry(self, past: ledger.LoadHistory) -> LedgerEntry | None:
         collected = self._request.mode == "append" and not self._partition
         own = past.of_version() if collected else past.of_partition()
         return own if own and (own.tenant, own.pipeline) == past.owner else None
 
-    def _is_held(self, past: ledger.Past) -> bool:
+    def _is_held(self, past: ledger.LoadHistory) -> bool:
         """Whether the table holds this very object: the ledger says so, and the rows are still those that it means."""
         request, own = self._request, self._own
         if own is None:
@@ -158,7 +158,7 @@ class Load:
             return False
         return holds(self._session, self._table, self._columns, where, own.digest)
 
-    def _is_held_of_format_1(self, past: ledger.Past) -> bool:
+    def _is_held_of_format_1(self, past: ledger.LoadHistory) -> bool:
         """Nothing says what the rows were; those of `append` without partitions cannot even be told apart."""
         self._reason = _OF_FORMAT_1
         if self._request.mode != "append" or self._partition:

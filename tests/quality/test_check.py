@@ -20,7 +20,7 @@ from etl.quality import (
     DataQualityError,
     EngineReport,
     Outcome,
-    QualityCheckOutput,
+    QualityCounts,
     check,
     compare_engines,
     parse_rules,
@@ -118,7 +118,7 @@ def test_a_result_without_rules_is_never_green() -> None:
     nothing = CheckResult(results=(), engine="polars")
     assert (nothing.status, nothing.is_success, nothing.is_blocking) == (CheckStatus.ERROR, False, True)
     assert (nothing.pass_rate, nothing.describe()) == (0.0, "no rule was judged")
-    output = QualityCheckOutput.from_result(nothing)
+    output = QualityCounts.from_result(nothing)
     assert (output.is_success, output.pass_rate) == (False, 0.0)
     assert not output.model_copy(update={"status": CheckStatus.PASSED}).is_success
 
@@ -138,7 +138,7 @@ def test_results_survive_a_round_trip_through_json() -> None:
     rules = [*RULES, {"type": "row_count", "min": 9}, {"column": "nope", "type": "regex", "pattern": "x"}]
     result = check(FRAME, rules, engine="polars", key_columns=["ok"])
     assert CheckResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
-    output = QualityCheckOutput.from_result(result)
+    output = QualityCounts.from_result(result)
     assert output.total_count == 5
     assert [failure.rule_name for failure in output.failures] == [
         "not_null__id",

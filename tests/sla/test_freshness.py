@@ -11,7 +11,7 @@ from etl.sla.freshness import (
     AtWork,
     DailyPartitions,
     Publish,
-    Published,
+    PublishedDays,
     State,
     judge_deadline,
     judge_max_age,
@@ -29,8 +29,8 @@ def at(day: int, hour: float, month: int = 1) -> datetime:
     return datetime(2026, month, 1, tzinfo=UTC) + timedelta(days=day - 1, hours=hour - 9)
 
 
-def data(*publishes: tuple[int, datetime], days: DailyPartitions | None = DAYS) -> Published:
-    return Published(tuple(Publish(when, date(2026, 1, day)) for day, when in publishes), days)
+def data(*publishes: tuple[int, datetime], days: DailyPartitions | None = DAYS) -> PublishedDays:
+    return PublishedDays(tuple(Publish(when, date(2026, 1, day)) for day, when in publishes), days)
 
 
 GOOD = [(day, at(day + 1, 6)) for day in range(1, 5)]
@@ -101,7 +101,7 @@ def test_a_partition_that_arrives_with_the_next_deadline_ends_its_own_breach(
 
 
 def test_a_breach_older_than_what_is_known_is_dated_from_where_knowledge_begins() -> None:
-    known = Published((), DAYS, known_since=at(10, 0))
+    known = PublishedDays((), DAYS, known_since=at(10, 0))
     found = judge_deadline(NINE, known, at(20, 12))
     assert found is not None
     assert found.since == at(10, 9)
@@ -113,7 +113,7 @@ def test_nothing_is_due_before_the_first_partition_is_complete() -> None:
             found = judge(NINE, data(), when)
             assert found is not None
             assert found.state is State.UNMEASURED, "nothing was published yet, so nothing is on track"
-            early = judge(NINE, Published((Publish(when, date(2026, 1, 1)),), DAYS), when)
+            early = judge(NINE, PublishedDays((Publish(when, date(2026, 1, 1)),), DAYS), when)
             assert early is not None
             assert early.state is State.ON_TRACK
 
@@ -185,7 +185,7 @@ def test_a_run_that_began_before_the_day_was_over_does_not_make_it() -> None:
 def test_a_table_on_which_a_run_is_at_work_is_no_risk() -> None:
     promise = FreshnessPromise(deadline="0 9 * * *", timezone=SEOUL)
     for working, state in (((), State.AT_RISK), ((AtWork(at(6, 8.4)),), State.ON_TRACK)):
-        table = Published((Publish(at(5, 8)),), at_work=working)
+        table = PublishedDays((Publish(at(5, 8)),), at_work=working)
         found = judge_deadline(promise, table, at(6, 8.75), timedelta(minutes=30))
         assert found is not None
         assert found.state is state
@@ -237,7 +237,7 @@ def test_running_the_same_partition_again_does_not_make_it_younger() -> None:
 
 
 def test_a_whole_table_owes_a_publish_between_two_deadlines() -> None:
-    table = Published((Publish(at(5, 10)),))
+    table = PublishedDays((Publish(at(5, 10)),))
     promise = FreshnessPromise(deadline="0 9 * * *", timezone=SEOUL)
     states = [judge_deadline(promise, table, when) for when in (at(6, 9), at(7, 9))]
     assert [each and each.state for each in states] == [State.ON_TRACK, State.BROKEN]
@@ -246,10 +246,10 @@ def test_a_whole_table_owes_a_publish_between_two_deadlines() -> None:
 def test_a_whole_table_that_was_never_published_breaks_both_promises() -> None:
     promise = FreshnessPromise(deadline="0 9 * * *", max_age_hours=26)
     for judge in (judge_deadline, judge_max_age):
-        found = judge(promise, Published(), at(6, 9))
+        found = judge(promise, PublishedDays(), at(6, 9))
         assert found is not None
         assert (found.state, found.since) == (State.BROKEN, None)
-        new = judge(promise, Published(known_since=at(6, 0)), at(6, 8))
+        new = judge(promise, PublishedDays(known_since=at(6, 0)), at(6, 8))
         assert new is not None
         assert new.state is State.UNMEASURED, "a pipeline that is new owes nothing yet"
 

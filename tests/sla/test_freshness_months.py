@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from etl.sla.config import FreshnessPromise
-from etl.sla.freshness import DailyPartitions, Publish, Published, judge_deadline, judge_max_age
+from etl.sla.freshness import DailyPartitions, Publish, PublishedDays, judge_deadline, judge_max_age
 from tests.sla.oracle import Calendar, Oracle, utc
 
 HOUR = timedelta(hours=1)
@@ -77,7 +77,7 @@ def test_daily_partitions_are_judged_as_the_oracle_judges_them(zone: str, span: 
 
     oracle = Oracle(deadlines, begins, start, last, publishes, TYPICAL, timedelta(hours=hours))
     promise = FreshnessPromise(deadline=f"{minute} {hour} * * *", max_age_hours=hours, business_days=business_days)
-    published = Published(tuple(Publish(at, day) for at, day in publishes), DailyPartitions(start, last, zone))
+    published = PublishedDays(tuple(Publish(at, day) for at, day in publishes), DailyPartitions(start, last, zone))
     seen = set()
     for now in moments(begin, end, deadlines):
         oracle.advance(now)
@@ -104,7 +104,7 @@ def test_whole_tables_are_judged_as_the_oracle_judges_them(zone: str, span: str)
     publishes.sort(key=lambda each: each[0])
     oracle = Oracle(deadlines, clocks.begins(), begin.date(), None, publishes, TYPICAL, 26 * HOUR, whole_table=True)
     promise = FreshnessPromise(deadline=f"{minute} {hour} * * *", timezone=zone, max_age_hours=26)
-    published = Published(tuple(Publish(at) for at, _ in publishes))
+    published = PublishedDays(tuple(Publish(at) for at, _ in publishes))
     first = deadlines[3]  # the oracle knows no deadline before its calendar begins
     seen = set()
     for now in moments(begin, end, deadlines):

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from etl.sla.config import AlertLevel, FreshnessPromise, PipelineSLA
-from etl.sla.freshness import DailyPartitions, Publish, Published, State
-from etl.sla.judge import PipelineHistory, PromiseVerdict, Run, judge_pipeline, worst
+from etl.sla.freshness import DailyPartitions, Publish, PublishedDays, State
+from etl.sla.judge import PipelineHistory, PipelineRun, PromiseVerdict, judge_pipeline, worst
 from etl.sla.metrics import SLAMetrics
 from tests.effort import calls
 
@@ -16,15 +16,15 @@ START = datetime(2026, 1, 1, 6, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-def run(number: int, *, day: int | None = None, ok: bool = True, **measured: Any) -> Run:
+def run(number: int, *, day: int | None = None, ok: bool = True, **measured: Any) -> PipelineRun:
     """The run of the morning `number`, by default of the day before it."""
     partition = date(2026, 1, 1) + (number - 1 if day is None else day) * DAY
     metrics = SLAMetrics(**measured) if measured else None
-    return Run(f"r{number}", START + number * DAY, ok, partition, metrics)
+    return PipelineRun(f"r{number}", START + number * DAY, ok, partition, metrics)
 
 
-def judge(sla: PipelineSLA, *runs: Run, now: datetime = START + 30 * DAY) -> dict[str, PromiseVerdict]:
-    history = PipelineHistory("project_01", "lot_history", Published(), runs)
+def judge(sla: PipelineSLA, *runs: PipelineRun, now: datetime = START + 30 * DAY) -> dict[str, PromiseVerdict]:
+    history = PipelineHistory("project_01", "lot_history", PublishedDays(), runs)
     return {each.promise: each for each in judge_pipeline(sla, history, now)}
 
 
@@ -132,7 +132,7 @@ EVERYTHING = PipelineSLA(
 
 
 def test_a_promise_about_which_nothing_is_known_is_not_on_track() -> None:
-    published = Published((), DailyPartitions(date(2026, 1, 1)), known_since=START + 2 * DAY)
+    published = PublishedDays((), DailyPartitions(date(2026, 1, 1)), known_since=START + 2 * DAY)
     history = PipelineHistory("project_01", "lot_history", published)
     found = judge_pipeline(EVERYTHING, history, START + 2 * DAY + timedelta(minutes=1))
     assert len(found) == 9
@@ -165,7 +165,7 @@ def test_runs_that_end_later_are_not_seen_yet() -> None:
 
 def test_a_missed_deadline_names_the_runs_of_its_partition() -> None:
     sla = PipelineSLA(freshness=FreshnessPromise(deadline="0 9 * * *", max_age_hours=26))
-    published = Published((Publish(START + DAY, date(2026, 1, 1)),), DailyPartitions(date(2026, 1, 1)))
+    published = PublishedDays((Publish(START + DAY, date(2026, 1, 1)),), DailyPartitions(date(2026, 1, 1)))
     history = PipelineHistory("project_01", "lot_history", published, (run(1), run(2, ok=False)))
     deadline, age = judge_pipeline(sla, history, START + 2 * DAY + timedelta(hours=3))
     assert (deadline.state, deadline.partition, deadline.runs) == (State.BROKEN, date(2026, 1, 2), ("r2",))
@@ -176,7 +176,7 @@ def test_a_missed_deadline_names_the_runs_of_its_partition() -> None:
 
 def test_past_durations_say_that_the_deadline_will_be_missed() -> None:
     sla = PipelineSLA(freshness=FreshnessPromise(deadline="0 9 * * *"))
-    published = Published((Publish(START + DAY, date(2026, 1, 1)),), DailyPartitions(date(2026, 1, 1)))
+    published = PublishedDays((Publish(START + DAY, date(2026, 1, 1)),), DailyPartitions(date(2026, 1, 1)))
     runs = (run(1, execution_time_ms=3_600_000), run(2, ok=False, execution_time_ms=1))
     history = PipelineHistory("project_01", "lot_history", published, runs)
     (verdict,) = judge_pipeline(sla, history, START + 2 * DAY + timedelta(hours=2, minutes=1))
@@ -198,7 +198,7 @@ def test_judging_costs_the_same_for_each_pipeline_and_little_for_each_run() -> N
     def effort(count: int) -> int:
         runs = tuple(run(n, passed_count=5, row_count=9, execution_time_ms=5000) for n in range(1, count + 1))
         publishes = tuple(Publish(each.ended, each.partition) for each in runs)
-        history = PipelineHistory("t", "p", Published(publishes, days), runs)
+        history = PipelineHistory("t", "p", PublishedDays(publishes, days), runs)
         return calls(lambda: judge_pipeline(sla, history, START + (count + 1) * DAY))
 
     effort(1)

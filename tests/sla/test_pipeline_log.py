@@ -8,7 +8,7 @@ import pytest
 
 from etl.sla.config import PipelineSLA
 from etl.sla.freshness import DailyPartitions, Publish, State
-from etl.sla.judge import PipelineHistory, Run, judge_pipeline
+from etl.sla.judge import PipelineHistory, PipelineRun, judge_pipeline
 from etl.sla.metrics import SLAMetrics
 from etl.sla.pipeline_log import Facts, Failure, FinishedRun, Numbers, PipelineLog
 
@@ -31,7 +31,7 @@ def history(log: PipelineLog) -> PipelineHistory:
 
 def run(run_id: str, at: datetime, day: date | None = None, *, succeeded: bool = True, rows: int = 10) -> FinishedRun:
     metrics = SLAMetrics(passed_count=1, execution_time_ms=1000, row_count=rows, run_id=run_id)
-    return FinishedRun(run_id, at, (("orders", Run(run_id, at, succeeded, day, metrics)),))
+    return FinishedRun(run_id, at, (("orders", PipelineRun(run_id, at, succeeded, day, metrics)),))
 
 
 def failure(at: datetime, subject: str = "acme__extract__orders") -> Failure:

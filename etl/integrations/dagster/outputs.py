@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 from dagster import MetadataValue
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from etl.quality.results import CheckResult, ColumnProfile, ProfileResult, QualityCheckOutput as Counts
+from etl.quality.results import CheckResult, ColumnProfile, ProfileResult, QualityCounts
 
 SHOWN = 10
 """How many failures and columns the metadata shows; a run's page is no place for thousands."""
@@ -18,7 +18,7 @@ STATISTICS = ("min", "max", "mean", "std", "min_length", "max_length")
 Metadata = dict[str, MetadataValue[Any]]
 
 
-class QualityCheckOutput(Counts):
+class QualityCheckOutput(QualityCounts):
     """A check's verdict: counts, failures, and what was looked at."""
 
     engine: str = ""
@@ -31,7 +31,7 @@ class QualityCheckOutput(Counts):
     @classmethod
     def from_result(cls, result: CheckResult, *, sampled_from: int | None = None) -> Self:
         """Take over what a check found."""
-        shared = {name: getattr(result, name) for name in Counts.model_fields}
+        shared = {name: getattr(result, name) for name in QualityCounts.model_fields}
         summary = result.describe()
         if sampled_from is not None:
             summary = f"looked at a sample of {result.row_count} of {sampled_from} rows: {summary}"

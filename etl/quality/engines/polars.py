@@ -14,7 +14,7 @@ import polars as pl
 
 from etl.quality.engine import CheckContext, EngineReport, Outcome, Strictness, describe_failure
 from etl.quality.engines.limits import CAPABILITIES
-from etl.quality.expressions import ROWS, Finding, Plan, Scope, compile_rules
+from etl.quality.expressions import ROWS, ExpressionPlan, RuleFinding, Scope, compile_rules
 from etl.quality.expressions.rows import is_pattern
 from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import AnyRule
@@ -55,7 +55,7 @@ class PolarsEngine:
         return learn_rules(data, strictness, self.name)
 
 
-def run_plan(plan: Plan, data: Data) -> tuple[int | None, list[Finding | str]]:
+def run_plan(plan: ExpressionPlan, data: Data) -> tuple[int | None, list[RuleFinding | str]]:
     """Run the one query, and a second one for the rules whose shortcut did not show that they pass.
 
     If a query breaks, its rules are run one by one, so that only the guilty one is an error.
@@ -79,15 +79,15 @@ def is_scan(data: pl.LazyFrame) -> bool:
     return data.explain(optimized=False).lstrip().startswith(("Parquet SCAN", "DF ["))
 
 
-def _failing(found: Finding | str) -> Finding | str:
+def _failing(found: RuleFinding | str) -> RuleFinding | str:
     """What the second query says of a rule that does not pass by the first."""
-    if isinstance(found, Finding) and not found.failed:
+    if isinstance(found, RuleFinding) and not found.failed:
         return "the data changed while it was judged"
     return found
 
 
-def _run_each(plan: Plan, data: Data) -> tuple[int | None, list[Finding | str]]:
-    findings: list[Finding | str] = []
+def _run_each(plan: ExpressionPlan, data: Data) -> tuple[int | None, list[RuleFinding | str]]:
+    findings: list[RuleFinding | str] = []
     rows: int | None = None
     for position in range(len(plan.rules)):
         seen, found = run_plan(plan.exactly([position]), data)
@@ -96,7 +96,7 @@ def _run_each(plan: Plan, data: Data) -> tuple[int | None, list[Finding | str]]:
     return rows, findings
 
 
-def _select(plan: Plan, data: Data, select: list[pl.Expr]) -> dict[str, Any]:
+def _select(plan: ExpressionPlan, data: Data, select: list[pl.Expr]) -> dict[str, Any]:
     if isinstance(data, pl.DataFrame) and not plan.joins:
         return data.select(select).row(0, named=True)
     lazy = plan.prepare(data.lazy()).select(select)
@@ -109,7 +109,7 @@ def collect(lazy: pl.LazyFrame) -> pl.DataFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class RowSample:
     """Some failing rows of one rule: where they stand, and their values in the columns that may be shown."""
 
     rows: tuple[int, ...] = ()
@@ -117,14 +117,14 @@ class Sample:
 
 
 def fetch_samples(
-    plan: Plan, data: Data, findings: Sequence[Finding | str], context: CheckContext
-) -> dict[int, Sample]:
+    plan: ExpressionPlan, data: Data, findings: Sequence[RuleFinding | str], context: CheckContext
+) -> dict[int, RowSample]:
     """Fetch the first failing rows of every failing rule, restricted to the columns that may be shown."""
     columns = [column for column in context.sample_columns if column in context.schema and not is_pattern(column)]
     failing = [
         (position, compiled.verdict)
         for position, (compiled, found) in enumerate(zip(plan.rules, findings, strict=True))
-        if isinstance(found, Finding) and found.failed and compiled.verdict is not None
+        if isinstance(found, RuleFinding) and found.failed and compiled.verdict is not None
     ]
     if not context.sample_size or not failing:
         return {}
@@ -135,7 +135,7 @@ def fetch_samples(
         ]
         found = plan.prepare(data.lazy()).select(picks).collect().row(0)
         return {
-            index: Sample(tuple(rows), _shown(data.select(columns)[rows]) if columns else ())
+            index: RowSample(tuple(rows), _shown(data.select(columns)[rows]) if columns else ())
             for (index, _), rows in zip(failing, found, strict=True)
         }
     if not columns and not is_scan(data):
@@ -145,7 +145,7 @@ def fetch_samples(
     queries = [lazy.filter(good.not_()).select(row, *columns).head(context.sample_size) for _, good in failing]
     frames = pl.collect_all(queries, engine="streaming")
     return {
-        position: Sample(tuple(frame[row].to_list()), _shown(frame.select(columns)) if columns else ())
+        position: RowSample(tuple(frame[row].to_list()), _shown(frame.select(columns)) if columns else ())
         for (position, _), frame in zip(failing, frames, strict=True)
     }
 
@@ -160,11 +160,11 @@ def _shown(frame: pl.DataFrame) -> tuple[dict[str, Any], ...]:
     return tuple({key: plain(value) for key, value in row.items()} for row in frame.to_dicts())
 
 
-def outcome_of(position: int, found: Finding | str, sample: Sample | None) -> Outcome:
+def outcome_of(position: int, found: RuleFinding | str, sample: RowSample | None) -> Outcome:
     """Turn a finding into what `check()` wants from an engine."""
     if isinstance(found, str):
         return Outcome(position, error=found)
-    sample = sample or Sample()
+    sample = sample or RowSample()
     return Outcome(
         position, found.failed, found.total, found.actual, sample=sample.values, rows=sample.rows, message=found.message
     )

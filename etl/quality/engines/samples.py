@@ -9,8 +9,8 @@ from dataclasses import replace
 import polars as pl
 
 from etl.quality.engine import CheckContext, Outcome
-from etl.quality.engines.polars import Sample, fetch_samples
-from etl.quality.expressions import Finding, Scope, compile_rules
+from etl.quality.engines.polars import RowSample, fetch_samples
+from etl.quality.expressions import RuleFinding, Scope, compile_rules
 from etl.quality.rules import AnyRule
 
 
@@ -21,8 +21,8 @@ def with_samples(
     if not context.sample_size or not any(each.failed for each in outcomes):
         return list(outcomes)
     plan = compile_rules(rules, Scope(context.schema, context.now, context.tables))
-    counted = {each.position: Finding(each.failed, each.total) for each in outcomes if each.error is None}
-    findings = [counted.get(position, Finding(0, 0)) for position in range(len(rules))]
+    counted = {each.position: RuleFinding(each.failed, each.total) for each in outcomes if each.error is None}
+    findings = [counted.get(position, RuleFinding(0, 0)) for position in range(len(rules))]
     samples = fetch_samples(plan, frame, findings, context)
-    found = {position: samples.get(position, Sample()) for position in range(len(rules))}
+    found = {position: samples.get(position, RowSample()) for position in range(len(rules))}
     return [replace(each, sample=found[each.position].values, rows=found[each.position].rows) for each in outcomes]

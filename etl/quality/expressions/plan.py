@@ -1,6 +1,6 @@
 """Many rules, one query: what to select, and which rule each number belongs to.
 
-Belongs here: `compile_rules` and the `Plan` it returns, which any engine on Polars can use. Does not: running it.
+Belongs here: `compile_rules` and the `ExpressionPlan` it returns, for any engine on Polars. Not here: running it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ import polars as pl
 
 from etl.quality.expressions.literals import Unjudgeable
 from etl.quality.expressions.rows import Scope, condition, foreign_key_mark, foreign_keys, verdict
-from etl.quality.expressions.table import ROWS, Aggregated, Finding, aggregate
+from etl.quality.expressions.table import ROWS, Aggregated, RuleFinding, aggregate
 from etl.quality.rules import (
     AnyRule,
     ForeignKey,
@@ -34,7 +34,7 @@ class Shortcut:
     """Cheaper numbers that show a rule to pass, or show nothing."""
 
     numbers: dict[str, pl.Expr]
-    judge: Callable[[Mapping[str, Any]], Finding | None]
+    judge: Callable[[Mapping[str, Any]], RuleFinding | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,12 @@ class Compiled:
     verdict: pl.Expr | None
     """TRUE good, FALSE bad, null not judged, per row; None if the rule has no verdict about single rows."""
     numbers: dict[str, pl.Expr]
-    judge: Callable[[Mapping[str, Any]], Finding]
+    judge: Callable[[Mapping[str, Any]], RuleFinding]
     shortcut: Shortcut | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ExpressionPlan:
     """All rules of one check."""
 
     rules: tuple[Compiled, ...]
@@ -69,16 +69,16 @@ class Plan:
             data = data.with_columns(ours).join(keys, on=names, how="left", maintain_order="left").drop(names)
         return data
 
-    def exactly(self, positions: Sequence[int]) -> "Plan":
+    def exactly(self, positions: Sequence[int]) -> "ExpressionPlan":
         """The plan for some of the rules, without shortcuts."""
         return _plan(tuple(self.rules[position] for position in positions), self.joins, shortcuts=False)
 
-    def findings(self, row: Mapping[str, Any]) -> list[Finding | str | None]:
+    def findings(self, row: Mapping[str, Any]) -> list[RuleFinding | str | None]:
         """Turn the one row that the query returned into what each rule came to, or why it came to nothing.
 
         None: the rule's shortcut did not show that it passes.
         """
-        found: list[Finding | str | None] = []
+        found: list[RuleFinding | str | None] = []
         for compiled, names in zip(self.rules, self.names, strict=True):
             judge = compiled.shortcut.judge if self.shortcuts and compiled.shortcut else compiled.judge
             try:
@@ -100,7 +100,7 @@ def compile_rule(rule: AnyRule, scope: Scope) -> Compiled:
     return _compile_cached(rule, needed, scope.now if isinstance(rule, _CLOCKED) else None, _Near(scope))
 
 
-def compile_rules(rules: Sequence[AnyRule], scope: Scope) -> Plan:
+def compile_rules(rules: Sequence[AnyRule], scope: Scope) -> ExpressionPlan:
     """Make rules ready for one query. Raises `Unjudgeable` for the first that cannot be."""
     joins = {foreign_key_mark(rule): foreign_keys(rule, scope) for rule in rules if isinstance(rule, ForeignKey)}
     return _plan(tuple(compile_rule(rule, scope) for rule in rules), tuple(joins.values()), shortcuts=True)
@@ -108,7 +108,7 @@ def compile_rules(rules: Sequence[AnyRule], scope: Scope) -> Plan:
 
 def _plan(
     compiled: tuple[Compiled, ...], joins: tuple[tuple[pl.LazyFrame, list[pl.Expr]], ...], *, shortcuts: bool
-) -> Plan:
+) -> ExpressionPlan:
     select: list[pl.Expr] = [pl.len().alias(ROWS)]
     names: list[dict[str, str]] = []
     shared: dict[str, str] = {}
@@ -126,7 +126,7 @@ def _plan(
                     shared[common] = name
             own[key] = name
         names.append(own)
-    return Plan(compiled, select, tuple(names), shortcuts, joins)
+    return ExpressionPlan(compiled, select, tuple(names), shortcuts, joins)
 
 
 class _Near:
@@ -174,10 +174,10 @@ def _all_distinct(rule: Unique, scope: Scope) -> Shortcut | None:
     return Shortcut({"rows": pl.len(), "total": value.count(), "distinct": value.n_unique()}, _passes_if_distinct)
 
 
-def _passes_if_distinct(numbers: Mapping[str, Any]) -> Finding | None:
+def _passes_if_distinct(numbers: Mapping[str, Any]) -> RuleFinding | None:
     total = int(numbers["total"])
     nulls = int(numbers["rows"]) > total  # they are one more value
-    return Finding(0, total) if int(numbers["distinct"]) - nulls == total else None
+    return RuleFinding(0, total) if int(numbers["distinct"]) - nulls == total else None
 
 
 def _judged(rule: AnyRule, good: pl.Expr) -> pl.Expr:
@@ -201,5 +201,5 @@ def _shared_name(key: str, rule: AnyRule) -> str:
     return ""
 
 
-def _count(numbers: Mapping[str, Any]) -> Finding:
-    return Finding(int(numbers["bad"] or 0), int(numbers["total"] or 0))
+def _count(numbers: Mapping[str, Any]) -> RuleFinding:
+    return RuleFinding(int(numbers["bad"] or 0), int(numbers["total"] or 0))

@@ -32,7 +32,7 @@ ROWS = "__etl_rows"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RuleFinding:
     """What a rule came to."""
 
     failed: int
@@ -45,7 +45,7 @@ class Finding:
 class Aggregated:
     """Numbers to compute, by a name of the rule's own, and what they mean."""
 
-    judge: Callable[[Mapping[str, Any]], Finding]
+    judge: Callable[[Mapping[str, Any]], RuleFinding]
     numbers: dict[str, pl.Expr] = field(default_factory=dict)
     sample: pl.Expr | None = None
     """TRUE for good rows, FALSE for bad ones, where single rows can be shown."""
@@ -60,8 +60,8 @@ def aggregate(rule: AnyRule, scope: Scope) -> Aggregated:
     return judge(rule, scope)
 
 
-def _one(passed: bool, actual: Any, message: str) -> Finding:  # noqa: ANN401
-    return Finding(0 if passed else 1, 1, actual, message)
+def _one(passed: bool, actual: Any, message: str) -> RuleFinding:  # noqa: ANN401
+    return RuleFinding(0 if passed else 1, 1, actual, message)
 
 
 def _dtype(rule: Dtype, scope: Scope) -> Aggregated:
@@ -80,7 +80,7 @@ def _row_count(rule: RowCount, scope: Scope) -> Aggregated:
     low, high = (rule.exact, rule.exact) if rule.exact is not None else (rule.min, rule.max)
     wanted = _wanted(low, high)
 
-    def judge(numbers: Mapping[str, Any]) -> Finding:
+    def judge(numbers: Mapping[str, Any]) -> RuleFinding:
         rows = int(numbers["rows"])
         return _one(_inside(Fraction(rows), low, high), rows, f"{rows} rows; wanted: {wanted}")
 
@@ -103,7 +103,7 @@ def _recency(rule: Recency, scope: Scope) -> Aggregated:
     recent = between(value, dtype, oldest, newest)
     known = between(value, dtype, None, newest)
 
-    def judge(numbers: Mapping[str, Any]) -> Finding:
+    def judge(numbers: Mapping[str, Any]) -> RuleFinding:
         found = numbers["newest"]
         shown = found.isoformat() if found is not None else None
         text = f"the newest is {shown}" if shown else "there is no moment up to now at all"
@@ -130,8 +130,8 @@ def _monotonic(rule: Monotonic, scope: Scope) -> Aggregated:
     # The first value has none before it and is good; a NaN has no place in an order and is bad.
     verdict = pl.when(value.is_not_null()).then(known.is_not_null() & kept.fill_null(value=True))
 
-    def judge(numbers: Mapping[str, Any]) -> Finding:
-        return Finding(int(numbers["bad"]), int(numbers["total"]))
+    def judge(numbers: Mapping[str, Any]) -> RuleFinding:
+        return RuleFinding(int(numbers["bad"]), int(numbers["total"]))
 
     return Aggregated(judge, {"bad": verdict.not_().sum(), "total": value.count()}, verdict)
 
@@ -168,10 +168,10 @@ def _number_between(rule: MeanBetween | SumBetween, scope: Scope, *, mean: bool)
     _, numbers, read = _summed(rule, scope)
     word = "mean" if mean else "sum"
 
-    def judge(values: Mapping[str, Any]) -> Finding:
+    def judge(values: Mapping[str, Any]) -> RuleFinding:
         count = int(values["count"])
         if count == 0:
-            return Finding(0, 0, None, f"there is no value, hence no {word}")
+            return RuleFinding(0, 0, None, f"there is no value, hence no {word}")
         if values.get("largest") is not None and int(values["largest"]) * count >= 2**127:
             raise Unjudgeable(f"the {word} may not fit into 128 bits", "cast the column to a smaller Decimal")
         amount = read(values["sum"])

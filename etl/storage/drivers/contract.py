@@ -114,7 +114,7 @@ class PlannedColumn:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ReadPlan:
     """Everything that is decided before the first row is read."""
 
     columns: tuple[PlannedColumn, ...]

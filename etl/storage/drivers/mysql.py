@@ -20,7 +20,7 @@ from etl.faults import reach
 from etl.storage.database_url import DatabaseUrl
 from etl.storage.drivers import sqlalchemy_cursor
 from etl.storage.drivers.catalogue import choose, missing
-from etl.storage.drivers.contract import ExtractRequest, Plan, Progress, Window
+from etl.storage.drivers.contract import ExtractRequest, Progress, ReadPlan, Window
 from etl.storage.drivers.mysql_types import ResultField, display, planned, window_kind
 from etl.storage.drivers.writer import write_rows, writing_engine
 from etl.storage.sql import bind_window, binds_window, literal, quote, window_bounds, window_predicate
@@ -35,7 +35,7 @@ BATCH_ROWS = 16_384
 _NO_TABLE, _NO_COLUMN = 1146, 1054
 
 
-def plan(url: DatabaseUrl, request: ExtractRequest) -> Plan:
+def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
     """Ask the server what the table or query returns, and decide how each column travels."""
     window = request.window
     if request.query is not None:
@@ -59,13 +59,13 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> Plan:
         predicate = window_predicate("mysql", quote("mysql", window.column), window, kind)
     chosen = choose(request, tuple(fields))
     columns = tuple(planned(index, name, fields[name]) for index, name in enumerate(chosen))
-    return Plan(columns, relation, predicate, ", ".join(quote("mysql", each) for each in request.sort_by))
+    return ReadPlan(columns, relation, predicate, ", ".join(quote("mysql", each) for each in request.sort_by))
 
 
 def extract(
     url: DatabaseUrl,
     request: ExtractRequest,
-    plan: Plan,
+    plan: ReadPlan,
     path: Path,
     footer: Mapping[str, str],
     on_progress: Progress | None,
@@ -107,7 +107,7 @@ def extract(
     return NAME
 
 
-def count(url: DatabaseUrl, request: ExtractRequest, plan: Plan) -> int:
+def count(url: DatabaseUrl, request: ExtractRequest, plan: ReadPlan) -> int:
     """How many rows the plan's statement returns now."""
     with connect(url, request) as cursor:
         cursor.execute(plan.count())

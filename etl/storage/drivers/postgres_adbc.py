@@ -14,7 +14,7 @@ import pyarrow as pa
 from etl.errors import SourceError
 from etl.faults import reach
 from etl.storage.database_url import DatabaseUrl
-from etl.storage.drivers.contract import ExtractRequest, Plan, Progress
+from etl.storage.drivers.contract import ExtractRequest, Progress, ReadPlan
 from etl.storage.drivers.postgres_catalogue import connection_parts, conninfo
 from etl.storage.drivers.writer import write_rows, writing_engine
 
@@ -25,7 +25,7 @@ BATCH_BYTES = 1 << 20
 def extract(
     url: DatabaseUrl,
     request: ExtractRequest,
-    plan: Plan,
+    plan: ReadPlan,
     path: Path,
     footer: Mapping[str, str],
     on_progress: Progress | None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from etl.errors import SourceError
 from etl.storage.database_url import DatabaseUrl
 from etl.storage.drivers.catalogue import choose, missing, nearest
-from etl.storage.drivers.contract import ExtractRequest, Plan, Window
+from etl.storage.drivers.contract import ExtractRequest, ReadPlan, Window
 from etl.storage.drivers.postgres_types import WINDOW_KINDS, CatalogueType, planned
 from etl.storage.sql import bind_window, binds_window, quote, window_bounds, window_predicate
 
@@ -90,7 +90,7 @@ def connect(url: DatabaseUrl, request: ExtractRequest) -> "Iterator[Connection]"
         raise SourceError(str(error)) from None
 
 
-def plan(url: DatabaseUrl, request: ExtractRequest, *, only_text: bool = False) -> Plan:
+def plan(url: DatabaseUrl, request: ExtractRequest, *, only_text: bool = False) -> ReadPlan:
     """Ask the server what the table or query returns, and decide how each column travels."""
     with connect(url, request) as connection:
         relation = _relation(request)
@@ -113,7 +113,7 @@ def plan(url: DatabaseUrl, request: ExtractRequest, *, only_text: bool = False) 
         column = planned(index, name, found, only_text=only_text)
         columns.append(replace(column, as_is=False) if name in about.domains else column)
     order = ", ".join(quote("postgresql", each) for each in request.sort_by)
-    return Plan(
+    return ReadPlan(
         tuple(columns),
         relation,
         predicate,
@@ -143,10 +143,10 @@ def _predicates(request: ExtractRequest, types: Mapping[str, CatalogueType], win
 def _estimate(connection: "Connection", statement: str) -> int:
     """How many rows the server expects of a statement."""
     (explained,) = connection.execute(f"EXPLAIN (FORMAT JSON) {statement}").fetchone()
-    return int(explained[0]["Plan"]["Plan Rows"])
+    return int(explained[0]["ReadPlan"]["Plan Rows"])
 
 
-def count(url: DatabaseUrl, request: ExtractRequest, plan: Plan) -> int:
+def count(url: DatabaseUrl, request: ExtractRequest, plan: ReadPlan) -> int:
     """How many rows the plan's statement returns now."""
     with connect(url, request) as connection:
         return int(connection.execute(plan.count()).fetchone()[0])

@@ -12,7 +12,7 @@ import duckdb
 
 from etl.faults import reach
 from etl.storage.database_url import DatabaseUrl
-from etl.storage.drivers.contract import ExtractRequest, Plan
+from etl.storage.drivers.contract import ExtractRequest, ReadPlan
 from etl.storage.drivers.postgres_catalogue import connection_parts, conninfo
 from etl.storage.drivers.writer import refusal, write_rows, writing_engine
 from etl.storage.sql import literal, quote
@@ -23,7 +23,7 @@ PAGE_READERS = 2  # connections and threads that share the pages of a table
 LARGE = 500_000  # rows from which reading by pages in parallel beats one statement
 
 
-def by_pages(plan: Plan) -> bool:
+def by_pages(plan: ReadPlan) -> bool:
     """Whether every column arrives unchanged without a carrier, and slices of pages are worth reading in parallel."""
     return plan.by_pages and all(each.as_is for each in plan.columns)
 
@@ -31,7 +31,7 @@ def by_pages(plan: Plan) -> bool:
 def extract(
     url: DatabaseUrl,
     request: ExtractRequest,
-    plan: Plan,
+    plan: ReadPlan,
     path: Path,
     footer: Mapping[str, str],
     extension: Path,
@@ -74,11 +74,11 @@ def _attach(connection: duckdb.DuckDBPyConnection, url: DatabaseUrl, request: Ex
     connection.execute(f"ATTACH {login} AS source (TYPE postgres, READ_ONLY, SECRET source_login)")
 
 
-def _statement(plan: Plan) -> str:
+def _statement(plan: ReadPlan) -> str:
     return f"postgres_query('source', {literal('duckdb', plan.select())})"
 
 
-def _pages(connection: duckdb.DuckDBPyConnection, plan: Plan, request: ExtractRequest) -> str:
+def _pages(connection: duckdb.DuckDBPyConnection, plan: ReadPlan, request: ExtractRequest) -> str:
     """The attached table, after the server said that no value is there which the extension would change."""
     guards = [each for each in plan.columns if each.guard]
     if guards:

@@ -22,7 +22,7 @@ from etl.faults import reach
 from etl.storage.database_url import DatabaseUrl
 from etl.storage.drivers.carriers import carrier_schema
 from etl.storage.drivers.catalogue import choose, missing
-from etl.storage.drivers.contract import ExtractRequest, Plan, PlannedColumn, Progress, Window
+from etl.storage.drivers.contract import ExtractRequest, PlannedColumn, Progress, ReadPlan, Window
 from etl.storage.drivers.writer import deadline, in_calendar, write_rows, writing_engine
 from etl.storage.sql import bind_window, binds_window, first_date, wall
 
@@ -50,7 +50,7 @@ _FOUND: tuple[tuple[type, str], ...] = (
 )
 
 
-def plan(url: DatabaseUrl, request: ExtractRequest) -> Plan:
+def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
     """Read the catalogue through SQLAlchemy and compose the statement with the dialect's own quoting."""
     with connected(url) as connection:
         quote = connection.dialect.identifier_preparer.quote
@@ -78,7 +78,7 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> Plan:
         PlannedColumn(each, kinds[each], quote(each).replace(":", _COLON), _restore(f"c{index}", each, kinds[each]))
         for index, each in enumerate(choose(request, names))
     )
-    return Plan(columns, relation, predicate, order if request.sort_by else "", parameters)
+    return ReadPlan(columns, relation, predicate, order if request.sort_by else "", parameters)
 
 
 def _restore(carrier: str, name: str, target: str) -> str:
@@ -88,7 +88,7 @@ def _restore(carrier: str, name: str, target: str) -> str:
     return in_calendar(carrier, target, name, carrier)
 
 
-def count(url: DatabaseUrl, plan: Plan) -> int:
+def count(url: DatabaseUrl, plan: ReadPlan) -> int:
     """How many rows the plan's statement would return now."""
     with connected(url) as connection:
         return int(connection.execute(sa.text(plan.count()), dict(plan.parameters)).scalar_one())
@@ -97,7 +97,7 @@ def count(url: DatabaseUrl, plan: Plan) -> int:
 def stream(
     url: DatabaseUrl,
     statement: str,
-    plan: Plan,
+    plan: ReadPlan,
     path: Path,
     footer: Mapping[str, str],
     *,

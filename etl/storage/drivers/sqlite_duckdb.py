@@ -17,7 +17,7 @@ from etl.errors import SourceError
 from etl.faults import reach
 from etl.storage.database_url import DatabaseUrl
 from etl.storage.drivers.catalogue import choose, missing
-from etl.storage.drivers.contract import ExtractRequest, Plan, PlannedColumn, WindowKind
+from etl.storage.drivers.contract import ExtractRequest, PlannedColumn, ReadPlan, WindowKind
 from etl.storage.drivers.writer import (
     NOT_TEXT,
     complain,
@@ -43,7 +43,7 @@ _SHAPES = {  # DuckDB's casts forgive more than this: they drop an offset or a t
 }
 
 
-def plan(url: DatabaseUrl, request: ExtractRequest) -> Plan:
+def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
     """Read the catalogue and decide how each column travels."""
     with _connect(url, request.statement_timeout_seconds) as connection:
         if request.table is not None:
@@ -67,11 +67,11 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> Plan:
     choose(request, names, request.sort_by)
     order = ", ".join(quote("sqlite", each) for each in request.sort_by)
     columns = tuple(_planned(f"c{index}", each, available[each]) for index, each in enumerate(chosen))
-    return Plan(columns, relation, predicate, order)
+    return ReadPlan(columns, relation, predicate, order)
 
 
 def extract(
-    url: DatabaseUrl, plan: Plan, path: Path, footer: Mapping[str, str], extension: Path, *, seconds: float | None
+    url: DatabaseUrl, plan: ReadPlan, path: Path, footer: Mapping[str, str], extension: Path, *, seconds: float | None
 ) -> None:
     """Stream the statement's rows into the file."""
 
@@ -85,14 +85,14 @@ def extract(
     write_rows(rows, plan.columns, path, footer, lambda column: _place(url, plan, column))
 
 
-def count(url: DatabaseUrl, plan: Plan, *, seconds: float | None) -> int:
+def count(url: DatabaseUrl, plan: ReadPlan, *, seconds: float | None) -> int:
     """How many rows the plan's statement returns now."""
     with _connect(url, seconds) as connection:
         return int(connection.execute(plan.count()).fetchone()[0])
 
 
 @contextmanager
-def undecodable_text(url: DatabaseUrl, plan: Plan) -> Iterator[None]:
+def undecodable_text(url: DatabaseUrl, plan: ReadPlan) -> Iterator[None]:
     """Name the column and count the rows where Python's own driver only says which carrier it could not decode."""
     try:
         yield
@@ -118,7 +118,7 @@ def _is_text(value: bytes) -> bool:
     return True
 
 
-def _place(url: DatabaseUrl, plan: Plan, column: str) -> str:
+def _place(url: DatabaseUrl, plan: ReadPlan, column: str) -> str:
     """Where the first value stands whose storage class does not fit, if the table's rows have a number."""
     guard = next((each.guard for each in plan.columns if each.name == column), "")
     if not guard:

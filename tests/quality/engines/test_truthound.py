@@ -15,7 +15,7 @@ from etl.quality.engine import CheckContext
 from etl.quality.engines.polars import is_scan
 from etl.quality.engines.truthound import TruthoundEngine
 from etl.quality.engines.truthound.fused import check_all
-from etl.quality.engines.truthound.library import Run, library
+from etl.quality.engines.truthound.library import ValidationRun, library
 
 FRAME = pl.DataFrame({"id": [1, 2, 2, None], "s": ["a", "b", None, "c"], "x": [0.5, -1.0, 2.0, float("nan")]})
 RULES: list[dict[str, Any]] = [
@@ -155,17 +155,17 @@ def test_the_library_is_silent_about_values(
 @pytest.mark.parametrize(
     ("run", "problem"),
     [
-        (Run({}, {}), "reported 0 failing rows where 1 were found"),
-        (Run({"etl_rule_0": 2}, {}), "reported 2 failing rows where 1 were found"),
-        (Run({"etl_rule_0": 1}, {"etl_rules": "it broke"}), "it broke"),
+        (ValidationRun({}, {}), "reported 0 failing rows where 1 were found"),
+        (ValidationRun({"etl_rule_0": 2}, {}), "reported 2 failing rows where 1 were found"),
+        (ValidationRun({"etl_rule_0": 1}, {"etl_rules": "it broke"}), "it broke"),
     ],
 )
 def test_a_verdict_counts_only_if_the_library_reports_it(
-    run: Run, problem: str, monkeypatch: pytest.MonkeyPatch
+    run: ValidationRun, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = library()
 
-    def altered(data: pl.LazyFrame, tasks: Any) -> Run:
+    def altered(data: pl.LazyFrame, tasks: Any) -> ValidationRun:
         real.run(data, tasks)
         return run
 
@@ -177,7 +177,7 @@ def test_a_verdict_counts_only_if_the_library_reports_it(
 
 def test_a_validator_that_never_ran_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     real = library()
-    idle = type(real)(lambda _data, _tasks: Run({}, {}), real.issue)
+    idle = type(real)(lambda _data, _tasks: ValidationRun({}, {}), real.issue)
     monkeypatch.setattr("etl.quality.engines.truthound.fused.library", lambda: idle)
     assert {each.status for each in check(FRAME, RULES, engine="truthound").results} == {"error"}
 

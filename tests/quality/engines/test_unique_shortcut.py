@@ -9,7 +9,7 @@ import pytest
 
 from etl.quality import check, parse_rules
 from etl.quality.engines import polars as engine
-from etl.quality.expressions import Plan
+from etl.quality.expressions import ExpressionPlan
 
 NAN = float("nan")
 COLUMNS: list[tuple[list[Any], Any, int]] = [
@@ -64,7 +64,7 @@ def test_the_rows_outside_of_where_are_no_doubles() -> None:
 
 
 def queries(monkeypatch: pytest.MonkeyPatch, frame: pl.DataFrame) -> int:
-    asked: list[Plan] = []
+    asked: list[ExpressionPlan] = []
     run = engine._select
     monkeypatch.setattr(engine, "_select", lambda plan, data, select: asked.append(plan) or run(plan, data, select))
     rules = [{"type": "unique", "column": "key"}, {"type": "not_null", "column": "key"}]

@@ -13,7 +13,7 @@ from truthound.validators.base import Validator
 from etl.errors import QualityError
 from etl.quality import check, get_engine
 from etl.quality.engines.truthound import TruthoundEngine
-from etl.quality.engines.truthound.library import Task, library
+from etl.quality.engines.truthound.library import ValidatorTask, library
 from tests.quality.silent_passes.naive import make, naive, ours
 
 ENGINE = TruthoundEngine()
@@ -96,7 +96,11 @@ def test_13_what_a_validator_raises_is_an_error_and_harms_no_other() -> None:
     def panics(lf: pl.LazyFrame) -> list[Any]:
         raise pl.exceptions.PanicException("panic")
 
-    tasks = [Task("one", broken), Task("two", panics), Task("three", lambda _: [library().issue("three", 7)])]
+    tasks = [
+        ValidatorTask("one", broken),
+        ValidatorTask("two", panics),
+        ValidatorTask("three", lambda _: [library().issue("three", 7)]),
+    ]
     run = library().run(pl.LazyFrame({"a": [1]}), tasks)
     assert {*run.broken} == {"one", "two"}
     assert "secret" not in run.broken["one"]

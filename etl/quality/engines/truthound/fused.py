@@ -10,7 +10,7 @@ import polars as pl
 
 from etl.quality.engine import CheckContext, EngineReport, Outcome
 from etl.quality.engines.polars import collect, fetch_samples, is_scan, outcome_of, run_plan
-from etl.quality.engines.truthound.library import Run, Task, library
+from etl.quality.engines.truthound.library import ValidationRun, ValidatorTask, library
 from etl.quality.expressions import Scope, compile_rules
 from etl.quality.rules import AnyRule, Truthound
 
@@ -26,7 +26,7 @@ def check_all(data: Data, rules: Sequence[AnyRule], context: CheckContext) -> En
         data = collect(data)  # the library's own validators would run the plan again and again
     found: dict[int, Outcome] = {}
     rows: list[int | None] = []
-    fused = Task(_FUSED, _fused(data, rules, own, context, found, rows), (*context.schema,))
+    fused = ValidatorTask(_FUSED, _fused(data, rules, own, context, found, rows), (*context.schema,))
     tasks = [fused, *(_task(position, rule, context, found) for position, rule in named)]
     run = library().run(data.lazy(), tasks)
     owners = dict.fromkeys(own, _FUSED) | {position: _mark(position) for position, _ in named}
@@ -57,21 +57,21 @@ def _fused(
     return validate
 
 
-def _task(position: int, rule: Truthound, context: CheckContext, found: dict[int, Outcome]) -> Task:
+def _task(position: int, rule: Truthound, context: CheckContext, found: dict[int, Outcome]) -> ValidatorTask:
     from etl.quality.engines.truthound.named import issues_of, judge  # noqa: PLC0415  loads every validator's module
 
     def validate(lazy: pl.LazyFrame) -> list[Any]:
         found[position] = judge(rule, position, lazy, context)
         return issues_of(found[position], _mark(position))
 
-    return Task(_mark(position), validate, (*context.schema,))
+    return ValidatorTask(_mark(position), validate, (*context.schema,))
 
 
 def _mark(position: int) -> str:
     return f"etl_rule_{position}"
 
 
-def _confirmed(position: int, outcome: Outcome | None, run: Run, owner: str) -> Outcome:
+def _confirmed(position: int, outcome: Outcome | None, run: ValidationRun, owner: str) -> Outcome:
     """Accept a verdict only if its validator ran to the end, and the library reports what was found."""
     if owner in run.broken:
         return Outcome(position, error=run.broken[owner])

@@ -25,7 +25,7 @@ class BrokenValidatorError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ValidatorTask:
     """One validator for the runtime: a name that no other has, and what it does with the data."""
 
     name: str
@@ -35,7 +35,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ValidationRun:
     """What the runtime reported."""
 
     counts: dict[str, int]
@@ -48,7 +48,7 @@ class Run:
 class Library:
     """The parts of Truthound that the engine uses."""
 
-    run: Callable[[pl.LazyFrame, Sequence[Task]], Run]
+    run: Callable[[pl.LazyFrame, Sequence[ValidatorTask]], ValidationRun]
     issue: Callable[[str, int], Any]
     """Make an issue that bears a name and a number of failing rows."""
 
@@ -76,7 +76,7 @@ def library() -> Library:
 
         category = CATEGORY
 
-        def __init__(self, task: Task) -> None:
+        def __init__(self, task: ValidatorTask) -> None:
             self.name = task.name
             self.task = task
             super().__init__(config)
@@ -87,7 +87,7 @@ def library() -> Library:
             except (Exception, pl.exceptions.PanicException) as raised:  # noqa: BLE001  becomes the verdict error
                 raise BrokenValidatorError(describe_failure(raised, self.task.columns)) from None
 
-    def run(data: pl.LazyFrame, tasks: Sequence[Task]) -> Run:
+    def run(data: pl.LazyFrame, tasks: Sequence[ValidatorTask]) -> ValidationRun:
         checks = tuple(CheckSpec(each.name, each.name, CATEGORY, lambda each=each: Stamped(each)) for each in tasks)
         asset = LazyFrameDataAsset(name="data", row_count=0, column_count=0, lazyframe=data)
         plan = ScanPlanner().plan(
@@ -96,7 +96,7 @@ def library() -> Library:
         result = ValidationRuntime().execute(asset=asset, plan=plan)
         broken = {each.check_name: each.message or str(each.exception_type) for each in result.execution_issues}
         counts = {each.validator_name: each.count for each in result.issues if each.issue_type == CATEGORY}
-        return Run(counts, broken)
+        return ValidationRun(counts, broken)
 
     def issue(name: str, count: int) -> Any:  # noqa: ANN401
         return ValidationIssue(

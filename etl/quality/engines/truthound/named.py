@@ -73,7 +73,7 @@ class UnseenError(QualityError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _SeenRules:
     """What the named columns look like."""
 
     rows: int
@@ -157,7 +157,7 @@ def _watched(pick: Callable[..., list[str]], wanted: Sequence[str]) -> Callable[
     return picked
 
 
-def _look(lf: pl.LazyFrame, columns: Sequence[str], schema: pl.Schema) -> _Seen:
+def _look(lf: pl.LazyFrame, columns: Sequence[str], schema: pl.Schema) -> _SeenRules:
     floats = [column for column in columns if schema[column].is_float()]
     numbers = [pl.len().alias("rows")]
     if columns:
@@ -171,10 +171,10 @@ def _look(lf: pl.LazyFrame, columns: Sequence[str], schema: pl.Schema) -> _Seen:
     values = {column: int(row[f"values {index}"]) for index, column in enumerate(columns)}
     nans = {column: int(row[f"nans {index}"] or 0) for index, column in enumerate(floats)}
     blanks = {column: int(row[f"blanks {index}"] or 0) for index, column in enumerate(texts)}
-    return _Seen(int(row["rows"]), int(row.get("complete", row["rows"])), values, nans, blanks)
+    return _SeenRules(int(row["rows"]), int(row.get("complete", row["rows"])), values, nans, blanks)
 
 
-def _doubt(known: Known, rule: Truthound, seen: _Seen) -> None:
+def _doubt(known: Known, rule: Truthound, seen: _SeenRules) -> None:
     """Refuse a pass that the library gives whatever the data are."""
     blind = [column for column, count in seen.nans.items() if count]
     if blind and known.category in _NAN_BLIND and known.name not in _JUDGES_NAN:
@@ -196,11 +196,11 @@ def _doubt(known: Known, rule: Truthound, seen: _Seen) -> None:
         )
 
 
-def _applies(known: Known, seen: _Seen, column: str) -> int:
+def _applies(known: Known, seen: _SeenRules, column: str) -> int:
     return seen.rows if known.name in _JUDGES_NULL else seen.values[column]
 
 
-def _failed(known: Known, position: int, issues: Sequence[Any], columns: Sequence[str], seen: _Seen) -> Outcome:
+def _failed(known: Known, position: int, issues: Sequence[Any], columns: Sequence[str], seen: _SeenRules) -> Outcome:
     told = "; ".join(f"{each.column}: {each.issue_type} ({each.count})" for each in issues[:_SHOWN])
     sees_all = known.name in _JUDGES_NAN | _JUDGES_NULL or not any(seen.nans.values())
     exact = known.name in _COUNTS_ROWS and len(columns) == 1 and len(issues) == 1 and sees_all
