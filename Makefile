@@ -33,10 +33,10 @@ dev: env ## the same project in Dagster's UI, on port 3000
 	$(BIN)/dagster dev -w workspace.yaml -p 3000
 
 test: env ## the tests, on both cores; some minutes
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=10 tests
 
 slow: env ## the tests that take long: attacks from outside, kills, dbt, faults, servers, browser
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=10 -m slow tests
 
 soak: env ## the kill test, 200 rounds; prints its figures; then dbt's rules on more generated data
 	$(BIN)/python -m tests.soak --rounds 200 --seed $${SEED:-1}
