@@ -203,14 +203,16 @@ def copy_to_parquet(
     footer: Mapping[str, str],
 ) -> None:
     """Stream the rows of `select`, which has so many columns, into a zstd file with `footer` among its key-values."""
-    dictionary = min(DICTIONARY_BYTES, DICTIONARIES_BYTES // columns)
+    dictionary = DICTIONARIES_BYTES // columns
+    narrow = dictionary >= DICTIONARY_BYTES  # a limit that is named costs a very large value 50 MB more
+    limit = "" if narrow else f"STRING_DICTIONARY_PAGE_SIZE_LIMIT {dictionary}, "
     pairs = ", ".join(f"{literal('duckdb', key)}: {literal('duckdb', value)}" for key, value in footer.items())
     metadata = f", KV_METADATA {{{pairs}}}" if footer else ""
     connection.execute("SET preserve_insertion_order = false")  # with one thread the order stays nevertheless
     reach("extract.copy")
     connection.execute(
         f"COPY ({select}) TO {literal('duckdb', str(path))} "
-        f"({PARQUET}, STRING_DICTIONARY_PAGE_SIZE_LIMIT {dictionary}, ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
+        f"({PARQUET}, {limit}ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
         f"ROW_GROUP_SIZE_BYTES {ROW_GROUP_BYTES}, WRITE_BLOOM_FILTER false{metadata})"
     )
     reach("extract.written")
