@@ -143,7 +143,7 @@ def _predicates(request: ExtractRequest, types: Mapping[str, CatalogueType], win
 def _estimate(connection: "Connection", statement: str) -> int:
     """How many rows the server expects of a statement."""
     (explained,) = connection.execute(f"EXPLAIN (FORMAT JSON) {statement}").fetchone()
-    return int(explained[0]["ReadPlan"]["Plan Rows"])
+    return int(explained[0]["Plan"]["Plan Rows"])
 
 
 def count(url: DatabaseUrl, request: ExtractRequest, plan: ReadPlan) -> int:
