@@ -69,6 +69,12 @@ class Target:
         path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
         return {**self.project.process_environ, "PATH": path, "COLUMNS": "240", **self.environ}
 
+    def serve(self, tenant: str) -> None:
+        """Let workspace.yaml name the tenant beside `acme`, in the same way."""
+        workspace = self.project.root / "workspace.yaml"
+        entry = workspace.read_text().removeprefix("load_from:\n")
+        workspace.write_text("load_from:\n" + entry + entry.replace("acme", tenant))
+
     def run_days(self, first: str = DAYS[0], last: str = DAYS[-1], *options: str, tenant: str = "acme") -> Said:
         """`etl run` of everything for some days, which has to succeed."""
         said = self.etl("run", tenant, "--from", first, "--to", last, *options)

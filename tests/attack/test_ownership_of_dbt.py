@@ -52,9 +52,7 @@ def test_dbt_of_one_tenant_does_not_replace_a_table_that_another_loaded(
             "ETL_POSTGRES_DB": "marts",
         }
     )
-    workspace = target.project.root / "workspace.yaml"
-    entry = workspace.read_text().removeprefix("load_from:\n")
-    workspace.write_text("load_from:\n" + entry + entry.replace("acme", "globex"))
+    target.serve("globex")
     folder = target.project.root / "tenants" / "globex"
     (folder / "config.yaml").write_text(
         "tenant: {id: globex, group: CD, owners: ['team:shop'], dbt: {target: postgres, schema: shop}}\n"

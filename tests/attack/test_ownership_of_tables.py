@@ -35,9 +35,7 @@ def test_two_tenants_with_one_table_do_not_delete_each_others_rows(
     postgres_server.run("CREATE DATABASE shared")
     for tenant in ("acme", "globex"):
         join(target, tenant, postgres_server, "shared")
-    workspace = target.project.root / "workspace.yaml"
-    entry = workspace.read_text().removeprefix("load_from:\n")
-    workspace.write_text("load_from:\n" + entry + entry.replace("acme", "globex"))
+    target.serve("globex")
     target.run_days(DAYS[0], DAYS[0])
     count = "SELECT count(*) FROM shop.orders"
     with postgres_server.connect("shared") as connection:
