@@ -29,7 +29,7 @@ import duckdb
 from movement_warehouse import DAY_ROWS, make_objects
 
 from etl.settings import Settings
-from etl.storage import transaction
+from etl.storage import held, transaction
 from etl.storage.warehouse import LoadRequest, Warehouse
 from etl.storage.warehouses import WarehousePlace, open_warehouse
 from tests.servers import PASSWORD
@@ -94,7 +94,7 @@ def unchecked(*, on: bool) -> Iterator[None]:
     with ExitStack() as stack:
         if on:
             stack.enter_context(patch.object(transaction, "digest", count))
-            stack.enter_context(patch.object(transaction, "holds", lambda *_: True))
+            stack.enter_context(patch.object(held, "holds", lambda *_: True))
             stack.enter_context(patch.object(transaction, "find_foreign_rows", lambda *_: None))
         yield
 

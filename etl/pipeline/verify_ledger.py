@@ -72,9 +72,11 @@ def appended_loads(
 ) -> None:
     """The rows of an appended partition carry the number of the load that brought them."""
     by = f"{quoted(PARTITION_COLUMN)}, {quoted(LOAD_COLUMN)}"
-    found = warehouse.query(f"SELECT {by} FROM {table} GROUP BY {by}").rows()
+    numbers: dict[str, set[int | None]] = {}
+    for partition, seq in warehouse.query(f"SELECT {by} FROM {table} GROUP BY {by}").iter_rows():
+        numbers.setdefault(str(partition), set()).add(seq)
     for entry in (each for each in entries if each.mode == "append" and each.digest is not None):
-        if {seq for partition, seq in found if str(partition) == entry.partition} - {entry.seq}:
+        if numbers.get(str(entry.partition), set()) - {entry.seq}:
             other = f"rows carry another `{LOAD_COLUMN}` than {entry.seq}, which the ledger has for them"
             verdict.of(entry.partition).differ(other, remedies.load_again(entry.partition))
 
@@ -88,13 +90,16 @@ def kept_rows(
 ) -> None:
     """The rows that `upsert` keeps beside its table decide what a later load makes of it."""
     name = kept_table(output.target_schema, output.target_table)
-    unknown = 0
-    for entry in (each for each in entries if each.mode == "upsert" and each.digest is not None):
-        held = warehouse.holds(KEPT_SCHEMA, name, f"{PARTITION_COLUMN} = DATE '{entry.partition}'", entry.digest)
-        if held is False:
+    digests = {
+        f"{PARTITION_COLUMN} = DATE '{each.partition}'": each
+        for each in entries
+        if each.mode == "upsert" and each.digest is not None
+    }
+    held = warehouse.holds(KEPT_SCHEMA, name, {where: each.digest for where, each in digests.items()})
+    for where, entry in digests.items():
+        if held[where] is False:
             changed = f"the rows that {KEPT_SCHEMA}.{name} keeps of it are not those that were loaded"
             verdict.of(entry.partition).differ(changed, remedies.load_again(entry.partition))
-        unknown += held is None
-    if unknown:
+    if unknown := sum(each is None for each in held.values()):
         of = f"the rows that {KEPT_SCHEMA}.{name} keeps of {unknown} partitions were not compared"
         verdict.whole.skip(f"{of}: another release of the database made their digests", remedies.load_all())

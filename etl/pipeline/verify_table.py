@@ -291,14 +291,15 @@ def _snapshots(
 def _older_snapshots(table: _Table, older: Sequence[LedgerEntry]) -> Findings:
     """The rows of snapshots whose objects are not kept, beside the digest that the ledger kept of them."""
     found, unknown = Findings(), 0
+    output, digests = table.output, {f"{LOAD_COLUMN} = {each.seq}": each.digest for each in older}
+    held = table.warehouse.holds(output.target_schema, output.target_table, digests)
     for each in older:
-        where = f"{LOAD_COLUMN} = {each.seq}"
-        held = table.warehouse.holds(table.output.target_schema, table.output.target_table, where, each.digest)
+        same = held[f"{LOAD_COLUMN} = {each.seq}"]
         snapshot = f"the snapshot that run {each.run_id[:8]} loaded"
-        if held is False:
+        if same is False:
             changed = f"the rows of {snapshot} are not those that stand in {table.name} now"
             found.differ(changed, table.remedies.begin_anew())
-        elif held is None:
+        elif same is None:
             unknown += each.rows
     if unknown:
         found.skip(

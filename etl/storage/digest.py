@@ -10,7 +10,7 @@ counts as "not the same": the rows are loaded again.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from etl.storage.identifier import quoted
 from etl.storage.schema_change import Column
@@ -44,11 +44,13 @@ def holds(session: Session, relation: str, columns: Sequence[Column], where: str
     return f"{session.algorithm}:{shape}:{count}:{total}" == kept and not any(filled)
 
 
-def table_holds(session: Session, schema: str, table: str, where: str, kept: str | None) -> bool | None:
-    """Whether rows of a table are those of a digest; None where there is none, or one of another algorithm."""
-    if not is_comparable(session, kept):
-        return None
-    return holds(session, session.relation(schema, table), session.table_columns(schema, table), where, kept)
+def table_holds(session: Session, schema: str, table: str, digests: Mapping[str, str | None]) -> dict[str, bool | None]:
+    """For each condition whether its rows of a table are those of its digest; None: there is none to compare with."""
+    relation, columns = session.relation(schema, table), session.table_columns(schema, table)
+    return {
+        where: holds(session, relation, columns, where, kept) if is_comparable(session, kept) else None
+        for where, kept in digests.items()
+    }
 
 
 def is_comparable(session: Session, kept: str | None) -> bool:

@@ -5,7 +5,7 @@ Belongs here: opening the file, waiting for who has it open, reading the object.
 """
 
 import resource
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,10 +109,10 @@ class DuckDBWarehouse:
             for batch in connection.execute(sql).to_arrow_reader(BATCH_ROWS):
                 yield pl.DataFrame(batch)
 
-    def holds(self, schema: str, table: str, where: str, digest: str | None) -> bool | None:
-        """Whether rows of a table are those of a digest of the ledger; None where that cannot be said."""
+    def holds(self, schema: str, table: str, digests: Mapping[str, str | None]) -> dict[str, bool | None]:
+        """For each condition whether its rows are those of its digest of the ledger; None where that cannot be said."""
         with _named(f"{schema}.{table} could not be read"), self.connect(read_only=True) as connection:
-            return table_holds(_DuckDBSession(connection), schema, table, where, digest)
+            return table_holds(_DuckDBSession(connection), schema, table, digests)
 
     def relation(self, schema: str, table: str) -> str:
         """A table's whole name: a tenant's schema may be called like its database file."""

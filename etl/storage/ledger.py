@@ -110,6 +110,12 @@ class LoadHistory:
             return None
         return self._last("AND version = ? AND seq >= ?", parameters=(self._request.version, self.first.seq))
 
+    def own(self) -> LedgerEntry | None:
+        """The entry that says what the table holds in the place of the request's object, if the table's owner loads."""
+        collected = self._request.mode == "append" and self._request.partition is None
+        found = self.of_version() if collected else self.of_partition()
+        return found if found and (found.tenant, found.pipeline) == self.owner else None
+
     def names_partition(self, values: Sequence[object]) -> list[object]:
         """Those of these partitions (dates) that no entry names."""
         return self._unnamed(values, "'{}'", '"partition"')

@@ -8,7 +8,7 @@ memory; what is said about the load itself goes over an ordinary connection.
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,12 +104,12 @@ class PostgresWarehouse:
                 while rows := cursor.fetchmany(BATCH_ROWS):
                     yield pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
 
-    def holds(self, schema: str, table: str, where: str, digest: str | None) -> bool | None:
-        """Whether rows of a table are those of a digest of the ledger; None where that cannot be said."""
+    def holds(self, schema: str, table: str, digests: Mapping[str, str | None]) -> dict[str, bool | None]:
+        """For each condition whether its rows are those of its digest of the ledger; None where that cannot be said."""
         with self.errors(f"{schema}.{table} could not be read"), self._connect("query") as connection:
             connection.read_only = True
             with connection.transaction():
-                return table_holds(_PostgresSession(connection), schema, table, where, digest)
+                return table_holds(_PostgresSession(connection), schema, table, digests)
 
     def relation(self, schema: str, table: str) -> str:
         """A table's whole name."""

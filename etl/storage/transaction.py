@@ -1,8 +1,8 @@
 """One load as one transaction, in the SQL that DuckDB and PostgreSQL share: rows and their ledger entry, or nothing.
 
-Belongs here: the order of the steps, whose table it is, and whether the table still holds what the ledger says. Not
-here: `upsert` of a partition (`upsert`), the ledger's own columns (`ledger`), connections, locks, and how the object's
-rows become a relation (`duckdb`, `postgres`).
+Belongs here: the order of the steps, whose table it is, and the table's columns. Not here: whether the table holds the
+object already (`held`), `upsert` of a partition (`upsert`), the ledger itself (`ledger`), connections, locks, and
+how the object's rows become a relation (`duckdb`, `postgres`).
 """
 
 from collections.abc import Sequence
@@ -10,21 +10,15 @@ from collections.abc import Sequence
 from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.storage import ledger
-from etl.storage.digest import digest, holds, is_comparable
+from etl.storage.digest import digest
 from etl.storage.foreign_rows import ForeignRows, find_foreign_rows, remedy
+from etl.storage.held import is_partitioned, look_at_table
 from etl.storage.identifier import quoted
 from etl.storage.schema_change import NO_TYPE, Column, columns_to_add, missing_columns
 from etl.storage.session import Session
 from etl.storage.set_aside import move_away
 from etl.storage.upsert import Upsert, check_keys, ranking
 from etl.storage.warehouse import LOAD_COLUMN, PARTITION_COLUMN, LedgerEntry, LoadReport, LoadRequest
-
-_OF_FORMAT_1 = "the entry of the ledger is of format 1, which kept nothing to compare the table with"
-_OTHER_COUNT = "the ledger's own entry is not what the load wrote (changed by hand?)"
-_COUNTED_ONLY = "loaded by an older release: its rows were counted, their values were not compared"
-_CHANGED = "the rows in the table are not those that were loaded (changed by hand?)"
-_OTHER_HASH = "another release of the database made the ledger's digest: the rows in the table were not compared"
-_ASKED_FOR = "asked for (`reload`)"
 
 
 class Load:
@@ -35,7 +29,7 @@ class Load:
         self._request = request
         self._table = session.relation(request.schema_name, request.table)
         self._partition = f"CAST('{request.partition}' AS DATE)" if request.partition else None
-        self._slice = f"{PARTITION_COLUMN} = {self._partition}" if self._partition else "TRUE"
+        self._slice = request.rows_of_partition
         self._kept = Upsert(session, request) if request.mode == "upsert" and request.partition else None
         self._columns: list[Column] = []
         self._past: ledger.LoadHistory | None = None
@@ -58,7 +52,7 @@ class Load:
             self._columns = session.table_columns(request.schema_name, request.table)
             self._past = ledger.LoadHistory(session, request)
             self._check_owner(self._past)
-            self._own = self._own_entry(self._past)
+            self._own = self._past.own()
             if self._past.owner is not None and not request.replaces_table:
                 self._foreign = find_foreign_rows(session, request, self._columns, self._past)
         newest = request.newest_partition
@@ -68,7 +62,9 @@ class Load:
             return self._report(loaded=0, before=rows, after=rows, changed=False, reason=reason)
         if self._past is None:
             return None
-        if self._is_held(self._past):
+        held = look_at_table(session, request, self._columns, self._past, self._own)
+        self._reason = held.reason
+        if held.is_held:
             rows = self._count()
             return self._report(loaded=0, before=rows, after=rows, changed=False, reason=self._reason)
         return None
@@ -116,67 +112,9 @@ class Load:
                 move_away(request, "the table"),
             )
 
-    def _own_entry(self, past: ledger.LoadHistory) -> LedgerEntry | None:
-        collected = self._request.mode == "append" and not self._partition
-        own = past.of_version() if collected else past.of_partition()
-        return own if own and (own.tenant, own.pipeline) == past.owner else None
-
-    def _is_held(self, past: ledger.LoadHistory) -> bool:
-        """Whether the table holds this very object: the ledger says so, and the rows are still those that it means."""
-        request, own = self._request, self._own
-        if own is None:
-            return False
-        if request.reload:
-            self._reason = _ASKED_FOR
-            return False
-        if request.mode == "append" and own.version != request.version:
-            raise ledger.refuse_changed_append(request, own)
-        if request.replaces_table and past.last and past.last.seq != own.seq:
-            return False
-        if (own.version, own.mode) != (request.version, request.mode):
-            return False
-        if own.digest is None:
-            return self._is_held_of_format_1(past)
-        if own.upsert_by != request.upsert_by:
-            self._reason = "the key columns or the order column are others than when it was loaded"
-            return False
-        if own.rows != request.rows:
-            self._reason = _OTHER_COUNT
-            return False
-        if not self._rows_are_those_of(own):
-            self._reason = _CHANGED if is_comparable(self._session, own.digest) else _OTHER_HASH
-            return False
-        return True
-
-    def _rows_are_those_of(self, own: LedgerEntry) -> bool:
-        if self._kept:
-            return bool(self._kept.columns()) and self._kept.holds(self._columns, own)
-        where = self._slice
-        if self._request.mode == "append" and not self._partition:
-            where = f"{LOAD_COLUMN} = {own.seq}"
-        if self._is_partitioned != bool(self._partition):
-            return False
-        return holds(self._session, self._table, self._columns, where, own.digest)
-
-    def _is_held_of_format_1(self, past: ledger.LoadHistory) -> bool:
-        """Nothing says what the rows were; those of `append` without partitions cannot even be told apart."""
-        self._reason = _OF_FORMAT_1
-        if self._request.mode != "append" or self._partition:
-            return False
-        old = [each for each in ledger.live(past.entries()) if each.digest is None]
-        if self._count(self._of_format_1) == sum(each.rows for each in old):
-            self._reason = _COUNTED_ONLY
-            return True
-        return False
-
-    @property
-    def _of_format_1(self) -> str:
-        """The condition for rows that were appended before they carried the number of their load."""
-        return f"{LOAD_COLUMN} IS NULL" if any(each.name == LOAD_COLUMN for each in self._columns) else "TRUE"
-
     @property
     def _is_partitioned(self) -> bool:
-        return any(each.name == PARTITION_COLUMN for each in self._columns)
+        return is_partitioned(self._columns)
 
     def _create(self, incoming: list[Column]) -> tuple[str, ...]:
         request, session = self._request, self._session

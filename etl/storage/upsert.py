@@ -40,8 +40,7 @@ class Upsert:
         self._table = session.relation(request.schema_name, request.table)
         self._name = kept_table(request.schema_name, request.table)
         self.kept = session.relation(KEPT_SCHEMA, self._name)
-        self.of_partition = f"{PARTITION_COLUMN} = CAST('{request.partition}' AS DATE)"
-        """The condition for the rows of the request's partition."""
+        self.of_partition = request.rows_of_partition
 
     def columns(self) -> list[Column]:
         """The columns of the kept rows; none where none are kept."""

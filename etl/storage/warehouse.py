@@ -6,7 +6,7 @@ Belongs here: the protocol and its models. Not here: which warehouse it is (`war
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -76,6 +76,11 @@ class LoadRequest(BaseModel):
     def replaces_table(self) -> bool:
         """Whether the load leaves nothing of what the table held; so does all but `append` without partitions."""
         return self.mode == "replace" or (self.mode != "append" and self.partition is None)
+
+    @property
+    def rows_of_partition(self) -> str:
+        """The condition for the rows of its partition in the table; without partitions all rows are."""
+        return f"{PARTITION_COLUMN} = CAST('{self.partition}' AS DATE)" if self.partition else "TRUE"
 
     @property
     def upsert_by(self) -> str | None:
@@ -156,8 +161,8 @@ class Warehouse(Protocol):
     def batches(self, sql: str) -> "Iterator[pl.DataFrame]":
         """The result of a read-only statement, some rows at a time: it may be larger than the memory."""
 
-    def holds(self, schema: str, table: str, where: str, digest: str | None) -> bool | None:
-        """Whether rows of a table are those of a digest of the ledger; None where that cannot be said."""
+    def holds(self, schema: str, table: str, digests: Mapping[str, str | None]) -> dict[str, bool | None]:
+        """For each condition whether its rows are those of its digest of the ledger; None where that cannot be said."""
 
     def relation(self, schema: str, table: str) -> str:
         """A table's whole name for `query`: a schema may be called like the database, and half a name is ambiguous."""
