@@ -29,9 +29,9 @@ import duckdb
 from movement_warehouse import DAY_ROWS, make_objects
 
 from etl.settings import Settings
-from etl.storage import held, transaction
-from etl.storage.warehouse import LoadRequest, Warehouse
-from etl.storage.warehouses import WarehousePlace, open_warehouse
+from etl.warehouse import held, transaction
+from etl.warehouse.choice import WarehousePlace, open_warehouse
+from etl.warehouse.contract import LoadRequest, Warehouse
 from tests.servers import PASSWORD
 from tests.servers.postgres import serving
 

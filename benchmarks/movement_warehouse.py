@@ -83,7 +83,7 @@ def make_objects(folder: Path, rows: int) -> None:
     """A table like TPC-H lineitem as one object per use: all of it, and two versions of one more day."""
     import duckdb
 
-    from etl.storage.lake import PLACEHOLDER_FOOTER
+    from etl.lake.lake import PLACEHOLDER_FOOTER
 
     columns = """
         i AS l_orderkey, (hash(i) % 200000)::BIGINT AS l_partkey, (hash(i + 1) % 10000)::BIGINT AS l_suppkey,
@@ -150,10 +150,10 @@ def peak_megabytes() -> float:
 def load(case: str, folder: Path, turn: int) -> tuple[float, float]:
     import shutil
 
+    from etl.lake.lake import ObjectRef, Provenance, open_lake
     from etl.settings import Settings
-    from etl.storage.lake import ObjectRef, Provenance, open_lake
-    from etl.storage.warehouse import LoadRequest
-    from etl.storage.warehouses import WarehousePlace, open_warehouse
+    from etl.warehouse.choice import WarehousePlace, open_warehouse
+    from etl.warehouse.contract import LoadRequest
 
     settings = Settings(project_dir=folder, data_dir=folder)
     warehouse = open_warehouse(WarehousePlace(), settings, "bench")
@@ -197,7 +197,7 @@ def load(case: str, folder: Path, turn: int) -> tuple[float, float]:
 
 def timed_transaction() -> list[float]:
     """Where the seconds from the view of the object to the end of COMMIT will stand."""
-    from etl.storage import duckdb as module
+    from etl.warehouse import duckdb as module
 
     found, inner = list[float](), module._transaction  # noqa: SLF001  nothing public begins with BEGIN, ends with COMMIT
 

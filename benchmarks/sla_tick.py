@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dagster import DagsterInstance
 
 from etl.config.tenant_config import TenantConfig
-from etl.factories.sla_watch import SlaWatch
+from etl.running.sla_watch import SlaWatch
 from etl.settings import Settings
-from tests.sla_dagster.past import write_past
-from tests.sla_dagster.world import World, make_config, make_instance, make_settings
+from tests.running.past import write_past
+from tests.running.promised_world import World, make_config, make_instance, make_settings
 
 NOW = datetime(2026, 6, 30, 8, 0, tzinfo=UTC)
 SLA = {

@@ -79,17 +79,17 @@ def _floor(context: Context) -> None:
 def _ours(name: str, mode: str, *, hide: tuple[str, ...] = ()) -> Case:
     def run(context: Context) -> None:
         sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-        from etl.storage import source
+        from etl.source import reading
 
         if "extension" in hide:
-            source.extension_path = lambda _: None
+            reading.extension_path = lambda _: None
         if "adbc" in hide:
-            source.find_spec = lambda _: None
+            reading.find_spec = lambda _: None
         every_day = {"column": "l_shipdate", "start": "1990-01-01T00:00Z", "end": "2030-01-01T00:00Z"}
         origin = {"query": "SELECT * FROM lineitem"} if name == "etl_query" else {"table": "lineitem"}
         window = every_day if name == "etl_window" else None
-        request = source.ExtractRequest.model_validate({**origin, "mode": mode, "window": window})
-        source.extract_to_parquet(context["url"], request, _out(context, name), footer={})
+        request = reading.ExtractRequest.model_validate({**origin, "mode": mode, "window": window})
+        reading.extract_to_parquet(context["url"], request, _out(context, name), footer={})
 
     titles = {
         "etl_fast": "etl, fast",

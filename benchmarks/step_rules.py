@@ -30,7 +30,7 @@ COLUMNS = 20
 def make_source(path: Path, rows: int) -> None:
     import duckdb
 
-    from etl.storage.drivers.writer import extension_path
+    from etl.source.writer import extension_path
 
     rng = np.random.default_rng(7)
     keys = {"id": np.arange(rows), "id2": np.arange(rows) + 1000}

@@ -44,12 +44,12 @@ def case(folder: str, mode: str, what: str, rows: str) -> dict[str, Any]:
     import shutil
 
     from etl.config.pipeline_config import PipelineConfig, TrinoOutput
+    from etl.lake.lake import ObjectRef, Provenance, open_lake
     from etl.pipeline.remedies import Remedies
     from etl.pipeline.verify_table import compare_table
     from etl.settings import Settings
-    from etl.storage.lake import ObjectRef, Provenance, open_lake
-    from etl.storage.warehouse import LoadRequest
-    from etl.storage.warehouses import WarehousePlace, open_warehouse
+    from etl.warehouse.choice import WarehousePlace, open_warehouse
+    from etl.warehouse.contract import LoadRequest
 
     settings = Settings(project_dir=Path(folder), data_dir=Path(folder))
     warehouse, lake = open_warehouse(WarehousePlace(), settings, "bench"), open_lake(settings)

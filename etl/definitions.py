@@ -26,8 +26,8 @@ from etl.config.leaving import leaving_raises
 from etl.config.shared_prefixes import shared_prefixes
 from etl.config.shared_tables import shared_tables
 from etl.config.tenant_config import TenantConfig
+from etl.dbt.ownership import DbtPlace, dbt_place, shared_dbt_schemas
 from etl.errors import ConfigError, EtlError
-from etl.factories import naming
 from etl.factories.asset_factory import AssetFactory
 from etl.factories.dbt_factory import DbtFactory
 from etl.factories.job_factory import JobFactory
@@ -36,10 +36,10 @@ from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
 from etl.factories.sensor_factory import SensorFactory
 from etl.factories.sla_check import sla_checks
-from etl.pipeline.dbt_ownership import DbtPlace, dbt_place, shared_dbt_schemas
-from etl.resources.executors import in_process_executor
-from etl.resources.run_process import keep_only, protect_texts
-from etl.resources.run_tenants import run_of_this_process, tenants_of
+from etl.running import naming
+from etl.running.executors import in_process_executor
+from etl.running.run_process import keep_only, protect_texts
+from etl.running.run_tenants import run_of_this_process, tenants_of
 from etl.secrets.scrub import scrub
 from etl.settings import load_settings
 

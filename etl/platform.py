@@ -1,7 +1,7 @@
 """What the platform says about all tenants: `[tool.etl]` in the project's pyproject.toml.
 
 Belongs here: the model of that section and reading it. Not here: the conventions for definitions
-(`[tool.etl.conventions]`, see `etl.factories.conventions`), what a tenant says about itself (`etl.config`), and places
+(`[tool.etl.conventions]`, see `etl.conventions.check`), what a tenant says about itself (`etl.config`), and places
 and endpoints (`etl.settings`).
 """
 
@@ -60,7 +60,7 @@ class Platform(BaseModel):
     owners: dict[str, tuple[str, ...]] = Field({})
     secrets: SecretsConfig = SecretsConfig()
     conventions: dict[str, Any] = Field({}, repr=False)
-    """Read by `etl.factories.conventions`."""
+    """Read by `etl.conventions.check`."""
 
 
 def platform_of(project_dir: Path, environ: Mapping[str, str]) -> Platform:

@@ -1,6 +1,6 @@
 """The text of a tenant's `query`, taken apart into quotes, comments, words and binds.
 
-Belongs here: what can be known of the text without a database. Not here: putting values into it (`etl.storage.sql`).
+Belongs here: what can be known of the text without a database. Not here: putting values into it (`etl.sql`).
 """
 
 import re

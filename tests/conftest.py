@@ -12,7 +12,15 @@ __all__ = ["installation", "installed", "mariadb_server", "postgres_server"]
 
 # What starts dbt, Dagster's servers or a browser many times over, or kills a process at every point there is: minutes,
 # not seconds. `make test` leaves it out, `make slow` runs those.
-SLOW = ("tests/dbt/", "tests/dbt_quality/", "tests/e2e/", "tests/faults/", "tests/sla_dagster/")
+SLOW = (
+    "tests/dbt/",
+    "tests/dbt_quality/",
+    "tests/e2e/",
+    "tests/faults/",
+    "tests/running/test_month.py",
+    "tests/running/test_promises_page.py",
+    "tests/running/test_scale.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,5 +1,6 @@
 """The documents: every command, link and piece of YAML in them is one that exists and works."""
 
+import ast
 import re
 import shlex
 import shutil
@@ -16,6 +17,7 @@ from etl.cli import app
 from etl.config import load_tenant
 from etl.settings import load_settings
 from tests.installation import REPOSITORY
+from tests.test_layers import LAYERS
 from tests.tiny_project import make_project
 
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
@@ -106,8 +108,26 @@ def test_the_readme_is_one_screen() -> None:
     assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= 70
 
 
-def test_the_layers_of_the_documents_are_those_of_the_package() -> None:
-    packages = {path.stem for path in (REPOSITORY / "etl").iterdir() if not path.stem.startswith(("_", "py", "."))}
-    text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
-    layers = text.split("## Layers")[1].split("```")[1]
-    assert packages <= set(re.findall(r"\w+", layers))
+def rooms() -> dict[str, str]:
+    """Each folder and module of the package, with the sentence that says what belongs there."""
+    found = {}
+    for path in (REPOSITORY / "etl").iterdir():
+        module = path / "__init__.py" if path.is_dir() else path
+        if module.suffix == ".py" and module.is_file() and path.name != "__init__.py":
+            said = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
+            found[path.stem] = said.split("\n\n")[0].replace("\n", " ")
+    return found
+
+
+def test_the_map_of_the_rooms_is_that_of_the_package() -> None:
+    text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8").split("## Rooms")[1]
+    assert dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", text, flags=re.MULTILINE)) == rooms()
+    drawn = text.split("```")[1]
+    assert [set(row.split()) for row in drawn.strip().splitlines()] == LAYERS[::-1]
+
+
+def test_every_question_is_answered_by_a_file_that_has_the_word() -> None:
+    text = (REPOSITORY / "docs" / "where-to-look.md").read_text(encoding="utf-8")
+    answers = re.findall(r"^\| .+\? \| `(.+)` \((.+)\) \|$", text, flags=re.MULTILINE)
+    assert len(answers) == 10
+    assert [path for path, word in answers if word not in (REPOSITORY / path).read_text(encoding="utf-8")] == []

@@ -1,4 +1,4 @@
-"""Imports point down, and nothing below `etl.resources` knows an orchestrator. Checked here without the linter."""
+"""Imports point down, and nothing below `etl.running` knows an orchestrator. Checked here without the linter."""
 
 import ast
 import subprocess
@@ -11,33 +11,24 @@ PACKAGE = Path(__file__).parents[1] / "etl"
 
 # From the bottom up; a row may import the rows below it, and its own packages, but not its neighbours in the row.
 LAYERS = [
-    {"errors"},
-    {"settings", "platform", "faults", "formats", "query_text"},
+    {"errors", "suggest"},
+    {"settings", "platform", "faults", "formats", "query_text", "locks", "sql"},
     {"secrets"},
-    {"quality", "sla", "notify"},
+    {"partitions"},
+    {"quality", "sla"},
+    {"promises", "notify"},
     {"config"},
-    {"storage"},
+    {"source", "lake"},
+    {"warehouse"},
     {"pipeline"},
-    {"resources", "integrations"},
+    {"dbt"},
+    {"running"},
+    {"resources", "integrations", "conventions"},
     {"factories"},
     {"definitions"},
     {"cli", "all"},
 ]
-CORE = [
-    "errors",
-    "settings",
-    "platform",
-    "faults",
-    "formats",
-    "query_text",
-    "secrets",
-    "quality",
-    "sla",
-    "notify",
-    "config",
-    "storage",
-    "pipeline",
-]
+CORE = sorted(name for row in LAYERS[: LAYERS.index({"running"})] for name in row)
 ORCHESTRATORS = {"dagster", "dagster_dbt", "dagster_duckdb", "prefect", "airflow", "mage_ai", "kestra"}
 ENGINES = {"truthound", "great_expectations", "pandera"}
 

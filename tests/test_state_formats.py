@@ -23,13 +23,13 @@ from etl.notify.outbox import Outbox
 from etl.notify.targets import LogTarget, NotificationConfig, WebhookTarget
 from etl.pipeline.backfill import Journal
 from etl.pipeline.quarantine import Decision, history, remember
+from etl.promises.freshness import DailyPartitions, State
+from etl.promises.judge import PromiseVerdict
+from etl.promises.pipeline_log import Facts, PipelineLog
+from etl.promises.state_log import StateLog
 from etl.settings import Settings
 from etl.sla.config import AlertLevel
-from etl.sla.freshness import DailyPartitions, State
-from etl.sla.judge import PromiseVerdict
-from etl.sla.pipeline_log import Facts, PipelineLog
-from etl.sla.state_log import StateLog
-from tests.sla_dagster.world import make_config, make_settings
+from tests.running.promised_world import make_config, make_settings
 
 FIXTURES = Path(__file__).parent / "fixtures" / "format_1"
 T0 = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)

@@ -6,9 +6,9 @@ Belongs here: the choice of tenants. Not here: what a command does with them.
 from collections.abc import Sequence
 
 from etl.config.config_loader import list_tenants
-from etl.config.names import nearest
 from etl.errors import EtlError, NothingExamined
 from etl.settings import Settings
+from etl.suggest import nearest
 
 
 def asked_tenants(settings: Settings, only: Sequence[str] = ()) -> tuple[str, ...]:

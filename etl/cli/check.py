@@ -1,6 +1,6 @@
 """`etl check`: is every tenant's configuration right, and do the built definitions keep the conventions?
 
-Belongs here: walking tenants and showing findings. Does not: the conventions (`etl.factories.conventions`).
+Belongs here: walking tenants and showing findings. Does not: the conventions (`etl.conventions.check`).
 """
 
 import importlib
@@ -21,10 +21,10 @@ from etl.cli.asked import asked_tenants
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.shared_prefixes import shared_prefixes
 from etl.config.shared_tables import shared_tables
+from etl.conventions.check import Conventions, file_violations, files_of, load_conventions, violations
+from etl.dbt.ownership import dbt_place, shared_dbt_schemas
 from etl.definitions import load_location
 from etl.errors import ConfigError, EtlError, NothingExamined
-from etl.factories.conventions import Conventions, file_violations, files_of, load_conventions, violations
-from etl.pipeline.dbt_ownership import dbt_place, shared_dbt_schemas
 from etl.settings import Settings, load_settings
 
 

@@ -1,7 +1,7 @@
 """`etl dbt`: dbt projects prepared ahead, rules as dbt tests and back.
 
-Belongs here: the commands and what they show. Does not: parsing a project (`etl.pipeline.dbt_project`), what its index
-holds (`etl.factories.dbt_index`), the conversion (`etl.pipeline.dbt_rules`).
+Belongs here: the commands and what they show. Does not: parsing a project (`etl.dbt.project`), what its index
+holds (`etl.dbt.index`), the conversion (`etl.dbt.rules`).
 """
 
 import time
@@ -15,10 +15,11 @@ from rich.markup import escape
 
 from etl.cli.asked import asked_tenants
 from etl.config.config_loader import load_tenant
+from etl.dbt.index import fresh_index
+from etl.dbt.project import tenant_dbt
+from etl.dbt.rules import from_schema, to_schema
 from etl.errors import DbtError, EtlError, NothingExamined
-from etl.factories.dbt_index import fresh_index, prepare as prepare_index
-from etl.pipeline.dbt_project import tenant_dbt
-from etl.pipeline.dbt_rules import from_schema, to_schema
+from etl.running.dbt_prepare import prepare as prepare_index
 from etl.settings import Settings, load_settings
 
 app = typer.Typer(help="dbt projects: prepared ahead, rules as dbt tests and back.", no_args_is_help=True)

@@ -29,9 +29,9 @@ from etl.cli.runs import failures, launch, workspace
 from etl.config.config_loader import load_tenant
 from etl.definitions import build_tenant_definitions
 from etl.errors import EtlError, NothingExamined
-from etl.factories import naming
-from etl.resources.run_days import Span, spans
 from etl.resources.run_worker import release_dead_runs
+from etl.running import naming
+from etl.running.run_days import Span, spans
 from etl.settings import Settings, load_settings
 
 

@@ -1,7 +1,7 @@
 """Following runs from the terminal: their steps, days and rows while they work, what they wait for, what they warn of.
 
 Belongs here: reading runs' events into the state of their steps, and showing it: bars in a terminal, lines in a pipe.
-Not here: starting a run (`runs`), which run (`run`, `demo`), what a step says of itself (`etl.factories.progress`), who
+Not here: starting a run (`runs`), which run (`run`, `demo`), what a step says of itself (`etl.running.progress`), who
 holds what a step waits for (`waiting`).
 """
 
@@ -20,8 +20,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from etl.cli.waiting import holders
-from etl.factories.progress import read_progress
 from etl.resources.run_worker import release_dead_runs
+from etl.running.progress import read_progress
 
 SECONDS_BETWEEN_LINES = 10
 """In a pipe, what is still at work is told of this often."""

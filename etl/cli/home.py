@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from etl.errors import EtlError
+from etl.locks import exclusive
 from etl.settings import Settings, load_settings
-from etl.storage.locks import exclusive
 
 FILE = "dagster.yaml"
 

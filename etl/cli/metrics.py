@@ -1,7 +1,7 @@
 """`etl metrics`: pipelines, checks and promises as numbers for Prometheus.
 
 Belongs here: from what is known of each pipeline to samples, and where they go. Does not: which metrics there are
-(`etl.sla.prometheus`).
+(`etl.promises.prometheus`).
 """
 
 import sys
@@ -18,14 +18,14 @@ from etl.cli.home import opened_instance
 from etl.cli.sla import PATIENCE, attainments, complain, loaded, write_whole
 from etl.config.config_loader import list_tenants
 from etl.errors import EtlError, NothingExamined
-from etl.factories.sla_check import promised
-from etl.factories.sla_watch import SlaWatch, Verdicts
+from etl.promises.attainment import Attainment
+from etl.promises.freshness import State
+from etl.promises.judge import PipelineHistory, PipelineRun
+from etl.promises.pipeline_log import Counters
+from etl.promises.prometheus import Sample, metrics_registry, metrics_text
+from etl.running.sla_result import promised
+from etl.running.sla_watch import SlaWatch, Verdicts
 from etl.settings import Settings, load_settings
-from etl.sla.attainment import Attainment
-from etl.sla.freshness import State
-from etl.sla.judge import PipelineHistory, PipelineRun
-from etl.sla.pipeline_log import Counters
-from etl.sla.prometheus import Sample, metrics_registry, metrics_text
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family

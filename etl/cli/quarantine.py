@@ -21,8 +21,6 @@ from etl.cli.runs import failures, launch, workspace
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, NothingExamined
-from etl.factories import naming
-from etl.factories.asset_factory import stages_of
 from etl.pipeline.publish import rejecting_stages
 from etl.pipeline.quarantine import (
     Decision,
@@ -35,6 +33,7 @@ from etl.pipeline.quarantine import (
     rejected_rows,
     remember,
 )
+from etl.running import naming
 from etl.settings import Settings, load_settings
 
 app = typer.Typer(help="Rows that broke a rule: see them, replay them, discard them.", no_args_is_help=True)
@@ -202,9 +201,8 @@ def _chosen(config: TenantConfig, settings: Settings, pipeline: str, partition: 
 def _assets(config: TenantConfig, rejected: Rejected, *, from_source: bool) -> list[AssetKey]:
     """The stage that rejected, what comes after it, and the extract if the data was mended in the database."""
     pipeline = config.pipelines[rejected.pipeline]
-    stages = stages_of(pipeline)
-    if pipeline.has_transfer and not from_source and rejected.stage == "transfer":
-        stages.remove("extract")
+    again_from_lake = pipeline.has_transfer and not from_source and rejected.stage == "transfer"
+    stages = [stage for stage in pipeline.stages if stage != "extract" or not again_from_lake]
     keys = [naming.asset_key(config.id, stage, pipeline.name) for stage in stages]
     # What a step makes it makes together. The YAML may have been changed since the rows were rejected.
     rejecting = [each for each in rejecting_stages(pipeline) if each in stages]

@@ -18,9 +18,9 @@ from etl.cli.home import opened_instance
 from etl.cli.runs import failures, launch, spans_of, workspace
 from etl.cli.signals import Interrupted, interruptible, stop_run
 from etl.errors import EtlError
-from etl.factories import naming
-from etl.resources.run_days import Span
 from etl.resources.run_worker import release_dead_runs
+from etl.running import naming
+from etl.running.run_days import Span
 from etl.settings import load_settings
 
 

@@ -25,10 +25,10 @@ from dagster._grpc import server
 from dagster._grpc.constants import GrpcServerCommand
 
 from etl.cli.location_errors import cannot_load, reachable
-from etl.config.names import nearest
 from etl.errors import EtlError
-from etl.resources.run_days import Span, bounds, daily_sets, newest_days, spans
+from etl.running.run_days import Span, bounds, daily_sets, newest_days, spans
 from etl.settings import Settings
+from etl.suggest import nearest
 
 # The run's log is in the instance, where the UI reads it; on the screen it would bury the progress.
 QUIET: Mapping[str, object] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 
 from etl.config.config_loader import load_tenant
-from etl.config.names import nearest
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.pipeline.extract import extract_request
@@ -19,7 +18,8 @@ from etl.pipeline.schema_accept import accept, wanted_change
 from etl.pipeline.stage import StageRun
 from etl.resources.rdb import rdb_resource
 from etl.settings import Settings, load_settings
-from etl.storage.source import planned_schema
+from etl.source.reading import planned_schema
+from etl.suggest import nearest
 
 app = typer.Typer(help="Changed columns of a source.", no_args_is_help=True)
 

@@ -1,6 +1,6 @@
 """`etl set-aside`: move away what stands where a pipeline's table has to be.
 
-Belongs here: the command. Not here: renaming (`etl.storage.transaction`), and why a load was refused.
+Belongs here: the command. Not here: renaming (`etl.warehouse.transaction`), and why a load was refused.
 """
 
 from typing import Annotated
@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 
 from etl.config.config_loader import load_tenant
-from etl.config.names import nearest
 from etl.errors import EtlError
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.settings import load_settings
+from etl.suggest import nearest
 
 
 def set_aside(

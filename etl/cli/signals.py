@@ -1,7 +1,7 @@
 """What Ctrl-C and a request to end do to a command that has started a run.
 
 Belongs here: turning signals into one exception, asking the run to stop, saying what became of it. Not here: the run's
-own process, which ends by itself when it is asked to (`etl.factories.step`).
+own process, which ends by itself when it is asked to (`etl.running.step`).
 """
 
 import signal

@@ -1,6 +1,6 @@
 """`etl sla`: how promises stand now, and how a month of them was kept.
 
-Belongs here: the commands. Does not: judging (`etl.sla`), nor how a report looks (`etl.sla.report`).
+Belongs here: the commands. Does not: judging (`etl.sla`), nor how a report looks (`etl.promises.report`).
 """
 
 import os
@@ -24,12 +24,12 @@ from etl.cli.home import opened_instance
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, NothingExamined
-from etl.factories.sla_watch import SlaWatch
+from etl.promises.attainment import OBJECTIVE, Attainment, attain, month_bounds
+from etl.promises.freshness import State
+from etl.promises.report import HEADER, report_html, report_json, report_rows
+from etl.promises.state_log import StateLog
+from etl.running.sla_watch import SlaWatch
 from etl.settings import Settings, load_settings
-from etl.sla.attainment import OBJECTIVE, Attainment, attain, month_bounds
-from etl.sla.freshness import State
-from etl.sla.report import HEADER, report_html, report_json, report_rows
-from etl.sla.state_log import StateLog
 
 app = typer.Typer(help="What is promised: how it stands, and how a month of it was kept.", no_args_is_help=True)
 

@@ -14,12 +14,13 @@ from rich.text import Text
 from etl.cli.home import opened_instance
 from etl.config.config_loader import load_tenant
 from etl.errors import EtlError, NothingExamined
-from etl.factories.reconcile_check import NAME, SEVERITIES, reconciliation_metadata, summary
-from etl.factories.subjects import last_asset
+from etl.factories.reconcile_check import NAME, SEVERITIES
 from etl.pipeline.verdict import EXIT_CODES, Reconciliation, Status
 from etl.pipeline.verify import MAX_ROWS, reconcile
 from etl.resources.rdb import rdb_resource
 from etl.resources.warehouse import warehouse_of_tenant
+from etl.running.reconcile_result import reconciliation_metadata, summary
+from etl.running.subjects import last_asset
 from etl.settings import load_settings
 
 SHOWN = 40

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from dagster import DagsterInstance
 
-from etl.resources.worker_process import Life, life_of, worker_of
+from etl.running.worker_process import Life, life_of, worker_of
 
 
 def holders(instance: DagsterInstance, pool: str, but: Collection[str]) -> dict[str, str]:

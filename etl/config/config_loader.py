@@ -11,7 +11,6 @@ from typing import Any
 
 from etl.config.cross_checks import conflicts
 from etl.config.findings import ConfigFinding, Conflict, Path as KeyPath, in_order
-from etl.config.names import nearest
 from etl.config.overrides import LATE_KEYS, for_environment, literal, named_environments
 from etl.config.ownership import Project, foreign_names, foreign_things, texts
 from etl.config.secrets import secrets_in_clear
@@ -24,6 +23,7 @@ from etl.platform import platform_of
 from etl.secrets.ownership import may_name
 from etl.secrets.template import variables_of
 from etl.settings import Settings, load_settings
+from etl.suggest import nearest
 
 CONFIG_FILE = "config.yaml"
 DEFAULT_GROUPS = ("CD", "DS", "IS", "SS", "NPS")

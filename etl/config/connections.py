@@ -1,7 +1,8 @@
 """What a tenant says about the places its rows come from and go to.
 
 Belongs here: the models of `source_database`, `storage` and `warehouse`, and how a URL is put together from its parts.
-Does not: opening any of them (`etl.storage`). Every part is an `EnvTemplate`: nothing is resolved before a run.
+Does not: opening any of them (`etl.source`, `etl.warehouse`).
+Every part is an `EnvTemplate`: nothing is resolved before a run.
 """
 
 import os

@@ -12,13 +12,13 @@ from fnmatch import fnmatchcase
 
 from etl.config.dbt_checks import dbt_conflicts
 from etl.config.findings import Conflict, Path, absent_column
-from etl.config.names import nearest
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.reserved_schemas import keeper_of
 from etl.config.rule_checks import rule_conflicts
 from etl.config.tenant_config import TenantConfig
 from etl.errors import SourceError
 from etl.query_text import BINDS, binds
+from etl.suggest import nearest
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 TENANT_JOBS = ("all", "bronze", "silver", "gold", "verify")  # every tenant has these, and one for each pipeline

@@ -1,7 +1,7 @@
 """What a tenant's file may not say about dbt.
 
 Belongs here: keys of `dbt:` that are wrong by themselves. Not here: whose the project is (`ownership`), what the
-project makes of them (`etl.pipeline.dbt_ownership`).
+project makes of them (`etl.dbt.ownership`).
 """
 
 from collections.abc import Iterator

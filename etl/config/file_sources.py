@@ -1,6 +1,6 @@
 """Which files a tenant's database URL may name.
 
-Belongs here: finding the files in a URL, and judging them. Not here: opening them (`etl.storage`).
+Belongs here: finding the files in a URL, and judging them. Not here: opening them (`etl.source`).
 
 A tenant reads database files below its own folder, the demo source of its own in the data folder, and what the platform
 lists in `[tool.etl] file_sources`. A relative path begins at the project's folder. What counts is where a path leads

@@ -6,7 +6,7 @@ Belongs here: `Conflict`, `ConfigFinding` and the sentence made of it. Does not:
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from etl.config.names import nearest
+from etl.suggest import nearest
 
 Path = tuple[str | int, ...]
 

@@ -24,7 +24,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from etl.config.names import nearest
+from etl.suggest import nearest
 
 NAME_LIMIT = 63
 SOURCE_LIMIT = 128

@@ -187,6 +187,13 @@ class PipelineConfig(BaseModel):
         """The stage whose rows are audited by default and loaded."""
         return "transfer" if self.has_transfer else "extract"
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that the pipeline has, in order."""
+        transfer: tuple[Stage, ...] = ("transfer",) if self.has_transfer else ()
+        load: tuple[Stage, ...] = ("load",) if self.save_to_trino else ()
+        return ("extract", *transfer, *load)
+
     def rules_for(self, stage: Stage) -> tuple[AnyRule, ...]:
         """The rules that judge the rows of `stage`."""
         return tuple(each.rule for each in self.quality.rules if (each.stage or self.published_stage) == stage)

@@ -1,7 +1,7 @@
 """Schemas that nobody's tables may stand in.
 
 Belongs here: whose a reserved schema is. Not here: the keys that may not name one (`cross_checks`, `dbt_checks`), and
-schemas of other tenants (`shared_tables`, `etl.pipeline.dbt_ownership`).
+schemas of other tenants (`shared_tables`, `etl.dbt.ownership`).
 """
 
 _OF_LOADS = ("etl_ledger", "etl_kept", "etl_staging")

@@ -10,12 +10,12 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 from etl.config.findings import Conflict, Path, absent_column
-from etl.config.names import nearest
 from etl.config.pipeline_config import PipelineConfig
 from etl.errors import EtlError
 from etl.quality.engine import Capabilities, get_engine
 from etl.quality.engines.limits import CAPABILITIES
 from etl.quality.rules import AnyRule, ForeignKey
+from etl.suggest import nearest
 
 _LIBRARIES = {"great_expectations": "great_expectations", "pandera": "pandera", "truthound": "truthound"}
 

@@ -1,7 +1,7 @@
 """Tables that pipelines of two tenants would load, as far as the tenants' files tell.
 
 Belongs here: comparing where tenants load. Not here: two pipelines of one tenant (`cross_checks`), and the warehouse's
-own word on whose a table is, which counts where two files name one database differently (`etl.storage.transaction`).
+own word on whose a table is, which counts where two files name one database differently (`etl.warehouse.transaction`).
 """
 
 import re

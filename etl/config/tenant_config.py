@@ -18,11 +18,11 @@ from etl.config.identifiers import JobName, Owner, RunTags, Tags, TargetName, Te
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.yaml_source import Mark
 from etl.notify.targets import NotificationConfig
+from etl.partitions.cron import parse_cron
 from etl.platform import Platform
 from etl.secrets.namespace import Namespace
 from etl.settings import Environment
 from etl.sla.config import PipelineSLA
-from etl.sla.cron import parse_cron
 
 
 def _cron(value: str) -> str:

@@ -22,8 +22,8 @@ from types import ModuleType
 from typing import Any
 
 from etl.config.leaving import leaving_raises
-from etl.config.names import nearest
 from etl.errors import TransformError
+from etl.suggest import nearest
 
 Transform = Callable[..., Any]
 TRANSFORMS = "transforms"

@@ -13,11 +13,11 @@ from pydantic_core import ErrorDetails
 
 from etl.config.findings import ConfigFinding, Path
 from etl.config.model_keys import allowed_keys
-from etl.config.names import nearest
 from etl.config.overrides import is_late
 from etl.config.tenant_config import TenantConfig
 from etl.config.yaml_source import Node, find, to_data
 from etl.secrets.in_clear import is_secret_key
+from etl.suggest import nearest
 
 _ALLOWED = {
     "bool_parsing": "true or false",

@@ -24,13 +24,13 @@ from dagster import (
 from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig, fingerprint
 from etl.config.tenant_loader import transform_path
-from etl.factories import naming
 from etl.factories.check_factory import check_specs
-from etl.factories.freshness import freshness_policy
-from etl.factories.metadata import Metadata
+from etl.factories.freshness_policy import freshness_policy
 from etl.factories.partitions import daily_partitions, dependency
-from etl.factories.step import Step, StepEvent, resource_keys
 from etl.pipeline.publish import rejecting_stages
+from etl.running import naming
+from etl.running.metadata import Metadata
+from etl.running.step import Step, StepEvent, resource_keys
 
 
 class AssetFactory:
@@ -45,7 +45,7 @@ class AssetFactory:
         return [
             self._stage_asset(pipeline, stage)
             for pipeline in self._config.pipelines.values()
-            for stage in stages_of(pipeline)
+            for stage in pipeline.stages
         ]
 
     def _stage_asset(self, pipeline: PipelineConfig, stage: Stage) -> AssetsDefinition:
@@ -100,7 +100,7 @@ class AssetFactory:
             code_version=self._code_version(pipeline, stage),
             metadata=metadata,
             partitions_def=partitions,
-            freshness_policy=freshness_policy(config, pipeline) if stage == stages_of(pipeline)[-1] else None,
+            freshness_policy=freshness_policy(config, pipeline) if stage == pipeline.stages[-1] else None,
         )
 
     def _quarantine_spec(
@@ -158,13 +158,3 @@ _DESCRIPTIONS: dict[Stage, str] = {
     "transfer": "{pipeline}, refined and checked.",
     "load": "{pipeline} in the warehouse.",
 }
-
-
-def stages_of(pipeline: PipelineConfig) -> list[Stage]:
-    """Which stages a pipeline has."""
-    stages: list[Stage] = ["extract"]
-    if pipeline.has_transfer:
-        stages.append("transfer")
-    if pipeline.save_to_trino:
-        stages.append("load")
-    return stages

@@ -1,7 +1,7 @@
 """A tenant's dbt project becomes assets and checks, read from the prepared index: no dbt process, no dbt import.
 
 Belongs here: specs, partitions and checks of dbt assets. Does not: what a run does (`dbt_step`), names of nodes
-(`dbt_translator`), whether the index is fresh (`dbt_index`).
+(`etl.running.dbt_translator`), whether the index is fresh (`etl.dbt.index`).
 """
 
 import re
@@ -25,12 +25,13 @@ from dagster import (
 )
 
 from etl.config.tenant_config import TenantConfig
-from etl.factories import naming
-from etl.factories.dbt_index import DbtAsset, DbtCheck, DbtIndex, load_index
-from etl.factories.dbt_step import DbtEvent, DbtStep
-from etl.factories.metadata import Metadata
+from etl.dbt.index import DbtAsset, DbtCheck, DbtIndex
+from etl.dbt.project import TenantDbt, tenant_dbt
 from etl.factories.partitions import daily_partitions, dependency
-from etl.pipeline.dbt_project import TenantDbt, tenant_dbt
+from etl.running import naming
+from etl.running.dbt_prepare import load_index
+from etl.running.dbt_step import DbtEvent, DbtStep
+from etl.running.metadata import Metadata
 from etl.settings import Settings, load_settings
 
 

@@ -19,10 +19,10 @@ from dagster import (
 
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError
-from etl.factories import naming
-from etl.factories.different_days import job_of_different_days
-from etl.resources.executors import in_process_executor
-from etl.resources.run_days import daily_sets
+from etl.running import naming
+from etl.running.different_days import job_of_different_days
+from etl.running.executors import in_process_executor
+from etl.running.run_days import daily_sets
 
 Assets = Sequence[AssetsDefinition | AssetSpec]
 

@@ -6,10 +6,10 @@ Belongs here: which resources a tenant has. Does not: what they do (`etl.resourc
 from dagster import ConfigurableResource
 
 from etl.config.tenant_config import TenantConfig
-from etl.factories import naming
 from etl.resources.lake import lake_of_tenant
 from etl.resources.rdb import rdb_resource
 from etl.resources.warehouse import warehouse_of_tenant
+from etl.running import naming
 from etl.settings import load_settings
 
 

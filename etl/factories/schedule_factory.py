@@ -19,8 +19,8 @@ from dagster import (
 
 from etl.config.pipeline_config import Stage
 from etl.config.tenant_config import TenantConfig
-from etl.factories import naming
-from etl.resources.run_days import PartitionsOf, Span, bounds, daily_sets, spans
+from etl.running import naming
+from etl.running.run_days import PartitionsOf, Span, bounds, daily_sets, spans
 
 Tick = Callable[[ScheduleEvaluationContext], Iterator[RunRequest | SkipReason]]
 

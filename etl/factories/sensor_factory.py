@@ -13,10 +13,10 @@ from dagster import DagsterInstance, DefaultSensorStatus, SensorDefinition, Sens
 
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
-from etl.factories import naming
-from etl.factories.sla_check import promised
-from etl.factories.sla_watch import SlaWatch, Unjudged, Verdicts
-from etl.factories.subjects import Location
+from etl.running import naming
+from etl.running.sla_result import promised
+from etl.running.sla_watch import SlaWatch, Unjudged, Verdicts
+from etl.running.subjects import Location
 from etl.settings import Settings, load_settings
 
 INTERVAL_SECONDS = 60

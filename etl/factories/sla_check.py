@@ -1,49 +1,31 @@
-"""The check `sla` on the asset of each pipeline's last stage: what it says, and its definition.
+"""The check `sla` on the asset of each pipeline's last stage.
 
-Belongs here: from verdicts to an evaluation, and the check's definition. Does not: when it is written (`sla_watch`).
+Belongs here: the check's definition. Does not: what it says (`etl.running.sla_result`), when it is written
+(`etl.running.sla_watch`).
 
 The sensor writes the check. It is an operation of its own, one for the whole tenant, so that no pipeline's step owes
 it, and none of the tenant's jobs runs it; who presses "execute" in the UI has the promises judged there and then.
 """
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from dagster import (
-    AssetCheckEvaluation,
     AssetCheckExecutionContext,
     AssetCheckResult,
     AssetChecksDefinition,
-    AssetCheckSeverity,
     AssetCheckSpec,
-    AssetKey,
     DagsterInstance,
-    MetadataValue,
     multi_asset_check,
 )
 
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
-from etl.factories.metadata import Metadata, markdown_table
-from etl.factories.naming import SLA_CHECK
-from etl.factories.subjects import last_asset
-from etl.sla.freshness import State
-from etl.sla.judge import FROM_BAD_TO_GOOD, UNITS, PromiseVerdict
+from etl.promises.judge import PromiseVerdict
+from etl.running.naming import SLA_CHECK
+from etl.running.sla_result import evaluation, promised
 
-Verdicts = Sequence[PromiseVerdict]
 Judge = Callable[[DagsterInstance, datetime], tuple[dict[str, tuple[PromiseVerdict, ...]], dict[str, str]]]
-BAD = (State.BROKEN, State.AT_RISK)
-GREEN = (State.ON_TRACK, State.RECOVERED)
-
-
-def promised(config: TenantConfig) -> dict[str, AssetKey]:
-    """The pipelines that promise something, with the asset that shows it."""
-    return {
-        name: last_asset(config, pipeline)
-        for name, pipeline in config.pipelines.items()
-        if (sla := config.sla_of(name)) is not None and sla.says_something
-    }
 
 
 def sla_checks(config: TenantConfig, judge: Judge) -> list[AssetChecksDefinition]:
@@ -81,67 +63,3 @@ def sla_checks(config: TenantConfig, judge: Judge) -> list[AssetChecksDefinition
             raise EtlError("\n".join(problems), "the sensor reads on; execute the check again in some minutes")
 
     return [sla]
-
-
-def evaluation(asset: AssetKey, verdicts: Verdicts) -> AssetCheckEvaluation:
-    """All promises of a pipeline as one evaluation; the worst one speaks for all."""
-    worst = worst_of(verdicts)
-    state = worst.state if worst else State.UNMEASURED
-    return AssetCheckEvaluation(
-        asset_key=asset,
-        check_name=SLA_CHECK,
-        passed=state in GREEN,
-        severity=AssetCheckSeverity.ERROR if state is State.BROKEN else AssetCheckSeverity.WARN,
-        description=f"{worst.promise}: {worst.message}" if worst else "nothing is known yet",
-        metadata=_metadata(worst, verdicts) if worst else {},
-    )
-
-
-def worst_of(verdicts: Verdicts) -> PromiseVerdict | None:
-    """The promise in the worst state, the first of several."""
-    return min(verdicts, key=lambda each: FROM_BAD_TO_GOOD.index(each.state), default=None)
-
-
-def digest(verdicts: Verdicts) -> str:
-    """Changes when something is worth saying; not with each minute that a breach lasts, nor with each good run."""
-    parts = [f"{each.promise} {each.state}" for each in verdicts]
-    parts += [f"{each.since} {each.partition} {each.runs}" for each in verdicts if each.state in BAD]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _metadata(worst: PromiseVerdict, verdicts: Verdicts) -> Metadata:
-    table = [
-        {
-            "promise": each.promise,
-            "state": each.state.value,
-            "actual": _plain(each.actual),
-            "threshold": _plain(each.threshold),
-            "unit": UNITS[each.promise],
-            "since": each.since.isoformat(timespec="minutes") if each.since else "",
-            "partition": each.partition or "",
-            "message": each.message,
-        }
-        for each in verdicts
-    ]
-    metadata: Metadata = {
-        "state": MetadataValue.text(worst.state.value),
-        "promise": MetadataValue.text(worst.promise),
-        "unit": MetadataValue.text(UNITS[worst.promise]),
-        "promises": MetadataValue.md(markdown_table(table)),
-        "runs": MetadataValue.json(list(worst.runs)),
-    }
-    if worst.actual is not None:
-        metadata["actual"] = MetadataValue.float(worst.actual)
-    if worst.threshold is not None:
-        metadata["threshold"] = MetadataValue.float(worst.threshold)
-    if worst.since is not None:
-        metadata["since"] = MetadataValue.timestamp(worst.since)
-    if worst.partition is not None:
-        metadata["partition"] = MetadataValue.text(worst.partition.isoformat())
-    if worst.due is not None:
-        metadata["due"] = MetadataValue.timestamp(worst.due)
-    return metadata
-
-
-def _plain(value: float | None) -> str:
-    return "" if value is None else f"{value:g}"

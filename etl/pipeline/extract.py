@@ -1,6 +1,6 @@
 """Extract: one window of the tenant's database into one Parquet object, unchanged.
 
-Belongs here: the order of the steps and the guards on what came. Does not: drivers (`etl.storage.source`).
+Belongs here: the order of the steps and the guards on what came. Does not: drivers (`etl.source.reading`).
 """
 
 import logging
@@ -12,15 +12,15 @@ import pyarrow.parquet as pq
 
 from etl.errors import LakeError, SourceError
 from etl.faults import reach
+from etl.lake.lake import PLACEHOLDER_FOOTER, ObjectRef
+from etl.lake.readable import require_readable
+from etl.pipeline.guards import VolumeVerdict, guard_rows, judge_volume
 from etl.pipeline.publish import StagedRows, audit_and_publish, staging
 from etl.pipeline.schema_accept import known_schema
 from etl.pipeline.schema_guard import guard_schema
 from etl.pipeline.stage import StageResult, StageRun, disk_errors
 from etl.pipeline.tables import referenced_tables
-from etl.storage.guards import VolumeVerdict, guard_rows, judge_volume
-from etl.storage.lake import PLACEHOLDER_FOOTER, ObjectRef
-from etl.storage.readable import require_readable
-from etl.storage.source import ExtractReport, ExtractRequest, extract_to_parquet
+from etl.source.reading import ExtractReport, ExtractRequest, extract_to_parquet
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """Load: one audited lake object into the tenant's warehouse, in one transaction.
 
-Belongs here: which object is loaded and with which request. Not here: SQL (`etl.storage.warehouse` and its children).
+Belongs here: which object is loaded and with which request. Not here: SQL (`etl.warehouse.contract` and its children).
 """
 
 import logging
@@ -10,13 +10,13 @@ from pathlib import Path
 from etl.config.pipeline_config import TrinoOutput
 from etl.errors import LakeError
 from etl.faults import reach
+from etl.lake.footer import read_footer
+from etl.lake.lake import Published
+from etl.lake.scan import scan_files
 from etl.pipeline.audit import Blocked, audit_file
 from etl.pipeline.stage import StageResult, StageRun, disk_errors, sample_of
 from etl.pipeline.tables import referenced_tables
-from etl.storage.footer import read_footer
-from etl.storage.lake import Published
-from etl.storage.scan import scan_files
-from etl.storage.warehouse import LoadRequest, Warehouse
+from etl.warehouse.contract import LoadRequest, Warehouse
 
 logger = logging.getLogger(__name__)
 

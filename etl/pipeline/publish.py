@@ -1,7 +1,7 @@
 """From a staged file to what readers see: audit, quarantine, publish, and the invariant that no row is lost.
 
 Belongs here: the steps that extract and transfer have in common once rows are staged. Does not: where the rows come
-from (`extract.py`, `transfer.py`), how an object is published (`etl.storage.lake`).
+from (`extract.py`, `transfer.py`), how an object is published (`etl.lake.lake`).
 """
 
 import logging
@@ -17,14 +17,14 @@ from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import fingerprint
 from etl.errors import LakeError
 from etl.faults import reach
+from etl.lake.lake import Inputs, Provenance, Published
+from etl.lake.pairs import attempt, publish_pair, rejection_of, remove_unnamed
+from etl.lake.provenance import NO_INPUTS
+from etl.lake.scan import scan_files
 from etl.pipeline.audit import Audit, Blocked, audit_file, audit_good_rows, describe
 from etl.pipeline.stage import PublishedSample, StageResult, StageRun, sample_of
 from etl.pipeline.tables import present_inputs
 from etl.quality.quarantine import split
-from etl.storage.lake import Inputs, Provenance, Published
-from etl.storage.pairs import attempt, publish_pair, rejection_of, remove_unnamed
-from etl.storage.provenance import NO_INPUTS
-from etl.storage.scan import scan_files
 
 logger = logging.getLogger(__name__)
 

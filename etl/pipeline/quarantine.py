@@ -21,11 +21,11 @@ from etl.config.tenant_config import TenantConfig
 from etl.errors import LakeError
 from etl.faults import reach
 from etl.formats import check_format
+from etl.lake.lake import OvertakenError, Pinned, scan_pinned
+from etl.lake.pairs import quarantine_stage, rejection_of, write_discarded
+from etl.locks import exclusive
 from etl.pipeline.stage import StageRun
 from etl.settings import Settings
-from etl.storage.lake import OvertakenError, Pinned, scan_pinned
-from etl.storage.locks import exclusive
-from etl.storage.pairs import quarantine_stage, rejection_of, write_discarded
 
 REASONS = "_rules"
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl.config.tenant_config import fingerprint
+from etl.lake.lake import PLACEHOLDER_FOOTER, ObjectRef, Provenance
 from etl.pipeline.schema_guard import differences
 from etl.pipeline.stage import StageRun
-from etl.storage.lake import PLACEHOLDER_FOOTER, ObjectRef, Provenance
 
 STAGE = "schema"
 

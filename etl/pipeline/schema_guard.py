@@ -1,6 +1,6 @@
 """The columns of an extract beside those that readers know: a changed source is named, never passed on silently.
 
-Belongs here: the comparison of two Parquet schemas. Does not: the warehouse's tables (`etl.storage.schema_change`).
+Belongs here: the comparison of two Parquet schemas. Does not: the warehouse's tables (`etl.warehouse.schema_change`).
 """
 
 from typing import Literal

@@ -19,11 +19,11 @@ from etl.config.ownership import refused_base_path
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError, LakeError
+from etl.lake.lake import Lake, LakePlace, ObjectRef, Published, open_lake
 from etl.pipeline.audit import Audit
+from etl.pipeline.guards import VolumeVerdict
 from etl.settings import Settings
-from etl.storage.guards import VolumeVerdict
-from etl.storage.lake import Lake, LakePlace, ObjectRef, Published, open_lake
-from etl.storage.source import Window
+from etl.source.reading import Window
 
 logger = logging.getLogger(__name__)
 

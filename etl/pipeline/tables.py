@@ -9,8 +9,8 @@ import polars as pl
 
 from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.errors import LakeError
+from etl.lake.lake import Input, Inputs, ObjectRef, Pinned, scan_pinned
 from etl.pipeline.stage import StageRun
-from etl.storage.lake import Input, Inputs, ObjectRef, Pinned, scan_pinned
 
 
 def pinned_inputs(run: StageRun, name: str) -> tuple[Pinned, ...]:

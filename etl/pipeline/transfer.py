@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 from etl.config.tenant_loader import load_transform
 from etl.errors import TransformError
 from etl.faults import reach
+from etl.lake.lake import PLACEHOLDER_FOOTER, Inputs
+from etl.lake.readable import require_readable
 from etl.pipeline.publish import StagedRows, audit_and_publish, staging
 from etl.pipeline.stage import StageResult, StageRun, disk_errors
 from etl.pipeline.tables import pinned_frame, pinned_inputs, referenced_tables
 from etl.quality.engine import describe_failure
-from etl.storage.lake import PLACEHOLDER_FOOTER, Inputs
-from etl.storage.readable import require_readable
 
 logger = logging.getLogger(__name__)
 

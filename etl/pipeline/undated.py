@@ -1,7 +1,7 @@
 """Rows of the source that belong to no partition: their date is missing, is no date, or is outside of all days.
 
 Belongs here: whether they can be counted, and counting them. Does not: what is made of the number
-(`etl.factories.step`, `etl.pipeline.verify`).
+(`etl.running.step`, `etl.pipeline.verify`).
 
 No extract ever reads such a row. They are counted by one statement for all days, which can use an index of the column.
 """
@@ -13,8 +13,8 @@ from etl.config.pipeline_config import PipelineConfig
 from etl.errors import SourceError
 from etl.pipeline.extract import extract_request
 from etl.pipeline.stage import StageRun
-from etl.storage.source import Window, count_rows
-from etl.storage.sql import binds_window
+from etl.source.query import binds_window
+from etl.source.reading import Window, count_rows
 
 _FAR = datetime(9999, 12, 30, tzinfo=UTC)
 

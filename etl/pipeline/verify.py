@@ -19,6 +19,7 @@ import polars as pl
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, LakeError
+from etl.lake.lake import Pinned
 from etl.pipeline.remedies import Remedies
 from etl.pipeline.stage import StageRun
 from etl.pipeline.undated import counts_undated, look_for_undated
@@ -27,8 +28,7 @@ from etl.pipeline.verify_lake import LakeDay, compare_lake, joined, run_again
 from etl.pipeline.verify_table import compare_table
 from etl.secrets.scrub import scrub
 from etl.settings import Settings
-from etl.storage.lake import Pinned
-from etl.storage.warehouse import Warehouse
+from etl.warehouse.contract import Warehouse
 
 MAX_ROWS = 2_000_000
 """The values of a larger partition (by `upsert`: of a larger table) are not compared, unless that is asked for."""

@@ -12,16 +12,16 @@ from pathlib import Path
 import polars as pl
 
 from etl.errors import EtlError, LakeError
+from etl.lake.footer import data_version, read_footer
+from etl.lake.lake import PLACEHOLDER_FOOTER, Inputs, Pinned, scan_pinned
+from etl.lake.pairs import Rejection, rejection_of
 from etl.pipeline.digest import differences, digest, missing_rows
 from etl.pipeline.extract import extract_request
 from etl.pipeline.remedies import Remedies
 from etl.pipeline.stage import StageRun
 from etl.pipeline.tables import present_inputs
 from etl.pipeline.verdict import Findings
-from etl.storage.footer import data_version, read_footer
-from etl.storage.lake import PLACEHOLDER_FOOTER, Inputs, Pinned, scan_pinned
-from etl.storage.pairs import Rejection, rejection_of
-from etl.storage.source import count_rows, extract_to_parquet
+from etl.source.reading import count_rows, extract_to_parquet
 
 
 @dataclass

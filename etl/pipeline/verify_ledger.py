@@ -7,11 +7,11 @@ that `upsert` keeps beside its table. Does not: the table's own rows and columns
 from collections.abc import Mapping, Sequence
 
 from etl.config.pipeline_config import TrinoOutput
+from etl.lake.lake import Pinned
 from etl.pipeline.remedies import Remedies
 from etl.pipeline.verdict import TableVerdict
-from etl.storage.identifier import quoted
-from etl.storage.lake import Pinned
-from etl.storage.warehouse import KEPT_SCHEMA, LOAD_COLUMN, PARTITION_COLUMN, LedgerEntry, Warehouse, kept_table
+from etl.warehouse.contract import KEPT_SCHEMA, LOAD_COLUMN, PARTITION_COLUMN, LedgerEntry, Warehouse, kept_table
+from etl.warehouse.identifier import quoted
 
 
 def standing(ledger: Sequence[LedgerEntry], output: TrinoOutput) -> list[LedgerEntry]:

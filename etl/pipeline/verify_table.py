@@ -15,15 +15,15 @@ import polars as pl
 
 from etl.config.pipeline_config import TrinoOutput
 from etl.errors import WarehouseError
+from etl.lake.lake import Pinned, scan_pinned
 from etl.pipeline.digest import as_published, differences, digest
 from etl.pipeline.remedies import Remedies
 from etl.pipeline.verdict import Findings, TableVerdict
 from etl.pipeline.verify_ledger import appended_loads, held_by_the_ledger, kept_rows, standing
-from etl.storage.digest import rows_in
-from etl.storage.identifier import quoted
-from etl.storage.lake import Pinned, scan_pinned
-from etl.storage.sql import file_literal, literal
-from etl.storage.warehouse import LOAD_COLUMN, PARTITION_COLUMN, ROW_NUMBER, TECHNICAL_COLUMNS, LedgerEntry, Warehouse
+from etl.sql import file_literal, literal
+from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, ROW_NUMBER, TECHNICAL_COLUMNS, LedgerEntry, Warehouse
+from etl.warehouse.digest import rows_in
+from etl.warehouse.identifier import quoted
 
 _POSTGRES = {
     "TINYINT": "smallint",

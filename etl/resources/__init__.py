@@ -1,1 +1,1 @@
-"""Dagster resources around the storage: thin, with references instead of secrets."""
+"""Dagster resources that open what they are called, and the run launcher: thin, with references instead of secrets."""

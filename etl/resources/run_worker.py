@@ -12,8 +12,8 @@ import logging
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, DefaultRunLauncher, RunsFilter
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 
-from etl.resources.run_start import launch_in
-from etl.resources.worker_process import Life, life_of, worker_of
+from etl.running.run_start import launch_in
+from etl.running.worker_process import Life, life_of, worker_of
 
 logger = logging.getLogger(__name__)
 

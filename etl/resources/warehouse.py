@@ -1,6 +1,6 @@
 """The tenant's warehouse as a Dagster resource.
 
-Belongs here: `WarehouseResource`. Does not: how rows are loaded (`etl.storage.warehouse` and the warehouses).
+Belongs here: `WarehouseResource`. Does not: how rows are loaded (`etl.warehouse.contract` and the warehouses).
 """
 
 from dagster import ConfigurableResource
@@ -9,8 +9,8 @@ from pydantic import SecretStr
 from etl.config.file_sources import checked_url
 from etl.config.tenant_config import TenantConfig
 from etl.settings import load_settings
-from etl.storage.warehouse import Warehouse
-from etl.storage.warehouses import WarehousePlace, open_warehouse
+from etl.warehouse.choice import WarehousePlace, open_warehouse
+from etl.warehouse.contract import Warehouse
 
 
 class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]

@@ -1,8 +1,8 @@
 """The one scrubber: takes every secret that this process knows out of a text that leaves it.
 
 Belongs here: what is known (`learn`, `learn_url`, `learn_environment`), its spellings, and `scrub`. Not here: the ways
-out, each of which calls `scrub`: errors of steps and Dagster's records (`etl.resources.reports`), printed lines
-(`streams`), dbt's files (`etl.pipeline.dbt_clean`), messages (`etl.factories.sla_history`), the command line.
+out, each of which calls `scrub`: errors of steps and Dagster's records (`etl.running.reports`), printed lines
+(`streams`), dbt's files (`etl.dbt.clean`), messages (`etl.running.sla_history`), the command line.
 
 A value of six characters or more is found anywhere, in every usual spelling. A shorter one is found where it stands by
 itself, and one of one or two characters only beside the word `password` and its like or inside a URL, because it is

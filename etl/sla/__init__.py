@@ -1,1 +1,1 @@
-"""Service levels: what is promised about a pipeline, and whether it is kept. Knows no orchestrator."""
+"""The service level API for hand-written code: thresholds, measurements, a monitor and its hooks."""

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from etl.sla.cron import parse_cron
+from etl.partitions.cron import parse_cron
 
 
 class AlertLevel(StrEnum):

@@ -221,7 +221,7 @@ def test_a_module_that_cannot_be_checked_is_named_and_gives_2(
 
 
 def test_this_projects_own_conventions_file_is_readable(etl: Etl) -> None:
-    from etl.factories.conventions import load_conventions
+    from etl.conventions.check import load_conventions
     from tests.installation import REPOSITORY
 
     found = load_conventions(REPOSITORY)

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from etl.config import load_tenant
 from etl.definitions import definitions_of
-from etl.factories.sla_watch import SlaWatch
+from etl.running.sla_watch import SlaWatch
 from etl.settings import load_settings
 from tests.tiny_project import TinyProject
 

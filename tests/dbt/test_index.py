@@ -8,9 +8,9 @@ import pytest
 from dagster import AssetKey
 
 from etl.config import load_tenant
+from etl.dbt import index
+from etl.dbt.project import tenant_dbt
 from etl.errors import DbtError
-from etl.factories import dbt_index
-from etl.pipeline.dbt_project import tenant_dbt
 from etl.settings import load_settings
 from tests.dbt.projects import SHOP, definitions, inside, write_dbt
 from tests.tiny_project import TinyProject, make_project
@@ -38,7 +38,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyProject]:
 def fresh() -> bool:
     settings = load_settings()
     config = load_tenant("acme", settings)
-    return dbt_index.fresh_index(config, tenant_dbt(config, settings)) is not None
+    return index.fresh_index(config, tenant_dbt(config, settings)) is not None
 
 
 def job_keys(job: str) -> set[str]:

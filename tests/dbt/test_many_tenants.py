@@ -10,10 +10,11 @@ import pytest
 from dagster import AssetKey, DagsterInstance
 
 from etl.config import load_tenant
+from etl.dbt.index import fresh_index, index_path
+from etl.dbt.project import tenant_dbt
 from etl.definitions import build_all_definitions, build_tenant_definitions
 from etl.errors import DbtError
-from etl.factories import dbt_index
-from etl.pipeline.dbt_project import tenant_dbt
+from etl.running.dbt_prepare import load_index
 from etl.settings import load_settings
 from tests.dbt.projects import definitions, inside, only_dbt, rows, run, write_dbt
 from tests.tiny_project import TinyProject, make_project
@@ -93,22 +94,22 @@ def test_a_changed_project_is_parsed_again_in_dev_and_an_error_in_production(
     settings = load_settings()
     config = load_tenant("alpha", settings)
     dbt = tenant_dbt(config, settings)
-    dbt_index.load_index(config, dbt, settings)
-    before = dbt_index.index_path(dbt).read_bytes()
+    load_index(config, dbt, settings)
+    before = index_path(dbt).read_bytes()
 
     write_dbt(project, {"models/marts/more.sql": "select 1 as one"}, "shared")
-    assert dbt_index.fresh_index(config, dbt) is None
+    assert fresh_index(config, dbt) is None
     monkeypatch.setenv("DAGSTER_ENVIRONMENT", "prod")
     with pytest.raises(DbtError, match=r"(?s)has changed since it was prepared.*etl dbt prepare alpha"):
-        dbt_index.load_index(config, dbt, load_settings())
-    assert dbt_index.index_path(dbt).read_bytes() == before
+        load_index(config, dbt, load_settings())
+    assert index_path(dbt).read_bytes() == before
 
     monkeypatch.setenv("DAGSTER_ENVIRONMENT", "dev")
-    found = dbt_index.load_index(config, dbt, load_settings())
+    found = load_index(config, dbt, load_settings())
     assert {each.key[-1] for each in found.assets} == {"greeting", "more"}
 
     write_dbt(project, {"models/marts/more.sql": None}, "shared")  # as before: the old index is stale again
-    assert dbt_index.fresh_index(config, dbt) is None
+    assert fresh_index(config, dbt) is None
 
 
 def test_never_prepared_is_an_error_in_production_that_names_the_command(

@@ -7,8 +7,8 @@ import pytest
 from dagster import DagsterInstance
 
 from etl.config import load_tenant
+from etl.dbt.project import parse, tenant_dbt
 from etl.errors import DbtError
-from etl.pipeline.dbt_project import parse, tenant_dbt
 from etl.settings import load_settings
 from tests.dbt.projects import definitions, inside, rows, run, write_dbt
 from tests.tiny_project import DAYS, TinyProject, make_project

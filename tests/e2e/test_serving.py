@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance
 
-from etl.resources.worker_process import worker_of
+from etl.running.worker_process import worker_of
 from tests.e2e.conftest import Demo
 from tests.e2e.servers import DAGSTER, Server, dagster_dev, wait_for
 from tests.installation import REPOSITORY, TENANTS, Installation

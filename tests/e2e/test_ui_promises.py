@@ -19,8 +19,8 @@ from dagster import DagsterInstance
 from tests.e2e.servers import Server, dagster_dev, wait_for
 from tests.e2e.test_ui import load_script
 from tests.installation import REPOSITORY
+from tests.running.promised_world import World
 from tests.servers import missing
-from tests.sla_dagster.world import World
 from tests.tiny_project import TinyProject, make_project
 
 pytestmark = [pytest.mark.xdist_group("project"), pytest.mark.timeout(900)]

@@ -20,12 +20,12 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 from etl.config import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.definitions import definitions_of
-from etl.factories.freshness import deadline_policy, freshness_policy
-from etl.factories.sla_check import promised
-from etl.factories.sla_watch import SlaWatch
+from etl.factories.freshness_policy import deadline_policy, freshness_policy
+from etl.promises.freshness import State
+from etl.running.sla_result import promised
+from etl.running.sla_watch import SlaWatch
 from etl.settings import load_settings
-from etl.sla.freshness import State
-from tests.sla_dagster.world import make_config
+from tests.running.promised_world import make_config
 from tests.tiny_project import TinyProject, make_project
 
 SLA = {
@@ -113,7 +113,7 @@ def test_a_check_by_hand_that_cannot_be_judged_does_not_pass(
     config: TenantConfig, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     definitions = definitions_of(config)
-    monkeypatch.setattr("etl.factories.sla_history.SlaHistory.read", lambda *_: False)  # more is left of a long log
+    monkeypatch.setattr("etl.running.sla_history.SlaHistory.read", lambda *_: False)  # more is left of a long log
     job = definitions.resolve_implicit_global_asset_job_def().get_subset(asset_check_selection={CHECK})
     result = job.execute_in_process(instance=instance, raise_on_error=False)
     assert not result.success

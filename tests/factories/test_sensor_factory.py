@@ -29,15 +29,15 @@ from dagster import (
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 
 from etl.config.tenant_config import TenantConfig
+from etl.dbt.index import DbtAsset, DbtIndex
 from etl.errors import EtlError
-from etl.factories import sla_watch
-from etl.factories.dbt_index import DbtAsset, DbtIndex
 from etl.factories.sensor_factory import SensorFactory
-from etl.factories.sla_watch import SlaWatch
-from etl.factories.subjects import Location
-from etl.sla.freshness import State
+from etl.promises.freshness import State
+from etl.running import sla_watch
+from etl.running.sla_watch import SlaWatch
+from etl.running.subjects import Location
 from tests.notify.servers import mail_server, web_server
-from tests.sla_dagster.world import World, make_config, make_instance, make_settings
+from tests.running.promised_world import World, make_config, make_instance, make_settings
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DAYS = {"date_column": "day", "partitions": {"start": "2026-01-01"}}

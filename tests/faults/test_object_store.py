@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from etl.errors import EtlError
-from etl.storage.s3_store import S3Store
+from etl.lake.s3_store import S3Store
 from tests.faults.conftest import Worlds
 from tests.faults.proxy import Proxy, proxy
 from tests.faults.world import STAGES, Seen, World, same

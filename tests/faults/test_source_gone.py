@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from etl.errors import SourceError
-from etl.storage.drivers import sqlalchemy_cursor
+from etl.source import sqlalchemy_cursor
 from tests.faults.conftest import Worlds
 from tests.faults.world import Seen, World, finish, processes, reporting, same, start
 

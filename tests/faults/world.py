@@ -18,15 +18,15 @@ from pydantic import SecretStr
 from etl import faults
 from etl.config import load_tenant
 from etl.errors import EtlError, WarehouseError
+from etl.lake.pairs import quarantine_stage, rejection_of
 from etl.pipeline.extract import extract
 from etl.pipeline.load import load
 from etl.pipeline.stage import StageRun
 from etl.pipeline.transfer import transfer
 from etl.settings import Settings, load_settings
-from etl.storage import source as storage_source
-from etl.storage.pairs import quarantine_stage, rejection_of
-from etl.storage.warehouse import Warehouse
-from etl.storage.warehouses import WarehousePlace, open_warehouse
+from etl.source import reading as storage_source
+from etl.warehouse.choice import WarehousePlace, open_warehouse
+from etl.warehouse.contract import Warehouse
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.tiny_project import TinyProject
 

@@ -12,10 +12,10 @@ from dagster import AssetKey, DagsterEventType, DagsterInstance, DagsterRun, Dag
 
 from etl.config import load_tenant
 from etl.definitions import definitions_of
+from etl.lake.lake import ObjectRef, Published, open_lake
 from etl.resources.run_worker import release_dead_runs
-from etl.resources.worker_process import recorded_worker
+from etl.running.worker_process import recorded_worker
 from etl.settings import load_settings
-from etl.storage.lake import ObjectRef, Published, open_lake
 from tests.faults.world import finish, start
 from tests.pipeline.stages import lake_rows, ledger, table
 from tests.tiny_project import DAYS, ROWS_PER_DAY, TinyProject, make_project

@@ -4,9 +4,9 @@ import polars as pl
 import pytest
 
 from etl.config import load_tenant
-from etl.factories.metadata import stage_metadata
 from etl.pipeline import stage
 from etl.pipeline.stage import sample_of
+from etl.running.metadata import stage_metadata
 from etl.settings import load_settings
 from tests.pipeline.stages import run_stage
 from tests.tiny_project import TinyProject

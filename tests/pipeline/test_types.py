@@ -19,14 +19,14 @@ from etl.pipeline.schema_guard import guard_schema
 from etl.pipeline.stage import StageRun
 from etl.pipeline.transfer import transfer
 from etl.settings import load_settings
-from etl.storage.warehouse import Warehouse
-from etl.storage.warehouses import WarehousePlace, open_warehouse
+from etl.warehouse.choice import WarehousePlace, open_warehouse
+from etl.warehouse.contract import Warehouse
 from tests.pipeline.stages import run_stage
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
-from tests.storage import test_source_mariadb_types as mariadb_types, test_source_postgres_types as postgres_types
-from tests.storage.conftest import postgres_url
+from tests.source import test_mariadb_types as mariadb_types, test_postgres_types as postgres_types
 from tests.tiny_project import TinyProject
+from tests.warehouse.conftest import postgres_url
 
 __all__ = ["postgres_url"]
 

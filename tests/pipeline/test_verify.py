@@ -19,11 +19,11 @@ import typer
 from etl.cli.set_aside import set_aside
 from etl.cli.verify import verify
 from etl.config import load_tenant
-from etl.factories.reconcile_check import summary
 from etl.pipeline.verdict import Reconciliation
 from etl.pipeline.verify import reconcile
+from etl.running.reconcile_result import summary
 from etl.settings import load_settings
-from etl.storage.warehouses import WarehousePlace, open_warehouse
+from etl.warehouse.choice import WarehousePlace, open_warehouse
 from tests.pipeline.stages import run_stages
 from tests.tiny_project import DAYS, TinyProject, make_project
 

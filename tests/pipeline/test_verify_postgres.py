@@ -15,9 +15,9 @@ from etl.pipeline.stage import StageRun
 from etl.pipeline.verdict import Reconciliation
 from etl.pipeline.verify import reconcile
 from etl.settings import load_settings
-from etl.storage.postgres import PostgresWarehouse
+from etl.warehouse.postgres import PostgresWarehouse
 from tests.servers.postgres import PostgresServer, postgres_server
-from tests.storage.test_source_postgres_types import KEPT
+from tests.source.test_postgres_types import KEPT
 from tests.tiny_project import DAYS, TinyProject
 
 __all__ = ["postgres_server"]

@@ -10,7 +10,7 @@ from contextlib import closing
 import duckdb
 from dagster import DagsterInstance
 
-from etl.factories import naming
+from etl.running import naming
 from tests.soak.world import BUCKET, DAYS, TENANTS, World
 
 ONE, OTHER = TENANTS

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from dagster import DagsterInstance
 
-from etl.factories import naming
+from etl.running import naming
 from tests.servers import PASSWORD, free_port
 from tests.servers.object_store import ObjectStore
 from tests.servers.postgres import PostgresServer

@@ -1,6 +1,6 @@
 """A table in a database as something to check: read once, as exactly as an extract, into a file that goes away.
 
-Belongs here: what a text means, a table or a query. Does not: reading databases (`etl.storage.source`).
+Belongs here: what a text means, a table or a query. Does not: reading databases (`etl.source.reading`).
 """
 
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from etl.errors import QualityError, SourceError
-from etl.storage.source import ExtractRequest, extract_to_parquet
+from etl.source.reading import ExtractRequest, extract_to_parquet
 
 _COMMENTS = re.compile(r"\A(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
 _QUERY = re.compile(r"\(*\s*(?:select|with)\b", re.IGNORECASE)

@@ -1,0 +1,1 @@
+"""What a platform asks of all definitions: groups, tiers, kinds, tags and names."""

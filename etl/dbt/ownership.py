@@ -1,0 +1,162 @@
+"""What dbt may not build: relations and schemas that somebody else's rows stand in.
+
+Belongs here: comparing the relations of a prepared project, and the schemas of all tenants, with whom they belong to.
+Not here: reserved schemas (`etl.config.reserved_schemas`), whose project it is (`etl.config.ownership`), running dbt
+(`dbt_build`). SQL that a project writes by hand, such as a hook, is code of the project and is not looked at.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+from etl.config.reserved_schemas import keeper_of
+from etl.config.tenant_config import TenantConfig
+from etl.dbt.project import TenantDbt, tenant_dbt
+from etl.dbt.target import database_of, open_target, schema_of, target_type
+from etl.errors import ConfigError, DbtError
+from etl.settings import Settings
+from etl.sql import literal
+from etl.warehouse.contract import Warehouse
+from etl.warehouse.ledger import SCHEMA, TABLE
+
+_REMEDY = "give it another `schema` or `alias`; the macro `generate_schema_name` decides what becomes of a `schema`"
+
+
+class DbtRelation(BaseModel):
+    """What a node of the project would make or replace."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unique_id: str
+    database: str | None
+    schema_name: str
+    name: str
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Schema and name as databases compare them."""
+        return self.schema_name.casefold(), self.name.casefold()
+
+    @property
+    def shown(self) -> str:
+        """The node and its relation, for people."""
+        kind, *_, name = self.unique_id.split(".")[:3]
+        return f"the {kind} `{name}` would be built as {self.schema_name}.{self.name}"
+
+
+def refuse_known(config: TenantConfig, project: TenantDbt, relations: Iterable[DbtRelation]) -> None:
+    """Refuse what the files alone tell: reserved schemas, other tenants' places, tables that the tenant loads."""
+    kind = target_type(project)
+    others = [each for each in project.tenants if each != config.id]
+    loaded = {} if kind != config.warehouse.type else _targets(config)
+    for each in relations:
+        schema = each.schema_name.casefold()
+        if keeper := keeper_of(schema, kind):
+            raise _refused(config, each, f"the schema belongs to {keeper}")
+        if schema in {f"dbt_{other}" for other in others} and database_of(project)[0] != "file":
+            raise _refused(config, each, f"that is the dbt schema of tenant {schema.removeprefix('dbt_')}")
+        if kind == "duckdb" and each.database in others:
+            raise _refused(config, each, f"in the database `{each.database}`, which is tenant {each.database}'s")
+        if pipeline := loaded.get(each.place):
+            raise _refused(config, each, f"that is the table that the pipeline `{pipeline}` of this tenant loads")
+
+
+def refuse_loaded(config: TenantConfig, project: TenantDbt, relations: Sequence[DbtRelation]) -> None:
+    """Refuse tables that the ledger of dbt's own database names, and schemas that only others load into."""
+    warehouse = open_target(project) if relations else None
+    if warehouse is None:
+        return
+    owners: dict[str, set[str]] = {}
+    tables: dict[tuple[str, str], tuple[str, str]] = {}
+    for tenant, pipeline, schema, table in _ledger(warehouse, {each.place[0] for each in relations}):
+        owners.setdefault(schema.casefold(), set()).add(tenant)
+        tables[schema.casefold(), table.casefold()] = tenant, pipeline
+    own = {schema for schema, _ in _targets(config)}
+    for each in relations:
+        if each.place in tables:
+            tenant, pipeline = tables[each.place]
+            raise _refused(config, each, f"the pipeline `{pipeline}` of tenant {tenant} loads that table")
+        found = owners.get(each.place[0], set())
+        if found and config.id not in found and each.place[0] not in own:
+            raise _refused(config, each, f"tenant {min(found)} loads its tables into that schema")
+
+
+def _targets(config: TenantConfig) -> dict[tuple[str, str], str]:
+    return {
+        (output.target_schema.casefold(), output.target_table.casefold()): name
+        for name, pipeline in config.pipelines.items()
+        if pipeline.save_to_trino and (output := pipeline.trino_output)
+    }
+
+
+def _ledger(warehouse: Warehouse, schemas: Iterable[str]) -> Iterator[tuple[str, str, str, str]]:
+    """Tenant, pipeline, schema and table of all loads into some schemas, whoever made them."""
+    known = "SELECT 1 FROM information_schema.tables WHERE table_schema = {} AND table_name = {}"
+    if warehouse.query(known.format(literal("duckdb", SCHEMA), literal("duckdb", TABLE))).is_empty():
+        return
+    wanted = ", ".join(literal("duckdb", each) for each in sorted(schemas))
+    sql = (
+        f"SELECT tenant, pipeline, schema_name, table_name FROM {warehouse.relation(SCHEMA, TABLE)}"
+        f" WHERE lower(schema_name) IN ({wanted}) GROUP BY 1, 2, 3, 4 ORDER BY max(seq)"
+    )
+    yield from warehouse.query(sql).iter_rows()
+
+
+def _refused(config: TenantConfig, relation: DbtRelation, why: str) -> DbtError:
+    return DbtError(f"tenant {config.id}: {relation.shown}, but {why}; dbt was not started", _REMEDY)
+
+
+@dataclass(frozen=True)
+class DbtPlace:
+    """The database, its type, and the schema that a tenant's dbt writes into where models say nothing."""
+
+    tenant: str
+    database: tuple[str, ...]
+    schema: str
+    type: str
+
+
+def dbt_place(config: TenantConfig, settings: Settings) -> DbtPlace | None:
+    """None where the tenant has no dbt, or has it in a file of its own, or where only dbt knows the schema."""
+    if not (config.enabled and config.dbt.enabled):
+        return None
+    try:
+        project = tenant_dbt(config, settings)
+    except DbtError:  # it has no project, which its own location says
+        return None
+    database, schema = database_of(project), schema_of(project)
+    return DbtPlace(config.id, database, schema, target_type(project)) if schema and database[0] != "file" else None
+
+
+def shared_dbt_schemas(
+    configs: Iterable[TenantConfig], places: Iterable[DbtPlace | None]
+) -> list[tuple[frozenset[str], ConfigError]]:
+    """For each tenant whose dbt would write into a schema of another: the two, and the error.
+
+    Two dbt targets are one database if they are the same target of the same profiles.yml. Where a tenant loads into a
+    database of the kind that dbt writes to, it may be the same one: the files need not name it in the same words.
+    """
+    by_id = {each.id: each for each in configs}
+    loading: dict[tuple[str, str], set[str]] = {}
+    for each in by_id.values():
+        for schema, _ in _targets(each) if each.warehouse.type != "duckdb" else ():
+            loading.setdefault((each.warehouse.type, schema), set()).add(each.id)
+    problems: list[tuple[frozenset[str], ConfigError]] = []
+    taken: dict[tuple[str, ...], str] = {}
+    for place in filter(None, places):
+        config, schema = by_id[place.tenant], place.schema.casefold()
+        first = taken.setdefault((*place.database, schema), config.id)
+        if first != config.id:
+            problems.append(_shared(config, first, place.schema, "dbt writes its models there too"))
+        others = sorted(loading.get((place.type, schema), set()) - {config.id, first})
+        problems += [_shared(config, each, place.schema, "its pipelines load there") for each in others]
+    return problems
+
+
+def _shared(config: TenantConfig, other: str, schema: str, why: str) -> tuple[frozenset[str], ConfigError]:
+    place = f"{config.origin.path}:{config.line_of('dbt', 'schema')}"
+    return frozenset({config.id, other}), ConfigError(
+        f"{place}: dbt of tenant {config.id} would write into the schema `{schema}`, which is tenant {other}'s: {why}",
+        "give each tenant a `dbt: {schema: ...}` of its own, or none for the default `dbt_<tenant>`",
+    )

@@ -1,0 +1,262 @@
+"""A tenant's dbt project on disk: where it is, what it is given, whether its manifest is fresh, and running dbt.
+
+Belongs here: the dbt command as a process. Does not: what a manifest means in Dagster (`etl.factories.dbt_factory`).
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from etl.config.dbt_checks import OWN_VARIABLES
+from etl.config.tenant_config import TenantConfig
+from etl.dbt.clean import clean_folders
+from etl.errors import DbtError
+from etl.locks import exclusive
+from etl.pipeline.stage import lake_place
+from etl.secrets.ownership import DBT_VARIABLES, environment_of
+from etl.secrets.scrub import learn_environment, scrub
+from etl.settings import Settings
+from etl.sql import file_pattern
+
+# What dbt writes into a project's folder is not the project.
+_MADE_BY_DBT = {"target", "logs", "dbt_packages", "dbt_modules", ".user.yml", "package-lock.yml"}
+
+
+class TenantDbt(BaseModel):
+    """One tenant's view of a dbt project; several tenants may share the project."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant: str
+    folder: Path
+    profiles_dir: Path
+    work_dir: Path
+    lock_dir: Path
+    target: str
+    variables: Mapping[str, str | int | float | bool | None]
+    environ: Mapping[str, str]
+    tenants: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    """Variables, or patterns of them, that dbt gets although they are not the tenant's own."""
+
+    @property
+    def target_path(self) -> Path:
+        """Dbt's own output of this tenant; a shared project has one for each."""
+        return self.work_dir / "target"
+
+    def build_path(self, *, days: bool) -> Path:
+        """Dbt's output of the runs; those of days stand apart: dbt parses again when its variables change."""
+        return self.work_dir / ("build_days" if days else "build")
+
+    @property
+    def has_own_profile(self) -> bool:
+        """Whether the project writes where its own profiles.yml says, and not where the tenant's warehouse is."""
+        return self.profiles_dir == self.folder
+
+    @property
+    def manifest_path(self) -> Path:
+        """What dbt made of the project."""
+        return self.target_path / "manifest.json"
+
+    def full_environ(self) -> dict[str, str]:
+        """What dbt gets: the tenant's own variables, the shared ones, what a process needs, and the tenant's places."""
+        shared = (*DBT_VARIABLES, *self.shared, *(("AWS_*", "S3_*") if self.reads_bucket else ()))
+        own = environment_of(self.tenant, os.environ, self.tenants, shared)
+        learn_environment(own)
+        return {**own, **self.environ}
+
+    @property
+    def reads_bucket(self) -> bool:
+        """Whether the extracts lie in a bucket, which needs keys."""
+        return self.environ.get("ETL_LAKE_DIR", "").startswith("s3://")
+
+    def variables_with(self, **more: str) -> str:
+        """The value of `--vars`."""
+        return json.dumps({**self.variables, **more}, sort_keys=True)
+
+
+def tenant_dbt(config: TenantConfig, settings: Settings) -> TenantDbt:
+    """The project that a tenant's YAML names."""
+    name = config.dbt.project or config.id
+    platform = config.origin.platform
+    folder = settings.dbt_dir / name
+    if not (folder / "dbt_project.yml").is_file():
+        line = config.line_of("dbt")
+        raise DbtError(
+            f"tenant {config.id}: there is no dbt project dbt_projects/{name} ({config.origin.path}:{line})",
+            "make it with `dbt init`, name another one in `dbt: {project: ...}`, or set `dbt: {enabled: false}`",
+        )
+    outputs = _shared_outputs(settings)
+    # A schema of the tenant's own wherever others may write beside it; its DuckDB file is its own already.
+    alone = name == config.id and outputs.get(config.dbt.target, {}).get("type", "duckdb") == "duckdb"
+    schema = config.dbt.target_schema or (None if alone else f"dbt_{config.id}")
+    environ = {
+        **_lake_environ(config, settings),
+        "ETL_DUCKDB_PATH": str(settings.warehouse_dir / f"{config.id}.duckdb"),
+        "ETL_DBT_TARGET": config.dbt.target,
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    if schema:
+        environ["ETL_DBT_SCHEMA"] = schema
+    return TenantDbt(
+        tenant=config.id,
+        folder=folder,
+        profiles_dir=_profiles_dir(folder, outputs, settings, config),
+        work_dir=work_dir(config, settings),
+        lock_dir=settings.data_dir / "locks",
+        target=config.dbt.target,
+        variables={**_given(config), "tenant": config.id, **({"schema": schema} if schema else {})},
+        environ=environ,
+        tenants=config.origin.tenants,
+        shared=(*platform.shared_variables, *platform.process_variables),
+    )
+
+
+def _given(config: TenantConfig) -> dict[str, str | int | float | bool | None]:
+    """The file's own variables; those that the product gives are its own to give, whoever made the configuration."""
+    return {name: value for name, value in config.dbt.variables.items() if name not in OWN_VARIABLES}
+
+
+def work_dir(config: TenantConfig, settings: Settings) -> Path:
+    """Where everything lies that is made for the tenant's view of its project."""
+    return settings.data_dir / "dbt" / config.id
+
+
+def fingerprint(project: TenantDbt) -> str:
+    """A hash over everything that the manifest depends on: files, local packages, profile, variables, target."""
+    digest = hashlib.sha256(json.dumps([project.target, dict(project.variables)], sort_keys=True).encode())
+    for root in (project.folder, *_local_packages(project.folder)):
+        for path in sorted(_files(root)):
+            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    profile = (project.folder if project.has_own_profile else project.folder.parent) / "profiles.yml"
+    digest.update(profile.read_bytes() if profile.is_file() else b"")
+    return digest.hexdigest()
+
+
+def parse(project: TenantDbt) -> Path:
+    """Let dbt make the manifest, with its packages. Raises with dbt's own message if the project is wrong."""
+    project.work_dir.mkdir(parents=True, exist_ok=True)
+    _write_profile(project)
+    lock = project.lock_dir / f"dbt_{project.folder.name}.lock"
+    with exclusive(lock, what=f"the dbt project {project.folder.name}", error=DbtError), _packages(project):
+        run_dbt(project, ["parse", "--vars", project.variables_with(), "--no-partial-parse"])
+    return project.manifest_path
+
+
+@contextmanager
+def _packages(project: TenantDbt) -> Iterator[None]:
+    """The project's packages, installed. They lie in its folder, which an installation with other data may use too."""
+    if not any((project.folder / name).is_file() for name in ("packages.yml", "dependencies.yml")):
+        yield
+        return
+    lock = project.folder / "target" / "packages.lock"
+    with exclusive(lock, what=f"the packages of the dbt project {project.folder.name}", error=DbtError):
+        run_dbt(project, ["deps"])
+        yield
+
+
+def run_dbt(project: TenantDbt, arguments: Sequence[str]) -> str:
+    """One short dbt command on this project; its output."""
+    places = [] if arguments[0] == "deps" else ["--target-path", str(project.target_path)]
+    command = dbt_command(project, [*arguments, *places])
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, env=project.full_environ(), cwd=project.folder, capture_output=True, text=True, check=False
+        )
+    finally:
+        clean_folders(project.work_dir)
+    if done.returncode != 0:
+        said = _message(scrub(done.stdout))
+        raise DbtError(
+            f"tenant {project.tenant}: `dbt {arguments[0]}` failed in {project.folder.name}: {said}",
+            f"mend the file it names below dbt_projects/{project.folder.name}; only this tenant is affected",
+        )
+    return done.stdout
+
+
+def dbt_command(project: TenantDbt, arguments: Sequence[str]) -> list[str]:
+    """The command line of dbt for this tenant."""
+    command = [dbt_executable(), "--no-use-colors", "--log-format", "text", *arguments]
+    command += ["--project-dir", str(project.folder), "--profiles-dir", str(project.profiles_dir)]
+    return [*command, "--target", project.target, "--log-path", str(project.work_dir / "logs")]
+
+
+def dbt_executable() -> str:
+    """The dbt of this environment, whether or not it is on PATH."""
+    beside = Path(sys.executable).parent / "dbt"
+    return str(beside) if beside.is_file() else "dbt"
+
+
+def _files(root: Path) -> list[Path]:
+    return [
+        path
+        for path in root.rglob("*")
+        if path.is_file() and not any(part in _MADE_BY_DBT for part in path.relative_to(root).parts)
+    ]
+
+
+def _local_packages(folder: Path) -> list[Path]:
+    path = folder / "packages.yml"
+    if not path.is_file():
+        return []
+    found: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return [(folder / each["local"]).resolve() for each in found.get("packages", []) if "local" in each]
+
+
+def _lake_environ(config: TenantConfig, settings: Settings) -> dict[str, str]:
+    """Where dbt finds the extracts: the local lake, or the tenant's bucket with what it takes to reach it."""
+    place = lake_place(config)
+    if not place.bucket:
+        return {"ETL_LAKE_DIR": file_pattern(str(settings.lake_dir))}  # dbt puts it into patterns
+    environ = {"ETL_LAKE_DIR": "/".join(["s3:/", place.bucket, *place.base_path.split("/")]).rstrip("/")}
+    own = {"S3_ENDPOINT_URL": place.endpoint_url, "AWS_REGION": place.region}
+    return environ | {name: value for name, value in own.items() if value}
+
+
+def _shared_outputs(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The targets of the profile that all tenants share."""
+    path = settings.dbt_dir / "profiles.yml"
+    shared: dict[str, Any] = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+    return {target: output for profile in shared.values() for target, output in profile.get("outputs", {}).items()}
+
+
+def _profiles_dir(folder: Path, outputs: Mapping[str, Any], settings: Settings, config: TenantConfig) -> Path:
+    """The tenants' shared profile if it has the target, whatever the project calls its own; else the project's own."""
+    if config.dbt.target in outputs or not (folder / "profiles.yml").is_file():
+        return work_dir(config, settings) / "profile"
+    return folder
+
+
+def _write_profile(project: TenantDbt) -> None:
+    """The shared profile under the name that the project asks for."""
+    if project.has_own_profile:
+        return
+    source = project.folder.parent / "profiles.yml"
+    shared: Any = yaml.safe_load(source.read_text(encoding="utf-8"))
+    wanted = yaml.safe_load((project.folder / "dbt_project.yml").read_text(encoding="utf-8")).get("profile", "etl")
+    profile = next(iter(shared.values()))
+    if project.environ["ETL_LAKE_DIR"].startswith("s3://"):
+        for output in profile["outputs"].values():
+            if output["type"] == "duckdb":
+                output["plugins"] = [{"module": "etl.dbt.lake_plugin"}]
+    project.profiles_dir.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump({wanted: profile}, sort_keys=True)
+    target = project.profiles_dir / "profiles.yml"
+    if not target.is_file() or target.read_text(encoding="utf-8") != text:
+        target.write_text(text, encoding="utf-8")
+
+
+def _message(output: str) -> str:
+    """Dbt's error without its banner: from the first line that says so."""
+    lines = [line.split("  ", 1)[-1].strip() for line in output.splitlines() if line.strip()]
+    start = next((n for n, line in enumerate(lines) if "Error" in line or "error" in line), 0)
+    return " ".join(lines[start : start + 12])[:1500]

@@ -1,0 +1,127 @@
+"""The database that dbt writes a tenant's models into, as its profile names it.
+
+Belongs here: reading the target of a profiles.yml, and opening what it names to read it. Not here: writing the profile
+that dbt gets (`dbt_project`), what may be written there (`dbt_ownership`).
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+
+from etl.dbt.project import TenantDbt
+from etl.errors import DbtError
+from etl.warehouse.contract import Warehouse
+from etl.warehouse.duckdb import DuckDBWarehouse
+from etl.warehouse.postgres import PostgresWarehouse
+
+_TLS = ("sslmode", "sslcert", "sslkey", "sslrootcert")
+
+
+def target_output(project: TenantDbt) -> Mapping[str, Any]:
+    """What the profile says of the tenant's target, with its `env_var(...)` as they are written."""
+    own = project.has_own_profile
+    path = (project.folder if own else project.folder.parent) / "profiles.yml"
+    profiles = _yaml(path)
+    wanted = _yaml(project.folder / "dbt_project.yml").get("profile") if own else next(iter(profiles), None)
+    profile: Any = profiles.get(str(wanted))
+    output: Any = ((profile or {}).get("outputs") or {}).get(project.target)
+    return output if isinstance(output, Mapping) else {}
+
+
+def _yaml(path: Path) -> Mapping[str, Any]:
+    return _loaded(path, path.stat().st_mtime_ns) if path.is_file() else {}
+
+
+@lru_cache(maxsize=256)
+def _loaded(path: Path, _changed: int) -> Mapping[str, Any]:
+    """Read once for each state of the file: all tenants share one profiles.yml, and every location asks."""
+    found: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found if isinstance(found, Mapping) else {}
+
+
+def target_type(project: TenantDbt) -> str:
+    """`duckdb`, `postgres`, `trino` or any other that dbt knows; empty where no profile has the target."""
+    return str(target_output(project).get("type", ""))
+
+
+def is_file_of_tenant(project: TenantDbt) -> bool:
+    """Whether dbt writes into the DuckDB file that is the tenant's own."""
+    output = target_output(project)
+    return output.get("type") == "duckdb" and "ETL_DUCKDB_PATH" in str(output.get("path", ""))
+
+
+def open_target(project: TenantDbt) -> Warehouse | None:
+    """The database, to be read; None where it is none that loads can have written. Opens no connection."""
+    output = target_output(project)
+    match output.get("type"):
+        case "duckdb":
+            path = _text(project, output, "path")
+            if not path or path.startswith((":", "md:", "motherduck:")):
+                return None
+            file = project.folder / path  # an absolute path stays what it is
+            return DuckDBWarehouse(file, project.lock_dir) if file.is_file() else None
+        case "postgres":
+            return PostgresWarehouse(_url(project, output), project.tenant)
+        case _:
+            return None
+
+
+def _url(project: TenantDbt, output: Mapping[str, Any]) -> str:
+    user, password = _text(project, output, "user"), _text(project, output, "password", "pass")
+    host, port = _text(project, output, "host"), _text(project, output, "port")
+    database = _text(project, output, "dbname", "database")
+    options = {name: _text(project, output, name) for name in _TLS if name in output}
+    login = f"{quote(user, safe='')}:{quote(password, safe='')}@"
+    address = f"[{host}]" if ":" in host else host
+    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in options.items() if value)
+    place = f"{address}:{port}" if port else address
+    return f"postgresql://{login}{place}/{database}" + (f"?{query}" if query else "")
+
+
+def _text(project: TenantDbt, output: Mapping[str, Any], *names: str) -> str:
+    """A value of the target, with the variables that dbt's process gets."""
+    from jinja2.exceptions import TemplateError  # noqa: PLC0415  dbt's own; only a run of dbt needs it
+    from jinja2.sandbox import SandboxedEnvironment  # noqa: PLC0415
+
+    found = next((output[name] for name in names if name in output), "")
+    environ = project.full_environ()
+
+    def env_var(name: str, default: str | None = None) -> str:
+        value = environ.get(name, default)
+        if value is None:
+            raise DbtError(
+                f"tenant {project.tenant}: the environment variable {name}, which the target `{project.target}` of"
+                " profiles.yml names, is not set",
+                f"set {name}, or name another `dbt: {{target: ...}}`",
+            )
+        return value
+
+    jinja = SandboxedEnvironment(autoescape=False)
+    jinja.globals["env_var"] = env_var
+    jinja.filters.update(dict.fromkeys(("as_text", "as_bool", "as_native", "as_number"), str))
+    try:
+        return jinja.from_string(str(found)).render()
+    except TemplateError as error:
+        raise DbtError(
+            f"tenant {project.tenant}: `{names[0]}` of the target `{project.target}` cannot be read: {error}",
+            "correct profiles.yml",
+        ) from error
+
+
+def schema_of(project: TenantDbt) -> str | None:
+    """The schema that models have where they say nothing, if it is known without dbt."""
+    named = project.environ.get("ETL_DBT_SCHEMA")
+    written = str(target_output(project).get("schema", ""))
+    return named or (written if written and "{" not in written else None)
+
+
+def database_of(project: TenantDbt) -> tuple[str, ...]:
+    """Two tenants with the same answer write into one database; the tenant's own file is nobody else's."""
+    if is_file_of_tenant(project):
+        return ("file", project.tenant)
+    place = project.folder if project.has_own_profile else project.folder.parent
+    return ("target", str(place), project.target)

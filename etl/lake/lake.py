@@ -1,0 +1,352 @@
+"""Parquet objects, staged, verified, published in one step and read back; on a local folder or on S3.
+
+Belongs here: the life of an object. Does not: how a store makes it appear at once (`local_store`, `s3_store`), what the
+footer holds (`footer`), and what the rows mean.
+"""
+
+import logging
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from etl.errors import LakeError
+from etl.faults import reach
+from etl.lake.footer import (
+    PLACEHOLDER_FOOTER,
+    DamagedError,
+    Footer,
+    Stamp,
+    data_version,
+    read_footer,
+    write_stamp,
+)
+from etl.lake.local_store import LocalStore
+from etl.lake.object_ref import DATA, SUFFIX, ObjectRef, Published
+from etl.lake.provenance import Input, Inputs, Partner, Provenance
+from etl.lake.s3_store import S3Store
+from etl.lake.scan import scan_files
+from etl.lake.staging import StagingFolder
+from etl.settings import Settings
+
+__all__ = [
+    "PLACEHOLDER_FOOTER",
+    "Input",
+    "Inputs",
+    "Lake",
+    "LakePlace",
+    "ObjectRef",
+    "OvertakenError",
+    "Partner",
+    "Pinned",
+    "Provenance",
+    "Published",
+    "open_lake",
+]
+
+
+logger = logging.getLogger(__name__)
+
+
+class OvertakenError(LakeError):
+    """Another run has published the object since this one began: what this one staged is not published."""
+
+
+_PUBLISHED = f"/{DATA}{SUFFIX}"
+
+
+class LakePlace(BaseModel):
+    """Where a tenant's objects lie: no bucket is the local lake. Values are final: nothing is interpolated here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bucket: str | None = None
+    base_path: str = ""
+    endpoint_url: str | None = None
+    region: str | None = None
+
+
+class Store(Protocol):
+    """What the lake needs of a disk or an object store."""
+
+    def uri(self, key: str) -> str: ...
+    def etag(self, key: str) -> str | None: ...
+    def footer(self, key: str) -> tuple[Footer, int] | None: ...
+    def put(self, key: str, staged: Path, expected: str | None) -> bool: ...
+    def fetch(self, key: str, into: Path) -> Path: ...
+    def names(self, folder: str) -> tuple[str, ...]: ...
+    def delete(self, key: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Staged:
+    """What a staged file is for, and the tag of what was published when its writer began."""
+
+    ref: ObjectRef
+    seen: str | None
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """An object as it was at one moment, in a file that no later run replaces; it goes with the lake (`close`)."""
+
+    ref: ObjectRef
+    path: Path
+    provenance: Provenance
+    version: str
+
+    @property
+    def rows(self) -> int:
+        """How many rows it holds."""
+        return self.provenance.rows
+
+    @property
+    def as_input(self) -> Input:
+        """What is written down of it in the footer of what is made from it."""
+        ref = self.ref
+        return Input(
+            stage=ref.stage,
+            pipeline=ref.pipeline,
+            partition=ref.partition,
+            version=self.version,
+            run_id=self.provenance.run_id,
+        )
+
+
+class Lake:
+    """All objects of one store. Not shared between threads that stage at the same time: open one each."""
+
+    def __init__(self, store: Store, staging_dir: Path, lock_dir: Path) -> None:
+        self._store = store
+        self._staging_dir = staging_dir
+        self._lock_dir = lock_dir
+        self._staged: dict[Path, _Staged] = {}
+        self._pins: dict[str, StagingFolder] = {}
+
+    @contextmanager
+    def stage(self, ref: ObjectRef, run_id: str = "", *, like: Path | None = None) -> Iterator[Path]:
+        """A path for the object's file, in a private folder that is gone afterwards.
+
+        What is published at this moment is remembered: if another run publishes the same object meanwhile, `publish`
+        refuses to overwrite it. A file that is made of another staged one is `like` it: what counts is what was
+        published when that one was begun.
+        """
+        label = ".".join(filter(None, (ref.partition or "whole", file_safe(run_id))))
+        with _named(f"{ref} could not be staged"):
+            seen = self._staged[like].seen if like else self._store.etag(ref.key)
+            folder = self._folder(ref.tenant, f"{ref.stage}/{ref.pipeline}", label)
+        path = folder.path / f"{DATA}{SUFFIX}"
+        self._staged[path] = _Staged(ref, seen)
+        try:
+            with _named(f"{ref} could not be staged"):
+                reach("lake.staged")
+            yield path
+        finally:
+            self._staged.pop(path, None)
+            folder.remove()
+
+    def seen(self, staged: Path) -> str | None:
+        """The tag of what was published when the staged file's writer began; None where nothing was."""
+        return self._staged[staged].seen
+
+    def refuse_if_changed(self, ref: ObjectRef, staged: Path) -> None:
+        """Raise if another run published since the file was staged, before what belongs with it is published."""
+        if self._store.etag(ref.key) != self._staged[staged].seen:
+            raise self._lost(ref)
+
+    def publish(self, ref: ObjectRef, staged: Path, provenance: Provenance) -> Published:
+        """Verify the staged file, write the provenance into it and make it visible, whole, in one step."""
+        if staged not in self._staged or self._staged[staged].ref != ref:
+            raise LakeError(f"{staged} was not staged for {ref}", "publish the path that Lake.stage(ref) gave")
+        with _named(f"{ref} could not be published"):
+            return self._publish(ref, staged, provenance)
+
+    def _publish(self, ref: ObjectRef, staged: Path, provenance: Provenance) -> Published:
+        _check_provenance(ref, provenance)
+        footer = read_footer(staged, f"the staged file of {ref}")
+        if footer.rows != provenance.rows:
+            raise LakeError(
+                f"the staged file of {ref} holds {footer.rows} rows, {provenance.rows} were to be written",
+                "nothing was published; run the partition again",
+            )
+        reach("lake.verified")
+        version = data_version(staged, footer)
+        published = Published(
+            ref=ref,
+            uri=self._store.uri(ref.key),
+            version=version,
+            rows=footer.rows,
+            bytes=staged.stat().st_size,
+            provenance=provenance,
+        )
+        expected = self._staged[staged].seen
+        if expected and (current := self._same(ref, version, provenance)):
+            return current.model_copy(update={"changed": False})
+        write_stamp(staged, Stamp(provenance, version), footer, str(ref))
+        reach("lake.stamped")
+        if not self._store.put(ref.key, staged, expected):
+            raise self._lost(ref)
+        reach("lake.published")
+        return published
+
+    def find(self, ref: ObjectRef) -> Published | None:
+        """What readers see of an object, from its footer; `None` where nothing is published."""
+        found = self._store.footer(ref.key)
+        if found is None:
+            return None
+        footer, size = found
+        uri = self._store.uri(ref.key)
+        stamp = footer.stamp(uri)
+        return Published(
+            ref=ref, uri=uri, version=stamp.version, rows=footer.rows, bytes=size, provenance=stamp.provenance
+        )
+
+    def find_intact(self, ref: ObjectRef) -> Published | None:
+        """The same for a run that is going to replace the object: a damaged one is as good as none."""
+        try:
+            return self.find(ref)
+        except DamagedError as error:
+            logger.warning("%s; it counts as not there", error.problem)
+            return None
+
+    def _same(self, ref: ObjectRef, version: str, provenance: Provenance) -> Published | None:
+        """What is published, if it is the same rows of the same origin, and its bytes are still those it was given."""
+        current = self.find_intact(ref)
+        if current is None or current.version != version or not current.provenance.same_origin(provenance):
+            return None
+        try:
+            copy = self.local_copy(ref)
+            found = data_version(copy, read_footer(copy, str(ref)))
+        except LakeError:  # it was deleted or damaged at this moment: whether it may be replaced, the store decides
+            return None
+        if found != version:
+            logger.warning("%s: the file was damaged after it was published; this run replaces it", ref)
+        return current if found == version else None
+
+    def partitions(self, tenant: str, stage: str, pipeline: str) -> tuple[str, ...]:
+        """The partitions that are published, in order."""
+        names = self._store.names(ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline).folder)
+        return tuple(
+            sorted(each[3 : -len(_PUBLISHED)] for each in names if each.startswith("dt=") and each.endswith(_PUBLISHED))
+        )
+
+    def folders(self, tenant: str, stage: str, pipeline: str) -> tuple[str, ...]:
+        """The partitions that hold an object of whatever name, in order."""
+        names = self._store.names(ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline).folder)
+        return tuple(sorted({each[3 : each.index("/")] for each in names if each.startswith("dt=")}))
+
+    def attempts(self, ref: ObjectRef) -> tuple[ObjectRef, ...]:
+        """Every object that lies where `ref` does, of whatever attempt."""
+        names = self._store.names(ref.place)
+        stems = sorted(each.removesuffix(SUFFIX) for each in names if "/" not in each)
+        return tuple(ref.model_copy(update={"attempt": each}) for each in stems)
+
+    def tag(self, ref: ObjectRef) -> str | None:
+        """What changes whenever the object is replaced, and never comes again; None where there is no object."""
+        return self._store.etag(ref.key)
+
+    def scan(self, refs: Sequence[ObjectRef]) -> pl.LazyFrame:
+        """The rows of exactly these objects, lazily, in the order given.
+
+        Each object is pinned as it is now (a hard link, or a local copy of an S3 object): a run that replaces it while
+        the frame is read would otherwise mix two versions or crash the reader. Pins go with the lake (`close`).
+        """
+        return scan_pinned([(ref, self.local_copy(ref)) for ref in refs])
+
+    def pin(self, ref: ObjectRef) -> Pinned:
+        """The object as it is now, with what its own footer says: the very version whose rows are read."""
+        path = self.local_copy(ref)
+        stamp = read_footer(path, str(ref)).stamp(str(ref))
+        return Pinned(ref, path, stamp.provenance, stamp.version)
+
+    def local_copy(self, ref: ObjectRef) -> Path:
+        """The object as it is now, as a local file that no later run replaces; it goes with the lake (`close`)."""
+        if ref.tenant not in self._pins:
+            folder = self._folder(ref.tenant, "reading", "pins")
+            self._pins[ref.tenant] = folder
+            weakref.finalize(self, _remove_quietly, folder)
+        try:
+            return self._store.fetch(ref.key, self._pins[ref.tenant].path)
+        except FileNotFoundError:
+            raise LakeError(f"{ref} is not published", "materialize it first") from None
+
+    def local_path_or_uri(self, ref: ObjectRef) -> str:
+        """The object's path or address, for people and metadata."""
+        return self._store.uri(ref.key)
+
+    def delete(self, ref: ObjectRef) -> None:
+        """Remove an object; nothing happens where there is none."""
+        self._store.delete(ref.key)
+
+    def close(self) -> None:
+        """Let go of every object that was opened for reading. Frames from `scan` cannot be collected afterwards."""
+        while self._pins:
+            self._pins.popitem()[1].remove()
+
+    def _folder(self, tenant: str, group: str, label: str) -> StagingFolder:
+        return StagingFolder(self._staging_dir / tenant, group, label, self._lock_dir)
+
+    def _lost(self, ref: ObjectRef) -> OvertakenError:
+        winner = self.find_intact(ref)
+        who = (
+            f"run `{winner.provenance.run_id}` published it at {winner.provenance.created_at.isoformat()}"
+            if winner
+            else "it was deleted or damaged"
+        )
+        return OvertakenError(
+            f"{ref} has changed since this run began: {who}",
+            "nothing was overwritten; run the partition again if this run's rows are the newer ones",
+        )
+
+
+def scan_pinned(objects: Sequence[tuple[ObjectRef, Path]]) -> pl.LazyFrame:
+    """The rows of objects that were pinned, lazily, in the order given."""
+    if not objects:
+        raise LakeError("no object to read", "name at least one partition")
+    return scan_files([(str(ref), path) for ref, path in objects])
+
+
+def open_lake(settings: Settings, storage: LakePlace | None = None) -> Lake:
+    """The lake that `storage` names: its bucket, or the local folder."""
+    locks_dir = settings.data_dir / "locks"
+    store: Store = LocalStore(settings.lake_dir, locks_dir)
+    if storage and storage.bucket:
+        own = {"endpoint_url": storage.endpoint_url, "region": storage.region}
+        s3 = settings.s3.model_copy(update={key: value for key, value in own.items() if value})
+        store = S3Store(s3, storage.bucket, storage.base_path)
+    return Lake(store, settings.staging_dir, locks_dir)
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Say what failed where the operating system only says why."""
+    try:
+        yield
+    except OSError as error:
+        raise LakeError(
+            f"{what}: {error.strerror or error}",
+            "readers see the old object or the whole new one; remove the cause and run the partition again",
+        ) from error
+
+
+def _check_provenance(ref: ObjectRef, provenance: Provenance) -> None:
+    said = ObjectRef(
+        tenant=provenance.tenant, stage=provenance.stage, pipeline=provenance.pipeline, partition=provenance.partition
+    )
+    if said != ref.model_copy(update={"attempt": DATA}):
+        raise LakeError(f"the provenance is of {said}, the object is {ref}", "publish each object with its own")
+
+
+def _remove_quietly(folder: StagingFolder) -> None:
+    if folder.path.exists():
+        folder.remove()
+
+
+def file_safe(text: str) -> str:
+    """A text that people gave, as part of a file's name."""
+    return "".join(each if (each.isascii() and each.isalnum()) or each in "-_" else "_" for each in text)[:64]

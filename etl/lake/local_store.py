@@ -1,0 +1,90 @@
+"""Objects as files below one folder.
+
+Belongs here: what a local disk needs so that an object appears whole or not at all. Does not: what an object means.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from etl import locks
+from etl.errors import LakeError
+from etl.faults import reach
+from etl.lake.footer import Footer, read_footer
+
+
+class LocalStore:
+    """Publishes by one rename; the staging area must lie on the same disk."""
+
+    def __init__(self, root: Path, lock_dir: Path) -> None:
+        self._root = root
+        self._lock_dir = lock_dir
+
+    def uri(self, key: str) -> str:
+        """The file's path."""
+        return str(self._root / key)
+
+    def etag(self, key: str) -> str | None:
+        """What changes whenever the object is replaced; `None` where there is none."""
+        try:
+            stat = (self._root / key).stat()
+        except FileNotFoundError:
+            return None
+        return f"{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}"
+
+    def footer(self, key: str) -> tuple[Footer, int] | None:
+        """The object's footer and size; `None` where there is no object."""
+        path = self._root / key
+        try:
+            return read_footer(path, str(path)), path.stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def put(self, key: str, staged: Path, expected: str | None) -> bool:
+        """Make the staged file the object, unless the object is not the expected one any more: then False."""
+        target = self._root / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock = self._lock_dir / f"{key.split('/', 1)[0]}.publish"
+        with locks.exclusive(lock, what="the lake", limit_seconds=60, error=LakeError):
+            if self.etag(key) != expected:
+                return False
+            reach("lake.before_rename")
+            staged.replace(target)
+            reach("lake.renamed")
+            _sync_folder(target.parent)
+        return True
+
+    def fetch(self, key: str, into: Path) -> Path:
+        """The object as it is now, under a name that no replacement touches: a hard link, so nothing is copied."""
+        source = self._root / key
+        tag = self.etag(key)
+        if tag is None:
+            raise FileNotFoundError(source)
+        pinned = into / f"{tag}.parquet"
+        if not pinned.exists():
+            _link(source, pinned)
+        return pinned
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """Every object below the folder, by its place in it."""
+        root = self._root / folder
+        return tuple(each.relative_to(root).as_posix() for each in root.glob("**/*.parquet"))
+
+    def delete(self, key: str) -> None:
+        """Remove the object; nothing happens where there is none."""
+        (self._root / key).unlink(missing_ok=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except PermissionError:  # a file system without hard links
+        shutil.copyfile(source, target)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,190 @@
+"""Objects in a bucket of any S3-compatible store.
+
+Belongs here: requests, conditions, and keeping credentials out of every error. Does not: what an object means.
+
+An object is uploaded from its staged file by one conditional PUT, streamed: the store shows the whole new object or the
+old one, the condition decides between two runs, and no multipart upload is ever left pending. That PUT is sent here
+over an address signed by the client library, because the library itself would hold the whole object in memory.
+"""
+
+import hashlib
+import http
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import obstore
+import obstore.store
+from obstore.exceptions import BaseError
+
+from etl.errors import LakeError
+from etl.faults import reach
+from etl.lake.footer import TRAILER, Footer, decode, footer_length
+from etl.secrets.scrub import learn, scrub
+from etl.settings import S3Settings
+
+MAX_BYTES = 5 * 1024**3
+"""S3's own limit of one PUT."""
+_BLOCK = 1 << 20
+_TAIL = 1 << 16
+_LOST = {http.HTTPStatus.PRECONDITION_FAILED, http.HTTPStatus.CONFLICT, http.HTTPStatus.NOT_FOUND}
+
+
+class S3Store:
+    """Publishes by one conditional upload."""
+
+    def __init__(self, settings: S3Settings, bucket: str, base_path: str, *, timeout_seconds: float = 60.0) -> None:
+        self._bucket = bucket
+        self._prefix = f"{base_path.strip('/')}/" if base_path.strip("/") else ""
+        self._timeout = timeout_seconds
+        learn(*(each.get_secret_value() for each in (settings.access_key_id, settings.secret_access_key) if each))
+        self._store = _connect(settings, bucket, timeout_seconds)
+
+    def uri(self, key: str) -> str:
+        """The object's address, without credentials."""
+        return f"s3://{self._bucket}/{self._prefix}{key}"
+
+    def etag(self, key: str) -> str | None:
+        """The store's own tag of the object; `None` where there is none."""
+        with self._errors(key):
+            try:
+                return str(obstore.head(self._store, self._prefix + key)["e_tag"])
+            except FileNotFoundError:
+                return None
+
+    def footer(self, key: str) -> tuple[Footer, int] | None:
+        """The object's footer and size, from its last bytes; `None` where there is no object."""
+        with self._errors(key):
+            try:
+                size, tail = self._tail(key, _TAIL)
+                length = footer_length(tail, self.uri(key)) + TRAILER
+                if length > len(tail):
+                    size, tail = self._tail(key, length)
+            except FileNotFoundError:
+                return None
+        return decode(tail, self.uri(key)), size
+
+    def put(self, key: str, staged: Path, expected: str | None) -> bool:
+        """Make the staged file the object, unless the object is not the expected one any more: then False."""
+        size = staged.stat().st_size
+        if size > MAX_BYTES:
+            raise LakeError(
+                f"{self.uri(key)} would take {size / 1024**3:.1f} GiB, one upload takes {MAX_BYTES // 1024**3} GiB",
+                "give the pipeline daily partitions, or fewer columns",
+            )
+        with self._errors(key):
+            address = obstore.sign(self._store, "PUT", self._prefix + key, timedelta(hours=1))
+        headers = {"If-Match": expected} if expected else {"If-None-Match": "*"}
+        headers |= {"Content-Length": str(size), "Content-Type": "application/vnd.apache.parquet"}
+        request = urllib.request.Request(address, data=_blocks(staged), method="PUT", headers=headers)  # noqa: S310
+        reach("lake.upload.begin")
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout):  # noqa: S310
+                reach("lake.uploaded")
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code in _LOST and (expected or error.code != http.HTTPStatus.NOT_FOUND):
+                    return False
+                raise self._failed(key, f"the store answered {error.code} {error.reason}") from None
+        except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
+            reason = str(getattr(error, "reason", error)) or type(error).__name__
+            raise self._failed(key, f"the connection broke ({reason})") from None
+        return True
+
+    def fetch(self, key: str, into: Path) -> Path:
+        """The object as it is now, as a local file."""
+        with self._errors(key):
+            answer = obstore.get(self._store, self._prefix + key)
+            tag = hashlib.sha256(f"{key}\0{answer.meta['e_tag']}".encode()).hexdigest()[:32]
+            local = into / f"{tag}.parquet"
+            if not local.exists():
+                part = local.with_suffix(".part")
+                with part.open("wb") as file:
+                    for block in answer.stream(min_chunk_size=_BLOCK):
+                        reach("lake.download.part")
+                        file.write(block)
+                if part.stat().st_size != answer.meta["size"]:
+                    raise self._failed(key, "the download ended early")
+                part.replace(local)
+        return local
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """Every object below the folder, by its place in it."""
+        prefix = f"{self._prefix}{folder}/"
+        with self._errors(folder):
+            keys = [each["path"] for batch in obstore.list(self._store, prefix) for each in batch]
+        return tuple(key[len(prefix) :] for key in keys if key.endswith(".parquet"))
+
+    def delete(self, key: str) -> None:
+        """Remove the object; nothing happens where there is none."""
+        with self._errors(key):
+            try:
+                obstore.delete(self._store, self._prefix + key)
+            except FileNotFoundError:
+                return
+
+    def _tail(self, key: str, length: int) -> tuple[int, bytes]:
+        answer = obstore.get(self._store, self._prefix + key, options={"range": {"suffix": length}})
+        return int(answer.meta["size"]), bytes(answer.bytes())
+
+    @contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        """Turn the client library's errors into ours, without what it knows about credentials."""
+        try:
+            yield
+        except BaseError as error:
+            raise self._failed(key, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
+
+    def _failed(self, key: str, reason: str) -> LakeError:
+        return LakeError(
+            f"{self.uri(key)}: {scrub(reason.partition('?X-Amz-')[0])}",
+            "check S3_ENDPOINT_URL, the bucket and the credentials, then run the partition again: the object is either"
+            " as it was or complete",
+        )
+
+
+def address(settings: S3Settings) -> dict[str, Any]:
+    """Where the store is and who asks, as the client library takes it."""
+    options: dict[str, Any] = {"region": settings.region}
+    if settings.endpoint_url:
+        options |= {"endpoint": settings.endpoint_url, "virtual_hosted_style_request": False}
+    if settings.access_key_id and settings.secret_access_key:
+        options |= {
+            "access_key_id": settings.access_key_id.get_secret_value(),
+            "secret_access_key": settings.secret_access_key.get_secret_value(),
+        }
+    return options
+
+
+def _connect(settings: S3Settings, bucket: str, timeout_seconds: float) -> Any:  # noqa: ANN401  untyped here
+    keys = (settings.access_key_id, settings.secret_access_key)
+    if not all(keys) and (any(keys) or settings.endpoint_url):
+        raise LakeError(
+            f"there are no credentials for bucket `{bucket}`", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    seconds = timedelta(seconds=timeout_seconds)
+    try:
+        return obstore.store.S3Store(
+            bucket,
+            **address(settings),
+            client_options={
+                "allow_http": (settings.endpoint_url or "").startswith("http://"),
+                "connect_timeout": seconds,
+                "timeout": timedelta(hours=1),
+                "read_timeout": seconds,
+            },
+            retry_config={"max_retries": 0, "retry_timeout": seconds},
+        )
+    except (BaseError, ValueError):
+        raise LakeError(f"bucket `{bucket}` cannot be addressed", "check S3_ENDPOINT_URL and AWS_REGION") from None
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            reach("lake.upload.part")
+            yield block

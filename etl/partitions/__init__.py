@@ -1,0 +1,1 @@
+"""How time is cut into partitions, and when something is due: pure functions of calendars and zones."""

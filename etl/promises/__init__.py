@@ -1,0 +1,1 @@
+"""What was promised about a pipeline, judged over time. Knows no orchestrator."""

@@ -1,0 +1,346 @@
+"""Whether the data that was due is there: pure functions of what was published and of the moment.
+
+Belongs here: judging a `FreshnessPromise`. Does not: the other promises (`judge`), and no clock is read.
+
+What is promised:
+- A day's partition is complete when its day has ended in the zone of the partitions. At a deadline the newest
+  partition that is complete by then is due. It has arrived with its first good publish after it was complete: half a
+  day, published early, is not the day. Nothing else heals a missed deadline: not an older partition, not a newer one;
+  but the next deadline asks for its own partition only. A publish exactly at the deadline is in time.
+- The age of `max_age_hours` runs from the moment at which the newest complete partition arrived. A publish of any other
+  partition does not stop it. Exactly the promised age is kept.
+- A whole-table pipeline owes a publish between any two deadlines, and its age runs from its last publish.
+- Nothing is due before the first partition is complete. After the last partition's deadline nothing new is due, but
+  that last promise stays what it is until its partition arrives.
+- A kept promise is at risk if what is due next has not arrived and the typical duration of a run ends too late: of the
+  run that is at work on it, or, if there is none or it takes longer than usual, of one that would begin now. A promise
+  that was kept late is recovered until the next deadline, or for the promised age.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from itertools import islice
+from statistics import median
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from etl.errors import EtlError
+from etl.partitions.cron import Cron, day_start, deadlines_after, deadlines_back, parse_cron
+from etl.sla.config import FreshnessPromise
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+LONGEST_STREAK = 1000  # deadlines that are looked at to say since when a promise is broken
+
+
+class State(StrEnum):
+    """How a promise stands."""
+
+    ON_TRACK = "on_track"
+    AT_RISK = "at_risk"
+    BROKEN = "broken"
+    RECOVERED = "recovered"
+    UNMEASURED = "unmeasured"
+    """Nothing was ever measured or published that could keep or break it: nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class DailyPartitions:
+    """The days that a pipeline has, both ends included."""
+
+    start: date
+    end: date | None = None
+    timezone: str = "UTC"
+
+    def complete_at(self, day: date) -> datetime:
+        """When the partition of `day` is complete."""
+        return day_start(ZoneInfo(self.timezone), day + DAY)
+
+    def newest_complete(self, at: datetime) -> date | None:
+        """The newest partition that is complete at `at`; None before the first one is."""
+        day = at.astimezone(ZoneInfo(self.timezone)).date() - DAY
+        if self.end is not None and day > self.end:
+            day = self.end
+        return day if day >= self.start else None
+
+    @property
+    def over_at(self) -> datetime | None:
+        """From here on the newest day is none of the pipeline's: nothing new becomes due."""
+        return None if self.end is None else self.complete_at(self.end + DAY)
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """One good publish: of a partition, or of the whole table."""
+
+    at: datetime
+    partition: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AtWork:
+    """A run that has begun and not ended: on a partition, or on the whole table."""
+
+    since: datetime
+    partition: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedDays:
+    """What is known about a pipeline's data. Publishes before `known_since` may be missing."""
+
+    publishes: tuple[Publish, ...] = ()
+    partitions: DailyPartitions | None = None
+    known_since: datetime | None = None
+    at_work: tuple[AtWork, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FreshnessVerdict:
+    """How one freshness promise stands. `actual` and `threshold` are hours: late, or old."""
+
+    promise: Literal["deadline", "max_age"]
+    state: State
+    message: str
+    since: datetime | None = None
+    partition: date | None = None
+    due: datetime | None = None
+    actual: float | None = None
+    threshold: float | None = None
+
+
+def typical_duration(durations: Sequence[timedelta]) -> timedelta | None:
+    """The median of past durations; None without a past."""
+    return timedelta(seconds=median(each.total_seconds() for each in durations)) if durations else None
+
+
+def judge_deadline(
+    promise: FreshnessPromise, published: PublishedDays, now: datetime, typical: timedelta | None = None
+) -> FreshnessVerdict | None:
+    """How the deadline stands at `now`; None if none is promised."""
+    if promise.deadline is None:
+        return None
+    calendar = _Deadlines(promise, published, _aware(now))
+    due, following = calendar.last_due(), calendar.next_due()
+    arrived = None if due is None else calendar.arrival(due)
+    if due is not None and arrived is None:
+        return _broken_deadline(calendar, due, now)
+    late = due is not None and arrived is not None and arrived > due
+    lapses = calendar.next_after(arrived) if late and arrived is not None else None
+    if following is not None and typical is not None and calendar.arrival(following) is None:
+        partition = calendar.partition(following)
+        if _expected(published, partition, now, typical) > following:
+            what = calendar.describe(following)
+            minutes = typical.total_seconds() / 60
+            message = f"{what} is not there yet, and a run takes {minutes:.0f} min: it will be late"
+            return _verdict(calendar, State.AT_RISK, message, following)
+    if late and due is not None and arrived is not None and (lapses is None or now < lapses):
+        hours = (arrived - due) / HOUR
+        message = f"{calendar.describe(due)}; it arrived {hours:.1f} h late, at {calendar.local(arrived)}"
+        return _verdict(calendar, State.RECOVERED, message, due, since=arrived, actual=hours)
+    if following is not None:
+        message = "kept" if due is not None else "nothing was due yet"
+        state = State.ON_TRACK if due is not None or _ever_published(published, now) else State.UNMEASURED
+        return _verdict(calendar, state, f"{message}; next: {calendar.describe(following)}", following)
+    if due is None:
+        return _verdict(calendar, State.UNMEASURED, "nothing was due, and nothing will be", due)
+    return _verdict(calendar, State.ON_TRACK, "the last partition is there; nothing more is due", due)
+
+
+def judge_max_age(
+    promise: FreshnessPromise, published: PublishedDays, now: datetime, typical: timedelta | None = None
+) -> FreshnessVerdict | None:
+    """How the age stands at `now`; None if none is promised."""
+    if promise.max_age_hours is None:
+        return None
+    limit = timedelta(hours=promise.max_age_hours)
+    moments = _fresh_moments(published, _aware(now))
+    days = published.partitions
+    newest = days.newest_complete(now) if days else None
+    hours = promise.max_age_hours
+
+    def verdict(
+        state: State, message: str, since: datetime | None = None, age: float | None = None
+    ) -> FreshnessVerdict:
+        due = moments[-1] + limit if moments else None
+        return FreshnessVerdict("max_age", state, message, since, newest, due, age, hours)
+
+    if days and newest is None:
+        state = State.ON_TRACK if _ever_published(published, now) else State.UNMEASURED
+        return verdict(state, f"nothing is due before {days.start} is complete")
+    if not moments:
+        return verdict(State.BROKEN, f"never published; promised is an age of at most {hours:g} h")
+    age = now - moments[-1]
+    arrived = newest is not None and _arrival(published, newest, now) is not None
+    over = bool(days and newest == days.end and arrived)
+    what = f"the newest complete day, {newest}," if newest else "the table"
+    if age > limit and not over:
+        message = f"{what} has not arrived, and nothing new for {age / HOUR:.1f} h; promised are {hours:g} h"
+        return verdict(State.BROKEN, message, moments[-1] + limit, age / HOUR)
+    if typical is not None and not over:
+        awaited = newest + DAY if newest and arrived else newest
+        if _expected(published, awaited, now, typical) > moments[-1] + limit:
+            message = f"{age / HOUR:.1f} h without news, and a run takes {typical.total_seconds() / 60:.0f} min"
+            return verdict(State.AT_RISK, message, age=age / HOUR)
+    if age <= limit and len(moments) > 1 and moments[-1] - moments[-2] > limit:
+        gap = (moments[-1] - moments[-2]) / HOUR
+        return verdict(
+            State.RECOVERED, f"new data after {gap:.1f} h; promised are {hours:g} h", moments[-1], age / HOUR
+        )
+    message = "the last partition is there; nothing more is due" if over else f"{age / HOUR:.1f} h of {hours:g} h"
+    if not _ever_published(published, now):
+        return verdict(State.UNMEASURED, f"nothing was published yet; {message}", age=age / HOUR)
+    return verdict(State.ON_TRACK, message, age=age / HOUR)
+
+
+class _Deadlines:
+    """The deadlines of one promise around one moment, and what was due at each."""
+
+    def __init__(self, promise: FreshnessPromise, published: PublishedDays, now: datetime) -> None:
+        self._published = published
+        self._days = published.partitions
+        self._cron: Cron = parse_cron(promise.deadline or "")
+        self._zone = ZoneInfo(promise.timezone or (self._days.timezone if self._days else "UTC"))
+        self._business_days = promise.business_days
+        self._now = now
+        self._first = min((each.at for each in published.publishes), default=now)
+
+    def last_due(self) -> datetime | None:
+        """The latest deadline at which something was due."""
+        over = self._days.over_at if self._days else None
+        until = min(self._now, over - timedelta(microseconds=1)) if over else self._now
+        latest = next(iter(self._back(until)), None)
+        return latest if latest is not None and self._promised(latest) else None
+
+    def next_due(self) -> datetime | None:
+        """The next deadline at which something will be due."""
+        over = self._days.over_at if self._days else None
+        begin = self._begin()
+        after = self._now if begin is None else max(self._now, begin - timedelta(microseconds=1))
+        following = self.next_after(after)
+        return following if following is None or over is None or following < over else None
+
+    def next_after(self, at: datetime) -> datetime | None:
+        """The next moment that the cron names."""
+        return next(iter(self._after(at)), None)
+
+    def partition(self, deadline: datetime) -> date | None:
+        """The partition due at `deadline`."""
+        return self._days.newest_complete(deadline) if self._days else None
+
+    def arrival(self, deadline: datetime) -> datetime | None:
+        """When that which was due at `deadline` arrived."""
+        partition = self.partition(deadline)
+        if partition is not None:
+            return _arrival(self._published, partition, self._now)
+        previous = next(iter(self._back(deadline - timedelta(microseconds=1))), None)
+        times = (each.at for each in self._published.publishes if each.at <= self._now)
+        return min((at for at in times if previous is None or at > previous), default=None)
+
+    def broken_since(self, deadline: datetime) -> datetime | None:
+        """The deadline with which the breach began that lasts at `deadline`; None if it was never otherwise."""
+        since = deadline
+        for each in islice(self._back(deadline - timedelta(microseconds=1)), LONGEST_STREAK):
+            if since < self._first:  # nothing was published before: the breach is as old as the promise
+                begin = self._begin()
+                return None if begin is None else self.next_after(begin - timedelta(microseconds=1))
+            arrived = self.arrival(each)
+            if not self._promised(each) or (arrived is not None and arrived <= since):
+                break
+            since = each
+        return since
+
+    def describe(self, deadline: datetime) -> str:
+        """What was due, and when, in the words of a person."""
+        partition = self.partition(deadline)
+        return f"{partition or 'a new publish'} due {self.local(deadline)}"
+
+    def local(self, at: datetime) -> str:
+        """A moment on the clocks of the promise."""
+        return at.astimezone(self._zone).strftime("%Y-%m-%d %H:%M %Z")
+
+    def _begin(self) -> datetime | None:
+        """Before this moment nothing is promised, or nothing is known. None: no such moment is known."""
+        begins = [self._days.complete_at(self._days.start)] if self._days else []
+        begins += [self._published.known_since] if self._published.known_since else []
+        return max(begins, default=None)
+
+    def _promised(self, deadline: datetime) -> bool:
+        begin = self._begin()
+        return begin is None or deadline >= begin
+
+    def _back(self, until: datetime) -> Iterable[datetime]:
+        return deadlines_back(self._cron, self._zone, until, business_days=self._business_days)
+
+    def _after(self, after: datetime) -> Iterable[datetime]:
+        return deadlines_after(self._cron, self._zone, after, business_days=self._business_days)
+
+
+def _broken_deadline(calendar: _Deadlines, due: datetime, now: datetime) -> FreshnessVerdict:
+    hours = (now - due) / HOUR
+    message = f"{calendar.describe(due)}; it is not there, {hours:.1f} h later"
+    return _verdict(calendar, State.BROKEN, message, due, since=calendar.broken_since(due), actual=hours)
+
+
+def _verdict(
+    calendar: _Deadlines,
+    state: State,
+    message: str,
+    due: datetime | None,
+    *,
+    since: datetime | None = None,
+    actual: float | None = None,
+) -> FreshnessVerdict:
+    partition = None if due is None else calendar.partition(due)
+    return FreshnessVerdict("deadline", state, message, since, partition, due, actual, threshold=0.0)
+
+
+def _ever_published(published: PublishedDays, now: datetime) -> bool:
+    return any(each.at <= now for each in published.publishes)
+
+
+def _arrival(published: PublishedDays, partition: date, now: datetime) -> datetime | None:
+    """The first good publish of a partition after it was complete."""
+    if published.partitions is None:
+        return None
+    complete = published.partitions.complete_at(partition)
+    times = (each.at for each in published.publishes if each.partition == partition and complete <= each.at <= now)
+    return min(times, default=None)
+
+
+def _expected(published: PublishedDays, partition: date | None, now: datetime, typical: timedelta) -> datetime:
+    """When a partition, or the table, will probably be there."""
+    days = published.partitions
+    complete = days.complete_at(partition) if days and partition else None
+    ends = [
+        each.since + typical
+        for each in published.at_work
+        if each.partition == partition and (complete is None or each.since >= complete)
+    ]
+    in_time = min((end for end in ends if end >= now), default=None)  # one that takes longer than usual says nothing
+    return in_time or (now if complete is None else max(now, complete)) + typical
+
+
+def _fresh_moments(published: PublishedDays, now: datetime) -> list[datetime]:
+    """When the data became as new as it could be, in order; the first is the moment from which one can ask."""
+    days = published.partitions
+    begins = [days.complete_at(days.start)] if days else []
+    begins += [published.known_since] if published.known_since else []
+    moments = {each for each in [max(begins)] if each <= now} if begins else set()
+    if days is None:
+        moments |= {each.at for each in published.publishes if each.at <= now}
+        return sorted(moments)
+    arrivals: dict[date, datetime] = {}
+    for each in published.publishes:
+        if each.partition is not None and days.complete_at(each.partition) <= each.at <= now:
+            arrivals[each.partition] = min(each.at, arrivals.get(each.partition, each.at))
+    moments |= {at for partition, at in arrivals.items() if days.newest_complete(at) == partition}
+    return sorted(moments)
+
+
+def _aware(now: datetime) -> datetime:
+    if now.tzinfo is None:
+        raise EtlError("`now` has no time zone", "pass an aware datetime, such as datetime.now(UTC)")
+    return now

@@ -1,0 +1,368 @@
+"""What happened to the pipelines of one tenant, as far as promises need it, in a file of bounded size.
+
+Belongs here: the SQLite file that whoever reads the event log fills and whoever judges reads. Does not: reading any
+event log, and judging (`judge`).
+
+The file is an excerpt: it can be deleted at any time and is made again from the event log. Of each pipeline it keeps
+the newest `KEPT` partitions or publishes and the newest `RUNS_KEPT` runs that count, so that reading it costs the same
+however long the past is. Facts and the cursors up to which they were read are written in one transaction, and noting a
+fact twice changes nothing.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from etl.formats import mark_sqlite, transaction
+from etl.promises.freshness import DailyPartitions, Publish, PublishedDays
+from etl.promises.judge import PipelineHistory, PipelineRun
+from etl.sla.metrics import SLAMetrics
+
+KEPT = 40
+RUNS_KEPT = 20
+REMEMBERED = timedelta(days=7)  # by then nobody offers a finished run again
+FORMAT = 1  # of the tables below; files of before there were numbers have the same
+_WHAT = "the excerpt of Dagster's event log"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS cursors (stream TEXT PRIMARY KEY, position INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS pipelines (
+    name TEXT PRIMARY KEY,
+    first_seen REAL NOT NULL,
+    known_since REAL,
+    newest_run TEXT NOT NULL DEFAULT '',
+    runs INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0,
+    numbers TEXT NOT NULL DEFAULT '{}'
+);
+CREATE TABLE IF NOT EXISTS publishes (
+    pipeline TEXT NOT NULL, partition TEXT NOT NULL, at REAL NOT NULL,
+    PRIMARY KEY (pipeline, partition, at)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS runs (
+    pipeline TEXT NOT NULL, ended REAL NOT NULL, run_id TEXT NOT NULL, succeeded INTEGER NOT NULL,
+    complete INTEGER NOT NULL, partition TEXT NOT NULL,
+    passed INTEGER NOT NULL, failed INTEGER NOT NULL, warned INTEGER NOT NULL, errored INTEGER NOT NULL,
+    milliseconds REAL NOT NULL, row_count INTEGER,
+    PRIMARY KEY (pipeline, ended, run_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS failures (
+    subject TEXT PRIMARY KEY, pipeline TEXT NOT NULL, event TEXT NOT NULL, run_id TEXT NOT NULL, at REAL NOT NULL,
+    cause TEXT NOT NULL, detail TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS finished (run_id TEXT PRIMARY KEY, at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS finished_at ON finished (at);
+CREATE TABLE IF NOT EXISTS told (pipeline TEXT PRIMARY KEY, digest TEXT NOT NULL, at REAL NOT NULL, tick TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something that failed and has not succeeded since: a step, or a run as a whole."""
+
+    subject: str
+    pipeline: str
+    event: str
+    run_id: str
+    at: datetime
+    cause: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """What one run says about pipelines: `runs` by pipeline, what failed in it, and which subjects went well again."""
+
+    run_id: str
+    ended: datetime
+    runs: tuple[tuple[str, PipelineRun], ...] = ()
+    failures: tuple[Failure, ...] = ()
+    healed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Numbers of a pipeline's newest partition or table, for metrics."""
+
+    pipeline: str
+    partition: str
+    at: datetime
+    values: Mapping[str, float]
+
+
+@dataclass(slots=True)
+class Facts:
+    """What was read from the event log, and up to where."""
+
+    publishes: list[tuple[str, Publish]] = field(default_factory=list)
+    numbers: list[Numbers] = field(default_factory=list)
+    finished: list[FinishedRun] = field(default_factory=list)
+    known_since: dict[str, datetime | None] = field(default_factory=dict)
+    """Pipelines whose past was read: since when it is known; None if nothing is missing."""
+    cursors: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """How often a pipeline has run, and the numbers of its newest publish."""
+
+    runs: int
+    failures: int
+    values: Mapping[str, float]
+
+
+class PipelineLog:
+    """The excerpt of one tenant. Several processes at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._transaction() as db:
+            mark_sqlite(db, newest=FORMAT, what=f"{_WHAT} {path}")
+            for statement in _SCHEMA.split(";"):
+                db.execute(statement)
+
+    def cursors(self) -> dict[str, int]:
+        """Up to where each stream was read."""
+        with self._transaction() as db:
+            return dict(db.execute("SELECT stream, position FROM cursors").fetchall())
+
+    def begin(self, pipelines: Sequence[str], now: datetime) -> tuple[str, ...]:
+        """Note which pipelines there are; those whose past nobody has read yet are returned."""
+        with self._transaction() as db:
+            known = dict(db.execute("SELECT name, known_since IS NOT NULL FROM pipelines").fetchall())
+            new = [name for name in pipelines if name not in known]
+            db.executemany(
+                "INSERT INTO pipelines (name, first_seen) VALUES (?, ?)", [(each, now.timestamp()) for each in new]
+            )
+            db.executemany("DELETE FROM failures WHERE pipeline = ?", [(e,) for e in set(known) - set(pipelines)])
+            db.executemany("DELETE FROM pipelines WHERE name = ?", [(e,) for e in set(known) - set(pipelines)])
+            return tuple(name for name in pipelines if not known.get(name))
+
+    def seen(self, run_ids: Iterable[str]) -> set[str]:
+        """Which of these finished runs were noted before."""
+        with self._transaction() as db:
+            query = "SELECT 1 FROM finished WHERE run_id = ?"
+            return {each for each in run_ids if db.execute(query, (each,)).fetchone()}
+
+    def absorb(self, facts: Facts, now: datetime) -> None:
+        """Note what was read, all or nothing."""
+        with self._transaction() as db:
+            _note_publishes(db, facts.publishes)
+            for each in facts.numbers:
+                _note_numbers(db, each)
+            for run in sorted(facts.finished, key=lambda each: each.ended):
+                _note_run(db, run)
+            for pipeline, since in facts.known_since.items():
+                _note_known(db, pipeline, since)
+            for stream, position in facts.cursors.items():
+                further = "ON CONFLICT DO UPDATE SET position = max(position, excluded.position)"
+                db.execute(f"INSERT INTO cursors VALUES (?, ?) {further}", (stream, position))
+            db.execute("DELETE FROM finished WHERE at < ?", ((now - REMEMBERED).timestamp(),))
+
+    def histories(self, tenant: str, partitions: Mapping[str, DailyPartitions | None]) -> dict[str, PipelineHistory]:
+        """The past of each pipeline of `partitions` whose past was read."""
+        with self._transaction() as db:
+            known = "SELECT name, known_since FROM pipelines WHERE known_since IS NOT NULL"
+            begins = dict(db.execute(known).fetchall())
+            publishes = db.execute("SELECT pipeline, partition, at FROM publishes").fetchall()
+            runs = db.execute(f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY pipeline, ended").fetchall()
+        published: dict[str, list[tuple[str, float]]] = {}
+        for pipeline, partition, at in publishes:
+            published.setdefault(pipeline, []).append((partition, at))
+        ran: dict[str, list[PipelineRun]] = {}
+        for row in runs:
+            if row[0] in partitions:
+                ran.setdefault(row[0], []).append(_run(row))
+        return {
+            name: PipelineHistory(
+                tenant, name, _published(published.get(name, []), days, begins[name]), tuple(ran.get(name, ()))
+            )
+            for name, days in partitions.items()
+            if name in begins
+        }
+
+    def failures(self) -> tuple[Failure, ...]:
+        """What failed and has not succeeded since."""
+        with self._transaction() as db:
+            rows = db.execute("SELECT subject, pipeline, event, run_id, at, cause, detail FROM failures ORDER BY at")
+            return tuple(
+                Failure(subject, pipeline, event, run_id, _moment(at), cause, detail)
+                for subject, pipeline, event, run_id, at, cause, detail in rows
+            )
+
+    def forget_failures(self, subjects: Iterable[str]) -> None:
+        """Drop what failed and can never succeed again: nobody has it any more."""
+        with self._transaction() as db:
+            db.executemany("DELETE FROM failures WHERE subject = ?", [(each,) for each in subjects])
+
+    def counters(self) -> dict[str, Counters]:
+        """Numbers for metrics, by pipeline."""
+        with self._transaction() as db:
+            rows = db.execute("SELECT name, runs, failures, numbers FROM pipelines").fetchall()
+        return {
+            name: Counters(runs, failures, json.loads(numbers).get("values", {}))
+            for name, runs, failures, numbers in rows
+        }
+
+    def stale(self, digests: Mapping[str, str], now: datetime, cursor: str | None, after: timedelta) -> tuple[str, ...]:
+        """The pipelines of which something else was told, or the same so long ago, or in a tick that did not end."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM told WHERE tick > ?", (cursor or "",))
+            told = {row[0]: row[1:] for row in db.execute("SELECT pipeline, digest, at FROM told")}
+        oldest = (now - after).timestamp()
+        return tuple(
+            pipeline
+            for pipeline, digest in digests.items()
+            if pipeline not in told or told[pipeline][0] != digest or told[pipeline][1] <= oldest
+        )
+
+    def note_told(self, digests: Mapping[str, str], now: datetime, tick: str) -> None:
+        """Remember what the tick tells; it counts when the tick's name comes back as a cursor."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO told VALUES (?, ?, ?, ?)",
+                [(pipeline, digest, now.timestamp(), tick) for pipeline, digest in digests.items()],
+            )
+
+    def confirm_told(self) -> None:
+        """Everything that was to be told has been told, in whatever way."""
+        with self._transaction() as db:
+            db.execute("UPDATE told SET tick = ''")
+
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        return transaction(self._path, _WHAT)
+
+
+_RUN_COLUMNS = (
+    "pipeline, ended, run_id, succeeded, complete, partition, passed, failed, warned, errored, milliseconds, row_count"
+)
+
+
+def _note_publishes(db: sqlite3.Connection, publishes: Sequence[tuple[str, Publish]]) -> None:
+    """Of a partition the first publish counts, of a table each one."""
+    for pipeline, each in publishes:
+        day = each.partition.isoformat() if each.partition else ""
+        if day:
+            earlier = "SELECT min(at) FROM publishes WHERE pipeline = ? AND partition = ?"
+            first = db.execute(earlier, (pipeline, day)).fetchone()[0]
+            if first is not None and first <= each.at.timestamp():
+                continue
+            db.execute("DELETE FROM publishes WHERE pipeline = ? AND partition = ?", (pipeline, day))
+        db.execute("INSERT OR IGNORE INTO publishes VALUES (?, ?, ?)", (pipeline, day, each.at.timestamp()))
+    newest = "SELECT partition, at FROM publishes WHERE pipeline = ? ORDER BY partition DESC, at DESC LIMIT 1 OFFSET ?"
+    for pipeline in {name for name, _ in publishes}:
+        last = db.execute(newest, (pipeline, KEPT - 1)).fetchone()
+        if last is not None:
+            query = "DELETE FROM publishes WHERE pipeline = ? AND (partition, at) < (?, ?)"
+            db.execute(query, (pipeline, *last))
+
+
+def _note_numbers(db: sqlite3.Connection, new: Numbers) -> None:
+    row = db.execute("SELECT numbers FROM pipelines WHERE name = ?", (new.pipeline,)).fetchone()
+    if row is None:
+        return
+    old = json.loads(row[0])
+    if [old.get("partition", ""), old.get("at", 0.0)] <= [new.partition, new.at.timestamp()]:
+        values = {**old.get("values", {}), **new.values}
+        text = json.dumps({"partition": new.partition, "at": new.at.timestamp(), "values": values})
+        db.execute("UPDATE pipelines SET numbers = ? WHERE name = ?", (text, new.pipeline))
+
+
+def _note_run(db: sqlite3.Connection, run: FinishedRun) -> None:
+    new = db.execute("INSERT OR IGNORE INTO finished VALUES (?, ?)", (run.run_id, run.ended.timestamp()))
+    if new.rowcount == 0:
+        return
+    for subject in run.healed:
+        db.execute("DELETE FROM failures WHERE subject = ? AND at <= ?", (subject, run.ended.timestamp()))
+    for each in run.failures:
+        # The first failure of a series says since when; the newest one says what is wrong.
+        db.execute(
+            """
+            INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+                event = excluded.event, run_id = excluded.run_id, cause = excluded.cause, detail = excluded.detail
+            """,
+            (each.subject, each.pipeline, each.event, each.run_id, each.at.timestamp(), each.cause, each.detail),
+        )
+    for pipeline, each_run in run.runs:
+        _note_outcome(db, pipeline, each_run)
+
+
+def _note_outcome(db: sqlite3.Connection, pipeline: str, run: PipelineRun) -> None:
+    row = db.execute("SELECT newest_run FROM pipelines WHERE name = ?", (pipeline,)).fetchone()
+    if row is None:
+        return
+    if run.complete:
+        query = "UPDATE pipelines SET runs = runs + 1, failures = failures + ? WHERE name = ?"
+        db.execute(query, (int(not run.succeeded), pipeline))
+    day = run.partition.isoformat() if run.partition else ""
+    if day and day < row[0]:
+        return  # filling an old day changes no verdict
+    if day:
+        db.execute("UPDATE pipelines SET newest_run = ? WHERE name = ?", (day, pipeline))
+    found = run.metrics or SLAMetrics()
+    counts = (found.passed_count, found.failed_count, found.warning_count, found.error_count)
+    values = (
+        pipeline,
+        run.ended.timestamp(),
+        run.run_id,
+        run.succeeded,
+        run.complete,
+        day,
+        *counts,
+        found.execution_time_ms,
+        found.row_count,
+    )
+    db.execute(f"INSERT OR IGNORE INTO runs ({_RUN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    newest = "SELECT ended FROM runs WHERE pipeline = ? ORDER BY ended DESC LIMIT 1 OFFSET ?"
+    last = db.execute(newest, (pipeline, RUNS_KEPT - 1)).fetchone()
+    if last is not None:
+        db.execute("DELETE FROM runs WHERE pipeline = ? AND ended < ?", (pipeline, last[0]))
+
+
+def _note_known(db: sqlite3.Connection, pipeline: str, since: datetime | None) -> None:
+    """A promise begins with the first publish that is known, or when it was first watched if that was earlier."""
+    oldest = db.execute("SELECT min(at) FROM publishes WHERE pipeline = ?", (pipeline,)).fetchone()[0]
+    db.execute(
+        "UPDATE pipelines SET known_since = min(first_seen, coalesce(?, first_seen)) WHERE name = ?",
+        (oldest if since is None else since.timestamp(), pipeline),
+    )
+
+
+def _published(rows: list[tuple[str, float]], days: DailyPartitions | None, begin: float) -> PublishedDays:
+    """Publishes of days if the pipeline has days, of the table if it has none."""
+    publishes = sorted(
+        (_moment(at), date.fromisoformat(partition) if partition else None)
+        for partition, at in rows
+        if bool(partition) == (days is not None)
+    )
+    known_since = _moment(begin)
+    if len(publishes) >= KEPT:  # older ones were dropped
+        oldest = min((day for _, day in publishes if day), default=None)
+        known_since = max(known_since, days.complete_at(oldest) if days and oldest else publishes[0][0])
+    return PublishedDays(tuple(Publish(at, partition) for at, partition in publishes), days, known_since)
+
+
+def _run(row: tuple[str, float, str, int, int, str, int, int, int, int, float, int | None]) -> PipelineRun:
+    _, ended, run_id, succeeded, complete, partition, passed, failed, warned, errored, milliseconds, row_count = row
+    at = _moment(ended)
+    metrics = SLAMetrics.model_construct(  # what was validated when it was noted
+        passed_count=passed,
+        failed_count=failed,
+        warning_count=warned,
+        error_count=errored,
+        execution_time_ms=milliseconds,
+        row_count=row_count,
+        asset_key=None,
+        run_id=run_id,
+        timestamp=at,
+    )
+    day = date.fromisoformat(partition) if partition else None
+    return PipelineRun(run_id, at, bool(succeeded), day, metrics, complete=bool(complete))
+
+
+def _moment(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(timestamp, UTC)

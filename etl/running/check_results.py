@@ -1,0 +1,200 @@
+"""What the rules of a stage found, as results of Dagster's asset checks.
+
+Belongs here: from an audit to evaluations, and which checks a stage evaluates. Not here: the checks' definitions
+(`etl.factories.check_factory`), judging (`etl.quality`), nor whether a stage publishes (`etl.pipeline.publish`).
+"""
+
+from collections.abc import Iterator
+
+from dagster import AssetCheckEvaluation, AssetCheckSeverity, AssetKey, MetadataValue
+
+from etl.config.pipeline_config import PipelineConfig, Stage
+from etl.config.tenant_config import TenantConfig
+from etl.pipeline.audit import Audit, describe
+from etl.pipeline.guards import VolumeVerdict
+from etl.pipeline.publish import rejecting_stages
+from etl.pipeline.undated import Undated, counts_undated
+from etl.quality.results import RuleResult
+from etl.quality.rules import AnyRule, check_names, wording
+from etl.quality.rules.fields import RuleFields
+from etl.running import naming
+from etl.running.metadata import Metadata, markdown_table
+
+
+def stage_check_names(pipeline: PipelineConfig, stage: Stage) -> tuple[str, ...]:
+    """The names of all checks that the step of a stage evaluates."""
+    own = (naming.UNDATED_CHECK,) if checks_undated(pipeline, stage) else ()
+    return (*partition_check_names(pipeline, stage), *own)
+
+
+def partition_check_names(pipeline: PipelineConfig, stage: Stage) -> tuple[str, ...]:
+    """The names of those checks that are evaluated for each partition."""
+    own = (naming.VOLUME_CHECK,) if checks_volume(pipeline, stage) else ()
+    return (*check_names(pipeline.rules_for(stage)), *own)
+
+
+def checks_undated(pipeline: PipelineConfig, stage: Stage) -> bool:
+    """Whether the stage counts the rows that belong to no partition."""
+    return stage == "extract" and counts_undated(pipeline)
+
+
+def undated_evaluation(asset: AssetKey, pipeline: PipelineConfig, found: Undated) -> AssetCheckEvaluation:
+    """What the number of rows without a partition says; no number is no pass."""
+    metadata: Metadata = {
+        "status": MetadataValue.text("not counted" if found.rows is None else "failed" if found.rows else "passed")
+    }
+    if found.rows is not None:
+        metadata["rows_without_a_partition"] = MetadataValue.int(found.rows)
+    return AssetCheckEvaluation(
+        asset_key=asset,
+        check_name=naming.UNDATED_CHECK,
+        passed=found.rows == 0,
+        severity=AssetCheckSeverity.ERROR if pipeline.undated == "fail" else AssetCheckSeverity.WARN,
+        description=found.description,
+        metadata=metadata,
+    )
+
+
+def checks_volume(pipeline: PipelineConfig, stage: Stage) -> bool:
+    """Whether the stage compares its row count with those of before."""
+    return stage == "extract" and pipeline.volume != "off"
+
+
+def volume_evaluation(asset: AssetKey, verdict: VolumeVerdict, partition: str | None) -> AssetCheckEvaluation:
+    """What the row count of this partition says, where it was compared: else there is nothing to evaluate."""
+    return AssetCheckEvaluation(
+        asset_key=asset,
+        check_name=naming.VOLUME_CHECK,
+        passed=verdict.agrees,
+        severity=AssetCheckSeverity.WARN,
+        description=verdict.description,
+        metadata={
+            "status": MetadataValue.text("passed" if verdict.agrees else "failed"),
+            "rows": MetadataValue.int(verdict.rows),
+        },
+        partition=partition,
+    )
+
+
+def check_evaluations(
+    config: TenantConfig,
+    pipeline: PipelineConfig,
+    stage: Stage,
+    asset: AssetKey,
+    audit: Audit,
+    partition: str | None,
+    *,
+    published: bool,
+) -> Iterator[AssetCheckEvaluation]:
+    """What the audit found, rule by rule, as results of this very partition."""
+    results = audit.check.results
+    lines = rule_lines(config, pipeline, stage)
+    for name, result, line in zip(check_names([r.rule for r in results]), results, lines, strict=True):
+        yield AssetCheckEvaluation(
+            asset_key=asset,
+            check_name=name,
+            passed=result.status == "passed",
+            severity=_severity(result, published=published),
+            description=_outcome(result, rejected=_rejected(audit, result)),
+            metadata={
+                **_metadata(config, audit, result, partition, line),
+                **(
+                    see_rejected_rows(config, pipeline, stage, result.rule, partition)
+                    if _rejected(audit, result)
+                    else {}
+                ),
+            },
+            partition=partition,
+        )
+
+
+def _outcome(result: RuleResult, *, rejected: bool) -> str:
+    """What was found, of which columns, and where some of the failing rows stand."""
+    if result.status == "passed":
+        return f"{wording(result.rule)}: {result.message}"
+    text = describe(result)
+    text = text if wording(result.rule) in text else f"{text}: {wording(result.rule)}"
+    if result.rows and result.status == "failed" and not rejected:
+        more = "" if len(result.rows) >= result.failed_count else ", and more"
+        text += f"; rows {', '.join(map(str, result.rows))}{more} (the first row is 0)"
+    return text
+
+
+def about_rule(rule: AnyRule) -> Metadata:
+    """The columns as they are written, and what is asked of them."""
+    about: Metadata = {"asked": MetadataValue.text(wording(rule))}
+    if rule.judged_columns:
+        about["columns"] = MetadataValue.text(", ".join(rule.judged_columns))
+    return about
+
+
+def _rejected(audit: Audit, result: RuleResult) -> bool:
+    """Whether rows that broke this rule were set aside."""
+    return bool(audit.quarantined) and result.rule.level == "row" and result.rule.severity == "error"
+
+
+def see_rejected_rows(
+    config: TenantConfig, pipeline: PipelineConfig, stage: Stage, rule: AnyRule, partition: str | None = None
+) -> Metadata:
+    """The command that shows the rows that broke the rule, where the pipeline sets such rows aside."""
+    if stage not in rejecting_stages(pipeline) or rule.level != "row" or rule.severity != "error":
+        return {}
+    command = f"etl quarantine show {config.id} {pipeline.name}" + (f" --partition {partition}" if partition else "")
+    return {"see_rejected_rows": MetadataValue.text(command)}
+
+
+def _severity(result: RuleResult, *, published: bool) -> AssetCheckSeverity:
+    """Red is what stopped the publishing and what nobody knows; what was published in spite of it is yellow."""
+    stopped = result.rule.severity == "error" and not published
+    return AssetCheckSeverity.ERROR if stopped or result.status == "error" else AssetCheckSeverity.WARN
+
+
+def _metadata(config: TenantConfig, audit: Audit, result: RuleResult, partition: str | None, line: int) -> Metadata:
+    metadata: Metadata = {
+        "status": MetadataValue.text(result.status),
+        "engine": MetadataValue.text(audit.check.engine),
+        "yaml": MetadataValue.text(f"{config.origin.path.parent.name}/{config.origin.path.name}:{line}"),
+    }
+    if result.status != "error":  # nobody counted anything, and a drawn rate of 1 would look like a pass
+        metadata["failed"] = MetadataValue.int(result.failed_count)
+        metadata["total"] = MetadataValue.int(result.total_count)
+    if result.total_count:
+        metadata["failure_rate"] = MetadataValue.float(result.failure_rate)
+        metadata["pass_rate"] = MetadataValue.float(1.0 - result.failure_rate)
+    metadata |= about_rule(result.rule)
+    metadata["threshold"] = _threshold(result.rule)
+    if isinstance(result.actual, int | float) and not isinstance(result.actual, bool):
+        metadata["actual"] = MetadataValue.float(float(result.actual))
+    if partition is not None:
+        metadata["partition"] = MetadataValue.text(partition)
+    # Rows that were set aside stand in another object, in another order: the command shows them.
+    named = result.rule.level == "row" or result.rows
+    if result.status == "failed" and named and not _rejected(audit, result):
+        metadata["rows"] = (
+            MetadataValue.json(list(result.rows))
+            if result.rows
+            else MetadataValue.text(f"the engine {audit.check.engine} does not name rows")
+        )
+    if result.sample:
+        metadata["sample"] = MetadataValue.md(markdown_table(result.sample))
+    if audit.quarantined and audit.check.row_count is not None:
+        metadata["rows_quarantined"] = MetadataValue.int(audit.quarantined)
+        metadata["rows_published"] = MetadataValue.int(audit.check.row_count - audit.quarantined)
+    return metadata
+
+
+def _threshold(rule: AnyRule) -> MetadataValue:
+    """The share of good rows that is asked for; of a table, what is asked of it as a whole."""
+    if rule.level == "row" or rule.mostly is not None:
+        return MetadataValue.float(1.0 if rule.mostly is None else float(rule.mostly))
+    common = {*RuleFields.model_fields, "type", "column", "columns"}
+    return MetadataValue.json({key: value for key, value in rule.to_dict().items() if key not in common})
+
+
+def rule_lines(config: TenantConfig, pipeline: PipelineConfig, stage: Stage) -> list[int]:
+    """The YAML's line of each rule of the stage, in order."""
+    return [
+        config.line_of("assets", "pipelines", pipeline.name, "quality", "rules", position)
+        for position, each in enumerate(pipeline.quality.rules)
+        if (each.stage or pipeline.published_stage) == stage
+    ]

@@ -1,0 +1,170 @@
+"""What a dbt materialization says about itself: rows, columns, and which columns they come from.
+
+Belongs here: reading what was built from the tenant's warehouse. Does not: running dbt (`etl.dbt.build`).
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dagster import MetadataValue, TableColumn, TableSchema
+
+from etl.config.tenant_config import TenantConfig
+from etl.dbt.build import NodeResult
+from etl.dbt.index import DbtAsset
+from etl.dbt.project import TenantDbt
+from etl.running.metadata import Metadata
+from etl.sql import literal
+from etl.warehouse.contract import Warehouse
+from etl.warehouse.identifier import quoted
+
+_LOG = logging.getLogger(__name__)
+
+Columns = dict[str, str]
+Manifest = Mapping[str, Any]
+
+
+class BuiltRelations:
+    """The tables and views that one invocation built, as the warehouse knows them: two statements, however many."""
+
+    def __init__(self, manifest: Manifest, built: Sequence[DbtAsset], window: Mapping[str, str]) -> None:
+        """`window` are the days that the invocation was about; empty: all."""
+        self._manifest = manifest
+        self._built = [(each, manifest["nodes"][each.unique_id]) for each in built]
+        self._window = window
+        self.columns: dict[tuple[str, str], Columns] = {}
+        self.rows: dict[str, int] = {}
+        self.rows_by_day: dict[str, dict[str, int]] = {}
+
+    def read(self, warehouse: Warehouse) -> None:
+        """Ask the warehouse."""
+        nodes = [node for _, node in self._built]
+        above = [self._node(each) for node in nodes for each in _above(node)]
+        schemas = sorted({node["schema"] for node in [*nodes, *above] if node})
+        wanted = ", ".join(literal("duckdb", schema) for schema in schemas)
+        found = warehouse.query(
+            "SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns "
+            f"WHERE table_schema IN ({wanted}) ORDER BY table_schema, table_name, ordinal_position"
+        )
+        for schema, table, column, dtype in found.iter_rows():
+            self.columns.setdefault((schema.lower(), table.lower()), {})[column] = dtype
+        counts = [
+            sql
+            for asset, node in self._built
+            if node["config"]["materialized"] not in {"view", "ephemeral"} and self.columns_of(node)
+            for sql in self._counts(asset, node)
+        ]
+        if not counts:
+            return
+        for unique_id, day, rows in warehouse.query(" UNION ALL ".join(counts)).iter_rows():
+            if day is None:
+                self.rows[unique_id] = rows
+            else:
+                self.rows_by_day.setdefault(unique_id, {})[day] = rows
+
+    def _counts(self, asset: DbtAsset, node: Mapping[str, Any]) -> list[str]:
+        """The rows of the whole table, and those of each day where the key of the increment is a date."""
+        name, table = literal("duckdb", asset.unique_id), node["relation_name"]
+        found = [f"SELECT {name} AS node, NULL AS day, count(*) AS row_count FROM {table}"]
+        column = asset.day_column
+        if self._window and column and self.columns_of(node).get(column, "").upper() == "DATE":
+            start, end = self._window["partition_start"], self._window["partition_end"]
+            day = quoted(column)
+            found.append(
+                f"SELECT {name}, CAST({day} AS VARCHAR), count(*) FROM {table} "
+                f"WHERE {day} >= DATE '{start}' AND {day} < DATE '{end}' GROUP BY {day}"
+            )
+        return found
+
+    def columns_of(self, node: Mapping[str, Any]) -> Columns:
+        """Names and types, as the warehouse says them; empty where it does not know the relation."""
+        name = node.get("alias") or node.get("identifier") or node["name"]
+        return self.columns.get((node["schema"].lower(), name.lower()), {})
+
+    def parents_of(self, node: Mapping[str, Any]) -> dict[str, dict[str, dict[str, str]]]:
+        """The columns of what a node is made of, as dagster-dbt's lineage takes them."""
+        above = [self._node(each) for each in _above(node)]
+        return {
+            each["relation_name"]: {name: {"data_type": dtype} for name, dtype in self.columns_of(each).items()}
+            for each in above
+            if each and self.columns_of(each)
+        }
+
+    def _node(self, unique_id: str) -> Mapping[str, Any] | None:
+        node: Mapping[str, Any] | None = self._manifest["nodes"].get(unique_id) or self._manifest["sources"].get(
+            unique_id
+        )
+        return node if node and node.get("relation_name") else None
+
+
+def _above(node: Mapping[str, Any]) -> list[str]:
+    """What a node is made of; a seed is made of nothing."""
+    return [str(each) for each in node["depends_on"].get("nodes", [])]
+
+
+def materialization_metadata(
+    asset: DbtAsset, result: NodeResult, relations: BuiltRelations, manifest: Manifest, lineage: Metadata
+) -> Metadata:
+    """What every day of this materialization says alike."""
+    metadata: Metadata = {
+        "seconds": MetadataValue.float(round(result.seconds, 3)),
+        "unique_id": MetadataValue.text(asset.unique_id),
+        **lineage,
+    }
+    if asset.table:
+        metadata["dagster/table_name"] = MetadataValue.text(asset.table)
+    columns = relations.columns_of(manifest["nodes"][asset.unique_id])
+    if columns:
+        described = {name: text for name, _, text in asset.columns}
+        metadata["dagster/column_schema"] = MetadataValue.table_schema(
+            TableSchema(
+                [TableColumn(name, dtype, description=described.get(name) or None) for name, dtype in columns.items()]
+            )
+        )
+    return metadata
+
+
+def row_counts(asset: DbtAsset, relations: BuiltRelations, days: Sequence[str]) -> dict[str | None, Metadata]:
+    """Rows of the table, or of each day that was built; a table of days whose rows have no date counts once."""
+    total = relations.rows.get(asset.unique_id)
+    if total is None:
+        return {}
+    whole: Metadata = {"dagster/row_count": MetadataValue.int(total)}
+    if not days:
+        return {None: whole}
+    by_day = relations.rows_by_day.get(asset.unique_id)
+    if by_day is None:
+        return {days[-1]: whole}
+    return {day: {"dagster/partition_row_count": MetadataValue.int(by_day.get(day, 0))} for day in days}
+
+
+def column_lineage(
+    config: TenantConfig, project: TenantDbt, relations: BuiltRelations, manifest: Manifest, asset: DbtAsset
+) -> Metadata:
+    """Which columns a model's columns come from, read from its compiled SQL by dagster-dbt."""
+    from dagster_dbt.core.dbt_cli_event import (  # noqa: PLC0415  takes a second: only a run of dbt pays for it
+        EventHistoryMetadata,
+        _build_column_lineage_metadata,
+    )
+
+    from etl.running.dbt_translator import TenantDbtTranslator  # noqa: PLC0415
+
+    node = manifest["nodes"][asset.unique_id]
+    columns = {name: {"data_type": dtype} for name, dtype in relations.columns_of(node).items()}
+    target: Path = project.build_path(days=asset.incremental)
+    if not columns or not asset.compiled.endswith(".sql"):
+        return {}
+    try:
+        found: Metadata = _build_column_lineage_metadata(
+            event_history_metadata=EventHistoryMetadata(columns=columns, parents=relations.parents_of(node)),
+            dbt_resource_props=dict(node),
+            manifest=manifest,
+            dagster_dbt_translator=TenantDbtTranslator(config),
+            target_path=target,
+            project=None,
+        )
+    except Exception as error:  # noqa: BLE001  the table is built; SQL that the reader of lineage does not know is no failure
+        _LOG.info("no column lineage of %s: %s", asset.unique_id, str(error).splitlines()[0] if str(error) else error)
+        return {}
+    return found

@@ -1,0 +1,240 @@
+"""Preparing a dbt project: its manifest is parsed, and what Dagster's definitions need of it is written to the index.
+
+Belongs here: making the index from the manifest, with the names of dagster-dbt. Does not: the index itself
+(`etl.dbt.index`), building definitions (`etl.factories.dbt_factory`), running dbt (`dbt_step`).
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from etl.config.identifiers import Owner
+from etl.config.tenant_config import TenantConfig
+from etl.dbt.index import DbtAsset, DbtCheck, DbtIndex, fresh_index, index_path, index_selections, index_stamp
+from etl.dbt.ownership import DbtRelation, refuse_known
+from etl.dbt.project import TenantDbt, parse
+from etl.errors import DbtError
+from etl.settings import Settings
+
+_OWNER: TypeAdapter[str] = TypeAdapter(Owner)
+
+
+def load_index(config: TenantConfig, project: TenantDbt, settings: Settings) -> DbtIndex:
+    """The fresh index; in dev it is made when it is missing or stale, elsewhere that is an error."""
+    found = fresh_index(config, project)
+    if found is not None:
+        refuse_known(config, project, found.relations)
+        return found
+    if settings.environment != "dev":
+        state = "has changed since it was prepared" if index_path(project).is_file() else "was never prepared"
+        raise DbtError(
+            f"tenant {config.id}: the dbt project {project.folder.name} {state}",
+            f"run `etl dbt prepare {config.id}` when you build the deployment",
+        )
+    return prepare(config, project)
+
+
+def prepare(config: TenantConfig, project: TenantDbt) -> DbtIndex:
+    """Parse the project and write its index."""
+    stamp = index_stamp(config, project)
+    manifest: Mapping[str, Any] = json.loads(parse(project).read_bytes())
+    index = _index(config, project, manifest, stamp)
+    refuse_known(config, project, index.relations)
+    path = index_path(project)
+    partial = path.with_suffix(".tmp")
+    partial.write_text(index.model_dump_json(), encoding="utf-8")
+    partial.replace(path)
+    return index
+
+
+def _index(config: TenantConfig, project: TenantDbt, manifest: Mapping[str, Any], stamp: str) -> DbtIndex:
+    from dagster_dbt.asset_utils import build_dbt_specs  # noqa: PLC0415  takes seconds, and only preparing needs it
+    from dagster_dbt.utils import select_unique_ids  # noqa: PLC0415
+
+    from etl.running.dbt_translator import TenantDbtTranslator, get_node  # noqa: PLC0415
+
+    translator = TenantDbtTranslator(config)
+    specs, _ = build_dbt_specs(
+        translator=translator,
+        manifest=manifest,
+        select="fqn:*",
+        exclude="",
+        selector="",
+        io_manager_key=None,
+        project=None,
+    )
+    by_key = {
+        translator.get_asset_spec(manifest, unique_id, None).key: unique_id
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] in {"model", "seed", "snapshot"}
+    }
+    assets = [
+        _asset(spec, get_node(manifest, by_key[spec.key]), manifest, project) for spec in specs if spec.key in by_key
+    ]
+    assets += [_exposure(config, node, manifest, translator, project) for node in manifest["exposures"].values()]
+    pipelines = {}
+    for name, (select, exclude) in index_selections(config).items():
+        chosen = select_unique_ids(select=select, exclude=exclude, selector="", project=None, manifest_json=manifest)
+        pipelines[name] = tuple(tuple(key.path) for key, unique_id in by_key.items() if unique_id in chosen)
+        if not pipelines[name]:
+            place = f"{config.origin.path}:{config.line_of('assets', 'pipelines', name, 'dbt_transform')}"
+            without = f" without `{exclude}`" if exclude else ""
+            raise DbtError(
+                f"tenant {config.id}: pipeline {name}: `dbt_select: {select}`{without} selects no model ({place})",
+                f"models of {project.folder.name}: {', '.join(sorted(key.path[-1] for key in by_key)) or 'none'}",
+            )
+    checks = (*_checks(manifest, translator), *_freshness_checks(manifest, translator))
+    relations = tuple(_relations(manifest))
+    return DbtIndex(fingerprint=stamp, assets=tuple(assets), checks=checks, relations=relations, pipelines=pipelines)
+
+
+def _relations(manifest: Mapping[str, Any]) -> Iterator[DbtRelation]:
+    """Models, seeds and snapshots, and tests that keep the rows that fail; ephemeral models are no relation."""
+    for unique_id, node in manifest["nodes"].items():
+        settings = node["config"]
+        makes = node["resource_type"] in {"model", "seed", "snapshot"} and settings["materialized"] != "ephemeral"
+        keeps = node["resource_type"] == "test" and (settings["store_failures"] or settings["store_failures_as"])
+        if makes or keeps:
+            yield DbtRelation(
+                unique_id=unique_id, database=node["database"], schema_name=node["schema"], name=node["alias"]
+            )
+
+
+def _checks(manifest: Mapping[str, Any], translator: Any) -> Iterator[DbtCheck]:  # noqa: ANN401
+    """Every test of the project that is switched on, also one of several models that names none of them as its own."""
+    from dagster_dbt.asset_utils import get_asset_check_key_for_test  # noqa: PLC0415
+
+    names: Counter[tuple[str, ...]] = Counter()
+    for unique_id, node in manifest["nodes"].items():
+        if node["resource_type"] != "test":
+            continue
+        attached = node.get("attached_node")
+        if attached is not None and attached not in manifest["nodes"] and attached not in manifest["sources"]:
+            continue  # of a model that this tenant has switched off; dbt leaves it out too
+        found = get_asset_check_key_for_test(manifest, translator, unique_id, project=None)
+        above = [
+            each for each in node["depends_on"]["nodes"] if each in manifest["nodes"] or each in manifest["sources"]
+        ]
+        if found is None and not above:
+            continue  # a test of nothing: `select 1 where false` alone
+        asset = found.asset_key if found else translator.get_asset_spec(manifest, above[-1], None).key
+        label = (*asset.path, node["name"])
+        names[label] += 1
+        yield DbtCheck(
+            unique_id=unique_id,
+            name=node["name"] if names[label] == 1 else f"{node['name']}_{names[label]}",
+            asset=tuple(asset.path),
+            description=node.get("description") or (node.get("meta") or {}).get("description") or "",
+            blocking=(node["config"].get("severity") or "error").lower() == "error",
+            fqn=".".join(node["fqn"]),
+        )
+
+
+def _freshness_checks(manifest: Mapping[str, Any], translator: Any) -> Iterator[DbtCheck]:  # noqa: ANN401
+    """One for each source that says in dbt how old its newest row may be. It stops nothing, as in dbt."""
+    for unique_id, source in manifest["sources"].items():
+        promise = source.get("freshness") or {}
+        limits = {
+            word: f"{promise[key]['count']} {promise[key]['period']}s"
+            for word, key in (("warns", "warn_after"), ("fails", "error_after"))
+            if (promise.get(key) or {}).get("count") is not None
+        }
+        if limits and (source.get("loaded_at_field") or source.get("loaded_at_query")):
+            yield DbtCheck(
+                kind="freshness",
+                unique_id=unique_id,
+                name=f"source_freshness_{source['source_name']}_{source['name']}",
+                asset=tuple(translator.get_asset_spec(manifest, unique_id, None).key.path),
+                description=f"Newest row: {', '.join(f'{word} after {limit}' for word, limit in limits.items())}.",
+                blocking=False,
+                fqn=f"{source['source_name']}.{source['name']}",
+            )
+
+
+def _asset(
+    spec: Any,  # noqa: ANN401  AssetSpec of dagster
+    node: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    project: TenantDbt,
+) -> DbtAsset:
+    relation = node.get("relation_name")
+    incremental = node.get("config", {}).get("materialized") == "incremental"
+    unique_key = node.get("config", {}).get("unique_key")
+    return DbtAsset(
+        unique_id=node["unique_id"],
+        resource=node["resource_type"],
+        key=tuple(spec.key.path),
+        deps=tuple(tuple(dep.asset_key.path) for dep in spec.deps),
+        description=node.get("description") or f"dbt {node['resource_type']} {node['name']}",
+        tags=dict(spec.tags),
+        owners=tuple(spec.owners),
+        path=_path(node, manifest, project),
+        compiled=str(Path("compiled") / node["package_name"] / node["original_file_path"]),
+        table=relation.replace('"', "").replace("`", "") if relation else None,
+        columns=tuple(
+            (column["name"], column.get("data_type") or "?", column.get("description") or "")
+            for column in node.get("columns", {}).values()
+        ),
+        incremental=incremental,
+        day_column=unique_key if incremental and isinstance(unique_key, str) else None,
+        event_time=_event_time(node) if incremental else None,
+        fqn=".".join(node["fqn"]),
+        code_version=str((node.get("checksum") or {}).get("checksum", ""))[:16],
+    )
+
+
+def _event_time(node: Mapping[str, Any]) -> str | None:
+    settings = node["config"]
+    return settings.get("event_time") if settings.get("incremental_strategy") == "microbatch" else None
+
+
+def _exposure(
+    config: TenantConfig,
+    node: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    translator: Any,  # noqa: ANN401
+    project: TenantDbt,
+) -> DbtAsset:
+    deps = [each for each in node["depends_on"]["nodes"] if each in manifest["nodes"] or each in manifest["sources"]]
+    return DbtAsset(
+        unique_id=node["unique_id"],
+        resource="exposure",
+        key=(config.id, "exposure", node["name"]),
+        deps=tuple(tuple(translator.get_asset_spec(manifest, each, None).key.path) for each in deps),
+        description=node.get("description") or node.get("label") or node["name"],
+        tags={**config.tags, "tenant": config.id, "data_tier": "gold"},
+        owners=_exposure_owners(node) or config.owners,
+        path=_path(node, manifest, project),
+        compiled="",
+        table=None,
+        columns=(),
+        incremental=False,
+        day_column=None,
+        event_time=None,
+        fqn="",
+        code_version="",
+    )
+
+
+def _exposure_owners(node: Mapping[str, Any]) -> tuple[str, ...]:
+    """The owner's address, or several; dbt takes any text there and Dagster only an address."""
+    given = (node.get("owner") or {}).get("email") or ()
+    found = []
+    for each in [given] if isinstance(given, str) else given:
+        try:
+            found.append(_OWNER.validate_python(each))
+        except ValidationError:
+            continue
+    return tuple(found)
+
+
+def _path(node: Mapping[str, Any], manifest: Mapping[str, Any], project: TenantDbt) -> str:
+    """The node's file, seen from the folder of all; a package's lies where `dbt deps` puts it."""
+    folder = Path("dbt_projects") / project.folder.name
+    if node["package_name"] != manifest["metadata"]["project_name"]:
+        folder = folder / "dbt_packages" / node["package_name"]
+    return str(folder / node["original_file_path"])

@@ -1,0 +1,275 @@
+"""What happens when dbt assets are materialized: one dbt invocation, its results as Dagster's events.
+
+Belongs here: selecting, the variables of a partition, the warehouse's lock, turning results into events. Does not:
+specs (`dbt_factory`), dbt as a process (`etl.dbt.build`), what a table says about itself (`dbt_metadata`).
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckKey,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetExecutionContext,
+    AssetKey,
+    AssetMaterialization,
+    DailyPartitionsDefinition,
+    Failure,
+    MaterializeResult,
+    MetadataValue,
+    Output,
+)
+
+from etl.config.known_secrets import learn_tenant
+from etl.config.tenant_config import TenantConfig
+from etl.dbt.build import BuildResult, NodeResult, build, source_freshness
+from etl.dbt.index import DbtAsset, DbtCheck
+from etl.dbt.ownership import DbtRelation, refuse_known, refuse_loaded
+from etl.dbt.project import TenantDbt
+from etl.faults import reach
+from etl.running import naming
+from etl.running.dbt_metadata import (
+    BuiltRelations,
+    Columns,
+    Manifest,
+    column_lineage,
+    materialization_metadata,
+    row_counts,
+)
+from etl.running.log_warnings import warnings_in_log
+from etl.running.metadata import Metadata
+from etl.running.partition_keys import partition_keys
+from etl.secrets.failures import scrubbed_failures
+from etl.warehouse.contract import Warehouse
+from etl.warehouse.duckdb import DuckDBWarehouse
+
+DbtEvent = AssetMaterialization | MaterializeResult | AssetCheckEvaluation | Output  # type: ignore[type-arg]
+Window = Mapping[str, str]
+
+_NOTHING = BuildResult(nodes=(), problem=None)
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a run says of one model: alike for every day, and of each day (None: of the whole table)."""
+
+    asset: DbtAsset
+    metadata: Metadata
+    rows: Mapping[str | None, Metadata]
+    problem: str | None = None
+
+    @property
+    def key(self) -> AssetKey:
+        """The asset."""
+        return AssetKey(list(self.asset.key))
+
+
+@dataclass(frozen=True)
+class DbtStep:
+    """The dbt assets that share one set of days, or that have none."""
+
+    config: TenantConfig
+    project: TenantDbt
+    partitions: DailyPartitionsDefinition | None
+    assets: tuple[DbtAsset, ...]
+    checks: tuple[DbtCheck, ...]
+    relations: tuple[DbtRelation, ...]
+    """All that the project may make or replace."""
+
+    def run(self, context: AssetExecutionContext) -> Iterator[DbtEvent]:
+        """Build the selected models. A failure that shows a secret is told without it."""
+        learn_tenant(self.config)
+        with scrubbed_failures(), warnings_in_log(context.log):
+            yield from self._run(context)
+
+    def _run(self, context: AssetExecutionContext) -> Iterator[DbtEvent]:
+        """Build the selected models; a range of days is one invocation."""
+        days = [key for key in partition_keys(context, self.partitions) if key]
+        assets = [each for each in self.assets if AssetKey(list(each.key)) in context.selected_asset_keys]
+        checks = [each for each in self.checks if check_key(each) in context.selected_asset_check_keys]
+        window = _window(days)
+        if days:
+            context.log.info("dbt builds the days from %s up to %s, in one invocation", days[0], days[-1])
+        warehouse: Warehouse = getattr(context.resources, naming.warehouse_resource(self.config.id)).open(self.config)
+        alone = warehouse.exclusive(context.run.run_id) if isinstance(warehouse, DuckDBWarehouse) else nullcontext()
+        with alone:
+            reach("dbt.start")
+            refuse_known(self.config, self.project, self.relations)
+            refuse_loaded(self.config, self.project, self.relations)
+            tests = [each for each in checks if each.kind == "test"]
+            names = [each.fqn for each in assets] + [each.fqn for each in tests]
+            result = build(self.project, names, window, context.run.run_id, _say) if names else _NOTHING
+            reach("dbt.done")
+            made = self._describe(assets, result, window, days, warehouse)
+            promised = [each for each in checks if each.kind == "freshness"]
+            sources = {each.unique_id: each.fqn for each in promised}
+            aged = source_freshness(self.project, sources, context.run.run_id, _say) if sources else _NOTHING
+        yield from _evaluations(tests, result, days)
+        yield from _evaluations(promised, aged, ())
+        problem = result.problem or _unsaid(assets, tests, result) or self._elsewhere(result)
+        problem = problem or next((each.problem for each in made if each.problem), None)
+        if problem:
+            # What dbt built stands in the warehouse although the step fails: say so for each table.
+            yield from _materializations(made, days)
+            raise Failure(f"dbt: {problem}", allow_retries=False)
+        yield from self._results(context, made, days)
+        # The evaluations above are events of their own; the step still owes Dagster one output per check.
+        for check in checks:
+            spec = AssetCheckSpec(name=check.name, asset=AssetKey(list(check.asset)))
+            yield Output(None, output_name=spec.get_python_identifier())
+
+    def _describe(
+        self,
+        assets: Sequence[DbtAsset],
+        result: BuildResult,
+        window: Window,
+        days: Sequence[str],
+        warehouse: Warehouse,
+    ) -> list[Described]:
+        """The models that were built, in the order in which they were."""
+        by_id = {each.unique_id: each for each in assets}
+        built = [(by_id[node.unique_id], node) for node in result.nodes if node.is_good and node.unique_id in by_id]
+        if not built:
+            return []
+        manifest: Manifest = json.loads(self.project.manifest_path.read_bytes())
+        relations = BuiltRelations(manifest, [asset for asset, _ in built], window)
+        # A project with a profile of its own writes wherever that says, which this product cannot read.
+        readable = not self.project.has_own_profile
+        if readable and manifest["metadata"]["adapter_type"] == self.config.warehouse.type:
+            relations.read(warehouse)
+        return [
+            Described(
+                asset=asset,
+                metadata=materialization_metadata(
+                    asset,
+                    node,
+                    relations,
+                    manifest,
+                    column_lineage(self.config, self.project, relations, manifest, asset),
+                ),
+                rows=row_counts(asset, relations, days),
+                problem=self._other_days(asset, relations.columns_of(manifest["nodes"][asset.unique_id]), days),
+            )
+            for asset, node in built
+        ]
+
+    def _elsewhere(self, result: BuildResult) -> str | None:
+        """A relation that dbt made under another name than the one that was looked at before it began."""
+        prepared = {each.unique_id: each for each in self.relations}
+        for node in result.nodes:
+            known, built = prepared.get(node.unique_id), (node.relation or "").replace('"', "").replace("`", "")
+            if known and built and not f".{built}".casefold().endswith(".".join(("", *known.place))):
+                return (
+                    f"{node.name} was built as {built}, and was prepared as {known.schema_name}.{known.name}: its name"
+                    " may not depend on a run's variables or on the time"
+                )
+        return None
+
+    def _other_days(self, asset: DbtAsset, columns: Columns, days: Sequence[str]) -> str | None:
+        """A model by microbatch whose days, which dbt counts in UTC, are not those of the run."""
+        zone = self.partitions.timezone if self.partitions else "UTC"
+        dtype = next((each for name, each in columns.items() if name == asset.event_time), "")
+        apart = any(datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(zone)).utcoffset() for day in days)
+        if "with time zone" not in dtype.lower() or not apart:
+            return None
+        return (
+            f"{asset.key[-1]}: `event_time` is the column {asset.event_time}, which holds instants ({dtype}); dbt cuts"
+            f" them into days of UTC, and the run's days are those of {zone}: name a column that holds the day or the"
+            f" time in {zone}, such as cast({asset.event_time} at time zone '{zone}' as date)"
+        )
+
+    def _results(
+        self, context: AssetExecutionContext, made: Sequence[Described], days: Sequence[str]
+    ) -> Iterator[DbtEvent]:
+        if days and not (context.has_partition_key or context.has_partition_key_range):
+            # Dagster would record a materialization of no partition; the newest day is what was made.
+            yield from _materializations(made, days)
+        for each in made:
+            if len(days) <= 1:
+                counted = each.rows.get(days[0] if days else None, {})
+                yield MaterializeResult(asset_key=each.key, metadata={**each.metadata, **counted})
+                continue
+            for day in days:
+                metadata = {**each.metadata, **each.rows.get(day, {})}
+                context.add_asset_metadata(metadata, asset_key=each.key, partition_key=day)
+            yield MaterializeResult(asset_key=each.key)
+
+
+def check_key(check: DbtCheck) -> AssetCheckKey:
+    """The check as Dagster names it."""
+    return AssetCheckKey(AssetKey(list(check.asset)), check.name)
+
+
+def _window(days: Sequence[str]) -> Window:
+    """The variables of a range of days: the first, and the first that is none of them any more."""
+    if not days:
+        return {}
+    end = date.fromisoformat(days[-1]) + timedelta(days=1)
+    return {"partition_start": days[0], "partition_end": end.isoformat()}
+
+
+def _each(days: Sequence[str]) -> list[str | None]:
+    """The days, or the table as a whole."""
+    return [*days] or [None]
+
+
+def _say(line: str) -> None:
+    """Dbt's own lines go where Dagster keeps the output of a step."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _evaluations(
+    checks: Sequence[DbtCheck], result: BuildResult, days: Sequence[str]
+) -> Iterator[AssetCheckEvaluation]:
+    """One evaluation of each test that ran, for each day that the run was about."""
+    nodes = {each.unique_id: each for each in result.nodes}
+    for check in checks:
+        node = nodes.get(check.unique_id)
+        if node is None or node.status == "skipped":  # what it tests was not built: nothing can be said
+            continue
+        for day in _each(days):
+            yield _evaluation(check, node, day)
+
+
+def _evaluation(check: DbtCheck, node: NodeResult, day: str | None) -> AssetCheckEvaluation:
+    metadata: Metadata = {
+        "status": MetadataValue.text(node.status),
+        "seconds": MetadataValue.float(round(node.seconds, 3)),
+        "unique_id": MetadataValue.text(check.unique_id),
+    }
+    if node.failures is not None:
+        metadata["failed_count"] = MetadataValue.int(node.failures)
+    return AssetCheckEvaluation(
+        asset_key=AssetKey(list(check.asset)),
+        check_name=check.name,
+        passed=node.is_good,
+        metadata=metadata,
+        severity=AssetCheckSeverity.WARN if node.status == "warn" else AssetCheckSeverity.ERROR,
+        description=node.message.strip() or None,
+        # The step fails by itself afterwards; a blocking evaluation would fail it before the others are recorded.
+        blocking=False,
+        partition=day,
+    )
+
+
+def _materializations(made: Sequence[Described], days: Sequence[str]) -> Iterator[AssetMaterialization]:
+    for each in made:
+        for day in _each(days):
+            metadata = {**each.metadata, **each.rows.get(day, {})}
+            yield AssetMaterialization(asset_key=each.key, partition=day, metadata=metadata)
+
+
+def _unsaid(assets: Sequence[DbtAsset], checks: Sequence[DbtCheck], result: BuildResult) -> str | None:
+    """What dbt was asked for and said nothing about is no success."""
+    said = {each.unique_id for each in result.nodes if each.status != "skipped"}
+    asked = {each.unique_id for each in assets} | {each.unique_id for each in checks}
+    silent = sorted(asked - said)
+    return f"it ended well and said nothing of {', '.join(silent)}" if silent else None

@@ -1,0 +1,77 @@
+"""How a dbt node is called in Dagster.
+
+Belongs here: `TenantDbtTranslator`. Imported only when dbt is parsed or run: `dagster_dbt` takes longer to import than
+everything else together. Does not: building definitions (`dbt_factory`).
+"""
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from dagster import AssetKey, AssetSpec
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
+
+from etl.config.tenant_config import TenantConfig
+from etl.errors import DbtError
+from etl.running import naming
+
+_TIER_BY_FOLDER: dict[str, naming.Tier] = {"staging": "silver", "marts": "gold", "intermediate": "silver"}
+
+
+class TenantDbtTranslator(DagsterDbtTranslator):
+    """A source is the tenant's extract of that name; everything dbt makes is `<tenant>/dbt/<name>`."""
+
+    def __init__(self, config: TenantConfig) -> None:
+        """`config` gives tenant, group, owners and tags."""
+        super().__init__(DagsterDbtTranslatorSettings(enable_code_references=False, enable_source_tests_as_checks=True))
+        self._config = config
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> AssetSpec:
+        """dagster-dbt's own spec under this product's names."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        config = self._config
+        node = get_node(manifest, unique_id)
+        tier = tier_of(node, config.id)
+        return spec.replace_attributes(
+            key=self._key(node),
+            group_name=config.group,
+            owners=list(spec.owners) or list(config.owners),
+            kinds=naming.kinds(config, "dbt"),
+            tags={**_plain_tags(spec.tags), **naming.asset_tags(config, "dbt", None, tier=tier)},
+        )
+
+    def _key(self, node: Mapping[str, Any]) -> AssetKey:
+        if node["resource_type"] == "source":
+            return naming.asset_key(self._config.id, "extract", node["name"])
+        name = node["name"] if not node.get("version") else f"{node['name']}_v{node['version']}"
+        return naming.asset_key(self._config.id, "dbt", name)
+
+
+def get_node(manifest: Mapping[str, Any], unique_id: str) -> Mapping[str, Any]:
+    """A node of the manifest, of whatever kind."""
+    for kind in ("nodes", "sources", "exposures"):
+        if unique_id in manifest[kind]:
+            node: Mapping[str, Any] = manifest[kind][unique_id]
+            return node
+    raise KeyError(unique_id)
+
+
+def tier_of(node: Mapping[str, Any], tenant: str) -> naming.Tier:
+    """`meta.data_tier`, else by the folder, else: seeds are raw, snapshots refined, models ready for use."""
+    meta = {**(node.get("meta") or {}), **(node.get("config", {}).get("meta") or {})}
+    if "data_tier" in meta:
+        tier: naming.Tier = meta["data_tier"]
+        if tier not in get_args(naming.Tier):
+            raise DbtError(
+                f"tenant {tenant}: {node['original_file_path']}: {node['name']} has `data_tier: {tier}`",
+                f"a tier is {', '.join(get_args(naming.Tier))}",
+            )
+        return tier
+    for folder in node.get("fqn", []):
+        if folder in _TIER_BY_FOLDER:
+            return _TIER_BY_FOLDER[folder]
+    return {"seed": "bronze", "snapshot": "silver", "source": "bronze"}.get(node["resource_type"], "gold")  # type: ignore[return-value]
+
+
+def _plain_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The project's own tags, without those that dagster-dbt keeps for itself."""
+    return {key: value for key, value in tags.items() if not key.startswith("dagster/")}

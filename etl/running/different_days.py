@@ -1,0 +1,52 @@
+"""A job of assets whose days differ: which began on different days, end on different days, or have days of other zones.
+
+Belongs here: building such a job, which `define_asset_job` refuses. Not here: which assets a job runs (`job_factory`),
+cutting a range of days into runs (`etl.running.run_days`).
+
+The partitions of the job are the days that all its assets have. Dagster's own asset job, with which the UI materializes
+any selection of assets, holds different sets of days in the same way, but has no partitions at all.
+"""
+
+from collections.abc import Mapping
+
+from dagster import AssetSelection, JobDefinition
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.definitions.assets.job.asset_job import build_asset_job, get_asset_graph_for_job
+from dagster._core.selector.subset_selector import AssetSelectionData
+
+from etl.running.executors import in_process_executor
+from etl.running.run_days import common_days
+
+
+class JobOfDifferentDays(JobDefinition):
+    """A job whose partitions are the days that all its assets have. A run of some of the assets may have others."""
+
+    def _get_job_def_for_asset_selection(self, selection_data: AssetSelectionData) -> JobDefinition:
+        """Of some of the assets only: their days are their own again."""
+        without_days = self._copy(partitions_def=None)
+        return without_days._get_job_def_for_asset_selection(selection_data)  # noqa: SLF001  the method that this is
+
+
+def job_of_different_days(
+    name: str,
+    graph: AssetGraph,
+    selection: AssetSelection,
+    resources: Mapping[str, object],
+    description: str,
+    tags: Mapping[str, str],
+) -> JobDefinition:
+    """One job of the selected assets, each with days of its own."""
+    own = get_asset_graph_for_job(graph, selection, allow_different_partitions_defs=True)
+    job = build_asset_job(
+        name, asset_graph=own, allow_different_partitions_defs=True, resource_defs=resources, description=description
+    )
+    return JobOfDifferentDays(
+        graph_def=job.graph,
+        resource_defs=job.resource_defs,
+        executor_def=in_process_executor,
+        name=name,
+        description=description,
+        tags=tags,
+        asset_layer=job.asset_layer,
+        partitions_def=common_days({key: graph.get(key).partitions_def for key in own.executable_asset_keys}),
+    )

@@ -1,0 +1,265 @@
+"""What one finished run says about the pipelines of a tenant.
+
+Belongs here: from the events of a run to outcomes, failures and recoveries. Does not: which runs there are
+(`sla_history`), keeping what was found (`etl.promises.pipeline_log`).
+
+The unit is the step: where one pipeline of a job fails, the others have done their work. A run that died as a whole
+fails every pipeline that it was to make; one that never started, since its code server was away, too. A cancelled run
+says nothing.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckSeverity,
+    AssetKey,
+    AssetMaterialization,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    EventLogEntry,
+)
+from dagster._core.events import JobFailureData
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, PARTITION_NAME_TAG
+from dagster_shared.error import SerializableErrorInfo
+
+from etl.notify.incidents import cause_of
+from etl.promises.judge import PipelineRun
+from etl.promises.pipeline_log import Failure, FinishedRun
+from etl.running.naming import SLA_CHECK, STANDING_CHECKS
+from etl.running.subjects import Subjects, job_subject
+from etl.sla.metrics import SLAMetrics
+
+TYPES = {
+    DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+    DagsterEventType.ASSET_MATERIALIZATION,
+    DagsterEventType.ASSET_CHECK_EVALUATION,
+    DagsterEventType.STEP_START,
+    DagsterEventType.STEP_SUCCESS,
+    DagsterEventType.STEP_FAILURE,
+    DagsterEventType.RUN_FAILURE,
+}
+LONGEST_DETAIL = 300
+ROWS = ("dagster/partition_row_count", "dagster/row_count")
+
+
+@dataclass
+class _Checks:
+    passed: int = 0
+    failed: int = 0
+    warned: int = 0
+    errored: int = 0
+
+    @property
+    def any(self) -> bool:
+        return bool(self.passed + self.failed + self.warned + self.errored)
+
+
+@dataclass
+class _RunEvents:
+    """The events of one run, by subject."""
+
+    planned: set[str] = field(default_factory=set)
+    started: dict[str, float] = field(default_factory=dict)
+    succeeded: dict[str, float] = field(default_factory=dict)
+    failed: dict[str, tuple[float, str]] = field(default_factory=dict)
+    checks: dict[str, _Checks] = field(default_factory=dict)
+    blocked: set[str] = field(default_factory=set)
+    rows: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    error: str = ""
+
+
+def finished_run(
+    instance: DagsterInstance, run: DagsterRun, ended: float, subjects: Subjects, scrub: Callable[[str], str]
+) -> FinishedRun:
+    """Read the events of a run once. `scrub` takes secrets out of an error's text."""
+    day = newest_day(run.tags)
+    seen = _RunEvents()
+    for record in instance.get_records_for_run(run.run_id, of_type=TYPES).records:
+        _note(seen, record.event_log_entry, subjects, day)
+    if run.status is DagsterRunStatus.FAILURE and not (seen.started or seen.failed):
+        seen.error = _why_not_started(instance, run.run_id) or seen.error
+    failures = _failures(seen, run, ended, subjects, scrub) if run.status is DagsterRunStatus.FAILURE else []
+    healed = [*seen.succeeded, *([job_subject(run.job_name)] if run.status is DagsterRunStatus.SUCCESS else [])]
+    many = ASSET_PARTITION_RANGE_END_TAG in run.tags
+    died = ended if any(each.subject == job_subject(run.job_name) for each in failures) else None
+    runs = _runs(seen, subjects, run.run_id, day, many=many, died=died)
+    return FinishedRun(run.run_id, _moment(ended), tuple(runs), tuple(failures), tuple(healed))
+
+
+def failed_run(run: DagsterRun, entry: EventLogEntry, subjects: Subjects, scrub: Callable[[str], str]) -> FinishedRun:
+    """What the last event of a failed run says by itself: its first failure. Enough where thousands fail at once."""
+    event, seen = entry.get_dagster_event(), _RunEvents()
+    _note(seen, entry, subjects, None)
+    data = event.event_specific_data  # a run that the daemon drops from its queue has none
+    first = data.first_step_failure_event if isinstance(data, JobFailureData) else None
+    if first is not None and first.step_key:
+        seen.failed[first.step_key] = (entry.timestamp, _words(first.step_failure_data.error))
+    failures = _failures(seen, run, entry.timestamp, subjects, scrub)
+    runs = _runs(seen, subjects, run.run_id, newest_day(run.tags), many=False, died=None)
+    return FinishedRun(run.run_id, _moment(entry.timestamp), tuple(runs), tuple(failures))
+
+
+def _why_not_started(instance: DagsterInstance, run_id: str) -> str:
+    """What the launcher or the queue wrote down, where a run ended before its first step.
+
+    The event that ends such a run says only that it was marked as failed from outside.
+    """
+    records = instance.get_records_for_run(run_id, of_type=DagsterEventType.ENGINE_EVENT, ascending=False).records
+    for record in records:
+        event = record.event_log_entry.get_dagster_event()
+        if (error := event.engine_event_data.error) is not None:
+            return f"the run never started: {event.message or ''}: {_words(error)}"
+    return ""
+
+
+def planned_assets(instance: DagsterInstance, run: DagsterRun) -> set[AssetKey]:
+    """The assets that a run is to make."""
+    records = instance.get_records_for_run(run.run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION_PLANNED).records
+    keys = (each.event_log_entry.get_dagster_event().asset_key for each in records)
+    return {key for key in keys if key is not None}
+
+
+def newest_day(tags: Mapping[str, str]) -> date | None:
+    """The newest day that a run is about; None if it names none."""
+    text = tags.get(ASSET_PARTITION_RANGE_END_TAG) or tags.get(PARTITION_NAME_TAG) or ""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _note(seen: _RunEvents, entry: EventLogEntry, subjects: Subjects, day: date | None) -> None:
+    event, at, step = entry.get_dagster_event(), entry.timestamp, entry.step_key or ""
+    match event.event_type:
+        case DagsterEventType.STEP_START:
+            seen.started[step] = at
+        case DagsterEventType.STEP_SUCCESS:
+            seen.succeeded[step] = at
+        case DagsterEventType.STEP_FAILURE:
+            seen.failed[step] = (at, _words(event.step_failure_data.error))
+        case DagsterEventType.RUN_FAILURE:
+            seen.error = _words(getattr(event.event_specific_data, "error", None)) or event.message or ""
+        case DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
+            if event.asset_key is not None and event.asset_key in subjects.pipeline_of_asset:
+                seen.planned.add(subjects.pipeline_of_asset[event.asset_key])
+        case DagsterEventType.ASSET_MATERIALIZATION:
+            _note_materialization(seen, event.step_materialization_data.materialization, subjects, day)
+        case DagsterEventType.ASSET_CHECK_EVALUATION:
+            _note_check(seen, event.asset_check_evaluation_data, subjects, day)
+
+
+def _note_materialization(seen: _RunEvents, made: AssetMaterialization, subjects: Subjects, day: date | None) -> None:
+    key, partition, metadata = made.asset_key, made.partition, made.metadata
+    pipeline = subjects.pipeline_of_asset.get(key)
+    if pipeline is None or (day is not None and partition not in (None, day.isoformat())):
+        return
+    seconds = number(metadata, "seconds")
+    if seconds is not None:
+        seen.seconds[pipeline] = seen.seconds.get(pipeline, 0.0) + seconds
+    rows = next((found for name in ROWS if (found := number(metadata, name)) is not None), None)
+    if rows is not None and key in subjects.promised_assets:
+        seen.rows[pipeline] = int(rows)
+
+
+def _note_check(seen: _RunEvents, evaluation: AssetCheckEvaluation, subjects: Subjects, day: date | None) -> None:
+    key, name = evaluation.asset_key, evaluation.check_name
+    pipeline = subjects.pipeline_of_asset.get(key)
+    if pipeline is None or name == SLA_CHECK:
+        return
+    passed, severity = evaluation.passed, evaluation.severity
+    if not passed and severity is AssetCheckSeverity.ERROR:
+        seen.blocked.add(pipeline)
+    if name in STANDING_CHECKS or (day is not None and evaluation.partition not in (None, day.isoformat())):
+        return
+    default = "error" if severity is AssetCheckSeverity.ERROR else "warning"
+    status = evaluation.metadata.get("status")
+    counts = seen.checks.setdefault(pipeline, _Checks())
+    total = number(evaluation.metadata, "total")
+    if passed and total == 0:
+        return  # nothing was examined, which neither keeps nor breaks a promise about rules
+    if passed:
+        counts.passed += 1
+    elif status is not None and status.value == "error":
+        counts.errored += 1
+    elif subjects.severities.get((key, name), default) == "error":
+        counts.failed += 1
+    else:
+        counts.warned += 1
+
+
+def _failures(
+    seen: _RunEvents, run: DagsterRun, ended: float, subjects: Subjects, scrub: Callable[[str], str]
+) -> list[Failure]:
+    """The steps that failed; without any, the run itself, and the steps that were at work when it died."""
+    found = []
+    for step, (at, words) in seen.failed.items():
+        pipeline = subjects.pipeline_of_step.get(step, step)
+        detail = scrub(words)[:LONGEST_DETAIL]
+        quality = pipeline in seen.blocked
+        cause = f"{pipeline}: quality" if quality else cause_of(detail)
+        event = "quality" if quality else "failure"
+        found.append(Failure(step, pipeline, event, run.run_id, _moment(at), cause, detail))
+    if not found:
+        detail = scrub(seen.error or "the run failed before any step said why")[:LONGEST_DETAIL]
+        subject = job_subject(run.job_name)
+        found.append(Failure(subject, subject, "failure", run.run_id, _moment(ended), cause_of(detail), detail))
+    return found
+
+
+def _runs(
+    seen: _RunEvents, subjects: Subjects, run_id: str, day: date | None, *, many: bool, died: float | None
+) -> Iterable[tuple[str, PipelineRun]]:
+    """One outcome for each pipeline that this run has ended, one way or the other."""
+    ends: dict[str, list[float]] = {}
+    spent: dict[str, float] = {}
+    for step, at in [*seen.succeeded.items(), *((step, at) for step, (at, _) in seen.failed.items())]:
+        pipeline = subjects.pipeline_of_step.get(step)
+        if pipeline is not None:
+            ends.setdefault(pipeline, []).append(at)
+            spent[pipeline] = spent.get(pipeline, 0.0) + max(0.0, at - seen.started.get(step, at))
+    broken = {subjects.pipeline_of_step.get(step) for step in seen.failed}
+    done = {name for name, step in subjects.last_steps.items() if step in seen.succeeded}
+    if died is not None:
+        broken |= seen.planned - done
+        for pipeline in seen.planned - done:
+            ends.setdefault(pipeline, []).append(died)
+    for pipeline, times in ends.items():
+        checks = seen.checks.get(pipeline, _Checks())
+        succeeded, complete = pipeline not in broken, pipeline in done or pipeline in broken
+        if not (complete or checks.any):
+            continue
+        metrics = SLAMetrics(
+            passed_count=checks.passed,
+            failed_count=checks.failed,
+            warning_count=checks.warned,
+            error_count=checks.errored,
+            execution_time_ms=1000 * (seen.seconds.get(pipeline, 0.0) if many else spent.get(pipeline, 0.0)),
+            row_count=seen.rows.get(pipeline),
+            run_id=run_id,
+        )
+        yield pipeline, PipelineRun(run_id, _moment(max(times)), succeeded, day, metrics, complete=complete)
+
+
+def number(metadata: Mapping[str, object], name: str) -> float | None:
+    """A number of an event's metadata."""
+    value = getattr(metadata.get(name), "value", None)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _words(error: SerializableErrorInfo | None) -> str:
+    """The innermost cause, in its own words."""
+    if error is None:
+        return ""
+    while error.cause is not None:
+        error = error.cause
+    return error.message.strip()
+
+
+def _moment(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(timestamp, UTC)

@@ -1,0 +1,91 @@
+"""The process that executes a run: it keeps only what belongs to the run's tenants, and no secret leaves it as text.
+
+Belongs here: what happens once, before the first step. Not here: the law of names (`etl.secrets.ownership`), what a
+secret is (`etl.secrets.scrub`), what Dagster records (`reports`), whose a run is (`run_tenants`), and which process
+works for a run (`worker_process`).
+
+Other tenants' variables are taken out of the environment. Printed lines and Dagster's events are scrubbed on their way
+out, whoever made them, the tenant's own assets included. No core file is written, because it would hold every secret.
+"""
+
+import multiprocessing
+import os
+import resource
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from dagster import DagsterRun, JobDefinition
+
+from etl.config.config_loader import list_tenants, load_tenant
+from etl.config.known_secrets import learn_tenant
+from etl.config.tenant_config import TenantConfig
+from etl.errors import EtlError
+from etl.platform import platform_of
+from etl.running.reports import scrub_reports
+from etl.running.run_tenants import tenants_of
+from etl.secrets.ownership import PROCESS_VARIABLES, environment_of
+from etl.secrets.scrub import learn_environment
+from etl.secrets.streams import scrub_streams
+from etl.settings import load_settings
+
+
+def protect_texts(config: TenantConfig) -> None:
+    """Scrub what this process, which builds the definitions of a tenant, reports about it.
+
+    Every process that prints about a tenant builds its definitions, whatever executor a job written by hand has.
+    """
+    learn_environment(os.environ)
+    learn_tenant(config)
+    scrub_reports()
+    if _is_dagsters_own():
+        forbid_core_files()
+        scrub_streams()
+
+
+def _is_dagsters_own() -> bool:
+    """Whether this is a process of a run or a step, or the `dagster` command; no program that imports the product."""
+    return multiprocessing.parent_process() is not None or "dagster" in Path(sys.argv[0]).parts[-2:]
+
+
+def protect(run: DagsterRun, job: JobDefinition) -> None:
+    """Make this process one that works for the run's tenants and for nobody else."""
+    settings = load_settings()
+    known = list_tenants(settings)
+    tenants = tenants_of(run, known, job.asset_layer.executable_asset_keys)
+    learn_environment(os.environ)
+    for tenant in tenants:
+        _learn(tenant)
+    if tenants:
+        keep_only(tenants, known)
+    forbid_core_files()
+    scrub_streams()
+    scrub_reports()
+
+
+def forbid_core_files() -> None:
+    """Let a crash of this process leave no image of its memory.
+
+    One byte, not zero: Linux hands the image to a program such as systemd-coredump whatever the limit is, except 1.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (0 if hard == 0 else 1, hard))
+
+
+def _learn(tenant: str) -> None:
+    try:
+        learn_tenant(load_tenant(tenant))
+    except EtlError:
+        return  # a broken tenant has a step that says so
+
+
+def keep_only(tenants: Iterable[str], known: tuple[str, ...]) -> None:
+    """Take out of this process's environment what belongs to other tenants; the scrubber still knows their secrets."""
+    learn_environment(os.environ)
+    platform = platform_of(load_settings().project_dir, os.environ)
+    shared = (*PROCESS_VARIABLES, *platform.shared_variables, *platform.process_variables)
+    kept: dict[str, str] = {}
+    for tenant in tenants:
+        kept |= environment_of(tenant, os.environ, known, shared)
+    for name in set(os.environ) - set(kept):
+        del os.environ[name]

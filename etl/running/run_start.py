@@ -1,0 +1,80 @@
+"""Starting the process of a run: in which code location, and for which day if the run names none.
+
+Belongs here: what the run launcher decides before a run starts. Not here: whether a run's process is alive
+(`run_worker`), cutting a range of days into runs (`run_days`).
+"""
+
+from dagster import DagsterInstance, DagsterRun, DefaultRunLauncher
+from dagster._core.code_pointer import CodePointer, FileCodePointer, ModuleCodePointer
+from dagster._core.launcher.base import LaunchRunContext
+from dagster._core.remote_representation.code_location import CodeLocation, GrpcServerCodeLocation
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
+from dagster._core.workspace.context import BaseWorkspaceRequestContext
+
+from etl.errors import EtlError
+from etl.running.run_days import day_for
+
+
+def launch_in(instance: DagsterInstance, context: LaunchRunContext) -> None:
+    """Start the run in its code location. Raises an error with the remedy if that is not there; nothing is dropped."""
+    run = context.dagster_run
+    location = _location(run, context.workspace)
+    if not {PARTITION_NAME_TAG, ASSET_PARTITION_RANGE_START_TAG} & set(run.tags):
+        day = _day(run, location)
+        if day is not None:
+            instance.add_run_tags(run.run_id, {PARTITION_NAME_TAG: day})
+    if not isinstance(location, GrpcServerCodeLocation):
+        raise EtlError(f"the code location `{location.name}` is no server of its own", "serve it from workspace.yaml")
+    DefaultRunLauncher.launch_run_from_grpc_client(instance, run, location.client)
+
+
+def _location(run: DagsterRun, workspace: BaseWorkspaceRequestContext | None) -> CodeLocation:
+    """The location that the run names, or the one that serves the same module under another name.
+
+    `dagster job launch -m tenants.acme.definitions` names the location after the module. The daemon, which starts the
+    run later, knows it by its name in workspace.yaml.
+    """
+    origin = run.remote_job_origin
+    if workspace is None or origin is None:
+        raise EtlError(f"run {run.run_id} does not say where its code is", "launch it again: `etl run`")
+    wanted = origin.repository_origin.code_location_origin
+    if workspace.has_code_location_name(wanted.location_name):
+        return workspace.get_code_location(wanted.location_name)
+    code = run.job_code_origin
+    target = _place(code.repository_origin.code_pointer) if code else None
+    for location in workspace.code_locations:
+        if target is not None and target in map(_place, location.repository_code_pointer_dict.values()):
+            return location
+    served = ", ".join(sorted(workspace.code_location_names)) or "none"
+    raise EtlError(
+        f"run {run.run_id} was launched from the code location `{wanted.location_name}`, which is not served here",
+        f"launch it from one that is: `dagster job launch -w workspace.yaml -l NAME`, NAME being one of: {served}",
+    )
+
+
+def _place(pointer: CodePointer | None) -> tuple[str, ...] | None:
+    """The module or the file of a location and the name in it; the folder from which it was loaded is left out."""
+    match pointer:
+        case ModuleCodePointer():
+            return (pointer.module, pointer.fn_name)
+        case FileCodePointer():
+            return (pointer.python_file, pointer.fn_name)
+        case _:
+            return None
+
+
+def _day(run: DagsterRun, location: CodeLocation) -> str | None:
+    """The newest complete day of the run's assets: Dagster itself cannot execute daily assets without one."""
+    origin = run.remote_job_origin
+    if origin is None:
+        return None
+    repository = location.get_repository(origin.repository_origin.repository_name)
+    if run.asset_selection:
+        keys = set(run.asset_selection)
+    elif repository.has_job(run.job_name):
+        keys = set(repository.get_asset_keys_in_job(run.job_name))
+    else:
+        return None
+    graph = repository.asset_graph
+    day = day_for({key: graph.get(key).partitions_def for key in keys if graph.has(key)})
+    return day.isoformat() if day else None

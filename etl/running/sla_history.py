@@ -1,0 +1,216 @@
+"""Dagster's event log, read into the tenant's excerpt of it.
+
+Belongs here: which events are read, in which order, and how many at a time. Does not: what a finished run says
+(`run_outcomes`), the past of a new pipeline (`sla_past`), keeping it (`etl.promises.pipeline_log`).
+
+Three sources: materializations of all assets as one stream by storage id, finished runs as two streams by storage id,
+and, once for each pipeline, its own past (`sla_past`). The streams begin where the log ends when the excerpt is made,
+so that nothing falls between them and the past. What is read in one call is bounded by time; whoever calls judges only
+when the streams were read to their end.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+
+from dagster import (
+    AssetKey,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    EventLogEntry,
+    EventLogRecord,
+    EventRecordsFilter,
+    RunsFilter,
+)
+from dagster._core.event_api import EventLogCursor
+
+from etl.promises.freshness import AtWork, DailyPartitions, Publish
+from etl.promises.pipeline_log import Facts, Numbers, PipelineLog
+from etl.running.run_outcomes import ROWS, failed_run, finished_run, newest_day, number, planned_assets
+from etl.running.sla_past import Past
+from etl.running.subjects import Subjects
+
+MATERIALIZATIONS, SUCCESSES, FAILURES = "materializations", "successes", "failures"
+RUN_STREAMS = {SUCCESSES: DagsterEventType.RUN_SUCCESS, FAILURES: DagsterEventType.RUN_FAILURE}
+PAGE = 500
+BUDGET = 2.5  # seconds of one call
+FIRST_RUNS = 200  # finished runs that a new excerpt begins with
+IN_ONE_TRANSACTION = 100
+MOST_AT_WORK = 50  # runs at one time of all tenants that are looked at
+STORM = 150  # so many ends of runs at once: of those that failed only the last event is read
+
+
+@dataclass
+class SlaHistory:
+    """The reader of one tenant."""
+
+    subjects: Subjects
+    log: PipelineLog
+    scrub: Callable[[str], str]
+    budget: float = BUDGET
+    _deadline: float = field(default=0.0, init=False)
+
+    def read(self, instance: DagsterInstance, now: datetime) -> bool:
+        """Read what is new; False if some of it is left for the next call, so that it is too early to judge.
+
+        A pipeline whose own past there was no time for is left out of the log's histories until a later call.
+        """
+        self._deadline = time.monotonic() + self.budget
+        unread = self.log.begin(tuple(self.subjects.partitions), now)
+        cursors = self.log.cursors()
+        if MATERIALIZATIONS not in cursors:
+            cursors = self._start(instance, now)
+        every = self._read_materializations(instance, cursors[MATERIALIZATIONS], now)
+        every = self._read_runs(instance, cursors, now) and every
+        past = Past(self._assets, self.subjects.partitions, self._note_materialization, lambda: self._late)
+        self.log.absorb(past.read(instance, unread, now), now)
+        return every
+
+    def at_work(self, instance: DagsterInstance) -> dict[str, tuple[AtWork, ...]]:
+        """By pipeline, the runs of its last stage that have begun and not ended, so many as can be at one time."""
+        found: dict[str, tuple[AtWork, ...]] = {}
+        for record in instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTED]), limit=MOST_AT_WORK):
+            run = record.dagster_run
+            if record.start_time is None or not self._mine(run):
+                continue
+            work = AtWork(_moment(record.start_time), newest_day(run.tags))
+            for key in run.asset_selection or planned_assets(instance, run):
+                pipeline = self.subjects.promised_assets.get(key)
+                if pipeline is not None:
+                    found[pipeline] = (*found.get(pipeline, ()), work)
+        return found
+
+    @property
+    def _late(self) -> bool:
+        return time.monotonic() > self._deadline
+
+    def _start(self, instance: DagsterInstance, now: datetime) -> dict[str, int]:
+        """Begin each stream where it ends, the runs a little before."""
+        facts = Facts()
+        filters = EventRecordsFilter(DagsterEventType.ASSET_MATERIALIZATION)
+        newest = instance.event_log_storage.get_event_records(filters, limit=1)
+        facts.cursors[MATERIALIZATIONS] = newest[0].storage_id if newest else 0
+        for stream, event_type in RUN_STREAMS.items():
+            records = instance.fetch_run_status_changes(event_type, limit=FIRST_RUNS).records
+            facts.cursors[stream] = min((each.storage_id for each in records), default=1) - 1
+        self.log.absorb(facts, now)
+        return facts.cursors
+
+    def _read_materializations(self, instance: DagsterInstance, cursor: int, now: datetime) -> bool:
+        while not self._late:
+            filters = EventRecordsFilter(DagsterEventType.ASSET_MATERIALIZATION, after_cursor=cursor)
+            records = instance.event_log_storage.get_event_records(filters, limit=PAGE, ascending=True)
+            if not records:
+                return True
+            cursor = records[-1].storage_id
+            facts = Facts(cursors={MATERIALIZATIONS: cursor})
+            for each in records:
+                self._note_materialization(facts, each.event_log_entry)
+            self.log.absorb(facts, now)
+            if len(records) < PAGE:
+                return True
+        return False
+
+    def _note_materialization(self, facts: Facts, entry: EventLogEntry) -> None:
+        made = entry.asset_materialization
+        pipeline = self.subjects.pipeline_of_asset.get(made.asset_key) if made else None
+        if made is None or pipeline is None:
+            return
+        at = _moment(entry.timestamp)
+        promised = made.asset_key in self.subjects.promised_assets
+        names = {"bytes": "bytes", "rows_quarantined": "quarantined", "seconds": f"seconds_{made.asset_key.path[1]}"}
+        values = {to: found for name, to in names.items() if (found := number(made.metadata, name)) is not None}
+        if promised:
+            rows = [found for name in ROWS if (found := number(made.metadata, name)) is not None]
+            values |= {"rows": rows[0]} if rows else {}
+        facts.numbers.append(Numbers(pipeline, made.partition or "", at, values))
+        publish = _publish(self.subjects.partitions[pipeline], made.partition, at) if promised else None
+        if publish is not None:
+            facts.publishes.append((pipeline, publish))
+
+    def _read_runs(self, instance: DagsterInstance, cursors: Mapping[str, int], now: datetime) -> bool:
+        positions = {stream: cursors[stream] for stream in RUN_STREAMS}
+        while not self._late:
+            pages = {
+                stream: instance.fetch_run_status_changes(
+                    event_type,
+                    limit=PAGE,
+                    cursor=EventLogCursor.from_storage_id(positions[stream]).to_string(),
+                    ascending=True,
+                ).records
+                for stream, event_type in RUN_STREAMS.items()
+            }
+            ends = sorted((each.storage_id, stream, each) for stream, page in pages.items() for each in page)
+            # Of two streams only what lies before the end of a full page is in the right order.
+            last = min((page[-1].storage_id for page in pages.values() if len(page) == PAGE), default=None)
+            ends = [each for each in ends if last is None or each[0] <= last]
+            if not self._note_runs(instance, ends, positions, now):
+                return False
+            if last is None:
+                return True
+        return False
+
+    def _note_runs(
+        self,
+        instance: DagsterInstance,
+        ends: Sequence[tuple[int, str, EventLogRecord]],
+        positions: dict[str, int],
+        now: datetime,
+    ) -> bool:
+        for begin in range(0, len(ends), IN_ONE_TRANSACTION):
+            part = ends[begin : begin + IN_ONE_TRANSACTION]
+            ids = [each.run_id for _, _, each in part]
+            new = sorted(set(ids) - self.log.seen(ids))
+            records = instance.get_run_records(RunsFilter(run_ids=new)) if new else []
+            runs = {each.dagster_run.run_id: each.dagster_run for each in records if self._mine(each.dagster_run)}
+            facts = Facts()
+            for position, stream, each in part:
+                if self._late:
+                    break
+                if each.run_id in runs:
+                    run, entry = runs[each.run_id], each.event_log_entry
+                    facts.finished.append(
+                        failed_run(run, entry, self.subjects, self.scrub)
+                        if stream == FAILURES and len(ends) > STORM
+                        else finished_run(instance, run, each.timestamp, self.subjects, self.scrub)
+                    )
+                positions[stream] = position
+            facts.cursors = dict(positions)
+            self.log.absorb(facts, now)
+            if self._late:
+                return False
+        return True
+
+    def _mine(self, run: DagsterRun) -> bool:
+        """Whether a run is about this tenant: by its tag, its assets, or the location that it came from."""
+        tenant = self.subjects.config.id
+        origin = run.remote_job_origin
+        keys: Iterable[AssetKey] = run.asset_selection or ()
+        return (
+            run.tags.get("tenant") == tenant
+            or any(key.path[0] == tenant for key in keys)
+            or (origin is not None and origin.location_name == tenant)
+        )
+
+    @cached_property
+    def _assets(self) -> Mapping[str, AssetKey]:
+        return {pipeline: key for key, pipeline in self.subjects.promised_assets.items()}
+
+
+def _publish(days: DailyPartitions | None, partition: str | None, at: datetime) -> Publish | None:
+    """A publish that promises are about: of the table, or of a day that was complete."""
+    if days is None:
+        return Publish(at)
+    try:
+        day = datetime.strptime(partition or "", "%Y-%m-%d").date()  # noqa: DTZ007  a day of the partitions' own zone
+    except ValueError:
+        return None
+    return Publish(at, day) if at >= days.complete_at(day) else None
+
+
+def _moment(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(timestamp, UTC)

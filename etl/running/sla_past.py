@@ -1,0 +1,87 @@
+"""The past of a pipeline that the SLA sensor meets for the first time.
+
+Belongs here: what is asked of the event log about it, and since when its past is known then. Does not: what happens
+afterwards (`sla_history`).
+
+One query for all of them gives each one's last materialization, which settles most: the newest complete day is there.
+Where it is not, the newest days of the pipeline are read one pipeline at a time, so many as there is time for.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, EventLogEntry
+
+from etl.promises.freshness import DailyPartitions
+from etl.promises.pipeline_log import Facts
+
+CHUNK = 1000
+DAYS = 10
+LIMIT = 100  # events of those days that are read at most
+
+
+@dataclass(frozen=True)
+class Past:
+    """Reads pasts of the pipelines with these assets and days."""
+
+    assets: Mapping[str, AssetKey]
+    partitions: Mapping[str, DailyPartitions | None]
+    note: Callable[[Facts, EventLogEntry], None]
+    late: Callable[[], bool]
+
+    def read(self, instance: DagsterInstance, pipelines: Sequence[str], now: datetime) -> Facts:
+        """What is known of as many of `pipelines` as there is time for."""
+        facts = Facts()
+        for begin in range(0, len(pipelines), CHUNK):
+            part = pipelines[begin : begin + CHUNK]
+            if self.late():
+                break
+            last = self._last_materializations(instance, part)
+            for pipeline in part:
+                entry = last.get(self.assets[pipeline])
+                if entry is None:  # never published: the promise begins when it was first watched
+                    facts.known_since[pipeline] = None
+                elif self._settles(pipeline, entry, now):
+                    self.note(facts, entry)
+                    facts.known_since[pipeline] = _moment(entry.timestamp)
+                elif not self.late():
+                    self.note(facts, entry)
+                    self._read_days(instance, facts, pipeline, now)
+        return facts
+
+    def _last_materializations(
+        self, instance: DagsterInstance, pipelines: Sequence[str]
+    ) -> Mapping[AssetKey, EventLogEntry]:
+        entries = (each.asset_entry for each in instance.get_asset_records([self.assets[name] for name in pipelines]))
+        return {
+            each.asset_key: each.last_materialization_record.event_log_entry
+            for each in entries
+            if each.last_materialization_record is not None
+        }
+
+    def _settles(self, pipeline: str, entry: EventLogEntry, now: datetime) -> bool:
+        """Whether the last materialization says all: it is a table's, or the newest complete day's."""
+        days, made = self.partitions[pipeline], entry.asset_materialization
+        newest = days.newest_complete(now) if days else None
+        if days is None or newest is None or made is None:
+            return True
+        return made.partition == newest.isoformat() and _moment(entry.timestamp) >= days.complete_at(newest)
+
+    def _read_days(self, instance: DagsterInstance, facts: Facts, pipeline: str, now: datetime) -> None:
+        days = self.partitions[pipeline]
+        newest = days.newest_complete(now) if days else None
+        if days is None or newest is None:
+            return
+        oldest = max(days.start, newest - timedelta(days=DAYS - 1))
+        names = [(oldest + timedelta(days=n)).isoformat() for n in range((newest - oldest).days + 1)]
+        filters = AssetRecordsFilter(self.assets[pipeline], asset_partitions=names)
+        for each in reversed(instance.fetch_materializations(filters, limit=LIMIT).records):
+            self.note(facts, each.event_log_entry)
+        first = instance.fetch_materializations(self.assets[pipeline], limit=1, ascending=True).records
+        begins = [days.complete_at(oldest), *(_moment(each.timestamp) for each in first)]
+        facts.known_since[pipeline] = max(begins)
+
+
+def _moment(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(timestamp, UTC)

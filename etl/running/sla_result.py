@@ -1,0 +1,98 @@
+"""What the check `sla` says: all promises of a pipeline as one result.
+
+Belongs here: from verdicts to an evaluation. Not here: the check's definition (`etl.factories.sla_check`), when
+a result is written (`sla_watch`).
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+from dagster import AssetCheckEvaluation, AssetCheckSeverity, AssetKey, MetadataValue
+
+from etl.config.tenant_config import TenantConfig
+from etl.promises.freshness import State
+from etl.promises.judge import FROM_BAD_TO_GOOD, UNITS, PromiseVerdict
+from etl.running.metadata import Metadata, markdown_table
+from etl.running.naming import SLA_CHECK
+from etl.running.subjects import last_asset
+
+Verdicts = Sequence[PromiseVerdict]
+
+
+BAD = (State.BROKEN, State.AT_RISK)
+
+
+GREEN = (State.ON_TRACK, State.RECOVERED)
+
+
+def promised(config: TenantConfig) -> dict[str, AssetKey]:
+    """The pipelines that promise something, with the asset that shows it."""
+    return {
+        name: last_asset(config, pipeline)
+        for name, pipeline in config.pipelines.items()
+        if (sla := config.sla_of(name)) is not None and sla.says_something
+    }
+
+
+def evaluation(asset: AssetKey, verdicts: Verdicts) -> AssetCheckEvaluation:
+    """All promises of a pipeline as one evaluation; the worst one speaks for all."""
+    worst = worst_of(verdicts)
+    state = worst.state if worst else State.UNMEASURED
+    return AssetCheckEvaluation(
+        asset_key=asset,
+        check_name=SLA_CHECK,
+        passed=state in GREEN,
+        severity=AssetCheckSeverity.ERROR if state is State.BROKEN else AssetCheckSeverity.WARN,
+        description=f"{worst.promise}: {worst.message}" if worst else "nothing is known yet",
+        metadata=_metadata(worst, verdicts) if worst else {},
+    )
+
+
+def worst_of(verdicts: Verdicts) -> PromiseVerdict | None:
+    """The promise in the worst state, the first of several."""
+    return min(verdicts, key=lambda each: FROM_BAD_TO_GOOD.index(each.state), default=None)
+
+
+def digest(verdicts: Verdicts) -> str:
+    """Changes when something is worth saying; not with each minute that a breach lasts, nor with each good run."""
+    parts = [f"{each.promise} {each.state}" for each in verdicts]
+    parts += [f"{each.since} {each.partition} {each.runs}" for each in verdicts if each.state in BAD]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _metadata(worst: PromiseVerdict, verdicts: Verdicts) -> Metadata:
+    table = [
+        {
+            "promise": each.promise,
+            "state": each.state.value,
+            "actual": _plain(each.actual),
+            "threshold": _plain(each.threshold),
+            "unit": UNITS[each.promise],
+            "since": each.since.isoformat(timespec="minutes") if each.since else "",
+            "partition": each.partition or "",
+            "message": each.message,
+        }
+        for each in verdicts
+    ]
+    metadata: Metadata = {
+        "state": MetadataValue.text(worst.state.value),
+        "promise": MetadataValue.text(worst.promise),
+        "unit": MetadataValue.text(UNITS[worst.promise]),
+        "promises": MetadataValue.md(markdown_table(table)),
+        "runs": MetadataValue.json(list(worst.runs)),
+    }
+    if worst.actual is not None:
+        metadata["actual"] = MetadataValue.float(worst.actual)
+    if worst.threshold is not None:
+        metadata["threshold"] = MetadataValue.float(worst.threshold)
+    if worst.since is not None:
+        metadata["since"] = MetadataValue.timestamp(worst.since)
+    if worst.partition is not None:
+        metadata["partition"] = MetadataValue.text(worst.partition.isoformat())
+    if worst.due is not None:
+        metadata["due"] = MetadataValue.timestamp(worst.due)
+    return metadata
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"

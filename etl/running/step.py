@@ -1,0 +1,343 @@
+"""What happens when a stage's asset is materialized: its partitions one by one, and what Dagster is told about each.
+
+Belongs here: the step around a stage's function, its events, its progress. Does not: specs (`asset_factory`), what a
+stage does (`etl.pipeline`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckKey,
+    AssetExecutionContext,
+    AssetKey,
+    AssetMaterialization,
+    DailyPartitionsDefinition,
+    Failure,
+    MaterializeResult,
+    MetadataValue,
+    Output,
+)
+from dagster._core.event_api import PartitionKeyFilter
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
+
+from etl.config.known_secrets import learn_tenant
+from etl.config.pipeline_config import PipelineConfig, Stage
+from etl.config.tenant_config import TenantConfig, fingerprint
+from etl.errors import EtlError
+from etl.pipeline.audit import Audit, Blocked
+from etl.pipeline.backfill import Journal, each_partition
+from etl.pipeline.extract import extract
+from etl.pipeline.load import load
+from etl.pipeline.publish import already_published
+from etl.pipeline.stage import StageResult, StageRun
+from etl.pipeline.transfer import transfer
+from etl.pipeline.undated import look_for_undated
+from etl.quality.rules import check_names
+from etl.running import naming
+from etl.running.check_results import (
+    check_evaluations,
+    checks_undated,
+    partition_check_names,
+    stage_check_names,
+    undated_evaluation,
+    volume_evaluation,
+)
+from etl.running.log_warnings import warnings_in_log
+from etl.running.metadata import Metadata, stage_metadata
+from etl.running.partition_keys import partition_keys
+from etl.running.progress import progress_line
+from etl.secrets.failures import scrubbed_failures
+from etl.settings import Settings
+
+StepEvent = AssetCheckEvaluation | AssetMaterialization | MaterializeResult | Output  # type: ignore[type-arg]
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a step has published, and which of it Dagster knows already."""
+
+    keys: Sequence[str | None]
+    published: dict[str | None, StageResult] = field(default_factory=dict)
+    checks: set[str | None] = field(default_factory=set)
+    assets: set[AssetKey] = field(default_factory=set)
+
+    @property
+    def results(self) -> list[StageResult]:
+        """What is published, in the order of the partitions."""
+        return [self.published[key] for key in self.keys if key in self.published]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of one pipeline, as Dagster executes it."""
+
+    config: TenantConfig
+    pipeline: PipelineConfig
+    stage: Stage
+    partitions: DailyPartitionsDefinition | None
+
+    @property
+    def asset(self) -> AssetKey:
+        """The stage's asset."""
+        return naming.asset_key(self.config.id, self.stage, self.pipeline.name)
+
+    @property
+    def quarantine(self) -> AssetKey:
+        """The asset of the rows that the stage rejects."""
+        return naming.quarantine_key(self.config.id, self.pipeline, self.stage)
+
+    def run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
+        """Do the stage for every partition of the step. A failure that shows a secret is told without it."""
+        learn_tenant(self.config)
+        with scrubbed_failures(), warnings_in_log(context.log):
+            yield from self._run(context)
+
+    def _run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
+        """Do the stage for every partition of the step; a bad one does not keep the others from being judged."""
+        keys = partition_keys(context, self.partitions)
+        settings: Settings = getattr(context.resources, naming.lake_resource(self.config.id)).settings()
+        journal = Journal.open(
+            settings.data_dir / "backfills" / self.config.id,
+            self.stage,
+            self.pipeline.name,
+            keys,
+            fingerprint(self.pipeline),
+        )
+        told = _Told(keys)
+        try:
+            yield from self._undated(context, settings, keys[0])
+            yield from self._judged(context, settings, journal, told)
+            journal.finish()
+            yield from self._results(context, told)
+        finally:
+            # What was published stays published, whatever ends the step: say so for each partition.
+            self._tell_the_rest(context, told)
+
+    def _undated(
+        self, context: AssetExecutionContext, settings: Settings, partition: str | None
+    ) -> Iterator[AssetCheckEvaluation]:
+        """Count the rows that belong to no partition, once for all partitions of the step, before any is published."""
+        if not checks_undated(self.pipeline, self.stage):
+            return
+        source = getattr(context.resources, naming.source_resource(self.config.id))
+        found = look_for_undated(self._task(context, settings, partition), source.url(self.config))
+        yield undated_evaluation(self.asset, self.pipeline, found)
+        if found.rows != 0 and self.pipeline.undated == "fail":
+            remedy = f"{found.remedy}, or write `undated: warn`"
+            raise Failure(
+                f"{self.config.id}/{self.pipeline.name} extract: nothing was published: {found.description}; {remedy}",
+                allow_retries=False,
+            )
+
+    def _judged(
+        self,
+        context: AssetExecutionContext,
+        settings: Settings,
+        journal: Journal,
+        told: _Told,
+    ) -> Iterator[StepEvent]:
+        """Do each partition and tell its checks; raise at the end what went wrong with any."""
+        started = datetime.now(UTC)
+        failed: list[EtlError] = []
+
+        def do(key: str | None) -> StageResult:
+            result = self._do(context, settings, journal, key)
+            told.published[key] = result
+            return result
+
+        for partition, outcome in each_partition(told.keys, do, self._in_flight):
+            if isinstance(outcome, EtlError):
+                failed.append(outcome)
+                if isinstance(outcome, Blocked):
+                    yield from self._evaluations(outcome.audit, partition, published=False)
+                continue
+            yield from self._evaluations_of_result(context, outcome)
+            told.checks.add(partition)
+            if len(told.keys) > 1 and self.stage != "load":  # a load is looked up in the ledger
+                journal.record(partition, outcome.version)
+            self._log_progress(context, outcome, len(told.checks) + len(failed), len(told.keys), started)
+        if failed:
+            if all(isinstance(each, Blocked) for each in failed):
+                journal.finish()
+                raise Failure("\n".join(str(each) for each in failed), allow_retries=False)
+            raise failed[-1]
+
+    @property
+    def _in_flight(self) -> int:
+        """A warehouse has one writer; everything else takes as many days at a time as the YAML says."""
+        partitions = self.pipeline.partitions
+        return partitions.in_flight if partitions and self.stage != "load" else 1
+
+    def _do(
+        self, context: AssetExecutionContext, settings: Settings, journal: Journal, partition: str | None
+    ) -> StageResult:
+        run = self._task(context, settings, partition)
+        try:
+            before = self._published_by_the_dead(context, run, journal)
+            return before or self._call(context, run)
+        finally:
+            run.close()
+
+    def _task(self, context: AssetExecutionContext, settings: Settings, partition: str | None) -> StageRun:
+        return StageRun(
+            config=self.config,
+            pipeline=self.pipeline,
+            partition=partition,
+            run_id=context.run.run_id,
+            settings=settings,
+        )
+
+    def _published_by_the_dead(
+        self, context: AssetExecutionContext, run: StageRun, journal: Journal
+    ) -> StageResult | None:
+        """What an earlier run of this range published before it died, if readers still see just that."""
+        version = journal.version(run.partition)
+        if version is None or self.stage == "load":  # loading again what is loaded changes nothing, and is quick
+            return None
+        before = already_published(run, self.stage, datetime.now(UTC))
+        if before is None or before.version != version:
+            return None
+        told = {each.check_name for each in self._evaluations_of(context, before)}
+        if not told.issuperset(check_names(self.pipeline.rules_for(self.stage))):
+            return None  # nothing says any more how its rows were judged
+        context.log.info("%s: published by the run that died; going on from there", run.label)
+        return before
+
+    def _call(self, context: AssetExecutionContext, run: StageRun) -> StageResult:
+        tenant = self.config.id
+        match self.stage:
+            case "extract":
+                source = getattr(context.resources, naming.source_resource(tenant))
+                return extract(run, source.url(self.config))
+            case "transfer":
+                return transfer(run)
+            case "load":
+                warehouse = getattr(context.resources, naming.warehouse_resource(tenant)).open(self.config)
+                return load(run, warehouse, reload=is_reload(context.run.tags))
+
+    def _evaluations_of(self, context: AssetExecutionContext, before: StageResult) -> Iterator[AssetCheckEvaluation]:
+        """What the run that died had found: told again, since this run announced an evaluation of its own."""
+        if before.partition is None:
+            return
+        for name in partition_check_names(self.pipeline, self.stage):
+            records = context.instance.event_log_storage.get_asset_check_execution_history(
+                AssetCheckKey(self.asset, name),
+                limit=1,
+                status={Status.SUCCEEDED, Status.FAILED},
+                partition_filter=PartitionKeyFilter(key=before.partition),
+            )
+            event = records[0].event.dagster_event if records and records[0].event else None
+            if event is None or records[0].run_id != before.run_id:
+                continue
+            told = event.asset_check_evaluation_data
+            yield AssetCheckEvaluation(
+                asset_key=self.asset,
+                check_name=name,
+                passed=told.passed,
+                severity=told.severity,
+                description=told.description,
+                metadata={**told.metadata, "judged_by_run": MetadataValue.text(before.run_id)},
+                partition=before.partition,
+            )
+
+    def _evaluations(self, audit: Audit, partition: str | None, *, published: bool) -> Iterator[AssetCheckEvaluation]:
+        return check_evaluations(
+            self.config, self.pipeline, self.stage, self.asset, audit, partition, published=published
+        )
+
+    def _evaluations_of_result(
+        self, context: AssetExecutionContext, result: StageResult
+    ) -> Iterator[AssetCheckEvaluation]:
+        """The checks of a published partition, judged now or by the run that published it."""
+        if result.volume is not None and result.volume.compared:
+            yield volume_evaluation(self.asset, result.volume, result.partition)
+        elif result.volume is not None:  # a check without an evaluation is shown as skipped: neither green nor red
+            place = f" [{result.partition}]" if result.partition else ""
+            context.log.info("%s%s: %s", self.asset.to_user_string(), place, result.volume.description)
+        if result.audit is not None:
+            yield from self._evaluations(result.audit, result.partition, published=True)
+        elif result.run_id != context.run.run_id:
+            yield from self._evaluations_of(context, result)
+
+    def _results(self, context: AssetExecutionContext, told: _Told) -> Iterator[StepEvent]:
+        """One materialization per partition, each with metadata of its own, also when a range was one step."""
+        done = told.results
+        for key, metadata_of in self._makers(context).items():
+            if len(done) == 1:
+                yield MaterializeResult(asset_key=key, metadata=metadata_of(done[0]))
+            else:
+                for result in done:
+                    context.add_asset_metadata(metadata_of(result), asset_key=key, partition_key=result.partition)
+                yield MaterializeResult(asset_key=key)
+            told.assets.add(key)
+        # Each partition's evaluations are events of their own; the step still owes Dagster one output per check.
+        for name in stage_check_names(self.pipeline, self.stage):
+            yield Output(None, output_name=f"{self.asset.to_python_identifier()}_{name}")
+
+    def _tell_the_rest(self, context: AssetExecutionContext, told: _Told) -> None:
+        """Write what was not told yet to the event log at once.
+
+        After an exception, or when Dagster closes the step, nothing that is yielded would be read any more.
+        """
+        for result in told.results:
+            if result.partition not in told.checks:
+                for evaluation in self._evaluations_of_result(context, result):
+                    context.log_event(evaluation)
+        for key, metadata_of in self._makers(context).items():
+            if key not in told.assets:
+                for result in told.results:
+                    context.log_event(
+                        AssetMaterialization(asset_key=key, partition=result.partition, metadata=metadata_of(result))
+                    )
+
+    def _makers(self, context: AssetExecutionContext) -> dict[AssetKey, Callable[[StageResult], Metadata]]:
+        """The assets of the step, and what is said of each."""
+        makers: dict[AssetKey, Callable[[StageResult], Metadata]] = {self.asset: stage_metadata}
+        if self.quarantine in context.selected_asset_keys:
+            makers[self.quarantine] = quarantine_metadata
+        return makers
+
+    def _log_progress(
+        self, context: AssetExecutionContext, result: StageResult, position: int, total: int, started: datetime
+    ) -> None:
+        day = f" [{result.partition}]" if result.partition else ""
+        line = progress_line(
+            f"{self.config.id}/{self.pipeline.name} {self.stage}{day}",
+            rows=result.rows,
+            seconds=result.seconds,
+            rate=result.rows_per_second,
+            done=position,
+            total=total,
+            elapsed=(datetime.now(UTC) - started).total_seconds(),
+        )
+        context.log.info(line)
+
+
+def is_reload(tags: Mapping[str, str]) -> bool:
+    """Whether a run was started with the tag that makes loads put in again what the table holds already."""
+    value = tags.get(naming.RELOAD_TAG, "false")
+    if value not in ("true", "false"):
+        raise EtlError(f"the run's tag `{naming.RELOAD_TAG}` is `{value}`", "write true or false")
+    return value == "true"
+
+
+def quarantine_metadata(result: StageResult) -> Metadata:
+    """How many rows were rejected, and where they are."""
+    count = "dagster/partition_row_count" if result.partition else "dagster/row_count"
+    metadata: Metadata = {count: MetadataValue.int(result.rows_quarantined)}
+    if result.quarantine is not None:
+        metadata["dagster/uri"] = MetadataValue.text(result.quarantine.uri)
+    return metadata
+
+
+def resource_keys(tenant: str, stage: Stage) -> set[str]:
+    """Which resources a stage opens."""
+    keys = {naming.lake_resource(tenant)}
+    if stage == "extract":
+        keys.add(naming.source_resource(tenant))
+    if stage == "load":
+        keys.add(naming.warehouse_resource(tenant))
+    return keys

@@ -1,0 +1,136 @@
+"""Which asset, step and check of a tenant belongs to which pipeline, and what there is no longer, for the SLA sensor.
+
+Belongs here: names of definitions, read backwards. Does not: events (`run_outcomes`, `sla_history`).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from dagster import AssetKey, DagsterRun, RepositoryDefinition
+
+from etl.config.pipeline_config import PipelineConfig, Stage
+from etl.config.tenant_config import TenantConfig
+from etl.dbt.index import DbtAsset
+from etl.promises.freshness import DailyPartitions
+from etl.quality.rules import check_names
+from etl.running import naming
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """One tenant's definitions by name."""
+
+    config: TenantConfig
+
+    @cached_property
+    def pipeline_of_step(self) -> Mapping[str, str]:
+        """The pipeline of each step."""
+        tenant = self.config.id
+        return {f"{tenant}__{stage}__{pipeline.name}": pipeline.name for pipeline, stage in self._stages()}
+
+    @cached_property
+    def pipeline_of_asset(self) -> Mapping[AssetKey, str]:
+        """The pipeline of each stage's asset."""
+        return {self._key(stage, pipeline): pipeline.name for pipeline, stage in self._stages()}
+
+    @cached_property
+    def promised_assets(self) -> Mapping[AssetKey, str]:
+        """The asset of each pipeline that its promises are about: its last stage."""
+        return {last_asset(self.config, pipeline): pipeline.name for pipeline in self.config.pipelines.values()}
+
+    @cached_property
+    def last_steps(self) -> Mapping[str, str]:
+        """The step that ends each pipeline."""
+        tenant, pipelines = self.config.id, self.config.pipelines.values()
+        return {pipeline.name: f"{tenant}__{pipeline.stages[-1]}__{pipeline.name}" for pipeline in pipelines}
+
+    @cached_property
+    def severities(self) -> Mapping[tuple[AssetKey, str], str]:
+        """The severity of the rule behind each check."""
+        found = {}
+        for pipeline, stage in self._stages():
+            rules = pipeline.rules_for(stage)
+            for name, rule in zip(check_names(rules), rules, strict=True):
+                found[self._key(stage, pipeline), name] = rule.severity
+        return found
+
+    @cached_property
+    def partitions(self) -> Mapping[str, DailyPartitions | None]:
+        """The days of each pipeline."""
+        return {name: _days(pipeline) for name, pipeline in self.config.pipelines.items()}
+
+    @cached_property
+    def upstream(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """The pipelines that each pipeline reads."""
+        tenant = self.config.id
+        return {
+            (tenant, name): frozenset({*pipeline.transfer_inputs, *_referenced(pipeline)}) - {name}
+            for name, pipeline in self.config.pipelines.items()
+        }
+
+    def models(self, assets: Iterable[DbtAsset]) -> Mapping[tuple[str, str], frozenset[str]]:
+        """What each dbt model and exposure reads; a model is `dbt orders`, so that it is no pipeline `orders`."""
+        return {
+            (self.config.id, _model(each.key)): frozenset(
+                self.pipeline_of_asset.get(AssetKey(list(dep)), _model(dep)) for dep in each.deps
+            )
+            for each in assets
+        }
+
+    def owners(self, pipeline: str) -> tuple[str, ...]:
+        """Who is told about a pipeline; the tenant's owners if it is none."""
+        found = self.config.assets.pipelines.get(pipeline)
+        return (found.owners if found else ()) or self.config.owners
+
+    def _stages(self) -> list[tuple[PipelineConfig, Stage]]:
+        return [(pipeline, stage) for pipeline in self.config.pipelines.values() for stage in pipeline.stages]
+
+    def _key(self, stage: Stage, pipeline: PipelineConfig) -> AssetKey:
+        return naming.asset_key(self.config.id, stage, pipeline.name)
+
+
+@dataclass(frozen=True)
+class Location:
+    """The code location of a tenant's sensor, with all that stands in it, also what is written by hand."""
+
+    repository: RepositoryDefinition
+    name: str | None
+
+    def lacks(self, subjects: Iterable[str]) -> set[str]:
+        """The steps and jobs that are not here, or no longer."""
+        jobs = self.repository.get_all_jobs()
+        known = {job_subject(job.name) for job in jobs} | {node for job in jobs for node in job.graph.node_dict}
+        # A step inside a graph is `graph.step`, one of many that a run makes is `step[key]`.
+        return {each for each in subjects if re.split(r"[.\[]", each)[0] not in known}
+
+    def started(self, run: DagsterRun | None) -> bool:
+        """Whether a run's job was, as far as is known, of this location and not of another one."""
+        origin = run.remote_job_origin if run else None
+        return origin is None or self.name in (None, origin.location_name)
+
+
+def job_subject(job: str) -> str:
+    """The subject of runs of a job that failed as a whole."""
+    return f"job {job}"
+
+
+def last_asset(config: TenantConfig, pipeline: PipelineConfig) -> AssetKey:
+    """The asset of a pipeline's last stage: what its readers read."""
+    return naming.asset_key(config.id, pipeline.stages[-1], pipeline.name)
+
+
+def _model(key: tuple[str, ...]) -> str:
+    return " ".join(key[1:])
+
+
+def _days(pipeline: PipelineConfig) -> DailyPartitions | None:
+    days = pipeline.partitions
+    if pipeline.date_column is None or days is None:
+        return None
+    return DailyPartitions(days.start, days.end, days.timezone)
+
+
+def _referenced(pipeline: PipelineConfig) -> set[str]:
+    return {each.rule.to for each in pipeline.quality.rules if each.rule.type == "foreign_key"}

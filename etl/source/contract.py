@@ -1,0 +1,144 @@
+"""What is asked of a source and what it answers: the models that every driver shares.
+
+Belongs here: the request, the report, and one planned column. Does not: SQL (`etl.sql`), connections (drivers).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+
+Mode = Literal["exact", "fast"]
+WindowKind = Literal["instant", "wall", "date", "text"]
+Progress = Callable[[int], None]
+
+
+class Window(BaseModel):
+    """Half open: `start <= column < end`. A column without a time zone is read as wall clock of `naive_timezone`.
+
+    `outside`: all rows that are not in it, those without a value and with text that is no date among them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: str
+    start: datetime
+    end: datetime
+    naive_timezone: str = "UTC"
+    outside: bool = False
+
+    @field_validator("naive_timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"`{value}` is not a time zone, write one like Europe/Berlin") from error
+        return value
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.start.utcoffset() is None or self.end.utcoffset() is None:
+            raise ValueError("start and end need a time zone")
+        if self.start >= self.end:
+            raise ValueError("start must be before end")
+        return self
+
+    @property
+    def wall_start(self) -> datetime:
+        """What a clock in `naive_timezone` shows at the start."""
+        return self.start.astimezone(ZoneInfo(self.naive_timezone)).replace(tzinfo=None)
+
+    @property
+    def wall_end(self) -> datetime:
+        """What a clock in `naive_timezone` shows at the end."""
+        return self.end.astimezone(ZoneInfo(self.naive_timezone)).replace(tzinfo=None)
+
+
+class ExtractRequest(BaseModel):
+    """One table or one query, whole or one window of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: str | None = None
+    query: str | None = None
+    schema_name: str | None = None
+    columns: tuple[str, ...] = ()
+    window: Window | None = None
+    sort_by: tuple[str, ...] = ()
+    mode: Mode = "exact"
+    statement_timeout_seconds: float | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("give a table or a query, not both and not neither")
+        return self
+
+    @property
+    def subject(self) -> str:
+        """How messages name what is read."""
+        if self.table is None:
+            return "the query"
+        return f"table `{self.schema_name}.{self.table}`" if self.schema_name else f"table `{self.table}`"
+
+
+class ExtractReport(BaseModel):
+    """What was written. `rows` is what the file's footer says, not what a driver claims."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int
+    driver: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PlannedColumn:
+    """How one column travels: `carrier` in the source's SQL, `restore` in DuckDB's SQL over the carrier, then `target`.
+
+    In the statement the carriers are called c0, c1, ...: a column's name never meets the SQL that a driver composes.
+    """
+
+    name: str
+    target: str  # DuckDB's name of the type in the file
+    carrier: str
+    restore: str
+    carrier_type: str = ""  # DuckDB's name of the carrier's type; empty: the target
+    flag: str = ""  # source SQL that is true where not even the carrier can hold the value; travels as f0, f1, ...
+    as_is: bool = False  # DuckDB's own reader of this source keeps the value, once `guard` found nothing
+    guard: str = ""  # source SQL that is true for a value which DuckDB's own reader would change
+
+
+@dataclass(frozen=True)
+class ReadPlan:
+    """Everything that is decided before the first row is read."""
+
+    columns: tuple[PlannedColumn, ...]
+    relation: str  # what stands behind FROM, in the source's SQL
+    predicate: str = ""  # what stands behind WHERE, or nothing
+    order: str = ""  # what stands behind ORDER BY, or nothing
+    parameters: tuple[tuple[str, date | datetime | str], ...] = ()  # of a driver that binds instead of rendering
+    found_schema: str = ""  # where an unqualified table was found
+    by_pages: bool = False  # a table of which all or most rows are wanted, in any order: it can be read page by page
+    page_filter: str = ""  # the predicate in DuckDB's SQL, for reading by pages
+    estimated_rows: int = 0
+
+    def select(self) -> str:
+        """The whole statement in the source's SQL, every column by its exact carrier."""
+        carriers = [f"{each.carrier} AS c{index}" for index, each in enumerate(self.columns)]
+        flags = [f"{each.flag} AS f{index}" for index, each in enumerate(self.columns) if each.flag]
+        return f"SELECT {', '.join(carriers + flags)} {self.tail()}"
+
+    def tail(self) -> str:
+        """From FROM on."""
+        where = f" WHERE {self.predicate}" if self.predicate else ""
+        order = f" ORDER BY {self.order}" if self.order else ""
+        return f"FROM {self.relation}{where}{order}"
+
+    def count(self) -> str:
+        """How many rows the statement would return."""
+        return f"SELECT count(*) FROM {self.relation}" + (f" WHERE {self.predicate}" if self.predicate else "")

@@ -1,0 +1,57 @@
+"""Every failure of a driver becomes a SourceError that names the thing and the remedy, and holds no secret.
+
+Drivers put the connection string into their messages. Belongs here: translating. Not here: what a secret is
+(`etl.secrets.scrub`, which knows a URL's password since the URL was read), and what is allowed (the drivers' plans).
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from etl.errors import SourceError
+from etl.secrets.scrub import scrub
+from etl.source.contract import ExtractRequest
+from etl.source.database_url import DatabaseUrl
+from etl.source.writer import complaint_of, refusal
+
+_REMEDIES = (
+    (r"Out of Memory Error",
+     "the values are too large for the memory that an extract may use: leave large columns out with `columns:`"),
+    (r"password authentication|Access denied .*using password|no password supplied", "correct user or password"),
+    (r"permission denied|access denied|SELECT command denied", "grant SELECT on it to the database user"),
+    (r"statement timeout|max_statement_time|maximum statement execution", "raise the timeout or narrow the window"),
+    (r"refused|could not connect|unable to connect|Can't connect|could not translate|timed? ?out|No such file",
+     "check that the database is up and that host and port are right"),
+    (r"terminating connection|closed the connection|Lost connection|gone away|server closed",
+     "the database ended the connection; look at its log and run again"),
+    (r"No space left", "free space on the disk of the data folder"),
+    (r"database .* does not exist|Unknown database", "correct the name of the database"),
+)  # fmt: skip
+
+
+@contextmanager
+def as_source_error(url: DatabaseUrl, request: ExtractRequest) -> Iterator[None]:
+    """Translate what drivers raise; the original is dropped on purpose, because its text may hold the password."""
+    try:
+        yield
+    except SourceError as error:
+        if not error.hint:  # a driver's own words
+            raise source_error(error.problem, url, request) from None
+        raise SourceError(scrub(error.problem), scrub(error.hint)) from None
+    except duckdb.Error as error:
+        raise source_error(str(error), url, request) from None
+
+
+def source_error(message: str, url: DatabaseUrl, request: ExtractRequest) -> SourceError:
+    """The message of a driver as an error of ours."""
+    known = complaint_of(message)
+    if known is not None:
+        return refusal(*known)
+    text = re.split("Stack Trace|Detail: Python exception", scrub(message))[0].strip()
+    remedy = next((hint for pattern, hint in _REMEDIES if re.search(pattern, text, re.IGNORECASE)), "")
+    where = f"{url.dialect} database `{url.database}`" + (f" on {url.host}" if url.host else "")
+    return SourceError(
+        f"{request.subject} of {where} could not be read: {text}", remedy or "look at the database's log"
+    )

@@ -1,0 +1,218 @@
+"""MySQL and MariaDB: connectorx streams Arrow batches of exact carriers; without it, or without TCP, pymysql does.
+
+Belongs here: the session, the plan, both ways of reading. Does not: types (`mysql_types`).
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote as percent
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pyarrow as pa
+
+from etl.errors import SourceError
+from etl.faults import reach
+from etl.source import sqlalchemy_cursor
+from etl.source.catalogue import choose, missing
+from etl.source.contract import ExtractRequest, Progress, ReadPlan, Window
+from etl.source.database_url import DatabaseUrl
+from etl.source.mysql_types import ResultField, display, planned, window_kind
+from etl.source.query import bind_window, binds_window, window_bounds, window_predicate
+from etl.source.writer import write_rows, writing_engine
+from etl.sql import literal, quote
+
+if TYPE_CHECKING:
+    from pymysql import Connection
+    from pymysql.cursors import Cursor
+
+NAME = "mysql_connectorx"
+NAME_CURSOR = "mysql_pymysql"
+BATCH_ROWS = 16_384
+_NO_TABLE, _NO_COLUMN = 1146, 1054
+
+
+def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
+    """Ask the server what the table or query returns, and decide how each column travels."""
+    window = request.window
+    if request.query is not None:
+        bounds = window_bounds("mysql", window, "wall") if window else None
+        relation = f"({bind_window(request.query, bounds)}\n) AS q"
+    else:
+        parts = [each for each in (request.schema_name, request.table) if each is not None]
+        relation = ".".join(quote("mysql", each) for each in parts)
+    with connect(url, request) as cursor:
+        fields = _describe(cursor, request, relation)
+    choose(request, tuple(fields), request.sort_by)
+    predicate = ""
+    if window is not None and not _bounds_itself(request):
+        choose(request, tuple(fields), (window.column,))
+        kind = window_kind(fields[window.column])
+        if kind is None:
+            raise SourceError(
+                f"the date column `{window.column}` is a {display(fields[window.column])}, neither a date nor text",
+                "use a `query` with :window_start and :window_end that converts it",
+            )
+        predicate = window_predicate("mysql", quote("mysql", window.column), window, kind)
+    chosen = choose(request, tuple(fields))
+    columns = tuple(planned(index, name, fields[name]) for index, name in enumerate(chosen))
+    return ReadPlan(columns, relation, predicate, ", ".join(quote("mysql", each) for each in request.sort_by))
+
+
+def extract(
+    url: DatabaseUrl,
+    request: ExtractRequest,
+    plan: ReadPlan,
+    path: Path,
+    footer: Mapping[str, str],
+    on_progress: Progress | None,
+) -> str:
+    """Stream the statement's rows into the file; says which driver did."""
+    settings = _session(request)
+    if find_spec("connectorx") is None or not url.host or set(url.query) - {"charset"}:
+        sqlalchemy_cursor.stream(
+            replace(url, dialect="mysql", driver="pymysql"),
+            sqlalchemy_cursor.escaped(plan.select()),
+            plan,
+            path,
+            footer,
+            on_progress=on_progress,
+            settings=settings,
+        )
+        return NAME_CURSOR
+    import connectorx  # noqa: PLC0415  an extra: `mysql`
+
+    login = f"{percent(url.username or '', safe='')}:{percent(url.password or '', safe='')}"
+    address = f"mysql://{login}@{url.host}:{url.port or 3306}/{percent(url.database or '', safe='')}"
+
+    @contextmanager
+    def rows() -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+        with writing_engine(path, len(plan.columns)) as writer:
+            reader = connectorx.read_sql(
+                address,
+                plan.select(),
+                return_type="arrow_stream",
+                batch_size=BATCH_ROWS,
+                pre_execution_query=settings,
+            )
+            reach("extract.connected")
+            writer.register("batches", pa.RecordBatchReader.from_batches(reader.schema, _counted(reader, on_progress)))
+            yield writer, "batches"
+
+    with _panics_are_errors():
+        write_rows(rows, plan.columns, path, footer)
+    return NAME
+
+
+def count(url: DatabaseUrl, request: ExtractRequest, plan: ReadPlan) -> int:
+    """How many rows the plan's statement returns now."""
+    with connect(url, request) as cursor:
+        cursor.execute(plan.count())
+        return int(cursor.fetchone()[0])
+
+
+@contextmanager
+def connect(url: DatabaseUrl, request: ExtractRequest) -> "Iterator[Cursor]":
+    """A session that can only read."""
+    try:
+        import pymysql  # noqa: PLC0415  an extra: `mysql`
+    except ImportError:
+        raise SourceError("reading MySQL or MariaDB needs pymysql", "install the extra `mysql`") from None
+    address = {"host": url.host, "port": url.port, "database": url.database}
+    login = {"user": url.username, "password": url.password}
+    arguments = {
+        **{key: value for key, value in {**address, **login}.items() if value},
+        **url.query,
+        "charset": "utf8mb4",
+        "connect_timeout": 15,
+    }
+    try:
+        connection: Connection = pymysql.connect(**arguments)
+        with closing(connection), connection.cursor() as cursor:
+            for setting in _session(request):
+                cursor.execute(setting)
+            yield cursor
+    except pymysql.MySQLError as error:
+        raise SourceError(str(error.args[-1] if error.args else error)) from None
+
+
+def _session(request: ExtractRequest) -> list[str]:
+    """Statements that make a session read only, exact and limited in time."""
+    zone = _offset(request.window) if request.window and _bounds_itself(request) else "+00:00"
+    settings = [f"SET time_zone = {literal('mysql', zone)}", "SET SESSION TRANSACTION READ ONLY"]
+    if request.statement_timeout_seconds:
+        seconds = float(request.statement_timeout_seconds)
+        # MariaDB counts seconds, MySQL milliseconds; each reads only its own comment
+        settings.append(
+            f"SET /*M! max_statement_time = {seconds} */ /*!50700 max_execution_time = {int(seconds * 1000)} */"
+        )
+    return settings
+
+
+def _offset(window: Window) -> str:
+    """The zone of a query that bounds itself: in it a TIMESTAMP column is compared in the session's time zone."""
+    zone = ZoneInfo(window.naive_timezone)
+    offsets = {each.astimezone(zone).strftime("%z") for each in (window.start, window.end)}
+    if len(offsets) > 1:
+        return window.naive_timezone
+    only = offsets.pop()
+    return f"{only[:3]}:{only[3:5]}"
+
+
+def _bounds_itself(request: ExtractRequest) -> bool:
+    return request.query is not None and binds_window(request.query)
+
+
+def _describe(cursor: "Cursor", request: ExtractRequest, relation: str) -> dict[str, ResultField]:
+    import pymysql  # noqa: PLC0415  an extra: `mysql`
+
+    own = () if request.window is None or _bounds_itself(request) else (request.window.column,)
+    wanted = tuple(dict.fromkeys((*request.columns, *request.sort_by, *own))) if request.columns else ()
+    select = ", ".join(quote("mysql", each) for each in wanted) or "*"
+    try:
+        cursor.execute(f"SELECT {select} FROM {relation} LIMIT 0")
+    except pymysql.MySQLError as error:
+        if error.args and error.args[0] == _NO_COLUMN and wanted:
+            cursor.execute(f"SELECT * FROM {relation} LIMIT 0")
+            choose(request, tuple(each.name for each in cursor._result.fields), wanted)  # noqa: SLF001  see below
+        if error.args and error.args[0] == _NO_TABLE and request.table is not None:
+            cursor.execute(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = coalesce(%s, database())",
+                (request.schema_name,),
+            )
+            raise missing(request, [row[0] for row in cursor.fetchall()]) from None
+        raise
+    found = [
+        (each.name, ResultField(each.type_code, each.flags, each.charsetnr, each.length, each.scale))
+        for each in cursor._result.fields  # noqa: SLF001  the only place where pymysql keeps flags and character set
+    ]
+    if len({name for name, _ in found}) < len(found):
+        raise SourceError("two columns of `query` have the same name", "give each a name with AS")
+    return dict(found)
+
+
+@contextmanager
+def _panics_are_errors() -> Iterator[None]:
+    """What connectorx raises: RuntimeError, and where its Rust code panics an exception that is no Exception."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise SourceError(str(error)) from None
+    except BaseException as error:
+        if type(error).__name__ == "PanicException" and type(error).__module__ == "pyo3_runtime":
+            raise SourceError(f"connectorx failed: {error}") from None
+        raise
+
+
+def _counted(reader: pa.RecordBatchReader, on_progress: Progress | None) -> Iterator[pa.RecordBatch]:
+    rows = 0
+    for batch in reader:
+        rows += batch.num_rows
+        reach("extract.batch")
+        yield batch
+        if on_progress is not None:
+            on_progress(rows)

@@ -1,0 +1,218 @@
+"""PostgreSQL's catalogue: what a table or query returns, read over a connection that can only read.
+
+Belongs here: the session's settings, the plan of an extract, the count. Does not: moving rows.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from etl.errors import SourceError
+from etl.source.catalogue import choose, missing, nearest
+from etl.source.contract import ExtractRequest, ReadPlan, Window
+from etl.source.database_url import DatabaseUrl
+from etl.source.postgres_types import WINDOW_KINDS, CatalogueType, planned
+from etl.source.query import bind_window, binds_window, window_bounds, window_predicate
+from etl.sql import quote
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+# a type of somebody's own may be called like one of the server's: it has no name here, and travels as text
+_TYPES = """
+SELECT oid, CASE WHEN typnamespace = 'pg_catalog'::regnamespace THEN typname ELSE '' END,
+       format_type(oid, NULL), typtype
+FROM pg_type WHERE oid = ANY(%s)
+"""
+_RELATION = """
+SELECT c.relkind = 'r', greatest(c.reltuples, 0)::bigint,
+       (SELECT nspname::text FROM pg_namespace n WHERE n.oid = c.relnamespace),
+       array(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attndims > 1),
+       array(SELECT attname::text FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+             WHERE attrelid = c.oid AND attnum > 0 AND typtype = 'd')
+FROM pg_class c WHERE c.oid = to_regclass(%s)
+"""
+
+
+@dataclass(frozen=True)
+class _Relation:
+    """What the catalogue says about a table; nothing about a query."""
+
+    ordinary: bool = False  # neither a view nor partitioned, so it has pages of its own
+    rows: int = 0  # an estimate
+    schema: str = ""
+    nested: Sequence[str] = ()  # arrays of several dimensions
+    domains: Sequence[str] = ()  # DuckDB's own reader takes them for text
+
+
+def connection_parts(url: DatabaseUrl, request: ExtractRequest) -> dict[str, str]:
+    """What libpq is told, the password included: a session that reads only, in a fixed format, for a limited time."""
+    parts = url.libpq()
+    settings = {
+        "default_transaction_read_only": "on",
+        "standard_conforming_strings": "on",
+        "TimeZone": request.window.naive_timezone if request.window else "UTC",
+        "DateStyle": "ISO",
+        "IntervalStyle": "iso_8601",
+        "bytea_output": "hex",
+        "extra_float_digits": "3",
+        "jit": "off",  # it would take a tenth of a second in each of the server's processes, and save less
+        "statement_timeout": str(int((request.statement_timeout_seconds or 0) * 1000)),
+    }
+    own = parts.pop("options", "")
+    options = " ".join([own, *(f"-c {name}={value}" for name, value in settings.items())]).strip()
+    defaults = {"connect_timeout": "15", "application_name": "etl"}
+    return {**defaults, **parts, "client_encoding": "UTF8", "options": options}
+
+
+def conninfo(parts: Mapping[str, str]) -> str:
+    """The parts in libpq's `key='value'` form."""
+    backslash = "\\"
+    escaped = {
+        key: value.replace(backslash, backslash * 2).replace("'", backslash + "'") for key, value in parts.items()
+    }
+    return " ".join(f"{key}='{value}'" for key, value in escaped.items())
+
+
+@contextmanager
+def connect(url: DatabaseUrl, request: ExtractRequest) -> "Iterator[Connection]":
+    """A psycopg connection in one read-only snapshot."""
+    try:
+        import psycopg  # noqa: PLC0415  an extra: `postgres`
+    except ImportError:
+        raise SourceError("reading PostgreSQL needs psycopg", "install the extra `postgres`") from None
+    try:
+        with psycopg.connect(**connection_parts(url, request)) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            yield connection
+    except psycopg.Error as error:
+        raise SourceError(str(error)) from None
+
+
+def plan(url: DatabaseUrl, request: ExtractRequest, *, only_text: bool = False) -> ReadPlan:
+    """Ask the server what the table or query returns, and decide how each column travels."""
+    with connect(url, request) as connection:
+        relation = _relation(request)
+        window = request.window
+        bounding = window is not None and not (request.query and binds_window(request.query))
+        wanted = _wanted(request, window.column if window and bounding else None)
+        types = _describe(connection, request, relation, wanted)
+        about = _about(connection, request, relation)
+        chosen = choose(request, tuple(types))
+        choose(request, tuple(types), request.sort_by)
+        predicate = page_filter = ""
+        rows, by_pages = about.rows, about.ordinary and not request.sort_by
+        if window is not None and bounding:
+            predicate, page_filter = _predicates(request, types, window)
+            rows = _estimate(connection, f"SELECT 1 FROM {relation} WHERE {predicate}") if by_pages else 0
+            by_pages = by_pages and bool(page_filter) and 2 * rows >= about.rows
+    columns = []
+    for index, name in enumerate(chosen):
+        found = replace(types[name], dimensions=2) if name in about.nested else types[name]
+        column = planned(index, name, found, only_text=only_text)
+        columns.append(replace(column, as_is=False) if name in about.domains else column)
+    order = ", ".join(quote("postgresql", each) for each in request.sort_by)
+    return ReadPlan(
+        tuple(columns),
+        relation,
+        predicate,
+        order,
+        found_schema=about.schema,
+        by_pages=by_pages,
+        page_filter=page_filter,
+        estimated_rows=rows,
+    )
+
+
+def _predicates(request: ExtractRequest, types: Mapping[str, CatalogueType], window: Window) -> tuple[str, str]:
+    """The window in the server's SQL, and in DuckDB's where both mean the same."""
+    choose(request, tuple(types), (window.column,))
+    kind = WINDOW_KINDS.get(types[window.column].name)
+    if kind is None:
+        raise SourceError(
+            f"the date column `{window.column}` is a {types[window.column].display}, neither a date nor text",
+            "use a `query` with :window_start and :window_end that converts it",
+        )
+    quoted = quote("postgresql", window.column)
+    if kind == "text":  # in the order of bytes, which the server is told and DuckDB cannot tell it
+        return window_predicate("postgresql", f'{quoted} COLLATE "C"', window, kind), ""
+    return (window_predicate("postgresql", quoted, window, kind), window_predicate("duckdb", quoted, window, kind))
+
+
+def _estimate(connection: "Connection", statement: str) -> int:
+    """How many rows the server expects of a statement."""
+    (explained,) = connection.execute(f"EXPLAIN (FORMAT JSON) {statement}").fetchone()
+    return int(explained[0]["Plan"]["Plan Rows"])
+
+
+def count(url: DatabaseUrl, request: ExtractRequest, plan: ReadPlan) -> int:
+    """How many rows the plan's statement returns now."""
+    with connect(url, request) as connection:
+        return int(connection.execute(plan.count()).fetchone()[0])
+
+
+def _relation(request: ExtractRequest) -> str:
+    if request.query is None:
+        parts = [each for each in (request.schema_name, request.table) if each is not None]
+        return ".".join(quote("postgresql", each) for each in parts)
+    # the session's time zone is the window's, so an instant also bounds a column without a time zone
+    bounds = window_bounds("postgresql", request.window, "instant") if request.window else None
+    return f"({bind_window(request.query, bounds)}\n) AS q"
+
+
+def _wanted(request: ExtractRequest, window_column: str | None) -> tuple[str, ...]:
+    """The columns that have to exist, once each; nothing: all there are."""
+    if not request.columns:
+        return ()
+    extra = (*request.sort_by, *((window_column,) if window_column else ()))
+    return tuple(dict.fromkeys((*request.columns, *extra)))
+
+
+def _describe(
+    connection: "Connection", request: ExtractRequest, relation: str, wanted: tuple[str, ...]
+) -> dict[str, CatalogueType]:
+    from psycopg import errors  # noqa: PLC0415  an extra: `postgres`
+
+    select = ", ".join(quote("postgresql", each) for each in wanted) or "*"
+    try:
+        cursor = connection.execute(f"SELECT {select} FROM {relation} LIMIT 0")
+    except errors.UndefinedTable as error:
+        connection.rollback()
+        raise _no_table(connection, request, str(error)) from None
+    except errors.UndefinedColumn as error:
+        connection.rollback()
+        raise _no_column(connection, request, relation, wanted, str(error)) from None
+    result = cursor.pgresult
+    found = [(column.name, column.type_code, result.fmod(i)) for i, column in enumerate(cursor.description)]
+    if len({name for name, _, _ in found}) < len(found):
+        raise SourceError("two columns of `query` have the same name", "give each a name with AS")
+    oids = [oid for _, oid, _ in found]
+    kinds = {oid: rest for oid, *rest in connection.execute(_TYPES, (oids,)).fetchall()}
+    return {name: CatalogueType(kinds[oid][0], modifier, kinds[oid][1], kinds[oid][2]) for name, oid, modifier in found}
+
+
+def _about(connection: "Connection", request: ExtractRequest, relation: str) -> _Relation:
+    if request.query is not None:
+        return _Relation()
+    return _Relation(*connection.execute(_RELATION, (relation,)).fetchone())
+
+
+def _no_table(connection: "Connection", request: ExtractRequest, message: str) -> SourceError:
+    if request.query is not None:
+        return SourceError(f"the query cannot be read: {message}", "correct the SQL")
+    schema = request.schema_name
+    sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = coalesce(%s, current_schema())"
+    return missing(request, [row[0] for row in connection.execute(sql, (schema,)).fetchall()])
+
+
+def _no_column(
+    connection: "Connection", request: ExtractRequest, relation: str, wanted: tuple[str, ...], message: str
+) -> SourceError:
+    if not wanted:
+        return SourceError(f"the query cannot be read: {message}", "correct the SQL")
+    cursor = connection.execute(f"SELECT * FROM {relation} LIMIT 0")
+    available = [column.name for column in cursor.description]
+    absent = next((each for each in wanted if each not in available), wanted[0])
+    return SourceError(f"{request.subject} has no column `{absent}`", nearest(absent, available, "columns"))

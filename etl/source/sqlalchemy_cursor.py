@@ -1,0 +1,309 @@
+"""Any database that SQLAlchemy speaks: a server-side cursor, batch by batch, with types from the catalogue.
+
+The slowest way and the one that always works. Belongs here: planning from SQLAlchemy's inspector, turning rows into
+Arrow with a schema that is known before the first row. Does not: dialects that have a driver of their own, although
+those fall back on `stream` with their own plan.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy import types
+from sqlalchemy.pool import NullPool
+
+from etl.errors import SourceError
+from etl.faults import reach
+from etl.source.carriers import carrier_schema
+from etl.source.catalogue import choose, missing
+from etl.source.contract import ExtractRequest, PlannedColumn, Progress, ReadPlan, Window
+from etl.source.database_url import DatabaseUrl
+from etl.source.query import bind_window, binds_window, first_date, wall
+from etl.source.writer import deadline, in_calendar, write_rows, writing_engine
+
+NAME = "sqlalchemy"
+BATCH_ROWS, BATCH_BYTES = 8_192, 8_000_000  # whichever comes first
+FIRST_ROWS = 256  # how wide the rows are is known after these
+_COLON = r"\:"  # how a colon that binds nothing is written in SQLAlchemy's text
+_TARGETS: tuple[tuple[type[types.TypeEngine[Any]], str], ...] = (
+    (types.Boolean, "BOOLEAN"),
+    (types.Integer, "BIGINT"),
+    (types.Float, "DOUBLE"),
+    (types.Date, "DATE"),
+    (types.Time, "TIME"),
+    (types.LargeBinary, "BLOB"),
+    (types.String, "VARCHAR"),
+)
+_FOUND: tuple[tuple[type, str], ...] = (
+    (bool, "BOOLEAN"),
+    (int, "BIGINT"),
+    (float, "DOUBLE"),
+    (str, "VARCHAR"),
+    (bytes, "BLOB"),
+    (datetime, "TIMESTAMP"),
+    (date, "DATE"),
+)
+
+
+def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
+    """Read the catalogue through SQLAlchemy and compose the statement with the dialect's own quoting."""
+    with connected(url) as connection:
+        quote = connection.dialect.identifier_preparer.quote
+        if request.table is not None:
+            kinds = _table_kinds(connection, request)
+            parts = [each for each in (request.schema_name, request.table) if each]
+            relation = ".".join(quote(each).replace(":", _COLON) for each in parts)
+        else:
+            relation, kinds = _query_kinds(connection, request)
+    names, window = tuple(kinds), request.window
+    predicate = ""
+    parameters: tuple[tuple[str, Any], ...] = ()
+    if window is not None and request.query is not None and binds_window(request.query):
+        parameters = _parameters(window, "")
+    elif window is not None:
+        choose(request, names, (window.column,))
+        column = quote(window.column).replace(":", _COLON)
+        predicate = f"{column} >= :window_start AND {column} < :window_end"
+        if window.outside:
+            no_date = f" OR {column} NOT LIKE '____-__-__%'" if kinds[window.column] == "VARCHAR" else ""
+            predicate = f"({column} IS NULL OR {column} < :window_start OR {column} >= :window_end{no_date})"
+        parameters = _parameters(window, kinds[window.column])
+    order = ", ".join(quote(each).replace(":", _COLON) for each in choose(request, names, request.sort_by))
+    columns = tuple(
+        PlannedColumn(each, kinds[each], quote(each).replace(":", _COLON), _restore(f"c{index}", each, kinds[each]))
+        for index, each in enumerate(choose(request, names))
+    )
+    return ReadPlan(columns, relation, predicate, order if request.sort_by else "", parameters)
+
+
+def _restore(carrier: str, name: str, target: str) -> str:
+    """Arrow's value is the value; of a date or timestamp, one that readers can show."""
+    if target not in ("DATE", "TIMESTAMP", "TIMESTAMPTZ"):
+        return carrier
+    return in_calendar(carrier, target, name, carrier)
+
+
+def count(url: DatabaseUrl, plan: ReadPlan) -> int:
+    """How many rows the plan's statement would return now."""
+    with connected(url) as connection:
+        return int(connection.execute(sa.text(plan.count()), dict(plan.parameters)).scalar_one())
+
+
+def stream(
+    url: DatabaseUrl,
+    statement: str,
+    plan: ReadPlan,
+    path: Path,
+    footer: Mapping[str, str],
+    *,
+    on_progress: Progress | None = None,
+    settings: Sequence[str] = (),
+    connect_args: Mapping[str, Any] | None = None,
+    seconds: float | None = None,
+) -> None:
+    """Run the statement (as SQLAlchemy's text) with a server-side cursor and write what it returns, batch by batch.
+
+    `seconds` limits it here, for a database whose own timeout nobody has set.
+    """
+    schema = carrier_schema(plan.columns)
+
+    @contextmanager
+    def rows() -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+        failures = list[Exception]()
+        with (
+            connected(url, connect_args) as connection,
+            writing_engine(path, len(plan.columns)) as writer,
+            deadline(writer, seconds),
+        ):
+            for setting in settings:
+                connection.exec_driver_sql(setting)
+            streaming = connection.execution_options(stream_results=True, max_row_buffer=FIRST_ROWS)
+            reach("extract.connected")
+            with streaming.execute(sa.text(statement), dict(plan.parameters)) as result:
+                batches = _batches(result, plan.columns, schema, failures, on_progress)
+                writer.register("batches", pa.RecordBatchReader.from_batches(schema, batches))
+                try:
+                    yield writer, "batches"
+                except BaseException as error:
+                    _abandon(connection, result)
+                    if isinstance(error, duckdb.Error) and failures:  # it wraps what the batches raised
+                        raise failures[0] from None
+                    raise
+
+    write_rows(rows, plan.columns, path, footer)
+
+
+def _abandon(connection: sa.Connection, result: sa.CursorResult[Any]) -> None:
+    """Close the connection at once: pymysql would first read the rest of the rows, however many there are."""
+    cursor: Any = result.cursor
+    unread: Any = getattr(cursor, "_result", None)
+    if getattr(unread, "unbuffered_active", False):
+        unread.unbuffered_active = False
+        cursor.connection = None
+    connection.invalidate()
+
+
+def escaped(statement: str) -> str:
+    """SQL without parameters as SQLAlchemy's text."""
+    return statement.replace(":", _COLON)
+
+
+@contextmanager
+def connected(url: DatabaseUrl, connect_args: Mapping[str, Any] | None = None) -> Iterator[sa.Connection]:
+    """One connection, closed at the end, its transaction rolled back; its errors in the driver's own words."""
+    address = sa.URL.create(
+        url.driver_name, url.username, url.password, url.host, url.port, url.database, query=url.query
+    )
+    try:
+        engine = sa.create_engine(
+            address, poolclass=NullPool, hide_parameters=True, connect_args=dict(connect_args or {})
+        )
+    except (sa.exc.NoSuchModuleError, ImportError) as error:
+        raise SourceError(
+            f"no driver is installed for `{url.driver_name}`", f"install the package that brings it ({error})"
+        ) from None
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except sa.exc.SQLAlchemyError as error:
+        raise SourceError(str(getattr(error, "orig", None) or error)) from None
+
+
+def _batches(
+    result: sa.CursorResult[Any],
+    columns: Sequence[PlannedColumn],
+    schema: pa.Schema,
+    failures: list[Exception],
+    on_progress: Progress | None,
+) -> Iterator[pa.RecordBatch]:
+    rows, names = 0, [*(each.name for each in columns), *(each.name for each in columns if each.flag)]
+    size = FIRST_ROWS
+    while True:
+        try:
+            part = result.fetchmany(size)
+            values = zip(*part, strict=True)
+            arrays = [_array(each, kind, name) for each, kind, name in zip(values, schema.types, names, strict=False)]
+        except (SourceError, sa.exc.SQLAlchemyError) as error:
+            failures.append(error)
+            raise
+        if not part:
+            return
+        rows += len(part)
+        batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
+        size = max(1, min(BATCH_ROWS, BATCH_BYTES * len(part) // (batch.nbytes + 1)))
+        reach("extract.batch")
+        yield batch
+        if on_progress is not None:
+            on_progress(rows)
+
+
+def _array(values: Sequence[Any], kind: pa.DataType, name: str) -> pa.Array:
+    """Values as Arrow, or an error: nothing is rounded, shortened or moved to another time zone."""
+    if pa.types.is_timestamp(kind):
+        aware = kind.tz is not None
+        if any(each is not None and (each.tzinfo is not None) != aware for each in values):
+            raise _unfit(name, kind, "some of its times have a time zone and others have none")
+    try:
+        return pa.array(values, type=kind)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        found = sorted({type(each).__name__ for each in values if not _fits(each, kind)})
+    # Arrow's own words quote the value, which may be a person's.
+    raise _unfit(name, kind, f"the database gives it as {' and '.join(found) or 'values too large for one batch'}")
+
+
+def _fits(value: Any, kind: pa.DataType) -> bool:  # noqa: ANN401  whatever a driver returns
+    try:
+        pa.array([value], type=kind)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _unfit(name: str, kind: pa.DataType, why: str) -> SourceError:
+    return SourceError(
+        f"column `{name}` holds a value that {kind} cannot hold exactly: {why}",
+        "leave the column out with `columns:`, or read it by a `query` with a cast",
+    )
+
+
+def _table_kinds(connection: sa.Connection, request: ExtractRequest) -> dict[str, str]:
+    inspector = sa.inspect(connection)
+    try:
+        found = inspector.get_columns(str(request.table), schema=request.schema_name)
+    except sa.exc.NoSuchTableError:
+        tables = [*inspector.get_table_names(request.schema_name), *inspector.get_view_names(request.schema_name)]
+        raise missing(request, tables) from None
+    asked = set(request.columns) or {each["name"] for each in found}
+    return {each["name"]: _target(each["name"], each["type"], refuse=each["name"] in asked) for each in found}
+
+
+def _query_kinds(connection: sa.Connection, request: ExtractRequest) -> tuple[str, dict[str, str]]:
+    """The types of a query are those of its first rows; a later value of another type is refused, not converted."""
+    bounds = (":window_start", ":window_end") if request.window else None
+    sql = bind_window(str(request.query), bounds, colon=_COLON)
+    relation = f"({sql}\n) q"
+    bound = request.window if request.window and binds_window(str(request.query)) else None
+    with connection.execute(sa.text(f"SELECT * FROM {relation}"), dict(_parameters(bound, ""))) as result:
+        names = tuple(result.keys())
+        rows = result.fetchmany(1000)
+    if len(set(names)) < len(names):
+        raise SourceError("two columns of `query` have the same name", "give each a name with AS")
+    return relation, {name: _found_target(name, [row[index] for row in rows]) for index, name in enumerate(names)}
+
+
+def _found_target(name: str, values: Sequence[Any]) -> str:
+    kinds = {type(each) for each in values if each is not None}
+    if not kinds:
+        return "VARCHAR"
+    if all(each.__name__ == "Decimal" for each in kinds):
+        return "DECIMAL(38,18)"
+    for kind, target in _FOUND:
+        if all(issubclass(each, kind) for each in kinds):
+            zoned = kind is datetime and any(each is not None and each.tzinfo is not None for each in values)
+            return "TIMESTAMPTZ" if zoned else target
+    raise SourceError(f"column `{name}` of the query has no single type", "give it one with CAST")
+
+
+def _target(name: str, kind: types.TypeEngine[Any], *, refuse: bool) -> str:
+    if isinstance(kind, types.DateTime):
+        return "TIMESTAMPTZ" if kind.timezone else "TIMESTAMP"
+    if isinstance(kind, types.Numeric) and not isinstance(kind, types.Float):
+        fits = kind.precision is not None and kind.precision <= 38  # noqa: PLR2004  what a decimal can hold
+        return f"DECIMAL({kind.precision},{kind.scale or 0})" if fits else "DECIMAL(38,18)"
+    for known, target in _TARGETS:
+        if isinstance(kind, known):
+            return target
+    if refuse:
+        raise SourceError(
+            f"column `{name}` has the type {kind}, which cannot be carried exactly from this database",
+            "leave it out with `columns:`, or read it by a `query` with a cast to text",
+        )
+    return "VARCHAR"
+
+
+def _parameters(window: Window | None, target: str) -> tuple[tuple[str, date | datetime | str], ...]:
+    if window is None:
+        return ()
+    zone = window.naive_timezone
+    start: date | datetime | str
+    end: date | datetime | str
+    match target:
+        case "TIMESTAMPTZ":
+            start, end = window.start, window.end
+        case "DATE":
+            start, end = first_date(window.start, zone), first_date(window.end, zone)
+        case "VARCHAR":
+            start, end = wall(window.wall_start), wall(window.wall_end)
+        case "TIMESTAMP" | "":
+            start, end = window.wall_start, window.wall_end
+        case _:
+            raise SourceError(
+                f"the date column `{window.column}` is a {target}, so it cannot be compared with a date",
+                "use a `query` with :window_start and :window_end that converts it",
+            )
+    return (("window_start", start), ("window_end", end))

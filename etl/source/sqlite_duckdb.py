@@ -1,0 +1,293 @@
+"""SQLite through DuckDB's extension: SQLite's own SQL sends exact text, DuckDB casts it strictly.
+
+SQLite lets any value stand in any column, so each value's storage class is compared with the declared type, inside the
+one statement that reads. Belongs here: SQLite's catalogue and carriers. Does not: the window's SQL (`etl.sql`).
+"""
+
+import re
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import duckdb
+
+from etl.errors import SourceError
+from etl.faults import reach
+from etl.source.catalogue import choose, missing
+from etl.source.contract import ExtractRequest, PlannedColumn, ReadPlan, WindowKind
+from etl.source.database_url import DatabaseUrl
+from etl.source.query import bind_window, binds_window, window_bounds, window_predicate
+from etl.source.writer import (
+    NOT_TEXT,
+    complain,
+    deadline,
+    in_calendar,
+    refusal,
+    strict_cast,
+    took_too_long,
+    valid_text,
+    write_rows,
+    writing_engine,
+)
+from etl.sql import literal, quote
+
+NAME = "sqlite_duckdb"
+_STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine, between two looks at the clock
+_DAY, _CLOCK = r"\d{4}-\d{2}-\d{2}", r"([01]\d|2[0-3]):\d{2}(:\d{2}(\.\d{1,6}0*)?)?"
+_SHAPES = {  # DuckDB's casts forgive more than this: they drop an offset or a time, and know `infinity`
+    "DATE": rf"{_DAY}([ T]00:00(:00(\.0+)?)?)?",
+    "TIMESTAMP": rf"{_DAY}([ T]{_CLOCK})?",
+    "TIMESTAMPTZ": rf"{_DAY}[ T]{_CLOCK} ?(Z|[+-]\d{{2}}(:?\d{{2}})?)",
+    "TIME": _CLOCK,
+}
+
+
+def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
+    """Read the catalogue and decide how each column travels."""
+    with _connect(url, request.statement_timeout_seconds) as connection:
+        if request.table is not None:
+            relation = quote("sqlite", request.table)
+            if request.schema_name:
+                relation = f"{quote('sqlite', request.schema_name)}.{relation}"
+            available = _table_columns(connection, request)
+        else:
+            relation, available = _query_columns(connection, request)
+        names = tuple(available)
+        for name, declared in available.items():
+            if not declared:
+                available[name] = _found_class(connection, relation, name)
+    chosen = choose(request, names)
+    window = request.window
+    predicate = ""
+    if window is not None and not (request.query and binds_window(request.query)):
+        choose(request, names, (window.column,))
+        kind = _window_kind(window.column, available[window.column])
+        predicate = window_predicate("sqlite", quote("sqlite", window.column), window, kind)
+    choose(request, names, request.sort_by)
+    order = ", ".join(quote("sqlite", each) for each in request.sort_by)
+    columns = tuple(_planned(f"c{index}", each, available[each]) for index, each in enumerate(chosen))
+    return ReadPlan(columns, relation, predicate, order)
+
+
+def extract(
+    url: DatabaseUrl, plan: ReadPlan, path: Path, footer: Mapping[str, str], extension: Path, *, seconds: float | None
+) -> None:
+    """Stream the statement's rows into the file."""
+
+    @contextmanager
+    def rows() -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+        with writing_engine(path, len(plan.columns), extension=extension) as connection, deadline(connection, seconds):
+            connection.execute(f"ATTACH {literal('duckdb', _file(url))} AS source (TYPE sqlite, READ_ONLY)")
+            reach("extract.connected")
+            yield connection, f"sqlite_query('source', {literal('duckdb', plan.select())})"
+
+    write_rows(rows, plan.columns, path, footer, lambda column: _place(url, plan, column))
+
+
+def count(url: DatabaseUrl, plan: ReadPlan, *, seconds: float | None) -> int:
+    """How many rows the plan's statement returns now."""
+    with _connect(url, seconds) as connection:
+        return int(connection.execute(plan.count()).fetchone()[0])
+
+
+@contextmanager
+def undecodable_text(url: DatabaseUrl, plan: ReadPlan) -> Iterator[None]:
+    """Name the column and count the rows where Python's own driver only says which carrier it could not decode."""
+    try:
+        yield
+    except SourceError as error:
+        found = re.search(r"Could not decode to UTF-8 column 'c(\d+)'", error.problem)
+        if found is None:
+            raise
+    else:
+        return
+    column = plan.columns[int(found[1])]
+    with _connect(url) as connection:
+        connection.text_factory = bytes
+        values = connection.execute(f"SELECT {column.carrier} {plan.tail()}")
+        invalid = [isinstance(each, bytes) and not _is_text(each) for (each,) in values]
+    raise refusal(column.name, NOT_TEXT, f"{sum(invalid)} of {len(invalid)} rows")
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _place(url: DatabaseUrl, plan: ReadPlan, column: str) -> str:
+    """Where the first value stands whose storage class does not fit, if the table's rows have a number."""
+    guard = next((each.guard for each in plan.columns if each.name == column), "")
+    if not guard:
+        return ""
+    where = f"({plan.predicate}) AND " if plan.predicate else ""
+    sql = f"SELECT rowid, typeof({quote('sqlite', column)}) FROM {plan.relation} WHERE {where}{guard} LIMIT 1"
+    with _connect(url) as connection:
+        try:
+            found = connection.execute(sql).fetchone()
+        except sqlite3.OperationalError:  # a query, a view and a table WITHOUT ROWID have none
+            return ""
+    return f"the row with rowid {found[0]} holds a value of type {found[1]}" if found and found[0] is not None else ""
+
+
+def _file(url: DatabaseUrl) -> str:
+    if not url.database or url.database == ":memory:":
+        raise SourceError("the SQLite URL names no file", "write sqlite:////folder/file.db")
+    return url.database
+
+
+@contextmanager
+def _connect(url: DatabaseUrl, seconds: float | None = None) -> Iterator[sqlite3.Connection]:
+    """Open the file read-only; `seconds` limits all that is asked of it."""
+    path = Path(_file(url))
+    if not path.is_file():
+        raise SourceError(
+            f"the SQLite file `{path}` does not exist",
+            "correct `source_database`, or create the file; a demo source is made by `etl demo`",
+        )
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
+            if seconds is not None:
+                end = time.monotonic() + seconds
+                connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS_BETWEEN_LOOKS)
+            yield connection
+    except sqlite3.DatabaseError as error:
+        if "interrupted" in str(error) and seconds is not None:
+            raise took_too_long(seconds) from None
+        busy = "another process is writing to it: run again when it has finished"
+        hint = busy if "locked" in str(error) else "look at the file with the sqlite3 command"
+        raise SourceError(f"SQLite file `{path}`: {error}", hint) from error
+
+
+def _table_columns(connection: sqlite3.Connection, request: ExtractRequest) -> dict[str, str]:
+    sql = "SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden <> 1"
+    found = dict(connection.execute(sql, (request.table,)).fetchall())
+    if not found:
+        tables = [
+            row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')")
+        ]
+        raise missing(request, tables)
+    return found
+
+
+def _query_columns(connection: sqlite3.Connection, request: ExtractRequest) -> tuple[str, dict[str, str]]:
+    bounds = window_bounds("sqlite", request.window, "text") if request.window else None
+    sql = bind_window(str(request.query), bounds)
+    try:
+        connection.execute(f"CREATE TEMP VIEW etl_described AS {sql}")
+    except sqlite3.Error as error:
+        raise SourceError(f"SQLite refuses the query: {error}", "try the query with the sqlite3 command") from error
+    found = connection.execute("SELECT name, type FROM pragma_table_xinfo('etl_described')").fetchall()
+    if len({name for name, _ in found}) < len(found):
+        raise SourceError("two columns of `query` have the same name", "give each a name with AS")
+    return f"({sql}\n) AS q", dict(found)
+
+
+def _found_class(connection: sqlite3.Connection, relation: str, name: str) -> str:
+    """The declared type of a column that declares none, from what is in it."""
+    sql = f"SELECT DISTINCT typeof({quote('sqlite', name)}) FROM {relation}"
+    found = {row[0] for row in connection.execute(sql)} - {"null"}
+    if found <= {"integer"} and found:
+        return "INTEGER"
+    if found and found <= {"integer", "real"}:
+        return "REAL"
+    if found <= {"text"}:
+        return "TEXT"
+    if found == {"blob"}:
+        return "BLOB"
+    raise SourceError(
+        f"column `{name}` declares no type and holds values of the types {', '.join(sorted(found))}",
+        "leave it out with `columns:`, or read it by a `query` with CAST",
+    )
+
+
+def _window_kind(column: str, declared: str) -> WindowKind:
+    target = _target(declared)
+    if target in ("DATE", "TIMESTAMP", "VARCHAR"):
+        return "date" if target == "DATE" else "text"
+    raise SourceError(
+        f"the date column `{column}` is declared {declared}, so its values cannot be compared with a date",
+        "use a `query` with :window_start and :window_end that converts it",
+    )
+
+
+def _target(declared: str) -> str:
+    """SQLite's rules of affinity, with the names of types that people write for more than a storage class."""
+    upper = declared.upper()
+    if re.search(r"TIMESTAMPTZ|WITH TIME ZONE", upper):
+        return "TIMESTAMPTZ"
+    if "DATETIME" in upper or "TIMESTAMP" in upper:
+        return "TIMESTAMP"
+    for word, target in (("DATE", "DATE"), ("TIME", "TIME"), ("BOOL", "BOOLEAN")):
+        if upper.startswith(word):
+            return target
+    if "INT" in upper:
+        return "BIGINT"
+    if re.search("CHAR|CLOB|TEXT|JSON|UUID|STRING|ENUM", upper):
+        return "VARCHAR"
+    return "BLOB" if "BLOB" in upper or "BINARY" in upper else "DOUBLE"
+
+
+def _planned(column: str, name: str, declared: str) -> PlannedColumn:
+    target = _target(declared)
+    source = quote("sqlite", name)
+    kind = f"typeof({source})"
+    wrong = {
+        "BIGINT": f"{kind} NOT IN ('integer', 'null')",
+        "BOOLEAN": f"({kind} NOT IN ('integer', 'null') OR {source} NOT IN (0, 1))",
+        "DOUBLE": f"({kind} NOT IN ('integer', 'real', 'null') OR "
+        f"{kind} = 'integer' AND {source} NOT BETWEEN -9007199254740992 AND 9007199254740992)",
+        "BLOB": f"{kind} NOT IN ('blob', 'null')",
+    }.get(target, f"{kind} NOT IN ('text', 'null')")
+    text = {
+        "DOUBLE": _double_as_text(source),
+        "BLOB": f"CASE WHEN {source} IS NOT NULL THEN hex({source}) END",
+    }.get(target, f"CAST({source} AS TEXT)")
+    # one text says both: `=` and the value, or `!` and the storage class that does not fit
+    carrier = f"CASE WHEN {wrong} THEN '!' || {kind} ELSE '=' || {text} END"
+    value = f"substr({column}, 2)"
+    restore = {
+        "VARCHAR": valid_text(column, name, value),
+        "BLOB": f"unhex({value})",
+        "BOOLEAN": f"{value} = '1'",
+        "DOUBLE": _double_from_text(value, name),
+    }.get(target, strict_cast(value, target, name))
+    if target in ("DATE", "TIMESTAMP", "TIMESTAMPTZ"):
+        restore = in_calendar(f"TRY_CAST({value} AS {target})", target, name, restore)
+    if target in _SHAPES:
+        condition = f"{column} IS NOT NULL AND NOT regexp_full_match({value}, '{_SHAPES[target]}')"
+        zone = {"TIMESTAMP": " without an offset", "TIMESTAMPTZ": " with an offset"}.get(target, "")
+        restore = complain(condition, name, f"is declared {declared} but holds text that is no {target}{zone}", restore)
+    why = f"is declared {declared} but holds a value of another type"
+    restore = complain(f"starts_with({column}, '!')", name, why, restore)
+    return PlannedColumn(name, target, carrier, restore, "VARCHAR", guard=wrong)
+
+
+# SQLite prints a number of 20 digits right only where it is neither very large nor very small: outside of these bounds
+# the exponent is brought back with an exact power of two, and a letter behind the digits says in which direction.
+_LARGE, _SMALL = "1e200", "1e-200"
+_POWER = 512
+_POWER_IN_SQLITE = "(" + " * ".join(["4294967296.0"] * (_POWER // 32)) + ")"  # its parser reads 2**512 inexactly
+
+
+def _double_as_text(source: str) -> str:
+    size = f"abs({source})"
+    return (
+        f"CASE WHEN {source} IS NULL THEN NULL"
+        f" WHEN {size} > {_LARGE} THEN printf('%!.20g', {source} / {_POWER_IN_SQLITE}) || 'u'"
+        f" WHEN {size} < {_SMALL} THEN printf('%!.20g', {source} * {_POWER_IN_SQLITE}) || 'd'"
+        f" ELSE printf('%!.20g', {source}) END"
+    )
+
+
+def _double_from_text(value: str, name: str) -> str:
+    digits = strict_cast(f"rtrim({value}, 'ud')", "DOUBLE", name)
+    power = repr(2.0**_POWER)
+    return (
+        f"CASE WHEN ends_with({value}, 'u') THEN ({digits}) * {power}::DOUBLE"
+        f" WHEN ends_with({value}, 'd') THEN ({digits}) / {power}::DOUBLE ELSE {digits} END"
+    )

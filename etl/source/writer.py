@@ -1,0 +1,272 @@
+"""Write one Parquet file in a stream, and read from its own footer what was written.
+
+Belongs here: the DuckDB connection that every driver writes with, the strict casts from carrier to target, the check of
+the finished file. Does not: anything about a particular database.
+"""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from etl.errors import SourceError
+from etl.faults import reach
+from etl.source.contract import PlannedColumn
+from etl.sql import file_literal, literal, quote
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROW_GROUP_ROWS = 61_440  # twice as many take 50 MB more and are no faster to read
+ROW_GROUP_BYTES = 32_000_000  # whichever comes first, so that wide rows need no more memory than narrow ones
+MEMORY_MB = 256  # of DuckDB's buffers: narrow rows take some 30 MB of it, values of many kilobytes more
+COLUMN_KB = 500  # a column needs 135 to 350 kB, because DuckDB moves 2,048 rows of every column at once
+# A text column takes the whole room of its dictionary when a row group begins: 1 MB, if nothing else is said.
+DICTIONARIES_BYTES, DICTIONARY_BYTES = 64_000_000, 1_000_000
+# Measured on 6M rows beside DuckDB's defaults: a third less CPU, and files a third smaller. The second version's
+# encodings are what makes them small; a dictionary of many values costs more than it saves, as does a higher level.
+PARQUET = "FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 1000"
+_MARK = "@etl-column@"
+_COMPLAINT = re.compile(rf"error\('{_MARK}(?:[^']|'')*'\)")
+Rows = Callable[[], AbstractContextManager[tuple[duckdb.DuckDBPyConnection, str]]]
+"""Opens a source: the connection that reads it, and what stands behind FROM there, with the carriers as columns."""
+NOT_TEXT = "holds text that is not UTF-8"
+OUTSIDE = "holds a date beyond the years 1 to 9999, or infinity"
+_CALENDAR = {
+    "DATE": ("0001-01-01", "9999-12-31"),
+    "TIMESTAMP": ("0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"),
+    "TIMESTAMPTZ": ("0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00"),
+}
+_checked = set[
+    Path
+]()  # extensions whose signature this process has checked: hashing 40 MB takes longer than a small load
+
+
+def extension_path(name: str) -> Path | None:
+    """Where the package of a DuckDB extension keeps it for this version of DuckDB, or nothing."""
+    spec = find_spec(f"duckdb_extension_{name}")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+        if path.is_file():
+            return path
+    return None
+
+
+def memory_limit(columns: int) -> int:
+    """The megabytes that DuckDB may use to write rows of so many columns."""
+    return max(MEMORY_MB, columns * COLUMN_KB // 1_000)
+
+
+@contextmanager
+def writing_engine(
+    path: Path, columns: int, *, extension: Path | None = None, threads: int = 1
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory DuckDB that spills beside `path`, loads nothing by itself and keeps within its memory.
+
+    `columns` is how many are written, which decides the memory. One thread is right for rows that arrive over one
+    connection: a second one only waits, and holds memory.
+    """
+    spill = path.with_name(f"{path.name}.spill")
+    connection = duckdb.connect(
+        config={
+            "memory_limit": f"{memory_limit(columns)}MB",
+            "temp_directory": str(spill),
+            "threads": threads,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_unsigned_extensions": extension in _checked,
+        }
+    )
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
+        if extension is not None:
+            connection.execute(f"LOAD {literal('duckdb', str(extension))}")
+            _checked.add(extension)
+        yield connection
+    finally:
+        connection.close()
+        if spill.is_dir():
+            for left in spill.iterdir():
+                left.unlink()
+            spill.rmdir()
+
+
+@contextmanager
+def deadline(connection: duckdb.DuckDBPyConnection, seconds: float | None) -> Iterator[None]:
+    """Stop the writing after so long, for a database that has no timeout of its own to be asked for.
+
+    It is noticed between two rows: a statement that is silent until then ends when its first row comes.
+    """
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, connection.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise took_too_long(seconds) from None
+    finally:
+        timer.cancel()
+
+
+def took_too_long(seconds: float) -> SourceError:
+    """What a limit that is kept here, and not by the database, says."""
+    return SourceError(
+        f"reading took longer than {seconds:g} s",
+        "raise `statement_timeout_seconds` of `source_database`, or narrow the window",
+    )
+
+
+def strict_cast(column: str, target: str, name: str) -> str:
+    """Cast a carrier to its target; a value that does not fit stops the extract and names the column."""
+    complaint = literal("duckdb", _MARK + json.dumps({"column": name, "target": target}))
+    return (
+        f"CASE WHEN {column} IS NOT NULL AND TRY_CAST({column} AS {target}) IS NULL THEN error({complaint}) "
+        f"ELSE TRY_CAST({column} AS {target}) END"
+    )
+
+
+def complain(condition: str, name: str, why: str, otherwise: str) -> str:
+    """Stop the extract where `condition` holds, else go on with `otherwise`."""
+    complaint = literal("duckdb", _MARK + json.dumps({"column": name, "why": why}))
+    return f"CASE WHEN {condition} THEN error({complaint}) ELSE {otherwise} END"
+
+
+def valid_text(column: str, name: str, value: str) -> str:
+    """Text whose bytes are UTF-8, which every reader expects of Parquet; DuckDB takes them from a source unseen."""
+    invalid = f"{column} IS NOT NULL AND TRY(decode(encode({column}))) IS NULL"
+    return complain(invalid, name, NOT_TEXT, value)
+
+
+def in_calendar(value: str, target: str, name: str, otherwise: str) -> str:
+    """A date or timestamp of the years 1 to 9999: beyond them Python and most readers have no value for it."""
+    first, last = (f"{target} '{each}'" for each in _CALENDAR[target])
+    return complain(f"{value} < {first} OR {value} > {last}", name, OUTSIDE, otherwise)
+
+
+def restored(columns: Sequence[PlannedColumn]) -> str:
+    """The select list that turns carriers into targets, in order and with their names."""
+    return ", ".join(f"{each.restore} AS {quote('duckdb', each.name)}" for each in columns)
+
+
+def write_rows(
+    open_rows: Rows,
+    columns: Sequence[PlannedColumn],
+    path: Path,
+    footer: Mapping[str, str],
+    place_of: Callable[[str], str] = lambda _: "",
+) -> None:
+    """Stream the rows into the file; a value that cannot be carried is refused by its column, with the rows that do so.
+
+    The rows are counted by reading the source again, which only a refused extract has to do. `place_of` says where in
+    the source the first such value of a column stands.
+    """
+    try:
+        with open_rows() as (connection, rows):
+            copy_to_parquet(connection, f"SELECT {restored(columns)} FROM {rows}", len(columns), path, footer)
+    except duckdb.Error as error:
+        known = complaint_of(str(error))
+        if known is None:
+            raise
+    else:
+        return
+    name, why = known
+    index = next(position for position, each in enumerate(columns) if each.name == name)
+    with open_rows() as (connection, rows):
+        sql = f"SELECT count(*) FILTER (WHERE {_unfit(index, columns[index])}), count(*) FROM {rows}"
+        unfit, total = connection.execute(sql).fetchone() or (0, 0)
+    counted = f"{unfit} of {total} rows" if unfit else ""
+    raise refusal(name, why, "; ".join(filter(None, (counted, place_of(name)))))
+
+
+def _unfit(index: int, column: PlannedColumn) -> str:
+    """Whether a row's value is one that the restoring SQL complains about: there it gives NULL for a value."""
+    there = f"c{index} IS NOT NULL" + (f" OR f{index}" if column.flag else "")
+    return f"({there}) AND ({_COMPLAINT.sub('NULL', column.restore)}) IS NULL"
+
+
+def copy_to_parquet(
+    connection: duckdb.DuckDBPyConnection,
+    select: str,
+    columns: int,
+    path: Path,
+    footer: Mapping[str, str],
+) -> None:
+    """Stream the rows of `select`, which has so many columns, into a zstd file with `footer` among its key-values."""
+    dictionary = DICTIONARIES_BYTES // columns
+    narrow = dictionary >= DICTIONARY_BYTES  # a limit that is named costs a very large value 50 MB more
+    limit = "" if narrow else f"STRING_DICTIONARY_PAGE_SIZE_LIMIT {dictionary}, "
+    pairs = ", ".join(f"{literal('duckdb', key)}: {literal('duckdb', value)}" for key, value in footer.items())
+    metadata = f", KV_METADATA {{{pairs}}}" if footer else ""
+    connection.execute("SET preserve_insertion_order = false")  # with one thread the order stays nevertheless
+    reach("extract.copy")
+    connection.execute(
+        f"COPY ({select}) TO {literal('duckdb', str(path))} "
+        f"({PARQUET}, {limit}ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
+        f"ROW_GROUP_SIZE_BYTES {ROW_GROUP_BYTES}, WRITE_BLOOM_FILTER false{metadata})"
+    )
+    reach("extract.written")
+
+
+def empty_schema(columns: Sequence[PlannedColumn]) -> "pa.Schema":
+    """The columns as they stand in a file that `write_rows` makes, in Arrow's words."""
+    import pyarrow.parquet as pq  # noqa: PLC0415  heavy, and an extract does without it
+
+    nulls = ", ".join(f"CAST(NULL AS {each.target}) AS {quote('duckdb', each.name)}" for each in columns)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "none.parquet"
+        with writing_engine(path, len(columns)) as connection:
+            copy_to_parquet(connection, f"SELECT {nulls} WHERE false", len(columns), path, {})
+        return pq.read_schema(path)
+
+
+def complaint_of(message: str) -> tuple[str, str] | None:
+    """The column and what is wrong with it, when a message of DuckDB is one of our complaints."""
+    match = re.search(re.escape(_MARK) + r"(\{.*\})", message)
+    if match is None:
+        return None
+    said = json.loads(match.group(1))
+    return said["column"], said.get("why") or f"holds a value that is no {said['target']}"
+
+
+def refusal(column: str, why: str, place: str = "") -> SourceError:
+    """A value that cannot be carried: its column, its row where that is known, and the ways out."""
+    return SourceError(
+        f"column `{column}` {why}" + (f" ({place})" if place else ""),
+        "correct the value at the source, leave the column out with `columns:`, or read it by a `query` with a cast",
+    )
+
+
+def verified_rows(path: Path, columns: Sequence[PlannedColumn]) -> int:
+    """The rows of the finished file, from its footer, after the columns were compared with the plan."""
+    file = file_literal(path)
+    planned = ", ".join(f"CAST(NULL AS {each.target}) AS {quote('duckdb', each.name)}" for each in columns)
+    with duckdb.connect(config={"autoinstall_known_extensions": False, "threads": 1}) as connection:
+        try:
+            found = _columns(connection, f"FROM read_parquet({file}, hive_partitioning = false)")
+            rows = connection.execute(f"SELECT num_rows FROM parquet_file_metadata({file})").fetchone() or (0,)
+        except duckdb.Error as error:
+            raise SourceError(
+                "the staged file cannot be read back", f"look at the disk that holds it ({error})"
+            ) from error
+        wanted = _columns(connection, f"SELECT {planned}")
+    if found != wanted:
+        differences = "; ".join(
+            f"{there} instead of {here}" for here, there in zip(wanted, found, strict=False) if here != there
+        )
+        raise SourceError(f"the staged file holds other columns than planned: {differences}", "report this as a bug")
+    return int(rows[0])
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, select: str) -> list[str]:
+    return [f"{name} {kind}" for name, kind, *_ in connection.execute(f"DESCRIBE {select}").fetchall()]

@@ -1,1 +1,0 @@
-"""Where rows live: the tenant's database, the lake of Parquet objects and the warehouse."""

@@ -1,1 +1,0 @@
-"""How one kind of database is read: one module per driver. Callers use `etl.storage.source`, which picks."""

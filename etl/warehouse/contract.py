@@ -1,0 +1,181 @@
+"""Loading a published object into a tenant's warehouse: what is asked, and what is answered.
+
+Belongs here: the protocol and its models. Not here: which warehouse it is (`warehouses`), SQL (`transaction`,
+`upsert`), connections (`duckdb`, `postgres`), where objects come from (`lake`).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from etl.errors import WarehouseError
+
+if TYPE_CHECKING:
+    import polars as pl  # a load needs none of it: 25 MB less in its process
+
+Mode = Literal["replace_partition", "replace", "upsert", "append"]
+SchemaChanges = Literal["fail", "evolve"]
+
+PARTITION_COLUMN = "etl_partition"
+"""The technical column that says which partition a row of a partitioned pipeline belongs to."""
+ROW_NUMBER = "etl_row_number"
+"""Where a row stands in its object: the later of two rows that are otherwise equal in order wins an upsert."""
+BATCH_ROWS = 65_536
+"""How many rows of a result are read at a time."""
+LOAD_COLUMN = "etl_load"
+"""The technical column of a table that is loaded by `append`: the `seq` of the ledger's entry that brought the row."""
+TECHNICAL_COLUMNS = frozenset({PARTITION_COLUMN, ROW_NUMBER, LOAD_COLUMN})
+KEPT_SCHEMA = "etl_kept"
+"""Where all rows of the objects that are loaded by `upsert` are kept, also those that lost their key to another one."""
+_NAME_LIMIT = 63  # PostgreSQL cuts longer names off
+
+
+class LoadRequest(BaseModel):
+    """One object to be put into one table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant: str
+    pipeline: str
+    partition: str | None
+    schema_name: str
+    table: str
+    mode: Mode = "replace_partition"
+    key_columns: tuple[str, ...] = ()
+    order_column: str | None = None
+    version: str
+    rows: int
+    run_id: str
+    schema_changes: SchemaChanges = "evolve"
+    reload: bool = False
+    """Load even where the table holds this very object."""
+    newest_partition: str | None = None
+    """The newest partition that is published: by mode `replace` a table holds that one and no other."""
+
+    @model_validator(mode="after")
+    def _has_keys(self) -> "LoadRequest":
+        if self.mode == "upsert" and not self.key_columns:
+            raise WarehouseError(
+                f"{self.target} is to be loaded by `upsert` without key columns",
+                "name them in `trino_output.key_columns`",
+            )
+        return self
+
+    @property
+    def target(self) -> str:
+        """The table, for people."""
+        return f"{self.schema_name}.{self.table}"
+
+    @property
+    def replaces_table(self) -> bool:
+        """Whether the load leaves nothing of what the table held; so does all but `append` without partitions."""
+        return self.mode == "replace" or (self.mode != "append" and self.partition is None)
+
+    @property
+    def rows_of_partition(self) -> str:
+        """The condition for the rows of its partition in the table; without partitions all rows are."""
+        return f"{PARTITION_COLUMN} = CAST('{self.partition}' AS DATE)" if self.partition else "TRUE"
+
+    @property
+    def upsert_by(self) -> str | None:
+        """What decides which row of a key wins, for the ledger: rows that another decision left are decided again."""
+        return json.dumps([*self.key_columns, self.order_column]) if self.mode == "upsert" else None
+
+
+class LoadReport(BaseModel):
+    """What a load did."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: str
+    rows_loaded: int
+    rows_before: int
+    """The rows of this partition that stood in the table before; without partitions those of the whole table."""
+    rows_after: int
+    """The same afterwards. By `upsert` a row stands in the table only while no other partition holds its key later."""
+    changed: bool
+    """False where the table held this very object already, or must not hold it."""
+    reason: str = ""
+    """Why an object was loaded again although the ledger names it, or why it was not loaded."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know of the table although the load succeeded."""
+    columns_added: tuple[str, ...] = ()
+
+
+class LedgerEntry(BaseModel):
+    """One load that was committed, together with its rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seq: int
+    """Its number: of two entries of a table the larger one is the later. Rows of `append` carry it (`LOAD_COLUMN`)."""
+    tenant: str
+    pipeline: str
+    schema_name: str
+    table_name: str
+    partition: str | None
+    version: str
+    """The version of the object that was loaded."""
+    run_id: str
+    rows: int
+    """The rows of the object. By `upsert` without partitions the table holds fewer where a key stands in two rows."""
+    mode: str
+    created_table: bool
+    loaded_at: datetime
+    format: int = 1
+    """1: written by a release that kept no digest and, by `upsert`, forgot the rows that lost their key."""
+    digest: str | None = None
+    """What `etl.warehouse.digest` says of the rows that were put in."""
+    upsert_by: str | None = None
+    """The keys and the order column by which an `upsert` was decided."""
+
+
+class Loader(Protocol):
+    """A table of a warehouse, held by one load, so that no other one writes it."""
+
+    def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
+        """Put the object (a local Parquet file: `Lake.local_copy`) into the table: one transaction with the ledger."""
+
+    def set_aside(self) -> str:
+        """Rename what stands under the table's name, whoever made it; gives the new name, empty if nothing is there."""
+
+
+class Warehouse(Protocol):
+    """Where a tenant's audited rows end."""
+
+    def writing(self, schema: str, table: str, run_id: str) -> AbstractContextManager[Loader]:
+        """Hold a table until the block ends. What is published is looked at in the block: no older load waits then."""
+
+    def ledger(self) -> tuple[LedgerEntry, ...]:
+        """Every committed load of this tenant, oldest first."""
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
+        """The result of a read-only statement."""
+
+    def batches(self, sql: str) -> "Iterator[pl.DataFrame]":
+        """The result of a read-only statement, some rows at a time: it may be larger than the memory."""
+
+    def holds(self, schema: str, table: str, digests: Mapping[str, str | None]) -> dict[str, bool | None]:
+        """For each condition whether its rows are those of its digest of the ledger; None where that cannot be said."""
+
+    def relation(self, schema: str, table: str) -> str:
+        """A table's whole name for `query`: a schema may be called like the database, and half a name is ambiguous."""
+
+
+def kept_table(schema: str, table: str) -> str:
+    """The table in `KEPT_SCHEMA` with every row of the objects that a table is made of by `upsert`.
+
+    It has the table's columns, `PARTITION_COLUMN` and `ROW_NUMBER`. The table itself holds of each key the row that is
+    last by its order column (none: nulls first), then by its partition, then by its row number.
+    """
+    name = f"{schema}.{table}"
+    if "." not in schema + table and len(name.encode()) <= _NAME_LIMIT:
+        return name
+    digest = hashlib.sha256(f"{len(schema)} {name}".encode()).hexdigest()[:24]
+    return f"{name.encode()[: _NAME_LIMIT - 25].decode(errors='ignore')}_{digest}"

@@ -1,0 +1,301 @@
+"""The DuckDB warehouse: one file per tenant, one writer at a time, each load one transaction with its ledger entry.
+
+Belongs here: opening the file, waiting for who has it open, reading the object. Not here: the steps of a load
+(`transaction`).
+"""
+
+import resource
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from etl import locks
+from etl.errors import WarehouseError
+from etl.faults import reach
+from etl.sql import literal
+from etl.warehouse import ledger
+from etl.warehouse.contract import BATCH_ROWS, ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
+from etl.warehouse.digest import table_holds
+from etl.warehouse.identifier import quoted
+from etl.warehouse.loadable import Loadable, read_loadable
+from etl.warehouse.schema_change import NO_TYPE, Column
+from etl.warehouse.session import Kind
+from etl.warehouse.set_aside import set_aside
+from etl.warehouse.transaction import Load
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Config = dict[str, str | bool | int | float | list[str]]
+
+_LITTLE = 2 << 30
+"""Wide texts need 1.2 GB with two threads; a process that may have less gets along with one thread."""
+
+
+_MEMORY_MB = 512
+_COLUMN_MB = 2
+"""An `upsert` needs about 1 MB a column: DuckDB keeps a block of 256 KB of every column of both tables in memory."""
+
+
+def engine_config() -> Config:
+    """How DuckDB is opened. More memory does not make a load faster; larger ones spill beside the database file."""
+    config: Config = {"memory_limit": "256MB", "threads": 1} if _has_little() else {"memory_limit": f"{_MEMORY_MB}MB"}
+    return {**config, "autoinstall_known_extensions": False}
+
+
+def make_room(connection: duckdb.DuckDBPyConnection, columns: int) -> None:
+    """Allow the memory that a table of so many columns needs, and one thread, because each takes as much."""
+    if columns * _COLUMN_MB > _MEMORY_MB:
+        connection.execute(f"SET memory_limit = '{columns * _COLUMN_MB}MB'")
+        connection.execute("SET threads = 1")
+
+
+def _has_little() -> bool:
+    limits = [resource.getrlimit(each)[0] for each in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    return any(each != resource.RLIM_INFINITY and each < _LITTLE for each in limits)
+
+
+class DuckDBWarehouse:
+    """A tenant's DuckDB file. Holds no connection between calls, so that others can open the file."""
+
+    def __init__(self, path: Path, lock_dir: Path, *, lock_seconds: float = 600.0) -> None:
+        self._path = path
+        self._lock_file = lock_dir / f"{path.stem}.warehouse"
+        self._lock_seconds = lock_seconds
+
+    @contextmanager
+    def exclusive(self, run_id: str) -> Iterator[Path]:
+        """Keep other loads out while something else writes the file (dbt); gives the file's path."""
+        what = f"the warehouse {self._path.name}"
+        with locks.exclusive(
+            self._lock_file, what=what, run_id=run_id, limit_seconds=self._lock_seconds, error=WarehouseError
+        ):
+            reach("warehouse.locked")
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            yield self._path
+
+    @contextmanager
+    def writing(self, schema: str, table: str, run_id: str) -> Iterator["_DuckDBLoader"]:
+        """Hold the warehouse until the block ends: a DuckDB file has one writer."""
+        with ExitStack() as stack:
+            with _named(f"{schema}.{table} could not be loaded"):
+                stack.enter_context(self.exclusive(run_id))
+            yield _DuckDBLoader(self, schema, table)
+
+    def ledger(self) -> tuple[LedgerEntry, ...]:
+        """Every committed load, oldest first."""
+        if not self._path.exists():
+            return ()
+        with self.connect(read_only=True) as connection:
+            return ledger.read(_DuckDBSession(connection))
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
+        """The result of a statement, read-only."""
+        if not self._path.exists():
+            raise WarehouseError(f"the warehouse {self._path} does not exist yet", "load a pipeline first")
+        with self.connect(read_only=True) as connection:
+            try:
+                return (connection.execute(sql, list(parameters)) if parameters else connection.execute(sql)).pl()
+            except duckdb.Error as error:
+                raise WarehouseError(f"the query failed: {error}", "correct the statement") from error
+
+    def batches(self, sql: str) -> "Iterator[pl.DataFrame]":
+        """The result of a read-only statement, some rows at a time."""
+        import polars as pl  # noqa: PLC0415  a load needs none of it
+
+        with _named("the query failed"), self.connect(read_only=True) as connection:
+            for batch in connection.execute(sql).to_arrow_reader(BATCH_ROWS):
+                yield pl.DataFrame(batch)
+
+    def holds(self, schema: str, table: str, digests: Mapping[str, str | None]) -> dict[str, bool | None]:
+        """For each condition whether its rows are those of its digest of the ledger; None where that cannot be said."""
+        with _named(f"{schema}.{table} could not be read"), self.connect(read_only=True) as connection:
+            return table_holds(_DuckDBSession(connection), schema, table, digests)
+
+    def relation(self, schema: str, table: str) -> str:
+        """A table's whole name: a tenant's schema may be called like its database file."""
+        return _relation(catalog(self._path), schema, table)
+
+    @contextmanager
+    def connect(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file, waiting while another process holds DuckDB's own lock on it."""
+        opened: list[duckdb.DuckDBPyConnection] = []
+        holder = [""]
+
+        def ready() -> bool:
+            try:
+                opened.append(duckdb.connect(self._path, read_only=read_only, config=engine_config()))
+            except (duckdb.IOException, duckdb.ConnectionException) as error:
+                holder[0] = _busy_with(error)
+                if not holder[0]:
+                    raise WarehouseError(
+                        f"the warehouse {self._path} cannot be opened: {error}", "check the file and its permissions"
+                    ) from error
+                return False
+            return True
+
+        what = f"the database file {self._path.name}"
+        locks.wait_until(ready, what, lambda: holder[0], self._lock_seconds, WarehouseError)
+        try:
+            opened[0].execute("SET TimeZone = 'UTC'")  # not a setting of the configuration: it comes with an extension
+            ((widest,),) = opened[0].execute("SELECT coalesce(max(column_count), 0) FROM duckdb_tables()").fetchall()
+            make_room(opened[0], widest)
+            reach("warehouse.opened")
+            yield opened[0]
+        finally:
+            opened[0].close()
+
+
+class _DuckDBLoader:
+    """A table of a DuckDB file that nobody else writes meanwhile; the file is open only during a call."""
+
+    def __init__(self, warehouse: DuckDBWarehouse, schema: str, table: str) -> None:
+        self._warehouse = warehouse
+        self._schema = schema
+        self._table = table
+
+    def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
+        """Put the object into its table; all of it and its ledger entry, or nothing."""
+        loadable = read_loadable(request, Path(source))
+        with _named(f"{request.target} could not be loaded"), self._warehouse.connect(read_only=False) as connection:
+            make_room(connection, len(loadable.columns))
+            _show(connection, request, loadable)
+            with _transaction(connection):
+                session = _DuckDBSession(connection, loadable.untyped)
+                ledger.prepare(session)
+                load = Load(session, request)
+                report = load.look() or load.run()
+        reach("warehouse.closed")
+        return report
+
+    def set_aside(self) -> str:
+        """Rename what stands under the table's name; gives the new name, empty where nothing is there."""
+        what = f"{self._schema}.{self._table} could not be renamed"
+        with _named(what), self._warehouse.connect(read_only=False) as connection, _transaction(connection):
+            return set_aside(_DuckDBSession(connection), self._schema, self._table)
+
+
+class _DuckDBSession:
+    """A connection as `transaction` wants it, with the object's rows as a view."""
+
+    incoming = "etl_incoming"
+    temporary = ""
+    algorithm = f"duckdb-{duckdb.__version__}"
+    binary = 'COLLATE "C"'
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, untyped: frozenset[str] = frozenset()) -> None:
+        self._connection = connection
+        self._untyped = untyped
+        self._catalog = str(connection.execute("SELECT current_database()").fetchall()[0][0])
+
+    def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        rows = self.rows(sql, parameters)
+        return int(rows[0][0]) if rows else 0
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Values become literals: the first bound parameter makes the library import pandas, 0.2 s and 40 MB of it.
+
+        Statements with parameters hold no names of the tenant's, so that every `?` in them is a parameter.
+        """
+        first, *rest = sql.split("?") if parameters else [sql]
+        pairs = zip(parameters, rest, strict=True)
+        return self._connection.execute(first + "".join(_literal(each) + text for each, text in pairs)).fetchall()
+
+    def incoming_columns(self) -> list[Column]:
+        rows = self.rows(f"DESCRIBE {self.incoming}")
+        return [
+            Column(name, NO_TYPE if name in self._untyped else kind) for name, kind, *_ in rows if name != ROW_NUMBER
+        ]
+
+    def table_columns(self, schema: str, table: str) -> list[Column]:
+        if self.kind(schema, table) != "table":
+            return []
+        return [Column(name, kind) for name, kind, *_ in self.rows(f"DESCRIBE {self.relation(schema, table)}")]
+
+    def kind(self, schema: str, name: str) -> Kind:
+        of = f"database_name = {_literal(self._catalog)} AND {self.is_called('schema_name')}"
+        found = self.rows(
+            f"SELECT 'table' FROM duckdb_tables() WHERE {of} AND {self.is_called('table_name')}"
+            f" UNION ALL SELECT 'view' FROM duckdb_views() WHERE {of} AND {self.is_called('view_name')}",
+            [schema, name, schema, name],
+        )
+        return found[0][0] if found else ""
+
+    def relation(self, schema: str, table: str) -> str:
+        return _relation(self._catalog, schema, table)
+
+    def is_called(self, column: str) -> str:
+        return f"lower({column}) = lower(?)"
+
+    def ensure_schema(self, name: str) -> None:
+        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._catalog)}.{quoted(name)}")
+
+    def ensure_index(self, schema: str, table: str, columns: str, where: str = "") -> None:
+        """Needless: the smallest and largest value of each block of rows are known, and loads come in such blocks."""
+
+    def row_hash(self, columns: Sequence[str]) -> str:
+        return f"hash({', '.join(columns)})::HUGEINT"
+
+
+def catalog(path: Path) -> str:
+    """What DuckDB calls the database of a file: like the file, but for the names that it needs itself."""
+    return f"{path.stem}_db" if path.stem in ("main", "temp", "system") else path.stem
+
+
+def _relation(database: str, schema: str, table: str) -> str:
+    return f"{quoted(database)}.{quoted(schema)}.{quoted(table)}"
+
+
+def _show(connection: duckdb.DuckDBPyConnection, request: LoadRequest, loadable: Loadable) -> None:
+    """The object's rows as a view."""
+    select = loadable.select(ROW_NUMBER if request.mode == "upsert" else "")
+    connection.execute(f"CREATE TEMP VIEW {_DuckDBSession.incoming} AS {select}")
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.execute("BEGIN")
+    try:
+        yield
+        reach("warehouse.before_commit")
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(duckdb.Error):  # a COMMIT that failed (the disk is full) has ended the transaction itself
+            connection.execute("ROLLBACK")
+        raise
+    reach("warehouse.committed")
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, MemoryError) as error:
+        problem = str(error).partition("\n")[0] or "no memory is left"
+        remedy = "load fewer columns (`columns:` of the pipeline), or give the wide ones a pipeline of their own"
+        if isinstance(error, MemoryError) or _has_little():
+            limits = "`ulimit -v`, `ulimit -d`, the container's limit"
+            remedy = f"raise the memory that the process may have ({limits}) to 2 GB and run it again"
+        raise WarehouseError(f"{what}: {problem}", f"the table is as it was before; {remedy}") from error
+    except (duckdb.Error, OSError) as error:
+        raise WarehouseError(
+            f"{what}: {error}", "the table is as it was before; remove the cause and run it again"
+        ) from error
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "NULL"
+    return str(value).upper() if isinstance(value, bool | int) else literal("duckdb", str(value))
+
+
+def _busy_with(error: duckdb.Error) -> str:
+    """Who has the file open; empty where the error is another one."""
+    text = str(error)
+    if "different configuration" in text:
+        return "another connection of this process"
+    _, found, holder = text.partition("Conflicting lock is held in ")
+    return holder.split(". ")[0] if found else ""

@@ -1,0 +1,81 @@
+"""Rows of a table that no load brought: their partition is empty, or one that the ledger does not name.
+
+Belongs here: finding them, removing them, and the words about them. Not here: rows of a partition that were changed by
+hand, which its digest shows (`digest`), and when a load looks for them (`transaction`).
+
+A load that replaces one partition does not touch them, so it has to tell of them: a table is a function of the objects
+that are loaded. They are removed only if that is asked for (`reload`), because a person put them there.
+
+Each load looks for what costs nothing in a large table: rows without a partition, and the first and the last partition.
+All partitions are looked at if something was found, or if these rows are to be removed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, LoadRequest
+from etl.warehouse.identifier import quoted
+from etl.warehouse.ledger import LoadHistory
+from etl.warehouse.schema_change import Column
+from etl.warehouse.session import Session
+
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class ForeignRows:
+    """Such rows of one table; `where` is the condition that finds them."""
+
+    rows: int
+    where: str
+    values: tuple[object, ...]
+    what: str
+    """What the values are: partitions, or numbers of loads."""
+
+    @property
+    def described(self) -> str:
+        """How many there are, and under which values."""
+        named = ["none" if each is None else str(each) for each in self.values]
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        return f"{self.rows} rows that no load brought ({self.what}: {', '.join(named[:_NAMED])}{more})"
+
+
+def find_foreign_rows(
+    session: Session, request: LoadRequest, columns: Sequence[Column], past: LoadHistory
+) -> ForeignRows | None:
+    """The rows that no load brought; None where there are none, or the table cannot tell them apart."""
+    names = {each.name for each in columns}
+    if PARTITION_COLUMN in names:
+        column, known, what = PARTITION_COLUMN, past.names_partition, "partition"
+    elif request.mode == "append" and LOAD_COLUMN in names:
+        column, known, what = LOAD_COLUMN, past.names_load, "number of the load"
+    else:
+        return None
+    table, name = session.relation(request.schema_name, request.table), quoted(column)
+    replaced = past.last is not None and past.last.mode != "append"  # by a load whose rows carry no number yet
+    has_empty = column == PARTITION_COLUMN or not (replaced or past.has_format_1())
+    empty = has_empty and bool(session.rows(f"SELECT 1 FROM {table} WHERE {name} IS NULL LIMIT 1"))
+    ends = session.rows(f"SELECT min({name}), max({name}) FROM {table}")[0]
+    if not (empty or request.reload or known([each for each in ends if each is not None])):
+        return None
+    values = session.rows(f"SELECT DISTINCT {name} FROM {table} WHERE {name} IS NOT NULL")
+    foreign: list[object] = known([value for (value,) in values])
+    conditions = [f"{name} IN ({', '.join(_literal(each) for each in foreign)})"] if foreign else []
+    if empty:
+        foreign.append(None)
+        conditions.append(f"{name} IS NULL")
+    if not foreign:
+        return None
+    where = " OR ".join(conditions)
+    rows = int(session.rows(f"SELECT count(*) FROM {table} WHERE {where}")[0][0])
+    return ForeignRows(rows, where, tuple(foreign), what)
+
+
+def remedy(request: LoadRequest) -> str:
+    """The command that removes them."""
+    days = f" --from {request.partition} --to {request.partition}" if request.partition else ""
+    return f"`etl run {request.tenant} --job gold{days} --reload` removes them"
+
+
+def _literal(value: object) -> str:
+    return str(value) if isinstance(value, int) else f"CAST('{value}' AS DATE)"

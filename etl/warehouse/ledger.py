@@ -1,0 +1,218 @@
+"""The load ledger: which objects a table holds. Append-only, committed together with the rows it speaks of.
+
+Belongs here: its columns, its format, and what the entries of one table mean. Not here: how a load uses it
+(`transaction`), connections (`duckdb`, `postgres`).
+
+Format 1 had neither `format` nor `digest` nor `upsert_by`. A ledger of format 1 is given the new columns by the first
+load; its entries keep an empty `format`, which says that what they loaded cannot be held against the table.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from etl.errors import WarehouseError
+from etl.formats import check_format
+from etl.warehouse.contract import LedgerEntry, LoadRequest
+from etl.warehouse.session import Session
+
+SCHEMA = "etl_ledger"
+TABLE = "loads"
+FORMAT_TABLE = "format"
+FORMAT = 2
+COLUMNS = (
+    ("seq", "BIGINT NOT NULL"),
+    ("tenant", "VARCHAR NOT NULL"),
+    ("pipeline", "VARCHAR NOT NULL"),
+    ("schema_name", "VARCHAR NOT NULL"),
+    ("table_name", "VARCHAR NOT NULL"),
+    ("partition", "VARCHAR"),
+    ("version", "VARCHAR NOT NULL"),
+    ("run_id", "VARCHAR NOT NULL"),
+    ("rows", "BIGINT NOT NULL"),
+    ("mode", "VARCHAR NOT NULL"),
+    ("created_table", "BOOLEAN NOT NULL"),
+    ("loaded_at", "TIMESTAMP WITH TIME ZONE NOT NULL"),
+    ("format", "INTEGER"),
+    ("digest", "VARCHAR"),
+    ("upsert_by", "VARCHAR"),
+)
+SINCE_FORMAT_2 = ("format", "digest", "upsert_by")
+NAMES = tuple(name for name, _ in COLUMNS)
+INDEXES = (
+    ("seq", ""),
+    ("schema_name, table_name, seq", ""),
+    ("schema_name, table_name, partition, seq", ""),
+    ("schema_name, table_name, seq", "created_table"),
+)
+"""What keeps the look-ups of a load from reading the whole ledger, in a database that needs it told."""
+
+
+def prepare(session: Session) -> None:
+    """Make the ledger, or give an older one what this format adds; refuse one that a later release wrote."""
+    session.ensure_schema(SCHEMA)
+    have = _columns(session)
+    loads, formats = session.relation(SCHEMA, TABLE), session.relation(SCHEMA, FORMAT_TABLE)
+    if not have:
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS)
+        session.change(f"CREATE TABLE {loads} ({columns})")
+    elif _format(session) == FORMAT:
+        return
+    for name, kind in COLUMNS:
+        if have and name not in have:
+            session.change(f'ALTER TABLE {loads} ADD COLUMN "{name}" {kind}')
+    if not session.kind(SCHEMA, FORMAT_TABLE):
+        session.change(f'CREATE TABLE {formats} ("format" INTEGER NOT NULL)')
+    session.change(f"DELETE FROM {formats}")
+    session.change(f"INSERT INTO {formats} VALUES ({FORMAT})")
+    for indexed, where in INDEXES:
+        session.ensure_index(SCHEMA, TABLE, indexed, where)
+
+
+def read(session: Session) -> tuple[LedgerEntry, ...]:
+    """Every entry, oldest first."""
+    have = _columns(session)
+    if not have:
+        return ()
+    _format(session)
+    return _entries(session, "ORDER BY seq", (), have)
+
+
+class LoadHistory:
+    """What the ledger says about one table, looked up entry by entry: a load needs few of them."""
+
+    def __init__(self, session: Session, request: LoadRequest) -> None:
+        self._session = session
+        self._request = request
+        self._table = f"WHERE {session.is_called('schema_name')} AND {session.is_called('table_name')}"
+        self._names = (request.schema_name, request.table)
+        created = self._last("AND created_table")
+        self.first = created or self._last("", "ORDER BY seq LIMIT 1")
+        """The entry that created the table, or replaced all of it; what entries before it say is over."""
+        self.last = self._last("")
+        """The newest entry of the table."""
+
+    @property
+    def owner(self) -> tuple[str, str] | None:
+        """The tenant and the pipeline that the table belongs to."""
+        return (self.first.tenant, self.first.pipeline) if self.first else None
+
+    def of_partition(self) -> LedgerEntry | None:
+        """The newest entry of the request's partition that the table may still hold."""
+        if self.first is None:
+            return None
+        same = '"partition" IS NULL' if self._request.partition is None else '"partition" = ?'
+        given = () if self._request.partition is None else (self._request.partition,)
+        return self._last(f"AND {same} AND seq >= ?", parameters=(*given, self.first.seq))
+
+    def of_version(self) -> LedgerEntry | None:
+        """The newest entry of the request's very object."""
+        if self.first is None:
+            return None
+        return self._last("AND version = ? AND seq >= ?", parameters=(self._request.version, self.first.seq))
+
+    def own(self) -> LedgerEntry | None:
+        """The entry that says what the table holds in the place of the request's object, if the table's owner loads."""
+        collected = self._request.mode == "append" and self._request.partition is None
+        found = self.of_version() if collected else self.of_partition()
+        return found if found and (found.tenant, found.pipeline) == self.owner else None
+
+    def names_partition(self, values: Sequence[object]) -> list[object]:
+        """Those of these partitions (dates) that no entry names."""
+        return self._unnamed(values, "'{}'", '"partition"')
+
+    def names_load(self, values: Sequence[object]) -> list[object]:
+        """Those of these numbers of loads that no entry has."""
+        return self._unnamed(values, "{}", "seq")
+
+    def has_format_1(self) -> bool:
+        """Whether a load of a release that wrote no digest may have brought some of the rows."""
+        start = self.first.seq if self.first else 0
+        query = f"SELECT 1 FROM {self._session.relation(SCHEMA, TABLE)} {self._table} AND seq >= ? AND digest IS NULL"
+        return bool(self._session.rows(f"{query} LIMIT 1", (*self._names, start)))
+
+    def _unnamed(self, values: Sequence[object], literal: str, column: str) -> list[object]:
+        if not values:
+            return []
+        by_text = {str(each): each for each in values}
+        wanted = ", ".join(f"({literal.format(each)})" for each in by_text)
+        start = self.first.seq if self.first else 0
+        query = (
+            f"SELECT wanted.value FROM (VALUES {wanted}) AS wanted(value) WHERE NOT EXISTS (SELECT 1"
+            f" FROM {self._session.relation(SCHEMA, TABLE)} {self._table} AND seq >= ? AND {column} = wanted.value)"
+        )
+        found = self._session.rows(query, (*self._names, start))
+        return sorted((by_text[str(value)] for (value,) in found), key=str)
+
+    def entries(self) -> tuple[LedgerEntry, ...]:
+        """Every entry that the table may still hold. Reads as many as there are: only for what happens rarely."""
+        start = self.first.seq if self.first else 0
+        return _entries(self._session, f"{self._table} AND seq >= ? ORDER BY seq", (*self._names, start), NAMES)
+
+    def _last(
+        self, more: str, order: str = "ORDER BY seq DESC LIMIT 1", parameters: Sequence[object] = ()
+    ) -> LedgerEntry | None:
+        found = _entries(self._session, f"{self._table} {more} {order}", (*self._names, *parameters), NAMES)
+        return found[0] if found else None
+
+
+def live(entries: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
+    """Of one table's entries, oldest first, those whose rows the table should hold now.
+
+    Of each partition that is the newest entry. A whole table that is loaded by `append` holds each of its versions.
+    """
+    standing: dict[tuple[str, str, str | None, str], LedgerEntry] = {}
+    for entry in entries:
+        if entry.created_table:
+            standing.clear()
+        collected = entry.mode == "append" and entry.partition is None
+        replaced = standing.get((entry.tenant, entry.pipeline, None, ""))
+        if collected and replaced and replaced.version == entry.version:  # another mode had loaded this very object
+            del standing[(entry.tenant, entry.pipeline, None, "")]
+        key = (entry.tenant, entry.pipeline, entry.partition, entry.version if collected else "")
+        standing[key] = entry
+    return tuple(standing.values())
+
+
+def record(session: Session, values: Mapping[str, object]) -> None:
+    """Write one entry; its `loaded_at` is the database's own clock."""
+    given = {**values, "format": FORMAT}
+    names = ", ".join(f'"{name}"' for name in (*given, "loaded_at"))
+    marks = ", ".join("?" for _ in given)
+    loads = session.relation(SCHEMA, TABLE)
+    session.change(f"INSERT INTO {loads} ({names}) VALUES ({marks}, now())", list(given.values()))
+
+
+def next_seq(session: Session) -> int:
+    """The number of the entry that this transaction will write."""
+    return int(session.rows(f"SELECT coalesce(max(seq), 0) + 1 FROM {session.relation(SCHEMA, TABLE)}")[0][0])
+
+
+def refuse_changed_append(request: LoadRequest, own: LedgerEntry) -> WarehouseError:
+    """The error where an object of an appended partition has changed since it was loaded."""
+    return WarehouseError(
+        f"{request.target} already holds partition {request.partition} from run `{own.run_id}`, and the object has"
+        " changed since: appending it would double its rows",
+        "load it again in place of the old rows with `etl run ... --reload`, or use `mode: replace_partition`",
+    )
+
+
+def _format(session: Session) -> int:
+    found = None
+    if session.kind(SCHEMA, FORMAT_TABLE):
+        found = session.rows(f'SELECT max("format") FROM {session.relation(SCHEMA, FORMAT_TABLE)}')[0][0]
+    return check_format(found, newest=FORMAT, what="the load ledger (etl_ledger) of this warehouse")
+
+
+def _entries(session: Session, rest: str, parameters: Sequence[object], have: Sequence[str]) -> tuple[LedgerEntry, ...]:
+    columns = ", ".join(f'"{name}"' for name in NAMES if name in have)
+    rows = session.rows(f"SELECT {columns} FROM {session.relation(SCHEMA, TABLE)} {rest}", parameters)
+    names = [name for name in NAMES if name in have]
+    return tuple(_entry(dict(zip(names, row, strict=True))) for row in rows)
+
+
+def _entry(row: dict[str, Any]) -> LedgerEntry:
+    return LedgerEntry(**{**row, "format": row.get("format") or 1})
+
+
+def _columns(session: Session) -> list[str]:
+    return [each.name for each in session.table_columns(SCHEMA, TABLE)]

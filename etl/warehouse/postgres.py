@@ -1,0 +1,365 @@
+"""The PostgreSQL warehouse: the object is copied into a staging table, then put into its table in one transaction.
+
+Belongs here: connecting, the lock, the staging table. Does not: the steps of a load (`transaction`).
+
+DuckDB's extension writes the staging table, because nothing else copies Parquet into PostgreSQL as fast and in constant
+memory; what is said about the load itself goes over an ordinary connection.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from etl import locks
+from etl.errors import WarehouseError
+from etl.faults import reach
+from etl.secrets.scrub import scrub
+from etl.source.database_url import parse
+from etl.source.postgres_catalogue import conninfo
+from etl.source.writer import extension_path
+from etl.sql import literal
+from etl.warehouse import ledger
+from etl.warehouse.contract import BATCH_ROWS, ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
+from etl.warehouse.digest import table_holds
+from etl.warehouse.duckdb import engine_config, make_room
+from etl.warehouse.identifier import quoted
+from etl.warehouse.loadable import Loadable, read_loadable
+from etl.warehouse.schema_change import NO_TYPE, Column
+from etl.warehouse.session import Kind
+from etl.warehouse.set_aside import set_aside
+from etl.warehouse.transaction import Load
+
+if TYPE_CHECKING:
+    import polars as pl
+    from psycopg import Connection
+
+_STAGING = "etl_staging"
+_OPTIONS = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex"
+"""How values become text: the digest of a row is made from its text, and a server or a role may say otherwise."""
+_LOSSY = ("HUGEINT", "UHUGEINT", "STRUCT", "MAP", "UNION", "TIMESTAMP_NS")
+"""Types that the extension refuses without a name, or writes as something else without a word."""
+_COLUMNS = """
+SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute
+WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+"""
+_KIND = "SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)"
+_KINDS: dict[str, Kind] = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table"}
+_INDEXES = "SELECT 1 FROM pg_indexes WHERE schemaname = %s AND tablename = %s AND indexdef LIKE %s"
+_HOLDER = """
+SELECT format('process %%s (%%s, since %%s)', pid, application_name, date_trunc('second', backend_start))
+FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted AND ((classid::bigint << 32) | objid::bigint) = %s
+"""
+
+
+class PostgresWarehouse:
+    """A tenant's tables in a PostgreSQL database. Holds no connection between calls."""
+
+    def __init__(self, url: str, tenant: str, *, lock_seconds: float = 600.0) -> None:
+        self._url = parse(url)
+        self._tenant = tenant
+        self._lock_seconds = lock_seconds
+
+    @contextmanager
+    def writing(self, schema: str, table: str, run_id: str) -> Iterator["_PostgresLoader"]:
+        """Hold the table until the block ends; the lock ends with the connection."""
+        target = f"{schema}.{table}"
+        with ExitStack() as stack:
+            with self.errors(f"{target} could not be loaded"):
+                connection = stack.enter_context(self._connect(run_id))
+                self._lock(connection, schema, table)
+            reach("warehouse.locked")
+            yield _PostgresLoader(self, connection, schema, table)
+
+    def ledger(self) -> tuple[LedgerEntry, ...]:
+        """Every committed load of this tenant, oldest first."""
+        with self.errors("the load ledger could not be read"), self._connect("ledger") as connection:
+            entries = ledger.read(_PostgresSession(connection))
+        return tuple(each for each in entries if each.tenant == self._tenant)
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
+        """The result of a statement, read-only."""
+        import polars as pl  # noqa: PLC0415  a load needs none of it
+
+        with self.errors("the query failed"), self._connect("query") as connection:
+            connection.read_only = True
+            with connection.transaction():
+                cursor = connection.execute(sql.encode(), list(parameters) or None)
+                names = [each.name for each in cursor.description or ()]
+                return pl.DataFrame(cursor.fetchall(), schema=names, orient="row", infer_schema_length=None)
+
+    def batches(self, sql: str) -> "Iterator[pl.DataFrame]":
+        """The result of a read-only statement, some rows at a time, through a cursor of the server's."""
+        import polars as pl  # noqa: PLC0415  a load needs none of it
+
+        with self.errors("the query failed"), self._connect("query") as connection:
+            connection.read_only = True
+            with connection.transaction(), connection.cursor(name="etl_batches") as cursor:
+                cursor.execute(sql.encode())
+                names = [each.name for each in cursor.description or ()]
+                while rows := cursor.fetchmany(BATCH_ROWS):
+                    yield pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+
+    def holds(self, schema: str, table: str, digests: Mapping[str, str | None]) -> dict[str, bool | None]:
+        """For each condition whether its rows are those of its digest of the ledger; None where that cannot be said."""
+        with self.errors(f"{schema}.{table} could not be read"), self._connect("query") as connection:
+            connection.read_only = True
+            with connection.transaction():
+                return table_holds(_PostgresSession(connection), schema, table, digests)
+
+    def relation(self, schema: str, table: str) -> str:
+        """A table's whole name."""
+        return _relation(schema, table)
+
+    @contextmanager
+    def _connect(self, run_id: str) -> Iterator["Connection"]:
+        psycopg = _driver()
+        with psycopg.connect(**self._login(run_id), autocommit=True) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            yield connection
+
+    @contextmanager
+    def errors(self, what: str) -> Iterator[None]:
+        """Drop the original on purpose: drivers put the password into their texts."""
+        psycopg = _driver()
+        try:
+            yield
+        except (psycopg.Error, duckdb.Error, OSError) as error:
+            raise WarehouseError(f"{what}: {scrub(str(error)).strip()}", _remedy(error)) from None
+
+    def _login(self, run_id: str) -> dict[str, str]:
+        parts = self._url.libpq()
+        name = f"etl {self._tenant} {run_id}"[:63]
+        defaults = {"connect_timeout": "15", "application_name": name, "client_encoding": "UTF8"}
+        return {**defaults, **parts, "options": f"{parts.get('options', '')} {_OPTIONS}".strip()}
+
+    def _lock(self, connection: "Connection", schema: str, table: str) -> None:
+        """One load per table at a time; the lock ends with the connection."""
+        digest = hashlib.sha256(f"etl {schema}.{table}".encode()).digest()
+        key = int.from_bytes(digest[:8], "big") >> 1
+
+        def ready() -> bool:
+            row = connection.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
+            return bool(row and row[0])
+
+        def holder() -> str:
+            row = connection.execute(_HOLDER, [key]).fetchone()
+            return str(row[0]) if row else "another process"
+
+        what = f"the table {schema}.{table}"
+        locks.wait_until(ready, what, holder, self._lock_seconds, WarehouseError)
+
+    def stage(self, request: LoadRequest, loadable: Loadable, staged: str) -> None:
+        """Copy the object's rows into an unlogged table that only this load knows."""
+        extension = extension_path("postgres_scanner")
+        if extension is None:
+            raise WarehouseError(
+                "a PostgreSQL warehouse needs DuckDB's postgres extension",
+                "install duckdb-extension-postgres-scanner of DuckDB's own version",
+            )
+        parts = self._login(request.run_id)
+        password = parts.pop("password", "")
+        secret = f", PASSWORD {literal('duckdb', password)}" if password else ""
+        select = loadable.select(ROW_NUMBER if request.mode == "upsert" else "")
+        with duckdb.connect(config=engine_config()) as engine:
+            make_room(engine, len(loadable.columns))
+            engine.execute("SET TimeZone = 'UTC'")
+            engine.execute(f"LOAD {literal('duckdb', str(extension))}")
+            described = engine.execute(f"DESCRIBE {loadable.select()}").fetchall()
+            _check_types(request, described)
+            if _needs_text_copy(request, described):
+                engine.execute("SET pg_use_binary_copy = false")
+            engine.execute(f"CREATE TEMPORARY SECRET warehouse_login (TYPE postgres{secret})")
+            login = literal("duckdb", conninfo(parts))
+            engine.execute(f"ATTACH {login} AS warehouse (TYPE postgres, SECRET warehouse_login)")
+            engine.execute(f"CREATE TABLE warehouse.{staged} AS {select} LIMIT 0")
+            unlogged = f"ALTER TABLE {staged} SET UNLOGGED"
+            engine.execute(f"CALL postgres_execute('warehouse', {literal('duckdb', unlogged)})")
+            engine.execute(f"INSERT INTO warehouse.{staged} {select}")
+
+
+class _PostgresLoader:
+    """A table of a PostgreSQL database that no other load writes meanwhile."""
+
+    def __init__(self, warehouse: PostgresWarehouse, connection: "Connection", schema: str, table: str) -> None:
+        self._warehouse = warehouse
+        self._connection = connection
+        self._schema = schema
+        self._table = table
+
+    def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
+        """Put the object into its table; all of it and its ledger entry, or nothing."""
+        loadable = read_loadable(request, Path(source))
+        staged = _relation(_STAGING, "load_" + hashlib.sha256(self._relation.encode()).hexdigest()[:32])
+        with self._warehouse.errors(f"{request.target} could not be loaded"):
+            _prepare(self._connection, staged)
+            load = Load(_PostgresSession(self._connection, staged, loadable.untyped), request)
+            with self._connection.transaction():
+                report = load.look()
+            if report is not None:
+                return report
+            try:
+                self._warehouse.stage(request, loadable, staged)
+                reach("warehouse.staged")
+                return _run(self._connection, load, staged)
+            finally:
+                if not self._connection.closed:
+                    self._connection.execute(f"DROP TABLE IF EXISTS {staged}".encode())
+
+    def set_aside(self) -> str:
+        """Rename what stands under the table's name; gives the new name, empty where nothing is there."""
+        with self._warehouse.errors(f"{self._schema}.{self._table} could not be renamed"):
+            return set_aside(_PostgresSession(self._connection), self._schema, self._table)
+
+    @property
+    def _relation(self) -> str:
+        return _relation(self._schema, self._table)
+
+
+def _remedy(error: Exception) -> str:
+    if getattr(error, "sqlstate", None) == "42501":
+        return (
+            "grant the role what it needs: its own schema, USAGE and CREATE on the schemas etl_ledger, etl_staging and"
+            " etl_kept, SELECT and INSERT on etl_ledger.loads and etl_ledger.format; see docs/warehouse.md"
+        )
+    if "authentication failed" in str(error):
+        return "correct the user or the password of the tenant's warehouse"
+    return "nothing was kept of it; remove the cause and run it again"
+
+
+class _PostgresSession:
+    """A connection as `transaction` wants it, with the object's rows in a staging table."""
+
+    temporary = "ON COMMIT DROP"
+    algorithm = "postgres-hashtextextended"
+    binary = 'COLLATE "C"'
+
+    def __init__(self, connection: "Connection", incoming: str = "", untyped: frozenset[str] = frozenset()) -> None:
+        self._connection = connection
+        self.incoming = incoming
+        self._untyped = untyped
+
+    def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        return max(0, int(self._execute(sql, parameters).rowcount))
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        return list(self._execute(sql, parameters).fetchall())
+
+    def incoming_columns(self) -> list[Column]:
+        rows = self._connection.execute(_COLUMNS, [self.incoming]).fetchall()
+        return [Column(name, NO_TYPE if name in self._untyped else kind) for name, kind in rows if name != ROW_NUMBER]
+
+    def table_columns(self, schema: str, table: str) -> list[Column]:
+        rows = self._connection.execute(_COLUMNS, [_relation(schema, table)]).fetchall()
+        return [Column(name, kind) for name, kind in rows]
+
+    def kind(self, schema: str, name: str) -> Kind:
+        found = self._connection.execute(_KIND, [_relation(schema, name)]).fetchone()
+        return _KINDS.get(str(found[0]), "view") if found else ""
+
+    def relation(self, schema: str, table: str) -> str:
+        return _relation(schema, table)
+
+    def is_called(self, column: str) -> str:
+        return f"{column} = ?"
+
+    def ensure_schema(self, name: str) -> None:
+        _ensure_schema(self._connection, name)
+
+    def ensure_index(self, schema: str, table: str, columns: str, where: str = "") -> None:
+        rest = f"({columns})" + (f" WHERE {where}" if where else "")
+        known = self._connection.execute(_INDEXES, [schema, table, f"% {rest}"]).fetchone()
+        if not known:
+            self._connection.execute(f"CREATE INDEX ON {_relation(schema, table)} {rest}".encode())
+
+    def row_hash(self, columns: Sequence[str]) -> str:
+        """From the row's text: `hash_record` knows no JSON."""
+        return f"hashtextextended(CAST(ROW({', '.join(columns)}) AS text) {self.binary}, 0)::numeric"
+
+    def _execute(self, sql: str, parameters: Sequence[object]) -> Any:  # noqa: ANN401  a cursor of an optional library
+        """Statements with parameters hold no names of the tenant's, so that every `?` in them is a parameter."""
+        if parameters:
+            return self._connection.execute(sql.replace("?", "%s").encode(), list(parameters))
+        return self._connection.execute(sql.encode())
+
+
+def _relation(schema: str, table: str) -> str:
+    return f"{quoted(schema)}.{quoted(table)}"
+
+
+def _run(connection: "Connection", load: Load, staged: str) -> LoadReport:
+    with connection.transaction():
+        report = load.run()
+        connection.execute(f"DROP TABLE {staged}".encode())
+        reach("warehouse.before_commit")
+    reach("warehouse.committed")
+    return report
+
+
+def _prepare(connection: "Connection", staged: str) -> None:
+    """Make what every load shares, one process at a time; remove what a load of this table left when it died."""
+    with _alone(connection), connection.transaction():
+        _ensure_schema(connection, _STAGING)
+        ledger.prepare(_PostgresSession(connection))
+    connection.execute(f"DROP TABLE IF EXISTS {staged}".encode())
+
+
+@contextmanager
+def _alone(connection: "Connection") -> Iterator[None]:
+    connection.execute("SELECT pg_advisory_lock(hashtext('etl schemas'))")
+    try:
+        yield
+    finally:
+        connection.execute("SELECT pg_advisory_unlock(hashtext('etl schemas'))")
+
+
+def _ensure_schema(connection: "Connection", name: str) -> None:
+    """Look first: CREATE SCHEMA IF NOT EXISTS asks for a privilege even where there is nothing to create."""
+    if not connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]).fetchone():
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(name)}".encode())
+
+
+def _driver() -> Any:  # noqa: ANN401  a module of an optional library
+    try:
+        import psycopg  # noqa: PLC0415  an extra: `postgres`
+    except ImportError:
+        raise WarehouseError("a PostgreSQL warehouse needs psycopg", "install the extra `postgres`") from None
+    return psycopg
+
+
+def _binary_copy_errs(kind: str) -> bool:
+    """Whether the extension's binary COPY may change decimals of this type: it sends four digits at a time.
+
+    The digits behind the point, filled up to a multiple of four, have to fit into the integer that DuckDB keeps the
+    decimal in. Where they do not, some values arrive as others, without an error.
+    """
+    found = ((int(digits), int(scale)) for digits, scale in re.findall(r"DECIMAL\((\d+),(\d+)\)", kind))
+    widths = (4, 9, 18, 38)  # digits that integers of 16, 32, 64 and 128 bits hold
+    return any(-(-scale // 4) * 4 > next(each for each in widths if digits <= each) for digits, scale in found)
+
+
+def _needs_text_copy(request: LoadRequest, columns: Sequence[tuple[Any, ...]]) -> bool:
+    """Whether a decimal has to travel as text; texts in lists cannot, because `NULL` would arrive as nothing."""
+    decimals = [name for name, kind, *_ in columns if _binary_copy_errs(kind)]
+    lists = [name for name, kind, *_ in columns if "VARCHAR" in kind and kind != "VARCHAR"]
+    if decimals and lists:
+        raise WarehouseError(
+            f"column `{decimals[0]}` of {request.target} has too many decimal places to be loaded together with the"
+            f" texts in `{lists[0]}`",
+            "cast one of them in the transform, e.g. to DECIMAL(38, 18)",
+        )
+    return bool(decimals)
+
+
+def _check_types(request: LoadRequest, columns: Sequence[tuple[Any, ...]]) -> None:
+    for name, kind, *_ in columns:
+        if any(str(kind).startswith(each) for each in _LOSSY):
+            raise WarehouseError(
+                f"column `{name}` of {request.target} is {kind}, which PostgreSQL has no exact type for",
+                "cast it in the transform (to text, a decimal or single columns)",
+            )

@@ -1,0 +1,110 @@
+"""An object's columns beside the table's: what may be added, what fits, what is refused.
+
+Belongs here: the decision, for any warehouse. Does not: asking a database for its columns, nor changing a table.
+
+`evolve` adds a new column (nullable) and takes a narrower type into a wider column, which keeps every value. Anything
+else needs a person: a column that is gone, another type, a wider type. `fail` refuses every difference.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from etl.errors import WarehouseError
+from etl.warehouse.contract import TECHNICAL_COLUMNS, SchemaChanges
+from etl.warehouse.identifier import quoted
+
+NO_TYPE = ""
+"""The type of a column that holds nothing but nulls and was written without a type."""
+
+_WIDENING: tuple[tuple[str, ...], ...] = (
+    ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
+    ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
+    ("FLOAT", "DOUBLE"),
+    ("REAL", "DOUBLE PRECISION"),
+    ("CHARACTER VARYING", "TEXT"),
+)
+_DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC)\((\d+),(\d+)\)")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as the warehouse names its type."""
+
+    name: str
+    type: str
+
+
+def columns_to_add(
+    relation: str,
+    table: Sequence[Column],
+    incoming: Sequence[Column],
+    policy: SchemaChanges,
+    came_later: Collection[str] = (),
+) -> tuple[Column, ...]:
+    """The columns the table needs before the object can be inserted; raises with every difference that is refused.
+
+    `relation` is the table's whole name in SQL, so that the statements of the remedies can be copied.
+    `came_later` are columns that a later partition brought to the table: an object of an earlier one has none of them.
+    """
+    have = {each.name.casefold(): each for each in table if each.name not in TECHNICAL_COLUMNS}
+    come = {each.name.casefold(): each for each in incoming}
+    lost = [each for each in missing_columns(table, incoming) if each.name not in came_later]
+    problems = [_lost(relation, each) for each in lost]
+    problems += [
+        f"column `{each.name}` is {have[key].type} in the table and {each.type} in the object"
+        f" (cast it in the transform, or {_retype(relation, have[key].name, each.type)})"
+        for key, each in come.items()
+        if key in have and not _accepted(each.type, have[key].type, policy)
+    ]
+    new = tuple(each for key, each in come.items() if key not in have and each.type != NO_TYPE)
+    if policy == "fail":
+        problems += [
+            f"column `{each.name}` ({each.type}) is new (drop it in the transform, or set `schema_changes: evolve`)"
+            for each in new
+        ]
+    if problems:
+        raise WarehouseError(
+            f"the columns of {relation} have changed:\n" + "\n".join(f"  - {each}" for each in problems),
+            "nothing was loaded; do what is named for each column, then run the load again",
+        )
+    return new
+
+
+def missing_columns(table: Sequence[Column], incoming: Sequence[Column]) -> list[Column]:
+    """The columns of the table that the object does not have."""
+    come = {each.name.casefold() for each in incoming}
+    return [each for each in table if each.name not in TECHNICAL_COLUMNS and each.name.casefold() not in come]
+
+
+def _lost(relation: str, column: Column) -> str:
+    name = quoted(column.name)
+    return (
+        f"column `{column.name}` ({column.type}) is not in the object any more"
+        f" (put it back, or drop it from the table as well: `ALTER TABLE {relation} DROP COLUMN {name}`)"
+    )
+
+
+def _retype(relation: str, name: str, kind: str) -> str:
+    column = quoted(name)
+    return f"`ALTER TABLE {relation} ALTER COLUMN {column} TYPE {kind} USING CAST({column} AS {kind})`"
+
+
+def _accepted(incoming: str, column: str, policy: SchemaChanges) -> bool:
+    if NO_TYPE in (incoming, column) or incoming == column:
+        return True
+    return policy == "evolve" and fits(incoming.upper(), column.upper())
+
+
+def fits(narrow: str, wide: str) -> bool:
+    """Whether every value of one type is a value of the other, exactly."""
+    for kinds in _WIDENING:
+        if narrow in kinds and wide in kinds:
+            return kinds.index(narrow) <= kinds.index(wide)
+    small, large = _DECIMAL.fullmatch(narrow), _DECIMAL.fullmatch(wide)
+    if small and wide == "NUMERIC":
+        return True
+    if not small or not large:
+        return False
+    digits, scale = int(small[1]), int(small[2])
+    return scale <= int(large[2]) and digits - scale <= int(large[1]) - int(large[2])

@@ -1,0 +1,29 @@
+"""Moving away what stands under a table's name, so that a load can make the table anew. Nothing is deleted.
+
+Belongs here: the renaming, and the remedy that names the command for it. Not here: the command (`etl.cli.set_aside`).
+"""
+
+from datetime import UTC, datetime
+
+from etl.warehouse.contract import LoadRequest
+from etl.warehouse.identifier import quoted
+from etl.warehouse.session import Session
+
+
+def set_aside(session: Session, schema: str, table: str) -> str:
+    """Rename what stands under a name; gives the new name, empty where nothing is there."""
+    kind = session.kind(schema, table)
+    if not kind:
+        return ""
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    name = f"{table[:40]}_aside_{moment}"
+    session.change(f"ALTER {kind.upper()} {session.relation(schema, table)} RENAME TO {quoted(name)}")
+    return name
+
+
+def move_away(request: LoadRequest, what: str) -> str:
+    """The remedy where a table stands in the way of a load."""
+    return (
+        f"load into another table (`trino_output`), or move {what} away with"
+        f" `etl set-aside {request.tenant} {request.pipeline} --yes` and load again"
+    )

@@ -1,0 +1,193 @@
+"""Kill, fail and fill the disk at every step of publishing and loading: what readers see, and what a repetition makes."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from etl import faults
+from etl.errors import EtlError
+from etl.warehouse.contract import Warehouse
+from tests.lake.objects import DAY, files_below, load, local_lake, publish, ref_of, s3_lake
+from tests.servers.object_store import ObjectStore
+from tests.warehouse.fault_steps import NEW, OLD, OTHER, big, open_for, step
+
+EARLIER = "2025-12-31"
+PROCESS = """
+import sys, pathlib
+from tests.warehouse.fault_steps import step
+from etl.settings import load_settings
+step(pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3], bucket=sys.argv[4], s3=load_settings().s3, url=sys.argv[5])
+"""
+
+PUBLISH_POINTS = ["lake.staged", "lake.verified", "lake.stamped", "lake.published"]
+LOCAL_POINTS = [*PUBLISH_POINTS, "lake.before_rename", "lake.renamed"]
+S3_POINTS = [*PUBLISH_POINTS, "lake.upload.begin", "lake.upload.part", "lake.uploaded"]
+LOAD_POINTS = [
+    "warehouse.locked", "warehouse.opened", "warehouse.begin", "warehouse.shaped", "warehouse.deleted",
+    "warehouse.inserted", "warehouse.ledger", "warehouse.before_commit", "warehouse.committed", "warehouse.closed",
+]  # fmt: skip
+POSTGRES_POINTS = [
+    "warehouse.locked", "warehouse.staged", "warehouse.begin", "warehouse.deleted", "warehouse.inserted",
+    "warehouse.ledger", "warehouse.before_commit", "warehouse.committed",
+]  # fmt: skip
+AFTER = {"lake.renamed", "lake.uploaded", "lake.published", "warehouse.committed", "warehouse.closed"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One step that is stopped by a fault and then repeated."""
+
+    folder: Path
+    what: str
+    mode: str = "replace_partition"
+    store: ObjectStore | None = None
+    bucket: str = ""
+    url: str = ""
+
+    def kill_at(self, point: str) -> None:
+        """In a process of its own, which does not come back."""
+        environ = {**os.environ, **(self.store.environ if self.store else {}), "PYTHONPATH": str(Path.cwd())}
+        command = [sys.executable, "-c", PROCESS, str(self.folder), self.what, self.mode, self.bucket, self.url]
+        done = subprocess.run(
+            command, env={**environ, "ETL_FAULT": f"{point}=kill"}, check=False, capture_output=True, timeout=120
+        )
+        assert done.returncode == -9, done.stderr
+
+    def fail_at(self, point: str, action: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        faults._reached.clear()
+        monkeypatch.setenv("ETL_FAULT", f"{point}={action}")
+        with pytest.raises(EtlError, match="fault injected") as raised:
+            self.repeat()
+        assert "a-very-secret-key" not in str(raised.value)
+        monkeypatch.delenv("ETL_FAULT")
+
+    def stop_at(self, point: str, action: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        if action == "kill":
+            self.kill_at(point)
+        else:
+            self.fail_at(point, action, monkeypatch)
+
+    def repeat(self) -> None:
+        s3 = self.store.settings if self.store else None
+        step(self.folder, self.what, self.mode, bucket=self.bucket, s3=s3, url=self.url)
+
+
+@pytest.mark.parametrize(("point", "action"), [*((each, "kill") for each in LOCAL_POINTS), ("lake.stamped", "full")])
+def test_publishing_that_stops_shows_the_old_object_or_the_new_one_and_is_repeated(
+    tmp_path: Path, point: str, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = local_lake(tmp_path)
+    publish(lake, OLD)
+    case = Case(tmp_path, "publish")
+    case.stop_at(point, action, monkeypatch)
+    seen = lake.scan([ref_of()]).collect()
+    assert seen.equals(NEW if point in AFTER else OLD)
+    case.repeat()
+    assert lake.scan([ref_of()]).collect().equals(NEW)
+    lake.close()
+    assert files_below(tmp_path / "staging") == []
+    assert files_below(tmp_path / "lake") == ["acme/extract/orders/dt=2026-01-01/data.parquet"]
+
+
+@pytest.mark.parametrize(("point", "action"), [*((each, "kill") for each in S3_POINTS), ("lake.upload.part", "raise")])
+def test_an_upload_that_stops_shows_the_old_object_or_the_new_one_and_is_repeated(
+    tmp_path: Path, object_store: ObjectStore, bucket: str, point: str, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = s3_lake(tmp_path, object_store.settings, bucket)
+    publish(lake, OLD)
+    case = Case(tmp_path, "publish", store=object_store, bucket=bucket)
+    case.stop_at(point, action, monkeypatch)
+    seen = lake.scan([ref_of()]).collect()
+    assert seen.equals(NEW if point in AFTER else OLD)
+    assert object_store.pending_uploads(bucket) == []
+    case.repeat()
+    assert lake.scan([ref_of()]).collect().equals(NEW)
+    lake.close()
+    assert files_below(tmp_path / "staging") == []
+    assert object_store.keys(bucket) == ["lake/acme/extract/orders/dt=2026-01-01/data.parquet"]
+
+
+@pytest.mark.parametrize("action", ["kill", "raise"])
+def test_an_upload_that_stops_half_way_leaves_nothing_visible_and_nothing_pending(
+    tmp_path: Path, object_store: ObjectStore, bucket: str, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(tmp_path, "publish big", store=object_store, bucket=bucket)
+    case.stop_at("lake.upload.part@3", action, monkeypatch)
+    assert object_store.keys(bucket) == []
+    assert object_store.pending_uploads(bucket) == []
+    case.repeat()
+    lake = s3_lake(tmp_path, object_store.settings, bucket)
+    assert lake.scan([ref_of()]).collect().equals(big())
+    assert lake.partitions("acme", "extract", "orders") == (DAY,)
+
+
+@pytest.mark.parametrize(
+    ("point", "mode", "action"),
+    [
+        *((each, "replace_partition", "kill") for each in LOAD_POINTS),
+        *(
+            (each, "upsert", "kill")
+            for each in ("warehouse.ranked", "warehouse.kept", "warehouse.deleted", "warehouse.ledger")
+        ),
+        ("warehouse.deleted", "replace", "kill"),
+        ("warehouse.ledger", "append", "kill"),
+        *((each, "replace_partition", "full") for each in LOAD_POINTS[:8]),
+    ],
+)
+def test_a_load_that_stops_shows_all_of_it_or_nothing_and_is_repeated(
+    tmp_path: Path, point: str, mode: str, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _check_load(Case(tmp_path, "both", mode), point, action, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("point", "action"), [*((each, "kill") for each in POSTGRES_POINTS), ("warehouse.inserted", "raise")]
+)
+def test_a_load_into_postgresql_that_stops_shows_all_of_it_or_nothing_and_is_repeated(
+    tmp_path: Path, point: str, action: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _check_load(Case(tmp_path, "both", url=postgres_url), point, action, monkeypatch)
+
+
+def _check_load(case: Case, point: str, action: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    warehouse, lake, mode = open_for(case.folder, case.url), local_lake(case.folder), case.mode
+    publish(lake, OTHER, EARLIER)
+    load(lake, warehouse, EARLIER, mode=mode, keys=["id"], order="qty")
+    first = OTHER.height
+    if mode != "append":
+        publish(lake, OLD, DAY)
+        load(lake, warehouse, DAY, mode=mode, keys=["id"], order="qty")
+        first = OLD.height + (0 if mode == "replace" else OTHER.height)
+    expected = {"replace_partition": 1200, "replace": 1100, "upsert": 1200, "append": 1200}[mode]
+    before = len(warehouse.ledger())
+    case.stop_at(point, action, monkeypatch)
+    done = point in AFTER
+    count = "SELECT count(*) AS n FROM mart.orders"
+    assert warehouse.query(count).item() == (expected if done else first)
+    assert len(warehouse.ledger()) == before + done
+    case.repeat()
+    _is_as_undisturbed(warehouse, mode, before + 1)
+    assert warehouse.query(count).item() == expected
+    lake.close()
+    assert files_below(case.folder / "staging") == []
+    if case.url:
+        assert warehouse.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'etl_staging'").item() == 0
+    else:
+        assert files_below(case.folder / "warehouse") == ["acme.duckdb"]
+
+
+def _is_as_undisturbed(warehouse: Warehouse, mode: str, entries: int) -> None:
+    query = warehouse.query
+    rows = dict(query("SELECT id, qty FROM mart.orders").rows())
+    expected = {row["id"]: row["qty"] for row in NEW.to_dicts()}
+    if mode != "replace":
+        expected |= {row["id"]: row["qty"] for row in OTHER.to_dicts()}
+    assert rows == expected
+    ledger = warehouse.ledger()
+    assert len(ledger) == entries
+    assert [each.seq for each in ledger] == list(range(1, entries + 1))
+    assert ledger[-1].rows == NEW.height
