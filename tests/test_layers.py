@@ -1,6 +1,7 @@
 """Imports point down, and nothing below `etl.running` knows an orchestrator. Checked here without the linter."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,12 @@ def test_every_import_points_down() -> None:
 def test_every_module_has_its_place_in_the_layers() -> None:
     places = {owner(path) for path in PACKAGE.rglob("*.py")} - {"__init__"}
     assert places == set().union(*LAYERS)
+
+
+def test_private_names_of_dagster_stand_in_one_file() -> None:
+    private = re.compile(r"^\s*(from|import) dagster(\._|_dbt\.(asset_utils|utils|_))", re.MULTILINE)
+    found = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if private.search(path.read_text())}
+    assert found - {"cli/__init__.py"} == {"running/compat.py"}
 
 
 def test_nothing_is_called_utils() -> None:

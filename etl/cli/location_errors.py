@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster_shared.error import SerializableErrorInfo
 
 from etl import errors
 from etl.errors import EtlError
+from etl.running.compat import DagsterUserCodeUnreachableError
 
 _ENDED = re.compile(r"gRPC server exited with return code (-?\d+) while starting up")
 _LATE = re.compile(r"Timed out waiting for gRPC server to start after (\d+)s")

@@ -14,18 +14,22 @@ from functools import partial
 from pathlib import Path
 
 from dagster import AssetKey, DagsterEventType, DagsterInstance, DagsterRun
-from dagster._core.definitions.selector import JobSubsetSelector
-from dagster._core.remote_origin import CodeLocationOrigin
-from dagster._core.remote_representation.external import RemoteRepository
-from dagster._core.remote_representation.grpc_server_registry import GrpcServerRegistry
-from dagster._core.utils import make_new_run_id
-from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
-from dagster._core.workspace.load_target import WorkspaceFileTarget, WorkspaceLoadTarget
-from dagster._grpc import server
-from dagster._grpc.constants import GrpcServerCommand
 
 from etl.cli.location_errors import cannot_load, reachable
 from etl.errors import EtlError
+from etl.running.compat import (
+    CodeLocationOrigin,
+    GrpcServerCommand,
+    GrpcServerRegistry,
+    JobSubsetSelector,
+    RemoteRepository,
+    WorkspaceFileTarget,
+    WorkspaceLoadTarget,
+    WorkspaceProcessContext,
+    WorkspaceRequestContext,
+    grpc_server as server,
+    make_new_run_id,
+)
 from etl.running.run_days import Span, bounds, daily_sets, newest_days, spans
 from etl.settings import Settings
 from etl.suggest import nearest

@@ -13,8 +13,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 from dagster import DagsterInstance
-from dagster._daemon.controller import get_daemon_statuses
-from dagster._daemon.daemon import SensorDaemon
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -28,6 +26,7 @@ from etl.promises.attainment import OBJECTIVE, Attainment, attain, month_bounds
 from etl.promises.freshness import State
 from etl.promises.report import HEADER, report_html, report_json, report_rows
 from etl.promises.state_log import StateLog
+from etl.running.compat import SensorDaemon, get_daemon_statuses
 from etl.running.sla_watch import SlaWatch
 from etl.settings import Settings, load_settings
 

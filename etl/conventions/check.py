@@ -20,11 +20,11 @@ from dagster import (
     JobDefinition,
     OpDefinition,
 )
-from dagster._core.definitions.dependency import NodeHandle
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from etl.conventions.kinds import ALLOWED_KINDS
 from etl.errors import ConfigError
+from etl.running.compat import NodeHandle
 from etl.secrets.in_clear import is_secret
 
 

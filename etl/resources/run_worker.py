@@ -10,8 +10,8 @@ stay "started" for ever and keep its slot of the pool, so that every later run o
 import logging
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, DefaultRunLauncher, RunsFilter
-from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 
+from etl.running.compat import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from etl.running.run_start import launch_in
 from etl.running.worker_process import Life, life_of, worker_of
 

@@ -52,9 +52,7 @@ def prepare(config: TenantConfig, project: TenantDbt) -> DbtIndex:
 
 
 def _index(config: TenantConfig, project: TenantDbt, manifest: Mapping[str, Any], stamp: str) -> DbtIndex:
-    from dagster_dbt.asset_utils import build_dbt_specs  # noqa: PLC0415  takes seconds, and only preparing needs it
-    from dagster_dbt.utils import select_unique_ids  # noqa: PLC0415
-
+    from etl.running.compat import build_dbt_specs, select_unique_ids  # noqa: PLC0415  seconds: only preparing needs it
     from etl.running.dbt_translator import TenantDbtTranslator, get_node  # noqa: PLC0415
 
     translator = TenantDbtTranslator(config)
@@ -106,7 +104,7 @@ def _relations(manifest: Mapping[str, Any]) -> Iterator[DbtRelation]:
 
 def _checks(manifest: Mapping[str, Any], translator: Any) -> Iterator[DbtCheck]:  # noqa: ANN401
     """Every test of the project that is switched on, also one of several models that names none of them as its own."""
-    from dagster_dbt.asset_utils import get_asset_check_key_for_test  # noqa: PLC0415
+    from etl.running.compat import get_asset_check_key_for_test  # noqa: PLC0415
 
     names: Counter[tuple[str, ...]] = Counter()
     for unique_id, node in manifest["nodes"].items():

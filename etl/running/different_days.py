@@ -10,10 +10,8 @@ any selection of assets, holds different sets of days in the same way, but has n
 from collections.abc import Mapping
 
 from dagster import AssetSelection, JobDefinition
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from dagster._core.definitions.assets.job.asset_job import build_asset_job, get_asset_graph_for_job
-from dagster._core.selector.subset_selector import AssetSelectionData
 
+from etl.running.compat import AssetGraph, AssetSelectionData, build_asset_job, get_asset_graph_for_job
 from etl.running.executors import in_process_executor
 from etl.running.run_days import common_days
 

@@ -12,12 +12,9 @@ from dagster import (
     InitExecutorContext,
     in_process_executor as dagsters_in_process,
 )
-from dagster._core.execution.context.system import PlanOrchestrationContext
-from dagster._core.execution.plan.plan import ExecutionPlan
-from dagster._core.execution.retries import RetryMode
-from dagster._core.execution.step_dependency_config import StepDependencyConfig
 
 from etl.errors import EtlError
+from etl.running.compat import ExecutionPlan, PlanOrchestrationContext, RetryMode, StepDependencyConfig
 from etl.running.run_process import protect
 from etl.running.worker_process import recorded_worker
 

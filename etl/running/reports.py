@@ -12,10 +12,9 @@ from traceback import TracebackException
 from typing import IO, Any
 
 from dagster import DagsterInstance, EventLogEntry
-from dagster._core.definitions.instigation_logger import CapturedLogHandler
-from dagster._serdes import deserialize_value, serialize_value
 from dagster_shared.error import SerializableErrorInfo
 
+from etl.running.compat import CapturedLogHandler, deserialize_value, serialize_value
 from etl.secrets.scrub import known_only, scrub
 
 _NAMES = frozenset({

@@ -23,13 +23,12 @@ from dagster import (
     DagsterRunStatus,
     EventLogEntry,
 )
-from dagster._core.events import JobFailureData
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, PARTITION_NAME_TAG
 from dagster_shared.error import SerializableErrorInfo
 
 from etl.notify.incidents import cause_of
 from etl.promises.judge import PipelineRun
 from etl.promises.pipeline_log import Failure, FinishedRun
+from etl.running.compat import ASSET_PARTITION_RANGE_END_TAG, PARTITION_NAME_TAG, JobFailureData
 from etl.running.naming import SLA_CHECK, STANDING_CHECKS
 from etl.running.subjects import Subjects, job_subject
 from etl.sla.metrics import SLAMetrics

@@ -5,13 +5,19 @@ Belongs here: what the run launcher decides before a run starts. Not here: wheth
 """
 
 from dagster import DagsterInstance, DagsterRun, DefaultRunLauncher
-from dagster._core.code_pointer import CodePointer, FileCodePointer, ModuleCodePointer
-from dagster._core.launcher.base import LaunchRunContext
-from dagster._core.remote_representation.code_location import CodeLocation, GrpcServerCodeLocation
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
-from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
 from etl.errors import EtlError
+from etl.running.compat import (
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+    BaseWorkspaceRequestContext,
+    CodeLocation,
+    CodePointer,
+    FileCodePointer,
+    GrpcServerCodeLocation,
+    LaunchRunContext,
+    ModuleCodePointer,
+)
 from etl.running.run_days import day_for
 
 

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Collection, Iterable, Iterator
 
 from dagster import AssetKey, DagsterError, DagsterInstance, DagsterRun
-from dagster._grpc.types import ExecuteExternalJobArgs, ExecuteRunArgs
-from dagster._serdes import deserialize_value
 from dagster_shared.serdes.errors import DeserializationError
+
+from etl.running.compat import ExecuteExternalJobArgs, ExecuteRunArgs, deserialize_value
 
 
 def tenants_of(run: DagsterRun, known: Collection[str], keys: Iterable[AssetKey] = ()) -> list[str]:

@@ -26,10 +26,10 @@ from dagster import (
     EventRecordsFilter,
     RunsFilter,
 )
-from dagster._core.event_api import EventLogCursor
 
 from etl.promises.freshness import AtWork, DailyPartitions, Publish
 from etl.promises.pipeline_log import Facts, Numbers, PipelineLog
+from etl.running.compat import EventLogCursor
 from etl.running.run_outcomes import ROWS, failed_run, finished_run, newest_day, number, planned_assets
 from etl.running.sla_past import Past
 from etl.running.subjects import Subjects

@@ -20,8 +20,6 @@ from dagster import (
     MetadataValue,
     Output,
 )
-from dagster._core.event_api import PartitionKeyFilter
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
 
 from etl.config.known_secrets import learn_tenant
 from etl.config.pipeline_config import PipelineConfig, Stage
@@ -45,6 +43,7 @@ from etl.running.check_results import (
     undated_evaluation,
     volume_evaluation,
 )
+from etl.running.compat import AssetCheckExecutionRecordStatus as Status, PartitionKeyFilter
 from etl.running.log_warnings import warnings_in_log
 from etl.running.metadata import Metadata, stage_metadata
 from etl.running.partition_keys import partition_keys

@@ -23,11 +23,11 @@ from enum import Enum
 from pathlib import Path
 
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, MetadataValue
-from dagster._core.events import EngineEventData
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from etl.errors import EtlError
 from etl.formats import check_format
+from etl.running.compat import EngineEventData
 
 logger = logging.getLogger(__name__)
 

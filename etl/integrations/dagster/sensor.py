@@ -23,14 +23,11 @@ from dagster import (
     SensorResult,
     SkipReason,
 )
-from dagster._core.storage.asset_check_execution_record import (
-    AssetCheckExecutionRecord,
-    AssetCheckExecutionRecordStatus as Status,
-)
 
 from etl.errors import EtlError, QualityError
 from etl.formats import check_format
 from etl.quality.rules import nearest
+from etl.running.compat import AssetCheckExecutionRecord, AssetCheckExecutionRecordStatus as Status
 
 HISTORY = 1000
 """Evaluations of one check that a tick reads at most."""

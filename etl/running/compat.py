@@ -1,0 +1,136 @@
+"""Every name of Dagster that this product uses and that Dagster does not promise to keep.
+
+Belongs here: imports of `dagster._...` and of dagster-dbt's inner modules, so that who raises Dagster's version finds
+all of them in one place. Not here: what is done with them.
+
+What `import dagster` does not load itself is loaded when it is asked for: the daemon's modules take 0.4 CPU-seconds,
+those of dagster-dbt 1.2.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from dagster._core.code_pointer import CodePointer, FileCodePointer, ModuleCodePointer
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.definitions.assets.job.asset_job import build_asset_job, get_asset_graph_for_job
+from dagster._core.definitions.dependency import NodeHandle
+from dagster._core.definitions.instigation_logger import CapturedLogHandler
+from dagster._core.definitions.selector import JobSubsetSelector
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.event_api import EventLogCursor, PartitionKeyFilter
+from dagster._core.events import EngineEventData, JobFailureData
+from dagster._core.execution.context.system import PlanOrchestrationContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode
+from dagster._core.execution.step_dependency_config import StepDependencyConfig
+from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+from dagster._core.remote_origin import CodeLocationOrigin
+from dagster._core.selector.subset_selector import AssetSelectionData
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecord,
+    AssetCheckExecutionRecordStatus,
+)
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
+from dagster._core.utils import make_new_run_id
+from dagster._grpc.types import ExecuteExternalJobArgs, ExecuteRunArgs
+from dagster._serdes import deserialize_value, serialize_value
+
+if TYPE_CHECKING:
+    from dagster._core.remote_representation.code_location import CodeLocation, GrpcServerCodeLocation
+    from dagster._core.remote_representation.external import RemoteRepository
+    from dagster._core.remote_representation.grpc_server_registry import GrpcServerRegistry
+    from dagster._core.workspace.context import (
+        BaseWorkspaceRequestContext,
+        WorkspaceProcessContext,
+        WorkspaceRequestContext,
+    )
+    from dagster._core.workspace.load_target import WorkspaceFileTarget, WorkspaceLoadTarget
+    from dagster._daemon.controller import get_daemon_statuses
+    from dagster._daemon.daemon import SensorDaemon
+    from dagster._grpc import server as grpc_server
+    from dagster._grpc.constants import GrpcServerCommand
+    from dagster_dbt.asset_utils import build_dbt_specs, get_asset_check_key_for_test
+    from dagster_dbt.utils import select_unique_ids
+
+__all__ = [
+    "ASSET_PARTITION_RANGE_END_TAG",
+    "ASSET_PARTITION_RANGE_START_TAG",
+    "PARTITION_NAME_TAG",
+    "AssetCheckExecutionRecord",
+    "AssetCheckExecutionRecordStatus",
+    "AssetGraph",
+    "AssetSelectionData",
+    "BaseWorkspaceRequestContext",
+    "CapturedLogHandler",
+    "CheckRunHealthResult",
+    "CodeLocation",
+    "CodeLocationOrigin",
+    "CodePointer",
+    "DagsterUserCodeUnreachableError",
+    "EngineEventData",
+    "EventLogCursor",
+    "ExecuteExternalJobArgs",
+    "ExecuteRunArgs",
+    "ExecutionPlan",
+    "FileCodePointer",
+    "GrpcServerCodeLocation",
+    "GrpcServerCommand",
+    "GrpcServerRegistry",
+    "JobFailureData",
+    "JobSubsetSelector",
+    "LaunchRunContext",
+    "ModuleCodePointer",
+    "NodeHandle",
+    "PartitionKeyFilter",
+    "PlanOrchestrationContext",
+    "RemoteRepository",
+    "RetryMode",
+    "SensorDaemon",
+    "StepDependencyConfig",
+    "WorkerStatus",
+    "WorkspaceFileTarget",
+    "WorkspaceLoadTarget",
+    "WorkspaceProcessContext",
+    "WorkspaceRequestContext",
+    "build_asset_job",
+    "build_dbt_specs",
+    "deserialize_value",
+    "get_asset_check_key_for_test",
+    "get_asset_graph_for_job",
+    "get_daemon_statuses",
+    "grpc_server",
+    "make_new_run_id",
+    "select_unique_ids",
+    "serialize_value",
+]
+
+_LATER = {
+    "BaseWorkspaceRequestContext": "dagster._core.workspace.context",
+    "CodeLocation": "dagster._core.remote_representation.code_location",
+    "GrpcServerCodeLocation": "dagster._core.remote_representation.code_location",
+    "GrpcServerCommand": "dagster._grpc.constants",
+    "GrpcServerRegistry": "dagster._core.remote_representation.grpc_server_registry",
+    "RemoteRepository": "dagster._core.remote_representation.external",
+    "SensorDaemon": "dagster._daemon.daemon",
+    "WorkspaceFileTarget": "dagster._core.workspace.load_target",
+    "WorkspaceLoadTarget": "dagster._core.workspace.load_target",
+    "WorkspaceProcessContext": "dagster._core.workspace.context",
+    "WorkspaceRequestContext": "dagster._core.workspace.context",
+    "build_dbt_specs": "dagster_dbt.asset_utils",
+    "get_asset_check_key_for_test": "dagster_dbt.asset_utils",
+    "get_daemon_statuses": "dagster._daemon.controller",
+    "select_unique_ids": "dagster_dbt.utils",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  whatever Dagster has under that name
+    """Load what `import dagster` does not load itself."""
+    if name == "grpc_server":
+        return import_module("dagster._grpc.server")
+    if name not in _LATER:
+        raise AttributeError(f"{__name__} has no {name}")
+    return getattr(import_module(_LATER[name]), name)
