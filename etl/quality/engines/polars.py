@@ -3,11 +3,8 @@
 Belongs here: running a plan over a DataFrame or, streaming, over a LazyFrame; bounded samples. Does not: any semantics.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -16,10 +13,10 @@ from etl.quality.engine import CheckContext, EngineReport, Outcome, Strictness, 
 from etl.quality.engines.limits import CAPABILITIES
 from etl.quality.expressions import ROWS, ExpressionPlan, RuleFinding, Scope, compile_rules
 from etl.quality.expressions.rows import is_pattern
+from etl.quality.frames import Data, collect, is_scan, plain
 from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import AnyRule
 
-Data = pl.DataFrame | pl.LazyFrame
 FAULTS: tuple[type[BaseException], ...] = (
     pl.exceptions.PolarsError,
     pl.exceptions.PanicException,
@@ -50,9 +47,9 @@ class PolarsEngine:
 
     def learn(self, data: Data, strictness: Strictness = "moderate") -> LearnResult:
         """Derive rules that the data passes."""
-        from etl.quality.profile import learn_rules  # noqa: PLC0415  only who learns pays for it
+        from etl.quality.learn import learn_rules  # noqa: PLC0415  only who learns pays for it
 
-        return learn_rules(data, strictness, self.name)
+        return learn_rules(data, strictness, self)
 
 
 def run_plan(plan: ExpressionPlan, data: Data) -> tuple[int | None, list[RuleFinding | str]]:
@@ -72,11 +69,6 @@ def run_plan(plan: ExpressionPlan, data: Data) -> tuple[int | None, list[RuleFin
     unsure = [position for position, each in enumerate(found) if each is None]
     exact = iter(run_plan(plan.exactly(unsure), data)[1] if unsure else ())
     return int(row[ROWS]), [_failing(next(exact)) if each is None else each for each in found]
-
-
-def is_scan(data: pl.LazyFrame) -> bool:
-    """Whether a plan only reads, so that running it again costs little and needs no memory."""
-    return data.explain(optimized=False).lstrip().startswith(("Parquet SCAN", "DF ["))
 
 
 def _failing(found: RuleFinding | str) -> RuleFinding | str:
@@ -101,11 +93,6 @@ def _select(plan: ExpressionPlan, data: Data, select: list[pl.Expr]) -> dict[str
         return data.select(select).row(0, named=True)
     lazy = plan.prepare(data.lazy()).select(select)
     return collect(lazy).row(0, named=True)
-
-
-def collect(lazy: pl.LazyFrame) -> pl.DataFrame:
-    """Collect in a stream, so that memory does not grow with the number of rows."""
-    return lazy.collect(engine="streaming")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,20 +155,3 @@ def outcome_of(position: int, found: RuleFinding | str, sample: RowSample | None
     return Outcome(
         position, found.failed, found.total, found.actual, sample=sample.values, rows=sample.rows, message=found.message
     )
-
-
-def plain(value: object) -> Any:  # noqa: ANN401
-    """Return a value as JSON can hold it, without losing digits."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, Decimal | timedelta):
-        return str(value)
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value

@@ -9,8 +9,8 @@ from dataclasses import replace
 import polars as pl
 
 from etl.quality.engine import CheckContext, EngineReport, Outcome, describe_failure
-from etl.quality.engines.polars import collect
 from etl.quality.expressions.rows import is_pattern
+from etl.quality.frames import collect
 from etl.quality.rules import AnyRule
 
 Data = pl.DataFrame | pl.LazyFrame

@@ -12,10 +12,10 @@ import pytest
 
 from etl.quality import check, parse_rules
 from etl.quality.engine import CheckContext
-from etl.quality.engines.polars import is_scan
 from etl.quality.engines.truthound import TruthoundEngine
 from etl.quality.engines.truthound.fused import check_all
 from etl.quality.engines.truthound.library import ValidationRun, library
+from etl.quality.frames import is_scan
 
 FRAME = pl.DataFrame({"id": [1, 2, 2, None], "s": ["a", "b", None, "c"], "x": [0.5, -1.0, 2.0, float("nan")]})
 RULES: list[dict[str, Any]] = [

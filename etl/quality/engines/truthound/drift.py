@@ -14,9 +14,9 @@ from typing import Any, Literal
 import polars as pl
 
 from etl.errors import QualityError
-from etl.quality.engines.polars import collect
 from etl.quality.engines.truthound.measures import categories, chi_square, js, ks, psi
 from etl.quality.expressions.exact import as_text, is_text
+from etl.quality.frames import collect
 from etl.quality.rules import nearest
 
 Data = pl.DataFrame | pl.LazyFrame

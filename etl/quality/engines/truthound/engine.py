@@ -33,15 +33,15 @@ class TruthoundEngine:
 
     def profile(self, data: Data, columns: Sequence[str] | None = None) -> ProfileResult:
         """Describe the columns."""
-        from etl.quality.engines.truthound.learn import profile  # noqa: PLC0415  only who profiles pays for it
+        from etl.quality.engines.truthound.profile import profile  # noqa: PLC0415  only who profiles pays for it
 
         return profile(data, columns, self.name)
 
     def learn(self, data: Data, strictness: Strictness = "moderate") -> LearnResult:
         """Derive rules that the data passes."""
-        from etl.quality.engines.truthound.learn import learn  # noqa: PLC0415  only who learns pays for it
+        from etl.quality.learn import learn_rules  # noqa: PLC0415  only who learns pays for it
 
-        return learn(data, strictness, self)
+        return learn_rules(data, strictness, self)
 
     def scan_pii(self, data: Data) -> "PiiScan":
         """Say which columns look like personal data; values are never shown."""

@@ -9,9 +9,10 @@ from typing import Any
 import polars as pl
 
 from etl.quality.engine import CheckContext, EngineReport, Outcome
-from etl.quality.engines.polars import collect, fetch_samples, is_scan, outcome_of, run_plan
+from etl.quality.engines.polars import fetch_samples, outcome_of, run_plan
 from etl.quality.engines.truthound.library import ValidationRun, ValidatorTask, library
 from etl.quality.expressions import Scope, compile_rules
+from etl.quality.frames import collect, is_scan
 from etl.quality.rules import AnyRule, Truthound
 
 Data = pl.DataFrame | pl.LazyFrame

@@ -12,10 +12,10 @@ import polars as pl
 
 from etl.errors import QualityError
 from etl.quality.engine import CheckContext, Outcome
-from etl.quality.engines.polars import collect
 from etl.quality.engines.truthound.arguments import read
 from etl.quality.engines.truthound.catalogue import Known, find
 from etl.quality.engines.truthound.library import library
+from etl.quality.frames import collect
 from etl.quality.rules import Truthound, nearest
 
 _EVERY_ROW = 1 << 40

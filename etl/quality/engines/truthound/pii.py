@@ -11,9 +11,9 @@ from typing import Any
 import polars as pl
 
 from etl.errors import QualityError
-from etl.quality.engines.polars import collect
 from etl.quality.engines.truthound.library import library
 from etl.quality.expressions.exact import as_text, is_text
+from etl.quality.frames import collect
 
 Data = pl.DataFrame | pl.LazyFrame
 # How the library weighs what a column's name says and how many of its values match.

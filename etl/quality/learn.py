@@ -1,0 +1,150 @@
+"""Rules that a table passes, learned from its exact profile.
+
+Belongs here: from a profile to rules, with one meaning of strict, moderate and lenient for every engine. Not here:
+judging; every rule is judged by `check()` on the data that it was learned from, and only what passes is returned.
+"""
+
+import math
+import time
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from etl.errors import QualityError
+from etl.quality.check import check
+from etl.quality.engine import DataQualityEngine, Strictness
+from etl.quality.expressions.exact import as_text, is_text
+from etl.quality.frames import Data, collect, is_scan
+from etl.quality.profile import profile_columns
+from etl.quality.results import ColumnProfile, LearnResult, ProfileResult
+from etl.quality.rules import AnyRule, Dtype, InRange, InSet, Length, NonNegative, NotNull, Unique, nearest
+
+# A set is learned only from few values that occur often: anything else would be the data repeated as a rule.
+_SET_SIZE: Mapping[str, int] = {"strict": 20, "moderate": 10, "lenient": 0}
+_SET_REPEATS = 10
+# With fewer rows, "no two are equal" says little about the next delivery.
+_UNIQUE_ROWS: Mapping[str, int] = {"strict": 2, "moderate": 20, "lenient": 10**18}
+# Up to this share of nulls, moderate learns that most values are there.
+_FEW_NULLS = 0.05
+_MARGIN = 10
+
+
+def learn_rules(data: Data, strictness: Strictness, engine: DataQualityEngine) -> LearnResult:
+    """Derive rules from the data; what the data itself does not pass by `engine` is not returned."""
+    started = time.perf_counter()
+    if strictness not in _SET_SIZE:
+        raise QualityError(f"there is no strictness `{strictness}`{nearest(strictness, _SET_SIZE)}")
+    frame = readable(data)
+    profile = profile_columns(frame, None, engine.name)
+    schema = frame.lazy().collect_schema()
+    sets = _small_sets(frame.lazy(), schema, profile, strictness)
+    candidates: list[AnyRule] = []
+    for column, dtype in schema.items():
+        candidates += _rules_of(column, dtype, profile.columns[column], profile.row_count, strictness, sets.get(column))
+    verdicts = check(frame, candidates, engine=engine, sample_size=0).results if candidates else ()
+    return LearnResult(
+        rules=tuple(each.rule for each in verdicts if each.status == "passed"),
+        strictness=strictness,
+        row_count=profile.row_count,
+        engine=engine.name,
+        execution_time_ms=(time.perf_counter() - started) * 1000,
+    )
+
+
+def readable(data: Data) -> Data:
+    """Collect a plan that computes: it is read several times here, and has to say the same each time."""
+    return collect(data) if isinstance(data, pl.LazyFrame) and not is_scan(data) else data
+
+
+def _small_sets(
+    lazy: pl.LazyFrame, schema: pl.Schema, profile: ProfileResult, strictness: Strictness
+) -> dict[str, tuple[str, ...]]:
+    wanted = []
+    for column, dtype in schema.items():
+        distinct = profile.columns[column].unique_count or 0
+        if is_text(dtype) and 0 < distinct <= _SET_SIZE[strictness] and distinct * _SET_REPEATS <= profile.row_count:
+            wanted.append(column)
+    if not wanted:
+        return {}
+    uniques = [
+        as_text(pl.col(column), schema[column]).drop_nulls().unique().implode().alias(column) for column in wanted
+    ]
+    row = collect(lazy.select(uniques)).row(0, named=True)
+    return {column: tuple(sorted(row[column])) for column in wanted}
+
+
+def _rules_of(
+    column: str,
+    dtype: pl.DataType,
+    seen: ColumnProfile,
+    rows: int,
+    strictness: Strictness,
+    values: tuple[str, ...] | None,
+) -> list[AnyRule]:
+    found: list[AnyRule] = [Dtype(column=column, dtype=str(dtype))] if _has_plain_name(dtype) else []
+    filled = rows - seen.null_count
+    if filled == 0:
+        return found
+    found += _presence(column, seen.null_count, rows, strictness)
+    # Floats are equal by accident only; nulls say nothing of the values that will come in their place.
+    if seen.unique_count == filled == rows >= _UNIQUE_ROWS[strictness] and not dtype.is_float():
+        found.append(Unique(column=column))
+    if values is not None:
+        return [*found, InSet(column=column, values=values)]
+    if strictness == "lenient":
+        return found + ([NonNegative(column=column)] if dtype.is_numeric() and _at_least_zero(seen.min) else [])
+    if seen.max_length is not None:
+        least = seen.min_length if strictness == "strict" else None
+        return [*found, Length(column=column, min=least, max=seen.max_length)]
+    return found + _range(column, dtype, seen, strictness)
+
+
+def _presence(column: str, nulls: int, rows: int, strictness: Strictness) -> list[AnyRule]:
+    if nulls == 0:
+        return [NotNull(column=column)]
+    allowed = math.ceil(nulls / rows * 2 * 100) / 100
+    if strictness == "moderate" and nulls / rows <= _FEW_NULLS:
+        return [NotNull(column=column, mostly=round(1 - allowed, 2))]
+    return []
+
+
+def _range(column: str, dtype: pl.DataType, exact: ColumnProfile, strictness: Strictness) -> list[AnyRule]:
+    if exact.min is None or exact.max is None or isinstance(dtype, pl.Duration):
+        return []
+    if dtype.is_temporal():
+        # Time moves on: only strict holds the next delivery to the days of this one.
+        kept = strictness == "strict"
+        return [InRange(column=column, min=_moment(exact.min), max=_moment(exact.max))] if kept else []
+    low, high = Decimal(str(exact.min)), Decimal(str(exact.max))
+    if not (low.is_finite() and high.is_finite()):
+        return []
+    if strictness == "moderate":
+        margin = (high - low) / _MARGIN
+        low, high = (max(Decimal(0), low - margin) if low >= 0 else low - margin), high + margin
+    if dtype.is_integer():
+        return [InRange(column=column, min=math.floor(low), max=math.ceil(high))]
+    if dtype.is_float():
+        return [InRange(column=column, min=float(low), max=float(high))]
+    return [InRange(column=column, min=low, max=high)]
+
+
+def _moment(value: Any) -> Any:  # noqa: ANN401
+    """Read back a moment that the profile shows as text."""
+    for kind in (date, datetime):
+        try:
+            return kind.fromisoformat(value)
+        except (TypeError, ValueError):
+            continue
+    return value
+
+
+def _at_least_zero(value: Any) -> bool:  # noqa: ANN401
+    return value is not None and Decimal(str(value)) >= 0
+
+
+def _has_plain_name(dtype: pl.DataType) -> bool:
+    odd = pl.Object | pl.Unknown | pl.Categorical | pl.Enum | pl.Null
+    return not (dtype.is_nested() or isinstance(dtype, odd))
