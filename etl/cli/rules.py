@@ -18,7 +18,8 @@ from etl.quality import get_engine
 from etl.quality.check import open_data
 from etl.quality.engine import Strictness
 from etl.quality.reference import rule_page
-from etl.quality.rules import AnyRule, describe_rules, nearest
+from etl.quality.rules import AnyRule, describe_rules
+from etl.suggest import did_you_mean
 
 SUGGEST = "suggest"
 _FIRST_KEYS = ("column", "columns", "type")
@@ -47,7 +48,7 @@ def suggest(file: Path | None, strictness: str, engine: str) -> str:
     if file is None:
         raise QualityError("there is no file to learn from", f"`etl rules {SUGGEST} FILE.parquet`")
     if strictness not in get_args(Strictness):
-        raise QualityError(f"there is no strictness `{strictness}`{nearest(strictness, get_args(Strictness))}")
+        raise QualityError(f"there is no strictness `{strictness}`{did_you_mean(strictness, get_args(Strictness))}")
     learnt = get_engine(engine).learn(open_data(file), strictness)  # type: ignore[arg-type]  # looked at above
     head = f"# Learnt from {file.name} ({learnt.row_count:,} rows, {strictness}), where all of them hold.\n"
     if not learnt.rules:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 from dagster import DagsterInstance
@@ -22,6 +21,7 @@ from etl.cli.home import opened_instance
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, NothingExamined
+from etl.partitions.zones import zone
 from etl.promises.attainment import OBJECTIVE, Attainment, attain, month_bounds
 from etl.promises.freshness import State
 from etl.promises.report import HEADER, report_html, report_json, report_rows
@@ -176,11 +176,11 @@ def write_whole(path: Path, text: str) -> None:
 def month_of(text: str | None, timezone: str) -> date:
     """The first day of a month that is written YYYY-MM; of the present month if it is not."""
     try:
-        zone = ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # an unknown name, a path, a folder of zones
-        raise EtlError(f"there is no time zone `{timezone}`", "such as Asia/Seoul or UTC") from error
+        today = datetime.now(zone(timezone)).date()
+    except ValueError as error:
+        raise EtlError(str(error), "see --timezone") from error
     if text is None:
-        return datetime.now(zone).date().replace(day=1)
+        return today.replace(day=1)
     try:
         return date.fromisoformat(f"{text}-01")
     except ValueError as error:

@@ -19,11 +19,11 @@ import re
 import unicodedata
 from collections.abc import Callable
 from typing import Annotated
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from etl.partitions.zones import zone_names
 from etl.suggest import nearest
 
 NAME_LIMIT = 63
@@ -81,22 +81,10 @@ def _no_keyword(value: str) -> str:
 
 
 def _timezone(value: str) -> str:
-    zones = available_timezones_cached()
-    if value not in zones:
-        close = nearest(value, sorted(zones))
+    if value not in zone_names():
+        close = nearest(value, sorted(zone_names()))
         raise _refuse("time zone", "an IANA name such as Asia/Seoul or UTC", close or "")
     return value
-
-
-_zones: frozenset[str] = frozenset()
-
-
-def available_timezones_cached() -> frozenset[str]:
-    """All IANA names. Listing them reads a folder, so it happens once and only if a name is judged."""
-    global _zones  # noqa: PLW0603  a constant of the machine, read late
-    if not _zones:
-        _zones = frozenset(available_timezones())
-    return _zones
 
 
 _name_text = f"lowercase letters, digits and _, starting with a letter, at most {NAME_LIMIT}"

@@ -11,23 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
 
 from etl.config.connections import LakeConfig, SourceDatabase, WarehouseConfig
 from etl.config.identifiers import JobName, Owner, RunTags, Tags, TargetName, TenantId, Timezone
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.yaml_source import Mark
 from etl.notify.targets import NotificationConfig
-from etl.partitions.cron import parse_cron
+from etl.partitions.cron import CronText
 from etl.platform import Platform
 from etl.secrets.namespace import Namespace
 from etl.settings import Environment
 from etl.sla.config import PipelineSLA
-
-
-def _cron(value: str) -> str:
-    parse_cron(value)
-    return value
 
 
 class Origin(BaseModel):
@@ -56,7 +51,7 @@ class ScheduleConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cron: Annotated[str, AfterValidator(_cron)] = Field(description="minute hour day month weekday")
+    cron: CronText = Field(description="minute hour day month weekday")
     timezone: Timezone = Field("UTC", description="Zone of the cron.")
     auto_start: bool = Field(default=False, description="true: runs as soon as the location is loaded.")
 

@@ -18,7 +18,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
+from typing import Annotated
 from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator
 
 FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("day of week", 0, 7))
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -246,3 +249,11 @@ def _number(text: str, name: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise ValueError(f"`{text}` is no {name}")
     return int(text)
+
+
+def _cron_text(value: str) -> str:
+    parse_cron(value)
+    return value
+
+
+CronText = Annotated[str, AfterValidator(_cron_text)]

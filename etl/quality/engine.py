@@ -19,7 +19,8 @@ import polars as pl
 
 from etl.errors import EtlError, QualityError
 from etl.quality.results import LearnResult, ProfileResult
-from etl.quality.rules import AnyRule, nearest
+from etl.quality.rules import AnyRule
+from etl.suggest import did_you_mean
 
 _QUOTED = re.compile(r"([\"'`])(.*?)\1")
 _LISTED = re.compile(r"\[.*\]?")
@@ -202,6 +203,6 @@ def _load_engine(name: str) -> DataQualityEngine:
 
 def _load_built_in(name: str) -> object:
     if name not in BUILT_IN:
-        raise QualityError(f"there is no quality engine `{name}`{nearest(name, engine_names())}")
+        raise QualityError(f"there is no quality engine `{name}`{did_you_mean(name, engine_names())}")
     module, _, attribute = BUILT_IN[name].partition(":")
     return getattr(import_module(module), attribute)()

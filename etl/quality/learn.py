@@ -20,7 +20,8 @@ from etl.quality.expressions.exact import as_text, is_text
 from etl.quality.frames import Data, collect, is_scan
 from etl.quality.profile import profile_columns
 from etl.quality.results import ColumnProfile, LearnResult, ProfileResult
-from etl.quality.rules import AnyRule, Dtype, InRange, InSet, Length, NonNegative, NotNull, Unique, nearest
+from etl.quality.rules import AnyRule, Dtype, InRange, InSet, Length, NonNegative, NotNull, Unique
+from etl.suggest import did_you_mean
 
 # A set is learned only from few values that occur often: anything else would be the data repeated as a rule.
 _SET_SIZE: Mapping[str, int] = {"strict": 20, "moderate": 10, "lenient": 0}
@@ -36,7 +37,7 @@ def learn_rules(data: Data, strictness: Strictness, engine: DataQualityEngine) -
     """Derive rules from the data; what the data itself does not pass by `engine` is not returned."""
     started = time.perf_counter()
     if strictness not in _SET_SIZE:
-        raise QualityError(f"there is no strictness `{strictness}`{nearest(strictness, _SET_SIZE)}")
+        raise QualityError(f"there is no strictness `{strictness}`{did_you_mean(strictness, _SET_SIZE)}")
     frame = readable(data)
     profile = profile_columns(frame, None, engine.name)
     schema = frame.lazy().collect_schema()

@@ -14,7 +14,7 @@ from etl.errors import QualityError
 from etl.quality.expressions.exact import as_text, is_text
 from etl.quality.frames import Data, collect, plain
 from etl.quality.results import ColumnProfile, ProfileResult
-from etl.quality.rules import nearest
+from etl.suggest import did_you_mean
 
 
 def profile_columns(data: Data, columns: Sequence[str] | None, engine: str) -> ProfileResult:
@@ -24,7 +24,7 @@ def profile_columns(data: Data, columns: Sequence[str] | None, engine: str) -> P
     schema = lazy.collect_schema()
     for column in columns or ():
         if column not in schema:
-            raise QualityError(f"the column `{column}` does not exist{nearest(column, schema)}")
+            raise QualityError(f"the column `{column}` does not exist{did_you_mean(column, schema)}")
     chosen = [*schema] if columns is None else [*columns]
     numbers = {
         (index, key): expr

@@ -9,7 +9,8 @@ from typing import Any
 
 from etl.errors import QualityError
 from etl.quality.engines.tasks import GREAT_EXPECTATIONS_RULES, PANDERA_RULES
-from etl.quality.rules import describe_rules, nearest
+from etl.quality.rules import describe_rules
+from etl.suggest import did_you_mean
 
 _INTRODUCTION = """\
 # Quality rules
@@ -90,7 +91,7 @@ def rule_page(name: str) -> str:
     """Return the page of one rule, as Markdown."""
     rules = {each["type"]: each for each in describe_rules()}
     if name not in rules:
-        raise QualityError(f"there is no rule `{name}`{nearest(name, rules)}", "`etl rules` lists every rule")
+        raise QualityError(f"there is no rule `{name}`{did_you_mean(name, rules)}", "`etl rules` lists every rule")
     return _section(rules[name])
 
 

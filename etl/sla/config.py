@@ -6,11 +6,11 @@ Belongs here: `SLAConfig` and its presets, `FreshnessPromise`, `PipelineSLA`. Do
 
 from enum import StrEnum
 from typing import Annotated, Any, Self
-from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from etl.partitions.cron import parse_cron
+from etl.partitions.cron import CronText
+from etl.partitions.zones import ZoneName
 
 
 class AlertLevel(StrEnum):
@@ -25,19 +25,6 @@ class AlertLevel(StrEnum):
 def _no_flag(value: Any) -> Any:  # noqa: ANN401  whatever stands in the file
     if isinstance(value, bool):
         raise ValueError("a number is meant, not true or false")  # noqa: TRY004  pydantic reports ValueErrors only
-    return value
-
-
-def _zone_name(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ValueError, OSError, KeyError) as error:  # a path, a folder, an unknown name
-        raise ValueError(f"`{value}` is no time zone: write a name such as Asia/Seoul or UTC") from error
-    return value
-
-
-def _cron(value: str) -> str:
-    parse_cron(value)
     return value
 
 
@@ -117,10 +104,10 @@ class FreshnessPromise(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    deadline: Annotated[str, AfterValidator(_cron)] | None = Field(
+    deadline: CronText | None = Field(
         None, description='When the newest complete day is due, as cron: "0 9 * * *" is every day at nine.'
     )
-    timezone: Annotated[str, AfterValidator(_zone_name)] | None = Field(
+    timezone: ZoneName | None = Field(
         None, description="The zone of the deadline. Default: the zone of the pipeline's partitions."
     )
     max_age_hours: Positive | None = Field(

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from etl.partitions.zones import ZoneName
 
 Mode = Literal["exact", "fast"]
 WindowKind = Literal["instant", "wall", "date", "text"]
@@ -27,17 +29,8 @@ class Window(BaseModel):
     column: str
     start: datetime
     end: datetime
-    naive_timezone: str = "UTC"
+    naive_timezone: ZoneName = "UTC"
     outside: bool = False
-
-    @field_validator("naive_timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"`{value}` is not a time zone, write one like Europe/Berlin") from error
-        return value
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from etl.errors import SourceError
-from etl.source.catalogue import choose, missing, nearest
+from etl.source.catalogue import choose, missing
 from etl.source.contract import ExtractRequest, ReadPlan, Window
 from etl.source.database_url import DatabaseUrl
 from etl.source.postgres_types import WINDOW_KINDS, CatalogueType, planned
 from etl.source.query import bind_window, binds_window, window_bounds, window_predicate
 from etl.sql import quote
+from etl.suggest import hint
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -215,4 +216,4 @@ def _no_column(
     cursor = connection.execute(f"SELECT * FROM {relation} LIMIT 0")
     available = [column.name for column in cursor.description]
     absent = next((each for each in wanted if each not in available), wanted[0])
-    return SourceError(f"{request.subject} has no column `{absent}`", nearest(absent, available, "columns"))
+    return SourceError(f"{request.subject} has no column `{absent}`", hint(absent, available, "columns"))

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from etl.errors import QualityError
 from etl.integrations.dagster.engine_resource import LONGEST
-from etl.quality.rules import AnyRule, Rule, RuleError, nearest, parse_rules
+from etl.quality.rules import AnyRule, Rule, RuleError, parse_rules
+from etl.suggest import did_you_mean
 
 OutputType = Literal["validated", "result"]
 RuleList = Sequence[AnyRule | Mapping[str, Any]]
@@ -89,5 +90,7 @@ def entry_problems(position: int, entry: Mapping[str, Any]) -> list[str]:
     """What is wrong with the keys of one entry of `build_quality_assets`."""
     where = f"entry {position} ({entry.get('name', 'without a name')})"
     missing = [f"{where}: `{key}` is missing" for key in ("name", "upstream", "rules") if key not in entry]
-    unknown = [f"{where}: there is no key `{key}`{nearest(key, ENTRY_KEYS)}" for key in entry if key not in ENTRY_KEYS]
+    unknown = [
+        f"{where}: there is no key `{key}`{did_you_mean(key, ENTRY_KEYS)}" for key in entry if key not in ENTRY_KEYS
+    ]
     return missing + unknown

@@ -14,7 +14,8 @@ from etl.integrations.dagster.sampling import Data
 from etl.quality.check import check
 from etl.quality.engine import DataQualityEngine, Strictness, engine_names, get_engine
 from etl.quality.results import CheckResult, LearnResult, ProfileResult
-from etl.quality.rules import AnyRule, nearest
+from etl.quality.rules import AnyRule
+from etl.suggest import did_you_mean
 
 LONGEST = 3600
 
@@ -100,7 +101,7 @@ class EngineResource(ConfigurableResource[Any]):
 def known_engine(name: str) -> str:
     """The name, if an engine has it. A name that only the environment knows is read when the run begins."""
     if isinstance(name, str) and not isinstance(name, EnvVar) and name not in engine_names():
-        raise ValueError(f"there is no quality engine `{name}`{nearest(name, engine_names())}")
+        raise ValueError(f"there is no quality engine `{name}`{did_you_mean(name, engine_names())}")
     return name
 
 

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from etl.integrations.dagster.asset_config import RuleList
 from etl.integrations.dagster.engine_resource import LONGEST
 from etl.quality.engine import Strictness
-from etl.quality.rules import Rule, nearest, parse_rules
+from etl.quality.rules import Rule, parse_rules
+from etl.suggest import did_you_mean
 
 
 class CheckOpConfig(BaseModel):
@@ -69,5 +70,5 @@ class LearnConfig(Config):
     def _known(cls, strictness: str) -> str:
         known = get_args(Strictness)
         if strictness not in known:
-            raise ValueError(f"there is no strictness `{strictness}`{nearest(strictness, known)}")
+            raise ValueError(f"there is no strictness `{strictness}`{did_you_mean(strictness, known)}")
         return strictness

@@ -24,7 +24,8 @@ from etl.integrations.dagster.sampling import check_rows, draw, left
 from etl.quality.check import refuse_no_rules
 from etl.quality.engine import DataQualityEngine, Strictness, get_engine
 from etl.quality.results import DataQualityError
-from etl.quality.rules import AnyRule, nearest
+from etl.quality.rules import AnyRule
+from etl.suggest import did_you_mean
 
 Rules = Sequence[AnyRule | Mapping[str, Any]]
 Source = pl.DataFrame | pl.LazyFrame | Path | str
@@ -138,7 +139,9 @@ class DataQualityResource(ConfigurableResource[Any]):
         """
         known = get_args(Strictness)
         if strictness not in known:
-            raise QualityError(f"there is no strictness `{strictness}`{nearest(strictness, known)}", f"one of {known}")
+            raise QualityError(
+                f"there is no strictness `{strictness}`{did_you_mean(strictness, known)}", f"one of {known}"
+            )
         key = (cache_key, strictness) if cache_key is not None and self.cache_schemas else None
         with self._lock:
             if key is not None and key in self._schemas:

@@ -26,8 +26,8 @@ from dagster import (
 
 from etl.errors import EtlError, QualityError
 from etl.formats import check_format
-from etl.quality.rules import nearest
 from etl.running.compat import AssetCheckExecutionRecord, AssetCheckExecutionRecordStatus as Status
+from etl.suggest import did_you_mean
 
 HISTORY = 1000
 """Evaluations of one check that a tick reads at most."""
@@ -196,7 +196,7 @@ def _watched(
             if asset.to_user_string() not in checked:
                 word = asset.to_user_string()
                 raise QualityError(
-                    f"no asset `{word}` with a check is in this code location{nearest(word, [*checked])}"
+                    f"no asset `{word}` with a check is in this code location{did_you_mean(word, [*checked])}"
                 )
     wanted = (each for each in known if assets is None or each.asset_key in assets)
     return sorted(

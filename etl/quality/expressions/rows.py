@@ -44,8 +44,8 @@ from etl.quality.rules import (
     Unique,
     Url,
     Uuid,
-    nearest,
 )
+from etl.suggest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def require_columns(rule: AnyRule, schema: Mapping[str, pl.DataType]) -> None:
     """Refuse a rule about a column that does not exist."""
     for column in rule.columns_needed:
         if column not in schema:
-            raise Unjudgeable(f"the column `{column}` does not exist{nearest(column, schema)}")
+            raise Unjudgeable(f"the column `{column}` does not exist{did_you_mean(column, schema)}")
         if is_pattern(column):
             raise Unjudgeable(
                 f"Polars reads the name of the column `{column}` as a pattern for other columns", "rename it"
@@ -262,7 +262,8 @@ def foreign_keys(rule: ForeignKey, scope: Scope) -> tuple[pl.LazyFrame, list[pl.
     """Return the other table's distinct keys with the mark, and this table's key to join on. Raises `Unjudgeable`."""
     if rule.to not in scope.tables:
         raise Unjudgeable(
-            f"the table `{rule.to}` was not given to the check{nearest(rule.to, scope.tables)}", "pass it in `tables`"
+            f"the table `{rule.to}` was not given to the check{did_you_mean(rule.to, scope.tables)}",
+            "pass it in `tables`",
         )
     table = scope.tables[rule.to]
     there = table.collect_schema()
@@ -270,7 +271,7 @@ def foreign_keys(rule: ForeignKey, scope: Scope) -> tuple[pl.LazyFrame, list[pl.
     ours, theirs = [], []
     for index, (column, other) in enumerate(zip(rule.judged_columns, rule.referenced_columns, strict=True)):
         if other not in there or is_pattern(other):
-            raise Unjudgeable(f"the table `{rule.to}` has no column `{other}`{nearest(other, there)}")
+            raise Unjudgeable(f"the table `{rule.to}` has no column `{other}`{did_you_mean(other, there)}")
         mine, foreign = _join_keys(column, scope.schema[column], other, there[other])
         ours.append(mine)
         theirs.append(foreign.alias(f"{mark}_{index}"))

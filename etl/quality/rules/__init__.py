@@ -11,7 +11,6 @@ from etl.quality.rules.parse import (
     TableRule,
     check_names,
     describe_rules,
-    nearest,
     parse_rules,
     rule_json_schema,
 )
@@ -87,7 +86,6 @@ __all__ = [
     "Uuid",
     "check_names",
     "describe_rules",
-    "nearest",
     "parse_rules",
     "rule_json_schema",
     "wording",

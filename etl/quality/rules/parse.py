@@ -3,7 +3,6 @@
 Belongs here: the union of all rules, parsing, unique names, the JSON Schema. Does not: the rules themselves.
 """
 
-import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_args
@@ -43,6 +42,7 @@ from etl.quality.rules.table_rules import (
     Truthound,
     spell_out_truthound,
 )
+from etl.suggest import did_you_mean
 
 RowRule = (
     NotNull
@@ -71,7 +71,6 @@ Rule = Annotated[AnyRule, Field(discriminator="type")]
 RULE_TYPES: dict[str, type[RuleFields]] = {model.model_fields["type"].default: model for model in get_args(AnyRule)}
 ROW_RULES: tuple[type[RuleFields], ...] = get_args(RowRule)
 
-_SHOWN = 30
 _RULE: TypeAdapter[AnyRule] = TypeAdapter(Rule)
 
 
@@ -117,7 +116,7 @@ def _read_one(position: int, item: object) -> AnyRule | list[str]:
     if kind is None:
         return [f"{place}: it has no `type`; one of {', '.join(sorted(RULE_TYPES))}"]
     if not isinstance(kind, str) or kind not in RULE_TYPES:
-        return [f"rule {position}: there is no rule type `{kind}`{nearest(str(kind), RULE_TYPES)}"]
+        return [f"rule {position}: there is no rule type `{kind}`{did_you_mean(str(kind), RULE_TYPES)}"]
     try:
         return _RULE.validate_python(spelled)
     except ValidationError as refused:
@@ -128,23 +127,11 @@ def _describe(error: dict[str, Any], model: type[RuleFields]) -> str:
     path = [str(step) for step in error["loc"][1:]]
     field = path[0] if path else ""
     if error["type"] == "extra_forbidden":
-        return f"it has no argument `{field}`{nearest(field, [*model.model_fields])}"
+        return f"it has no argument `{field}`{did_you_mean(field, [*model.model_fields])}"
     if error["type"] == "missing":
         return f"it needs the argument `{field}`"
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"`{field}`: {message}" if field else message
-
-
-def nearest(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    """Say which known name is meant, or which there are: the end of a sentence."""
-    close = [each for each in known if each.casefold() == word.casefold()] or difflib.get_close_matches(
-        word, [*known], n=1, cutoff=0.5
-    )
-    if close:
-        return f"; did you mean `{close[0]}`?"
-    names = sorted(known)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"; known: {', '.join(names[:_SHOWN])}{more}" if names else ""
 
 
 def check_names(rules: Sequence[AnyRule]) -> tuple[str, ...]:

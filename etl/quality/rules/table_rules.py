@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, JsonValue, field_validator, model_validator
 
+from etl.partitions.zones import ZoneName
 from etl.quality.rules.dtypes import check_dtype_name
 from etl.quality.rules.fields import (
     NULL_IGNORED,
@@ -25,7 +26,7 @@ from etl.quality.rules.fields import (
     refuse_flag,
     safe_name,
 )
-from etl.quality.rules.row_rules import TimeZone, check_limits
+from etl.quality.rules.row_rules import check_limits
 
 
 class Dtype(ColumnRule):
@@ -114,7 +115,7 @@ class Recency(ColumnRule):
     max_age_hours: Annotated[float, BeforeValidator(refuse_flag)] = Field(
         gt=0, allow_inf_nan=False, description="How old the newest moment may be."
     )
-    timezone: TimeZone = Field(default="UTC", description="The zone of dates and of moments without one.")
+    timezone: ZoneName = Field(default="UTC", description="The zone of dates and of moments without one.")
 
 
 class Monotonic(ColumnRule):

@@ -13,7 +13,8 @@ from pydantic.errors import PydanticSchemaGenerationError
 
 from etl.quality.engines.truthound.catalogue import CHOICES, Known, Parameter, find, idle_bounds
 from etl.quality.engines.truthound.refused import REFUSED_ARGUMENTS
-from etl.quality.rules import Truthound, nearest
+from etl.quality.rules import Truthound
+from etl.suggest import did_you_mean
 
 _TREES = (pl.Expr,)
 # These categories compute with whatever they get, Boolean, lists and structs too, and find nothing in it.
@@ -48,7 +49,7 @@ def read(known: Known, args: Mapping[str, Any]) -> tuple[dict[str, Any], str | N
             continue
         choices = CHOICES.get((known.name, name))
         if choices is not None and raw not in choices:
-            return {}, f"`{name}`: there is no `{raw}`{nearest(str(raw), choices)}"
+            return {}, f"`{name}`: there is no `{raw}`{did_you_mean(str(raw), choices)}"
         try:
             values[name] = _convert(parameter, raw)
         except ValueError as wrong:
@@ -72,7 +73,7 @@ def _meant(name: str, known: list[str]) -> str:
     """Suggest the one argument that begins or ends like it (`max` for `max_length`), or the one spelt most alike."""
     words = set(name.split("_"))
     longer = [each for each in known if words & set(each.split("_"))]
-    return f"; did you mean `{longer[0]}`?" if len(longer) == 1 else nearest(name, known)
+    return f"; did you mean `{longer[0]}`?" if len(longer) == 1 else did_you_mean(name, known)
 
 
 def _idle(known: Known, args: Mapping[str, Any]) -> str | None:
@@ -90,7 +91,7 @@ def _idle(known: Known, args: Mapping[str, Any]) -> str | None:
 def _misplaced(known: Known, args: Mapping[str, Any], schema: pl.Schema) -> str | None:
     for column in known.columns(args):
         if column not in schema:
-            return f"the column `{column}` does not exist{nearest(column, schema)}"
+            return f"the column `{column}` does not exist{did_you_mean(column, schema)}"
         if schema[column].is_nested() and known.name not in _ANY_TYPE:
             return f"the column `{column}` is {schema[column]}, which it does not judge"
     categorical = args.get("is_categorical") is True
@@ -117,7 +118,7 @@ def _convert(parameter: Parameter, raw: Any) -> Any:  # noqa: ANN401
     if enums:
         known = {member.value: member for member in enums[0]}
         if raw not in known:
-            raise ValueError(f"there is no `{raw}`{nearest(str(raw), [str(each) for each in known])}")
+            raise ValueError(f"there is no `{raw}`{did_you_mean(str(raw), [str(each) for each in known])}")
         return known[raw]
     if isinstance(raw, bool) and bool not in kinds:
         raise ValueError("true and false are no value for it")

@@ -16,7 +16,7 @@ import polars as pl
 from etl.errors import QualityError
 from etl.quality.engines.truthound.library import library
 from etl.quality.engines.truthound.refused import REFUSED
-from etl.quality.rules import nearest
+from etl.suggest import did_you_mean
 
 _PICKERS = frozenset(f"_get_{kind}_columns" for kind in ("target", "numeric", "string", "datetime", "float"))
 _COLUMN = re.compile(r"(^|_)columns?(_[ab])?$|^(subset|group_by)$")
@@ -101,7 +101,7 @@ def find(name: str) -> Known | str:
     if name in REFUSED:
         return f"Truthound's `{name}` is not run: {REFUSED[name]}"
     found = _catalogue().get(name)
-    return found if found is not None else f"Truthound has no validator `{name}`{nearest(name, [*_catalogue()])}"
+    return found if found is not None else f"Truthound has no validator `{name}`{did_you_mean(name, [*_catalogue()])}"
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,7 @@ from etl.errors import QualityError
 from etl.quality.engines.truthound.measures import categories, chi_square, js, ks, psi
 from etl.quality.expressions.exact import as_text, is_text
 from etl.quality.frames import collect
-from etl.quality.rules import nearest
+from etl.suggest import did_you_mean
 
 Data = pl.DataFrame | pl.LazyFrame
 Method = Literal["auto", "psi", "ks", "chi2", "js"]
@@ -85,7 +85,7 @@ def compare_drift(
     `auto` is PSI for numbers and chi-square for the rest; `ks` is for numbers, `chi2` for categories, `js` for both.
     """
     if method not in _METHODS:
-        raise QualityError(f"there is no drift method `{method}`{nearest(method, _METHODS)}")
+        raise QualityError(f"there is no drift method `{method}`{did_you_mean(method, _METHODS)}")
     if threshold is not None and not threshold > 0:
         raise QualityError(f"a drift threshold of {threshold} decides nothing", "give a positive number")
     before, after = base.lazy(), current.lazy()
@@ -97,7 +97,7 @@ def compare_drift(
         for which, schema in (("base", old), ("current", new)):
             if column not in schema:
                 raise QualityError(
-                    f"the {which} frame has no column `{column}`{nearest(column, schema)}",
+                    f"the {which} frame has no column `{column}`{did_you_mean(column, schema)}",
                     "compare the columns that both have by naming them in `columns`",
                 )
     rows = tuple(int(collect(each.select(pl.len())).item()) for each in (before, after))

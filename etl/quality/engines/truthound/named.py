@@ -16,7 +16,8 @@ from etl.quality.engines.truthound.arguments import read
 from etl.quality.engines.truthound.catalogue import Known, find
 from etl.quality.engines.truthound.library import library
 from etl.quality.frames import collect
-from etl.quality.rules import Truthound, nearest
+from etl.quality.rules import Truthound
+from etl.suggest import did_you_mean
 
 _EVERY_ROW = 1 << 40
 # One issue per column, whose count is the number of failing rows; a test compares each with an oracle.
@@ -116,7 +117,9 @@ def judge(rule: Truthound, position: int, lf: pl.LazyFrame, context: CheckContex
 def _table(name: str, values: Mapping[str, Any], tables: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
     wanted = values[name]
     if wanted not in tables:
-        raise UnseenError(f"`{name}`: there is no table `{wanted}`{nearest(wanted, [*tables])}", "give it in `tables`")
+        raise UnseenError(
+            f"`{name}`: there is no table `{wanted}`{did_you_mean(wanted, [*tables])}", "give it in `tables`"
+        )
     # Collected: the library runs a LazyFrame once for every number that it wants.
     return tables[wanted].collect().lazy()
 
@@ -128,7 +131,7 @@ def _require_reference(known: Known, args: Mapping[str, Any], table: pl.LazyFram
     wanted = [given] if given is not None else [*args.get("columns", ())]
     for column in wanted:
         if column not in schema:
-            raise UnseenError(f"the other table has no column `{column}`{nearest(column, schema)}")
+            raise UnseenError(f"the other table has no column `{column}`{did_you_mean(column, schema)}")
         if known.category in ("drift", "distribution") and collect(table.select(pl.col(column).count())).item() == 0:
             raise UnseenError(f"the other table has no value in `{column}`: there is nothing to compare with")
 

@@ -1,0 +1,35 @@
+"""Names of time zones.
+
+Belongs here: whether a name is one, and which was meant. Not here: what a zone does to a window.
+"""
+
+from functools import lru_cache
+from typing import Annotated
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator
+
+from etl.suggest import nearest
+
+
+def zone(name: str) -> ZoneInfo:
+    """The zone of that name; a ValueError that names the nearest one if there is none."""
+    if name not in zone_names():
+        close = nearest(name, sorted(zone_names()))
+        meant = f"; did you mean `{close}`?" if close else ""
+        raise ValueError(f"`{name}` is not a time zone: write an IANA name such as Asia/Seoul or UTC{meant}")
+    return ZoneInfo(name)
+
+
+@lru_cache(maxsize=1)  # listing them reads a folder
+def zone_names() -> frozenset[str]:
+    """All IANA names."""
+    return frozenset(available_timezones())
+
+
+def _zone_name(value: str) -> str:
+    zone(value)
+    return value
+
+
+ZoneName = Annotated[str, AfterValidator(_zone_name)]
