@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from etl.errors import EtlError
+from etl.project import project_dir
 
 Environment = Literal["dev", "staging", "prod"]
 ENVIRONMENTS: tuple[Environment, ...] = ("dev", "staging", "prod")
@@ -109,19 +110,6 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             catalog=env.get("TRINO_CATALOG") or "iceberg",
         ),
     )
-
-
-def project_dir(environ: Mapping[str, str]) -> Path:
-    """The folder that holds `tenants/`: named by ETL_PROJECT_DIR, or found from where the command is given."""
-    return Path(environ["ETL_PROJECT_DIR"]) if environ.get("ETL_PROJECT_DIR") else _find_project(Path.cwd())
-
-
-def _find_project(start: Path) -> Path:
-    """The nearest folder at or above `start` that holds `tenants/`, else the folder of this checkout."""
-    for folder in (start, *start.parents):
-        if (folder / "tenants").is_dir():
-            return folder
-    return Path(__file__).resolve().parent.parent
 
 
 def _secret(env: Mapping[str, str], name: str) -> SecretStr | None:

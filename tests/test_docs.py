@@ -13,9 +13,9 @@ import pytest
 import typer
 import yaml
 
-from etl.cli import app
 from etl.config import load_tenant
 from etl.settings import load_settings
+from tests.commands import loaded_commands
 from tests.installation import REPOSITORY
 from tests.test_layers import LAYERS
 from tests.tiny_project import make_project
@@ -70,7 +70,7 @@ def test_the_readmes_pipeline_is_one_that_loads(tmp_path: Path, monkeypatch: pyt
 def test_every_command_exists(path: Path) -> None:
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    root = typer.main.get_command(app)
+    root = loaded_commands()
     text = path.read_text(encoding="utf-8")
     commands = [*lines(path), *re.findall(r"`((?:etl|make) [^`<>.]+)`", text)]
     for command_line in commands:

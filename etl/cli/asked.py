@@ -30,5 +30,5 @@ def no_tenant(settings: Settings) -> NothingExamined:
     """Say that the project has no tenant, so nothing was examined."""
     return NothingExamined(
         f"nothing was examined: there is no tenant in {settings.tenants_dir}",
-        "give the command inside the project's folder, or set ETL_PROJECT_DIR to it; `etl new NAME` makes a tenant",
+        "`etl new NAME` makes one",
     )

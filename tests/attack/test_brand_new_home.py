@@ -12,7 +12,7 @@ from tests.attack.target import Target
 # The command `etl`, which says when it is loaded and goes on when it is told to: all begin at the same moment.
 COMMAND = """
 import sys
-import etl.cli
+import etl.cli, etl.cli.home, etl.cli.sla
 print("loaded", flush=True)
 sys.stdin.readline()
 etl.cli.main()

@@ -15,7 +15,7 @@ import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
 import polars as pl
-from etl.cli import app
+from etl.cli.commands import app
 sys.argv = ["etl", *sys.argv[1:]]
 app()
 """

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from etl.cli import app
+from etl.cli.commands import app
 from tests.dbt.projects import only_dbt, write_dbt
 from tests.tiny_project import REPOSITORY, make_project
 

@@ -4,9 +4,8 @@ import re
 from typing import Any
 
 import pytest
-import typer
 
-from etl.cli import app
+from tests.commands import loaded_commands
 from tests.installation import REPOSITORY
 
 from .conftest import Etl
@@ -43,7 +42,7 @@ def commands(group: Any, before: str = "") -> list[str]:
     return found
 
 
-EVERY = sorted(commands(typer.main.get_command(app)))
+EVERY = sorted(commands(loaded_commands()))
 
 
 def test_the_page_names_every_command() -> None:

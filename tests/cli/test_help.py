@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import typer
 
-from etl.cli import app
+from tests.commands import loaded_commands
 
 from .conftest import Etl
 
@@ -20,9 +20,7 @@ def commands(command: typer.core.TyperGroup, path: tuple[str, ...] = ()) -> Iter
             yield (*path, name), each
 
 
-ROOT = typer.main.get_command(app)
-assert isinstance(ROOT, typer.core.TyperGroup)
-COMMANDS = dict(commands(ROOT))
+COMMANDS = dict(commands(loaded_commands()))
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)

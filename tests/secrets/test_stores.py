@@ -5,10 +5,10 @@ from hypothesis import given, strategies as st
 
 from etl.errors import ConfigError
 from etl.platform import SecretsConfig
-from etl.secrets import Namespace, interpolate
+from etl.secrets.namespace import Namespace
 from etl.secrets.ownership import PROCESS_VARIABLES, environment_of, owner_of
 from etl.secrets.stores import EnvSecrets, FileSecrets, variable_of
-from etl.secrets.template import split_secret
+from etl.secrets.template import interpolate, split_secret
 
 NAMES = st.from_regex(r"[a-z0-9]{1,3}([_/-][a-z0-9]{1,3}){0,3}", fullmatch=True)
 KEYS = st.from_regex(r"[a-z0-9]{1,3}(_[a-z0-9]{1,3}){0,2}", fullmatch=True) | st.just("value")

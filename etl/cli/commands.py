@@ -1,0 +1,116 @@
+"""The list of commands. A command's own file is imported when the command is given, not to list it.
+
+Belongs here: the names of the commands, what each does in a sentence, and where it is written. Not here: what a command
+does, and how a failure is shown (`etl.cli`).
+"""
+
+from importlib import import_module
+from typing import Any, Literal
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+ROOM = "etl.cli"
+STYLE: Literal["markdown"] = "markdown"
+
+
+class LazyCommand(TyperCommand):
+    """One line of the list. It becomes the real command as soon as that is called or asked for its help."""
+
+    def __init__(self, name: str, sentence: str, where: str, example: str) -> None:
+        """`where` is `module:attribute` in this room: a function, or the `typer.Typer` of a group of commands."""
+        super().__init__(name, short_help=sentence)
+        self._where, self._example = where, example
+
+    def load(self) -> Any:  # noqa: ANN401  a command or a group, which typer exports no common type of
+        """Import the command's file and make the command of it."""
+        module, _, attribute = self._where.partition(":")
+        written = getattr(import_module(f"{ROOM}.{module}"), attribute)
+        if isinstance(written, typer.Typer):
+            written.rich_markup_mode = STYLE
+            made: Any = typer.main.get_group(written)
+        else:
+            alone = typer.Typer(add_completion=False, rich_markup_mode=STYLE)
+            alone.command(epilog=self._example and f"For example: `{self._example}`")(written)
+            made = typer.main.get_command(alone)
+        made.name = self.name
+        return made
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  handed on as it comes
+        """Make the real command's context: all that follows is its own."""
+        return self.load().make_context(*arguments, **options)
+
+
+class LazyGroup(TyperGroup):
+    """The command `etl`."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401  typer's own
+        """Hold the commands of the list below."""
+        super().__init__(**{**options, "commands": [LazyCommand(*each) for each in COMMANDS]})
+
+
+COMMANDS = (
+    (
+        "new",
+        "Make a tenant from the template. It runs at once on its own demo data; then edit its config.yaml.",
+        "new:new",
+        "etl new acme --group NPS",
+    ),
+    (
+        "demo",
+        "Make the demo sources, run every tenant end to end with Dagster, and show what came out of it.",
+        "demo:demo",
+        "etl demo --tenant project_01",
+    ),
+    (
+        "run",
+        "Run a job of a tenant: `etl run project_01 --job lot_history --from 2026-01-01 --to 2026-01-05`.",
+        "run:run",
+        "",
+    ),
+    (
+        "set-aside",
+        "Rename the table or view that a pipeline cannot load, so that the next loads make a new one.",
+        "set_aside:set_aside",
+        "etl set-aside project_01 lot_history --yes",
+    ),
+    (
+        "verify",
+        "Compare source, lake and warehouse, read-only. The result is also the asset check `reconciled` in Dagster.",
+        "verify:verify",
+        "etl verify project_01 --pipeline lot_history",
+    ),
+    ("check", "Load tenants and hold what they become against the conventions.", "check:check", "etl check project_01"),
+    (
+        "metrics",
+        "Numbers of every pipeline, labelled by tenant and pipeline: to a file, to a port, or else to the terminal.",
+        "metrics:metrics",
+        "etl metrics --output /var/lib/node_exporter/etl.prom",
+    ),
+    (
+        "rules",
+        "List the quality rules; show one with its arguments and an example; or suggest rules for a Parquet file.",
+        "rules:rules",
+        "etl rules in_range",
+    ),
+    (
+        "home",
+        "Prepare Dagster's home and say what its dagster.yaml lacks: `etl home`. `make dev` does this first.",
+        "home:home",
+        "",
+    ),
+    ("docs", "Write the reference pages and the editors' schema from the models.", "docs:docs", "etl docs --check"),
+    ("schema", "Changed columns of a source.", "schema:app", ""),
+    ("quarantine", "Rows that broke a rule: see them, replay them, discard them.", "quarantine:app", ""),
+    ("dbt", "dbt projects: prepared ahead, rules as dbt tests and back.", "dbt:app", ""),
+    ("sla", "What is promised: how it stands, and how a month of it was kept.", "sla:app", ""),
+)
+
+app = typer.Typer(
+    cls=LazyGroup,
+    help="Tenants from YAML: rows extracted, checked, published, loaded, and watched, in Dagster.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=STYLE,
+)
+app.callback()(lambda: None)

@@ -1,0 +1,40 @@
+"""The beginning of every command, and how a failure is shown.
+
+Belongs here: what is done before any command, exit codes. Not here: the list of commands (`commands`), what a command
+does.
+"""
+
+import os
+import sys
+
+from dotenv import dotenv_values
+from rich.console import Console
+from rich.markup import escape
+
+from etl.cli.commands import app
+from etl.errors import EtlError, NothingExamined
+from etl.project import find_project
+from etl.secrets.scrub import learn_environment
+from etl.secrets.streams import scrub_streams
+
+# What a script can rely on: failed, wrong usage or configuration, could not be evaluated (docs/exit-codes.md).
+EXIT_FAILED, EXIT_USAGE, EXIT_UNKNOWN = 1, 2, 3
+
+
+def start() -> None:
+    """Run the command; a failure that the product knows is shown as a sentence, not as a traceback."""
+    try:
+        project = find_project(os.environ)
+        if project is not None:
+            # As Dagster does for its runs, the file before the process environment: both see the same database.
+            said = dotenv_values(project / ".env")
+            os.environ.update({name: value for name, value in said.items() if value is not None})
+        learn_environment(os.environ)
+        scrub_streams()
+        app()
+    except EtlError as error:
+        console = Console(stderr=True)
+        console.print(f"[bold red]error:[/] {escape(error.problem)}", highlight=False)
+        if error.hint:
+            console.print(f"[green]  ->[/] {escape(error.hint)}", highlight=False)
+        sys.exit(EXIT_UNKNOWN if isinstance(error, NothingExamined) else EXIT_USAGE)
