@@ -1,4 +1,4 @@
-"""The `etl` command.
+"""The `etl` command: one file per subject, listed in `commands`.
 
 Belongs here: the entry point, which works without the extra `dagster` too. Not here: the beginning of a command
 (`start`), the list of commands (`commands`).
