@@ -79,12 +79,10 @@ def _floor(context: Context) -> None:
 def _ours(name: str, mode: str, *, hide: tuple[str, ...] = ()) -> Case:
     def run(context: Context) -> None:
         sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-        from etl.source import reading
+        from etl.source import postgres, reading
 
         if "extension" in hide:
-            reading.extension_path = lambda _: None
-        if "adbc" in hide:
-            reading.find_spec = lambda _: None
+            postgres.extension_path = lambda _: None
         every_day = {"column": "l_shipdate", "start": "1990-01-01T00:00Z", "end": "2030-01-01T00:00Z"}
         origin = {"query": "SELECT * FROM lineitem"} if name == "etl_query" else {"table": "lineitem"}
         window = every_day if name == "etl_window" else None
@@ -96,7 +94,6 @@ def _ours(name: str, mode: str, *, hide: tuple[str, ...] = ()) -> Case:
         "etl_exact": "etl, exact",
         "etl_window": "etl, exact, as one window",
         "etl_query": "etl, exact, as one statement",
-        "etl_adbc": "etl, without the extension (ADBC)",
         "etl_cursor": "etl, without any fast driver (cursor)",
     }
     return Case(name, titles[name], run, most_rows=1_000_000 if name == "etl_cursor" else 10**12)
@@ -175,8 +172,7 @@ CASES = [
     _ours("etl_exact", "exact"),
     _ours("etl_window", "exact"),
     _ours("etl_query", "exact"),
-    _ours("etl_adbc", "exact", hide=("extension",)),
-    _ours("etl_cursor", "exact", hide=("extension", "adbc")),
+    _ours("etl_cursor", "exact", hide=("extension",)),
     Case("bare_duckdb", "bare DuckDB extension, nothing checked", _bare_duckdb),
     Case("peer_sqlalchemy_polars", "SQLAlchemy and Polars", _sqlalchemy_polars, most_rows=1_000_000),
     _dlt("peer_dlt_connectorx", "connectorx"),

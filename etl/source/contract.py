@@ -1,17 +1,20 @@
-"""What is asked of a source and what it answers: the models that every driver shares.
+"""What is asked of a source and what it answers: the protocol of a driver, and the models that every driver shares.
 
-Belongs here: the request, the report, and one planned column. Does not: SQL (`etl.sql`), connections (drivers).
+Belongs here: the driver, the request, the report, one planned column, and what a catalogue says about a table. Does
+not: which driver reads which database (`reading`), SQL (`etl.sql`), connections (drivers).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal, Self
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from etl.partitions.zones import ZoneName
+from etl.source.database_url import DatabaseUrl
 
 Mode = Literal["exact", "fast"]
 WindowKind = Literal["instant", "wall", "date", "text"]
@@ -135,3 +138,100 @@ class ReadPlan:
     def count(self) -> str:
         """How many rows the statement would return."""
         return f"SELECT count(*) FROM {self.relation}" + (f" WHERE {self.predicate}" if self.predicate else "")
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """Which way the rows came, and the plan that they followed."""
+
+    driver: str
+    plan: ReadPlan
+
+
+@dataclass(frozen=True)
+class Login:
+    """How SQLAlchemy opens a connection that can only read, where the database can promise that."""
+
+    url: DatabaseUrl
+    connect_args: Mapping[str, Any] = field(default_factory=dict)
+    settings: Sequence[str] = ()
+    """Statements that each new connection runs first."""
+
+
+class CatalogueColumn(BaseModel):
+    """A column of a table or view, as the database declares it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    type: str
+    """In the database's own words, such as `numeric(10,2)`; empty where it declares none."""
+    nullable: bool
+    comment: str = ""
+
+
+class CatalogueForeignKey(BaseModel):
+    """Columns whose values stand in a table's key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: tuple[str, ...]
+    schema_name: str | None
+    table: str
+    referred_columns: tuple[str, ...]
+
+
+class CatalogueIndex(BaseModel):
+    """An index, with the columns that it orders. `columns` leaves out what is an expression."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    columns: tuple[str, ...]
+    unique: bool
+
+
+class CatalogueTable(BaseModel):
+    """What a database's catalogue says about a table or view."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_name: str | None
+    """None where the database has no schemas."""
+    name: str
+    is_view: bool
+    comment: str = ""
+    columns: tuple[CatalogueColumn, ...]
+    primary_key: tuple[str, ...] = ()
+    unique_keys: tuple[tuple[str, ...], ...] = ()
+    """Of constraints and of unique indexes over whole columns, without the primary key."""
+    foreign_keys: tuple[CatalogueForeignKey, ...] = ()
+    indexes: tuple[CatalogueIndex, ...] = ()
+    rows: int | None = None
+    """About how many rows it has; None where the database does not keep that, as for most views."""
+
+
+class Driver(Protocol):
+    """How one kind of database is read. A driver is a module with these functions, registered in `reading`."""
+
+    def login(self, url: DatabaseUrl, request: ExtractRequest | None = None) -> Login:
+        """How SQLAlchemy connects; a request adds its time limit and the time zone of its window."""
+
+    def describe(self, url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
+        """Every table and view that the login may see, without those of the database itself."""
+
+    def plan(self, url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
+        """How each column travels, decided without reading a row."""
+
+    def count(self, url: DatabaseUrl, request: ExtractRequest) -> int:
+        """How many rows the request would read now."""
+
+    def read(
+        self,
+        url: DatabaseUrl,
+        request: ExtractRequest,
+        path: Path,
+        footer: Mapping[str, str],
+        on_progress: Progress | None,
+    ) -> ReadResult:
+        """Write the request's rows to `path` as Parquet, by the fastest way that keeps every value."""

@@ -72,5 +72,14 @@ def parse(url: str) -> DatabaseUrl:
     )
 
 
+def conninfo(parts: Mapping[str, str]) -> str:
+    """The parts in libpq's `key='value'` form."""
+    backslash = "\\"
+    escaped = {
+        key: value.replace(backslash, backslash * 2).replace("'", backslash + "'") for key, value in parts.items()
+    }
+    return " ".join(f"{key}='{value}'" for key, value in escaped.items())
+
+
 def _decoded(part: str | None) -> str | None:
     return None if part is None else unquote(part)

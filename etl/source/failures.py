@@ -32,7 +32,7 @@ _REMEDIES = (
 
 
 @contextmanager
-def as_source_error(url: DatabaseUrl, request: ExtractRequest) -> Iterator[None]:
+def as_source_error(url: DatabaseUrl, request: ExtractRequest | None = None) -> Iterator[None]:
     """Translate what drivers raise; the original is dropped on purpose, because its text may hold the password."""
     try:
         yield
@@ -44,7 +44,7 @@ def as_source_error(url: DatabaseUrl, request: ExtractRequest) -> Iterator[None]
         raise source_error(str(error), url, request) from None
 
 
-def source_error(message: str, url: DatabaseUrl, request: ExtractRequest) -> SourceError:
+def source_error(message: str, url: DatabaseUrl, request: ExtractRequest | None = None) -> SourceError:
     """The message of a driver as an error of ours."""
     known = complaint_of(message)
     if known is not None:
@@ -52,6 +52,5 @@ def source_error(message: str, url: DatabaseUrl, request: ExtractRequest) -> Sou
     text = re.split("Stack Trace|Detail: Python exception", scrub(message))[0].strip()
     remedy = next((hint for pattern, hint in _REMEDIES if re.search(pattern, text, re.IGNORECASE)), "")
     where = f"{url.dialect} database `{url.database}`" + (f" on {url.host}" if url.host else "")
-    return SourceError(
-        f"{request.subject} of {where} could not be read: {text}", remedy or "look at the database's log"
-    )
+    what = f"{request.subject} of {where}" if request else where
+    return SourceError(f"{what} could not be read: {text}", remedy or "look at the database's log")

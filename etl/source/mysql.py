@@ -19,8 +19,9 @@ from etl.errors import SourceError
 from etl.faults import reach
 from etl.source import sqlalchemy_cursor
 from etl.source.catalogue import choose, missing
-from etl.source.contract import ExtractRequest, Progress, ReadPlan, Window
+from etl.source.contract import CatalogueTable, ExtractRequest, Login, Progress, ReadPlan, ReadResult, Window
 from etl.source.database_url import DatabaseUrl
+from etl.source.inspection import described
 from etl.source.mysql_types import ResultField, display, planned, window_kind
 from etl.source.query import bind_window, binds_window, window_bounds, window_predicate
 from etl.source.writer import write_rows, writing_engine
@@ -34,6 +35,7 @@ NAME = "mysql_connectorx"
 NAME_CURSOR = "mysql_pymysql"
 BATCH_ROWS = 16_384
 _NO_TABLE, _NO_COLUMN = 1146, 1054
+_OWN_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys")
 
 
 def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
@@ -63,27 +65,43 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
     return ReadPlan(columns, relation, predicate, ", ".join(quote("mysql", each) for each in request.sort_by))
 
 
-def extract(
+def read(
+    url: DatabaseUrl, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
+) -> ReadResult:
+    """Stream the request's rows into the file."""
+    made = plan(url, request)
+    if find_spec("connectorx") is None or not url.host or set(url.query) - {"charset"}:
+        statement = sqlalchemy_cursor.escaped(made.select())
+        sqlalchemy_cursor.stream(login(url, request), statement, made, path, footer, on_progress=on_progress)
+        return ReadResult(NAME_CURSOR, made)
+    _read_by_connectorx(url, request, made, path, footer, on_progress)
+    return ReadResult(NAME, made)
+
+
+def login(url: DatabaseUrl, request: ExtractRequest | None = None) -> Login:
+    """A session that can only read, in UTC unless a query bounds itself."""
+    return Login(replace(url, dialect="mysql", driver="pymysql"), settings=_session(request))
+
+
+def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
+    """The tables and views of every database that the login may see."""
+    with sqlalchemy_cursor.connected(login(url)) as connection:
+        types = connection.exec_driver_sql(
+            "SELECT table_schema, table_name, column_name, column_type FROM information_schema.columns"
+        )
+        rows = connection.exec_driver_sql("SELECT table_schema, table_name, table_rows FROM information_schema.tables")
+        schemas = [row[0] for row in connection.exec_driver_sql("SELECT schema_name FROM information_schema.schemata")]
+        return described(connection, [each for each in schemas if each not in _OWN_SCHEMAS], types, rows)
+
+
+def _read_by_connectorx(
     url: DatabaseUrl,
     request: ExtractRequest,
     plan: ReadPlan,
     path: Path,
     footer: Mapping[str, str],
     on_progress: Progress | None,
-) -> str:
-    """Stream the statement's rows into the file; says which driver did."""
-    settings = _session(request)
-    if find_spec("connectorx") is None or not url.host or set(url.query) - {"charset"}:
-        sqlalchemy_cursor.stream(
-            replace(url, dialect="mysql", driver="pymysql"),
-            sqlalchemy_cursor.escaped(plan.select()),
-            plan,
-            path,
-            footer,
-            on_progress=on_progress,
-            settings=settings,
-        )
-        return NAME_CURSOR
+) -> None:
     import connectorx  # noqa: PLC0415  an extra: `mysql`
 
     login = f"{percent(url.username or '', safe='')}:{percent(url.password or '', safe='')}"
@@ -97,7 +115,7 @@ def extract(
                 plan.select(),
                 return_type="arrow_stream",
                 batch_size=BATCH_ROWS,
-                pre_execution_query=settings,
+                pre_execution_query=_session(request),
             )
             reach("extract.connected")
             writer.register("batches", pa.RecordBatchReader.from_batches(reader.schema, _counted(reader, on_progress)))
@@ -105,13 +123,13 @@ def extract(
 
     with _panics_are_errors():
         write_rows(rows, plan.columns, path, footer)
-    return NAME
 
 
-def count(url: DatabaseUrl, request: ExtractRequest, plan: ReadPlan) -> int:
-    """How many rows the plan's statement returns now."""
+def count(url: DatabaseUrl, request: ExtractRequest) -> int:
+    """How many rows the request would read now."""
+    counted = plan(url, request).count()
     with connect(url, request) as cursor:
-        cursor.execute(plan.count())
+        cursor.execute(counted)
         return int(cursor.fetchone()[0])
 
 
@@ -140,11 +158,11 @@ def connect(url: DatabaseUrl, request: ExtractRequest) -> "Iterator[Cursor]":
         raise SourceError(str(error.args[-1] if error.args else error)) from None
 
 
-def _session(request: ExtractRequest) -> list[str]:
+def _session(request: ExtractRequest | None) -> list[str]:
     """Statements that make a session read only, exact and limited in time."""
-    zone = _offset(request.window) if request.window and _bounds_itself(request) else "+00:00"
+    zone = _offset(request.window) if request and request.window and _bounds_itself(request) else "+00:00"
     settings = [f"SET time_zone = {literal('mysql', zone)}", "SET SESSION TRANSACTION READ ONLY"]
-    if request.statement_timeout_seconds:
+    if request and request.statement_timeout_seconds:
         seconds = float(request.statement_timeout_seconds)
         # MariaDB counts seconds, MySQL milliseconds; each reads only its own comment
         settings.append(

@@ -47,33 +47,24 @@ class _Relation:
     domains: Sequence[str] = ()  # DuckDB's own reader takes them for text
 
 
-def connection_parts(url: DatabaseUrl, request: ExtractRequest) -> dict[str, str]:
+def connection_parts(url: DatabaseUrl, request: ExtractRequest | None = None) -> dict[str, str]:
     """What libpq is told, the password included: a session that reads only, in a fixed format, for a limited time."""
     parts = url.libpq()
     settings = {
         "default_transaction_read_only": "on",
         "standard_conforming_strings": "on",
-        "TimeZone": request.window.naive_timezone if request.window else "UTC",
+        "TimeZone": request.window.naive_timezone if request and request.window else "UTC",
         "DateStyle": "ISO",
         "IntervalStyle": "iso_8601",
         "bytea_output": "hex",
         "extra_float_digits": "3",
         "jit": "off",  # it would take a tenth of a second in each of the server's processes, and save less
-        "statement_timeout": str(int((request.statement_timeout_seconds or 0) * 1000)),
+        "statement_timeout": str(int(((request and request.statement_timeout_seconds) or 0) * 1000)),
     }
     own = parts.pop("options", "")
     options = " ".join([own, *(f"-c {name}={value}" for name, value in settings.items())]).strip()
     defaults = {"connect_timeout": "15", "application_name": "etl"}
     return {**defaults, **parts, "client_encoding": "UTF8", "options": options}
-
-
-def conninfo(parts: Mapping[str, str]) -> str:
-    """The parts in libpq's `key='value'` form."""
-    backslash = "\\"
-    escaped = {
-        key: value.replace(backslash, backslash * 2).replace("'", backslash + "'") for key, value in parts.items()
-    }
-    return " ".join(f"{key}='{value}'" for key, value in escaped.items())
 
 
 @contextmanager
@@ -148,10 +139,11 @@ def _estimate(connection: "Connection", statement: str) -> int:
     return int(explained[0]["Plan"]["Plan Rows"])
 
 
-def count(url: DatabaseUrl, request: ExtractRequest, plan: ReadPlan) -> int:
-    """How many rows the plan's statement returns now."""
+def count(url: DatabaseUrl, request: ExtractRequest) -> int:
+    """How many rows the request would read now."""
+    counted = plan(url, request).count()
     with connect(url, request) as connection:
-        return int(connection.execute(plan.count()).fetchone()[0])
+        return int(connection.execute(counted).fetchone()[0])
 
 
 def _relation(request: ExtractRequest) -> str:

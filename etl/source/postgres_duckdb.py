@@ -12,8 +12,8 @@ import duckdb
 
 from etl.faults import reach
 from etl.source.contract import ExtractRequest, ReadPlan
-from etl.source.database_url import DatabaseUrl
-from etl.source.postgres_catalogue import connection_parts, conninfo
+from etl.source.database_url import DatabaseUrl, conninfo
+from etl.source.postgres_catalogue import connection_parts
 from etl.source.writer import refusal, write_rows, writing_engine
 from etl.sql import literal, quote
 

@@ -3,35 +3,49 @@
 Belongs here: the public functions and the choice of the driver. Does not: how one kind of database is read
 (one module per kind), where the file is published (`etl.lake.lake`).
 
-The drivers that bring Arrow and SQLAlchemy are imported by those who use them: loading both takes half a second.
+A driver is imported when a URL of its dialect is read: SQLAlchemy and Arrow alone take half a second to load.
 """
 
 import time
-from collections.abc import Mapping
-from dataclasses import replace
-from importlib.util import find_spec
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from etl.faults import reach
-from etl.source import postgres_catalogue, postgres_duckdb, sqlite_duckdb
-from etl.source.contract import ExtractReport, ExtractRequest, Mode, Progress, ReadPlan, Window
+from etl.source.contract import CatalogueTable, Driver, ExtractReport, ExtractRequest, Mode, Progress, Window
 from etl.source.database_url import DatabaseUrl, parse
 from etl.source.failures import as_source_error
-from etl.source.writer import empty_schema, extension_path, verified_rows
+from etl.source.writer import empty_schema, verified_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import sqlalchemy as sa
+
+    from etl.source import mysql, postgres, sqlalchemy_cursor, sqlite_duckdb
+
+    DRIVERS: tuple[Driver, ...] = (mysql, postgres, sqlalchemy_cursor, sqlite_duckdb)  # each satisfies the protocol
 
 __all__ = [
     "ExtractReport",
     "ExtractRequest",
     "Mode",
     "Window",
+    "connection",
     "count_rows",
+    "describe",
     "extract_to_parquet",
     "planned_schema",
 ]
+
+_BY_DIALECT = {"sqlite": "sqlite_duckdb", "postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
+_ANY_OTHER = "sqlalchemy_cursor"
+
+
+def driver_of(url: DatabaseUrl) -> Driver:
+    """The module that reads databases of the URL's dialect."""
+    return cast("Driver", import_module(f"etl.source.{_BY_DIALECT.get(url.dialect, _ANY_OTHER)}"))
 
 
 def extract_to_parquet(
@@ -50,130 +64,45 @@ def extract_to_parquet(
     source = parse(url)
     with as_source_error(source, request):
         try:
-            driver, plan = _run(source, request, path, footer, on_progress)
-            rows = verified_rows(path, plan.columns)
+            result = driver_of(source).read(source, request, path, footer, on_progress)
+            rows = verified_rows(path, result.plan.columns)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
     reach("extract.verified")
     if on_progress is not None:
         on_progress(rows)
-    return ExtractReport(rows=rows, driver=driver, seconds=time.monotonic() - began)
+    return ExtractReport(rows=rows, driver=result.driver, seconds=time.monotonic() - began)
 
 
 def count_rows(url: str, request: ExtractRequest) -> int:
     """How many rows the request would write now: the same table or query, the same window."""
     source = parse(url)
     with as_source_error(source, request):
-        return _count(source, request)
+        return driver_of(source).count(source, request)
 
 
 def planned_schema(url: str, request: ExtractRequest) -> "pa.Schema":
     """The columns that an extract would write now, without reading a row."""
     source = parse(url)
     with as_source_error(source, request):
-        return empty_schema(_plan(source, request).columns)
+        return empty_schema(driver_of(source).plan(source, request).columns)
 
 
-def _plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
-    match url.dialect:
-        case "sqlite":
-            return sqlite_duckdb.plan(url, request)
-        case "postgresql":
-            return postgres_catalogue.plan(url, request)
-        case "mysql" | "mariadb":
-            from etl.source import mysql  # noqa: PLC0415  heavy, see the head
-
-            return mysql.plan(url, request)
-        case _:
-            from etl.source import sqlalchemy_cursor  # noqa: PLC0415  heavy, see the head
-
-            return sqlalchemy_cursor.plan(url, request)
+def describe(url: str) -> tuple[CatalogueTable, ...]:
+    """Every table and view that the login may see: columns, keys, indexes, comments, and about how many rows."""
+    source = parse(url)
+    with as_source_error(source):
+        return driver_of(source).describe(source)
 
 
-def _count(url: DatabaseUrl, request: ExtractRequest) -> int:
-    match url.dialect:
-        case "sqlite":
-            seconds = request.statement_timeout_seconds
-            return sqlite_duckdb.count(url, sqlite_duckdb.plan(url, request), seconds=seconds)
-        case "postgresql":
-            return postgres_catalogue.count(url, request, postgres_catalogue.plan(url, request))
-        case "mysql" | "mariadb":
-            from etl.source import mysql  # noqa: PLC0415  heavy, see the head
+@contextmanager
+def connection(url: str) -> "Iterator[sa.Connection]":
+    """A SQLAlchemy connection that can only read, where the database can promise that; rolled back at the end."""
+    from etl.source.sqlalchemy_cursor import connected  # noqa: PLC0415  heavy, see the head
 
-            return mysql.count(url, request, mysql.plan(url, request))
-        case _:
-            from etl.source import sqlalchemy_cursor  # noqa: PLC0415  heavy, see the head
-
-            return sqlalchemy_cursor.count(url, sqlalchemy_cursor.plan(url, request))
-
-
-def _run(
-    url: DatabaseUrl, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
-) -> tuple[str, ReadPlan]:
-    """Read with the fastest driver that is installed and keeps the values; say which one it was."""
-    match url.dialect:
-        case "sqlite":
-            return _run_sqlite(url, request, path, footer, on_progress)
-        case "postgresql":
-            return _run_postgres(url, request, path, footer, on_progress)
-        case "mysql" | "mariadb":
-            from etl.source import mysql  # noqa: PLC0415  heavy, see the head
-
-            plan = mysql.plan(url, request)
-            return mysql.extract(url, request, plan, path, footer, on_progress), plan
-        case _:
-            from etl.source import sqlalchemy_cursor  # noqa: PLC0415  heavy, see the head
-
-            plan = sqlalchemy_cursor.plan(url, request)
-            seconds = request.statement_timeout_seconds
-            sqlalchemy_cursor.stream(url, plan.select(), plan, path, footer, on_progress=on_progress, seconds=seconds)
-            return sqlalchemy_cursor.NAME, plan
-
-
-def _run_sqlite(
-    url: DatabaseUrl, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
-) -> tuple[str, ReadPlan]:
-    plan, seconds = sqlite_duckdb.plan(url, request), request.statement_timeout_seconds
-    extension = extension_path("sqlite_scanner")
-    if extension is not None:
-        sqlite_duckdb.extract(url, plan, path, footer, extension, seconds=seconds)
-        return sqlite_duckdb.NAME, plan
-    from etl.source import sqlalchemy_cursor  # noqa: PLC0415  heavy, see the head
-
-    statement = sqlalchemy_cursor.escaped(plan.select())
-    with sqlite_duckdb.undecodable_text(url, plan):
-        sqlalchemy_cursor.stream(url, statement, plan, path, footer, on_progress=on_progress, seconds=seconds)
-    return sqlalchemy_cursor.NAME, plan
-
-
-def _run_postgres(
-    url: DatabaseUrl, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
-) -> tuple[str, ReadPlan]:
-    extension = extension_path("postgres_scanner")
-    if extension is not None:
-        plan = postgres_catalogue.plan(url, request)
-        large = request.mode == "fast" or plan.estimated_rows >= postgres_duckdb.LARGE
-        pages = large and postgres_duckdb.by_pages(plan)
-        postgres_duckdb.extract(url, request, plan, path, footer, extension, pages=pages)
-        return postgres_duckdb.NAME_PAGES if pages else postgres_duckdb.NAME_QUERY, plan
-    plan = postgres_catalogue.plan(url, request, only_text=True)
-    if find_spec("adbc_driver_postgresql") is not None:
-        from etl.source import postgres_adbc  # noqa: PLC0415  heavy, see the head
-
-        postgres_adbc.extract(url, request, plan, path, footer, on_progress)
-        return postgres_adbc.NAME, plan
-    from etl.source import sqlalchemy_cursor  # noqa: PLC0415  heavy, see the head
-
-    statement = sqlalchemy_cursor.escaped(plan.select())
-    session = postgres_catalogue.connection_parts(url, request)
-    sqlalchemy_cursor.stream(
-        replace(url, driver="psycopg"),
-        statement,
-        plan,
-        path,
-        footer,
-        on_progress=on_progress,
-        connect_args={key: session[key] for key in ("options", "client_encoding", "application_name")},
-    )
-    return sqlalchemy_cursor.NAME, plan
+    source = parse(url)
+    with ExitStack() as stack:
+        with as_source_error(source):
+            opened = stack.enter_context(connected(driver_of(source).login(source)))
+        yield opened

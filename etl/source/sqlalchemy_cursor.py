@@ -1,8 +1,8 @@
 """Any database that SQLAlchemy speaks: a server-side cursor, batch by batch, with types from the catalogue.
 
-The slowest way and the one that always works. Belongs here: planning from SQLAlchemy's inspector, turning rows into
-Arrow with a schema that is known before the first row. Does not: dialects that have a driver of their own, although
-those fall back on `stream` with their own plan.
+The slowest way and the one that always works. Belongs here: the driver of every dialect that has none of its own,
+turning rows into Arrow with a schema that is known before the first row. Does not: dialects that have a driver of their
+own, although those fall back on `stream` with their own plan.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,8 +21,18 @@ from etl.errors import SourceError
 from etl.faults import reach
 from etl.source.carriers import carrier_schema
 from etl.source.catalogue import choose, missing
-from etl.source.contract import ExtractRequest, PlannedColumn, Progress, ReadPlan, Window
+from etl.source.contract import (
+    CatalogueTable,
+    ExtractRequest,
+    Login,
+    PlannedColumn,
+    Progress,
+    ReadPlan,
+    ReadResult,
+    Window,
+)
 from etl.source.database_url import DatabaseUrl
+from etl.source.inspection import described
 from etl.source.query import bind_window, binds_window, first_date, wall
 from etl.source.writer import deadline, in_calendar, write_rows, writing_engine
 
@@ -50,9 +60,20 @@ _FOUND: tuple[tuple[type, str], ...] = (
 )
 
 
+def login(url: DatabaseUrl, request: ExtractRequest | None = None) -> Login:  # noqa: ARG001  the protocol of a driver
+    """Connect as the URL says: what makes a session of an unknown database read only is not known here."""
+    return Login(url)
+
+
+def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
+    """The tables and views of the login's own schema: others may be those of the database itself."""
+    with connected(Login(url)) as connection:
+        return described(connection, [None])
+
+
 def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
     """Read the catalogue through SQLAlchemy and compose the statement with the dialect's own quoting."""
-    with connected(url) as connection:
+    with connected(Login(url)) as connection:
         quote = connection.dialect.identifier_preparer.quote
         if request.table is not None:
             kinds = _table_kinds(connection, request)
@@ -88,22 +109,30 @@ def _restore(carrier: str, name: str, target: str) -> str:
     return in_calendar(carrier, target, name, carrier)
 
 
-def count(url: DatabaseUrl, plan: ReadPlan) -> int:
-    """How many rows the plan's statement would return now."""
-    with connected(url) as connection:
-        return int(connection.execute(sa.text(plan.count()), dict(plan.parameters)).scalar_one())
+def count(url: DatabaseUrl, request: ExtractRequest) -> int:
+    """How many rows the request would read now."""
+    counted = plan(url, request)
+    with connected(Login(url)) as connection:
+        return int(connection.execute(sa.text(counted.count()), dict(counted.parameters)).scalar_one())
+
+
+def read(
+    url: DatabaseUrl, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
+) -> ReadResult:
+    """Stream the request's rows into the file."""
+    made, seconds = plan(url, request), request.statement_timeout_seconds
+    stream(Login(url), made.select(), made, path, footer, on_progress=on_progress, seconds=seconds)
+    return ReadResult(NAME, made)
 
 
 def stream(
-    url: DatabaseUrl,
+    login: Login,
     statement: str,
     plan: ReadPlan,
     path: Path,
     footer: Mapping[str, str],
     *,
     on_progress: Progress | None = None,
-    settings: Sequence[str] = (),
-    connect_args: Mapping[str, Any] | None = None,
     seconds: float | None = None,
 ) -> None:
     """Run the statement (as SQLAlchemy's text) with a server-side cursor and write what it returns, batch by batch.
@@ -116,12 +145,10 @@ def stream(
     def rows() -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
         failures = list[Exception]()
         with (
-            connected(url, connect_args) as connection,
+            connected(login) as connection,
             writing_engine(path, len(plan.columns)) as writer,
             deadline(writer, seconds),
         ):
-            for setting in settings:
-                connection.exec_driver_sql(setting)
             streaming = connection.execution_options(stream_results=True, max_row_buffer=FIRST_ROWS)
             reach("extract.connected")
             with streaming.execute(sa.text(statement), dict(plan.parameters)) as result:
@@ -154,14 +181,15 @@ def escaped(statement: str) -> str:
 
 
 @contextmanager
-def connected(url: DatabaseUrl, connect_args: Mapping[str, Any] | None = None) -> Iterator[sa.Connection]:
+def connected(login: Login) -> Iterator[sa.Connection]:
     """One connection, closed at the end, its transaction rolled back; its errors in the driver's own words."""
+    url = login.url
     address = sa.URL.create(
         url.driver_name, url.username, url.password, url.host, url.port, url.database, query=url.query
     )
     try:
         engine = sa.create_engine(
-            address, poolclass=NullPool, hide_parameters=True, connect_args=dict(connect_args or {})
+            address, poolclass=NullPool, hide_parameters=True, connect_args=dict(login.connect_args)
         )
     except (sa.exc.NoSuchModuleError, ImportError) as error:
         raise SourceError(
@@ -169,6 +197,8 @@ def connected(url: DatabaseUrl, connect_args: Mapping[str, Any] | None = None) -
         ) from None
     try:
         with engine.connect() as connection:
+            for setting in login.settings:
+                connection.exec_driver_sql(setting)
             yield connection
     except sa.exc.SQLAlchemyError as error:
         raise SourceError(str(getattr(error, "orig", None) or error)) from None

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -16,13 +17,23 @@ import duckdb
 from etl.errors import SourceError
 from etl.faults import reach
 from etl.source.catalogue import choose, missing
-from etl.source.contract import ExtractRequest, PlannedColumn, ReadPlan, WindowKind
+from etl.source.contract import (
+    CatalogueTable,
+    ExtractRequest,
+    Login,
+    PlannedColumn,
+    Progress,
+    ReadPlan,
+    ReadResult,
+    WindowKind,
+)
 from etl.source.database_url import DatabaseUrl
 from etl.source.query import bind_window, binds_window, window_bounds, window_predicate
 from etl.source.writer import (
     NOT_TEXT,
     complain,
     deadline,
+    extension_path,
     in_calendar,
     refusal,
     strict_cast,
@@ -42,6 +53,10 @@ _SHAPES = {  # DuckDB's casts forgive more than this: they drop an offset or a t
     "TIMESTAMPTZ": rf"{_DAY}[ T]{_CLOCK} ?(Z|[+-]\d{{2}}(:?\d{{2}})?)",
     "TIME": _CLOCK,
 }
+
+_DECLARED = """
+SELECT NULL, t.name, c.name, c.type FROM sqlite_schema t, pragma_table_xinfo(t.name) c WHERE t.type IN ('table', 'view')
+"""
 
 
 def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
@@ -71,29 +86,65 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
     return ReadPlan(columns, relation, predicate, order)
 
 
-def extract(
+def read(
+    url: DatabaseUrl, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
+) -> ReadResult:
+    """Stream the request's rows into the file: by DuckDB, or by Python's own driver where the extension is missing."""
+    made, seconds = plan(url, request), request.statement_timeout_seconds
+    extension = extension_path("sqlite_scanner")
+    if extension is not None:
+        _read_by_duckdb(url, made, path, footer, extension, seconds=seconds)
+        return ReadResult(NAME, made)
+    from etl.source import sqlalchemy_cursor  # noqa: PLC0415  heavy, see `reading`
+
+    statement = sqlalchemy_cursor.escaped(made.select())
+    with _undecodable_text(url, made):
+        sqlalchemy_cursor.stream(login(url), statement, made, path, footer, on_progress=on_progress, seconds=seconds)
+    return ReadResult(sqlalchemy_cursor.NAME, made)
+
+
+def login(url: DatabaseUrl, request: ExtractRequest | None = None) -> Login:  # noqa: ARG001  the protocol of a driver
+    """The file, opened read only."""
+    path = _existing(url)
+    return Login(replace(url, database=path.resolve().as_uri(), query={"mode": "ro", "uri": "true"}))
+
+
+def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
+    """Every table and view of the file. Rows are counted: SQLite keeps no estimate."""
+    from etl.source.inspection import described  # noqa: PLC0415  heavy, see `reading`
+    from etl.source.sqlalchemy_cursor import connected  # noqa: PLC0415  heavy, see `reading`
+
+    with connected(login(url)) as connection, _connect(url) as own:
+        tables = own.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        rows = [
+            (None, name, own.execute(f"SELECT count(*) FROM {quote('sqlite', name)}").fetchone()[0])
+            for (name,) in tables
+        ]
+        return described(connection, [None], own.execute(_DECLARED), rows)
+
+
+def _read_by_duckdb(
     url: DatabaseUrl, plan: ReadPlan, path: Path, footer: Mapping[str, str], extension: Path, *, seconds: float | None
 ) -> None:
-    """Stream the statement's rows into the file."""
-
     @contextmanager
     def rows() -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
         with writing_engine(path, len(plan.columns), extension=extension) as connection, deadline(connection, seconds):
-            connection.execute(f"ATTACH {literal('duckdb', _file(url))} AS source (TYPE sqlite, READ_ONLY)")
+            connection.execute(f"ATTACH {literal('duckdb', str(_existing(url)))} AS source (TYPE sqlite, READ_ONLY)")
             reach("extract.connected")
             yield connection, f"sqlite_query('source', {literal('duckdb', plan.select())})"
 
     write_rows(rows, plan.columns, path, footer, lambda column: _place(url, plan, column))
 
 
-def count(url: DatabaseUrl, plan: ReadPlan, *, seconds: float | None) -> int:
-    """How many rows the plan's statement returns now."""
-    with _connect(url, seconds) as connection:
-        return int(connection.execute(plan.count()).fetchone()[0])
+def count(url: DatabaseUrl, request: ExtractRequest) -> int:
+    """How many rows the request would read now."""
+    counted = plan(url, request).count()
+    with _connect(url, request.statement_timeout_seconds) as connection:
+        return int(connection.execute(counted).fetchone()[0])
 
 
 @contextmanager
-def undecodable_text(url: DatabaseUrl, plan: ReadPlan) -> Iterator[None]:
+def _undecodable_text(url: DatabaseUrl, plan: ReadPlan) -> Iterator[None]:
     """Name the column and count the rows where Python's own driver only says which carrier it could not decode."""
     try:
         yield
@@ -134,21 +185,22 @@ def _place(url: DatabaseUrl, plan: ReadPlan, column: str) -> str:
     return f"the row with rowid {found[0]} holds a value of type {found[1]}" if found and found[0] is not None else ""
 
 
-def _file(url: DatabaseUrl) -> str:
+def _existing(url: DatabaseUrl) -> Path:
     if not url.database or url.database == ":memory:":
         raise SourceError("the SQLite URL names no file", "write sqlite:////folder/file.db")
-    return url.database
-
-
-@contextmanager
-def _connect(url: DatabaseUrl, seconds: float | None = None) -> Iterator[sqlite3.Connection]:
-    """Open the file read-only; `seconds` limits all that is asked of it."""
-    path = Path(_file(url))
+    path = Path(url.database)
     if not path.is_file():
         raise SourceError(
             f"the SQLite file `{path}` does not exist",
             "correct `source_database`, or create the file; a demo source is made by `etl demo`",
         )
+    return path
+
+
+@contextmanager
+def _connect(url: DatabaseUrl, seconds: float | None = None) -> Iterator[sqlite3.Connection]:
+    """Open the file read-only; `seconds` limits all that is asked of it."""
+    path = _existing(url)
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
             if seconds is not None:

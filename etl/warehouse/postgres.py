@@ -19,8 +19,7 @@ from etl import locks
 from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.secrets.scrub import scrub
-from etl.source.database_url import parse
-from etl.source.postgres_catalogue import conninfo
+from etl.source.database_url import conninfo, parse
 from etl.source.writer import extension_path
 from etl.sql import literal
 from etl.warehouse import ledger

@@ -167,8 +167,8 @@ SCENARIOS = {
             warehouse="postgres",
         ),
         Scenario(
-            "adbc",
-            {"extract": {"storage/drivers/postgres_adbc": ("extract.connected", "extract.batch")}},
+            "postgres_cursor",
+            {"extract": {"storage/drivers/sqlalchemy_cursor": ("extract.connected", "extract.batch")}},
             source="postgres",
             without_extension=True,
         ),

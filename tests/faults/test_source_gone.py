@@ -14,7 +14,7 @@ from tests.faults.world import Seen, World, finish, processes, reporting, same, 
 Servers = Callable[[str], Mapping[str, Any]]
 SLOW = {
     "postgres": "SELECT o.*, pg_sleep(0.1)::text AS slept FROM orders o",
-    "adbc": "SELECT o.*, pg_sleep(0.1)::text AS slept FROM orders o",
+    "postgres_cursor": "SELECT o.*, pg_sleep(0.1)::text AS slept FROM orders o",
     "mariadb": "SELECT o.*, SLEEP(0.1) AS slept FROM orders o",
 }
 
@@ -37,7 +37,7 @@ def end_mariadb(server: Any) -> bool:
         return bool(found)
 
 
-@pytest.mark.parametrize("name", ["postgres", "adbc", "mariadb"])
+@pytest.mark.parametrize("name", ["postgres", "postgres_cursor", "mariadb"])
 def test_a_session_that_is_ended_while_it_is_read(worlds: Worlds, servers: Servers, tmp_path: Path, name: str) -> None:
     given = servers(name)
     world = worlds.prepared(name, tmp_path, given)

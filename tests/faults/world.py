@@ -24,7 +24,7 @@ from etl.pipeline.load import load
 from etl.pipeline.stage import StageRun
 from etl.pipeline.transfer import transfer
 from etl.settings import Settings, load_settings
-from etl.source import reading as storage_source
+from etl.source import postgres, sqlite_duckdb
 from etl.warehouse.choice import WarehousePlace, open_warehouse
 from etl.warehouse.contract import Warehouse
 from tests.faults.scenarios import SCENARIOS, Scenario
@@ -256,5 +256,8 @@ def _extensions(*, absent: bool) -> Iterator[None]:
     if not absent:
         yield
         return
-    with patch.object(storage_source, "extension_path", lambda _: None):
+    with (
+        patch.object(postgres, "extension_path", lambda _: None),
+        patch.object(sqlite_duckdb, "extension_path", lambda _: None),
+    ):
         yield

@@ -1,7 +1,7 @@
 """A URL is read as SQLAlchemy reads it, or refused; the password is in no message and no representation."""
 
 import pytest
-from hypothesis import example, given, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from sqlalchemy import make_url
 
 from etl.errors import SourceError
@@ -11,6 +11,7 @@ PIECES = ["postgresql", "+psycopg", "://", "user", ":", "p%40ss", "@", "host", "
           "a=1", "a=2", "b=%26", "=", "%", "ü", "#", ";", "\\", " ", "'", "+", "[", "]", "p/w?d"]  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=12).map("".join))
 @example("postgresql://u:p%2Fw%40d@h:5432/d%20b?sslmode=require&options=-c%20a%3D1&host=a&host=b")
 @example("sqlite:////folder/file.db")

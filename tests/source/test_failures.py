@@ -14,13 +14,13 @@ import polars as pl
 import pytest
 
 from etl.errors import SourceError
-from etl.source import mysql, reading
+from etl.source import mysql, postgres as postgres_driver
 from etl.source.reading import ExtractRequest, Window, count_rows, extract_to_parquet
 from tests.servers import PASSWORD, free_port
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
 
-POSTGRES = ("postgres_duckdb_query", "postgres_adbc", "sqlalchemy")
+POSTGRES = ("postgres_duckdb_query", "sqlalchemy")
 MARIADB = ("mysql_connectorx", "mysql_pymysql")
 SECRETS = (
     PASSWORD,
@@ -32,10 +32,8 @@ SECRETS = (
 
 
 def use(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if driver in ("postgres_adbc", "sqlalchemy"):
-        monkeypatch.setattr(reading, "extension_path", lambda _: None)
     if driver == "sqlalchemy":
-        monkeypatch.setattr(reading, "find_spec", lambda _: None)
+        monkeypatch.setattr(postgres_driver, "extension_path", lambda _: None)
     if driver == "mysql_pymysql":
         monkeypatch.setattr(mysql, "find_spec", lambda _: None)
 
@@ -278,10 +276,9 @@ def test_memory_does_not_grow_with_the_rows(driver: str, postgres: PostgresServe
     program = f"""
 import sys
 from pathlib import Path
-from etl.source import reading
+from etl.source import postgres, reading
 driver = {driver!r}
-if driver in ("postgres_adbc", "sqlalchemy"): reading.extension_path = lambda _: None
-if driver == "sqlalchemy": reading.find_spec = lambda _: None
+if driver == "sqlalchemy": postgres.extension_path = lambda _: None
 mode = "fast" if driver == "postgres_duckdb_pages" else "exact"
 if mode == "fast":
     request = reading.ExtractRequest(table="million", mode=mode)

@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from etl.errors import SourceError
-from etl.source import mysql, reading
+from etl.source import mysql, postgres, sqlite_duckdb
 from etl.source.query import bind_window
 from etl.source.reading import ExtractRequest, Window, count_rows, extract_to_parquet
 from tests.servers.mariadb import MariadbServer
@@ -129,14 +129,12 @@ def test_nothing_that_a_configuration_says_is_executed_by_mariadb(mariadb_server
     assert all("query" in given for _, given in read)
 
 
-@pytest.mark.parametrize("driver", ["postgres_duckdb_query", "postgres_duckdb_pages", "postgres_adbc", "sqlalchemy"])
+@pytest.mark.parametrize("driver", ["postgres_duckdb_query", "postgres_duckdb_pages", "sqlalchemy"])
 def test_names_that_look_like_sql_are_read_from_postgres_as_names(
     driver: str, postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if driver in ("postgres_adbc", "sqlalchemy"):
-        monkeypatch.setattr(reading, "extension_path", lambda _: None)
     if driver == "sqlalchemy":
-        monkeypatch.setattr(reading, "find_spec", lambda _: None)
+        monkeypatch.setattr(postgres, "extension_path", lambda _: None)
     names = [each for each in REAL if each != "Ab"] + ["Ab"]
     wrong = []
     quoted = ['"' + each.replace('"', '""') + '"' for each in names]
@@ -182,7 +180,7 @@ def test_names_that_look_like_sql_are_read_from_sqlite_as_names(
     driver: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if driver == "sqlalchemy":
-        monkeypatch.setattr(reading, "extension_path", lambda _: None)
+        monkeypatch.setattr(sqlite_duckdb, "extension_path", lambda _: None)
     path = tmp_path / "a'b\";c%20é.db"
     quoted = ['"' + each.replace('"', '""') + '"' for each in REAL]
     with sqlite3.connect(path) as connection:
@@ -199,14 +197,12 @@ def test_names_that_look_like_sql_are_read_from_sqlite_as_names(
         assert (frame.columns, frame.row(0)) == (REAL, tuple(range(len(REAL))))
 
 
-@pytest.mark.parametrize("driver", ["postgres_duckdb_query", "postgres_adbc", "sqlalchemy"])
+@pytest.mark.parametrize("driver", ["postgres_duckdb_query", "sqlalchemy"])
 def test_a_query_of_postgres_cannot_write_whatever_it_calls(
     driver: str, postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if driver in ("postgres_adbc", "sqlalchemy"):
-        monkeypatch.setattr(reading, "extension_path", lambda _: None)
     if driver == "sqlalchemy":
-        monkeypatch.setattr(reading, "find_spec", lambda _: None)
+        monkeypatch.setattr(postgres, "extension_path", lambda _: None)
     postgres_server.run(
         "CREATE TABLE IF NOT EXISTS target (id int)", "GRANT ALL ON target TO reader", "TRUNCATE target",
         "CREATE OR REPLACE FUNCTION deed() RETURNS int LANGUAGE sql AS 'INSERT INTO target VALUES (1) RETURNING id'",

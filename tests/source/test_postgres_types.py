@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 from etl.errors import SourceError
-from etl.source import reading
+from etl.source import postgres
 from etl.source.reading import ExtractRequest, extract_to_parquet
 from tests.servers.postgres import PostgresServer
 
-DRIVERS = ("postgres_duckdb_query", "postgres_adbc", "sqlalchemy")
+DRIVERS = ("postgres_duckdb_query", "sqlalchemy")
 NAN = object()
 
 # type -> (SQL of the value, what has to stand in the file) ...
@@ -177,10 +177,8 @@ def server(postgres_server: PostgresServer) -> PostgresServer:
 
 def use(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away the packages that the faster drivers come in."""
-    if driver in ("postgres_adbc", "sqlalchemy"):
-        monkeypatch.setattr(reading, "extension_path", lambda _: None)
     if driver == "sqlalchemy":
-        monkeypatch.setattr(reading, "find_spec", lambda _: None)
+        monkeypatch.setattr(postgres, "extension_path", lambda _: None)
 
 
 def same(found: Any, wanted: Any) -> bool:

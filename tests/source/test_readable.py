@@ -14,7 +14,7 @@ import pytest
 
 from etl.errors import SourceError
 from etl.lake.readable import require_readable
-from etl.source import mysql, reading
+from etl.source import mysql, postgres, sqlite_duckdb
 from etl.source.reading import ExtractRequest, extract_to_parquet
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
@@ -99,7 +99,7 @@ def fill(run: Callable[[str], Any], kind: str, value: str) -> None:
 @pytest.mark.parametrize("driver", ["sqlite_duckdb", "sqlalchemy"])
 def test_sqlite(driver: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if driver == "sqlalchemy":
-        monkeypatch.setattr(reading, "extension_path", lambda _: None)
+        monkeypatch.setattr(sqlite_duckdb, "extension_path", lambda _: None)
     for kind, value, wanted in SQLITE:
         with sqlite3.connect(tmp_path / "x.db") as connection:
             fill(connection.execute, kind, value)
@@ -107,16 +107,14 @@ def test_sqlite(driver: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         held(f"sqlite:///{tmp_path / 'x.db'}", f"{kind} {value}", wanted, tmp_path / "x.parquet")
 
 
-@pytest.mark.parametrize("driver", ["query", "pages", "adbc", "sqlalchemy"])
+@pytest.mark.parametrize("driver", ["query", "pages", "sqlalchemy"])
 def test_postgres(
     driver: str, postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if driver in ("adbc", "sqlalchemy"):
-        monkeypatch.setattr(reading, "extension_path", lambda _: None)
     if driver == "sqlalchemy":
-        monkeypatch.setattr(reading, "find_spec", lambda _: None)
+        monkeypatch.setattr(postgres, "extension_path", lambda _: None)
     if driver == "pages":
-        monkeypatch.setattr(reading.postgres_duckdb, "LARGE", 0)
+        monkeypatch.setattr(postgres.postgres_duckdb, "LARGE", 0)
     for kind, value, wanted in POSTGRES:
         fill(postgres_server.run, kind, value)
         postgres_server.run("GRANT SELECT ON t TO reader")

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from etl.errors import SourceError
-from etl.source import reading, sqlalchemy_cursor
+from etl.source import sqlalchemy_cursor, sqlite_duckdb
+from etl.source.contract import Login
 from etl.source.database_url import parse
 from etl.source.reading import ExtractRequest, count_rows, extract_to_parquet
 
@@ -108,7 +109,7 @@ def test_every_value_that_fits_its_type_arrives(
     driver: str, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if driver == "sqlalchemy":
-        monkeypatch.setattr(reading, "extension_path", lambda _: None)
+        monkeypatch.setattr(sqlite_duckdb, "extension_path", lambda _: None)
     wrong = []
     for declared, value, wanted in KEPT:
         path = tmp_path / "x.parquet"
@@ -125,7 +126,7 @@ def test_a_value_that_does_not_fit_is_refused_with_column_and_row(
     driver: str, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if driver == "sqlalchemy":
-        monkeypatch.setattr(reading, "extension_path", lambda _: None)
+        monkeypatch.setattr(sqlite_duckdb, "extension_path", lambda _: None)
     wrong = []
     for declared, value in REFUSED:
         path = tmp_path / "x.parquet"
@@ -153,7 +154,7 @@ def test_a_later_value_of_another_type_is_named_by_its_type_and_not_quoted(make:
     url = parse(make("", *range(1500), "Kim 900101"))
     plan = sqlalchemy_cursor.plan(url, ExtractRequest(query="SELECT the_column FROM t"))
     with pytest.raises(SourceError, match=r"`the_column` .* the database gives it as str") as caught:
-        sqlalchemy_cursor.stream(url, plan.select(), plan, tmp_path / "x.parquet", {})
+        sqlalchemy_cursor.stream(Login(url), plan.select(), plan, tmp_path / "x.parquet", {})
     assert "Kim" not in "".join(traceback.format_exception(caught.value))
 
 

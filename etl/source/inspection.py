@@ -1,0 +1,108 @@
+"""What a database's catalogue says about its tables, read by SQLAlchemy's inspector, which speaks every dialect.
+
+Belongs here: from the inspector's answers to `CatalogueTable`. Does not: which schemas are described, and what only one
+kind of database can say (its driver).
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import ReflectedColumn
+from sqlalchemy.engine.reflection import ObjectKind
+
+from etl.source.contract import CatalogueColumn, CatalogueForeignKey, CatalogueIndex, CatalogueTable
+
+
+def described(
+    connection: sa.Connection,
+    schemas: Sequence[str | None],
+    types: Iterable[Sequence[Any]] = (),
+    rows: Iterable[Sequence[Any]] = (),
+) -> tuple[CatalogueTable, ...]:
+    """Every table and view of these schemas, by schema and name.
+
+    `types`, of a driver that can ask for the database's own words: schema, table, column, type. `rows`: schema, table,
+    about how many.
+    """
+    own_types = {tuple(names): kind for *names, kind in types}
+    estimates = {tuple(names): count for *names, count in rows}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", sa.exc.SAWarning)  # of types that SQLAlchemy does not know
+        inspector = sa.inspect(connection)
+        found = [table for schema in schemas for table in _of_schema(inspector, schema, own_types, estimates)]
+    return tuple(sorted(found, key=lambda each: (each.schema_name or "", each.name)))
+
+
+def _of_schema(
+    inspector: sa.Inspector,
+    schema: str | None,
+    types: Mapping[tuple[Any, ...], str],
+    rows: Mapping[tuple[Any, ...], int | None],
+) -> Iterator[CatalogueTable]:
+    asked: dict[str, Any] = {"schema": schema, "kind": ObjectKind.ANY}
+    keys, foreign_keys = inspector.get_multi_pk_constraint(**asked), inspector.get_multi_foreign_keys(**asked)
+    indexes, uniques = inspector.get_multi_indexes(**asked), inspector.get_multi_unique_constraints(**asked)
+    comments = inspector.get_multi_table_comment(**asked) if inspector.dialect.supports_comments else None
+    views = {*inspector.get_view_names(schema), *_materialized(inspector, schema)}
+    for found, columns in inspector.get_multi_columns(**asked).items():
+        name = found[1]
+        key = keys.get(found)
+        of_table = [each for each in indexes.get(found, []) if each["name"]]
+        unique: list[Sequence[str | None]] = [each["column_names"] for each in uniques.get(found, [])]
+        unique += [each["column_names"] for each in of_table if each["unique"] and not _is_partial(each)]
+        yield CatalogueTable(
+            schema_name=schema,
+            name=name,
+            is_view=name in views,
+            comment=(comments and comments[found]["text"]) or "",
+            columns=tuple(
+                CatalogueColumn(
+                    name=each["name"],
+                    type=types.get((schema, name, each["name"]), _type_name(inspector, each)),
+                    nullable=each["nullable"],
+                    comment=each.get("comment") or "",
+                )
+                for each in columns
+            ),
+            primary_key=tuple(key["constrained_columns"] if key else ()),
+            unique_keys=tuple(dict.fromkeys(tuple(filter(None, each)) for each in unique if all(each))),
+            foreign_keys=tuple(
+                CatalogueForeignKey(
+                    columns=tuple(each["constrained_columns"]),
+                    schema_name=each["referred_schema"] or schema,
+                    table=each["referred_table"],
+                    referred_columns=tuple(each["referred_columns"]),
+                )
+                for each in foreign_keys.get(found, [])
+            ),
+            indexes=tuple(
+                CatalogueIndex(
+                    name=str(each["name"]),
+                    columns=tuple(name for name in each["column_names"] if name),
+                    unique=bool(each["unique"]),
+                )
+                for each in of_table
+            ),
+            rows=rows.get((schema, name)),
+        )
+
+
+def _materialized(inspector: sa.Inspector, schema: str | None) -> list[str]:
+    """Views whose rows are kept; only some databases have them."""
+    try:
+        return inspector.get_materialized_view_names(schema)
+    except NotImplementedError:
+        return []
+
+
+def _is_partial(index: Any) -> bool:  # noqa: ANN401  a dictionary of which each dialect has other keys
+    """Whether it orders only some rows, so that its columns need not be unique in the table."""
+    return any(key.endswith("_where") and value is not None for key, value in index.get("dialect_options", {}).items())
+
+
+def _type_name(inspector: sa.Inspector, column: ReflectedColumn) -> str:
+    """The type as the dialect writes it; empty where SQLAlchemy does not know it."""
+    kind = column["type"]
+    return "" if isinstance(kind, sa.types.NullType) else kind.compile(dialect=inspector.dialect)

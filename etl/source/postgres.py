@@ -1,0 +1,69 @@
+"""PostgreSQL's driver: by DuckDB's extension, or by a cursor where that is missing.
+
+Belongs here: which way rows are read, and what the catalogue says about all tables. Does not: the plan of one request
+(`postgres_catalogue`), types (`postgres_types`), reading by the extension (`postgres_duckdb`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from etl.source import postgres_duckdb
+from etl.source.contract import CatalogueTable, ExtractRequest, Login, Progress, ReadResult
+from etl.source.database_url import DatabaseUrl
+from etl.source.postgres_catalogue import connection_parts, count, plan
+from etl.source.writer import extension_path
+
+__all__ = ["count", "describe", "login", "plan", "read"]
+
+_SCHEMAS = """
+SELECT nspname::text FROM pg_namespace
+WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND has_schema_privilege(oid, 'USAGE')
+"""
+_TYPES = """
+SELECT n.nspname::text, c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod)
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE a.attnum > 0 AND NOT a.attisdropped
+"""
+# a table that was never analyzed has -1 rows, a partitioned one those of its partitions, a view none
+_ROWS = """
+SELECT n.nspname::text, c.relname::text, CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'm')
+"""
+
+
+def login(url: DatabaseUrl, request: ExtractRequest | None = None) -> Login:
+    """A session that can only read, with its settings."""
+    session = connection_parts(url, request)
+    arguments = {key: session[key] for key in ("options", "client_encoding", "application_name")}
+    return Login(replace(url, driver="psycopg"), arguments)
+
+
+def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
+    """The tables and views of every schema that the login may use, but for the server's own."""
+    from etl.source.inspection import described  # noqa: PLC0415  heavy, see `reading`
+    from etl.source.sqlalchemy_cursor import connected  # noqa: PLC0415  heavy, see `reading`
+
+    with connected(login(url)) as connection:
+        schemas = [row[0] for row in connection.exec_driver_sql(_SCHEMAS)]
+        types, rows = connection.exec_driver_sql(_TYPES), connection.exec_driver_sql(_ROWS)
+        return described(connection, schemas, types, rows)
+
+
+def read(
+    url: DatabaseUrl, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
+) -> ReadResult:
+    """Stream the request's rows into the file: a large table by slices of its pages, all else by one statement."""
+    extension = extension_path("postgres_scanner")
+    if extension is not None:
+        made = plan(url, request)
+        large = request.mode == "fast" or made.estimated_rows >= postgres_duckdb.LARGE
+        pages = large and postgres_duckdb.by_pages(made)
+        postgres_duckdb.extract(url, request, made, path, footer, extension, pages=pages)
+        return ReadResult(postgres_duckdb.NAME_PAGES if pages else postgres_duckdb.NAME_QUERY, made)
+    from etl.source import sqlalchemy_cursor  # noqa: PLC0415  heavy, see `reading`
+
+    made = plan(url, request, only_text=True)
+    statement = sqlalchemy_cursor.escaped(made.select())
+    sqlalchemy_cursor.stream(login(url, request), statement, made, path, footer, on_progress=on_progress)
+    return ReadResult(sqlalchemy_cursor.NAME, made)
