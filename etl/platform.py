@@ -1,15 +1,14 @@
 """What the platform says about all tenants: `[tool.etl]` in the project's pyproject.toml.
 
-Belongs here: the model of that section and reading it. Not here: the conventions for definitions
-(`[tool.etl.conventions]`, see `etl.conventions.check`), what a tenant says about itself (`etl.config`), and places
-and endpoints (`etl.settings`).
+Belongs here: the model of that section and reading it. Not here: how conventions are checked (`etl.conventions`),
+what a tenant says about itself (`etl.config`), and places and endpoints (`etl.settings`).
 """
 
 import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -41,6 +40,21 @@ class SecretsConfig(BaseModel):
     path: str | None = None
 
 
+class Conventions(BaseModel):
+    """`[tool.etl.conventions]`: what all definitions keep; those of the guidelines where the section says nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    groups: tuple[str, ...] = ("CD", "DS", "IS", "SS", "NPS")
+    tiers: tuple[str, ...] = ("bronze", "silver", "gold")
+    kinds: tuple[str, ...] | None = None
+    """None stands for the list of `etl.conventions.kinds`."""
+    required_tags: tuple[str, ...] = ("data_tier",)
+    max_kinds: int = 3
+    max_file_lines: int = 1500
+    name_pattern: str = "[a-z][a-z0-9_]*"
+
+
 class Platform(BaseModel):
     """`[tool.etl]`: what belongs to the platform, and what it lends to its tenants.
 
@@ -59,8 +73,7 @@ class Platform(BaseModel):
     file_sources: tuple[str, ...] = ()
     owners: dict[str, tuple[str, ...]] = Field({})
     secrets: SecretsConfig = SecretsConfig()
-    conventions: dict[str, Any] = Field({}, repr=False)
-    """Read by `etl.conventions.check`."""
+    conventions: Conventions = Conventions()
 
 
 def platform_of(project_dir: Path, environ: Mapping[str, str]) -> Platform:
@@ -92,7 +105,10 @@ def _read(path: Path, _changed: int) -> Platform:
         return Platform.model_validate(content.get("tool", {}).get("etl", {}))
     except ValidationError as error:
         first = error.errors()[0]
+        section, *key = map(str, first["loc"])
+        inner: dict[str, type[BaseModel]] = {"conventions": Conventions, "secrets": SecretsConfig}
+        model = inner.get(section, Platform) if key else Platform
         raise ConfigError(
-            f"[tool.etl] in {path}: {'.'.join(map(str, first['loc']))}: {first['msg']}",
-            f"known keys: {', '.join(Platform.model_fields)}",
+            f"[tool.etl] in {path}: {'.'.join((section, *key))}: {first['msg']}",
+            f"known keys: {', '.join(model.model_fields)}",
         ) from error

@@ -4,6 +4,7 @@ Belongs here: walking tenants and showing findings. Does not: the conventions (`
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,10 +22,11 @@ from etl.cli.asked import asked_tenants
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.shared_prefixes import shared_prefixes
 from etl.config.shared_tables import shared_tables
-from etl.conventions.check import Conventions, file_violations, files_of, load_conventions, violations
+from etl.conventions.check import file_violations, files_of, violations
 from etl.dbt.ownership import dbt_place, shared_dbt_schemas
 from etl.definitions import load_location
 from etl.errors import ConfigError, EtlError, NothingExamined
+from etl.platform import Conventions, platform_of
 from etl.settings import Settings, load_settings
 
 
@@ -41,7 +43,7 @@ def check(
     console = Console()
     settings = load_settings()
     names = [module] if module else list(asked_tenants(settings, tenant or ()))
-    look = _Look(load_conventions(settings.project_dir))
+    look = _Look(platform_of(settings.project_dir, os.environ).conventions)
     for name in names:
         look.at(name, lambda name=name: _module(name) if module else _tenant(name, settings))  # type: ignore[misc]
     look.broken += [] if module else _shared_places(settings, set(names))

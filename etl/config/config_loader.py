@@ -4,10 +4,8 @@ Belongs here: the order of these steps and the one error that lists everything t
 """
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from etl.config.cross_checks import conflicts
 from etl.config.findings import ConfigFinding, Conflict, Path as KeyPath, in_order
@@ -26,7 +24,6 @@ from etl.settings import Settings, load_settings
 from etl.suggest import nearest
 
 CONFIG_FILE = "config.yaml"
-DEFAULT_GROUPS = ("CD", "DS", "IS", "SS", "NPS")
 _PIPELINE = 3  # the length of the path assets, pipelines, name
 
 
@@ -149,7 +146,7 @@ def _judge(tenant: Node, project: Project, environment: str) -> tuple[Node, Tena
     if config is None and len(findings) < FINDINGS_LIMIT:
         judged = validate_rest(tree, [each.path for each in findings])
     if judged is not None:
-        found = [*conflicts(judged, allowed_groups(project.settings.project_dir)), *foreign_things(judged, project)]
+        found = [*conflicts(judged, project.platform.conventions.groups), *foreign_things(judged, project)]
         findings += [_as_finding(each, tree) for each in found if not _explained(each, findings)]
     return tree, config, findings
 
@@ -223,22 +220,6 @@ def _elsewhere(tenant: Node, project: Project, known: list[ConfigFinding]) -> li
                     ConfigFinding(each.path, problem, each.line, each.column, each.found, each.allowed, each.suggestion)
                 )
     return findings
-
-
-def allowed_groups(project: Path) -> tuple[str, ...]:
-    """The groups that the project's conventions allow; an empty list there allows any."""
-    file = project / "pyproject.toml"
-    if not file.is_file():
-        return DEFAULT_GROUPS
-    try:
-        content: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}", "correct the file") from error
-    conventions = content.get("tool", {}).get("etl", {}).get("conventions", {})
-    groups = conventions.get("groups", list(DEFAULT_GROUPS))
-    if not isinstance(groups, list) or not all(isinstance(each, str) for each in groups):
-        raise ConfigError(f"{file}: [tool.etl.conventions] groups is no list of texts", 'such as groups = ["CD", "DS"]')
-    return tuple(groups)
 
 
 def _quoted(node: Node) -> str:

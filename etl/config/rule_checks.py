@@ -6,13 +6,12 @@ Belongs here: what can be known to be wrong with a rule from the configuration a
 
 from collections.abc import Generator, Iterator, Mapping
 from functools import cache
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 from etl.config.findings import Conflict, Path, absent_column
 from etl.config.pipeline_config import PipelineConfig
 from etl.errors import EtlError
-from etl.quality.engine import Capabilities, get_engine
+from etl.quality.engine import Capabilities, engine_names, get_engine
 from etl.quality.engines.limits import CAPABILITIES
 from etl.quality.rules import AnyRule, ForeignKey
 from etl.suggest import nearest
@@ -37,14 +36,12 @@ def _engine(at: Path, pipeline: PipelineConfig) -> Generator[Conflict, None, Cap
     """Say what is wrong with the engine; return what it can judge if that is known."""
     engine = pipeline.quality.engine
     place = (*at, "quality", "engine")
-    foreign = set() if engine in CAPABILITIES else set(entry_points(group="etl.quality.engines").names)
-    if engine not in CAPABILITIES and engine not in foreign:
-        known = [*CAPABILITIES, *sorted(foreign - CAPABILITIES.keys())]
+    if engine not in CAPABILITIES and engine not in (known := engine_names()):
         yield Conflict(place, f"unknown engine `{engine}`", ", ".join(known), nearest(engine, known) or "")
         return None
     if not pipeline.quality.rules:
         return None  # nobody is asked, so nothing is imported
-    if engine in foreign:
+    if engine not in CAPABILITIES:
         try:
             return get_engine(engine).capabilities
         except EtlError as error:

@@ -5,7 +5,6 @@ about data (`etl.quality`), nor how findings are shown (`etl.cli.check`).
 """
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FunctionType
@@ -20,26 +19,12 @@ from dagster import (
     JobDefinition,
     OpDefinition,
 )
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from etl.conventions.kinds import ALLOWED_KINDS
-from etl.errors import ConfigError
+from etl.platform import Conventions
 from etl.running.compat import NodeHandle
 from etl.secrets.in_clear import is_secret
-
-
-class Conventions(BaseModel):
-    """`[tool.etl.conventions]` of pyproject.toml."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    groups: tuple[str, ...] = ("CD", "DS", "IS", "SS", "NPS")
-    tiers: tuple[str, ...] = ("bronze", "silver", "gold")
-    kinds: tuple[str, ...] = ALLOWED_KINDS
-    required_tags: tuple[str, ...] = ("data_tier",)
-    max_kinds: int = 3
-    max_file_lines: int = 1500
-    name_pattern: str = "[a-z][a-z0-9_]*"
 
 
 class Violation(BaseModel):
@@ -50,25 +35,6 @@ class Violation(BaseModel):
     subject: str
     problem: str
     remedy: str
-
-
-def load_conventions(project_dir: Path) -> Conventions:
-    """The project's conventions; those of the guidelines where pyproject.toml says nothing."""
-    path = project_dir / "pyproject.toml"
-    if not path.is_file():
-        return Conventions()
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", "correct the file") from error
-    try:
-        return Conventions.model_validate(content.get("tool", {}).get("etl", {}).get("conventions", {}))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(
-            f"[tool.etl.conventions] in {path}: {'.'.join(map(str, first['loc']))}: {first['msg']}",
-            f"known keys: {', '.join(Conventions.model_fields)}",
-        ) from error
 
 
 def violations(definitions: Definitions, conventions: Conventions) -> Iterator[Violation]:
@@ -209,7 +175,7 @@ def _kind_violations(subject: str, kinds: set[str], conventions: Conventions) ->
             yield Violation(
                 subject=subject, problem=f"kind `{kind}` is a tier", remedy="say it in the tag `data_tier` only"
             )
-        elif kind not in conventions.kinds:
+        elif kind not in (ALLOWED_KINDS if conventions.kinds is None else conventions.kinds):
             yield Violation(
                 subject=subject, problem=f"kind `{kind}` is not an allowed one", remedy="see etl/conventions/kinds.py"
             )

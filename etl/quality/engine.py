@@ -167,7 +167,7 @@ def describe_failure(raised: BaseException, schema: Iterable[str]) -> str:
 
 def engine_names() -> tuple[str, ...]:
     """Return the names under which engines are registered."""
-    return tuple(sorted({each.name for each in entry_points(group="etl.quality.engines")} | {*BUILT_IN}))
+    return (*BUILT_IN, *sorted({each.name for each in entry_points(group="etl.quality.engines")} - {*BUILT_IN}))
 
 
 BUILT_IN = {

@@ -221,9 +221,9 @@ def test_a_module_that_cannot_be_checked_is_named_and_gives_2(
 
 
 def test_this_projects_own_conventions_file_is_readable(etl: Etl) -> None:
-    from etl.conventions.check import load_conventions
+    from etl.platform import platform_of
     from tests.installation import REPOSITORY
 
-    found = load_conventions(REPOSITORY)
+    found = platform_of(REPOSITORY, {}).conventions
     assert found.groups == ("CD", "DS", "IS", "SS", "NPS")
-    assert load_conventions(Path("/nowhere")) == found
+    assert platform_of(Path("/nowhere"), {}).conventions == found

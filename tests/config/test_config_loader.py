@@ -227,7 +227,7 @@ def test_the_groups_come_from_the_project(project: Project, one_problem: Callabl
     (project.root / "pyproject.toml").write_text('[tool.etl.conventions]\ngroups = ["XX"]\n')
     assert project.load("id: acme\ngroup: XX\n").group == "XX"
     (project.root / "pyproject.toml").write_text('[tool.etl.conventions]\ngroups = "XX"\n')
-    with pytest.raises(ConfigError, match="no list of texts"):
+    with pytest.raises(ConfigError, match=r"conventions\.groups"):
         project.load()
 
 
