@@ -15,7 +15,7 @@ from rich.table import Table
 
 from etl.errors import NothingExamined, QualityError
 from etl.quality import get_engine
-from etl.quality.check import open_data
+from etl.quality.checking import open_data
 from etl.quality.engine import Strictness
 from etl.quality.reference import rule_page
 from etl.quality.rules import AnyRule, describe_rules

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.errors import AuditBlocked
-from etl.quality.check import check
+from etl.quality.checking import check
 from etl.quality.results import CheckResult, RuleResult
 from etl.quality.rules import AnyRule, wording
 

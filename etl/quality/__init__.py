@@ -6,13 +6,11 @@
 Belongs here: the public names. They are imported when they are first used, so importing the package costs nothing.
 """
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from etl.quality.check import check as check
+    from etl.quality.checking import check as check
     from etl.quality.compare import EngineChain as EngineChain, compare_engines as compare_engines
     from etl.quality.engine import (
         Capabilities as Capabilities,
@@ -47,6 +45,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "checking": ("check",),
     "compare": ("EngineChain", "compare_engines"),
     "engine": (
         "Capabilities",
@@ -74,23 +73,7 @@ _HOMES = {
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = sorted([*_HOME, "check"])  # noqa: PLE0605  one list, kept with the modules above
-
-
-class _Package(ModuleType):
-    """Keeps `etl.quality.check` the function, although the module that defines it has the same name."""
-
-    @property
-    def check(self) -> Any:  # noqa: ANN401
-        """The function, imported when it is first used."""
-        return import_module(f"{__name__}.check").__dict__["check"]
-
-    @check.setter
-    def check(self, module: ModuleType) -> None:
-        """Python binds every imported submodule to its package; this one stays reachable by its full name only."""
-
-
-sys.modules[__name__].__class__ = _Package
+__all__ = sorted(_HOME)  # noqa: PLE0605  one list, kept with the modules above
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401

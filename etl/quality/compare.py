@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from etl.errors import QualityError
-from etl.quality.check import check
+from etl.quality.checking import check
 from etl.quality.engine import (
     Capabilities,
     CheckContext,

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from etl.errors import QualityError
-from etl.quality.check import check
+from etl.quality.checking import check
 from etl.quality.engine import DataQualityEngine, Strictness
 from etl.quality.expressions.exact import as_text, is_text
 from etl.quality.frames import Data, collect, is_scan

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.quality.check import check
+from etl.quality.checking import check
 from tests.dbt_quality.cases import NOW, all_cases
 from tests.dbt_quality.judge import Case, Database, Verdict, judge
 from tests.servers import PASSWORD

@@ -187,13 +187,6 @@ def test_importing_the_package_loads_few_modules() -> None:
     assert int(run(code)[0]) < MOST_MODULES
 
 
-def test_check_stays_a_function_whatever_is_imported_first() -> None:
-    assert run("import etl.quality.check, etl.quality; print(callable(etl.quality.check))") == ["True"]
-    assert run(
-        "from etl.quality.check import check; from etl.quality import check as again; print(check is again)"
-    ) == ["True"]
-
-
 def test_a_small_check_costs_little() -> None:
     frame = pl.DataFrame({"x": range(10), "s": list("abcdefghij")})
     rules = [

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from etl.config import PipelineConfig, TenantConfig, load_tenant
-from etl.quality.check import check
+from etl.quality.checking import check
 from etl.quality.quarantine import split
 from etl.settings import load_settings
 

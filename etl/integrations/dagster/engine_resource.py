@@ -11,7 +11,7 @@ from dagster import ConfigurableResource, EnvVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from etl.integrations.dagster.sampling import Data
-from etl.quality.check import check
+from etl.quality.checking import check
 from etl.quality.engine import DataQualityEngine, Strictness, engine_names, get_engine
 from etl.quality.results import CheckResult, LearnResult, ProfileResult
 from etl.quality.rules import AnyRule

@@ -21,7 +21,7 @@ from etl.integrations.dagster.database import table_file
 from etl.integrations.dagster.engine_resource import LONGEST, bound, known_engine
 from etl.integrations.dagster.outputs import ProfileOutput, QualityCheckOutput
 from etl.integrations.dagster.sampling import check_rows, draw, left
-from etl.quality.check import refuse_no_rules
+from etl.quality.checking import refuse_no_rules
 from etl.quality.engine import DataQualityEngine, Strictness, get_engine
 from etl.quality.results import DataQualityError
 from etl.quality.rules import AnyRule

@@ -5,6 +5,7 @@ Belongs here: `compile_rules` and the `ExpressionPlan` it returns, for any engin
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -27,6 +28,7 @@ from etl.quality.rules import (
 )
 
 _CLOCKED = (NotFuture, NotPast, Recency)
+_NO_CLOCK = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +94,13 @@ def compile_rule(rule: AnyRule, scope: Scope) -> Compiled:
     """Make one rule ready. Raises `Unjudgeable` with the reason if these columns cannot be judged by it."""
     if isinstance(rule, ForeignKey | Truthound):
         return _compile(rule, scope)
-    needed: tuple[object, ...] = tuple(
-        (column, scope.schema.get(column)) for column in (*rule.columns_needed, *rule.judged_columns)
-    )
-    if isinstance(rule, InSet | NotInSet):
-        needed += tuple(isinstance(value, bool) for value in rule.values)  # for Python, 1 and True are equal
-    return _compile_cached(rule, needed, scope.now if isinstance(rule, _CLOCKED) else None, _Near(scope))
+    names = dict.fromkeys((*rule.columns_needed, *rule.judged_columns))
+    columns = tuple((name, scope.schema[name]) for name in names if name in scope.schema)
+    kinds = tuple(isinstance(value, bool) for value in rule.values) if isinstance(rule, InSet | NotInSet) else ()
+    try:
+        return _compile_cached(rule, columns, kinds, scope.now if isinstance(rule, _CLOCKED) else None)
+    except Unjudgeable:
+        return _compile(rule, scope)  # with all columns, so that the reason can name the one that was meant
 
 
 def compile_rules(rules: Sequence[AnyRule], scope: Scope) -> ExpressionPlan:
@@ -129,27 +132,12 @@ def _plan(
     return ExpressionPlan(compiled, select, tuple(names), shortcuts, joins)
 
 
-class _Near:
-    """The scope of a cached call; equal to any other, because the cache's key holds all that matters."""
-
-    __slots__ = ("scope",)
-
-    def __init__(self, scope: Scope) -> None:
-        self.scope = scope
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Near)
-
-    def __hash__(self) -> int:
-        return 0
-
-
 @lru_cache(maxsize=4096)
-def _compile_cached(rule: AnyRule, needed: object, now: object, near: _Near) -> Compiled:
-    del needed, now
-    compiled = _compile(rule, near.scope)
-    near.scope = Scope({}, near.scope.now, {})  # the cache keeps the key alive; let it not keep tables alive
-    return compiled
+def _compile_cached(
+    rule: AnyRule, columns: tuple[tuple[str, pl.DataType], ...], kinds: tuple[bool, ...], now: datetime | None
+) -> Compiled:
+    del kinds  # part of the key only: for Python, 1 and True are equal
+    return _compile(rule, Scope(dict(columns), now or _NO_CLOCK, {}))
 
 
 def _compile(rule: AnyRule, scope: Scope) -> Compiled:
