@@ -18,6 +18,7 @@ from etl.cli.home import opened_instance
 from etl.cli.sla import PATIENCE, attainments, complain, loaded, write_whole
 from etl.config.config_loader import list_tenants
 from etl.errors import EtlError, NothingExamined
+from etl.extras import install
 from etl.promises.attainment import Attainment
 from etl.promises.freshness import State
 from etl.promises.judge import PipelineHistory, PipelineRun
@@ -164,7 +165,7 @@ def _serve(settings: Settings, port: int, tenant: str | None) -> None:
     try:
         from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415  an optional dependency
     except ImportError as error:
-        raise EtlError("prometheus-client is not installed", "pip install 'tenant-etl[metrics]'") from error
+        raise EtlError("prometheus-client is not installed", install("metrics")) from error
     registry = CollectorRegistry()
     registry.register(_Live(settings, tenant))
     try:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from etl.config.findings import Conflict, Path, absent_column
 from etl.config.pipeline_config import PipelineConfig
 from etl.errors import EtlError
+from etl.extras import install
 from etl.quality.engine import Capabilities, engine_names, get_engine
 from etl.quality.engines.limits import CAPABILITIES
 from etl.quality.rules import AnyRule, ForeignKey
@@ -48,7 +49,7 @@ def _engine(at: Path, pipeline: PipelineConfig) -> Generator[Conflict, None, Cap
             yield Conflict(place, error.problem, error.hint)
             return None
     if not _installed(engine):
-        remedy = f"pip install 'tenant-etl[{engine.replace('_', '-')}]'"
+        remedy = f"{install(engine.replace('_', '-'))}, or write `engine: polars`"
         yield Conflict(place, f"the library of the engine `{engine}` is not installed", remedy)
         return None
     return CAPABILITIES[engine]

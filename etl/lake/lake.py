@@ -16,6 +16,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from etl.errors import LakeError
+from etl.extras import install
 from etl.faults import reach
 from etl.lake.footer import (
     PLACEHOLDER_FOOTER,
@@ -29,7 +30,6 @@ from etl.lake.footer import (
 from etl.lake.local_store import LocalStore
 from etl.lake.object_ref import DATA, SUFFIX, ObjectRef, Published
 from etl.lake.provenance import Input, Inputs, Partner, Provenance
-from etl.lake.s3_store import S3Store
 from etl.lake.scan import scan_files
 from etl.lake.staging import StagingFolder
 from etl.settings import Settings
@@ -316,6 +316,10 @@ def open_lake(settings: Settings, storage: LakePlace | None = None) -> Lake:
     locks_dir = settings.data_dir / "locks"
     store: Store = LocalStore(settings.lake_dir, locks_dir)
     if storage and storage.bucket:
+        try:
+            from etl.lake.s3_store import S3Store  # noqa: PLC0415  an extra: `s3`
+        except ModuleNotFoundError:
+            raise LakeError(f"the bucket {storage.bucket} cannot be read without obstore", install("s3")) from None
         own = {"endpoint_url": storage.endpoint_url, "region": storage.region}
         s3 = settings.s3.model_copy(update={key: value for key, value in own.items() if value})
         store = S3Store(s3, storage.bucket, storage.base_path)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from etl.errors import EtlError
+from etl.extras import install
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -67,7 +68,7 @@ def metrics_registry(samples: Iterable[Sample]) -> "CollectorRegistry":
     try:
         from prometheus_client import CollectorRegistry  # noqa: PLC0415  an optional dependency
     except ImportError as error:
-        raise EtlError("prometheus-client is not installed", "pip install 'tenant-etl[metrics]'") from error
+        raise EtlError("prometheus-client is not installed", install("metrics")) from error
     values: dict[str, dict[tuple[str, str], float]] = {}
     for each in samples:
         if each.metric not in METRICS:

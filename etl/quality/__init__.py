@@ -9,6 +9,9 @@ Belongs here: the public names. They are imported when they are first used, so i
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from etl.errors import QualityError
+from etl.extras import install
+
 if TYPE_CHECKING:
     from etl.quality.checking import check as check
     from etl.quality.compare import EngineChain as EngineChain, compare_engines as compare_engines
@@ -80,7 +83,12 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Import the module in which a public name lives."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    try:
+        found = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    except ModuleNotFoundError as missing:
+        if missing.name != "pyarrow":  # the only library that a core alone does not have; `split` writes with it
+            raise
+        raise QualityError(f"etl.quality.{name} needs pyarrow", install("dagster")) from missing
     globals()[name] = found
     return found
 

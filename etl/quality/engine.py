@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import polars as pl
 
 from etl.errors import EtlError, QualityError
+from etl.extras import install
 from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import AnyRule
 from etl.suggest import did_you_mean
@@ -191,7 +192,7 @@ def _load_engine(name: str) -> DataQualityEngine:
     except ImportError as missing:
         raise QualityError(
             f"the quality engine `{name}` cannot be imported: {missing}",
-            f"install the extra: pip install 'tenant-etl[{name.replace('_', '-')}]'",
+            install(name.replace("_", "-")),
         ) from missing
     if not isinstance(made, DataQualityEngine):
         raise QualityError(

@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from etl.errors import SourceError
+from etl.extras import install
 from etl.faults import reach
 from etl.source import sqlalchemy_cursor
 from etl.source.catalogue import choose, missing
@@ -139,7 +140,7 @@ def connect(url: DatabaseUrl, request: ExtractRequest) -> "Iterator[Cursor]":
     try:
         import pymysql  # noqa: PLC0415  an extra: `mysql`
     except ImportError:
-        raise SourceError("reading MySQL or MariaDB needs pymysql", "install the extra `mysql`") from None
+        raise SourceError("reading MySQL or MariaDB needs pymysql", install("mysql")) from None
     address = {"host": url.host, "port": url.port, "database": url.database}
     login = {"user": url.username, "password": url.password}
     arguments = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from etl.errors import SourceError
+from etl.extras import install
 from etl.source.catalogue import choose, missing
 from etl.source.contract import ExtractRequest, ReadPlan, Window
 from etl.source.database_url import DatabaseUrl
@@ -73,7 +74,7 @@ def connect(url: DatabaseUrl, request: ExtractRequest) -> "Iterator[Connection]"
     try:
         import psycopg  # noqa: PLC0415  an extra: `postgres`
     except ImportError:
-        raise SourceError("reading PostgreSQL needs psycopg", "install the extra `postgres`") from None
+        raise SourceError("reading PostgreSQL needs psycopg", install("postgres")) from None
     try:
         with psycopg.connect(**connection_parts(url, request)) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ

@@ -17,6 +17,7 @@ import duckdb
 
 from etl import locks
 from etl.errors import WarehouseError
+from etl.extras import install
 from etl.faults import reach
 from etl.secrets.scrub import scrub
 from etl.source.database_url import conninfo, parse
@@ -327,7 +328,7 @@ def _driver() -> Any:  # noqa: ANN401  a module of an optional library
     try:
         import psycopg  # noqa: PLC0415  an extra: `postgres`
     except ImportError:
-        raise WarehouseError("a PostgreSQL warehouse needs psycopg", "install the extra `postgres`") from None
+        raise WarehouseError("a PostgreSQL warehouse needs psycopg", install("postgres")) from None
     return psycopg
 
 

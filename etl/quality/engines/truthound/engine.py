@@ -4,6 +4,7 @@ Belongs here: the engine's contract with `check()`. Does not: the library's ways
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -11,6 +12,7 @@ import polars as pl
 from etl.quality.engine import CheckContext, EngineReport, Strictness
 from etl.quality.engines.limits import CAPABILITIES
 from etl.quality.engines.truthound.fused import check_all
+from etl.quality.engines.truthound.library import missing_library
 from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import AnyRule
 
@@ -26,6 +28,11 @@ class TruthoundEngine:
 
     name = "truthound"
     capabilities = CAPABILITIES["truthound"]
+
+    def __init__(self) -> None:
+        """Look whether the library is there, without importing it."""
+        if find_spec("truthound") is None:
+            raise missing_library()
 
     def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Judge all rules in one run of the library."""

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from etl.errors import QualityError
+from etl.extras import install
 from etl.quality.engine import describe_failure
 
 CATEGORY = "etl"
@@ -53,6 +54,14 @@ class Library:
     """Make an issue that bears a name and a number of failing rows."""
 
 
+def missing_library() -> QualityError:
+    """Make the error for an environment without Truthound, which is the default engine's library."""
+    return QualityError(
+        "the library Truthound cannot be imported",
+        f"{install('truthound')}, or choose the engine `polars`, which needs no other library",
+    )
+
+
 @lru_cache(maxsize=1)
 def library() -> Library:
     """Import Truthound, once, and keep it quiet."""
@@ -65,9 +74,7 @@ def library() -> Library:
         from truthound.types import Severity  # noqa: PLC0415
         from truthound.validators.base import ValidationIssue, Validator, ValidatorConfig  # noqa: PLC0415
     except ImportError as missing:
-        raise QualityError(
-            f"the library Truthound cannot be imported: {missing}", "pip install 'truthound>=3.1.22,<3.2'"
-        ) from missing
+        raise missing_library() from missing
     config = ValidatorConfig(max_retries=0, catch_exceptions=True, timeout_seconds=None)
 
     # The library has no types, hence the ignored one.
