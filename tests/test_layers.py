@@ -15,6 +15,7 @@ LAYERS = [
     {"errors", "suggest"},
     {"project", "extras"},
     {"settings", "platform", "faults", "formats", "query_text", "locks", "sql"},
+    {"state_store"},
     {"secrets"},
     {"partitions"},
     {"quality", "sla"},
@@ -32,6 +33,7 @@ LAYERS = [
 ]
 CORE = sorted(name for row in LAYERS[: LAYERS.index({"running"})] for name in row)
 ORCHESTRATORS = {"dagster", "dagster_dbt", "dagster_duckdb", "prefect", "airflow", "mage_ai", "kestra"}
+SHORTEST_HELPER = 450  # of its syntax tree as text: about three lines
 ENGINES = {"truthound", "great_expectations", "pandera"}
 
 # Imports every module of the package but the engines, which are loaded by name when a rule asks for one.
@@ -122,3 +124,17 @@ def test_no_two_classes_share_a_name() -> None:
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(path.relative_to(PACKAGE).as_posix())
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_no_helper_stands_twice() -> None:
+    """No two functions have the same arguments and the same body, unless it is so short that a name for it says less."""
+    places: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+            text = ast.dump(ast.Module(body, []))
+            if len(text) > SHORTEST_HELPER:
+                places.setdefault(ast.dump(node.args) + text, []).append(f"{path.relative_to(PACKAGE)}:{node.name}")
+    assert [found for found in places.values() if len(found) > 1] == []

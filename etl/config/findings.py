@@ -54,7 +54,7 @@ def dotted(path: Path) -> str:
     """`assets.pipelines.lot_history.columns[2]`."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{_shorten(part)}" if text else _shorten(part)
+        text += f"[{part}]" if isinstance(part, int) else f".{shorten(part)}" if text else shorten(part)
     return text
 
 
@@ -63,6 +63,7 @@ def in_order(findings: Iterable[ConfigFinding]) -> tuple[ConfigFinding, ...]:
     return tuple(sorted(dict.fromkeys(findings), key=lambda each: (each.line, each.column, dotted(each.path))))
 
 
-def _shorten(text: str) -> str:
+def shorten(text: str) -> str:
+    """What stands in a file, as it fits into one line of a message."""
     clean = "".join(character if character.isprintable() else "?" for character in text)
     return clean if len(clean) <= 60 else clean[:57] + "..."  # noqa: PLR2004  fits in a line

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from etl.config.findings import ConfigFinding, Path
+from etl.config.findings import ConfigFinding, Path, shorten
 from etl.config.model_keys import allowed_keys
 from etl.config.overrides import is_late
 from etl.config.tenant_config import TenantConfig
@@ -149,7 +149,7 @@ def _finding(tree: Node, data: Any, detail: ErrorDetails) -> ConfigFinding | Non
     if kind == "identifier":
         problem, allowed = f"not a valid {context['kind']}", context["allowed"]
         suggestion = context.get("suggestion", "")
-        found = found or f"`{_short(str(path[-2] if path[-1:] == ('name',) else path[-1]))}`"
+        found = found or f"`{shorten(str(path[-2] if path[-1:] == ('name',) else path[-1]))}`"
     elif allowed:
         problem = "wrong value" + (f" for `{path[-1]}`" if path and isinstance(path[-1], str) else "")
     else:
@@ -163,7 +163,7 @@ def _unknown_key(tree: Node, path: Path, location: tuple[int | str, ...]) -> Con
     mark = find(tree, path)[1]
     return ConfigFinding(
         path,
-        f"unknown key `{_short(key)}`",
+        f"unknown key `{shorten(key)}`",
         mark.line,
         mark.column,
         allowed=", ".join(sorted(keys)),
@@ -177,7 +177,7 @@ def _wrong_key(tree: Node, path: Path, detail: ErrorDetails) -> ConfigFinding:
     expected = str(context.get("expected", "")).replace("'", "")
     allowed = str(context.get("allowed", expected))
     problem = (
-        f"`{_short(key)}` is not a valid {context['kind']}" if "kind" in context else f"unknown key `{_short(key)}`"
+        f"`{shorten(key)}` is not a valid {context['kind']}" if "kind" in context else f"unknown key `{shorten(key)}`"
     )
     close = nearest(key, expected.replace(" or ", ", ").split(", ")) or ""
     return ConfigFinding(path, problem, mark.line, mark.column, allowed=allowed, suggestion=close)
@@ -193,7 +193,7 @@ def _wrong_tag(tree: Node, path: Path, kind: str, context: Mapping[str, Any]) ->
     tag = str(context.get("tag", ""))
     close = nearest(tag, tags) or ""
     return placed(
-        ConfigFinding(at, f"unknown {discriminator} `{_short(tag)}`", allowed=", ".join(tags), suggestion=close), tree
+        ConfigFinding(at, f"unknown {discriminator} `{shorten(tag)}`", allowed=", ".join(tags), suggestion=close), tree
     )
 
 
@@ -214,12 +214,7 @@ def _found(node: Node | None, path: Path) -> str:
         return "nothing"
     if is_late(path) or "environments" in path or any(is_secret_key(part) for part in path):
         return "a text" if isinstance(node.value, str) else f"a {type(node.value).__name__}"
-    return f"`{_short(node.source or node.text)}`"
-
-
-def _short(text: str) -> str:
-    clean = "".join(character if character.isprintable() else "?" for character in text)
-    return clean if len(clean) <= 60 else clean[:57] + "..."  # noqa: PLR2004  fits in a line
+    return f"`{shorten(node.source or node.text)}`"
 
 
 def _path(data: Any, location: Iterable[str | int]) -> Path:  # noqa: ANN401  what the YAML says

@@ -15,17 +15,16 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from etl.errors import NotifyError
 from etl.faults import reach
-from etl.formats import mark_sqlite, transaction
 from etl.notify.incidents import Incident, Message, broken_message, recovered_message
 from etl.notify.routes import target_name, wants
 from etl.notify.targets import NotificationConfig
+from etl.state_store import StateStore
 
 CLAIM = timedelta(minutes=10)  # longer than any sending takes
 KEPT = timedelta(days=400)  # a closed incident is remembered so long, for reports
@@ -84,12 +83,7 @@ class Outbox:
     """Incidents and messages of any number of scopes, each the view of one sensor (`project_01/sla`)."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with self._transaction() as db:
-            mark_sqlite(db, newest=FORMAT, what=f"{_WHAT} {path}")
-            for statement in _SCHEMA.split(";"):
-                db.execute(statement)
+        self._store = StateStore(path, _SCHEMA, newest=FORMAT, what=_WHAT)
 
     def observe(
         self,
@@ -103,7 +97,7 @@ class Outbox:
         """Note what is wrong now. With `complete`, everything open in `scope` that is not among it is over."""
         current = tuple(incidents)
         opened, closed = [], []
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             _forget(db, now)
             rows = db.execute("SELECT id, key, covers FROM incidents WHERE scope = ? AND closed_at IS NULL", (scope,))
             lasting = {row[0]: (row[1], set(json.loads(row[2]))) for row in rows}
@@ -120,14 +114,14 @@ class Outbox:
 
     def resolve(self, scope: str, keys: Iterable[str], now: datetime) -> None:
         """Say that these incidents are over, where nobody observes completely."""
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             for key in keys:
                 query = "SELECT id FROM incidents WHERE scope = ? AND key = ? AND closed_at IS NULL"
                 _close(db, [row[0] for row in db.execute(query, (scope, key))], now)
 
     def open_incidents(self, scope: str) -> tuple[Incident, ...]:
         """The incidents that last, as they were when they began."""
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             query = "SELECT body FROM incidents WHERE scope = ? AND closed_at IS NULL ORDER BY id"
             return tuple(Incident.model_validate_json(row[0]) for row in db.execute(query, (scope,)))
 
@@ -160,7 +154,7 @@ class Outbox:
 
     def pending(self, scope: str) -> int:
         """How many messages of `scope` are still to be sent."""
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             query = "SELECT count(*) FROM messages WHERE scope = ? AND sent_at IS NULL"
             return int(db.execute(query, (scope,)).fetchone()[0])
 
@@ -197,7 +191,7 @@ class Outbox:
 
     def _claim(self, scope: str, target: str, now: datetime) -> tuple[int, Message] | None:
         """The next message for `target`, for this process alone. The end of an incident waits for its beginning."""
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             row = db.execute(
                 """
                 UPDATE messages SET claimed_until = :until, attempts = attempts + 1
@@ -220,23 +214,20 @@ class Outbox:
 
     def _drop_orphans(self, scope: str, names: Iterable[str]) -> None:
         """Forget what was meant for targets that the configuration no longer has."""
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             query = "SELECT DISTINCT target FROM messages WHERE scope = ? AND sent_at IS NULL"
             gone = {row[0] for row in db.execute(query, (scope,))} - set(names)
             delete = "DELETE FROM messages WHERE scope = ? AND sent_at IS NULL AND target = ?"
             db.executemany(delete, [(scope, name) for name in gone])
 
     def _note_success(self, number: int, now: datetime) -> None:
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             query = "UPDATE messages SET sent_at = ?, claimed_until = NULL, problem = NULL WHERE id = ?"
             db.execute(query, (_text(now), number))
 
     def _note_failure(self, number: int, problem: str) -> None:
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             db.execute("UPDATE messages SET claimed_until = NULL, problem = ? WHERE id = ?", (problem, number))
-
-    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
-        return transaction(self._path, _WHAT)
 
 
 def _close(db: sqlite3.Connection, numbers: Iterable[int], now: datetime) -> None:

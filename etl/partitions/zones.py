@@ -1,8 +1,9 @@
-"""Names of time zones.
+"""Moments and names of time zones.
 
-Belongs here: whether a name is one, and which was meant. Not here: what a zone does to a window.
+Belongs here: whether a name is a zone, and which was meant. Not here: what a zone does to a window.
 """
 
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
@@ -10,6 +11,11 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator
 
 from etl.suggest import nearest
+
+
+def moment(timestamp: float) -> datetime:
+    """The moment of a Unix timestamp, in UTC."""
+    return datetime.fromtimestamp(timestamp, UTC)
 
 
 def zone(name: str) -> ZoneInfo:

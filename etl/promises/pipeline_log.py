@@ -12,15 +12,15 @@ fact twice changes nothing.
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from etl.formats import mark_sqlite, transaction
+from etl.partitions.zones import moment
 from etl.promises.freshness import DailyPartitions, Publish, PublishedDays
 from etl.promises.judge import PipelineHistory, PipelineRun
 from etl.sla.metrics import SLAMetrics
+from etl.state_store import StateStore
 
 KEPT = 40
 RUNS_KEPT = 20
@@ -118,21 +118,16 @@ class PipelineLog:
     """The excerpt of one tenant. Several processes at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with self._transaction() as db:
-            mark_sqlite(db, newest=FORMAT, what=f"{_WHAT} {path}")
-            for statement in _SCHEMA.split(";"):
-                db.execute(statement)
+        self._store = StateStore(path, _SCHEMA, newest=FORMAT, what=_WHAT)
 
     def cursors(self) -> dict[str, int]:
         """Up to where each stream was read."""
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             return dict(db.execute("SELECT stream, position FROM cursors").fetchall())
 
     def begin(self, pipelines: Sequence[str], now: datetime) -> tuple[str, ...]:
         """Note which pipelines there are; those whose past nobody has read yet are returned."""
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             known = dict(db.execute("SELECT name, known_since IS NOT NULL FROM pipelines").fetchall())
             new = [name for name in pipelines if name not in known]
             db.executemany(
@@ -144,13 +139,13 @@ class PipelineLog:
 
     def seen(self, run_ids: Iterable[str]) -> set[str]:
         """Which of these finished runs were noted before."""
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             query = "SELECT 1 FROM finished WHERE run_id = ?"
             return {each for each in run_ids if db.execute(query, (each,)).fetchone()}
 
     def absorb(self, facts: Facts, now: datetime) -> None:
         """Note what was read, all or nothing."""
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             _note_publishes(db, facts.publishes)
             for each in facts.numbers:
                 _note_numbers(db, each)
@@ -165,7 +160,7 @@ class PipelineLog:
 
     def histories(self, tenant: str, partitions: Mapping[str, DailyPartitions | None]) -> dict[str, PipelineHistory]:
         """The past of each pipeline of `partitions` whose past was read."""
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             known = "SELECT name, known_since FROM pipelines WHERE known_since IS NOT NULL"
             begins = dict(db.execute(known).fetchall())
             publishes = db.execute("SELECT pipeline, partition, at FROM publishes").fetchall()
@@ -187,21 +182,21 @@ class PipelineLog:
 
     def failures(self) -> tuple[Failure, ...]:
         """What failed and has not succeeded since."""
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             rows = db.execute("SELECT subject, pipeline, event, run_id, at, cause, detail FROM failures ORDER BY at")
             return tuple(
-                Failure(subject, pipeline, event, run_id, _moment(at), cause, detail)
+                Failure(subject, pipeline, event, run_id, moment(at), cause, detail)
                 for subject, pipeline, event, run_id, at, cause, detail in rows
             )
 
     def forget_failures(self, subjects: Iterable[str]) -> None:
         """Drop what failed and can never succeed again: nobody has it any more."""
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             db.executemany("DELETE FROM failures WHERE subject = ?", [(each,) for each in subjects])
 
     def counters(self) -> dict[str, Counters]:
         """Numbers for metrics, by pipeline."""
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             rows = db.execute("SELECT name, runs, failures, numbers FROM pipelines").fetchall()
         return {
             name: Counters(runs, failures, json.loads(numbers).get("values", {}))
@@ -210,7 +205,7 @@ class PipelineLog:
 
     def stale(self, digests: Mapping[str, str], now: datetime, cursor: str | None, after: timedelta) -> tuple[str, ...]:
         """The pipelines of which something else was told, or the same so long ago, or in a tick that did not end."""
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             db.execute("DELETE FROM told WHERE tick > ?", (cursor or "",))
             told = {row[0]: row[1:] for row in db.execute("SELECT pipeline, digest, at FROM told")}
         oldest = (now - after).timestamp()
@@ -222,7 +217,7 @@ class PipelineLog:
 
     def note_told(self, digests: Mapping[str, str], now: datetime, tick: str) -> None:
         """Remember what the tick tells; it counts when the tick's name comes back as a cursor."""
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             db.executemany(
                 "INSERT OR REPLACE INTO told VALUES (?, ?, ?, ?)",
                 [(pipeline, digest, now.timestamp(), tick) for pipeline, digest in digests.items()],
@@ -230,11 +225,8 @@ class PipelineLog:
 
     def confirm_told(self) -> None:
         """Everything that was to be told has been told, in whatever way."""
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             db.execute("UPDATE told SET tick = ''")
-
-    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
-        return transaction(self._path, _WHAT)
 
 
 _RUN_COLUMNS = (
@@ -335,11 +327,11 @@ def _note_known(db: sqlite3.Connection, pipeline: str, since: datetime | None) -
 def _published(rows: list[tuple[str, float]], days: DailyPartitions | None, begin: float) -> PublishedDays:
     """Publishes of days if the pipeline has days, of the table if it has none."""
     publishes = sorted(
-        (_moment(at), date.fromisoformat(partition) if partition else None)
+        (moment(at), date.fromisoformat(partition) if partition else None)
         for partition, at in rows
         if bool(partition) == (days is not None)
     )
-    known_since = _moment(begin)
+    known_since = moment(begin)
     if len(publishes) >= KEPT:  # older ones were dropped
         oldest = min((day for _, day in publishes if day), default=None)
         known_since = max(known_since, days.complete_at(oldest) if days and oldest else publishes[0][0])
@@ -348,7 +340,7 @@ def _published(rows: list[tuple[str, float]], days: DailyPartitions | None, begi
 
 def _run(row: tuple[str, float, str, int, int, str, int, int, int, int, float, int | None]) -> PipelineRun:
     _, ended, run_id, succeeded, complete, partition, passed, failed, warned, errored, milliseconds, row_count = row
-    at = _moment(ended)
+    at = moment(ended)
     metrics = SLAMetrics.model_construct(  # what was validated when it was noted
         passed_count=passed,
         failed_count=failed,
@@ -362,7 +354,3 @@ def _run(row: tuple[str, float, str, int, int, str, int, int, int, int, float, i
     )
     day = date.fromisoformat(partition) if partition else None
     return PipelineRun(run_id, at, bool(succeeded), day, metrics, complete=bool(complete))
-
-
-def _moment(timestamp: float) -> datetime:
-    return datetime.fromtimestamp(timestamp, UTC)

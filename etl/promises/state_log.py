@@ -9,14 +9,14 @@ time counts for nothing; only a breach is dated back, because a verdict says sin
 
 import sqlite3
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from etl.formats import mark_sqlite, transaction
+from etl.partitions.zones import moment
 from etl.promises.freshness import State
 from etl.promises.judge import PromiseVerdict
+from etl.state_store import StateStore
 
 GAP = timedelta(hours=1)
 KEPT = timedelta(days=800)
@@ -54,18 +54,13 @@ class StateLog:
     """The states of all promises, several processes at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with self._transaction() as db:
-            mark_sqlite(db, newest=FORMAT, what=f"{_WHAT} {path}")
-            for statement in _SCHEMA.split(";"):
-                db.execute(statement)
+        self._store = StateStore(path, _SCHEMA, newest=FORMAT, what=_WHAT)
 
     def record(self, verdicts: Iterable[PromiseVerdict], now: datetime) -> None:
         """Note how promises stand. Costs the same however long the past is."""
         found = {(each.tenant, each.pipeline, each.promise): each for each in verdicts}
         tenants = {each.tenant for each in found.values()}
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             db.execute("DELETE FROM states WHERE seen < ? AND latest = 0", ((now - KEPT).timestamp(),))
             last = {
                 row[:3]: row[3:]
@@ -84,15 +79,12 @@ class StateLog:
         values: list[float | str] = [begin.timestamp(), end.timestamp()]
         if tenant is not None:
             query, values = f"{query} AND tenant = ?", [*values, tenant]
-        with self._transaction() as db:
+        with self._store.transaction() as db:
             rows = db.execute(f"{query} ORDER BY tenant, pipeline, promise, begin", values).fetchall()
         return tuple(
-            StateInterval(tenant, pipeline, promise, State(state), _moment(first), _moment(last))
+            StateInterval(tenant, pipeline, promise, State(state), moment(first), moment(last))
             for tenant, pipeline, promise, state, first, last in rows
         )
-
-    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
-        return transaction(self._path, _WHAT)
 
 
 def _note(db: sqlite3.Connection, verdict: PromiseVerdict, last: tuple[int, str, float] | None, now: float) -> None:
@@ -114,7 +106,3 @@ def _note(db: sqlite3.Connection, verdict: PromiseVerdict, last: tuple[int, str,
         "INSERT INTO states (tenant, pipeline, promise, state, begin, seen) VALUES (?, ?, ?, ?, ?, ?)",
         (verdict.tenant, verdict.pipeline, verdict.promise, verdict.state.value, begin, now),
     )
-
-
-def _moment(timestamp: float) -> datetime:
-    return datetime.fromtimestamp(timestamp, UTC)

@@ -27,7 +27,6 @@ from dagster import (
     Output,
 )
 
-from etl.config.known_secrets import learn_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.dbt.build import BuildResult, NodeResult, build, source_freshness
 from etl.dbt.index import DbtAsset, DbtCheck
@@ -43,10 +42,9 @@ from etl.running.dbt_metadata import (
     materialization_metadata,
     row_counts,
 )
-from etl.running.log_warnings import warnings_in_log
 from etl.running.metadata import Metadata
 from etl.running.partition_keys import partition_keys
-from etl.secrets.failures import scrubbed_failures
+from etl.running.surroundings import step_of
 from etl.warehouse.contract import Warehouse
 from etl.warehouse.duckdb import DuckDBWarehouse
 
@@ -85,8 +83,7 @@ class DbtStep:
 
     def run(self, context: AssetExecutionContext) -> Iterator[DbtEvent]:
         """Build the selected models. A failure that shows a secret is told without it."""
-        learn_tenant(self.config)
-        with scrubbed_failures(), warnings_in_log(context.log):
+        with step_of(self.config, context.log):
             yield from self._run(context)
 
     def _run(self, context: AssetExecutionContext) -> Iterator[DbtEvent]:

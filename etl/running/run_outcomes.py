@@ -10,7 +10,7 @@ says nothing.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 
 from dagster import (
     AssetCheckEvaluation,
@@ -26,6 +26,7 @@ from dagster import (
 from dagster_shared.error import SerializableErrorInfo
 
 from etl.notify.incidents import cause_of
+from etl.partitions.zones import moment
 from etl.promises.judge import PipelineRun
 from etl.promises.pipeline_log import Failure, FinishedRun
 from etl.running.compat import ASSET_PARTITION_RANGE_END_TAG, PARTITION_NAME_TAG, JobFailureData
@@ -88,7 +89,7 @@ def finished_run(
     many = ASSET_PARTITION_RANGE_END_TAG in run.tags
     died = ended if any(each.subject == job_subject(run.job_name) for each in failures) else None
     runs = _runs(seen, subjects, run.run_id, day, many=many, died=died)
-    return FinishedRun(run.run_id, _moment(ended), tuple(runs), tuple(failures), tuple(healed))
+    return FinishedRun(run.run_id, moment(ended), tuple(runs), tuple(failures), tuple(healed))
 
 
 def failed_run(run: DagsterRun, entry: EventLogEntry, subjects: Subjects, scrub: Callable[[str], str]) -> FinishedRun:
@@ -101,7 +102,7 @@ def failed_run(run: DagsterRun, entry: EventLogEntry, subjects: Subjects, scrub:
         seen.failed[first.step_key] = (entry.timestamp, _words(first.step_failure_data.error))
     failures = _failures(seen, run, entry.timestamp, subjects, scrub)
     runs = _runs(seen, subjects, run.run_id, newest_day(run.tags), many=False, died=None)
-    return FinishedRun(run.run_id, _moment(entry.timestamp), tuple(runs), tuple(failures))
+    return FinishedRun(run.run_id, moment(entry.timestamp), tuple(runs), tuple(failures))
 
 
 def _why_not_started(instance: DagsterInstance, run_id: str) -> str:
@@ -203,11 +204,11 @@ def _failures(
         quality = pipeline in seen.blocked
         cause = f"{pipeline}: quality" if quality else cause_of(detail)
         event = "quality" if quality else "failure"
-        found.append(Failure(step, pipeline, event, run.run_id, _moment(at), cause, detail))
+        found.append(Failure(step, pipeline, event, run.run_id, moment(at), cause, detail))
     if not found:
         detail = scrub(seen.error or "the run failed before any step said why")[:LONGEST_DETAIL]
         subject = job_subject(run.job_name)
-        found.append(Failure(subject, subject, "failure", run.run_id, _moment(ended), cause_of(detail), detail))
+        found.append(Failure(subject, subject, "failure", run.run_id, moment(ended), cause_of(detail), detail))
     return found
 
 
@@ -242,7 +243,7 @@ def _runs(
             row_count=seen.rows.get(pipeline),
             run_id=run_id,
         )
-        yield pipeline, PipelineRun(run_id, _moment(max(times)), succeeded, day, metrics, complete=complete)
+        yield pipeline, PipelineRun(run_id, moment(max(times)), succeeded, day, metrics, complete=complete)
 
 
 def number(metadata: Mapping[str, object], name: str) -> float | None:
@@ -258,7 +259,3 @@ def _words(error: SerializableErrorInfo | None) -> str:
     while error.cause is not None:
         error = error.cause
     return error.message.strip()
-
-
-def _moment(timestamp: float) -> datetime:
-    return datetime.fromtimestamp(timestamp, UTC)

@@ -12,7 +12,7 @@ when the streams were read to their end.
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 
 from dagster import (
@@ -27,6 +27,7 @@ from dagster import (
     RunsFilter,
 )
 
+from etl.partitions.zones import moment
 from etl.promises.freshness import AtWork, DailyPartitions, Publish
 from etl.promises.pipeline_log import Facts, Numbers, PipelineLog
 from etl.running.compat import EventLogCursor
@@ -77,7 +78,7 @@ class SlaHistory:
             run = record.dagster_run
             if record.start_time is None or not self._mine(run):
                 continue
-            work = AtWork(_moment(record.start_time), newest_day(run.tags))
+            work = AtWork(moment(record.start_time), newest_day(run.tags))
             for key in run.asset_selection or planned_assets(instance, run):
                 pipeline = self.subjects.promised_assets.get(key)
                 if pipeline is not None:
@@ -120,7 +121,7 @@ class SlaHistory:
         pipeline = self.subjects.pipeline_of_asset.get(made.asset_key) if made else None
         if made is None or pipeline is None:
             return
-        at = _moment(entry.timestamp)
+        at = moment(entry.timestamp)
         promised = made.asset_key in self.subjects.promised_assets
         names = {"bytes": "bytes", "rows_quarantined": "quarantined", "seconds": f"seconds_{made.asset_key.path[1]}"}
         values = {to: found for name, to in names.items() if (found := number(made.metadata, name)) is not None}
@@ -210,7 +211,3 @@ def _publish(days: DailyPartitions | None, partition: str | None, at: datetime) 
     except ValueError:
         return None
     return Publish(at, day) if at >= days.complete_at(day) else None
-
-
-def _moment(timestamp: float) -> datetime:
-    return datetime.fromtimestamp(timestamp, UTC)

@@ -9,10 +9,11 @@ Where it is not, the newest days of the pipeline are read one pipeline at a time
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, EventLogEntry
 
+from etl.partitions.zones import moment
 from etl.promises.freshness import DailyPartitions
 from etl.promises.pipeline_log import Facts
 
@@ -44,7 +45,7 @@ class Past:
                     facts.known_since[pipeline] = None
                 elif self._settles(pipeline, entry, now):
                     self.note(facts, entry)
-                    facts.known_since[pipeline] = _moment(entry.timestamp)
+                    facts.known_since[pipeline] = moment(entry.timestamp)
                 elif not self.late():
                     self.note(facts, entry)
                     self._read_days(instance, facts, pipeline, now)
@@ -66,7 +67,7 @@ class Past:
         newest = days.newest_complete(now) if days else None
         if days is None or newest is None or made is None:
             return True
-        return made.partition == newest.isoformat() and _moment(entry.timestamp) >= days.complete_at(newest)
+        return made.partition == newest.isoformat() and moment(entry.timestamp) >= days.complete_at(newest)
 
     def _read_days(self, instance: DagsterInstance, facts: Facts, pipeline: str, now: datetime) -> None:
         days = self.partitions[pipeline]
@@ -79,9 +80,5 @@ class Past:
         for each in reversed(instance.fetch_materializations(filters, limit=LIMIT).records):
             self.note(facts, each.event_log_entry)
         first = instance.fetch_materializations(self.assets[pipeline], limit=1, ascending=True).records
-        begins = [days.complete_at(oldest), *(_moment(each.timestamp) for each in first)]
+        begins = [days.complete_at(oldest), *(moment(each.timestamp) for each in first)]
         facts.known_since[pipeline] = max(begins)
-
-
-def _moment(timestamp: float) -> datetime:
-    return datetime.fromtimestamp(timestamp, UTC)

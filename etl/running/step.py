@@ -21,7 +21,6 @@ from dagster import (
     Output,
 )
 
-from etl.config.known_secrets import learn_tenant
 from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig, fingerprint
 from etl.errors import EtlError
@@ -44,11 +43,10 @@ from etl.running.check_results import (
     volume_evaluation,
 )
 from etl.running.compat import AssetCheckExecutionRecordStatus as Status, PartitionKeyFilter
-from etl.running.log_warnings import warnings_in_log
 from etl.running.metadata import Metadata, stage_metadata
 from etl.running.partition_keys import partition_keys
 from etl.running.progress import progress_line
-from etl.secrets.failures import scrubbed_failures
+from etl.running.surroundings import step_of
 from etl.settings import Settings
 
 StepEvent = AssetCheckEvaluation | AssetMaterialization | MaterializeResult | Output  # type: ignore[type-arg]
@@ -90,8 +88,7 @@ class Step:
 
     def run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
         """Do the stage for every partition of the step. A failure that shows a secret is told without it."""
-        learn_tenant(self.config)
-        with scrubbed_failures(), warnings_in_log(context.log):
+        with step_of(self.config, context.log):
             yield from self._run(context)
 
     def _run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:

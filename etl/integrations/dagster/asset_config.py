@@ -4,7 +4,7 @@ Belongs here: `QualityAssetConfig` and the entries of `build_quality_assets`. Do
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -15,6 +15,8 @@ from etl.suggest import did_you_mean
 
 OutputType = Literal["validated", "result"]
 RuleList = Sequence[AnyRule | Mapping[str, Any]]
+
+Changed = TypeVar("Changed", bound=BaseModel)
 
 
 class QualityAssetConfig(BaseModel):
@@ -56,8 +58,13 @@ class QualityAssetConfig(BaseModel):
 
     def changed(self, **changes: object) -> Self:
         """A changed copy, validated like a new one."""
-        own = {name: getattr(self, name) for name in type(self).model_fields}
-        return type(self)(**{**own, **changes})
+        return changed_copy(self, **changes)
+
+
+def changed_copy(model: Changed, **changes: object) -> Changed:
+    """A changed copy, validated like a new one."""
+    own = {name: getattr(model, name) for name in type(model).model_fields}
+    return type(model)(**{**own, **changes})
 
 
 def config_for(subject: str, rules: "RuleList | QualityAssetConfig", **given: object) -> QualityAssetConfig:

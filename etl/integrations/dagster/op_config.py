@@ -8,7 +8,7 @@ from typing import Any, Self, get_args
 from dagster import Config
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from etl.integrations.dagster.asset_config import RuleList
+from etl.integrations.dagster.asset_config import RuleList, changed_copy
 from etl.integrations.dagster.engine_resource import LONGEST
 from etl.quality.engine import Strictness
 from etl.quality.rules import Rule, parse_rules
@@ -53,8 +53,7 @@ class CheckOpConfig(BaseModel):
         return self.model_dump(mode="json") | {"rules": [rule.to_dict() for rule in self.rules]}
 
     def _with(self, **changes: object) -> Self:
-        own = {name: getattr(self, name) for name in type(self).model_fields}
-        return type(self)(**{**own, **changes})
+        return changed_copy(self, **changes)
 
 
 class LearnConfig(Config):

@@ -21,6 +21,7 @@ from etl.quality import regex
 from etl.quality.expressions.exact import as_text, floats_among, has_steps, is_text, steps, steps_dtype, steps_limits
 from etl.quality.expressions.literals import Unjudgeable, float_literal, steps_literal
 from etl.quality.expressions.rows import Scope, condition, moment_literal
+from etl.quality.expressions.table import chosen
 from etl.quality.rules import (
     AnyRule,
     Email,
@@ -90,10 +91,6 @@ def refuse_task(
         return None  # the preflight says it better, for every engine alike
 
 
-def _chosen(expr: pl.Expr, rule: RuleFields, scope: Scope) -> pl.Expr:
-    return expr if rule.where is None else pl.when(condition(rule.where, scope)).then(expr)
-
-
 def _plain(column: str, dtype: pl.DataType) -> pl.Expr:
     """Return a column in one of the few types that every library knows."""
     if has_steps(dtype):
@@ -120,7 +117,7 @@ def _unique(rule: Unique, scope: Scope) -> Task:
     for column in columns:
         if scope.schema[column].is_nested():
             raise Unjudgeable(f"the column `{column}` cannot be part of a key")
-    keys = tuple(_chosen(_plain(column, scope.schema[column]), rule, scope) for column in columns)
+    keys = tuple(chosen(_plain(column, scope.schema[column]), rule, scope) for column in columns)
     total = pl.all_horizontal([key.is_not_null() for key in keys]).sum()
     return Task("unique", keys, total, scope.schema[columns[0]])
 
@@ -128,7 +125,7 @@ def _unique(rule: Unique, scope: Scope) -> Task:
 def _between(rule: RuleFields, column: str, scope: Scope, low: Any, high: Any, *, closed: Sequence[bool]) -> Task:  # noqa: ANN401
     dtype = scope.schema[column]
     if dtype.is_float():
-        value = _chosen(pl.col(column).cast(pl.Float64), rule, scope)
+        value = chosen(pl.col(column).cast(pl.Float64), rule, scope)
         least = -math.inf if low is None else _float_end(low, dtype, up=True, inclusive=closed[0])
         most = math.inf if high is None else _float_end(high, dtype, up=False, inclusive=closed[1])
         return Task("between", (value,), value.count(), pl.Float64(), _ordered(least, most), most)
@@ -142,7 +139,7 @@ def _between(rule: RuleFields, column: str, scope: Scope, low: Any, high: Any, *
     if high is not None:
         bound = steps_literal(high, dtype, "the bound")
         highest = min(highest, math.floor(bound) if closed[1] else math.ceil(bound) - 1)
-    value = _chosen(steps(pl.col(column), dtype), rule, scope)
+    value = chosen(steps(pl.col(column), dtype), rule, scope)
     return Task("between", (value,), value.count(), inner, _ordered(lowest, highest), highest)
 
 
@@ -199,10 +196,10 @@ def _set(rule: InSet | NotInSet, scope: Scope) -> Task:
     dtype = scope.schema[rule.column]
     kind: Kind = "in_set" if isinstance(rule, InSet) else "not_in_set"
     if is_text(dtype):
-        value = _chosen(as_text(pl.col(rule.column), dtype), rule, scope)
+        value = chosen(as_text(pl.col(rule.column), dtype), rule, scope)
         return Task(kind, (value,), value.count(), pl.String(), values=rule.values)
     if dtype.is_float():
-        value = _chosen(pl.col(rule.column).cast(pl.Float64), rule, scope)
+        value = chosen(pl.col(rule.column).cast(pl.Float64), rule, scope)
         return Task(kind, (value,), value.count(), pl.Float64(), values=_any(tuple(floats_among(rule.values, dtype))))
     if not has_steps(dtype):
         raise Unsupported(f"a set beside a column of type {dtype}")
@@ -210,7 +207,7 @@ def _set(rule: InSet | NotInSet, scope: Scope) -> Task:
     low, high = steps_limits(inner)
     whole = [steps_literal(each, dtype, "the set's value") for each in rule.values]
     usable = tuple(int(each) for each in whole if each.denominator == 1 and low <= each <= high)
-    value = _chosen(steps(pl.col(rule.column), dtype), rule, scope)
+    value = chosen(steps(pl.col(rule.column), dtype), rule, scope)
     return Task(kind, (value,), value.count(), inner, values=_any(usable))
 
 
@@ -224,7 +221,7 @@ def _text(column: str, rule: RuleFields, scope: Scope) -> pl.Expr:
     dtype = scope.schema[column]
     if not is_text(dtype):
         raise Unjudgeable(f"the column `{column}` is no text")
-    return _chosen(as_text(pl.col(column), dtype), rule, scope)
+    return chosen(as_text(pl.col(column), dtype), rule, scope)
 
 
 def _length(rule: Length, scope: Scope) -> Task:

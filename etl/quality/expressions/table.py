@@ -89,7 +89,8 @@ def _row_count(rule: RowCount, scope: Scope) -> Aggregated:
     return Aggregated(judge, {"rows": condition(rule.where, scope).sum()})
 
 
-def _chosen(expr: pl.Expr, rule: RuleFields, scope: Scope) -> pl.Expr:
+def chosen(expr: pl.Expr, rule: RuleFields, scope: Scope) -> pl.Expr:
+    """The value in the rows that the rule is about, null in the others."""
     return expr if rule.where is None else pl.when(condition(rule.where, scope)).then(expr)
 
 
@@ -99,7 +100,7 @@ def _recency(rule: Recency, scope: Scope) -> Aggregated:
     oldest = moment_literal(
         dtype, scope.now - timedelta(hours=rule.max_age_hours), rule.timezone, rule.type, rule.column
     )
-    value = _chosen(pl.col(rule.column), rule, scope)
+    value = chosen(pl.col(rule.column), rule, scope)
     recent = between(value, dtype, oldest, newest)
     known = between(value, dtype, None, newest)
 
@@ -117,7 +118,7 @@ def _monotonic(rule: Monotonic, scope: Scope) -> Aggregated:
     dtype = scope.schema[rule.column]
     if not (dtype.is_numeric() or dtype.is_temporal()):
         raise Unjudgeable(f"monotonic judges numbers and points in time, and the column `{rule.column}` is {dtype}")
-    value = _chosen(pl.col(rule.column), rule, scope)
+    value = chosen(pl.col(rule.column), rule, scope)
     known = value.fill_nan(None) if dtype.is_float() else value
     before = known.forward_fill().shift(1)
     operator = {
@@ -142,7 +143,7 @@ def _summed(
     dtype = scope.schema[rule.column]
     if not dtype.is_numeric():
         raise Unjudgeable(f"{rule.type} judges numbers, and the column `{rule.column}` is {dtype}")
-    value = _chosen(pl.col(rule.column), rule, scope)
+    value = chosen(pl.col(rule.column), rule, scope)
     if dtype.is_float():
         return value, {"sum": value.cast(pl.Float64).sum(), "count": value.count()}, float
     if dtype in (pl.Int128, pl.UInt128):
