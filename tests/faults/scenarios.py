@@ -46,8 +46,8 @@ def _audited(stage: str) -> dict[str, tuple[str, ...]]:
     return {"pipeline/publish": (f"{stage}.staged", f"{stage}.audited", f"{stage}.published")}
 
 
-LAKE = {"storage/lake": ("lake.staged", "lake.verified", "lake.stamped", "lake.published")}
-LOCAL = {**LAKE, "storage/local_store": ("lake.before_rename", "lake.renamed")}
+LAKE = {"lake/lake": ("lake.staged", "lake.verified", "lake.stamped", "lake.published")}
+LOCAL = {**LAKE, "lake/local_store": ("lake.before_rename", "lake.renamed")}
 UPSERTED = ("warehouse.ranked", "warehouse.kept", "warehouse.deleted")
 STEPS = ("warehouse.begin", "warehouse.shaped", "warehouse.inserted", "warehouse.ledger")
 DUCKDB = ("warehouse.locked", "warehouse.opened", "warehouse.before_commit", "warehouse.committed", "warehouse.closed")
@@ -58,8 +58,8 @@ def _split(stage: str) -> dict[str, tuple[str, ...]]:
     """The rejected rows are published first, the good ones second."""
     return {
         "pipeline/publish": (f"{stage}.split", f"{stage}.quarantined", f"{stage}.published"),
-        "storage/lake": ("lake.stamped", "lake.stamped@2", "lake.published@2"),
-        "storage/local_store": ("lake.renamed", "lake.before_rename@2", "lake.renamed@2"),
+        "lake/lake": ("lake.stamped", "lake.stamped@2", "lake.published@2"),
+        "lake/local_store": ("lake.renamed", "lake.before_rename@2", "lake.renamed@2"),
     }
 
 
@@ -71,9 +71,9 @@ SCENARIOS = {
             {
                 "extract": {
                     "pipeline/extract": ("extract.start", "extract.read"),
-                    "storage/drivers/sqlite_duckdb": ("extract.connected",),
-                    "storage/drivers/writer": ("extract.copy", "extract.written"),
-                    "storage/source": ("extract.verified",),
+                    "source/sqlite_duckdb": ("extract.connected",),
+                    "source/writer": ("extract.copy", "extract.written"),
+                    "source/reading": ("extract.verified",),
                     **_audited("extract"),
                     **LOCAL,
                 },
@@ -84,14 +84,14 @@ SCENARIOS = {
                 },
                 "load": {
                     "pipeline/load": ("load.start", "load.fetched", "load.done"),
-                    "storage/duckdb": DUCKDB,
-                    "storage/transaction": (*STEPS, "warehouse.deleted"),
+                    "warehouse/duckdb": DUCKDB,
+                    "warehouse/transaction": (*STEPS, "warehouse.deleted"),
                 },
             },
         ),
         Scenario(
             "cursor",
-            {"extract": {"storage/drivers/sqlalchemy_cursor": ("extract.connected", "extract.batch")}},
+            {"extract": {"source/sqlalchemy_cursor": ("extract.connected", "extract.batch")}},
             without_extension=True,
         ),
         Scenario(
@@ -104,21 +104,21 @@ SCENARIOS = {
         ),
         Scenario(
             "upsert",
-            {"load": {"storage/transaction": STEPS, "storage/upsert": UPSERTED}},
+            {"load": {"warehouse/transaction": STEPS, "warehouse/upsert": UPSERTED}},
             UPSERT,
         ),
         Scenario(
             "whole",
             {
-                "extract": {"storage/local_store": ("lake.before_rename", "lake.renamed")},
-                "load": {"storage/transaction": ("warehouse.deleted", "warehouse.inserted", "warehouse.ledger")},
+                "extract": {"lake/local_store": ("lake.before_rename", "lake.renamed")},
+                "load": {"warehouse/transaction": ("warehouse.deleted", "warehouse.inserted", "warehouse.ledger")},
             },
             WHOLE,
             partitioned=False,
         ),
         Scenario(
             "whole_upsert",
-            {"load": {"storage/transaction": ("warehouse.ranked", "warehouse.deleted")}},
+            {"load": {"warehouse/transaction": ("warehouse.ranked", "warehouse.deleted")}},
             {**WHOLE, **UPSERT},
             partitioned=False,
         ),
@@ -126,8 +126,8 @@ SCENARIOS = {
             "append",
             {
                 "load": {
-                    "storage/transaction": (*STEPS, "warehouse.deleted"),
-                    "storage/duckdb": ("warehouse.committed",),
+                    "warehouse/transaction": (*STEPS, "warehouse.deleted"),
+                    "warehouse/duckdb": ("warehouse.committed",),
                 }
             },
             {"trino_output": {"mode": "append"}},
@@ -136,9 +136,9 @@ SCENARIOS = {
         Scenario(
             "s3",
             {
-                "extract": {**LAKE, "storage/s3_store": UPLOAD},
-                "transfer": {"storage/s3_store": ("lake.upload.part", "lake.uploaded", "lake.download.part")},
-                "load": {"storage/s3_store": ("lake.download.part",)},
+                "extract": {**LAKE, "lake/s3_store": UPLOAD},
+                "transfer": {"lake/s3_store": ("lake.upload.part", "lake.uploaded", "lake.download.part")},
+                "load": {"lake/s3_store": ("lake.download.part",)},
             },
             {"save_to_s3": True},
             s3=True,
@@ -146,15 +146,15 @@ SCENARIOS = {
         Scenario(
             "postgres",
             {
-                "extract": {"storage/drivers/postgres_duckdb": ("extract.connected",)},
+                "extract": {"source/postgres_duckdb": ("extract.connected",)},
                 "load": {
-                    "storage/postgres": (
+                    "warehouse/postgres": (
                         "warehouse.locked",
                         "warehouse.staged",
                         "warehouse.before_commit",
                         "warehouse.committed",
                     ),
-                    "storage/transaction": ("warehouse.deleted", "warehouse.ledger"),
+                    "warehouse/transaction": ("warehouse.deleted", "warehouse.ledger"),
                 },
             },
             source="postgres",
@@ -162,19 +162,19 @@ SCENARIOS = {
         ),
         Scenario(
             "postgres_upsert",
-            {"load": {"storage/upsert": UPSERTED}},
+            {"load": {"warehouse/upsert": UPSERTED}},
             UPSERT,
             warehouse="postgres",
         ),
         Scenario(
             "postgres_cursor",
-            {"extract": {"storage/drivers/sqlalchemy_cursor": ("extract.connected", "extract.batch")}},
+            {"extract": {"source/sqlalchemy_cursor": ("extract.connected", "extract.batch")}},
             source="postgres",
             without_extension=True,
         ),
         Scenario(
             "mariadb",
-            {"extract": {"storage/drivers/mysql": ("extract.connected", "extract.batch")}},
+            {"extract": {"source/mysql": ("extract.connected", "extract.batch")}},
             source="mariadb",
         ),
     )
