@@ -89,7 +89,7 @@ COMMANDS = (
     ),
     (
         "rules",
-        "List the quality rules; show one with its arguments and an example; or suggest rules for a Parquet file.",
+        "List the quality rules; show one; suggest rules for a file; compare two files; or look for personal data.",
         "rules:rules",
         "etl rules in_range",
     ),

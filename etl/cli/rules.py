@@ -1,4 +1,4 @@
-"""`etl rules`: the vocabulary of quality rules, one rule's page, and rules that a file suggests.
+"""`etl rules`: the vocabulary of quality rules, one rule's page, and what a file says: rules, drift, personal data.
 
 Belongs here: showing. Does not: what a rule means (`etl.quality.rules`), learning (`etl.quality`).
 """
@@ -13,40 +13,92 @@ from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
+from etl.cli.start import EXIT_FAILED
 from etl.errors import NothingExamined, QualityError
 from etl.quality import get_engine
 from etl.quality.checking import open_data
 from etl.quality.engine import Strictness
+from etl.quality.engines.truthound.drift import compare_drift
+from etl.quality.engines.truthound.pii import scan_pii
 from etl.quality.reference import rule_page
 from etl.quality.rules import AnyRule, describe_rules
 from etl.suggest import did_you_mean
 
-SUGGEST = "suggest"
+WORDS = {"suggest": 1, "drift": 2, "pii": 1}
+"""What can stand where a rule's name stands, and how many files each needs."""
 _FIRST_KEYS = ("column", "columns", "type")
 
 
 def rules(
     name: Annotated[
-        str | None, typer.Argument(help="A rule, to see its page; or `suggest`, with a file. Default: list all rules.")
+        str | None,
+        typer.Argument(help="A rule, to see its page; or `suggest`, `drift` or `pii`. Default: list all rules."),
     ] = None,
-    file: Annotated[Path | None, typer.Argument(help="With `suggest`: the Parquet file to learn from.")] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Parquet files: one for `suggest` and `pii`; for `drift` the earlier and the later one."),
+    ] = None,
     strictness: Annotated[str, typer.Option(help="With `suggest`: strict, moderate or lenient.")] = "moderate",
     engine: Annotated[str, typer.Option(help="With `suggest`: who learns, truthound or polars.")] = "truthound",
 ) -> None:
-    """List the quality rules; show one with its arguments and an example; or suggest rules for a Parquet file."""
-    if name == SUGGEST:
-        typer.echo(suggest(file, strictness, engine), nl=False)
-        return
-    if file is not None:
-        raise QualityError(f"`etl rules {name}` takes no file", f"did you mean `etl rules {SUGGEST} {file}`?")
+    """List the quality rules; show one; suggest rules for a file; compare two files; or look for personal data.
+
+    `etl rules drift EARLIER.parquet LATER.parquet` ends with 1 if a column is distributed otherwise than before, and
+    with 3 if nothing can be said about one. `etl rules pii FILE.parquet` ends with 1 if a column looks personal.
+    """
+    given, needed = files or [], WORDS.get(name or "", 0)
+    if len(given) != needed:
+        asked = f"`etl rules {name}`" if name else "`etl rules`"
+        many = "no file" if needed == 0 else f"{needed} file{'s' if needed > 1 else ''}"
+        example = (
+            f"etl rules {name} {' '.join(['FILE.parquet'] * needed)}" if needed else f"etl rules suggest {given[0]}"
+        )
+        raise QualityError(f"{asked} takes {many}, not {len(given)}", f"for example `{example}`")
     console = Console()
-    console.print(_overview() if name is None else Markdown(rule_page(name)))
+    match name:
+        case "suggest":
+            typer.echo(suggest(given[0], strictness, engine), nl=False)
+        case "drift":
+            _drift(console, given[0], given[1])
+        case "pii":
+            _pii(console, given[0])
+        case None:
+            console.print(_overview())
+        case _:
+            console.print(Markdown(rule_page(name)))
 
 
-def suggest(file: Path | None, strictness: str, engine: str) -> str:
+def _drift(console: Console, earlier: Path, later: Path) -> None:
+    found = compare_drift(open_data(earlier), open_data(later))
+    table = Table("column", "state", "measure", "value", "limit", "why")
+    for each in found.columns:
+        value = each.statistic if each.p_value is None else each.p_value
+        numbers = ("" if number is None else f"{number:.4g}" for number in (value, each.threshold))
+        table.add_row(escape(each.column), each.state, each.method, *numbers, escape(each.reason))
+    console.print(table)
+    if found.drifted:
+        raise typer.Exit(EXIT_FAILED)
+    if not found.is_stable:
+        raise NothingExamined(
+            f"nothing can be said about {', '.join(found.unknown) or 'any column'}",
+            "give files in which these columns have values",
+        )
+
+
+def _pii(console: Console, file: Path) -> None:
+    found = scan_pii(open_data(file))
+    if not found.scanned:
+        raise NothingExamined(f"{file} has no column of text", "only texts are searched for personal data")
+    table = Table("column", "looks like", "values", "of", "confidence")
+    for each in found.findings:
+        table.add_row(escape(each.column), each.kind, str(each.matches), str(each.values), f"{each.confidence} %")
+    console.print(table if found.findings else f"{len(found.scanned)} columns of text: none looks personal")
+    if found.findings:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def suggest(file: Path, strictness: str, engine: str) -> str:
     """Return YAML of rules that the file keeps, ready for a pipeline of a tenant."""
-    if file is None:
-        raise QualityError("there is no file to learn from", f"`etl rules {SUGGEST} FILE.parquet`")
     if strictness not in get_args(Strictness):
         raise QualityError(f"there is no strictness `{strictness}`{did_you_mean(strictness, get_args(Strictness))}")
     learnt = get_engine(engine).learn(open_data(file), strictness)  # type: ignore[arg-type]  # looked at above

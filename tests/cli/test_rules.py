@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from etl.cli.rules import rules
-from etl.errors import QualityError
+from etl.errors import NothingExamined, QualityError
 from etl.quality import check
 from etl.quality.rules import RULE_TYPES
 
@@ -54,3 +54,34 @@ def test_wrong_use_is_explained(tmp_path: Path) -> None:
     assert "there is no file" in str(run("suggest", str(tmp_path / "no.parquet")).exception)
     assert "strictness" in str(run("suggest", "x.parquet", "--strictness", "moderat").exception)
     assert "takes no file" in str(run("unique", "x.parquet").exception)
+    assert "takes 2 files" in str(run("drift", "x.parquet").exception)
+
+
+def test_drift_between_two_files_has_an_exit_code(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"n": range(200), "kind": ["a", "b"] * 100, "gone": [None] * 200}).with_columns(
+        pl.col("gone").cast(pl.Int64)
+    )
+    frame.write_parquet(tmp_path / "before.parquet")
+    frame.with_columns(pl.col("n") + 1000).write_parquet(tmp_path / "other.parquet")
+    frame.drop("gone").write_parquet(tmp_path / "whole.parquet")
+    before, other, whole = (str(tmp_path / f"{name}.parquet") for name in ("before", "other", "whole"))
+    moved = run("drift", before, other)
+    assert moved.exit_code == 1
+    assert "drifted" in moved.output
+    assert run("drift", whole, whole).exit_code == 0
+    unknown = run("drift", before, before)
+    assert isinstance(unknown.exception, NothingExamined), "what nobody could compare is not stable"
+    assert "gone" in str(unknown.exception)
+
+
+def test_personal_data_is_told_by_column_and_never_shown(tmp_path: Path) -> None:
+    people = pl.DataFrame({"mail": ["ann@example.org", "bob@example.com"] * 20, "note": ["fine", "late"] * 20})
+    people.write_parquet(tmp_path / "people.parquet")
+    people.select("note").write_parquet(tmp_path / "notes.parquet")
+    pl.DataFrame({"n": [1]}).write_parquet(tmp_path / "numbers.parquet")
+    found = run("pii", str(tmp_path / "people.parquet"))
+    assert found.exit_code == 1
+    assert "mail" in found.output
+    assert "ann@" not in found.output
+    assert run("pii", str(tmp_path / "notes.parquet")).exit_code == 0
+    assert isinstance(run("pii", str(tmp_path / "numbers.parquet")).exception, NothingExamined)
