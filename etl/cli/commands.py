@@ -51,6 +51,12 @@ class LazyGroup(TyperGroup):
 
 COMMANDS = (
     (
+        "init",
+        "Make a project in a folder: a tenant that runs, the template of further ones, and what stands around them.",
+        "init:init",
+        "etl init my_project",
+    ),
+    (
         "new",
         "Make a tenant from the template. It runs at once on its own demo data; then edit its config.yaml.",
         "new:new",

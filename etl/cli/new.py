@@ -26,7 +26,14 @@ def new(
     name: Annotated[str | None, typer.Option(help="What people call it. Default: made from the id.")] = None,
 ) -> None:
     """Make a tenant from the template. It runs at once on its own demo data; then edit its config.yaml."""
-    settings = load_settings()
+    make_tenant(load_settings(), tenant, group, name)
+    console = Console()
+    console.print(f"[green]made[/] tenants/{tenant}, and its entry in workspace.yaml")
+    console.print(f"next: edit tenants/{tenant}/config.yaml, or see it run: [bold]etl demo --tenant {tenant}[/]")
+
+
+def make_tenant(settings: Settings, tenant: str, group: str | None = None, name: str | None = None) -> None:
+    """Copy the template under the tenant's id, and enter it in workspace.yaml. Nothing is left of what fails."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", tenant):
         raise EtlError(
             f"`{tenant}` cannot be a tenant's id", "lowercase letters, digits and underscores, a letter first"
@@ -59,9 +66,6 @@ def new(
         shutil.rmtree(target)  # a group that is not allowed, for example: nothing half made is left behind
         raise
     (settings.project_dir / "workspace.yaml").write_text(workspace, encoding="utf-8")
-    console = Console()
-    console.print(f"[green]made[/] tenants/{tenant}, and its entry in workspace.yaml")
-    console.print(f"next: edit tenants/{tenant}/config.yaml, or see it run: [bold]etl demo --tenant {tenant}[/]")
 
 
 def with_location(settings: Settings, tenant: str) -> str:

@@ -12,6 +12,7 @@ from .conftest import Etl
 
 PAGE = REPOSITORY / "docs" / "exit-codes.md"
 USAGE = {
+    "init": ["init", "."],
     "new": ["new", "Not An Id"],
     "demo": ["demo", "--tenant", "nobody"],
     "run": ["run", "nobody"],

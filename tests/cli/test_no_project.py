@@ -9,8 +9,8 @@ import etl as package
 from .conftest import Etl
 from .test_exit_codes import EVERY, USAGE
 
-WITHOUT_A_PROJECT = {"rules"}
-"""`etl rules` shows the vocabulary, which belongs to no project."""
+WITHOUT_A_PROJECT = {"init", "rules"}
+"""`etl rules` shows the vocabulary, which belongs to no project; `etl init` makes one."""
 
 
 @pytest.fixture

@@ -1,0 +1,100 @@
+"""`etl init`: a new project, from what the package brings.
+
+Belongs here: which files a project begins with, and where they come from. Not here: a further tenant (`new`).
+
+The package holds every file of a new project in `new_project`. Those that this repository has for itself, such as the
+template of tenants, stand there only in the built package; in a checkout they are read from where the repository keeps
+them, so that there is one copy.
+"""
+
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from etl.cli.new import make_tenant
+from etl.errors import EtlError
+from etl.settings import load_settings
+
+PACKAGED = Path(__file__).parent / "new_project"
+CHECKOUT = Path(__file__).parents[2]
+TENANT = "demo"
+PARTS = (
+    "pyproject.toml",
+    "Makefile",
+    "README.md",
+    "dagster.yaml",
+    ".env.example",
+    ".gitignore",
+    ".github/workflows/ci.yml",
+    "dbt_projects/profiles.yml",
+    "dbt_projects/quality",
+    "tenants/__init__.py",
+    "tenants/tenant.schema.json",
+    "tenants/_template",
+)
+"""What a project begins with: files, and folders with all that is in them."""
+MADE_BY_RUNNING = {"__pycache__", "target", "logs", "dbt_packages"}
+"""Folders that stand beside the files in a checkout and belong to nobody's new project."""
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="The folder to make the project in. Default: this one.")] = Path(),
+) -> None:
+    """Make a project in a folder: a tenant that runs, the template of further ones, and what stands around them.
+
+    A file that is there already is left as it is.
+    """
+    console = Console()
+    target = folder.resolve()
+    if (target / "tenants").exists():
+        raise EtlError(f"{target} has a folder `tenants` already", "give the name of another folder")
+    kept = []
+    try:
+        for part, source in _files():
+            path = target / part
+            if path.exists():
+                kept.append(part)
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(_text(source, part, target.name), encoding="utf-8")
+    except OSError as error:
+        raise EtlError(f"{target} cannot be written to: {error}", "name a folder that you may write to") from error
+    settings = load_settings({**os.environ, "ETL_PROJECT_DIR": str(target)})
+    make_tenant(settings, TENANT)
+    console.print(f"[green]made[/] a project in {escape(str(target))}, with the tenant `{TENANT}`", soft_wrap=True)
+    for part in kept:
+        console.print(f"left as it was: {part}", highlight=False)
+    place = "" if target == Path.cwd() else f"cd {escape(shlex.quote(str(folder)))} && "
+    console.print(f"next: [bold]{place}etl demo[/] runs it, [bold]etl new NAME[/] makes another tenant", soft_wrap=True)
+
+
+def _files() -> Iterator[tuple[str, Path]]:
+    """Each file of a new project: its place in the project, and where it is read from."""
+    for part in PARTS:
+        source = PACKAGED / part if (PACKAGED / part).exists() else CHECKOUT / part
+        if source.is_file():
+            yield part, source
+            continue
+        for path in sorted(source.rglob("*")):
+            within = path.relative_to(source)
+            if path.is_file() and not MADE_BY_RUNNING & {*within.parts}:
+                yield f"{part}/{within.as_posix()}", path
+
+
+def _text(source: Path, part: str, name: str) -> str:
+    """The file's text; the files about the project as a whole name it, and the release that made it."""
+    text = source.read_text(encoding="utf-8")
+    if part == "pyproject.toml":
+        distribution = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "tenants"
+        return text.replace("PROJECT", distribution).replace("truthound]>=0", f"truthound]>={version('tenant-etl')}")
+    if part == "README.md":
+        return text.replace("PROJECT", name)
+    return text.replace("PROJECT_01", TENANT.upper()) if part == ".env.example" else text
