@@ -1,6 +1,6 @@
 """`etl schema`: what to do when a source's columns have changed.
 
-Belongs here: the command. Not here: what is held against what (`etl.pipeline.schema_accept`), the warehouse's table
+Belongs here: the command. Not here: what is held against what (`etl.pipeline.schema_guard`), the warehouse's table
 (`etl.cli.set_aside`).
 """
 
@@ -14,7 +14,7 @@ from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.pipeline.extract import extract_request
-from etl.pipeline.schema_accept import accept, wanted_change
+from etl.pipeline.schema_guard import accept, wanted_change
 from etl.pipeline.stage import StageRun
 from etl.resources.rdb import rdb_resource
 from etl.settings import Settings, load_settings

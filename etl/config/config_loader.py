@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from etl.config.cross_checks import conflicts
-from etl.config.findings import ConfigFinding, Conflict, Path as KeyPath, in_order
+from etl.config.findings import ConfigFinding, Conflict, KeyPath, in_order
 from etl.config.overrides import LATE_KEYS, for_environment, literal, named_environments
 from etl.config.ownership import Project, foreign_names, foreign_things, texts
 from etl.config.secrets import secrets_in_clear

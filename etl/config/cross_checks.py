@@ -10,10 +10,9 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
-from etl.config.dbt_checks import dbt_conflicts
-from etl.config.findings import Conflict, Path, absent_column
+from etl.config.findings import Conflict, KeyPath, absent_column
+from etl.config.identifiers import keeper_of
 from etl.config.pipeline_config import PipelineConfig
-from etl.config.reserved_schemas import keeper_of
 from etl.config.rule_checks import rule_conflicts
 from etl.config.tenant_config import TenantConfig
 from etl.errors import SourceError
@@ -35,7 +34,7 @@ def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Co
         )
     pipelines = config.assets.pipelines
     for name, pipeline in pipelines.items():
-        at: Path = ("assets", "pipelines", name)
+        at: KeyPath = ("assets", "pipelines", name)
         if pipeline.name != name:
             yield Conflict((*at, "name"), "`name` differs from the pipeline's key", f"{name}, or no `name` at all")
         yield from _source(at, pipeline)
@@ -64,7 +63,7 @@ def _keys(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def _source(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
+def _source(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
     about = _keys("source_table", "query")
     if pipeline.source_table is None and pipeline.query is None:
         yield Conflict(at, "the pipeline has neither `source_table` nor `query`", "one of the two", about=about)
@@ -80,7 +79,7 @@ def _source(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
         yield Conflict((*at, "query"), "`query` holds more than one statement", "one SELECT", about=about)
 
 
-def _query(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
+def _query(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
     """The names that a query binds: the bounds of the window, both of them, where there is a window."""
     if pipeline.query is None:
         return
@@ -104,7 +103,7 @@ def _query(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
         yield Conflict((*at, "query"), f"`query` binds only `{known[0]}`", f"{both}, or none", about=about)
 
 
-def _columns(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
+def _columns(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
     dated = _keys("date_column")
     if pipeline.date_column is None and pipeline.partitions is not None:
         yield Conflict(
@@ -124,7 +123,7 @@ def _columns(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
             yield absent_column((*at, "sort_by", index), column, pipeline.columns, about)
 
 
-def _output(at: Path, pipeline: PipelineConfig) -> Iterator[Conflict]:
+def _output(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
     output = pipeline.trino_output
     if output is None:
         return
@@ -173,7 +172,7 @@ def _span(pipeline: PipelineConfig) -> str:
     return f"from {days.start}{f' to {days.end}' if days.end else ''}" if days else "whole"
 
 
-def _schema(at: Path, pipeline: PipelineConfig, config: TenantConfig) -> Iterator[Conflict]:
+def _schema(at: KeyPath, pipeline: PipelineConfig, config: TenantConfig) -> Iterator[Conflict]:
     """Schemas that the product needs itself, or that the database has for itself."""
     output = pipeline.trino_output
     if output is None:
@@ -188,7 +187,7 @@ def _schema(at: Path, pipeline: PipelineConfig, config: TenantConfig) -> Iterato
         )
 
 
-def _inputs(at: Path, pipeline: PipelineConfig, config: TenantConfig) -> Iterator[Conflict]:
+def _inputs(at: KeyPath, pipeline: PipelineConfig, config: TenantConfig) -> Iterator[Conflict]:
     pipelines = config.assets.pipelines
     if pipeline.transfer_inputs and not pipeline.has_transfer:
         yield Conflict(
@@ -310,9 +309,29 @@ def _notified(config: TenantConfig) -> Iterator[Conflict]:
             )
 
 
-def _repeated(path: Path, names: Iterable[str]) -> Iterator[Conflict]:
+def _repeated(path: KeyPath, names: Iterable[str]) -> Iterator[Conflict]:
     seen: set[str] = set()
     for index, name in enumerate(names):
         if name in seen:
             yield Conflict((*path, index), f"`{name}` stands there twice", "each name once")
         seen.add(name)
+
+
+OWN_VARIABLES = ("tenant", "schema", "partition_start", "partition_end")
+"""The dbt variables that the product gives: a file that gave them could read another tenant's lake."""
+
+
+def dbt_conflicts(config: TenantConfig) -> Iterator[Conflict]:
+    """Variables that are the product's to give, and a schema that is nobody's."""
+    for name in config.dbt.variables:
+        if name in OWN_VARIABLES:
+            instead = "`dbt: {schema: ...}`" if name == "schema" else "a variable of another name"
+            yield Conflict(("dbt", "vars", name), f"the dbt variable `{name}` is given by the product", instead)
+    schema = config.dbt.target_schema
+    database = "postgres" if "postgres" in (config.dbt.target, config.warehouse.type) else "duckdb"
+    if schema is not None and (keeper := keeper_of(schema, database)):
+        yield Conflict(
+            ("dbt", "schema"),
+            f"the schema `{schema}` belongs to {keeper}",
+            "a schema of the tenant's own, or no `schema` for the default",
+        )

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from etl.suggest import nearest
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigFinding:
     """A problem at a place. `path` are the keys that lead there, from the tenant's root."""
 
-    path: Path
+    path: KeyPath
     problem: str
     line: int = 1
     column: int = 1
@@ -37,20 +37,20 @@ class ConfigFinding:
 class Conflict:
     """Values that do not go together. `about` are the keys whose own mistakes would explain it."""
 
-    path: Path
+    path: KeyPath
     problem: str
     allowed: str = ""
     suggestion: str = ""
     about: frozenset[str] = frozenset()
 
 
-def absent_column(path: Path, column: str, columns: tuple[str, ...], about: frozenset[str]) -> Conflict:
+def absent_column(path: KeyPath, column: str, columns: tuple[str, ...], about: frozenset[str]) -> Conflict:
     """A column that is used, and that the pipeline's `columns` leave out."""
     close = nearest(column, columns) or ""
     return Conflict(path, f"column `{column}` is not among the pipeline's `columns`", ", ".join(columns), close, about)
 
 
-def dotted(path: Path) -> str:
+def dotted(path: KeyPath) -> str:
     """`assets.pipelines.lot_history.columns[2]`."""
     text = ""
     for part in path:

@@ -138,3 +138,17 @@ def _owner(value: str) -> str:
 
 
 Owner = Annotated[str, AfterValidator(_owner)]
+
+
+_OF_LOADS = ("etl_ledger", "etl_kept", "etl_staging")
+_OF_DATABASES = ("information_schema", "pg_catalog")
+
+
+def keeper_of(schema: str, database: str) -> str:
+    """Whom a schema of a database (`duckdb`, `postgres`, ...) belongs to, for a sentence; empty: it is free."""
+    name = schema.casefold()
+    if name in _OF_LOADS:
+        return "the loads themselves"
+    if name in _OF_DATABASES or (database == "postgres" and name.startswith("pg_")):
+        return "DuckDB" if database == "duckdb" else "the database"
+    return ""

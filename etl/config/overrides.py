@@ -9,7 +9,7 @@ definitions, so that a variable or a secret in one of them is refused.
 
 from dataclasses import replace
 
-from etl.config.findings import ConfigFinding, Path
+from etl.config.findings import ConfigFinding, KeyPath
 from etl.config.yaml_source import Node
 from etl.secrets.template import literal_of, references_of
 
@@ -17,7 +17,7 @@ LATE_KEYS = frozenset({"source_database", "storage", "warehouse", "notifications
 _PIPELINE_DEPTH = 3  # assets, pipelines, name
 
 
-def is_late(path: Path) -> bool:
+def is_late(path: KeyPath) -> bool:
     """Whether the texts at `path` stay templates until a run needs them."""
     return bool(path) and path[0] in LATE_KEYS
 
@@ -39,7 +39,7 @@ def for_environment(tenant: Node, environment: str) -> Node:
     return _with_child(merged, "assets", _with_child(assets, "pipelines", replace(block, value=pipelines)))
 
 
-def literal(node: Node, findings: list[ConfigFinding], path: Path = ()) -> Node:
+def literal(node: Node, findings: list[ConfigFinding], path: KeyPath = ()) -> Node:
     """The tree with `$$` as a dollar, but for what is late. A variable or secret anywhere else is reported."""
     if is_late(path) or _is_overrides(path):
         return node
@@ -52,7 +52,7 @@ def literal(node: Node, findings: list[ConfigFinding], path: Path = ()) -> Node:
     return node
 
 
-def _plain(node: Node, text: str, findings: list[ConfigFinding], path: Path) -> Node:
+def _plain(node: Node, text: str, findings: list[ConfigFinding], path: KeyPath) -> Node:
     if "${" in text.replace("$$", ""):
         findings.append(visible(node, path))
         return node
@@ -60,7 +60,7 @@ def _plain(node: Node, text: str, findings: list[ConfigFinding], path: Path) -> 
     return replace(node, value=value, text=value, source=text)
 
 
-def visible(node: Node, path: Path) -> ConfigFinding:
+def visible(node: Node, path: KeyPath) -> ConfigFinding:
     """A variable or secret in a key whose value people see."""
     key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
     references = " and ".join(f"${{{name}}}" for name, _ in references_of(node.text)) or "`${`"
@@ -73,7 +73,7 @@ def visible(node: Node, path: Path) -> ConfigFinding:
     )
 
 
-def _is_overrides(path: Path) -> bool:
+def _is_overrides(path: KeyPath) -> bool:
     in_pipeline = len(path) == _PIPELINE_DEPTH + 1 and path[:2] == ("assets", "pipelines")
     return path[-1:] == ("environments",) and (len(path) == 1 or in_pipeline)
 

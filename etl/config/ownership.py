@@ -1,15 +1,20 @@
 """What a tenant's file names and does not own: refused with its line when the file is read.
 
 Belongs here: variables, secrets, dbt projects, files and owners that belong to another tenant or to the platform. Not
-here: whose a variable is (`etl.secrets.ownership`), what the platform lends (`etl.platform`), and the same refusals at
-the moment of use (`etl.secrets.namespace`, `etl.config.file_sources`).
+here: whose a variable is (`etl.secrets.ownership`), what the platform lends (`etl.platform`), the same refusal of
+variables at the moment of use (`etl.secrets.namespace`), and opening files (`etl.source`).
+
+A tenant reads database files below its own folder, the demo source of its own in the data folder, and what the platform
+lists in `[tool.etl] file_sources`. A relative path begins at the project's folder. What counts is where a path leads
+after `..` and symbolic links.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, unquote
 
-from etl.config.file_sources import named_files, refused_file
-from etl.config.findings import ConfigFinding, Conflict, Path
+from etl.config.findings import ConfigFinding, Conflict, KeyPath
 from etl.config.overrides import LATE_KEYS, visible
 from etl.config.tenant_config import TenantConfig
 from etl.config.yaml_source import Node
@@ -42,7 +47,7 @@ def foreign_names(tree: Node, tenant: str, project: Project) -> Iterator[ConfigF
             yield from _of_text(path, node, tenant, project)
 
 
-def _of_text(path: Path, node: Node, tenant: str, project: Project) -> Iterator[ConfigFinding]:
+def _of_text(path: KeyPath, node: Node, tenant: str, project: Project) -> Iterator[ConfigFinding]:
     key = next((part for part in reversed(path) if isinstance(part, str)), "")
     references = [*(name for name, _ in variables_of(node.text)), *secrets_of(node.text)]
     if path[0] == "notifications" and key in _NOT_RESOLVED and "${" in node.text.replace("$$", ""):
@@ -59,7 +64,7 @@ def _of_text(path: Path, node: Node, tenant: str, project: Project) -> Iterator[
             yield ConfigFinding(path, problem, node.mark.line, node.mark.column, allowed=remedy)
 
 
-def texts(node: Node, path: Path) -> Iterable[tuple[Path, Node]]:
+def texts(node: Node, path: KeyPath) -> Iterable[tuple[KeyPath, Node]]:
     """Every text below a node, with its path."""
     if isinstance(node.value, dict):
         for key, each in node.value.items():
@@ -131,7 +136,7 @@ def _owners(config: TenantConfig, platform: Platform) -> Iterator[Conflict]:
     if not platform.owners:
         return
     allowed = (*platform.owners.get(config.id, ()), *platform.owners.get("*", ()))
-    named: list[tuple[Path, tuple[str, ...]]] = [(("owners",), config.owners)]
+    named: list[tuple[KeyPath, tuple[str, ...]]] = [(("owners",), config.owners)]
     for name, pipeline in config.assets.pipelines.items():
         named.append((("assets", "pipelines", name, "owners"), pipeline.owners))
     for index, target in enumerate(config.notifications):
@@ -144,3 +149,75 @@ def _owners(config: TenantConfig, platform: Platform) -> Iterator[Conflict]:
                     f"the owner `{owner}` does not belong to tenant {config.id}",
                     f"{', '.join(allowed) or 'none'} ([tool.etl.owners] in pyproject.toml)",
                 )
+
+
+_SERVERS = frozenset({
+    "postgresql", "postgres", "mysql", "mariadb", "oracle", "mssql", "trino", "presto", "snowflake", "redshift", "db2",
+    "clickhouse", "clickhousedb", "bigquery", "databricks", "hive", "teradatasql", "cockroachdb", "vertica", "hana",
+})  # fmt: skip
+"""Dialects whose database is no file, with or without a host."""
+_OPTIONS = frozenset({
+    "passfile", "sslkey", "sslcert", "servicefile", "read_default_file", "ssl_key", "ssl_cert", "database", "dbname",
+})  # fmt: skip
+"""Options that name a file with somebody's login. Certificates of authorities are public."""
+
+
+def named_files(url: str) -> Iterator[str]:
+    """The files that a URL names, as they stand there."""
+    scheme, _, rest = url.partition("://")
+    dialect = scheme.partition("+")[0].lower()
+    place, _, query = rest.partition("?")
+    options = dict(parse_qsl(query))
+    if dialect not in _SERVERS:
+        host, _, database = place.partition("/")
+        path = unquote(place if host else database)
+        if path.startswith("file:"):
+            path = "/" + path.removeprefix("file:").lstrip("/") if path.startswith("file:/") else path[5:]
+        if path and path != ":memory:":
+            yield path
+    for name in sorted(_OPTIONS & options.keys()):
+        if dialect not in _SERVERS or name not in ("database", "dbname"):
+            yield options[name]
+
+
+def refused_file(path: str, tenant: str, settings: Settings, platform: Platform) -> tuple[str, str] | None:
+    """Why `tenant` may not read the file, and the remedy; None: it may."""
+    real = absolute(path, settings)
+    demo = settings.demo_dir.resolve()
+    folders = [
+        settings.tenants_dir / tenant,
+        demo / tenant,
+        *(absolute(each, settings) for each in platform.file_sources),
+    ]
+    if any(real.is_relative_to(each.resolve()) for each in folders):
+        return None
+    if real.parent == demo and real.name.startswith(f"{tenant}."):
+        return None
+    return (
+        f"the file `{path}` does not belong to tenant {tenant}",
+        f"a file below tenants/{tenant}/, or in a folder that the platform lists: [tool.etl] file_sources",
+    )
+
+
+def absolute(path: str, settings: Settings) -> Path:
+    """Where a path leads: relative ones begin at the project's folder, symbolic links are followed."""
+    return (settings.project_dir / Path(path).expanduser()).resolve()
+
+
+def checked_url(url: str, tenant: str, settings: Settings, platform: Platform) -> str:
+    """The URL with its file as an absolute path. Raises ConfigError if a file is not the tenant's to read."""
+    for path in named_files(url):
+        if refused := refused_file(path, tenant, settings, platform):
+            problem, remedy = refused
+            raise ConfigError(f"tenant {tenant}: {problem}", remedy)
+    scheme, _, rest = url.partition("://")
+    place, mark, query = rest.partition("?")
+    host, _, database = place.partition("/")
+    path = unquote(place if host else database)
+    if scheme.partition("+")[0].lower() != "sqlite" or not path:
+        return url
+    if path == ":memory:":
+        return url
+    if path.startswith("file:"):
+        raise ConfigError(f"tenant {tenant}: a SQLite URL with `file:` is not read", "write sqlite:///folder/file.db")
+    return f"{scheme}:///{quote(str(absolute(path, settings)), safe='/')}{mark}{query}"

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
 
-from etl.config.findings import Conflict, Path, absent_column
+from etl.config.findings import Conflict, KeyPath, absent_column
 from etl.config.pipeline_config import PipelineConfig
 from etl.errors import EtlError
 from etl.extras import install
@@ -20,7 +20,9 @@ from etl.suggest import nearest
 _LIBRARIES = {"great_expectations": "great_expectations", "pandera": "pandera", "truthound": "truthound"}
 
 
-def rule_conflicts(at: Path, pipeline: PipelineConfig, pipelines: Mapping[str, PipelineConfig]) -> Iterator[Conflict]:
+def rule_conflicts(
+    at: KeyPath, pipeline: PipelineConfig, pipelines: Mapping[str, PipelineConfig]
+) -> Iterator[Conflict]:
     """Everything about the rules of one pipeline that does not go together."""
     capabilities = yield from _engine(at, pipeline)
     for index, staged in enumerate(pipeline.quality.rules):
@@ -33,7 +35,7 @@ def rule_conflicts(at: Path, pipeline: PipelineConfig, pipelines: Mapping[str, P
             yield from _judge(place, pipeline.quality.engine, capabilities, staged.rule)
 
 
-def _engine(at: Path, pipeline: PipelineConfig) -> Generator[Conflict, None, Capabilities | None]:
+def _engine(at: KeyPath, pipeline: PipelineConfig) -> Generator[Conflict, None, Capabilities | None]:
     """Say what is wrong with the engine; return what it can judge if that is known."""
     engine = pipeline.quality.engine
     place = (*at, "quality", "engine")
@@ -61,7 +63,7 @@ def _installed(engine: str) -> bool:
     return engine not in _LIBRARIES or find_spec(_LIBRARIES[engine]) is not None
 
 
-def _judge(place: Path, engine: str, capabilities: Capabilities, rule: AnyRule) -> Iterator[Conflict]:
+def _judge(place: KeyPath, engine: str, capabilities: Capabilities, rule: AnyRule) -> Iterator[Conflict]:
     """A rule that the engine cannot judge on any data."""
     try:
         refused = capabilities.refusal(rule)
@@ -77,7 +79,7 @@ def _judge(place: Path, engine: str, capabilities: Capabilities, rule: AnyRule) 
     yield Conflict(place, f"the engine {engine} cannot judge this rule: {refused}", allowed, about=about)
 
 
-def _stage(place: Path, pipeline: PipelineConfig, index: int) -> Iterator[Conflict]:
+def _stage(place: KeyPath, pipeline: PipelineConfig, index: int) -> Iterator[Conflict]:
     stage = pipeline.quality.rules[index].stage or pipeline.published_stage
     if stage == "transfer" and not pipeline.has_transfer:
         about = frozenset({"has_transfer"})
@@ -87,7 +89,7 @@ def _stage(place: Path, pipeline: PipelineConfig, index: int) -> Iterator[Confli
         yield Conflict((*place, "stage"), "the pipeline has no load stage", "save_to_trino: true", about=about)
 
 
-def _columns(place: Path, pipeline: PipelineConfig, index: int) -> Iterator[Conflict]:
+def _columns(place: KeyPath, pipeline: PipelineConfig, index: int) -> Iterator[Conflict]:
     """A column that the rule needs and the projection leaves out. After a transform nobody knows: it may make it."""
     staged = pipeline.quality.rules[index]
     extracted = not pipeline.has_transfer or (staged.stage or pipeline.published_stage) == "extract"
@@ -97,7 +99,7 @@ def _columns(place: Path, pipeline: PipelineConfig, index: int) -> Iterator[Conf
                 yield absent_column(place, column, pipeline.columns, frozenset({"columns", "rules"}))
 
 
-def _other_table(place: Path, rule: ForeignKey, pipelines: Mapping[str, PipelineConfig]) -> Iterator[Conflict]:
+def _other_table(place: KeyPath, rule: ForeignKey, pipelines: Mapping[str, PipelineConfig]) -> Iterator[Conflict]:
     """A foreign key refers to what another pipeline of the tenant publishes, by the pipeline's name."""
     other = pipelines.get(rule.to)
     if other is None:

@@ -6,14 +6,14 @@ the text that it is about.
 
 from collections.abc import Iterator
 
-from etl.config.findings import ConfigFinding, Path
+from etl.config.findings import ConfigFinding, KeyPath
 from etl.config.overrides import LATE_KEYS
 from etl.config.yaml_source import Node
 from etl.secrets.in_clear import is_secret, is_secret_key
 from etl.secrets.template import references_of
 
 
-def secrets_in_clear(node: Node, path: Path = ()) -> Iterator[ConfigFinding]:
+def secrets_in_clear(node: Node, path: KeyPath = ()) -> Iterator[ConfigFinding]:
     """Every scalar below `node` that gives a secret away."""
     if isinstance(node.value, dict):
         whole_url = path[:1] == ("notifications",) and "type" in node.value and node.value["type"].text == "slack"
@@ -30,12 +30,12 @@ def secrets_in_clear(node: Node, path: Path = ()) -> Iterator[ConfigFinding]:
         yield _in_clear(node, path)
 
 
-def _in_clear(node: Node, path: Path) -> ConfigFinding:
+def _in_clear(node: Node, path: KeyPath) -> ConfigFinding:
     allowed = "${NAME} of an environment variable, or ${secret:name#key}, without a default"
     return ConfigFinding(path, "a secret in clear", node.mark.line, node.mark.column, allowed=allowed)
 
 
-def _gives_away(text: str, path: Path) -> bool:
+def _gives_away(text: str, path: KeyPath) -> bool:
     in_connection = any(part in LATE_KEYS for part in path)
     key = next((str(part) for part in path if is_secret_key(part)), "") if in_connection else ""
     return is_secret(key, text)

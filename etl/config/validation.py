@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from etl.config.findings import ConfigFinding, Path, shorten
+from etl.config.findings import ConfigFinding, KeyPath, shorten
 from etl.config.model_keys import allowed_keys
 from etl.config.overrides import is_late
 from etl.config.tenant_config import TenantConfig
@@ -58,7 +58,7 @@ def validate(tree: Node) -> tuple[TenantConfig | None, list[ConfigFinding]]:
     return None, _findings(tree, data, details)
 
 
-def validate_rest(tree: Node, wrong: Iterable[Path]) -> TenantConfig | None:
+def validate_rest(tree: Node, wrong: Iterable[KeyPath]) -> TenantConfig | None:
     """The model of everything but what is wrong, to go on looking; a list with a wrong item goes as a whole."""
     paths = list(wrong)
     for _ in range(_PASSES):
@@ -88,7 +88,7 @@ def placed(finding: ConfigFinding, tree: Node) -> ConfigFinding:
     )
 
 
-def _without(node: Node, path: Path) -> Node:
+def _without(node: Node, path: KeyPath) -> Node:
     if not path or not isinstance(node.value, dict) or path[0] not in node.value:
         return node
     key = str(path[0])
@@ -116,7 +116,7 @@ def _adapt(data: Any, tree: Node, detail: ErrorDetails) -> bool:  # noqa: ANN401
 
 
 def _findings(tree: Node, data: Any, details: Iterable[ErrorDetails]) -> list[ConfigFinding]:  # noqa: ANN401
-    findings: dict[tuple[Path, str], ConfigFinding] = {}
+    findings: dict[tuple[KeyPath, str], ConfigFinding] = {}
     for detail in islice(details, FINDINGS_LIMIT):
         finding = _finding(tree, data, detail)
         if finding is not None:
@@ -157,7 +157,7 @@ def _finding(tree: Node, data: Any, detail: ErrorDetails) -> ConfigFinding | Non
     return placed(ConfigFinding(path, problem, found=found, allowed=allowed, suggestion=suggestion), tree)
 
 
-def _unknown_key(tree: Node, path: Path, location: tuple[int | str, ...]) -> ConfigFinding:
+def _unknown_key(tree: Node, path: KeyPath, location: tuple[int | str, ...]) -> ConfigFinding:
     key = str(location[-1])
     keys = allowed_keys(TenantConfig, location[:-1])
     mark = find(tree, path)[1]
@@ -171,7 +171,7 @@ def _unknown_key(tree: Node, path: Path, location: tuple[int | str, ...]) -> Con
     )
 
 
-def _wrong_key(tree: Node, path: Path, detail: ErrorDetails) -> ConfigFinding:
+def _wrong_key(tree: Node, path: KeyPath, detail: ErrorDetails) -> ConfigFinding:
     """A key that is free to choose, but not entirely."""
     key, mark, context = str(path[-1]), find(tree, path)[1], detail.get("ctx", {})
     expected = str(context.get("expected", "")).replace("'", "")
@@ -183,7 +183,7 @@ def _wrong_key(tree: Node, path: Path, detail: ErrorDetails) -> ConfigFinding:
     return ConfigFinding(path, problem, mark.line, mark.column, allowed=allowed, suggestion=close)
 
 
-def _wrong_tag(tree: Node, path: Path, kind: str, context: Mapping[str, Any]) -> ConfigFinding:
+def _wrong_tag(tree: Node, path: KeyPath, kind: str, context: Mapping[str, Any]) -> ConfigFinding:
     """A rule or a notification of an unknown type."""
     discriminator = str(context.get("discriminator", "type")).strip("'()")
     at = (*path, discriminator)
@@ -202,7 +202,7 @@ def _message(detail: ErrorDetails) -> str:
     return text.replace("Input should be", "should be").replace("Input should", "should")
 
 
-def _found(node: Node | None, path: Path) -> str:
+def _found(node: Node | None, path: KeyPath) -> str:
     """What stands there, in a word; never what could be a secret."""
     if node is None:
         return ""
@@ -217,7 +217,7 @@ def _found(node: Node | None, path: Path) -> str:
     return f"`{shorten(node.source or node.text)}`"
 
 
-def _path(data: Any, location: Iterable[str | int]) -> Path:  # noqa: ANN401  what the YAML says
+def _path(data: Any, location: Iterable[str | int]) -> KeyPath:  # noqa: ANN401  what the YAML says
     """The keys of the file that a pydantic location means; names of models and union branches are left out."""
     path: list[str | int] = []
     for part in location:
@@ -230,7 +230,7 @@ def _path(data: Any, location: Iterable[str | int]) -> Path:  # noqa: ANN401  wh
     return tuple(path)
 
 
-def _at(data: Any, path: Path) -> Any:  # noqa: ANN401  what the YAML says
+def _at(data: Any, path: KeyPath) -> Any:  # noqa: ANN401  what the YAML says
     for part in path:
         data = data[part]
     return data

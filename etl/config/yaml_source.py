@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from etl.config.findings import ConfigFinding, Path
+from etl.config.findings import ConfigFinding, KeyPath
 
 SIZE_LIMIT = 1_000_000
 DEPTH_LIMIT = 40
@@ -134,7 +134,7 @@ def to_data(node: Node) -> Any:  # noqa: ANN401  what the YAML says
     return node.value
 
 
-def marks(node: Node, path: Path = ()) -> Iterator[tuple[Path, Mark]]:
+def marks(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Mark]]:
     """The place of every key and list item below `node`."""
     if isinstance(node.value, dict):
         for key, each in node.value.items():
@@ -146,7 +146,7 @@ def marks(node: Node, path: Path = ()) -> Iterator[tuple[Path, Mark]]:
             yield from marks(each, (*path, index))
 
 
-def find(root: Node, path: Path) -> tuple[Node | None, Mark]:
+def find(root: Node, path: KeyPath) -> tuple[Node | None, Mark]:
     """The value at `path` (None if nothing is written there) and the mark of its key, or of what is around it."""
     node, mark = root, root.mark
     for part in path:

@@ -1,7 +1,7 @@
 """What dbt may not build: relations and schemas that somebody else's rows stand in.
 
 Belongs here: comparing the relations of a prepared project, and the schemas of all tenants, with whom they belong to.
-Not here: reserved schemas (`etl.config.reserved_schemas`), whose project it is (`etl.config.ownership`), running dbt
+Not here: reserved schemas (`etl.config.identifiers`), whose project it is (`etl.config.ownership`), running dbt
 (`dbt_build`). SQL that a project writes by hand, such as a hook, is code of the project and is not looked at.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from etl.config.reserved_schemas import keeper_of
+from etl.config.identifiers import keeper_of
 from etl.config.tenant_config import TenantConfig
 from etl.dbt.project import TenantDbt, tenant_dbt
 from etl.dbt.target import database_of, open_target, schema_of, target_type

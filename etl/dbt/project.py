@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from etl.config.dbt_checks import OWN_VARIABLES
+from etl.config.cross_checks import OWN_VARIABLES
 from etl.config.tenant_config import TenantConfig
 from etl.dbt.clean import clean_folders
 from etl.errors import DbtError

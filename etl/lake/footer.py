@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from etl.errors import LakeError
 from etl.formats import check_format
-from etl.lake.provenance import FORMAT, Provenance
+from etl.lake.objects import FORMAT, Provenance
 
 KEY = "etl"
 WIDTH = 4096

@@ -28,8 +28,7 @@ from etl.lake.footer import (
     write_stamp,
 )
 from etl.lake.local_store import LocalStore
-from etl.lake.object_ref import DATA, SUFFIX, ObjectRef, Published
-from etl.lake.provenance import Input, Inputs, Partner, Provenance
+from etl.lake.objects import DATA, SUFFIX, Input, Inputs, ObjectRef, Partner, Provenance, Published
 from etl.lake.scan import scan_files
 from etl.lake.staging import StagingFolder
 from etl.settings import Settings

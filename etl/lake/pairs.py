@@ -32,7 +32,7 @@ from etl.lake.lake import (
     file_safe,
     scan_pinned,
 )
-from etl.lake.provenance import FORMAT
+from etl.lake.objects import FORMAT
 
 _LOG = logging.getLogger(__name__)
 DISCARDED = "discarded"

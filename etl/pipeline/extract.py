@@ -16,8 +16,7 @@ from etl.lake.lake import PLACEHOLDER_FOOTER, ObjectRef
 from etl.lake.readable import require_readable
 from etl.pipeline.guards import VolumeVerdict, guard_rows, judge_volume
 from etl.pipeline.publish import StagedRows, audit_and_publish, staging
-from etl.pipeline.schema_accept import known_schema
-from etl.pipeline.schema_guard import guard_schema
+from etl.pipeline.schema_guard import guard_schema, known_schema
 from etl.pipeline.stage import StageResult, StageRun, disk_errors
 from etl.pipeline.tables import referenced_tables
 from etl.source.reading import ExtractReport, ExtractRequest, extract_to_parquet

@@ -18,8 +18,8 @@ from etl.config.tenant_config import fingerprint
 from etl.errors import LakeError
 from etl.faults import reach
 from etl.lake.lake import Inputs, Provenance, Published
+from etl.lake.objects import NO_INPUTS
 from etl.lake.pairs import attempt, publish_pair, rejection_of, remove_unnamed
-from etl.lake.provenance import NO_INPUTS
 from etl.lake.scan import scan_files
 from etl.pipeline.audit import Audit, Blocked, audit_file, audit_good_rows, describe
 from etl.pipeline.stage import PublishedSample, StageResult, StageRun, sample_of

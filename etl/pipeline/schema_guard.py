@@ -1,13 +1,22 @@
 """The columns of an extract beside those that readers know: a changed source is named, never passed on silently.
 
-Belongs here: the comparison of two Parquet schemas. Does not: the warehouse's tables (`etl.warehouse.schema_change`).
+Belongs here: which columns an extract may have, the comparison of two Parquet schemas, and keeping what a person
+accepted. Not here: the warehouse's tables (`etl.warehouse.schema_change`), the command (`etl.cli.schema`).
+
+What was accepted is an object without rows, beside the pipeline's others: whichever host runs the next extract sees it,
+and its footer says when it was accepted. An object that was published later counts instead of it.
 """
 
+from datetime import UTC, datetime
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from etl.config.tenant_config import fingerprint
 from etl.errors import SourceError
+from etl.lake.lake import PLACEHOLDER_FOOTER, ObjectRef, Provenance
+from etl.pipeline.stage import StageRun
 
 
 def guard_schema(
@@ -42,3 +51,57 @@ def _kind(of: pa.DataType) -> pa.DataType:
     if pa.types.is_list(of) or pa.types.is_large_list(of):
         return pa.list_(_kind(of.value_type))
     return of
+
+
+STAGE = "schema"
+
+
+def known_schema(run: StageRun, ref: ObjectRef) -> pa.Schema | None:
+    """What the columns of `ref` are held against: this partition as it is, else the newest other one.
+
+    None where nothing was ever published that can be read.
+    """
+    others = reversed(run.lake.partitions(run.config.id, "extract", run.pipeline.name))
+    refs = (ref, *(run.ref("extract", run.pipeline.name, each) for each in others))
+    known = next((found for each in refs if (found := run.lake.find_intact(each))), None)
+    if known is None:
+        return None
+    accepted = run.lake.find(_accepted(run))
+    if accepted is not None and accepted.provenance.created_at > known.provenance.created_at:
+        known = accepted
+    return pq.read_schema(run.lake.local_copy(known.ref))
+
+
+def wanted_change(run: StageRun, now: pa.Schema) -> list[str]:
+    """The differences between what extracts are held against and the columns that the source has now."""
+    partitions = run.lake.partitions(run.config.id, "extract", run.pipeline.name)
+    known = known_schema(run, run.ref("extract", run.pipeline.name, partitions[-1] if partitions else None))
+    return [] if known is None else differences(known, now, run.pipeline.schema_changes)
+
+
+def accept(run: StageRun, now: pa.Schema) -> None:
+    """Let the next extract of any partition have these columns."""
+    ref = _accepted(run)
+    with run.lake.stage(ref, run.run_id) as staged:
+        pq.write_table(now.with_metadata(PLACEHOLDER_FOOTER).empty_table(), staged)
+        run.lake.publish(
+            ref,
+            staged,
+            Provenance(
+                tenant=ref.tenant,
+                stage=ref.stage,
+                pipeline=ref.pipeline,
+                partition=None,
+                run_id=run.run_id,
+                config_hash=fingerprint(run.pipeline),
+                rows=0,
+                rows_read=0,
+                rows_quarantined=0,
+                audit="unchecked",
+                created_at=datetime.now(UTC),
+            ),
+        )
+
+
+def _accepted(run: StageRun) -> ObjectRef:
+    return run.ref(STAGE, run.pipeline.name)

@@ -5,7 +5,7 @@ Belongs here: `RDBResource`. Does not: how rows are read (`etl.source.reading`).
 
 from dagster import ConfigurableResource
 
-from etl.config.file_sources import checked_url
+from etl.config.ownership import checked_url
 from etl.config.tenant_config import TenantConfig
 from etl.errors import SourceError
 from etl.settings import load_settings

@@ -6,7 +6,7 @@ Belongs here: `WarehouseResource`. Does not: how rows are loaded (`etl.warehouse
 from dagster import ConfigurableResource
 from pydantic import SecretStr
 
-from etl.config.file_sources import checked_url
+from etl.config.ownership import checked_url
 from etl.config.tenant_config import TenantConfig
 from etl.settings import load_settings
 from etl.warehouse.choice import WarehousePlace, open_warehouse

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from etl.config.known_secrets import learn_tenant
 from etl.config.tenant_config import TenantConfig
-from etl.secrets.failures import scrubbed_failures
+from etl.secrets.scrub import scrubbed_failures
 
 PACKAGE = "etl"
 

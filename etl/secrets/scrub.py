@@ -13,10 +13,12 @@ import base64
 import json
 import re
 import threading
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit
 
+from etl.errors import EtlError
 from etl.secrets.in_clear import is_secret_key
 
 HIDDEN = "***"
@@ -185,3 +187,28 @@ def _inside_base64(content: bytes) -> Iterator[str]:
 
 def _long_enough(spellings: Iterable[str]) -> Iterator[str]:
     return (each for each in spellings if len(each) >= _BY_ITSELF)
+
+
+@contextmanager
+def scrubbed_failures() -> Iterator[None]:
+    """Let a failure pass as it is if it shows no secret; else raise what is left of it, without causes."""
+    clean: EtlError | None = None
+    try:
+        yield
+    except Exception as error:
+        clean = without_secrets(error)
+        if clean is None:
+            raise
+    if clean is not None:
+        raise clean from None
+
+
+def without_secrets(error: BaseException) -> EtlError | None:
+    """What may be shown of a failure whose text, causes or traceback hold a secret; None if none of them does."""
+    whole = "".join(traceback.format_exception(error))
+    if scrub(whole) == whole:
+        return None
+    if isinstance(error, EtlError):
+        return EtlError(scrub(error.problem), scrub(error.hint))
+    said = scrub(f"{type(error).__name__}: {error}")
+    return EtlError(said, "its traceback showed a secret and is left out; look at the code that raised it")

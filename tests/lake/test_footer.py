@@ -9,8 +9,8 @@ import pytest
 
 from etl.errors import EtlError
 from etl.lake.lake import Input, Inputs, Lake
+from etl.lake.objects import MAX_LISTED
 from etl.lake.pairs import rejection_of
-from etl.lake.provenance import MAX_LISTED
 from tests.lake.objects import DAY, local_lake, provenance_of, publish, ref_of, write
 
 ROWS = pl.DataFrame({"order_id": [1, 2, 3]})

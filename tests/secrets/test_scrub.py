@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given, strategies as st
 
 from etl.errors import EtlError
-from etl.secrets.failures import scrubbed_failures, without_secrets
-from etl.secrets.scrub import forget_everything, known_only, learn, learn_environment, learn_url, scrub
+from etl.secrets.scrub import (
+    forget_everything,
+    known_only,
+    learn,
+    learn_environment,
+    learn_url,
+    scrub,
+    scrubbed_failures,
+    without_secrets,
+)
 
 
 @pytest.fixture(autouse=True)
