@@ -50,12 +50,8 @@ lint: env ## style, banned imports, layers
 types: env ## mypy --strict
 	$(BIN)/mypy
 
-wheel: env ## the package that others install, built and tried in an environment of its own
-	@uv=$$(command -v uv || echo .venv-uv/bin/uv); rm -rf .data/wheel && mkdir -p .data/wheel && \
-	  $$uv build --quiet --wheel --out-dir .data/wheel . && $$uv venv --quiet --python $(PYTHON) .data/wheel/venv && \
-	  $$uv pip sync --quiet --python .data/wheel/venv/bin/python --require-hashes requirements.lock && \
-	  $$uv pip install --quiet --python .data/wheel/venv/bin/python --no-deps .data/wheel/*.whl && \
-	  cd .data/wheel && venv/bin/etl --help >/dev/null && echo "the wheel installs and starts"
+wheel: env ## the package that others install, tried with its lowest and newest versions on every Python
+	$(BIN)/python scripts/try_wheel.py
 
 bench: env ## what docs/performance.md shows; takes a while
 	$(BIN)/python -m benchmarks

@@ -53,7 +53,8 @@ import polars as pl
 import etl.notify, etl.quality, etl.sla
 from etl.errors import EtlError
 frame = pl.DataFrame({"a": [1, 2, 2, None], "b": [1, 2, 3, 4]})
-rules = [{"column": "a", "type": "unique"}, {"column": "a", "type": "not_null"}, {"type": "expression", "sql": "b > 0"}]
+rules = [{"column": "a", "type": "unique"}, {"column": "a", "type": "not_null"}]
+rules.append({"type": "expression", "expression": "b > 0"})
 result = etl.quality.check(frame, rules, engine="polars")
 assert [each.failed_count for each in result.results] == [2, 1, 0], result
 for work in (lambda: etl.quality.check(frame, rules), lambda: __import__("etl").build_tenant_definitions):
