@@ -99,7 +99,8 @@ def main() -> int:
     print(f"{sum(results)} of {len(trials)} environments work; {time.monotonic() - began:.0f} s in all")
     if missing:
         print(f"Python {', '.join(missing)} is not installed here: the wheel was not tried with it")
-    return 0 if all(results) and not missing else 1
+    # On a person's machine a Python that is missing is told; where CI runs it turns the run red.
+    return 0 if all(results) and not (missing and os.environ.get("CI")) else 1
 
 
 def pythons() -> list[str]:
