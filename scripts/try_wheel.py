@@ -17,7 +17,7 @@ import tempfile
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -75,6 +75,8 @@ class Trial:
     python: str
     resolution: str
     extras: str
+    has_dg: bool = False
+    """Whether the command `dg` is installed too, and loads the project."""
 
     @property
     def name(self) -> str:
@@ -94,6 +96,7 @@ def main() -> int:
     homes = {version: home_of(uv, version) for version in versions}
     missing = [version for version, home in homes.items() if home is None]
     trials = [Trial(v, r, e) for e in (EXTRAS, "") for v in versions for r in RESOLUTIONS if homes[v]]
+    trials = [replace(each, has_dg=each == Trial(versions[-1], "highest", EXTRAS)) for each in trials]
     with ThreadPoolExecutor(TOGETHER) as pool:
         results = list(pool.map(lambda each: tried(uv, homes[each.python], each, wheel), trials))
     print(f"{sum(results)} of {len(trials)} environments work; {time.monotonic() - began:.0f} s in all")
@@ -138,6 +141,10 @@ def tried(uv: str, home: str, trial: Trial, wheel: Path) -> bool:
                 run(folder / "bin" / "etl", "check", cwd=project)
                 run(folder / "bin" / "etl", "demo", cwd=project)
                 said = run(python, "-c", ROWS, cwd=project).strip()
+                if trial.has_dg:
+                    run(uv, "pip", "install", "--quiet", "--python", python, "--group", "dev", "-e", ".", cwd=project)
+                    run(folder / "bin" / "dg", "check", "defs", cwd=project)
+                    said += ", dg loads it"
     except subprocess.CalledProcessError as error:
         print(f"FAILED  {trial.name}: {error.cmd[:6]}\n{error.stdout[-3000:]}\n{error.stderr[-3000:]}", flush=True)
         return False
