@@ -23,9 +23,24 @@ SLOW = (
 )
 
 
+# What takes longest begins first, so that no worker is left alone with it at the end.
+LONGEST = (
+    "tests/soak/",
+    "tests/running/test_month.py",
+    "tests/warehouse/test_trust.py",
+    "tests/dbt_quality/",
+    "tests/attack/test_ways_to_start.py",
+    "tests/pipeline/test_verify_property.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the folders above as slow."""
+    """Mark the folders above as slow, and put the longest tests first."""
     root = Path(__file__).resolve().parents[1]
-    for item in items:
-        if item.path.relative_to(root).as_posix().startswith(SLOW):
+    places = {item: item.path.relative_to(root).as_posix() for item in items}
+    for item, place in places.items():
+        if place.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+    items.sort(
+        key=lambda item: next((n for n, each in enumerate(LONGEST) if places[item].startswith(each)), len(LONGEST))
+    )
