@@ -131,3 +131,10 @@ def test_every_question_is_answered_by_a_file_that_has_the_word() -> None:
     answers = re.findall(r"^\| .+\? \| `(.+)` \((.+)\) \|$", text, flags=re.MULTILINE)
     assert len(answers) == 10
     assert [path for path, word in answers if word not in (REPOSITORY / path).read_text(encoding="utf-8")] == []
+
+
+def test_the_walk_names_functions_that_are_where_it_says() -> None:
+    text = " ".join((REPOSITORY / "docs" / "walkthrough.md").read_text(encoding="utf-8").split())
+    steps = re.findall(r"`(\w+)` in \[`(etl/[\w/]+\.py)`\]", text)
+    assert len(steps) > 20
+    assert [(name, path) for name, path in steps if f"def {name}(" not in (REPOSITORY / path).read_text()] == []
