@@ -101,6 +101,14 @@ def test_every_import_points_down() -> None:
     assert wrong == []
 
 
+def test_no_integration_imports_another() -> None:
+    """One orchestrator's names never need another orchestrator."""
+    for path in sorted((PACKAGE / "integrations").rglob("*.py")):
+        own = path.relative_to(PACKAGE / "integrations").parts[0]
+        others = set(re.findall(r"etl\.integrations\.(\w+)", path.read_text(encoding="utf-8"))) - {own}
+        assert not others & {each.name for each in (PACKAGE / "integrations").iterdir() if each.is_dir()}, path
+
+
 def test_every_module_has_its_place_in_the_layers() -> None:
     places = {owner(path) for path in PACKAGE.rglob("*.py")} - {"__init__"}
     assert places == set().union(*LAYERS)

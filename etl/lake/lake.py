@@ -274,10 +274,6 @@ class Lake:
         except FileNotFoundError:
             raise LakeError(f"{ref} is not published", "materialize it first") from None
 
-    def local_path_or_uri(self, ref: ObjectRef) -> str:
-        """The object's path or address, for people and metadata."""
-        return self._store.uri(ref.key)
-
     def delete(self, ref: ObjectRef) -> None:
         """Remove an object; nothing happens where there is none."""
         self._store.delete(ref.key)

@@ -153,15 +153,6 @@ class CheckResult(BaseModel):
         """Every rule that did not pass."""
         return tuple(_failure(each) for each in self.results if each.status != "passed")
 
-    def result_of(self, check_name: str) -> RuleResult:
-        """Return the result of one rule by its check name."""
-        for each in self.results:
-            if each.check_name == check_name:
-                return each
-        raise QualityError(
-            f"no check is called `{check_name}`", f"there are {[each.check_name for each in self.results]}"
-        )
-
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, ready for JSON; the derived numbers are in it for readers."""
         return {

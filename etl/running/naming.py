@@ -93,11 +93,6 @@ def warehouse_resource(tenant: str) -> str:
     return f"{tenant}_warehouse"
 
 
-def dbt_resource(tenant: str) -> str:
-    """The resource key of the tenant's dbt project."""
-    return f"{tenant}_dbt"
-
-
 def asset_tags(config: TenantConfig, stage: Stage, pipeline: str | None, *, tier: Tier | None = None) -> dict[str, str]:
     """Every asset says its tenant, its tier and its pipeline; the YAML's own tags come beside them."""
     tags = dict(config.tags)

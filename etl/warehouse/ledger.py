@@ -36,7 +36,6 @@ COLUMNS = (
     ("digest", "VARCHAR"),
     ("upsert_by", "VARCHAR"),
 )
-SINCE_FORMAT_2 = ("format", "digest", "upsert_by")
 NAMES = tuple(name for name, _ in COLUMNS)
 INDEXES = (
     ("seq", ""),

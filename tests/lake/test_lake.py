@@ -253,7 +253,7 @@ def test_a_partition_that_is_no_day_is_refused(partition: str) -> None:
 
 def test_a_file_that_this_product_did_not_publish_is_named(tmp_path: Path) -> None:
     lake = local_lake(tmp_path)
-    path = Path(lake.local_path_or_uri(ref_of()))
+    path = tmp_path / "lake" / ref_of().key
     path.parent.mkdir(parents=True)
     ROWS.write_parquet(path)
     with pytest.raises(LakeError, match="was not published by this product"):
