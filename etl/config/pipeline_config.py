@@ -124,6 +124,11 @@ class PipelineConfig(BaseModel):
     )
     sort_by: tuple[ColumnName, ...] = Field((), description="Order of the rows in the object, so that scans skip.")
     pii_columns: tuple[ColumnName, ...] = Field((), description="Columns whose values are never shown.")
+    pii: Literal["scan", "off"] = Field(
+        "off",
+        description="scan: the check `pii` of the extract warns of columns of text that look personal and are not in "
+        "`pii_columns`. Needs Truthound.",
+    )
     allow_empty: bool = Field(default=False, description="No rows where there were rows before is no failure.")
     max_shrink: float | None = Field(None, ge=0, le=1, description="Fail if this share of the rows is gone.")
     undated: Literal["warn", "fail", "ignore"] = Field(
@@ -162,8 +167,9 @@ class PipelineConfig(BaseModel):
         if not isinstance(data, Mapping):
             return data
         filled = dict(data)
-        if filled.get("volume") is False:  # what YAML makes of `off`
-            filled["volume"] = "off"
+        for switch in ("volume", "pii"):
+            if filled.get(switch) is False:  # what YAML makes of `off`
+                filled[switch] = "off"
         dated = filled.get("date_column") is not None
         if dated and filled.get("partitions") is None:
             filled["partitions"] = {}

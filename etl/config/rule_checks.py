@@ -25,6 +25,8 @@ def rule_conflicts(
 ) -> Iterator[Conflict]:
     """Everything about the rules of one pipeline that does not go together."""
     capabilities = yield from _engine(at, pipeline)
+    if pipeline.pii == "scan" and not _installed("truthound"):
+        yield Conflict((*at, "pii"), "the library Truthound is not installed", f"{install('truthound')}, or `pii: off`")
     for index, staged in enumerate(pipeline.quality.rules):
         place = (*at, "quality", "rules", index)
         yield from _stage(place, pipeline, index)

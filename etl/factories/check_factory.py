@@ -15,9 +15,14 @@ from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError
 from etl.quality.rules import AnyRule, check_names, wording
 from etl.running import naming
-from etl.running.check_results import about_rule, checks_undated, checks_volume, rule_lines, see_rejected_rows
-
-TAKEN = (naming.SLA_CHECK, naming.RECONCILED_CHECK, naming.VOLUME_CHECK, naming.UNDATED_CHECK)
+from etl.running.check_results import (
+    about_rule,
+    checks_personal,
+    checks_undated,
+    checks_volume,
+    rule_lines,
+    see_rejected_rows,
+)
 
 
 def check_specs(
@@ -31,7 +36,7 @@ def check_specs(
     rules = pipeline.rules_for(stage)
     lines = rule_lines(config, pipeline, stage)
     for name, line in zip(check_names(rules), lines, strict=True):
-        if name in TAKEN:
+        if name in naming.STANDING_CHECKS:
             raise ConfigError(
                 f"{config.origin.path}:{line}: a rule of `{pipeline.name}` is called `{name}`,"
                 f" which is the name of another check of tenant {config.id}",
@@ -61,6 +66,9 @@ def check_specs(
         specs.append(
             AssetCheckSpec(naming.VOLUME_CHECK, asset=asset, description=description, partitions_def=partitions)
         )
+    if checks_personal(pipeline, stage):
+        description = "No column of text looks like personal data, except those in `pii_columns`. A warning."
+        specs.append(AssetCheckSpec(naming.PII_CHECK, asset=asset, description=description, partitions_def=partitions))
     if checks_undated(pipeline, stage):
         after = "nothing is published" if pipeline.undated == "fail" else "the days are published nevertheless"
         description = (

@@ -15,6 +15,7 @@ from etl.faults import reach
 from etl.lake.lake import PLACEHOLDER_FOOTER, ObjectRef
 from etl.lake.readable import require_readable
 from etl.pipeline.guards import VolumeVerdict, guard_rows, judge_volume
+from etl.pipeline.personal import look_for_personal
 from etl.pipeline.publish import StagedRows, audit_and_publish, staging
 from etl.pipeline.schema_guard import guard_schema, known_schema
 from etl.pipeline.stage import StageResult, StageRun, disk_errors
@@ -45,9 +46,10 @@ def extract(run: StageRun, url: str) -> StageResult:
         _guard_schema(run, staged, ref)
         tables = referenced_tables(run, "extract")
         volume = _volume(run, report.rows, before)
+        personal = look_for_personal(run.pipeline, staged)
         detail = {"driver": report.driver}
         result = audit_and_publish(StagedRows(run, "extract", staged, report.rows, started, tables, detail=detail))
-        return result.model_copy(update={"volume": volume})
+        return result.model_copy(update={"volume": volume, "personal": personal})
 
 
 def _volume(run: StageRun, rows: int, before: int | None) -> VolumeVerdict | None:

@@ -22,6 +22,7 @@ from etl.errors import ConfigError, LakeError
 from etl.lake.lake import Lake, LakePlace, ObjectRef, Published, open_lake
 from etl.pipeline.audit import Audit
 from etl.pipeline.guards import VolumeVerdict
+from etl.pipeline.personal import PersonalVerdict
 from etl.settings import Settings
 from etl.source.reading import Window
 
@@ -141,6 +142,7 @@ class StageResult(BaseModel):
     sample: PublishedSample
     audit: Audit | None = None
     volume: VolumeVerdict | None = None
+    personal: PersonalVerdict | None = None
     quarantine: Published | None = None
     detail: dict[str, str | int | float | bool] = {}
 

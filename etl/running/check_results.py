@@ -12,6 +12,7 @@ from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig
 from etl.pipeline.audit import Audit, describe
 from etl.pipeline.guards import VolumeVerdict
+from etl.pipeline.personal import PersonalVerdict
 from etl.pipeline.publish import rejecting_stages
 from etl.pipeline.undated import Undated, counts_undated
 from etl.quality.results import RuleResult
@@ -29,8 +30,9 @@ def stage_check_names(pipeline: PipelineConfig, stage: Stage) -> tuple[str, ...]
 
 def partition_check_names(pipeline: PipelineConfig, stage: Stage) -> tuple[str, ...]:
     """The names of those checks that are evaluated for each partition."""
-    own = (naming.VOLUME_CHECK,) if checks_volume(pipeline, stage) else ()
-    return (*check_names(pipeline.rules_for(stage)), *own)
+    volume = (naming.VOLUME_CHECK,) if checks_volume(pipeline, stage) else ()
+    personal = (naming.PII_CHECK,) if checks_personal(pipeline, stage) else ()
+    return (*check_names(pipeline.rules_for(stage)), *volume, *personal)
 
 
 def checks_undated(pipeline: PipelineConfig, stage: Stage) -> bool:
@@ -71,6 +73,28 @@ def volume_evaluation(asset: AssetKey, verdict: VolumeVerdict, partition: str | 
         metadata={
             "status": MetadataValue.text("passed" if verdict.agrees else "failed"),
             "rows": MetadataValue.int(verdict.rows),
+        },
+        partition=partition,
+    )
+
+
+def checks_personal(pipeline: PipelineConfig, stage: Stage) -> bool:
+    """Whether the stage looks for columns that look personal."""
+    return stage == "extract" and pipeline.pii == "scan"
+
+
+def personal_evaluation(asset: AssetKey, verdict: PersonalVerdict, partition: str | None) -> AssetCheckEvaluation:
+    """Which columns look personal and are not declared. Values are never shown."""
+    return AssetCheckEvaluation(
+        asset_key=asset,
+        check_name=naming.PII_CHECK,
+        passed=not verdict.undeclared,
+        severity=AssetCheckSeverity.WARN,
+        description=verdict.description,
+        metadata={
+            "status": MetadataValue.text("failed" if verdict.undeclared else "passed"),
+            "columns_of_text": MetadataValue.int(verdict.scanned),
+            "undeclared": MetadataValue.text(", ".join(verdict.undeclared)),
         },
         partition=partition,
     )

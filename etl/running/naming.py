@@ -35,7 +35,10 @@ UNDATED_CHECK = "undated"
 RECONCILED_CHECK = "reconciled"
 """The check under which source and warehouse are compared, on the same asset."""
 
-STANDING_CHECKS = frozenset({SLA_CHECK, VOLUME_CHECK, UNDATED_CHECK, RECONCILED_CHECK})
+PII_CHECK = "pii"
+"""The check that tells of columns that look personal and are not declared, on the extract."""
+
+STANDING_CHECKS = frozenset({SLA_CHECK, VOLUME_CHECK, UNDATED_CHECK, PII_CHECK, RECONCILED_CHECK})
 """The checks that are there without a rule. They do not count in a pipeline's rates of checks that pass or fail."""
 
 RELOAD_TAG = "etl/reload"

@@ -38,6 +38,7 @@ from etl.running.check_results import (
     check_evaluations,
     checks_undated,
     partition_check_names,
+    personal_evaluation,
     stage_check_names,
     undated_evaluation,
     volume_evaluation,
@@ -253,6 +254,8 @@ class Step:
         elif result.volume is not None:  # a check without an evaluation is shown as skipped: neither green nor red
             place = f" [{result.partition}]" if result.partition else ""
             context.log.info("%s%s: %s", self.asset.to_user_string(), place, result.volume.description)
+        if result.personal is not None and result.personal.scanned:
+            yield personal_evaluation(self.asset, result.personal, result.partition)
         if result.audit is not None:
             yield from self._evaluations(result.audit, result.partition, published=True)
         elif result.run_id != context.run.run_id:
