@@ -17,7 +17,9 @@ def test_a_column_that_looks_personal_is_told_until_it_is_declared(target: Targe
     assert target.etl("run", "acme", "--from", "2026-01-01", "--to", "2026-01-02").code == 0
     found = [told for _, name, told in target.evaluations("extract") if name == "pii"]
     assert [each.passed for each in found] == [False, False]
-    assert all(str(each.description).startswith("looks personal and is not in `pii_columns`: `contact` (") for each in found)
+    assert all(
+        str(each.description).startswith("looks personal and is not in `pii_columns`: `contact` (") for each in found
+    )
     assert not [each for each in found if "@example.org" in str(each)]
     target.project.write_pipeline({"pii": "scan", "pii_columns": ["contact"]})
     assert target.etl("run", "acme", "--from", "2026-01-01", "--to", "2026-01-01").code == 0
