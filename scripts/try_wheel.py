@@ -68,6 +68,19 @@ assert not {"dagster", "duckdb", "pyarrow", "truthound"} & {*sys.modules}
 """
 
 
+LOWEST = """
+import re
+from importlib.metadata import PackageNotFoundError, requires, version
+for each in requires("tenant-etl"):
+    name, first = re.match(r"([a-z-]+).*?[>=]=([0-9.]+)", each).groups()
+    try:
+        found = version(name)
+    except PackageNotFoundError:  # of an extra that is not tried
+        continue
+    assert found == first, f"{each}: {found} is installed"
+"""
+
+
 @dataclass(frozen=True)
 class Trial:
     """One environment."""
@@ -129,8 +142,14 @@ def tried(uv: str, home: str, trial: Trial, wheel: Path) -> bool:
     said = ""
     try:
         run(uv, "venv", "--quiet", "--no-project", "--python", home, folder, cwd=PLACE)
-        what = f"tenant-etl[{trial.extras}] @ {wheel.as_uri()}" if trial.extras else str(wheel)
-        run(uv, "pip", "install", "--quiet", "--python", python, "--resolution", trial.resolution, what, cwd=PLACE)
+        # The ranges are given by themselves: as those of a wheel they would not be direct, and never be the lowest.
+        extras = [word for extra in trial.extras.split(",") if extra for word in ("--extra", extra)]
+        install = [uv, "pip", "install", "--quiet", "--python", python]
+        run(*install, "--resolution", trial.resolution, "-r", REPOSITORY / "pyproject.toml", *extras, cwd=PLACE)
+        run(*install, "--no-deps", wheel, cwd=PLACE)
+        run(uv, "pip", "check", "--quiet", "--python", python, cwd=PLACE)
+        if trial.resolution == "lowest-direct":
+            run(python, "-c", LOWEST, cwd=PLACE)
         installed = time.monotonic() - began
         with tempfile.TemporaryDirectory(prefix="etl-wheel-") as outside:
             if not trial.extras:
@@ -146,7 +165,7 @@ def tried(uv: str, home: str, trial: Trial, wheel: Path) -> bool:
                     run(folder / "bin" / "dg", "check", "defs", cwd=project)
                     said += ", dg loads it"
     except subprocess.CalledProcessError as error:
-        print(f"FAILED  {trial.name}: {error.cmd[:6]}\n{error.stdout[-3000:]}\n{error.stderr[-3000:]}", flush=True)
+        print(f"FAILED  {trial.name}: {' '.join(error.cmd)[:200]}\n{error.stdout[-3000:]}\n{error.stderr[-3000:]}", flush=True)
         return False
     took = time.monotonic() - began
     print(f"works   {trial.name}: installed in {installed:.0f} s, tried in {took - installed:.0f} s {said}", flush=True)
