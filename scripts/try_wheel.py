@@ -165,7 +165,8 @@ def tried(uv: str, home: str, trial: Trial, wheel: Path) -> bool:
                     run(folder / "bin" / "dg", "check", "defs", cwd=project)
                     said += ", dg loads it"
     except subprocess.CalledProcessError as error:
-        print(f"FAILED  {trial.name}: {' '.join(error.cmd)[:200]}\n{error.stdout[-3000:]}\n{error.stderr[-3000:]}", flush=True)
+        said = f"{' '.join(error.cmd)[:200]}\n{error.stdout[-3000:]}\n{error.stderr[-3000:]}"
+        print(f"FAILED  {trial.name}: {said}", flush=True)
         return False
     took = time.monotonic() - began
     print(f"works   {trial.name}: installed in {installed:.0f} s, tried in {took - installed:.0f} s {said}", flush=True)
