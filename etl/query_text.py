@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from etl.errors import SourceError
 
 BINDS = (":window_start", ":window_end")
+PARTITION = ":partition"
 _TOKEN = re.compile(
     r"""
     (?P<blank>\s+)
@@ -17,7 +18,7 @@ _TOKEN = re.compile(
   | (?P<escaped>[eE]'(?:[^'\\]|\\.|'')*')
   | (?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`)
   | (?P<cast>::)
-  | (?P<bound>:window_(?:start|end)\b)
+  | (?P<bound>:(?:window_start|window_end|partition)\b)
   | (?P<word>[^\W\d]\w*)
   | (?P<other>.)
     """,
@@ -34,6 +35,11 @@ def tokens(query: str) -> Iterator[tuple[str, str]]:
         if kind == "other" and match.group() in "'\"`":
             raise SourceError("`query` has a quote that is not closed", "correct the SQL")
         yield ("dollar" if kind == "tag" else kind), match.group()
+
+
+def binds_itself(query: str) -> bool:
+    """Whether the query bounds its rows by `:window_start` and `:window_end`, or by `:partition`."""
+    return any(kind == "bound" for kind, _ in tokens(query))
 
 
 def binds(query: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,9 +21,10 @@ from etl.integrations.dagster.sensor import new_failures
 from etl.notify.incidents import Message
 from etl.notify.outbox import Outbox
 from etl.notify.targets import LogTarget, NotificationConfig, WebhookTarget
+from etl.partitions.scheme import TimeScheme
 from etl.pipeline.backfill import Journal
 from etl.pipeline.quarantine import Decision, history, remember
-from etl.promises.freshness import DailyPartitions, State
+from etl.promises.freshness import State
 from etl.promises.judge import PromiseVerdict
 from etl.promises.pipeline_log import Facts, PipelineLog
 from etl.promises.state_log import StateLog
@@ -91,8 +92,8 @@ def test_the_excerpt_of_the_event_log(kept: Path) -> None:
     assert log.seen(["run-1", "run-2"]) == {"run-1"}
     (failure,) = log.failures()
     assert (failure.subject, failure.cause, failure.at) == ("acme__load__orders", "disk full", T0)
-    past = log.histories("acme", {"orders": DailyPartitions(date(2026, 1, 1))})["orders"]
-    assert [each.partition for each in past.published.publishes] == [date(2026, 1, 4)]
+    past = log.histories("acme", {"orders": TimeScheme("day", "2026-01-01")})["orders"]
+    assert [each.partition for each in past.published.publishes] == ["2026-01-04"]
     assert [(each.run_id, each.succeeded) for each in past.runs] == [("run-1", False)]
     assert log.counters()["orders"].values == {"rows": 20.0}
     log.absorb(Facts(cursors={"materializations": 9}), T0)

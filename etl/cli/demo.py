@@ -9,7 +9,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -31,12 +30,12 @@ from etl.definitions import build_tenant_definitions
 from etl.errors import EtlError, NothingExamined
 from etl.resources.run_worker import release_dead_runs
 from etl.running import naming
-from etl.running.run_days import Span, spans
+from etl.running.run_spans import Definition, Range, Span, alike, partition_sets, spans, within
 from etl.settings import Settings, load_settings
 
 
 class DemoPlan(BaseModel):
-    """One run that is still to do: days that a job's assets share, or whole tables alone."""
+    """One run that is still to do: partitions that a job's assets share, or whole tables alone."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -103,19 +102,23 @@ def make_source(tenant: str, settings: Settings, console: Console) -> None:
 
 
 def plans_of(tenant: str, instance: DagsterInstance) -> Iterator[DemoPlan]:
-    """The runs that are missing: in the job of everything, the days that some asset does not have yet."""
+    """The runs that are missing: in the job of everything, the partitions that some asset does not have yet."""
     job = build_tenant_definitions(tenant).resolve_job_def(naming.job_name(tenant, "all"))
     partitions = {key: job.asset_layer.get(key).partitions_def for key in _keys(job)}
-    missing_days: set[str] = set()
+    missing: dict[Definition, set[str]] = {}
     whole_missing = False
-    for key, days in partitions.items():
-        if days is None:
+    for key, definition in partitions.items():
+        if definition is None:
             whole_missing |= instance.get_latest_materialization_event(key) is None
-        else:
-            missing_days |= set(days.get_partition_keys()) - instance.get_materialized_partitions(key)
-    if missing_days:
-        for span in spans(partitions, date.fromisoformat(min(missing_days)), date.fromisoformat(max(missing_days))):
-            events = sum(span.days if partitions[key] else 1 for key in span.keys)
+        elif lacking := set(definition.get_partition_keys()) - instance.get_materialized_partitions(key):
+            missing.setdefault(definition, set()).update(lacking)
+    if missing:
+        ranges: dict[Definition, Range] = {}
+        for group in alike(partition_sets(partitions)):
+            if lacking := set[str]().union(*(missing.get(each, ()) for each in group)):
+                ranges |= within(group, (min(lacking), max(lacking)))
+        for span in spans(partitions, ranges):
+            events = sum(span.size if partitions[key] else 1 for key in span.keys)
             yield DemoPlan(tenant=tenant, job=job.name, span=span, events=events)
     elif whole_missing:
         whole = Span(None, None, frozenset(partitions), is_all=True)

@@ -1,11 +1,10 @@
-"""`etl run`: one of a tenant's jobs, for a range of days, by real Dagster runs.
+"""`etl run`: one of a tenant's jobs, for a range of partitions, by real Dagster runs.
 
 Belongs here: the command. Does not: launching (`runs`), showing how far it is (`follow`), signals (`signals`), what
 the job does (`etl.pipeline`).
 """
 
 import time
-from datetime import date
 from typing import Annotated
 
 import typer
@@ -17,18 +16,22 @@ from etl.cli.follow import Followed, follow, view
 from etl.cli.home import opened_instance
 from etl.cli.runs import failures, launch, spans_of, workspace
 from etl.cli.signals import Interrupted, interruptible, stop_run
+from etl.config.config_loader import load_tenant
 from etl.errors import EtlError
 from etl.resources.run_worker import release_dead_runs
 from etl.running import naming
-from etl.running.run_days import Span
+from etl.running.run_spans import Span
 from etl.settings import load_settings
 
 
 def run(
     tenant: Annotated[str, typer.Argument(help="The tenant's id.")],
     job: Annotated[str, typer.Option(help="The job, with or without the tenant in front.")] = "all",
-    first: Annotated[str | None, typer.Option("--from", help="First day. Default: the newest complete one.")] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last day. Default: the same as --from.")] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", help="First day, hour, week or month. Default: the newest complete one.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last one. Default: the same as --from.")] = None,
+    partition: Annotated[str | None, typer.Option(help="One partition by its key, such as a region.")] = None,
     reload: Annotated[
         bool, typer.Option("--reload", help="Load again also what the warehouse's table holds already.")
     ] = False,
@@ -36,18 +39,21 @@ def run(
     """Run a job of a tenant: `etl run project_01 --job lot_history --from 2026-01-01 --to 2026-01-05`."""
     settings = load_settings()
     console = Console()
-    days = _days(first, last)
+    asked = _asked(first, last, partition)
     more = {naming.RELOAD_TAG: "true"} if reload else {}
     make_source(tenant, settings, console)
+    config = load_tenant(tenant, settings)
     began = time.monotonic()
     with interruptible() as signals, opened_instance(settings) as instance:
         try:
             release_dead_runs(instance)
             with workspace(instance, settings, {tenant}) as context:
                 name = naming.job_name(tenant, job)
-                wanted = spans_of(context, tenant, name, *days)
+                wanted = spans_of(context, config, name, *asked)
                 if len(wanted) > 1:
-                    console.print(f"{len(wanted)} runs, since the pipelines of this job do not have the same days")
+                    console.print(
+                        f"{len(wanted)} runs, since the pipelines of this job do not have the same partitions"
+                    )
                 failed = 0
                 for number, each in enumerate(wanted, start=1):
                     started: DagsterRun | None = None
@@ -77,10 +83,10 @@ def run(
 def _succeeded(instance: DagsterInstance, run_id: str, span: Span, console: Console) -> bool:
     """Show the run until it has ended, and what failed in it.
 
-    A run that failed does not keep the runs of other days from being started: they are other pipelines' too.
+    A run that failed does not keep the runs of other partitions from being started: they are other pipelines' too.
     """
     with view(console) as shown:
-        (ended,) = follow(instance, [Followed(run_id, span.days)], shown)
+        (ended,) = follow(instance, [Followed(run_id, span.size)], shown)
     if ended.status == DagsterRunStatus.SUCCESS:
         return True
     for problem in failures(instance, run_id):
@@ -88,20 +94,12 @@ def _succeeded(instance: DagsterInstance, run_id: str, span: Span, console: Cons
     return False
 
 
-def _days(first: str | None, last: str | None) -> tuple[date | None, date | None]:
-    """The first and the last day; None for the newest complete one."""
-    if first is None:
-        if last is not None:
-            raise EtlError("--to without --from", f"write --from YYYY-MM-DD --to {last}")
-        return None, None
-    begin, end = _day(first), _day(last or first)
-    if end < begin:
-        raise EtlError(f"--to {end} is before --from {begin}", "turn them round")
-    return begin, end
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise EtlError(f"`{text}` is no day", "write it as 2026-01-31") from error
+def _asked(first: str | None, last: str | None, partition: str | None) -> tuple[str | None, str | None]:
+    """The first and the last partition as they were written; None for the newest complete one."""
+    if partition is not None:
+        if first is not None or last is not None:
+            raise EtlError("--partition beside --from or --to", "--partition names one, --from and --to a range")
+        return partition, partition
+    if first is None and last is not None:
+        raise EtlError("--to without --from", f"write --from YYYY-MM-DD --to {last}")
+    return first, last or first

@@ -9,14 +9,15 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import date
 from functools import partial
 from pathlib import Path
 
 from dagster import AssetKey, DagsterEventType, DagsterInstance, DagsterRun
 
 from etl.cli.location_errors import cannot_load, reachable
+from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
+from etl.partitions.scheme import StaticKeys, TimeScheme, WholeTable
 from etl.running.compat import (
     CodeLocationOrigin,
     GrpcServerCommand,
@@ -30,7 +31,8 @@ from etl.running.compat import (
     grpc_server as server,
     make_new_run_id,
 )
-from etl.running.run_days import Span, bounds, daily_sets, newest_days, spans
+from etl.running.partition_definitions import definition_of, scheme_of
+from etl.running.run_spans import Definition, Range, Span, alike, asked, bounds, newest, partition_sets, spans, within
 from etl.settings import Settings
 from etl.suggest import nearest
 
@@ -180,31 +182,58 @@ def _repository(context: WorkspaceRequestContext, location: str, job_name: str) 
 
 
 def spans_of(
-    context: WorkspaceRequestContext, location: str, job_name: str, first: date | None, last: date | None
+    context: WorkspaceRequestContext, config: TenantConfig, job_name: str, first: str | None, last: str | None
 ) -> list[Span]:
-    """The runs that do these days of a job, in order; without days, those that do the newest complete one."""
-    repository = _repository(context, location, job_name)
+    """The runs that do these partitions of a job, in order; if none are named, those that do the newest complete one.
+
+    The newest ones of a list of keys are all of them.
+    """
+    repository = _repository(context, config.id, job_name)
     graph = repository.asset_graph
     partitions = {key: graph.get(key).partitions_def for key in repository.get_asset_keys_in_job(job_name)}
-    daily = daily_sets(partitions)
-    if not daily:
+    definitions = partition_sets(partitions)
+    if not definitions:
         return [Span(None, None, frozenset(partitions), is_all=True)]
-    known = [found for found in map(bounds, daily) if found]
     if first is None or last is None:
-        newest = newest_days(partitions)
-        if newest is None:
-            raise EtlError(f"the job `{job_name}` has no day yet", "its first day is not complete")
-        first, last = newest
-    else:
-        begin, end = min((each[0] for each in known), default=None), max((each[1] for each in known), default=None)
-        for day in (first, last):
-            if begin is None or end is None or not begin <= day <= end:
-                span = f"its days go from {begin} to {end}" if begin else "no day of it is complete yet"
-                raise EtlError(f"the job `{job_name}` has no day {day}", span)
-    found = spans(partitions, first, last)
+        found = spans(partitions, newest(definitions))
+        if not found:
+            word = " or ".join(sorted({_word(each) for each in definitions}))
+            raise EtlError(f"the job `{job_name}` has no {word} yet", f"its first {word} is not complete")
+        return found
+    schemes = [each.scheme for each in config.pipelines.values()]
+    known: dict[Definition, TimeScheme | StaticKeys] = {
+        made: each for each in schemes if not isinstance(each, WholeTable) and (made := definition_of(each)) is not None
+    }
+    wanted = asked(definitions, known, first, last)
+    groups = alike(wanted)
+    ranges: dict[Definition, Range] = {}
+    for group in groups:
+        both = (min(wanted[each][0] for each in group), max(wanted[each][1] for each in group))
+        if len(groups) == 1 and isinstance(scheme_of(group[0]), TimeScheme):
+            _refuse_outside(job_name, group, both)
+        ranges |= within(group, both) if isinstance(scheme_of(group[0]), TimeScheme) else {group[0]: both}
+    found = spans(partitions, ranges)
     if not found:
-        raise EtlError(f"no pipeline of the job `{job_name}` has a day from {first} to {last}", "name other days")
+        raise EtlError(
+            f"no pipeline of the job `{job_name}` has a {_word(groups[0][0])} from {first} to {last}", "name others"
+        )
     return found
+
+
+def _refuse_outside(job_name: str, group: Sequence[Definition], wanted: Range) -> None:
+    """A key that none of the job's assets has is a mistake, and no smaller range."""
+    known = [found for found in map(bounds, group) if found]
+    word = _word(group[0])
+    begin, end = min((each[0] for each in known), default=None), max((each[1] for each in known), default=None)
+    for key in wanted:
+        if begin is None or end is None or not begin <= key <= end:
+            span = f"its {word}s go from {begin} to {end}" if begin else f"no {word} of it is complete yet"
+            raise EtlError(f"the job `{job_name}` has no {word} {key}", span)
+
+
+def _word(definition: Definition) -> str:
+    scheme = scheme_of(definition)
+    return scheme.word if scheme else "partition"
 
 
 def failures(instance: DagsterInstance, run_id: str) -> Iterator[str]:

@@ -64,9 +64,9 @@ def _run(config: TenantConfig, settings: Settings, pipeline: str) -> StageRun:
         hint = f"did you mean `{close}`?" if close else f"its pipelines: {', '.join(sorted(config.pipelines))}"
         raise EtlError(f"tenant {config.id} has no pipeline `{pipeline}`", hint)
     found = config.pipelines[pipeline]
-    day = found.partitions.start.isoformat() if found.partitions else None  # any day: a query may need a window
+    key = found.scheme.first  # any: a query may need a window
     by = f"accepted by {getpass.getuser()}"
-    return StageRun(config=config, pipeline=found, partition=day, run_id=by, settings=settings)
+    return StageRun(config=config, pipeline=found, partition=key, run_id=by, settings=settings)
 
 
 def _what_follows(config: TenantConfig, pipeline: str) -> str:
@@ -77,6 +77,6 @@ def _what_follows(config: TenantConfig, pipeline: str) -> str:
         lines.append(
             f"- `etl set-aside {config.id} {pipeline} --yes`, if the table of the warehouse has to change as well"
         )
-    days = " --from ... --to ..." if found.date_column else ""
-    lines.append(f"- `etl run {config.id}{days}`, for every day that is to have the new columns")
+    days = " --from ... --to ..." if found.partitions else ""
+    lines.append(f"- `etl run {config.id}{days}`, for every partition that is to have the new columns")
     return "\n".join(lines)

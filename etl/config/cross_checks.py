@@ -7,16 +7,16 @@ what only the database or the run can know.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from fnmatch import fnmatchcase
 
 from etl.config.findings import Conflict, KeyPath, absent_column
 from etl.config.identifiers import keeper_of
+from etl.config.partition_checks import due_conflicts, partition_conflicts, unfit_input
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.rule_checks import rule_conflicts
 from etl.config.tenant_config import TenantConfig
 from etl.errors import SourceError
-from etl.query_text import BINDS, binds
+from etl.query_text import BINDS, PARTITION, binds
 from etl.suggest import nearest
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
@@ -39,8 +39,10 @@ def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Co
             yield Conflict((*at, "name"), "`name` differs from the pipeline's key", f"{name}, or no `name` at all")
         yield from _source(at, pipeline)
         yield from _query(at, pipeline)
+        yield from partition_conflicts(at, pipeline)
         yield from _columns(at, pipeline)
         yield from rule_conflicts(at, pipeline, pipelines)
+        yield from due_conflicts(at, pipeline, config)
         yield from _output(at, pipeline)
         yield from _schema(at, pipeline, config)
         yield from _inputs(at, pipeline, config)
@@ -89,28 +91,30 @@ def _query(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
         yield Conflict((*at, "query"), error.problem, error.hint)
         return
     both = " and ".join(BINDS)
-    dated = pipeline.date_column is not None
-    about = _keys("query", "date_column")
+    static = pipeline.scheme.kind == "static"
+    cut = static or pipeline.date_column is not None
+    about = _keys("query", "date_column", "partitions")
     for name in found:
-        if name not in BINDS:
+        if name not in (*BINDS, PARTITION):
             problem = f"`query` binds `{name}`, which has no value"
-            yield Conflict((*at, "query"), problem, both if dated else "no binds", nearest(name, BINDS) or "", about)
-    known = [name for name in found if name in BINDS]
-    if known and not dated:
+            allowed = (PARTITION,) if static else BINDS
+            suggestion = nearest(name, allowed) or ""
+            yield Conflict((*at, "query"), problem, " and ".join(allowed) if cut else "no binds", suggestion, about)
+    known = [name for name in found if name in (*BINDS, PARTITION)]
+    if known and not cut:
         problem = f"`query` binds `{known[0]}`, but the pipeline has no partitions"
         yield Conflict((*at, "query"), problem, "a `date_column`, or no binds", about=about)
-    elif len(known) == 1:
+    elif PARTITION in known and not static:
+        problem = f"`query` binds `{PARTITION}`, which only partitions by the values of a column have"
+        yield Conflict((*at, "query"), problem, both, about=about)
+    elif static and known != [PARTITION] and known:
+        problem = f"`query` binds `{known[0]}`, but its partitions are no time"
+        yield Conflict((*at, "query"), problem, PARTITION, about=about)
+    elif len(known) == 1 and not static:
         yield Conflict((*at, "query"), f"`query` binds only `{known[0]}`", f"{both}, or none", about=about)
 
 
 def _columns(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
-    dated = _keys("date_column")
-    if pipeline.date_column is None and pipeline.partitions is not None:
-        yield Conflict(
-            (*at, "partitions"), "`partitions` without a `date_column`", "name the `date_column`", about=dated
-        )
-    if (span := pipeline.partitions) is not None and span.end is not None and span.end < span.start:
-        yield Conflict((*at, "partitions", "end"), "the last day is before the first", f"{span.start} or later")
     for key in ("columns", "sort_by", "pii_columns"):
         yield from _repeated((*at, key), getattr(pipeline, key))
     if not pipeline.columns:
@@ -132,17 +136,18 @@ def _output(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
         yield Conflict(
             (*place, "mode"), "`upsert` without `key_columns`", "name the `key_columns`", about=_keys("key_columns")
         )
-    if output.mode == "replace_partition" and pipeline.date_column is None:
+    cut = pipeline.date_column is not None or pipeline.scheme.kind == "static"
+    if output.mode == "replace_partition" and not cut:
         yield Conflict(
             (*place, "mode"),
             "`replace_partition` without a `date_column`",
             "name the `date_column`, or mode: replace, upsert, append",
             about=_keys("date_column"),
         )
-    if output.mode == "replace" and pipeline.date_column is not None:
+    if output.mode == "replace" and cut:
         yield Conflict(
             (*place, "mode"),
-            "`replace` with daily partitions would leave only the last day loaded",
+            f"`replace` with partitions would leave only the last {pipeline.scheme.word} loaded",
             "replace_partition, upsert, append",
             about=_keys("date_column"),
         )
@@ -153,23 +158,6 @@ def _output(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
         for path, column in named:
             if column not in pipeline.columns:
                 yield absent_column(path, column, pipeline.columns, _keys("columns", "has_transfer"))
-
-
-def _lacking_days(pipeline: PipelineConfig, source: PipelineConfig) -> str | None:
-    """A day of the pipeline that its input does not have; None where the input has all, or is a whole table."""
-    own, theirs = pipeline.partitions, source.partitions
-    if own is None or theirs is None or pipeline.date_column is None or source.date_column is None:
-        return None
-    if own.start < theirs.start:
-        return own.start.isoformat()
-    if theirs.end is not None and (own.end is None or own.end > theirs.end):
-        return (theirs.end + timedelta(days=1)).isoformat()
-    return None
-
-
-def _span(pipeline: PipelineConfig) -> str:
-    days = pipeline.partitions
-    return f"from {days.start}{f' to {days.end}' if days.end else ''}" if days else "whole"
 
 
 def _schema(at: KeyPath, pipeline: PipelineConfig, config: TenantConfig) -> Iterator[Conflict]:
@@ -206,13 +194,8 @@ def _inputs(at: KeyPath, pipeline: PipelineConfig, config: TenantConfig) -> Iter
             yield Conflict(
                 place, f"the pipeline `{name}` is switched off", "an enabled pipeline", about=_keys("enabled")
             )
-        elif (lacking := _lacking_days(pipeline, pipelines[name])) is not None:
-            yield Conflict(
-                place,
-                f"`{name}` has no day {lacking}, so that this day of `{pipeline.name}` could never be made",
-                f"days within those of `{name}`, which are {_span(pipelines[name])}",
-                about=_keys("partitions"),
-            )
+        elif (unfit := unfit_input(pipeline, pipelines[name])) is not None:
+            yield Conflict(place, *unfit, about=_keys("partitions"))
 
 
 def _targets(pipelines: dict[str, PipelineConfig]) -> Iterator[Conflict]:

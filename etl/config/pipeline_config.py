@@ -5,12 +5,28 @@ Belongs here: `PipelineConfig` and its parts. Does not: rules that need more tha
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from etl.config.identifiers import ColumnName, Owner, PipelineName, SourceName, Tags, TargetName, Timezone
+from etl.partitions.keys import STATIC_KEY, UNITS, Unit, kind_of
+from etl.partitions.scheme import StaticKeys, TimeScheme, WholeTable, boundary
 from etl.quality.rules import AnyRule, Rule
 from etl.quality.rules.table_rules import spell_out_truthound
 from etl.settings import Environment
@@ -18,22 +34,81 @@ from etl.sla.config import PipelineSLA
 
 Stage = Literal["extract", "transfer", "load"]
 LoadMode = Literal["replace_partition", "replace", "upsert", "append"]
-DEFAULT_START = date(2024, 1, 1)
+DEFAULT_START = "2024-01-01"
+BY_TIME = UNITS
 
 
 class Partitions(BaseModel):
-    """Daily partitions over the date column."""
+    """How the rows are cut: by a unit of time over the date column, or by the values of a column."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    start: date = Field(DEFAULT_START, description="The first day.")
-    end: date | None = Field(None, description="The last day, itself included. Without it: up to yesterday.")
+    by: ColumnName = Field("day", description="hour, day, week or month; or the column that holds the `keys`.")
+    keys: tuple[str, ...] = Field(
+        (), description="The values of the column `by`, or of `:partition` in a `query`; only where it is no time."
+    )
     timezone: Timezone = Field("UTC", description="Where a day begins and ends.")
+    start: str = Field(
+        DEFAULT_START,
+        validate_default=True,
+        description="The first day, hour (2026-01-05T06:00), week (2026-W02) or month (2026-01).",
+    )
+    end: str | None = Field(
+        None, description="The last one, itself included. Without it: up to the newest complete one."
+    )
     lookback_days: NonNegativeInt = Field(0, description="How many earlier days each run reads again, for late rows.")
-    in_flight: PositiveInt = Field(1, description="How many days of a back-fill are worked on at one time.")
+    lookback: NonNegativeInt | None = Field(None, description="The same in partitions: hours, days, weeks or months.")
+    in_flight: PositiveInt = Field(1, description="How many partitions of a back-fill are worked on at one time.")
     naive_timezone: Timezone | None = Field(
         None, description="Zone of a date column that carries none. Default: the same as `timezone`."
     )
+
+    @field_validator("keys")
+    @classmethod
+    def _safe_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        for key in keys:
+            if kind_of(key) != "static":
+                raise PydanticCustomError(
+                    "key", "`{key}` cannot be a partition's key", {"key": key, "allowed": STATIC_KEY}
+                )
+        return keys
+
+    @field_validator("start", "end", mode="before")
+    @classmethod
+    def _text_of_date(cls, value: object) -> object:
+        return value.isoformat() if isinstance(value, date) else value
+
+    @field_validator("start", "end")
+    @classmethod
+    def _on_a_boundary(cls, text: str | None, info: ValidationInfo) -> str | None:
+        unit, zone = info.data.get("by", "day"), info.data.get("timezone", "UTC")
+        if text is None or unit not in BY_TIME:
+            return text
+        try:
+            return boundary(unit, text, zone, is_last=info.field_name == "end")
+        except ValueError as error:
+            raise PydanticCustomError("boundary", "{problem}", {"problem": str(error)}) from None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys that came later are left out where nothing is said by them: equal meaning, equal fingerprint."""
+        later: dict[str, Any] = {"by": "day", "keys": (), "lookback": None}
+        return {
+            key: value for key, value in write(self).items() if key not in later or getattr(self, key) != later[key]
+        }
+
+    @property
+    def behind(self) -> int:
+        """How many earlier partitions each run reads again."""
+        return self.lookback_days if self.lookback is None else self.lookback
+
+    @property
+    def scheme(self) -> TimeScheme | StaticKeys:
+        """The partitions themselves."""
+        if self.by not in BY_TIME:
+            return StaticKeys(self.by, self.keys)
+        endless = TimeScheme(cast("Unit", self.by), self.start, None, self.timezone)
+        return replace(endless, end=endless.key_at(endless.window(self.end)[0])) if self.end else endless
 
 
 class TrinoOutput(BaseModel):
@@ -113,9 +188,15 @@ class PipelineConfig(BaseModel):
 
     source_table: SourceName | None = Field(None, description="The table to read; or `query`.")
     source_schema: SourceName | None = Field(None, description="Default: the schema of the source database.")
-    query: str | None = Field(None, min_length=1, description="SELECT with :window_start and :window_end.")
-    date_column: ColumnName | None = Field(None, description="Daily partitions; without it a whole-table snapshot.")
-    partitions: Partitions | None = Field(None, description="The days there are; needs a `date_column`.")
+    query: str | None = Field(
+        None, min_length=1, description="SELECT with :window_start and :window_end, or :partition."
+    )
+    date_column: ColumnName | None = Field(
+        None, description="Partitions by time, of a day by default; without it a whole-table snapshot."
+    )
+    partitions: Partitions | None = Field(
+        None, description="The partitions there are; needs a `date_column`, or `by` a column with its `keys`."
+    )
     columns: tuple[ColumnName, ...] = Field((), description="Which columns to read. Default: all.")
     extract_mode: Literal["exact", "fast"] = Field(
         "exact",
@@ -133,8 +214,8 @@ class PipelineConfig(BaseModel):
     max_shrink: float | None = Field(None, ge=0, le=1, description="Fail if this share of the rows is gone.")
     undated: Literal["warn", "fail", "ignore"] = Field(
         "warn",
-        description="Rows of the source that belong to no partition (no date, or one outside of all days) are counted "
-        "by the check `undated` of the extract. fail: nothing is published if there are any. ignore: no such check.",
+        description="Rows of the source that belong to no partition (no date, or one outside of all days; no key) "
+        "are counted by the check `undated` of the extract. fail: nothing is published if there are any. ignore: none.",
     )
     volume: Volume | Literal["off"] = Field(
         Volume(),
@@ -173,13 +254,14 @@ class PipelineConfig(BaseModel):
         dated = filled.get("date_column") is not None
         if dated and filled.get("partitions") is None:
             filled["partitions"] = {}
+        cut = dated or (isinstance(said := filled.get("partitions"), Mapping) and bool(said.get("keys")))
         if filled.get("has_transfer") is True and not filled.get("transfer_inputs") and filled.get("name"):
             filled["transfer_inputs"] = [filled["name"]]
         output = filled.get("trino_output")
         if output is None and filled.get("save_to_trino") is True:
             output = {}
         if isinstance(output, Mapping):
-            mode = "replace_partition" if dated else "replace"
+            mode = "replace_partition" if cut else "replace"
             filled["trino_output"] = {
                 "target_table": filled.get("name"),
                 "target_schema": "main",
@@ -187,6 +269,11 @@ class PipelineConfig(BaseModel):
                 **output,
             }
         return filled
+
+    @property
+    def scheme(self) -> TimeScheme | StaticKeys | WholeTable:
+        """How its rows are cut into partitions."""
+        return self.partitions.scheme if self.partitions else WholeTable()
 
     @property
     def published_stage(self) -> Literal["extract", "transfer"]:

@@ -15,9 +15,9 @@ from dagster import (
     AssetSpec,
     BackfillPolicy,
     CodeReferencesMetadataValue,
-    DailyPartitionsDefinition,
     LocalFileCodeReference,
     MetadataValue,
+    PartitionsDefinition,
     multi_asset,
 )
 
@@ -26,10 +26,10 @@ from etl.config.tenant_config import TenantConfig, fingerprint
 from etl.config.tenant_loader import transform_path
 from etl.factories.check_factory import check_specs
 from etl.factories.freshness_policy import freshness_policy
-from etl.factories.partitions import daily_partitions, dependency
 from etl.pipeline.publish import rejecting_stages
 from etl.running import naming
 from etl.running.metadata import Metadata
+from etl.running.partition_definitions import definition_of, dependency
 from etl.running.step import Step, StepEvent, resource_keys
 
 
@@ -50,7 +50,7 @@ class AssetFactory:
 
     def _stage_asset(self, pipeline: PipelineConfig, stage: Stage) -> AssetsDefinition:
         config = self._config
-        partitions = daily_partitions(pipeline)
+        partitions = definition_of(pipeline.scheme)
         key = naming.asset_key(config.id, stage, pipeline.name)
         pool = naming.warehouse_pool(config.id) if stage == "load" else naming.source_pool(config.id)
 
@@ -64,12 +64,12 @@ class AssetFactory:
             required_resource_keys=resource_keys(config.id, stage),
         )
         def stage_asset(context: AssetExecutionContext) -> Iterator[StepEvent]:
-            yield from Step(config, pipeline, stage, partitions).run(context)
+            yield from Step(config, pipeline, stage).run(context)
 
         return stage_asset
 
     def _specs(
-        self, pipeline: PipelineConfig, stage: Stage, partitions: DailyPartitionsDefinition | None
+        self, pipeline: PipelineConfig, stage: Stage, partitions: PartitionsDefinition[str] | None
     ) -> list[AssetSpec]:
         config = self._config
         specs = [self._spec(pipeline, stage, self._dependencies(pipeline, stage), partitions)]
@@ -82,7 +82,7 @@ class AssetFactory:
         pipeline: PipelineConfig,
         stage: Stage,
         deps: Sequence[AssetKey],
-        partitions: DailyPartitionsDefinition | None,
+        partitions: PartitionsDefinition[str] | None,
     ) -> AssetSpec:
         config = self._config
         metadata: Metadata = {"dagster/code_references": self._code_references(pipeline, stage)}
@@ -91,7 +91,7 @@ class AssetFactory:
             metadata["dagster/table_name"] = MetadataValue.text(f"{output.target_schema}.{output.target_table}")
         return AssetSpec(
             key=naming.asset_key(config.id, stage, pipeline.name),
-            deps=[self._dependency(dep, partitions) for dep in deps],
+            deps=[self._dependency(dep, pipeline) for dep in deps],
             description=pipeline.description or _DESCRIPTIONS[stage].format(pipeline=pipeline.name),
             group_name=config.group,
             owners=[*dict.fromkeys([*pipeline.owners, *config.owners])],
@@ -104,7 +104,7 @@ class AssetFactory:
         )
 
     def _quarantine_spec(
-        self, pipeline: PipelineConfig, stage: Stage, partitions: DailyPartitionsDefinition | None
+        self, pipeline: PipelineConfig, stage: Stage, partitions: PartitionsDefinition[str] | None
     ) -> AssetSpec:
         key = naming.quarantine_key(self._config.id, pipeline, stage)
         return self._spec(pipeline, stage, self._dependencies(pipeline, stage), partitions).replace_attributes(
@@ -131,8 +131,8 @@ class AssetFactory:
         ]
         return [key for key in dict.fromkeys([*before, *referenced]) if key != own]
 
-    def _dependency(self, upstream: AssetKey, partitions: DailyPartitionsDefinition | None) -> AssetDep:
-        return dependency(upstream, partitions, daily_partitions(self._config.pipelines[upstream.path[2]]))
+    def _dependency(self, upstream: AssetKey, pipeline: PipelineConfig) -> AssetDep:
+        return dependency(upstream, pipeline.scheme, self._config.pipelines[upstream.path[2]].scheme)
 
     def _code_references(self, pipeline: PipelineConfig, stage: Stage) -> CodeReferencesMetadataValue:
         config = self._config

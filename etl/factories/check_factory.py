@@ -6,8 +6,8 @@ Belongs here: the checks' definitions. Does not: what an evaluation says (`etl.r
 from dagster import (
     AssetCheckSpec,
     AssetKey,
-    DailyPartitionsDefinition,
     MetadataValue,
+    PartitionsDefinition,
 )
 
 from etl.config.pipeline_config import PipelineConfig, Stage
@@ -30,7 +30,7 @@ def check_specs(
     pipeline: PipelineConfig,
     stage: Stage,
     asset: AssetKey,
-    partitions: DailyPartitionsDefinition | None,
+    partitions: PartitionsDefinition[str] | None,
 ) -> list[AssetCheckSpec]:
     """One spec per rule that is judged at `stage`, and the checks `volume` and `undated` of an extract."""
     rules = pipeline.rules_for(stage)

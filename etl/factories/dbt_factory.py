@@ -16,9 +16,9 @@ from dagster import (
     AssetSpec,
     BackfillPolicy,
     CodeReferencesMetadataValue,
-    DailyPartitionsDefinition,
     LocalFileCodeReference,
     MetadataValue,
+    PartitionsDefinition,
     TableColumn,
     TableSchema,
     multi_asset,
@@ -27,12 +27,17 @@ from dagster import (
 from etl.config.tenant_config import TenantConfig
 from etl.dbt.index import DbtAsset, DbtCheck, DbtIndex
 from etl.dbt.project import TenantDbt, tenant_dbt
-from etl.factories.partitions import daily_partitions, dependency
+from etl.partitions.keys import moved
+from etl.partitions.scheme import StaticKeys, TimeScheme, WholeTable
 from etl.running import naming
 from etl.running.dbt_prepare import load_index
 from etl.running.dbt_step import DbtEvent, DbtStep
 from etl.running.metadata import Metadata
+from etl.running.partition_definitions import definition_of, dependency
 from etl.settings import Settings, load_settings
+
+Times = TimeScheme | WholeTable
+WHOLE = WholeTable()
 
 
 class DbtFactory:
@@ -47,39 +52,42 @@ class DbtFactory:
         self._by_key = {each.key: each for each in self._index.assets}
 
     def create_all_dbt_assets(self) -> list[AssetsDefinition | AssetSpec]:
-        """One definition for models that are built whole, one for each set of days that incremental models have."""
-        groups: dict[DailyPartitionsDefinition | None, list[DbtAsset]] = {}
+        """One definition for models that are built whole, one for each set of partitions of incremental models."""
+        groups: dict[Times, list[DbtAsset]] = {}
         for asset in self._index.assets:
             if asset.resource != "exposure":
                 groups.setdefault(self._partitions_of(asset), []).append(asset)
         # Tests of dbt's sources run where the models are built whole: that step is the first to read the extracts.
-        first = None if None in groups else next(iter(groups), None)
+        first = WHOLE if WHOLE in groups else next(iter(groups), None)
         names = self._names(groups)
         found: list[AssetsDefinition | AssetSpec] = [
             self._definition(names[partitions], partitions, group, with_sources=partitions == first)
             for partitions, group in groups.items()
         ]
-        return found + [self._spec(each, None) for each in self._index.assets if each.resource == "exposure"]
+        return found + [self._spec(each, WHOLE) for each in self._index.assets if each.resource == "exposure"]
 
     def models_of(self) -> dict[str, list[AssetKey]]:
         """The models that belong to a pipeline by its `dbt_transform`."""
         return {name: [AssetKey(list(key)) for key in keys] for name, keys in self._index.pipelines.items()}
 
-    def _names(self, groups: Iterable[DailyPartitionsDefinition | None]) -> dict[DailyPartitionsDefinition | None, str]:
-        """The step of each set of days, named by the first day, and where that is not enough by zone and end."""
-        names: dict[DailyPartitionsDefinition | None, str] = {}
-        for days in groups:
-            name = f"{self._config.id}__dbt" + (f"_from_{days.start:%Y_%m_%d}" if days else "")
-            if days and name in names.values():
-                end = f"_to_{days.end:%Y_%m_%d}" if days.end else ""
-                name = re.sub(r"\W", "_", f"{name}{end}_{days.timezone}")
-            names[days] = name
+    def _names(self, groups: Iterable[Times]) -> dict[Times, str]:
+        """The step of each set of partitions, named by the first key, and where that is not enough by zone and end."""
+        names: dict[Times, str] = {}
+        for times in groups:
+            name = f"{self._config.id}__dbt"
+            if isinstance(times, TimeScheme):
+                name += re.sub(r"\W", "_", f"_from_{times.start}")
+                if name in names.values():
+                    # Dagster's end, which is in the names that there are, is the first key that is no partition.
+                    end = f"_to_{moved(times.end, 1)}" if times.end else ""
+                    name = re.sub(r"\W", "_", f"{name}{end}_{times.timezone}")
+            names[times] = name
         return names
 
     def _definition(
         self,
         name: str,
-        partitions: DailyPartitionsDefinition | None,
+        times: Times,
         group: Sequence[DbtAsset],
         *,
         with_sources: bool,
@@ -91,11 +99,12 @@ class DbtFactory:
             for each in self._index.checks
             if each.asset in keys or (with_sources and each.asset not in self._by_key)
         ]
-        step = DbtStep(config, self._project, partitions, tuple(group), tuple(checks), self._index.relations)
+        partitions = definition_of(times)
+        step = DbtStep(config, self._project, times, tuple(group), tuple(checks), self._index.relations)
 
         @multi_asset(
             name=name,
-            specs=[self._spec(each, partitions) for each in group],
+            specs=[self._spec(each, times) for each in group],
             check_specs=[_check_spec(each, partitions if each.asset in keys else None) for each in checks],
             partitions_def=partitions,
             backfill_policy=BackfillPolicy.single_run() if partitions else None,
@@ -109,7 +118,7 @@ class DbtFactory:
 
         return dbt_models
 
-    def _spec(self, asset: DbtAsset, partitions: DailyPartitionsDefinition | None) -> AssetSpec:
+    def _spec(self, asset: DbtAsset, times: Times) -> AssetSpec:
         config = self._config
         metadata: Metadata = {"dagster/code_references": self._code_references(asset)}
         if asset.table:
@@ -119,7 +128,7 @@ class DbtFactory:
             metadata["dagster/column_schema"] = MetadataValue.table_schema(TableSchema(columns=columns))
         return AssetSpec(
             key=AssetKey(list(asset.key)),
-            deps=[dependency(AssetKey(list(dep)), partitions, self._days_of(dep)) for dep in asset.deps],
+            deps=[dependency(AssetKey(list(dep)), times, self._scheme_of(dep)) for dep in asset.deps],
             description=asset.description,
             group_name=config.group,
             owners=list(asset.owners),
@@ -127,7 +136,7 @@ class DbtFactory:
             kinds=naming.kinds(config, "dbt") if asset.resource != "exposure" else {"dashboard"},
             code_version=asset.code_version or None,
             metadata=metadata,
-            partitions_def=partitions,
+            partitions_def=definition_of(times),
             skippable=asset.resource != "exposure",
         )
 
@@ -140,17 +149,20 @@ class DbtFactory:
             places.append(LocalFileCodeReference(file_path=str(compiled), line_number=1, label="compiled SQL"))
         return CodeReferencesMetadataValue(code_references=places)
 
-    def _days_of(self, key: tuple[str, ...]) -> DailyPartitionsDefinition | None:
-        """The days of what a model reads: another model, or a pipeline."""
+    def _scheme_of(self, key: tuple[str, ...]) -> Times | StaticKeys:
+        """The partitions of what a model reads: another model, or a pipeline."""
         if key in self._by_key:
             return self._partitions_of(self._by_key[key])
         pipeline = self._config.pipelines.get(key[-1])
-        return daily_partitions(pipeline) if pipeline else None
+        return pipeline.scheme if pipeline else WHOLE
 
-    def _partitions_of(self, asset: DbtAsset) -> DailyPartitionsDefinition | None:
-        """An incremental model has the days of the first daily extract that it is made of; all else is built whole."""
+    def _partitions_of(self, asset: DbtAsset) -> Times:
+        """An incremental model has the partitions of the first extract by time that it is made of.
+
+        All else is built whole, also a model of extracts by keys of a list.
+        """
         if not asset.incremental:
-            return None
+            return WHOLE
         seen: set[tuple[str, ...]] = set()
         waiting = list(asset.deps)
         while waiting:
@@ -159,14 +171,13 @@ class DbtFactory:
                 continue
             seen.add(key)
             pipeline = self._config.pipelines.get(key[-1]) if key[1] == "extract" else None
-            partitions = daily_partitions(pipeline) if pipeline else None
-            if partitions is not None:
-                return partitions
+            if pipeline and isinstance(pipeline.scheme, TimeScheme):
+                return pipeline.scheme
             waiting += self._by_key[key].deps if key in self._by_key else ()
-        return None
+        return WHOLE
 
 
-def _check_spec(check: DbtCheck, partitions: DailyPartitionsDefinition | None) -> AssetCheckSpec:
+def _check_spec(check: DbtCheck, partitions: PartitionsDefinition[str] | None) -> AssetCheckSpec:
     return AssetCheckSpec(
         name=check.name,
         asset=AssetKey(list(check.asset)),

@@ -12,6 +12,7 @@ from dagster import FreshnessPolicy
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.partitions.cron import ALIASES, parse_cron
+from etl.partitions.scheme import TimeScheme
 
 DAY = timedelta(days=1)
 SHORTEST = timedelta(minutes=1)  # what Dagster takes
@@ -31,9 +32,10 @@ def freshness_policy(config: TenantConfig, pipeline: PipelineConfig) -> Freshnes
 
 
 def _is_over(pipeline: PipelineConfig) -> bool:
-    """Whether the last day was due long ago: Dagster's policies have no end, and would be red for ever."""
-    end = pipeline.partitions.end if pipeline.partitions else None
-    return end is not None and end + 2 * DAY < datetime.now(UTC).date()
+    """Whether the last partition was due long ago: Dagster's policies have no end, and would be red for ever."""
+    scheme = pipeline.scheme
+    over = scheme.over_at if isinstance(scheme, TimeScheme) else None
+    return over is not None and over + DAY < datetime.now(UTC)
 
 
 @cache  # Dagster looks at a thousand moments of each cron policy that is made: 3 ms

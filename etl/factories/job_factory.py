@@ -20,9 +20,9 @@ from dagster import (
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError
 from etl.running import naming
-from etl.running.different_days import job_of_different_days
+from etl.running.different_partitions import job_of_different_partitions
 from etl.running.executors import in_process_executor
-from etl.running.run_days import daily_sets
+from etl.running.run_spans import partition_sets
 
 Assets = Sequence[AssetsDefinition | AssetSpec]
 
@@ -61,7 +61,7 @@ class JobFactory:
             return []
         plans = {each.name: each for each in self._automatic()}
         plans |= {each.name: each for each in map(self._of_yaml, self._config.jobs)}
-        alike = [each for each in plans.values() if len(self._daily_sets(each)) <= 1]
+        alike = [each for each in plans.values() if len(self._partition_sets(each)) <= 1]
         defined = [
             define_asset_job(
                 each.name,
@@ -74,15 +74,15 @@ class JobFactory:
         ]
         resolved = Definitions(assets=self._assets, resources=self._resources, jobs=defined)
         return [
-            resolved.resolve_job_def(each.name) if each in alike else self._of_different_days(each)
+            resolved.resolve_job_def(each.name) if each in alike else self._of_different_partitions(each)
             for each in plans.values()
         ]
 
-    def _daily_sets(self, plan: JobPlan) -> set[object]:
-        return set(daily_sets({key: self._graph.get(key).partitions_def for key in plan.keys}))
+    def _partition_sets(self, plan: JobPlan) -> set[object]:
+        return set(partition_sets({key: self._graph.get(key).partitions_def for key in plan.keys}))
 
-    def _of_different_days(self, plan: JobPlan) -> JobDefinition:
-        return job_of_different_days(
+    def _of_different_partitions(self, plan: JobPlan) -> JobDefinition:
+        return job_of_different_partitions(
             plan.name,
             self._graph,
             AssetSelection.assets(*plan.keys),

@@ -3,8 +3,8 @@
 Belongs here: from `schedule:` in the YAML to Dagster's schedule. Does not: what the job runs (`job_factory`).
 """
 
-from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import get_args
 
 from dagster import (
@@ -14,13 +14,15 @@ from dagster import (
     ScheduleDefinition,
     ScheduleEvaluationContext,
     SkipReason,
-    TimeWindowPartitionsDefinition,
 )
 
 from etl.config.pipeline_config import Stage
 from etl.config.tenant_config import TenantConfig
+from etl.partitions.keys import moved
+from etl.partitions.scheme import TimeScheme
 from etl.running import naming
-from etl.running.run_days import PartitionsOf, Span, bounds, daily_sets, spans
+from etl.running.partition_definitions import scheme_of
+from etl.running.run_spans import Definition, PartitionsOf, Span, bounds, newest, partition_sets, spans
 
 Tick = Callable[[ScheduleEvaluationContext], Iterator[RunRequest | SkipReason]]
 
@@ -56,12 +58,15 @@ class ScheduleFactory:
             tags={"tenant": config.id},
         )
 
-    def _lookback(self, job: JobDefinition) -> int:
-        """The longest of the pipelines that the job runs; one that runs dbt models alone is about all of them."""
+    def _lookback(self, job: JobDefinition) -> dict[str, int]:
+        """By unit, the longest of the pipelines that the job runs; one that runs dbt models alone is about all."""
         pipelines = self._config.pipelines
         names = {key.path[2] for key in job.asset_layer.selected_asset_keys if key.path[1] in _STAGES}
-        spans = [each.partitions for name, each in pipelines.items() if not names or name in names]
-        return max((each.lookback_days for each in spans if each), default=0)
+        found: dict[str, int] = {}
+        for name, each in pipelines.items():
+            if each.partitions and (not names or name in names):
+                found[each.scheme.kind] = max(found.get(each.scheme.kind, 0), each.partitions.behind)
+        return found
 
 
 _STAGES = frozenset(get_args(Stage))
@@ -72,47 +77,49 @@ def _partitions(job: JobDefinition) -> PartitionsOf:
     return {key: layer.get(key).partitions_def for key in layer.executable_asset_keys}
 
 
-def _tick(partitions: PartitionsOf, lookback_days: int) -> Tick:
-    """The newest day that is complete at the tick, with the days before it that late rows may still reach.
+def _tick(partitions: PartitionsOf, behind: Mapping[str, int]) -> Tick:
+    """The newest partition that is complete at the tick, with those before it that late rows may still reach.
 
-    Where the assets of the job have different days, each span that they share is a run of its own.
+    Where the assets of the job have different partitions, each span that they share is a run of its own. All keys of a
+    list are run at each tick.
     """
 
     def evaluate(context: ScheduleEvaluationContext) -> Iterator[RunRequest | SkipReason]:
         at = context.scheduled_execution_time
-        definitions = daily_sets(partitions)
+        definitions = partition_sets(partitions)
         known = {each: found for each in definitions if (found := bounds(each, at))}
-        own = {each: found for each, found in known.items() if not _has_ended(each, found, at, lookback_days)}
+        own = {each for each, found in known.items() if not _has_ended(each, found[1], at, behind)}
         if not definitions:
             yield RunRequest(run_key=at.isoformat())
         elif not known:
-            yield SkipReason(f"no day is complete at {at.isoformat()}: the partitions have not begun")
+            words = sorted({getattr(scheme_of(each), "word", "partition") for each in definitions})
+            yield SkipReason(f"no {' or '.join(words)} is complete at {at.isoformat()}: the partitions have not begun")
         elif not own:
             yield SkipReason(f"the partitions ended with {max(found[1] for found in known.values())}")
         else:
             going_on = {key: each for key, each in partitions.items() if each is None or each in own}
-            newest = [found[1] for found in own.values()]
-            wanted = spans(going_on, min(newest) - timedelta(days=lookback_days), max(newest), at)
+            wanted = spans(going_on, newest(own, at, behind))
             for each in wanted:
                 yield _request(each, at, partitions, alone=len(wanted) == 1)
 
     return evaluate
 
 
-def _has_ended(
-    definition: TimeWindowPartitionsDefinition, found: tuple[date, date], at: datetime, lookback_days: int
-) -> bool:
-    """Whether the last day is over, with the days during which late rows may still reach it."""
-    if definition.end is None:
+def _has_ended(definition: Definition, last: str, at: datetime, behind: Mapping[str, int]) -> bool:
+    """Whether the last partition is over, with those during which late rows may still reach it."""
+    if getattr(definition, "end", None) is None:
         return False
-    window = definition.time_window_for_partition_key(found[1].isoformat())
-    return at - window.end > timedelta(days=1 + lookback_days)
+    scheme = scheme_of(definition)
+    if not isinstance(scheme, TimeScheme):
+        return False
+    late = scheme.complete_at(moved(last, 1 + behind.get(scheme.unit, 0)))
+    return at > max(late, scheme.complete_at(last) + timedelta(days=1))
 
 
 def _request(span: Span, at: datetime, partitions: PartitionsOf, *, alone: bool) -> RunRequest:
-    """A run of the span's days. Its key is that of the tick, so that a tick that is evaluated twice runs once."""
+    """A run of the span. Its key is that of the tick, so that a tick that is evaluated twice runs once."""
     key = at.isoformat() if alone else f"{at.isoformat()} {span}"
     selection = None if len(span.keys) == len(partitions) else sorted(span.keys)
-    if span.first is not None and span.first == span.last and len(daily_sets(partitions)) == 1:
-        return RunRequest(run_key=key, partition_key=span.first.isoformat(), asset_selection=selection)
+    if span.first is not None and span.first == span.last and len(partition_sets(partitions)) == 1:
+        return RunRequest(run_key=key, partition_key=span.first, asset_selection=selection)
     return RunRequest(run_key=key, tags=span.tags, asset_selection=selection)

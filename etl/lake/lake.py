@@ -31,6 +31,7 @@ from etl.lake.local_store import LocalStore
 from etl.lake.objects import DATA, SUFFIX, Input, Inputs, ObjectRef, Partner, Provenance, Published
 from etl.lake.scan import scan_files
 from etl.lake.staging import StagingFolder
+from etl.partitions.keys import key_in
 from etl.settings import Settings
 
 __all__ = [
@@ -229,15 +230,16 @@ class Lake:
 
     def partitions(self, tenant: str, stage: str, pipeline: str) -> tuple[str, ...]:
         """The partitions that are published, in order."""
-        names = self._store.names(ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline).folder)
-        return tuple(
-            sorted(each[3 : -len(_PUBLISHED)] for each in names if each.startswith("dt=") and each.endswith(_PUBLISHED))
-        )
+        return self._keys(tenant, stage, pipeline, _PUBLISHED)
 
     def folders(self, tenant: str, stage: str, pipeline: str) -> tuple[str, ...]:
         """The partitions that hold an object of whatever name, in order."""
+        return self._keys(tenant, stage, pipeline, "")
+
+    def _keys(self, tenant: str, stage: str, pipeline: str, ending: str) -> tuple[str, ...]:
         names = self._store.names(ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline).folder)
-        return tuple(sorted({each[3 : each.index("/")] for each in names if each.startswith("dt=")}))
+        keys = (key_in(each.partition("/")[0]) for each in names if "/" in each and each.endswith(ending))
+        return tuple(sorted({key for key in keys if key}))
 
     def attempts(self, ref: ObjectRef) -> tuple[ObjectRef, ...]:
         """Every object that lies where `ref` does, of whatever attempt."""

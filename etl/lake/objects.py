@@ -10,11 +10,12 @@ its rejected rows stand under the one key that there was for them.
 import hashlib
 import re
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from etl.errors import LakeError
+from etl.partitions.keys import folder_of, kind_of
 
 FORMAT = 2
 MAX_LISTED = 8
@@ -135,15 +136,12 @@ class ObjectRef(BaseModel):
 
     @field_validator("partition")
     @classmethod
-    def _is_date(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            canonical = date.fromisoformat(value).isoformat()
-        except ValueError:
-            canonical = None
-        if canonical != value:
-            raise LakeError(f"`{value[:80]}` is not a partition", "a partition is a day written YYYY-MM-DD")
+    def _is_key(cls, value: str | None) -> str | None:
+        if value is not None and kind_of(value) is None:
+            raise LakeError(
+                f"`{value[:80]}` is not a partition",
+                "a partition is a day written YYYY-MM-DD, another key of time, or one of a list",
+            )
         return value
 
     @property
@@ -154,7 +152,7 @@ class ObjectRef(BaseModel):
     @property
     def place(self) -> str:
         """The folder of the partition's objects, relative to the lake."""
-        return f"{self.folder}/dt={self.partition}" if self.partition else self.folder
+        return f"{self.folder}/{folder_of(self.partition)}" if self.partition else self.folder
 
     @property
     def key(self) -> str:

@@ -1,4 +1,4 @@
-"""A range of days as one run: a bounded number in flight, and a journal from which a crashed run goes on.
+"""A range of partitions as one run: a bounded number in flight, and a journal from which a crashed run goes on.
 
 Belongs here: order, concurrency and resumption over partitions. Does not: what is done for one (`extract`, `transfer`,
 `load`).
@@ -28,9 +28,10 @@ FORMAT = 1
 class Journal:
     """Which partitions of a range a run has published, on disk, so that a crash loses only the one in flight."""
 
-    def __init__(self, path: Path, fingerprint: str, versions: dict[str, str]) -> None:
+    def __init__(self, path: Path, keys: Sequence[str | None], fingerprint: str, versions: dict[str, str]) -> None:
         """Use `open`."""
         self._path = path
+        self._keys = {each or "" for each in keys}
         self._fingerprint = fingerprint
         self._versions = versions
 
@@ -39,16 +40,21 @@ class Journal:
         """The journal of this range; empty unless a run of the same range and configuration died recently."""
         path = folder / f"{stage}__{pipeline}__{keys[0]}__{keys[-1]}.json"
         if not path.is_file():
-            return cls(path, fingerprint, {})
+            return cls(path, keys, fingerprint, {})
         try:
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             check_format(found.get("format"), newest=FORMAT, what=f"the journal {path}")
             versions = dict(found["versions"])
-        except (ValueError, TypeError, AttributeError, KeyError):  # damaged: every day is done again, and none is lost
-            return cls(path, fingerprint, {})
+        except (
+            ValueError,
+            TypeError,
+            AttributeError,
+            KeyError,
+        ):  # damaged: every partition is done again, and none is lost
+            return cls(path, keys, fingerprint, {})
         if found.get("fingerprint") != fingerprint or _is_old(path):
-            return cls(path, fingerprint, {})
-        return cls(path, fingerprint, versions)
+            return cls(path, keys, fingerprint, {})
+        return cls(path, keys, fingerprint, versions)
 
     def version(self, partition: str | None) -> str | None:
         """The version that the dead run published, if it came that far."""
@@ -66,10 +72,10 @@ class Journal:
     def finish(self) -> None:
         """The range is done: the next run of it begins anew. So does that of a range within it, which died before."""
         self._path.unlink(missing_ok=True)
-        of, first, last = self._path.stem.rsplit("__", 2)
+        of = self._path.stem.rsplit("__", 2)[0]
         for path in self._path.parent.glob(f"{of}__*.json"):
             other, begin, end = path.stem.rsplit("__", 2)
-            if (other == of and first <= begin and end <= last) or _is_old(path):
+            if (other == of and {begin, end} <= self._keys) or _is_old(path):
                 path.unlink(missing_ok=True)
 
 

@@ -5,7 +5,7 @@ Belongs here: the order of the steps and the guards on what came. Does not: driv
 
 import logging
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -57,19 +57,16 @@ def _volume(run: StageRun, rows: int, before: int | None) -> VolumeVerdict | Non
     settings = run.pipeline.volume
     if settings == "off":
         return None
-    return judge_volume(rows, before, list(_same_weekdays(run)), settings.max_shrink)
+    return judge_volume(rows, before, list(_comparable(run)), settings.max_shrink)
 
 
-def _same_weekdays(run: StageRun) -> Iterator[int]:
-    """The rows that were read on this weekday in the last four weeks, where they are published."""
-    if run.partition is None:
-        return
-    day = date.fromisoformat(run.partition)
-    for week in range(1, 5):
-        ref = run.ref("extract", run.pipeline.name, (day - timedelta(weeks=week)).isoformat())
+def _comparable(run: StageRun) -> Iterator[int]:
+    """The rows that were read of earlier partitions which should have about as many, where they are published."""
+    for key in run.pipeline.scheme.comparable(run.partition) if run.partition else ():
+        ref = run.ref("extract", run.pipeline.name, key)
         try:
             found = run.lake.find(ref)
-        except LakeError as error:  # another day's object cannot keep this one from being published
+        except LakeError as error:  # another partition's object cannot keep this one from being published
             logger.warning("%s extract: %s is not compared: %s", run.label, ref, error.problem)
             continue
         if found is not None:
@@ -88,6 +85,7 @@ def extract_request(run: StageRun) -> ExtractRequest:
         else pipeline.source_schema or (source.schema_name if source else None),
         columns=pipeline.columns,
         window=run.window(),
+        part=run.part(),
         sort_by=pipeline.sort_by,
         mode=pipeline.extract_mode,
         statement_timeout_seconds=source.statement_timeout_seconds if source else None,

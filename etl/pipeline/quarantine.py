@@ -79,7 +79,7 @@ def rejected_rows(config: TenantConfig, settings: Settings, pipeline: str | None
         run = _run(config, settings, name, None)
         for stage in _stages(each):
             partitions: tuple[str | None, ...] = (None,)
-            if each.date_column:
+            if each.partitions:
                 partitions = run.lake.folders(config.id, quarantine_stage(stage), name)
             for partition in partitions:
                 found = find_rejected(config, settings, name, stage, partition)
@@ -92,7 +92,7 @@ def anything_published(config: TenantConfig, settings: Settings) -> bool:
     for name, each in config.pipelines.items():
         for stage in _stages(each):
             run = _run(config, settings, name, None)
-            if run.lake.partitions(config.id, stage, name) if each.date_column else run.lake.find(run.ref(stage)):
+            if run.lake.partitions(config.id, stage, name) if each.partitions else run.lake.find(run.ref(stage)):
                 return True
     return False
 

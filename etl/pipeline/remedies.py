@@ -5,10 +5,10 @@ Belongs here: the commands. Not here: the findings (`verify_lake`, `verify_table
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import date
 
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
+from etl.partitions.scheme import StaticKeys
 
 
 @dataclass(frozen=True)
@@ -72,21 +72,19 @@ class Remedies:
         return f"{keys} in tenants/{self.config.id}/config.yaml"
 
     def has(self, partition: str) -> bool:
-        """Whether the day is one of the pipeline's."""
-        days = self.pipeline.partitions
-        if days is None:
-            return False
-        day = date.fromisoformat(partition)
-        return days.start <= day and (days.end is None or day <= days.end)
+        """Whether the partition is one of the pipeline's."""
+        return self.pipeline.scheme.has(partition)
 
     def load_all(self) -> str:
         """Load all that is published."""
-        days = sorted(each for each in self.published if each and self.has(each))
-        if not days:
+        scheme = self.pipeline.scheme
+        keys = [each for each in self.published if each and self.has(each)]
+        if not keys:
             return f"`{self._run(self.pipeline.name, None, None)}`"
-        span = (date.fromisoformat(days[-1]) - date.fromisoformat(days[0])).days + 1
-        job = "gold" if span == len(days) else self.pipeline.name  # days that are not published have to be extracted
-        return f"`{self._run(job, days[0], days[-1])}`"
+        order = scheme.values.index if isinstance(scheme, StaticKeys) else str
+        first, last = min(keys, key=order), max(keys, key=order)
+        is_whole = scheme.count(first, last) == len(keys)  # what is not published has to be extracted
+        return f"`{self._run('gold' if is_whole else self.pipeline.name, first, last)}`"
 
     def _run(self, job: str, first: str | None, last: str | None) -> str:
         days = f" --from {first} --to {last}" if first else ""

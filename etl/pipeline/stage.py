@@ -7,10 +7,8 @@ import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
@@ -20,11 +18,12 @@ from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError, LakeError
 from etl.lake.lake import Lake, LakePlace, ObjectRef, Published, open_lake
+from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.pipeline.audit import Audit
 from etl.pipeline.guards import VolumeVerdict
 from etl.pipeline.personal import PersonalVerdict
 from etl.settings import Settings
-from etl.source.reading import Window
+from etl.source.reading import Part, Window
 
 logger = logging.getLogger(__name__)
 
@@ -78,19 +77,20 @@ class StageRun(BaseModel):
         )
 
     def window(self) -> Window | None:
-        """The half-open day of this partition in the pipeline's zone; None for a whole table."""
-        partitions = self.pipeline.partitions
-        if self.partition is None or partitions is None or self.pipeline.date_column is None:
+        """The half-open window of this partition; None for one that is no time."""
+        partitions, scheme, column = self.pipeline.partitions, self.pipeline.scheme, self.pipeline.date_column
+        if self.partition is None or partitions is None or column is None or not isinstance(scheme, TimeScheme):
             return None
-        zone = ZoneInfo(partitions.timezone)
-        day = date.fromisoformat(self.partition)
-        start, end = (datetime(d.year, d.month, d.day, tzinfo=zone) for d in (day, day + timedelta(days=1)))
-        return Window(
-            column=self.pipeline.date_column,
-            start=start.astimezone(UTC),
-            end=end.astimezone(UTC),
-            naive_timezone=partitions.naive_timezone or partitions.timezone,
-        )
+        start, end = scheme.window(self.partition)
+        zone = partitions.naive_timezone or partitions.timezone
+        return Window(column=column, start=start, end=end, naive_timezone=zone)
+
+    def part(self) -> Part | None:
+        """The value of this partition's rows; None for one that is a time, and for a whole table."""
+        scheme = self.pipeline.scheme
+        if self.partition is None or not isinstance(scheme, StaticKeys):
+            return None
+        return Part(column=scheme.by, value=self.partition, values=scheme.values)
 
     @property
     def label(self) -> str:

@@ -14,7 +14,7 @@ from etl.pipeline.stage import StageRun
 
 
 def pinned_inputs(run: StageRun, name: str) -> tuple[Pinned, ...]:
-    """The extract of pipeline `name` that belongs to this partition, as it is now: one object, or all its days."""
+    """The extract of pipeline `name` that belongs to this partition, as it is now: one object, or all of them."""
     return tuple(run.lake_of(name).pin(ref) for ref in input_refs(run, "extract", name))
 
 
@@ -49,7 +49,7 @@ def refined_frame(run: StageRun, name: str) -> pl.LazyFrame:
     lake = run.lake_of(name)
     stage = other.published_stage
     partitions = lake.partitions(run.config.id, stage, name)
-    refs = [run.ref(stage, name, each) for each in partitions] if other.date_column else [run.ref(stage, name)]
+    refs = [run.ref(stage, name, each) for each in partitions] if other.partitions else [run.ref(stage, name)]
     return lake.scan(refs)
 
 
@@ -65,17 +65,17 @@ def referenced_tables(run: StageRun, stage: Stage) -> Mapping[str, pl.LazyFrame]
 def input_refs(run: StageRun, stage: Stage, name: str) -> list[ObjectRef]:
     """The objects of pipeline `name` that belong to this partition; raises where one is not published."""
     other: PipelineConfig = run.config.pipelines[name]
-    if not other.date_column:
+    if not other.partitions:
         refs = [run.ref(stage, name)]
     elif run.partition is not None:
         refs = [run.ref(stage, name, run.partition)]
-    else:  # a whole-table pipeline over a daily one reads every day there is
+    else:  # a whole-table pipeline over a partitioned one reads every partition there is
         refs = [run.ref(stage, name, each) for each in run.lake_of(name).partitions(run.config.id, stage, name)]
     missing = [ref for ref in refs if run.lake_of(name).find(ref) is None]
     if missing or not refs:
         raise LakeError(
             f"{run.label}: its input {run.config.id}/{stage}/{name}"
-            + (f" has no partition {run.partition}" if other.date_column and run.partition else " was never published"),
+            + (f" has no partition {run.partition}" if other.partitions and run.partition else " was never published"),
             f"materialize {run.config.id}/{stage}/{name} first",
         )
     return refs

@@ -7,14 +7,15 @@ No extract ever reads such a row. They are counted by one statement for all days
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 from etl.config.pipeline_config import PipelineConfig
 from etl.errors import SourceError
+from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.pipeline.extract import extract_request
 from etl.pipeline.stage import StageRun
-from etl.source.query import binds_window
-from etl.source.reading import Window, count_rows
+from etl.query_text import binds_itself
+from etl.source.reading import Part, Window, count_rows
 
 _FAR = datetime(9999, 12, 30, tzinfo=UTC)
 
@@ -22,11 +23,11 @@ _FAR = datetime(9999, 12, 30, tzinfo=UTC)
 def counts_undated(pipeline: PipelineConfig) -> bool:
     """Whether the pipeline has partitions, counts what is in none, and does not choose its rows by itself.
 
-    A `query` that binds `:window_start` knows no rows outside of a window.
+    A `query` that binds `:window_start` or `:partition` knows no rows outside of a window.
     """
-    if pipeline.date_column is None or pipeline.partitions is None or pipeline.undated == "ignore":
+    if pipeline.partitions is None or pipeline.undated == "ignore":
         return False
-    return pipeline.query is None or not binds_window(pipeline.query)
+    return pipeline.query is None or not binds_itself(pipeline.query)
 
 
 @dataclass(frozen=True)
@@ -44,28 +45,30 @@ def look_for_undated(run: StageRun, url: str) -> Undated:
         rows = count_undated(run, url)
     except SourceError as error:
         return Undated(None, f"the rows that belong to no partition could not be counted: {error.problem}", error.hint)
-    partitions = run.pipeline.partitions
-    if not rows or partitions is None:
+    scheme = run.pipeline.scheme
+    if not rows:
         return Undated(rows, "every row of the source belongs to a partition")
-    end = f", or is after the last day, {partitions.end}" if partitions.end else ""
-    text = (
-        f"{rows} rows of the source belong to no partition and are never extracted: their `{run.pipeline.date_column}`"
-        f" is null, is no date, or is before the first day, {partitions.start}{end}"
-    )
-    remedy = f"give these rows a date, move `partitions.start`{' or `partitions.end`' if partitions.end else ''}"
+    column = scheme.by if isinstance(scheme, StaticKeys) else run.pipeline.date_column
+    why, remedy = f"is null or none of the {scheme.word}s", "give these rows a key, add theirs to `partitions.keys`"
+    if isinstance(scheme, TimeScheme):
+        end = f", or is after the last {scheme.word}, {scheme.end}" if scheme.end else ""
+        why = f"is null, is no date, or is before the first {scheme.word}, {scheme.start}{end}"
+        also = " or `partitions.end`" if scheme.end else ""
+        remedy = f"give these rows a date, move `partitions.start`{also}"
+    text = f"{rows} rows of the source belong to no partition and are never extracted: their `{column}` {why}"
     return Undated(rows, text, remedy)
 
 
 def count_undated(run: StageRun, url: str) -> int:
     """How many rows of the source belong to no partition; only where `counts_undated`."""
-    partitions = run.pipeline.partitions
-    first = _window_of(run, partitions.start) if partitions else None
-    last = _window_of(run, partitions.end) if partitions and partitions.end else None
-    if first is None:
+    scheme = run.pipeline.scheme
+    outside: dict[str, Part | Window | None]
+    if isinstance(scheme, StaticKeys):
+        part = run.model_copy(update={"partition": scheme.first}).part()
+        outside = {"part": part.model_copy(update={"outside": True}) if part else None}
+    elif isinstance(scheme, TimeScheme) and (window := run.model_copy(update={"partition": scheme.start}).window()):
+        end = scheme.window(scheme.end)[1] if scheme.end else _FAR
+        outside = {"window": window.model_copy(update={"end": end, "outside": True})}
+    else:
         return 0
-    outside = first.model_copy(update={"end": last.end if last else _FAR, "outside": True})
-    return count_rows(url, extract_request(run).model_copy(update={"window": outside}))
-
-
-def _window_of(run: StageRun, day: date) -> Window | None:
-    return run.model_copy(update={"partition": day.isoformat()}).window()
+    return count_rows(url, extract_request(run).model_copy(update=outside))

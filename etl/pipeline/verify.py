@@ -10,8 +10,7 @@ is not green.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
 
 import duckdb
 import polars as pl
@@ -20,6 +19,8 @@ from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, LakeError
 from etl.lake.lake import Pinned
+from etl.partitions.keys import moved
+from etl.partitions.scheme import TimeScheme
 from etl.pipeline.remedies import Remedies
 from etl.pipeline.stage import StageRun
 from etl.pipeline.undated import counts_undated, look_for_undated
@@ -52,10 +53,12 @@ def reconcile(
     chosen = every[-days:] if days else every
     whole, remedies = Findings(), Remedies(config, pipeline)
     if len(chosen) < len(every):
-        left_out = f"{len(every) - len(chosen)} days before {chosen[0]} were not compared (`--days {days}`)"
+        word = pipeline.scheme.word
+        left_out = f"{len(every) - len(chosen)} {word}s before {chosen[0]} were not compared (`--days {days}`)"
         whole.skip(left_out, remedies.verify())
     if not chosen:
-        whole.skip("there is no settled day yet", f"{remedies.verify()} on {first_settled(pipeline)} or later")
+        first = first_settled(pipeline)
+        whole.skip(f"there is no settled {pipeline.scheme.word} yet", f"{remedies.verify()} on {first} or later")
     run = StageRun(config=config, pipeline=pipeline, partition=None, run_id="", settings=settings)
     output = pipeline.trino_output if pipeline.save_to_trino else None
     found: dict[str | None, LakeDay] = {}
@@ -94,15 +97,8 @@ def reconcile(
 
 
 def settled(pipeline: PipelineConfig, now: datetime) -> Sequence[str | None]:
-    """The days whose late rows have had their time to come."""
-    partitions = pipeline.partitions
-    if pipeline.date_column is None or partitions is None:
-        return [None]
-    today = now.astimezone(ZoneInfo(partitions.timezone)).date()
-    last = today - timedelta(days=1 + partitions.lookback_days)
-    last = min(last, partitions.end) if partitions.end else last
-    count = (last - partitions.start).days + 1
-    return [(partitions.start + timedelta(days=n)).isoformat() for n in range(max(count, 0))]
+    """The partitions whose late rows have had their time to come."""
+    return pipeline.scheme.keys(now, behind=pipeline.partitions.behind if pipeline.partitions else 0)
 
 
 def _has_rows(day: LakeDay) -> bool:
@@ -114,23 +110,24 @@ def _has_rows(day: LakeDay) -> bool:
 def _tell_days_outside(run: StageRun, remedies: Remedies, whole: Findings) -> None:
     """Objects of days that the pipeline does not have (any more) are read by dbt and others, and have no source."""
     pipeline = run.pipeline
-    if not pipeline.date_column:
+    if not pipeline.partitions:
         return
     for stage in dict.fromkeys(("extract", pipeline.published_stage)):
         published = run.lake.partitions(run.config.id, stage, pipeline.name)
         outside = [each for each in published if not remedies.has(each)]
         if outside:
             whole.skip(
-                f"{stage}: objects of {len(outside)} days that the pipeline does not have ({outside[0]} to"
-                f" {outside[-1]}) were not compared with the source; whoever reads the folder reads them",
-                remedies.edit("remove their objects, or let `partitions` have these days"),
+                f"{stage}: objects of {len(outside)} {pipeline.scheme.word}s that the pipeline does not have"
+                f" ({outside[0]} to {outside[-1]}) were not compared with the source; whoever reads the folder reads"
+                " them",
+                remedies.edit(f"remove their objects, or let `partitions` have these {pipeline.scheme.word}s"),
             )
 
 
-def first_settled(pipeline: PipelineConfig) -> date:
-    """The day on which the first day of the pipeline is settled."""
-    days = pipeline.partitions
-    return days.start + timedelta(days=1 + days.lookback_days) if days else datetime.now(UTC).date()
+def first_settled(pipeline: PipelineConfig) -> str:
+    """When the first partition of the pipeline is settled; an empty text where that has no time."""
+    scheme, said = pipeline.scheme, pipeline.partitions
+    return moved(scheme.start, 1 + said.behind) if isinstance(scheme, TimeScheme) and said else ""
 
 
 def _of(run: StageRun, partition: str | None) -> StageRun:
@@ -143,7 +140,7 @@ def _published(run: StageRun, found: dict[str | None, LakeDay], whole: Findings)
     """Every published object of the pipeline: the table is made of all of them, also of days that are not settled."""
     stage = run.pipeline.published_stage
     published = {partition: day.published for partition, day in found.items() if day.published}
-    if run.pipeline.date_column:
+    if run.pipeline.partitions:
         for partition in run.lake.partitions(run.config.id, stage, run.pipeline.name):
             if partition not in found:
                 other = _of(run, partition)

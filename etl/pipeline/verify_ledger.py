@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from etl.config.pipeline_config import TrinoOutput
 from etl.lake.lake import Pinned
+from etl.partitions.keys import column_value, key_of_value, kind_of
 from etl.pipeline.remedies import Remedies
 from etl.pipeline.verdict import TableVerdict
 from etl.warehouse.contract import KEPT_SCHEMA, LOAD_COLUMN, PARTITION_COLUMN, LedgerEntry, Warehouse, kept_table
@@ -73,8 +74,9 @@ def appended_loads(
     """The rows of an appended partition carry the number of the load that brought them."""
     by = f"{quoted(PARTITION_COLUMN)}, {quoted(LOAD_COLUMN)}"
     numbers: dict[str, set[int | None]] = {}
+    kind = next((kind_of(each.partition) for each in entries if each.partition), None) or "static"
     for partition, seq in warehouse.query(f"SELECT {by} FROM {table} GROUP BY {by}").iter_rows():
-        numbers.setdefault(str(partition), set()).add(seq)
+        numbers.setdefault(key_of_value(partition, kind), set()).add(seq)
     for entry in (each for each in entries if each.mode == "append" and each.digest is not None):
         if numbers.get(str(entry.partition), set()) - {entry.seq}:
             other = f"rows carry another `{LOAD_COLUMN}` than {entry.seq}, which the ledger has for them"
@@ -91,7 +93,7 @@ def kept_rows(
     """The rows that `upsert` keeps beside its table decide what a later load makes of it."""
     name = kept_table(output.target_schema, output.target_table)
     digests = {
-        f"{PARTITION_COLUMN} = DATE '{each.partition}'": each
+        f"{PARTITION_COLUMN} = {column_value(str(each.partition))}": each
         for each in entries
         if each.mode == "upsert" and each.digest is not None
     }

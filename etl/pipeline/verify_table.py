@@ -16,6 +16,7 @@ import polars as pl
 from etl.config.pipeline_config import TrinoOutput
 from etl.errors import WarehouseError
 from etl.lake.lake import Pinned, scan_pinned
+from etl.partitions.keys import Kind, column_type, column_value, key_of_value, kind_of
 from etl.pipeline.digest import as_published, differences, digest
 from etl.pipeline.remedies import Remedies
 from etl.pipeline.verdict import Findings, TableVerdict
@@ -77,10 +78,10 @@ class _Table:
         """Whether types have PostgreSQL's names."""
         return str(self.warehouse.query("SELECT version()").item(0, 0)).startswith("PostgreSQL")
 
-    def counts(self, column: str) -> dict[object, int]:
-        """How many rows have each value of a technical column."""
+    def counts(self, column: str, kind: Kind = "static") -> dict[object, int]:
+        """How many rows have each value of a technical column; partitions are named by their keys of this kind."""
         found = self.warehouse.query(f"SELECT {quoted(column)}, count(*) FROM {self.name} GROUP BY 1")
-        return {None if value is None else str(value): int(rows) for value, rows in found.iter_rows()}
+        return {None if value is None else key_of_value(value, kind): int(rows) for value, rows in found.iter_rows()}
 
     def count(self) -> int:
         """All rows."""
@@ -93,9 +94,6 @@ class _Table:
         for batch in self.warehouse.batches(f"SELECT {names} FROM {self.name} {where}"):
             total.update(digest(as_published(batch, schema)))
         return total
-
-
-_TECHNICAL = {PARTITION_COLUMN: "DATE", LOAD_COLUMN: "BIGINT"}
 
 
 def compare_table(
@@ -196,8 +194,11 @@ def _shape(table: _Table, columns: Mapping[str, str], objects: Sequence[Pinned])
         if own[name].replace("character varying", "text") not in made[name]:
             makes = " or ".join(made[name])
             found.append(_Difference(f"column `{name}` of {table.name} is {own[name]}, a load makes {makes}"))
-    for name, kind in _TECHNICAL.items():
-        if columns.get(name, kind).upper() != kind:
+    partition = next((each.ref.partition for each in objects if each.ref.partition), None)
+    technical = {LOAD_COLUMN: "BIGINT"} | ({PARTITION_COLUMN: column_type(partition)} if partition else {})
+    for name, kind in technical.items():
+        makes = _in_postgres(kind) if table.is_postgres else kind
+        if name in columns and columns[name].replace("character varying", "text").upper() != makes.upper():
             found.append(_Difference(f"column `{name}` of {table.name} is {columns[name]}, a load makes {kind}"))
     return found
 
@@ -219,8 +220,8 @@ def _by_partition(
     max_rows: int,
 ) -> None:
     """Every row of the table belongs to a partition that is loaded, and each partition holds what it should."""
-    counts = table.counts(PARTITION_COLUMN)
     known = {each.partition for each in entries}
+    counts = table.counts(PARTITION_COLUMN, kind_of(next((each for each in known if each), "")) or "day")
     for partition in sorted(counts.keys() - known, key=str):
         of = f"of partition {partition}, which was never loaded" if partition else "without a partition"
         problem = f"{table.name} holds {counts[partition]} rows {of}"
@@ -241,7 +242,7 @@ def _by_partition(
         return
     for partition, pinned in current.items():
         frame = scan_pinned([(pinned.ref, pinned.path)]) if winners is None else _won(winners, partition, pinned)
-        where = f"WHERE {PARTITION_COLUMN} = DATE '{partition}'"
+        where = f"WHERE {PARTITION_COLUMN} = {column_value(str(partition))}"
         _rows(verdict.of(partition), table, pinned, frame, where, counts.get(partition, 0), max_rows)
 
 

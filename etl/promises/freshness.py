@@ -3,13 +3,15 @@
 Belongs here: judging a `FreshnessPromise`. Does not: the other promises (`judge`), and no clock is read.
 
 What is promised:
-- A day's partition is complete when its day has ended in the zone of the partitions. At a deadline the newest
-  partition that is complete by then is due. It has arrived with its first good publish after it was complete: half a
-  day, published early, is not the day. Nothing else heals a missed deadline: not an older partition, not a newer one;
-  but the next deadline asks for its own partition only. A publish exactly at the deadline is in time.
+- A partition by time is complete when its day (hour, week, month) has ended in the zone of the partitions. At a
+  deadline the newest partition that is complete by then is due. It has arrived with its first good publish after it was
+  complete: half a day, published early, is not the day. Nothing else heals a missed deadline: not an older partition,
+  not a newer one; but the next deadline asks for its own partition only. A publish exactly at the deadline is in time.
 - The age of `max_age_hours` runs from the moment at which the newest complete partition arrived. A publish of any other
   partition does not stop it. Exactly the promised age is kept.
 - A whole-table pipeline owes a publish between any two deadlines, and its age runs from its last publish.
+- Keys of a list are never due, so that only an age can be promised: that of the key which was published longest ago. A
+  key that was never published is as old as the promise.
 - Nothing is due before the first partition is complete. After the last partition's deadline nothing new is due, but
   that last promise stays what it is until its partition arrives.
 - A kept promise is at risk if what is due next has not arrived and the typical duration of a run ends too late: of the
@@ -19,7 +21,7 @@ What is promised:
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
 from statistics import median
@@ -27,10 +29,11 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from etl.errors import EtlError
-from etl.partitions.cron import Cron, day_start, deadlines_after, deadlines_back, parse_cron
+from etl.partitions.cron import Cron, deadlines_after, deadlines_back, parse_cron
+from etl.partitions.keys import moved
+from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.sla.config import FreshnessPromise
 
-DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 LONGEST_STREAK = 1000  # deadlines that are looked at to say since when a promise is broken
 
@@ -47,36 +50,11 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DailyPartitions:
-    """The days that a pipeline has, both ends included."""
-
-    start: date
-    end: date | None = None
-    timezone: str = "UTC"
-
-    def complete_at(self, day: date) -> datetime:
-        """When the partition of `day` is complete."""
-        return day_start(ZoneInfo(self.timezone), day + DAY)
-
-    def newest_complete(self, at: datetime) -> date | None:
-        """The newest partition that is complete at `at`; None before the first one is."""
-        day = at.astimezone(ZoneInfo(self.timezone)).date() - DAY
-        if self.end is not None and day > self.end:
-            day = self.end
-        return day if day >= self.start else None
-
-    @property
-    def over_at(self) -> datetime | None:
-        """From here on the newest day is none of the pipeline's: nothing new becomes due."""
-        return None if self.end is None else self.complete_at(self.end + DAY)
-
-
-@dataclass(frozen=True, slots=True)
 class Publish:
     """One good publish: of a partition, or of the whole table."""
 
     at: datetime
-    partition: date | None = None
+    partition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +62,23 @@ class AtWork:
     """A run that has begun and not ended: on a partition, or on the whole table."""
 
     since: datetime
-    partition: date | None = None
+    partition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedDays:
+class PublishedKeys:
     """What is known about a pipeline's data. Publishes before `known_since` may be missing."""
 
     publishes: tuple[Publish, ...] = ()
-    partitions: DailyPartitions | None = None
+    partitions: TimeScheme | StaticKeys | None = None
+    """None for a whole table."""
     known_since: datetime | None = None
     at_work: tuple[AtWork, ...] = ()
+
+    @property
+    def times(self) -> TimeScheme | None:
+        """The partitions, if they are by time."""
+        return self.partitions if isinstance(self.partitions, TimeScheme) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +89,7 @@ class FreshnessVerdict:
     state: State
     message: str
     since: datetime | None = None
-    partition: date | None = None
+    partition: str | None = None
     due: datetime | None = None
     actual: float | None = None
     threshold: float | None = None
@@ -117,7 +101,7 @@ def typical_duration(durations: Sequence[timedelta]) -> timedelta | None:
 
 
 def judge_deadline(
-    promise: FreshnessPromise, published: PublishedDays, now: datetime, typical: timedelta | None = None
+    promise: FreshnessPromise, published: PublishedKeys, now: datetime, typical: timedelta | None = None
 ) -> FreshnessVerdict | None:
     """How the deadline stands at `now`; None if none is promised."""
     if promise.deadline is None:
@@ -150,14 +134,14 @@ def judge_deadline(
 
 
 def judge_max_age(
-    promise: FreshnessPromise, published: PublishedDays, now: datetime, typical: timedelta | None = None
+    promise: FreshnessPromise, published: PublishedKeys, now: datetime, typical: timedelta | None = None
 ) -> FreshnessVerdict | None:
     """How the age stands at `now`; None if none is promised."""
     if promise.max_age_hours is None:
         return None
     limit = timedelta(hours=promise.max_age_hours)
     moments = _fresh_moments(published, _aware(now))
-    days = published.partitions
+    days = published.times
     newest = days.newest_complete(now) if days else None
     hours = promise.max_age_hours
 
@@ -175,12 +159,12 @@ def judge_max_age(
     age = now - moments[-1]
     arrived = newest is not None and _arrival(published, newest, now) is not None
     over = bool(days and newest == days.end and arrived)
-    what = f"the newest complete day, {newest}," if newest else "the table"
+    what = f"the newest complete {days.word}, {newest}," if days and newest else _oldest_key(published, now)
     if age > limit and not over:
         message = f"{what} has not arrived, and nothing new for {age / HOUR:.1f} h; promised are {hours:g} h"
         return verdict(State.BROKEN, message, moments[-1] + limit, age / HOUR)
     if typical is not None and not over:
-        awaited = newest + DAY if newest and arrived else newest
+        awaited = moved(newest, 1) if newest and arrived else newest
         if _expected(published, awaited, now, typical) > moments[-1] + limit:
             message = f"{age / HOUR:.1f} h without news, and a run takes {typical.total_seconds() / 60:.0f} min"
             return verdict(State.AT_RISK, message, age=age / HOUR)
@@ -198,9 +182,9 @@ def judge_max_age(
 class _Deadlines:
     """The deadlines of one promise around one moment, and what was due at each."""
 
-    def __init__(self, promise: FreshnessPromise, published: PublishedDays, now: datetime) -> None:
+    def __init__(self, promise: FreshnessPromise, published: PublishedKeys, now: datetime) -> None:
         self._published = published
-        self._days = published.partitions
+        self._days = published.times
         self._cron: Cron = parse_cron(promise.deadline or "")
         self._zone = ZoneInfo(promise.timezone or (self._days.timezone if self._days else "UTC"))
         self._business_days = promise.business_days
@@ -226,7 +210,7 @@ class _Deadlines:
         """The next moment that the cron names."""
         return next(iter(self._after(at)), None)
 
-    def partition(self, deadline: datetime) -> date | None:
+    def partition(self, deadline: datetime) -> str | None:
         """The partition due at `deadline`."""
         return self._days.newest_complete(deadline) if self._days else None
 
@@ -297,22 +281,23 @@ def _verdict(
     return FreshnessVerdict("deadline", state, message, since, partition, due, actual, threshold=0.0)
 
 
-def _ever_published(published: PublishedDays, now: datetime) -> bool:
+def _ever_published(published: PublishedKeys, now: datetime) -> bool:
     return any(each.at <= now for each in published.publishes)
 
 
-def _arrival(published: PublishedDays, partition: date, now: datetime) -> datetime | None:
+def _arrival(published: PublishedKeys, partition: str, now: datetime) -> datetime | None:
     """The first good publish of a partition after it was complete."""
-    if published.partitions is None:
+    scheme = published.times
+    if scheme is None:
         return None
-    complete = published.partitions.complete_at(partition)
+    complete = scheme.complete_at(partition)
     times = (each.at for each in published.publishes if each.partition == partition and complete <= each.at <= now)
     return min(times, default=None)
 
 
-def _expected(published: PublishedDays, partition: date | None, now: datetime, typical: timedelta) -> datetime:
+def _expected(published: PublishedKeys, partition: str | None, now: datetime, typical: timedelta) -> datetime:
     """When a partition, or the table, will probably be there."""
-    days = published.partitions
+    days = published.times
     complete = days.complete_at(partition) if days and partition else None
     ends = [
         each.since + typical
@@ -323,21 +308,41 @@ def _expected(published: PublishedDays, partition: date | None, now: datetime, t
     return in_time or (now if complete is None else max(now, complete)) + typical
 
 
-def _fresh_moments(published: PublishedDays, now: datetime) -> list[datetime]:
+def _fresh_moments(published: PublishedKeys, now: datetime) -> list[datetime]:
     """When the data became as new as it could be, in order; the first is the moment from which one can ask."""
-    days = published.partitions
+    days = published.times
     begins = [days.complete_at(days.start)] if days else []
     begins += [published.known_since] if published.known_since else []
     moments = {each for each in [max(begins)] if each <= now} if begins else set()
+    if isinstance(published.partitions, StaticKeys):
+        last = _last_publishes(published.partitions, published, now)
+        return sorted(moments) if None in last.values() else [min(at for at in last.values() if at)]
     if days is None:
         moments |= {each.at for each in published.publishes if each.at <= now}
         return sorted(moments)
-    arrivals: dict[date, datetime] = {}
+    arrivals: dict[str, datetime] = {}
     for each in published.publishes:
         if each.partition is not None and days.complete_at(each.partition) <= each.at <= now:
             arrivals[each.partition] = min(each.at, arrivals.get(each.partition, each.at))
     moments |= {at for partition, at in arrivals.items() if days.newest_complete(at) == partition}
     return sorted(moments)
+
+
+def _last_publishes(keys: StaticKeys, published: PublishedKeys, now: datetime) -> dict[str, datetime | None]:
+    """When each key was published last."""
+    return {
+        key: max((each.at for each in published.publishes if each.partition == key and each.at <= now), default=None)
+        for key in keys.values
+    }
+
+
+def _oldest_key(published: PublishedKeys, now: datetime) -> str:
+    """What an age is about: the table, or the key that was published longest ago or never."""
+    if not isinstance(published.partitions, StaticKeys):
+        return "the table"
+    last = _last_publishes(published.partitions, published, now)
+    oldest = min(last, key=lambda key: at.timestamp() if (at := last[key]) else 0.0)
+    return f"the {published.partitions.word} {oldest}"
 
 
 def _aware(now: datetime) -> datetime:

@@ -9,12 +9,12 @@ and for the streak of failures; rows and seconds are judged on successful runs o
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from etl.promises.freshness import (
     FreshnessVerdict,
-    PublishedDays,
+    PublishedKeys,
     State,
     judge_deadline,
     judge_max_age,
@@ -58,7 +58,7 @@ class PipelineRun:
     run_id: str
     ended: datetime
     succeeded: bool
-    partition: date | None = None
+    partition: str | None = None
     metrics: SLAMetrics | None = None
     complete: bool = True
     """False: it made only some of the pipeline's stages, so its success ends no series of failures."""
@@ -70,7 +70,7 @@ class PipelineHistory:
 
     tenant: str
     pipeline: str
-    published: PublishedDays
+    published: PublishedKeys
     runs: tuple[PipelineRun, ...] = ()
 
 
@@ -85,7 +85,7 @@ class PromiseVerdict:
     message: str
     alert_level: AlertLevel
     since: datetime | None = None
-    partition: date | None = None
+    partition: str | None = None
     due: datetime | None = None
     actual: float | None = None
     threshold: float | None = None
@@ -111,7 +111,7 @@ class PromiseVerdict:
             "message": self.message,
             "alert_level": self.alert_level.value,
             "since": self.since.isoformat() if self.since else None,
-            "partition": self.partition.isoformat() if self.partition else None,
+            "partition": self.partition,
             "due": self.due.isoformat() if self.due else None,
             "actual": self.actual,
             "threshold": self.threshold,
@@ -274,7 +274,7 @@ def _judge_streak(sla: PipelineSLA, history: PipelineHistory, limit: int, runs: 
 def _counting(runs: Iterable[PipelineRun]) -> list[PipelineRun]:
     """In the order of time, without those of a partition older than one that was run before."""
     counting: list[PipelineRun] = []
-    newest: date | None = None
+    newest: str | None = None
     for run in sorted(runs, key=lambda each: each.ended):
         if run.partition is not None and newest is not None and run.partition < newest:
             continue

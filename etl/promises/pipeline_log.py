@@ -13,11 +13,13 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from etl.partitions.keys import kind_of
+from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.partitions.zones import moment
-from etl.promises.freshness import DailyPartitions, Publish, PublishedDays
+from etl.promises.freshness import Publish, PublishedKeys
 from etl.promises.judge import PipelineHistory, PipelineRun
 from etl.sla.metrics import SLAMetrics
 from etl.state_store import StateStore
@@ -158,7 +160,9 @@ class PipelineLog:
                 db.execute(f"INSERT INTO cursors VALUES (?, ?) {further}", (stream, position))
             db.execute("DELETE FROM finished WHERE at < ?", ((now - REMEMBERED).timestamp(),))
 
-    def histories(self, tenant: str, partitions: Mapping[str, DailyPartitions | None]) -> dict[str, PipelineHistory]:
+    def histories(
+        self, tenant: str, partitions: Mapping[str, TimeScheme | StaticKeys | None]
+    ) -> dict[str, PipelineHistory]:
         """The past of each pipeline of `partitions` whose past was read."""
         with self._store.transaction() as db:
             known = "SELECT name, known_since FROM pipelines WHERE known_since IS NOT NULL"
@@ -235,18 +239,21 @@ _RUN_COLUMNS = (
 
 
 def _note_publishes(db: sqlite3.Connection, publishes: Sequence[tuple[str, Publish]]) -> None:
-    """Of a partition the first publish counts, of a table each one."""
+    """Of a partition by time the first publish counts, of a key of a list the last one, of a table each one."""
+    listed: set[str] = set()
     for pipeline, each in publishes:
-        day = each.partition.isoformat() if each.partition else ""
-        if day:
-            earlier = "SELECT min(at) FROM publishes WHERE pipeline = ? AND partition = ?"
-            first = db.execute(earlier, (pipeline, day)).fetchone()[0]
-            if first is not None and first <= each.at.timestamp():
+        key, at = each.partition or "", each.at.timestamp()
+        if key:
+            is_listed = kind_of(key) == "static"
+            listed |= {pipeline} if is_listed else set()
+            known = "SELECT min(at) FROM publishes WHERE pipeline = ? AND partition = ?"
+            before = db.execute(known, (pipeline, key)).fetchone()[0]
+            if before is not None and (before >= at if is_listed else before <= at):
                 continue
-            db.execute("DELETE FROM publishes WHERE pipeline = ? AND partition = ?", (pipeline, day))
-        db.execute("INSERT OR IGNORE INTO publishes VALUES (?, ?, ?)", (pipeline, day, each.at.timestamp()))
+            db.execute("DELETE FROM publishes WHERE pipeline = ? AND partition = ?", (pipeline, key))
+        db.execute("INSERT OR IGNORE INTO publishes VALUES (?, ?, ?)", (pipeline, key, at))
     newest = "SELECT partition, at FROM publishes WHERE pipeline = ? ORDER BY partition DESC, at DESC LIMIT 1 OFFSET ?"
-    for pipeline in {name for name, _ in publishes}:
+    for pipeline in {name for name, _ in publishes} - listed:
         last = db.execute(newest, (pipeline, KEPT - 1)).fetchone()
         if last is not None:
             query = "DELETE FROM publishes WHERE pipeline = ? AND (partition, at) < (?, ?)"
@@ -290,7 +297,7 @@ def _note_outcome(db: sqlite3.Connection, pipeline: str, run: PipelineRun) -> No
     if run.complete:
         query = "UPDATE pipelines SET runs = runs + 1, failures = failures + ? WHERE name = ?"
         db.execute(query, (int(not run.succeeded), pipeline))
-    day = run.partition.isoformat() if run.partition else ""
+    day = run.partition or ""
     if day and day < row[0]:
         return  # filling an old day changes no verdict
     if day:
@@ -324,18 +331,17 @@ def _note_known(db: sqlite3.Connection, pipeline: str, since: datetime | None) -
     )
 
 
-def _published(rows: list[tuple[str, float]], days: DailyPartitions | None, begin: float) -> PublishedDays:
-    """Publishes of days if the pipeline has days, of the table if it has none."""
+def _published(rows: list[tuple[str, float]], scheme: TimeScheme | StaticKeys | None, begin: float) -> PublishedKeys:
+    """Publishes of partitions if the pipeline has such partitions, of the table if it has none."""
+    kind = scheme.kind if scheme else None
     publishes = sorted(
-        (moment(at), date.fromisoformat(partition) if partition else None)
-        for partition, at in rows
-        if bool(partition) == (days is not None)
+        (moment(at), partition) for partition, at in rows if (kind_of(partition) if partition else None) == kind
     )
     known_since = moment(begin)
-    if len(publishes) >= KEPT:  # older ones were dropped
-        oldest = min((day for _, day in publishes if day), default=None)
-        known_since = max(known_since, days.complete_at(oldest) if days and oldest else publishes[0][0])
-    return PublishedDays(tuple(Publish(at, partition) for at, partition in publishes), days, known_since)
+    if len(publishes) >= KEPT and not isinstance(scheme, StaticKeys):  # older ones were dropped
+        oldest = min(key for _, key in publishes)
+        known_since = max(known_since, scheme.complete_at(oldest) if scheme else publishes[0][0])
+    return PublishedKeys(tuple(Publish(at, key or None) for at, key in publishes), scheme, known_since)
 
 
 def _run(row: tuple[str, float, str, int, int, str, int, int, int, int, float, int | None]) -> PipelineRun:
@@ -352,5 +358,4 @@ def _run(row: tuple[str, float, str, int, int, str, int, int, int, int, float, i
         run_id=run_id,
         timestamp=at,
     )
-    day = date.fromisoformat(partition) if partition else None
-    return PipelineRun(run_id, at, bool(succeeded), day, metrics, complete=bool(complete))
+    return PipelineRun(run_id, at, bool(succeeded), partition or None, metrics, complete=bool(complete))

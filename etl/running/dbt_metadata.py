@@ -5,6 +5,7 @@ Belongs here: reading what was built from the tenant's warehouse. Does not: runn
 
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.dbt.build import NodeResult
 from etl.dbt.index import DbtAsset
 from etl.dbt.project import TenantDbt
+from etl.partitions.keys import key_of, kind_of
 from etl.running.metadata import Metadata
 from etl.sql import literal
 from etl.warehouse.contract import Warehouse
@@ -69,7 +71,7 @@ class BuiltRelations:
         found = [f"SELECT {name} AS node, NULL AS day, count(*) AS row_count FROM {table}"]
         column = asset.day_column
         if self._window and column and self.columns_of(node).get(column, "").upper() == "DATE":
-            start, end = self._window["partition_start"], self._window["partition_end"]
+            start, end = self._window["partition_start"][:10], self._window["partition_end"][:10]
             day = quoted(column)
             found.append(
                 f"SELECT {name}, CAST({day} AS VARCHAR), count(*) FROM {table} "
@@ -134,9 +136,14 @@ def row_counts(asset: DbtAsset, relations: BuiltRelations, days: Sequence[str]) 
     if not days:
         return {None: whole}
     by_day = relations.rows_by_day.get(asset.unique_id)
-    if by_day is None:
+    unit = kind_of(days[0])
+    if by_day is None or unit is None or unit == "hour" or unit == "static":  # noqa: PLR1714  mypy narrows no set; a date says no hour
         return {days[-1]: whole}
-    return {day: {"dagster/partition_row_count": MetadataValue.int(by_day.get(day, 0))} for day in days}
+    rows = dict.fromkeys(days, 0)
+    for day, count in by_day.items():
+        key = key_of(unit, date.fromisoformat(day))
+        rows[key] = rows.get(key, 0) + count
+    return {key: {"dagster/partition_row_count": MetadataValue.int(rows[key])} for key in days}
 
 
 def column_lineage(

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from dagster import (
@@ -20,7 +19,6 @@ from dagster import (
     AssetExecutionContext,
     AssetKey,
     AssetMaterialization,
-    DailyPartitionsDefinition,
     Failure,
     MaterializeResult,
     MetadataValue,
@@ -33,6 +31,8 @@ from etl.dbt.index import DbtAsset, DbtCheck
 from etl.dbt.ownership import DbtRelation, refuse_known, refuse_loaded
 from etl.dbt.project import TenantDbt
 from etl.faults import reach
+from etl.partitions.keys import begin_of, moved
+from etl.partitions.scheme import TimeScheme, WholeTable
 from etl.running import naming
 from etl.running.dbt_metadata import (
     BuiltRelations,
@@ -71,11 +71,11 @@ class Described:
 
 @dataclass(frozen=True)
 class DbtStep:
-    """The dbt assets that share one set of days, or that have none."""
+    """The dbt assets that share one set of partitions by time, or that have none."""
 
     config: TenantConfig
     project: TenantDbt
-    partitions: DailyPartitionsDefinition | None
+    partitions: TimeScheme | WholeTable
     assets: tuple[DbtAsset, ...]
     checks: tuple[DbtCheck, ...]
     relations: tuple[DbtRelation, ...]
@@ -87,13 +87,13 @@ class DbtStep:
             yield from self._run(context)
 
     def _run(self, context: AssetExecutionContext) -> Iterator[DbtEvent]:
-        """Build the selected models; a range of days is one invocation."""
+        """Build the selected models; a range of partitions is one invocation."""
         days = [key for key in partition_keys(context, self.partitions) if key]
         assets = [each for each in self.assets if AssetKey(list(each.key)) in context.selected_asset_keys]
         checks = [each for each in self.checks if check_key(each) in context.selected_asset_check_keys]
-        window = _window(days)
+        window = _window(self.partitions, days)
         if days:
-            context.log.info("dbt builds the days from %s up to %s, in one invocation", days[0], days[-1])
+            context.log.info("dbt builds %s to %s, in one invocation", days[0], days[-1])
         warehouse: Warehouse = getattr(context.resources, naming.warehouse_resource(self.config.id)).open(self.config)
         alone = warehouse.exclusive(context.run.run_id) if isinstance(warehouse, DuckDBWarehouse) else nullcontext()
         with alone:
@@ -171,15 +171,18 @@ class DbtStep:
 
     def _other_days(self, asset: DbtAsset, columns: Columns, days: Sequence[str]) -> str | None:
         """A model by microbatch whose days, which dbt counts in UTC, are not those of the run."""
-        zone = self.partitions.timezone if self.partitions else "UTC"
+        scheme = self.partitions
+        if isinstance(scheme, WholeTable) or scheme.unit == "hour":  # hours are those of UTC, as dbt's are
+            return None
+        zone = scheme.timezone
         dtype = next((each for name, each in columns.items() if name == asset.event_time), "")
-        apart = any(datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(zone)).utcoffset() for day in days)
+        apart = any(scheme.window(day)[0].astimezone(ZoneInfo(zone)).utcoffset() for day in days)
         if "with time zone" not in dtype.lower() or not apart:
             return None
         return (
             f"{asset.key[-1]}: `event_time` is the column {asset.event_time}, which holds instants ({dtype}); dbt cuts"
-            f" them into days of UTC, and the run's days are those of {zone}: name a column that holds the day or the"
-            f" time in {zone}, such as cast({asset.event_time} at time zone '{zone}' as date)"
+            f" them into {scheme.word}s of UTC, and the run's {scheme.word}s are those of {zone}: name a column that"
+            f" holds the day or the time in {zone}, such as cast({asset.event_time} at time zone '{zone}' as date)"
         )
 
     def _results(
@@ -204,12 +207,12 @@ def check_key(check: DbtCheck) -> AssetCheckKey:
     return AssetCheckKey(AssetKey(list(check.asset)), check.name)
 
 
-def _window(days: Sequence[str]) -> Window:
-    """The variables of a range of days: the first, and the first that is none of them any more."""
-    if not days:
+def _window(scheme: TimeScheme | WholeTable, keys: Sequence[str]) -> Window:
+    """The variables of a range: the first day, and the first that is none of them any more; of hours moments in UTC."""
+    if not keys or isinstance(scheme, WholeTable):
         return {}
-    end = date.fromisoformat(days[-1]) + timedelta(days=1)
-    return {"partition_start": days[0], "partition_end": end.isoformat()}
+    start, end = (begin_of(each).isoformat()[:19].replace("T", " ") for each in (keys[0], moved(keys[-1], 1)))
+    return {"partition_start": start, "partition_end": end}
 
 
 def _each(days: Sequence[str]) -> list[str | None]:

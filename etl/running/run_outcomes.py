@@ -10,7 +10,6 @@ says nothing.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 
 from dagster import (
     AssetCheckEvaluation,
@@ -26,6 +25,7 @@ from dagster import (
 from dagster_shared.error import SerializableErrorInfo
 
 from etl.notify.incidents import cause_of
+from etl.partitions.keys import kind_of
 from etl.partitions.zones import moment
 from etl.promises.judge import PipelineRun
 from etl.promises.pipeline_log import Failure, FinishedRun
@@ -78,7 +78,7 @@ def finished_run(
     instance: DagsterInstance, run: DagsterRun, ended: float, subjects: Subjects, scrub: Callable[[str], str]
 ) -> FinishedRun:
     """Read the events of a run once. `scrub` takes secrets out of an error's text."""
-    day = newest_day(run.tags)
+    day = newest_key(run.tags)
     seen = _RunEvents()
     for record in instance.get_records_for_run(run.run_id, of_type=TYPES).records:
         _note(seen, record.event_log_entry, subjects, day)
@@ -101,7 +101,7 @@ def failed_run(run: DagsterRun, entry: EventLogEntry, subjects: Subjects, scrub:
     if first is not None and first.step_key:
         seen.failed[first.step_key] = (entry.timestamp, _words(first.step_failure_data.error))
     failures = _failures(seen, run, entry.timestamp, subjects, scrub)
-    runs = _runs(seen, subjects, run.run_id, newest_day(run.tags), many=False, died=None)
+    runs = _runs(seen, subjects, run.run_id, newest_key(run.tags), many=False, died=None)
     return FinishedRun(run.run_id, moment(entry.timestamp), tuple(runs), tuple(failures))
 
 
@@ -125,16 +125,13 @@ def planned_assets(instance: DagsterInstance, run: DagsterRun) -> set[AssetKey]:
     return {key for key in keys if key is not None}
 
 
-def newest_day(tags: Mapping[str, str]) -> date | None:
-    """The newest day that a run is about; None if it names none."""
+def newest_key(tags: Mapping[str, str]) -> str | None:
+    """The newest partition by time that a run is about; None if it names none."""
     text = tags.get(ASSET_PARTITION_RANGE_END_TAG) or tags.get(PARTITION_NAME_TAG) or ""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
+    return text if kind_of(text) not in (None, "static") else None
 
 
-def _note(seen: _RunEvents, entry: EventLogEntry, subjects: Subjects, day: date | None) -> None:
+def _note(seen: _RunEvents, entry: EventLogEntry, subjects: Subjects, day: str | None) -> None:
     event, at, step = entry.get_dagster_event(), entry.timestamp, entry.step_key or ""
     match event.event_type:
         case DagsterEventType.STEP_START:
@@ -154,10 +151,10 @@ def _note(seen: _RunEvents, entry: EventLogEntry, subjects: Subjects, day: date 
             _note_check(seen, event.asset_check_evaluation_data, subjects, day)
 
 
-def _note_materialization(seen: _RunEvents, made: AssetMaterialization, subjects: Subjects, day: date | None) -> None:
+def _note_materialization(seen: _RunEvents, made: AssetMaterialization, subjects: Subjects, day: str | None) -> None:
     key, partition, metadata = made.asset_key, made.partition, made.metadata
     pipeline = subjects.pipeline_of_asset.get(key)
-    if pipeline is None or (day is not None and partition not in (None, day.isoformat())):
+    if pipeline is None or (day is not None and partition not in (None, day)):
         return
     seconds = number(metadata, "seconds")
     if seconds is not None:
@@ -167,7 +164,7 @@ def _note_materialization(seen: _RunEvents, made: AssetMaterialization, subjects
         seen.rows[pipeline] = int(rows)
 
 
-def _note_check(seen: _RunEvents, evaluation: AssetCheckEvaluation, subjects: Subjects, day: date | None) -> None:
+def _note_check(seen: _RunEvents, evaluation: AssetCheckEvaluation, subjects: Subjects, day: str | None) -> None:
     key, name = evaluation.asset_key, evaluation.check_name
     pipeline = subjects.pipeline_of_asset.get(key)
     if pipeline is None or name == SLA_CHECK:
@@ -175,7 +172,7 @@ def _note_check(seen: _RunEvents, evaluation: AssetCheckEvaluation, subjects: Su
     passed, severity = evaluation.passed, evaluation.severity
     if not passed and severity is AssetCheckSeverity.ERROR:
         seen.blocked.add(pipeline)
-    if name in STANDING_CHECKS or (day is not None and evaluation.partition not in (None, day.isoformat())):
+    if name in STANDING_CHECKS or (day is not None and evaluation.partition not in (None, day)):
         return
     default = "error" if severity is AssetCheckSeverity.ERROR else "warning"
     status = evaluation.metadata.get("status")
@@ -213,7 +210,7 @@ def _failures(
 
 
 def _runs(
-    seen: _RunEvents, subjects: Subjects, run_id: str, day: date | None, *, many: bool, died: float | None
+    seen: _RunEvents, subjects: Subjects, run_id: str, day: str | None, *, many: bool, died: float | None
 ) -> Iterable[tuple[str, PipelineRun]]:
     """One outcome for each pipeline that this run has ended, one way or the other."""
     ends: dict[str, list[float]] = {}

@@ -1,7 +1,7 @@
-"""Starting the process of a run: in which code location, and for which day if the run names none.
+"""Starting the process of a run: in which code location, and for which partition if the run names none.
 
 Belongs here: what the run launcher decides before a run starts. Not here: whether a run's process is alive
-(`run_worker`), cutting a range of days into runs (`run_days`).
+(`run_worker`), cutting a range into runs (`run_spans`).
 """
 
 from dagster import DagsterInstance, DagsterRun, DefaultRunLauncher
@@ -18,7 +18,7 @@ from etl.running.compat import (
     LaunchRunContext,
     ModuleCodePointer,
 )
-from etl.running.run_days import day_for
+from etl.running.run_spans import key_for
 
 
 def launch_in(instance: DagsterInstance, context: LaunchRunContext) -> None:
@@ -26,9 +26,9 @@ def launch_in(instance: DagsterInstance, context: LaunchRunContext) -> None:
     run = context.dagster_run
     location = _location(run, context.workspace)
     if not {PARTITION_NAME_TAG, ASSET_PARTITION_RANGE_START_TAG} & set(run.tags):
-        day = _day(run, location)
-        if day is not None:
-            instance.add_run_tags(run.run_id, {PARTITION_NAME_TAG: day})
+        key = _newest(run, location)
+        if key is not None:
+            instance.add_run_tags(run.run_id, {PARTITION_NAME_TAG: key})
     if not isinstance(location, GrpcServerCodeLocation):
         raise EtlError(f"the code location `{location.name}` is no server of its own", "serve it from workspace.yaml")
     DefaultRunLauncher.launch_run_from_grpc_client(instance, run, location.client)
@@ -69,8 +69,8 @@ def _place(pointer: CodePointer | None) -> tuple[str, ...] | None:
             return None
 
 
-def _day(run: DagsterRun, location: CodeLocation) -> str | None:
-    """The newest complete day of the run's assets: Dagster itself cannot execute daily assets without one."""
+def _newest(run: DagsterRun, location: CodeLocation) -> str | None:
+    """The newest complete partition of the run's assets: Dagster itself cannot execute them without one."""
     origin = run.remote_job_origin
     if origin is None:
         return None
@@ -82,5 +82,4 @@ def _day(run: DagsterRun, location: CodeLocation) -> str | None:
     else:
         return None
     graph = repository.asset_graph
-    day = day_for({key: graph.get(key).partitions_def for key in keys if graph.has(key)})
-    return day.isoformat() if day else None
+    return key_for({key: graph.get(key).partitions_def for key in keys if graph.has(key)})

@@ -27,11 +27,13 @@ from dagster import (
     RunsFilter,
 )
 
+from etl.partitions.keys import kind_of
+from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.partitions.zones import moment
-from etl.promises.freshness import AtWork, DailyPartitions, Publish
+from etl.promises.freshness import AtWork, Publish
 from etl.promises.pipeline_log import Facts, Numbers, PipelineLog
 from etl.running.compat import EventLogCursor
-from etl.running.run_outcomes import ROWS, failed_run, finished_run, newest_day, number, planned_assets
+from etl.running.run_outcomes import ROWS, failed_run, finished_run, newest_key, number, planned_assets
 from etl.running.sla_past import Past
 from etl.running.subjects import Subjects
 
@@ -78,7 +80,7 @@ class SlaHistory:
             run = record.dagster_run
             if record.start_time is None or not self._mine(run):
                 continue
-            work = AtWork(moment(record.start_time), newest_day(run.tags))
+            work = AtWork(moment(record.start_time), newest_key(run.tags))
             for key in run.asset_selection or planned_assets(instance, run):
                 pipeline = self.subjects.promised_assets.get(key)
                 if pipeline is not None:
@@ -202,12 +204,11 @@ class SlaHistory:
         return {pipeline: key for key, pipeline in self.subjects.promised_assets.items()}
 
 
-def _publish(days: DailyPartitions | None, partition: str | None, at: datetime) -> Publish | None:
-    """A publish that promises are about: of the table, or of a day that was complete."""
-    if days is None:
+def _publish(scheme: TimeScheme | StaticKeys | None, partition: str | None, at: datetime) -> Publish | None:
+    """A publish that promises are about: of the table, or of a partition that was complete."""
+    if scheme is None:
         return Publish(at)
-    try:
-        day = datetime.strptime(partition or "", "%Y-%m-%d").date()  # noqa: DTZ007  a day of the partitions' own zone
-    except ValueError:
+    if partition is None or kind_of(partition) != scheme.kind:
         return None
-    return Publish(at, day) if at >= days.complete_at(day) else None
+    is_complete = isinstance(scheme, StaticKeys) or at >= scheme.complete_at(partition)
+    return Publish(at, partition) if is_complete else None

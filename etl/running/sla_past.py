@@ -3,31 +3,33 @@
 Belongs here: what is asked of the event log about it, and since when its past is known then. Does not: what happens
 afterwards (`sla_history`).
 
-One query for all of them gives each one's last materialization, which settles most: the newest complete day is there.
-Where it is not, the newest days of the pipeline are read one pipeline at a time, so many as there is time for.
+One query for all of them gives each one's last materialization, which settles most: the newest complete partition
+is there. Where it is not, the newest partitions of the pipeline are read one pipeline at a time, so many as
+there is time for.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, EventLogEntry
 
+from etl.partitions.keys import moved
+from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.partitions.zones import moment
-from etl.promises.freshness import DailyPartitions
 from etl.promises.pipeline_log import Facts
 
 CHUNK = 1000
-DAYS = 10
-LIMIT = 100  # events of those days that are read at most
+NEWEST = 10  # partitions of a pipeline that are looked at
+LIMIT = 100  # events of those partitions that are read at most
 
 
 @dataclass(frozen=True)
 class Past:
-    """Reads pasts of the pipelines with these assets and days."""
+    """Reads pasts of the pipelines with these assets and partitions."""
 
     assets: Mapping[str, AssetKey]
-    partitions: Mapping[str, DailyPartitions | None]
+    partitions: Mapping[str, TimeScheme | StaticKeys | None]
     note: Callable[[Facts, EventLogEntry], None]
     late: Callable[[], bool]
 
@@ -48,7 +50,7 @@ class Past:
                     facts.known_since[pipeline] = moment(entry.timestamp)
                 elif not self.late():
                     self.note(facts, entry)
-                    self._read_days(instance, facts, pipeline, now)
+                    self._read_newest(instance, facts, pipeline, now)
         return facts
 
     def _last_materializations(
@@ -62,23 +64,28 @@ class Past:
         }
 
     def _settles(self, pipeline: str, entry: EventLogEntry, now: datetime) -> bool:
-        """Whether the last materialization says all: it is a table's, or the newest complete day's."""
-        days, made = self.partitions[pipeline], entry.asset_materialization
-        newest = days.newest_complete(now) if days else None
-        if days is None or newest is None or made is None:
+        """Whether the last materialization says all: it is a table's, or the newest complete partition's."""
+        scheme, made = self.partitions[pipeline], entry.asset_materialization
+        if isinstance(scheme, StaticKeys):
+            return False
+        newest = scheme.newest_complete(now) if scheme else None
+        if scheme is None or newest is None or made is None:
             return True
-        return made.partition == newest.isoformat() and moment(entry.timestamp) >= days.complete_at(newest)
+        return made.partition == newest and moment(entry.timestamp) >= scheme.complete_at(newest)
 
-    def _read_days(self, instance: DagsterInstance, facts: Facts, pipeline: str, now: datetime) -> None:
-        days = self.partitions[pipeline]
-        newest = days.newest_complete(now) if days else None
-        if days is None or newest is None:
-            return
-        oldest = max(days.start, newest - timedelta(days=DAYS - 1))
-        names = [(oldest + timedelta(days=n)).isoformat() for n in range((newest - oldest).days + 1)]
+    def _read_newest(self, instance: DagsterInstance, facts: Facts, pipeline: str, now: datetime) -> None:
+        scheme = self.partitions[pipeline]
+        if isinstance(scheme, StaticKeys):  # the last publish of each counts
+            names, begins = scheme.values, []
+        else:
+            newest = scheme.newest_complete(now) if scheme else None
+            if scheme is None or newest is None:
+                return
+            oldest = max(scheme.start, moved(newest, 1 - NEWEST))
+            names, begins = scheme.between(oldest, newest), [scheme.complete_at(oldest)]
         filters = AssetRecordsFilter(self.assets[pipeline], asset_partitions=names)
-        for each in reversed(instance.fetch_materializations(filters, limit=LIMIT).records):
+        for each in reversed(instance.fetch_materializations(filters, limit=max(LIMIT, 2 * len(names))).records):
             self.note(facts, each.event_log_entry)
         first = instance.fetch_materializations(self.assets[pipeline], limit=1, ascending=True).records
-        begins = [days.complete_at(oldest), *(moment(each.timestamp) for each in first)]
+        begins += [moment(each.timestamp) for each in first]
         facts.known_since[pipeline] = max(begins)

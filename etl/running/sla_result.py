@@ -88,7 +88,7 @@ def _metadata(worst: PromiseVerdict, verdicts: Verdicts) -> Metadata:
     if worst.since is not None:
         metadata["since"] = MetadataValue.timestamp(worst.since)
     if worst.partition is not None:
-        metadata["partition"] = MetadataValue.text(worst.partition.isoformat())
+        metadata["partition"] = MetadataValue.text(worst.partition)
     if worst.due is not None:
         metadata["due"] = MetadataValue.timestamp(worst.due)
     return metadata

@@ -14,7 +14,6 @@ from dagster import (
     AssetExecutionContext,
     AssetKey,
     AssetMaterialization,
-    DailyPartitionsDefinition,
     Failure,
     MaterializeResult,
     MetadataValue,
@@ -75,7 +74,6 @@ class Step:
     config: TenantConfig
     pipeline: PipelineConfig
     stage: Stage
-    partitions: DailyPartitionsDefinition | None
 
     @property
     def asset(self) -> AssetKey:
@@ -94,7 +92,7 @@ class Step:
 
     def _run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
         """Do the stage for every partition of the step; a bad one does not keep the others from being judged."""
-        keys = partition_keys(context, self.partitions)
+        keys = partition_keys(context, self.pipeline.scheme)
         settings: Settings = getattr(context.resources, naming.lake_resource(self.config.id)).settings()
         journal = Journal.open(
             settings.data_dir / "backfills" / self.config.id,
@@ -164,7 +162,7 @@ class Step:
 
     @property
     def _in_flight(self) -> int:
-        """A warehouse has one writer; everything else takes as many days at a time as the YAML says."""
+        """A warehouse has one writer; everything else takes as many partitions at a time as the YAML says."""
         partitions = self.pipeline.partitions
         return partitions.in_flight if partitions and self.stage != "load" else 1
 

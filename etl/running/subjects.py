@@ -13,7 +13,7 @@ from dagster import AssetKey, DagsterRun, RepositoryDefinition
 from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig
 from etl.dbt.index import DbtAsset
-from etl.promises.freshness import DailyPartitions
+from etl.partitions.scheme import StaticKeys, TimeScheme, WholeTable
 from etl.quality.rules import check_names
 from etl.running import naming
 
@@ -57,9 +57,10 @@ class Subjects:
         return found
 
     @cached_property
-    def partitions(self) -> Mapping[str, DailyPartitions | None]:
-        """The days of each pipeline."""
-        return {name: _days(pipeline) for name, pipeline in self.config.pipelines.items()}
+    def partitions(self) -> Mapping[str, TimeScheme | StaticKeys | None]:
+        """The partitions of each pipeline; None for a whole table."""
+        schemes = {name: pipeline.scheme for name, pipeline in self.config.pipelines.items()}
+        return {name: None if isinstance(each, WholeTable) else each for name, each in schemes.items()}
 
     @cached_property
     def upstream(self) -> Mapping[tuple[str, str], frozenset[str]]:
@@ -123,13 +124,6 @@ def last_asset(config: TenantConfig, pipeline: PipelineConfig) -> AssetKey:
 
 def _model(key: tuple[str, ...]) -> str:
     return " ".join(key[1:])
-
-
-def _days(pipeline: PipelineConfig) -> DailyPartitions | None:
-    days = pipeline.partitions
-    if pipeline.date_column is None or days is None:
-        return None
-    return DailyPartitions(days.start, days.end, days.timezone)
 
 
 def _referenced(pipeline: PipelineConfig) -> set[str]:

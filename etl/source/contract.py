@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from etl.partitions.zones import ZoneName
+from etl.query_text import binds_itself
 from etl.source.database_url import DatabaseUrl
 
 Mode = Literal["exact", "fast"]
@@ -54,8 +55,19 @@ class Window(BaseModel):
         return self.end.astimezone(ZoneInfo(self.naive_timezone)).replace(tzinfo=None)
 
 
+class Part(BaseModel):
+    """The rows whose `column` has the value `value`; `outside`: those that have none of `values`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: str
+    value: str
+    values: tuple[str, ...]
+    outside: bool = False
+
+
 class ExtractRequest(BaseModel):
-    """One table or one query, whole or one window of it."""
+    """One table or one query, whole or one window or part of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,6 +76,7 @@ class ExtractRequest(BaseModel):
     schema_name: str | None = None
     columns: tuple[str, ...] = ()
     window: Window | None = None
+    part: Part | None = None
     sort_by: tuple[str, ...] = ()
     mode: Mode = "exact"
     statement_timeout_seconds: float | None = None
@@ -73,6 +86,11 @@ class ExtractRequest(BaseModel):
         if (self.table is None) == (self.query is None):
             raise ValueError("give a table or a query, not both and not neither")
         return self
+
+    @property
+    def bounding(self) -> Window | Part | None:
+        """What has to bound the rows; None where all are wanted, or the query does it by its own binds."""
+        return None if self.query is not None and binds_itself(self.query) else self.window or self.part
 
     @property
     def subject(self) -> str:

@@ -24,7 +24,7 @@ from etl.source.contract import CatalogueTable, ExtractRequest, Login, Progress,
 from etl.source.database_url import DatabaseUrl
 from etl.source.inspection import described
 from etl.source.mysql_types import ResultField, display, planned, window_kind
-from etl.source.query import bind_window, binds_window, window_bounds, window_predicate
+from etl.source.query import bind_query, bounding_predicate, query_binds
 from etl.source.writer import write_rows, writing_engine
 from etl.sql import literal, quote
 
@@ -41,10 +41,9 @@ _OWN_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys")
 
 def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
     """Ask the server what the table or query returns, and decide how each column travels."""
-    window = request.window
+    bounding = request.bounding
     if request.query is not None:
-        bounds = window_bounds("mysql", window, "wall") if window else None
-        relation = f"({bind_window(request.query, bounds)}\n) AS q"
+        relation = f"({bind_query(request.query, query_binds('mysql', request, 'wall'))}\n) AS q"
     else:
         parts = [each for each in (request.schema_name, request.table) if each is not None]
         relation = ".".join(quote("mysql", each) for each in parts)
@@ -52,15 +51,15 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
         fields = _describe(cursor, request, relation)
     choose(request, tuple(fields), request.sort_by)
     predicate = ""
-    if window is not None and not _bounds_itself(request):
-        choose(request, tuple(fields), (window.column,))
-        kind = window_kind(fields[window.column])
+    if bounding is not None:
+        choose(request, tuple(fields), (bounding.column,))
+        kind = window_kind(fields[bounding.column]) if request.window else "text"
         if kind is None:
             raise SourceError(
-                f"the date column `{window.column}` is a {display(fields[window.column])}, neither a date nor text",
+                f"the date column `{bounding.column}` is a {display(fields[bounding.column])}, neither a date nor text",
                 "use a `query` with :window_start and :window_end that converts it",
             )
-        predicate = window_predicate("mysql", quote("mysql", window.column), window, kind)
+        predicate = bounding_predicate("mysql", quote("mysql", bounding.column), bounding, kind)
     chosen = choose(request, tuple(fields))
     columns = tuple(planned(index, name, fields[name]) for index, name in enumerate(chosen))
     return ReadPlan(columns, relation, predicate, ", ".join(quote("mysql", each) for each in request.sort_by))
@@ -161,7 +160,7 @@ def connect(url: DatabaseUrl, request: ExtractRequest) -> "Iterator[Cursor]":
 
 def _session(request: ExtractRequest | None) -> list[str]:
     """Statements that make a session read only, exact and limited in time."""
-    zone = _offset(request.window) if request and request.window and _bounds_itself(request) else "+00:00"
+    zone = _offset(request.window) if request and request.window and request.bounding is None else "+00:00"
     settings = [f"SET time_zone = {literal('mysql', zone)}", "SET SESSION TRANSACTION READ ONLY"]
     if request and request.statement_timeout_seconds:
         seconds = float(request.statement_timeout_seconds)
@@ -182,14 +181,10 @@ def _offset(window: Window) -> str:
     return f"{only[:3]}:{only[3:5]}"
 
 
-def _bounds_itself(request: ExtractRequest) -> bool:
-    return request.query is not None and binds_window(request.query)
-
-
 def _describe(cursor: "Cursor", request: ExtractRequest, relation: str) -> dict[str, ResultField]:
     import pymysql  # noqa: PLC0415  an extra: `mysql`
 
-    own = () if request.window is None or _bounds_itself(request) else (request.window.column,)
+    own = (request.bounding.column,) if request.bounding else ()
     wanted = tuple(dict.fromkeys((*request.columns, *request.sort_by, *own))) if request.columns else ()
     select = ", ".join(quote("mysql", each) for each in wanted) or "*"
     try:

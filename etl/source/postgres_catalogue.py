@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from etl.errors import SourceError
 from etl.extras import install
 from etl.source.catalogue import choose, missing
-from etl.source.contract import ExtractRequest, ReadPlan, Window
+from etl.source.contract import ExtractRequest, Part, ReadPlan, Window
 from etl.source.database_url import DatabaseUrl
 from etl.source.postgres_types import WINDOW_KINDS, CatalogueType, planned
-from etl.source.query import bind_window, binds_window, window_bounds, window_predicate
+from etl.source.query import bind_query, part_predicate, query_binds, window_predicate
 from etl.sql import quote
 from etl.suggest import hint
 
@@ -88,17 +88,16 @@ def plan(url: DatabaseUrl, request: ExtractRequest, *, only_text: bool = False) 
     """Ask the server what the table or query returns, and decide how each column travels."""
     with connect(url, request) as connection:
         relation = _relation(request)
-        window = request.window
-        bounding = window is not None and not (request.query and binds_window(request.query))
-        wanted = _wanted(request, window.column if window and bounding else None)
+        bounding = request.bounding
+        wanted = _wanted(request, bounding.column if bounding else None)
         types = _describe(connection, request, relation, wanted)
         about = _about(connection, request, relation)
         chosen = choose(request, tuple(types))
         choose(request, tuple(types), request.sort_by)
         predicate = page_filter = ""
         rows, by_pages = about.rows, about.ordinary and not request.sort_by
-        if window is not None and bounding:
-            predicate, page_filter = _predicates(request, types, window)
+        if bounding is not None:
+            predicate, page_filter = _predicates(request, types, bounding)
             rows = _estimate(connection, f"SELECT 1 FROM {relation} WHERE {predicate}") if by_pages else 0
             by_pages = by_pages and bool(page_filter) and 2 * rows >= about.rows
     columns = []
@@ -119,9 +118,11 @@ def plan(url: DatabaseUrl, request: ExtractRequest, *, only_text: bool = False) 
     )
 
 
-def _predicates(request: ExtractRequest, types: Mapping[str, CatalogueType], window: Window) -> tuple[str, str]:
-    """The window in the server's SQL, and in DuckDB's where both mean the same."""
+def _predicates(request: ExtractRequest, types: Mapping[str, CatalogueType], window: Window | Part) -> tuple[str, str]:
+    """The window or part in the server's SQL, and in DuckDB's where both mean the same."""
     choose(request, tuple(types), (window.column,))
+    if isinstance(window, Part):  # the server compares as the column's type and collation do
+        return part_predicate("postgresql", quote("postgresql", window.column), window), ""
     kind = WINDOW_KINDS.get(types[window.column].name)
     if kind is None:
         raise SourceError(
@@ -152,8 +153,7 @@ def _relation(request: ExtractRequest) -> str:
         parts = [each for each in (request.schema_name, request.table) if each is not None]
         return ".".join(quote("postgresql", each) for each in parts)
     # the session's time zone is the window's, so an instant also bounds a column without a time zone
-    bounds = window_bounds("postgresql", request.window, "instant") if request.window else None
-    return f"({bind_window(request.query, bounds)}\n) AS q"
+    return f"({bind_query(request.query, query_binds('postgresql', request, 'instant'))}\n) AS q"
 
 
 def _wanted(request: ExtractRequest, window_column: str | None) -> tuple[str, ...]:

@@ -4,12 +4,13 @@ Belongs here: the window's bounds and conditions, the placeholders of a query, a
 columns are read and how (the modules of the databases), quoting (`etl.sql`).
 """
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from etl.errors import SourceError
-from etl.query_text import tokens
-from etl.source.contract import Window, WindowKind
+from etl.query_text import BINDS, PARTITION, tokens
+from etl.source.contract import ExtractRequest, Part, Window, WindowKind
 from etl.sql import Dialect, literal
 
 _DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -28,9 +29,30 @@ def wall(moment: datetime) -> str:
     """What the clock showed. Midnight is a bare date, so that it also bounds text with `T` between date and time."""
     if moment.time() == time.min:
         return moment.strftime("%Y-%m-%d")
-    if moment.microsecond == 0:
-        return moment.strftime("%Y-%m-%d %H:%M:%S")
+    if moment.microsecond == 0:  # a text may leave out seconds that are none
+        return moment.strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00")
     return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def part_predicate(dialect: Dialect, column: str, part: Part) -> str:
+    """The rows of one value, for a quoted column; or those of none of the values."""
+    if not part.outside:
+        return f"{column} = {literal(dialect, part.value)}"
+    return f"({column} IS NULL OR {column} NOT IN ({', '.join(literal(dialect, each) for each in part.values)}))"
+
+
+def bounding_predicate(dialect: Dialect, column: str, bounding: Window | Part, kind: WindowKind) -> str:
+    """The rows of a window or of a part, for a quoted column; `kind` is that of a window's column."""
+    if isinstance(bounding, Part):
+        return part_predicate(dialect, column, bounding)
+    return window_predicate(dialect, column, bounding, kind)
+
+
+def query_binds(dialect: Dialect, request: ExtractRequest, kind: WindowKind) -> dict[str, str]:
+    """What stands for each name that the request's query may bind, as literals."""
+    if request.window is not None:
+        return dict(zip(BINDS, window_bounds(dialect, request.window, kind), strict=True))
+    return {PARTITION: literal(dialect, request.part.value)} if request.part else {}
 
 
 def window_predicate(dialect: Dialect, column: str, window: Window, kind: WindowKind) -> str:
@@ -93,8 +115,8 @@ def first_date(moment: datetime, timezone: str) -> date:
     return day if moment <= begins else day + timedelta(days=1)
 
 
-def bind_window(query: str, bounds: tuple[str, str] | None, *, colon: str = ":") -> str:
-    """Put the window's bounds for `:window_start` and `:window_end`, outside of quotes and comments.
+def bind_query(query: str, values: Mapping[str, str], *, colon: str = ":") -> str:
+    """Put `values` for `:window_start` and `:window_end`, or for `:partition`, outside of quotes and comments.
 
     The query must be one statement that reads, with balanced brackets, because it becomes a sub-query. `colon` replaces
     every other colon, for a caller that binds parameters by `:name`.
@@ -113,12 +135,13 @@ def bind_window(query: str, bounds: tuple[str, str] | None, *, colon: str = ":")
             break
         if kind == "bound":
             bound.add(text)
-            if bounds is None:
+            if text not in values:
+                other = "has no partitions" if not values else f"has {' and '.join(values)}"
                 raise SourceError(
-                    f"`query` uses `{text}`, but the pipeline has no partitions",
+                    f"`query` uses `{text}`, but the pipeline {other}",
                     "give it a `date_column`, or remove it",
                 )
-            parts.append(bounds[0] if text == ":window_start" else bounds[1])
+            parts.append(values[text])
             continue
         parts.append(text.replace(":", colon))
     if depth != 0:
@@ -127,11 +150,6 @@ def bind_window(query: str, bounds: tuple[str, str] | None, *, colon: str = ":")
         raise SourceError(
             f"`query` starts with `{seen or 'nothing'}`", "only SELECT or WITH ... SELECT can be extracted"
         )
-    if bounds is not None and len(bound) == 1:
+    if len(bound) == 1 and len(values) > 1:
         raise SourceError(f"`query` uses only {bound.pop()}", "use both `:window_start` and `:window_end`, or none")
     return "".join(parts).strip()
-
-
-def binds_window(query: str) -> bool:
-    """Whether the query bounds itself by `:window_start` and `:window_end`."""
-    return any(kind == "bound" for kind, _ in tokens(query))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from etl.faults import reach
-from etl.source.contract import CatalogueTable, Driver, ExtractReport, ExtractRequest, Mode, Progress, Window
+from etl.source.contract import CatalogueTable, Driver, ExtractReport, ExtractRequest, Mode, Part, Progress, Window
 from etl.source.database_url import DatabaseUrl, parse
 from etl.source.failures import as_source_error
 from etl.source.writer import empty_schema, verified_rows
@@ -31,6 +31,7 @@ __all__ = [
     "ExtractReport",
     "ExtractRequest",
     "Mode",
+    "Part",
     "Window",
     "connection",
     "count_rows",

@@ -19,12 +19,14 @@ from sqlalchemy.pool import NullPool
 
 from etl.errors import SourceError
 from etl.faults import reach
+from etl.query_text import BINDS, PARTITION
 from etl.source.carriers import carrier_schema
 from etl.source.catalogue import choose, missing
 from etl.source.contract import (
     CatalogueTable,
     ExtractRequest,
     Login,
+    Part,
     PlannedColumn,
     Progress,
     ReadPlan,
@@ -33,7 +35,7 @@ from etl.source.contract import (
 )
 from etl.source.database_url import DatabaseUrl
 from etl.source.inspection import described
-from etl.source.query import bind_window, binds_window, first_date, wall
+from etl.source.query import bind_query, first_date, wall
 from etl.source.writer import deadline, in_calendar, write_rows, writing_engine
 
 NAME = "sqlalchemy"
@@ -81,25 +83,31 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
             relation = ".".join(quote(each).replace(":", _COLON) for each in parts)
         else:
             relation, kinds = _query_kinds(connection, request)
-    names, window = tuple(kinds), request.window
+    names, bounding = tuple(kinds), request.bounding
     predicate = ""
-    parameters: tuple[tuple[str, Any], ...] = ()
-    if window is not None and request.query is not None and binds_window(request.query):
-        parameters = _parameters(window, "")
-    elif window is not None:
-        choose(request, names, (window.column,))
-        column = quote(window.column).replace(":", _COLON)
-        predicate = f"{column} >= :window_start AND {column} < :window_end"
-        if window.outside:
-            no_date = f" OR {column} NOT LIKE '____-__-__%'" if kinds[window.column] == "VARCHAR" else ""
-            predicate = f"({column} IS NULL OR {column} < :window_start OR {column} >= :window_end{no_date})"
-        parameters = _parameters(window, kinds[window.column])
+    parameters: tuple[tuple[str, Any], ...] = _parameters(request.window or request.part, "")
+    if bounding is not None:
+        choose(request, names, (bounding.column,))
+        column = quote(bounding.column).replace(":", _COLON)
+        predicate = _predicate(column, bounding, kinds[bounding.column])
+        parameters = _parameters(bounding, kinds[bounding.column])
     order = ", ".join(quote(each).replace(":", _COLON) for each in choose(request, names, request.sort_by))
     columns = tuple(
         PlannedColumn(each, kinds[each], quote(each).replace(":", _COLON), _restore(f"c{index}", each, kinds[each]))
         for index, each in enumerate(choose(request, names))
     )
     return ReadPlan(columns, relation, predicate, order if request.sort_by else "", parameters)
+
+
+def _predicate(column: str, bounding: Window | Part, kind: str) -> str:
+    if isinstance(bounding, Part):
+        wanted = f"{column} = :partition"
+        others = ", ".join(f":partition_{index}" for index in range(len(bounding.values)))
+        return f"({column} IS NULL OR {column} NOT IN ({others}))" if bounding.outside else wanted
+    if not bounding.outside:
+        return f"{column} >= :window_start AND {column} < :window_end"
+    no_date = f" OR {column} NOT LIKE '____-__-__%'" if kind == "VARCHAR" else ""
+    return f"({column} IS NULL OR {column} < :window_start OR {column} >= :window_end{no_date})"
 
 
 def _restore(carrier: str, name: str, target: str) -> str:
@@ -274,10 +282,10 @@ def _table_kinds(connection: sa.Connection, request: ExtractRequest) -> dict[str
 
 def _query_kinds(connection: sa.Connection, request: ExtractRequest) -> tuple[str, dict[str, str]]:
     """The types of a query are those of its first rows; a later value of another type is refused, not converted."""
-    bounds = (":window_start", ":window_end") if request.window else None
-    sql = bind_window(str(request.query), bounds, colon=_COLON)
+    names_bound = BINDS if request.window else (PARTITION,) if request.part else ()
+    sql = bind_query(str(request.query), {name: name for name in names_bound}, colon=_COLON)
     relation = f"({sql}\n) q"
-    bound = request.window if request.window and binds_window(str(request.query)) else None
+    bound = None if request.bounding else request.window or request.part
     with connection.execute(sa.text(f"SELECT * FROM {relation}"), dict(_parameters(bound, ""))) as result:
         names = tuple(result.keys())
         rows = result.fetchmany(1000)
@@ -316,9 +324,12 @@ def _target(name: str, kind: types.TypeEngine[Any], *, refuse: bool) -> str:
     return "VARCHAR"
 
 
-def _parameters(window: Window | None, target: str) -> tuple[tuple[str, date | datetime | str], ...]:
+def _parameters(window: Window | Part | None, target: str) -> tuple[tuple[str, date | datetime | str], ...]:
     if window is None:
         return ()
+    if isinstance(window, Part):
+        each = [(f"partition_{index}", value) for index, value in enumerate(window.values)]
+        return tuple(each) if window.outside else (("partition", window.value),)
     zone = window.naive_timezone
     start: date | datetime | str
     end: date | datetime | str

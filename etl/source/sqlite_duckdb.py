@@ -28,7 +28,7 @@ from etl.source.contract import (
     WindowKind,
 )
 from etl.source.database_url import DatabaseUrl
-from etl.source.query import bind_window, binds_window, window_bounds, window_predicate
+from etl.source.query import bind_query, bounding_predicate, query_binds
 from etl.source.writer import (
     NOT_TEXT,
     complain,
@@ -74,12 +74,11 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
             if not declared:
                 available[name] = _found_class(connection, relation, name)
     chosen = choose(request, names)
-    window = request.window
-    predicate = ""
-    if window is not None and not (request.query and binds_window(request.query)):
-        choose(request, names, (window.column,))
-        kind = _window_kind(window.column, available[window.column])
-        predicate = window_predicate("sqlite", quote("sqlite", window.column), window, kind)
+    bounding, predicate = request.bounding, ""
+    if bounding is not None:
+        choose(request, names, (bounding.column,))
+        kind = _window_kind(bounding.column, available[bounding.column]) if request.window else "text"
+        predicate = bounding_predicate("sqlite", quote("sqlite", bounding.column), bounding, kind)
     choose(request, names, request.sort_by)
     order = ", ".join(quote("sqlite", each) for each in request.sort_by)
     columns = tuple(_planned(f"c{index}", each, available[each]) for index, each in enumerate(chosen))
@@ -227,8 +226,7 @@ def _table_columns(connection: sqlite3.Connection, request: ExtractRequest) -> d
 
 
 def _query_columns(connection: sqlite3.Connection, request: ExtractRequest) -> tuple[str, dict[str, str]]:
-    bounds = window_bounds("sqlite", request.window, "text") if request.window else None
-    sql = bind_window(str(request.query), bounds)
+    sql = bind_query(str(request.query), query_binds("sqlite", request, "text"))
     try:
         connection.execute(f"CREATE TEMP VIEW etl_described AS {sql}")
     except sqlite3.Error as error:

@@ -12,7 +12,9 @@ All partitions are looked at if something was found, or if these rows are to be 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 
+from etl.sql import literal
 from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, LoadRequest
 from etl.warehouse.identifier import quoted
 from etl.warehouse.ledger import LoadHistory
@@ -78,4 +80,7 @@ def remedy(request: LoadRequest) -> str:
 
 
 def _literal(value: object) -> str:
-    return str(value) if isinstance(value, int) else f"CAST('{value}' AS DATE)"
+    if isinstance(value, int):
+        return str(value)
+    kind = "TIMESTAMP" if isinstance(value, datetime) else "DATE" if isinstance(value, date) else "VARCHAR"
+    return f"CAST({literal('duckdb', str(value))} AS {kind})"

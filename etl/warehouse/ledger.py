@@ -12,6 +12,7 @@ from typing import Any
 
 from etl.errors import WarehouseError
 from etl.formats import check_format
+from etl.partitions.keys import key_of_value, kind_of
 from etl.warehouse.contract import LedgerEntry, LoadRequest
 from etl.warehouse.session import Session
 
@@ -116,12 +117,13 @@ class LoadHistory:
         return found if found and (found.tenant, found.pipeline) == self.owner else None
 
     def names_partition(self, values: Sequence[object]) -> list[object]:
-        """Those of these partitions (dates) that no entry names."""
-        return self._unnamed(values, "'{}'", '"partition"')
+        """Those of these values of the partition column that no entry names."""
+        kind = kind_of(self._request.partition or (self.last and self.last.partition) or "") or "day"
+        return self._unnamed({key_of_value(each, kind): each for each in values}, "'{}'", '"partition"')
 
     def names_load(self, values: Sequence[object]) -> list[object]:
         """Those of these numbers of loads that no entry has."""
-        return self._unnamed(values, "{}", "seq")
+        return self._unnamed({str(each): each for each in values}, "{}", "seq")
 
     def has_format_1(self) -> bool:
         """Whether a load of a release that wrote no digest may have brought some of the rows."""
@@ -129,11 +131,10 @@ class LoadHistory:
         query = f"SELECT 1 FROM {self._session.relation(SCHEMA, TABLE)} {self._table} AND seq >= ? AND digest IS NULL"
         return bool(self._session.rows(f"{query} LIMIT 1", (*self._names, start)))
 
-    def _unnamed(self, values: Sequence[object], literal: str, column: str) -> list[object]:
-        if not values:
+    def _unnamed(self, by_text: Mapping[str, object], literal: str, column: str) -> list[object]:
+        if not by_text:
             return []
-        by_text = {str(each): each for each in values}
-        wanted = ", ".join(f"({literal.format(each)})" for each in by_text)
+        wanted = ", ".join(f"({literal.format(each.replace(chr(39), chr(39) * 2))})" for each in by_text)
         start = self.first.seq if self.first else 0
         query = (
             f"SELECT wanted.value FROM (VALUES {wanted}) AS wanted(value) WHERE NOT EXISTS (SELECT 1"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from etl.errors import WarehouseError
 from etl.faults import reach
+from etl.partitions.keys import column_type, column_value, kind_of
 from etl.warehouse import ledger
 from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, LedgerEntry, LoadReport, LoadRequest
 from etl.warehouse.digest import digest
@@ -28,7 +29,7 @@ class Load:
         self._session = session
         self._request = request
         self._table = session.relation(request.schema_name, request.table)
-        self._partition = f"CAST('{request.partition}' AS DATE)" if request.partition else None
+        self._partition = column_value(request.partition) if request.partition else None
         self._slice = request.rows_of_partition
         self._kept = Upsert(session, request) if request.mode == "upsert" and request.partition else None
         self._columns: list[Column] = []
@@ -52,6 +53,7 @@ class Load:
             self._columns = session.table_columns(request.schema_name, request.table)
             self._past = ledger.LoadHistory(session, request)
             self._check_owner(self._past)
+            self._check_kind(self._past.last)
             self._own = self._past.own()
             if self._past.owner is not None and not request.replaces_table:
                 self._foreign = find_foreign_rows(session, request, self._columns, self._past)
@@ -112,6 +114,16 @@ class Load:
                 move_away(request, "the table"),
             )
 
+    def _check_kind(self, last: LedgerEntry | None) -> None:
+        """Days and months in one table would hold the same rows twice."""
+        before, now = last and last.partition, self._request.partition
+        if before and now and kind_of(before) != kind_of(now):
+            raise WarehouseError(
+                f"{self._request.target} was loaded by keys like {before}, and is to be loaded by keys like {now}:"
+                " its rows are cut into partitions in another way",
+                f"{move_away(self._request, 'the table')}, every partition",
+            )
+
     @property
     def _is_partitioned(self) -> bool:
         return is_partitioned(self._columns)
@@ -133,7 +145,8 @@ class Load:
         return ()
 
     def _technical(self) -> list[Column]:
-        partition = [Column(PARTITION_COLUMN, "DATE")] if self._partition else []
+        key = self._request.partition
+        partition = [Column(PARTITION_COLUMN, column_type(key))] if key else []
         return partition + ([Column(LOAD_COLUMN, "BIGINT")] if self._request.mode == "append" else [])
 
     def _index(self) -> None:
@@ -169,7 +182,8 @@ class Load:
     def _came_later(self, incoming: list[Column]) -> list[str]:
         """The columns that the object does not have and that are empty up to its partition: a later one brought them.
 
-        So the days of a table whose columns have evolved can be loaded in any order, and again.
+        So the partitions of a table whose columns have evolved can be loaded in any order, and again. Keys of a list
+        have no order: there the column has to be empty in its own partition.
         """
         missing = missing_columns(self._columns, incoming)
         if not missing or not self._partition or self._request.schema_changes != "evolve":
@@ -179,7 +193,8 @@ class Load:
 
     def _is_empty_so_far(self, column: str, *, is_kept: bool) -> bool:
         relation = self._kept.kept if self._kept and is_kept else self._table
-        name, where = quoted(column), f"{PARTITION_COLUMN} <= {self._partition}"
+        order = "=" if kind_of(self._request.partition or "") == "static" else "<="
+        name, where = quoted(column), f"{PARTITION_COLUMN} {order} {self._partition}"
         query = f"SELECT 1 FROM {relation} WHERE {name} IS NOT NULL AND {where} LIMIT 1"
         return not self._session.rows(query)
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from etl.errors import WarehouseError
 from etl.faults import reach
+from etl.partitions.keys import column_type, column_value
 from etl.warehouse.contract import (
     KEPT_SCHEMA,
     PARTITION_COLUMN,
@@ -82,7 +83,11 @@ class Upsert:
         own = _own(columns)
         if not have:
             session.ensure_schema(KEPT_SCHEMA)
-            kept = [*own, Column(PARTITION_COLUMN, "DATE"), Column(ROW_NUMBER, "BIGINT")]
+            kept = [
+                *own,
+                Column(PARTITION_COLUMN, column_type(self._request.partition or "")),
+                Column(ROW_NUMBER, "BIGINT"),
+            ]
             session.change(f"CREATE TABLE {self.kept} ({', '.join(f'{quoted(c.name)} {c.type}' for c in kept)})")
             names = self._names([each.name for each in own] + [PARTITION_COLUMN])
             session.change(f"INSERT INTO {self.kept} ({names}, {ROW_NUMBER}) SELECT {names}, 0 FROM {self._table}")
@@ -107,7 +112,7 @@ class Upsert:
         session.change(f"DELETE FROM {self.kept} WHERE {self.of_partition}")
         kept = session.change(
             f"INSERT INTO {self.kept} ({names}, {PARTITION_COLUMN}, {ROW_NUMBER})"
-            f" SELECT {names}, CAST('{self._request.partition}' AS DATE), {ROW_NUMBER} FROM {session.incoming}"
+            f" SELECT {names}, {column_value(self._request.partition or '')}, {ROW_NUMBER} FROM {session.incoming}"
         )
         reach("warehouse.kept")
         touched = None if all_keys else f"{_TOUCHED} AS w"
@@ -141,7 +146,9 @@ class Upsert:
         """The query for the last row of each key: of some keys, or of all."""
         names = self._names([*_all_but_technical(columns), PARTITION_COLUMN])
         where = f"WHERE {self._has_key('k', touched)}" if touched else ""
-        ranked = ranking(self._session, self._request, columns, (f"{PARTITION_COLUMN} DESC",))
+        ranked = ranking(
+            self._session, self._request, columns, (f"{_ordered(self._session, PARTITION_COLUMN, columns)} DESC",)
+        )
         return (
             f"SELECT {names} FROM (SELECT k.*, {ranked} AS etl_rank FROM {self.kept} AS k {where}) AS ranked"
             " WHERE etl_rank = 1"

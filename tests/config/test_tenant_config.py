@@ -1,6 +1,5 @@
 import copy
 import pickle
-from datetime import date
 from pathlib import Path
 
 import pydantic
@@ -97,7 +96,7 @@ def test_the_file_of_the_design_loads(whole: TenantConfig) -> None:
     pipeline = whole.pipelines["lot_history"]
     assert pipeline.name == "lot_history"
     assert pipeline.partitions is not None
-    assert (pipeline.partitions.start, pipeline.partitions.timezone) == (date(2026, 1, 1), "Asia/Seoul")
+    assert (pipeline.partitions.start, pipeline.partitions.timezone) == ("2026-01-01", "Asia/Seoul")
     assert pipeline.trino_output is not None
     assert (pipeline.trino_output.target_schema, pipeline.trino_output.key_columns) == ("aps", ("lot_id",))
     assert pipeline.sla is not None

@@ -1,16 +1,16 @@
 """Single cases of freshness, each of which somebody once got wrong."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from etl.errors import EtlError
+from etl.partitions.scheme import TimeScheme
 from etl.promises.freshness import (
     AtWork,
-    DailyPartitions,
     Publish,
-    PublishedDays,
+    PublishedKeys,
     State,
     judge_deadline,
     judge_max_age,
@@ -20,7 +20,7 @@ from etl.sla.config import FreshnessPromise
 
 SEOUL = "Asia/Seoul"
 NINE = FreshnessPromise(deadline="0 9 * * *", max_age_hours=26)
-DAYS = DailyPartitions(date(2026, 1, 1), None, SEOUL)
+DAYS = TimeScheme("day", "2026-01-01", None, SEOUL)
 TICK = timedelta(microseconds=1)
 
 
@@ -29,8 +29,8 @@ def at(day: int, hour: float, month: int = 1) -> datetime:
     return datetime(2026, month, 1, tzinfo=UTC) + timedelta(days=day - 1, hours=hour - 9)
 
 
-def data(*publishes: tuple[int, datetime], days: DailyPartitions | None = DAYS) -> PublishedDays:
-    return PublishedDays(tuple(Publish(when, date(2026, 1, day)) for day, when in publishes), days)
+def data(*publishes: tuple[int, datetime], days: TimeScheme | None = DAYS) -> PublishedKeys:
+    return PublishedKeys(tuple(Publish(when, f"2026-01-{day:02}") for day, when in publishes), days)
 
 
 GOOD = [(day, at(day + 1, 6)) for day in range(1, 5)]
@@ -41,8 +41,8 @@ def test_the_partition_of_yesterday_is_due_today_even_if_nothing_ran() -> None:
     due = judge_deadline(NINE, data(*GOOD), at(6, 9))
     assert before is not None
     assert due is not None
-    assert (before.state, before.partition, before.due) == (State.ON_TRACK, date(2026, 1, 5), at(6, 9))
-    assert (due.state, due.partition, due.since) == (State.BROKEN, date(2026, 1, 5), at(6, 9))
+    assert (before.state, before.partition, before.due) == (State.ON_TRACK, "2026-01-05", at(6, 9))
+    assert (due.state, due.partition, due.since) == (State.BROKEN, "2026-01-05", at(6, 9))
     assert due.message == "2026-01-05 due 2026-01-06 09:00 KST; it is not there, 0.0 h later"
 
 
@@ -97,11 +97,11 @@ def test_a_partition_that_arrives_with_the_next_deadline_ends_its_own_breach(
 ) -> None:
     found = judge_deadline(NINE, data(*before, (5, at(7, 9))), at(7, 12))
     assert found is not None
-    assert (found.partition, found.since) == (date(2026, 1, 6), at(7, 9))
+    assert (found.partition, found.since) == ("2026-01-06", at(7, 9))
 
 
 def test_a_breach_older_than_what_is_known_is_dated_from_where_knowledge_begins() -> None:
-    known = PublishedDays((), DAYS, known_since=at(10, 0))
+    known = PublishedKeys((), DAYS, known_since=at(10, 0))
     found = judge_deadline(NINE, known, at(20, 12))
     assert found is not None
     assert found.since == at(10, 9)
@@ -113,13 +113,13 @@ def test_nothing_is_due_before_the_first_partition_is_complete() -> None:
             found = judge(NINE, data(), when)
             assert found is not None
             assert found.state is State.UNMEASURED, "nothing was published yet, so nothing is on track"
-            early = judge(NINE, PublishedDays((Publish(when, date(2026, 1, 1)),), DAYS), when)
+            early = judge(NINE, PublishedKeys((Publish(when, "2026-01-01"),), DAYS), when)
             assert early is not None
             assert early.state is State.ON_TRACK
 
 
 def test_after_the_last_partition_nothing_new_is_due() -> None:
-    ended = DailyPartitions(date(2026, 1, 1), date(2026, 1, 4), SEOUL)
+    ended = TimeScheme("day", "2026-01-01", "2026-01-04", SEOUL)
     for when in (at(5, 10), at(6, 10), at(30, 10), at(1, 0, month=12)):
         for judge in (judge_deadline, judge_max_age):
             found = judge(NINE, data(*GOOD, days=ended), when)
@@ -128,11 +128,11 @@ def test_after_the_last_partition_nothing_new_is_due() -> None:
 
 
 def test_a_last_partition_that_never_came_stays_a_broken_promise() -> None:
-    ended = DailyPartitions(date(2026, 1, 1), date(2026, 1, 5), SEOUL)
+    ended = TimeScheme("day", "2026-01-01", "2026-01-05", SEOUL)
     for when in (at(6, 10), at(8, 10), at(1, 0, month=12)):
         found = judge_deadline(NINE, data(*GOOD, days=ended), when)
         assert found is not None
-        assert (found.state, found.partition, found.since) == (State.BROKEN, date(2026, 1, 5), at(6, 9))
+        assert (found.state, found.partition, found.since) == (State.BROKEN, "2026-01-05", at(6, 9))
     late = judge_deadline(NINE, data(*GOOD, (5, at(20, 1)), days=ended), at(20, 2))
     assert late is not None
     assert late.state is State.RECOVERED
@@ -163,7 +163,7 @@ MINUTES = 1 / 60
 def test_a_run_that_is_at_work_and_ends_in_time_is_no_risk(
     since: float, partition: int, now: float, state: State
 ) -> None:
-    working = () if since > now else (AtWork(at(6, since), date(2026, 1, partition)),)
+    working = () if since > now else (AtWork(at(6, since), f"2026-01-{partition:02}"),)
     published = replace(data(*GOOD), at_work=working)
     age = FreshnessPromise(max_age_hours=27)  # the last day arrived at six: at nine it is exceeded too
     for judge, promise in ((judge_deadline, NINE), (judge_max_age, age)):
@@ -176,7 +176,7 @@ def test_a_run_that_began_before_the_day_was_over_does_not_make_it() -> None:
     promise = FreshnessPromise(deadline="30 0 * * *")
     good = ((3, at(4, 0.4)), (4, at(5, 0.4)))
     for hour, state in ((23.9, State.AT_RISK), (24, State.ON_TRACK)):
-        published = replace(data(*good), at_work=(AtWork(at(5, hour), date(2026, 1, 5)),))
+        published = replace(data(*good), at_work=(AtWork(at(5, hour), "2026-01-05"),))
         found = judge_deadline(promise, published, at(6, 10 * MINUTES), timedelta(minutes=30))
         assert found is not None
         assert found.state is state
@@ -185,7 +185,7 @@ def test_a_run_that_began_before_the_day_was_over_does_not_make_it() -> None:
 def test_a_table_on_which_a_run_is_at_work_is_no_risk() -> None:
     promise = FreshnessPromise(deadline="0 9 * * *", timezone=SEOUL)
     for working, state in (((), State.AT_RISK), ((AtWork(at(6, 8.4)),), State.ON_TRACK)):
-        table = PublishedDays((Publish(at(5, 8)),), at_work=working)
+        table = PublishedKeys((Publish(at(5, 8)),), at_work=working)
         found = judge_deadline(promise, table, at(6, 8.75), timedelta(minutes=30))
         assert found is not None
         assert found.state is state
@@ -204,14 +204,14 @@ def test_saturday_and_sunday_owe_nothing_on_business_days() -> None:
     states = [judge_deadline(promise, week, at(day, 12)) for day in (2, 3, 4, 5)]
     assert [each and each.state for each in states] == [State.ON_TRACK] * 3 + [State.BROKEN]
     assert states[3] is not None
-    assert states[3].partition == date(2026, 1, 4), "Monday asks for Sunday"
+    assert states[3].partition == "2026-01-04", "Monday asks for Sunday"
 
 
 def test_a_deadline_may_stand_on_other_clocks_than_the_partitions() -> None:
     promise = FreshnessPromise(deadline="0 23 * * *", timezone="UTC")  # 08:00 of the next day in Seoul
     found = judge_deadline(promise, data(*GOOD), at(6, 12))
     assert found is not None
-    assert (found.partition, found.due) == (date(2026, 1, 5), at(6, 8))
+    assert (found.partition, found.due) == ("2026-01-05", at(6, 8))
 
 
 def test_two_deadlines_a_day_ask_for_the_same_partition() -> None:
@@ -237,7 +237,7 @@ def test_running_the_same_partition_again_does_not_make_it_younger() -> None:
 
 
 def test_a_whole_table_owes_a_publish_between_two_deadlines() -> None:
-    table = PublishedDays((Publish(at(5, 10)),))
+    table = PublishedKeys((Publish(at(5, 10)),))
     promise = FreshnessPromise(deadline="0 9 * * *", timezone=SEOUL)
     states = [judge_deadline(promise, table, when) for when in (at(6, 9), at(7, 9))]
     assert [each and each.state for each in states] == [State.ON_TRACK, State.BROKEN]
@@ -246,10 +246,10 @@ def test_a_whole_table_owes_a_publish_between_two_deadlines() -> None:
 def test_a_whole_table_that_was_never_published_breaks_both_promises() -> None:
     promise = FreshnessPromise(deadline="0 9 * * *", max_age_hours=26)
     for judge in (judge_deadline, judge_max_age):
-        found = judge(promise, PublishedDays(), at(6, 9))
+        found = judge(promise, PublishedKeys(), at(6, 9))
         assert found is not None
         assert (found.state, found.since) == (State.BROKEN, None)
-        new = judge(promise, PublishedDays(known_since=at(6, 0)), at(6, 8))
+        new = judge(promise, PublishedKeys(known_since=at(6, 0)), at(6, 8))
         assert new is not None
         assert new.state is State.UNMEASURED, "a pipeline that is new owes nothing yet"
 

@@ -6,7 +6,8 @@ from functools import cache
 
 import pytest
 
-from etl.promises.freshness import DailyPartitions, Publish, PublishedDays, judge_deadline, judge_max_age
+from etl.partitions.scheme import TimeScheme
+from etl.promises.freshness import Publish, PublishedKeys, judge_deadline, judge_max_age
 from etl.sla.config import FreshnessPromise
 from tests.promises.oracle import Calendar, Oracle, utc
 
@@ -77,7 +78,8 @@ def test_daily_partitions_are_judged_as_the_oracle_judges_them(zone: str, span: 
 
     oracle = Oracle(deadlines, begins, start, last, publishes, TYPICAL, timedelta(hours=hours))
     promise = FreshnessPromise(deadline=f"{minute} {hour} * * *", max_age_hours=hours, business_days=business_days)
-    published = PublishedDays(tuple(Publish(at, day) for at, day in publishes), DailyPartitions(start, last, zone))
+    scheme = TimeScheme("day", str(start), str(last) if last else None, zone)
+    published = PublishedKeys(tuple(Publish(at, str(day)) for at, day in publishes), scheme)
     seen = set()
     for now in moments(begin, end, deadlines):
         oracle.advance(now)
@@ -104,7 +106,7 @@ def test_whole_tables_are_judged_as_the_oracle_judges_them(zone: str, span: str)
     publishes.sort(key=lambda each: each[0])
     oracle = Oracle(deadlines, clocks.begins(), begin.date(), None, publishes, TYPICAL, 26 * HOUR, whole_table=True)
     promise = FreshnessPromise(deadline=f"{minute} {hour} * * *", timezone=zone, max_age_hours=26)
-    published = PublishedDays(tuple(Publish(at) for at, _ in publishes))
+    published = PublishedKeys(tuple(Publish(at) for at, _ in publishes))
     first = deadlines[3]  # the oracle knows no deadline before its calendar begins
     seen = set()
     for now in moments(begin, end, deadlines):

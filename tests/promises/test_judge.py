@@ -4,7 +4,8 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from etl.promises.freshness import DailyPartitions, Publish, PublishedDays, State
+from etl.partitions.scheme import TimeScheme
+from etl.promises.freshness import Publish, PublishedKeys, State
 from etl.promises.judge import PipelineHistory, PipelineRun, PromiseVerdict, judge_pipeline, worst
 from etl.sla.config import AlertLevel, FreshnessPromise, PipelineSLA
 from etl.sla.metrics import SLAMetrics
@@ -18,13 +19,13 @@ DAY = timedelta(days=1)
 
 def run(number: int, *, day: int | None = None, ok: bool = True, **measured: Any) -> PipelineRun:
     """The run of the morning `number`, by default of the day before it."""
-    partition = date(2026, 1, 1) + (number - 1 if day is None else day) * DAY
+    partition = str(date(2026, 1, 1) + (number - 1 if day is None else day) * DAY)
     metrics = SLAMetrics(**measured) if measured else None
     return PipelineRun(f"r{number}", START + number * DAY, ok, partition, metrics)
 
 
 def judge(sla: PipelineSLA, *runs: PipelineRun, now: datetime = START + 30 * DAY) -> dict[str, PromiseVerdict]:
-    history = PipelineHistory("project_01", "lot_history", PublishedDays(), runs)
+    history = PipelineHistory("project_01", "lot_history", PublishedKeys(), runs)
     return {each.promise: each for each in judge_pipeline(sla, history, now)}
 
 
@@ -81,7 +82,7 @@ def test_each_threshold_is_broken_by_its_own_measurement() -> None:
         for name in broken.split():
             expected = AlertLevel.WARNING if name == "warnings" else AlertLevel.CRITICAL
             assert (found[name].alert_level, found[name].since) == (expected, START + 2 * DAY)
-            assert (found[name].runs, found[name].partition) == (("r2",), date(2026, 1, 2))
+            assert (found[name].runs, found[name].partition) == (("r2",), "2026-01-02")
 
 
 def test_a_breach_begins_with_the_first_of_its_runs() -> None:
@@ -132,7 +133,7 @@ EVERYTHING = PipelineSLA(
 
 
 def test_a_promise_about_which_nothing_is_known_is_not_on_track() -> None:
-    published = PublishedDays((), DailyPartitions(date(2026, 1, 1)), known_since=START + 2 * DAY)
+    published = PublishedKeys((), TimeScheme("day", "2026-01-01"), known_since=START + 2 * DAY)
     history = PipelineHistory("project_01", "lot_history", published)
     found = judge_pipeline(EVERYTHING, history, START + 2 * DAY + timedelta(minutes=1))
     assert len(found) == 9
@@ -165,10 +166,10 @@ def test_runs_that_end_later_are_not_seen_yet() -> None:
 
 def test_a_missed_deadline_names_the_runs_of_its_partition() -> None:
     sla = PipelineSLA(freshness=FreshnessPromise(deadline="0 9 * * *", max_age_hours=26))
-    published = PublishedDays((Publish(START + DAY, date(2026, 1, 1)),), DailyPartitions(date(2026, 1, 1)))
+    published = PublishedKeys((Publish(START + DAY, "2026-01-01"),), TimeScheme("day", "2026-01-01"))
     history = PipelineHistory("project_01", "lot_history", published, (run(1), run(2, ok=False)))
     deadline, age = judge_pipeline(sla, history, START + 2 * DAY + timedelta(hours=3))
-    assert (deadline.state, deadline.partition, deadline.runs) == (State.BROKEN, date(2026, 1, 2), ("r2",))
+    assert (deadline.state, deadline.partition, deadline.runs) == (State.BROKEN, "2026-01-02", ("r2",))
     assert deadline.cause == age.cause == "lot_history: freshness"
     assert deadline.key == "project_01/lot_history/deadline"
     assert json.loads(json.dumps(deadline.to_dict()))["state"] == "broken"
@@ -176,7 +177,7 @@ def test_a_missed_deadline_names_the_runs_of_its_partition() -> None:
 
 def test_past_durations_say_that_the_deadline_will_be_missed() -> None:
     sla = PipelineSLA(freshness=FreshnessPromise(deadline="0 9 * * *"))
-    published = PublishedDays((Publish(START + DAY, date(2026, 1, 1)),), DailyPartitions(date(2026, 1, 1)))
+    published = PublishedKeys((Publish(START + DAY, "2026-01-01"),), TimeScheme("day", "2026-01-01"))
     runs = (run(1, execution_time_ms=3_600_000), run(2, ok=False, execution_time_ms=1))
     history = PipelineHistory("project_01", "lot_history", published, runs)
     (verdict,) = judge_pipeline(sla, history, START + 2 * DAY + timedelta(hours=2, minutes=1))
@@ -193,12 +194,12 @@ def test_judging_costs_the_same_for_each_pipeline_and_little_for_each_run() -> N
         max_consecutive_failures=3,
         freshness=FreshnessPromise(deadline="0 9 * * *", timezone="Asia/Seoul", max_age_hours=26),
     )
-    days = DailyPartitions(date(2026, 1, 1), None, "Asia/Seoul")
+    days = TimeScheme("day", "2026-01-01", None, "Asia/Seoul")
 
     def effort(count: int) -> int:
         runs = tuple(run(n, passed_count=5, row_count=9, execution_time_ms=5000) for n in range(1, count + 1))
         publishes = tuple(Publish(each.ended, each.partition) for each in runs)
-        history = PipelineHistory("t", "p", PublishedDays(publishes, days), runs)
+        history = PipelineHistory("t", "p", PublishedKeys(publishes, days), runs)
         return calls(lambda: judge_pipeline(sla, history, START + (count + 1) * DAY))
 
     effort(1)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from etl.promises.freshness import DailyPartitions, Publish, State
+from etl.partitions.scheme import TimeScheme
+from etl.promises.freshness import Publish, State
 from etl.promises.judge import PipelineHistory, PipelineRun, judge_pipeline
 from etl.promises.pipeline_log import Facts, Failure, FinishedRun, Numbers, PipelineLog
 from etl.sla.config import PipelineSLA
@@ -14,7 +15,7 @@ from etl.sla.metrics import SLAMetrics
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-DAYS = DailyPartitions(date(2026, 1, 1))
+DAYS = TimeScheme("day", "2026-01-01")
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def history(log: PipelineLog) -> PipelineHistory:
     return log.histories("acme", {"orders": DAYS})["orders"]
 
 
-def run(run_id: str, at: datetime, day: date | None = None, *, succeeded: bool = True, rows: int = 10) -> FinishedRun:
+def run(run_id: str, at: datetime, day: str | None = None, *, succeeded: bool = True, rows: int = 10) -> FinishedRun:
     metrics = SLAMetrics(passed_count=1, execution_time_ms=1000, row_count=rows, run_id=run_id)
     return FinishedRun(run_id, at, (("orders", PipelineRun(run_id, at, succeeded, day, metrics)),))
 
@@ -39,16 +40,16 @@ def failure(at: datetime, subject: str = "acme__extract__orders") -> Failure:
 
 
 def test_facts_come_back_as_they_were_noted(log: PipelineLog) -> None:
-    log.absorb(Facts(publishes=[("orders", Publish(NOW, date(2026, 2, 28)))], finished=[run("a", NOW)]), NOW)
+    log.absorb(Facts(publishes=[("orders", Publish(NOW, "2026-02-28"))], finished=[run("a", NOW)]), NOW)
     found = history(log)
-    assert found.published.publishes == (Publish(NOW, date(2026, 2, 28)),)
+    assert found.published.publishes == (Publish(NOW, "2026-02-28"),)
     assert found.runs[0].metrics is not None
     assert (found.runs[0].run_id, found.runs[0].metrics.row_count) == ("a", 10)
 
 
 def test_noting_a_fact_twice_changes_nothing(log: PipelineLog) -> None:
     facts = Facts(
-        publishes=[("orders", Publish(NOW, date(2026, 2, 28)))],
+        publishes=[("orders", Publish(NOW, "2026-02-28"))],
         finished=[run("a", NOW, succeeded=False)],
         numbers=[Numbers("orders", "2026-02-28", NOW, {"rows": 10})],
         cursors={"materializations": 7},
@@ -62,7 +63,7 @@ def test_noting_a_fact_twice_changes_nothing(log: PipelineLog) -> None:
 
 def test_the_first_publish_of_a_day_counts_in_whatever_order_they_are_read(log: PipelineLog) -> None:
     for at in (NOW, NOW - HOUR, NOW + HOUR):
-        log.absorb(Facts(publishes=[("orders", Publish(at, date(2026, 2, 28)))]), NOW)
+        log.absorb(Facts(publishes=[("orders", Publish(at, "2026-02-28"))]), NOW)
     assert [each.at for each in history(log).published.publishes] == [NOW - HOUR]
 
 
@@ -73,8 +74,8 @@ def test_a_cursor_never_goes_back(log: PipelineLog) -> None:
 
 
 def test_any_number_of_back_fills_pushes_out_no_run_that_counts(log: PipelineLog) -> None:
-    log.absorb(Facts(finished=[run("late", NOW, date(2026, 2, 28), rows=1)]), NOW)
-    old = [run(f"old-{n}", NOW + n * HOUR, date(2026, 1, 1) + n * DAY) for n in range(1, 40)]
+    log.absorb(Facts(finished=[run("late", NOW, "2026-02-28", rows=1)]), NOW)
+    old = [run(f"old-{n}", NOW + n * HOUR, str(date(2026, 1, 1) + n * DAY)) for n in range(1, 40)]
     log.absorb(Facts(finished=old), NOW + 40 * HOUR)
     (verdict,) = judge_pipeline(PipelineSLA(min_row_count=5), history(log), NOW + 40 * HOUR)
     assert verdict.state is State.BROKEN

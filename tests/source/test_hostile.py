@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from etl.errors import SourceError
 from etl.source import mysql, postgres, sqlite_duckdb
-from etl.source.query import bind_window
+from etl.source.query import bind_query
 from etl.source.reading import ExtractRequest, Window, count_rows, extract_to_parquet
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
@@ -250,19 +250,19 @@ def test_a_query_of_mariadb_cannot_write_whatever_it_calls(
 )
 def test_a_query_that_is_not_one_select_is_refused(query: str, said: str) -> None:
     with pytest.raises(SourceError, match=re.escape(said)):
-        bind_window(query, None)
+        bind_query(query, {})
 
 
 def test_the_window_is_put_in_where_sql_means_it() -> None:
-    bounds = ("A", "B")
-    assert bind_window("SELECT ':window_start', x::text -- :window_end\n FROM t WHERE a >= :window_start AND a<:window_end;", bounds) == (
+    bounds = {":window_start": "A", ":window_end": "B"}
+    assert bind_query("SELECT ':window_start', x::text -- :window_end\n FROM t WHERE a >= :window_start AND a<:window_end;", bounds) == (
         "SELECT ':window_start', x::text -- :window_end\n\n FROM t WHERE a >= A AND a<B"
     )  # fmt: skip
-    assert bind_window("SELECT $$;:window_end$$, $a$ ; $$ $a$, E'\\';' WHERE :window_start < :window_end", bounds) == (
+    assert bind_query("SELECT $$;:window_end$$, $a$ ; $$ $a$, E'\\';' WHERE :window_start < :window_end", bounds) == (
         "SELECT $$;:window_end$$, $a$ ; $$ $a$, E'\\';' WHERE A < B"
     )
     with pytest.raises(SourceError, match="only :window_start"):
-        bind_window("SELECT 1 WHERE x > :window_start", bounds)
+        bind_query("SELECT 1 WHERE x > :window_start", bounds)
 
 
 def test_a_window_carries_no_text_of_its_own() -> None:

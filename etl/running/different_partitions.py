@@ -1,7 +1,7 @@
 """A job of assets whose days differ: which began on different days, end on different days, or have days of other zones.
 
 Belongs here: building such a job, which `define_asset_job` refuses. Not here: which assets a job runs (`job_factory`),
-cutting a range of days into runs (`etl.running.run_days`).
+cutting a range of days into runs (`etl.running.run_spans`).
 
 The partitions of the job are the days that all its assets have. Dagster's own asset job, with which the UI materializes
 any selection of assets, holds different sets of days in the same way, but has no partitions at all.
@@ -13,10 +13,10 @@ from dagster import AssetSelection, JobDefinition
 
 from etl.running.compat import AssetGraph, AssetSelectionData, build_asset_job, get_asset_graph_for_job
 from etl.running.executors import in_process_executor
-from etl.running.run_days import common_days
+from etl.running.run_spans import common_partitions
 
 
-class JobOfDifferentDays(JobDefinition):
+class JobOfDifferentPartitions(JobDefinition):
     """A job whose partitions are the days that all its assets have. A run of some of the assets may have others."""
 
     def _get_job_def_for_asset_selection(self, selection_data: AssetSelectionData) -> JobDefinition:
@@ -25,7 +25,7 @@ class JobOfDifferentDays(JobDefinition):
         return without_days._get_job_def_for_asset_selection(selection_data)  # noqa: SLF001  the method that this is
 
 
-def job_of_different_days(
+def job_of_different_partitions(
     name: str,
     graph: AssetGraph,
     selection: AssetSelection,
@@ -38,7 +38,7 @@ def job_of_different_days(
     job = build_asset_job(
         name, asset_graph=own, allow_different_partitions_defs=True, resource_defs=resources, description=description
     )
-    return JobOfDifferentDays(
+    return JobOfDifferentPartitions(
         graph_def=job.graph,
         resource_defs=job.resource_defs,
         executor_def=in_process_executor,
@@ -46,5 +46,5 @@ def job_of_different_days(
         description=description,
         tags=tags,
         asset_layer=job.asset_layer,
-        partitions_def=common_days({key: graph.get(key).partitions_def for key in own.executable_asset_keys}),
+        partitions_def=common_partitions({key: graph.get(key).partitions_def for key in own.executable_asset_keys}),
     )

@@ -1,0 +1,286 @@
+"""How a pipeline is cut into partitions: by a unit of time, by a list of keys, or not at all.
+
+Belongs here: `PartitionScheme` and its implementations: keys, windows, completeness, order. Not here: what a key's text
+says by itself (`keys`), Dagster's definitions (`etl.running.partition_definitions`), SQL.
+
+All windows are half-open. Days, weeks and months begin at the midnight of the scheme's zone, also where clocks change:
+a day can have 23 or 25 hours. Hours are sixty minutes long and begin at the full hour of the zone in which they were
+begun to be counted, so that none occurs twice and none is missing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
+from typing import Literal, Protocol
+from zoneinfo import ZoneInfo
+
+from etl.partitions.cron import day_start, moment
+from etl.partitions.keys import Unit, begin_of, key_of, kind_of, moved
+
+_TICK = timedelta(microseconds=1)
+EXAMPLES: dict[Unit, str] = {
+    "hour": "2026-01-31T13:00, or a day",
+    "day": "2026-01-31",
+    "week": "2026-W05, or a day",
+    "month": "2026-01",
+}
+
+
+class PartitionScheme(Protocol):
+    """What the product asks of a way to cut rows into partitions."""
+
+    @property
+    def kind(self) -> Literal["hour", "day", "week", "month", "static", "whole"]:
+        """Which of the implementations it is."""
+
+    @property
+    def word(self) -> str:
+        """What people call one partition: day, hour, region."""
+
+    @property
+    def first(self) -> str | None:
+        """The first key; None for a whole table."""
+
+    def keys(self, at: datetime, *, behind: int = 0) -> Sequence[str | None]:
+        """The keys that are complete at a moment, in order, without the last `behind` of those that came by then."""
+
+    def has(self, key: str) -> bool:
+        """Whether it is one of the scheme's keys, complete or not."""
+
+    def range(self, first: str, last: str) -> tuple[str, str]:
+        """The first and the last key of what a person wrote. Raises ValueError with what can be written."""
+
+    def count(self, first: str, last: str) -> int:
+        """How many keys there are from one to another."""
+
+    def comparable(self, key: str) -> Sequence[str]:
+        """Earlier keys that should have about as many rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeTable:
+    """One object of all rows."""
+
+    @property
+    def kind(self) -> Literal["whole"]:
+        """No partitions."""
+        return "whole"
+
+    @property
+    def word(self) -> str:
+        """What people call it."""
+        return "table"
+
+    @property
+    def first(self) -> None:
+        """There are no keys."""
+        return
+
+    def keys(self, at: datetime, *, behind: int = 0) -> Sequence[str | None]:  # noqa: ARG002  the protocol's
+        """The table itself, at any time."""
+        return (None,)
+
+    def has(self, key: str) -> bool:  # noqa: ARG002  the protocol's
+        """There are no keys."""
+        return False
+
+    def range(self, first: str, last: str) -> tuple[str, str]:
+        """There are no keys."""
+        raise ValueError(f"a whole table has no partitions {first} to {last}")
+
+    def count(self, first: str, last: str) -> int:  # noqa: ARG002  the protocol's
+        """There are no keys."""
+        return 0
+
+    def comparable(self, key: str) -> Sequence[str]:  # noqa: ARG002  the protocol's
+        """There are no keys."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class StaticKeys:
+    """Keys from a list, in its order: values of a column, or of the parameter `:partition`. All are always complete."""
+
+    by: str
+    values: tuple[str, ...]
+
+    @property
+    def kind(self) -> Literal["static"]:
+        """Keys of a list."""
+        return "static"
+
+    @property
+    def word(self) -> str:
+        """The name of the column."""
+        return self.by
+
+    @property
+    def first(self) -> str:
+        """The first one of the list."""
+        return self.values[0]
+
+    def keys(self, at: datetime, *, behind: int = 0) -> Sequence[str | None]:  # noqa: ARG002  the protocol's
+        """All of them, at any time."""
+        return self.values
+
+    def has(self, key: str) -> bool:
+        """Whether it is in the list."""
+        return key in self.values
+
+    def range(self, first: str, last: str) -> tuple[str, str]:
+        """Two keys, in the order of the list."""
+        for key in (first, last):
+            if key not in self.values:
+                raise ValueError(f"no {self.by} `{key}`: there are {', '.join(self.values)}")
+        if self.values.index(first) > self.values.index(last):
+            raise ValueError(f"`{last}` stands before `{first}` in the list {', '.join(self.values)}")
+        return first, last
+
+    def count(self, first: str, last: str) -> int:
+        """How many keys stand from one to another."""
+        return self.values.index(last) - self.values.index(first) + 1
+
+    def comparable(self, key: str) -> Sequence[str]:  # noqa: ARG002  the protocol's
+        """No region is like another one."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class TimeScheme:
+    """Every hour, day, week or month from the key `start` to the key `end`, both included, in the zone `timezone`."""
+
+    unit: Unit
+    start: str
+    end: str | None = None
+    timezone: str = "UTC"
+
+    @property
+    def kind(self) -> Unit:
+        """The unit."""
+        return self.unit
+
+    @property
+    def word(self) -> str:
+        """The unit."""
+        return self.unit
+
+    @property
+    def first(self) -> str:
+        """The first key."""
+        return self.start
+
+    def window(self, key: str) -> tuple[datetime, datetime]:
+        """When the partition begins, and when the next one does, in UTC."""
+        return _begin_in(self.timezone, key), _begin_in(self.timezone, moved(key, 1))
+
+    def complete_at(self, key: str) -> datetime:
+        """When the partition is complete."""
+        return _begin_in(self.timezone, moved(key, 1))
+
+    def key_at(self, at: datetime) -> str:
+        """The key of the partition that a moment is in, whether the scheme has it or not."""
+        if self.unit != "hour":
+            return key_of(self.unit, at.astimezone(ZoneInfo(self.timezone)).date())
+        past_full = timedelta(minutes=int(self.start[13:15]))
+        full = (at.astimezone(UTC) - past_full).replace(minute=0, second=0, microsecond=0)
+        return key_of("hour", full + past_full)
+
+    def newest_complete(self, at: datetime, *, behind: int = 0) -> str | None:
+        """The newest key that is complete at a moment, or one so far behind it; None before the first one is."""
+        key = moved(self.key_at(at), -1 - behind)
+        if self.end is not None and key > self.end:
+            key = self.end
+        return key if key >= self.start else None
+
+    def keys(self, at: datetime, *, behind: int = 0) -> Sequence[str | None]:
+        """All from the first one to the newest complete one."""
+        newest = self.newest_complete(at, behind=behind)
+        return () if newest is None else self.between(self.start, newest)
+
+    def between(self, first: str, last: str) -> tuple[str, ...]:
+        """The keys from one to another, both included."""
+        found, key = [], first
+        while key <= last:
+            found.append(key)
+            key = moved(key, 1)
+        return tuple(found)
+
+    def count(self, first: str, last: str) -> int:
+        """How many keys there are from one to another."""
+        begin, end = begin_of(first), begin_of(last)
+        if self.unit == "month":
+            return (end.year - begin.year) * 12 + end.month - begin.month + 1
+        steps = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
+        return (end - begin) // steps[self.unit] + 1
+
+    def has(self, key: str) -> bool:
+        """Whether it is from the first key to the last one."""
+        within = self.start <= key and (self.end is None or key <= self.end)
+        return within and kind_of(key) == self.unit and self._aligned(key)
+
+    @property
+    def over_at(self) -> datetime | None:
+        """From here on the newest key is none of the scheme's: nothing new becomes due."""
+        return None if self.end is None else self.complete_at(moved(self.end, 1))
+
+    def comparable(self, key: str) -> Sequence[str]:
+        """The same weekday, and hour, of the last four weeks; the last four weeks or months."""
+        step = {"hour": 7 * 24, "day": 7, "week": 1, "month": 1}[self.unit]
+        return [moved(key, -step * count) for count in range(1, 5)]
+
+    def range(self, first: str, last: str) -> tuple[str, str]:
+        """The keys of the time that two texts name: a date, an hour, a week, a month."""
+        begin, end = self._named(first)[0], self._named(last)[1]
+        if end <= begin:
+            raise ValueError(f"{last} is before {first}")
+        return self.key_at(begin), self.key_at(end - _TICK)
+
+    def _aligned(self, key: str) -> bool:
+        return self.unit != "hour" or key[13:15] == self.start[13:15]
+
+    def _named(self, text: str) -> tuple[datetime, datetime]:
+        try:
+            return named_time(text, self.timezone)
+        except ValueError:
+            raise ValueError(f"`{text}` is no {self.unit}: write it as {EXAMPLES[self.unit]}") from None
+
+
+@lru_cache(maxsize=4096)
+def _begin_in(timezone: str, key: str) -> datetime:
+    begin = begin_of(key)
+    return begin if isinstance(begin, datetime) else day_start(ZoneInfo(timezone), begin)
+
+
+def named_time(text: str, timezone: str) -> tuple[datetime, datetime]:
+    """When the hour, day, week or month that a person wrote begins and ends. Raises ValueError if it is none.
+
+    A time of day without an offset is one on the clocks of `timezone`; the second one where they show it twice.
+    """
+    zone = ZoneInfo(timezone)
+    written = f"{text}-1" if len(text) == len("2026-W05") and text[4:6] == "-W" else text
+    kind = kind_of(written)
+    if kind in ("day", "week", "month"):
+        return day_start(zone, begin_of(written)), day_start(zone, begin_of(moved(written, 1)))
+    at = begin_of(written) if kind == "hour" else datetime.fromisoformat(written)
+    if not isinstance(at, datetime) or len(written) <= len("2026-01-31"):
+        raise ValueError(text)
+    at = at.astimezone(UTC) if at.tzinfo else moment(zone, at.date(), at.time())
+    return at, at + timedelta(hours=1)
+
+
+def boundary(unit: Unit, text: str, timezone: str, *, is_last: bool = False) -> str:
+    """The key that `start` or `end` of a YAML means. Raises ValueError where no partition begins (or ends) there."""
+    try:
+        begin, end = named_time(text, timezone)
+    except ValueError:
+        raise ValueError(f"`{text}` is no {unit}: write it as {EXAMPLES[unit]}") from None
+    local = begin.astimezone(ZoneInfo(timezone))
+    if unit == "hour" and local.time().replace(hour=0) != time():
+        raise ValueError(f"no hour begins at {text}: write a full hour of {timezone}")
+    scheme = TimeScheme(unit, key_of("hour", begin) if unit == "hour" else text, timezone=timezone)
+    key = scheme.key_at(end - _TICK if is_last else begin)
+    begins, ends = scheme.window(key)
+    if begins != begin and not (is_last and ends == end):
+        raise ValueError(f"no {unit} begins on {text}: the {unit} around it begins on {begin_of(key)}")
+    return key

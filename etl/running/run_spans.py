@@ -1,0 +1,222 @@
+"""Which partitions a job runs where its assets do not all have the same: one run for each span that they share.
+
+Belongs here: cutting ranges into runs so that within a run every asset has every key; the keys that all assets have.
+Not here: the partitions of one pipeline (`etl.partitions`), launching (`etl.cli.runs`), when a schedule runs
+(`schedule_factory`).
+
+Dagster's runs name their partitions once for all their assets, and refuse a key that one of the assets does not have.
+So assets of one unit of time share runs for what they have in common; each other unit, and each list of keys, has runs
+of its own.
+"""
+
+import itertools
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dagster import AssetKey, PartitionsDefinition, TimeWindowPartitionsDefinition, partition_loading_context
+
+from etl.errors import EtlError
+from etl.partitions.keys import moved
+from etl.partitions.scheme import StaticKeys, TimeScheme
+from etl.running.partition_definitions import definition_of, scheme_of
+
+PARTITION = "dagster/partition"
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+Definition = PartitionsDefinition[str]
+PartitionsOf = Mapping[AssetKey, PartitionsDefinition | None]
+Range = tuple[str, str]
+Ranges = Mapping[Definition, Range]
+"""The first and the last key that is meant of each definition; of one that is missing, none."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Partitions that follow each other, and the assets that have all of them.
+
+    `first` and `last` are None for a run of whole tables only. `is_all` says that `keys` are all assets of the job.
+    """
+
+    first: str | None
+    last: str | None
+    keys: frozenset[AssetKey]
+    is_all: bool
+    size: int = 0
+    """How many partitions these are; 0 for whole tables."""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags with which a run says that it is about these partitions."""
+        if self.first is None or self.last is None:
+            return {}
+        if self.first == self.last:
+            return {PARTITION: self.first}
+        return {RANGE_START: self.first, RANGE_END: self.last}
+
+    @property
+    def selection(self) -> list[AssetKey]:
+        """What a run of the job has to select; empty for the whole job."""
+        return [] if self.is_all else sorted(self.keys)
+
+    def __str__(self) -> str:
+        if self.first is None:
+            return "whole tables"
+        return f"{self.first}" if self.first == self.last else f"{self.first} to {self.last}"
+
+
+def partition_sets(partitions: PartitionsOf) -> set[Definition]:
+    """The different sets of partitions of some assets."""
+    return {each for each in partitions.values() if each is not None and scheme_of(each) is not None}
+
+
+def bounds(definition: Definition, at: datetime | None = None) -> Range | None:
+    """The first and the newest complete key at a moment (default: now); None before the first one is complete."""
+    if not isinstance(definition, TimeWindowPartitionsDefinition):
+        keys = definition.get_partition_keys()
+        return (keys[0], keys[-1]) if keys else None
+    with partition_loading_context(effective_dt=at):
+        first, last = definition.get_first_partition_key(), definition.get_last_partition_key()
+    return (first, last) if first and last else None
+
+
+def alike(definitions: Iterable[Definition]) -> list[list[Definition]]:
+    """The definitions whose keys can be in one run, together: those of one unit of time, from the finest on."""
+    groups: dict[Hashable, list[Definition]] = {}
+    for each in sorted(definitions, key=lambda each: str(scheme_of(each))):
+        scheme = scheme_of(each)
+        same = (scheme.unit, scheme.start[13:]) if isinstance(scheme, TimeScheme) and scheme.unit == "hour" else None
+        groups.setdefault(same or (scheme.unit if isinstance(scheme, TimeScheme) else each), []).append(each)
+    order = ("hour", "day", "week", "month", "static")
+    kinds = {id(group): getattr(scheme_of(group[0]), "kind", "") for group in groups.values()}
+    return sorted(groups.values(), key=lambda group: order.index(kinds[id(group)]))
+
+
+def within(definitions: Iterable[Definition], wanted: Range, at: datetime | None = None) -> dict[Definition, Range]:
+    """Of a range of keys of one unit of time, what each definition has; all keys of a list."""
+    found = {each: known for each in definitions if (known := bounds(each, at))}
+    return {
+        each: (max(wanted[0], first), min(wanted[1], last)) if _is_time(each) else (first, last)
+        for each, (first, last) in found.items()
+        if not _is_time(each) or (first <= wanted[1] and last >= wanted[0])
+    }
+
+
+def newest(
+    definitions: Iterable[Definition], at: datetime | None = None, behind: Mapping[str, int] | None = None
+) -> dict[Definition, Range]:
+    """The newest complete key of each definition, with so many before it (`behind`, by unit); all keys of a list.
+
+    A newest key can be two, where one has come in one time zone and not yet in another.
+    """
+    found: dict[Definition, Range] = {}
+    for group in alike(definitions):
+        last = [known[1] for each in group if (known := bounds(each, at))]
+        scheme = scheme_of(group[0])
+        if last and isinstance(scheme, TimeScheme):
+            back = (behind or {}).get(scheme.unit, 0)
+            low = min(last) if behind is not None else min(each for each in last if each >= moved(max(last), -1))
+            found |= within(group, (moved(low, -back), max(last)), at)
+        elif last:
+            found |= within(group, ("", ""), at)
+    return found
+
+
+def key_for(partitions: PartitionsOf) -> str | None:
+    """The key for a run that names none: the newest complete one. None for whole tables.
+
+    Raises an error if the assets have no such key in common: one run cannot give each of them a key of its own.
+    """
+    definitions = partition_sets(partitions)
+    groups = alike(definitions)
+    if len(groups) > 1 or not all(map(_is_time, definitions)):
+        raise EtlError(
+            "the run names no partition, and its assets have no newest one in common: they are cut in different ways,"
+            " or by a list of keys",
+            "start it with `etl run`, or name a partition",
+        )
+    ranges = newest(definitions)
+    if not ranges:
+        return None
+    wanted = min(each[0] for each in ranges.values())
+    for definition in definitions:
+        found = bounds(definition)
+        if found is None or not found[0] <= wanted <= found[1]:
+            own = f"from {found[0]} to {found[1]}" if found else "none that is complete yet"
+            word = getattr(scheme_of(definition), "word", "partition")
+            raise EtlError(
+                f"the run names no {word}, and its assets do not all have {wanted}: the {word}s of some are {own}",
+                f"start it with `etl run`, or select a job whose assets have the same {word}s, or name one of all",
+            )
+    return wanted
+
+
+def spans(partitions: PartitionsOf, ranges: Ranges) -> list[Span]:
+    """The runs that do these ranges, each asset what it has of them; whole tables in the last."""
+    found: list[Span] = []
+    for group in alike(ranges):
+        if not _is_time(group[0]):
+            own = {key for key, each in partitions.items() if each == group[0]}
+            found.append(_span(partitions, ranges[group[0]], own))
+            continue
+        edges = sorted({ranges[each][0] for each in group} | {moved(ranges[each][1], 1) for each in group})
+        for start, stop in itertools.pairwise(edges):
+            present = {each for each in group if ranges[each][0] <= start <= ranges[each][1]}
+            keys = {key for key, definition in partitions.items() if definition in present}
+            if keys:
+                found.append(_span(partitions, (start, moved(stop, -1)), keys))
+    whole = {key for key, definition in partitions.items() if definition is None}
+    if found and whole and (last := found[-1]).first and last.last:
+        found[-1] = _span(partitions, (last.first, last.last), last.keys | whole)
+    return found
+
+
+def _is_time(definition: Definition) -> bool:
+    return isinstance(definition, TimeWindowPartitionsDefinition)
+
+
+def _span(partitions: PartitionsOf, keys: Range, assets: Iterable[AssetKey]) -> Span:
+    chosen = frozenset(assets)
+    scheme = next(scheme_of(each) for key in chosen if (each := partitions[key]) is not None)
+    size = scheme.count(*keys) if scheme else 0
+    return Span(*keys, chosen, is_all=len(chosen) == len(partitions), size=size)
+
+
+def common_partitions(partitions: PartitionsOf) -> Definition | None:
+    """The keys that all partitioned assets have, which are the partitions of their job; None if there are none."""
+    definitions = [each for each in partition_sets(partitions) if isinstance(each, TimeWindowPartitionsDefinition)]
+    schemes = [each for each in map(scheme_of, definitions) if isinstance(each, TimeScheme)]
+    if len(alike(partition_sets(partitions))) > 1:
+        return None
+    start, ends = max(each.start for each in schemes), [each.end for each in schemes if each.end]
+    if ends and min(ends) < start:
+        return None
+    # Where a day ends last, it is complete for all.
+    latest = min(definitions, key=lambda each: (each.start.utcoffset() or timedelta(0), each.timezone))
+    return definition_of(TimeScheme(schemes[0].unit, start, min(ends) if ends else None, latest.timezone))
+
+
+def asked(
+    definitions: Iterable[Definition], schemes: Mapping[Definition, TimeScheme | StaticKeys], first: str, last: str
+) -> dict[Definition, Range]:
+    """What two texts of a person mean for each definition; `schemes` are those that know their zones and names.
+
+    Keys of a list are meant by their names. A time means all of them, beside partitions of time, as it means whole
+    tables.
+    """
+    wanted: dict[Definition, Range] = {}
+    problems: list[str] = []
+    definitions = list(definitions)
+    for each in definitions:
+        scheme = schemes.get(each) or scheme_of(each)
+        try:
+            if scheme is not None:
+                wanted[each] = scheme.range(first, last)
+        except ValueError as error:
+            problems.append(str(error))
+    if not wanted:
+        raise EtlError(problems[0] if problems else "the job has no partitions", "name partitions that the job has")
+    if any(map(_is_time, wanted)):
+        wanted |= {each: found for each in definitions if not _is_time(each) and (found := bounds(each))}
+    return wanted
