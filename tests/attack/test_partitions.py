@@ -1,0 +1,79 @@
+"""Attacks the law of lineage where rows are not cut into days: hours of a day on which clocks change, and regions.
+
+No row may be lost or doubled between two partitions, one job runs both kinds, and what a person changes by hand is found
+and mended by the command that is named.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.attack.target import Target
+
+BEGIN = datetime(2025, 10, 25, 22, tzinfo=UTC)
+OUTPUT = {"target_schema": "shop", "mode": "replace_partition"}
+HOURS: dict[str, Any] = {
+    "source_table": "orders",
+    "date_column": "created_at",
+    "partitions": {
+        "by": "hour", "start": "2025-10-26", "end": "2025-10-26", "timezone": "Europe/Berlin", "naive_timezone": "UTC",
+    },
+    "save_to_trino": True,
+    "trino_output": {"target_table": "hours", **OUTPUT},
+}  # fmt: skip
+REGIONS: dict[str, Any] = {
+    "query": "SELECT order_id, name AS region, amount FROM orders WHERE name = :partition",
+    "partitions": {"by": "region", "keys": ["north", "south"]},
+    "save_to_trino": True,
+    "trino_output": {"target_table": "regions", **OUTPUT},
+}
+
+
+def write(target: Target, **changes: Any) -> None:
+    target.project.write_tenant(
+        {"assets": {"pipelines": {"orders": None, "hours": HOURS, "regions": REGIONS | changes}}, "jobs": None}
+    )
+
+
+def test_keys_that_would_lie_in_one_folder_or_leave_it_are_refused(target: Target) -> None:
+    for keys, said in (
+        (["a", "A"], "stands there twice"),
+        (["../a"], "cannot be a partition's key"),
+        ([], "no `keys`"),
+    ):
+        write(target, partitions={"by": "region", "keys": keys})
+        found = target.etl("check", "acme")
+        assert (found.code, said in " ".join(found.text.split())) == (2, True), found.text
+        assert "config.yaml:" in found.text
+
+
+@pytest.mark.slow
+def test_hours_and_regions_of_one_job_hold_every_row_once(target: Target) -> None:
+    rows = [(n, ("north", "south")[n % 2], n + 0.5, BEGIN + n * timedelta(minutes=30)) for n in range(50)]
+    values = ", ".join(f"({n}, '{region}', {amount}, '{at:%Y-%m-%d %H:%M:%S}')" for n, region, amount, at in rows)
+    target.source("DELETE FROM orders", f"INSERT INTO orders VALUES {values}")
+    write(target)
+    said = target.etl("run", "acme", "--from", "2025-10-26")
+    assert said.code == 0, said.text
+    assert "2 runs, since the pipelines of this job do not have the same partitions" in said.text
+    counts = "SELECT count(*), count(DISTINCT order_id), count(DISTINCT etl_partition) FROM shop.{}"
+    assert target.warehouse(counts.format("hours")) == [(50, 50, 25)]
+    assert target.warehouse(counts.format("regions")) == [(50, 50, 2)]
+    assert len(target.materialized("load", "hours")) == 25
+    assert target.materialized("load", "regions") == ["north", "south"]
+    assert target.etl("verify", "acme").code == 0
+
+    target.warehouse(
+        "UPDATE shop.hours SET amount = 0 WHERE order_id = 8", "DELETE FROM shop.regions WHERE order_id = 9"
+    )
+    said = target.etl("verify", "acme")
+    assert said.code == 1, said.text
+    remedies = re.findall(r"`etl (run acme --job gold --from \S+ --to \S+ --reload)`", said.text)
+    assert len(remedies) == 2, said.text
+    assert "2025-10-26T0200Z" in remedies[0]
+    assert "south" in remedies[1]
+    for each in remedies:
+        assert target.etl(*each.split()).code == 0
+    assert target.etl("verify", "acme").code == 0
