@@ -1,7 +1,7 @@
 """`check()`: preflight, one engine call, and exactly one result per rule.
 
 Belongs here: what is true of every engine: preflight, verdicts from counts, reconciliation, timeout.
-Does not: judging.
+Not here: judging.
 """
 
 import threading
@@ -103,7 +103,7 @@ def read_schema(frame: Data) -> pl.Schema:
 
 
 def preflight(rules: Sequence[AnyRule], engine: DataQualityEngine, context: CheckContext) -> list[str | None]:
-    """Say of every rule why it cannot be judged on this schema by this engine, or None."""
+    """Return, for every rule, the reason why this engine cannot judge it on this schema, or None."""
     scope = Scope(context.schema, context.now, context.tables)
     problems: list[str | None] = []
     for rule in rules:
@@ -148,7 +148,7 @@ def _judge(
 
 
 def _reconcile(outcomes: Sequence[Outcome], judged: Sequence[int], broken: str | None) -> dict[int, Outcome]:
-    """Give every judged rule exactly one outcome; none, two or a stranger's is an error."""
+    """Give every judged rule exactly one outcome. No outcome, two outcomes, or one of an unknown rule is an error."""
     found: dict[int, list[Outcome]] = {index: [] for index in judged}
     for outcome in outcomes:
         if not 0 <= outcome.position < len(judged):
@@ -177,7 +177,7 @@ def _result(rule: AnyRule, name: str, outcome: Outcome | None, problem: str | No
 
 
 def _build(rule: AnyRule, name: str, status: RuleStatus, outcome: Outcome, message: str) -> RuleResult:
-    # Everything here was validated where it was made; validating it again would cost more than a small check.
+    # All these values were validated where they were made. To validate them again would cost more than a small check.
     return RuleResult.model_construct(
         rule=rule,
         check_name=name,
@@ -214,7 +214,7 @@ def _all_errors(rules: tuple[AnyRule, ...], engine: str, problem: str, started: 
 
 
 def _within(work: Callable[[], CheckResult], seconds: float) -> CheckResult | None:
-    """Run in a thread that the program does not wait for; None if it takes longer."""
+    """Run the work in a thread that does not keep the program alive; return None if the work takes longer."""
     finished: list[CheckResult] = []
     raised: list[BaseException] = []
 

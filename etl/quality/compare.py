@@ -1,6 +1,6 @@
-"""Several engines on the same rules: the first that can, or all of them side by side.
+"""Several engines on the same rules: the first engine that can judge a rule, or all engines side by side.
 
-Belongs here: `EngineChain` and `compare_engines`. Does not: what a single engine is (`engine`).
+Belongs here: `EngineChain` and `compare_engines`. Not here: what a single engine is (`engine`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ class EngineChain:
         )
 
     def check(self, data: pl.DataFrame | pl.LazyFrame, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
-        """Call each engine at most once, with the rules that fall to it."""
+        """Call each engine at most once, with the rules that no earlier engine can judge."""
         shares: dict[int, list[int]] = {}
         outcomes: list[Outcome] = []
         for position, rule in enumerate(rules):
@@ -103,7 +103,7 @@ class Difference:
     """Per engine."""
 
     def describe(self) -> str:
-        """Say who found what."""
+        """Describe what each engine returned for this rule."""
         found = "; ".join(
             f"{name}: {each.status}, {each.failed_count} of {each.total_count}"
             + (f" ({each.message})" if each.status == "error" else "")
@@ -133,7 +133,7 @@ def compare_engines(
 ) -> Comparison:
     """Check the same data with every engine; every rule whose status or counts differ is a difference.
 
-    A rule that an engine does not support is its `error`, hence a difference too: silence would read as agreement.
+    A rule that an engine does not support has the status `error`, so it is a difference too.
     """
     parsed = parse_rules(rules)
     found = [get_engine(each) for each in engines]

@@ -1,6 +1,6 @@
-"""What an engine is, and how one is found by its name.
+"""What an engine is, and how an engine is found by its name.
 
-Belongs here: the protocol between `check()` and engines, the registry. Does not: any engine, any rule's meaning.
+Belongs here: the protocol between `check()` and engines, the registry. Not here: any engine, any rule's meaning.
 
 `check()` hands an engine only rules that the preflight accepted (columns exist, types can be judged, the engine says
 that it supports them) and turns counts into verdicts itself, so `mostly` and `severity` mean the same everywhere.
@@ -42,7 +42,7 @@ Strictness = Literal["strict", "moderate", "lenient"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an engine found out about one rule: counts, or why there are none."""
+    """What an engine found out about one rule: counts, or the reason why there are no counts."""
 
     position: int
     """Index of the rule in the sequence that the engine was given."""
@@ -52,10 +52,10 @@ class Outcome:
     """What was measured, for a rule that judges the table as a whole."""
     sample: tuple[dict[str, Any], ...] = ()
     rows: tuple[int, ...] = ()
-    """Where the rows of the sample stand in the data, the first row being 0. Empty: the engine does not know."""
+    """Positions of the sample's rows in the data; the first row is 0. Empty if the engine does not know them."""
     message: str = ""
     error: str | None = None
-    """Why the rule could not be judged; then the counts mean nothing."""
+    """Why the rule could not be judged. If this is set, the counts have no meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class CheckContext:
 
     schema: pl.Schema
     now: datetime
-    """With a time zone."""
+    """The moment that counts as now; it has a time zone."""
     tables: Mapping[str, pl.LazyFrame] = field(default_factory=dict)
     sample_size: int = 5
     sample_columns: tuple[str, ...] = ()
@@ -84,16 +84,16 @@ class Capabilities:
     """What an engine can do."""
 
     rules: frozenset[str]
-    """Rule types that it judges exactly."""
+    """Rule types that the engine judges exactly."""
     lazy: bool = False
-    """Takes a LazyFrame as it is; otherwise it is collected first."""
+    """Whether the engine takes a LazyFrame; if not, the frame is collected first."""
     profile: bool = False
     learn: bool = False
     unsupported: Callable[[AnyRule, pl.Schema | None], str | None] | None = None
-    """Further limits: why this rule (on this schema, when known) cannot be judged, or None."""
+    """Further limits: returns why the engine cannot judge a rule (on a schema, if it is known), or None."""
 
     def refusal(self, rule: AnyRule, schema: pl.Schema | None = None) -> str | None:
-        """Say why the engine cannot judge this rule, or None. Without a schema only what the rule alone tells."""
+        """Return why the engine cannot judge this rule, or None. Without a schema, only the rule itself is examined."""
         if rule.type not in self.rules:
             return f"rules of type {rule.type} are not supported"
         return self.unsupported(rule, schema) if self.unsupported is not None else None
@@ -105,11 +105,11 @@ class DataQualityEngine(Protocol):
 
     @property
     def name(self) -> str:
-        """Name under which results show it."""
+        """The engine's name, as results show it."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do."""
+        """What the engine can do."""
 
     def check(self, data: pl.DataFrame | pl.LazyFrame, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Judge preflighted rules; exactly one outcome per rule, in any order."""
@@ -122,7 +122,7 @@ class DataQualityEngine(Protocol):
 
 
 def ask_engine(engine: DataQualityEngine, rule: AnyRule, schema: pl.Schema) -> str | None:
-    """Ask why the engine cannot judge a rule. If it raises instead of answering, that is why."""
+    """Ask the engine why it cannot judge a rule. If the engine raises an error, the error is the reason."""
     try:
         return engine.capabilities.refusal(rule, schema)
     except Exception as raised:  # noqa: BLE001  an engine is foreign code, and anything it raises is a verdict: error
@@ -132,7 +132,7 @@ def ask_engine(engine: DataQualityEngine, rule: AnyRule, schema: pl.Schema) -> s
 def call_engine(
     engine: DataQualityEngine, frame: pl.DataFrame | pl.LazyFrame, rules: Sequence[AnyRule], context: CheckContext
 ) -> tuple[EngineReport, str | None]:
-    """Call the engine once. Whatever it raises becomes the reason why its rules have no verdict."""
+    """Call the engine once. An error that the engine raises becomes the reason why its rules have no verdict."""
     if not rules:
         return EngineReport(()), None
     try:
@@ -149,7 +149,7 @@ def call_engine(
 
 
 def describe_failure(raised: BaseException, schema: Iterable[str]) -> str:
-    """Say what was raised, without values of the data: of what is quoted, only names of columns and types stay."""
+    """Describe an error without values of the data: of its quoted words, only names of columns and types stay."""
     if isinstance(raised, EtlError):
         return raised.problem
     lines = str(raised).strip().splitlines()
@@ -196,7 +196,7 @@ def _load_engine(name: str) -> DataQualityEngine:
         ) from missing
     if not isinstance(made, DataQualityEngine):
         raise QualityError(
-            f"`{name}` is registered as a quality engine, but it is none",
+            f"`{name}` is registered as a quality engine, but it is not an engine",
             "it needs name, capabilities, check, profile and learn (see etl.quality.engine.DataQualityEngine)",
         )
     return made

@@ -1,6 +1,6 @@
-"""Frames as every part of the core reads them, and their values as JSON can hold them.
+"""How every part of the core collects a frame, and turns its values into JSON.
 
-Belongs here: how a plan is collected, and values without types. Not here: what is asked of a frame.
+Belongs here: collecting a plan, and values for JSON. Not here: queries on a frame.
 """
 
 import math
@@ -14,17 +14,17 @@ Data = pl.DataFrame | pl.LazyFrame
 
 
 def is_scan(data: pl.LazyFrame) -> bool:
-    """Whether a plan only reads, so that running it again costs little and needs no memory."""
+    """Whether a plan only reads a file, so that a second run costs little and needs no memory."""
     return data.explain(optimized=False).lstrip().startswith(("Parquet SCAN", "DF ["))
 
 
 def collect(lazy: pl.LazyFrame) -> pl.DataFrame:
-    """Collect in a stream, so that memory does not grow with the number of rows."""
+    """Collect a plan with the streaming engine, so that memory does not grow with the number of rows."""
     return lazy.collect(engine="streaming")
 
 
 def plain(value: object) -> Any:  # noqa: ANN401
-    """Return a value as JSON can hold it, without losing digits."""
+    """Return a value in a form that JSON can hold, without losing digits."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, datetime | date | time):

@@ -1,7 +1,7 @@
-"""Rules that a table passes, learned from its exact profile.
+"""Learns rules from the exact profile of a table; the table itself passes these rules.
 
-Belongs here: from a profile to rules, with one meaning of strict, moderate and lenient for every engine. Not here:
-judging; every rule is judged by `check()` on the data that it was learned from, and only what passes is returned.
+Belongs here: from a profile to rules; strict, moderate and lenient mean the same for every engine. Not here: judging;
+`check()` judges every rule on the data that the rule was learned from, and only rules that pass are returned.
 """
 
 import math
@@ -23,18 +23,18 @@ from etl.quality.results import ColumnProfile, LearnResult, ProfileResult
 from etl.quality.rules import AnyRule, Dtype, InRange, InSet, Length, NonNegative, NotNull, Unique
 from etl.suggest import did_you_mean
 
-# A set is learned only from few values that occur often: anything else would be the data repeated as a rule.
+# A set is learned only from few values that occur often. Otherwise the rule would only repeat the data.
 _SET_SIZE: Mapping[str, int] = {"strict": 20, "moderate": 10, "lenient": 0}
 _SET_REPEATS = 10
-# With fewer rows, "no two are equal" says little about the next delivery.
+# With fewer rows, the fact that no two values are equal says little about the next delivery.
 _UNIQUE_ROWS: Mapping[str, int] = {"strict": 2, "moderate": 20, "lenient": 10**18}
-# Up to this share of nulls, moderate learns that most values are there.
+# Up to this share of nulls, moderate learns that most values are not null.
 _FEW_NULLS = 0.05
 _MARGIN = 10
 
 
 def learn_rules(data: Data, strictness: Strictness, engine: DataQualityEngine) -> LearnResult:
-    """Derive rules from the data; what the data itself does not pass by `engine` is not returned."""
+    """Derive rules from the data. A rule that the data itself does not pass with `engine` is not returned."""
     started = time.perf_counter()
     if strictness not in _SET_SIZE:
         raise QualityError(f"there is no strictness `{strictness}`{did_you_mean(strictness, _SET_SIZE)}")
@@ -56,7 +56,7 @@ def learn_rules(data: Data, strictness: Strictness, engine: DataQualityEngine) -
 
 
 def readable(data: Data) -> Data:
-    """Collect a plan that computes: it is read several times here, and has to say the same each time."""
+    """Collect a plan that computes: the data is read several times here, and every read has to give the same rows."""
     return collect(data) if isinstance(data, pl.LazyFrame) and not is_scan(data) else data
 
 
@@ -90,7 +90,7 @@ def _rules_of(
     if filled == 0:
         return found
     found += _presence(column, seen.null_count, rows, strictness)
-    # Floats are equal by accident only; nulls say nothing of the values that will come in their place.
+    # Floats are equal only by accident; nulls say nothing about the values that will come in their place.
     if seen.unique_count == filled == rows >= _UNIQUE_ROWS[strictness] and not dtype.is_float():
         found.append(Unique(column=column))
     if values is not None:
@@ -116,7 +116,7 @@ def _range(column: str, dtype: pl.DataType, exact: ColumnProfile, strictness: St
     if exact.min is None or exact.max is None or isinstance(dtype, pl.Duration):
         return []
     if dtype.is_temporal():
-        # Time moves on: only strict holds the next delivery to the days of this one.
+        # The next delivery has later moments: only strict requires the same range of time.
         kept = strictness == "strict"
         return [InRange(column=column, min=_moment(exact.min), max=_moment(exact.max))] if kept else []
     low, high = Decimal(str(exact.min)), Decimal(str(exact.max))

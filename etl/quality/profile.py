@@ -1,4 +1,4 @@
-"""What a table looks like: exact statistics of its columns, in one query.
+"""Computes exact statistics of the columns of a table, in one query.
 
 Belongs here: the statistics. Not here: rules that are derived from them (`learn`).
 """
@@ -45,7 +45,7 @@ def profile_columns(data: Data, columns: Sequence[str] | None, engine: str) -> P
 
 
 def _shown(key: str, value: Any) -> Any:  # noqa: ANN401
-    """Return a statistic as JSON can hold it; among infinite values there is no mean and no deviation."""
+    """Return a statistic in a form that JSON can hold; infinite values have no mean and no deviation."""
     if key in ("mean", "std") and value is not None and not math.isfinite(value):
         return None
     return plain(value)

@@ -1,10 +1,10 @@
-"""Good rows to one Parquet file, rejected rows with their reasons to another, and proof that none is lost.
+"""Writes good rows to one Parquet file and rejected rows with their reasons to another, and proves that none is lost.
 
-Belongs here: splitting by row rules. Does not: deciding whether a pipeline quarantines, publishing the files.
+Belongs here: splitting by row rules. Not here: deciding whether a pipeline quarantines, publishing the files.
 
 One streaming pass reads the rows once and writes both files. Rules about single rows decide; rules about the table as
-a whole (row_count, mean_between, ...) never reject a row. `unique` needs to know which keys occur twice, and
-`foreign_key` which exist, before the first row can be judged: those keys, and only those, are gathered first.
+a whole (row_count, mean_between, ...) never reject a row. Before the first row can be judged, `unique` has to know
+which keys occur twice, and `foreign_key` which keys exist. A query collects these keys first.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ from etl.quality.rules import AnyRule, check_names, parse_rules
 RULES = "_rules"
 _READ = "read"
 _BAD = "__etl_bad"
-# Rows per row group: enough to compress well, few enough to wait in memory.
+# Rows per row group: enough to compress well, and few enough to be held in memory.
 _ROW_GROUP = 122_880
 
 
@@ -91,7 +91,7 @@ def split(
     )
     if result.read != result.good + result.rejected:
         raise QualityError(
-            f"{result.read} rows were read, but {result.good} good and {result.rejected} rejected ones written",
+            f"{result.read} rows were read, but {result.good} good and {result.rejected} rejected rows were written",
             "neither file may be used; report this as a fault of the program",
         )
     return result
@@ -149,7 +149,7 @@ class _Writer:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
-            # Closing writes a footer, and half a file with a footer looks like a whole one.
+            # Closing writes a footer, and half a file with a footer looks like a whole file.
             self._file.close()
             self._path.unlink(missing_ok=True)
             return
@@ -158,7 +158,7 @@ class _Writer:
         self._file.close()
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Take rows; write them once there are enough for a row group."""
+        """Add rows; they are written as soon as there are enough for a row group."""
         if rows.height:
             self._waiting.append(rows)
             self._rows += rows.height
@@ -181,9 +181,9 @@ def _arrow(frame: pl.DataFrame) -> pa.Table:
 
 
 def _types_of(data: object) -> Mapping[str, pa.DataType]:
-    """The Arrow types of a file's plain columns: Polars has fewer, and would write any time in nanoseconds.
+    """Return the Arrow types of a file's plain columns. Polars has fewer types and writes every time in nanoseconds.
 
-    Text, binary and nested columns differ in the width of their offsets only, of which Polars takes the safe one.
+    Text, binary and nested columns differ only in the width of their offsets, and Polars writes the safe width.
     """
     if not isinstance(data, Path | str):
         return {}
@@ -191,12 +191,12 @@ def _types_of(data: object) -> Mapping[str, pa.DataType]:
 
 
 def _rows_written(path: Path) -> int:
-    """Count the rows of a file by reading it back, not by what was meant to be written."""
+    """Count the rows of a written file by reading the file back."""
     return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
 
 
 def _footer_of(path: Path | str) -> dict[str, str]:
-    """Carry on what the footer of the file says; Arrow's own entry describes that file only."""
+    """Return the metadata in the file's footer without Arrow's own entry, which describes only that file."""
     return {key: value for key, value in pl.read_parquet_metadata(path).items() if key != "ARROW:schema"}
 
 
@@ -210,7 +210,7 @@ def _refuse_types(schema: pl.Schema) -> None:
 
 
 def _is_writable(name: str, dtype: pl.DataType) -> bool:
-    """Try it on no rows; of an object its address would be written, without complaint."""
+    """Try to write such a column without rows. Of an object, Polars would silently write only the address."""
     try:
         pq.write_table(_arrow(pl.DataFrame(schema={name: dtype})), pa.BufferOutputStream())
     except (pa.ArrowException, pl.exceptions.PolarsError):
@@ -222,6 +222,6 @@ def _refuse_clash(schema: pl.Schema, names: Sequence[str]) -> None:
     clash = [name for name in names if name in schema]
     if clash:
         raise QualityError(
-            f"the rows have columns called {', '.join(clash)} already, which rejected rows carry besides",
+            f"the rows already have columns called {', '.join(clash)}, which are added to rejected rows",
             "rename them in the query or the transform",
         )

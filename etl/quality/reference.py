@@ -1,6 +1,6 @@
-"""The pages about rules, made from the rules: `python -m etl.quality.reference > docs/quality-rules.md`.
+"""Makes the pages about rules from the rules: `python -m etl.quality.reference > docs/quality-rules.md`.
 
-Belongs here: saying in words what `describe_rules()` says as data. Does not: what a rule means.
+Belongs here: turning the data of `describe_rules()` into words. Not here: what a rule means.
 """
 
 import sys
@@ -16,7 +16,7 @@ _INTRODUCTION = """\
 # Quality rules
 
 Generated from the rules by `python -m etl.quality.reference`; do not edit. `etl rules NAME` shows one of them in
-the terminal, `etl rules suggest FILE.parquet` writes rules that a file keeps.
+the terminal, `etl rules suggest FILE.parquet` writes rules that the file passes.
 
 A rule is a mapping in a pipeline's `quality: {rules: [...]}`, or a plain dict given to `etl.quality.check`:
 
@@ -47,25 +47,27 @@ A check without rules is refused: it would examine nothing.
 _ENGINES = """\
 ## Engines
 
-`engine:` says who judges. `truthound` (the default) and `polars` judge every rule above alike; only `truthound` also
-judges `truthound: <validator>`. Validators of that library that can pass bad data unseen are refused, with what to
-write instead. The other two engines judge what their library judges exactly, which on some types is less.
+`engine:` names the engine that judges. `truthound` (the default) and `polars` judge every rule above in the same way;
+only `truthound` also judges `truthound: <validator>`. Validators of that library that can silently pass bad data are
+refused, and the message says what to write instead. The other two engines judge only what their library judges exactly;
+on some types they judge fewer rules.
 
-A pipeline's configuration is refused, with file, line and column, where a rule can already be known to have no verdict:
-a type that its engine does not judge, a validator of Truthound that does not exist or does not take these arguments, a
-foreign key to a pipeline that does not exist, a column that the pipeline's `columns` leave out (after a transform
-nobody knows), an engine whose library is not installed. What only the data's types can tell is an `error` in the check.
+A pipeline's configuration is refused, with file, line and column, if a rule can never have a verdict: a rule type that
+the engine does not judge, a validator of Truthound that does not exist or does not take these arguments, a foreign key
+to a pipeline that does not exist, a column that is not among the pipeline's `columns` (not checked after a transform,
+because a transform can add columns), an engine whose library is not installed. A problem that only the data's types can
+show is an `error` in the check.
 
-No engine guesses about the rules above. These are an `error` with all, whose message names the column or the condition:
+No engine guesses. The following cases are an `error` with every engine; the message names the column or the condition:
 
-- a rule about numbers, text or points in time on a column of another type, one that holds nothing but null included
-- a list or a struct as a key, beside a bound or in a set: `not_null` can judge it
-- a set beside binary columns
-- the sum or the mean of 128-bit integers, or of decimals that may not fit into 128 bits once added up
-- a 128-bit integer or decimals beside floats of another column
-- a moment with a time zone beside one without
+- a rule about numbers, text or points in time on a column of another type, also on a column that holds only null
+- a list or a struct as a key, compared with a bound or with a set; only `not_null` can judge such a column
+- a set for a binary column
+- the sum or the mean of 128-bit integers, or of decimals whose sum may not fit into 128 bits
+- a 128-bit integer or a decimal compared with floats of another column
+- a moment with a time zone compared with a moment without a time zone
 - arithmetic in a condition that needs more than 38 digits
-- columns with objects of Python, and columns with a name like `^...$`, which Polars reads as a pattern
+- columns with Python objects, and columns with a name like `^...$`, which Polars reads as a pattern
 
 What the other two engines judge:
 

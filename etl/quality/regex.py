@@ -1,6 +1,6 @@
-"""Patterns: which are accepted, and the patterns behind email, url, uuid and ip_address.
+"""Which regular expressions are accepted, and the patterns behind email, url, uuid and ip_address.
 
-Belongs here: regular expressions as text, in the syntax of Rust's regex crate (which RE2 reads too). Does not: judging.
+Belongs here: regular expressions as text, in the syntax of Rust's regex crate (which RE2 reads too). Not here: judging.
 """
 
 import re
@@ -54,7 +54,7 @@ _FOREIGN = (
 
 
 def check_pattern(pattern: str) -> str:
-    """Refuse a pattern that does not compile, with the place and a way out."""
+    """Refuse a pattern that does not compile; the error names the position and a remedy."""
     try:
         pl.select(pl.lit("").str.contains(pattern))
     except pl.exceptions.PolarsError as refused:

@@ -1,7 +1,7 @@
-"""What a check says: one result per rule, and the verdict over all of them.
+"""The result of a check: one result per rule, and the verdict over all rules.
 
-Belongs here: results as data, their round trip through plain dicts. Does not: how they come about (`check`, engines).
-Rates are between 0 and 1 everywhere.
+Belongs here: results as data, and reading them back from plain dicts. Not here: how results are computed (`checking`,
+engines). Rates are between 0 and 1 everywhere.
 """
 
 from collections.abc import Sequence
@@ -43,10 +43,10 @@ class RuleResult(BaseModel):
     sample: tuple[dict[str, JsonValue], ...] = ()
     """Some failing rows, restricted to key columns and columns declared safe."""
     rows: tuple[int, ...] = ()
-    """Where some failing rows stand in the data, the first row being 0; those of `sample`, if there is one.
+    """Positions of some failing rows in the data; the first row is 0. If there is a `sample`, they are its rows.
 
-    Empty for a rule about the table as a whole, where the engine does not name rows, and for a plan that computes,
-    unless a column may be shown: the plan would run a second time.
+    Empty for a rule about the table as a whole, and if the engine does not name rows. Empty too for a plan that
+    computes, unless a column may be shown, because the plan would run a second time.
     """
     message: str = ""
     actual: JsonValue = None
@@ -96,7 +96,7 @@ class CheckResult(BaseModel):
 
     @property
     def status(self) -> CheckStatus:
-        """The worst there is. A rule that could not be judged, and no rule at all, is never a pass."""
+        """The worst status of all rules. A rule that could not be judged is never a pass, and no rules are no pass."""
         if self.error_count or not self.results:
             return CheckStatus.ERROR
         if self.failed_count:
@@ -154,7 +154,7 @@ class CheckResult(BaseModel):
         return tuple(_failure(each) for each in self.results if each.status != "passed")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data, ready for JSON; the derived numbers are in it for readers."""
+        """Return plain data, ready for JSON; derived numbers are included for readers."""
         return {
             "status": self.status.value,
             "passed_count": self.passed_count,
@@ -196,7 +196,7 @@ class CheckResult(BaseModel):
 
 
 class QualityCounts(BaseModel):
-    """A check's verdict as the integrations hand it on: numbers and failures, without the rules."""
+    """A check's verdict as the integrations pass it on: numbers and failures, without the rules."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -212,7 +212,7 @@ class QualityCounts(BaseModel):
 
     @classmethod
     def from_result(cls, result: CheckResult) -> Self:
-        """Take over what a check found."""
+        """Take the numbers and failures from the result of a check."""
         return cls(**{field: getattr(result, field) for field in cls.model_fields})
 
     @property
@@ -272,7 +272,7 @@ class ProfileResult(BaseModel):
 
 
 class LearnResult(BaseModel):
-    """Rules that the data given passes."""
+    """Rules that were learned from data, and that this data passes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -298,12 +298,12 @@ LearnOutput = LearnResult
 
 
 class DataQualityError(QualityError):
-    """Data that did not pass; carries the result. Raise it as `DataQualityError(result)` or with a text of your own."""
+    """Data did not pass a check; the error has the result. Raise `DataQualityError(result)`, or give your own text."""
 
     def __init__(
         self, problem: "str | CheckResult", hint: str = "", *, result: "CheckResult | QualityCounts | None" = None
     ) -> None:
-        """Take the text from the result unless there is one."""
+        """Use the given text, or the description of the result."""
         if isinstance(problem, CheckResult):
             result, problem = problem, problem.describe()
         super().__init__(problem, hint)
@@ -311,7 +311,7 @@ class DataQualityError(QualityError):
 
 
 def within_mostly(failed: int, total: int, mostly: float | None) -> bool:
-    """Say whether so many failures of so many rows are allowed, on exact counts.
+    """Return whether `mostly` allows this number of failures among this number of rows, on exact counts.
 
     `mostly` is the decimal number as written: 0.9 of 10 rows allows 1 failure, although 1 - 0.9 < 0.1 in floats.
     """
@@ -321,7 +321,7 @@ def within_mostly(failed: int, total: int, mostly: float | None) -> bool:
 
 
 def listed(words: Sequence[str]) -> str:
-    """Name some of many, and how many there are."""
+    """Join the first words of a list, and say how many words there are."""
     shown = ", ".join(f"`{word}`" for word in words[:_MESSAGE_LIMIT])
     return shown if len(words) <= _MESSAGE_LIMIT else f"{shown} and {len(words) - _MESSAGE_LIMIT} more"
 

@@ -1,6 +1,6 @@
 """SQL conditions of `where` and `expression`: what is allowed, and which columns they read.
 
-Belongs here: parsing and refusing. Does not: their meaning in Polars (`etl.quality.expressions.sql`).
+Belongs here: parsing and refusing. Not here: their meaning in Polars (`etl.quality.expressions.sql`).
 A condition is one expression over the columns of the row: columns, literals, operators and an allow-list of pure
 functions. No query, no table, no file, no function with an effect, no clock.
 """
@@ -107,7 +107,7 @@ class Predicate:
 
 @lru_cache(maxsize=4096)
 def parse_predicate(text: str) -> Predicate:
-    """Read a condition; refuse everything that is not an expression over columns (ValueError with the place)."""
+    """Read a condition. Raises ValueError, which names the place, if it is not an expression over columns."""
     if len(text) > MAX_LENGTH:
         raise ValueError(f"the condition has {len(text)} characters; {MAX_LENGTH} are allowed")
     try:
@@ -146,10 +146,10 @@ def _allow(node: exp.Expr) -> None:
 
 def _allow_cast(node: exp.Cast) -> None:
     if isinstance(node, exp.TryCast):
-        raise ValueError("TRY_CAST is not allowed: what it cannot read becomes NULL, unjudged")  # noqa: TRY004
+        raise ValueError("TRY_CAST is not allowed: a value that it cannot read becomes an unjudged NULL")  # noqa: TRY004
     kind = cast_type(node)
     if kind not in CAST_TYPES:
-        raise ValueError(f"CAST to {kind} is not allowed; to {', '.join(sorted(CAST_TYPES))} it is")
+        raise ValueError(f"CAST to {kind} is not allowed; allowed types are {', '.join(sorted(CAST_TYPES))}")
     value = node.this.unnest()
     if kind in ("DATE", "TIMESTAMP") and isinstance(value, exp.Literal) and value.is_string:
         read_moment(str(value.this), kind)

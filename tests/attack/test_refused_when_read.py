@@ -46,7 +46,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "great_expectations, a pattern": (
         quality("great_expectations", {"column": "name", "type": "regex", "pattern": r"\bx"}),
-        "pandas may read this pattern otherwise",
+        "pandas may read this pattern differently",
     ),
     "polars, truthound": (
         quality("polars", {"truthound": "outlier", "columns": ["amount"]}),

@@ -49,20 +49,20 @@ LIMITS: list[tuple[str, dict[str, Any]]] = [
     ("on a column of another type", {"column": "text", "type": "in_range", "min": 1}),
     ("on a column of another type", {"column": "int", "type": "email"}),
     ("on a column of another type", {"column": "text", "type": "not_future"}),
-    ("nothing but null included", {"column": "nothing", "type": "positive"}),
+    ("holds only null", {"column": "nothing", "type": "positive"}),
     ("a list or a struct", {"column": "list", "type": "unique"}),
     ("a list or a struct", {"column": "struct", "type": "unique"}),
     ("a list or a struct", {"column": "list", "type": "in_set", "values": [1]}),
-    ("a set beside binary", {"column": "binary", "type": "in_set", "values": ["a"]}),
+    ("a set for a binary column", {"column": "binary", "type": "in_set", "values": ["a"]}),
     ("the sum or the mean of 128-bit integers", {"column": "wide", "type": "sum_between", "min": 0}),
     ("the sum or the mean of 128-bit integers", {"column": "wide", "type": "mean_between", "min": 0}),
-    ("decimals that may not fit", {"column": "decimal", "type": "sum_between", "min": 0}),
-    ("decimals beside floats", {"type": "expression", "expression": "decimal > float"}),
-    ("a 128-bit integer or decimals beside", {"type": "compare_columns", "left": "wide", "operator": "<", "right": "float"}),
-    ("a moment with a time zone beside", {"type": "compare_columns", "left": "zoned", "operator": "<", "right": "moment"}),
+    ("decimals whose sum may not fit", {"column": "decimal", "type": "sum_between", "min": 0}),
+    ("a decimal compared with floats", {"type": "expression", "expression": "decimal > float"}),
+    ("a 128-bit integer or a decimal compared with", {"type": "compare_columns", "left": "wide", "operator": "<", "right": "float"}),
+    ("a moment with a time zone compared with", {"type": "compare_columns", "left": "zoned", "operator": "<", "right": "moment"}),
     ("more than 38 digits", {"type": "expression", "expression": "wide * wide > 1"}),
     ("`^...$`", {"column": "^int.*$", "type": "not_null"}),
-    ("objects of Python", {"column": "object", "type": "not_null"}),
+    ("Python objects", {"column": "object", "type": "not_null"}),
 ]  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def test_what_nobody_judges_exactly_is_on_the_page_and_an_error(words: str, rule
 
 def test_only_truthound_reaches_its_library_and_not_all_of_it() -> None:
     assert "only `truthound` also judges `truthound: <validator>`" in " ".join(rules_page().split())
-    assert "are refused, with what to write instead" in " ".join(rules_page().split())
+    assert "are refused, and the message says what to write instead" in " ".join(rules_page().split())
     named, refused = parse_rules([{"truthound": "null", "columns": ["a"]}, {"truthound": "email", "columns": ["a"]}])
     assert get_engine("truthound").capabilities.refusal(named) is None
     assert "the rule `email`" in str(get_engine("truthound").capabilities.refusal(refused))

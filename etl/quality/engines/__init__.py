@@ -1,1 +1,1 @@
-"""Engines, one file each; none is imported before it is chosen."""
+"""The engines, one file for each engine; an engine is imported only when it is chosen."""

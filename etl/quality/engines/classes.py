@@ -1,11 +1,11 @@
-r"""The classes `\d`, `\w` and `\s` of a pattern, written out so that every library reads them alike.
+r"""The classes `\d`, `\w` and `\s` of a pattern, written out so that every library reads them in the same way.
 
 Belongs here: which characters belong to each class, as ranges of literal characters. Not here: which patterns are
 handed to a library (`great_expectations`).
 
 In the vocabulary (Rust's regex crate) the classes are those of Unicode. Python's `re` knows another version of Unicode
-and counts no combining marks among `\w`; RE2 knows ASCII only. So Polars is asked once which characters belong to a
-class, and the answer stands in the pattern.
+and counts no combining marks among `\w`; RE2 knows ASCII only. So Polars computes once which characters belong to a
+class, and these characters are written into the pattern.
 """
 
 from functools import cache

@@ -1,8 +1,8 @@
-"""The Great Expectations engine: rules that the library judges exactly, judged by it.
+"""The Great Expectations engine: it judges the rules that the library judges exactly.
 
-Belongs here: questions as expectations, what the library returns as counts. Does not: rules it cannot judge.
-The library's validator is used without a data context: nothing is written, nothing is sent, nothing is global. It
-takes numpy's NaN for null, and it stops comparing exactly where pandas stops: `_series` chooses what holds every value.
+Belongs here: tasks as expectations, the library's results as counts. Not here: rules that the library cannot judge.
+The library's validator is used without a data context, so nothing is written, sent or global. The library takes
+numpy's NaN for null and compares only as exactly as pandas; `_series` chooses a type that holds every value.
 """
 
 import re
@@ -43,12 +43,12 @@ class GreatExpectationsEngine:
         return judge_together(_judge, data, rules, context)
 
     def profile(self, data: Data, columns: Sequence[str] | None = None) -> ProfileResult:
-        """Refuse: the library profiles in a service only."""
+        """Refuse: the library profiles data only in its online service."""
         del data, columns
         raise QualityError("Great Expectations does not profile here", "use the engine truthound or polars")
 
     def learn(self, data: Data, strictness: Strictness = "moderate") -> LearnResult:
-        """Refuse: the library learns in a service only."""
+        """Refuse: the library learns rules only in its online service."""
         del data, strictness
         raise QualityError("Great Expectations does not learn rules here", "use the engine truthound or polars")
 
@@ -68,7 +68,7 @@ def _judge(frame: pl.DataFrame, rules: Sequence[AnyRule], context: CheckContext)
 
 
 def _prepare(frame: pl.DataFrame, tasks: Mapping[int, Task]) -> tuple[pd.DataFrame, dict[int, int]]:
-    """Return the batch, one column per question (a compound key: several), and how many rows each rule applies to."""
+    """Return the batch, with the columns of each task, and the number of rows that each rule applies to."""
     if not tasks:
         return pd.DataFrame(index=range(frame.height)), {}
     columns = [
@@ -94,7 +94,7 @@ def _series(column: pl.Series) -> "pd.Series[Any]":
         if whole.null_count() == 0:
             return pd.Series(whole.to_numpy(), copy=False)
         most = max(abs(int(whole.min() or 0)), abs(int(whole.max() or 0)))  # type: ignore[arg-type]  # an Int64 column
-        # A float holds whole numbers of 53 bits, and is compared much faster than what can hold null and more.
+        # A float holds whole numbers of 53 bits, and pandas compares floats much faster than its nullable types.
         return pd.Series(whole.cast(pl.Float64).to_numpy()) if most < EXACT_FLOATS else _arrow(whole)
     if dtype.is_float():
         number = column.cast(pl.Float64)
@@ -142,7 +142,7 @@ def _set(task: Task) -> list[Any]:
 
 
 def _for_pandas(pattern: str) -> str:
-    r"""Write `$` as `\Z`, as in Python `$` also matches before a last line break; groups that capture nothing."""
+    r"""Write `$` as `\Z`, because Python's `$` also matches before a last line break; make groups non-capturing."""
     parts = re.findall(r"\\.|\[\^?(?:\\.|[^\]])+\]|\(\?:|.", pattern, re.DOTALL)
     return "".join(_part(part) for part in parts)
 
@@ -166,7 +166,7 @@ def _validate(batch: pd.DataFrame, expectations: Sequence[Any]) -> list[Any]:
         batches=[Batch(data=batch)],
         data_context=SimpleNamespace(progress_bars={"globally": False}),
     )
-    # Exact counts, and not one value of the data.
+    # The result has exact counts and no value of the data.
     how = {"result_format": {"result_format": "BASIC", "partial_unexpected_count": 0}, "catch_exceptions": True}
     found: list[Any] = validator.graph_validate([each.configuration for each in expectations], how)
     return found
@@ -187,7 +187,7 @@ def _outcome(position: int, found: Any, total: int | None, frame: pl.DataFrame) 
 
 
 def _raised(info: Mapping[str, Any] | None) -> str | None:
-    """Return what an expectation raised: either the information is about it, or there is one per metric."""
+    """Return the error that an expectation raised. The information describes one error, or one error per metric."""
     if not info:
         return None
     if "raised_exception" in info:

@@ -1,9 +1,9 @@
-"""What each built-in engine can judge, known without importing its library.
+"""What each built-in engine can judge. Reading these limits does not import the engine's library.
 
 Belongs here: the capabilities of the built-in engines. Not here: how they judge (one module for each engine).
 
-A configuration is read wherever definitions are built, so this imports Polars and nothing heavier. Only a rule that
-names one of Truthound's validators imports that library, since only the library knows its validators and arguments.
+A configuration is read wherever definitions are built, so this module imports Polars and nothing heavier. Only a rule
+that names one of Truthound's validators imports Truthound, because only Truthound knows its validators and arguments.
 """
 
 import re
@@ -20,9 +20,9 @@ from etl.quality.rules import RULE_TYPES, AnyRule, ColumnExists, Dtype, RowCount
 _WIDE = (pl.UInt64, pl.UInt128, pl.Int128)
 _LONGEST_DECIMAL = 18
 EXACT_FLOATS = 2**53
-# pandas matches some patterns with Python's syntax and others with RE2's, so only what both and Rust read alike is
-# asked: literals, simple classes, groups, alternatives, anchors and bounded repetition. `\d`, `\w` and `\s` mean other
-# characters in each of the three; they are written out.
+# pandas matches some patterns with Python's syntax and others with RE2's. So only patterns that Python, RE2 and Rust
+# read in the same way are accepted: literals, simple classes, groups, alternatives, anchors and bounded repetition.
+# `\d`, `\w` and `\s` mean different characters in the three syntaxes; they are written out.
 _PORTABLE = re.compile(
     r"""(?x) \A (?:
         (?: [^\\\[\](){}^$|.*+?] | \\[!-/:-@\[-`{-~] | \\[dwsDWS] | \. | \)
@@ -33,7 +33,7 @@ _PORTABLE = re.compile(
 )
 
 
-# Names that mean one type in Pandera and here; families of types and types with parameters are judged by others.
+# Names that mean the same single type in Pandera and here, so without families and without types with parameters.
 PANDERA_DTYPES: dict[str, Any] = {
     "Int8": pl.Int8,
     "Int16": pl.Int16,
@@ -62,14 +62,14 @@ def _great_expectations(rule: AnyRule, schema: pl.Schema | None) -> str | None:
         return "row_count with `where`: the library counts the whole table" if rule.where is not None else None
     if rule.type == "regex" and not _PORTABLE.match(rule.pattern):
         return (
-            "pandas may read this pattern otherwise; literals, classes with \\d, \\w and \\s too, groups, anchors and "
-            "repetition are safe; \\b, \\p{...}, flags, named groups and sets within sets are not"
+            "pandas may read this pattern differently; literals, classes, also with \\d, \\w and \\s, groups, anchors "
+            "and repetition are safe; \\b, \\p{...}, flags, named groups and sets within sets are not"
         )
     return refuse_task(rule, schema, _pandas_limits)
 
 
 def _pandas_limits(task: Task, rule: AnyRule, schema: pl.Schema) -> str | None:
-    # The library keeps bounds as floats, beside which pandas turns whole numbers into floats too.
+    # The library keeps bounds as floats, and pandas turns whole numbers into floats to compare them with floats.
     whole = task.kind == "between" and not task.dtype.is_float()
     if whole and any(each is not None and abs(each) >= EXACT_FLOATS for each in float_bounds(task)):
         return "a bound beyond 2**53 steps, which the library rounds"
@@ -78,7 +78,7 @@ def _pandas_limits(task: Task, rule: AnyRule, schema: pl.Schema) -> str | None:
         if isinstance(dtype, _WIDE) or (isinstance(dtype, pl.Decimal) and (dtype.precision or 38) > _LONGEST_DECIMAL):
             return f"the column `{column}` is {dtype}, which does not fit into the 64 bits that pandas compares"
         if task.kind == "unique" and not (has_steps(dtype) or is_text(dtype) or isinstance(dtype, pl.Boolean)):
-            return f"the column `{column}` is {dtype}, whose values pandas tells apart otherwise"
+            return f"the column `{column}` is {dtype}, whose values pandas distinguishes differently"
     return None
 
 
@@ -110,7 +110,7 @@ def _truthound(rule: AnyRule, schema: pl.Schema | None) -> str | None:
 
 
 def float_bounds(task: Task) -> tuple[Any, Any]:
-    """Leave out what every value of the column's type keeps; something has to stay."""
+    """Leave out a bound that every value of the column's type keeps; at least one bound has to stay."""
     if task.dtype.is_float():
         return task.low, task.high
     lowest, highest = steps_limits(task.dtype)

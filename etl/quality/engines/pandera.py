@@ -1,8 +1,8 @@
-"""The Pandera engine: rules that `pandera.polars` judges exactly, judged by it.
+"""The Pandera engine: it judges the rules that `pandera.polars` judges exactly.
 
-Belongs here: questions as Pandera's columns and checks, Pandera's errors as counts. Does not: rules it cannot judge.
-Pandera skips data checks on a LazyFrame and when its environment variables say so: it gets a DataFrame, and a
-configuration of its own. It calls a NaN null and a null a duplicate: `tasks` keeps both away from it.
+Belongs here: tasks as Pandera's columns and checks, Pandera's errors as counts. Not here: rules that Pandera cannot
+judge. Pandera skips data checks on a LazyFrame, and if its environment variables ask for that. So Pandera gets a
+DataFrame and a fixed configuration. Pandera takes NaN for null and null for a duplicate: `tasks` removes both before.
 """
 
 from collections.abc import Sequence
@@ -33,11 +33,11 @@ class PanderaEngine:
     capabilities = CAPABILITIES["pandera"]
 
     def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
-        """Judge all rules but unique in one validation; each unique, which must not see nulls, in one of its own."""
+        """Judge each `unique`, which must not see nulls, in its own validation; all other rules in one validation."""
         return judge_together(_judge, data, rules, context)
 
     def profile(self, data: Data, columns: Sequence[str] | None = None) -> ProfileResult:
-        """Refuse: Pandera does not count."""
+        """Refuse: Pandera has no statistics of columns."""
         del data, columns
         raise QualityError("Pandera does not profile", "use the engine truthound or polars")
 
@@ -74,7 +74,7 @@ def _totals(frame: pl.DataFrame, tasks: dict[int, Task]) -> dict[int, int]:
 
 
 def _schema_outcomes(schema: pl.Schema, rules: Sequence[AnyRule]) -> list[Outcome]:
-    """Judge types and presence over no rows: nothing but the schema is looked at."""
+    """Judge types and presence of columns on a frame without rows: only the schema matters."""
     head = schema.to_frame()
     outcomes = []
     for position, rule in enumerate(rules):
@@ -133,7 +133,7 @@ def _checks(task: Task) -> list[pa.Check]:
         case "length":
             return [pa.Check.str_length(task.low, task.high, n_failure_cases=1)]
         case "matches":
-            # By its name: `Check.str_contains` first compiles the pattern in Python's syntax, which is another one.
+            # By its name, because `Check.str_contains` first compiles the pattern in Python's syntax, which differs.
             options = {"n_failure_cases": 1}
             return [pa.Check.from_builtin_check_name("str_contains", options, error="matches", pattern=task.pattern)]
         case _:
@@ -143,7 +143,7 @@ def _checks(task: Task) -> list[pa.Check]:
 def _judge_unique(frame: pl.DataFrame, position: int, task: Task, total: int, context: CheckContext) -> Outcome:
     names = [f"key_{index}" for index in range(len(task.columns))]
     keys = frame.select([key.alias(name) for key, name in zip(task.columns, names, strict=True)]).drop_nulls()
-    # Its report of duplicates holds whole numbers of 64 bits only; wider ones are told apart as well by their text.
+    # Pandera's report of duplicates holds whole numbers of 64 bits only; wider numbers are compared as text.
     keys = keys.cast({pl.Int128: pl.String, pl.UInt128: pl.String, pl.UInt64: pl.String})
     columns = {name: pa.Column(None, nullable=True) for name in names}
     schema = pa.DataFrameSchema(columns, unique=names, report_duplicates="all")
@@ -155,7 +155,7 @@ def _judge_unique(frame: pl.DataFrame, position: int, task: Task, total: int, co
 
 
 def _validate(frame: pl.DataFrame, schema: pa.DataFrameSchema) -> list[SchemaError]:
-    """Validate everything, whatever the environment says; return what did not hold."""
+    """Validate everything, whatever the environment variables say; return the errors."""
     with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA):
         try:
             schema.validate(frame, lazy=True)

@@ -1,6 +1,6 @@
 """The reference engine: the rules' own expressions, run by Polars in one query.
 
-Belongs here: running a plan over a DataFrame or, streaming, over a LazyFrame; bounded samples. Does not: any semantics.
+Belongs here: running a plan over a DataFrame or, streaming, over a LazyFrame; bounded samples. Not here: any semantics.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ FAULTS: tuple[type[BaseException], ...] = (
 
 
 class PolarsEngine:
-    """Judges every rule of the vocabulary but the ones of other libraries."""
+    """Judges every rule of the vocabulary except validators of other libraries."""
 
     name = "polars"
     capabilities = CAPABILITIES["polars"]
@@ -55,10 +55,10 @@ class PolarsEngine:
 def run_plan(plan: ExpressionPlan, data: Data) -> tuple[int | None, list[RuleFinding | str]]:
     """Run the one query, and a second one for the rules whose shortcut did not show that they pass.
 
-    If a query breaks, its rules are run one by one, so that only the guilty one is an error.
+    If a query fails, its rules are run one by one, so that only the rule that fails is an error.
     """
     if plan.shortcuts and isinstance(data, pl.LazyFrame) and not is_scan(data):
-        plan = plan.exactly(range(len(plan.rules)))  # what it takes to run such a plan twice is not known
+        plan = plan.exactly(range(len(plan.rules)))  # the cost of a second run of such a plan is unknown
     try:
         row = _select(plan, data, plan.select)
     except FAULTS as broken:
@@ -72,7 +72,7 @@ def run_plan(plan: ExpressionPlan, data: Data) -> tuple[int | None, list[RuleFin
 
 
 def _failing(found: RuleFinding | str) -> RuleFinding | str:
-    """What the second query says of a rule that does not pass by the first."""
+    """Return the second query's result for a rule that the first query did not show to pass."""
     if isinstance(found, RuleFinding) and not found.failed:
         return "the data changed while it was judged"
     return found
@@ -97,7 +97,7 @@ def _select(plan: ExpressionPlan, data: Data, select: list[pl.Expr]) -> dict[str
 
 @dataclass(frozen=True, slots=True)
 class RowSample:
-    """Some failing rows of one rule: where they stand, and their values in the columns that may be shown."""
+    """Some failing rows of one rule: their positions, and their values in the columns that may be shown."""
 
     rows: tuple[int, ...] = ()
     values: tuple[dict[str, Any], ...] = ()
@@ -126,7 +126,7 @@ def fetch_samples(
             for (index, _), rows in zip(failing, found, strict=True)
         }
     if not columns and not is_scan(data):
-        return {}  # to number the rows is not worth computing a plan a second time
+        return {}  # the numbers of the rows are not worth computing a plan a second time
     row = _unused("row", context.schema)
     lazy = plan.prepare(data.lazy().with_row_index(row))
     queries = [lazy.filter(good.not_()).select(row, *columns).head(context.sample_size) for _, good in failing]
@@ -148,7 +148,7 @@ def _shown(frame: pl.DataFrame) -> tuple[dict[str, Any], ...]:
 
 
 def outcome_of(position: int, found: RuleFinding | str, sample: RowSample | None) -> Outcome:
-    """Turn a finding into what `check()` wants from an engine."""
+    """Turn a finding into the outcome that `check()` expects from an engine."""
     if isinstance(found, str):
         return Outcome(position, error=found)
     sample = sample or RowSample()

@@ -1,6 +1,6 @@
 """Samples of failing rows for engines whose library only counts.
 
-Belongs here: fetching the rows that a rule's own expression calls bad. Does not: counting.
+Belongs here: fetching the rows that a rule's own expression calls bad. Not here: counting.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from etl.quality.rules import AnyRule
 def with_samples(
     outcomes: Sequence[Outcome], frame: pl.DataFrame, rules: Sequence[AnyRule], context: CheckContext
 ) -> list[Outcome]:
-    """Add the first failing rows to every outcome that has failures: where they stand, and what may be shown."""
+    """Add the first failing rows to every outcome with failures: their positions, and the values that may be shown."""
     if not context.sample_size or not any(each.failed for each in outcomes):
         return list(outcomes)
     plan = compile_rules(rules, Scope(context.schema, context.now, context.tables))

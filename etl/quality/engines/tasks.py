@@ -1,11 +1,11 @@
-"""What a foreign library is asked: a question that it answers exactly, about a column that holds only what to judge.
+"""Turns a rule into a task for a foreign library: a question about one column that the library answers exactly.
 
-Belongs here: rule -> question, shared by the engines of Great Expectations and Pandera. Does not: any library.
+Belongs here: rule -> task, shared by the engines of Great Expectations and Pandera. Not here: any library.
 
-Libraries disagree with the vocabulary about nulls, NaN, bounds and types. So every question is about one column in
-which the rows that the rule does not apply to are null, with numbers and points in time as whole steps (a date is a
-number of days, a Decimal(12, 2) a number of cents) beside whole bounds that both belong to the range. What the library
-then judges is the rule itself, in a form that leaves no room for disagreement.
+Libraries treat nulls, NaN, bounds and types differently from the vocabulary. So a task prepares its column: rows to
+which the rule does not apply are null; numbers and points in time are whole steps (a date is a number of days, a
+Decimal(12, 2) is a number of cents); the bounds are whole numbers that belong to the range. In this form, every
+library understands the rule in the same way.
 """
 
 import math
@@ -43,17 +43,17 @@ from etl.quality.rules import (
 )
 
 Kind = Literal["not_null", "unique", "between", "in_set", "not_in_set", "matches", "length"]
-# Any moment serves where only the column's type matters.
+# A placeholder for a moment, used where only the column's type matters.
 _SOME_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Unsupported(Exception):  # noqa: N818  it is an answer, not a fault
-    """Why no library can be asked this exactly."""
+    """The reason why a library cannot judge a rule exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One question. Rows that are not judged are null in `columns`; for `not_null`, rows that are good are not."""
+    """One question. In `columns`, rows that are not judged are null; for `not_null`, exactly the bad rows are null."""
 
     kind: Kind
     columns: tuple[pl.Expr, ...]
@@ -68,7 +68,7 @@ class Task:
 
 
 def task_of(rule: AnyRule, scope: Scope) -> Task:
-    """Return the question that a rule amounts to. Raises `Unsupported`, or `Unjudgeable` as the expressions do."""
+    """Return the task for a rule. Raises `Unsupported`, or `Unjudgeable` as the expressions do."""
     ask = _QUESTIONS.get(type(rule))
     if ask is None:
         raise Unsupported(f"rules of type {rule.type} are not supported")
@@ -79,7 +79,7 @@ def task_of(rule: AnyRule, scope: Scope) -> Task:
 def refuse_task(
     rule: AnyRule, schema: pl.Schema | None, further: Callable[[Task, AnyRule, pl.Schema], str | None] | None = None
 ) -> str | None:
-    """Say why a library cannot be asked about this rule on this schema, or None."""
+    """Return why a library cannot judge this rule on this schema, or None."""
     if schema is None:
         return None
     try:
@@ -88,7 +88,7 @@ def refuse_task(
     except Unsupported as reason:
         return str(reason)
     except (Unjudgeable, KeyError):
-        return None  # the preflight says it better, for every engine alike
+        return None  # the preflight reports this problem better, in the same way for every engine
 
 
 def _plain(column: str, dtype: pl.DataType) -> pl.Expr:
@@ -103,7 +103,7 @@ def _not_null(rule: NotNull, scope: Scope) -> Task:
     dtype = scope.schema[columns[0]]
     if len(columns) == 1 and rule.where is None and (has_steps(dtype) or is_text(dtype)):
         return Task("not_null", (_plain(columns[0], dtype),), pl.len(), dtype)
-    # NaN is a number, several columns are one rule, and rows that are not chosen are not bad: hence a mark.
+    # A mark stands for the columns: NaN is not null, several columns are one rule, and rows left out are not bad.
     good = pl.all_horizontal(pl.col(columns).is_not_null())
     total = pl.len()
     if rule.where is not None:
@@ -150,7 +150,7 @@ def _ordered(low: Any, high: Any) -> Any:  # noqa: ANN401
 
 
 def _float_end(value: Any, dtype: pl.DataType, *, up: bool, inclusive: bool) -> float:  # noqa: ANN401
-    """Return the outermost float inside the range; NaN is never inside, because both ends are always given."""
+    """Return the outermost float inside the range. NaN is never inside, because both bounds are always given."""
     bound = float_literal(value, dtype, "the bound")
     away = math.inf if up else -math.inf
     try:
@@ -260,6 +260,6 @@ _QUESTIONS: dict[type[RuleFields], Callable[..., Task]] = {
     IpAddress: _matches,
 }
 _ASKED = frozenset(str(model.model_fields["type"].default) for model in _QUESTIONS)
-# What an engine adds, it judges by other means; what it lacks, its library reads otherwise.
+# Rules that an engine adds are judged without a task. Rules that it leaves out mean something else in its library.
 PANDERA_RULES = _ASKED | {"dtype", "column_exists"}
 GREAT_EXPECTATIONS_RULES = _ASKED - {"email", "url"} | {"row_count"}

@@ -1,6 +1,6 @@
-"""Rules that a foreign library judges together, and one by one if that breaks, so that only the guilty one is an error.
+"""A foreign library judges rules together; if that fails, one by one, so that only the rule that fails is an error.
 
-Belongs here: which rules and columns a library gets at once. Does not: how it judges them.
+Belongs here: which rules and columns a library gets at once. Not here: how the library judges them.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ Judge = Callable[[pl.DataFrame, Sequence[AnyRule], CheckContext], list[Outcome]]
 
 
 def judge_together(judge: Judge, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
-    """Judge all rules at once; what is raised costs only the rules that raise it alone too."""
+    """Judge all rules at once. If that fails, judge each rule alone; only rules that fail alone too are errors."""
     try:
         frame = _read(data, rules, context)
         return EngineReport(judge(frame, rules, context), frame.height)
@@ -31,7 +31,7 @@ def judge_together(judge: Judge, data: Data, rules: Sequence[AnyRule], context: 
 
 
 def _read(data: Data, rules: Sequence[AnyRule], context: CheckContext) -> pl.DataFrame:
-    """Read what these rules need of a lazy frame: a column that cannot be read costs only the rules about it."""
+    """Read the columns that these rules need. A column that cannot be read affects only the rules about that column."""
     if isinstance(data, pl.DataFrame):
         return data
     needed = dict.fromkeys((*context.sample_columns, *(column for rule in rules for column in rule.columns_needed)))

@@ -1,6 +1,6 @@
 """Exact comparison of a column with a literal or with another column, for every type that has an order.
 
-Belongs here: what `=`, `<` and membership mean per data type. Does not: rules.
+Belongs here: what `=`, `<` and membership mean per data type. Not here: rules.
 
 Integers, decimals, dates, moments, times and durations are all integers underneath ("steps"), so a bound is turned
 into the one integer that separates good from bad, and nothing passes through a float. Every function returns an
@@ -16,7 +16,7 @@ import polars as pl
 
 from etl.quality.expressions.literals import STEPS_PER_SECOND, Unjudgeable, float_literal, steps_literal
 
-# Beyond every 64-bit integer, and far inside what a 128-bit integer holds.
+# Greater than every 64-bit integer, and much smaller than the greatest 128-bit integer.
 _CLIP = float(2**100)
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 
@@ -76,7 +76,7 @@ def between(
     low_inclusive: bool = True,
     high_inclusive: bool = True,
 ) -> pl.Expr:
-    """Both bounds at once, either may be None; the values are computed once."""
+    """Compare with both bounds at once, so that the values are computed once. A bound may be None."""
     if low is not None and high is not None and has_steps(dtype):
         least = _least(steps_literal(low, dtype, "the bound"), inclusive=low_inclusive)
         most = _most(steps_literal(high, dtype, "the bound"), inclusive=high_inclusive)
@@ -138,7 +138,7 @@ def is_in(expr: pl.Expr, dtype: pl.DataType, values: Sequence[Any]) -> pl.Expr:
 
 
 def floats_among(values: Sequence[Any], dtype: pl.DataType) -> list[float]:
-    """Return the values of a set that a float can equal at all: not 2**53 + 1, nor what is beyond every float."""
+    """Return the values of a set that a float can be equal to, without 2**53 + 1 and numbers beyond every float."""
     return [
         float(value) for value in (float_literal(each, dtype, "the set's value") for each in values) if _is_float(value)
     ]
@@ -157,7 +157,7 @@ def compare_columns(
     if left_type.is_float() and right_type.is_float():
         first, second = left.cast(pl.Float64), right.cast(pl.Float64)
         real = first.is_not_nan() & second.is_not_nan()
-        # NULL AND FALSE is FALSE: a null beside a NaN would be judged otherwise.
+        # NULL AND FALSE is FALSE: without this line, a null beside a NaN would be judged.
         return pl.when(first.is_not_null() & second.is_not_null()).then(_apply(first, operator, second) & real)
     if left_type.is_integer() and right_type.is_float():
         return _compare_integer_float(left, left_type, operator, right)
@@ -201,7 +201,7 @@ def steps_limits(dtype: pl.DataType) -> tuple[int, int]:
 
 
 def _compare_steps(expr: pl.Expr, dtype: pl.DataType, operator: str, bound: Fraction) -> pl.Expr:
-    """Compare integers with any rational number by the nearest integer that decides the same."""
+    """Compare integers with any rational number, by the nearest integer that gives the same result."""
     low, high = steps_limits(dtype)
     if operator in ("==", "!="):
         if bound.denominator != 1 or not low <= bound <= high:
@@ -227,7 +227,7 @@ def _compare_float(expr: pl.Expr, operator: str, bound: Fraction | float, writte
 
 
 def _compare_unrepresentable(wide: pl.Expr, operator: str, bound: Fraction) -> pl.Expr:
-    """Compare floats with an integer that no float equals, such as 2**53 + 1: by its neighbours."""
+    """Compare floats with an integer that no float is equal to, such as 2**53 + 1, by the nearest floats."""
     if operator == "==":
         return _always(wide, verdict=False)
     if operator == "!=":
@@ -237,7 +237,7 @@ def _compare_unrepresentable(wide: pl.Expr, operator: str, bound: Fraction) -> p
     except OverflowError:
         near = math.inf if bound > 0 else -math.inf
     if math.isinf(near):
-        # Beyond the greatest float: only the infinities lie on the far side.
+        # The integer is greater than every finite float: only infinity is greater still (and so for the least float).
         above = near > 0
         if operator in ("<", "<="):
             return wide < math.inf if above else wide == -math.inf
@@ -269,7 +269,7 @@ def _compare_integer_float(integer: pl.Expr, dtype: pl.DataType, operator: str, 
         )
     wide = floating.cast(pl.Float64)
     number = integer.cast(pl.Int128)
-    # Integers compare with x as they do with the integer next to x on the deciding side.
+    # A comparison with x has the same result as a comparison with the next integer above or below x.
     rounded = wide.ceil() if operator in ("<", ">=") else wide.floor()
     whole = rounded.fill_nan(0.0).clip(-_CLIP, _CLIP).cast(pl.Int128)
     compared = _apply(number, operator, whole)

@@ -1,6 +1,6 @@
-"""What a literal of a rule means beside a column: a number of the column's own steps, or a float.
+"""What a literal of a rule means in a comparison with a column: a number of the column's own steps, or a float.
 
-Belongs here: reading numbers, dates, moments and times exactly, or refusing them. Does not: comparing (`exact`).
+Belongs here: reading numbers, dates, moments and times exactly, or refusing them. Not here: comparing (`exact`).
 """
 
 import math
@@ -26,7 +26,7 @@ class Unjudgeable(QualityError):  # noqa: N818  it is a verdict about a rule, no
 
 
 def float_literal(value: Any, dtype: pl.DataType, what: str) -> Fraction | float:  # noqa: ANN401
-    """Return what a number means beside floats: an integer exactly, a fraction as the column's nearest float."""
+    """Return a number for a comparison with floats: an integer exactly, a fraction as the column's nearest float."""
     number = _number(value, dtype, what)
     if isinstance(number, float):
         return _nearest(number, dtype)
@@ -36,7 +36,7 @@ def float_literal(value: Any, dtype: pl.DataType, what: str) -> Fraction | float
 
 
 def _nearest(number: float, dtype: pl.DataType) -> float:
-    """Return what a column of this type holds for a fraction: a Float32 column's 0.1 is not the 0.1 of a Float64."""
+    """Return a fraction as a column of this type stores it: 0.1 in a Float32 column differs from 0.1 in a Float64."""
     if not isinstance(dtype, pl.Float32) or not math.isfinite(number) or number.is_integer():
         return number
     (narrow,) = struct.unpack("f", struct.pack("f", number))
@@ -74,7 +74,7 @@ def _number(value: Any, dtype: pl.DataType, what: str) -> int | float | Decimal:
     if isinstance(value, str):
         with suppress(InvalidOperation):
             read = Decimal(value)
-            # Infinity is a float only; NaN, which no number equals, stays the text that it is.
+            # Only a float can be infinite. The text NaN stays a text, because no number is equal to NaN.
             value = value if read.is_nan() else float(read) if read.is_infinite() else read
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise Unjudgeable(f"{what} {value!r} is not a number, and the column is {dtype}")
@@ -105,7 +105,7 @@ def _microseconds(value: Any, dtype: pl.Datetime, what: str) -> int:  # noqa: AN
         )
     if dtype.time_zone is None:
         if value.tzinfo is not None:
-            raise Unjudgeable(f"{what} {value} has a time zone, and the column {dtype} has none", "leave the zone away")
+            raise Unjudgeable(f"{what} {value} has a time zone, and the column {dtype} has none", "leave the zone out")
         value = value.replace(tzinfo=UTC)
     elif value.tzinfo is None:
         value = value.replace(tzinfo=ZoneInfo(dtype.time_zone))

@@ -1,4 +1,4 @@
-"""Many rules, one query: what to select, and which rule each number belongs to.
+"""Compiles many rules into one query: what to select, and which rule each selected number belongs to.
 
 Belongs here: `compile_rules` and the `ExpressionPlan` it returns, for any engine on Polars. Not here: running it.
 """
@@ -33,7 +33,7 @@ _NO_CLOCK = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """Cheaper numbers that show a rule to pass, or show nothing."""
+    """Numbers that are cheaper to compute. They prove that a rule passes, or they prove nothing."""
 
     numbers: dict[str, pl.Expr]
     judge: Callable[[Mapping[str, Any]], RuleFinding | None]
@@ -45,7 +45,7 @@ class Compiled:
 
     rule: AnyRule
     verdict: pl.Expr | None
-    """TRUE good, FALSE bad, null not judged, per row; None if the rule has no verdict about single rows."""
+    """For each row TRUE (good), FALSE (bad) or null (not judged); None if the rule does not judge single rows."""
     numbers: dict[str, pl.Expr]
     judge: Callable[[Mapping[str, Any]], RuleFinding]
     shortcut: Shortcut | None = None
@@ -57,11 +57,11 @@ class ExpressionPlan:
 
     rules: tuple[Compiled, ...]
     select: list[pl.Expr]
-    """Aggregates to select in one query, each under a name of its own."""
+    """Aggregates to select in one query, each with a unique name."""
     names: tuple[dict[str, str], ...] = ()
-    """Per rule: the rule's own name of a number -> its name in the query."""
+    """For each rule: the rule's own name of a number -> the number's name in the query."""
     shortcuts: bool = False
-    """Whether the numbers are those of the shortcuts, for the rules that have one."""
+    """Whether rules that have a shortcut are judged by the shortcut's numbers."""
     joins: tuple[tuple[pl.LazyFrame, list[pl.Expr]], ...] = field(default=())
 
     def prepare(self, data: pl.LazyFrame) -> pl.LazyFrame:
@@ -76,9 +76,9 @@ class ExpressionPlan:
         return _plan(tuple(self.rules[position] for position in positions), self.joins, shortcuts=False)
 
     def findings(self, row: Mapping[str, Any]) -> list[RuleFinding | str | None]:
-        """Turn the one row that the query returned into what each rule came to, or why it came to nothing.
+        """Turn the one row that the query returned into the finding of each rule, or the reason why there is none.
 
-        None: the rule's shortcut did not show that it passes.
+        None means that the rule's shortcut did not prove that the rule passes.
         """
         found: list[RuleFinding | str | None] = []
         for compiled, names in zip(self.rules, self.names, strict=True):
@@ -91,7 +91,7 @@ class ExpressionPlan:
 
 
 def compile_rule(rule: AnyRule, scope: Scope) -> Compiled:
-    """Make one rule ready. Raises `Unjudgeable` with the reason if these columns cannot be judged by it."""
+    """Compile one rule. Raises `Unjudgeable` with the reason if the rule cannot judge these columns."""
     if isinstance(rule, ForeignKey | Truthound):
         return _compile(rule, scope)
     names = dict.fromkeys((*rule.columns_needed, *rule.judged_columns))
@@ -100,11 +100,11 @@ def compile_rule(rule: AnyRule, scope: Scope) -> Compiled:
     try:
         return _compile_cached(rule, columns, kinds, scope.now if isinstance(rule, _CLOCKED) else None)
     except Unjudgeable:
-        return _compile(rule, scope)  # with all columns, so that the reason can name the one that was meant
+        return _compile(rule, scope)  # with all columns, so that the reason can suggest the right name
 
 
 def compile_rules(rules: Sequence[AnyRule], scope: Scope) -> ExpressionPlan:
-    """Make rules ready for one query. Raises `Unjudgeable` for the first that cannot be."""
+    """Compile rules for one query. Raises `Unjudgeable` for the first rule that cannot be judged."""
     joins = {foreign_key_mark(rule): foreign_keys(rule, scope) for rule in rules if isinstance(rule, ForeignKey)}
     return _plan(tuple(compile_rule(rule, scope) for rule in rules), tuple(joins.values()), shortcuts=True)
 
@@ -150,9 +150,9 @@ def _compile(rule: AnyRule, scope: Scope) -> Compiled:
 
 
 def _all_distinct(rule: Unique, scope: Scope) -> Shortcut | None:
-    """As many values as rows: that no value is double is found many times faster than which ones are.
+    """Return a shortcut that counts distinct values: the rule passes if there are as many distinct values as rows.
 
-    Only for one column: of several, finding either takes the same time.
+    This is much faster than finding the repeated values, but only for one column; for several it saves no time.
     """
     if len(rule.judged_columns) > 1:
         return None
@@ -164,12 +164,12 @@ def _all_distinct(rule: Unique, scope: Scope) -> Shortcut | None:
 
 def _passes_if_distinct(numbers: Mapping[str, Any]) -> RuleFinding | None:
     total = int(numbers["total"])
-    nulls = int(numbers["rows"]) > total  # they are one more value
+    nulls = int(numbers["rows"]) > total  # null counts as one more distinct value
     return RuleFinding(0, total) if int(numbers["distinct"]) - nulls == total else None
 
 
 def _judged(rule: AnyRule, good: pl.Expr) -> pl.Expr:
-    """Count the rows that the rule applies to, the cheap way where there is one."""
+    """Count the rows that the rule applies to, in a cheaper way where there is one."""
     if rule.where is not None or rule.type == "expression":
         return good.count()
     if isinstance(rule, NotNull):
@@ -179,7 +179,7 @@ def _judged(rule: AnyRule, good: pl.Expr) -> pl.Expr:
 
 
 def _shared_name(key: str, rule: AnyRule) -> str:
-    """Name numbers that several rules have in common, so that the query computes them once."""
+    """Return the same name for a number that several rules need, so that the query computes the number once."""
     if rule.where is not None:
         return ""
     if (key == "total" and isinstance(rule, NotNull)) or key == "rows":

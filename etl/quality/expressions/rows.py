@@ -1,6 +1,6 @@
 """Every rule that judges rows, as one three-valued expression: TRUE good, FALSE bad, null not judged.
 
-Belongs here: the meaning of each row rule; this is the definition. Does not: counting (`plan`), sums
+Belongs here: the meaning of each row rule; this is the definition. Not here: counting (`plan`), sums
 and order (`table`).
 """
 
@@ -67,11 +67,11 @@ def require_columns(rule: AnyRule, schema: Mapping[str, pl.DataType]) -> None:
                 f"Polars reads the name of the column `{column}` as a pattern for other columns", "rename it"
             )
         if isinstance(schema[column], pl.Object | pl.Unknown):
-            raise Unjudgeable(f"the column `{column}` has the type {schema[column]}, whose values nobody can judge")
+            raise Unjudgeable(f"the column `{column}` has the type {schema[column]}, whose values no rule can judge")
 
 
 def is_pattern(column: str) -> bool:
-    """Whether Polars takes a name for a pattern, and would judge the columns that match it."""
+    """Whether Polars reads a name as a pattern, and would judge all columns that match the pattern."""
     return column == "*" or (column.startswith("^") and column.endswith("$"))
 
 
@@ -117,7 +117,7 @@ def _unique(rule: Unique, scope: Scope) -> pl.Expr:
 
 
 def _unique_among(rule: Unique, scope: Scope, chosen: pl.Expr) -> pl.Expr:
-    """Judge uniqueness among some rows: the others get one common null key, which nobody looks at."""
+    """Judge uniqueness among the chosen rows. All other rows get the same null key, which is not judged."""
     _require_keys(rule, scope.schema)
     judged = chosen & pl.all_horizontal(pl.col(rule.judged_columns).is_not_null())
     key = pl.when(judged).then(pl.struct(rule.judged_columns))
@@ -217,7 +217,7 @@ def _not_in_set(rule: NotInSet, scope: Scope) -> pl.Expr:
 
 
 def moment_literal(dtype: pl.DataType, at: datetime, zone: str, kind: str, column: str) -> object:
-    """Return a moment as the column would write it: its date, or its clock time without or with a zone."""
+    """Return a moment in the column's type: as a date, or as a date with time, with or without a zone."""
     local = at.astimezone(ZoneInfo(zone))
     if isinstance(dtype, pl.Date):
         return local.date()
@@ -238,7 +238,7 @@ def _not_past(rule: NotPast, scope: Scope) -> pl.Expr:
     dtype = scope.schema[rule.column]
     now = moment_literal(dtype, scope.now, rule.timezone, rule.type, rule.column)
     if isinstance(dtype, pl.Datetime) and dtype.time_unit == "ms" and isinstance(now, datetime):
-        # To the column's precision: a millisecond that is still running is not past.
+        # Rounded down to the column's precision: the current millisecond is not past.
         now -= timedelta(microseconds=now.microsecond % 1000)
     return compare_literal(pl.col(rule.column), dtype, ">=", now)
 

@@ -1,10 +1,10 @@
 """SQL condition -> Polars expression.
 
-Belongs here: what each allowed piece of SQL means. Does not: what is allowed (`etl.quality.sql_predicate`), arithmetic
+Belongs here: what each allowed piece of SQL means. Not here: what is allowed (`etl.quality.sql_predicate`), arithmetic
 and comparison of values (`terms`).
 
-Logic is three-valued. Comparisons are exact, and FALSE where a side is NaN. `/` is a float64 division, infinite by
-zero. Text is compared by code point, letter case included.
+Logic is three-valued. Comparisons are exact, and FALSE where a side is NaN. `/` is a float64 division; a division by
+zero is infinite. Text is compared by code point, letter case included.
 """
 
 import re
@@ -33,7 +33,7 @@ _COMPARISONS: dict[type[exp.Expr], str] = {
     exp.GT: ">",
     exp.GTE: ">=",
 }
-# Arguments of a node that may be set; any other that is set would change the meaning unnoticed.
+# Arguments of a node that may be set. Any other argument would change the meaning without being noticed.
 _ARGUMENTS: dict[type[exp.Expr], frozenset[str]] = {
     exp.Literal: frozenset({"this", "is_string"}),
     exp.Identifier: frozenset({"this", "quoted"}),
@@ -234,7 +234,7 @@ def _null_if(node: exp.Expr, schema: Schema) -> Term:
 
 
 def _unify(values: Sequence[Term]) -> tuple[list[pl.Expr], Callable[[pl.Expr], Term]]:
-    """Bring several results to one type; return them and how to make a term of what is chosen among them."""
+    """Bring several results to one type. Return them, and a function that makes a term from the chosen result."""
     real = [value for value in values if not value.is_null]
     if not real:
         raise Unjudgeable("every result is NULL")
@@ -297,11 +297,11 @@ def _to_text(term: Term) -> Term:
         return term
     if term.is_exact and term.scale == 0:
         return Term(terms.whole_steps(term).cast(pl.String), pl.String())
-    raise Unjudgeable(f"{term.dtype} has several ways to be written as text", "do it in the transform")
+    raise Unjudgeable(f"{term.dtype} can be written as text in several ways", "do it in the transform")
 
 
 def _from_text(expr: pl.Expr, kind: str) -> Term:
-    """Read text strictly: a value that cannot be read makes the rule an error, not a null that nobody judges."""
+    """Read text strictly: a value that cannot be read makes the rule an error. It never becomes an unjudged null."""
     if kind == "DATE":
         return Term(expr.str.to_date("%Y-%m-%d", strict=True), pl.Date())
     if kind == "TIMESTAMP":

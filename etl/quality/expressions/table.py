@@ -1,6 +1,6 @@
 """Every rule that judges the table as a whole: what to aggregate, and the verdict from the aggregates.
 
-Belongs here: size, sums, means, order, recency, schema. Does not: rules about single rows (`rows`).
+Belongs here: size, sums, means, order, recency, schema. Not here: rules about single rows (`rows`).
 """
 
 import math
@@ -33,7 +33,7 @@ ROWS = "__etl_rows"
 
 @dataclass(frozen=True, slots=True)
 class RuleFinding:
-    """What a rule came to."""
+    """The result of one rule: counts, and what was measured."""
 
     failed: int
     total: int
@@ -43,12 +43,12 @@ class RuleFinding:
 
 @dataclass(frozen=True, slots=True)
 class Aggregated:
-    """Numbers to compute, by a name of the rule's own, and what they mean."""
+    """Numbers to compute, each by a name within the rule, and how they become a finding."""
 
     judge: Callable[[Mapping[str, Any]], RuleFinding]
     numbers: dict[str, pl.Expr] = field(default_factory=dict)
     sample: pl.Expr | None = None
-    """TRUE for good rows, FALSE for bad ones, where single rows can be shown."""
+    """TRUE for good rows and FALSE for bad rows, if single rows can be shown."""
 
 
 def aggregate(rule: AnyRule, scope: Scope) -> Aggregated:
@@ -90,7 +90,7 @@ def _row_count(rule: RowCount, scope: Scope) -> Aggregated:
 
 
 def chosen(expr: pl.Expr, rule: RuleFields, scope: Scope) -> pl.Expr:
-    """The value in the rows that the rule is about, null in the others."""
+    """Return the values of the rows that the rule is about; other rows are null."""
     return expr if rule.where is None else pl.when(condition(rule.where, scope)).then(expr)
 
 
@@ -128,7 +128,7 @@ def _monotonic(rule: Monotonic, scope: Scope) -> Aggregated:
         ("decreasing", True): "<",
     }[rule.direction, rule.strict]
     kept = compare_columns(known, dtype, operator, before, dtype)
-    # The first value has none before it and is good; a NaN has no place in an order and is bad.
+    # The first value has no value before it and is good; a NaN has no order and is bad.
     verdict = pl.when(value.is_not_null()).then(known.is_not_null() & kept.fill_null(value=True))
 
     def judge(numbers: Mapping[str, Any]) -> RuleFinding:
@@ -172,7 +172,7 @@ def _number_between(rule: MeanBetween | SumBetween, scope: Scope, *, mean: bool)
     def judge(values: Mapping[str, Any]) -> RuleFinding:
         count = int(values["count"])
         if count == 0:
-            return RuleFinding(0, 0, None, f"there is no value, hence no {word}")
+            return RuleFinding(0, 0, None, f"there is no value, so there is no {word}")
         if values.get("largest") is not None and int(values["largest"]) * count >= 2**127:
             raise Unjudgeable(f"the {word} may not fit into 128 bits", "cast the column to a smaller Decimal")
         amount = read(values["sum"])

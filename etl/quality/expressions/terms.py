@@ -1,9 +1,9 @@
 """Values inside a SQL condition: a literal, or an expression of which the type is known.
 
-Belongs here: arithmetic and comparison of such values, exact or refused. Does not: SQL's syntax (`sql`).
+Belongs here: arithmetic and comparison of such values, exact or refused. Not here: SQL's syntax (`sql`).
 
-Integers and decimals are one kind, `Exact`: a 128-bit whole number of steps and how many of its digits stand behind the
-point. The number of digits is followed through every operation, and what might not fit is refused.
+Integers and decimals are one kind, `Exact`: a 128-bit whole number of steps, and the number of digits behind the point.
+Every operation computes the number of digits of its result, and an operation whose result might not fit is refused.
 """
 
 from dataclasses import dataclass
@@ -41,12 +41,12 @@ class Term:
 
     @property
     def is_null(self) -> bool:
-        """Whether it is the literal NULL."""
+        """Whether the term is the literal NULL."""
         return self.expr is None and self.value is None
 
     @property
     def is_exact(self) -> bool:
-        """Whether it is an integer or a decimal."""
+        """Whether the term is an integer or a decimal."""
         return self.dtype.is_integer() or self.dtype.is_decimal()
 
     @property
@@ -120,13 +120,13 @@ def whole_steps(term: Term, scale: int | None = None) -> pl.Expr:
 
 
 def require_digits(digits: int) -> None:
-    """Refuse what might not fit into 128 bits."""
+    """Refuse a number of digits that might not fit into 128 bits."""
     if digits > MAX_DIGITS:
         raise Unjudgeable(f"the arithmetic may need {digits} digits; {MAX_DIGITS} are exact", "CAST one side to DOUBLE")
 
 
 def narrow(term: Term) -> Term:
-    """Let a wide column take part in arithmetic: its values have to fit into 64 bits, else the rule is an error."""
+    """Make a wide column usable in arithmetic: its values have to fit into 64 bits, else the rule is an error."""
     if term.expr is None or term.digits <= WORD_DIGITS:
         return term
     return exact(steps(term.expr, term.dtype).cast(pl.Int64, strict=True).cast(pl.Int128), term.scale, WORD_DIGITS)
@@ -141,7 +141,7 @@ def exact(expr: pl.Expr, scale: int, digits: int) -> Term:
 
 
 def as_float(term: Term) -> pl.Expr:
-    """Return a number as a float64; exact numbers lose what lies beyond 53 bits."""
+    """Return a number as a float64; exact numbers lose digits beyond 53 bits."""
     if term.is_null:
         return pl.lit(None, dtype=pl.Float64)
     if term.expr is None:
@@ -182,12 +182,12 @@ def multiply(left: Term, right: Term) -> Term:
 
 
 def divide(left: Term, right: Term) -> Term:
-    """Quotient, always a float64; by zero it is infinite or NaN, as floats are."""
+    """Quotient, always a float64; a division by zero gives infinity or NaN, as for floats."""
     return Term(as_float(left) / as_float(right), pl.Float64())
 
 
 def remainder(left: Term, right: Term) -> Term:
-    """Remainder of integers with the sign of the dividend, as in SQL; by zero it is NULL."""
+    """Remainder of integers with the sign of the dividend, as in SQL; a division by zero gives NULL."""
     if left.is_null or right.is_null:
         return NULL
     if not (left.is_exact and right.is_exact and left.scale == right.scale == 0):
@@ -235,7 +235,7 @@ def _compare_exact(left: Term, operator: str, right: Term) -> pl.Expr:
     if right.expr is None:
         if left.dtype.is_integer():
             return compare_literal(expr, left.dtype, operator, right.value)
-        # A literal of any length compares with the steps.
+        # A literal of any length can be compared with the steps.
         return compare_literal(whole_steps(left), pl.Int128(), operator, Decimal(right.value).scaleb(left.scale))
     if left.dtype == right.dtype:
         return compare_columns(whole_steps(left), pl.Int128(), operator, whole_steps(right), pl.Int128())
@@ -250,5 +250,5 @@ def _compare_with_float(left: Term, operator: str, right: Term) -> pl.Expr:
         raise Unjudgeable(
             f"an integer of {left.digits} digits and a float cannot be compared exactly", "CAST it to DOUBLE"
         )
-    # Any type of at most 64 bits stands for a number that fits into 100.
+    # The number fits into 100 bits. Int64 is given as its type, because a wider type would be refused.
     return compare_columns(whole_steps(left), pl.Int64(), operator, materialize(right), pl.Float64())

@@ -1,4 +1,4 @@
-"""The vocabulary: one frozen model per rule type, and how plain dicts become rules."""
+"""The vocabulary: one frozen model for each rule type, and the parser that turns plain dicts into rules."""
 
 from etl.quality.rules.fields import Level, RuleDoc, RuleFields, Severity
 from etl.quality.rules.parse import (

@@ -1,6 +1,6 @@
 """Names of data types: what the rule `dtype` accepts, and whether a column has that type.
 
-Belongs here: reading a name and comparing it with a Polars type. Does not: anything about rows.
+Belongs here: reading a name and comparing it with a Polars type. Not here: anything about rows.
 """
 
 import difflib
@@ -76,13 +76,13 @@ _CALL = re.compile(r"^\s*(\w+)\s*[\(\[](.*)[\)\]]\s*$", re.DOTALL)
 
 
 def check_dtype_name(name: str) -> str:
-    """Refuse a name that no column can have."""
+    """Refuse a name that is not the name of a data type."""
     _read(name)
     return name
 
 
 def has_dtype(actual: pl.DataType, name: str) -> bool:
-    """Say whether a column of type `actual` has the type of that name."""
+    """Return whether a column of type `actual` has the type of that name."""
     wanted = _read(name)
     return isinstance(actual, wanted) if isinstance(wanted, tuple) else actual == wanted
 
@@ -93,7 +93,7 @@ def _read(name: str) -> pl.DataType | tuple[type[pl.DataType], ...]:
     plain = name.strip()
     if plain in _PLAIN:
         return _PLAIN[plain]
-    # Families are lower case, Polars' own names are not: `date` and `Date` mean the same, `Datetime` any datetime.
+    # Families are written in lower case, Polars' own names are not. `date` and `Date` are equal; `Datetime` is any one.
     word = ALIASES.get(plain.lower(), plain)
     word = _SHORT.get(word, word)
     if word.lower() in FAMILIES:

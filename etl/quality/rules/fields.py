@@ -1,6 +1,6 @@
 """What all rules have in common: severity, tolerance, condition, name, and the kinds of literal they accept.
 
-Belongs here: `RuleFields`, the literal types, the self-description of a rule. Does not: any single rule.
+Belongs here: `RuleFields`, the literal types, the description of a rule. Not here: any single rule.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ _DURATION = TypeAdapter(timedelta)
 
 @dataclass(frozen=True, slots=True)
 class RuleDoc:
-    """What a rule says about itself; the documentation and the command line show it."""
+    """The description of a rule; the documentation and the command line show it."""
 
     judges: str
     null: str
@@ -68,7 +68,7 @@ def read_bound(value: object) -> object:
         return _read_moment(value)
     if number.is_nan():
         raise ValueError(f"`{value}` is not a bound")
-    # Infinity is a float only; `json_infinity` wrote it as text.
+    # Only a float can be infinite; `json_infinity` wrote infinity as text.
     return float(number) if number.is_infinite() else number
 
 
@@ -78,7 +78,7 @@ def json_infinity(value: Any, write: SerializerFunctionWrapHandler) -> Any:  # n
 
 
 def as_written(bound: Any) -> Any:  # noqa: ANN401
-    """Return a float as the decimal number that it was written as: 0.1 is a tenth; anything else as it is."""
+    """Return a float as the decimal number that the user wrote: 0.1 is a tenth. Other values stay as they are."""
     return Decimal(repr(bound)) if isinstance(bound, float) else bound
 
 
@@ -126,7 +126,7 @@ def sql_columns(text: str | None) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def safe_name(text: str) -> str:
-    """Turn any text into a check name: letters, digits, underscore; a digest tells apart what that makes equal."""
+    """Turn any text into a check name of letters, digits and underscores; a digest keeps different texts different."""
     plain = re.sub(r"[^A-Za-z0-9_]", "_", text)
     if plain == text:
         return text
@@ -148,7 +148,7 @@ class RuleFields(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     level: ClassVar[Level] = "row"
-    """`row`: every row has a verdict of its own; `table`: only the table as a whole has one."""
+    """`row`: every row has its own verdict; `table`: only the table as a whole has a verdict."""
     takes_mostly: ClassVar[bool] = True
     takes_where: ClassVar[bool] = True
     doc: ClassVar[RuleDoc]
@@ -169,9 +169,9 @@ class RuleFields(BaseModel):
     def _no_field_without_effect(self) -> Self:
         kind: str = getattr(self, "type", "")
         if self.mostly is not None and not self.takes_mostly:
-            raise ValueError(f"`mostly` means nothing for {kind}: it judges the table as a whole")
+            raise ValueError(f"`mostly` has no meaning for {kind}, which judges the table as a whole")
         if self.where is not None and not self.takes_where:
-            raise ValueError(f"`where` means nothing for {kind}")
+            raise ValueError(f"`where` has no meaning for {kind}")
         return self
 
     @property
@@ -188,7 +188,7 @@ class RuleFields(BaseModel):
 
     @property
     def check_name(self) -> str:
-        """Name of the check, safe everywhere: `unique__lot_id_process_step`."""
+        """Name of the check in safe characters, such as `unique__lot_id_process_step`."""
         if self.name is not None:
             return safe_name(self.name)
         kind: str = getattr(self, "type", "")
@@ -198,7 +198,7 @@ class RuleFields(BaseModel):
     def to_dict(self) -> dict[str, Any]:
         """Return the rule as plain data that `parse_rules` reads back to a rule of the same meaning.
 
-        It is an equal rule too, but for decimals, moments, durations and infinity in a set: they come back as text.
+        The rule that is read back is equal, but decimals, moments, durations and infinity in a set become text.
         """
         return self.model_dump(mode="json", exclude_defaults=True) | {"type": getattr(self, "type", "")}
 

@@ -1,6 +1,6 @@
-"""From plain dicts to rules, all problems at once, each with its position and the nearest right name.
+"""Turns plain dicts into rules. An error lists all problems, each with its position and the nearest right name.
 
-Belongs here: the union of all rules, parsing, unique names, the JSON Schema. Does not: the rules themselves.
+Belongs here: the union of all rules, parsing, unique names, the JSON Schema. Not here: the rules themselves.
 """
 
 from collections import Counter
@@ -88,7 +88,7 @@ class RuleError(QualityError):
 
 
 def parse_rules(raw: Sequence[AnyRule | Mapping[str, Any]]) -> tuple[AnyRule, ...]:
-    """Read rules; raise one `RuleError` that lists everything wrong with them."""
+    """Read rules. Raises one `RuleError` that lists all problems."""
     if isinstance(raw, str | bytes | Mapping) or not isinstance(raw, Sequence):
         raise RuleError(["rules are a list of mappings, such as [{column: id, type: not_null}]"])
     rules: list[AnyRule] = []
@@ -114,7 +114,7 @@ def _read_one(position: int, item: object) -> AnyRule | list[str]:
     kind = spelled.get("type")
     place = f"rule {position}" + (f" ({kind})" if isinstance(kind, str) else "")
     if kind is None:
-        return [f"{place}: it has no `type`; one of {', '.join(sorted(RULE_TYPES))}"]
+        return [f"{place}: the rule has no `type`; it is one of {', '.join(sorted(RULE_TYPES))}"]
     if not isinstance(kind, str) or kind not in RULE_TYPES:
         return [f"rule {position}: there is no rule type `{kind}`{did_you_mean(str(kind), RULE_TYPES)}"]
     try:
@@ -135,7 +135,7 @@ def _describe(error: dict[str, Any], model: type[RuleFields]) -> str:
 
 
 def check_names(rules: Sequence[AnyRule]) -> tuple[str, ...]:
-    """Return one name per rule, in order, all different: a second `unique__id` becomes `unique__id_2`."""
+    """Return a unique name for each rule, in order: a second `unique__id` becomes `unique__id_2`."""
     taken = Counter(rule.check_name for rule in rules)
     seen: Counter[str] = Counter()
     names: list[str] = []

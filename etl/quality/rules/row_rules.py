@@ -1,6 +1,6 @@
-"""Rules that give every row a verdict of its own.
+"""Rules that give every row its own verdict.
 
-Belongs here: the models and their documentation. Does not: how they are judged (`etl.quality.expressions`).
+Belongs here: the models and their documentation. Not here: how they are judged (`etl.quality.expressions`).
 """
 
 from typing import Annotated, ClassVar, Literal, Self
@@ -59,7 +59,7 @@ class Unique(KeyRule):
 
     doc: ClassVar[RuleDoc] = RuleDoc(
         judges="Rows whose key columns are all non-null. Every row whose key occurs more than once is bad, the first "
-        "one too: nothing says which of them is the right one.",
+        "row too, because the data does not say which row is right.",
         null="a key with a null in it equals no other key, as in SQL; the row is not judged",
         nan="equals NaN; -0.0 equals 0.0",
         empty=OVER_NOTHING,
@@ -86,10 +86,10 @@ class InRange(ColumnRule):
     """Number or moment between two bounds."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
-        judges="Non-null numbers, dates, moments, times of day or durations; both bounds belong to the range unless "
-        "said otherwise. Compared exactly: integers and decimals never pass through a float. Beside floats a fraction "
-        "such as 0.1 is the column's own float nearest to it. A date as a bound of moments is its midnight; a duration "
-        "is written as in ISO 8601, PT1H30M.",
+        judges="Non-null numbers, dates, moments, times of day or durations; both bounds belong to the range by "
+        "default. The comparison is exact: integers and decimals are never turned into floats. On a float column, a "
+        "fraction such as 0.1 means the nearest float of the column's type. A date as a bound for moments means "
+        "midnight; a duration is written as in ISO 8601, PT1H30M.",
         null=NULL_IGNORED,
         nan="is bad",
         empty=OVER_NOTHING,
@@ -116,7 +116,7 @@ class InRange(ColumnRule):
 
 
 class InSet(ColumnRule):
-    """Value is one of a list."""
+    """Value is in a list."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
         judges="Non-null values; equal means exactly equal, letter case and unicode form included.",
@@ -130,7 +130,7 @@ class InSet(ColumnRule):
 
 
 class NotInSet(ColumnRule):
-    """Value is none of a list."""
+    """Value is not in a list."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
         judges="Non-null values; equal means exactly equal, letter case and unicode form included.",
@@ -276,7 +276,7 @@ class Email(ColumnRule):
     doc: ClassVar[RuleDoc] = RuleDoc(
         judges="Non-null text: dot-separated atoms, @, a host name with at least two labels, the last "
         "of two letters or more; letters of any script. "
-        "Quoted local parts, comments and address literals are bad. Whether it exists is not asked.",
+        "Quoted local parts, comments and address literals are bad. Whether the address exists is not checked.",
         null=NULL_IGNORED,
         empty=OVER_NOTHING + "; an empty or blank text is bad",
         example="{column: email, type: email}",
@@ -324,11 +324,11 @@ class IpAddress(ColumnRule):
 
 
 class CompareColumns(RuleFields):
-    """Two columns stand in a relation."""
+    """A comparison of two columns is true."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
-        judges="Rows in which both are non-null. Numbers are compared exactly, also an integer with a float; "
-        "text by code point.",
+        judges="Rows in which both columns are non-null. Numbers are compared exactly, also an integer with a float; "
+        "text is compared by code point.",
         null=NULL_IGNORED,
         nan="is bad with every operator, also !=",
         empty=OVER_NOTHING,

@@ -1,6 +1,6 @@
 """Rules about the table as a whole: its shape, its size, its sums, its order.
 
-Belongs here: the models and their documentation. Does not: how they are judged (`etl.quality.expressions`).
+Belongs here: the models and their documentation. Not here: how they are judged (`etl.quality.expressions`).
 A rule of this file never sends a row to quarantine.
 """
 
@@ -71,7 +71,7 @@ class ColumnExists(ColumnRule):
 
     @property
     def columns_needed(self) -> tuple[str, ...]:
-        """None: that the column may be missing is the point."""
+        """No columns: this rule is about a column that may be missing."""
         return ()
 
 
@@ -185,8 +185,8 @@ class Truthound(RuleFields):
     """Any other validator of the library Truthound, by its name."""
 
     doc: ClassVar[RuleDoc] = RuleDoc(
-        judges="What the validator of that name judges. Only the engine `truthound` can; it checks the "
-        "arguments against the validator's own.",
+        judges="What the validator of that name judges. Only the engine `truthound` can run it; the engine compares "
+        "the arguments with the validator's signature.",
         null="as the validator defines",
         nan="as the validator defines",
         empty="as the validator defines",
@@ -208,7 +208,7 @@ class Truthound(RuleFields):
 
     @property
     def check_name(self) -> str:
-        """Name of the check; it says which validator."""
+        """Name of the check; it contains the validator's name."""
         if self.name is not None:
             return safe_name(self.name)
         return safe_name(

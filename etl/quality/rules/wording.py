@@ -1,6 +1,6 @@
-"""A rule as people read it: its type, its columns as they are written, and what it asks of them.
+"""Describes a rule in words: its type, its columns and its arguments.
 
-Belongs here: the words. Not here: the name of a check, which has to be safe everywhere (`fields.safe_name`).
+Belongs here: the words. Not here: the name of a check, which may have only safe characters (`fields.safe_name`).
 """
 
 from etl.quality.rules.fields import RuleFields
@@ -21,7 +21,7 @@ def wording(rule: RuleFields) -> str:
 
 
 def arguments(rule: RuleFields) -> list[str]:
-    """Return what the rule asks, argument by argument; what was left out stands for its default and is left out too."""
+    """Return the rule's arguments in words; arguments that have their default value are left out."""
     plain = rule.to_dict()
     own = dict(plain.get("args", {})) if plain.get("type") == "truthound" else plain
     left_out = {"type", "column", "columns", "name", "description", "severity", "validator", "args", "mostly", "where"}

@@ -114,7 +114,7 @@ def test_what_is_good_passes(name: str) -> None:
         ({"truthound": "lof", "columns": ["a"], "sample_size": 5}, "which rows are judged"),
         ({"truthound": "mean_drift", "column": "a", "reference_data": "r", "threshold_pct": 5}, "use `threshold_abs`"),
         ({"truthound": "ks_test", "column": "a", "reference_data": 5}, "is the name of a table"),
-        ({"truthound": "json_schema", "schema": {}, "column": "a", "columns": ["a"]}, "would ignore one of them"),
+        ({"truthound": "json_schema", "schema": {}, "column": "a", "columns": ["a"]}, "would ignore one of the two"),
     ],
 )
 def test_what_is_written_wrong_is_refused_without_data(rule: dict[str, Any], problem: str) -> None:
@@ -124,7 +124,7 @@ def test_what_is_written_wrong_is_refused_without_data(rule: dict[str, Any], pro
 
 
 def test_a_common_field_that_means_nothing_is_refused() -> None:
-    with pytest.raises(RuleError, match="`where` means nothing for truthound"):
+    with pytest.raises(RuleError, match="`where` has no meaning for truthound"):
         parse_rules([{"truthound": "between", "columns": ["a"], "min_value": 1, "where": "a > 1"}])
 
 
@@ -168,7 +168,7 @@ def test_too_few_rows_for_a_verdict() -> None:
     frame = pl.DataFrame({"x": [1.0, 2.0, 1e9]})
     result = judged(frame, {"truthound": "iqr_anomaly", "column": "x"})
     assert result.status == "error"
-    assert "passes whatever it sees below 10" in result.message
+    assert "always passes with fewer than 10" in result.message
 
 
 def test_an_outlier_is_found() -> None:

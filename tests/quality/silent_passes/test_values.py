@@ -84,7 +84,7 @@ def test_07_a_frame_that_is_mostly_bad_passes_with_mostly() -> None:
     rule = {"type": "regex", "column": "s", "pattern": "^a1$", "mostly": 0.9}
     result = check(frame, [rule]).results[0]
     assert (result.status, result.failed_count) == ("failed", 50_200)
-    with pytest.raises(RuleError, match="`mostly` means nothing for truthound"):
+    with pytest.raises(RuleError, match="`mostly` has no meaning for truthound"):
         parse_rules([{"truthound": "alphanumeric", "columns": ["s"], "mostly": 0.9}])
 
 

@@ -1,6 +1,6 @@
 """The default engine: Truthound's runtime with the exact semantics of the vocabulary.
 
-Belongs here: the engine and what it needs of the library, one subject per file. Does not: any rule's meaning.
+Belongs here: the engine and what it needs of the library, one subject per file. Not here: any rule's meaning.
 The library is imported when the engine is first used, not before.
 """
 

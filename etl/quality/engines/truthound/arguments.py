@@ -1,6 +1,6 @@
-"""The arguments of a rule `{truthound: ...}` against the signature of the validator: before any data is read.
+"""Compares the arguments of a rule `{truthound: ...}` with the validator's signature, before any data is read.
 
-Belongs here: unknown, missing, ill-typed and idle arguments; columns that do not exist. Does not: running anything.
+Belongs here: arguments that are unknown, missing, ill-typed or without effect; missing columns. Not here: running them.
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from etl.quality.rules import Truthound
 from etl.suggest import did_you_mean
 
 _TREES = (pl.Expr,)
-# These categories compute with whatever they get, Boolean, lists and structs too, and find nothing in it.
+# Validators of these categories accept columns of every type, also Boolean, lists and structs, and find nothing there.
 _NUMERIC = frozenset({"anomaly", "drift", "geospatial"})
 _TEMPORAL = frozenset({"date_column", "first_column", "second_column", "timestamp_column"})
 _ANY_TYPE = frozenset({"completeness_ratio", "not_null", "null"})
 
 
 def refusal(rule: Truthound, schema: pl.Schema | None) -> str | None:
-    """Say why a validator cannot be run by name with these arguments, or None."""
+    """Return why a validator cannot be run by name with these arguments, or None."""
     known = find(rule.validator)
     if isinstance(known, str):
         return known
@@ -38,7 +38,7 @@ def refusal(rule: Truthound, schema: pl.Schema | None) -> str | None:
 
 
 def read(known: Known, args: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """Turn JSON values into what the signature asks for, or say which does not fit. Tables stay names."""
+    """Turn JSON values into the types of the signature, or say which value does not fit. Tables stay names."""
     values: dict[str, Any] = {}
     for name, raw in args.items():
         parameter = known.parameters[name]
@@ -70,7 +70,7 @@ def _misnamed(known: Known, args: Mapping[str, Any]) -> str | None:
 
 
 def _meant(name: str, known: list[str]) -> str:
-    """Suggest the one argument that begins or ends like it (`max` for `max_length`), or the one spelt most alike."""
+    """Suggest the argument that begins or ends with this name (`max_length` for `max`), or the most similar one."""
     words = set(name.split("_"))
     longer = [each for each in known if words & set(each.split("_"))]
     return f"; did you mean `{longer[0]}`?" if len(longer) == 1 else did_you_mean(name, known)
@@ -79,12 +79,12 @@ def _meant(name: str, known: list[str]) -> str:
 def _idle(known: Known, args: Mapping[str, Any]) -> str | None:
     for name, value in args.items():
         if known.parameters[name].names_columns and value is not None and len(value) == 0:
-            return f"`{name}` is empty, and the library would judge every column, or none"
+            return f"`{name}` is empty; the library would then judge every column, or no column"
     twice = [name for name in ("column", "subset") if name in args and "columns" in args]
     if known.picks_columns and twice:
-        return f"name the columns in `{twice[0]}` or in `columns`: it would ignore one of them"
+        return f"name the columns in `{twice[0]}` or in `columns`: the validator would ignore one of the two"
     if known.picks_columns and not known.columns(args):
-        return "name the columns in `columns`; without them it skips, unseen, every column of a type it cannot judge"
+        return "name the columns in `columns`; without them it silently skips every column of a type it cannot judge"
     return idle_bounds(known, args)
 
 

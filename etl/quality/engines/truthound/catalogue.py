@@ -1,6 +1,6 @@
-"""What the library's validators are called and which arguments each takes.
+"""The names of the library's validators and the arguments of each validator.
 
-Belongs here: names, signatures, which columns arguments name. Does not: running a validator.
+Belongs here: names, signatures, which columns arguments name. Not here: running a validator.
 """
 
 import inspect
@@ -22,7 +22,7 @@ _PICKERS = frozenset(f"_get_{kind}_columns" for kind in ("target", "numeric", "s
 _COLUMN = re.compile(r"(^|_)columns?(_[ab])?$|^(subset|group_by)$")
 # These name columns of another table, columns that may be missing, or no columns at all.
 _NOT_HERE = re.compile(r"^(reference|parent|forbidden|required|ignore)_|^expected_order$|^max_|^min_")
-# How a validator works inside; a verdict about a sample, or about someone else's cached frame, is none.
+# Arguments about how a validator works inside. A verdict about a sample or about a frame in a cache is no verdict.
 _INTERNAL = frozenset(
     {
         "auto_sample",
@@ -41,7 +41,7 @@ _INTERNAL = frozenset(
     }
 )
 _BOUND = re.compile(r"^(min|max|exact|expected|equals|threshold)_")
-# Texts that the signature does not list, and that the library ignores unless it knows them.
+# Allowed texts that the signature does not list. The library ignores every other text.
 CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
     ("column_ratio", "handle_zero_division"): ("skip", "fail", "allow"),
     ("distribution_shape", "expected_shape"): ("any", "uniform", "power_law"),
@@ -60,12 +60,12 @@ class Parameter:
 
     @property
     def is_table(self) -> bool:
-        """Whether it takes another table; a rule gives the name of one."""
+        """Whether the argument is another table; a rule gives the table's name."""
         return any(each in (pl.LazyFrame, pl.DataFrame) for each in _flat(self.annotation))
 
     @property
     def names_columns(self) -> bool:
-        """Whether its value names columns of the data."""
+        """Whether the argument's value names columns of the data."""
         return bool(_COLUMN.search(self.name)) and not _NOT_HERE.search(self.name)
 
 
@@ -78,7 +78,7 @@ class Known:
     make: Any
     parameters: Mapping[str, Parameter]
     picks_columns: bool
-    """Whether it selects the columns that it judges by their type, all of them unless `columns` names some."""
+    """Whether the validator selects columns by their type: all such columns, unless `columns` names some."""
     internal: frozenset[str]
     """Arguments that exist and are not for rules."""
 
@@ -97,7 +97,7 @@ class Known:
 
 
 def find(name: str) -> Known | str:
-    """Return the validator of that name, or why there is none to run."""
+    """Return the validator of that name, or the reason why it cannot be run."""
     if name in REFUSED:
         return f"Truthound's `{name}` is not run: {REFUSED[name]}"
     found = _catalogue().get(name)
@@ -121,11 +121,11 @@ def _catalogue() -> dict[str, Known]:
 
 
 def _describe(name: str, made: Any, base: type) -> Known:  # noqa: ANN401
-    """Collect the arguments along the classes that hand `**kwargs` on."""
+    """Collect the arguments of the class and of each base class that receives its `**kwargs`."""
     parameters: dict[str, Parameter] = {}
     picks = False
     for each in made.__mro__:
-        # The base and its mixins define these methods; only who calls them picks columns.
+        # The base class and its mixins define these methods; only a validator that calls them selects columns.
         if each is not base and not {*vars(each)} & _PICKERS:
             picks = picks or any(_PICKERS & {*getattr(code, "co_names", ())} for code in _codes(each))
         init = vars(each).get("__init__")
@@ -172,12 +172,12 @@ def _flat(annotation: Any) -> list[Any]:  # noqa: ANN401
 
 
 def idle_bounds(known: Known, args: Mapping[str, Any]) -> str | None:
-    """Say which bounds are missing if a validator is given none, and would pass whatever it sees."""
+    """Return which bounds are missing if a validator has no bound and would pass any data."""
     bounds = [each for name, each in known.parameters.items() if _BOUND.search(name) and not each.required]
     open_ones = [each.name for each in bounds if _says_nothing(each)]
     if not open_ones or len(open_ones) != len(bounds) or any(args.get(name) is not None for name in open_ones):
         return None
-    # Instead of bounds, some take the name of a region, or a direction.
+    # Instead of bounds, some validators take the name of a region, or a direction.
     named = [
         name
         for name, value in args.items()

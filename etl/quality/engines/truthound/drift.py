@@ -1,10 +1,10 @@
-"""Whether a column is distributed as it was: two frames, a measure, and no verdict without values.
+"""Compares two frames column by column and reports whether the distribution of the values changed.
 
-Belongs here: comparing two frames column by column. Does not: rules; a drift is a report, not a check of rows.
+Belongs here: the comparison; it gives no verdict without values. Not here: rules; drift is a report, not a check.
 
 The library's own comparison leaves out a column that is missing, calls an empty column unchanged, does not see that
-values became null, and loops in Python over every value. Its measures are computed here over counts, in Polars; the
-tests hold them to the library's detectors and to scipy.
+values became null, and loops in Python over every value. The library's measures are computed here over counts, in
+Polars; tests compare the results with the library's detectors and with scipy.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from etl.suggest import did_you_mean
 Data = pl.DataFrame | pl.LazyFrame
 Method = Literal["auto", "psi", "ks", "chi2", "js"]
 State = Literal["drifted", "stable", "unknown"]
-# Thresholds of the library: PSI and divergence from 0.1 on, tests below a probability of 0.05.
+# The library's thresholds: a column drifted if PSI or divergence is 0.1 or more, or a test's probability is below 0.05.
 _DISTANCE, _PROBABILITY = 0.1, 0.05
 _NULL_RATE = 0.05
 _FEWEST = 5
@@ -98,7 +98,7 @@ def compare_drift(
             if column not in schema:
                 raise QualityError(
                     f"the {which} frame has no column `{column}`{did_you_mean(column, schema)}",
-                    "compare the columns that both have by naming them in `columns`",
+                    "name the columns that both frames have in `columns`",
                 )
     rows = tuple(int(collect(each.select(pl.len())).item()) for each in (before, after))
     found = tuple(_compare(column, before, after, old[column], new[column], method, threshold) for column in chosen)

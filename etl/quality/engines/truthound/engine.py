@@ -1,6 +1,6 @@
 """The Truthound engine: the vocabulary as one fused validator, other validators by name.
 
-Belongs here: the engine's contract with `check()`. Does not: the library's ways (`library`), any semantics.
+Belongs here: the engine's contract with `check()`. Not here: how the library runs (`library`), any semantics.
 """
 
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ Data = pl.DataFrame | pl.LazyFrame
 
 
 class TruthoundEngine:
-    """Judges the whole vocabulary, and whatever else the library can."""
+    """Judges the whole vocabulary, and the library's other validators by name."""
 
     name = "truthound"
     capabilities = CAPABILITIES["truthound"]
 
     def __init__(self) -> None:
-        """Look whether the library is there, without importing it."""
+        """Make sure that the library is installed, without importing it."""
         if find_spec("truthound") is None:
             raise missing_library()
 
@@ -51,7 +51,7 @@ class TruthoundEngine:
         return learn_rules(data, strictness, self)
 
     def scan_pii(self, data: Data) -> "PiiScan":
-        """Say which columns look like personal data; values are never shown."""
+        """Return which columns look like personal data; values are never shown."""
         from etl.quality.engines.truthound.pii import scan_pii  # noqa: PLC0415  only who scans pays for it
 
         return scan_pii(data)
@@ -65,7 +65,7 @@ class TruthoundEngine:
         *,
         threshold: float | None = None,
     ) -> "DriftReport":
-        """Say which columns are distributed otherwise than they were."""
+        """Return which columns have another distribution than before."""
         from etl.quality.engines.truthound.drift import compare_drift  # noqa: PLC0415  only who compares pays for it
 
         return compare_drift(base, current, columns, method, threshold=threshold)

@@ -1,6 +1,6 @@
-"""One run of the library: the vocabulary as one validator, every other validator beside it, and the reconciliation.
+"""One run of the library: one validator for the whole vocabulary, the validators that rules name, and a comparison.
 
-Belongs here: which tasks run, and that what was found is what the library reports. Does not: semantics.
+Belongs here: which tasks run; the counts found here must equal the library's report. Not here: semantics.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ def check_all(data: Data, rules: Sequence[AnyRule], context: CheckContext) -> En
     own = [position for position, rule in enumerate(rules) if not isinstance(rule, Truthound)]
     named = [(position, rule) for position, rule in enumerate(rules) if isinstance(rule, Truthound)]
     if named and isinstance(data, pl.LazyFrame) and not is_scan(data):
-        data = collect(data)  # the library's own validators would run the plan again and again
+        data = collect(data)  # each of the library's own validators would run the plan again
     found: dict[int, Outcome] = {}
     rows: list[int | None] = []
     fused = ValidatorTask(_FUSED, _fused(data, rules, own, context, found, rows), (*context.schema,))
@@ -46,7 +46,7 @@ def _fused(
     plan = compile_rules([rules[position] for position in own], Scope(context.schema, context.now, context.tables))
 
     def validate(lazy: pl.LazyFrame) -> list[Any]:
-        # A frame in memory is judged as a frame: collecting its LazyFrame copies nothing, and the query is faster.
+        # A frame in memory is used directly: collecting its LazyFrame copies nothing, and the query is faster.
         frame = lazy.collect() if isinstance(data, pl.DataFrame) else lazy
         count, findings = run_plan(plan, frame)
         samples = fetch_samples(plan, frame, findings, context)
@@ -73,7 +73,7 @@ def _mark(position: int) -> str:
 
 
 def _confirmed(position: int, outcome: Outcome | None, run: ValidationRun, owner: str) -> Outcome:
-    """Accept a verdict only if its validator ran to the end, and the library reports what was found."""
+    """Accept a verdict only if its validator ran to the end and the library reports the same number of failing rows."""
     if owner in run.broken:
         return Outcome(position, error=run.broken[owner])
     if outcome is None:

@@ -1,9 +1,9 @@
-"""The library Truthound, imported once and kept quiet; and its runtime, called below the part that writes files.
+"""Imports the library Truthound once, silences its log, and calls its runtime directly.
 
-Belongs here: everything that touches how the library runs validators. Does not: what validators judge.
+Belongs here: how the library runs validators. Not here: what validators judge.
 
 `th.check` itself is not used: it executes a LazyFrame up to eighteen times, writes `.truthound/` with failing values
-into the nearest project folder, and spends milliseconds on both. The runtime below it does neither.
+into the nearest project folder, and spends milliseconds on both. The runtime that `th.check` calls does neither.
 """
 
 import logging
@@ -22,17 +22,17 @@ CATEGORY = "etl"
 
 
 class BrokenValidatorError(Exception):
-    """What a validator raised, told without values of the data; the runtime turns it into an execution issue."""
+    """An error of a validator, described without values of the data; the runtime turns it into an execution issue."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValidatorTask:
-    """One validator for the runtime: a name that no other has, and what it does with the data."""
+    """One validator for the runtime: a unique name, and what the validator does with the data."""
 
     name: str
     validate: Callable[[pl.LazyFrame], Sequence[Any]]
     columns: Sequence[str] = ()
-    """Names that an error message may quote; whatever else it quotes may be a value."""
+    """Names that an error message may quote. Every other quoted text may be a value of the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class ValidationRun:
     """What the runtime reported."""
 
     counts: dict[str, int]
-    """Failing rows by the name that an issue bears."""
+    """Number of failing rows, by the name of the issue."""
     broken: dict[str, str]
-    """What a validator raised, by its name."""
+    """The error that a validator raised, by the validator's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Library:
 
     run: Callable[[pl.LazyFrame, Sequence[ValidatorTask]], ValidationRun]
     issue: Callable[[str, int], Any]
-    """Make an issue that bears a name and a number of failing rows."""
+    """Makes an issue with a name and a number of failing rows."""
 
 
 def missing_library() -> QualityError:
@@ -77,9 +77,9 @@ def library() -> Library:
         raise missing_library() from missing
     config = ValidatorConfig(max_retries=0, catch_exceptions=True, timeout_seconds=None)
 
-    # The library has no types, hence the ignored one.
+    # The library has no types, hence the `type: ignore`.
     class Stamped(Validator):  # type: ignore[misc]
-        """A validator whose name is its own, so that no two of a run share issues."""
+        """A validator with a unique name, so that no two validators of a run share issues."""
 
         category = CATEGORY
 
@@ -114,7 +114,7 @@ def library() -> Library:
 
 
 def _silence() -> None:
-    """Silence the library's logger, whose messages quote values of the data; a level that somebody set stays."""
+    """Silence the library's logger, whose messages quote values of the data. A level that is already set stays."""
     logger = logging.getLogger("truthound")
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.CRITICAL + 1)

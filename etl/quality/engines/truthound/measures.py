@@ -1,6 +1,6 @@
 """How far apart two sets of values are: PSI, Kolmogorov-Smirnov, chi-square, Jensen-Shannon.
 
-Belongs here: the numbers. Does not: what they mean for a column (`drift`).
+Belongs here: computing the measures. Not here: what the numbers mean for a column (`drift`).
 """
 
 import math
@@ -73,7 +73,7 @@ def _binned(base: pl.Series, current: pl.Series) -> tuple[list[float], list[floa
     if low == high:
         return [1.0], [1.0]
     if not (math.isfinite(low) and math.isfinite(high)):
-        # An infinite value has no place among bins of equal width: compare where it is, and the rest by its sign.
+        # An infinite value fits into no bin of equal width, so values are then compared by their sign and infinity.
         return _shares(_signs(base)), _shares(_signs(current))
     counts = []
     for each in (base, current):

@@ -1,6 +1,6 @@
-"""Other validators of the library by name, guarded: a verdict is believed only if the validator saw what it judged.
+"""Runs other validators of the library by name. A verdict counts only if the validator really looked at the data.
 
-Belongs here: building a validator, watching what it judges, turning its issues into an outcome. Does not: arguments.
+Belongs here: building a validator, watching what it judges, turning its issues into an outcome. Not here: arguments.
 """
 
 import re
@@ -70,7 +70,7 @@ _SHOWN = 5
 
 
 class UnseenError(QualityError):
-    """The validator came to no verdict that could be believed."""
+    """The validator gave no verdict that can be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class _SeenRules:
 
 
 def judge(rule: Truthound, position: int, lf: pl.LazyFrame, context: CheckContext) -> Outcome:
-    """Run one validator; raises if its verdict cannot be believed."""
+    """Run one validator. Raises an error if its verdict cannot be trusted."""
     known = find(rule.validator)
     if isinstance(known, str):
         raise UnseenError(known)
@@ -120,12 +120,12 @@ def _table(name: str, values: Mapping[str, Any], tables: Mapping[str, pl.LazyFra
         raise UnseenError(
             f"`{name}`: there is no table `{wanted}`{did_you_mean(wanted, [*tables])}", "give it in `tables`"
         )
-    # Collected: the library runs a LazyFrame once for every number that it wants.
+    # The table is collected, because the library runs a LazyFrame once for every number that it computes.
     return tables[wanted].collect().lazy()
 
 
 def _require_reference(known: Known, args: Mapping[str, Any], table: pl.LazyFrame) -> None:
-    """Require the compared column in the other table, with values: against nothing, everything looks alike."""
+    """Require that the other table has the compared column with values: a comparison with nothing always passes."""
     schema = table.collect_schema()
     given = args.get("reference_column") or args.get("column")
     wanted = [given] if given is not None else [*args.get("columns", ())]
@@ -147,7 +147,7 @@ def _build(known: Known, values: Mapping[str, Any]) -> Any:  # noqa: ANN401  the
 
 
 def _watched(pick: Callable[..., list[str]], wanted: Sequence[str]) -> Callable[..., list[str]]:
-    """Raise where the library drops, without a word, columns of a type that the validator does not judge."""
+    """Raise an error where the library would silently drop columns of a type that the validator does not judge."""
 
     def picked(lf: pl.LazyFrame, dtype_filter: Any = None) -> list[str]:  # noqa: ANN401
         chosen = pick(lf, dtype_filter)
@@ -178,7 +178,7 @@ def _look(lf: pl.LazyFrame, columns: Sequence[str], schema: pl.Schema) -> _SeenR
 
 
 def _doubt(known: Known, rule: Truthound, seen: _SeenRules) -> None:
-    """Refuse a pass that the library gives whatever the data are."""
+    """Refuse a pass that the library would give for any data."""
     blind = [column for column, count in seen.nans.items() if count]
     if blind and known.category in _NAN_BLIND and known.name not in _JUDGES_NAN:
         raise UnseenError(f"the column `{blind[0]}` holds NaN, which Truthound's `{known.name}` passes over")
@@ -195,7 +195,7 @@ def _doubt(known: Known, rule: Truthound, seen: _SeenRules) -> None:
     if seen.complete < fewest:
         raise UnseenError(
             f"{seen.complete} rows have values in all its columns, and Truthound's `{known.name}` "
-            f"passes whatever it sees below {fewest}"
+            f"always passes with fewer than {fewest}"
         )
 
 
@@ -213,5 +213,5 @@ def _failed(known: Known, position: int, issues: Sequence[Any], columns: Sequenc
 
 
 def issues_of(outcome: Outcome, mark: str) -> list[Any]:
-    """Stamp what the library is to report with the rule's own mark."""
+    """Return the issues that the library shall report, with the rule's own name."""
     return [library().issue(mark, outcome.failed)] if outcome.failed else []

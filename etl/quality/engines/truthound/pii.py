@@ -1,6 +1,6 @@
 """Which columns look like personal data: the library's patterns, counted over every value.
 
-Belongs here: the scan. Does not: masking, or showing a value; a finding names the column, the kind and counts.
+Belongs here: the scan. Not here: masking, or showing a value; a finding names the column, the kind and counts.
 
 The library itself looks at the first 1,000 values and extrapolates, and its scan of frames does not run on Polars 2.
 """
@@ -16,7 +16,7 @@ from etl.quality.expressions.exact import as_text, is_text
 from etl.quality.frames import collect
 
 Data = pl.DataFrame | pl.LazyFrame
-# How the library weighs what a column's name says and how many of its values match.
+# The library's weights for a column's name and for the share of its values that match.
 _NAME_BONUS, _MANY_BONUS, _FEW_MALUS = 10, 5, 20
 _MANY, _FEW = 0.8, 0.3
 _MOST, _LEAST = 99, 50
@@ -32,7 +32,7 @@ class PiiFinding:
     values: int
     """Non-null values of the column."""
     confidence: int
-    """0 to 99; the pattern's own weight, the column's name and the share of matches."""
+    """0 to 99; computed from the pattern's own weight, the column's name and the share of matches."""
 
     @property
     def rate(self) -> float:
@@ -42,7 +42,7 @@ class PiiFinding:
 
 @dataclass(frozen=True, slots=True)
 class PiiScan:
-    """What was found, and what nobody looked at."""
+    """The findings, and the columns that were not scanned."""
 
     findings: tuple[PiiFinding, ...]
     """The most confident first."""

@@ -37,7 +37,7 @@ def _learned(lazy: pl.LazyFrame, columns: Sequence[str]) -> _Schema:
     able = [name for name in columns if not (schema[name].is_nested() or isinstance(schema[name], pl.Object | pl.Null))]
     if not able:
         return {}
-    # Names of its own, because the library builds `<name>__min` from them; NaN as null, because it is no number.
+    # New names, because the library builds `<name>__min` from a name; null for NaN, because NaN is not a number.
     chosen = [
         (pl.col(name).fill_nan(None) if schema[name].is_float() else pl.col(name)).alias(f"c{index}")
         for index, name in enumerate(able)

@@ -1,7 +1,7 @@
 """Validators of the library that are not run by name, each with the reason and what to write instead.
 
-Belongs here: the list. Every entry reports success on bad data in a way that no check beforehand can rule out, or
-takes what a configuration cannot say. Does not: how the others are guarded (`named`).
+Belongs here: the list. Every validator in the list reports success on bad data in a way that no check beforehand can
+rule out, or takes an argument that a configuration cannot contain. Not here: how other validators are run (`named`).
 """
 
 _CLOCK = "it cannot tell moments within a day apart"
