@@ -1,5 +1,5 @@
-"""Variables and secrets: what a text may name, who owns it, where it is looked up, and how it stays out of texts.
+"""Variables and secrets: who owns a name, where its value is looked up, and how a secret stays out of texts.
 
-`template` has `EnvTemplate`, a text with `${NAME}` or `${secret:name#key}`; `namespace` what one tenant's templates are
-resolved in; `scrub` takes every known secret out of a text that leaves the process.
+`template` has `EnvTemplate`, a text with `${NAME}` or `${secret:name#key}`; `namespace` has the values for one tenant's
+templates; `scrub` removes every known secret from a text that leaves the process.
 """

@@ -1,6 +1,6 @@
-"""What looks like a secret: a key, a variable's name, a text that gives one away.
+"""Recognizes what looks like a secret: a key, a variable's name, or a text that contains a secret.
 
-Belongs here: the patterns. Not here: finding them in a tenant's file (`etl.config.secrets`), taking them out of texts
+Belongs here: the patterns. Not here: finding them in a tenant's file (`etl.config.secrets`), removing them from texts
 (`scrub`).
 """
 
@@ -34,7 +34,7 @@ def is_secret_key(key: str | int) -> bool:
 
 
 def is_secret(key: str, value: str) -> bool:
-    """Whether `value`, as it stands in somebody's code under the name `key`, gives a secret away."""
+    """Whether `value`, written in a configuration or in code under the name `key`, contains a secret."""
     literal = literal_of(value)
     named = is_secret_key(key) and not _SCHEME.fullmatch(literal)
     return named or any(pattern.search(literal) for pattern in _IN_TEXT)

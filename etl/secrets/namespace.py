@@ -1,7 +1,7 @@
-"""What one tenant's templates are resolved in: the variables that it may name, and its secrets.
+"""The values for one tenant's templates: the variables that the tenant may name, and its secrets.
 
-Belongs here: `Namespace`, which refuses what belongs to somebody else at the moment of use. Not here: the same refusal
-when a file is read (`etl.config.names_check`), and the law itself (`ownership`).
+Belongs here: `Namespace`, which refuses another owner's variable at the moment of use. Not here: the same refusal when
+a file is read (`etl.config.ownership`), and the rule itself (`ownership`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,10 +18,10 @@ from etl.secrets.template import SECRET, split_secret
 
 @dataclass(frozen=True)
 class Namespace(Mapping[str, str]):
-    """Variables by name and secrets by `secret:name#key`, for one tenant. Every secret that it gives is remembered.
+    """Variables by name and secrets by `secret:name#key`, for one tenant. Every secret that was read is remembered.
 
     `environ` is the process environment, `tenants` are the ids of all tenants of the project, and `shared` and
-    `secrets` are what the platform says.
+    `secrets` come from the platform's configuration.
     """
 
     tenant: str
@@ -31,7 +31,7 @@ class Namespace(Mapping[str, str]):
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
 
     def __getitem__(self, name: str) -> str:
-        """The value. Raises KeyError if a variable is not set, ConfigError if it is not the tenant's to name."""
+        """The value. Raises KeyError if a variable is not set, ConfigError if the tenant may not name the variable."""
         if name.startswith(SECRET):
             secret, key = split_secret(name)
             store = open_store(self.secrets, self.environ, self.tenants)
@@ -51,12 +51,12 @@ class Namespace(Mapping[str, str]):
         return (name for name in self.environ if may_name(name, self.tenant, self.tenants, self.shared))
 
     def __len__(self) -> int:
-        """How many variables it may name."""
+        """How many variables the tenant may name."""
         return sum(1 for _ in self)
 
 
 def refusal(variable: str, tenant: str, tenants: tuple[str, ...]) -> tuple[str, str]:
-    """Why the file of `tenant` may not name the variable, and what to do."""
+    """Return why the file of `tenant` may not name the variable, and the remedy."""
     owner = owner_of(variable, {*tenants, tenant})
     whose = f"belongs to tenant {owner}" if owner else f"does not belong to tenant {tenant}"
     remedy = (

@@ -1,9 +1,9 @@
 """Which environment variable belongs to which tenant, and the environment of a tenant's processes.
 
-Belongs here: the law of names. Not here: reading values (`namespace`), what the platform shares (`etl.platform`).
+Belongs here: the rule for names. Not here: reading values (`namespace`), what the platform shares (`etl.platform`).
 
-A variable belongs to the tenant whose id in capitals, followed by `_`, it begins with; of several such tenants to the
-one with the longest id. Names that the platform and the system use belong to the platform, whatever a tenant is called.
+A variable belongs to a tenant if its name begins with the tenant's id in capitals, followed by `_`. If several ids fit,
+the longest id decides. Names that the platform and the system use always belong to the platform.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -13,7 +13,7 @@ PLATFORM_PREFIXES = (
     "AWS_", "AZURE_", "BAO_", "DAGSTER_", "DBT_", "ETL_", "GOOGLE_", "KUBERNETES_", "LC_", "LD_", "PG", "PYTHON", "S3_",
     "SOPS_", "SSL_", "TRINO_", "UV_", "VAULT_", "XDG_",
 )  # fmt: skip
-"""A tenant called `aws` does not own AWS_SECRET_ACCESS_KEY."""
+"""Names of the platform and the system: a tenant called `aws` does not own AWS_SECRET_ACCESS_KEY."""
 
 PROCESS_VARIABLES = (
     # the system
@@ -23,25 +23,25 @@ PROCESS_VARIABLES = (
     # Python and the libraries that the product loads
     "PYTHON*", "VIRTUAL_ENV", "CONDA_*", "UV_*", "COVERAGE_*", "PYTEST_*", "POLARS_*", "RUST_*", "ARROW_*", "DUCKDB_*",
     "OMP_*", "OPENBLAS_*", "MKL_*", "NUMEXPR_*", "MALLOC_*", "NO_COLOR", "FORCE_COLOR",
-    # the way to the network
+    # network access
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
     # the platform
     "DAGSTER_*", "ETL_*", "DBT_*", "S3_*", "TRINO_*", "AWS_*", "KUBERNETES_*", "OTEL_*",
 )  # fmt: skip
-"""What the process of a run keeps beside the tenant's own variables and the shared ones."""
+"""Variables that a run's process keeps, besides the tenant's own variables and the shared variables."""
 
 DBT_VARIABLES = tuple(each for each in PROCESS_VARIABLES if not each.startswith(("AWS_", "S3_", "DAGSTER_", "KUBERN")))
-"""The same for dbt, whose SQL can show what it reads: the object store's keys only where its lake is a bucket."""
+"""The same for dbt, whose SQL can show variables: it gets the object store's keys only if its lake is a bucket."""
 
 
 def prefix_of(tenant: str) -> str:
-    """What the names of a tenant's variables begin with. The template's folder `_template` counts as `template`."""
+    """Return the prefix of the names of a tenant's variables. The folder `_template` counts as `template`."""
     return f"{tenant.lstrip('_').upper()}_"
 
 
 def owner_of(variable: str, tenants: Iterable[str]) -> str | None:
-    """The tenant that a variable belongs to; None: it is the platform's."""
+    """Return the tenant that owns a variable, or None if the platform owns it."""
     if variable.startswith(PLATFORM_PREFIXES):
         return None
     owners = [each for each in tenants if variable.startswith(prefix_of(each))]
@@ -49,7 +49,7 @@ def owner_of(variable: str, tenants: Iterable[str]) -> str | None:
 
 
 def matches(variable: str, patterns: Iterable[str]) -> bool:
-    """Whether one of the names or patterns means the variable."""
+    """Whether one of the names or patterns matches the variable."""
     return any(fnmatchcase(variable, each) for each in patterns)
 
 
@@ -61,9 +61,9 @@ def may_name(variable: str, tenant: str, tenants: Iterable[str], shared: Iterabl
 def environment_of(
     tenant: str, environ: Mapping[str, str], tenants: Collection[str], shared: Collection[str]
 ) -> dict[str, str]:
-    """What a process that works for one tenant gets: its own variables and those of `shared`, and no others.
+    """Return the environment of a process that works for one tenant: the tenant's own variables and `shared` ones.
 
-    `shared` are names and patterns; another tenant's variable stays out even where a pattern would mean it.
+    `shared` are names and patterns; another tenant's variable is left out even if a pattern matches it.
     """
     every = {*tenants, tenant}
     kept = {}

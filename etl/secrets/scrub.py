@@ -1,12 +1,12 @@
-"""The one scrubber: takes every secret that this process knows out of a text that leaves it.
+"""Removes every secret that this process knows from a text that leaves the process.
 
-Belongs here: what is known (`learn`, `learn_url`, `learn_environment`), its spellings, and `scrub`. Not here: the ways
-out, each of which calls `scrub`: errors of steps and Dagster's records (`etl.running.reports`), printed lines
+Belongs here: known secrets (`learn`, `learn_url`, `learn_environment`), their spellings, and `scrub`. Not here: the
+places that call `scrub`: errors of steps and Dagster's records (`etl.running.reports`), printed lines
 (`streams`), dbt's files (`etl.dbt.clean`), messages (`etl.running.sla_history`), the command line.
 
-A value of six characters or more is found anywhere, in every usual spelling. A shorter one is found where it stands by
-itself, and one of one or two characters only beside the word `password` and its like or inside a URL, because it is
-part of ordinary words too. A value of eight bytes or more is found in the base64 of a longer text that holds it.
+A value of six characters or more is found anywhere, in every usual spelling. A shorter value is found where it stands
+alone. A value of one or two characters is part of ordinary words too, so it is found only beside the word `password` or
+a similar word, or inside a URL. A value of eight bytes or more is also found in the base64 of a longer text around it.
 """
 
 import base64
@@ -24,7 +24,7 @@ from etl.secrets.in_clear import is_secret_key
 HIDDEN = "***"
 _ANYWHERE = 6
 _BY_ITSELF = 3
-_IN_BASE64 = 8  # bytes; fewer would leave so little that ordinary text holds it too
+_IN_BASE64 = 8  # bytes; the base64 of a shorter value would also occur in ordinary text
 _LINE_OF_A_KEY = 16  # a line of a private key is a secret by itself
 _OPTION = re.compile(r"(?:^|[_-])(?:passfile|sslkey|ssl_key|keyfile|keytab)$", re.IGNORECASE)
 _IN_URL = re.compile(r"(\w://[^\s:/@'\"]*):[^\s]*@")
@@ -33,7 +33,7 @@ _WORD = (
     r"|client_secret|secret|secret_access_key|access_key_id|private_key|signature)"
 )
 _VALUE = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\\\"(?:[^\"\\]|\\[^\"])*\\\"|[^\s;,&)}\]'\"]+"
-# `${secret:name}` is the name of a secret, and no secret.
+# `${secret:name}` is the name of a secret, not a secret.
 _ASSIGNED = re.compile(rf"(?i)(?<!\$\{{)\b({_WORD})(\\?['\"]?\s*[=:]\s*)({_VALUE})")
 _HEADER = re.compile(
     r"(?i)\b((?:proxy-)?authorization\\?['\"]?\s*[=:]\s*\\?['\"]?)((?:bearer|basic|token|geniekey)\s+)?\S+"
@@ -47,7 +47,7 @@ _long_pattern: re.Pattern[str] | None = None
 
 
 def learn(*values: str) -> None:
-    """Remember secrets, with every usual spelling of each."""
+    """Remember secrets, with every usual spelling of each secret."""
     spelled = {each for value in values if value for each in _spellings(value)}
     with _lock:
         if not spelled <= _known:
@@ -56,7 +56,7 @@ def learn(*values: str) -> None:
 
 
 def learn_url(url: str) -> None:
-    """Remember the password and the secret options of a URL, and what a Basic login makes of them."""
+    """Remember the password and the secret options of a URL, and the text that a Basic login sends for them."""
     try:
         parts = urlsplit(url)
         user, password = parts.username or "", parts.password or ""
@@ -73,7 +73,7 @@ def learn_url(url: str) -> None:
 
 
 def learn_environment(environ: Mapping[str, str]) -> None:
-    """Remember the variables whose names say that they hold a secret, and the logins of those that hold a URL."""
+    """Remember variables whose names say that they contain a secret, and the logins in variables that contain a URL."""
     for name, value in environ.items():
         if is_secret_key(name) and name not in ("PWD", "OLDPWD"):  # the folder that a shell is in
             learn(value)
@@ -82,28 +82,28 @@ def learn_environment(environ: Mapping[str, str]) -> None:
 
 
 def scrub(text: str) -> str:
-    """The text with `***` where a known secret stood, or where a password is written beside its name."""
+    """Return the text with `***` in place of known secrets and of passwords that are written beside their names."""
     return _HEADER.sub(rf"\1\2{HIDDEN}", _BEARER.sub(rf"\1 {HIDDEN}", _beside_names(known_only(text))))
 
 
 def known_only(text: str) -> str:
-    """The text with `***` where a known secret stood; nothing is guessed."""
+    """Return the text with `***` in place of known secrets only; passwords are not guessed from names."""
     return text if _pattern is None else _pattern.sub(HIDDEN, text)
 
 
 def long_only(text: str) -> str:
-    """The same for the secrets that are too long to be a part of usual words; for texts that are names."""
+    """The same, only for secrets that are too long to be part of usual words; used for texts that are names."""
     return text if _long_pattern is None else _long_pattern.sub(HIDDEN, text)
 
 
 def known_in(content: bytes) -> bool:
-    """Whether a known secret may stand in the content of a file."""
+    """Whether the content of a file may contain a known secret."""
     with _lock:
         return any(each.encode("utf-8", "surrogateescape") in content for each in _known)
 
 
 def begun(text: str) -> int:
-    """How many characters at the end of the text may be the beginning of a known secret that is not whole yet."""
+    """Return how many characters at the end of the text may be the beginning of a known secret."""
     with _lock:
         longest = min(len(text), max(map(len, _known), default=1) - 1)
         for size in range(longest, 0, -1):
@@ -114,7 +114,7 @@ def begun(text: str) -> int:
 
 
 def forget_everything() -> None:
-    """Know nothing. For tests."""
+    """Forget all known secrets. For tests."""
     with _lock:
         _known.clear()
         _compile()
@@ -134,7 +134,7 @@ def _compile() -> None:
 
 
 def _spellings(value: str) -> Iterator[str]:
-    """How libraries, drivers and formats write the value."""
+    """Yield the spellings in which libraries, drivers and formats write the value."""
     lines = [each.strip() for each in value.splitlines()]
     whole = [value, value.strip(), *(each for each in lines if len(each) >= _LINE_OF_A_KEY)]
     for each in dict.fromkeys(whole):
@@ -160,14 +160,14 @@ def _spellings(value: str) -> Iterator[str]:
 
 
 def _encoded(value: str) -> Iterator[bytes]:
-    """The bytes of a value: a library that logs in by HTTP may write Latin-1."""
+    """Yield the value as bytes, also in Latin-1, because a library that logs in by HTTP may use Latin-1."""
     yield value.encode("utf-8", "surrogateescape")
     with suppress(UnicodeEncodeError):
         yield value.encode("latin-1")
 
 
 def _spellings_of_bytes(content: bytes) -> Iterator[str]:
-    """Python's own way to write bytes, in either kind of quotes, and base64."""
+    """Yield the bytes as Python writes them, in both kinds of quotes, and in base64."""
     for written in (repr(content)[2:-1], repr(content + b'"')[2:-2]):
         yield written
         yield json.dumps(written)[1:-1]
@@ -178,7 +178,7 @@ def _spellings_of_bytes(content: bytes) -> Iterator[str]:
 
 
 def _inside_base64(content: bytes) -> Iterator[str]:
-    """The characters that depend on the content alone, for each place that it can have among groups of three bytes."""
+    """Yield the base64 characters that depend only on the content, for each of its offsets in groups of three bytes."""
     for before in range(3):
         first, end = -(-before * 8 // 6), (before + len(content)) * 8 // 6
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
@@ -191,7 +191,7 @@ def _long_enough(spellings: Iterable[str]) -> Iterator[str]:
 
 @contextmanager
 def scrubbed_failures() -> Iterator[None]:
-    """Let a failure pass as it is if it shows no secret; else raise what is left of it, without causes."""
+    """Let an error pass unchanged if it shows no secret. Otherwise raise its text without secrets and causes."""
     clean: EtlError | None = None
     try:
         yield
@@ -204,7 +204,7 @@ def scrubbed_failures() -> Iterator[None]:
 
 
 def without_secrets(error: BaseException) -> EtlError | None:
-    """What may be shown of a failure whose text, causes or traceback hold a secret; None if none of them does."""
+    """Return what may be shown of an error whose text, causes or traceback contain a secret; None if they do not."""
     whole = "".join(traceback.format_exception(error))
     if scrub(whole) == whole:
         return None

@@ -1,9 +1,9 @@
 """Where `${secret:name#key}` is looked up: the protocol of a store, and the stores that need no server.
 
-Belongs here: `SecretResolver`, the store of environment variables and the store of files, and choosing one as the
-platform says. Not here: the syntax of a reference (`template`), and remembering values for scrubbing (`namespace`).
+Belongs here: `SecretResolver`, the store of environment variables, the store of files, and the platform's choice of a
+store. Not here: the syntax of a reference (`template`), and remembering values for scrubbing (`namespace`).
 
-A tenant names a secret, never a store or a path: every store keeps the tenants' secrets apart by the tenant's id.
+A tenant names a secret, never a store or a path. Every store separates the tenants' secrets by the tenant's id.
 """
 
 import re
@@ -22,10 +22,10 @@ _LARGEST = 1_000_000  # bytes of a secret's file
 
 
 class SecretResolver(Protocol):
-    """A store of secrets, which keeps those of each tenant apart."""
+    """A store of secrets, which separates the secrets of each tenant."""
 
     def fetch(self, tenant: str, name: str, key: str) -> str:
-        """The value. Raises ConfigError that says where the store looked, and never what it holds."""
+        """Return the value. Raises ConfigError, which says where the store looked and never shows a value."""
         ...
 
 
@@ -55,13 +55,13 @@ class EnvSecrets:
 class FileSecrets:
     """Files, as Docker and Kubernetes mount them: `<folder>/<tenant>/<name>/<key>`.
 
-    A folder that contains `{tenant}` is the tenant's own. A secret of one value may be the file `<name>` itself.
+    A folder whose path contains `{tenant}` belongs to one tenant. A secret with one value may be the file `<name>`.
     """
 
     folder: str
 
     def fetch(self, tenant: str, name: str, key: str) -> str:
-        """The file's text, without the line's end that editors add."""
+        """Return the file's text, without the line break that editors add at the end."""
         root = Path(self.folder.replace("{tenant}", tenant))
         root = root if "{tenant}" in self.folder else root / tenant
         path = root / name / key
@@ -84,9 +84,9 @@ class FileSecrets:
 
 
 def variable_of(tenant: str, name: str, key: str) -> str:
-    """The environment variable of a secret. Two secrets never have the same one.
+    """Return the environment variable of a secret. Two secrets never have the same variable.
 
-    Words stay as they are, in capitals; `/` becomes `__S__`, `-` becomes `__D__`, and the key follows after `__`.
+    Words are written in capitals; `/` becomes `__S__`, `-` becomes `__D__`, and the key follows after `__`.
     """
     parts = re.split(r"([/-])", name)
     if not all(_WORDS.fullmatch(each) for each in (*parts[::2], key)):
@@ -100,7 +100,7 @@ def variable_of(tenant: str, name: str, key: str) -> str:
 
 
 def open_store(config: SecretsConfig, environ: Mapping[str, str], tenants: Collection[str]) -> SecretResolver:
-    """The store that the platform chose."""
+    """Open the store that the platform's configuration names."""
     if config.store == "env":
         return EnvSecrets(environ, tuple(tenants))
     if not config.path:

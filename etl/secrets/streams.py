@@ -1,7 +1,7 @@
-"""Printed lines without secrets: a text stream that hands on whole lines, scrubbed.
+"""Removes secrets from printed lines: a text stream that scrubs whole lines and passes them on.
 
-Belongs here: `ScrubbedStream` and putting it in front of `sys.stdout` and `sys.stderr`. Not here: what a secret is
-(`scrub`). What a library or a child process writes to the file descriptors itself is not seen.
+Belongs here: `ScrubbedStream` and its use for `sys.stdout` and `sys.stderr`. Not here: what a secret is (`scrub`). Text
+that a library or a child process writes directly to a file descriptor is not scrubbed.
 """
 
 import atexit
@@ -14,14 +14,14 @@ from etl.secrets.scrub import begun, scrub
 
 
 class ScrubbedStream(io.TextIOBase):
-    """Stands before another stream. A line is held back until it is whole, so that no secret is cut in two."""
+    """A stream in front of another stream. It holds a line back until the line is whole, so that no secret is cut."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._line = ""
 
     def write(self, text: str) -> int:
-        """Take the text, and hand on the lines that it completes."""
+        """Take the text, and pass on the lines that are now complete."""
         whole, separator, rest = (self._line + text).rpartition("\n")
         self._line = rest
         if separator:
@@ -29,11 +29,11 @@ class ScrubbedStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Hand on the line that was begun, too, but for an end that may be the beginning of a secret."""
+        """Pass on the unfinished line too, except an end that may be the beginning of a secret."""
         self._hand_on(len(self._line) - begun(self._line))
 
     def finish(self) -> None:
-        """Hand on everything: nothing more comes. A stream that is closed already takes nothing."""
+        """Pass on everything that is left, because no more text comes. A closed stream behind receives nothing."""
         if not self._stream.closed:
             self._hand_on(len(self._line))
 
@@ -44,7 +44,7 @@ class ScrubbedStream(io.TextIOBase):
         self._stream.flush()
 
     def fileno(self) -> int:
-        """The descriptor of the stream behind, for those who redirect it."""
+        """The file descriptor of the stream behind, for code that redirects the descriptor."""
         return self._stream.fileno()
 
     def isatty(self) -> bool:
@@ -57,12 +57,12 @@ class ScrubbedStream(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """That of the stream behind."""
+        """The encoding of the stream behind."""
         return self._stream.encoding
 
     @property
     def errors(self) -> str | None:  # type: ignore[override]
-        """How the stream behind treats what it cannot encode."""
+        """How the stream behind treats characters that it cannot encode."""
         return self._stream.errors
 
     @property

@@ -1,12 +1,11 @@
-"""Text that may name environment variables and secrets, and what becomes of it.
+"""Texts that may name environment variables and secrets, and how these names are replaced by values.
 
-Belongs here: the syntax of `${...}`, `EnvTemplate`, a text resolved late, and `interpolate`. Not here: which names a
-tenant may use and where their values are (`namespace`), and which keys are templates (the
-models say that by their types).
+Belongs here: the syntax of `${...}`, `interpolate`, and `EnvTemplate`, a text that is resolved late. Not here: which
+names a tenant may use and where their values are (`namespace`), and which keys are templates (see the models' types).
 
 `${VAR}` must be set and not empty; `${VAR:-default}` and `${VAR:default}` give a default; `${secret:name}` and
-`${secret:name#key}` name a secret of the tenant; `$$` is a dollar. Any other `$` stands for itself. `secret` and the
-names of stores are reserved: with a colon after them they are never variables.
+`${secret:name#key}` name a secret of the tenant; `$$` is a dollar. Any other `$` stays a dollar. `secret` and the names
+of stores are reserved: if a colon follows such a name, it is never a variable.
 """
 
 import os
@@ -33,38 +32,38 @@ _TOKEN = re.compile(
 
 
 def references_of(text: str) -> tuple[tuple[str, str | None], ...]:
-    """Each variable of `text` with its default, and each secret as `secret:name#key`; None: without a default."""
+    """Return the variables of `text` with their defaults, or None, and the secrets as `secret:name#key` with None."""
     found = ((match["name"] or match["secret"], match["default"]) for match in _TOKEN.finditer(text))
     return tuple((name, default) for name, default in found if name)
 
 
 def variables_of(text: str) -> tuple[tuple[str, str | None], ...]:
-    """Each environment variable of `text` with its default, None where it has none."""
+    """Return the environment variables of `text`, each with its default, or None if it has no default."""
     return tuple(each for each in references_of(text) if not each[0].startswith(SECRET))
 
 
 def secrets_of(text: str) -> tuple[str, ...]:
-    """Each secret of `text`, as `secret:name#key`."""
+    """Return the secrets of `text`, each as `secret:name#key`."""
     return tuple(name for name, _ in references_of(text) if name.startswith(SECRET))
 
 
 def split_secret(reference: str) -> tuple[str, str | None]:
-    """Name and key of `secret:name#key`."""
+    """Split `secret:name#key` into name and key."""
     name, _, key = reference.removeprefix(SECRET).partition("#")
     return name, key or None
 
 
 def missing_variables(text: str, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The variables that `text` needs and `environ` does not give. Set but empty counts as not set.
+    """Return the variables that `text` needs and `environ` does not have. An empty variable counts as not set.
 
-    A secret is not looked up and never counts as missing: only a run opens the store.
+    Secrets are not looked up and never count as missing, because only a run opens the store.
     """
     missing = [name for name, default in variables_of(text) if default is None and not environ.get(name)]
     return tuple(dict.fromkeys(missing))
 
 
 def malformed(text: str) -> str | None:
-    """What is wrong with the syntax of `text`, if anything."""
+    """Return what is wrong with the syntax of `text`, or None."""
     for match in _TOKEN.finditer(text):
         if match["reserved"]:
             word = match["reserved"][2:-1]
@@ -80,19 +79,19 @@ def malformed(text: str) -> str | None:
 
 
 def literal_of(text: str) -> str:
-    """What `text` says by itself, without any variable; defaults are text that stands in the file too."""
+    """Return the literal parts of `text`, without variables. Defaults are kept, because they stand in the file too."""
     return _TOKEN.sub(lambda match: "$" if match[0] == "$$" else match["default"] or "", text)
 
 
 def without_defaults(text: str) -> str:
-    """The text with `${NAME}` for every variable, so that what means the same variables reads the same."""
+    """Return the text with `${NAME}` for every variable, so that texts that name the same variables are equal."""
     return _TOKEN.sub(lambda match: f"${{{match['name']}}}" if match["name"] else match[0], text)
 
 
 def interpolate(text: str, values: Mapping[str, str]) -> str:
-    """Resolve `text`. Raises ConfigError that names what is missing; never shows a value.
+    """Resolve `text`. Raises ConfigError, which names the missing variables and never shows a value.
 
-    `values` gives variables by name and secrets by `secret:name#key`; see `Namespace`.
+    `values` has variables by name and secrets by `secret:name#key`; see `Namespace`.
     """
     if problem := malformed(text):
         raise ConfigError(problem)
@@ -119,7 +118,7 @@ class EnvTemplate:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The names of all variables in it."""
+        """The names of all variables in the text."""
         return tuple(dict.fromkeys(name for name, _ in variables_of(self.text)))
 
     def missing(self, values: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -127,7 +126,7 @@ class EnvTemplate:
         return missing_variables(self.text, os.environ if values is None else values)
 
     def resolve(self, values: Mapping[str, str] | None = None) -> str:
-        """The value. Raises ConfigError that names the missing variables."""
+        """Return the value. Raises ConfigError, which names the missing variables."""
         return interpolate(self.text, os.environ if values is None else values)
 
     def __repr__(self) -> str:
@@ -135,7 +134,7 @@ class EnvTemplate:
         return f"EnvTemplate({self.text!r})"
 
     def __str__(self) -> str:
-        """Only the template, so that a forgotten `resolve` shows and no secret leaks."""
+        """Only the template, so that a forgotten `resolve` is visible and no secret leaks."""
         return self.text
 
     @classmethod
@@ -147,7 +146,7 @@ class EnvTemplate:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """A string for editors; numbers are fine where a text is meant, such as a port."""
+        """The schema of a string for editors; a number, such as a port, is allowed too."""
         words = "may name variables and secrets: ${VAR}, ${VAR:-default}, ${secret:name#key}"
         return {"type": ["string", "number"], "description": words}
 
