@@ -1,1 +1,1 @@
-"""Telling people: who wants to know, what they were told, and how a message gets there."""
+"""Sending messages to people: who gets which message, which messages were sent, and how a message is sent."""

@@ -1,11 +1,11 @@
-"""What is one incident: many troubles with one cause.
+"""Groups troubles that have the same cause into one incident.
 
-Belongs here: `Trouble`, `Incident`, grouping by root cause, and the words of the two messages of an incident. Does not:
-remembering what was said (`outbox`), and sending (`send`).
+Belongs here: `Trouble`, `Incident`, grouping by root cause, and the words of the two messages of an incident. Not here:
+remembering which messages were sent (`outbox`), and sending (`send`).
 
-An incident is known by tenant and cause. While it lasts nothing more is said about it, whatever joins it. A trouble of
-a pipeline that reads from a pipeline in trouble belongs to the incident of the latter, and a broken promise belongs to
-the failure that the same pipeline has.
+An incident is identified by tenant and cause. While it lasts, no further message is sent, even if more troubles join
+it. If a pipeline reads from a pipeline in trouble, its trouble belongs to the incident of the pipeline that it reads
+from. A broken promise belongs to the failure of the same pipeline.
 """
 
 import re
@@ -37,7 +37,7 @@ class Trouble(BaseModel):
     tenant: str
     pipeline: str
     cause: str
-    """Equal for troubles that one repair would end; see `cause_of`."""
+    """The cause; it is equal for troubles that one repair would end. See `cause_of`."""
     severity: Severity = "error"
     detail: str = ""
     since: datetime
@@ -45,7 +45,7 @@ class Trouble(BaseModel):
 
 
 class Incident(BaseModel):
-    """All troubles of one cause, as they are right now."""
+    """All troubles that have one cause, at this moment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,21 +58,21 @@ class Incident(BaseModel):
     root: str
     """The pipeline where it began."""
     covers: tuple[str, ...]
-    """The causes of all its troubles: it is over when none of them is left."""
+    """The causes of all its troubles. The incident is over when none of these causes is left."""
     pipelines: tuple[str, ...]
     details: tuple[str, ...]
     owners: tuple[str, ...] = ()
     downstream: tuple[str, ...] = ()
-    """What reads from them and is in no trouble of its own yet."""
+    """Pipelines that read from the affected pipelines and have no trouble of their own yet."""
 
     @property
     def key(self) -> str:
-        """What tells this incident from every other one."""
+        """The key that identifies this incident."""
         return f"{self.tenant}:{sha256(self.cause.encode()).hexdigest()[:16]}"
 
 
 class Message(BaseModel):
-    """What one target is told about one incident: that it began, or that it is over."""
+    """A message to one target about one incident: that the incident began, or that it is over."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -99,11 +99,11 @@ def cause_of(text: str) -> str:
 def group(
     troubles: Iterable[Trouble], upstream: Mapping[tuple[str, str], Collection[str]] | None = None
 ) -> tuple[Incident, ...]:
-    """Incidents by root cause. `upstream` maps (tenant, pipeline) to the pipelines of the tenant that it reads."""
+    """Return incidents by root cause. `upstream` maps (tenant, pipeline) to the pipelines that this pipeline reads."""
     every = sorted(troubles, key=lambda each: (each.event == "sla", each.since, each.pipeline, each.cause))
     first: dict[
         tuple[str, str], Trouble
-    ] = {}  # of each pipeline: a failure explains a promise, not the other way round
+    ] = {}  # for each pipeline: a failure is the cause of a broken promise, never the reverse
     for each in every:
         first.setdefault((each.tenant, each.pipeline), each)
     groups: dict[tuple[str, str], list[Trouble]] = {}
@@ -122,7 +122,7 @@ def group(
 
 
 def broken_message(incident: Incident, at: datetime) -> Message:
-    """What is said when an incident begins."""
+    """Return the message for the beginning of an incident."""
     others = [each for each in incident.pipelines if each != incident.root]
     title = f"[{incident.tenant}] {_what(incident)}"
     lines = [f"Since {incident.since:%Y-%m-%d %H:%M %Z}: {incident.count} {_plural('trouble', incident.count)}."]
@@ -135,7 +135,7 @@ def broken_message(incident: Incident, at: datetime) -> Message:
 
 
 def recovered_message(incident: Incident, at: datetime) -> Message:
-    """What is said when an incident is over."""
+    """Return the message for the end of an incident."""
     minutes = max(0, int((at - incident.since).total_seconds() // 60))
     title = f"[{incident.tenant}] {incident.root}: recovered"
     text = f"It lasted {minutes // 60} h {minutes % 60} min. It was: {_what(incident)}"
@@ -148,7 +148,7 @@ def _source(
     troubled: Mapping[tuple[str, str], Trouble],
     upstream: Mapping[tuple[str, str], Collection[str]],
 ) -> str:
-    """The farthest pipeline in trouble that `pipeline` reads from, through pipelines in trouble."""
+    """Follow the pipelines in trouble that `pipeline` reads from, and return the last pipeline of that path."""
     seen = {pipeline}
     while True:
         above = sorted(
@@ -161,7 +161,7 @@ def _source(
 
 
 def _readers(upstream: Mapping[tuple[str, str], Collection[str]]) -> dict[tuple[str, str], set[str]]:
-    """The pipelines that read each pipeline."""
+    """Return, for each pipeline, the pipelines that read it."""
     readers: dict[tuple[str, str], set[str]] = {}
     for (tenant, reader), sources in upstream.items():
         for source in sources:
@@ -170,7 +170,7 @@ def _readers(upstream: Mapping[tuple[str, str], Collection[str]]) -> dict[tuple[
 
 
 def _downstream(tenant: str, pipelines: set[str], readers: Mapping[tuple[str, str], set[str]]) -> set[str]:
-    """Everything that reads from `pipelines`, at first or at tenth hand."""
+    """Return every pipeline that reads from `pipelines`, directly or through other pipelines."""
     found, new = set(pipelines), set(pipelines)
     while new:
         new = set().union(*(readers.get((tenant, each), set()) for each in new)) - found

@@ -1,14 +1,13 @@
-"""What was said already, in a file that outlives every process.
+"""Remembers incidents and their messages in a file, so that a restart repeats no message and loses none.
 
-Belongs here: the SQLite file of incidents and their messages, `observe` (what is wrong now) and `deliver` (say what is
-still to be said). Does not: how a message reaches its target (`send`), or what an incident is (`incidents`).
+Belongs here: the SQLite file of incidents and messages, `observe` (record what is wrong now) and `deliver` (send the
+messages that are still unsent). Not here: how a message reaches its target (`send`), what an incident is (`incidents`).
 
-Each incident has one message per target when it begins and one when it is over, however often, after whatever restart
-and from however many processes it is observed: beginning and end are rows that one transaction writes once. A message
-is sent by the process that claims it. One that could not be sent stays and goes out with a later `deliver`. Between a
-target's acceptance and the note about it lies an instant: a process that dies there leaves a claim that lapses after
-`CLAIM`, and the message is sent once more. Nothing short of the target's own help can close that gap, so PagerDuty and
-Opsgenie get the incident's key, by which they recognise the repetition.
+Each incident has one message per target when it begins and one message when it is over, even if it is observed many
+times, after restarts, or by several processes, because one transaction writes each of these rows once. A process claims
+a message before it sends it. A message that could not be sent stays, and a later `deliver` sends it. A process can die
+after a target accepted a message and before this is recorded. Its claim then ends after `CLAIM`, and the message is
+sent a second time. Only the target can prevent that: PagerDuty and Opsgenie recognise the incident's key.
 """
 
 import json
@@ -29,8 +28,8 @@ from etl.state_store import StateStore
 CLAIM = timedelta(minutes=10)  # longer than any sending takes
 KEPT = timedelta(days=400)  # a closed incident is remembered so long, for reports
 PER_CALL = 200  # messages that one `deliver` tries at most
-SECONDS = 20.0  # after which one `deliver` begins no other message: a slow target does not hold up who calls
-# Of the tables below and what is in them. Files of before there were numbers have the same format.
+SECONDS = 20.0  # after this time, one `deliver` begins no further message, so that a slow target does not block callers
+# The format of the tables below and their content. Files without a number have the same format.
 FORMAT = 1
 _WHAT = "the file of incidents and messages"
 _SCHEMA = """
@@ -80,7 +79,7 @@ class Delivered:
 
 
 class Outbox:
-    """Incidents and messages of any number of scopes, each the view of one sensor (`project_01/sla`)."""
+    """Incidents and messages of any number of scopes. A scope is what one sensor observes (`project_01/sla`)."""
 
     def __init__(self, path: Path) -> None:
         self._store = StateStore(path, _SCHEMA, newest=FORMAT, what=_WHAT)
@@ -94,7 +93,7 @@ class Outbox:
         *,
         complete: bool = True,
     ) -> Observed:
-        """Note what is wrong now. With `complete`, everything open in `scope` that is not among it is over."""
+        """Record what is wrong now. With `complete`, every other open incident in `scope` is over."""
         current = tuple(incidents)
         opened, closed = [], []
         with self._store.transaction() as db:
@@ -113,14 +112,14 @@ class Outbox:
         return Observed(tuple(opened), tuple(closed))
 
     def resolve(self, scope: str, keys: Iterable[str], now: datetime) -> None:
-        """Say that these incidents are over, where nobody observes completely."""
+        """Record that these incidents are over, for callers that do not observe all incidents of a scope."""
         with self._store.transaction() as db:
             for key in keys:
                 query = "SELECT id FROM incidents WHERE scope = ? AND key = ? AND closed_at IS NULL"
                 _close(db, [row[0] for row in db.execute(query, (scope, key))], now)
 
     def open_incidents(self, scope: str) -> tuple[Incident, ...]:
-        """The incidents that last, as they were when they began."""
+        """Return the incidents that are not over, as they were when they began."""
         with self._store.transaction() as db:
             query = "SELECT body FROM incidents WHERE scope = ? AND closed_at IS NULL ORDER BY id"
             return tuple(Incident.model_validate_json(row[0]) for row in db.execute(query, (scope,)))
@@ -128,7 +127,7 @@ class Outbox:
     def deliver(
         self, scope: str, targets: Sequence[NotificationConfig], send: Send, clock: Callable[[], datetime] | None = None
     ) -> Delivered:
-        """Send what is still to be said in `scope`. A target that fails is left alone until the next call."""
+        """Send the unsent messages of `scope`. A target that fails gets no further message until the next call."""
         read, late = clock or (lambda: datetime.now(UTC)), time.monotonic() + SECONDS
         sent, problems = 0, []
         named = {target_name(each): each for each in targets}
@@ -159,7 +158,7 @@ class Outbox:
             return int(db.execute(query, (scope,)).fetchone()[0])
 
     def _joins(self, db: sqlite3.Connection, incident: Incident, lasting: dict[int, tuple[str, set[str]]]) -> bool:
-        """Whether an incident that lasts covers this one; then it covers all that has joined it."""
+        """Whether an open incident covers this incident. The open incident then covers these causes too."""
         for number, (_, covers) in lasting.items():
             if f"{incident.tenant}:{incident.cause}" in covers:
                 more = {f"{incident.tenant}:{each}" for each in incident.covers}
@@ -190,7 +189,7 @@ class Outbox:
         )
 
     def _claim(self, scope: str, target: str, now: datetime) -> tuple[int, Message] | None:
-        """The next message for `target`, for this process alone. The end of an incident waits for its beginning."""
+        """Claim the next message for `target`. The message about an end waits for the message about the beginning."""
         with self._store.transaction() as db:
             row = db.execute(
                 """
@@ -213,7 +212,7 @@ class Outbox:
         return None if row is None else (row[0], Message.model_validate_json(row[1]))
 
     def _drop_orphans(self, scope: str, names: Iterable[str]) -> None:
-        """Forget what was meant for targets that the configuration no longer has."""
+        """Delete unsent messages for targets that the configuration no longer has."""
         with self._store.transaction() as db:
             query = "SELECT DISTINCT target FROM messages WHERE scope = ? AND sent_at IS NULL"
             gone = {row[0] for row in db.execute(query, (scope,))} - set(names)
@@ -245,10 +244,10 @@ def _close(db: sqlite3.Connection, numbers: Iterable[int], now: datetime) -> Non
 
 
 def _forget(db: sqlite3.Connection, now: datetime) -> None:
-    """Drop what was over long ago, sent or not: nobody wants to hear of it any more."""
+    """Delete incidents that were over long ago, and their messages, sent or not."""
     db.execute("DELETE FROM incidents WHERE closed_at IS NOT NULL AND closed_at < ?", (_text(now - KEPT),))
 
 
 def _text(at: datetime) -> str:
-    """A moment as text that sorts as time does."""
+    """Return a moment as text whose order is the order of time."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

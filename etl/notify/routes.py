@@ -1,6 +1,6 @@
-"""Which target wants which message.
+"""Decides which target gets which message.
 
-Belongs here: `wants` and the name of a target that is stored with its messages. Does not: the models (`targets`).
+Belongs here: `wants` and the name of a target that is stored with its messages. Not here: the models (`targets`).
 """
 
 from fnmatch import fnmatchcase
@@ -11,7 +11,7 @@ from etl.notify.targets import SEVERITIES, LogTarget, NotificationConfig
 
 
 def wants(target: NotificationConfig, message: Message) -> bool:
-    """Whether `target` is to be told. Every filter that it has must let the message through."""
+    """Whether `target` gets the message: every filter of the target must match."""
     if not set(target.on) & set(message.events):
         return False
     if target.severity is not None and SEVERITIES.index(message.severity) < SEVERITIES.index(target.severity):
@@ -23,8 +23,8 @@ def wants(target: NotificationConfig, message: Message) -> bool:
 
 
 def target_name(target: NotificationConfig) -> str:
-    """The same for equal targets, different for others, and nothing secret: a hash of what the YAML says."""
+    """Return a name that is the same for equal targets and contains no secret: a hash of the target's YAML."""
     if isinstance(target, LogTarget):
         return "log"
-    exclude = {"on", "severity", "owners", "pipelines"}  # another route is the same mailbox
+    exclude = {"on", "severity", "owners", "pipelines"}  # another filter does not make another mailbox
     return f"{target.type}-{sha256(target.model_dump_json(exclude=exclude).encode()).hexdigest()[:12]}"

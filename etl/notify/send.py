@@ -1,14 +1,14 @@
-"""How a message reaches a target.
+"""Sends a message to a target.
 
-Belongs here: `send` and the shape of the message for each kind of target. Does not: when a message is sent, and what is
+Belongs here: `send` and the shape of the message for each kind of target. Not here: when a message is sent, and what is
 tried again (`outbox`).
 
-The requests are written out: each is one POST. Apprise, the library for this, fixes the addresses of Slack, PagerDuty
-and Opsgenie, so that neither a proxy nor a test server can stand in for them, answers yes or no instead of a cause,
-and writes addresses, which are secrets here, to its log.
+Each request is one POST, made with the standard library. The library Apprise is not used: its addresses of Slack,
+PagerDuty and Opsgenie are fixed, so a proxy or a test server cannot replace them; it reports success or failure without
+a cause; and it writes addresses, which are secrets here, to its log.
 
-No error and no log line of this module contains an address, a header, a key or a password: their templates are
-resolved here, and only what a server answered in numbers, or the kind of an error, is passed on.
+No error and no log line of this module contains an address, a header, a key or a password. Templates are resolved here,
+and only a server's numeric answer or the kind of an error is passed on.
 """
 
 import http.client
@@ -43,11 +43,11 @@ _log = logging.getLogger("etl.notify")
 _LOG_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR, "critical": logging.CRITICAL}
 _SLACK_SIGNS = {"broken": ":red_circle:", "recovered": ":large_green_circle:"}
 _OPSGENIE_PRIORITIES = {"info": "P5", "warning": "P4", "error": "P3", "critical": "P1"}
-_SLACK_LIMIT, _OPSGENIE_LIMIT, _PAGERDUTY_LIMIT = 3000, 130, 1024  # characters that each takes as the main text
+_SLACK_LIMIT, _OPSGENIE_LIMIT, _PAGERDUTY_LIMIT = 3000, 130, 1024  # most characters of the main text
 
 
 def send(target: NotificationConfig, message: Message, resolve: Resolve, *, timeout: float = TIMEOUT) -> None:
-    """Deliver one message, once. `resolve` turns a template into its value. Raises NotifyError without any secret."""
+    """Send one message, once. `resolve` turns a template into its value. Raises NotifyError, which has no secret."""
     match target:
         case LogTarget():
             recovered = message.transition == "recovered"
@@ -70,13 +70,13 @@ def send(target: NotificationConfig, message: Message, resolve: Resolve, *, time
 
 
 def slack_body(message: Message) -> dict[str, Any]:
-    """A message for an incoming webhook. What comes from data cannot mention a channel or forge a link."""
+    """Return the message for an incoming webhook. Text from data cannot mention a channel or forge a link."""
     text = f"{_SLACK_SIGNS[message.transition]} *{_slack_text(message.title)}*\n{_slack_text(message.text)}"
     return {"text": text[:_SLACK_LIMIT]}
 
 
 def pagerduty_body(message: Message, routing_key: str) -> dict[str, Any]:
-    """An event of the Events API v2; the incident's key makes a repetition the same alert."""
+    """Return an event of the Events API v2. A repeated event with the incident's key stays the same alert."""
     if message.transition == "recovered":
         return {"routing_key": routing_key, "event_action": "resolve", "dedup_key": message.incident}
     return {
@@ -95,7 +95,7 @@ def pagerduty_body(message: Message, routing_key: str) -> dict[str, Any]:
 
 
 def opsgenie_request(message: Message) -> tuple[str, dict[str, Any]]:
-    """Path and body of an alert; the incident's key makes a repetition the same alert."""
+    """Return path and body of an alert. A repeated request with the incident's key stays the same alert."""
     if message.transition == "recovered":
         return f"/v2/alerts/{quote(message.incident, safe='')}/close?identifierType=alias", {"note": message.text}
     return "/v2/alerts", {
@@ -109,7 +109,7 @@ def opsgenie_request(message: Message) -> tuple[str, dict[str, Any]]:
 
 
 def mail_of(message: Message, sender: str, to: tuple[str, ...]) -> EmailMessage:
-    """A mail; both mails of an incident stand in one thread."""
+    """Return a mail. Both mails of an incident are in one thread."""
     mail = EmailMessage()
     mail["Subject"] = " ".join(message.title.split())
     mail["From"] = sender
@@ -123,10 +123,10 @@ def mail_of(message: Message, sender: str, to: tuple[str, ...]) -> EmailMessage:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry keys to an address that nobody configured."""
+    """Follows no redirect, because a redirect would send keys to an address that is not configured."""
 
     def redirect_request(self, *_: object, **__: object) -> None:
-        """None: the answer counts as the failure that it is."""
+        """Return None, so that the redirect counts as a failure."""
 
 
 _opener = urllib.request.build_opener(_NoRedirects)
@@ -194,7 +194,7 @@ def _connect(security: str, host: str, port: int, timeout: float) -> smtplib.SMT
 
 
 def _value(target: NotificationConfig, field: str, template: str, resolve: Resolve) -> str:
-    """The value of one field; a variable that is not set is a failure of the target."""
+    """Return the value of one field. A variable that is not set is a failure of the target."""
     try:
         return resolve(template)
     except EtlError as error:  # names variables, never values
@@ -209,7 +209,7 @@ def _failed(target: NotificationConfig, problem: str) -> NotifyError:
 
 
 def _cause(error: Exception, timeout: float) -> str:
-    """The kind of a failure in words that contain nothing of the request."""
+    """Describe the kind of a failure, without any part of the request."""
     if isinstance(error, urllib.error.HTTPError):
         error.close()
         return f"the server answered {error.code}"

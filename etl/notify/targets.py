@@ -1,7 +1,7 @@
-"""Who is told, and about what: the `notifications:` of a tenant's YAML.
+"""Who gets messages, and about what: the `notifications:` of a tenant's YAML.
 
-Belongs here: one frozen model per kind of target, and which messages it wants. Does not: sending (`send`), and
-resolving: every text here may be a template such as `${SLACK_URL}`, which only the sender turns into a value.
+Belongs here: one frozen model per kind of target, and which messages the target gets. Not here: sending (`send`), and
+resolving templates: every text here may be a template such as `${SLACK_URL}`, which only `send` turns into a value.
 """
 
 from typing import Annotated, Literal
@@ -18,7 +18,7 @@ Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+$")]
 
 
 class Route(BaseModel):
-    """Which messages a target wants. Everything that is said must hold; what is not said does not restrict."""
+    """Which messages a target gets. All given filters must match; a filter that is not given does not restrict."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,7 +29,7 @@ class Route(BaseModel):
 
 
 class LogTarget(Route):
-    """The log of the process that judges."""
+    """The log of the process that judges the promises."""
 
     type: Literal["log"]
 
@@ -91,4 +91,4 @@ SECRET_FIELDS: dict[str, tuple[str, ...]] = {
     "pagerduty": ("routing_key",),
     "opsgenie": ("api_key",),
 }
-"""The fields whose value is a secret, wholly or in part: a configuration gives them as templates only."""
+"""Fields whose value is a secret or contains a secret. A configuration may give them only as templates."""
