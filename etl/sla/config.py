@@ -1,6 +1,6 @@
-"""What can be promised about a pipeline, as thresholds.
+"""The thresholds that can be promised for a pipeline.
 
-Belongs here: `SLAConfig` and its presets, `FreshnessPromise`, `PipelineSLA`. Does not: judging (`monitor`, `judge`,
+Belongs here: `SLAConfig` and its presets, `FreshnessPromise`, `PipelineSLA`. Not here: judging (`monitor`, `judge`,
 `freshness`). Rates are shares from 0 to 1 everywhere: 0.05 is five per cent.
 """
 
@@ -34,15 +34,15 @@ Count = Annotated[int, BeforeValidator(_no_flag), Field(ge=0)]
 
 
 class SLAConfig(BaseModel):
-    """Thresholds; one that is None promises nothing. A value exactly at its threshold keeps the promise."""
+    """Thresholds. A threshold that is None promises nothing. A value exactly at its threshold keeps the promise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_failure_rate: Rate | None = Field(None, description="At most this share of the checks fails; 0.05 is 5 %.")
     min_pass_rate: Rate | None = Field(None, description="At least this share of the checks passes; 0.95 is 95 %.")
     max_execution_time_seconds: Positive | None = Field(None, description="One run takes at most this long.")
-    min_row_count: Count | None = Field(None, description="At least so many rows in what is published.")
-    max_row_count: Count | None = Field(None, description="At most so many rows in what is published.")
+    min_row_count: Count | None = Field(None, description="The published object has at least so many rows.")
+    max_row_count: Count | None = Field(None, description="The published object has at most so many rows.")
     max_consecutive_failures: Annotated[int, BeforeValidator(_no_flag), Field(ge=1)] | None = Field(
         None, description="So many failed runs in a row break the promise."
     )
@@ -100,7 +100,7 @@ class SLAConfig(BaseModel):
 
 
 class FreshnessPromise(BaseModel):
-    """By when the data is there, and how long it may go without new data."""
+    """When the data must be there, and how long a pipeline may be without new data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -125,13 +125,13 @@ class FreshnessPromise(BaseModel):
 
 
 class PipelineSLA(SLAConfig):
-    """All that one pipeline promises: the `sla:` of the YAML."""
+    """All promises of one pipeline: the `sla:` of the YAML."""
 
     freshness: FreshnessPromise | None = None
 
     @property
     def says_something(self) -> bool:
-        """Whether there is anything to judge: not if it is switched off, nor if it only says how loud it would be."""
+        """Whether there is a promise to judge: it is not switched off, and not only `alert_level` is given."""
         thresholds = (value for name, value in self if name not in ("alert_on_warning", "alert_level", "enabled"))
         return self.enabled and (self.alert_on_warning or any(each is not None for each in thresholds))
 

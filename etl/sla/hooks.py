@@ -1,6 +1,6 @@
-"""What happens when promises are judged: hooks that a monitor calls.
+"""Hooks that a monitor calls when it judges promises.
 
-Belongs here: the hook that users derive from, and those that log and count. Does not: telling people (`etl.notify`).
+Belongs here: the hook that users derive from, and hooks that log and count. Not here: telling people (`etl.notify`).
 """
 
 import logging
@@ -23,7 +23,7 @@ LOG_LEVELS = {
 
 
 def call_hook(hook: "SLAHook", call: Callable[["SLAHook"], None]) -> None:
-    """Call one hook. A hook that raises is logged and harms neither the run nor the other hooks."""
+    """Call one hook. If the hook raises, the error is logged, and neither the run nor another hook is affected."""
     try:
         call(hook)
     except Exception:  # noqa: BLE001  a hook is foreign code: whatever it raises must not change a verdict
@@ -31,15 +31,15 @@ def call_hook(hook: "SLAHook", call: Callable[["SLAHook"], None]) -> None:
 
 
 class SLAHook:
-    """Derive from it and override what you need."""
+    """The base class of hooks: derive from it and override the methods that you need."""
 
     def on_check(
         self, metrics: SLAMetrics, violations: list[SLAViolation], context: dict[str, Any] | None = None
     ) -> None:
-        """After every check, kept or not."""
+        """Called after every check, with or without violations."""
 
     def on_violation(self, violation: SLAViolation, context: dict[str, Any] | None = None) -> None:
-        """For every threshold that was not kept."""
+        """Called for every threshold that was not kept."""
 
 
 class LoggingSLAHook(SLAHook):
@@ -51,7 +51,7 @@ class LoggingSLAHook(SLAHook):
     def on_check(
         self, metrics: SLAMetrics, violations: list[SLAViolation], context: dict[str, Any] | None = None
     ) -> None:
-        """One line with the rates."""
+        """Write one line with the rates."""
         self._logger.debug(
             "%s: pass rate %.2f %%, %d violations",
             _subject(context, metrics.asset_key),
@@ -60,7 +60,7 @@ class LoggingSLAHook(SLAHook):
         )
 
     def on_violation(self, violation: SLAViolation, context: dict[str, Any] | None = None) -> None:
-        """One line with the violation's own message."""
+        """Write one line with the violation's own message."""
         self._logger.log(LOG_LEVELS[violation.alert_level], "%s: %s", _subject(context, None), violation.message)
 
 
@@ -79,7 +79,7 @@ class MetricsSLAHook(SLAHook):
         violations: list[SLAViolation],
         context: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> None:
-        """Count the check, and whether all was kept."""
+        """Count the check, and whether it had no violation."""
         with self._lock:
             self._checks += 1
             self._kept += not violations
@@ -107,7 +107,7 @@ class MetricsSLAHook(SLAHook):
 
 
 class CompositeSLAHook(SLAHook):
-    """Several hooks as one; one that raises does not keep the others from being called."""
+    """Several hooks as one hook. If one of them raises, the others are still called."""
 
     def __init__(self, hooks: Sequence[SLAHook] = ()) -> None:
         self.hooks = tuple(hooks)

@@ -1,6 +1,6 @@
-"""What was measured about one run, in one unit: rates are shares from 0 to 1.
+"""The measurements of one run; rates are shares from 0 to 1.
 
-Belongs here: `SLAMetrics` and `SLAViolation`, two plain records. Does not: judging one to get the other (`monitor`).
+Belongs here: `SLAMetrics` and `SLAViolation`, two plain records. Not here: judging one to get the other (`monitor`).
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from etl.sla.config import AlertLevel
 
 
 class SLAViolationType(StrEnum):
-    """What was not kept."""
+    """The kind of promise that was not kept."""
 
     FAILURE_RATE_EXCEEDED = "failure_rate_exceeded"
     PASS_RATE_BELOW_MINIMUM = "pass_rate_below_minimum"  # noqa: S105  no password
@@ -50,7 +50,7 @@ class SLAMetrics(BaseModel):
 
     @property
     def judged_count(self) -> int:
-        """What the rates are shares of: a rule that could not be evaluated did not pass, so it counts."""
+        """The number that the rates are shares of. A rule that could not be evaluated did not pass, so it counts."""
         return self.passed_count + self.failed_count + self.error_count
 
     @property
@@ -81,7 +81,7 @@ class SLAMetrics(BaseModel):
         run_id: str | None = None,
         row_count: int | None = None,
     ) -> Self:
-        """From a CheckResult or its `to_dict()`. A result without counts is refused, not taken for a clean one."""
+        """Make metrics from a CheckResult or its `to_dict()`. A result without counts is refused."""
         counts = result if isinstance(result, Mapping) else result.to_dict()
         missing = [name for name in ("passed_count", "failed_count") if counts.get(name) is None]
         if missing:

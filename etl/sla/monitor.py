@@ -1,10 +1,10 @@
-"""Judging measurements by thresholds.
+"""Judges measurements by thresholds.
 
-Belongs here: the comparison itself (`find_violations`, the one place where a threshold is compared) and `SLAMonitor`,
-which remembers. Does not: freshness, which needs no run (`freshness`).
+Belongs here: the comparison itself (`find_violations`, the only place where a threshold is compared) and `SLAMonitor`,
+which remembers measurements. Not here: freshness, which needs no run (`etl.promises.freshness`).
 
 A value exactly at its threshold keeps the promise: "exceeds" is more than, "below" is less than. Only the number of
-consecutive failures breaks it when it is reached, as its threshold says how many are too many.
+consecutive failures breaks the promise when it reaches the threshold, which says how many failures are too many.
 """
 
 import threading
@@ -21,7 +21,7 @@ HISTORY_SIZE = 1000
 
 
 def find_violations(config: SLAConfig, metrics: SLAMetrics, now: datetime) -> list[SLAViolation]:
-    """Every threshold of `config` that one measurement does not keep. What was not measured is not judged."""
+    """Return the thresholds of `config` that one measurement does not keep. Values that are missing are not judged."""
     if not config.enabled:
         return []
     found: list[SLAViolation] = []
@@ -65,7 +65,7 @@ def find_violations(config: SLAConfig, metrics: SLAMetrics, now: datetime) -> li
 
 
 def find_consecutive(config: SLAConfig, failures: int, now: datetime) -> SLAViolation | None:
-    """The violation that `failures` failed runs in a row are, if they are one."""
+    """Return a violation if so many failed runs in a row break the promise."""
     limit = config.max_consecutive_failures
     if not config.enabled or limit is None or failures < limit:
         return None
@@ -92,7 +92,7 @@ class SLAMonitor:
         history_size: int = HISTORY_SIZE,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`consecutive_failures` is what is known from earlier processes."""
+        """`consecutive_failures` is the number of failures that earlier processes saw."""
         self.config = config
         self.name = name
         self._hook = hook
@@ -111,18 +111,18 @@ class SLAMonitor:
 
     @property
     def history(self) -> tuple[SLAMetrics, ...]:
-        """The last measurements, the newest at the end."""
+        """The last measurements; the newest is at the end."""
         with self._lock:
             return tuple(self._metrics)
 
     @property
     def violations(self) -> tuple[SLAViolation, ...]:
-        """The last violations, the newest at the end."""
+        """The last violations; the newest is at the end."""
         with self._lock:
             return tuple(self._violations)
 
     def check(self, metrics: SLAMetrics) -> list[SLAViolation]:
-        """Judge one measurement. A streak of failures that is too long is among the violations until it ends."""
+        """Judge one measurement. Too many failures in a row are among the violations until a success ends them."""
         if not self.config.enabled:
             return []
         now = self._clock()
@@ -137,7 +137,7 @@ class SLAMonitor:
         return found
 
     def record_failure(self) -> SLAViolation | None:
-        """One more failure in a row; the violation if that is too many."""
+        """Count one more failure in a row, and return a violation if there are too many."""
         with self._lock:
             self._failures += 1
             found = find_consecutive(self.config, self._failures, self._clock())
@@ -146,12 +146,12 @@ class SLAMonitor:
         return found
 
     def record_success(self) -> None:
-        """The streak of failures ends."""
+        """End the series of failures."""
         with self._lock:
             self._failures = 0
 
     def reset(self) -> None:
-        """Forget everything but the thresholds."""
+        """Forget everything except the thresholds."""
         with self._lock:
             self._failures = self._checks = 0
             self._metrics.clear()
@@ -159,7 +159,7 @@ class SLAMonitor:
             self._types.clear()
 
     def get_summary(self) -> dict[str, Any]:
-        """The state in a few numbers; averages are over the history that is kept, of rates where rules were judged."""
+        """Return the state in a few numbers. Averages are over the kept history; rates only where rules were judged."""
         with self._lock:
             seen = tuple(self._metrics)
             judged = [each for each in seen if each.judged_count]
@@ -181,7 +181,7 @@ class SLAMonitor:
         self._types.update(each.violation_type.value for each in found)
 
     def _tell(self, found: list[SLAViolation], metrics: SLAMetrics | None = None) -> None:
-        """Outside the lock: a slow hook keeps nobody waiting, and one that calls back does not hang."""
+        """Call the hook outside the lock, so that a slow hook blocks no thread, and a hook may call the monitor."""
         if self._hook is None:
             return
         context: dict[str, Any] = {"name": self.name}

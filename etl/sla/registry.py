@@ -1,6 +1,6 @@
-"""Many monitors by name.
+"""Keeps many monitors by name.
 
-Belongs here: `SLARegistry` and the one that a process shares. Does not: judging (`monitor`).
+Belongs here: `SLARegistry` and the registry that a process shares. Not here: judging (`monitor`).
 """
 
 import threading
@@ -18,7 +18,7 @@ from etl.sla.monitor import SLAMonitor
 
 @cache
 def get_sla_registry() -> "SLARegistry":
-    """The registry that everything in this process shares."""
+    """Return the registry that all code in this process shares."""
     return SLARegistry()
 
 
@@ -36,7 +36,7 @@ class SLARegistry:
             return tuple(self._monitors)
 
     def register(self, name: str, config: SLAConfig, *, hook: SLAHook | None = None) -> SLAMonitor:
-        """The monitor of `name`, made if it is new. The same name with other thresholds is refused: two meanings."""
+        """Return the monitor of `name`; a new name makes a monitor. Other thresholds for a known name are refused."""
         with self._lock:
             known = self._monitors.get(name)
             if known is None:
@@ -49,7 +49,7 @@ class SLARegistry:
             return known
 
     def get(self, name: str) -> SLAMonitor:
-        """The monitor of `name`. An unknown name is an error, as a promise that nobody judges is none."""
+        """Return the monitor of `name`. An unknown name is an error, because its promise would never be judged."""
         with self._lock:
             if name in self._monitors:
                 return self._monitors[name]
@@ -64,7 +64,7 @@ class SLARegistry:
             self._monitors.pop(name, None)
 
     def check_all(self, metrics: Mapping[str, SLAMetrics]) -> dict[str, list[SLAViolation]]:
-        """Judge each measurement by the monitor of its name; an unknown name stops it before anything is judged."""
+        """Judge each measurement by the monitor of its name. If a name is unknown, no measurement is judged."""
         monitors = {name: self.get(name) for name in metrics}
         return {name: monitors[name].check(each) for name, each in metrics.items()}
 
