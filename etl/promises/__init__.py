@@ -1,1 +1,1 @@
-"""What was promised about a pipeline, judged over time. Knows no orchestrator."""
+"""Judges over time whether the promises about a pipeline are kept. This package imports no orchestrator."""

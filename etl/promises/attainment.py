@@ -1,9 +1,9 @@
-"""How much of what was promised in a month was kept.
+"""Computes in which share of a month the promises were kept.
 
-Belongs here: shares, the error budget and the worst days, from state intervals. Does not: how they look (`report`).
+Belongs here: shares, the error budget and the worst days, from state intervals. Not here: how they look (`report`).
 
-The share is one of time: of all the time in which a promise of the pipeline was watched, the part in which it was not
-broken. The error budget is what the objective allows to be broken; what is left of it is negative when overspent.
+The share is a share of time: of all the time in which a promise of the pipeline was watched, the part in which it was
+not broken. The error budget is the broken time that the objective allows. An overspent budget is negative.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ WORST_DAYS = 3
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day of one pipeline, in hours of promises: two promises of one day are 48 hours."""
+    """One day of one pipeline, in hours of promises: two promises that are watched all day are 48 hours."""
 
     day: date
     watched_hours: float
@@ -30,7 +30,7 @@ class Day:
 
     @property
     def broken_share(self) -> float:
-        """The part of the watched time that was broken; 0.0 if nobody watched."""
+        """The share of the watched time in which promises were broken; 0.0 if nothing was watched."""
         return self.broken_hours / self.watched_hours if self.watched_hours else 0.0
 
 
@@ -57,25 +57,25 @@ class Attainment:
 
     @property
     def kept_share(self) -> float | None:
-        """The share of the watched time in which promises were kept; None if nobody watched."""
+        """The share of the watched time in which promises were kept; None if nothing was watched."""
         return 1 - self.broken_hours / self.watched_hours if self.watched_hours else None
 
     @property
     def budget_left(self) -> float | None:
-        """The share of the error budget that is left; 1.0 is all of it, below zero it is overspent."""
+        """The share of the error budget that is left; 1.0 is the whole budget, a negative share is overspent."""
         if not self.watched_hours:
             return None
         return 1 - self.broken_hours / (self.watched_hours * (1 - self.objective))
 
     @property
     def worst_days(self) -> tuple[Day, ...]:
-        """The days with the longest breaches, the worst first."""
+        """The days with the longest breaches; the worst day is first."""
         broken = [each for each in self.days if each.broken_hours > 0]
         return tuple(sorted(broken, key=lambda each: (-each.broken_hours, each.day))[:WORST_DAYS])
 
 
 def month_bounds(month: date, timezone: str = "UTC") -> tuple[datetime, datetime]:
-    """The first moment of the month of `month`, and the first one after it."""
+    """Return the first moment of the month of `month`, and the first moment of the next month."""
     first = month.replace(day=1)
     zone = ZoneInfo(timezone)
     return day_start(zone, first), day_start(zone, (first + timedelta(days=32)).replace(day=1))
@@ -84,7 +84,7 @@ def month_bounds(month: date, timezone: str = "UTC") -> tuple[datetime, datetime
 def attain(
     intervals: Iterable[StateInterval], month: date, *, timezone: str = "UTC", objective: float = OBJECTIVE
 ) -> tuple[Attainment, ...]:
-    """The attainment of every pipeline that was watched in the month of `month`, by tenant and name."""
+    """Return the attainment of every pipeline that was watched in the month of `month`, by tenant and name."""
     if not 0 < objective < 1:
         raise EtlError(f"the objective is {objective}", "set it between 0 and 1; 0.99 allows one hour in a hundred")
     begin, end = month_bounds(month, timezone)

@@ -1,6 +1,6 @@
-"""Whether the data that was due is there: pure functions of what was published and of the moment.
+"""Judges whether the data that was due has arrived, with pure functions of the publishes and of a given moment.
 
-Belongs here: judging a `FreshnessPromise`. Does not: the other promises (`judge`), and no clock is read.
+Belongs here: judging a `FreshnessPromise`. Not here: other promises (`judge`), and reading a clock.
 
 What is promised:
 - A partition by time is complete when its day (hour, week, month) has ended in the zone of the partitions. At a
@@ -13,10 +13,10 @@ What is promised:
 - Keys of a list are never due, so that only an age can be promised: that of the key which was published longest ago. A
   key that was never published is as old as the promise.
 - Nothing is due before the first partition is complete. After the last partition's deadline nothing new is due, but
-  that last promise stays what it is until its partition arrives.
-- A kept promise is at risk if what is due next has not arrived and the typical duration of a run ends too late: of the
-  run that is at work on it, or, if there is none or it takes longer than usual, of one that would begin now. A promise
-  that was kept late is recovered until the next deadline, or for the promised age.
+  the state of that last promise stays until its partition arrives.
+- A kept promise is at risk if the partition that is due next has not arrived, and a run of typical duration would end
+  too late. That is the run at work on the partition; if there is none, or if it takes longer than usual, it is a run
+  that would begin now. A promise that was kept late is recovered until the next deadline, or for the promised age.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,23 +35,23 @@ from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.sla.config import FreshnessPromise
 
 HOUR = timedelta(hours=1)
-LONGEST_STREAK = 1000  # deadlines that are looked at to say since when a promise is broken
+LONGEST_STREAK = 1000  # deadlines that are examined to find out since when a promise is broken
 
 
 class State(StrEnum):
-    """How a promise stands."""
+    """The state of a promise."""
 
     ON_TRACK = "on_track"
     AT_RISK = "at_risk"
     BROKEN = "broken"
     RECOVERED = "recovered"
     UNMEASURED = "unmeasured"
-    """Nothing was ever measured or published that could keep or break it: nobody knows."""
+    """Nothing was measured or published yet that could keep or break the promise, so its state is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """One good publish: of a partition, or of the whole table."""
+    """One successful publish of a partition, or of the whole table."""
 
     at: datetime
     partition: str | None = None
@@ -59,7 +59,7 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class AtWork:
-    """A run that has begun and not ended: on a partition, or on the whole table."""
+    """An unfinished run on a partition, or on the whole table."""
 
     since: datetime
     partition: str | None = None
@@ -67,7 +67,7 @@ class AtWork:
 
 @dataclass(frozen=True, slots=True)
 class PublishedKeys:
-    """What is known about a pipeline's data. Publishes before `known_since` may be missing."""
+    """The known publishes of a pipeline. Publishes before `known_since` may be missing."""
 
     publishes: tuple[Publish, ...] = ()
     partitions: TimeScheme | StaticKeys | None = None
@@ -83,7 +83,7 @@ class PublishedKeys:
 
 @dataclass(frozen=True, slots=True)
 class FreshnessVerdict:
-    """How one freshness promise stands. `actual` and `threshold` are hours: late, or old."""
+    """The state of one freshness promise. `actual` and `threshold` are hours of delay, or of age."""
 
     promise: Literal["deadline", "max_age"]
     state: State
@@ -96,14 +96,14 @@ class FreshnessVerdict:
 
 
 def typical_duration(durations: Sequence[timedelta]) -> timedelta | None:
-    """The median of past durations; None without a past."""
+    """The median of past durations; None if there are no past durations."""
     return timedelta(seconds=median(each.total_seconds() for each in durations)) if durations else None
 
 
 def judge_deadline(
     promise: FreshnessPromise, published: PublishedKeys, now: datetime, typical: timedelta | None = None
 ) -> FreshnessVerdict | None:
-    """How the deadline stands at `now`; None if none is promised."""
+    """Judge the deadline at `now`; None if no deadline is promised."""
     if promise.deadline is None:
         return None
     calendar = _Deadlines(promise, published, _aware(now))
@@ -136,7 +136,7 @@ def judge_deadline(
 def judge_max_age(
     promise: FreshnessPromise, published: PublishedKeys, now: datetime, typical: timedelta | None = None
 ) -> FreshnessVerdict | None:
-    """How the age stands at `now`; None if none is promised."""
+    """Judge the age at `now`; None if no age is promised."""
     if promise.max_age_hours is None:
         return None
     limit = timedelta(hours=promise.max_age_hours)
@@ -180,7 +180,7 @@ def judge_max_age(
 
 
 class _Deadlines:
-    """The deadlines of one promise around one moment, and what was due at each."""
+    """The deadlines of one promise around one moment, and what was due at each deadline."""
 
     def __init__(self, promise: FreshnessPromise, published: PublishedKeys, now: datetime) -> None:
         self._published = published
@@ -215,7 +215,7 @@ class _Deadlines:
         return self._days.newest_complete(deadline) if self._days else None
 
     def arrival(self, deadline: datetime) -> datetime | None:
-        """When that which was due at `deadline` arrived."""
+        """When the partition or the publish that was due at `deadline` arrived."""
         partition = self.partition(deadline)
         if partition is not None:
             return _arrival(self._published, partition, self._now)
@@ -224,7 +224,7 @@ class _Deadlines:
         return min((at for at in times if previous is None or at > previous), default=None)
 
     def broken_since(self, deadline: datetime) -> datetime | None:
-        """The deadline with which the breach began that lasts at `deadline`; None if it was never otherwise."""
+        """The deadline at which the breach that lasts at `deadline` began; None if the promise was never kept."""
         since = deadline
         for each in islice(self._back(deadline - timedelta(microseconds=1)), LONGEST_STREAK):
             if since < self._first:  # nothing was published before: the breach is as old as the promise
@@ -237,16 +237,16 @@ class _Deadlines:
         return since
 
     def describe(self, deadline: datetime) -> str:
-        """What was due, and when, in the words of a person."""
+        """Describe for people what was due, and when."""
         partition = self.partition(deadline)
         return f"{partition or 'a new publish'} due {self.local(deadline)}"
 
     def local(self, at: datetime) -> str:
-        """A moment on the clocks of the promise."""
+        """A moment in the time zone of the promise."""
         return at.astimezone(self._zone).strftime("%Y-%m-%d %H:%M %Z")
 
     def _begin(self) -> datetime | None:
-        """Before this moment nothing is promised, or nothing is known. None: no such moment is known."""
+        """The moment before which nothing is promised or nothing is known; None if there is no such moment."""
         begins = [self._days.complete_at(self._days.start)] if self._days else []
         begins += [self._published.known_since] if self._published.known_since else []
         return max(begins, default=None)
@@ -296,7 +296,7 @@ def _arrival(published: PublishedKeys, partition: str, now: datetime) -> datetim
 
 
 def _expected(published: PublishedKeys, partition: str | None, now: datetime, typical: timedelta) -> datetime:
-    """When a partition, or the table, will probably be there."""
+    """When a partition, or the table, will probably arrive."""
     days = published.times
     complete = days.complete_at(partition) if days and partition else None
     ends = [
@@ -304,12 +304,12 @@ def _expected(published: PublishedKeys, partition: str | None, now: datetime, ty
         for each in published.at_work
         if each.partition == partition and (complete is None or each.since >= complete)
     ]
-    in_time = min((end for end in ends if end >= now), default=None)  # one that takes longer than usual says nothing
+    in_time = min((end for end in ends if end >= now), default=None)  # a run that takes longer than usual shows nothing
     return in_time or (now if complete is None else max(now, complete)) + typical
 
 
 def _fresh_moments(published: PublishedKeys, now: datetime) -> list[datetime]:
-    """When the data became as new as it could be, in order; the first is the moment from which one can ask."""
+    """The moments at which the data became as new as possible, in order; the first moment begins the age."""
     days = published.times
     begins = [days.complete_at(days.start)] if days else []
     begins += [published.known_since] if published.known_since else []

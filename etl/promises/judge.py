@@ -1,10 +1,10 @@
-"""How every promise of one pipeline stands, from a frozen picture of its past.
+"""Judges every promise of one pipeline from a fixed record of its past.
 
-Belongs here: `judge_pipeline`. Does not: reading the past from anywhere, and telling anybody (`etl.notify`).
+Belongs here: `judge_pipeline`. Not here: reading the past, and sending messages (`etl.notify`).
 
-A promise is about data: runs of a partition older than the newest one that was run before them neither break nor heal
-anything, so that filling old partitions changes no verdict. A run that was refused counts for the rates of its checks
-and for the streak of failures; rows and seconds are judged on successful runs only.
+A promise is about data. If an earlier run had a newer partition, a run of an older partition neither breaks nor heals a
+promise, so that filling old partitions changes no verdict. A run that was refused counts for the rates of its checks
+and for the series of failures; rows and seconds are judged on successful runs only.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -46,14 +46,14 @@ UNITS: Mapping[Promise, str] = {
     "warnings": "warnings",
     "consecutive_failures": "failed runs in a row",
 }
-"""What `actual` and `threshold` of a verdict count."""
+"""The units of `actual` and `threshold` of a verdict."""
 FROM_BAD_TO_GOOD = (State.BROKEN, State.AT_RISK, State.UNMEASURED, State.RECOVERED, State.ON_TRACK)
-RUNS_NAMED = 20  # of a long streak the newest runs are named
+RUNS_NAMED = 20  # a verdict about a long series names only the newest runs
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineRun:
-    """One finished run of a pipeline, as far as promises are concerned."""
+    """One finished run of a pipeline, with the facts that promises need."""
 
     run_id: str
     ended: datetime
@@ -61,12 +61,12 @@ class PipelineRun:
     partition: str | None = None
     metrics: SLAMetrics | None = None
     complete: bool = True
-    """False: it made only some of the pipeline's stages, so its success ends no series of failures."""
+    """False: the run made only some of the pipeline's stages, so its success ends no series of failures."""
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineHistory:
-    """What is known about one pipeline at one moment."""
+    """The known past of one pipeline at one moment."""
 
     tenant: str
     pipeline: str
@@ -76,7 +76,7 @@ class PipelineHistory:
 
 @dataclass(frozen=True, slots=True)
 class PromiseVerdict:
-    """How one promise stands, since when, and which runs say so."""
+    """The state of one promise, since when it lasts, and which runs show it."""
 
     tenant: str
     pipeline: str
@@ -93,12 +93,12 @@ class PromiseVerdict:
 
     @property
     def key(self) -> str:
-        """What tells this promise from every other one."""
+        """The key that identifies this promise."""
         return f"{self.tenant}/{self.pipeline}/{self.promise}"
 
     @property
     def cause(self) -> str:
-        """Equal for promises that one repair would end: both kinds of freshness are one."""
+        """The cause; it is equal for promises that one repair would heal. Both kinds of freshness have one cause."""
         return f"{self.pipeline}: {'freshness' if self.promise in ('deadline', 'max_age') else self.promise}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class PromiseVerdict:
 
 @dataclass(frozen=True, slots=True)
 class _Threshold:
-    """A promise that one run keeps or does not keep: what it is called, which runs say something about it."""
+    """A promise that each run keeps or breaks: its name, and which runs count for it."""
 
     promise: Promise
     field: str
@@ -154,7 +154,7 @@ _WARNINGS = _Threshold(
 
 
 def judge_pipeline(sla: PipelineSLA, history: PipelineHistory, now: datetime) -> tuple[PromiseVerdict, ...]:
-    """One verdict for each thing that `sla` promises; none if it is switched off."""
+    """Return one verdict for each promise of `sla`; no verdict if `sla` is switched off."""
     if not sla.enabled:
         return ()
     runs = _counting(each for each in history.runs if each.ended <= now)
@@ -204,7 +204,7 @@ def _from_freshness(sla: PipelineSLA, history: PipelineHistory, verdict: Freshne
 def _judge_threshold(
     sla: PipelineSLA, history: PipelineHistory, threshold: _Threshold, runs: list[PipelineRun]
 ) -> PromiseVerdict:
-    """Broken by the newest measurement; recovered if only the one before it was bad."""
+    """The promise is broken if the newest measurement is bad, and recovered if only the measurement before was bad."""
     measured = [each for each in runs if each.metrics is not None and threshold.measured(each, each.metrics)]
     limit = float(getattr(sla, threshold.field)) if threshold is not _WARNINGS else 0.0
     level = AlertLevel.WARNING if threshold is _WARNINGS else sla.alert_level
@@ -241,7 +241,7 @@ def _judge_threshold(
 
 
 def _judge_streak(sla: PipelineSLA, history: PipelineHistory, limit: int, runs: list[PipelineRun]) -> PromiseVerdict:
-    """Broken from the failure that reached the limit until the next success."""
+    """The promise is broken from the failure that reached the limit until the next success."""
     runs = [each for each in runs if each.complete or not each.succeeded]
     failed = _trailing_failures(runs)
     base = PromiseVerdict(
@@ -272,7 +272,7 @@ def _judge_streak(sla: PipelineSLA, history: PipelineHistory, limit: int, runs: 
 
 
 def _counting(runs: Iterable[PipelineRun]) -> list[PipelineRun]:
-    """In the order of time, without those of a partition older than one that was run before."""
+    """Return runs in the order of time, without runs whose partition is older than the partition of an earlier run."""
     counting: list[PipelineRun] = []
     newest: str | None = None
     for run in sorted(runs, key=lambda each: each.ended):

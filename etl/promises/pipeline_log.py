@@ -1,12 +1,12 @@
-"""What happened to the pipelines of one tenant, as far as promises need it, in a file of bounded size.
+"""Stores the events of one tenant's pipelines that promises need, in a file of bounded size.
 
-Belongs here: the SQLite file that whoever reads the event log fills and whoever judges reads. Does not: reading any
-event log, and judging (`judge`).
+Belongs here: the SQLite file. The reader of the event log writes it, and the judge of promises reads it. Not here:
+reading an event log, and judging (`judge`).
 
-The file is an excerpt: it can be deleted at any time and is made again from the event log. Of each pipeline it keeps
-the newest `KEPT` partitions or publishes and the newest `RUNS_KEPT` runs that count, so that reading it costs the same
-however long the past is. Facts and the cursors up to which they were read are written in one transaction, and noting a
-fact twice changes nothing.
+The file is an excerpt: it can be deleted at any time and is made again from the event log. For each pipeline, the file
+keeps the newest `KEPT` partitions or publishes and the newest `RUNS_KEPT` runs that count, so that the cost of reading
+does not grow. One transaction writes facts together with the cursors up to which they were read, and a fact that is
+written twice changes nothing.
 """
 
 import json
@@ -26,8 +26,8 @@ from etl.state_store import StateStore
 
 KEPT = 40
 RUNS_KEPT = 20
-REMEMBERED = timedelta(days=7)  # by then nobody offers a finished run again
-FORMAT = 1  # of the tables below; files of before there were numbers have the same
+REMEMBERED = timedelta(days=7)  # after this time, a finished run is not read again
+FORMAT = 1  # the format of the tables below; files without a number have the same format
 _WHAT = "the excerpt of Dagster's event log"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS cursors (stream TEXT PRIMARY KEY, position INTEGER NOT NULL);
@@ -63,7 +63,7 @@ CREATE TABLE IF NOT EXISTS told (pipeline TEXT PRIMARY KEY, digest TEXT NOT NULL
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Something that failed and has not succeeded since: a step, or a run as a whole."""
+    """A step, or a run as a whole, that failed and has not succeeded since."""
 
     subject: str
     pipeline: str
@@ -76,7 +76,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """What one run says about pipelines: `runs` by pipeline, what failed in it, and which subjects went well again."""
+    """The facts of one run: `runs` by pipeline, what failed in the run, and which subjects succeeded again."""
 
     run_id: str
     ended: datetime
@@ -97,13 +97,13 @@ class Numbers:
 
 @dataclass(slots=True)
 class Facts:
-    """What was read from the event log, and up to where."""
+    """Facts that were read from the event log, and the position up to which the log was read."""
 
     publishes: list[tuple[str, Publish]] = field(default_factory=list)
     numbers: list[Numbers] = field(default_factory=list)
     finished: list[FinishedRun] = field(default_factory=list)
     known_since: dict[str, datetime | None] = field(default_factory=dict)
-    """Pipelines whose past was read: since when it is known; None if nothing is missing."""
+    """Pipelines whose past was read: the moment since when the past is known; None if nothing is missing."""
     cursors: dict[str, int] = field(default_factory=dict)
 
 
@@ -117,18 +117,18 @@ class Counters:
 
 
 class PipelineLog:
-    """The excerpt of one tenant. Several processes at a time."""
+    """The excerpt of one tenant. Several processes may use it at a time."""
 
     def __init__(self, path: Path) -> None:
         self._store = StateStore(path, _SCHEMA, newest=FORMAT, what=_WHAT)
 
     def cursors(self) -> dict[str, int]:
-        """Up to where each stream was read."""
+        """The position up to which each stream was read."""
         with self._store.transaction() as db:
             return dict(db.execute("SELECT stream, position FROM cursors").fetchall())
 
     def begin(self, pipelines: Sequence[str], now: datetime) -> tuple[str, ...]:
-        """Note which pipelines there are; those whose past nobody has read yet are returned."""
+        """Record which pipelines exist, and return the pipelines whose past was not read yet."""
         with self._store.transaction() as db:
             known = dict(db.execute("SELECT name, known_since IS NOT NULL FROM pipelines").fetchall())
             new = [name for name in pipelines if name not in known]
@@ -140,13 +140,13 @@ class PipelineLog:
             return tuple(name for name in pipelines if not known.get(name))
 
     def seen(self, run_ids: Iterable[str]) -> set[str]:
-        """Which of these finished runs were noted before."""
+        """Which of these finished runs were recorded before."""
         with self._store.transaction() as db:
             query = "SELECT 1 FROM finished WHERE run_id = ?"
             return {each for each in run_ids if db.execute(query, (each,)).fetchone()}
 
     def absorb(self, facts: Facts, now: datetime) -> None:
-        """Note what was read, all or nothing."""
+        """Record all facts in one transaction."""
         with self._store.transaction() as db:
             _note_publishes(db, facts.publishes)
             for each in facts.numbers:
@@ -185,7 +185,7 @@ class PipelineLog:
         }
 
     def failures(self) -> tuple[Failure, ...]:
-        """What failed and has not succeeded since."""
+        """Return the subjects that failed and have not succeeded since."""
         with self._store.transaction() as db:
             rows = db.execute("SELECT subject, pipeline, event, run_id, at, cause, detail FROM failures ORDER BY at")
             return tuple(
@@ -194,7 +194,7 @@ class PipelineLog:
             )
 
     def forget_failures(self, subjects: Iterable[str]) -> None:
-        """Drop what failed and can never succeed again: nobody has it any more."""
+        """Delete failures of subjects that were removed from the definitions and so can never succeed again."""
         with self._store.transaction() as db:
             db.executemany("DELETE FROM failures WHERE subject = ?", [(each,) for each in subjects])
 
@@ -208,7 +208,7 @@ class PipelineLog:
         }
 
     def stale(self, digests: Mapping[str, str], now: datetime, cursor: str | None, after: timedelta) -> tuple[str, ...]:
-        """The pipelines of which something else was told, or the same so long ago, or in a tick that did not end."""
+        """The pipelines to report: their digest is new, or was reported long ago or by a tick that did not end."""
         with self._store.transaction() as db:
             db.execute("DELETE FROM told WHERE tick > ?", (cursor or "",))
             told = {row[0]: row[1:] for row in db.execute("SELECT pipeline, digest, at FROM told")}
@@ -220,7 +220,7 @@ class PipelineLog:
         )
 
     def note_told(self, digests: Mapping[str, str], now: datetime, tick: str) -> None:
-        """Remember what the tick tells; it counts when the tick's name comes back as a cursor."""
+        """Record what a tick reports. The record counts as soon as the tick's name comes back as a cursor."""
         with self._store.transaction() as db:
             db.executemany(
                 "INSERT OR REPLACE INTO told VALUES (?, ?, ?, ?)",
@@ -228,7 +228,7 @@ class PipelineLog:
             )
 
     def confirm_told(self) -> None:
-        """Everything that was to be told has been told, in whatever way."""
+        """Record that everything was reported, so that the records of all ticks count."""
         with self._store.transaction() as db:
             db.execute("UPDATE told SET tick = ''")
 
@@ -278,7 +278,7 @@ def _note_run(db: sqlite3.Connection, run: FinishedRun) -> None:
     for subject in run.healed:
         db.execute("DELETE FROM failures WHERE subject = ? AND at <= ?", (subject, run.ended.timestamp()))
     for each in run.failures:
-        # The first failure of a series says since when; the newest one says what is wrong.
+        # The first failure of a series shows since when it lasts; the newest failure shows what is wrong.
         db.execute(
             """
             INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
@@ -299,7 +299,7 @@ def _note_outcome(db: sqlite3.Connection, pipeline: str, run: PipelineRun) -> No
         db.execute(query, (int(not run.succeeded), pipeline))
     day = run.partition or ""
     if day and day < row[0]:
-        return  # filling an old day changes no verdict
+        return  # filling an old partition changes no verdict
     if day:
         db.execute("UPDATE pipelines SET newest_run = ? WHERE name = ?", (day, pipeline))
     found = run.metrics or SLAMetrics()
@@ -323,7 +323,7 @@ def _note_outcome(db: sqlite3.Connection, pipeline: str, run: PipelineRun) -> No
 
 
 def _note_known(db: sqlite3.Connection, pipeline: str, since: datetime | None) -> None:
-    """A promise begins with the first publish that is known, or when it was first watched if that was earlier."""
+    """A promise is judged from the first known publish on, or from the first observation, whichever is earlier."""
     oldest = db.execute("SELECT min(at) FROM publishes WHERE pipeline = ?", (pipeline,)).fetchone()[0]
     db.execute(
         "UPDATE pipelines SET known_since = min(first_seen, coalesce(?, first_seen)) WHERE name = ?",
@@ -347,7 +347,7 @@ def _published(rows: list[tuple[str, float]], scheme: TimeScheme | StaticKeys | 
 def _run(row: tuple[str, float, str, int, int, str, int, int, int, int, float, int | None]) -> PipelineRun:
     _, ended, run_id, succeeded, complete, partition, passed, failed, warned, errored, milliseconds, row_count = row
     at = moment(ended)
-    metrics = SLAMetrics.model_construct(  # what was validated when it was noted
+    metrics = SLAMetrics.model_construct(  # validated when it was recorded
         passed_count=passed,
         failed_count=failed,
         warning_count=warned,

@@ -1,9 +1,9 @@
-"""Numbers for Prometheus: pipelines, checks and promises as metrics.
+"""Metrics for Prometheus about pipelines, checks and promises.
 
-Belongs here: which metrics there are, and their text. Does not: where the numbers come from, and serving them.
+Belongs here: which metrics there are, and their text. Not here: where the numbers come from, and serving them.
 
-Labels are tenant and pipeline and nothing else: a label that grows with runs, partitions or rules grows for ever. What
-is about a tenant has no pipeline: the label is empty, which Prometheus takes for none. Units are base units (seconds,
+The only labels are tenant and pipeline, because a label for runs, partitions or rules would have ever more values. A
+metric about a tenant has an empty pipeline label, which Prometheus treats as no label. Units are base units (seconds,
 bytes, ratios from 0 to 1).
 """
 
@@ -23,14 +23,14 @@ LABELS = ("tenant", "pipeline")
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric: a gauge says how it is now, a counter how often it has been."""
+    """One metric: a gauge is a present value, a counter counts events."""
 
     kind: Literal["gauge", "counter"]
     text: str
 
 
 METRICS: Mapping[str, Metric] = {
-    "etl_tenant_loaded": Metric("gauge", "1 if the tenant's configuration loads; 0: nothing else is known of it now."),
+    "etl_tenant_loaded": Metric("gauge", "1 if the tenant's configuration loads; 0: the tenant has no other metrics."),
     "etl_pipeline_rows": Metric("gauge", "Rows of the newest published partition or table."),
     "etl_pipeline_quarantined_rows": Metric("gauge", "Rows that the last run set aside."),
     "etl_pipeline_duration_seconds": Metric("gauge", "How long the last successful run took."),
@@ -43,11 +43,11 @@ METRICS: Mapping[str, Metric] = {
     "etl_checks_failed": Metric("gauge", "Checks of the last run that failed."),
     "etl_checks_warned": Metric("gauge", "Checks of the last run that failed with severity warning."),
     "etl_checks_errored": Metric("gauge", "Checks of the last run that could not be evaluated."),
-    "etl_sla_promises": Metric("gauge", "What the pipeline promises, counted."),
+    "etl_sla_promises": Metric("gauge", "Number of promises of the pipeline."),
     "etl_sla_promises_broken": Metric("gauge", "Promises that are broken now."),
     "etl_sla_promises_at_risk": Metric("gauge", "Promises that will probably not be kept."),
     "etl_sla_promises_unmeasured": Metric("gauge", "Promises about which nothing was measured yet."),
-    "etl_sla_unjudged": Metric("gauge", "1 where nobody knows how the promises stand."),
+    "etl_sla_unjudged": Metric("gauge", "1 if the state of the promises is not known."),
     "etl_sla_kept_ratio": Metric("gauge", "Share of this month's watched time in which promises were kept."),
     "etl_sla_error_budget_left_ratio": Metric("gauge", "Share of this month's error budget that is left."),
 }
@@ -64,7 +64,7 @@ class Sample:
 
 
 def metrics_registry(samples: Iterable[Sample]) -> "CollectorRegistry":
-    """A registry that holds `samples`, for whoever serves or pushes it. One series has one number."""
+    """Return a registry with `samples`, which can be served or pushed. One series has one number."""
     try:
         from prometheus_client import CollectorRegistry  # noqa: PLC0415  an optional dependency
     except ImportError as error:
@@ -88,13 +88,13 @@ def metrics_text(samples: Iterable[Sample]) -> str:
 
 
 class _Samples:
-    """What the library calls a collector: it asks for the families when somebody reads the registry."""
+    """A collector of the library: reading the registry calls `collect`."""
 
     def __init__(self, values: Mapping[str, Mapping[tuple[str, str], float]]) -> None:
         self._values = values
 
     def collect(self) -> Iterator["Family"]:
-        """One family per metric that has a number, in the order of `METRICS`."""
+        """Yield one family for each metric that has a number, in the order of `METRICS`."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415  optional
 
         for name, metric in METRICS.items():

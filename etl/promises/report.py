@@ -1,6 +1,6 @@
-"""How a month of promises looks: as rows, as JSON, as one HTML page with its chart inside.
+"""Shows a month of promises as rows, as JSON, or as one HTML page with its chart inside.
 
-Belongs here: turning attainments into text. Does not: computing them (`attainment`) or writing files.
+Belongs here: turning attainments into text. Not here: computing them (`attainment`) or writing files.
 """
 
 import json
@@ -43,7 +43,7 @@ def report_rows(attainments: Sequence[Attainment]) -> list[tuple[str, ...]]:
 
 
 def report_json(attainments: Sequence[Attainment]) -> str:
-    """Everything, shares from 0 to 1."""
+    """Return all attainments as JSON; shares are from 0 to 1."""
     return json.dumps(
         [
             {
@@ -67,7 +67,7 @@ def report_json(attainments: Sequence[Attainment]) -> str:
 
 
 def report_html(attainments: Sequence[Attainment], title: str) -> str:
-    """A page that needs nothing from anywhere: a strip of days per pipeline, then the table."""
+    """Return a page without links to other files: a strip of days for each pipeline, then the table."""
     heads = "".join(f'<th class="{_align(n)}">{escape(name)}</th>' for n, name in enumerate(HEADER))
     rows = "".join(_html_row(each, row) for each, row in zip(attainments, report_rows(attainments), strict=True))
     body = f"{_chart(attainments)}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"

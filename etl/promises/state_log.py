@@ -1,10 +1,10 @@
-"""How promises stood over time, in a file that outlives every process.
+"""Stores the states of promises over time in a file.
 
-Belongs here: the SQLite file of states, written by whoever judges and read by reports. Does not: judging (`judge`), and
-shares of anything (`attainment`).
+Belongs here: the SQLite file of states. The judge of promises writes it, and reports read it. Not here: judging
+(`judge`), and computing shares (`attainment`).
 
-A state is an interval. Between two looks that lie farther apart than `GAP` nobody knows how a promise stood, so that
-time counts for nothing; only a breach is dated back, because a verdict says since when it lasts.
+A state is an interval. If more than `GAP` lies between two observations, the state in between is not known, and that
+time is not counted. Only a breach is dated back, because a verdict says since when the breach lasts.
 """
 
 import sqlite3
@@ -20,7 +20,7 @@ from etl.state_store import StateStore
 
 GAP = timedelta(hours=1)
 KEPT = timedelta(days=800)
-FORMAT = 1  # of the tables below; files of before there were numbers have the same
+FORMAT = 1  # the format of the tables below; files without a number have the same format
 _WHAT = "the log of promises"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS states (
@@ -40,7 +40,7 @@ CREATE INDEX IF NOT EXISTS state_times ON states (seen);
 
 @dataclass(frozen=True, slots=True)
 class StateInterval:
-    """From when until when one promise stood in one way."""
+    """The time in which one promise had one state."""
 
     tenant: str
     pipeline: str
@@ -51,13 +51,13 @@ class StateInterval:
 
 
 class StateLog:
-    """The states of all promises, several processes at a time."""
+    """The states of all promises. Several processes may use the file at a time."""
 
     def __init__(self, path: Path) -> None:
         self._store = StateStore(path, _SCHEMA, newest=FORMAT, what=_WHAT)
 
     def record(self, verdicts: Iterable[PromiseVerdict], now: datetime) -> None:
-        """Note how promises stand. Costs the same however long the past is."""
+        """Record the states of promises. The cost does not grow with the length of the past."""
         found = {(each.tenant, each.pipeline, each.promise): each for each in verdicts}
         tenants = {each.tenant for each in found.values()}
         with self._store.transaction() as db:
@@ -74,7 +74,7 @@ class StateLog:
                 _note(db, verdict, last.get(key), now.timestamp())
 
     def intervals(self, begin: datetime, end: datetime, tenant: str | None = None) -> tuple[StateInterval, ...]:
-        """The states that have a part between two moments."""
+        """Return the states whose interval overlaps the time between two moments."""
         query = "SELECT tenant, pipeline, promise, state, begin, seen FROM states WHERE seen > ? AND begin < ?"
         values: list[float | str] = [begin.timestamp(), end.timestamp()]
         if tenant is not None:
@@ -92,7 +92,7 @@ def _note(db: sqlite3.Connection, verdict: PromiseVerdict, last: tuple[int, str,
     if last is not None:
         number, state, seen = last
         if now < seen:
-            return  # another process has looked later
+            return  # another process recorded a later observation
         watched = now - seen <= GAP.total_seconds()
         since = verdict.since.timestamp() if verdict.since else None
         lasting = state == verdict.state and (watched or (since is not None and since <= seen))
