@@ -1,1 +1,1 @@
-"""The quality core inside hand-written code of an orchestrator: one folder for each, with its names."""
+"""The quality core inside hand-written code of an orchestrator: one folder for each orchestrator."""

@@ -2,7 +2,7 @@
 
     from etl.integrations.dagster import DataQualityResource, create_quality_check_asset
 
-Belongs here: the public names. Each is imported when it is first used, so a code location pays for what it uses.
+Belongs here: the public names. A name is imported when it is first used, so a code location loads only what it uses.
 """
 
 from importlib import import_module

@@ -1,6 +1,6 @@
-"""How an asset is checked, as data.
+"""The configuration of a checked asset.
 
-Belongs here: `QualityAssetConfig` and the entries of `build_quality_assets`. Does not: the assets themselves.
+Belongs here: `QualityAssetConfig` and the entries of `build_quality_assets`. Not here: the assets themselves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,19 +20,19 @@ Changed = TypeVar("Changed", bound=BaseModel)
 
 
 class QualityAssetConfig(BaseModel):
-    """Rules, and what their verdict does to the asset."""
+    """Rules, and the effect of their verdict on the asset."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rules: tuple[Rule, ...] = Field(min_length=1)
     fail_on_error: bool = True
-    """A rule of severity error that fails, or any that cannot be judged, stops the asset: nothing is materialized."""
+    """Whether a failed rule of severity error, or a rule that cannot be judged, prevents the materialization."""
     timeout: int | None = Field(default=None, ge=1, le=LONGEST)
-    """Seconds; None: what the resource says."""
+    """Seconds; None: the timeout of the resource."""
     sample_size: int | None = Field(default=None, ge=1)
-    """Rows to look at; None: all."""
+    """Number of rows to check; None: all rows."""
     output_type: OutputType = "validated"
-    """`validated`: the asset is the data; `result`: it is the verdict as plain data."""
+    """`validated`: the asset is the data; `result`: the asset is the verdict as plain data."""
     check_name: str = Field(default="quality", pattern=r"^[A-Za-z0-9_]+$")
 
     @field_validator("rules", mode="before")
@@ -41,19 +41,19 @@ class QualityAssetConfig(BaseModel):
         return parse_rules(rules)
 
     def with_rules(self, rules: RuleList) -> Self:
-        """The same with other rules."""
+        """A copy with other rules."""
         return self.changed(rules=rules)
 
     def with_fail_on_error(self, fail_on_error: bool) -> Self:
-        """The same, stopping or not."""
+        """A copy with another `fail_on_error`."""
         return self.changed(fail_on_error=fail_on_error)
 
     def with_timeout(self, seconds: int | None) -> Self:
-        """The same with another timeout."""
+        """A copy with another timeout."""
         return self.changed(timeout=seconds)
 
     def with_sample_size(self, rows: int | None) -> Self:
-        """The same, looking at so many rows."""
+        """A copy that checks so many rows."""
         return self.changed(sample_size=rows)
 
     def changed(self, **changes: object) -> Self:
@@ -68,7 +68,7 @@ def changed_copy(model: Changed, **changes: object) -> Changed:
 
 
 def config_for(subject: str, rules: "RuleList | QualityAssetConfig", **given: object) -> QualityAssetConfig:
-    """The configuration of one asset; what is None is left as it was. Errors name the asset and the rule's position."""
+    """Return the configuration of one asset. None leaves a value unchanged. Errors name the asset and the rule."""
     changes = {name: value for name, value in given.items() if value is not None}
     if isinstance(rules, QualityAssetConfig):
         return rules.changed(**changes)
@@ -80,7 +80,7 @@ def config_for(subject: str, rules: "RuleList | QualityAssetConfig", **given: ob
 
 
 def rules_of(subject: str, rules: RuleList) -> tuple[AnyRule, ...]:
-    """Read the rules of something that has a name. No rules is an error: what checks nothing must not look checked."""
+    """Read the rules of a named subject. No rules are an error, because nothing would be checked."""
     try:
         parsed = parse_rules(rules)
     except RuleError as unreadable:
@@ -94,7 +94,7 @@ ENTRY_KEYS = ("name", "upstream", "rules", "description", "group", "fail_on_erro
 
 
 def entry_problems(position: int, entry: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the keys of one entry of `build_quality_assets`."""
+    """Return the problems with the keys of one entry of `build_quality_assets`."""
     where = f"entry {position} ({entry.get('name', 'without a name')})"
     missing = [f"{where}: `{key}` is missing" for key in ("name", "upstream", "rules") if key not in entry]
     unknown = [

@@ -1,6 +1,6 @@
-"""A table in a database as something to check: read once, as exactly as an extract, into a file that goes away.
+"""Reads a table of a database once, as exactly as an extract, into a temporary file that can be checked.
 
-Belongs here: what a text means, a table or a query. Does not: reading databases (`etl.source.reading`).
+Belongs here: whether a text means a table or a query. Not here: reading databases (`etl.source.reading`).
 """
 
 import re
@@ -19,7 +19,7 @@ _QUERY = re.compile(r"\(*\s*(?:select|with)\b", re.IGNORECASE)
 
 @contextmanager
 def table_file(url: str, text: str, seconds: float) -> Iterator[Path]:
-    """The rows of a table (`orders`, `sales.orders`) or of a query (`SELECT ...`) as Parquet, while it is needed."""
+    """Yield a temporary Parquet file with the rows of a table (`sales.orders`) or of a query (`SELECT ...`)."""
     request = request_for(text).model_copy(update={"statement_timeout_seconds": seconds})
     with TemporaryDirectory(prefix="etl-quality-") as folder:
         path = Path(folder) / "table.parquet"
@@ -35,7 +35,7 @@ def table_file(url: str, text: str, seconds: float) -> Iterator[Path]:
 
 
 def request_for(text: str) -> ExtractRequest:
-    """What to read: a text that begins with SELECT or WITH is a query, anything else names a table."""
+    """Return what to read: a text that begins with SELECT or WITH is a query, any other text names a table."""
     plain = _COMMENTS.sub("", text).strip().rstrip(";").rstrip()
     if not plain:
         raise QualityError("there is no table to check", "name a table such as sales.orders, or write SELECT ...")

@@ -1,6 +1,6 @@
-"""`@quality_checked_asset` and `@profiled_asset`: `@asset`, and something that happens to the data before it is there.
+"""`@quality_checked_asset` and `@profiled_asset`: like `@asset`, but the data is checked or profiled first.
 
-Belongs here: the decorators. Does not: factories that need no function (`factories`).
+Belongs here: the decorators. Not here: factories that need no function (`factories`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,9 +37,9 @@ def quality_checked_asset(
 ) -> Decorator:
     """An asset whose data is checked in its own step, before it is materialized.
 
-    Data that breaks a rule of severity error is not materialized and stops what is downstream, unless
-    `fail_on_error=False`. The verdict is the asset check `quality` (`check_name`). Takes everything that `@asset`
-    takes; needs the resource `data_quality`.
+    If data breaks a rule of severity error, the data is not materialized and downstream assets do not run, unless
+    `fail_on_error=False`. The verdict is the asset check `quality` (`check_name`). The decorator takes every argument
+    of `@asset` and needs the resource `data_quality`.
     """
     if callable(rules):
         raise QualityError("@quality_checked_asset needs rules", "write @quality_checked_asset(rules=[...])")
@@ -84,9 +84,9 @@ def profiled_asset(
     check_name: str = "profile",
     **asset_options: Any,
 ) -> AssetsDefinition | Decorator:
-    """An asset that is materialized with a profile of its data; the asset check `profile` says that there is one.
+    """An asset that is materialized with a profile of its data; the asset check `profile` passes if there is a profile.
 
-    Takes everything that `@asset` takes; needs the resource `data_quality`.
+    The decorator takes every argument of `@asset` and needs the resource `data_quality`.
     """
     names = tuple(columns) if columns is not None else None
     options = ProfileOptions(names, include_statistics, include_patterns, include_distributions, sample_size)
@@ -101,7 +101,7 @@ def profiled_asset(
 def checked_asset(
     function: Callable[..., Any], config: QualityAssetConfig, metadata: Metadata, asset_options: Mapping[str, Any]
 ) -> AssetsDefinition:
-    """The asset that `function` computes and `config` checks; `metadata` comes with every materialization."""
+    """Return the asset that `function` computes and `config` checks; every materialization has `metadata`."""
     said = "Rules, judged before the data is materialized: " + ", ".join(check_names(config.rules))
     finish = partial(judge, config, metadata)
     return _asset_of(
@@ -123,7 +123,7 @@ def described_asset(
     metadata: Metadata,
     asset_options: Mapping[str, Any],
 ) -> AssetsDefinition:
-    """The asset that `function` computes, materialized with its profile, or the profile itself."""
+    """Return the asset that `function` computes, materialized with its profile, or as the profile itself."""
     return _asset_of(
         function,
         partial(describe, options, check_name, metadata),
@@ -161,7 +161,7 @@ def _asset_of(
 
 
 def _key(function: Callable[..., Any], options: Mapping[str, Any]) -> AssetKey:
-    """The key that `@asset` will give it."""
+    """The key that `@asset` will give to the asset."""
     if options.get("key") is not None:
         return AssetKey.from_coercible(options["key"])
     prefix = options.get("key_prefix") or ()

@@ -1,6 +1,6 @@
-"""A quality engine as a Dagster resource, and how a resource comes by an engine of one's own.
+"""A quality engine as a Dagster resource, and resources with a user's own engine.
 
-Belongs here: choosing the engine. Does not: what a verdict does to a run (`resource`, `quality_step`).
+Belongs here: choosing the engine. Not here: the effect of a verdict on a run (`resource`, `quality_step`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ R = TypeVar("R", bound="ConfigurableResource[Any]")
 
 
 class EngineResourceConfig(BaseModel):
-    """Which engine, and how long it may take."""
+    """The engine's name and its timeout."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,11 +36,11 @@ class EngineResourceConfig(BaseModel):
         return known_engine(name)
 
     def with_engine(self, name: str) -> Self:
-        """The same with another engine."""
+        """A copy with another engine."""
         return self._with(engine_name=name)
 
     def with_timeout(self, seconds: int) -> Self:
-        """The same with another timeout."""
+        """A copy with another timeout."""
         return self._with(default_timeout=seconds)
 
     def _with(self, **changes: object) -> Self:
@@ -48,7 +48,7 @@ class EngineResourceConfig(BaseModel):
 
 
 class EngineResource(ConfigurableResource[Any]):
-    """An engine by itself: its results as they are. Bad data raises nothing here; whoever calls decides."""
+    """An engine that returns its results unchanged. Bad data raises no error; the caller decides what to do."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -64,12 +64,12 @@ class EngineResource(ConfigurableResource[Any]):
 
     @classmethod
     def from_config(cls, config: EngineResourceConfig) -> Self:
-        """The resource that `config` describes."""
+        """Make the resource that `config` describes."""
         return cls(**config.model_dump())
 
     @classmethod
     def with_engine(cls, engine: DataQualityEngine, **fields: Any) -> Self:  # noqa: ANN401  the resource's own fields
-        """The resource around an engine of your own."""
+        """Make the resource with your own engine."""
         return bound(cls, engine)(engine_name=engine.name, **fields)
 
     @property
@@ -85,7 +85,7 @@ class EngineResource(ConfigurableResource[Any]):
         timeout: float | None = None,
         tables: Mapping[str, pl.LazyFrame] | None = None,
     ) -> CheckResult:
-        """Judge rules; at least one."""
+        """Judge rules; there must be at least one rule."""
         seconds = self.default_timeout if timeout is None else timeout
         return check(data, rules, engine=self.engine, timeout=seconds, tables=tables)
 
@@ -99,14 +99,14 @@ class EngineResource(ConfigurableResource[Any]):
 
 
 def known_engine(name: str) -> str:
-    """The name, if an engine has it. A name that only the environment knows is read when the run begins."""
+    """Return the name if an engine has this name. A name from an environment variable is read when the run begins."""
     if isinstance(name, str) and not isinstance(name, EnvVar) and name not in engine_names():
         raise ValueError(f"there is no quality engine `{name}`{did_you_mean(name, engine_names())}")
     return name
 
 
 def bound(resource: type[R], engine: DataQualityEngine) -> type[R]:
-    """The same resource with the engine in its class.
+    """Return a class of the same resource that has the engine as a class attribute.
 
     Dagster makes a new object of the class from plain configuration for every run, so an object cannot be a field.
     """

@@ -1,6 +1,6 @@
-"""Quality assets without writing a function for each.
+"""Factories that make quality assets, so that no function has to be written for each asset.
 
-Belongs here: the factories. Does not: what they have in common with the decorators (`decorators`).
+Belongs here: the factories. Not here: the code that they share with the decorators (`decorators`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -50,10 +50,10 @@ def create_quality_check_asset(
     partition_mapping: PartitionMapping | None = None,
     **asset_options: Any,  # noqa: ANN401  whatever @asset takes
 ) -> AssetsDefinition:
-    """An asset that loads another one by its I/O manager, checks it, and is its data, or the verdict about it.
+    """An asset that loads another asset by its I/O manager and checks the data. Its value is the data, or the verdict.
 
-    Data that breaks a rule of severity error is not materialized and stops what is downstream, unless
-    `fail_on_error=False`. `output_type="result"` makes the asset the verdict as plain data instead of the data.
+    If data breaks a rule of severity error, the data is not materialized and downstream assets do not run, unless
+    `fail_on_error=False`. With `output_type="result"`, the asset's value is the verdict as plain data.
     """
     key = _key(upstream_asset)
     config = config_for(
@@ -90,7 +90,7 @@ def create_quality_profile_asset(
     tags: Mapping[str, str] | None = None,
     **asset_options: Any,  # noqa: ANN401  whatever @asset takes
 ) -> AssetsDefinition:
-    """An asset that loads another one by its I/O manager and is its profile: a mapping from column to description."""
+    """An asset that loads another asset by its I/O manager. Its value is the profile: column -> description."""
     key = _key(upstream_asset)
     return described_asset(
         _as_loaded,
@@ -111,9 +111,9 @@ def create_quality_profile_asset(
 def build_quality_assets(
     assets_config: Sequence[Mapping[str, Any]], *, default_group: str | None = None
 ) -> list[AssetsDefinition]:
-    """Many quality check assets from plain data: `name`, `upstream`, `rules`, and what else `ENTRY_KEYS` lists.
+    """Many quality check assets from plain data: `name`, `upstream`, `rules`, and the other keys of `ENTRY_KEYS`.
 
-    All that is wrong is said at once.
+    An error lists all problems.
     """
     built: list[AssetsDefinition] = []
     problems: list[str] = []
@@ -147,7 +147,7 @@ def _as_loaded(upstream: Any) -> Any:  # noqa: ANN401  a frame, or one for each 
 
 
 def _key(upstream: Upstream) -> AssetKey:
-    """The asset that is meant; `raw/orders` is the key of two parts."""
+    """The key of the upstream asset; `raw/orders` is a key of two parts."""
     if isinstance(upstream, str):
         return AssetKey.from_user_string(upstream)
     if isinstance(upstream, AssetsDefinition | AssetSpec):

@@ -1,6 +1,6 @@
-"""What ops are configured with.
+"""The configuration of ops.
 
-Belongs here: `CheckOpConfig`, which an op is made of, and `LearnConfig`, which a run may set. Does not: the ops.
+Belongs here: `CheckOpConfig`, from which an op is made, and `LearnConfig`, which a run may set. Not here: the ops.
 """
 
 from typing import Any, Self, get_args
@@ -16,16 +16,16 @@ from etl.suggest import did_you_mean
 
 
 class CheckOpConfig(BaseModel):
-    """Rules of an op, and what their verdict does to its run."""
+    """The rules of an op, and the effect of their verdict on its run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rules: tuple[Rule, ...] = Field(min_length=1)
     fail_on_error: bool = True
     timeout: int | None = Field(default=None, ge=1, le=LONGEST)
-    """Seconds; None: what the resource says."""
+    """Seconds; None: the timeout of the resource."""
     sample_size: int | None = Field(default=None, ge=1)
-    """Rows to look at; None: all."""
+    """Number of rows to check; None: all rows."""
 
     @field_validator("rules", mode="before")
     @classmethod
@@ -33,19 +33,19 @@ class CheckOpConfig(BaseModel):
         return parse_rules(rules)
 
     def with_rules(self, rules: RuleList) -> Self:
-        """The same with other rules."""
+        """A copy with other rules."""
         return self._with(rules=rules)
 
     def with_fail_on_error(self, fail_on_error: bool) -> Self:
-        """The same, failing or not."""
+        """A copy with another `fail_on_error`."""
         return self._with(fail_on_error=fail_on_error)
 
     def with_timeout(self, seconds: int | None) -> Self:
-        """The same with another timeout."""
+        """A copy with another timeout."""
         return self._with(timeout=seconds)
 
     def with_sample_size(self, rows: int | None) -> Self:
-        """The same, looking at so many rows."""
+        """A copy that checks so many rows."""
         return self._with(sample_size=rows)
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class CheckOpConfig(BaseModel):
 
 
 class LearnConfig(Config):
-    """What a run may say about learning."""
+    """The options of learning that a run may set."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,6 +1,6 @@
 """Data quality in jobs of ops.
 
-Belongs here: the ops and the factory of ops with rules of their own. Does not: judging, profiling, learning
+Belongs here: the ops, and the factory of ops with their own rules. Not here: judging, profiling, learning
 (`resource`).
 """
 
@@ -24,7 +24,7 @@ from etl.integrations.dagster.resource import DataQualityResource
     tags={"kind": "quality_check"},
 )
 def data_quality_check_op(context: OpExecutionContext, data: pl.DataFrame, rules: list[dict[str, Any]]) -> Output[Any]:
-    """Judge rules; the output is the verdict as plain data, whatever it is."""
+    """Judge rules; the output is the verdict as plain data, also if rules failed."""
     result = _resource(context).check(data, rules, fail_on_error=False)
     return Output(result.to_dict(), metadata=result.to_metadata())
 
@@ -41,7 +41,7 @@ def data_quality_check_op(context: OpExecutionContext, data: pl.DataFrame, rules
 def data_quality_validate_op(
     context: OpExecutionContext, data: pl.DataFrame, rules: list[dict[str, Any]]
 ) -> Iterator[Output[Any]]:
-    """Hand on data that passed, and its verdict; fail the step if it did not."""
+    """Output data that passed, and its verdict; fail the step if the data did not pass."""
     result = _passed(context, _resource(context).check(data, rules, fail_on_error=False), fail_on_error=True)
     yield Output(data, output_name="validated_data", metadata=result.to_metadata())
     yield Output(result.to_dict(), output_name="check_result")
@@ -85,7 +85,7 @@ def create_check_op(
     description: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> OpDefinition:
-    """An op with rules of its own: takes `data`, hands on the verdict as plain data, fails if the data did not pass."""
+    """An op with its own rules: its input is `data`, its output the verdict; it fails if the data did not pass."""
     changes = {"fail_on_error": fail_on_error, "timeout": timeout, "sample_size": sample_size}
     given = {key: value for key, value in changes.items() if value is not None}
     base = rules if isinstance(rules, CheckOpConfig) else CheckOpConfig(rules=rules_of(f"op {name}", rules))
@@ -112,7 +112,7 @@ def create_check_op(
 
 def _passed(context: OpExecutionContext, result: QualityCheckOutput, *, fail_on_error: bool) -> QualityCheckOutput:
     if fail_on_error and result.is_blocking:
-        raise blocked(f"{context.op_handle}: nothing was handed on", result)
+        raise blocked(f"{context.op_handle}: no data was passed on", result)
     return result
 
 

@@ -1,6 +1,6 @@
-"""What the resource hands back: results that know how Dagster shows them.
+"""The results of the resource, with their metadata for Dagster.
 
-Belongs here: `QualityCheckOutput`, `ProfileOutput`, their metadata and their plain form. Does not: judging.
+Belongs here: `QualityCheckOutput`, `ProfileOutput`, their metadata and their plain data. Not here: judging.
 """
 
 from datetime import datetime
@@ -12,25 +12,25 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from etl.quality.results import CheckResult, ColumnProfile, ProfileResult, QualityCounts
 
 SHOWN = 10
-"""How many failures and columns the metadata shows; a run's page is no place for thousands."""
+"""How many failures and columns the metadata shows, because thousands do not fit on a run's page."""
 STATISTICS = ("min", "max", "mean", "std", "min_length", "max_length")
 
 Metadata = dict[str, MetadataValue[Any]]
 
 
 class QualityCheckOutput(QualityCounts):
-    """A check's verdict: counts, failures, and what was looked at."""
+    """A check's verdict: counts, failures, and how many rows were checked."""
 
     engine: str = ""
     row_count: int | None = None
-    """Rows that were looked at."""
+    """Number of rows that were checked."""
     sampled_from: int | None = None
-    """Rows that there are, if only a sample was looked at. None: all rows were looked at."""
+    """Number of all rows, if only a sample was checked. None: all rows were checked."""
     summary: str = ""
 
     @classmethod
     def from_result(cls, result: CheckResult, *, sampled_from: int | None = None) -> Self:
-        """Take over what a check found."""
+        """Make the output from the result of a check."""
         shared = {name: getattr(result, name) for name in QualityCounts.model_fields}
         summary = result.describe()
         if sampled_from is not None:
@@ -50,7 +50,7 @@ class QualityCheckOutput(QualityCounts):
         return self.sampled_from is not None
 
     def to_metadata(self) -> Metadata:
-        """As Dagster shows it: the numbers over time, the failures as a table of data."""
+        """Return metadata for Dagster: the numbers, which Dagster plots over time, and the failures as a table."""
         metadata: Metadata = {
             "quality_status": MetadataValue.text(self.status.value),
             "passed_checks": MetadataValue.int(self.passed_count),
@@ -81,7 +81,7 @@ class QualityCheckOutput(QualityCounts):
         return metadata
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON; the derived numbers are in it for readers."""
+        """Return plain data, ready for JSON; derived numbers are included for readers."""
         return self.model_dump(mode="json") | {
             "total_count": self.total_count,
             "pass_rate": self.pass_rate,
@@ -119,7 +119,7 @@ class ProfileOutput(BaseModel):
         include_distributions: bool = True,
         sampled_from: int | None = None,
     ) -> Self:
-        """Take over what an engine found, without what was not asked for."""
+        """Make the output from an engine's profile, with the requested parts only."""
         return cls(
             columns={
                 name: _described(column, include_statistics, include_patterns, include_distributions)
@@ -133,7 +133,7 @@ class ProfileOutput(BaseModel):
         )
 
     def to_metadata(self) -> Metadata:
-        """As Dagster shows it. Values of the data are left out: a profile's extremes can be somebody's data."""
+        """Return metadata for Dagster, without values: the least and greatest values can be personal data."""
         metadata: Metadata = {
             "row_count": MetadataValue.int(self.row_count),
             "column_count": MetadataValue.int(len(self.columns)),
@@ -174,7 +174,7 @@ def serialize_result(result: Result) -> dict[str, Any]:
 def _described(
     column: ColumnProfile, include_statistics: bool, include_patterns: bool, include_distributions: bool
 ) -> dict[str, JsonValue]:
-    """One column as plain data. What only some engines know is a pattern by its name, and a distribution otherwise."""
+    """Return one column as plain data. Extra values of an engine are patterns by their name, or else distributions."""
     found: dict[str, JsonValue] = column.model_dump(mode="json", exclude={"extra"})
     if not include_statistics:
         found = {key: value for key, value in found.items() if key not in STATISTICS}

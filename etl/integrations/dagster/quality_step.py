@@ -1,9 +1,9 @@
-"""What happens to an asset's data in its own step: looked at, then materialized with what was found, or not at all.
+"""Checks or profiles an asset's data in the asset's own step, then materializes the data or stops the step.
 
-Belongs here: from a verdict to Dagster's events. Does not: the function around it (`signature`), judging (`resource`).
+Belongs here: from a verdict to Dagster's events. Not here: the asset's function (`signature`), judging (`resource`).
 
-Data that may not be published leaves its evaluation and nothing else: the check is recorded, then the step fails, so
-that there is no materialization and nothing downstream runs. (A blocking check alone fails after materializing.)
+For data that may not be published, only the evaluation of the check is recorded. Then the step fails, so that nothing
+is materialized and no downstream asset runs. (A blocking check of Dagster fails only after the materialization.)
 """
 
 import warnings
@@ -36,7 +36,7 @@ from etl.quality.results import DataQualityError
 
 @dataclass(frozen=True, slots=True)
 class ProfileOptions:
-    """What a profile shows, and of how many rows."""
+    """Which parts a profile has, and of how many rows it is made."""
 
     columns: tuple[str, ...] | None = None
     include_statistics: bool = True
@@ -44,12 +44,12 @@ class ProfileOptions:
     include_distributions: bool = True
     sample_size: int | None = None
     replaces_data: bool = False
-    """The asset is its profile, and not the data."""
+    """Whether the asset's value is the profile instead of the data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """What a function returned, taken apart."""
+    """The parts of a function's result."""
 
     value: Any
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Returned:
     check_results: Sequence[AssetCheckResult] = ()
 
     def materialized(self, value: object, metadata: Metadata, check: AssetCheckResult) -> MaterializeResult[Any]:
-        """The same with what was found about it."""
+        """Return the materialization of `value`, with its metadata and the result of its check."""
         return MaterializeResult(
             value=value,
             metadata={**self.metadata, **metadata},
@@ -71,7 +71,7 @@ class Returned:
 def check_spec(
     name: str, asset: AssetKey, description: str, partitions: PartitionsDefinition[Any] | None, *, blocking: bool
 ) -> AssetCheckSpec:
-    """The asset check that shows the verdict, per partition if the asset has some."""
+    """Return the asset check that shows the verdict, for each partition if the asset has partitions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PreviewWarning)  # without it, the history of a check has no partition
         return AssetCheckSpec(name, asset=asset, description=description, blocking=blocking, partitions_def=partitions)
@@ -84,7 +84,7 @@ def judge(
     resource: DataQualityResource,
     returned: object,
 ) -> Iterator[AssetCheckEvaluation | AssetCheckResult | MaterializeResult[Any]]:
-    """Check the data; materialize it, or stop with the evaluation only."""
+    """Check the data. Materialize the data, or record only the evaluation and fail."""
     parts = _taken_apart(returned)
     value, frame = _settled(context, parts.value)
     result = resource.check(
@@ -106,7 +106,7 @@ def judge(
         yield parts.materialized(published, found, verdict)
         return
     yield from parts.check_results
-    yield AssetCheckEvaluation(  # about data that is not there: it targets no materialization, not even the last good
+    yield AssetCheckEvaluation(  # the data is not published, so this targets no materialization
         asset_key=context.asset_key,
         check_name=config.check_name,
         passed=False,
@@ -120,7 +120,7 @@ def judge(
 
 
 def blocked(subject: str, result: QualityCheckOutput) -> Failure:
-    """The failure of a step whose data did not pass; running it again would find the same, so nothing does."""
+    """Return the failure of a step whose data did not pass. The step is not run again: the result would be the same."""
     failure = Failure(description=f"{subject}, {result.summary}", metadata=result.to_metadata(), allow_retries=False)
     failure.__cause__ = DataQualityError(result.summary, result=result)
     return failure
@@ -154,7 +154,7 @@ def describe(
 
 
 def _severity(result: QualityCheckOutput, config: QualityAssetConfig) -> AssetCheckSeverity:
-    """Yellow is what was found and let through; what could not be judged is red even if it was let through."""
+    """A failure that is allowed is a warning. A rule that could not be judged is an error, even if it is allowed."""
     let_through = result.status == "warning" or (result.status == "failed" and not config.fail_on_error)
     return AssetCheckSeverity.WARN if let_through else AssetCheckSeverity.ERROR
 
@@ -174,7 +174,7 @@ def _taken_apart(returned: object) -> Returned:
 
 
 def _settled(context: AssetExecutionContext, value: object) -> tuple[object, pl.DataFrame]:
-    """What to publish, and its rows. A lazy frame is computed once, so that what is published is what was judged."""
+    """Return what to publish, and its rows. A lazy frame is computed once, so that the judged rows are published."""
     if isinstance(value, pl.DataFrame):
         return value, value
     if isinstance(value, pl.LazyFrame):

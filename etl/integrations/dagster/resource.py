@@ -1,6 +1,6 @@
 """Checking, profiling and learning inside hand-written assets and ops.
 
-Belongs here: `DataQualityResource`. Does not: judging (`etl.quality`), what a verdict does (`quality_step`).
+Belongs here: `DataQualityResource`. Not here: judging (`etl.quality`), the effect of a verdict (`quality_step`).
 """
 
 import copy
@@ -32,7 +32,7 @@ Source = pl.DataFrame | pl.LazyFrame | Path | str
 
 
 class DataQualityResource(ConfigurableResource[Any]):
-    """Data quality as a resource. Safe to use from several threads; nothing is opened before it is used.
+    """Data quality as a resource. Several threads may use it; a database is opened only when a check reads it.
 
     `data` is a Polars frame, a lazy frame or a path of Parquet; with a `connection_string`, a text is a table of that
     database (`orders`, `sales.orders`) or a query (`SELECT ...`).
@@ -62,11 +62,11 @@ class DataQualityResource(ConfigurableResource[Any]):
 
     @classmethod
     def with_engine(cls, engine: DataQualityEngine, **fields: Any) -> Self:  # noqa: ANN401  the resource's own fields
-        """The resource around an engine of your own: `with_engine(MyEngine(), parallel=False)`."""
+        """Make the resource with your own engine: `with_engine(MyEngine(), parallel=False)`."""
         return bound(cls, engine)(engine=engine.name, **fields)
 
     def setup_for_execution(self, context: InitResourceContext) -> None:
-        """Write to the log of the run."""
+        """Take the log of the run, so that checks write to it."""
         if context.log is not None:
             self._log = context.log
 
@@ -82,10 +82,10 @@ class DataQualityResource(ConfigurableResource[Any]):
     ) -> QualityCheckOutput:
         """Judge rules over data.
 
-        With `sample_size` only so many rows are looked at, the same ones each time, and the result says so; rules about
-        the table as a whole see every row. `tables` are what `foreign_key` rules refer to, by name. Raises
-        `DataQualityError`, which carries the result, if a rule of severity error fails or any rule cannot be judged;
-        with `fail_on_error=False` the result says it.
+        With `sample_size` only so many rows are checked, the same rows each time, and the result says so. Rules about
+        the table as a whole see every row. `tables` are the tables that `foreign_key` rules name. Raises
+        `DataQualityError`, which has the result, if a rule of severity error fails or a rule cannot be judged; with
+        `fail_on_error=False` nothing is raised, and only the result shows it.
         """
         refuse_no_rules(rules)
         seconds = self._seconds(timeout)
@@ -120,7 +120,7 @@ class DataQualityResource(ConfigurableResource[Any]):
         include_distributions: bool = True,
         sample_size: int | None = None,
     ) -> ProfileOutput:
-        """Describe the columns: types, nulls and distinct values always, the rest as far as it is asked for."""
+        """Describe the columns: always types, nulls and distinct values; other parts only on request."""
         with self._turn(), self._opened(data) as source:
             frame, rows = draw(source, sample_size)
             found = self._engine.profile(frame, columns)
@@ -135,7 +135,7 @@ class DataQualityResource(ConfigurableResource[Any]):
     def learn(self, data: Source, *, strictness: str = "moderate", cache_key: str | None = None) -> dict[str, Any]:
         """Derive a schema and rules that the data passes: `columns` with their types, `rules` as `check` takes them.
 
-        With a `cache_key` what was learned first is returned again, until the process ends.
+        With a `cache_key` the first result is returned again for the same key, until the process ends.
         """
         known = get_args(Strictness)
         if strictness not in known:
@@ -171,7 +171,7 @@ class DataQualityResource(ConfigurableResource[Any]):
         if timeout is None:
             return self.default_timeout
         if isinstance(timeout, bool) or not 1 <= timeout <= LONGEST:
-            raise QualityError(f"a timeout of {timeout} is none", f"give 1 to {LONGEST} seconds, or None")
+            raise QualityError(f"a timeout of {timeout} is not possible", f"give 1 to {LONGEST} seconds, or None")
         return timeout
 
     @contextmanager

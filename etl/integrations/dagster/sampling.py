@@ -1,6 +1,6 @@
-"""Judging a sample of the rows, in a way that can be repeated and is seen in the result.
+"""Judges a sample of the rows. The sample can be repeated, and the result shows that it is a sample.
 
-Belongs here: which rows are looked at, and which rules may be judged by them. Does not: judging (`etl.quality`).
+Belongs here: which rows are checked, and which rules may be judged by a sample. Not here: judging (`etl.quality`).
 """
 
 import random
@@ -22,7 +22,7 @@ SEED = 20
 
 
 def draw(data: Data | Path | str, size: int | None) -> tuple[Data, int | None]:
-    """Draw so many rows, the same ones each time, in their order; and how many there are if rows were left out."""
+    """Draw so many rows, the same rows each time, in order. Also return the number of all rows, if some are out."""
     frame = open_data(data)
     if size is None:
         return frame, None
@@ -31,7 +31,7 @@ def draw(data: Data | Path | str, size: int | None) -> tuple[Data, int | None]:
     rows = frame.height if isinstance(frame, pl.DataFrame) else frame.select(pl.len()).collect().item()
     if size >= rows:
         return frame, None
-    # Python's generator is the same in every version; an even spacing would follow patterns of the data.
+    # Python's generator gives the same numbers in every version. Evenly spaced rows could follow patterns in the data.
     chosen = pl.Series(sorted(random.Random(SEED).sample(range(rows), size)), dtype=pl.UInt32)  # noqa: S311
     if isinstance(frame, pl.DataFrame):
         return frame[chosen], rows
@@ -47,9 +47,9 @@ def check_rows(
     timeout: float,
     tables: Mapping[str, pl.LazyFrame] | None,
 ) -> tuple[CheckResult, int | None]:
-    """Judge rules by a sample of the rows, and how many there are if rows were left out.
+    """Judge rules by a sample of the rows. Also return the number of all rows, if rows were left out.
 
-    A rule about the table as a whole (its number of rows, a sum) means something else on a sample: it sees every row.
+    A rule about the table as a whole (its number of rows, a sum) is judged on all rows, because a sample differs.
     """
     parsed = parse_rules(rules)
     refuse_no_rules(parsed)
@@ -67,7 +67,7 @@ def check_rows(
             found |= dict(zip(asked, part.results, strict=True))
             parts.append(part)
     results = tuple(
-        # Where a row stands in the sample says nothing about where it stands in the data.
+        # A row's position in the sample is not its position in the data.
         found[index].model_copy(update={"check_name": name} | ({"rows": ()} if rule.level == "row" else {}))
         for index, (name, rule) in enumerate(zip(check_names(parsed), parsed, strict=True))
     )
@@ -77,7 +77,7 @@ def check_rows(
 
 
 def left(ends: float, timeout: float) -> float:
-    """Seconds until `ends`. What was read too slowly is not judged at all."""
+    """Return the seconds until `ends`. Data that was read too slowly is not judged."""
     seconds = round(ends - time.monotonic(), 3)
     if seconds <= 0:
         raise QualityError(f"no verdict within {timeout:g} seconds: reading took them all", "give a longer `timeout`")

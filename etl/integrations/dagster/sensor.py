@@ -1,10 +1,10 @@
-"""Watching the evaluations of asset checks, and doing something once for each new failure.
+"""Watches the evaluations of asset checks and acts once for each new failure.
 
-Belongs here: `DataQualitySensor`. Does not: how a check comes to its verdict, promises about data (the SLA sensor).
+Belongs here: `DataQualitySensor`. Not here: how a check is judged, promises about data (the SLA sensor).
 
-A tick asks for the newest evaluation of all checks in one query, and reads the history of those only that have news.
-An evaluation has its place in the history from the moment its run is planned, so runs that end in another order than
-they began in (a back-fill) are all seen: what is planned is remembered until it is decided.
+A tick reads the newest evaluation of all checks in one query, and reads the history only of checks with a new
+evaluation. An evaluation gets its place in the history when its run is planned. Runs can end in another order than they
+began (a back-fill), so a planned evaluation is remembered until it is decided. So no failure is missed.
 """
 
 import json
@@ -32,7 +32,7 @@ from etl.suggest import did_you_mean
 HISTORY = 1000
 """Evaluations of one check that a tick reads at most."""
 CURSOR_FORMAT = 1
-"""Of the cursor that Dagster keeps; cursors of before there were numbers have the same."""
+"""The format of the cursor that Dagster stores; cursors without a number have the same format."""
 SENSOR_TAG = "dagster/sensor_name"
 
 Target = Any
@@ -50,7 +50,7 @@ class QualityFailure:
 
     @property
     def key(self) -> str:
-        """What it is known by: the same failure is never acted on twice."""
+        """The key of the failure: the sensor never acts twice on the same key."""
         return "/".join([self.asset_key.to_user_string(), *self.check_names, self.run_id, self.partition or ""])
 
     def describe(self) -> str:
@@ -60,10 +60,10 @@ class QualityFailure:
 
 
 class DataQualitySensor(SensorDefinition):
-    """Acts once per new failure: requests a run of `job`, if it has one, and logs the failure.
+    """Acts once for each new failure: it requests a run of `job`, if there is a job, and logs the failure.
 
-    Failures of runs that this sensor requested are logged only, so that a job which checks the same asset cannot keep
-    itself going. `request` makes the run request of a failure, for jobs with partitions or configuration.
+    A failure of a run that this sensor requested is only logged, so that a job that checks the same asset cannot start
+    itself for ever. `request` makes the run request of a failure, for jobs with partitions or configuration.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class DataQualitySensor(SensorDefinition):
         description: str | None = None,
         default_status: DefaultSensorStatus = DefaultSensorStatus.STOPPED,
     ) -> None:
-        """`assets` and `check_names` narrow down what is watched; otherwise it is every check of the code location."""
+        """`assets` and `check_names` limit the watched checks; without them, all checks of the location are watched."""
         acts = job is not None or job_name is not None
         if request is not None and not acts:
             raise QualityError(f"the sensor `{name}` has a `request` and no job to run", "give it a job or a job_name")
@@ -113,7 +113,7 @@ def _tick(
         if request is None:
             continue
         if _requested_by(context.instance, failure.run_id, name):
-            context.log.warning("run %s was requested by this sensor; no other one is", failure.run_id)
+            context.log.warning("run %s was requested by this sensor; no other run is requested", failure.run_id)
             continue
         requests.append(request(failure))
     skipped = None
@@ -126,7 +126,7 @@ def _tick(
 def new_failures(
     instance: DagsterInstance, watched: Sequence[AssetCheckKey], cursor: str | None
 ) -> tuple[list[QualityFailure], str]:
-    """The failures since `cursor`, and the cursor after them. Without one, what is failing now is new."""
+    """The failures since `cursor`, and the cursor after them. Without a cursor, all present failures are new."""
     seen, pending = _read(cursor)
     storage = instance.event_log_storage
     latest = storage.get_latest_asset_check_execution_by_key(watched) if watched else {}
@@ -148,7 +148,7 @@ def new_failures(
 
 
 def _grouped(records: Sequence[AssetCheckExecutionRecord]) -> list[QualityFailure]:
-    """One failure per asset, run and partition, the oldest first: 200 broken rules of a run are one thing to act on."""
+    """Return one failure for each asset, run and partition, the oldest first; 200 broken rules are one failure."""
     groups: dict[tuple[AssetKey, str, str | None], set[str]] = {}
     for each in sorted(records, key=lambda record: record.id):
         groups.setdefault((each.key.asset_key, each.run_id, each.partition), set()).add(each.key.name)
@@ -217,7 +217,7 @@ def _read(cursor: str | None) -> tuple[int, Mapping[str, list[int]]]:
         return int(read["seen"]), dict(read["pending"])
     except (ValueError, TypeError, AttributeError, KeyError):
         raise EtlError(
-            f"the cursor of a quality sensor is no cursor of one: {cursor[:80]!r}",
+            f"the cursor of a quality sensor cannot be read: {cursor[:80]!r}",
             "it was changed by hand: clear it in the UI, on the sensor's page, and the sensor begins anew",
         ) from None
 

@@ -1,9 +1,9 @@
-"""Making an asset of somebody's function plus something that happens to what it returns.
+"""Makes an asset from a user's function and an action on the data that the function returns.
 
-Belongs here: how Dagster is told what the function needs. Does not: what happens to the data (`quality_step`).
+Belongs here: how Dagster learns what the function needs. Not here: what happens to the data (`quality_step`).
 
-Dagster reads a function's parameters to know its inputs, resources and configuration. The function that it is given
-here asks for the same, and for `context` and `data_quality` besides if the user's function does without.
+Dagster reads a function's parameters to know its inputs, resources and configuration. The function made here has the
+same parameters, and also `context` and `data_quality` if the user's function does not have them.
 """
 
 import functools
@@ -18,7 +18,7 @@ from etl.errors import QualityError
 from etl.integrations.dagster.resource import DataQualityResource
 
 CONTEXT_NAMES = frozenset({"context", "_context", "context_", "_"})
-"""What Dagster calls a context when it comes first."""
+"""The names by which Dagster recognises a context as the first parameter."""
 RESOURCE_KEY = "data_quality"
 
 Finish = Callable[[AssetExecutionContext, DataQualityResource, Any], Iterator[Any]]
@@ -31,7 +31,7 @@ _ANY_RESOURCE: Any = ResourceParam[Any]  # type: ignore[misc]  # a name for Anno
 def compute_function(
     function: Callable[..., Any], finish: Finish, resource_keys: frozenset[str] = frozenset()
 ) -> Callable[..., Any]:
-    """The function that Dagster runs: calls `function`, then yields what `finish` makes of its data."""
+    """Return the function that Dagster runs: it calls `function`, then yields what `finish` makes from the data."""
     parameters = _parameters(function)
     takes_context = bool(parameters) and parameters[0].name in CONTEXT_NAMES
     own = {each.name for each in parameters}
@@ -65,17 +65,17 @@ def compute_function(
 
 
 def function_name(function: Callable[..., Any]) -> str:
-    """The name that an asset has when it is given none."""
+    """The default name of an asset: the name of its function."""
     name: str = getattr(_plain(function), "__name__", "quality_asset")
     return name if name.isidentifier() else "quality_asset"
 
 
 def refuse_strange(decorator: str, function: object) -> None:
-    """Refuse what has no data to return, and say what to write instead."""
+    """Refuse an object that returns no data; the error says what to write instead."""
     if isinstance(function, AssetsDefinition):
         raise QualityError(
             f"@{decorator} was put on an asset, {function.key.to_user_string()}",
-            f"@{decorator}(...) makes the asset itself: leave @asset away and give its arguments to @{decorator}",
+            f"@{decorator}(...) makes the asset itself: leave @asset out and give its arguments to @{decorator}",
         )
     if not callable(function):
         raise QualityError(f"@{decorator} is for functions, not for a {type(function).__name__}", "")
@@ -88,7 +88,7 @@ def refuse_strange(decorator: str, function: object) -> None:
 
 
 def frame_type(function: Callable[..., Any]) -> type | None:
-    """The kind of frame that the function says it returns, for I/O managers that look at it."""
+    """The kind of frame in the function's return annotation, for I/O managers that use the annotation."""
     try:
         found = _resolved(function, "return", inspect.signature(function).return_annotation)
     except QualityError:  # imported for type checkers only; what is returned is looked at anyway
@@ -121,7 +121,7 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def _resolved(function: Callable[..., Any], name: str, annotation: Any) -> Any:  # noqa: ANN401  any annotation
-    """An annotation written as text, as every one is after `from __future__ import annotations`."""
+    """Resolve an annotation that is a text, as all are after `from __future__ import annotations`."""
     if not isinstance(annotation, str):
         return annotation
     plain = _plain(function)
@@ -138,7 +138,7 @@ def _resolved(function: Callable[..., Any], name: str, annotation: Any) -> Any: 
 
 
 def _plain(function: Any) -> Any:  # noqa: ANN401  a function, a partial, an object with __call__
-    """The function itself, below `functools.partial`, decorators that wrap, and objects that can be called."""
+    """Return the function inside `functools.partial`, inside decorators that wrap, or behind an object's `__call__`."""
     while True:
         if hasattr(function, "func") and not inspect.isfunction(function):
             function = function.func

@@ -1,10 +1,10 @@
 """Promises in hand-written assets, with failures that are counted across runs and processes.
 
-Belongs here: `SLAResource` and where its memory is. Does not: thresholds and their comparison (`etl.sla`).
+Belongs here: `SLAResource` and its history. Not here: thresholds and their comparison (`etl.sla`).
 
-The memory is Dagster's: a run carries the tag `etl.sla/<name>` with what it kept, and a run of the same job that
-failed without saying anything failed. Each run writes its own tag only, so runs side by side cannot overwrite each
-other, and the history can be seen and searched where runs are.
+The history is in Dagster: a run has the tag `etl.sla/<name>` with its outcome. A run of the same job that failed
+without such a tag counts as a failure. Each run writes only its own tag, so parallel runs cannot overwrite each other,
+and the history can be seen and searched in Dagster's list of runs.
 """
 
 import hashlib
@@ -33,11 +33,11 @@ TAG = "etl.sla/"
 KEPT, FAILED = "ok", "failed"
 LONGEST_NAME = 63
 HISTORY = 100
-"""Runs that are looked back at, unless more failures than that are allowed."""
+"""How many past runs are examined, unless more failures are allowed."""
 
 
 class SLAResource(ConfigurableResource[Any]):
-    """Judges what a run measured by the promise of this resource, or by one that is given. Safe to use from threads."""
+    """Judges a run's measurements by the resource's promise, or by a given promise. Several threads may use it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -67,7 +67,7 @@ class SLAResource(ConfigurableResource[Any]):
 
     @classmethod
     def with_hook(cls, hook: SLAHook, **fields: Any) -> Self:  # noqa: ANN401  the resource's own fields
-        """The resource that tells `hook` of every check and every violation."""
+        """Make the resource that calls `hook` for every check and every violation."""
         body = {
             "bound_hook": hook,
             "__module__": cls.__module__,
@@ -78,7 +78,7 @@ class SLAResource(ConfigurableResource[Any]):
         return made(**fields)
 
     def setup_for_execution(self, context: InitResourceContext) -> None:
-        """Remember the run and the instance in which its history is."""
+        """Remember the run and the Dagster instance that has the history."""
         self._instance, self._run = context.instance, context.run
 
     @property
@@ -89,9 +89,9 @@ class SLAResource(ConfigurableResource[Any]):
     def check(
         self, metrics: SLAMetrics, name: str | None = None, config: SLAConfig | None = None
     ) -> list[SLAViolation]:
-        """Every promise that one measurement does not keep. A failed check counts as one more failure in a row.
+        """Return the violations of one measurement. A failed check counts as one more failure in a row.
 
-        `name` is what failures in a row are counted by; without it, the asset is.
+        Failures in a row are counted for `name`, or without a `name` for the asset.
         """
         promise = config or self.config
         if not promise.enabled or not self.enabled:
@@ -112,12 +112,12 @@ class SLAResource(ConfigurableResource[Any]):
         row_count: int | None = None,
         config: SLAConfig | None = None,
     ) -> list[SLAViolation]:
-        """The same for a result of checks, or what its `to_dict()` returned."""
+        """The same for a result of checks, or for the result's `to_dict()`."""
         metrics = SLAMetrics.from_check_result(result, asset_key=asset_key, run_id=run_id, row_count=row_count)
         return self.check(metrics, name, config)
 
     def consecutive_failures(self, name: str) -> int:
-        """How many runs failed in a row, this one left out."""
+        """How many runs failed in a row, without this run."""
         with self._lock:
             return self._failures_before(name, HISTORY)
 
@@ -129,7 +129,7 @@ class SLAResource(ConfigurableResource[Any]):
         tag, run_id = tag_of(subject), self._run.run_id
         current = self._instance.get_run_by_id(run_id)
         known = current.tags.get(tag) if current is not None else None
-        if known != FAILED:  # one failure makes the run a failed one, whatever else it measures
+        if known != FAILED:  # after one failure, the whole run counts as failed
             known = FAILED if failed else KEPT
             self._instance.add_run_tags(run_id, {tag: known})
         if known == KEPT:
@@ -161,7 +161,7 @@ class SLAResource(ConfigurableResource[Any]):
 
 
 def tag_of(name: str) -> str:
-    """The run tag under which the outcomes of `name` are. A name that no tag may have is told apart by a digest."""
+    """Return the run tag for the outcomes of `name`. A name that a tag cannot contain is replaced, with a digest."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
     if plain == name and len(name) <= LONGEST_NAME:
         return TAG + name
@@ -170,13 +170,13 @@ def tag_of(name: str) -> str:
 
 
 def _would_have_told(instance: DagsterInstance, run: DagsterRun, current: DagsterRun, asset_key: str | None) -> bool:
-    """Whether a run that failed before it measured anything was to make the same: the asset, or what this run makes."""
+    """Whether a run that failed before it measured anything was planned to make the same asset or assets."""
     planned = _planned(instance, run.run_id)
     return asset_key in planned if asset_key is not None else planned == _planned(instance, current.run_id)
 
 
 def _planned(instance: DagsterInstance, run_id: str) -> set[str]:
-    """The assets that a run was to make, whether it came to them or not."""
+    """Return the assets that a run was planned to make."""
     records = instance.get_records_for_run(run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION_PLANNED).records
     events = (each.event_log_entry.dagster_event for each in records)
     return {each.asset_key.to_user_string() for each in events if each is not None and each.asset_key is not None}

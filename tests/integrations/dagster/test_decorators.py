@@ -303,7 +303,7 @@ def test_something_else_than_a_frame_is_refused(value: Any) -> None:
 def test_mistakes_are_refused_when_the_asset_is_defined() -> None:
     with pytest.raises(QualityError, match="needs rules"):
         quality_checked_asset(typed)
-    with pytest.raises(QualityError, match="leave @asset away"):
+    with pytest.raises(QualityError, match="leave @asset out"):
         quality_checked_asset(RULES)(raw)
     with pytest.raises(QualityError, match="yields"):
         quality_checked_asset(RULES)(lambda: (yield GOOD))
