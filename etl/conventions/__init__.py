@@ -1,1 +1,1 @@
-"""What a platform asks of all definitions: groups, tiers, kinds, tags and names."""
+"""The conventions that all definitions must keep: groups, tiers, kinds, tags and names."""

@@ -1,6 +1,6 @@
-"""The conventions that the product checks: groups, tiers, kinds, tags, names, files, secrets, and no second try.
+"""Checks the conventions for definitions: groups, tiers, kinds, tags, names, files, secrets, and no automatic rerun.
 
-Belongs here: the rules about definitions, hand-written ones too, and where their values are configured. Does not: rules
+Belongs here: the rules about definitions, hand-written ones too, and where their values are configured. Not here: rules
 about data (`etl.quality`), nor how findings are shown (`etl.cli.check`).
 """
 
@@ -28,7 +28,7 @@ from etl.secrets.in_clear import is_secret
 
 
 class Violation(BaseModel):
-    """One thing that does not keep a convention."""
+    """One violation of a convention."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,7 +38,7 @@ class Violation(BaseModel):
 
 
 def violations(definitions: Definitions, conventions: Conventions) -> Iterator[Violation]:
-    """Everything in a code location that does not keep the conventions."""
+    """Yield all violations of the conventions in a code location."""
     for each in definitions.assets or ():
         if isinstance(each, AssetsDefinition):
             yield from _retry_of_asset(each)
@@ -62,7 +62,7 @@ def violations(definitions: Definitions, conventions: Conventions) -> Iterator[V
 
 
 def file_violations(paths: Iterable[Path], conventions: Conventions) -> Iterator[Violation]:
-    """Files that are longer than a person reads."""
+    """Yield files that are longer than the conventions allow."""
     for path in sorted(set(paths)):
         count = len(path.read_text(encoding="utf-8", errors="replace").splitlines())
         if count > conventions.max_file_lines:
@@ -74,7 +74,7 @@ def file_violations(paths: Iterable[Path], conventions: Conventions) -> Iterator
 
 
 def files_of(definitions: Definitions) -> set[Path]:
-    """The files in which the assets of a location are written."""
+    """Return the source files of a location's assets."""
     functions = (_function(each) for each in definitions.assets or () if isinstance(each, AssetsDefinition))
     return {path for each in functions if each and (path := Path(each.__code__.co_filename)).is_file()}
 
@@ -83,13 +83,13 @@ def _job_violations(job: JobDefinition) -> Iterator[Violation]:
     subject = f"job {job.name}"
     if "dagster/max_retries" in {**job.tags, **job.run_tags}:
         yield Violation(subject=subject, problem="is run again on failure", remedy="remove dagster/max_retries")
-    if not job.name.startswith("__"):  # Dagster's own job of all assets would say what each asset says already
+    if not job.name.startswith("__"):  # Dagster's own job of all assets would only repeat the assets' violations
         for name in _retried(job, job.graph, None):
             yield Violation(subject=subject, problem=f"`{name}` has a retry policy", remedy="remove it: fail at once")
 
 
 def _retried(job: JobDefinition, graph: GraphDefinition, parent: NodeHandle | None) -> Iterator[str]:
-    """The steps that have a retry policy, at any depth."""
+    """Yield the steps that have a retry policy, at any depth of the graph."""
     for node in graph.nodes:
         handle = NodeHandle(node.name, parent)
         if isinstance(node.definition, GraphDefinition):
@@ -107,14 +107,14 @@ def _retry_of_asset(assets: AssetsDefinition) -> Iterator[Violation]:
 
 
 def _function(assets: AssetsDefinition) -> FunctionType | None:
-    """The function behind an asset, where it is a function that somebody wrote for it."""
+    """Return the hand-written function of an asset, or None if the asset has no such function."""
     compute = assets.node_def.compute_fn if isinstance(assets.node_def, OpDefinition) else None
     function = getattr(compute, "decorated_fn", None)
     return function if isinstance(function, FunctionType) else None
 
 
 def _function_violations(assets: AssetsDefinition) -> Iterator[Violation]:
-    """Function and asset have one name. A function made inside another serves many assets, as in a factory."""
+    """A function must have its asset's name, unless it is made inside another function, as in a factory."""
     function = _function(assets) if assets.is_executable else None
     specs = list(assets.specs)
     if function is None or len(specs) != 1 or "<locals>" in function.__qualname__:
@@ -129,7 +129,7 @@ def _function_violations(assets: AssetsDefinition) -> Iterator[Violation]:
 
 
 def _resource_violations(key: str, resource: ConfigurableResource) -> Iterator[Violation]:  # type: ignore[type-arg]
-    """Secrets that stand in the code. The value itself is never shown."""
+    """Yield secrets that are written in the code. The value itself is never shown."""
     for field in type(resource).model_fields:
         value = getattr(resource, field)
         if isinstance(value, str) and not isinstance(value, EnvVar) and is_secret(field, value):
@@ -173,7 +173,7 @@ def _kind_violations(subject: str, kinds: set[str], conventions: Conventions) ->
     for kind in sorted(kinds):
         if kind in conventions.tiers:
             yield Violation(
-                subject=subject, problem=f"kind `{kind}` is a tier", remedy="say it in the tag `data_tier` only"
+                subject=subject, problem=f"kind `{kind}` is a tier", remedy="write it only in the tag `data_tier`"
             )
         elif kind not in (ALLOWED_KINDS if conventions.kinds is None else conventions.kinds):
             yield Violation(

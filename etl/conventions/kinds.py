@@ -1,6 +1,6 @@
-"""The kinds that an asset may carry: names of technologies, never of tiers.
+"""The kinds that an asset may have: names of technologies, never of tiers.
 
-Belongs here: the default list. Does not: how it is enforced (`conventions`).
+Belongs here: the default list. Not here: how the list is enforced (`check`).
 """
 
 # fmt: off
