@@ -1,4 +1,4 @@
-"""YAML to `TenantConfig`: everything that a tenant says, checked before anything is built from it."""
+"""Reads a tenant's YAML into `TenantConfig`, and checks the whole configuration before anything is built from it."""
 
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.connections import LakeConfig, SourceDatabase, WarehouseConfig

@@ -1,6 +1,6 @@
-"""From `tenants/<id>/config.yaml` to `TenantConfig`: read, merge, validate, and hold against what the tenant owns.
+"""Turns `tenants/<id>/config.yaml` into `TenantConfig`: read, merge, validate, and check what the tenant owns.
 
-Belongs here: the order of these steps and the one error that lists everything they find. Does not: the steps.
+Belongs here: the order of these steps, and the one error that lists all their findings. Not here: the steps.
 """
 
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from etl.config.cross_checks import conflicts
 from etl.config.findings import ConfigFinding, Conflict, KeyPath, in_order
-from etl.config.overrides import LATE_KEYS, for_environment, literal, named_environments
+from etl.config.overrides import KEYS_RESOLVED_IN_RUNS, for_environment, literal, named_environments
 from etl.config.ownership import Project, foreign_names, foreign_things, texts
 from etl.config.secrets import secrets_in_clear
 from etl.config.tenant_config import Origin, TenantConfig, fingerprint
@@ -30,7 +30,7 @@ _PIPELINE = 3  # the length of the path assets, pipelines, name
 def load_tenant(
     tenant_id: str, settings: Settings | None = None, environ: Mapping[str, str] | None = None
 ) -> TenantConfig:
-    """The configuration of one tenant for this environment. Raises one ConfigError that lists all that is wrong."""
+    """Return the configuration of one tenant for this environment. Raises one ConfigError that lists all problems."""
     settings = settings or load_settings()
     environ = os.environ if environ is None else environ
     path = _config_path(tenant_id, settings)
@@ -65,7 +65,7 @@ def load_tenant(
 
 
 def list_tenants(settings: Settings | None = None) -> tuple[str, ...]:
-    """The tenants of this project: folders with a config.yaml whose names do not begin with `_` or `.`."""
+    """Return the tenants of this project: folders with a config.yaml whose names do not begin with `_` or `.`."""
     folder = (settings or load_settings()).tenants_dir
     found = (each.parent.name for each in folder.glob(f"*/{CONFIG_FILE}"))
     return tuple(sorted(name for name in found if not name.startswith(("_", "."))))
@@ -96,13 +96,13 @@ def _config_path(tenant_id: str, settings: Settings) -> Path:
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(SIZE_LIMIT + 1)  # one byte more than allowed tells that there is more
+            return file.read(SIZE_LIMIT + 1)  # one byte above the limit shows that the file is too large
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", "check the file and its permissions") from error
 
 
 def _tenant(root: Node, folder: str, findings: list[ConfigFinding]) -> Node | None:
-    """The tenant's mapping: below the key `tenant`, beside it, or the whole file. Keys `x-...` only hold anchors."""
+    """Return the tenant's mapping: below the key `tenant`, beside it, or the whole file, without the keys `x-...`."""
     if not isinstance(root.value, dict):
         what = "nothing" if root.value is None else "a list" if isinstance(root.value, list) else "a single value"
         allowed = f"keys, such as `tenant: {{id: {folder}}}`"
@@ -134,7 +134,7 @@ def _tenant(root: Node, folder: str, findings: list[ConfigFinding]) -> Node | No
 
 
 def _judge(tenant: Node, project: Project, environment: str) -> tuple[Node, TenantConfig | None, list[ConfigFinding]]:
-    """The merged tree, the model if the tree is right, and what is wrong with it."""
+    """Return the merged tree, the model if the tree is valid, and the problems."""
     findings: list[ConfigFinding] = []
     tree = literal(for_environment(tenant, environment), findings)
     unresolved = {each.path for each in findings}
@@ -161,7 +161,7 @@ def _as_finding(conflict: Conflict, tree: Node) -> ConfigFinding:
 
 
 def _explained(conflict: Conflict, findings: Iterable[ConfigFinding]) -> bool:
-    """Whether another mistake in the same pipeline may be the reason, such as a mistyped `source_table`."""
+    """Whether another mistake in the same pipeline may be the cause, such as a mistyped `source_table`."""
     for finding in findings:
         same = finding.path[:_PIPELINE] == conflict.path[:_PIPELINE]
         if same and ({finding.suggestion, *finding.path[_PIPELINE - 1 :]} & conflict.about or not conflict.about):
@@ -172,20 +172,20 @@ def _explained(conflict: Conflict, findings: Iterable[ConfigFinding]) -> bool:
 
 
 def _late(tree: Node, config: TenantConfig | None, project: Project, environ: Mapping[str, str]) -> list[ConfigFinding]:
-    """Variables of connections that are not set. In dev they may be missing: the demo source stands in."""
+    """Return findings about variables of connections that are not set. In dev, the demo source is read instead."""
     environment = project.settings.environment
     if not isinstance(tree.value, dict) or (config is not None and not config.enabled) or environment == "dev":
         return []
     findings: list[ConfigFinding] = []
     owner, shared = _child_text(tree, "id"), project.platform.shared_variables
-    for key in sorted(LATE_KEYS & tree.value.keys()):
+    for key in sorted(KEYS_RESOLVED_IN_RUNS & tree.value.keys()):
         for path, node in texts(tree.value[key], (key,)):
             own = [each for each in variables_of(node.text) if may_name(each[0], owner, project.tenants, shared)]
             unset = dict.fromkeys(name for name, default in own if default is None and not environ.get(name))
             if unset:
                 problem = f"the environment variable {' and '.join(unset)} is not set and has no default"
                 if key == "source_database":
-                    problem += f" (DAGSTER_ENVIRONMENT={environment}; in dev the demo source would stand in)"
+                    problem += f" (DAGSTER_ENVIRONMENT={environment}; in dev the demo source would be read instead)"
                 findings.append(ConfigFinding(path, problem, node.mark.line, node.mark.column))
     if config is not None and config.pipelines and config.source_database is None:
         problem = f"`source_database` is missing; only dev has a demo source, this is {environment}"
@@ -194,7 +194,7 @@ def _late(tree: Node, config: TenantConfig | None, project: Project, environ: Ma
 
 
 def _transforms(folder: Path, tree: Node, config: TenantConfig) -> list[ConfigFinding]:
-    """Transforms that are missing or cannot be called, as far as can be told without running them."""
+    """Return findings about transforms that are missing or cannot be called. The transforms are not run for this."""
     findings: list[ConfigFinding] = []
     for name, pipeline in config.pipelines.items():
         wrong = inspect_transform(folder, name, pipeline.transfer_inputs) if pipeline.has_transfer else None
@@ -208,7 +208,7 @@ def _transforms(folder: Path, tree: Node, config: TenantConfig) -> list[ConfigFi
 
 
 def _elsewhere(tenant: Node, project: Project, known: list[ConfigFinding]) -> list[ConfigFinding]:
-    """What would be wrong in the other environments of the file: found today, not on the day of the deployment."""
+    """Return problems in the file's other environments, so that they are found before a deployment."""
     seen = {(each.line, each.column) for each in known}
     findings: list[ConfigFinding] = []
     for environment in sorted(named_environments(tenant) - {project.settings.environment}):

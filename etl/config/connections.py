@@ -1,8 +1,8 @@
-"""What a tenant says about the places its rows come from and go to.
+"""The models of a tenant's source database, storage and warehouse.
 
-Belongs here: the models of `source_database`, `storage` and `warehouse`, and how a URL is put together from its parts.
-Does not: opening any of them (`etl.source`, `etl.warehouse`).
-Every part is an `EnvTemplate`: nothing is resolved before a run.
+Belongs here: `source_database`, `storage` and `warehouse`, and how a URL is made from its parts. Not here: opening
+connections (`etl.source`, `etl.warehouse`).
+Every part is an `EnvTemplate`, which is resolved only in a run.
 """
 
 import os
@@ -27,28 +27,28 @@ class Connection(BaseModel):
     url: EnvTemplate | None = Field(None, description="The whole SQLAlchemy URL; instead of the parts below.")
     driver: EnvTemplate = Field(EnvTemplate("postgresql"), description="Dialect, optionally with a driver.")
     host: EnvTemplate | None = Field(None, description="Name or address of the server.")
-    port: EnvTemplate | None = Field(None, description="Default: the dialect's.")
+    port: EnvTemplate | None = Field(None, description="Default: the default port of the dialect.")
     database: EnvTemplate | None = Field(None, description="Name of the database; for SQLite the path of the file.")
     username: EnvTemplate | None = Field(None, description="Also written `user`.")
     password: EnvTemplate | None = Field(None, description="Only as ${VAR} or ${secret:name#key}.")
-    options: dict[str, EnvTemplate] = Field({}, description="What follows the question mark of the URL.")
+    options: dict[str, EnvTemplate] = Field({}, description="The parameters after the question mark of the URL.")
 
     def templates(self) -> tuple[EnvTemplate, ...]:
-        """Every part that may name a variable and is used."""
+        """All used parts that may name a variable."""
         parts = (self.driver, self.host, self.port, self.database, self.username, self.password)
         if self.url is not None:
             return (self.url, *self.options.values())
         return (*(part for part in parts if part is not None), *self.options.values())
 
     def missing(self, environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
-        """The variables without which there is no connection."""
+        """The variables that the connection needs and that are not set."""
         env = os.environ if environ is None else environ
         return tuple(dict.fromkeys(name for part in self.templates() for name in part.missing(env)))
 
     def resolve_url(self, environ: Mapping[str, str] | None = None) -> str:
-        """The SQLAlchemy URL with its secrets. For opening a connection, never for showing.
+        """Return the SQLAlchemy URL with its secrets, to open a connection. The URL must never be shown.
 
-        `environ` is the process environment or a `Namespace`; every secret is remembered for scrubbing.
+        `environ` is the process environment or a `Namespace`; every secret is remembered, so that texts are scrubbed.
         """
         env = os.environ if environ is None else environ
         if missing := self.missing(env):
@@ -86,7 +86,7 @@ class SourceDatabase(Connection):
     """The database that a tenant's rows come from."""
 
     schema_name: SourceName | None = Field(
-        None, alias="schema", description="Schema of the source tables where a pipeline names none."
+        None, alias="schema", description="Schema of the source tables, for pipelines that name no schema."
     )
     statement_timeout_seconds: PositiveInt | None = Field(None, description="The database ends a longer statement.")
 
@@ -97,13 +97,13 @@ class SourceDatabase(Connection):
 
 
 class LakeConfig(BaseModel):
-    """Where a tenant's Parquet objects live. Without a bucket: the local lake."""
+    """Where a tenant's Parquet objects are stored. Without a bucket, it is the local lake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     bucket: EnvTemplate | None = Field(None, description="Name of the bucket; empty: the local lake.")
     base_path: EnvTemplate | None = Field(
-        None, description="What the keys of all objects begin with; the tenant's id follows."
+        None, description="The beginning of the keys of all objects; the tenant's id follows."
     )
     endpoint_url: EnvTemplate | None = Field(None, description="Default: S3_ENDPOINT_URL.")
     region: EnvTemplate | None = Field(None, description="Default: AWS_REGION.")

@@ -1,7 +1,7 @@
 """Rules that need more than one value of a tenant.
 
-Belongs here: what can be known to be wrong from the configuration alone. Does not: single values (the models), and
-what only the database or the run can know.
+Belongs here: mistakes that the configuration alone shows. Not here: single values (the models), and mistakes that only
+the database or a run can show.
 """
 
 import re
@@ -24,7 +24,7 @@ TENANT_JOBS = ("all", "bronze", "silver", "gold", "verify")  # every tenant has 
 
 
 def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Conflict]:
-    """Everything in `config` that does not go together; `groups` are the allowed ones, none means any."""
+    """Yield values of `config` that contradict each other. `groups` are the allowed groups; empty allows any group."""
     if config.group is not None and groups and config.group not in groups:
         yield Conflict(
             ("group",),
@@ -74,15 +74,13 @@ def _source(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
             (*at, "query"), "the pipeline has both `source_table` and `query`", "one of the two", about=about
         )
     if pipeline.query is not None and pipeline.source_schema is not None:
-        yield Conflict(
-            (*at, "source_schema"), "`source_schema` says nothing about a `query`", "with `source_table` only"
-        )
+        yield Conflict((*at, "source_schema"), "`source_schema` has no effect on a `query`", "with `source_table` only")
     if pipeline.query is not None and pipeline.query.strip().rstrip(";").count(";"):
         yield Conflict((*at, "query"), "`query` holds more than one statement", "one SELECT", about=about)
 
 
 def _query(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
-    """The names that a query binds: the bounds of the window, both of them, where there is a window."""
+    """Check the names that a query binds: both bounds of the window, and only if there is a window."""
     if pipeline.query is None:
         return
     try:
@@ -161,7 +159,7 @@ def _output(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
 
 
 def _schema(at: KeyPath, pipeline: PipelineConfig, config: TenantConfig) -> Iterator[Conflict]:
-    """Schemas that the product needs itself, or that the database has for itself."""
+    """Refuse schemas that the product or the database reserves."""
     output = pipeline.trino_output
     if output is None:
         return
@@ -199,7 +197,7 @@ def _inputs(at: KeyPath, pipeline: PipelineConfig, config: TenantConfig) -> Iter
 
 
 def _targets(pipelines: dict[str, PipelineConfig]) -> Iterator[Conflict]:
-    """Two pipelines that load one table overwrite each other. Databases fold case: it does not tell apart."""
+    """Refuse two pipelines that load the same table. Letter case is ignored, because databases ignore it."""
     loading: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name, pipeline in pipelines.items():
         if pipeline.enabled and pipeline.save_to_trino and (output := pipeline.trino_output):
@@ -215,9 +213,9 @@ def _targets(pipelines: dict[str, PipelineConfig]) -> Iterator[Conflict]:
 
 
 def _job_names(config: TenantConfig) -> Iterator[Conflict]:
-    """Two jobs of one name, of which the second would silently take the first one's place.
+    """Refuse two jobs with the same name, because the second job would silently replace the first.
 
-    A job of the YAML that is called like a pipeline is no conflict: it says how that pipeline's job is to be.
+    A job of the YAML may have a pipeline's name: it then configures that pipeline's job.
     """
     pipelines, jobs = config.assets.pipelines, config.jobs
     taken = dict.fromkeys(TENANT_JOBS, "a job that every tenant has")
@@ -233,7 +231,7 @@ def _job_names(config: TenantConfig) -> Iterator[Conflict]:
 
 
 def _idle_jobs(config: TenantConfig) -> Iterator[Conflict]:
-    """A job of a tenant that has nothing to run: it, and its schedule, would be missing without a word."""
+    """Refuse a job that has nothing to run, because the job and its schedule would be silently missing."""
     if config.enabled and not config.dbt.enabled and not config.assets.pipelines:
         for name in config.jobs:
             yield Conflict(
@@ -245,7 +243,7 @@ def _idle_jobs(config: TenantConfig) -> Iterator[Conflict]:
 
 
 def _cycles(config: TenantConfig) -> Iterator[Conflict]:
-    """Transfers that wait for each other. A pipeline's own extract as its input is no cycle."""
+    """Refuse transfers that wait for each other. A pipeline's own extract as an input is not a cycle."""
     pipelines = config.assets.pipelines
     needs = {
         name: [each for each in pipeline.transfer_inputs if each != name and each in pipelines]
@@ -272,7 +270,7 @@ def _cycles(config: TenantConfig) -> Iterator[Conflict]:
 
 
 def _notified(config: TenantConfig) -> Iterator[Conflict]:
-    """A target that is never told, because it names no pipeline or has an address that nothing can be sent to."""
+    """Refuse a target that would never get a message: no pipeline has its names, or its address cannot be used."""
     pipelines = config.assets.pipelines
     for index, target in enumerate(config.notifications):
         for position, name in enumerate(target.pipelines):

@@ -1,6 +1,6 @@
-"""One thing that is wrong in a configuration, and how it is said.
+"""One problem in a configuration, and its message.
 
-Belongs here: `Conflict`, `ConfigFinding` and the sentence made of it. Does not: finding anything.
+Belongs here: `Conflict`, `ConfigFinding` and the sentence made from a finding. Not here: finding problems.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class ConfigFinding:
-    """A problem at a place. `path` are the keys that lead there, from the tenant's root."""
+    """A problem at a place. `path` has the keys from the tenant's root to the place."""
 
     path: KeyPath
     problem: str
@@ -35,7 +35,7 @@ class ConfigFinding:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Values that do not go together. `about` are the keys whose own mistakes would explain it."""
+    """Values that contradict each other. `about` are the keys whose own mistakes would explain the conflict."""
 
     path: KeyPath
     problem: str
@@ -45,7 +45,7 @@ class Conflict:
 
 
 def absent_column(path: KeyPath, column: str, columns: tuple[str, ...], about: frozenset[str]) -> Conflict:
-    """A column that is used, and that the pipeline's `columns` leave out."""
+    """Return the conflict of a column that is used, but is not among the pipeline's `columns`."""
     close = nearest(column, columns) or ""
     return Conflict(path, f"column `{column}` is not among the pipeline's `columns`", ", ".join(columns), close, about)
 
@@ -59,11 +59,11 @@ def dotted(path: KeyPath) -> str:
 
 
 def in_order(findings: Iterable[ConfigFinding]) -> tuple[ConfigFinding, ...]:
-    """As they stand in the file, each once."""
+    """Return the findings in the order of the file, without repetitions."""
     return tuple(sorted(dict.fromkeys(findings), key=lambda each: (each.line, each.column, dotted(each.path))))
 
 
 def shorten(text: str) -> str:
-    """What stands in a file, as it fits into one line of a message."""
+    """Return a text of a file, shortened to fit into one line of a message."""
     clean = "".join(character if character.isprintable() else "?" for character in text)
     return clean if len(clean) <= 60 else clean[:57] + "..."  # noqa: PLR2004  fits in a line

@@ -1,7 +1,7 @@
 """The names that a configuration may contain, as types that refuse everything else.
 
-Belongs here: what a tenant, pipeline, table, column, owner, tag or time zone may be called. Does not: quoting, which
-the storage layer does with every name in addition.
+Belongs here: which names a tenant, pipeline, table, column, owner, tag or time zone may have. Not here: quoting, which
+is done in addition wherever a name is used in SQL.
 
 | name | pattern | length |
 |---|---|---|
@@ -9,9 +9,9 @@ the storage layer does with every name in addition.
 | target table and schema | `[A-Za-z_][A-Za-z0-9_$]*` | 63 |
 | source table, schema and column | starts with a letter, digit or `_`; then also space `$ # . / -`, never `--` | 128 |
 
-Letters of the source's names may be of any script, and carry its combining marks (`नाम`, `ชื่อ`, an accent by itself).
-They are compared with the source's names character by character: nothing is normalized. No pattern admits a quote, a
-semicolon, a control character, a backslash, a bracket, a colon or a percent sign.
+Names of the source may have letters of any script with combining marks (`नाम`, `ชื่อ`, a separate accent). They are
+compared with the source's names character by character; nothing is normalized. No pattern admits a quote, a semicolon,
+a control character, a backslash, a bracket, a colon or a percent sign.
 """
 
 import keyword
@@ -33,12 +33,12 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TARGET = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 _MARK = "\u0301"  # stands for every combining mark, because `re` has no class of them
 _SOURCE = re.compile(rf"(?!.*--)(?!.*(?<![\w{_MARK}]){_MARK})\w(?:[\w{_MARK} $#./-]*[\w{_MARK}$#])?")
-# Marks that change nothing that a person sees: joiners, selectors of a variant, two vowels of Khmer.
+# Marks that a person cannot see: joiners, variation selectors, two vowels of Khmer.
 _UNSEEN = re.compile("[\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _EMAIL = re.compile(r"[^@\s<>\"',;]+@[^@\s<>\"',;]+\.[^@\s<>\"',;]+")
 _TEAM = re.compile(r"team:[A-Za-z0-9_-]+")
 _TAG_KEY = re.compile(r"(?:[A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}")
-_RUN_TAGS = ("dagster/priority", "dagster/max_runtime")  # Dagster's own that a person sets
+_RUN_TAGS = ("dagster/priority", "dagster/max_runtime")  # Dagster's own tags that users may set
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}")
 
 
@@ -51,9 +51,9 @@ def _refuse(kind: str, allowed: str, suggestion: str = "") -> PydanticCustomErro
 
 
 def _source_name(value: str) -> str:
-    """A name of the source: letters of any script with their combining marks, each behind what it is written on."""
+    """Check a name of the source: letters of any script, with combining marks only behind a letter."""
     if _UNSEEN.search(value):
-        raise _refuse(_source_kind, f"{_source_text}; none that cannot be seen")
+        raise _refuse(_source_kind, f"{_source_text}; no invisible characters")
     marks = "".join(_MARK if unicodedata.category(each) in ("Mn", "Mc") else each for each in value)
     _checker(_source_kind, _SOURCE, _source_text, SOURCE_LIMIT)(marks)
     return value
@@ -76,7 +76,7 @@ def _not_of_dagster(value: str) -> str:
 
 def _no_keyword(value: str) -> str:
     if keyword.iskeyword(value):
-        raise _refuse("name", "no word that Python keeps for itself")
+        raise _refuse("name", "no keyword of Python")
     return value
 
 
@@ -128,7 +128,7 @@ TagKey = Annotated[
 TagValue = Annotated[str, AfterValidator(_checker("tag value", _TAG_VALUE, "letters, digits, _ . -, at most 63"))]
 Tags = dict[TagKey, TagValue]
 RunTags = dict[Annotated[TagKey, AfterValidator(_not_of_dagster)], TagValue]
-"""Tags of runs. Most tags of its own Dagster sets itself, and reads from them what a run is and does."""
+"""Tags of runs. Dagster sets most tags with its own prefix itself, and they change what a run does."""
 
 
 def _owner(value: str) -> str:

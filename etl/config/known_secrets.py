@@ -1,7 +1,7 @@
-"""Telling the scrubber what a tenant's secrets are, before anything of the tenant runs.
+"""Teaches the scrubber a tenant's secrets before any code of the tenant runs.
 
-Belongs here: which of a tenant's templates are secrets. Not here: scrubbing (`etl.secrets.scrub`). A secret of a store
-is not fetched for this: only a run that opens a connection fetches, and then remembers.
+Belongs here: which of a tenant's templates are secrets. Not here: scrubbing (`etl.secrets.scrub`). A secret in a store
+is not fetched here. A run fetches it when it opens a connection, and the value is then remembered.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from etl.secrets.template import interpolate, missing_variables, secrets_of, var
 
 
 def learn_tenant(config: TenantConfig, environ: Mapping[str, str] | None = None) -> None:
-    """Remember the values behind the secret templates of one tenant, as far as the environment gives them."""
+    """Remember the values of one tenant's secret templates, as far as the environment has them."""
     values = config.namespace(environ)
     for template in dict.fromkeys(_templates(config)):
         if secrets_of(template) or not variables_of(template):
@@ -25,7 +25,7 @@ def learn_tenant(config: TenantConfig, environ: Mapping[str, str] | None = None)
                 continue
             value = interpolate(template, values)
         except ConfigError:
-            continue  # it names what is not the tenant's, and will never be resolved
+            continue  # the template names another owner's variable and is never resolved
         if "://" in value:
             learn_url(value)
         learn(value)

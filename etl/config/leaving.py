@@ -1,9 +1,9 @@
-"""A tenant's Python cannot end the process of a command or a code location that is about other tenants too.
+"""Prevents a tenant's Python from ending the process of a command or a code location that also serves other tenants.
 
-Belongs here: what `os._exit` and `os.exec*` do while a tenant's file is run. Not here: running it (`tenant_loader`,
-`etl.definitions`). `sys.exit` raises SystemExit by itself, and whoever runs a tenant's file catches that.
+Belongs here: what `os._exit` and `os.exec*` do while a tenant's file is run. Not here: running the file
+(`tenant_loader`, `etl.definitions`). `sys.exit` raises SystemExit, which the caller that runs a tenant's file catches.
 
-This is no sandbox: a tenant's Python is trusted code. It keeps a mistake from turning a check of all tenants silent.
+This is not a sandbox: a tenant's Python is trusted code. A mistake in it must not silently end a check of all tenants.
 """
 
 import os
@@ -16,7 +16,7 @@ _ENDING = ("_exit", "execv", "execve")
 
 @contextmanager
 def leaving_raises() -> Iterator[None]:
-    """Within the block a call that would end this process raises SystemExit; a process forked from it may end."""
+    """Within the block, a call that would end this process raises SystemExit. A forked process may end."""
     owner = os.getpid()
     names = vars(os)
     before = {name: names[name] for name in _ENDING}

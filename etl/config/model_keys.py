@@ -1,6 +1,6 @@
-"""Which keys a model allows at a place, for suggestions.
+"""Finds the keys that a model allows at a place, for suggestions.
 
-Belongs here: following a pydantic location through the types of the models. Does not: judging values.
+Belongs here: following a location of pydantic through the types of the models. Not here: judging values.
 """
 
 import types
@@ -13,17 +13,17 @@ from pydantic import BaseModel
 
 @lru_cache(maxsize=256)
 def allowed_keys(root: type[BaseModel], location: tuple[str | int, ...]) -> tuple[str, ...]:
-    """The keys that the model at `location` allows; none where any key is allowed or there is no model."""
+    """Return the keys that the model at `location` allows; no keys if any key is allowed or there is no model."""
     candidates: list[Any] = [root]
     for part in location:
         following = [target for candidate in candidates for target in _step(candidate, part)]
-        candidates = following or candidates  # a part that leads nowhere names a branch of a union
+        candidates = following or candidates  # a part without a key is the name of a union's branch, added by pydantic
     keys = [key for model in _models(candidates) for key in _keys(model)]
     return tuple(dict.fromkeys(keys))
 
 
 def _step(candidate: Any, part: str | int) -> list[Any]:  # noqa: ANN401  an annotation can be anything
-    """Where `part` leads from one annotation."""
+    """Return the annotations that `part` leads to from one annotation."""
     options = list(_options(candidate))
     if len(options) > 1 and isinstance(part, str) and (tagged := [each for each in options if _is_tagged(each, part)]):
         return tagged
@@ -40,7 +40,7 @@ def _step(candidate: Any, part: str | int) -> list[Any]:  # noqa: ANN401  an ann
 
 
 def _options(annotation: Any) -> Iterable[Any]:  # noqa: ANN401  an annotation can be anything
-    """The branches of a union, without what `Annotated` adds."""
+    """Return the branches of a union, without the metadata of `Annotated`."""
     if hasattr(annotation, "__value__"):
         yield from _options(annotation.__value__)
     elif hasattr(annotation, "__metadata__"):

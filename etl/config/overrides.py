@@ -1,10 +1,10 @@
-"""What differs per environment, applied to the tree of a file, and where variables may stand.
+"""Merges the values of an environment into the tree of a file, and limits where variables may stand.
 
-Belongs here: merging `environments:`, and which keys may name variables at all, both before anything is validated. Not
-here: deciding whether the result is right, and whose a variable is (`ownership`).
+Belongs here: merging `environments:`, and which keys may name variables; both happen before the validation. Not here:
+validating the result, and whether a tenant owns a variable (`ownership`).
 
-The keys of LATE_KEYS are resolved where a run opens a connection or sends a message. All other keys become visible in
-definitions, so that a variable or a secret in one of them is refused.
+The keys of KEYS_RESOLVED_IN_RUNS are resolved when a run opens a connection or sends a message. All other keys become
+visible in definitions, so that a variable or a secret in one of them is refused.
 """
 
 from dataclasses import replace
@@ -13,23 +13,23 @@ from etl.config.findings import ConfigFinding, KeyPath
 from etl.config.yaml_source import Node
 from etl.secrets.template import literal_of, references_of
 
-LATE_KEYS = frozenset({"source_database", "storage", "warehouse", "notifications"})
+KEYS_RESOLVED_IN_RUNS = frozenset({"source_database", "storage", "warehouse", "notifications"})
 _PIPELINE_DEPTH = 3  # assets, pipelines, name
 
 
 def is_late(path: KeyPath) -> bool:
-    """Whether the texts at `path` stay templates until a run needs them."""
-    return bool(path) and path[0] in LATE_KEYS
+    """Whether the texts at `path` stay templates until a run needs their values."""
+    return bool(path) and path[0] in KEYS_RESOLVED_IN_RUNS
 
 
 def named_environments(tenant: Node) -> frozenset[str]:
-    """Every environment for which the tenant or one of its pipelines says something."""
+    """Return the environments for which the tenant or one of its pipelines has values."""
     blocks = [_child(tenant, "environments"), *(_child(each, "environments") for each in _pipelines(tenant).values())]
     return frozenset(name for block in blocks if block and isinstance(block.value, dict) for name in block.value)
 
 
 def for_environment(tenant: Node, environment: str) -> Node:
-    """The tenant with the values of `environment` laid over it, first its own, then those of each pipeline."""
+    """Return the tenant merged with the values of `environment`: first the tenant's values, then each pipeline's."""
     merged = _overlay(tenant, environment)
     pipelines = {name: _overlay(each, environment) for name, each in _pipelines(merged).items()}
     assets = _child(merged, "assets")
@@ -40,7 +40,7 @@ def for_environment(tenant: Node, environment: str) -> Node:
 
 
 def literal(node: Node, findings: list[ConfigFinding], path: KeyPath = ()) -> Node:
-    """The tree with `$$` as a dollar, but for what is late. A variable or secret anywhere else is reported."""
+    """Return the tree with `$$` as a dollar, except in late keys. A variable or secret in any other key is reported."""
     if is_late(path) or _is_overrides(path):
         return node
     if isinstance(node.value, dict):
@@ -61,7 +61,7 @@ def _plain(node: Node, text: str, findings: list[ConfigFinding], path: KeyPath) 
 
 
 def visible(node: Node, path: KeyPath) -> ConfigFinding:
-    """A variable or secret in a key whose value people see."""
+    """Return the finding of a variable or secret in a key whose value people see."""
     key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
     references = " and ".join(f"${{{name}}}" for name, _ in references_of(node.text)) or "`${`"
     return ConfigFinding(

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote
 
 from etl.config.findings import ConfigFinding, Conflict, KeyPath
-from etl.config.overrides import LATE_KEYS, visible
+from etl.config.overrides import KEYS_RESOLVED_IN_RUNS, visible
 from etl.config.tenant_config import TenantConfig
 from etl.config.yaml_source import Node
 from etl.errors import ConfigError
@@ -39,10 +39,10 @@ class Project:
 
 
 def foreign_names(tree: Node, tenant: str, project: Project) -> Iterator[ConfigFinding]:
-    """Each variable below the late keys that the tenant may not name, and each secret where none may stand."""
+    """Yield variables below late keys that the tenant may not name, and secrets where no secret is allowed."""
     if not isinstance(tree.value, dict):
         return
-    for key in sorted(LATE_KEYS & tree.value.keys()):
+    for key in sorted(KEYS_RESOLVED_IN_RUNS & tree.value.keys()):
         for path, node in texts(tree.value[key], (key,)):
             yield from _of_text(path, node, tenant, project)
 
@@ -53,7 +53,7 @@ def _of_text(path: KeyPath, node: Node, tenant: str, project: Project) -> Iterat
     if path[0] == "notifications" and key in _NOT_RESOLVED and "${" in node.text.replace("$$", ""):
         yield visible(node, path)
         return
-    if path[0] == "notifications" and (problem := malformed(node.text)):  # the other models look themselves
+    if path[0] == "notifications" and (problem := malformed(node.text)):  # the other models check this themselves
         yield ConfigFinding(path, problem, node.mark.line, node.mark.column)
     if path[0] == "storage" and any(each.startswith("secret:") for each in references):
         problem = f"`{key}` becomes part of addresses that people see and takes no secret"
@@ -77,7 +77,7 @@ def texts(node: Node, path: KeyPath) -> Iterable[tuple[KeyPath, Node]]:
 
 
 def foreign_things(config: TenantConfig, project: Project) -> Iterator[Conflict]:
-    """The dbt project, the files, the paths and the owners that are not the tenant's to name."""
+    """Yield the dbt project, the files, the paths and the owners that the tenant may not name."""
     yield from _dbt_project(config, project)
     yield from _files(config, project)
     yield from _base_path(config)
@@ -108,7 +108,7 @@ def _files(config: TenantConfig, project: Project) -> Iterator[Conflict]:
         try:
             url = connection.resolve_url({})
         except ConfigError:
-            continue  # its syntax has a finding of its own
+            continue  # its wrong syntax already has a finding
         for path in named_files(url):
             if problem := refused_file(path, config.id, project.settings, project.platform):
                 yield Conflict((key,), *problem)
@@ -121,7 +121,7 @@ def _base_path(config: TenantConfig) -> Iterator[Conflict]:
 
 
 def refused_base_path(text: str) -> str | None:
-    """Why a prefix in a bucket cannot be used, if so."""
+    """Return why a prefix in a bucket cannot be used, or None."""
     parts = text.strip("/").split("/")
     if any(part in (".", "..") for part in parts):
         return f"the path `{text}` leads elsewhere"

@@ -1,7 +1,7 @@
-"""What a tenant says about one pipeline.
+"""The model of one pipeline in a tenant's file.
 
-Belongs here: `PipelineConfig` and its parts. Does not: rules that need more than one value of a pipeline
-(`cross_checks`), and nothing about how a stage does its work (`etl.pipeline`).
+Belongs here: `PipelineConfig` and its parts. Not here: rules that need more than one value of a pipeline
+(`cross_checks`), and how a stage does its work (`etl.pipeline`).
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ class Partitions(BaseModel):
     keys: tuple[str, ...] = Field(
         (), description="The values of the column `by`, or of `:partition` in a `query`; only where it is no time."
     )
-    timezone: Timezone = Field("UTC", description="Where a day begins and ends.")
+    timezone: Timezone = Field("UTC", description="The time zone in which a day begins and ends.")
     start: str = Field(
         DEFAULT_START,
         validate_default=True,
@@ -60,7 +60,7 @@ class Partitions(BaseModel):
     lookback: NonNegativeInt | None = Field(None, description="The same in partitions: hours, days, weeks or months.")
     in_flight: PositiveInt = Field(1, description="How many partitions of a back-fill are worked on at one time.")
     naive_timezone: Timezone | None = Field(
-        None, description="Zone of a date column that carries none. Default: the same as `timezone`."
+        None, description="Zone of a date column without a zone. Default: the same as `timezone`."
     )
 
     @field_validator("keys")
@@ -112,14 +112,14 @@ class Partitions(BaseModel):
 
 
 class TrinoOutput(BaseModel):
-    """The table of the warehouse that a pipeline loads, whichever the warehouse is."""
+    """The table that a pipeline loads, in a warehouse of any type."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     target_table: TargetName = Field(description="Default: the pipeline's name.")
     target_schema: TargetName = Field(description="Default: the tenant's id.")
-    key_columns: tuple[ColumnName, ...] = Field((), description="What identifies a row; needed for `upsert`.")
-    order_column: ColumnName | None = Field(None, description="Of several rows with one key the last by this column.")
+    key_columns: tuple[ColumnName, ...] = Field((), description="The columns that identify a row; needed for `upsert`.")
+    order_column: ColumnName | None = Field(None, description="Of rows with the same key, the last row by this column.")
     mode: LoadMode = Field(description="Default: replace_partition with a date column, else replace. See warehouse.md.")
 
 
@@ -129,7 +129,7 @@ class DbtTransform(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dbt_select: str = Field("fqn:*", description="dbt's own selection syntax.")
-    dbt_exclude: str = Field("", description="The same syntax, for what is left out.")
+    dbt_exclude: str = Field("", description="The models to leave out, in the same syntax.")
 
 
 class StagedRule(BaseModel):
@@ -138,12 +138,12 @@ class StagedRule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rule: Rule = Field(description="One rule of the vocabulary.")
-    stage: Stage | None = Field(None, description="Default: transfer where the pipeline has one, else extract.")
+    stage: Stage | None = Field(None, description="Default: transfer if the pipeline has a transfer, else extract.")
 
     @model_validator(mode="before")
     @classmethod
     def _separate(cls, data: Any) -> Any:  # noqa: ANN401  whatever stands in the file
-        """In the file the stage stands among the rule's own keys."""
+        """Separate the stage from the rule's own keys, beside which it stands in the file."""
         if isinstance(data, Mapping) and "rule" not in data:
             rule: dict[str, Any] = {key: value for key, value in data.items() if key != "stage"}
             if "truthound" in rule and "type" not in rule:
@@ -153,7 +153,7 @@ class StagedRule(BaseModel):
 
 
 class PipelineQuality(BaseModel):
-    """What is checked before rows are published, and what a failure does."""
+    """The checks before rows are published, and the effect of a failure."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -161,28 +161,28 @@ class PipelineQuality(BaseModel):
     on_failure: Literal["block", "quarantine", "warn"] = Field(
         "block", description="block: nothing is published; quarantine: bad rows are set aside; warn: all is published."
     )
-    rules: tuple[StagedRule, ...] = Field((), description="What rows have to satisfy; see Rules.")
-    max_quarantine_rate: float | None = Field(None, ge=0, le=1, description="More rejected rows than this block.")
+    rules: tuple[StagedRule, ...] = Field((), description="The rules that rows have to pass; see Rules.")
+    max_quarantine_rate: float | None = Field(None, ge=0, le=1, description="A larger share of rejected rows blocks.")
     safe_columns: tuple[ColumnName, ...] = Field((), description="Columns whose values a report may show.")
-    timeout_seconds: PositiveFloat | None = Field(None, description="Longer checks end with an error, never a pass.")
+    timeout_seconds: PositiveFloat | None = Field(None, description="A longer check ends as an error, never as a pass.")
 
 
 class Volume(BaseModel):
-    """From which loss of rows on the check `volume` of the extract warns."""
+    """The loss of rows at which the check `volume` of the extract warns."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_shrink: float = Field(0.5, ge=0, le=1, description="Warn if more than this share of the rows is gone.")
+    max_shrink: float = Field(0.5, ge=0, le=1, description="Warn if more than this share of the rows is missing.")
 
 
 class PipelineConfig(BaseModel):
-    """One pipeline: extract, perhaps transfer, perhaps load."""
+    """One pipeline: an extract, and optionally a transfer and a load."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: PipelineName = Field(description="The key of the pipeline.")
     description: str = Field("", description="For people; shown on the assets.")
-    enabled: bool = Field(default=True, description="false: as if the pipeline were not there.")
+    enabled: bool = Field(default=True, description="false: the pipeline is ignored.")
     owners: tuple[Owner, ...] = Field((), description="Email addresses or team:name. Default: the tenant's.")
     tags: Tags = Field({}, description="Tags of the assets, in addition to the tenant's.")
 
@@ -203,15 +203,15 @@ class PipelineConfig(BaseModel):
         description="Every value arrives intact or is refused in both. fast: PostgreSQL's pages are read in parallel "
         "however few they are; exact: only where that is quicker than one statement.",
     )
-    sort_by: tuple[ColumnName, ...] = Field((), description="Order of the rows in the object, so that scans skip.")
+    sort_by: tuple[ColumnName, ...] = Field((), description="Order of rows in the object; scans can then skip parts.")
     pii_columns: tuple[ColumnName, ...] = Field((), description="Columns whose values are never shown.")
     pii: Literal["scan", "off"] = Field(
         "off",
         description="scan: the check `pii` of the extract warns of columns of text that look personal and are not in "
         "`pii_columns`. Needs Truthound.",
     )
-    allow_empty: bool = Field(default=False, description="No rows where there were rows before is no failure.")
-    max_shrink: float | None = Field(None, ge=0, le=1, description="Fail if this share of the rows is gone.")
+    allow_empty: bool = Field(default=False, description="true: a partition that had rows may become empty.")
+    max_shrink: float | None = Field(None, ge=0, le=1, description="Fail if a larger share of the rows is missing.")
     undated: Literal["warn", "fail", "ignore"] = Field(
         "warn",
         description="Rows of the source that belong to no partition (no date, or one outside of all days; no key) "
@@ -223,7 +223,7 @@ class PipelineConfig(BaseModel):
         "weekday in each of the last four weeks. off: no such check.",
     )
     schema_changes: Literal["evolve", "fail"] = Field(
-        "evolve", description="evolve: a new nullable column is taken over; any other change fails."
+        "evolve", description="evolve: a new nullable column is added; any other change fails."
     )
 
     has_transfer: bool = Field(default=False, description="transforms/<pipeline>.py holds a function of the same name.")
@@ -232,24 +232,24 @@ class PipelineConfig(BaseModel):
     dbt_transform: DbtTransform | None = Field(None, description="Which models.")
 
     save_to_s3: bool = Field(
-        default=True, description="false: kept on the local lake even where a bucket is configured."
+        default=True, description="false: the objects stay in the local lake even if a bucket is configured."
     )
     save_to_trino: bool = Field(default=False, description="Load into the tenant's warehouse.")
-    trino_output: TrinoOutput | None = Field(None, description="Which table, and how.")
+    trino_output: TrinoOutput | None = Field(None, description="Which table is loaded, and how.")
 
-    quality: PipelineQuality = Field(PipelineQuality(), description="What is checked before rows are published.")
-    sla: PipelineSLA | None = Field(None, description="What is promised. Default: the tenant's.")
-    environments: dict[Environment, dict[str, Any]] = Field({}, description="Other values per DAGSTER_ENVIRONMENT.")
+    quality: PipelineQuality = Field(PipelineQuality(), description="The checks before rows are published.")
+    sla: PipelineSLA | None = Field(None, description="The promises. Default: the tenant's `sla`.")
+    environments: dict[Environment, dict[str, Any]] = Field({}, description="Other values for a DAGSTER_ENVIRONMENT.")
 
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, data: Any) -> Any:  # noqa: ANN401  whatever stands in the file
-        """Defaults that follow from other values of the same pipeline."""
+        """Fill in defaults that depend on other values of the same pipeline."""
         if not isinstance(data, Mapping):
             return data
         filled = dict(data)
         for switch in ("volume", "pii"):
-            if filled.get(switch) is False:  # what YAML makes of `off`
+            if filled.get(switch) is False:  # YAML reads `off` as false
                 filled[switch] = "off"
         dated = filled.get("date_column") is not None
         if dated and filled.get("partitions") is None:

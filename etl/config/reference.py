@@ -1,6 +1,6 @@
-"""The YAML reference, made from the models: `python -m etl.config.reference > docs/yaml-reference.md`.
+"""Makes the YAML reference from the models: `python -m etl.config.reference > docs/yaml-reference.md`.
 
-Belongs here: saying in words what the models allow. Does not: allowing anything.
+Belongs here: describing in words what the models allow. Not here: the models.
 """
 
 import re
@@ -22,16 +22,16 @@ _INTRODUCTION = """\
 
 Generated from the models by `python -m etl.config.reference`; do not edit.
 
-A tenant is `tenants/<id>/config.yaml`. Everything stands below the key `tenant`; its keys may also stand beside it, or
-without it at the top of the file. Keys that begin with `x-` at the top are not read: a place for anchors.
+A tenant is `tenants/<id>/config.yaml`. All keys stand below the key `tenant`. They may also stand beside `tenant`, or
+at the top of a file without `tenant`. Keys at the top that begin with `x-` are not read: use them for anchors.
 
-Unknown keys are refused. One error lists everything that is wrong, each with file, line and column. The first line
-`# yaml-language-server: $schema=../tenant.schema.json` lets an editor complete and check the file.
+Unknown keys are refused. One error lists all problems, each with file, line and column. With the first line
+`# yaml-language-server: $schema=../tenant.schema.json`, an editor completes and checks the file.
 
 ## Variables
 
-Below `source_database`, `storage`, `warehouse` and `notifications` a text may name variables and secrets, which are
-resolved when a run needs them. Every other key becomes visible in definitions and takes neither.
+Below `source_database`, `storage`, `warehouse` and `notifications`, a text may name variables and secrets, which are
+resolved when a run needs them. The other keys become visible in definitions, so variables and secrets are refused.
 
 `${VAR}` must be set and not empty; `${VAR:-default}` and `${VAR:default}` give a default; `${secret:name#key}` is a
 secret of the tenant; `$$` is a dollar, in every key. Inside `{...}` and `[...]` a variable needs quotes. A variable
@@ -39,14 +39,14 @@ begins with the tenant's id in capitals and `_`, or is one that the platform sha
 passwords, tokens and keys are written as `${VAR}` or `${secret:name#key}`, without a default. See
 [Secrets and ownership](secrets.md).
 
-In dev a tenant without `source_database`, or with one of its variables not set, reads its embedded demo source. In
-staging and prod both are errors.
+In dev, a tenant reads its embedded demo source if `source_database` is missing or if one of its variables is not set.
+In staging and prod, both are errors.
 
 ## Environments
 
-`environments: {prod: {...}}`, at the tenant and at each pipeline, holds the keys that differ for that value of
-DAGSTER_ENVIRONMENT (dev, staging, prod). Mappings are merged key by key, lists are replaced, `null` gives the default
-back. What is wrong for another environment is reported in every environment.
+`environments: {prod: {...}}`, at the tenant and at each pipeline, has the keys that differ for that value of
+DAGSTER_ENVIRONMENT (dev, staging, prod). Mappings are merged key by key, lists are replaced, and `null` means the
+default. Problems in the values of one environment are reported in every environment.
 
 ## Names
 
@@ -57,15 +57,15 @@ back. What is wrong for another environment is reported in every environment.
 | table, schema, column of a source | letters, digits, `_`, of any script; inside also space and `$ # . / -` | 128 |
 | tag | letters, digits, `_` `.` `-`; a key may have a prefix and `/` | 63 |
 
-A letter of a source's name may carry combining marks (`नाम`, `ชื่อ`, an accent that is a character of its own). The name
-is compared with the source's character by character: `é` as one character and as two are different names.
+A letter of a source's name may have combining marks (`नाम`, `ชื่อ`, an accent that is a separate character). The name is
+compared with the source's name character by character: `é` as one character and `é` as two are different names.
 
 ## YAML
 
-Values follow YAML 1.2: only `true` and `false` are booleans, so `no` and `on` are texts (a key that wants a boolean
-takes them as one); `010` is ten; `12:30` is a text. A number or date stands for its text where a text is meant.
-Anchors, aliases and merge keys work. Refused: duplicate keys, tabs, other tags than YAML's own, several documents,
-more than 1 MB, more than 40 levels, anything but UTF-8, aliases that expand without measure.
+Values follow YAML 1.2: only `true` and `false` are booleans, so `no` and `on` are texts (a key with a boolean value
+accepts them too); `010` is ten; `12:30` is a text. Where a text is expected, a number or date is read as text. Anchors,
+aliases and merge keys work. Refused are: duplicate keys, tabs, tags that are not YAML's own, several documents, more
+than 1 MB, more than 40 levels, encodings other than UTF-8, aliases that expand to too many values.
 """
 
 _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
@@ -95,7 +95,9 @@ def reference_text() -> str:
         sections.append(_section(f"## {title}", remark or _summary(model), model, parts))
         if model is PipelineQuality:
             sections.append(_rules())
-    sections.append("## Notifications\n\nA list; each entry has a `type` and wants everything unless it says less.\n")
+    sections.append(
+        "## Notifications\n\nA list; each entry has a `type`. Without filters, an entry gets every message.\n"
+    )
     sections += [_section(f"### {_type_of(model)}", _summary(model), model, parts) for model in _TARGETS]
     return "\n".join(sections)
 

@@ -1,7 +1,7 @@
-"""Quality rules beside the rest of a pipeline: who judges them, over which rows, against which other pipeline.
+"""Checks quality rules against their pipeline: the engine, the stage, the columns and other pipelines.
 
-Belongs here: what can be known to be wrong with a rule from the configuration alone. Not here: single values of a rule
-(`etl.quality.rules`), and what only the data's types can tell (the preflight of a check).
+Belongs here: mistakes in a rule that the configuration alone shows. Not here: single values of a rule
+(`etl.quality.rules`), and mistakes that only the data's types show (the preflight of a check).
 """
 
 from collections.abc import Generator, Iterator, Mapping
@@ -23,7 +23,7 @@ _LIBRARIES = {"great_expectations": "great_expectations", "pandera": "pandera", 
 def rule_conflicts(
     at: KeyPath, pipeline: PipelineConfig, pipelines: Mapping[str, PipelineConfig]
 ) -> Iterator[Conflict]:
-    """Everything about the rules of one pipeline that does not go together."""
+    """Yield all conflicts between the rules of one pipeline and the rest of the configuration."""
     capabilities = yield from _engine(at, pipeline)
     if pipeline.pii == "scan" and not _installed("truthound"):
         yield Conflict((*at, "pii"), "the library Truthound is not installed", f"{install('truthound')}, or `pii: off`")
@@ -38,14 +38,14 @@ def rule_conflicts(
 
 
 def _engine(at: KeyPath, pipeline: PipelineConfig) -> Generator[Conflict, None, Capabilities | None]:
-    """Say what is wrong with the engine; return what it can judge if that is known."""
+    """Yield problems with the engine; return what the engine can judge if this is known."""
     engine = pipeline.quality.engine
     place = (*at, "quality", "engine")
     if engine not in CAPABILITIES and engine not in (known := engine_names()):
         yield Conflict(place, f"unknown engine `{engine}`", ", ".join(known), nearest(engine, known) or "")
         return None
     if not pipeline.quality.rules:
-        return None  # nobody is asked, so nothing is imported
+        return None  # no rule needs an engine, so no engine is imported
     if engine not in CAPABILITIES:
         try:
             return get_engine(engine).capabilities
@@ -61,12 +61,12 @@ def _engine(at: KeyPath, pipeline: PipelineConfig) -> Generator[Conflict, None, 
 
 @cache
 def _installed(engine: str) -> bool:
-    """Whether the library of a built-in engine is there; looked for, and not imported."""
+    """Whether the library of a built-in engine is installed. The library is not imported."""
     return engine not in _LIBRARIES or find_spec(_LIBRARIES[engine]) is not None
 
 
 def _judge(place: KeyPath, engine: str, capabilities: Capabilities, rule: AnyRule) -> Iterator[Conflict]:
-    """A rule that the engine cannot judge on any data."""
+    """Refuse a rule that the engine cannot judge on any data."""
     try:
         refused = capabilities.refusal(rule)
     except EtlError as error:
@@ -92,7 +92,7 @@ def _stage(place: KeyPath, pipeline: PipelineConfig, index: int) -> Iterator[Con
 
 
 def _columns(place: KeyPath, pipeline: PipelineConfig, index: int) -> Iterator[Conflict]:
-    """A column that the rule needs and the projection leaves out. After a transform nobody knows: it may make it."""
+    """Refuse a rule whose column is not among `columns`, except after a transform, because it may add columns."""
     staged = pipeline.quality.rules[index]
     extracted = not pipeline.has_transfer or (staged.stage or pipeline.published_stage) == "extract"
     if extracted and pipeline.columns and staged.rule.type != "column_exists":
@@ -102,7 +102,7 @@ def _columns(place: KeyPath, pipeline: PipelineConfig, index: int) -> Iterator[C
 
 
 def _other_table(place: KeyPath, rule: ForeignKey, pipelines: Mapping[str, PipelineConfig]) -> Iterator[Conflict]:
-    """A foreign key refers to what another pipeline of the tenant publishes, by the pipeline's name."""
+    """Check a foreign key, which refers by name to another pipeline of the tenant, and its published columns."""
     other = pipelines.get(rule.to)
     if other is None:
         close = nearest(rule.to, pipelines) or ""

@@ -1,7 +1,7 @@
-"""The JSON Schema of a tenant's file, for editors: `python -m etl.config.schema > tenants/tenant.schema.json`.
+"""Makes the JSON Schema of a tenant's file, for editors: `python -m etl.config.schema > tenants/tenant.schema.json`.
 
-Belongs here: what the models' own schema does not know about the file: what the loader fills in, overrides, the key
-`tenant` around everything. Does not: validation; the loader's models are the judge.
+Belongs here: facts about the file that the models' own schema does not have: values that the loader fills in,
+`environments`, the key `tenant` around all keys. Not here: validation, which the loader's models do.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 from etl.config.tenant_config import TenantConfig
 from etl.quality.rules import rule_json_schema
 
-_STAGE = {"enum": ["extract", "transfer", "load"], "description": "Whose rows. Default: transfer if there is one."}
+_STAGE = {"enum": ["extract", "transfer", "load"], "description": "The judged stage. Default: transfer, else extract."}
 _URL = {"type": "string", "description": "The whole SQLAlchemy URL, with secrets as ${VAR} or ${secret:name#key}."}
 
 
@@ -45,12 +45,12 @@ def tenant_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The schema as it stands in the file."""
+    """Return the schema as the text of its file."""
     return json.dumps(tenant_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _describe_rules(parts: dict[str, Any]) -> None:
-    """Rules with their stage among their own keys, and the short form of Truthound's validators."""
+    """Add the key `stage` to the rules, and the short form of Truthound's validators."""
     union = rule_json_schema()
     rules: dict[str, Any] = union.pop("$defs")
     for rule in rules.values():
@@ -62,7 +62,7 @@ def _describe_rules(parts: dict[str, Any]) -> None:
 
 
 def _as_read(schema: Any) -> Any:  # noqa: ANN401  any JSON
-    """The schema as the loader reads a file: a number stands for the text that it is."""
+    """Allow a number where a text is expected, because the loader reads the number as text."""
     if isinstance(schema, list):
         return [_as_read(each) for each in schema]
     if not isinstance(schema, dict):

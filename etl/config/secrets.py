@@ -1,20 +1,20 @@
-"""Finding secrets that stand in a configuration in clear.
+"""Finds secrets that are written in clear in a configuration.
 
-Belongs here: walking a tenant's tree. Not here: what looks like a secret (`etl.secrets.in_clear`). No finding contains
-the text that it is about.
+Belongs here: walking a tenant's tree. Not here: what looks like a secret (`etl.secrets.in_clear`). A finding never
+contains the text of the secret.
 """
 
 from collections.abc import Iterator
 
 from etl.config.findings import ConfigFinding, KeyPath
-from etl.config.overrides import LATE_KEYS
+from etl.config.overrides import KEYS_RESOLVED_IN_RUNS
 from etl.config.yaml_source import Node
 from etl.secrets.in_clear import is_secret, is_secret_key
 from etl.secrets.template import references_of
 
 
 def secrets_in_clear(node: Node, path: KeyPath = ()) -> Iterator[ConfigFinding]:
-    """Every scalar below `node` that gives a secret away."""
+    """Yield every scalar below `node` that contains a secret."""
     if isinstance(node.value, dict):
         whole_url = path[:1] == ("notifications",) and "type" in node.value and node.value["type"].text == "slack"
         url = node.value.get("url")
@@ -36,6 +36,6 @@ def _in_clear(node: Node, path: KeyPath) -> ConfigFinding:
 
 
 def _gives_away(text: str, path: KeyPath) -> bool:
-    in_connection = any(part in LATE_KEYS for part in path)
+    in_connection = any(part in KEYS_RESOLVED_IN_RUNS for part in path)
     key = next((str(part) for part in path if is_secret_key(part)), "") if in_connection else ""
     return is_secret(key, text)

@@ -1,11 +1,11 @@
-"""Places in a bucket of which one lies inside another tenant's, as far as the tenants' files tell.
+"""Finds tenants whose place in a bucket lies inside another tenant's place, as far as the tenants' files show.
 
-Belongs here: comparing `storage` of all tenants. Not here: what one `base_path` may hold (`ownership`), and the tables
-of a shared warehouse (`shared_tables`).
+Belongs here: comparing `storage` of all tenants. Not here: what one `base_path` may contain (`ownership`), and the
+tables of a shared warehouse (`shared_tables`).
 
 The place of a tenant is `<base_path>/<id>`: the lake puts the tenant's id into the key of every object. Two tenants may
-therefore have the same `base_path`, or none, in one bucket. Nothing is resolved: buckets are the same where their texts
-are, whatever defaults stand in them.
+therefore have the same `base_path`, or no `base_path`, in one bucket. Variables are not resolved: two buckets are the
+same if their texts, without defaults, are the same.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from etl.secrets.template import without_defaults
 
 
 def shared_prefixes(configs: Iterable[TenantConfig]) -> list[tuple[frozenset[str], ConfigError]]:
-    """For each tenant whose objects would lie in the place of another: the two, and the error."""
+    """Return the two tenants and the error for each tenant whose objects would lie in another tenant's place."""
     return [
         (frozenset({inner.id, outer.id}), _error(inner, outer))
         for inner, outer in permutations(filter(_uses_bucket, configs), 2)
@@ -30,7 +30,7 @@ def _uses_bucket(config: TenantConfig) -> bool:
 
 
 def _is_same_bucket(one: TenantConfig, other: TenantConfig) -> bool:
-    """Buckets of one name, unless both files name a server and not the same."""
+    """Whether the buckets have the same name, and the files do not name different servers."""
     first, second = _text(one, "endpoint_url"), _text(other, "endpoint_url")
     apart = first and second and first != second
     return _text(one, "bucket") == _text(other, "bucket") and not apart

@@ -1,7 +1,7 @@
-"""Tables that pipelines of two tenants would load, as far as the tenants' files tell.
+"""Finds tables that pipelines of two tenants would load, as far as the tenants' files show.
 
-Belongs here: comparing where tenants load. Not here: two pipelines of one tenant (`cross_checks`), and the warehouse's
-own word on whose a table is, which counts where two files name one database differently (`etl.warehouse.transaction`).
+Belongs here: comparing the tables of tenants. Not here: two pipelines of one tenant (`cross_checks`), and the owner
+that the warehouse records, which decides if two files name one database differently (`etl.warehouse.transaction`).
 """
 
 import re
@@ -17,7 +17,7 @@ Place = tuple[str, ...]
 
 
 def loaded_tables(config: TenantConfig) -> dict[Place, str]:
-    """Which table each pipeline of a tenant loads; nothing where the warehouse is a file of the tenant's own."""
+    """Return the table that each pipeline of a tenant loads; empty if the warehouse is the tenant's own file."""
     warehouse = config.warehouse
     if warehouse.type == "duckdb":
         return {}
@@ -34,7 +34,7 @@ def loaded_tables(config: TenantConfig) -> dict[Place, str]:
 
 
 def shared_tables(configs: Iterable[TenantConfig]) -> list[tuple[frozenset[str], ConfigError]]:
-    """For each table that a tenant would load although one before it does: the two tenants, and the error."""
+    """Return two tenants and the error for each table that a tenant would load although an earlier tenant loads it."""
     taken: dict[Place, tuple[str, str]] = {}
     problems: list[tuple[frozenset[str], ConfigError]] = []
     for config in configs:

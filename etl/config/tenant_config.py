@@ -1,7 +1,7 @@
-"""What a tenant may say about itself: the whole of `tenants/<id>/config.yaml` as one frozen model.
+"""The whole of `tenants/<id>/config.yaml` as one frozen model.
 
-Belongs here: `TenantConfig` and the parts that are not a pipeline's. Does not: reading files (`config_loader`),
-pipelines (`pipeline_config`), connections (`connections`).
+Belongs here: `TenantConfig` and the parts that do not belong to one pipeline. Not here: reading files
+(`config_loader`), pipelines (`pipeline_config`), connections (`connections`).
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from etl.sla.config import PipelineSLA
 
 
 class Origin(BaseModel):
-    """Where a configuration came from, so that a person finds the line."""
+    """The file of a configuration and its lines, so that an error can name the line."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,9 +34,9 @@ class Origin(BaseModel):
     environment: Environment = "dev"
     config_hash: str = ""
     places: Mapping[tuple[str | int, ...], Mark] = Field({}, repr=False)
-    """Where each key and list item stands."""
+    """The place of each key and list item in the file."""
     tenants: tuple[str, ...] = ()
-    """The ids of all tenants of the project, which decide whose a variable is."""
+    """The ids of all tenants of the project, which decide who owns a variable."""
     platform: Platform = Field(Platform(), repr=False)
     data_dir: Path = Path(".data")
 
@@ -53,7 +53,7 @@ class ScheduleConfig(BaseModel):
 
     cron: CronText = Field(description="minute hour day month weekday")
     timezone: Timezone = Field("UTC", description="Zone of the cron.")
-    auto_start: bool = Field(default=False, description="true: runs as soon as the location is loaded.")
+    auto_start: bool = Field(default=False, description="true: the schedule is on as soon as the location is loaded.")
 
 
 class JobConfig(BaseModel):
@@ -66,7 +66,7 @@ class JobConfig(BaseModel):
         "*", description="Dagster's selection syntax, inside the tenant."
     )
     schedule: ScheduleConfig | None = Field(None, description="When it runs by itself. Default: never.")
-    tags: RunTags = Field({}, description="Tags of its runs; of `dagster/...` only `priority` and `max_runtime`.")
+    tags: RunTags = Field({}, description="Tags of the job's runs; of `dagster/...` only `priority` and `max_runtime`.")
 
 
 class DbtConfig(BaseModel):
@@ -74,11 +74,11 @@ class DbtConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    enabled: bool = Field(default=True, description="false: as if there were no dbt project.")
+    enabled: bool = Field(default=True, description="false: the dbt project is ignored.")
     project: TenantId | None = Field(None, description="Folder below dbt_projects/. Default: the tenant's id.")
     target: str = Field("dev", min_length=1, description="Target of profiles.yml.")
     variables: dict[str, str | int | float | bool | None] = Field(
-        {}, alias="vars", description="Variables for dbt, beside those that every tenant gets."
+        {}, alias="vars", description="Variables for dbt, besides the variables that every tenant gets."
     )
     target_schema: TargetName | None = Field(
         None, alias="schema", description="Schema of the models. Default: the profile's, or dbt_<tenant> if shared."
@@ -86,7 +86,7 @@ class DbtConfig(BaseModel):
 
 
 class AssetsConfig(BaseModel):
-    """Everything that becomes assets."""
+    """All parts of the configuration that become assets."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -105,22 +105,22 @@ class TenantConfig(BaseModel):
     group: str | None = Field(None, description="Group of all assets; one of [tool.etl.conventions] groups.")
     owners: tuple[Owner, ...] = Field((), description="Email addresses or team:name.")
     tags: Tags = Field({}, description="Tags of all assets.")
-    environments: dict[Environment, dict[str, Any]] = Field({}, description="Other values per DAGSTER_ENVIRONMENT.")
+    environments: dict[Environment, dict[str, Any]] = Field({}, description="Other values for a DAGSTER_ENVIRONMENT.")
     source_database: SourceDatabase | None = Field(None, description="Where rows come from. In dev: the demo source.")
-    storage: LakeConfig = Field(LakeConfig(), description="Where Parquet objects live. Default: the local lake.")
+    storage: LakeConfig = Field(LakeConfig(), description="Where Parquet objects are stored. Default: the local lake.")
     warehouse: WarehouseConfig = Field(WarehouseConfig(), description="Where rows go. Default: a DuckDB file.")
-    assets: AssetsConfig = Field(AssetsConfig(), description="Everything that becomes assets.")
+    assets: AssetsConfig = Field(AssetsConfig(), description="The pipelines, which become assets.")
     dbt: DbtConfig = Field(DbtConfig(enabled=False), description="The tenant's dbt project. Default: none.")
-    jobs: dict[JobName, JobConfig] = Field({}, description="Jobs by name, besides those that every tenant has.")
-    notifications: tuple[NotificationConfig, ...] = Field((), description="Who is told; see Notifications.")
-    sla: PipelineSLA | None = Field(None, description="The promise of every pipeline that makes none itself.")
+    jobs: dict[JobName, JobConfig] = Field({}, description="Jobs by name, besides the jobs that every tenant has.")
+    notifications: tuple[NotificationConfig, ...] = Field((), description="Who gets messages; see Notifications.")
+    sla: PipelineSLA | None = Field(None, description="The promises of every pipeline without an `sla` of its own.")
 
     _origin: Origin = PrivateAttr(default=Origin(path=Path("config.yaml")))
 
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, data: Any) -> Any:  # noqa: ANN401  whatever stands in the file
-        """Names that follow from the place where something stands."""
+        """Fill in names that follow from the keys of the file."""
         if not isinstance(data, Mapping):
             return data
         filled = dict(data)
@@ -135,11 +135,11 @@ class TenantConfig(BaseModel):
 
     @property
     def origin(self) -> Origin:
-        """The file, the environment it was merged for, its hash and its lines."""
+        """The file, the environment for which it was merged, its hash and its lines."""
         return self._origin
 
     def with_origin(self, origin: Origin) -> "TenantConfig":
-        """The same configuration, knowing where it came from."""
+        """Return the same configuration with its origin."""
         copy = self.model_copy()
         copy._origin = origin  # noqa: SLF001  of this class
         return copy
@@ -150,7 +150,7 @@ class TenantConfig(BaseModel):
         return {name: each for name, each in self.assets.pipelines.items() if each.enabled and self.enabled}
 
     def namespace(self, environ: Mapping[str, str] | None = None) -> Namespace:
-        """What this tenant's templates are resolved in: its own variables, the shared ones, and its secrets."""
+        """The values for this tenant's templates: its own variables, the shared variables, and its secrets."""
         origin = self._origin
         return Namespace(
             tenant=self.id,
@@ -161,7 +161,7 @@ class TenantConfig(BaseModel):
         )
 
     def line_of(self, *path: str | int) -> int:
-        """The line of the file where `path` stands, or the nearest thing around it."""
+        """The line of the file where `path` stands, or the line of the nearest key around it."""
         return self._mark_of(path).line
 
     def place_of(self, *path: str | int) -> str:
@@ -176,18 +176,18 @@ class TenantConfig(BaseModel):
         return Mark()
 
     def sla_of(self, pipeline: str) -> PipelineSLA | None:
-        """What is promised about a pipeline: by itself, else by the tenant."""
+        """The promises of a pipeline: its own `sla`, or else the tenant's."""
         return self.assets.pipelines[pipeline].sla or self.sla
 
     def uses_demo_source(self, environ: Mapping[str, str] | None = None) -> bool:
-        """In dev, a tenant without a connection reads the embedded demo source."""
+        """Whether the tenant reads the embedded demo source: in dev, if its connection is missing."""
         if self._origin.environment != "dev":
             return False
         return self.source_database is None or bool(self.source_database.missing(self.namespace(environ)))
 
 
 def fingerprint(model: BaseModel) -> str:
-    """A hash of everything that `model` says, secrets as templates; equal text, equal hash."""
+    """Return a hash of all values of `model`, with secrets as templates. Equal values have equal hashes."""
     said_elsewhere: dict[str, Any] = {
         "assets": {"pipelines": {"__all__": {"environments": True}}},
         "environments": True,

@@ -1,12 +1,12 @@
-"""The tenant's own Python: `transforms/<pipeline>.py` with a function of the same name.
+"""Loads a tenant's own Python: `transforms/<pipeline>.py` with a function of the same name.
 
-Belongs here: finding out without running it whether a transform can be called, and importing it. Does not: calling it
-(`etl.pipeline.transfer`), and no other file of the tenant is looked at: unusual definitions are merged by the tenant's
-own `definitions.py`.
+Belongs here: inspecting a transform without running it, and importing it. Not here: calling the transform
+(`etl.pipeline.transfer`). No other file of the tenant is read here: the tenant's own `definitions.py` merges unusual
+definitions.
 
-One input is given by position, several by keyword with the names of the pipelines. The file's siblings can be imported
-relatively (`from .shared import ...`); nothing is put on `sys.path`, and each tenant's files live in a package of their
-own, so that two tenants may have files of the same name.
+One input is given by position, several inputs by keyword with the names of the pipelines. The other files of the folder
+can be imported relatively (`from .shared import ...`). Nothing is added to `sys.path`, and each tenant's files are in a
+separate package, so that two tenants may have files with the same name.
 """
 
 import ast
@@ -33,7 +33,7 @@ _PLACED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KE
 
 @dataclass(frozen=True, slots=True)
 class TransformProblem:
-    """What is wrong with a transform, and where in its file."""
+    """A problem with a transform, and its place in the file."""
 
     problem: str
     hint: str
@@ -42,12 +42,12 @@ class TransformProblem:
 
 
 def transform_path(tenant_dir: Path, name: str) -> Path:
-    """Where the transform of the pipeline `name` stands."""
+    """Return the path of the transform of the pipeline `name`."""
     return tenant_dir / TRANSFORMS / f"{name}.py"
 
 
 def inspect_transform(tenant_dir: Path, name: str, inputs: Sequence[str]) -> TransformProblem | None:
-    """What is wrong with a transform as far as can be told without running it."""
+    """Return the problem with a transform that can be seen without running it, or None."""
     path = transform_path(tenant_dir, name)
     parsed = _parse(path, name)
     if isinstance(parsed, TransformProblem):
@@ -61,13 +61,13 @@ def inspect_transform(tenant_dir: Path, name: str, inputs: Sequence[str]) -> Tra
     if isinstance(function, ast.AsyncFunctionDef):
         return TransformProblem(f"`{name}` is async", f"write `def {name}(...)`", path, function.lineno)
     if function.decorator_list:
-        return None  # what a decorator makes of it is known only when it has run
+        return None  # the effect of a decorator is known only when the file has run
     problem = _misfit(_signature(function), name, inputs)
     return TransformProblem(problem, _wanted(name, inputs), path, function.lineno) if problem else None
 
 
 def load_transform(tenant_dir: Path, name: str, inputs: Sequence[str] = ()) -> Transform:
-    """Import the transform of the pipeline `name`. Raises TransformError that names the file and the line."""
+    """Import the transform of the pipeline `name`. Raises TransformError, which names the file and the line."""
     inputs = inputs or (name,)
     if problem := inspect_transform(tenant_dir, name, inputs):
         raise _error(problem)
@@ -84,7 +84,7 @@ def load_transform(tenant_dir: Path, name: str, inputs: Sequence[str] = ()) -> T
 
 @lru_cache(maxsize=1024)
 def _import(path: Path, _changed: int) -> ModuleType:
-    """Run the file as a module of its tenant's package; once for each state of the file."""
+    """Run the file as a module of its tenant's package, once for each version of the file."""
     tenant = path.parent.parent
     digest = hashlib.sha256(str(tenant).encode()).hexdigest()[:8]
     package = f"_tenant_{tenant.name}_{digest}"
@@ -99,7 +99,7 @@ def _import(path: Path, _changed: int) -> ModuleType:
     try:
         with leaving_raises():
             exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)  # noqa: S102  its job
-    except (Exception, SystemExit) as error:  # a tenant's file may raise anything; the location has to survive it
+    except (Exception, SystemExit) as error:  # a tenant's file may raise any error; the location must still load
         del sys.modules[module.__name__]
         own = [each.lineno for each in traceback.extract_tb(error.__traceback__) if each.filename == str(path)]
         line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(path) else (own or [1])[-1]
@@ -140,7 +140,7 @@ def _may_bind(module: ast.Module, name: str) -> bool:
 
 
 def _signature(function: ast.FunctionDef) -> inspect.Signature:
-    """The signature as written; defaults are only known to be there."""
+    """Return the signature as it is written. Of a default, only its existence is known."""
     arguments, kind = function.args, inspect.Parameter
     placed = [*arguments.posonlyargs, *arguments.args]
     first_default = len(placed) - len(arguments.defaults)
@@ -158,7 +158,7 @@ def _signature(function: ast.FunctionDef) -> inspect.Signature:
 
 
 def _misfit(signature: inspect.Signature, name: str, inputs: Sequence[str]) -> str | None:
-    """Why the function cannot be called with `inputs`, if so."""
+    """Return why the function cannot be called with `inputs`, or None."""
     parameters = signature.parameters.values()
     if len(inputs) == 1:
         required = [each for each in parameters if each.default is each.empty]
@@ -167,14 +167,14 @@ def _misfit(signature: inspect.Signature, name: str, inputs: Sequence[str]) -> s
         surplus = [each.name for each in required if each.kind in (*_PLACED, inspect.Parameter.KEYWORD_ONLY)][1:]
         if required and required[0].kind is inspect.Parameter.KEYWORD_ONLY:
             surplus = [required[0].name, *surplus]
-        return f"`{name}` wants more than the one frame: {', '.join(surplus)}" if surplus else None
+        return f"`{name}` needs more than the one frame: {', '.join(surplus)}" if surplus else None
     takes_any = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters)
     named = {each.name for each in parameters if each.kind in _NAMED}
     if not takes_any and (absent := [each for each in inputs if each not in named]):
         return f"`{name}` has no parameter {', '.join(f'`{each}`' for each in absent)}"
     needed = [each.name for each in parameters if each.default is each.empty and each.kind in (*_PLACED, *_NAMED)]
     surplus = [each for each in needed if each not in inputs]
-    return f"`{name}` wants what is no input: {', '.join(surplus)}" if surplus else None
+    return f"`{name}` needs parameters that are no inputs: {', '.join(surplus)}" if surplus else None
 
 
 def _wanted(name: str, inputs: Sequence[str]) -> str:
@@ -184,7 +184,7 @@ def _wanted(name: str, inputs: Sequence[str]) -> str:
 
 def _rename(name: str, defined: dict[str, Any]) -> str:
     close = nearest(name, defined)
-    return f"the function is named like the pipeline: rename `{close}`" if close else _wanted(name, (name,))
+    return f"the function must have the pipeline's name: rename `{close}`" if close else _wanted(name, (name,))
 
 
 def _error(problem: TransformProblem) -> TransformError:

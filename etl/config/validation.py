@@ -1,6 +1,6 @@
-"""From a tree to a validated model, with every complaint at its place.
+"""Validates a tree and makes the model; every problem has its place in the file.
 
-Belongs here: turning pydantic's errors into findings. Does not: rules across values (`cross_checks`).
+Belongs here: turning pydantic's errors into findings. Not here: rules across values (`cross_checks`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -39,11 +39,11 @@ _ALLOWED = {
     "list_type": "a list",
 }
 _PASSES = 4
-FINDINGS_LIMIT = 200  # nobody reads further, and each suggestion costs time
+FINDINGS_LIMIT = 200  # nobody reads more findings, and each suggestion costs time
 
 
 def validate(tree: Node) -> tuple[TenantConfig | None, list[ConfigFinding]]:
-    """The model, or everything that is wrong. A number or date becomes a text where a text is meant."""
+    """Return the model, or all problems. A number or date becomes a text where a text is expected."""
     data = to_data(tree)
     for _ in range(_PASSES):
         try:
@@ -59,10 +59,10 @@ def validate(tree: Node) -> tuple[TenantConfig | None, list[ConfigFinding]]:
 
 
 def validate_rest(tree: Node, wrong: Iterable[KeyPath]) -> TenantConfig | None:
-    """The model of everything but what is wrong, to go on looking; a list with a wrong item goes as a whole."""
+    """Return the model without the wrong values, for further checks. A list with a wrong item is left out entirely."""
     paths = list(wrong)
     for _ in range(_PASSES):
-        # what misses a key goes as a whole
+        # a mapping that lacks a key is left out as a whole
         gone = [path if find(tree, path)[0] is not None else path[:-1] for path in paths]
         for path in gone:
             tree = _without(tree, path)
@@ -74,7 +74,7 @@ def validate_rest(tree: Node, wrong: Iterable[KeyPath]) -> TenantConfig | None:
 
 
 def placed(finding: ConfigFinding, tree: Node) -> ConfigFinding:
-    """The finding with the line and column of its path."""
+    """Return the finding with the line and column of its path."""
     node, mark = find(tree, finding.path)
     place = node.mark if node is not None and not isinstance(node.value, dict | list) and node.text else mark
     return ConfigFinding(
@@ -101,7 +101,7 @@ def _without(node: Node, path: KeyPath) -> Node:
 
 
 def _adapt(data: Any, tree: Node, detail: ErrorDetails) -> bool:  # noqa: ANN401  what the YAML says
-    """Change the value that `detail` is about if the file can be read otherwise; say whether it was."""
+    """Change the value of `detail` if the file can be read in another way; return whether it was changed."""
     path = _path(data, detail["loc"])
     parent, key = _at(data, path[:-1]), path[-1] if path else None
     if key is not None and (node := find(tree, path)[0]) is not None:
@@ -138,7 +138,7 @@ def _finding(tree: Node, data: Any, detail: ErrorDetails) -> ConfigFinding | Non
         return _wrong_key(tree, path, detail)
     node, _ = find(tree, path)
     if node is None and kind == "identifier" and path[-1:] != ("name",):
-        return None  # filled in from a name that has a finding of its own
+        return None  # the value comes from a name that already has a finding
     allowed = _ALLOWED.get(kind, "")
     found = _found(node, path)
     suggestion = ""
@@ -172,7 +172,7 @@ def _unknown_key(tree: Node, path: KeyPath, location: tuple[int | str, ...]) -> 
 
 
 def _wrong_key(tree: Node, path: KeyPath, detail: ErrorDetails) -> ConfigFinding:
-    """A key that is free to choose, but not entirely."""
+    """Return the finding of a key that users choose, but that breaks the pattern for such keys."""
     key, mark, context = str(path[-1]), find(tree, path)[1], detail.get("ctx", {})
     expected = str(context.get("expected", "")).replace("'", "")
     allowed = str(context.get("allowed", expected))
@@ -184,7 +184,7 @@ def _wrong_key(tree: Node, path: KeyPath, detail: ErrorDetails) -> ConfigFinding
 
 
 def _wrong_tag(tree: Node, path: KeyPath, kind: str, context: Mapping[str, Any]) -> ConfigFinding:
-    """A rule or a notification of an unknown type."""
+    """Return the finding of a rule or a notification of an unknown type."""
     discriminator = str(context.get("discriminator", "type")).strip("'()")
     at = (*path, discriminator)
     tags = [each.strip(" '") for each in str(context.get("expected_tags", "")).split(",") if each.strip()]
@@ -203,7 +203,7 @@ def _message(detail: ErrorDetails) -> str:
 
 
 def _found(node: Node | None, path: KeyPath) -> str:
-    """What stands there, in a word; never what could be a secret."""
+    """Describe the value at the place in a word; a value that could be a secret is never shown."""
     if node is None:
         return ""
     if isinstance(node.value, dict):
@@ -218,7 +218,7 @@ def _found(node: Node | None, path: KeyPath) -> str:
 
 
 def _path(data: Any, location: Iterable[str | int]) -> KeyPath:  # noqa: ANN401  what the YAML says
-    """The keys of the file that a pydantic location means; names of models and union branches are left out."""
+    """Return the file's keys for a location of pydantic, without the names of models and of unions' branches."""
     path: list[str | int] = []
     for part in location:
         in_list = isinstance(data, list) and isinstance(part, int) and part < len(data)

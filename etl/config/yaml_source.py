@@ -1,11 +1,11 @@
-"""YAML text to a tree of values that know where they stand.
+"""Reads YAML text into a tree of values with their places in the file.
 
-Belongs here: reading bytes and the hazards of YAML itself (encoding, tabs, duplicate keys, several documents, bombs).
-Does not: what the keys mean.
+Belongs here: reading bytes, and the dangers of YAML itself (encoding, tabs, duplicate keys, several documents, aliases
+that expand to huge trees). Not here: what the keys mean.
 
 Built on the events of PyYAML's C parser, because its composer recurses without a limit. Scalars follow YAML 1.2: only
 `true` and `false` are booleans, so `no`, `on` and `yes` stay texts; `010` and `12:30` stay texts; a plain `2026-01-01`
-is a date. Each scalar keeps its text, so that a model that means a text gets it as written. Keys are always texts.
+is a date. Each scalar keeps its text, so that a text value of a model is exactly as written. Keys are always texts.
 """
 
 import re
@@ -49,7 +49,7 @@ class Mark:
 class Node:
     """One value: a scalar, a mapping or a list. `size` and `depth` count everything that aliases expand to.
 
-    `text` is a scalar as written; after interpolation it is the result, and `source` what was written.
+    `text` is the scalar as written; after interpolation `text` is the result, and `source` is the written text.
     """
 
     value: Scalar | dict[str, "Node"] | list["Node"]
@@ -64,14 +64,14 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The tree of one file, and what is wrong with its YAML; no tree if it could not be read at all."""
+    """The tree of one file, and the problems of its YAML. There is no tree if the file could not be read."""
 
     root: Node | None
     findings: tuple[ConfigFinding, ...] = ()
 
 
 def parse(raw: bytes) -> Document:
-    """Read one YAML document. Never raises for what stands in it."""
+    """Read one YAML document. No content of the document raises an error."""
     if len(raw) > SIZE_LIMIT:
         return _broken(f"the file has {len(raw):,} bytes; allowed: {SIZE_LIMIT:,}")
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -97,7 +97,7 @@ def parse(raw: bytes) -> Document:
 
 
 def resolve_plain(text: str) -> Scalar:
-    """What an unquoted scalar means."""
+    """Return the value of an unquoted scalar."""
     if text in _NULLS:
         return None
     if text in _BOOLS:
@@ -120,7 +120,7 @@ def _resolve_date(text: str) -> Scalar:
             return date.fromisoformat(text)
         if _DATETIME.fullmatch(text):
             return datetime.fromisoformat(text)
-    except ValueError:  # looks like a date but is none: the model that wanted one says so
+    except ValueError:  # it looks like a date but is not a date: the model reports that
         return text
     return text
 
@@ -147,7 +147,7 @@ def marks(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Mark]]:
 
 
 def find(root: Node, path: KeyPath) -> tuple[Node | None, Mark]:
-    """The value at `path` (None if nothing is written there) and the mark of its key, or of what is around it."""
+    """Return the value at `path` (None if nothing is written there) and the mark of its key, or of a key around it."""
     node, mark = root, root.mark
     for part in path:
         if isinstance(node.value, dict) and part in node.value:
@@ -162,7 +162,7 @@ def find(root: Node, path: KeyPath) -> tuple[Node | None, Mark]:
 
 
 class _RefusedError(Exception):
-    """The file is not read any further."""
+    """A problem after which the rest of the file is not read."""
 
     def __init__(self, problem: str, mark: Mark) -> None:
         super().__init__(problem)
@@ -303,7 +303,7 @@ def _mark_at(text: str, position: int | None) -> Mark:
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str) -> tuple[str, Mark]:
-    """PyYAML's complaint in words that say what to do; its snippet of the file could show a secret and is left out."""
+    """Explain an error of PyYAML with its remedy. PyYAML's excerpt of the file is left out: it could show a secret."""
     place = error.problem_mark or error.context_mark
     mark = Mark(place.line + 1, place.column + 1) if place else Mark(1, 1)
     rows = text.splitlines()

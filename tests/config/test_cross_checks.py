@@ -17,7 +17,7 @@ def pipelines(text: str) -> str:
         ("    a: {description: x}\n", "neither `source_table` nor `query`", "4:5"),
         ("    a: {query: x, source_table: a}\n", "both `source_table` and `query`", "4:16"),
         ("    a: {query: select 1; drop table x}\n", "more than one statement", "4:16"),
-        ("    a: {query: select 1, source_schema: s}\n", "`source_schema` says nothing about a `query`", "4:41"),
+        ("    a: {query: select 1, source_schema: s}\n", "`source_schema` has no effect on a `query`", "4:41"),
         ("    a: {source_table: a, partitions: {start: 2026-01-01}}\n", "`partitions` without a `date_column`", "4:26"),
         (
             "    a: {source_table: a, date_column: d, partitions: {start: 2026-01-02, end: 2026-01-01}}\n",
