@@ -1,1 +1,1 @@
-"""Parquet objects: drafted, verified, published in one step and read back; on a local folder or in a bucket."""
+"""Parquet objects: drafted, verified, published in one step, and read back; in a local folder or in a bucket."""

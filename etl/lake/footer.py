@@ -1,9 +1,9 @@
-"""A Parquet file's footer: verified, stamped in place, read back, and the version of the data before it.
+"""Verifies, stamps and reads the footer of a Parquet file, and computes the version of the file's data.
 
-Belongs here: what is known from a file's last bytes, and the hash of the rest. Does not: where the file lies (`lake`).
+Belongs here: the last bytes of a file, and the hash of the rest. Not here: where the file is stored (`lake`).
 
-Whoever writes a file for the lake puts `PLACEHOLDER_FOOTER` among its key-values. When the file is published the
-provenance is written over the placeholder: both have the same length, so that no offset moves and no row is rewritten.
+The writer of a file for the lake puts `PLACEHOLDER_FOOTER` among the file's key-values. When the file is published, the
+provenance is written over the placeholder. Both have the same length, so no offset moves and no row is rewritten.
 """
 
 import hashlib
@@ -37,12 +37,12 @@ _AGAIN = "run its partition again: a new file takes its place"
 
 
 class DamagedError(LakeError):
-    """The file is no complete Parquet file: nobody can read it, so that nothing is lost when a run replaces it."""
+    """The file is not a complete Parquet file. No reader can read it, so nothing is lost when a run replaces it."""
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a published object's footer says."""
+    """The content of a published object's footer."""
 
     provenance: Provenance
     version: str
@@ -58,14 +58,14 @@ class Footer:
     key_values: dict[bytes, bytes]
 
     def stamp(self, name: str) -> Stamp:
-        """The provenance; `name` is the object's, for the error."""
+        """Return the provenance; `name` is the object's name, for an error."""
         raw = self.key_values.get(KEY.encode(), b"").strip()
         try:
             content = json.loads(raw)
             version, found = content.pop("version"), content.pop("format", None)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LakeError(
-                f"{name} carries no provenance: it was not published by this product",
+                f"{name} has no provenance: it was not published by this product",
                 "move the file away and materialize the partition again",
             ) from error
         number = check_format(found, newest=FORMAT, what=f"the footer of {name}")
@@ -99,7 +99,7 @@ def decode(tail: bytes, name: str) -> Footer:
         )
     except pa.ArrowNotImplementedError as error:
         raise LakeError(
-            f"{name} holds a column whose type others cannot read: {error}",
+            f"{name} has a column whose type other readers cannot read: {error}",
             "cast it in the transform: a 128-bit integer to Int64 or Decimal",
         ) from None
     except (pa.ArrowException, OSError) as error:
@@ -107,7 +107,7 @@ def decode(tail: bytes, name: str) -> Footer:
 
 
 def footer_length(tail: bytes, name: str) -> int:
-    """The footer's length, as the trailer says it."""
+    """Return the footer's length, which is written in the trailer."""
     if len(tail) < TRAILER or tail[-4:] != _MAGIC:
         raise DamagedError(f"{name} is not a complete Parquet file", _AGAIN)
     return int.from_bytes(tail[-TRAILER:-4], "little")
@@ -126,10 +126,10 @@ def read_footer(path: Path, name: str) -> Footer:
 
 
 def data_version(path: Path, footer: Footer) -> str:
-    """The sha256 of the rows as they lie in the file, and of the columns' names and types.
+    """Return the sha256 of the bytes of the rows in the file, and of the columns' names and types.
 
-    The names and types are part of it because Parquet keeps them in the footer only: a renamed column, or no rows with
-    other columns, would otherwise be the same version.
+    Parquet keeps names and types only in the footer. Without them, a file with a renamed column, or a file without rows
+    but with other columns, would have the same version.
     """
     digest = hashlib.sha256()
     for field in footer.schema:

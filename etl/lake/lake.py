@@ -1,7 +1,7 @@
-"""Parquet objects, staged, verified, published in one step and read back; on a local folder or on S3.
+"""Stages, verifies, publishes and reads Parquet objects, in a local folder or on S3.
 
-Belongs here: the life of an object. Does not: how a store makes it appear at once (`local_store`, `s3_store`), what the
-footer holds (`footer`), and what the rows mean.
+Belongs here: the life of an object. Not here: how a store publishes an object in one step (`local_store`, `s3_store`),
+the content of the footer (`footer`), and the meaning of the rows.
 """
 
 import logging
@@ -54,14 +54,14 @@ logger = logging.getLogger(__name__)
 
 
 class OvertakenError(LakeError):
-    """Another run has published the object since this one began: what this one staged is not published."""
+    """Another run published the object after this run had begun, so this run's staged file is not published."""
 
 
 _PUBLISHED = f"/{DATA}{SUFFIX}"
 
 
 class LakePlace(BaseModel):
-    """Where a tenant's objects lie: no bucket is the local lake. Values are final: nothing is interpolated here."""
+    """Where a tenant's objects are stored; without a bucket in the local lake. Values are resolved before."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -72,7 +72,7 @@ class LakePlace(BaseModel):
 
 
 class Store(Protocol):
-    """What the lake needs of a disk or an object store."""
+    """The operations that the lake needs from a disk or an object store."""
 
     def uri(self, key: str) -> str: ...
     def etag(self, key: str) -> str | None: ...
@@ -85,7 +85,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class _Staged:
-    """What a staged file is for, and the tag of what was published when its writer began."""
+    """The object of a staged file, and the tag of the object that was published when the file's writer began."""
 
     ref: ObjectRef
     seen: str | None
@@ -93,7 +93,7 @@ class _Staged:
 
 @dataclass(frozen=True)
 class Pinned:
-    """An object as it was at one moment, in a file that no later run replaces; it goes with the lake (`close`)."""
+    """An object as it was at one moment, in a file that no later run replaces. The lake's `close` removes the file."""
 
     ref: ObjectRef
     path: Path
@@ -102,12 +102,12 @@ class Pinned:
 
     @property
     def rows(self) -> int:
-        """How many rows it holds."""
+        """The number of rows of the object."""
         return self.provenance.rows
 
     @property
     def as_input(self) -> Input:
-        """What is written down of it in the footer of what is made from it."""
+        """Return the entry about this object for the footer of an object that is made from it."""
         ref = self.ref
         return Input(
             stage=ref.stage,
@@ -119,7 +119,7 @@ class Pinned:
 
 
 class Lake:
-    """All objects of one store. Not shared between threads that stage at the same time: open one each."""
+    """All objects of one store. Threads that stage at the same time must each open their own lake."""
 
     def __init__(self, store: Store, staging_dir: Path, lock_dir: Path) -> None:
         self._store = store
@@ -130,11 +130,11 @@ class Lake:
 
     @contextmanager
     def stage(self, ref: ObjectRef, run_id: str = "", *, like: Path | None = None) -> Iterator[Path]:
-        """A path for the object's file, in a private folder that is gone afterwards.
+        """Yield a path for the object's file, in a private folder that is removed afterwards.
 
-        What is published at this moment is remembered: if another run publishes the same object meanwhile, `publish`
-        refuses to overwrite it. A file that is made of another staged one is `like` it: what counts is what was
-        published when that one was begun.
+        The object that is published at this moment is remembered: if another run publishes the same object meanwhile,
+        `publish` refuses to overwrite it. If the file is made from another staged file, give that file as `like`: then
+        the object that was published when the other file was begun is remembered.
         """
         label = ".".join(filter(None, (ref.partition or "whole", file_safe(run_id))))
         with _named(f"{ref} could not be staged"):
@@ -151,16 +151,16 @@ class Lake:
             folder.remove()
 
     def seen(self, staged: Path) -> str | None:
-        """The tag of what was published when the staged file's writer began; None where nothing was."""
+        """The tag of the object that was published when the staged file's writer began; None if there was no object."""
         return self._staged[staged].seen
 
     def refuse_if_changed(self, ref: ObjectRef, staged: Path) -> None:
-        """Raise if another run published since the file was staged, before what belongs with it is published."""
+        """Raise an error if another run published since the file was staged; called before its rejected rows appear."""
         if self._store.etag(ref.key) != self._staged[staged].seen:
             raise self._lost(ref)
 
     def publish(self, ref: ObjectRef, staged: Path, provenance: Provenance) -> Published:
-        """Verify the staged file, write the provenance into it and make it visible, whole, in one step."""
+        """Verify the staged file, write the provenance into the file, and make the whole file visible in one step."""
         if staged not in self._staged or self._staged[staged].ref != ref:
             raise LakeError(f"{staged} was not staged for {ref}", "publish the path that Lake.stage(ref) gave")
         with _named(f"{ref} could not be published"):
@@ -195,7 +195,7 @@ class Lake:
         return published
 
     def find(self, ref: ObjectRef) -> Published | None:
-        """What readers see of an object, from its footer; `None` where nothing is published."""
+        """Return the published object that readers see, from its footer; `None` if nothing is published."""
         found = self._store.footer(ref.key)
         if found is None:
             return None
@@ -207,33 +207,33 @@ class Lake:
         )
 
     def find_intact(self, ref: ObjectRef) -> Published | None:
-        """The same for a run that is going to replace the object: a damaged one is as good as none."""
+        """The same for a run that is going to replace the object: a damaged object counts as no object."""
         try:
             return self.find(ref)
         except DamagedError as error:
-            logger.warning("%s; it counts as not there", error.problem)
+            logger.warning("%s; the object counts as missing", error.problem)
             return None
 
     def _same(self, ref: ObjectRef, version: str, provenance: Provenance) -> Published | None:
-        """What is published, if it is the same rows of the same origin, and its bytes are still those it was given."""
+        """Return the published object if it has the same rows and origin, and its bytes are undamaged; else None."""
         current = self.find_intact(ref)
         if current is None or current.version != version or not current.provenance.same_origin(provenance):
             return None
         try:
             copy = self.local_copy(ref)
             found = data_version(copy, read_footer(copy, str(ref)))
-        except LakeError:  # it was deleted or damaged at this moment: whether it may be replaced, the store decides
+        except LakeError:  # the object was just deleted or damaged: the store decides whether it may be replaced
             return None
         if found != version:
             logger.warning("%s: the file was damaged after it was published; this run replaces it", ref)
         return current if found == version else None
 
     def partitions(self, tenant: str, stage: str, pipeline: str) -> tuple[str, ...]:
-        """The partitions that are published, in order."""
+        """Return the published partitions, in order."""
         return self._keys(tenant, stage, pipeline, _PUBLISHED)
 
     def folders(self, tenant: str, stage: str, pipeline: str) -> tuple[str, ...]:
-        """The partitions that hold an object of whatever name, in order."""
+        """Return the partitions that have an object of any name, in order."""
         return self._keys(tenant, stage, pipeline, "")
 
     def _keys(self, tenant: str, stage: str, pipeline: str, ending: str) -> tuple[str, ...]:
@@ -242,31 +242,31 @@ class Lake:
         return tuple(sorted({key for key in keys if key}))
 
     def attempts(self, ref: ObjectRef) -> tuple[ObjectRef, ...]:
-        """Every object that lies where `ref` does, of whatever attempt."""
+        """Return all objects in the folder of `ref`, of any attempt."""
         names = self._store.names(ref.place)
         stems = sorted(each.removesuffix(SUFFIX) for each in names if "/" not in each)
         return tuple(ref.model_copy(update={"attempt": each}) for each in stems)
 
     def tag(self, ref: ObjectRef) -> str | None:
-        """What changes whenever the object is replaced, and never comes again; None where there is no object."""
+        """Return a tag that changes with every replacement and is never used again; None if there is no object."""
         return self._store.etag(ref.key)
 
     def scan(self, refs: Sequence[ObjectRef]) -> pl.LazyFrame:
-        """The rows of exactly these objects, lazily, in the order given.
+        """Return a lazy frame of the rows of exactly these objects, in the given order.
 
-        Each object is pinned as it is now (a hard link, or a local copy of an S3 object): a run that replaces it while
-        the frame is read would otherwise mix two versions or crash the reader. Pins go with the lake (`close`).
+        Each object is pinned as it is now (a hard link, or a local copy of an S3 object). Otherwise, a run that
+        replaces the object during the read would mix two versions or crash the reader. `close` removes the pins.
         """
         return scan_pinned([(ref, self.local_copy(ref)) for ref in refs])
 
     def pin(self, ref: ObjectRef) -> Pinned:
-        """The object as it is now, with what its own footer says: the very version whose rows are read."""
+        """Pin the object as it is now, with the content of its own footer, so that footer and rows fit together."""
         path = self.local_copy(ref)
         stamp = read_footer(path, str(ref)).stamp(str(ref))
         return Pinned(ref, path, stamp.provenance, stamp.version)
 
     def local_copy(self, ref: ObjectRef) -> Path:
-        """The object as it is now, as a local file that no later run replaces; it goes with the lake (`close`)."""
+        """Return the object as it is now as a local file that no later run replaces. `close` removes the file."""
         if ref.tenant not in self._pins:
             folder = self._folder(ref.tenant, "reading", "pins")
             self._pins[ref.tenant] = folder
@@ -277,11 +277,11 @@ class Lake:
             raise LakeError(f"{ref} is not published", "materialize it first") from None
 
     def delete(self, ref: ObjectRef) -> None:
-        """Remove an object; nothing happens where there is none."""
+        """Remove an object; a missing object is no error."""
         self._store.delete(ref.key)
 
     def close(self) -> None:
-        """Let go of every object that was opened for reading. Frames from `scan` cannot be collected afterwards."""
+        """Release all objects that were opened for reading. Frames from `scan` cannot be collected afterwards."""
         while self._pins:
             self._pins.popitem()[1].remove()
 
@@ -302,14 +302,14 @@ class Lake:
 
 
 def scan_pinned(objects: Sequence[tuple[ObjectRef, Path]]) -> pl.LazyFrame:
-    """The rows of objects that were pinned, lazily, in the order given."""
+    """Return a lazy frame of the rows of pinned objects, in the given order."""
     if not objects:
         raise LakeError("no object to read", "name at least one partition")
     return scan_files([(str(ref), path) for ref, path in objects])
 
 
 def open_lake(settings: Settings, storage: LakePlace | None = None) -> Lake:
-    """The lake that `storage` names: its bucket, or the local folder."""
+    """Open the lake that `storage` names: its bucket, or the local folder."""
     locks_dir = settings.data_dir / "locks"
     store: Store = LocalStore(settings.lake_dir, locks_dir)
     if storage and storage.bucket:
@@ -325,7 +325,7 @@ def open_lake(settings: Settings, storage: LakePlace | None = None) -> Lake:
 
 @contextmanager
 def _named(what: str) -> Iterator[None]:
-    """Say what failed where the operating system only says why."""
+    """Turn an error of the operating system into one that also names the operation that failed."""
     try:
         yield
     except OSError as error:
@@ -340,7 +340,7 @@ def _check_provenance(ref: ObjectRef, provenance: Provenance) -> None:
         tenant=provenance.tenant, stage=provenance.stage, pipeline=provenance.pipeline, partition=provenance.partition
     )
     if said != ref.model_copy(update={"attempt": DATA}):
-        raise LakeError(f"the provenance is of {said}, the object is {ref}", "publish each object with its own")
+        raise LakeError(f"the provenance is of {said}, the object is {ref}", "publish each object with its provenance")
 
 
 def _remove_quietly(folder: StagingFolder) -> None:
@@ -349,5 +349,5 @@ def _remove_quietly(folder: StagingFolder) -> None:
 
 
 def file_safe(text: str) -> str:
-    """A text that people gave, as part of a file's name."""
+    """Return a text that people gave in a form that can be part of a file's name."""
     return "".join(each if (each.isascii() and each.isalnum()) or each in "-_" else "_" for each in text)[:64]

@@ -1,6 +1,6 @@
 """Objects as files below one folder.
 
-Belongs here: what a local disk needs so that an object appears whole or not at all. Does not: what an object means.
+Belongs here: how an object appears whole or not at all on a local disk. Not here: what an object means.
 """
 
 import os
@@ -25,7 +25,7 @@ class LocalStore:
         return str(self._root / key)
 
     def etag(self, key: str) -> str | None:
-        """What changes whenever the object is replaced; `None` where there is none."""
+        """Return a tag that changes with every replacement; `None` if there is no object."""
         try:
             stat = (self._root / key).stat()
         except FileNotFoundError:
@@ -33,7 +33,7 @@ class LocalStore:
         return f"{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}"
 
     def footer(self, key: str) -> tuple[Footer, int] | None:
-        """The object's footer and size; `None` where there is no object."""
+        """Return the object's footer and size; `None` if there is no object."""
         path = self._root / key
         try:
             return read_footer(path, str(path)), path.stat().st_size
@@ -41,7 +41,7 @@ class LocalStore:
             return None
 
     def put(self, key: str, staged: Path, expected: str | None) -> bool:
-        """Make the staged file the object, unless the object is not the expected one any more: then False."""
+        """Publish the staged file as the object. Return False if the present object is not the expected object."""
         target = self._root / key
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = self._lock_dir / f"{key.split('/', 1)[0]}.publish"
@@ -55,7 +55,7 @@ class LocalStore:
         return True
 
     def fetch(self, key: str, into: Path) -> Path:
-        """The object as it is now, under a name that no replacement touches: a hard link, so nothing is copied."""
+        """Return the object as it is now under a name that no replacement changes: a hard link, not a copy."""
         source = self._root / key
         tag = self.etag(key)
         if tag is None:
@@ -66,12 +66,12 @@ class LocalStore:
         return pinned
 
     def names(self, folder: str) -> tuple[str, ...]:
-        """Every object below the folder, by its place in it."""
+        """Return all objects below the folder, by their path in the folder."""
         root = self._root / folder
         return tuple(each.relative_to(root).as_posix() for each in root.glob("**/*.parquet"))
 
     def delete(self, key: str) -> None:
-        """Remove the object; nothing happens where there is none."""
+        """Remove the object; a missing object is no error."""
         (self._root / key).unlink(missing_ok=True)
 
 

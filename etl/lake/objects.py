@@ -1,10 +1,10 @@
-"""Which object of the lake is meant, and what its footer says about its rows: who made them, from what.
+"""The name of an object in the lake, and the content of its footer: which run made its rows, and from which inputs.
 
 Belongs here: the models of an object, of its footer, and the format number. Not here: where the footer
 stands in the file (`footer`).
 
-Format 1 has no `format`, `inputs`, `rejected` and `replaces`: of such an object the inputs are unknown (`None`), and
-its rejected rows stand under the one key that there was for them.
+Format 1 has no `format`, `inputs`, `rejected` and `replaces`. The inputs of such an object are unknown (`None`), and
+its rejected rows are stored under the one fixed key that format 1 had for them.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from etl.partitions.keys import folder_of, kind_of
 
 FORMAT = 2
 MAX_LISTED = 8
-"""More inputs than this are kept as their number and one hash: the footer's place in the file has a fixed width."""
+"""More inputs are stored only as their number and one hash, because the place of the footer has a fixed width."""
 
 
 class Input(BaseModel):
@@ -35,12 +35,12 @@ class Input(BaseModel):
 
     @property
     def label(self) -> str:
-        """The object, for people."""
+        """The name of the object, for people."""
         return f"{self.stage} {self.pipeline}" + (f" {self.partition}" if self.partition else "")
 
 
 class Inputs(BaseModel):
-    """All objects that were read; the database is no object, so that an extract has none."""
+    """All objects that were read. A database is not an object, so an extract has no inputs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,7 +50,7 @@ class Inputs(BaseModel):
 
     @classmethod
     def of(cls, inputs: Iterable[Input]) -> "Inputs":
-        """The inputs by name where they are few, and a hash of all their versions in any case."""
+        """Return the inputs by name if there are few, and always a hash of all their versions."""
         ordered = sorted(inputs, key=lambda each: (each.stage, each.pipeline, each.partition or ""))
         if not ordered:
             return cls()
@@ -73,7 +73,7 @@ NO_INPUTS = Inputs()
 
 
 class Provenance(BaseModel):
-    """Where the rows of an object come from and what the audit said; stands in the object's own footer."""
+    """The origin of an object's rows and the verdict of the audit, as they are written in the object's own footer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -90,14 +90,14 @@ class Provenance(BaseModel):
     created_at: datetime
     format: int = FORMAT
     inputs: Inputs | None = NO_INPUTS
-    """None: an earlier release wrote the object and did not say what it was made from."""
+    """None: an earlier release wrote the object and did not record its inputs."""
     rejected: Partner | None = None
-    """Of published rows: the object of the rows that were rejected with them; None where none were."""
+    """For published rows: the object of the rows that were rejected with them; None if no rows were rejected."""
     replaces: str | None = None
-    """Of rejected rows: the store's tag of the published object that their run found, and may replace."""
+    """For rejected rows: the store's tag of the published object that their run saw and may replace."""
 
     def same_origin(self, other: "Provenance") -> bool:
-        """Whether both say the same about the data, whichever run wrote it and when."""
+        """Whether both describe the same data, regardless of the run and the time of writing."""
         ignored = {"run_id", "created_at", "inputs"}
         if self.model_dump(exclude=ignored) != other.model_dump(exclude=ignored):
             return False
@@ -112,8 +112,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 class ObjectRef(BaseModel):
     """One Parquet object: a stage of a pipeline, one partition of it (`None`: the whole table).
 
-    Published rows have one name per partition, so that the newer object takes the place of the older one. Each object
-    of rejected rows has a name of its own (`attempt`): it is the published object that says which one belongs to it.
+    Published rows have one name per partition, so that a newer object replaces the older object. Each object of
+    rejected rows has a unique name (`attempt`), and the published object names its object of rejected rows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -146,7 +146,7 @@ class ObjectRef(BaseModel):
 
     @property
     def folder(self) -> str:
-        """Where the pipeline's objects lie, relative to the lake: `<tenant>/<stage>/<pipeline>`."""
+        """The folder of the pipeline's objects, relative to the lake: `<tenant>/<stage>/<pipeline>`."""
         return f"{self.tenant}/{self.stage}/{self.pipeline}"
 
     @property
@@ -156,7 +156,7 @@ class ObjectRef(BaseModel):
 
     @property
     def key(self) -> str:
-        """The object's place, relative to the lake."""
+        """The object's path, relative to the lake."""
         return f"{self.place}/{self.attempt}{SUFFIX}"
 
     def __str__(self) -> str:
@@ -175,4 +175,4 @@ class Published(BaseModel):
     bytes: int
     provenance: Provenance
     changed: bool = True
-    """False where publishing found the very same data and verdict already there and left it alone."""
+    """False if the same data with the same verdict was already published, so that the object was left unchanged."""

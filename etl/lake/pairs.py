@@ -1,15 +1,14 @@
-"""A partition's published rows and the rows rejected with them: two objects, one decision.
+"""Publishes a partition's good rows and its rejected rows as two objects that become visible together.
 
-Belongs here: publishing the two, going from one to the other, removing what no published object names. Does not: which
-rows are rejected (`etl.pipeline.publish`), what a person decides about them (`etl.pipeline.quarantine`).
+Belongs here: publishing the pair, finding the rejected rows of an object, removing rejected rows that no object names.
+Not here: which rows are rejected (`etl.pipeline.publish`), decisions about them (`etl.pipeline.quarantine`).
 
-The rejected rows are published first, under a name that no other run uses. The published object then names them, and
-its appearance is the decision: nobody sees rejected rows that no published object names. So it does not matter which
-host a run works on, as long as the store itself decides which of two runs replaces an object.
+The rejected rows are published first, under a name that no other run uses. Then the published object appears and names
+them. Readers ignore rejected rows that no published object names, so both objects become visible at the same moment.
+This works on any host, because the store itself decides which of two runs replaces an object.
 
-What a killed run leaves behind is an object that nobody names. The next run that publishes the partition removes it.
-A run that is still at work has such an object too: it says which published object its run is going to replace, and is
-left alone as long as that one is still there.
+A killed run can leave such rows. The next run that publishes the partition removes them. A run that is still at work
+has them too: their footer names the published object that the run will replace, and they are kept while it exists.
 """
 
 import logging
@@ -36,31 +35,31 @@ from etl.lake.objects import FORMAT
 
 _LOG = logging.getLogger(__name__)
 DISCARDED = "discarded"
-"""The verdict in the footer of the empty object that stands where a person discarded rejected rows."""
+"""The verdict in the footer of the empty object that replaces rejected rows after a person discarded them."""
 
 State = Literal["none", "there", "discarded", "missing", "replaced"]
-"""`missing` and `replaced`: the published object names rejected rows, and these are gone or others stand there."""
+"""The published object names rejected rows that are gone (`missing`), or other rows are there (`replaced`)."""
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """What became of the rows that were rejected with a published object."""
+    """The state of the rows that were rejected with a published object."""
 
     state: State
     published: Published
     rows: int = 0
-    """How many rows the published object says were rejected."""
+    """The number of rejected rows according to the published object."""
     object: Pinned | None = None
-    """The rows themselves, where they are there."""
+    """The object of the rejected rows, if it exists."""
 
 
 def quarantine_stage(stage: str) -> str:
-    """The folder beside a stage's own that holds what it rejected."""
+    """Return the name of the folder for a stage's rejected rows, beside the stage's own folder."""
     return f"{stage}_quarantine"
 
 
 def attempt(ref: ObjectRef, run_id: str) -> ObjectRef:
-    """A new place for the rows that a run rejects of the object `ref`; no other run has the same."""
+    """Return the name of the object for the rows that a run rejects for `ref`; no other run has the same name."""
     name = "-".join(filter(None, (file_safe(run_id)[:8].strip("-_"), secrets.token_hex(8))))
     return ref.model_copy(update={"stage": quarantine_stage(ref.stage), "attempt": name})
 
@@ -72,9 +71,9 @@ def publish_pair(
     *,
     between: Callable[[], None],
 ) -> tuple[Published, Published]:
-    """Publish good rows and the rows rejected with them; both are visible from the same moment on, or neither.
+    """Publish good rows and the rows rejected with them. Both become visible at the same moment, or neither.
 
-    `between` is called when the rejected rows lie there and nobody names them yet.
+    `between` is called when the rejected rows are stored and no published object names them yet.
     """
     good_ref, good_path, good_said = good
     rejected_ref, rejected_path, rejected_said = rejected
@@ -86,19 +85,21 @@ def publish_pair(
     try:
         published = lake.publish(good_ref, good_path, good_said.model_copy(update={"rejected": partner}))
     except OvertakenError:
-        lake.delete(rejected_ref)  # certainly not named by anybody; after any other error that is not known
+        lake.delete(
+            rejected_ref
+        )  # after this error, no published object names the rows; after other errors that is not certain
         raise
     return published, kept
 
 
 def rejection_of(lake: Lake, ref: ObjectRef) -> Rejection | None:
-    """The rows that were rejected with the object that is published now; None where nothing is published."""
+    """Return the state of the rows rejected with the present published object; None if nothing is published."""
     published = lake.find(ref)
     while published is not None:
         found = _rejection(lake, published)
         if found.state not in ("missing", "replaced"):
             return found
-        now = lake.find(ref)  # a run that replaced the pair meanwhile has removed the older rejected rows
+        now = lake.find(ref)  # another run may have replaced the pair and removed the older rejected rows
         if now == published:
             return found
         published = now
@@ -109,7 +110,7 @@ def _rejection(lake: Lake, published: Published) -> Rejection:
     said, ref = published.provenance, published.ref
     place = ref.model_copy(update={"stage": quarantine_stage(ref.stage)})
     if said.format == 1:
-        # An earlier release kept them under the one key of published rows; the number is all that tells whose they are.
+        # An earlier release stored rejected rows under one fixed key; only their number shows whether they belong here.
         if not said.rows_quarantined:
             return Rejection("none", published)
         partner = Partner(name=ref.attempt, version="", rows=said.rows_quarantined)
@@ -133,9 +134,9 @@ def _rejection(lake: Lake, published: Published) -> Rejection:
 
 
 def write_discarded(rejected: Pinned, path: Path) -> Provenance:
-    """Write the empty object that takes the place of rejected rows, and give what its footer says.
+    """Write the empty object that replaces discarded rejected rows, and return its provenance.
 
-    It is published like any other object, so that readers on every host know that a person decided so.
+    The empty object is published like any other object, so that readers on every host see the person's decision.
     """
     empty = scan_pinned([(rejected.ref, rejected.path)]).head(0).collect()
     empty.write_parquet(path, compression="zstd", metadata=dict(PLACEHOLDER_FOOTER))
@@ -143,9 +144,9 @@ def write_discarded(rejected: Pinned, path: Path) -> Provenance:
 
 
 def remove_unnamed(lake: Lake, ref: ObjectRef) -> None:
-    """Remove rejected rows that no published object names or can come to name; what is not certain stays.
+    """Remove rejected rows that no published object names and no run can still publish. In doubt, rows stay.
 
-    Called when a run has published: an error here is logged, because the rows are published and stay so.
+    This is called after a run has published. An error is only logged, because the rows are already published.
     """
     try:
         _remove_unnamed(lake, ref)
@@ -158,10 +159,10 @@ def _remove_unnamed(lake: Lake, ref: ObjectRef) -> None:
     waiting = [found for found in map(lake.find, lake.attempts(place)) if found is not None]
     if not waiting:
         return
-    # In this order: what was listed before the published object was looked at replaces this one or an older one.
+    # The order matters: rows that were listed before the published object was read belong to it or to an older object.
     before, published, after = lake.tag(ref), lake.find(ref), lake.tag(ref)
     if published is None or before != after:
-        return  # another run publishes at this moment, and removes them
+        return  # another run publishes at this moment and removes the rows
     for each in waiting:
         if not _is_named(each, published) and not _may_be_named(each, after):
             lake.delete(each.ref)
@@ -175,5 +176,5 @@ def _is_named(rejected: Published, published: Published) -> bool:
 
 
 def _may_be_named(rejected: Published, tag: str | None) -> bool:
-    """Whether the run that rejected these rows may still publish: the object that it replaces is the present one."""
+    """Whether the run that rejected these rows may still publish: the object that it would replace is still there."""
     return rejected.provenance.format > 1 and rejected.provenance.replaces == tag

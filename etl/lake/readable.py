@@ -1,10 +1,10 @@
-"""Whether a finished Parquet file can be read by everybody who is promised to: DuckDB, Polars and pyarrow.
+"""Checks that a finished Parquet file can be read by all supported readers: DuckDB, Polars and pyarrow.
 
-Belongs here: looking at a draft before it is published, and the refusal with the column's name. Not here: what a
-source's values are allowed to be (the drivers refuse those while they read), what a warehouse takes (`loadable`).
+Belongs here: checking a draft before it is published, and the refusal with the column's name. Not here: which values a
+source may have (the drivers refuse other values while they read), what a warehouse accepts (`loadable`).
 
-Polars and DuckDB write valid text by themselves, and the drivers refuse what is not, so that no text is read again
-here. The ranges of dates and timestamps stand in the file's statistics: the rows are only read where those are missing.
+Polars and DuckDB write only valid text, and the drivers refuse invalid text, so no text is read again here. The ranges
+of dates and timestamps are in the file's statistics: rows are read only if the statistics are missing.
 """
 
 import io
@@ -27,9 +27,9 @@ _HINT = "nothing was published; cast the column in the transform or the query, o
 
 
 def require_readable(path: Path, name: str) -> None:
-    """Raise with every column that one of the three readers cannot read, or would read as something else.
+    """Raise an error that lists the columns that one of the three readers cannot read, or would read differently.
 
-    `name` says whose file it is.
+    `name` is the name of the file's object, for the error.
     """
     try:
         file = pq.ParquetFile(path)
@@ -37,10 +37,10 @@ def require_readable(path: Path, name: str) -> None:
     except pa.ArrowNotImplementedError as error:
         raise _refusal(name, _unreadable_columns(path) or [f"pyarrow: {error}"]) from error
     except (pa.ArrowException, OSError) as error:
-        raise _refusal(name, [f"it is not whole: {error}"]) from error
+        raise _refusal(name, [f"it is not complete: {error}"]) from error
     problems = [] if schema.names else ["it has no columns"]
     problems += [
-        f"`{each.name}` holds durations, which other readers take for bare numbers"
+        f"`{each.name}` holds durations, which other readers take for plain numbers"
         for each in schema
         if _holds_duration(each.type)
     ]
@@ -59,9 +59,9 @@ def _refusal(name: str, problems: list[str]) -> LakeError:
 
 
 def _unreadable_columns(path: Path) -> list[str]:
-    """The columns whose type, written without rows, pyarrow cannot read: it refuses a file as a whole."""
+    """Return the columns with a type that pyarrow cannot read, found by writing each column alone and without rows."""
     return [
-        f"`{name}` is {dtype}, which others cannot read"
+        f"`{name}` is {dtype}, which other readers cannot read"
         for name, dtype in pl.read_parquet_schema(path).items()
         if not _readable_type(name, dtype)
     ]
@@ -78,7 +78,7 @@ def _readable_type(name: str, dtype: pl.DataType) -> bool:
 
 
 def _differences(path: Path, schema: pa.Schema) -> list[str]:
-    """What DuckDB and Polars call the columns, beside what pyarrow calls them."""
+    """Return the columns whose names in DuckDB or Polars differ from their names in pyarrow."""
     sql = f"DESCRIBE FROM read_parquet({file_literal(path)}, hive_partitioning = false)"
     with duckdb.connect(config={"autoinstall_known_extensions": False, "threads": 1}) as connection:
         try:
@@ -100,7 +100,7 @@ def _holds_duration(kind: pa.DataType) -> bool:
 
 
 def _temporal_leaves(metadata: pq.FileMetaData) -> Iterator[tuple[str, int, int, bool]]:
-    """Each leaf column of dates or timestamps: its path, its first and last value, and whether statistics prove it."""
+    """Yield each leaf column of dates or timestamps: its path, its limits, and whether statistics prove the limits."""
     for index in range(len(metadata.schema)):
         column = metadata.schema.column(index)
         kind = json.loads(column.logical_type.to_json())
@@ -125,7 +125,7 @@ def _proved(chunk: pq.ColumnChunkMetaData, first: int, last: int) -> bool:
 
 
 def _outside(file: pq.ParquetFile, leaf: str, first: int, last: int) -> int:
-    """How many values of a leaf column are outside, read from its rows."""
+    """Count the values of a leaf column that are outside the limits, by reading its rows."""
     count = 0
     for batch in file.iter_batches(columns=[leaf]):
         for values in _leaf_values(batch.column(0)):
@@ -136,7 +136,7 @@ def _outside(file: pq.ParquetFile, leaf: str, first: int, last: int) -> int:
 
 
 def _leaf_values(values: pa.Array) -> Iterator[pa.Array]:
-    """The arrays of dates and timestamps inside an array, however deep."""
+    """Yield the arrays of dates and timestamps inside an array, at any depth."""
     lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
     if pa.types.is_struct(values.type):
         for child in values.flatten():

@@ -1,10 +1,10 @@
 """Objects in a bucket of any S3-compatible store.
 
-Belongs here: requests, conditions, and keeping credentials out of every error. Does not: what an object means.
+Belongs here: requests, conditions, and keeping credentials out of every error. Not here: what an object means.
 
-An object is uploaded from its staged file by one conditional PUT, streamed: the store shows the whole new object or the
-old one, the condition decides between two runs, and no multipart upload is ever left pending. That PUT is sent here
-over an address signed by the client library, because the library itself would hold the whole object in memory.
+An object is uploaded from its staged file by one streamed conditional PUT. So the store shows either the whole new
+object or the old object, the condition decides between two runs, and no multipart upload stays unfinished. The PUT is
+sent here to an address that the client library signs, because the library would hold the whole object in memory.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from etl.secrets.scrub import learn, scrub
 from etl.settings import S3Settings
 
 MAX_BYTES = 5 * 1024**3
-"""S3's own limit of one PUT."""
+"""S3's own limit for one PUT."""
 _BLOCK = 1 << 20
 _TAIL = 1 << 16
 _LOST = {http.HTTPStatus.PRECONDITION_FAILED, http.HTTPStatus.CONFLICT, http.HTTPStatus.NOT_FOUND}
@@ -49,7 +49,7 @@ class S3Store:
         return f"s3://{self._bucket}/{self._prefix}{key}"
 
     def etag(self, key: str) -> str | None:
-        """The store's own tag of the object; `None` where there is none."""
+        """Return the store's own tag of the object; `None` if there is no object."""
         with self._errors(key):
             try:
                 return str(obstore.head(self._store, self._prefix + key)["e_tag"])
@@ -57,7 +57,7 @@ class S3Store:
                 return None
 
     def footer(self, key: str) -> tuple[Footer, int] | None:
-        """The object's footer and size, from its last bytes; `None` where there is no object."""
+        """Return the object's footer and size, from its last bytes; `None` if there is no object."""
         with self._errors(key):
             try:
                 size, tail = self._tail(key, _TAIL)
@@ -69,7 +69,7 @@ class S3Store:
         return decode(tail, self.uri(key)), size
 
     def put(self, key: str, staged: Path, expected: str | None) -> bool:
-        """Make the staged file the object, unless the object is not the expected one any more: then False."""
+        """Publish the staged file as the object. Return False if the present object is not the expected object."""
         size = staged.stat().st_size
         if size > MAX_BYTES:
             raise LakeError(
@@ -96,7 +96,7 @@ class S3Store:
         return True
 
     def fetch(self, key: str, into: Path) -> Path:
-        """The object as it is now, as a local file."""
+        """Return the object as it is now as a local file."""
         with self._errors(key):
             answer = obstore.get(self._store, self._prefix + key)
             tag = hashlib.sha256(f"{key}\0{answer.meta['e_tag']}".encode()).hexdigest()[:32]
@@ -113,14 +113,14 @@ class S3Store:
         return local
 
     def names(self, folder: str) -> tuple[str, ...]:
-        """Every object below the folder, by its place in it."""
+        """Return all objects below the folder, by their path in the folder."""
         prefix = f"{self._prefix}{folder}/"
         with self._errors(folder):
             keys = [each["path"] for batch in obstore.list(self._store, prefix) for each in batch]
         return tuple(key[len(prefix) :] for key in keys if key.endswith(".parquet"))
 
     def delete(self, key: str) -> None:
-        """Remove the object; nothing happens where there is none."""
+        """Remove the object; a missing object is no error."""
         with self._errors(key):
             try:
                 obstore.delete(self._store, self._prefix + key)
@@ -133,7 +133,7 @@ class S3Store:
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
-        """Turn the client library's errors into ours, without what it knows about credentials."""
+        """Turn the client library's errors into the product's errors, without anything about credentials."""
         try:
             yield
         except BaseError as error:
@@ -143,12 +143,12 @@ class S3Store:
         return LakeError(
             f"{self.uri(key)}: {scrub(reason.partition('?X-Amz-')[0])}",
             "check S3_ENDPOINT_URL, the bucket and the credentials, then run the partition again: the object is either"
-            " as it was or complete",
+            " unchanged or complete",
         )
 
 
 def address(settings: S3Settings) -> dict[str, Any]:
-    """Where the store is and who asks, as the client library takes it."""
+    """Return the store's address and credentials, as the client library expects them."""
     options: dict[str, Any] = {"region": settings.region}
     if settings.endpoint_url:
         options |= {"endpoint": settings.endpoint_url, "virtual_hosted_style_request": False}

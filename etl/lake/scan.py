@@ -1,6 +1,6 @@
-"""Several Parquet files of one pipeline as one lazy frame, also where their columns have evolved.
+"""Reads several Parquet files of one pipeline as one lazy frame, also if their columns have evolved.
 
-Belongs here: agreeing on columns and types. Does not: finding or pinning the files (`lake`).
+Belongs here: common columns and types. Not here: finding or pinning the files (`lake`).
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def scan_files(files: Sequence[tuple[str, Path]]) -> pl.LazyFrame:
 
 
 def _common(column: str, known: pl.DataType, known_in: str, dtype: pl.DataType, name: str) -> pl.DataType:
-    """The type that holds both without loss, or an error that names the column and both objects."""
+    """Return the type that holds both types without loss. Otherwise raise an error with the column and both objects."""
     for wide in (known, dtype):
         if _fits(known, wide) and _fits(dtype, wide):
             return wide

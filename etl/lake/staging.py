@@ -1,9 +1,9 @@
-"""Folders for unfinished files: private to one process, gone with it.
+"""Private folders for the unfinished files of one process.
 
-Belongs here: making, holding and sweeping them. Does not: what is written into them.
+Belongs here: making, holding and sweeping the folders. Not here: what is written into them.
 
-A folder holds a lock file that its process keeps locked. A folder whose lock is free belongs to a process that has
-died, and the next run removes it; a folder in use is never touched.
+A folder has a lock file that its process keeps locked. If the lock is free, the process has died, and the next run
+removes the folder; a folder in use is never changed.
 """
 
 import os
@@ -23,7 +23,7 @@ class StagingFolder:
     """A private folder; remove it with `remove`, or let the next run sweep it."""
 
     def __init__(self, tenant_dir: Path, group: str, label: str, lock_dir: Path) -> None:
-        """Sweep what dead processes left below `tenant_dir`, then make a folder in `tenant_dir/group`."""
+        """Remove folders of dead processes below `tenant_dir`, then make a folder in `tenant_dir/group`."""
         self._tenant_dir = tenant_dir
         self._lock_file = lock_dir / f"{tenant_dir.name}.staging"
         with self._alone():
@@ -33,7 +33,7 @@ class StagingFolder:
             self._held = locks.hold(self.path / _ALIVE)
 
     def remove(self) -> None:
-        """Remove the folder, and its parents where they are empty."""
+        """Remove the folder, and its parent folders if they are empty."""
         with self._alone():
             _remove(self.path, self._tenant_dir)
             os.close(self._held)
@@ -45,7 +45,7 @@ class StagingFolder:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove everything that no living process holds; do not look into what is held."""
+    """Remove all folders that no living process holds. A folder that is held is not opened."""
     lock = folder / _ALIVE
     if not folder.exists() or (lock.exists() and locks.is_held(lock)):
         return
