@@ -1,7 +1,7 @@
 """The audit of a staged file: its rules are judged before anything is published.
 
-Belongs here: which rules a stage has, the verdict, and what `on_failure` makes of it. Does not: the rules' meaning
-(`etl.quality`), nor publishing (`extract.py`, `transfer.py`).
+Belongs here: which rules a stage has, the verdict, and the effect of `on_failure`. Not here: the rules' meaning
+(`etl.quality`), publishing (`extract.py`, `transfer.py`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -33,20 +33,20 @@ class Audit(BaseModel):
 
     @property
     def beyond_rows(self) -> bool:
-        """Whether setting rows aside is no remedy: a rule could not be judged, or is about the table as a whole."""
+        """Whether quarantine cannot help, because a rule could not be judged or is about the table as a whole."""
         return any(r.status == "error" or r.rule.level == "table" for r in self.blocking)
 
     @property
     def blocking(self) -> tuple[RuleResult, ...]:
-        """The results for which nothing may be published: unjudged rules, and broken ones of severity error."""
+        """The results that forbid publishing: rules that could not be judged, and failed rules of severity error."""
         return tuple(r for r in self.check.results if _blocks(r))
 
 
 class Blocked(AuditBlocked):
-    """An audit that forbids publishing; it carries the whole verdict."""
+    """An audit that forbids publishing. The error has the whole verdict."""
 
     def __init__(self, label: str, audit: Audit, why: str = "") -> None:
-        """Name every rule that forbids it, with its counts."""
+        """Name every rule that forbids publishing, with its counts."""
         broken = "; ".join(describe(each) for each in audit.blocking)
         why = why or f"{len(audit.blocking)} rule(s) forbid it"
         super().__init__(
@@ -57,7 +57,7 @@ class Blocked(AuditBlocked):
 
 
 def describe(result: RuleResult) -> str:
-    """One rule's outcome in words. The columns as they are written follow a check's name that cannot show them."""
+    """Describe one rule's outcome. If a check's name cannot show its columns, the columns follow the name."""
     name, columns = result.rule.check_name, result.rule.judged_columns
     if not all(each in name for each in columns):
         name += f" ({wording(result.rule)})"
@@ -76,7 +76,7 @@ def audit_file(
     tables: Mapping[str, pl.LazyFrame] | None = None,
     now: datetime | None = None,
 ) -> Audit | None:
-    """Judge the stage's rules over the staged file, all in one pass. None when the stage has no rules."""
+    """Judge all rules of the stage over the staged file in one pass. None if the stage has no rules."""
     rules = pipeline.rules_for(stage)
     if not rules:
         return None
@@ -93,7 +93,7 @@ def audit_good_rows(
     tables: Mapping[str, pl.LazyFrame] | None = None,
     now: datetime | None = None,
 ) -> Audit:
-    """The audit of what is left when rows are set aside: a count or a sum is another one without them."""
+    """Audit the rows that are left after quarantine, because a count or a sum changes without the rejected rows."""
     results = audit.check.results
     whole = [position for position, each in enumerate(results) if each.rule.level == "table"]
     if whole and rejected:
@@ -132,7 +132,7 @@ def _check(
 
 
 def _without_personal(result: RuleResult, personal: Collection[str]) -> RuleResult:
-    """What was measured of a personal column (a sum, the latest moment) can be one person's value: it is not said."""
+    """Hide what was measured on a personal column (a sum, the latest moment): it can be one person's value."""
     measured = result.rule.level == "table" and result.actual is not None
     if not measured or not set(result.rule.judged_columns) & set(personal):
         return result
@@ -146,5 +146,5 @@ def _verdict(result: CheckResult) -> Verdict:
 
 
 def _blocks(result: RuleResult) -> bool:
-    """What could not be judged is not known to be good, whatever its severity."""
+    """Whether a result forbids publishing. A rule that could not be judged does, at any severity."""
     return result.status == "error" or (result.status == "failed" and result.rule.severity == "error")

@@ -1,6 +1,6 @@
 """A range of partitions as one run: a bounded number in flight, and a journal from which a crashed run goes on.
 
-Belongs here: order, concurrency and resumption over partitions. Does not: what is done for one (`extract`, `transfer`,
+Belongs here: order, concurrency and resumption over partitions. Not here: what is done for one (`extract`, `transfer`,
 `load`).
 """
 
@@ -17,16 +17,16 @@ from etl.formats import check_format
 from etl.pipeline.audit import Blocked
 from etl.pipeline.stage import StageResult
 
-# A journal that was left behind longer ago says nothing any more: the source has moved on.
+# An older journal is not used, because the source has changed since.
 KEEP = timedelta(hours=24)
 
 
-# Of the journal. Journals of before there were numbers have the same format.
+# The format of the journal. Journals without a number have the same format.
 FORMAT = 1
 
 
 class Journal:
-    """Which partitions of a range a run has published, on disk, so that a crash loses only the one in flight."""
+    """The published partitions of a range, on disk, so that a crash loses only partitions in flight."""
 
     def __init__(self, path: Path, keys: Sequence[str | None], fingerprint: str, versions: dict[str, str]) -> None:
         """Use `open`."""
@@ -37,7 +37,7 @@ class Journal:
 
     @classmethod
     def open(cls, folder: Path, stage: str, pipeline: str, keys: Sequence[str | None], fingerprint: str) -> Self:
-        """The journal of this range; empty unless a run of the same range and configuration died recently."""
+        """Open the journal of this range; it is empty unless a run of this range and configuration died recently."""
         path = folder / f"{stage}__{pipeline}__{keys[0]}__{keys[-1]}.json"
         if not path.is_file():
             return cls(path, keys, fingerprint, {})
@@ -50,18 +50,18 @@ class Journal:
             TypeError,
             AttributeError,
             KeyError,
-        ):  # damaged: every partition is done again, and none is lost
+        ):  # damaged: every partition is done again; none is lost
             return cls(path, keys, fingerprint, {})
         if found.get("fingerprint") != fingerprint or _is_old(path):
             return cls(path, keys, fingerprint, {})
         return cls(path, keys, fingerprint, versions)
 
     def version(self, partition: str | None) -> str | None:
-        """The version that the dead run published, if it came that far."""
+        """The version that the interrupted run published, if it published this partition."""
         return self._versions.get(partition or "")
 
     def record(self, partition: str | None, version: str) -> None:
-        """This partition is published."""
+        """Record that this partition is published."""
         self._versions[partition or ""] = version
         self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_suffix(f".{os.getpid()}.tmp")
@@ -70,7 +70,7 @@ class Journal:
         partial.replace(self._path)
 
     def finish(self) -> None:
-        """The range is done: the next run of it begins anew. So does that of a range within it, which died before."""
+        """Remove the journal of the finished range, and journals of interrupted runs of ranges within it."""
         self._path.unlink(missing_ok=True)
         of = self._path.stem.rsplit("__", 2)[0]
         for path in self._path.parent.glob(f"{of}__*.json"):
@@ -82,7 +82,7 @@ class Journal:
 def _is_old(path: Path) -> bool:
     try:
         written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    except FileNotFoundError:  # another run has finished
+    except FileNotFoundError:  # another run has finished the range
         return True
     return datetime.now(UTC) - written > KEEP
 
@@ -93,7 +93,7 @@ Outcome = StageResult | Blocked | EtlError
 def each_partition(
     keys: Sequence[str | None], do: Callable[[str | None], StageResult], in_flight: int
 ) -> Iterator[tuple[str | None, Outcome]]:
-    """What became of each partition, in order. After a failure that is no verdict, nothing new is begun."""
+    """Yield the outcome of each partition, in order. After a failure that is not a verdict, no partition is begun."""
     if in_flight == 1 or len(keys) == 1:
         for key in keys:
             outcome = _attempt(do, key)

@@ -1,8 +1,8 @@
-"""Whether two frames hold the same rows, whatever their order: sums of hashes by column, and over whole rows.
+"""Compares the rows of two frames regardless of their order, by sums of hashes for each column and for whole rows.
 
-Belongs here: the numbers and the words for what differs. Does not: where the frames come from (`verify`).
+Belongs here: the numbers, and the description of differences. Not here: where the frames come from (`verify`).
 
-The sums of two frames that are laid together are the sums of both: nothing has to be held in memory.
+The sums of parts can be added up to the sums of the whole, so that no frame has to be held in memory.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _WHOLE_ROWS = ""  # no column has this name
 
 
 def digest(frame: pl.LazyFrame) -> dict[str, int]:
-    """A number for each column, and one for the rows, that depends on every value and on no order."""
+    """Return a number for each column and one for whole rows. They depend on every value, but not on the order."""
     names = sorted(frame.collect_schema().names())
     sums = [pl.col(name).hash().cast(pl.Int128).sum().alias(name) for name in names]
     rows = pl.struct(names).hash().cast(pl.Int128).sum().alias(_WHOLE_ROWS)
@@ -21,7 +21,7 @@ def digest(frame: pl.LazyFrame) -> dict[str, int]:
 
 
 def differences(one: Mapping[str, int], other: Mapping[str, int], between: str) -> list[str]:
-    """What differs, by column; where every column has the same values, whether they stand in the same rows."""
+    """Describe the columns that differ, or say that the same values are combined into other rows."""
     differing = [name for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]
     columns = [f"column `{name}` differs between {between}" for name in differing if name != _WHOLE_ROWS]
     if differing and not columns:
@@ -30,7 +30,7 @@ def differences(one: Mapping[str, int], other: Mapping[str, int], between: str) 
 
 
 def missing_rows(some: pl.LazyFrame, all_rows: pl.LazyFrame) -> int:
-    """How many rows of the one frame the other does not have, each as often as it stands there."""
+    """Count the rows of `some` that `all_rows` does not have; a repeated row counts each time."""
     names = sorted(some.collect_schema().names())
     counted = [
         each.select(pl.struct(names).hash().alias("row")).group_by("row").len(name)
@@ -42,8 +42,8 @@ def missing_rows(some: pl.LazyFrame, all_rows: pl.LazyFrame) -> int:
 
 
 def as_published(rows: pl.DataFrame, schema: pl.Schema) -> pl.LazyFrame:
-    """A table's rows in the types of the object that they came from: a driver or a wider column may show others.
+    """Return a table's rows in the types of their object, because a driver or a wider column may give other types.
 
-    A value that does not fit any more becomes null, and so a difference.
+    A value that does not fit becomes null, and is then found as a difference.
     """
     return rows.lazy().cast({name: schema[name] for name in rows.columns}, strict=False)

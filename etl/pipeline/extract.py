@@ -1,6 +1,6 @@
-"""Extract: one window of the tenant's database into one Parquet object, unchanged.
+"""Extract: reads one window of the tenant's database into one Parquet object, unchanged.
 
-Belongs here: the order of the steps and the guards on what came. Does not: drivers (`etl.source.reading`).
+Belongs here: the order of the steps, and the guards on the rows. Not here: drivers (`etl.source.reading`).
 """
 
 import logging
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def extract(run: StageRun, url: str) -> StageResult:
-    """Read the window of `run` from the database at `url`, audit it and publish it to the lake."""
+    """Read the window of `run` from the database at `url`, audit the rows and publish them to the lake."""
     started = datetime.now(UTC)
     ref = run.ref("extract")
     previous = run.lake.find_intact(ref)
@@ -53,7 +53,7 @@ def extract(run: StageRun, url: str) -> StageResult:
 
 
 def _volume(run: StageRun, rows: int, before: int | None) -> VolumeVerdict | None:
-    """What the check `volume` says; it never keeps rows from being published."""
+    """Return the verdict of the check `volume`, which never prevents publishing."""
     settings = run.pipeline.volume
     if settings == "off":
         return None
@@ -74,7 +74,7 @@ def _comparable(run: StageRun) -> Iterator[int]:
 
 
 def extract_request(run: StageRun) -> ExtractRequest:
-    """What the pipeline asks of its database, for this partition."""
+    """Return the request to the pipeline's database for this partition."""
     pipeline = run.pipeline
     source = run.config.source_database
     return ExtractRequest(
@@ -93,7 +93,7 @@ def extract_request(run: StageRun) -> ExtractRequest:
 
 
 def _read(run: StageRun, url: str, request: ExtractRequest, staged: Path) -> ExtractReport:
-    """The source knows its tables; whose they are is known here."""
+    """Read the rows; add the pipeline's name to the source's error."""
     try:
         return extract_to_parquet(url, request, staged, footer=PLACEHOLDER_FOOTER)
     except SourceError as error:
@@ -101,7 +101,7 @@ def _read(run: StageRun, url: str, request: ExtractRequest, staged: Path) -> Ext
 
 
 def _guard_schema(run: StageRun, staged: Path, ref: ObjectRef) -> None:
-    """Compare with what readers know, or with what a person accepted since."""
+    """Compare the columns with the published columns, or with columns that a person accepted later."""
     known = known_schema(run, ref)
     if known is not None:
         command = f"`etl schema accept {run.config.id} {run.pipeline.name}`"

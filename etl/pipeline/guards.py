@@ -1,6 +1,6 @@
-"""An extract that lost rows: refused if none are left where there were some, or if a limit says so; else only told.
+"""Judges an extract that has fewer rows than before: no rows, or a loss above a limit, is refused; else it is reported.
 
-Belongs here: the comparison of row counts. Does not: where they come from.
+Belongs here: the comparison of row counts. Not here: where the counts come from.
 """
 
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from etl.errors import SourceError
 
 USUAL_DAYS = 3
-"""So many earlier days have to be known before they say what is usual."""
+"""The number of earlier days that have to be known before they show what is usual."""
 
 
 @dataclass(frozen=True)
 class VolumeVerdict:
     """Whether an extract has about as many rows as before.
 
-    `compared` is false where nothing was known to compare with: then `agrees` says nothing.
+    `compared` is false if there was nothing to compare with; then `agrees` has no meaning.
     """
 
     rows: int
@@ -26,10 +26,10 @@ class VolumeVerdict:
 
 
 def judge_volume(now: int, previous: int | None, usual: Sequence[int], max_shrink: float) -> VolumeVerdict:
-    """Compare `now` with what is published of the same partition, and with the same weekday of earlier weeks.
+    """Compare `now` with the published rows of the same partition, and with the same weekday of earlier weeks.
 
-    `usual` are the rows of those days, as far as they are known. Of them the smallest counts, so that neither a weekend
-    nor one holiday among them is taken for a loss.
+    `usual` are the known numbers of rows of those days. The smallest number counts, so that neither a weekend nor a
+    holiday is taken for a loss.
     """
     known = [(previous, "when it was extracted before")] if previous else []
     if len(usual) >= USUAL_DAYS and min(usual) > 0:
@@ -47,9 +47,9 @@ def judge_volume(now: int, previous: int | None, usual: Sequence[int], max_shrin
 def guard_rows(
     previous: int | None, now: int, *, allow_empty: bool = False, max_shrink: float | None = None, name: str = "extract"
 ) -> None:
-    """Raise where `now` rows are too few beside the `previous` ones (`None`: nothing is published yet).
+    """Raise an error if `now` is too small compared with `previous` (`None`: nothing is published yet).
 
-    `max_shrink: 0.5` accepts a loss of up to half of the rows; without it any loss but that of all rows is accepted.
+    `max_shrink: 0.5` accepts a loss of up to half of the rows. Without a limit, only the loss of all rows is refused.
     """
     if not previous:
         return

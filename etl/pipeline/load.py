@@ -1,4 +1,4 @@
-"""Load: one audited lake object into the tenant's warehouse, in one transaction.
+"""Load: puts one audited object of the lake into the tenant's warehouse, in one transaction.
 
 Belongs here: which object is loaded and with which request. Not here: SQL (`etl.warehouse.contract` and its children).
 """
@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 
 def load(run: StageRun, warehouse: Warehouse, *, reload: bool = False) -> StageResult:
-    """Put what the lake publishes of this partition into the warehouse; loading it twice changes nothing.
+    """Put the published object of this partition into the warehouse. Loading the object twice changes nothing.
 
-    `reload`: also where the table holds that object already.
+    `reload`: load also if the table already holds the object.
     """
     with disk_errors(run, "load"):
         return _load(run, warehouse, reload=reload)
@@ -35,7 +35,7 @@ def _load(run: StageRun, warehouse: Warehouse, *, reload: bool) -> StageResult:
     reach("load.start")
     output = target(run)
     with warehouse.writing(output.target_schema, output.target_table, run.run_id) as table:
-        # Only now is it looked at what is published: a load that waited here must not bring an older object.
+        # The published object is looked up only now: a load that waited for the lock must not load an older object.
         source, path = last_good(run)
         reach("load.fetched")
         audit = audit_file(run.pipeline, "load", path, tables=referenced_tables(run, "load"))
@@ -75,9 +75,9 @@ def _load(run: StageRun, warehouse: Warehouse, *, reload: bool) -> StageResult:
 
 
 def last_good(run: StageRun) -> tuple[Published, Path]:
-    """The published object that this partition is loaded from, and a copy that no other run replaces.
+    """Return the published object of this partition, and a copy of the object that no other run replaces.
 
-    What is said of the object is read from the copy itself. It may be of an earlier run.
+    The object's description is read from the copy. An earlier run may have published the object.
     """
     stage = run.pipeline.published_stage
     ref = run.ref(stage)
@@ -113,7 +113,7 @@ def target(run: StageRun) -> TrinoOutput:
 
 
 def load_request(run: StageRun, source: Published, *, reload: bool = False) -> LoadRequest:
-    """What the warehouse is asked to do with the object."""
+    """Return the request to the warehouse for the object."""
     output = target(run)
     newest = None
     if output.mode == "replace" and run.partition:

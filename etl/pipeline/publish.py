@@ -1,7 +1,7 @@
-"""From a staged file to what readers see: audit, quarantine, publish, and the invariant that no row is lost.
+"""Turns a staged file into a published object: audit, quarantine, publish, and the check that no row is lost.
 
-Belongs here: the steps that extract and transfer have in common once rows are staged. Does not: where the rows come
-from (`extract.py`, `transfer.py`), how an object is published (`etl.lake.lake`).
+Belongs here: the steps that extract and transfer share after rows are staged. Not here: where the rows come from
+(`extract.py`, `transfer.py`), how an object is published (`etl.lake.lake`).
 """
 
 import logging
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StagedRows:
-    """A file that a stage has written and nobody has seen yet."""
+    """A file that a stage has written and that is not visible to readers yet."""
 
     run: StageRun
     stage: Stage
@@ -44,12 +44,12 @@ class StagedRows:
 
 
 def staging(run: StageRun, stage: Stage) -> AbstractContextManager[Path]:
-    """A path for the stage's file; what is published at this moment is what it may replace."""
+    """Yield a path for the stage's file. The file may replace only the object that is published at this moment."""
     return run.lake.stage(run.ref(stage), run.run_id)
 
 
 def audit_and_publish(staged: StagedRows) -> StageResult:
-    """Judge the staged file and publish it, wholly or its good rows; or publish nothing and raise `Blocked`."""
+    """Judge the staged file. Publish the whole file or its good rows, or publish nothing and raise `Blocked`."""
     run, stage = staged.run, staged.stage
     reach(f"{stage}.staged")
     audit = audit_file(run.pipeline, stage, staged.path, tables=staged.tables, now=staged.started)
@@ -67,9 +67,9 @@ def audit_and_publish(staged: StagedRows) -> StageResult:
 
 
 def already_published(run: StageRun, stage: Stage, started: datetime) -> StageResult | None:
-    """What a run that died had published of this partition, as a result; None if nothing is there.
+    """Return the result of an interrupted run that had published this partition; None if nothing is published.
 
-    None too for a transfer whose inputs were published again since: it would be made of other rows now.
+    None too for a transfer whose inputs were published again since, because its rows would be different now.
     """
     rejection = rejection_of(run.lake, run.ref(stage))
     if rejection is None:
@@ -86,7 +86,7 @@ def already_published(run: StageRun, stage: Stage, started: datetime) -> StageRe
 
 
 def rejecting_stages(pipeline: PipelineConfig) -> tuple[Stage, ...]:
-    """The stages that set bad rows aside: the one that publishes, and an extract before it that has rules."""
+    """The stages that reject bad rows: the stage that publishes, and an extract before it that has rules."""
     if pipeline.quality.on_failure != "quarantine":
         return ()
     stages: tuple[Stage, ...] = ("extract", "transfer")
@@ -112,7 +112,7 @@ def _publish_good_rows(staged: StagedRows, audit: Audit) -> StageResult:
             rejected,
             extra={"_run_id": run.run_id, "_partition": run.partition or "", "_stage": stage},
             tables=staged.tables,
-            now=staged.started,  # a row on the edge of "future" is judged once, not twice
+            now=staged.started,  # the same moment as in the audit, so that "future" means the same for both
         )
         if parts.good + parts.rejected != staged.rows:
             raise LakeError(
@@ -163,7 +163,7 @@ def _provenance(staged: StagedRows, audit: Audit | None, rows: int, stage: str |
 
 
 def _sample(staged: StagedRows, draft: Path) -> PublishedSample:
-    """What people are shown, from the file that is going to be published: nothing after publishing reads it again."""
+    """Take the rows that people see from the draft, so that the file is not read again after publishing."""
     return sample_of(scan_files([(f"{staged.run.label} {staged.stage}", draft)]), staged.run.pipeline)
 
 

@@ -1,7 +1,7 @@
-"""Rejected rows as a person deals with them: what there is, why, and what was decided about it.
+"""Lists, shows and discards rejected rows, and records what people decided about them.
 
-Belongs here: finding, reading and discarding rejected rows, and the history of decisions. Does not: rejecting rows
-(`publish`), starting a run that replays them (`etl.cli.quarantine`).
+Belongs here: finding, reading and discarding rejected rows, and the history of decisions. Not here: rejecting rows
+(`publish`), starting a run that replays rejected rows (`etl.cli.quarantine`).
 """
 
 import getpass
@@ -29,7 +29,7 @@ from etl.settings import Settings
 
 REASONS = "_rules"
 
-# Of a line of the history. Lines of before there were numbers have the same format.
+# The format of a line of the history. Lines without a number have the same format.
 HISTORY_FORMAT = 1
 
 
@@ -51,9 +51,9 @@ class Rejected(BaseModel):
 
 
 class Decision(BaseModel):
-    """What a person decided about rejected rows, and what it did to their number.
+    """A person's decision about rejected rows, and the effect on their number.
 
-    A replay is written down when its run begins, and again when it has ended; one that was cut off has no end.
+    A replay is recorded when its run begins, and again when its run ends. An interrupted replay has no end.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,7 +72,7 @@ class Decision(BaseModel):
 
 
 def rejected_rows(config: TenantConfig, settings: Settings, pipeline: str | None = None) -> Iterator[Rejected]:
-    """Every partition that holds rejected rows, in order: those that its published object names."""
+    """Yield the partitions whose published object names rejected rows, in order."""
     for name, each in config.pipelines.items():
         if pipeline not in (None, name):
             continue
@@ -88,7 +88,7 @@ def rejected_rows(config: TenantConfig, settings: Settings, pipeline: str | None
 
 
 def anything_published(config: TenantConfig, settings: Settings) -> bool:
-    """Whether any stage of any pipeline has an object: otherwise there is nothing that rows could be missing from."""
+    """Whether any stage of any pipeline has an object. Without an object, no rows can have been rejected."""
     for name, each in config.pipelines.items():
         for stage in _stages(each):
             run = _run(config, settings, name, None)
@@ -98,14 +98,14 @@ def anything_published(config: TenantConfig, settings: Settings) -> bool:
 
 
 def _stages(pipeline: PipelineConfig) -> tuple[Stage, ...]:
-    """Where rows may have been rejected, whatever the YAML says by now."""
+    """Return the stages that may have rejected rows, regardless of the present YAML."""
     return ("extract", "transfer") if pipeline.has_transfer else ("extract",)
 
 
 def find_rejected(
     config: TenantConfig, settings: Settings, pipeline: str, stage: Stage, partition: str | None
 ) -> Rejected | None:
-    """The rejected rows of one partition, with how many each rule rejected; None if there are none."""
+    """Return the rejected rows of one partition, with their number for each rule; None if there are no such rows."""
     run = _run(config, settings, pipeline, partition)
     try:
         found = _pinned(run, stage)
@@ -136,7 +136,7 @@ def _described(found: Pinned, run: StageRun, stage: Stage) -> Rejected:
 
 
 def read_rejected(config: TenantConfig, settings: Settings, rejected: Rejected, rows: int) -> pl.DataFrame:
-    """The first rejected rows with their reasons; personal columns are masked."""
+    """Return the first rejected rows with their reasons; personal columns are masked."""
     run = _run(config, settings, rejected.pipeline, rejected.partition)
     try:
         frame = scan_pinned([(each.ref, each.path) for each in [_same(run, rejected)]]).head(rows).collect()
@@ -149,7 +149,7 @@ def read_rejected(config: TenantConfig, settings: Settings, rejected: Rejected, 
 
 
 def _same(run: StageRun, rejected: Rejected) -> Pinned:
-    """The rows that were listed, if they are still what is rejected."""
+    """Pin the listed rows, if they are still the rejected rows of the partition."""
     found = _pinned(run, rejected.stage)
     if found is None or _described(found, run, rejected.stage) != rejected:
         raise _changed(run)
@@ -164,7 +164,7 @@ def _changed(run: StageRun) -> LakeError:
 
 
 def discard(config: TenantConfig, settings: Settings, rejected: Rejected, why: str) -> Decision:
-    """Delete the rejected rows for good. Only their number and the reason are kept.
+    """Delete the rejected rows permanently. Only their number and the reason are kept.
 
     What is deleted is what was decided about: rows that came or went meanwhile are somebody else's to decide.
     """
@@ -192,7 +192,7 @@ def discard(config: TenantConfig, settings: Settings, rejected: Rejected, why: s
         reach("quarantine.decided")
         try:
             run.lake.publish(ref, path, said)
-        except OvertakenError:  # a run has replaced them at this moment, so that nobody discarded them
+        except OvertakenError:  # a run has just replaced the rows, so they were not discarded
             if not known:
                 os.truncate(history_path(settings, config.id), size)
             raise _changed(run) from None
@@ -200,7 +200,7 @@ def discard(config: TenantConfig, settings: Settings, rejected: Rejected, why: s
 
 
 def _same_rows(one: Decision, other: Decision) -> bool:
-    """Whether the same rows were discarded before, by a command that died before they were gone."""
+    """Whether an interrupted command already recorded that it discards the same rows."""
     compared = ("action", "pipeline", "stage", "partition", "run_id")
     return all(getattr(one, name) == getattr(other, name) for name in compared)
 
@@ -212,10 +212,10 @@ def remember(settings: Settings, decision: Decision) -> None:
 
 
 def _append(settings: Settings, decision: Decision) -> int:
-    """Add a line; gives the file's size before."""
+    """Add a line and return the file's size before it."""
     path = history_path(settings, decision.tenant)
     path.parent.mkdir(parents=True, exist_ok=True)
-    history(settings, decision.tenant)  # nothing is added to a history that cannot be read
+    history(settings, decision.tenant)  # raises if the history cannot be read, so that nothing is added to it
     line = {"format": HISTORY_FORMAT, **decision.model_dump(mode="json")}
     with path.open("a", encoding="utf-8") as file:
         size = file.tell()
@@ -243,7 +243,7 @@ def _decision(line: bytes, number: int, path: Path, tenant: str) -> Decision:
         content = json.loads(line)
         check_format(content.pop("format", None), newest=HISTORY_FORMAT, what=what)
         return Decision.model_validate(content)
-    except (ValueError, TypeError, AttributeError):  # no JSON, no object, or other keys
+    except (ValueError, TypeError, AttributeError):  # not JSON, not an object, or other keys
         raise LakeError(
             f"{what} is no decision about rejected rows: it was cut off while it was written, or changed by hand",
             f"see it with `sed -n {number}p '{path}'` and remove it with `sed -i {number}d '{path}'`; "
@@ -252,7 +252,7 @@ def _decision(line: bytes, number: int, path: Path, tenant: str) -> Decision:
 
 
 def history_path(settings: Settings, tenant: str) -> Path:
-    """One file per tenant, a decision a line."""
+    """The history's file: one file for each tenant, one line for each decision."""
     return settings.data_dir / "quarantine" / f"{tenant}.jsonl"
 
 

@@ -1,4 +1,4 @@
-"""What to do about what reconciliation finds: the exact commands for one pipeline.
+"""The exact commands that repair a pipeline after the findings of a reconciliation.
 
 Belongs here: the commands. Not here: the findings (`verify_lake`, `verify_table`, `verify`).
 """
@@ -13,7 +13,7 @@ from etl.partitions.scheme import StaticKeys
 
 @dataclass(frozen=True)
 class Remedies:
-    """The commands for a pipeline of a tenant; `published` are the days that the lake has."""
+    """The commands for a pipeline of a tenant. `published` are the days that are published in the lake."""
 
     config: TenantConfig
     pipeline: PipelineConfig
@@ -25,40 +25,40 @@ class Remedies:
 
     def _run_again(self, partition: str | None) -> str:
         appended = self.pipeline.trino_output is not None and self.pipeline.trino_output.mode == "append"
-        reload = " --reload" if appended and partition else ""  # a day that has changed is appended only when asked for
+        reload = " --reload" if appended and partition else ""  # a changed day is appended only with this option
         return f"`{self._run(self.pipeline.name, partition, partition)}{reload}`"
 
     def load_again(self, partition: str | None) -> str:
-        """Load what is published, whatever the ledger says."""
+        """Load the published objects again, regardless of the ledger."""
         return self._within(partition, f"`{self._run('gold', partition, partition)} --reload`")
 
     def _within(self, partition: str | None, command: str) -> str:
-        """No run takes a day that the pipeline does not have."""
+        """Return the command, after an edit if the pipeline does not have the day, because no run takes such a day."""
         if partition is None or self.has(partition):
             return command
         return f"{self.edit(f'let `partitions` have {partition}')}, then {command}; or {self.make_anew()}"
 
     def load_anything_again(self) -> str:
-        """Load what is published last: with `--reload` that removes rows that no load brought."""
+        """Load the newest published object with `--reload`, which removes rows that no load has put there."""
         days = [each for each in self.published if each and self.has(each)]
         if not days:
             return f"{self.make_anew()}, or remove these rows"
         return f"{self.load_again(max(days))} removes them"
 
     def make_anew(self) -> str:
-        """Rename the table, which deletes nothing, and load all that is published into a new one."""
+        """Rename the table, which deletes nothing, and load all published objects into a new table."""
         return f"{self.set_aside()} renames it and deletes nothing, then {self.load_all()}"
 
     def begin_anew(self) -> str:
-        """For rows that nothing can make again, because the objects that they came from are not kept."""
+        """The remedy for rows that cannot be loaded again, because their objects are not kept."""
         return f"restore the table from a backup, or begin anew with what is published now: {self.make_anew()}"
 
     def set_aside(self) -> str:
-        """Rename what stands under the table's name."""
+        """Rename the table or view that has the table's name."""
         return f"`etl set-aside {self.config.id} {self.pipeline.name} --yes`"
 
     def bring_back(self, partition: str | None) -> str:
-        """For a partition that is loaded and not published: publish it again, or make the table without it."""
+        """The remedy for a partition that is loaded and not published: publish it, or make the table without it."""
         if partition is not None and not self.has(partition):
             return self.make_anew()
         return self.run_again(partition)
@@ -76,7 +76,7 @@ class Remedies:
         return self.pipeline.scheme.has(partition)
 
     def load_all(self) -> str:
-        """Load all that is published."""
+        """Load all published objects."""
         scheme = self.pipeline.scheme
         keys = [each for each in self.published if each and self.has(each)]
         if not keys:

@@ -1,10 +1,10 @@
-"""The columns of an extract beside those that readers know: a changed source is named, never passed on silently.
+"""Compares the columns of an extract with the published columns, so that no change of the source passes silently.
 
-Belongs here: which columns an extract may have, the comparison of two Parquet schemas, and keeping what a person
+Belongs here: which columns an extract may have, the comparison of two Parquet schemas, and the columns that a person
 accepted. Not here: the warehouse's tables (`etl.warehouse.schema_change`), the command (`etl.cli.schema`).
 
-What was accepted is an object without rows, beside the pipeline's others: whichever host runs the next extract sees it,
-and its footer says when it was accepted. An object that was published later counts instead of it.
+Accepted columns are stored as an object without rows beside the pipeline's other objects, so that the next extract
+reads them on any host. The object's footer has the time of acceptance; an object that was published later replaces it.
 """
 
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from etl.pipeline.stage import StageRun
 def guard_schema(
     known: pa.Schema, now: pa.Schema, policy: Literal["evolve", "fail"], *, name: str, remedy: str = ""
 ) -> None:
-    """Raise with every difference that `policy` refuses; `remedy` says how the change is accepted, if it is wanted."""
+    """Raise an error with all differences that `policy` refuses. `remedy` tells how to accept a wanted change."""
     problems = differences(known, now, policy)
     if problems:
         raise SourceError(
@@ -31,7 +31,7 @@ def guard_schema(
 
 
 def differences(known: pa.Schema, now: pa.Schema, policy: Literal["evolve", "fail"]) -> list[str]:
-    """Every difference that `policy` refuses. `evolve` takes a new nullable column, and nothing else."""
+    """Return the differences that `policy` refuses. `evolve` allows a new nullable column and no other difference."""
     problems = [f"column `{each.name}` ({each.type}) is gone" for each in known if each.name not in now.names]
     for each in now:
         if each.name not in known.names:
@@ -43,7 +43,7 @@ def differences(known: pa.Schema, now: pa.Schema, policy: Literal["evolve", "fai
 
 
 def _kind(of: pa.DataType) -> pa.DataType:
-    """The type without the width of its offsets: who wrote the file decides that, not the source."""
+    """Return the type without the width of its offsets, because the writer of the file decides the width."""
     if pa.types.is_large_string(of) or pa.types.is_string_view(of):
         return pa.string()
     if pa.types.is_large_binary(of) or pa.types.is_binary_view(of):
@@ -57,9 +57,9 @@ STAGE = "schema"
 
 
 def known_schema(run: StageRun, ref: ObjectRef) -> pa.Schema | None:
-    """What the columns of `ref` are held against: this partition as it is, else the newest other one.
+    """Return the columns to compare with: those of this published partition, or else of the newest other partition.
 
-    None where nothing was ever published that can be read.
+    None if there is no published object that can be read.
     """
     others = reversed(run.lake.partitions(run.config.id, "extract", run.pipeline.name))
     refs = (ref, *(run.ref("extract", run.pipeline.name, each) for each in others))
@@ -73,7 +73,7 @@ def known_schema(run: StageRun, ref: ObjectRef) -> pa.Schema | None:
 
 
 def wanted_change(run: StageRun, now: pa.Schema) -> list[str]:
-    """The differences between what extracts are held against and the columns that the source has now."""
+    """Return the differences between the known columns and the columns that the source has now."""
     partitions = run.lake.partitions(run.config.id, "extract", run.pipeline.name)
     known = known_schema(run, run.ref("extract", run.pipeline.name, partitions[-1] if partitions else None))
     return [] if known is None else differences(known, now, run.pipeline.schema_changes)

@@ -1,6 +1,6 @@
-"""What all stages share: what they are given, and what they report when they are done.
+"""The input and the result of every stage.
 
-Belongs here: `StageRun` (one stage of one pipeline for one partition) and `StageResult`. Does not: what a stage does.
+Belongs here: `StageRun` (one stage of one pipeline for one partition) and `StageResult`. Not here: what a stage does.
 """
 
 import errno
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 class StageRun(BaseModel):
-    """One stage's task: which tenant, which pipeline, which partition, on behalf of which run."""
+    """One stage's task: the tenant, the pipeline, the partition, and the run that asks for it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -57,7 +57,7 @@ class StageRun(BaseModel):
         return open_lake(self.settings)
 
     def close(self) -> None:
-        """Let go of every object that was opened for reading."""
+        """Release every object that was opened for reading."""
         for lake in (self.__dict__.get("_bucket_lake"), self.__dict__.get("_local_lake")):
             if lake is not None:
                 lake.close()
@@ -94,19 +94,19 @@ class StageRun(BaseModel):
 
     @property
     def label(self) -> str:
-        """How messages name this task."""
+        """The name of this task in messages."""
         return f"{self.config.id}/{self.pipeline.name}" + (f" [{self.partition}]" if self.partition else "")
 
 
 @contextmanager
 def disk_errors(run: StageRun, stage: str) -> Iterator[None]:
-    """Say whose rows they were where the operating system only says that a file could not be written or read."""
+    """Add the task's name to an error of the operating system about a file."""
     try:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         remedy = (
-            f"free space for {run.settings.data_dir}, or let ETL_DATA_DIR name a larger disk" if full else "mend that"
+            f"free space for {run.settings.data_dir}, or let ETL_DATA_DIR name a larger disk" if full else "repair that"
         )
         raise LakeError(
             f"{run.label} {stage}: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""),
@@ -115,7 +115,7 @@ def disk_errors(run: StageRun, stage: str) -> Iterator[None]:
 
 
 class PublishedSample(BaseModel):
-    """What people are shown of a file: its columns and its first rows, taken before the file is published."""
+    """The columns and the first rows of a file, to be shown to people. They are read before the file is published."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -125,7 +125,7 @@ class PublishedSample(BaseModel):
 
 
 class StageResult(BaseModel):
-    """What a stage did: enough for a log line, for metadata and for the invariant read = published + quarantined."""
+    """The result of a stage, for a log line, for metadata and for the check: read = published + quarantined."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -148,24 +148,24 @@ class StageResult(BaseModel):
 
     @property
     def rows_per_second(self) -> float:
-        """Rows read over the seconds it took."""
+        """The number of rows read, divided by the seconds."""
         return self.rows_read / self.seconds if self.seconds > 0 else 0.0
 
 
 def sample_of(frame: pl.LazyFrame, pipeline: PipelineConfig) -> PublishedSample:
-    """The columns and the first rows as text; personal columns are masked.
+    """Return the columns and the first rows as text; personal columns are masked.
 
-    The rows are only shown, so that what cannot be shown is a note and no failure.
+    The rows are only shown to people. If they cannot be shown, the result has a note, and the stage does not fail.
     """
     columns = tuple((name, str(dtype)) for name, dtype in frame.collect_schema().items())
     try:
         return PublishedSample(columns=columns, preview=preview_rows(frame, pipeline))
-    except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001  showing rows is never worth a stage
+    except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001  a preview must not fail a stage
         return PublishedSample(columns=columns, note=f"the first rows cannot be shown: {type(error).__name__}")
 
 
 def preview_rows(frame: pl.LazyFrame, pipeline: PipelineConfig, *, rows: int = 5) -> tuple[dict[str, object], ...]:
-    """The first rows as text; personal columns are masked. Raises where Python has no such value: see `sample_of`."""
+    """Return the first rows as text, personal columns masked. Raises if Python has no such value: see `sample_of`."""
     head = frame.head(rows).collect(engine="streaming")
     hidden = set(pipeline.pii_columns)
     return tuple(
@@ -180,7 +180,7 @@ def _text(value: object) -> object:
 
 
 def lake_place(config: TenantConfig) -> LakePlace:
-    """Where a tenant's YAML says that its objects lie, with its variables resolved."""
+    """Return the place of a tenant's objects from its YAML, with resolved variables."""
     given = {name: getattr(config.storage, name) for name in LakePlace.model_fields}
     values = config.namespace()
     place = LakePlace(**{name: template.resolve(values) for name, template in given.items() if template is not None})

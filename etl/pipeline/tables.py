@@ -1,6 +1,6 @@
-"""Which lake objects a stage reads: its inputs, and the tables that its foreign keys point at.
+"""Finds the lake objects that a stage reads: its inputs, and the tables that its foreign keys refer to.
 
-Belongs here: from names in the configuration to lazy frames over Parquet. Does not: reading or writing objects.
+Belongs here: turning names in the configuration into lazy frames over Parquet. Not here: reading or writing objects.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ def pinned_inputs(run: StageRun, name: str) -> tuple[Pinned, ...]:
 
 
 def present_inputs(run: StageRun) -> Inputs:
-    """What a transfer of this partition would be made from now: its inputs as they are published at this moment."""
+    """Return the inputs that are published at this moment for a transfer of this partition."""
     found: list[Input] = []
     for name in run.pipeline.transfer_inputs:
         lake = run.lake_of(name)
@@ -39,12 +39,12 @@ def present_inputs(run: StageRun) -> Inputs:
 
 
 def pinned_frame(pinned: Sequence[Pinned]) -> pl.LazyFrame:
-    """The rows of exactly these copies."""
+    """Return the rows of exactly these copies."""
     return scan_pinned([(each.ref, each.path) for each in pinned])
 
 
 def refined_frame(run: StageRun, name: str) -> pl.LazyFrame:
-    """What pipeline `name` publishes for readers: refined if it has a transform, else as extracted; all partitions."""
+    """Return all published rows of pipeline `name`: after its transform if it has one, or else as extracted."""
     other = run.config.pipelines[name]
     lake = run.lake_of(name)
     stage = other.published_stage
@@ -63,7 +63,7 @@ def referenced_tables(run: StageRun, stage: Stage) -> Mapping[str, pl.LazyFrame]
 
 
 def input_refs(run: StageRun, stage: Stage, name: str) -> list[ObjectRef]:
-    """The objects of pipeline `name` that belong to this partition; raises where one is not published."""
+    """Return the objects of pipeline `name` for this partition. Raises an error if an object is not published."""
     other: PipelineConfig = run.config.pipelines[name]
     if not other.partitions:
         refs = [run.ref(stage, name)]

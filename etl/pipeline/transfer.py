@@ -1,7 +1,7 @@
-"""Transfer: the tenant's own transform, lazily over Parquet.
+"""Transfer: runs the tenant's own transform lazily over Parquet.
 
-Belongs here: giving the transform its inputs, holding it to its contract, writing its result in a stream. Does not:
-finding the function in the tenant's folder (`etl.config.tenant_loader`).
+Belongs here: giving the transform its inputs, checking its result, writing the result in a stream. Not here: finding
+the function in the tenant's folder (`etl.config.tenant_loader`).
 """
 
 import logging
@@ -31,11 +31,11 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def transfer(run: StageRun) -> StageResult:
-    """Run the transform over this partition of its inputs, audit what it made and publish it."""
+    """Run the transform over this partition of its inputs, audit the result and publish it."""
     started = datetime.now(UTC)
     pipeline = run.pipeline
     transform = load_transform(run.tenant_dir, pipeline.name, inputs=pipeline.transfer_inputs)
-    # What is published is remembered before the inputs are read: who reads older ones may not overwrite newer rows.
+    # The published object is remembered before the inputs are read, so that older inputs cannot overwrite newer rows.
     with disk_errors(run, "transfer"), staging(run, "transfer") as staged:
         inputs = {name: pinned_inputs(run, name) for name in pipeline.transfer_inputs}
         frames = {name: pinned_frame(each) for name, each in inputs.items()}
@@ -68,10 +68,10 @@ def transfer(run: StageRun) -> StageResult:
 
 
 def _file_schema(result: pl.LazyFrame) -> pa.Schema | None:
-    """The types in the file, where they are not all those that Polars would write.
+    """Return the types for the file if they differ from the types that Polars would write.
 
-    A time of day is written in microseconds, as every source and warehouse has it. Polars knows it in nanoseconds only,
-    so that a time which passes through would come out as another type.
+    A time of day is written in microseconds, as every source and warehouse stores it. Polars has only nanoseconds, so
+    a time would otherwise change its type.
     """
     types = result.collect_schema()
     if pl.Time not in types.values():
@@ -83,7 +83,7 @@ def _file_schema(result: pl.LazyFrame) -> pa.Schema | None:
 
 
 def _in_microseconds(result: pl.LazyFrame) -> pl.LazyFrame:
-    """The same rows; a time that is finer than the file can hold stops them."""
+    """Return the same rows. A time that is finer than the file can hold raises an error."""
     times = [name for name, dtype in result.collect_schema().items() if dtype == pl.Time]
     if not times:
         return result
@@ -100,7 +100,7 @@ def _refuse_nanoseconds(name: str, values: pl.Series) -> pl.Series:
 
 
 def _raise_disk_error(error: BaseException, path: Path) -> None:
-    """Raise what the operating system said, if that is why the file could not be written: Polars only quotes it."""
+    """Raise the operating system's error if it is the cause; Polars only quotes its text."""
     found = _OS_ERROR.search(str(error))
     if found is not None:
         number = int(found[1])
@@ -112,9 +112,9 @@ def _call(run: StageRun, transform: object, frames: dict[str, pl.LazyFrame]) -> 
     if not callable(transform):
         raise TransformError(f"{run.label}: `{run.pipeline.name}` in {where} is not a function", "define it with `def`")
     try:
-        # One input by position, so that its name is the author's; several by the names of their pipelines.
+        # One input is given by position, so that the author chooses its name; several inputs by their pipelines' names.
         result = transform(*frames.values()) if len(frames) == 1 else transform(**frames)
-    except Exception as error:  # noqa: BLE001  a tenant's code may raise anything; it is this tenant's failure
+    except Exception as error:  # noqa: BLE001  a tenant's code may raise any error; only this tenant fails
         raise TransformError(
             f"{run.label}: the transform `{run.pipeline.name}` raised {type(error).__name__}: {_said(run, error)}",
             f"see {where}; nothing was published",
@@ -128,7 +128,7 @@ def _call(run: StageRun, transform: object, frames: dict[str, pl.LazyFrame]) -> 
 
 
 def _check_date_column(run: StageRun, frames: dict[str, pl.LazyFrame], result: pl.LazyFrame) -> None:
-    """A date column that changes its type would silently fall out of every later comparison."""
+    """Refuse a date column with a new type, because later comparisons would silently ignore the column."""
     column = run.pipeline.date_column
     own = frames.get(run.pipeline.name)
     try:
@@ -156,12 +156,12 @@ def _check_date_column(run: StageRun, frames: dict[str, pl.LazyFrame], result: p
 
 
 def _is_parsed_text(before: pl.DataType, after: pl.DataType) -> bool:
-    """Text that becomes a date or a timestamp is what a refining stage is for."""
+    """Whether text became a date or a timestamp, which a transform may do."""
     return before == pl.String and after.is_temporal()
 
 
 def _said(run: StageRun, error: BaseException) -> str:
-    """The first line of what was raised; without the values that it quotes where some are personal."""
+    """Return the first line of an error, without quoted values if some columns are personal."""
     if _personal(run):
         named = describe_failure(error, (*run.pipeline.columns, *run.pipeline.pii_columns))
         return named.removeprefix(f"{type(error).__name__}: ")
@@ -169,7 +169,7 @@ def _said(run: StageRun, error: BaseException) -> str:
 
 
 def _cause(run: StageRun, error: BaseException) -> BaseException | None:
-    """What Dagster shows of an error's cause is its whole text, so that a cause may quote personal values too."""
+    """Return the error as a cause, or None if columns are personal: Dagster shows a cause's whole text."""
     return None if _personal(run) else error
 
 

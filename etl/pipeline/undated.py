@@ -1,9 +1,9 @@
-"""Rows of the source that belong to no partition: their date is missing, is no date, or is outside of all days.
+"""Counts rows of the source that belong to no partition: their date is missing, not a date, or outside of all days.
 
-Belongs here: whether they can be counted, and counting them. Does not: what is made of the number
+Belongs here: whether such rows can be counted, and counting them. Not here: the effect of their number
 (`etl.running.step`, `etl.pipeline.verify`).
 
-No extract ever reads such a row. They are counted by one statement for all days, which can use an index of the column.
+No extract reads such a row. One statement counts these rows for all days, and it can use an index of the column.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _FAR = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 def counts_undated(pipeline: PipelineConfig) -> bool:
-    """Whether the pipeline has partitions, counts what is in none, and does not choose its rows by itself.
+    """Whether the pipeline has partitions, counts rows in no partition, and has no `query` that selects by a window.
 
     A `query` that binds `:window_start` or `:partition` knows no rows outside of a window.
     """
@@ -32,7 +32,7 @@ def counts_undated(pipeline: PipelineConfig) -> bool:
 
 @dataclass(frozen=True)
 class Undated:
-    """How many rows belong to no partition; `rows` is None where they could not be counted."""
+    """The number of rows that belong to no partition; `rows` is None if they could not be counted."""
 
     rows: int | None
     description: str
@@ -40,7 +40,7 @@ class Undated:
 
 
 def look_for_undated(run: StageRun, url: str) -> Undated:
-    """Count these rows and say what they are. A count that fails is told, and is no pass."""
+    """Count these rows and describe them. A count that fails is reported and does not pass."""
     try:
         rows = count_undated(run, url)
     except SourceError as error:
@@ -60,7 +60,7 @@ def look_for_undated(run: StageRun, url: str) -> Undated:
 
 
 def count_undated(run: StageRun, url: str) -> int:
-    """How many rows of the source belong to no partition; only where `counts_undated`."""
+    """Count the rows of the source that belong to no partition; only for pipelines with `counts_undated`."""
     scheme = run.pipeline.scheme
     outside: dict[str, Part | Window | None]
     if isinstance(scheme, StaticKeys):

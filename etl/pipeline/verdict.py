@@ -1,6 +1,6 @@
-"""What reconciliation found: days, the table as a whole, and one status that is green only if everything was compared.
+"""The result of a reconciliation: days, the whole table, and one status, which is green only if all was compared.
 
-Belongs here: the models and their statuses. Does not: the comparison (`verify`), showing it (`etl.cli.verify`,
+Belongs here: the models and their statuses. Not here: the comparison (`verify`), showing it (`etl.cli.verify`,
 `etl.factories.reconcile_check`).
 """
 
@@ -15,7 +15,7 @@ EXIT_CODES: dict[Status, int] = {"agrees": 0, "differs": 1, "not_compared": 3}
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that differs, or was not compared, and what to do about it: a command, or what to change."""
+    """A difference, or something that was not compared, with its remedy: a command, or a change to make."""
 
     problem: str
     remedy: str
@@ -26,7 +26,7 @@ class Finding:
 
 @dataclass
 class Findings:
-    """What was found so far about one thing."""
+    """The findings so far about one day or table."""
 
     differences: list[Finding] = field(default_factory=list)
     not_compared: list[Finding] = field(default_factory=list)
@@ -36,30 +36,30 @@ class Findings:
         self.differences.append(Finding(problem, remedy))
 
     def skip(self, problem: str, remedy: str) -> None:
-        """Something was not compared."""
+        """Add something that was not compared."""
         self.not_compared.append(Finding(problem, remedy))
 
     def add(self, other: "Findings") -> None:
-        """Take over what was found elsewhere."""
+        """Add all findings of another object."""
         self.differences += other.differences
         self.not_compared += other.not_compared
 
 
 @dataclass
 class TableVerdict:
-    """What was found of each partition, and of the table as a whole."""
+    """The findings about each partition, and about the table as a whole."""
 
     by_partition: dict[str | None, Findings] = field(default_factory=dict)
     whole: Findings = field(default_factory=Findings)
     loaded: dict[str | None, int] = field(default_factory=dict)
 
     def of(self, partition: str | None) -> Findings:
-        """The findings of one partition, to be added to."""
+        """The findings about one partition; callers add to them."""
         return self.by_partition.setdefault(partition, Findings())
 
 
 def status_of(differences: object, not_compared: object) -> Status:
-    """A difference is one whatever else is unknown; what was not compared is never green."""
+    """Return the status: a difference always counts, and something that was not compared is never green."""
     if differences:
         return "differs"
     return "not_compared" if not_compared else "agrees"
@@ -80,7 +80,7 @@ class DayVerdict(BaseModel):
 
     @property
     def status(self) -> Status:
-        """Whether the day agrees, in everything."""
+        """Whether the day agrees in every respect."""
         return status_of(self.differences, self.not_compared)
 
 
@@ -93,18 +93,18 @@ class Reconciliation(BaseModel):
     pipeline: str
     days: tuple[DayVerdict, ...]
     differences: tuple[Finding, ...] = ()
-    """Of the table as a whole, and of what belongs to no day."""
+    """Findings about the table as a whole, and about rows that belong to no day."""
     not_compared: tuple[Finding, ...] = ()
     notes: tuple[Finding, ...] = ()
-    """What is told and changes no status: rows of the source that belong to no partition."""
+    """Findings that are shown and change no status: rows of the source that belong to no partition."""
     undated: int | None = None
-    """Rows of the source that belong to no partition; None where there are no partitions, or nobody counted them."""
+    """Rows of the source that belong to no partition; None if there are no partitions, or if they were not counted."""
     has_table: bool = True
-    """False: the pipeline is not loaded, and source and lake were compared, nothing else."""
+    """False: the pipeline is not loaded, and only source and lake were compared."""
 
     @property
     def status(self) -> Status:
-        """Green only if every day since the first agrees, and the table as a whole."""
+        """Green only if every day since the first day agrees, and the table as a whole agrees."""
         if self.differences or any(each.differences for each in self.days):
             return "differs"
         unknown = self.not_compared or not self.days or any(each.not_compared for each in self.days)
@@ -112,19 +112,19 @@ class Reconciliation(BaseModel):
 
     @property
     def differing(self) -> tuple[tuple[str, Finding], ...]:
-        """Everything that differs, each with its place: a day, or nothing where it is about all of them."""
+        """All differences, each with its day, or with an empty text if the difference is about all days."""
         days = [(day.partition or "the table", each) for day in self.days for each in day.differences]
         return (*(("", each) for each in self.differences), *days)
 
     @property
     def unknown(self) -> tuple[tuple[str, Finding], ...]:
-        """Everything that was not compared, in the same way."""
+        """Everything that was not compared, in the same form."""
         days = [(day.partition or "the table", each) for day in self.days for each in day.not_compared]
         return (*(("", each) for each in self.not_compared), *days)
 
     @property
     def complete_to(self) -> str | None:
-        """The last day up to which every day since the first agrees."""
+        """The last day up to which every day since the first day agrees."""
         last: str | None = None
         if self.differences or self.not_compared:
             return None

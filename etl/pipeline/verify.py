@@ -1,12 +1,12 @@
 """Reconciliation: does the warehouse hold what the source holds? Read-only, over settled days only.
 
-Belongs here: which days are compared, rows that belong to no day, and putting the parts together. Does not: comparing
-one partition of the lake (`verify_lake`) or the table (`verify_table`), mending what differs (run it again), showing it
-(`etl.cli.verify`, `etl.factories.reconcile_check`).
+Belongs here: which days are compared, rows that belong to no day, and joining the findings. Not here: comparing one
+partition of the lake (`verify_lake`) or the table (`verify_table`), repairing differences (run the partition again),
+showing the result (`etl.cli.verify`, `etl.factories.reconcile_check`).
 
-Green means: each stage was made from what stands before it now, values were compared and not only counts, no day since
-the first is missing, and every row of the source and of the table belongs somewhere. What was not compared is said, and
-is not green.
+Green means: each stage was made from the present objects of the stage before, values were compared and not only counts,
+no day since the first day is missing, and every row of the source and of the table belongs to a day. Everything that
+was not compared is named, and the result is then not green.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ from etl.settings import Settings
 from etl.warehouse.contract import Warehouse
 
 MAX_ROWS = 2_000_000
-"""The values of a larger partition (by `upsert`: of a larger table) are not compared, unless that is asked for."""
+"""The values of a larger partition (with `upsert`: of a larger table) are compared only if a larger limit is given."""
 
 _OTHER_TYPES = "see whether somebody changed a column's type in the table; `etl set-aside` and a new load make it anew"
 
@@ -78,7 +78,7 @@ def reconcile(
             empty = "there is no row in the source and none is published: nothing was compared"
             look = remedies.edit("look whether `source_database` and `source_table` or `query` name what is meant")
             whole.skip(empty, f"{look}; a source that is empty stays unknown until it has a row")
-    except EtlError as error:  # one pipeline that cannot be compared hides no other
+    except EtlError as error:  # a pipeline that cannot be compared must not hide the others
         whole.skip(error.problem, joined(error.hint, remedies.verify()))
     except (pl.exceptions.PolarsError, duckdb.Error) as error:
         whole.skip(f"the values cannot be compared: {scrub(str(error)).strip()}", _OTHER_TYPES)
@@ -102,13 +102,13 @@ def settled(pipeline: PipelineConfig, now: datetime) -> Sequence[str | None]:
 
 
 def _has_rows(day: LakeDay) -> bool:
-    """Whether there was anything to compare; a difference is told anyway."""
+    """Whether there were rows to compare. A difference is shown in any case."""
     published = day.published.rows if day.published else 0
     return bool(day.source_rows or published or day.rejected_rows or day.findings.differences)
 
 
 def _tell_days_outside(run: StageRun, remedies: Remedies, whole: Findings) -> None:
-    """Objects of days that the pipeline does not have (any more) are read by dbt and others, and have no source."""
+    """Report objects of days that the pipeline does not have: readers such as dbt read them, but no source has them."""
     pipeline = run.pipeline
     if not pipeline.partitions:
         return
@@ -131,13 +131,13 @@ def first_settled(pipeline: PipelineConfig) -> str:
 
 
 def _of(run: StageRun, partition: str | None) -> StageRun:
-    """The same task for another partition, with the same open lakes: `model_copy` keeps what was opened."""
+    """Return the same task for another partition. `model_copy` keeps the open lakes."""
     run.lake  # noqa: B018  opened once, so that every copy shares it
     return run.model_copy(update={"partition": partition})
 
 
 def _published(run: StageRun, found: dict[str | None, LakeDay], whole: Findings) -> dict[str | None, Pinned]:
-    """Every published object of the pipeline: the table is made of all of them, also of days that are not settled."""
+    """Return all published objects of the pipeline, also of unsettled days: the table is made from all of them."""
     stage = run.pipeline.published_stage
     published = {partition: day.published for partition, day in found.items() if day.published}
     if run.pipeline.partitions:
@@ -152,7 +152,7 @@ def _published(run: StageRun, found: dict[str | None, LakeDay], whole: Findings)
 
 
 def _add_other_days(whole: Findings, table: TableVerdict, found: dict[str | None, LakeDay]) -> None:
-    """What differs on a day that was not compared with its source is a difference all the same, but for new days."""
+    """Add differences of the table on days that were not compared with their source, except for new days."""
     last = max((each for each in found if each), default="")
     for partition, findings in table.by_partition.items():
         if partition not in found and (partition or "") < last:
@@ -174,7 +174,7 @@ def _day(partition: str | None, lake: LakeDay, table: TableVerdict) -> DayVerdic
 
 
 def _undated(run: StageRun, url: str, whole: Findings) -> tuple[int | None, list[Finding]]:
-    """How many rows of the source belong to no partition (None where that is not counted), and what is told of them."""
+    """Return the number of source rows that belong to no partition (None if not counted), and their findings."""
     if not counts_undated(run.pipeline):
         return None, []
     found, remedies = look_for_undated(run, url), Remedies(run.config, run.pipeline)

@@ -1,7 +1,7 @@
-"""One partition of the lake beside its source: are the objects those that were made, from what stands there now?
+"""Compares one partition of the lake with its source, and its objects with the inputs from which they were made.
 
-Belongs here: source against extract, rejected rows, and the versions that a footer says its object was made from. Does
-not: the warehouse's table (`verify_table`).
+Belongs here: source against extract, rejected rows, and the versions of the inputs that a footer names. Not here: the
+warehouse's table (`verify_table`).
 """
 
 import tempfile
@@ -26,7 +26,7 @@ from etl.source.reading import count_rows, extract_to_parquet
 
 @dataclass
 class LakeDay:
-    """What was found of one partition, and the object that its table is made from."""
+    """The findings about one partition, and the object from which the table is made."""
 
     source_rows: int = 0
     rejected_rows: int = 0
@@ -35,25 +35,25 @@ class LakeDay:
 
 
 def compare_lake(run: StageRun, url: str, max_rows: int) -> LakeDay:
-    """Compare source, extract and transfer of one partition; nothing is written but a scratch file."""
+    """Compare source, extract and transfer of one partition. Only a temporary file is written."""
     day = LakeDay(source_rows=count_rows(url, extract_request(run)))
     for look in (_look_at_extract, _look_at_transfer):
         try:
             look(run, url, day, max_rows)
-        except LakeError as error:  # an object that cannot be read is a verdict, and not the end of the other days
+        except LakeError as error:  # an unreadable object is a finding; the other days are still compared
             day.findings.differ(error.problem, joined(error.hint, run_again(run)))
-        except EtlError as error:  # of a later release, or a source that does not answer
+        except EtlError as error:  # an object of a later release, or a source that does not answer
             day.findings.skip(error.problem, joined(error.hint, Remedies(run.config, run.pipeline).verify()))
     return day
 
 
 def run_again(run: StageRun) -> str:
-    """The command that makes the partition anew."""
+    """Return the command that makes the partition again."""
     return Remedies(run.config, run.pipeline).run_again(run.partition)
 
 
 def joined(hint: str, command: str) -> str:
-    """What an error says is to be done, and the command for it."""
+    """Join the hint of an error and the command."""
     return f"{hint}; {command}" if hint else command
 
 
@@ -79,7 +79,7 @@ def _look_at_transfer(run: StageRun, _url: str, day: LakeDay, _max_rows: int) ->
 
 
 def _object(run: StageRun, stage: str, day: LakeDay) -> tuple[Pinned, Rejection] | None:
-    """The published object and its rejected rows, each held against what its footer says."""
+    """Return the published object and its rejected rows, after comparing both with their footers."""
     ref = run.ref(stage)
     rejection = rejection_of(run.lake, ref)
     if rejection is None:
@@ -123,7 +123,7 @@ def _compare_source(run: StageRun, url: str, day: LakeDay, bronze: Pinned, rejec
         )
         return
     if rejection.state in ("missing", "replaced"):
-        return  # said already, and there is nothing to compare with
+        return  # reported already, and there is nothing to compare with
     run.settings.staging_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="verify-", dir=run.settings.staging_dir) as folder:
         path = Path(folder) / "source.parquet"
@@ -144,7 +144,7 @@ def _compare_source(run: StageRun, url: str, day: LakeDay, bronze: Pinned, rejec
 
 
 def _lineage(run: StageRun, refined: Pinned) -> Findings:
-    """Whether the object was made from what its inputs publish now."""
+    """Check whether the object was made from the present published versions of its inputs."""
     found, made_from = Findings(), refined.provenance.inputs
     if made_from is None:
         found.skip("an earlier release made the transfer object and did not say from what", run_again(run))
@@ -160,7 +160,7 @@ def _lineage(run: StageRun, refined: Pinned) -> Findings:
 
 
 def _stale(made_from: Inputs, now: Inputs) -> list[str]:
-    """What an object was made from and is not published any more, or was published again since."""
+    """Describe inputs of an object that are no longer published, or were published again later."""
     if now.digest == made_from.digest:
         return []
     if not (now.listed and made_from.listed):

@@ -1,7 +1,7 @@
-"""What the ledger says of a table, beside the published objects and the rows that loads keep for themselves.
+"""Compares the ledger of a table with the published objects and with the rows that loads keep beside the table.
 
-Belongs here: the entries that stand, what they say is loaded, the numbers of loads in an appended table, and the rows
-that `upsert` keeps beside its table. Does not: the table's own rows and columns (`verify_table`).
+Belongs here: the valid entries, the objects that they name as loaded, the numbers of loads in an appended table, and
+the rows that `upsert` keeps beside its table. Not here: the table's own rows and columns (`verify_table`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from etl.warehouse.identifier import quoted
 
 
 def standing(ledger: Sequence[LedgerEntry], output: TrinoOutput) -> list[LedgerEntry]:
-    """Of the table's entries, oldest first, those that say what it should hold now."""
+    """Return the entries, oldest first, that describe what the table should hold now."""
     target = (output.target_schema.lower(), output.target_table.lower())
     found: dict[tuple[str, str | None, str], LedgerEntry] = {}
     for each in ledger:
@@ -40,9 +40,9 @@ def held_by_the_ledger(
     *,
     has_rows: bool,
 ) -> dict[str | None, Pinned]:
-    """The published objects that the ledger says are loaded; the others are told.
+    """Return the published objects that are loaded according to the ledger, and report the other objects.
 
-    `has_rows`: the table holds rows although no entry names it; a load would refuse it.
+    `has_rows`: the table has rows although no entry names the table; a load would refuse such a table.
     """
     last = {each.partition: each for each in entries}
     verdict.loaded = {partition: each.rows for partition, each in last.items()}
@@ -71,7 +71,7 @@ def held_by_the_ledger(
 def appended_loads(
     verdict: TableVerdict, warehouse: Warehouse, table: str, entries: Sequence[LedgerEntry], remedies: Remedies
 ) -> None:
-    """The rows of an appended partition carry the number of the load that brought them."""
+    """Compare the load numbers in the rows of an appended table with the ledger."""
     by = f"{quoted(PARTITION_COLUMN)}, {quoted(LOAD_COLUMN)}"
     numbers: dict[str, set[int | None]] = {}
     kind = next((kind_of(each.partition) for each in entries if each.partition), None) or "static"
@@ -90,7 +90,7 @@ def kept_rows(
     entries: Sequence[LedgerEntry],
     remedies: Remedies,
 ) -> None:
-    """The rows that `upsert` keeps beside its table decide what a later load makes of it."""
+    """Compare the rows that `upsert` keeps beside its table, because later loads depend on them."""
     name = kept_table(output.target_schema, output.target_table)
     digests = {
         f"{PARTITION_COLUMN} = {column_value(str(each.partition))}": each

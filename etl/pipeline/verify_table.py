@@ -1,7 +1,7 @@
-"""The warehouse's table beside the function of what is published now: as one clean load of all of it would leave it.
+"""Compares the warehouse's table with the state in which one clean load of all published objects would leave it.
 
-Belongs here: what a table should hold, computed here from the published objects and by no code of a load, and what it
-holds. Does not: the objects themselves (`verify_lake`), what the ledger says of it (`verify_ledger`).
+Belongs here: the expected rows, computed from the published objects without the code of loads, and the present rows.
+Not here: the objects themselves (`verify_lake`), the entries of the ledger (`verify_ledger`).
 """
 
 import re
@@ -44,7 +44,7 @@ _POSTGRES = {
 
 
 class _Table:
-    """A table, looked at read-only."""
+    """A table that is only read."""
 
     def __init__(self, warehouse: Warehouse, output: TrinoOutput, remedies: Remedies) -> None:
         self.warehouse = warehouse
@@ -58,12 +58,12 @@ class _Table:
         )
 
     def kind(self) -> str | None:
-        """`BASE TABLE`, or what else stands there; None where nothing does."""
+        """`BASE TABLE` or another kind; None if nothing has this name."""
         found = self.warehouse.query(f"SELECT table_type FROM information_schema.tables {self._where}")
         return str(found.item(0, 0)) if found.height else None
 
     def columns(self) -> dict[str, str]:
-        """Each column's type, as the database writes it."""
+        """The type of each column, as the database writes it."""
         sql = f"SELECT column_name, data_type FROM information_schema.columns {self._where}"
         if self.is_postgres:
             place = literal("duckdb", self.name)
@@ -88,7 +88,7 @@ class _Table:
         return int(self.warehouse.query(f"SELECT count(*) FROM {self.name}").item(0, 0))
 
     def digest(self, schema: pl.Schema, where: str) -> Mapping[str, int]:
-        """The digest of some columns of some rows, in the types of the object; some rows of them are held at a time."""
+        """Return the digest of some columns of some rows, in the object's types. Only parts are held in memory."""
         names = ", ".join(map(quoted, schema.names()))
         total = Counter(digest(pl.LazyFrame(schema=schema)))
         for batch in self.warehouse.batches(f"SELECT {names} FROM {self.name} {where}"):
@@ -104,7 +104,7 @@ def compare_table(
     published: Mapping[str | None, Pinned],
     max_rows: int,
 ) -> TableVerdict:
-    """Hold the whole table against all published objects; `ledger` are the entries of this tenant."""
+    """Compare the whole table with all published objects; `ledger` has the entries of this tenant."""
     verdict, table = TableVerdict(), _Table(warehouse, output, remedies)
     entries = standing(ledger, output)
     if len({each.pipeline for each in entries} | {remedies.pipeline.name}) > 1:
@@ -115,7 +115,7 @@ def compare_table(
         return verdict
     try:
         _compare(verdict, table, entries, published, max_rows)
-    except WarehouseError as error:  # a table that cannot be read is a verdict, and not the end of the other pipelines
+    except WarehouseError as error:  # an unreadable table is a finding; other pipelines are still compared
         verdict.whole.differ(
             error.problem, f"{error.hint}; {remedies.verify()}" if error.hint else remedies.make_anew()
         )
@@ -131,11 +131,11 @@ def _compare(
 ) -> None:
     output = table.output
     wanted = dict(published)
-    if output.mode == "replace" and wanted:  # the table holds the newest partition, and no other
+    if output.mode == "replace" and wanted:  # the table holds only the newest partition
         newest = max(wanted, key=lambda each: each or "")
         wanted = {newest: wanted[newest]}
     if not entries and not wanted:
-        return  # nothing is to be there, and a warehouse that nobody loaded yet cannot be asked
+        return  # no table is expected, and a warehouse without any load cannot be read
     kind = table.kind()
     nameless = table.count() if kind == "BASE TABLE" and not entries else 0
     current = held_by_the_ledger(verdict, entries, wanted, table.remedies, has_rows=bool(nameless))
@@ -164,14 +164,14 @@ def _compare(
 
 
 class _Difference(NamedTuple):
-    """A column that is not as a load makes it."""
+    """A column that differs from the column that a load would make."""
 
     problem: str
     is_missing: bool = False
 
 
 def _shape(table: _Table, columns: Mapping[str, str], objects: Sequence[Pinned]) -> list[_Difference]:
-    """The table's columns and types beside those that loads of these objects make."""
+    """Compare the table's columns and types with the columns that loads of these objects make."""
     made: dict[str, set[str]] = {}
     for each in objects:
         path = file_literal(each.path)
@@ -190,7 +190,7 @@ def _shape(table: _Table, columns: Mapping[str, str], objects: Sequence[Pinned])
         for name in sorted(made.keys() - own.keys())
     ]
     for name in sorted(own.keys() & made.keys()):
-        # PostgreSQL's text has two names: COPY and DuckDB's extension make the one and the other of the same object.
+        # PostgreSQL's text type has two names: COPY makes one name, DuckDB's extension makes the other.
         if own[name].replace("character varying", "text") not in made[name]:
             makes = " or ".join(made[name])
             found.append(_Difference(f"column `{name}` of {table.name} is {own[name]}, a load makes {makes}"))
@@ -219,7 +219,7 @@ def _by_partition(
     current: Mapping[str | None, Pinned],
     max_rows: int,
 ) -> None:
-    """Every row of the table belongs to a partition that is loaded, and each partition holds what it should."""
+    """Check that every row belongs to a loaded partition, and that each partition has the expected rows."""
     known = {each.partition for each in entries}
     counts = table.counts(PARTITION_COLUMN, kind_of(next((each for each in known if each), "")) or "day")
     for partition in sorted(counts.keys() - known, key=str):
@@ -269,7 +269,7 @@ def _snapshots(
     current: Mapping[str | None, Pinned],
     max_rows: int,
 ) -> None:
-    """A table that collects whole snapshots: each version that the ledger names is in it once, and nothing else."""
+    """Check a table of appended snapshots: it has each version that the ledger names once, and no other rows."""
     found, rows = verdict.whole, table.count()
     total = sum(rows_in(each.digest) if each.digest else each.rows for each in entries)
     if rows != total:
@@ -290,7 +290,7 @@ def _snapshots(
 
 
 def _older_snapshots(table: _Table, older: Sequence[LedgerEntry]) -> Findings:
-    """The rows of snapshots whose objects are not kept, beside the digest that the ledger kept of them."""
+    """Compare the rows of snapshots whose objects are not kept with the digests in the ledger."""
     found, unknown = Findings(), 0
     output, digests = table.output, {f"{LOAD_COLUMN} = {each.seq}": each.digest for each in older}
     held = table.warehouse.holds(output.target_schema, output.target_table, digests)
@@ -313,7 +313,7 @@ def _older_snapshots(table: _Table, older: Sequence[LedgerEntry]) -> Findings:
 def _rows(
     found: Findings, table: _Table, pinned: Pinned, expected: pl.LazyFrame, where: str, rows: int, max_rows: int
 ) -> None:
-    """Some rows of the table, beside those that should be there."""
+    """Compare some rows of the table with the expected rows."""
     wanted = pinned.rows
     if table.output.mode == "upsert":
         wanted = int(expected.select(pl.len()).collect().item())
@@ -335,7 +335,7 @@ def _rows(
 
 
 def _winners(output: TrinoOutput, current: Mapping[str | None, Pinned], max_rows: int) -> pl.DataFrame | None:
-    """Of each key where its last row stands: by the order column, then by partition, then by place. None: too many.
+    """Return, for each key, the place of its last row by order column, partition and position. None: too many rows.
 
     Only keys and the order column are read at once; values are read partition by partition.
     """
@@ -354,7 +354,7 @@ def _winners(output: TrinoOutput, current: Mapping[str | None, Pinned], max_rows
 
 
 def _won(winners: pl.DataFrame, partition: str | None, pinned: Pinned) -> pl.LazyFrame:
-    """The rows of an object that are the last ones of their keys."""
+    """Return the rows of an object that are the last rows of their keys."""
     mine = winners.lazy().filter(pl.col(PARTITION_COLUMN).eq_missing(pl.lit(partition, dtype=pl.String)))
     return _numbered(pinned).join(mine, on=ROW_NUMBER, how="semi").drop(ROW_NUMBER)
 
