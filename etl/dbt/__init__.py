@@ -1,1 +1,1 @@
-"""dbt projects: prepared, built, and held to what their tenant owns. No orchestrator is imported here."""
+"""Prepares and builds dbt projects, and checks what their tenant owns. No orchestrator is imported here."""

@@ -1,7 +1,7 @@
-"""One `dbt build` of some nodes of a tenant's project, as a process, and what it says of each node.
+"""Runs one `dbt build` for some nodes of a tenant's project as a process, and reads the result of each node.
 
-Belongs here: starting dbt so that it cannot outlive its lock, its results. Does not: what they mean in Dagster
-(`etl.running.dbt_step`), parsing a project (`dbt_project`).
+Belongs here: starting dbt so that the lock lasts as long as dbt, and dbt's results. Not here: their meaning in Dagster
+(`etl.running.dbt_step`), parsing a project (`project`).
 """
 
 import json
@@ -26,7 +26,7 @@ _SECONDS_TO_STOP = 30.0
 
 
 class NodeResult(BaseModel):
-    """What dbt says of one node: a model that it built, a test that it ran."""
+    """dbt's result for one node: a model that it built, or a test that it ran."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,21 +36,21 @@ class NodeResult(BaseModel):
     message: str
     seconds: float
     relation: str | None = None
-    """Where dbt built it, as dbt writes it."""
+    """The relation that dbt built, as dbt writes its name."""
 
     @property
     def name(self) -> str:
-        """As it is called in the project: the third part of `test.<project>.<name>.<hash>`."""
+        """The node's name in the project: the third part of `test.<project>.<name>.<hash>`."""
         return self.unique_id.split(".")[2]
 
     @property
     def is_good(self) -> bool:
-        """A model was built, a test passed."""
+        """Whether the model was built, or the test passed."""
         return self.status in {"success", "pass"}
 
 
 class BuildResult(BaseModel):
-    """One invocation: the nodes in the order in which they ended, and why it failed if it did."""
+    """One invocation of dbt: the nodes in the order in which they ended, and the reason of a failure."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,18 +64,18 @@ def build(
     """Build `nodes` (fully qualified names) in one invocation; `window` are the variables of a range of days."""
     target = project.build_path(days=bool(window))
     target.mkdir(parents=True, exist_ok=True)
-    # The tenant's own DuckDB file is made by dbt where the tenant's tables are in another warehouse.
+    # If the tenant's tables are in another warehouse, dbt makes the tenant's own DuckDB file.
     Path(project.environ["ETL_DUCKDB_PATH"]).parent.mkdir(parents=True, exist_ok=True)
-    # A dbt whose run was killed goes on alone for a while. It inherits this lock: the next run waits for its end.
+    # If a run is killed, its dbt process continues for a while. It inherits this lock, so the next run waits for it.
     lock = project.lock_dir / f"{project.tenant}.dbt"
     with exclusive(lock, what=f"dbt of tenant {project.tenant}", run_id=run_id, error=DbtError) as descriptor:
         (target / "run_results.json").unlink(missing_ok=True)
         if not window:
             _reuse_parse(project, target)
-        # The tests are named one by one: dbt would otherwise also run those of models that another step builds.
+        # The tests are named one by one, because dbt would otherwise also run tests of models of other steps.
         arguments = ["build", "--select", *(f"fqn:{each}" for each in nodes), "--indirect-selection", "empty"]
         arguments += ["--vars", project.variables_with(**window), "--target-path", str(target)]
-        if window:  # models by microbatch build the batches of these days, not those that dbt would choose
+        if window:  # microbatch models build the batches of these days, not the batches that dbt would choose
             arguments += ["--event-time-start", window["partition_start"], "--event-time-end", window["partition_end"]]
         code, output = _run(project, arguments, descriptor, say)
         return _result(target / "run_results.json", code, output)
@@ -84,7 +84,7 @@ def build(
 def source_freshness(
     project: TenantDbt, sources: Mapping[str, str], run_id: str, say: Callable[[str], None]
 ) -> BuildResult:
-    """How old each source (id -> `<source>.<table>`) is, as dbt judges it; one that is too old is a failed node."""
+    """Let dbt judge the age of each source (id -> `<source>.<table>`). A source that is too old is a failed node."""
     target = project.build_path(days=False)
     target.mkdir(parents=True, exist_ok=True)
     lock = project.lock_dir / f"{project.tenant}.dbt"
@@ -97,7 +97,7 @@ def source_freshness(
         _, output = _run(project, arguments, descriptor, say)
         found = _results(path)
     judged = {each["unique_id"]: each for each in found if "max_loaded_at" in each}
-    said = "\n".join(output[-20:])  # dbt leaves out a source that it could not ask
+    said = "\n".join(output[-20:])  # dbt leaves out a source that it could not read
     nodes = tuple(_aged(each, judged[each]) if each in judged else _unasked(each, said) for each in sources)
     return BuildResult(nodes=nodes, problem=None)
 
@@ -118,7 +118,7 @@ def _unasked(unique_id: str, said: str) -> NodeResult:
 
 
 def _reuse_parse(project: TenantDbt, target: Path) -> None:
-    """What `dbt parse` left has the same variables: dbt then need not parse again."""
+    """Copy the result of `dbt parse` with the same variables, so that dbt does not parse again."""
     parsed, here = project.target_path / _PARTIAL_PARSE, target / _PARTIAL_PARSE
     if parsed.is_file() and (not here.is_file() or here.stat().st_mtime < parsed.stat().st_mtime):
         shutil.copyfile(parsed, here)
@@ -145,16 +145,16 @@ def _run(project: TenantDbt, arguments: Sequence[str], lock: int, say: Callable[
                     if text and " START " not in text:
                         say(text)
                         output.append(text)
-            except BaseException:  # the run was cancelled; leaving the block would wait until dbt has ended by itself
+            except BaseException:  # the run was cancelled; without this, the block would wait until dbt ends by itself
                 _stop(process)
                 raise
     finally:
-        clean_folders(project.work_dir)  # what a killed run left goes with the next one
+        clean_folders(project.work_dir)  # also removes what a killed run left
     return process.returncode, output
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:
-    # dbt takes its queries back on SIGINT; a process that was started with it ignored (nohup) hands that on.
+    # dbt cancels its queries on SIGINT. If SIGINT was ignored at our start (nohup), dbt would inherit that.
     ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     process.send_signal(signal.SIGTERM if ignored else signal.SIGINT)
     try:
@@ -165,7 +165,7 @@ def _stop(process: "subprocess.Popen[str]") -> None:
 
 
 def _results(path: Path) -> list[Mapping[str, Any]]:
-    """What dbt wrote about each node; nothing where it wrote no file."""
+    """Read dbt's results of each node; empty if dbt wrote no file."""
     if not path.is_file():
         return []
     try:

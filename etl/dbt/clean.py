@@ -1,10 +1,10 @@
-"""What dbt leaves in its folders, without secrets.
+"""Removes secrets from the files that dbt writes.
 
 Belongs here: dbt's own files, which repeat the variables that a project read (manifest, results, compiled SQL, log).
-Not here: what a secret is (`etl.secrets.scrub`), and running dbt (`dbt_build`, `dbt_project`).
+Not here: what a secret is (`etl.secrets.scrub`), and running dbt (`build`, `project`).
 
-A short secret may be spelled like the name of a schema or a model. In dbt's JSON files, which the product reads, it is
-therefore left where a name stands: a name that is equal to a password tells nobody what the password is.
+A short secret may be equal to the name of a schema or a model. The product reads dbt's JSON files, so names stay
+unchanged there, even if a name is equal to a password; a name does not show that it is a password.
 """
 
 import json
@@ -24,7 +24,7 @@ _NAMES = frozenset({
 
 
 def clean_folders(*folders: Path) -> None:
-    """Rewrite the texts that hold a known secret, and remove what is no text: dbt makes its caches again."""
+    """Rewrite texts that contain a known secret, and remove files that are not text, because dbt makes caches again."""
     for folder in folders:
         for path in folder.rglob("*"):
             if path.is_file() and not path.is_symlink() and path.suffix != ".parquet":
@@ -71,7 +71,7 @@ def _without_secrets(value: Any, *, name: bool) -> Any:  # noqa: ANN401  any JSO
 
 
 def _is_name(key: str, value: object, inside_names: bool) -> bool:
-    """Whether texts below the key are names. Below `nodes` and the like a list holds names, and a mapping the nodes."""
+    """Whether texts below the key are names. Below keys such as `nodes`, a list has names, and a mapping has nodes."""
     if isinstance(value, dict):
         return inside_names or key in ("parent_map", "child_map")
     return inside_names or key in _NAMES

@@ -1,4 +1,4 @@
-"""What Dagster's definitions need to know of a dbt project, prepared once so that loading them starts nothing.
+"""The facts about a dbt project that Dagster's definitions need, prepared in a file so that loading starts no dbt.
 
 Belongs here: the index file, its models, and whether it is fresh. Not here: making it (`etl.running.dbt_prepare`).
 """
@@ -40,13 +40,13 @@ class DbtAsset(BaseModel):
     incremental: bool
     day_column: str | None
     event_time: str | None
-    """The column by whose days a model by microbatch is built."""
+    """The column by whose days a microbatch model is built."""
     fqn: str
     code_version: str
 
 
 class DbtCheck(BaseModel):
-    """A dbt test on an asset of the project or on one of its sources, or how old a source may be."""
+    """A dbt test on an asset or a source of the project, or the permitted age of a source."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,7 +60,7 @@ class DbtCheck(BaseModel):
 
 
 class DbtIndex(BaseModel):
-    """The project as Dagster sees it."""
+    """The project for Dagster's definitions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,12 +69,12 @@ class DbtIndex(BaseModel):
     assets: tuple[DbtAsset, ...]
     checks: tuple[DbtCheck, ...]
     relations: tuple[DbtRelation, ...]
-    """All that a run may make or replace."""
+    """All relations that a run may make or replace."""
     pipelines: dict[str, tuple[tuple[str, ...], ...]]
 
 
 def fresh_index(config: TenantConfig, project: TenantDbt) -> DbtIndex | None:
-    """The index, if it was made of the project and of the tenant's YAML as they are now."""
+    """Return the index if it was made from the present project and the tenant's present YAML."""
     found = _read(index_path(project))
     if found is None or found.format != INDEX_FORMAT or found.fingerprint != index_stamp(config, project):
         return None
@@ -82,24 +82,24 @@ def fresh_index(config: TenantConfig, project: TenantDbt) -> DbtIndex | None:
 
 
 def last_assets(config: TenantConfig, settings: Settings) -> tuple[DbtAsset, ...]:
-    """The assets as they were prepared last, fresh or not; none without a project, or before it was prepared."""
+    """Return the last prepared assets, fresh or not; empty without a project, or before the first preparation."""
     found = _read(work_dir(config, settings) / INDEX_FILE) if config.dbt.enabled else None
     return found.assets if found is not None and found.format == INDEX_FORMAT else ()
 
 
 def index_path(project: TenantDbt) -> Path:
-    """Beside dbt's own output."""
+    """The path of the index, beside dbt's own output."""
     return project.work_dir / INDEX_FILE
 
 
 def index_stamp(config: TenantConfig, project: TenantDbt) -> str:
-    """The project, and what the index takes from the tenant's YAML."""
+    """Return a stamp of the project and of the parts of the tenant's YAML that the index uses."""
     taken = [list(config.owners), dict(config.tags), index_selections(config)]
     return hashlib.sha256(json.dumps([fingerprint(project), taken], sort_keys=True).encode()).hexdigest()
 
 
 def index_selections(config: TenantConfig) -> dict[str, tuple[str, str]]:
-    """What each pipeline that has models selects and leaves out."""
+    """Return dbt's selection and exclusion for each pipeline with models."""
     return {
         name: (pipeline.dbt_transform.dbt_select, pipeline.dbt_transform.dbt_exclude)
         for name, pipeline in config.pipelines.items()

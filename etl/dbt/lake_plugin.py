@@ -1,7 +1,7 @@
-"""The tenant's bucket for dbt's DuckDB: a plugin of dbt-duckdb, loaded by dbt's own process.
+"""A plugin of dbt-duckdb that lets dbt's DuckDB read the tenant's bucket. dbt's own process loads the plugin.
 
-Belongs here: giving DuckDB a file system for `s3://`. Does not: where the bucket is (`dbt_project`), writing objects
-(`etl.lake.s3_store`). DuckDB's own extension would be downloaded at run time; this needs only the `s3` extra.
+Belongs here: a file system for `s3://` in DuckDB. Not here: where the bucket is (`project`), writing objects
+(`etl.lake.s3_store`). DuckDB's own extension would be downloaded at run time; the plugin needs only the `s3` extra.
 """
 
 from datetime import timedelta
@@ -18,15 +18,15 @@ _CONNECT = timedelta(seconds=60)
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]
-    """Found by dbt-duckdb under this name."""
+    """The plugin; dbt-duckdb expects this class name."""
 
     def configure_connection(self, conn: DuckDBPyConnection) -> None:
-        """Every connection of dbt reads `s3://` through obstore, as the lake does."""
+        """Make every connection of dbt read `s3://` through obstore, as the lake does."""
         conn.register_filesystem(_files(load_settings().s3))
 
 
 class _Bucket(FsspecStore):  # type: ignore[misc]
-    """DuckDB asks for `s3://` patterns; the file system knows its files without that."""
+    """A bucket whose paths also work with `s3://`, which DuckDB puts before patterns."""
 
     async def _glob(self, path: str, **kwargs: Any) -> Any:  # noqa: ANN401  fsspec's own signature
         return await super()._glob(path.removeprefix("s3://"), **kwargs)

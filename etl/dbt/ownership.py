@@ -1,8 +1,8 @@
-"""What dbt may not build: relations and schemas that somebody else's rows stand in.
+"""Refuses relations and schemas that dbt may not build because they belong to another owner.
 
-Belongs here: comparing the relations of a prepared project, and the schemas of all tenants, with whom they belong to.
-Not here: reserved schemas (`etl.config.identifiers`), whose project it is (`etl.config.ownership`), running dbt
-(`dbt_build`). SQL that a project writes by hand, such as a hook, is code of the project and is not looked at.
+Belongs here: comparing the relations of a prepared project, and the schemas of all tenants, with their owners. Not
+here: reserved schemas (`etl.config.identifiers`), the owner of a project (`etl.config.ownership`), running dbt
+(`build`). SQL that a project writes by hand, such as a hook, is code of the project and is not checked.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ _REMEDY = "give it another `schema` or `alias`; the macro `generate_schema_name`
 
 
 class DbtRelation(BaseModel):
-    """What a node of the project would make or replace."""
+    """The relation that a node of the project would make or replace."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,7 +35,7 @@ class DbtRelation(BaseModel):
 
     @property
     def place(self) -> tuple[str, str]:
-        """Schema and name as databases compare them."""
+        """Schema and name in lower case, as databases compare them."""
         return self.schema_name.casefold(), self.name.casefold()
 
     @property
@@ -46,7 +46,7 @@ class DbtRelation(BaseModel):
 
 
 def refuse_known(config: TenantConfig, project: TenantDbt, relations: Iterable[DbtRelation]) -> None:
-    """Refuse what the files alone tell: reserved schemas, other tenants' places, tables that the tenant loads."""
+    """Refuse reserved schemas, other tenants' schemas and tables that the tenant loads, as far as the files show."""
     kind = target_type(project)
     others = [each for each in project.tenants if each != config.id]
     loaded = {} if kind != config.warehouse.type else _targets(config)
@@ -63,7 +63,7 @@ def refuse_known(config: TenantConfig, project: TenantDbt, relations: Iterable[D
 
 
 def refuse_loaded(config: TenantConfig, project: TenantDbt, relations: Sequence[DbtRelation]) -> None:
-    """Refuse tables that the ledger of dbt's own database names, and schemas that only others load into."""
+    """Refuse tables in the ledger of dbt's database, and schemas into which only other tenants load."""
     warehouse = open_target(project) if relations else None
     if warehouse is None:
         return
@@ -91,7 +91,7 @@ def _targets(config: TenantConfig) -> dict[tuple[str, str], str]:
 
 
 def _ledger(warehouse: Warehouse, schemas: Iterable[str]) -> Iterator[tuple[str, str, str, str]]:
-    """Tenant, pipeline, schema and table of all loads into some schemas, whoever made them."""
+    """Return tenant, pipeline, schema and table of all loads of all tenants into some schemas."""
     known = "SELECT 1 FROM information_schema.tables WHERE table_schema = {} AND table_name = {}"
     if warehouse.query(known.format(literal("duckdb", SCHEMA), literal("duckdb", TABLE))).is_empty():
         return
@@ -109,7 +109,7 @@ def _refused(config: TenantConfig, relation: DbtRelation, why: str) -> DbtError:
 
 @dataclass(frozen=True)
 class DbtPlace:
-    """The database, its type, and the schema that a tenant's dbt writes into where models say nothing."""
+    """The database, its type, and the default schema into which a tenant's dbt writes."""
 
     tenant: str
     database: tuple[str, ...]
@@ -118,12 +118,12 @@ class DbtPlace:
 
 
 def dbt_place(config: TenantConfig, settings: Settings) -> DbtPlace | None:
-    """None where the tenant has no dbt, or has it in a file of its own, or where only dbt knows the schema."""
+    """Return the place; None if the tenant has no dbt, writes into its own file, or only dbt knows the schema."""
     if not (config.enabled and config.dbt.enabled):
         return None
     try:
         project = tenant_dbt(config, settings)
-    except DbtError:  # it has no project, which its own location says
+    except DbtError:  # the tenant has no project, which its own location reports
         return None
     database, schema = database_of(project), schema_of(project)
     return DbtPlace(config.id, database, schema, target_type(project)) if schema and database[0] != "file" else None
@@ -132,10 +132,10 @@ def dbt_place(config: TenantConfig, settings: Settings) -> DbtPlace | None:
 def shared_dbt_schemas(
     configs: Iterable[TenantConfig], places: Iterable[DbtPlace | None]
 ) -> list[tuple[frozenset[str], ConfigError]]:
-    """For each tenant whose dbt would write into a schema of another: the two, and the error.
+    """Return the two tenants and the error for each tenant whose dbt would write into a schema of another tenant.
 
-    Two dbt targets are one database if they are the same target of the same profiles.yml. Where a tenant loads into a
-    database of the kind that dbt writes to, it may be the same one: the files need not name it in the same words.
+    Two dbt targets are one database if they are the same target of the same profiles.yml. A tenant's warehouse may be
+    dbt's database if both have the same type, because the files may name one database in different ways.
     """
     by_id = {each.id: each for each in configs}
     loading: dict[tuple[str, str], set[str]] = {}

@@ -1,6 +1,6 @@
-"""A tenant's dbt project on disk: where it is, what it is given, whether its manifest is fresh, and running dbt.
+"""A tenant's dbt project on disk: its folder, its variables, whether its manifest is fresh, and the dbt command.
 
-Belongs here: the dbt command as a process. Does not: what a manifest means in Dagster (`etl.factories.dbt_factory`).
+Belongs here: dbt as a process. Not here: what a manifest means in Dagster (`etl.factories.dbt_factory`).
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from etl.secrets.scrub import learn_environment, scrub
 from etl.settings import Settings
 from etl.sql import file_pattern
 
-# What dbt writes into a project's folder is not the project.
+# Folders that dbt writes; they do not belong to the project's sources.
 _MADE_BY_DBT = {"target", "logs", "dbt_packages", "dbt_modules", ".user.yml", "package-lock.yml"}
 
 
@@ -46,29 +46,29 @@ class TenantDbt(BaseModel):
     environ: Mapping[str, str]
     tenants: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
-    """Variables, or patterns of them, that dbt gets although they are not the tenant's own."""
+    """Names or patterns of variables that dbt gets although they are not the tenant's own."""
 
     @property
     def target_path(self) -> Path:
-        """Dbt's own output of this tenant; a shared project has one for each."""
+        """The output folder of dbt for this tenant; a shared project has one folder for each tenant."""
         return self.work_dir / "target"
 
     def build_path(self, *, days: bool) -> Path:
-        """Dbt's output of the runs; those of days stand apart: dbt parses again when its variables change."""
+        """The output folder of runs. Runs of days have another folder, because dbt parses again for new variables."""
         return self.work_dir / ("build_days" if days else "build")
 
     @property
     def has_own_profile(self) -> bool:
-        """Whether the project writes where its own profiles.yml says, and not where the tenant's warehouse is."""
+        """Whether the project writes into the database of its own profiles.yml, not into the tenant's warehouse."""
         return self.profiles_dir == self.folder
 
     @property
     def manifest_path(self) -> Path:
-        """What dbt made of the project."""
+        """The manifest that dbt made from the project."""
         return self.target_path / "manifest.json"
 
     def full_environ(self) -> dict[str, str]:
-        """What dbt gets: the tenant's own variables, the shared ones, what a process needs, and the tenant's places."""
+        """The environment of dbt: the tenant's and the shared variables, system variables, and the tenant's paths."""
         shared = (*DBT_VARIABLES, *self.shared, *(("AWS_*", "S3_*") if self.reads_bucket else ()))
         own = environment_of(self.tenant, os.environ, self.tenants, shared)
         learn_environment(own)
@@ -76,7 +76,7 @@ class TenantDbt(BaseModel):
 
     @property
     def reads_bucket(self) -> bool:
-        """Whether the extracts lie in a bucket, which needs keys."""
+        """Whether the extracts are in a bucket, which needs keys."""
         return self.environ.get("ETL_LAKE_DIR", "").startswith("s3://")
 
     def variables_with(self, **more: str) -> str:
@@ -85,7 +85,7 @@ class TenantDbt(BaseModel):
 
 
 def tenant_dbt(config: TenantConfig, settings: Settings) -> TenantDbt:
-    """The project that a tenant's YAML names."""
+    """Return the project that a tenant's YAML names."""
     name = config.dbt.project or config.id
     platform = config.origin.platform
     folder = settings.dbt_dir / name
@@ -96,7 +96,7 @@ def tenant_dbt(config: TenantConfig, settings: Settings) -> TenantDbt:
             "make it with `dbt init`, name another one in `dbt: {project: ...}`, or set `dbt: {enabled: false}`",
         )
     outputs = _shared_outputs(settings)
-    # A schema of the tenant's own wherever others may write beside it; its DuckDB file is its own already.
+    # The tenant gets its own schema if others may write into the same database; its DuckDB file is already its own.
     alone = name == config.id and outputs.get(config.dbt.target, {}).get("type", "duckdb") == "duckdb"
     schema = config.dbt.target_schema or (None if alone else f"dbt_{config.id}")
     environ = {
@@ -122,17 +122,17 @@ def tenant_dbt(config: TenantConfig, settings: Settings) -> TenantDbt:
 
 
 def _given(config: TenantConfig) -> dict[str, str | int | float | bool | None]:
-    """The file's own variables; those that the product gives are its own to give, whoever made the configuration."""
+    """Return the variables of the tenant's file, without variables that only the product may give."""
     return {name: value for name, value in config.dbt.variables.items() if name not in OWN_VARIABLES}
 
 
 def work_dir(config: TenantConfig, settings: Settings) -> Path:
-    """Where everything lies that is made for the tenant's view of its project."""
+    """Return the folder of all files that are made for this tenant and its project."""
     return settings.data_dir / "dbt" / config.id
 
 
 def fingerprint(project: TenantDbt) -> str:
-    """A hash over everything that the manifest depends on: files, local packages, profile, variables, target."""
+    """Return a hash of everything on which the manifest depends: files, local packages, profile, variables, target."""
     digest = hashlib.sha256(json.dumps([project.target, dict(project.variables)], sort_keys=True).encode())
     for root in (project.folder, *_local_packages(project.folder)):
         for path in sorted(_files(root)):
@@ -143,7 +143,7 @@ def fingerprint(project: TenantDbt) -> str:
 
 
 def parse(project: TenantDbt) -> Path:
-    """Let dbt make the manifest, with its packages. Raises with dbt's own message if the project is wrong."""
+    """Let dbt make the manifest, with its packages. Raises an error with dbt's message if the project is wrong."""
     project.work_dir.mkdir(parents=True, exist_ok=True)
     _write_profile(project)
     lock = project.lock_dir / f"dbt_{project.folder.name}.lock"
@@ -154,7 +154,7 @@ def parse(project: TenantDbt) -> Path:
 
 @contextmanager
 def _packages(project: TenantDbt) -> Iterator[None]:
-    """The project's packages, installed. They lie in its folder, which an installation with other data may use too."""
+    """Install the project's packages. They are in its folder, which another installation may use at the same time."""
     if not any((project.folder / name).is_file() for name in ("packages.yml", "dependencies.yml")):
         yield
         return
@@ -165,7 +165,7 @@ def _packages(project: TenantDbt) -> Iterator[None]:
 
 
 def run_dbt(project: TenantDbt, arguments: Sequence[str]) -> str:
-    """One short dbt command on this project; its output."""
+    """Run one short dbt command on this project, and return its output."""
     places = [] if arguments[0] == "deps" else ["--target-path", str(project.target_path)]
     command = dbt_command(project, [*arguments, *places])
     try:
@@ -178,20 +178,20 @@ def run_dbt(project: TenantDbt, arguments: Sequence[str]) -> str:
         said = _message(scrub(done.stdout))
         raise DbtError(
             f"tenant {project.tenant}: `dbt {arguments[0]}` failed in {project.folder.name}: {said}",
-            f"mend the file it names below dbt_projects/{project.folder.name}; only this tenant is affected",
+            f"correct the file that dbt names below dbt_projects/{project.folder.name}; only this tenant is affected",
         )
     return done.stdout
 
 
 def dbt_command(project: TenantDbt, arguments: Sequence[str]) -> list[str]:
-    """The command line of dbt for this tenant."""
+    """Return the command line of dbt for this tenant."""
     command = [dbt_executable(), "--no-use-colors", "--log-format", "text", *arguments]
     command += ["--project-dir", str(project.folder), "--profiles-dir", str(project.profiles_dir)]
     return [*command, "--target", project.target, "--log-path", str(project.work_dir / "logs")]
 
 
 def dbt_executable() -> str:
-    """The dbt of this environment, whether or not it is on PATH."""
+    """Return the dbt command of this Python environment, also if it is not on PATH."""
     beside = Path(sys.executable).parent / "dbt"
     return str(beside) if beside.is_file() else "dbt"
 
@@ -213,31 +213,31 @@ def _local_packages(folder: Path) -> list[Path]:
 
 
 def _lake_environ(config: TenantConfig, settings: Settings) -> dict[str, str]:
-    """Where dbt finds the extracts: the local lake, or the tenant's bucket with what it takes to reach it."""
+    """Return the variables by which dbt finds the extracts: the local lake, or the tenant's bucket with its access."""
     place = lake_place(config)
     if not place.bucket:
-        return {"ETL_LAKE_DIR": file_pattern(str(settings.lake_dir))}  # dbt puts it into patterns
+        return {"ETL_LAKE_DIR": file_pattern(str(settings.lake_dir))}  # dbt uses the folder in patterns
     environ = {"ETL_LAKE_DIR": "/".join(["s3:/", place.bucket, *place.base_path.split("/")]).rstrip("/")}
     own = {"S3_ENDPOINT_URL": place.endpoint_url, "AWS_REGION": place.region}
     return environ | {name: value for name, value in own.items() if value}
 
 
 def _shared_outputs(settings: Settings) -> dict[str, dict[str, Any]]:
-    """The targets of the profile that all tenants share."""
+    """Return the targets of the profile that all tenants share."""
     path = settings.dbt_dir / "profiles.yml"
     shared: dict[str, Any] = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
     return {target: output for profile in shared.values() for target, output in profile.get("outputs", {}).items()}
 
 
 def _profiles_dir(folder: Path, outputs: Mapping[str, Any], settings: Settings, config: TenantConfig) -> Path:
-    """The tenants' shared profile if it has the target, whatever the project calls its own; else the project's own."""
+    """Return the folder of the shared profile if it has the target, or else of the project's own profile."""
     if config.dbt.target in outputs or not (folder / "profiles.yml").is_file():
         return work_dir(config, settings) / "profile"
     return folder
 
 
 def _write_profile(project: TenantDbt) -> None:
-    """The shared profile under the name that the project asks for."""
+    """Write the shared profile under the profile name that the project uses."""
     if project.has_own_profile:
         return
     source = project.folder.parent / "profiles.yml"
@@ -256,7 +256,7 @@ def _write_profile(project: TenantDbt) -> None:
 
 
 def _message(output: str) -> str:
-    """Dbt's error without its banner: from the first line that says so."""
+    """Return dbt's error without the banner: the output from the first line with an error on."""
     lines = [line.split("  ", 1)[-1].strip() for line in output.splitlines() if line.strip()]
     start = next((n for n, line in enumerate(lines) if "Error" in line or "error" in line), 0)
     return " ".join(lines[start : start + 12])[:1500]

@@ -1,6 +1,6 @@
-"""A tenant's rules as tests of a dbt `schema.yml` (package `quality`), and tests of a `schema.yml` as rules.
+"""Turns a tenant's rules into tests of a dbt `schema.yml` (package `quality`), and such tests into rules.
 
-Belongs here: the two directions as plain data. Does not: what a rule means (`etl.quality`, `dbt_projects/quality`).
+Belongs here: both directions, as plain data. Not here: what a rule means (`etl.quality`, `dbt_projects/quality`).
 """
 
 import re
@@ -17,13 +17,13 @@ _NO_SQL = {
     "truthound": "it exists only in that library",
     "monotonic": "rows of a table have no order; write the test by hand with `order_by`",
 }
-# Settings of dbt that a rule has no word for: with them the same rule would say something else.
+# Settings of dbt that a rule cannot express. A test with such a setting means something else than the rule.
 _CHANGES_THE_VERDICT = {"warn_if", "error_if", "fail_calc", "limit"}
 _REF = re.compile(r"""^ref\(\s*['"](?P<model>\w+)['"]\s*\)$""")
 
 
 def to_schema(config: TenantConfig, pipelines: Sequence[str], prefix: str) -> tuple[Plain, list[str]]:
-    """`schema.yml` with a model `<prefix><pipeline>` for each pipeline, and the rules that SQL cannot judge."""
+    """Return a `schema.yml` with a model `<prefix><pipeline>` per pipeline, and the rules that SQL cannot judge."""
     models, left = [], []
     for name in pipelines:
         tests = []
@@ -38,7 +38,7 @@ def to_schema(config: TenantConfig, pipelines: Sequence[str], prefix: str) -> tu
 
 
 def from_schema(schema: Mapping[str, Any], prefix: str) -> tuple[dict[str, list[Plain]], list[str]]:
-    """The rules of each model, seed, snapshot and source table by pipeline, and the tests that are no rules."""
+    """Return the rules of all models, seeds, snapshots and source tables by pipeline, and the tests without a rule."""
     rules: dict[str, list[Plain]] = {}
     left: list[str] = []
     for table in _tables(schema):
@@ -61,7 +61,7 @@ def _test(staged: StagedRule, config: TenantConfig, prefix: str) -> Plain:
         rule["to"] = f"ref('{prefix}{rule['to']}')"
     settings: Plain = {"meta": {"stage": staged.stage}} if staged.stage else {}
     described = {key: rule.pop(key) for key in ("name", "description") if key in rule}
-    if severity == "info":  # dbt knows no third severity; the test of many rules does
+    if severity == "info":  # dbt has no third severity; only the test of many rules has
         rules = [{"type": kind, **rule, "severity": "info"}]
         return {"quality.data_quality_check": _with(described, {"rules": rules}, settings)}
     if severity == "warning":
@@ -86,7 +86,7 @@ def _tables(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _tests(table: Mapping[str, Any]) -> Iterator[tuple[str | None, Any]]:
-    """The tests of a table with the column that they stand at; dbt calls them `tests` or `data_tests`."""
+    """Yield the tests of a table, each with its column or None; dbt's key is `tests` or `data_tests`."""
     for column in table.get("columns") or ():
         for test in [*(column.get("data_tests") or ()), *(column.get("tests") or ())]:
             yield column["name"], test
@@ -132,7 +132,7 @@ _DBT_TESTS: Mapping[str, Callable[[str, Plain], Plain]] = {
 
 
 def _at(column: str | None, rule: Plain) -> Plain:
-    """The column that a test stands at is the rule's, if the rule has one and does not say otherwise."""
+    """Add the column of a test to its rule, if the rule takes a column and does not name one."""
     if column is None or "columns" in rule or "column" not in RULE_TYPES[rule["type"]].model_fields:
         return {}
     return {"column": column}

@@ -1,7 +1,7 @@
-"""The database that dbt writes a tenant's models into, as its profile names it.
+"""The database into which dbt writes a tenant's models, according to the dbt profile.
 
-Belongs here: reading the target of a profiles.yml, and opening what it names to read it. Not here: writing the profile
-that dbt gets (`dbt_project`), what may be written there (`dbt_ownership`).
+Belongs here: reading the target of a profiles.yml, and opening its database for reading. Not here: writing the profile
+for dbt (`project`), what dbt may write there (`ownership`).
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _TLS = ("sslmode", "sslcert", "sslkey", "sslrootcert")
 
 
 def target_output(project: TenantDbt) -> Mapping[str, Any]:
-    """What the profile says of the tenant's target, with its `env_var(...)` as they are written."""
+    """Return the tenant's target from the profile, with `env_var(...)` as it is written."""
     own = project.has_own_profile
     path = (project.folder if own else project.folder.parent) / "profiles.yml"
     profiles = _yaml(path)
@@ -38,13 +38,13 @@ def _yaml(path: Path) -> Mapping[str, Any]:
 
 @lru_cache(maxsize=256)
 def _loaded(path: Path, _changed: int) -> Mapping[str, Any]:
-    """Read once for each state of the file: all tenants share one profiles.yml, and every location asks."""
+    """Read the file once for each of its versions, because every location reads the shared profiles.yml."""
     found: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     return found if isinstance(found, Mapping) else {}
 
 
 def target_type(project: TenantDbt) -> str:
-    """`duckdb`, `postgres`, `trino` or any other that dbt knows; empty where no profile has the target."""
+    """Return `duckdb`, `postgres`, `trino` or another type of dbt; empty if no profile has the target."""
     return str(target_output(project).get("type", ""))
 
 
@@ -55,7 +55,7 @@ def is_file_of_tenant(project: TenantDbt) -> bool:
 
 
 def open_target(project: TenantDbt) -> Warehouse | None:
-    """The database, to be read; None where it is none that loads can have written. Opens no connection."""
+    """Return the database for reading; None if loads cannot write into it. No connection is opened."""
     output = target_output(project)
     match output.get("type"):
         case "duckdb":
@@ -83,7 +83,7 @@ def _url(project: TenantDbt, output: Mapping[str, Any]) -> str:
 
 
 def _text(project: TenantDbt, output: Mapping[str, Any], *names: str) -> str:
-    """A value of the target, with the variables that dbt's process gets."""
+    """Return a value of the target, resolved with the variables of dbt's process."""
     from jinja2.exceptions import TemplateError  # noqa: PLC0415  dbt's own; only a run of dbt needs it
     from jinja2.sandbox import SandboxedEnvironment  # noqa: PLC0415
 
@@ -113,14 +113,14 @@ def _text(project: TenantDbt, output: Mapping[str, Any], *names: str) -> str:
 
 
 def schema_of(project: TenantDbt) -> str | None:
-    """The schema that models have where they say nothing, if it is known without dbt."""
+    """Return the default schema of models, if it is known without running dbt."""
     named = project.environ.get("ETL_DBT_SCHEMA")
     written = str(target_output(project).get("schema", ""))
     return named or (written if written and "{" not in written else None)
 
 
 def database_of(project: TenantDbt) -> tuple[str, ...]:
-    """Two tenants with the same answer write into one database; the tenant's own file is nobody else's."""
+    """Return a key of the database: tenants with the same key write into one database; an own file has its own key."""
     if is_file_of_tenant(project):
         return ("file", project.tenant)
     place = project.folder if project.has_own_profile else project.folder.parent
