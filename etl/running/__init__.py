@@ -1,1 +1,1 @@
-"""What happens while Dagster runs: a step, a launch, the process of a run, a look of a sensor."""
+"""The code that Dagster executes at run time: a step, a launch, the process of a run, a tick of a sensor."""

@@ -1,7 +1,7 @@
-"""What the rules of a stage found, as results of Dagster's asset checks.
+"""Turns the verdicts about a stage's rules into results of Dagster's asset checks.
 
 Belongs here: from an audit to evaluations, and which checks a stage evaluates. Not here: the checks' definitions
-(`etl.factories.check_factory`), judging (`etl.quality`), nor whether a stage publishes (`etl.pipeline.publish`).
+(`etl.factories.check_factory`), judging (`etl.quality`), whether a stage publishes (`etl.pipeline.publish`).
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def stage_check_names(pipeline: PipelineConfig, stage: Stage) -> tuple[str, ...]
 
 
 def partition_check_names(pipeline: PipelineConfig, stage: Stage) -> tuple[str, ...]:
-    """The names of those checks that are evaluated for each partition."""
+    """The names of the checks that are evaluated for each partition."""
     volume = (naming.VOLUME_CHECK,) if checks_volume(pipeline, stage) else ()
     personal = (naming.PII_CHECK,) if checks_personal(pipeline, stage) else ()
     return (*check_names(pipeline.rules_for(stage)), *volume, *personal)
@@ -41,7 +41,7 @@ def checks_undated(pipeline: PipelineConfig, stage: Stage) -> bool:
 
 
 def undated_evaluation(asset: AssetKey, pipeline: PipelineConfig, found: Undated) -> AssetCheckEvaluation:
-    """What the number of rows without a partition says; no number is no pass."""
+    """Return the evaluation of the number of rows without a partition. A missing number does not pass."""
     metadata: Metadata = {
         "status": MetadataValue.text("not counted" if found.rows is None else "failed" if found.rows else "passed")
     }
@@ -58,7 +58,7 @@ def undated_evaluation(asset: AssetKey, pipeline: PipelineConfig, found: Undated
 
 
 def checks_volume(pipeline: PipelineConfig, stage: Stage) -> bool:
-    """Whether the stage compares its row count with those of before."""
+    """Whether the stage compares its row count with earlier row counts."""
     return stage == "extract" and pipeline.volume != "off"
 
 
@@ -110,7 +110,7 @@ def check_evaluations(
     *,
     published: bool,
 ) -> Iterator[AssetCheckEvaluation]:
-    """What the audit found, rule by rule, as results of this very partition."""
+    """Return the results of the audit, rule by rule, for exactly this partition."""
     results = audit.check.results
     lines = rule_lines(config, pipeline, stage)
     for name, result, line in zip(check_names([r.rule for r in results]), results, lines, strict=True):
@@ -133,7 +133,7 @@ def check_evaluations(
 
 
 def _outcome(result: RuleResult, *, rejected: bool) -> str:
-    """What was found, of which columns, and where some of the failing rows stand."""
+    """Describe the result of a rule, its columns, and the positions of some failing rows."""
     if result.status == "passed":
         return f"{wording(result.rule)}: {result.message}"
     text = describe(result)
@@ -145,7 +145,7 @@ def _outcome(result: RuleResult, *, rejected: bool) -> str:
 
 
 def about_rule(rule: AnyRule) -> Metadata:
-    """The columns as they are written, and what is asked of them."""
+    """Return the rule's columns as they are written, and its arguments."""
     about: Metadata = {"asked": MetadataValue.text(wording(rule))}
     if rule.judged_columns:
         about["columns"] = MetadataValue.text(", ".join(rule.judged_columns))
@@ -153,14 +153,14 @@ def about_rule(rule: AnyRule) -> Metadata:
 
 
 def _rejected(audit: Audit, result: RuleResult) -> bool:
-    """Whether rows that broke this rule were set aside."""
+    """Whether rows that broke this rule were rejected."""
     return bool(audit.quarantined) and result.rule.level == "row" and result.rule.severity == "error"
 
 
 def see_rejected_rows(
     config: TenantConfig, pipeline: PipelineConfig, stage: Stage, rule: AnyRule, partition: str | None = None
 ) -> Metadata:
-    """The command that shows the rows that broke the rule, where the pipeline sets such rows aside."""
+    """Return the command that shows the rows that broke the rule, if the pipeline keeps rejected rows."""
     if stage not in rejecting_stages(pipeline) or rule.level != "row" or rule.severity != "error":
         return {}
     command = f"etl quarantine show {config.id} {pipeline.name}" + (f" --partition {partition}" if partition else "")
@@ -168,7 +168,7 @@ def see_rejected_rows(
 
 
 def _severity(result: RuleResult, *, published: bool) -> AssetCheckSeverity:
-    """Red is what stopped the publishing and what nobody knows; what was published in spite of it is yellow."""
+    """Return ERROR if the result prevented publishing or is not known, WARN if the rows were published anyway."""
     stopped = result.rule.severity == "error" and not published
     return AssetCheckSeverity.ERROR if stopped or result.status == "error" else AssetCheckSeverity.WARN
 
@@ -179,7 +179,7 @@ def _metadata(config: TenantConfig, audit: Audit, result: RuleResult, partition:
         "engine": MetadataValue.text(audit.check.engine),
         "yaml": MetadataValue.text(f"{config.origin.path.parent.name}/{config.origin.path.name}:{line}"),
     }
-    if result.status != "error":  # nobody counted anything, and a drawn rate of 1 would look like a pass
+    if result.status != "error":  # nothing was counted, and a rate of 1 in a chart would look like a pass
         metadata["failed"] = MetadataValue.int(result.failed_count)
         metadata["total"] = MetadataValue.int(result.total_count)
     if result.total_count:
@@ -191,7 +191,7 @@ def _metadata(config: TenantConfig, audit: Audit, result: RuleResult, partition:
         metadata["actual"] = MetadataValue.float(float(result.actual))
     if partition is not None:
         metadata["partition"] = MetadataValue.text(partition)
-    # Rows that were set aside stand in another object, in another order: the command shows them.
+    # Rejected rows are in another object and in another order: the command shows them.
     named = result.rule.level == "row" or result.rows
     if result.status == "failed" and named and not _rejected(audit, result):
         metadata["rows"] = (
@@ -208,7 +208,7 @@ def _metadata(config: TenantConfig, audit: Audit, result: RuleResult, partition:
 
 
 def _threshold(rule: AnyRule) -> MetadataValue:
-    """The share of good rows that is asked for; of a table, what is asked of it as a whole."""
+    """Return the required share of good rows, or for a table rule the rule's arguments."""
     if rule.level == "row" or rule.mostly is not None:
         return MetadataValue.float(1.0 if rule.mostly is None else float(rule.mostly))
     common = {*RuleFields.model_fields, "type", "column", "columns"}

@@ -1,10 +1,10 @@
-"""Every name of Dagster that this product uses and that Dagster does not promise to keep.
+"""Imports the names of Dagster that this product uses and that Dagster does not promise to keep.
 
-Belongs here: imports of `dagster._...` and of dagster-dbt's inner modules, so that who raises Dagster's version finds
-all of them in one place. Not here: what is done with them.
+Belongs here: imports of `dagster._...` and of dagster-dbt's inner modules, so that a new version of Dagster can be
+checked in one place. Not here: the use of these names.
 
-What `import dagster` does not load itself is loaded when it is asked for: the daemon's modules take 0.4 CPU-seconds,
-those of dagster-dbt 1.2.
+Modules that `import dagster` does not load are loaded when their names are used: the daemon's modules take 0.4
+CPU-seconds, the modules of dagster-dbt take 1.2.
 """
 
 from importlib import import_module
@@ -128,7 +128,7 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  whatever Dagster has under that name
-    """Load what `import dagster` does not load itself."""
+    """Load a name that `import dagster` does not load itself."""
     if name == "grpc_server":
         return import_module("dagster._grpc.server")
     if name not in _LATER:

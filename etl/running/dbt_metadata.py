@@ -1,6 +1,6 @@
-"""What a dbt materialization says about itself: rows, columns, and which columns they come from.
+"""The metadata of a dbt materialization: rows, columns, and the columns from which they come.
 
-Belongs here: reading what was built from the tenant's warehouse. Does not: running dbt (`etl.dbt.build`).
+Belongs here: reading the built relations in the tenant's warehouse. Not here: running dbt (`etl.dbt.build`).
 """
 
 import logging
@@ -28,10 +28,10 @@ Manifest = Mapping[str, Any]
 
 
 class BuiltRelations:
-    """The tables and views that one invocation built, as the warehouse knows them: two statements, however many."""
+    """The tables and views that one invocation built, read from the warehouse with two statements in all."""
 
     def __init__(self, manifest: Manifest, built: Sequence[DbtAsset], window: Mapping[str, str]) -> None:
-        """`window` are the days that the invocation was about; empty: all."""
+        """`window` has the days of the invocation; empty: all days."""
         self._manifest = manifest
         self._built = [(each, manifest["nodes"][each.unique_id]) for each in built]
         self._window = window
@@ -40,7 +40,7 @@ class BuiltRelations:
         self.rows_by_day: dict[str, dict[str, int]] = {}
 
     def read(self, warehouse: Warehouse) -> None:
-        """Ask the warehouse."""
+        """Read columns and counts from the warehouse."""
         nodes = [node for _, node in self._built]
         above = [self._node(each) for node in nodes for each in _above(node)]
         schemas = sorted({node["schema"] for node in [*nodes, *above] if node})
@@ -66,7 +66,7 @@ class BuiltRelations:
                 self.rows_by_day.setdefault(unique_id, {})[day] = rows
 
     def _counts(self, asset: DbtAsset, node: Mapping[str, Any]) -> list[str]:
-        """The rows of the whole table, and those of each day where the key of the increment is a date."""
+        """Return statements that count all rows, and the rows of each day if the key of the increment is a date."""
         name, table = literal("duckdb", asset.unique_id), node["relation_name"]
         found = [f"SELECT {name} AS node, NULL AS day, count(*) AS row_count FROM {table}"]
         column = asset.day_column
@@ -80,12 +80,12 @@ class BuiltRelations:
         return found
 
     def columns_of(self, node: Mapping[str, Any]) -> Columns:
-        """Names and types, as the warehouse says them; empty where it does not know the relation."""
+        """The column names and types in the warehouse; empty if the warehouse does not have the relation."""
         name = node.get("alias") or node.get("identifier") or node["name"]
         return self.columns.get((node["schema"].lower(), name.lower()), {})
 
     def parents_of(self, node: Mapping[str, Any]) -> dict[str, dict[str, dict[str, str]]]:
-        """The columns of what a node is made of, as dagster-dbt's lineage takes them."""
+        """The columns of a node's inputs, in the form that dagster-dbt's lineage expects."""
         above = [self._node(each) for each in _above(node)]
         return {
             each["relation_name"]: {name: {"data_type": dtype} for name, dtype in self.columns_of(each).items()}
@@ -101,14 +101,14 @@ class BuiltRelations:
 
 
 def _above(node: Mapping[str, Any]) -> list[str]:
-    """What a node is made of; a seed is made of nothing."""
+    """Return a node's inputs; a seed has no inputs."""
     return [str(each) for each in node["depends_on"].get("nodes", [])]
 
 
 def materialization_metadata(
     asset: DbtAsset, result: NodeResult, relations: BuiltRelations, manifest: Manifest, lineage: Metadata
 ) -> Metadata:
-    """What every day of this materialization says alike."""
+    """Return the metadata that is the same for every day of this materialization."""
     metadata: Metadata = {
         "seconds": MetadataValue.float(round(result.seconds, 3)),
         "unique_id": MetadataValue.text(asset.unique_id),
@@ -128,7 +128,7 @@ def materialization_metadata(
 
 
 def row_counts(asset: DbtAsset, relations: BuiltRelations, days: Sequence[str]) -> dict[str | None, Metadata]:
-    """Rows of the table, or of each day that was built; a table of days whose rows have no date counts once."""
+    """Return the row count of the table, or of each built day; without a date column, the table is counted once."""
     total = relations.rows.get(asset.unique_id)
     if total is None:
         return {}
@@ -149,7 +149,7 @@ def row_counts(asset: DbtAsset, relations: BuiltRelations, days: Sequence[str]) 
 def column_lineage(
     config: TenantConfig, project: TenantDbt, relations: BuiltRelations, manifest: Manifest, asset: DbtAsset
 ) -> Metadata:
-    """Which columns a model's columns come from, read from its compiled SQL by dagster-dbt."""
+    """Return the columns from which a model's columns come; dagster-dbt reads them from the compiled SQL."""
     from dagster_dbt.core.dbt_cli_event import (  # noqa: PLC0415  takes a second: only a run of dbt pays for it
         EventHistoryMetadata,
         _build_column_lineage_metadata,
@@ -171,7 +171,7 @@ def column_lineage(
             target_path=target,
             project=None,
         )
-    except Exception as error:  # noqa: BLE001  the table is built; SQL that the reader of lineage does not know is no failure
+    except Exception as error:  # noqa: BLE001  the table is built; unknown SQL costs only the lineage
         _LOG.info("no column lineage of %s: %s", asset.unique_id, str(error).splitlines()[0] if str(error) else error)
         return {}
     return found

@@ -1,6 +1,6 @@
-"""Preparing a dbt project: its manifest is parsed, and what Dagster's definitions need of it is written to the index.
+"""Prepares a dbt project: parses its manifest and writes the facts that Dagster's definitions need to the index.
 
-Belongs here: making the index from the manifest, with the names of dagster-dbt. Does not: the index itself
+Belongs here: making the index from the manifest, with the names of dagster-dbt. Not here: the index itself
 (`etl.dbt.index`), building definitions (`etl.factories.dbt_factory`), running dbt (`dbt_step`).
 """
 
@@ -24,7 +24,7 @@ _OWNER: TypeAdapter[str] = TypeAdapter(Owner)
 
 
 def load_index(config: TenantConfig, project: TenantDbt, settings: Settings) -> DbtIndex:
-    """The fresh index; in dev it is made when it is missing or stale, elsewhere that is an error."""
+    """Return the fresh index. In dev, a missing or old index is made; in other environments it is an error."""
     found = fresh_index(config, project)
     if found is not None:
         refuse_known(config, project, found.relations)
@@ -91,7 +91,7 @@ def _index(config: TenantConfig, project: TenantDbt, manifest: Mapping[str, Any]
 
 
 def _relations(manifest: Mapping[str, Any]) -> Iterator[DbtRelation]:
-    """Models, seeds and snapshots, and tests that keep the rows that fail; ephemeral models are no relation."""
+    """Yield the relations of models, seeds, snapshots and tests that store failing rows; ephemeral models have none."""
     for unique_id, node in manifest["nodes"].items():
         settings = node["config"]
         makes = node["resource_type"] in {"model", "seed", "snapshot"} and settings["materialized"] != "ephemeral"
@@ -103,7 +103,7 @@ def _relations(manifest: Mapping[str, Any]) -> Iterator[DbtRelation]:
 
 
 def _checks(manifest: Mapping[str, Any], translator: Any) -> Iterator[DbtCheck]:  # noqa: ANN401
-    """Every test of the project that is switched on, also one of several models that names none of them as its own."""
+    """Yield every enabled test of the project, also a test of several models that belongs to none of them."""
     from etl.running.compat import get_asset_check_key_for_test  # noqa: PLC0415
 
     names: Counter[tuple[str, ...]] = Counter()
@@ -112,13 +112,13 @@ def _checks(manifest: Mapping[str, Any], translator: Any) -> Iterator[DbtCheck]:
             continue
         attached = node.get("attached_node")
         if attached is not None and attached not in manifest["nodes"] and attached not in manifest["sources"]:
-            continue  # of a model that this tenant has switched off; dbt leaves it out too
+            continue  # the test of a model that this tenant has switched off; dbt leaves it out too
         found = get_asset_check_key_for_test(manifest, translator, unique_id, project=None)
         above = [
             each for each in node["depends_on"]["nodes"] if each in manifest["nodes"] or each in manifest["sources"]
         ]
         if found is None and not above:
-            continue  # a test of nothing: `select 1 where false` alone
+            continue  # a test without a model, such as `select 1 where false`
         asset = found.asset_key if found else translator.get_asset_spec(manifest, above[-1], None).key
         label = (*asset.path, node["name"])
         names[label] += 1
@@ -133,7 +133,7 @@ def _checks(manifest: Mapping[str, Any], translator: Any) -> Iterator[DbtCheck]:
 
 
 def _freshness_checks(manifest: Mapping[str, Any], translator: Any) -> Iterator[DbtCheck]:  # noqa: ANN401
-    """One for each source that says in dbt how old its newest row may be. It stops nothing, as in dbt."""
+    """Yield one check for each source with a limit for the age of its newest row. It blocks nothing, as in dbt."""
     for unique_id, source in manifest["sources"].items():
         promise = source.get("freshness") or {}
         limits = {
@@ -219,7 +219,7 @@ def _exposure(
 
 
 def _exposure_owners(node: Mapping[str, Any]) -> tuple[str, ...]:
-    """The owner's address, or several; dbt takes any text there and Dagster only an address."""
+    """Return the owner's addresses. dbt takes any text as an address, but Dagster takes only valid addresses."""
     given = (node.get("owner") or {}).get("email") or ()
     found = []
     for each in [given] if isinstance(given, str) else given:
@@ -231,7 +231,7 @@ def _exposure_owners(node: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _path(node: Mapping[str, Any], manifest: Mapping[str, Any], project: TenantDbt) -> str:
-    """The node's file, seen from the folder of all; a package's lies where `dbt deps` puts it."""
+    """Return the node's file relative to the project's root; a package's file is where `dbt deps` puts it."""
     folder = Path("dbt_projects") / project.folder.name
     if node["package_name"] != manifest["metadata"]["project_name"]:
         folder = folder / "dbt_packages" / node["package_name"]

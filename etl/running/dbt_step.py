@@ -1,7 +1,7 @@
-"""What happens when dbt assets are materialized: one dbt invocation, its results as Dagster's events.
+"""Materializes dbt assets: one dbt invocation, whose results become Dagster's events.
 
-Belongs here: selecting, the variables of a partition, the warehouse's lock, turning results into events. Does not:
-specs (`dbt_factory`), dbt as a process (`etl.dbt.build`), what a table says about itself (`dbt_metadata`).
+Belongs here: selecting, the variables of a partition, the warehouse's lock, turning results into events. Not here:
+specs (`dbt_factory`), dbt as a process (`etl.dbt.build`), the metadata of a table (`dbt_metadata`).
 """
 
 import json
@@ -56,7 +56,7 @@ _NOTHING = BuildResult(nodes=(), problem=None)
 
 @dataclass(frozen=True)
 class Described:
-    """What a run says of one model: alike for every day, and of each day (None: of the whole table)."""
+    """The metadata of one model: common to all days, and for each day (None: for the whole table)."""
 
     asset: DbtAsset
     metadata: Metadata
@@ -79,10 +79,10 @@ class DbtStep:
     assets: tuple[DbtAsset, ...]
     checks: tuple[DbtCheck, ...]
     relations: tuple[DbtRelation, ...]
-    """All that the project may make or replace."""
+    """All relations that the project may make or replace."""
 
     def run(self, context: AssetExecutionContext) -> Iterator[DbtEvent]:
-        """Build the selected models. A failure that shows a secret is told without it."""
+        """Build the selected models. A failure is reported without secrets."""
         with step_of(self.config, context.log):
             yield from self._run(context)
 
@@ -102,18 +102,18 @@ class DbtStep:
             refuse_loaded(self.config, self.project, self.relations)
             tests = [each for each in checks if each.kind == "test"]
             names = [each.fqn for each in assets] + [each.fqn for each in tests]
-            result = build(self.project, names, window, context.run.run_id, _say) if names else _NOTHING
+            result = build(self.project, names, window, context.run.run_id, _print_line) if names else _NOTHING
             reach("dbt.done")
             made = self._describe(assets, result, window, days, warehouse)
             promised = [each for each in checks if each.kind == "freshness"]
             sources = {each.unique_id: each.fqn for each in promised}
-            aged = source_freshness(self.project, sources, context.run.run_id, _say) if sources else _NOTHING
+            ages = source_freshness(self.project, sources, context.run.run_id, _print_line) if sources else _NOTHING
         yield from _evaluations(tests, result, days)
-        yield from _evaluations(promised, aged, ())
-        problem = result.problem or _unsaid(assets, tests, result) or self._elsewhere(result)
+        yield from _evaluations(promised, ages, ())
+        problem = result.problem or _missing_results(assets, tests, result) or self._elsewhere(result)
         problem = problem or next((each.problem for each in made if each.problem), None)
         if problem:
-            # What dbt built stands in the warehouse although the step fails: say so for each table.
+            # Although the step fails, the tables that dbt built are in the warehouse: report each of them.
             yield from _materializations(made, days)
             raise Failure(f"dbt: {problem}", allow_retries=False)
         yield from self._results(context, made, days)
@@ -130,14 +130,14 @@ class DbtStep:
         days: Sequence[str],
         warehouse: Warehouse,
     ) -> list[Described]:
-        """The models that were built, in the order in which they were."""
+        """Describe the models that were built, in the order of their builds."""
         by_id = {each.unique_id: each for each in assets}
         built = [(by_id[node.unique_id], node) for node in result.nodes if node.is_good and node.unique_id in by_id]
         if not built:
             return []
         manifest: Manifest = json.loads(self.project.manifest_path.read_bytes())
         relations = BuiltRelations(manifest, [asset for asset, _ in built], window)
-        # A project with a profile of its own writes wherever that says, which this product cannot read.
+        # A project with its own profile writes into a database that this product cannot read.
         readable = not self.project.has_own_profile
         if readable and manifest["metadata"]["adapter_type"] == self.config.warehouse.type:
             relations.read(warehouse)
@@ -158,7 +158,7 @@ class DbtStep:
         ]
 
     def _elsewhere(self, result: BuildResult) -> str | None:
-        """A relation that dbt made under another name than the one that was looked at before it began."""
+        """Return the problem if dbt made a relation under another name than the prepared name."""
         prepared = {each.unique_id: each for each in self.relations}
         for node in result.nodes:
             known, built = prepared.get(node.unique_id), (node.relation or "").replace('"', "").replace("`", "")
@@ -170,7 +170,7 @@ class DbtStep:
         return None
 
     def _other_days(self, asset: DbtAsset, columns: Columns, days: Sequence[str]) -> str | None:
-        """A model by microbatch whose days, which dbt counts in UTC, are not those of the run."""
+        """Return the problem if a microbatch model's days, which dbt counts in UTC, differ from the run's days."""
         scheme = self.partitions
         if isinstance(scheme, WholeTable) or scheme.unit == "hour":  # hours are those of UTC, as dbt's are
             return None
@@ -203,7 +203,7 @@ class DbtStep:
 
 
 def check_key(check: DbtCheck) -> AssetCheckKey:
-    """The check as Dagster names it."""
+    """Return Dagster's key of the check."""
     return AssetCheckKey(AssetKey(list(check.asset)), check.name)
 
 
@@ -216,12 +216,12 @@ def _window(scheme: TimeScheme | WholeTable, keys: Sequence[str]) -> Window:
 
 
 def _each(days: Sequence[str]) -> list[str | None]:
-    """The days, or the table as a whole."""
+    """Return the days, or None for the table as a whole."""
     return [*days] or [None]
 
 
-def _say(line: str) -> None:
-    """Dbt's own lines go where Dagster keeps the output of a step."""
+def _print_line(line: str) -> None:
+    """Print a line of dbt to the output that Dagster keeps for a step."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
@@ -229,11 +229,11 @@ def _say(line: str) -> None:
 def _evaluations(
     checks: Sequence[DbtCheck], result: BuildResult, days: Sequence[str]
 ) -> Iterator[AssetCheckEvaluation]:
-    """One evaluation of each test that ran, for each day that the run was about."""
+    """Yield one evaluation of each test that ran, for each day of the run."""
     nodes = {each.unique_id: each for each in result.nodes}
     for check in checks:
         node = nodes.get(check.unique_id)
-        if node is None or node.status == "skipped":  # what it tests was not built: nothing can be said
+        if node is None or node.status == "skipped":  # its model was not built, so there is no result
             continue
         for day in _each(days):
             yield _evaluation(check, node, day)
@@ -267,9 +267,9 @@ def _materializations(made: Sequence[Described], days: Sequence[str]) -> Iterato
             yield AssetMaterialization(asset_key=each.key, partition=day, metadata=metadata)
 
 
-def _unsaid(assets: Sequence[DbtAsset], checks: Sequence[DbtCheck], result: BuildResult) -> str | None:
-    """What dbt was asked for and said nothing about is no success."""
+def _missing_results(assets: Sequence[DbtAsset], checks: Sequence[DbtCheck], result: BuildResult) -> str | None:
+    """Return the problem if dbt gave no result for a selected node: a missing result is not a success."""
     said = {each.unique_id for each in result.nodes if each.status != "skipped"}
     asked = {each.unique_id for each in assets} | {each.unique_id for each in checks}
     silent = sorted(asked - said)
-    return f"it ended well and said nothing of {', '.join(silent)}" if silent else None
+    return f"it ended without an error, but gave no result for {', '.join(silent)}" if silent else None

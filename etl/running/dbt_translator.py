@@ -1,7 +1,7 @@
-"""How a dbt node is called in Dagster.
+"""The names of dbt nodes in Dagster.
 
-Belongs here: `TenantDbtTranslator`. Imported only when dbt is parsed or run: `dagster_dbt` takes longer to import than
-everything else together. Does not: building definitions (`dbt_factory`).
+Belongs here: `TenantDbtTranslator`. The module is imported only when dbt is parsed or run, because the import of
+`dagster_dbt` takes longer than all other imports together. Not here: building definitions (`dbt_factory`).
 """
 
 from collections.abc import Mapping
@@ -18,15 +18,15 @@ _TIER_BY_FOLDER: dict[str, naming.Tier] = {"staging": "silver", "marts": "gold",
 
 
 class TenantDbtTranslator(DagsterDbtTranslator):
-    """A source is the tenant's extract of that name; everything dbt makes is `<tenant>/dbt/<name>`."""
+    """A source is the tenant's extract of that name; all other nodes are `<tenant>/dbt/<name>`."""
 
     def __init__(self, config: TenantConfig) -> None:
-        """`config` gives tenant, group, owners and tags."""
+        """`config` has tenant, group, owners and tags."""
         super().__init__(DagsterDbtTranslatorSettings(enable_code_references=False, enable_source_tests_as_checks=True))
         self._config = config
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> AssetSpec:
-        """dagster-dbt's own spec under this product's names."""
+        """Return dagster-dbt's own spec with this product's names."""
         spec = super().get_asset_spec(manifest, unique_id, project)
         config = self._config
         node = get_node(manifest, unique_id)
@@ -47,7 +47,7 @@ class TenantDbtTranslator(DagsterDbtTranslator):
 
 
 def get_node(manifest: Mapping[str, Any], unique_id: str) -> Mapping[str, Any]:
-    """A node of the manifest, of whatever kind."""
+    """Return a node of the manifest, of any kind."""
     for kind in ("nodes", "sources", "exposures"):
         if unique_id in manifest[kind]:
             node: Mapping[str, Any] = manifest[kind][unique_id]
@@ -56,7 +56,7 @@ def get_node(manifest: Mapping[str, Any], unique_id: str) -> Mapping[str, Any]:
 
 
 def tier_of(node: Mapping[str, Any], tenant: str) -> naming.Tier:
-    """`meta.data_tier`, else by the folder, else: seeds are raw, snapshots refined, models ready for use."""
+    """Return `meta.data_tier`, or the folder's tier. By default, seeds are raw, snapshots refined, models final."""
     meta = {**(node.get("meta") or {}), **(node.get("config", {}).get("meta") or {})}
     if "data_tier" in meta:
         tier: naming.Tier = meta["data_tier"]
@@ -73,5 +73,5 @@ def tier_of(node: Mapping[str, Any], tenant: str) -> naming.Tier:
 
 
 def _plain_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """The project's own tags, without those that dagster-dbt keeps for itself."""
+    """Return the project's own tags, without tags that dagster-dbt reserves."""
     return {key: value for key, value in tags.items() if not key.startswith("dagster/")}

@@ -1,4 +1,4 @@
-"""A job of assets whose days differ: which began on different days, end on different days, or have days of other zones.
+"""A job of assets with different days: their first days, their last days or their time zones differ.
 
 Belongs here: building such a job, which `define_asset_job` refuses. Not here: which assets a job runs (`job_factory`),
 cutting a range of days into runs (`etl.running.run_spans`).
@@ -17,10 +17,10 @@ from etl.running.run_spans import common_partitions
 
 
 class JobOfDifferentPartitions(JobDefinition):
-    """A job whose partitions are the days that all its assets have. A run of some of the assets may have others."""
+    """A job whose partitions are the days that all its assets have. A run of some assets may have other days."""
 
     def _get_job_def_for_asset_selection(self, selection_data: AssetSelectionData) -> JobDefinition:
-        """Of some of the assets only: their days are their own again."""
+        """Return the job of some of the assets, with the days of these assets."""
         without_days = self._copy(partitions_def=None)
         return without_days._get_job_def_for_asset_selection(selection_data)  # noqa: SLF001  the method that this is
 
@@ -33,7 +33,7 @@ def job_of_different_partitions(
     description: str,
     tags: Mapping[str, str],
 ) -> JobDefinition:
-    """One job of the selected assets, each with days of its own."""
+    """Return one job of the selected assets, each of which has its own days."""
     own = get_asset_graph_for_job(graph, selection, allow_different_partitions_defs=True)
     job = build_asset_job(
         name, asset_graph=own, allow_different_partitions_defs=True, resource_defs=resources, description=description

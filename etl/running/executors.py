@@ -1,6 +1,6 @@
-"""Dagster's in-process executor, which first protects and records the process that executes the run.
+"""Wraps Dagster's in-process executor, so that the run's process is first protected and recorded.
 
-Belongs here: wrapping an executor. Not here: what is recorded (`worker_process`), what is protected (`run_process`).
+Belongs here: wrapping an executor. Not here: the record (`worker_process`), the protection (`run_process`).
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from etl.running.worker_process import recorded_worker
 
 
 class RecordingExecutor(Executor):
-    """Executes as `inner` does. The run says which process of which machine works for it before its first step."""
+    """Executes as `inner` does. Before the first step, the run's process and its machine are recorded."""
 
     def __init__(self, inner: Executor) -> None:
         self._inner = inner
@@ -36,14 +36,14 @@ class RecordingExecutor(Executor):
         return self._inner.step_dependency_config
 
     def execute(self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan) -> Iterator[DagsterEvent]:
-        """Take from the process what is not the run's, record the process, then execute."""
+        """Remove foreign variables from the process, record the process, then execute."""
         protect(plan_context.dagster_run, plan_context.job.get_definition())
         with recorded_worker(plan_context.instance, plan_context.dagster_run):
             yield from self._inner.execute(plan_context, execution_plan)
 
 
 def recording(definition: ExecutorDefinition) -> ExecutorDefinition:
-    """An executor under the same name, with the same configuration, that records its process."""
+    """Return an executor with the same name and configuration that records its process."""
     make = definition.executor_creation_fn
     if make is None:
         raise EtlError(f"the executor `{definition.name}` makes no executor", "give it a creation function")
@@ -60,5 +60,5 @@ def recording(definition: ExecutorDefinition) -> ExecutorDefinition:
     )
 
 
-# One object for every job, and for what runs outside a job. Dagster merges locations only if it is the very same.
+# The same object for every job and for runs without a job, because Dagster merges locations only if it is the same.
 in_process_executor = recording(dagsters_in_process)

@@ -1,6 +1,6 @@
-"""What a materialization says about itself in Dagster's UI.
+"""The metadata of a materialization in Dagster's UI.
 
-Belongs here: from a `StageResult` to metadata. Does not: check metadata (`check_factory`).
+Belongs here: from a `StageResult` to metadata. Not here: check metadata (`check_factory`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ def stage_metadata(result: StageResult) -> Metadata:
 
 
 def markdown_table(rows: Sequence[Mapping[str, object]]) -> str:
-    """Rows as a Markdown table; a pipe in a value does not break it."""
+    """Return rows as a Markdown table; a pipe in a value does not break the table."""
     names = list(rows[0])
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     lines += ["| " + " | ".join(_cell(row[name]) for name in names) + " |" for row in rows]

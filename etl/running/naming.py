@@ -1,6 +1,6 @@
 """The one place where names are made: asset keys, tiers, kinds, tags, jobs, pools, resource keys.
 
-Belongs here: functions from configuration to a name. Does not: anything that builds a definition.
+Belongs here: functions from configuration to a name. Not here: anything that builds a definition.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ TIERS: Mapping[Stage, Tier] = {
 }
 
 SLA_CHECK = "sla"
-"""The check under which the state of a pipeline's promises stands, on the asset of its last stage."""
+"""The check that shows the state of a pipeline's promises, on the asset of its last stage."""
 
 VOLUME_CHECK = "volume"
 """The check that compares the rows of an extract with those of earlier extracts."""
@@ -33,16 +33,16 @@ UNDATED_CHECK = "undated"
 """The check that counts the rows of the source that belong to no partition, on the extract."""
 
 RECONCILED_CHECK = "reconciled"
-"""The check under which source and warehouse are compared, on the same asset."""
+"""The check that compares source and warehouse, on the same asset."""
 
 PII_CHECK = "pii"
-"""The check that tells of columns that look personal and are not declared, on the extract."""
+"""The check that reports columns that look personal and are not declared, on the extract."""
 
 STANDING_CHECKS = frozenset({SLA_CHECK, VOLUME_CHECK, UNDATED_CHECK, PII_CHECK, RECONCILED_CHECK})
-"""The checks that are there without a rule. They do not count in a pipeline's rates of checks that pass or fail."""
+"""The checks that exist without a rule. They do not count in a pipeline's rates of passed or failed checks."""
 
 RELOAD_TAG = "etl/reload"
-"""The tag of a run whose loads put in again what the warehouse holds already."""
+"""The tag of a run whose loads also load objects that the warehouse already holds."""
 
 
 def asset_key(tenant: str, stage: Stage, name: str) -> AssetKey:
@@ -51,7 +51,7 @@ def asset_key(tenant: str, stage: Stage, name: str) -> AssetKey:
 
 
 def quarantine_key(tenant: str, pipeline: PipelineConfig, stage: str) -> AssetKey:
-    """The asset of what a stage rejects: that of the stage which publishes has the pipeline's own name."""
+    """The asset of a stage's rejected rows; for the stage that publishes, it has the pipeline's name."""
     own = stage == pipeline.published_stage
     return asset_key(tenant, "quarantine", pipeline.name if own else f"{pipeline.name}__{stage}")
 
@@ -67,7 +67,7 @@ def schedule_name(tenant: str, job: str) -> str:
 
 
 def sla_sensor_name(tenant: str) -> str:
-    """The sensor that judges the tenant's promises and tells of what failed."""
+    """The sensor that judges the tenant's promises and reports failures."""
     return f"{tenant}_sla_sensor"
 
 
@@ -82,7 +82,7 @@ def warehouse_pool(tenant: str) -> str:
 
 
 def source_resource(tenant: str) -> str:
-    """The resource key of the tenant's database; it carries the tenant so that all tenants fit in one location."""
+    """The resource key of the tenant's database. It contains the tenant, so that all tenants fit in one location."""
     return f"{tenant}_source"
 
 
@@ -97,7 +97,7 @@ def warehouse_resource(tenant: str) -> str:
 
 
 def asset_tags(config: TenantConfig, stage: Stage, pipeline: str | None, *, tier: Tier | None = None) -> dict[str, str]:
-    """Every asset says its tenant, its tier and its pipeline; the YAML's own tags come beside them."""
+    """The tags of an asset: its tenant, its tier, its pipeline, and the tags of the YAML."""
     tags = dict(config.tags)
     if pipeline is not None:
         tags |= config.pipelines[pipeline].tags
@@ -108,7 +108,7 @@ def asset_tags(config: TenantConfig, stage: Stage, pipeline: str | None, *, tier
 
 
 def kinds(config: TenantConfig, stage: Stage) -> set[str]:
-    """The technology of a stage, three at most, from the allowed list; never a tier."""
+    """The technologies of a stage, three at most, from the allowed list; never a tier."""
     match stage:
         case "extract":
             return {_source_kind(config), "parquet"}
@@ -123,7 +123,7 @@ def kinds(config: TenantConfig, stage: Stage) -> set[str]:
 
 
 def _source_kind(config: TenantConfig) -> str:
-    """The database behind a tenant, as far as the YAML says it; the demo source is SQLite."""
+    """The type of a tenant's database, as far as the YAML shows it; the demo source is SQLite."""
     source = config.source_database
     if source is None:
         return "sqlite"

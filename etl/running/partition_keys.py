@@ -1,4 +1,4 @@
-"""Which partitions a run is about.
+"""Finds the partitions of a run.
 
 Belongs here: from a run to partition keys. Not here: the definition of the partitions (`partition_definitions`),
 windows in time (`etl.pipeline.stage`).

@@ -1,6 +1,6 @@
-"""The line with which a step says how far it is, and how a reader of the event log gets it back.
+"""The line that reports a step's progress, and the function that reads the line from the event log.
 
-Belongs here: the text and its reader, side by side. Not here: who shows it (`etl.cli.follow`), the step (`step`).
+Belongs here: the text and its reader, side by side. Not here: showing it (`etl.cli.follow`), the step (`step`).
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progressed:
-    """One day, or one whole table, is done: its rows, how many of all are done, seconds that are left."""
+    """A finished day or whole table: its rows, how many days are done, and the seconds that are left."""
 
     rows: int
     done: int
@@ -18,7 +18,7 @@ class Progressed:
 
 
 def progress_line(label: str, *, rows: int, seconds: float, rate: float, done: int, total: int, elapsed: float) -> str:
-    """The line of a day that is done. `elapsed` is how long all days so far took."""
+    """Return the line for a finished day. `elapsed` is the time that all days took so far."""
     left = f", about {elapsed / done * (total - done):.0f} s left" if done < total else ""
     return f"{label}: {rows} rows in {seconds:.2f} s ({rate:.0f} rows/s), {done} of {total}{left}"
 
@@ -29,7 +29,7 @@ _LINE = re.compile(
 
 
 def read_progress(message: str) -> Progressed | None:
-    """What such a line says; None for any other text."""
+    """Read such a line; return None for any other text."""
     found = _LINE.search(message)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""What the check `reconciled` says: days, differences and what to do, in Dagster's words.
+"""The result of the check `reconciled` for Dagster: days, differences and remedies.
 
 Belongs here: from a reconciliation to a sentence and metadata. Not here: the check and its job
 (`etl.factories.reconcile_check`), the comparison (`etl.pipeline.verify`).
@@ -16,7 +16,7 @@ SUMMED_UP = 2
 
 
 def summary(found: Reconciliation) -> str:
-    """One line: complete to which day, what differs first, or what was not compared, and what to do about that."""
+    """Return one line: the last complete day, the first difference or what was not compared, and its remedy."""
     parts = []
     if found.status == "agrees":
         parts.append(f"complete to {found.complete_to}" if found.complete_to else "complete")
@@ -39,7 +39,7 @@ def _told(place: str, finding: Finding) -> str:
 
 
 def reconciliation_metadata(found: Reconciliation) -> Metadata:
-    """The days as a table, the counts as numbers."""
+    """Return the days as a table, and the counts as numbers."""
     agreeing = [each for each in found.days if each.status == "agrees"]
     shown = [each for each in found.days if each.status != "agrees"][:SHOWN_DAYS] or agreeing[-SHOWN_DAYS:]
     rows = [

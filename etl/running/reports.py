@@ -1,9 +1,9 @@
-"""What Dagster records of this process's work, without secrets: events, errors, and the logs of sensors and schedules.
+"""Removes secrets from the texts that Dagster records: events, errors, and the logs of sensors and schedules.
 
-Belongs here: putting the scrubber in front of Dagster's own ways out. Not here: what a secret is (`etl.secrets.scrub`),
-printed lines (`etl.secrets.streams`), and the environment of a run's process (`run_process`).
+Belongs here: scrubbing inside the functions of Dagster that record texts. Not here: what a secret is
+(`etl.secrets.scrub`), printed lines (`etl.secrets.streams`), the environment of a run's process (`run_process`).
 
-Dagster has no setting for any of this. Each way out is one function of Dagster, which is wrapped once per process.
+Dagster has no setting for this. So each of these functions of Dagster is wrapped, once in each process.
 """
 
 import json
@@ -21,12 +21,12 @@ _NAMES = frozenset({
     "__class__", "asset_key", "asset_check_key", "check_name", "event_type_value", "job_name", "level", "logging_tags",
     "mapping_key", "name", "output_name", "partition", "pipeline_name", "run_id", "step_handle", "step_key", "tags",
 })  # fmt: skip
-"""Parts of an event that are names: a secret that is spelled like a pipeline does not rename the pipeline."""
+"""Parts of an event that are names: if a secret is equal to a pipeline's name, the pipeline keeps its name."""
 _marked = "etl_scrubs"
 
 
 class _CleanLines:
-    """Stands before a stream of JSON lines."""
+    """Scrubs JSON lines and passes them on to another stream."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -36,14 +36,14 @@ class _CleanLines:
 
 
 def scrub_reports() -> None:
-    """Let everything that this process reports to Dagster pass the scrubber."""
+    """Scrub everything that this process reports to Dagster."""
     _scrub_events()
     _scrub_errors()
     _scrub_logs_of_ticks()
 
 
 def _scrub_events() -> None:
-    """Let every event that this process reports pass the scrubber, once, whichever instance it is reported to."""
+    """Scrub every event that this process reports, once, for every instance of Dagster."""
     report = DagsterInstance.handle_new_event
     if getattr(report, _marked, False):
         return
@@ -57,14 +57,14 @@ def _scrub_events() -> None:
 
 
 def scrubbed_event(event: EventLogEntry) -> EventLogEntry:
-    """The event without secrets; the very same one if it holds none."""
+    """Return the event without secrets; the same object if the event has no secret."""
     said = json.loads(serialize_value(event))
     clean = _clean(said, guess=False)
     return event if clean == said else deserialize_value(json.dumps(clean), EventLogEntry)
 
 
 def _clean(value: Any, *, guess: bool) -> Any:  # noqa: ANN401  any JSON
-    """Texts without known secrets; in errors and log messages also without what stands beside `password=`."""
+    """Return texts without known secrets; in errors and log messages also without a value behind `password=`."""
     if isinstance(value, str):
         return scrub(value) if guess else known_only(value)
     if isinstance(value, list):
@@ -82,14 +82,14 @@ def _clean(value: Any, *, guess: bool) -> Any:  # noqa: ANN401  any JSON
 
 
 def _scrub_errors() -> None:
-    """Let every exception lose its secrets where Dagster turns it into data: a tick's error, a location's, a step's."""
+    """Remove secrets where Dagster turns an exception into data: the error of a tick, of a location, of a step."""
     build: Any = SerializableErrorInfo.from_traceback
     if hasattr(build, _marked):
         return
 
     @wraps(build.__func__)
     def scrubbed(cls: type[SerializableErrorInfo], tb: TracebackException) -> SerializableErrorInfo:
-        found: SerializableErrorInfo = build.__func__(cls, tb)  # causes come here by themselves
+        found: SerializableErrorInfo = build.__func__(cls, tb)  # Dagster calls this function for causes too
         return found._replace(message=scrub(found.message), stack=[scrub(each) for each in found.stack])
 
     setattr(scrubbed, _marked, True)
@@ -97,9 +97,9 @@ def _scrub_errors() -> None:
 
 
 def _scrub_logs_of_ticks() -> None:
-    """Let `context.log` of a sensor or schedule write its lines without secrets.
+    """Make `context.log` of a sensor or schedule write its lines without secrets.
 
-    A line is JSON, and stays it: Dagster shows no line that it cannot read.
+    A line stays valid JSON, because Dagster does not show a line that it cannot read.
     """
     make = CapturedLogHandler.__init__
     if hasattr(make, _marked):

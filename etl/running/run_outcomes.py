@@ -1,11 +1,11 @@
-"""What one finished run says about the pipelines of a tenant.
+"""Reads from the events of one finished run how it ended for each pipeline of a tenant.
 
-Belongs here: from the events of a run to outcomes, failures and recoveries. Does not: which runs there are
-(`sla_history`), keeping what was found (`etl.promises.pipeline_log`).
+Belongs here: from the events of a run to outcomes, failures and recoveries. Not here: which runs there are
+(`sla_history`), storing the outcomes (`etl.promises.pipeline_log`).
 
-The unit is the step: where one pipeline of a job fails, the others have done their work. A run that died as a whole
-fails every pipeline that it was to make; one that never started, since its code server was away, too. A cancelled run
-says nothing.
+The unit is the step: if one pipeline of a job fails, the other pipelines have still succeeded. If a run dies as a
+whole, or never starts because its code server is away, it fails for every pipeline that it was planned to make. A
+cancelled run has no outcome.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -77,7 +77,7 @@ class _RunEvents:
 def finished_run(
     instance: DagsterInstance, run: DagsterRun, ended: float, subjects: Subjects, scrub: Callable[[str], str]
 ) -> FinishedRun:
-    """Read the events of a run once. `scrub` takes secrets out of an error's text."""
+    """Read the events of a run once. `scrub` removes secrets from an error's text."""
     day = newest_key(run.tags)
     seen = _RunEvents()
     for record in instance.get_records_for_run(run.run_id, of_type=TYPES).records:
@@ -93,10 +93,10 @@ def finished_run(
 
 
 def failed_run(run: DagsterRun, entry: EventLogEntry, subjects: Subjects, scrub: Callable[[str], str]) -> FinishedRun:
-    """What the last event of a failed run says by itself: its first failure. Enough where thousands fail at once."""
+    """Read the first failure from the last event of a failed run only; used when very many runs fail at once."""
     event, seen = entry.get_dagster_event(), _RunEvents()
     _note(seen, entry, subjects, None)
-    data = event.event_specific_data  # a run that the daemon drops from its queue has none
+    data = event.event_specific_data  # None for a run that the daemon drops from its queue
     first = data.first_step_failure_event if isinstance(data, JobFailureData) else None
     if first is not None and first.step_key:
         seen.failed[first.step_key] = (entry.timestamp, _words(first.step_failure_data.error))
@@ -106,9 +106,9 @@ def failed_run(run: DagsterRun, entry: EventLogEntry, subjects: Subjects, scrub:
 
 
 def _why_not_started(instance: DagsterInstance, run_id: str) -> str:
-    """What the launcher or the queue wrote down, where a run ended before its first step.
+    """Return the reason that the launcher or the queue recorded, if a run ended before its first step.
 
-    The event that ends such a run says only that it was marked as failed from outside.
+    The event that ends such a run says only that the run was marked as failed from outside.
     """
     records = instance.get_records_for_run(run_id, of_type=DagsterEventType.ENGINE_EVENT, ascending=False).records
     for record in records:
@@ -119,7 +119,7 @@ def _why_not_started(instance: DagsterInstance, run_id: str) -> str:
 
 
 def planned_assets(instance: DagsterInstance, run: DagsterRun) -> set[AssetKey]:
-    """The assets that a run is to make."""
+    """The assets that a run is planned to make."""
     records = instance.get_records_for_run(run.run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION_PLANNED).records
     keys = (each.event_log_entry.get_dagster_event().asset_key for each in records)
     return {key for key in keys if key is not None}
@@ -179,7 +179,7 @@ def _note_check(seen: _RunEvents, evaluation: AssetCheckEvaluation, subjects: Su
     counts = seen.checks.setdefault(pipeline, _Checks())
     total = number(evaluation.metadata, "total")
     if passed and total == 0:
-        return  # nothing was examined, which neither keeps nor breaks a promise about rules
+        return  # nothing was checked, so a promise about rules is neither kept nor broken
     if passed:
         counts.passed += 1
     elif status is not None and status.value == "error":
@@ -193,7 +193,7 @@ def _note_check(seen: _RunEvents, evaluation: AssetCheckEvaluation, subjects: Su
 def _failures(
     seen: _RunEvents, run: DagsterRun, ended: float, subjects: Subjects, scrub: Callable[[str], str]
 ) -> list[Failure]:
-    """The steps that failed; without any, the run itself, and the steps that were at work when it died."""
+    """The steps that failed. If no step failed, the run itself and the steps that were at work when it died."""
     found = []
     for step, (at, words) in seen.failed.items():
         pipeline = subjects.pipeline_of_step.get(step, step)
@@ -212,7 +212,7 @@ def _failures(
 def _runs(
     seen: _RunEvents, subjects: Subjects, run_id: str, day: str | None, *, many: bool, died: float | None
 ) -> Iterable[tuple[str, PipelineRun]]:
-    """One outcome for each pipeline that this run has ended, one way or the other."""
+    """Yield one outcome for each pipeline for which this run succeeded or failed."""
     ends: dict[str, list[float]] = {}
     spent: dict[str, float] = {}
     for step, at in [*seen.succeeded.items(), *((step, at) for step, (at, _) in seen.failed.items())]:
@@ -244,13 +244,13 @@ def _runs(
 
 
 def number(metadata: Mapping[str, object], name: str) -> float | None:
-    """A number of an event's metadata."""
+    """Return a number from an event's metadata."""
     value = getattr(metadata.get(name), "value", None)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _words(error: SerializableErrorInfo | None) -> str:
-    """The innermost cause, in its own words."""
+    """Return the text of the innermost cause."""
     if error is None:
         return ""
     while error.cause is not None:

@@ -1,11 +1,11 @@
-"""The process that executes a run: it keeps only what belongs to the run's tenants, and no secret leaves it as text.
+"""Protects the process that executes a run: other tenants' variables are removed, and its texts show no secret.
 
-Belongs here: what happens once, before the first step. Not here: the law of names (`etl.secrets.ownership`), what a
-secret is (`etl.secrets.scrub`), what Dagster records (`reports`), whose a run is (`run_tenants`), and which process
-works for a run (`worker_process`).
+Belongs here: the protection before the first step. Not here: the owner of a variable (`etl.secrets.ownership`), what a
+secret is (`etl.secrets.scrub`), texts that Dagster records (`reports`), the tenants of a run (`run_tenants`), and which
+process works for a run (`worker_process`).
 
-Other tenants' variables are taken out of the environment. Printed lines and Dagster's events are scrubbed on their way
-out, whoever made them, the tenant's own assets included. No core file is written, because it would hold every secret.
+Other tenants' variables are removed from the environment. Printed lines and Dagster's events are scrubbed, also those
+of the tenant's own assets. No core file is written, because it would contain every secret.
 """
 
 import multiprocessing
@@ -31,9 +31,9 @@ from etl.settings import load_settings
 
 
 def protect_texts(config: TenantConfig) -> None:
-    """Scrub what this process, which builds the definitions of a tenant, reports about it.
+    """Scrub the texts of this process, which builds the definitions of a tenant.
 
-    Every process that prints about a tenant builds its definitions, whatever executor a job written by hand has.
+    Every process that prints texts of a tenant builds its definitions, also if a hand-written job has another executor.
     """
     learn_environment(os.environ)
     learn_tenant(config)
@@ -49,7 +49,7 @@ def _is_dagsters_own() -> bool:
 
 
 def protect(run: DagsterRun, job: JobDefinition) -> None:
-    """Make this process one that works for the run's tenants and for nobody else."""
+    """Prepare this process to work only for the run's tenants."""
     settings = load_settings()
     known = list_tenants(settings)
     tenants = tenants_of(run, known, job.asset_layer.executable_asset_keys)
@@ -64,9 +64,9 @@ def protect(run: DagsterRun, job: JobDefinition) -> None:
 
 
 def forbid_core_files() -> None:
-    """Let a crash of this process leave no image of its memory.
+    """Prevent a crash of this process from writing an image of its memory.
 
-    One byte, not zero: Linux hands the image to a program such as systemd-coredump whatever the limit is, except 1.
+    The limit is one byte, not zero: Linux gives the image to a program such as systemd-coredump at every limit but 1.
     """
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (0 if hard == 0 else 1, hard))
@@ -76,11 +76,11 @@ def _learn(tenant: str) -> None:
     try:
         learn_tenant(load_tenant(tenant))
     except EtlError:
-        return  # a broken tenant has a step that says so
+        return  # a broken tenant has a step that reports it
 
 
 def keep_only(tenants: Iterable[str], known: tuple[str, ...]) -> None:
-    """Take out of this process's environment what belongs to other tenants; the scrubber still knows their secrets."""
+    """Remove other tenants' variables from this process's environment; the scrubber still knows their secrets."""
     learn_environment(os.environ)
     platform = platform_of(load_settings().project_dir, os.environ)
     shared = (*PROCESS_VARIABLES, *platform.shared_variables, *platform.process_variables)

@@ -22,7 +22,7 @@ from etl.running.run_spans import key_for
 
 
 def launch_in(instance: DagsterInstance, context: LaunchRunContext) -> None:
-    """Start the run in its code location. Raises an error with the remedy if that is not there; nothing is dropped."""
+    """Start the run in its code location. Raises an error with the remedy if the location is missing."""
     run = context.dagster_run
     location = _location(run, context.workspace)
     if not {PARTITION_NAME_TAG, ASSET_PARTITION_RANGE_START_TAG} & set(run.tags):
@@ -35,10 +35,10 @@ def launch_in(instance: DagsterInstance, context: LaunchRunContext) -> None:
 
 
 def _location(run: DagsterRun, workspace: BaseWorkspaceRequestContext | None) -> CodeLocation:
-    """The location that the run names, or the one that serves the same module under another name.
+    """The location that the run names, or the location that serves the same module under another name.
 
     `dagster job launch -m tenants.acme.definitions` names the location after the module. The daemon, which starts the
-    run later, knows it by its name in workspace.yaml.
+    run later, uses the location's name in workspace.yaml.
     """
     origin = run.remote_job_origin
     if workspace is None or origin is None:

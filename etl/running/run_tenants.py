@@ -1,7 +1,7 @@
-"""Which tenants a run is for, and which run this process was started for.
+"""Finds the tenants of a run, and the run for which this process was started.
 
-Belongs here: reading both from what Dagster hands to a run's process, before any definition is loaded. Not here: what
-is done with the answer (`run_process`, `etl.definitions`).
+Belongs here: reading both from the data that Dagster gives to a run's process, before any definition is loaded. Not
+here: the use of the answer (`run_process`, `etl.definitions`).
 """
 
 import multiprocessing
@@ -16,10 +16,10 @@ from etl.running.compat import ExecuteExternalJobArgs, ExecuteRunArgs, deseriali
 
 
 def tenants_of(run: DagsterRun, known: Collection[str], keys: Iterable[AssetKey] = ()) -> list[str]:
-    """The tenants whose assets the run executes; empty where that cannot be told.
+    """The tenants whose assets the run executes; empty if they are not known.
 
-    `keys` are the assets of the run's job, for who knows them; a run of a part of them names that part. Where no asset
-    is known, the run's tag `tenant` tells.
+    `keys` are the assets of the run's job, if the caller knows them; a run of some of them names these assets. If no
+    asset is known, the run's tag `tenant` is used.
     """
     selected = {*(run.asset_selection or ()), *(each.asset_key for each in run.asset_check_selection or ())} or set(
         keys
@@ -40,12 +40,12 @@ def run_of_this_process() -> DagsterRun | None:
                 with DagsterInstance.from_ref(found.instance_ref) as instance:
                     return instance.get_run_by_id(found.run_id)
             except DagsterError:
-                return None  # Dagster itself says it better, in a moment
+                return None  # Dagster itself reports this problem better
     return None
 
 
 def _arguments() -> Iterator[str]:
-    """The texts that a code server, or a launcher with a container of its own, gives to a run's process."""
+    """Yield the texts that a code server, or a launcher that starts a container, gives to a run's process."""
     given = getattr(multiprocessing.current_process(), "_args", ())
     yield from (each for each in given[:1] if isinstance(each, str))
     if "execute_run" in sys.argv:

@@ -1,12 +1,12 @@
-"""Dagster's event log, read into the tenant's excerpt of it.
+"""Reads Dagster's event log into a tenant's excerpt.
 
-Belongs here: which events are read, in which order, and how many at a time. Does not: what a finished run says
-(`run_outcomes`), the past of a new pipeline (`sla_past`), keeping it (`etl.promises.pipeline_log`).
+Belongs here: which events are read, in which order, and how many at a time. Not here: the outcome of a finished run
+(`run_outcomes`), the past of a new pipeline (`sla_past`), storing the excerpt (`etl.promises.pipeline_log`).
 
-Three sources: materializations of all assets as one stream by storage id, finished runs as two streams by storage id,
-and, once for each pipeline, its own past (`sla_past`). The streams begin where the log ends when the excerpt is made,
-so that nothing falls between them and the past. What is read in one call is bounded by time; whoever calls judges only
-when the streams were read to their end.
+There are three sources: materializations of all assets as one stream by storage id, finished runs as two streams by
+storage id, and, once for each pipeline, its own past (`sla_past`). The streams begin at the end of the log at the
+moment when the excerpt is made, so that no event is missed between the past and the streams. The time of one call is
+limited; the caller judges promises only after the streams were read to their end.
 """
 
 import time
@@ -41,10 +41,10 @@ MATERIALIZATIONS, SUCCESSES, FAILURES = "materializations", "successes", "failur
 RUN_STREAMS = {SUCCESSES: DagsterEventType.RUN_SUCCESS, FAILURES: DagsterEventType.RUN_FAILURE}
 PAGE = 500
 BUDGET = 2.5  # seconds of one call
-FIRST_RUNS = 200  # finished runs that a new excerpt begins with
+FIRST_RUNS = 200  # finished runs with which a new excerpt begins
 IN_ONE_TRANSACTION = 100
-MOST_AT_WORK = 50  # runs at one time of all tenants that are looked at
-STORM = 150  # so many ends of runs at once: of those that failed only the last event is read
+MOST_AT_WORK = 50  # runs at one time, of all tenants, that are examined
+STORM = 150  # if so many runs end at once, only the last event of failed runs is read
 
 
 @dataclass
@@ -58,9 +58,9 @@ class SlaHistory:
     _deadline: float = field(default=0.0, init=False)
 
     def read(self, instance: DagsterInstance, now: datetime) -> bool:
-        """Read what is new; False if some of it is left for the next call, so that it is too early to judge.
+        """Read new events. Return False if events are left for the next call, so that it is too early to judge.
 
-        A pipeline whose own past there was no time for is left out of the log's histories until a later call.
+        If there was no time to read a pipeline's past, the log's histories leave the pipeline out until a later call.
         """
         self._deadline = time.monotonic() + self.budget
         unread = self.log.begin(tuple(self.subjects.partitions), now)
@@ -74,7 +74,7 @@ class SlaHistory:
         return every
 
     def at_work(self, instance: DagsterInstance) -> dict[str, tuple[AtWork, ...]]:
-        """By pipeline, the runs of its last stage that have begun and not ended, so many as can be at one time."""
+        """Return, for each pipeline, the unfinished runs of its last stage, up to a limit."""
         found: dict[str, tuple[AtWork, ...]] = {}
         for record in instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTED]), limit=MOST_AT_WORK):
             run = record.dagster_run
@@ -92,7 +92,7 @@ class SlaHistory:
         return time.monotonic() > self._deadline
 
     def _start(self, instance: DagsterInstance, now: datetime) -> dict[str, int]:
-        """Begin each stream where it ends, the runs a little before."""
+        """Begin each stream at its present end, the streams of runs a little before."""
         facts = Facts()
         filters = EventRecordsFilter(DagsterEventType.ASSET_MATERIALIZATION)
         newest = instance.event_log_storage.get_event_records(filters, limit=1)
@@ -148,7 +148,7 @@ class SlaHistory:
                 for stream, event_type in RUN_STREAMS.items()
             }
             ends = sorted((each.storage_id, stream, each) for stream, page in pages.items() for each in page)
-            # Of two streams only what lies before the end of a full page is in the right order.
+            # Of two streams, only events before the end of a full page are in the right order.
             last = min((page[-1].storage_id for page in pages.values() if len(page) == PAGE), default=None)
             ends = [each for each in ends if last is None or each[0] <= last]
             if not self._note_runs(instance, ends, positions, now):
@@ -189,7 +189,7 @@ class SlaHistory:
         return True
 
     def _mine(self, run: DagsterRun) -> bool:
-        """Whether a run is about this tenant: by its tag, its assets, or the location that it came from."""
+        """Whether a run belongs to this tenant, by its tag, its assets, or the location from which it came."""
         tenant = self.subjects.config.id
         origin = run.remote_job_origin
         keys: Iterable[AssetKey] = run.asset_selection or ()

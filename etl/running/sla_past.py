@@ -1,7 +1,7 @@
-"""The past of a pipeline that the SLA sensor meets for the first time.
+"""Reads the past of pipelines that are new to the SLA sensor.
 
-Belongs here: what is asked of the event log about it, and since when its past is known then. Does not: what happens
-afterwards (`sla_history`).
+Belongs here: which events of the past are read, and since when the past is then known. Not here: later events
+(`sla_history`).
 
 One query for all of them gives each one's last materialization, which settles most: the newest complete partition
 is there. Where it is not, the newest partitions of the pipeline are read one pipeline at a time, so many as
@@ -34,7 +34,7 @@ class Past:
     late: Callable[[], bool]
 
     def read(self, instance: DagsterInstance, pipelines: Sequence[str], now: datetime) -> Facts:
-        """What is known of as many of `pipelines` as there is time for."""
+        """Return the facts about `pipelines`, for as many of them as there is time."""
         facts = Facts()
         for begin in range(0, len(pipelines), CHUNK):
             part = pipelines[begin : begin + CHUNK]
@@ -43,7 +43,7 @@ class Past:
             last = self._last_materializations(instance, part)
             for pipeline in part:
                 entry = last.get(self.assets[pipeline])
-                if entry is None:  # never published: the promise begins when it was first watched
+                if entry is None:  # never published: the promise begins at the first observation
                     facts.known_since[pipeline] = None
                 elif self._settles(pipeline, entry, now):
                     self.note(facts, entry)

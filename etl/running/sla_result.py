@@ -1,4 +1,4 @@
-"""What the check `sla` says: all promises of a pipeline as one result.
+"""The result of the check `sla`: all promises of a pipeline in one result.
 
 Belongs here: from verdicts to an evaluation. Not here: the check's definition (`etl.factories.sla_check`), when
 a result is written (`sla_watch`).
@@ -26,7 +26,7 @@ GREEN = (State.ON_TRACK, State.RECOVERED)
 
 
 def promised(config: TenantConfig) -> dict[str, AssetKey]:
-    """The pipelines that promise something, with the asset that shows it."""
+    """The pipelines with promises, and the asset that shows the promises."""
     return {
         name: last_asset(config, pipeline)
         for name, pipeline in config.pipelines.items()
@@ -35,7 +35,7 @@ def promised(config: TenantConfig) -> dict[str, AssetKey]:
 
 
 def evaluation(asset: AssetKey, verdicts: Verdicts) -> AssetCheckEvaluation:
-    """All promises of a pipeline as one evaluation; the worst one speaks for all."""
+    """Return one evaluation for all promises of a pipeline; it shows the worst state."""
     worst = worst_of(verdicts)
     state = worst.state if worst else State.UNMEASURED
     return AssetCheckEvaluation(
@@ -54,7 +54,7 @@ def worst_of(verdicts: Verdicts) -> PromiseVerdict | None:
 
 
 def digest(verdicts: Verdicts) -> str:
-    """Changes when something is worth saying; not with each minute that a breach lasts, nor with each good run."""
+    """Return a digest that changes when a state changes, but not with each minute of a breach or each good run."""
     parts = [f"{each.promise} {each.state}" for each in verdicts]
     parts += [f"{each.since} {each.partition} {each.runs}" for each in verdicts if each.state in BAD]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -1,6 +1,6 @@
-"""One look at a tenant's promises: read, judge, remember, tell.
+"""One tick of the SLA sensor for a tenant: read events, judge promises, record states, send messages.
 
-Belongs here: the order of a tick and what it leaves behind. Does not: any of the parts, and when a tick happens
+Belongs here: the order of a tick, and its results. Not here: the single parts, and when a tick happens
 (`sensor_factory`).
 """
 
@@ -29,16 +29,16 @@ from etl.secrets.scrub import scrub
 from etl.secrets.template import interpolate
 from etl.settings import Settings
 
-AGAIN_AFTER = timedelta(days=1)  # a check that nobody writes any more looks as if nobody watched
+AGAIN_AFTER = timedelta(days=1)  # an older check would look as if the promises were no longer watched
 CHECKS_A_TICK = 250
 Verdicts = dict[str, tuple[PromiseVerdict, ...]]
 Unjudged = dict[str, str]
-"""By pipeline, why nobody knows how its promises stand."""
+"""For each pipeline that could not be judged, the reason."""
 
 
 @dataclass
 class Tick:
-    """What one look found and did."""
+    """The result of one tick."""
 
     text: str
     checks: list[AssetCheckEvaluation] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Tick:
 
 @dataclass
 class SlaWatch:
-    """The watch over one tenant. Everything that outlives a tick is in files below the data folder."""
+    """Watches one tenant. Everything that is kept after a tick is in files below the data folder."""
 
     config: TenantConfig
     settings: Settings
@@ -63,9 +63,9 @@ class SlaWatch:
         cursor: str | None = None,
         location: Location | None = None,
     ) -> Tick:
-        """Look once. Problems are returned, so that whatever went well is not lost.
+        """Do one tick. Problems are returned, not raised, so that the successful parts are not lost.
 
-        With `location`, the failures of what it has no longer are over.
+        With `location`, failures of definitions that were removed from the location are over.
         """
         if not self.read(instance, now):
             return Tick("reading the event log: more is left for the next tick, nothing was judged", judged=False)
@@ -83,7 +83,7 @@ class SlaWatch:
         return Tick(text, checks, verdicts, (*unjudged.values(), *undelivered))
 
     def read(self, instance: DagsterInstance, now: datetime) -> bool:
-        """Take over what is new in the event log; False if more is left."""
+        """Read new events of the event log; False if events are left."""
         learn_tenant(self.config)
         history = SlaHistory(self.subjects, self.log, scrub, self.budget)
         complete = history.read(instance, now)
@@ -91,7 +91,7 @@ class SlaWatch:
         return complete
 
     def judge(self, now: datetime) -> tuple[Verdicts, Unjudged]:
-        """How every promise stands. One pipeline that cannot be judged silences no other."""
+        """Judge every promise. If one pipeline cannot be judged, the others are still judged."""
         verdicts: Verdicts = {}
         unjudged: Unjudged = {}
         days = {name: self.subjects.partitions[name] for name in promised(self.config)}
@@ -100,12 +100,12 @@ class SlaWatch:
             history = replace(past, published=replace(past.published, at_work=self._at_work.get(name, ())))
             try:
                 verdicts[name] = judge_pipeline(sla, history, now) if sla else ()
-            except Exception as error:  # noqa: BLE001  whatever it is, it is this pipeline's, and is reported
+            except Exception as error:  # noqa: BLE001  any error belongs to this pipeline and is reported
                 unjudged[name] = f"{self.config.id}/{name} cannot be judged: {type(error).__name__}: {error}"
         return verdicts, unjudged
 
     def judge_now(self, instance: DagsterInstance, now: datetime) -> tuple[Verdicts, Unjudged]:
-        """Read and judge, and tell nobody. What is not judged is named: silence would pass for a kept promise."""
+        """Read and judge without messages. Unjudged pipelines are named, so that they do not look like kept ones."""
         complete = self.read(instance, now)
         verdicts, unjudged = self.judge(now) if complete else ({}, {})
         unread = promised(self.config).keys() - verdicts.keys() - unjudged.keys()
@@ -123,7 +123,7 @@ class SlaWatch:
         return PipelineLog(self.settings.data_dir / "sla" / f"{self.config.id}.sqlite")
 
     def _forget_removed(self, instance: DagsterInstance, location: Location) -> None:
-        """What was taken out of the location succeeds never again; what another location has is not ours to end."""
+        """Forget failures of definitions that were removed from this location. Other locations' failures stay."""
         failures = self.log.failures()
         lost = location.lacks(each.subject for each in failures) if failures else set()
         candidates = [each for each in failures if each.subject in lost]
@@ -140,14 +140,14 @@ class SlaWatch:
         outbox, scope = Outbox(self.settings.data_dir / "notify.sqlite"), self.config.id
         incidents = self._incidents(self._troubles(verdicts, now))
         unjudged = set(promised(self.config)) - set(verdicts)
-        if unjudged:  # what nobody looked at is not over
+        if unjudged:  # an incident that was not examined is not over
             incidents += [each for each in outbox.open_incidents(scope) if unjudged & set(each.pipelines)]
         outbox.observe(scope, incidents, self.config.notifications, now)
         delivered = outbox.deliver(scope, self.config.notifications, self._deliver, lambda: now)
         return delivered.sent, len({each.key for each in incidents}), delivered.problems
 
     def _deliver(self, target: NotificationConfig, message: Message) -> None:
-        """Send one message. What a target's templates stand for is remembered, and taken out of every text."""
+        """Send one message. The values of a target's templates are remembered, so that they are scrubbed from texts."""
         values = self.config.namespace()
         clean = message.model_copy(update={"title": scrub(message.title), "text": scrub(message.text)})
         send(target, clean, lambda text: interpolate(text, values))
@@ -181,7 +181,7 @@ class SlaWatch:
         ]
 
     def _checks(self, verdicts: Verdicts, now: datetime, cursor: str | None) -> list[AssetCheckEvaluation]:
-        """The checks that say something new, the worst first, so many as a tick may write."""
+        """Return the checks with a new state, the worst state first, as many as a tick may write."""
         assets = promised(self.config)
         digests = {name: digest(found) for name, found in verdicts.items()}
         stale = sorted(self.log.stale(digests, now, cursor, AGAIN_AFTER), key=lambda name: _rank(verdicts[name]))

@@ -1,6 +1,6 @@
-"""What happens when a stage's asset is materialized: its partitions one by one, and what Dagster is told about each.
+"""Materializes a stage's asset: its partitions one by one, with Dagster's events for each partition.
 
-Belongs here: the step around a stage's function, its events, its progress. Does not: specs (`asset_factory`), what a
+Belongs here: the step around a stage's function, its events, its progress. Not here: specs (`asset_factory`), what a
 stage does (`etl.pipeline`).
 """
 
@@ -53,8 +53,8 @@ StepEvent = AssetCheckEvaluation | AssetMaterialization | MaterializeResult | Ou
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What a step has published, and which of it Dagster knows already."""
+class _Reported:
+    """The results that a step has published, and which of them were already reported to Dagster."""
 
     keys: Sequence[str | None]
     published: dict[str | None, StageResult] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class _Told:
 
     @property
     def results(self) -> list[StageResult]:
-        """What is published, in the order of the partitions."""
+        """The published results, in the order of the partitions."""
         return [self.published[key] for key in self.keys if key in self.published]
 
 
@@ -86,12 +86,12 @@ class Step:
         return naming.quarantine_key(self.config.id, self.pipeline, self.stage)
 
     def run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
-        """Do the stage for every partition of the step. A failure that shows a secret is told without it."""
+        """Do the stage for every partition of the step. A failure is reported without secrets."""
         with step_of(self.config, context.log):
             yield from self._run(context)
 
     def _run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
-        """Do the stage for every partition of the step; a bad one does not keep the others from being judged."""
+        """Do the stage for every partition of the step. If one partition is bad, the others are still judged."""
         keys = partition_keys(context, self.pipeline.scheme)
         settings: Settings = getattr(context.resources, naming.lake_resource(self.config.id)).settings()
         journal = Journal.open(
@@ -101,20 +101,20 @@ class Step:
             keys,
             fingerprint(self.pipeline),
         )
-        told = _Told(keys)
+        reported = _Reported(keys)
         try:
             yield from self._undated(context, settings, keys[0])
-            yield from self._judged(context, settings, journal, told)
+            yield from self._judged(context, settings, journal, reported)
             journal.finish()
-            yield from self._results(context, told)
+            yield from self._results(context, reported)
         finally:
-            # What was published stays published, whatever ends the step: say so for each partition.
-            self._tell_the_rest(context, told)
+            # Published partitions stay published, even if the step fails: report each of them.
+            self._report_the_rest(context, reported)
 
     def _undated(
         self, context: AssetExecutionContext, settings: Settings, partition: str | None
     ) -> Iterator[AssetCheckEvaluation]:
-        """Count the rows that belong to no partition, once for all partitions of the step, before any is published."""
+        """Count rows that belong to no partition, once for the step, before a partition is published."""
         if not checks_undated(self.pipeline, self.stage):
             return
         source = getattr(context.resources, naming.source_resource(self.config.id))
@@ -132,28 +132,28 @@ class Step:
         context: AssetExecutionContext,
         settings: Settings,
         journal: Journal,
-        told: _Told,
+        reported: _Reported,
     ) -> Iterator[StepEvent]:
-        """Do each partition and tell its checks; raise at the end what went wrong with any."""
+        """Do each partition and yield its checks; at the end, raise the failures of all partitions."""
         started = datetime.now(UTC)
         failed: list[EtlError] = []
 
         def do(key: str | None) -> StageResult:
             result = self._do(context, settings, journal, key)
-            told.published[key] = result
+            reported.published[key] = result
             return result
 
-        for partition, outcome in each_partition(told.keys, do, self._in_flight):
+        for partition, outcome in each_partition(reported.keys, do, self._in_flight):
             if isinstance(outcome, EtlError):
                 failed.append(outcome)
                 if isinstance(outcome, Blocked):
                     yield from self._evaluations(outcome.audit, partition, published=False)
                 continue
             yield from self._evaluations_of_result(context, outcome)
-            told.checks.add(partition)
-            if len(told.keys) > 1 and self.stage != "load":  # a load is looked up in the ledger
+            reported.checks.add(partition)
+            if len(reported.keys) > 1 and self.stage != "load":  # a load is looked up in the ledger
                 journal.record(partition, outcome.version)
-            self._log_progress(context, outcome, len(told.checks) + len(failed), len(told.keys), started)
+            self._log_progress(context, outcome, len(reported.checks) + len(failed), len(reported.keys), started)
         if failed:
             if all(isinstance(each, Blocked) for each in failed):
                 journal.finish()
@@ -171,7 +171,7 @@ class Step:
     ) -> StageResult:
         run = self._task(context, settings, partition)
         try:
-            before = self._published_by_the_dead(context, run, journal)
+            before = self._resumable_result(context, run, journal)
             return before or self._call(context, run)
         finally:
             run.close()
@@ -185,20 +185,18 @@ class Step:
             settings=settings,
         )
 
-    def _published_by_the_dead(
-        self, context: AssetExecutionContext, run: StageRun, journal: Journal
-    ) -> StageResult | None:
-        """What an earlier run of this range published before it died, if readers still see just that."""
+    def _resumable_result(self, context: AssetExecutionContext, run: StageRun, journal: Journal) -> StageResult | None:
+        """Return the result of an earlier, interrupted run of this range, if its object is still the published one."""
         version = journal.version(run.partition)
-        if version is None or self.stage == "load":  # loading again what is loaded changes nothing, and is quick
+        if version is None or self.stage == "load":  # loading an object twice changes nothing, and is quick
             return None
         before = already_published(run, self.stage, datetime.now(UTC))
         if before is None or before.version != version:
             return None
-        told = {each.check_name for each in self._evaluations_of(context, before)}
-        if not told.issuperset(check_names(self.pipeline.rules_for(self.stage))):
-            return None  # nothing says any more how its rows were judged
-        context.log.info("%s: published by the run that died; going on from there", run.label)
+        reported = {each.check_name for each in self._evaluations_of(context, before)}
+        if not reported.issuperset(check_names(self.pipeline.rules_for(self.stage))):
+            return None  # it is no longer known how its rows were judged
+        context.log.info("%s: published by the run that died; this run continues from there", run.label)
         return before
 
     def _call(self, context: AssetExecutionContext, run: StageRun) -> StageResult:
@@ -214,7 +212,7 @@ class Step:
                 return load(run, warehouse, reload=is_reload(context.run.tags))
 
     def _evaluations_of(self, context: AssetExecutionContext, before: StageResult) -> Iterator[AssetCheckEvaluation]:
-        """What the run that died had found: told again, since this run announced an evaluation of its own."""
+        """Yield the evaluations of the interrupted run again, because this run has planned them too."""
         if before.partition is None:
             return
         for name in partition_check_names(self.pipeline, self.stage):
@@ -227,14 +225,14 @@ class Step:
             event = records[0].event.dagster_event if records and records[0].event else None
             if event is None or records[0].run_id != before.run_id:
                 continue
-            told = event.asset_check_evaluation_data
+            reported = event.asset_check_evaluation_data
             yield AssetCheckEvaluation(
                 asset_key=self.asset,
                 check_name=name,
-                passed=told.passed,
-                severity=told.severity,
-                description=told.description,
-                metadata={**told.metadata, "judged_by_run": MetadataValue.text(before.run_id)},
+                passed=reported.passed,
+                severity=reported.severity,
+                description=reported.description,
+                metadata={**reported.metadata, "judged_by_run": MetadataValue.text(before.run_id)},
                 partition=before.partition,
             )
 
@@ -249,7 +247,7 @@ class Step:
         """The checks of a published partition, judged now or by the run that published it."""
         if result.volume is not None and result.volume.compared:
             yield volume_evaluation(self.asset, result.volume, result.partition)
-        elif result.volume is not None:  # a check without an evaluation is shown as skipped: neither green nor red
+        elif result.volume is not None:  # without an evaluation, Dagster shows the check as skipped
             place = f" [{result.partition}]" if result.partition else ""
             context.log.info("%s%s: %s", self.asset.to_user_string(), place, result.volume.description)
         if result.personal is not None and result.personal.scanned:
@@ -259,9 +257,9 @@ class Step:
         elif result.run_id != context.run.run_id:
             yield from self._evaluations_of(context, result)
 
-    def _results(self, context: AssetExecutionContext, told: _Told) -> Iterator[StepEvent]:
-        """One materialization per partition, each with metadata of its own, also when a range was one step."""
-        done = told.results
+    def _results(self, context: AssetExecutionContext, reported: _Reported) -> Iterator[StepEvent]:
+        """Yield one materialization for each partition, each with its own metadata, also if a range was one step."""
+        done = reported.results
         for key, metadata_of in self._makers(context).items():
             if len(done) == 1:
                 yield MaterializeResult(asset_key=key, metadata=metadata_of(done[0]))
@@ -269,29 +267,29 @@ class Step:
                 for result in done:
                     context.add_asset_metadata(metadata_of(result), asset_key=key, partition_key=result.partition)
                 yield MaterializeResult(asset_key=key)
-            told.assets.add(key)
+            reported.assets.add(key)
         # Each partition's evaluations are events of their own; the step still owes Dagster one output per check.
         for name in stage_check_names(self.pipeline, self.stage):
             yield Output(None, output_name=f"{self.asset.to_python_identifier()}_{name}")
 
-    def _tell_the_rest(self, context: AssetExecutionContext, told: _Told) -> None:
-        """Write what was not told yet to the event log at once.
+    def _report_the_rest(self, context: AssetExecutionContext, reported: _Reported) -> None:
+        """Write results that were not reported yet directly to the event log.
 
-        After an exception, or when Dagster closes the step, nothing that is yielded would be read any more.
+        After an exception, or when Dagster closes the step, Dagster no longer reads yielded events.
         """
-        for result in told.results:
-            if result.partition not in told.checks:
+        for result in reported.results:
+            if result.partition not in reported.checks:
                 for evaluation in self._evaluations_of_result(context, result):
                     context.log_event(evaluation)
         for key, metadata_of in self._makers(context).items():
-            if key not in told.assets:
-                for result in told.results:
+            if key not in reported.assets:
+                for result in reported.results:
                     context.log_event(
                         AssetMaterialization(asset_key=key, partition=result.partition, metadata=metadata_of(result))
                     )
 
     def _makers(self, context: AssetExecutionContext) -> dict[AssetKey, Callable[[StageResult], Metadata]]:
-        """The assets of the step, and what is said of each."""
+        """The assets of the step, each with the function that makes its metadata."""
         makers: dict[AssetKey, Callable[[StageResult], Metadata]] = {self.asset: stage_metadata}
         if self.quarantine in context.selected_asset_keys:
             makers[self.quarantine] = quarantine_metadata
@@ -314,7 +312,7 @@ class Step:
 
 
 def is_reload(tags: Mapping[str, str]) -> bool:
-    """Whether a run was started with the tag that makes loads put in again what the table holds already."""
+    """Whether the run has the tag that makes loads also load objects that the table already holds."""
     value = tags.get(naming.RELOAD_TAG, "false")
     if value not in ("true", "false"):
         raise EtlError(f"the run's tag `{naming.RELOAD_TAG}` is `{value}`", "write true or false")

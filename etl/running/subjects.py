@@ -1,6 +1,6 @@
-"""Which asset, step and check of a tenant belongs to which pipeline, and what there is no longer, for the SLA sensor.
+"""Maps a tenant's assets, steps and checks to their pipelines, so that the SLA sensor can read events.
 
-Belongs here: names of definitions, read backwards. Does not: events (`run_outcomes`, `sla_history`).
+Belongs here: from the names of definitions to pipelines. Not here: events (`run_outcomes`, `sla_history`).
 """
 
 import re
@@ -37,7 +37,7 @@ class Subjects:
 
     @cached_property
     def promised_assets(self) -> Mapping[AssetKey, str]:
-        """The asset of each pipeline that its promises are about: its last stage."""
+        """For each pipeline, the asset to which its promises belong: the asset of its last stage."""
         return {last_asset(self.config, pipeline): pipeline.name for pipeline in self.config.pipelines.values()}
 
     @cached_property
@@ -72,7 +72,7 @@ class Subjects:
         }
 
     def models(self, assets: Iterable[DbtAsset]) -> Mapping[tuple[str, str], frozenset[str]]:
-        """What each dbt model and exposure reads; a model is `dbt orders`, so that it is no pipeline `orders`."""
+        """What each dbt model and exposure reads. A model is called `dbt orders`, unlike a pipeline `orders`."""
         return {
             (self.config.id, _model(each.key)): frozenset(
                 self.pipeline_of_asset.get(AssetKey(list(dep)), _model(dep)) for dep in each.deps
@@ -81,7 +81,7 @@ class Subjects:
         }
 
     def owners(self, pipeline: str) -> tuple[str, ...]:
-        """Who is told about a pipeline; the tenant's owners if it is none."""
+        """The owners of a pipeline; the tenant's owners if there is no such pipeline."""
         found = self.config.assets.pipelines.get(pipeline)
         return (found.owners if found else ()) or self.config.owners
 
@@ -94,20 +94,20 @@ class Subjects:
 
 @dataclass(frozen=True)
 class Location:
-    """The code location of a tenant's sensor, with all that stands in it, also what is written by hand."""
+    """The code location of a tenant's sensor, with all its definitions, also hand-written ones."""
 
     repository: RepositoryDefinition
     name: str | None
 
     def lacks(self, subjects: Iterable[str]) -> set[str]:
-        """The steps and jobs that are not here, or no longer."""
+        """Return the steps and jobs that are not in this location, or no longer."""
         jobs = self.repository.get_all_jobs()
         known = {job_subject(job.name) for job in jobs} | {node for job in jobs for node in job.graph.node_dict}
-        # A step inside a graph is `graph.step`, one of many that a run makes is `step[key]`.
+        # A step inside a graph is called `graph.step`; a dynamic step is called `step[key]`.
         return {each for each in subjects if re.split(r"[.\[]", each)[0] not in known}
 
     def started(self, run: DagsterRun | None) -> bool:
-        """Whether a run's job was, as far as is known, of this location and not of another one."""
+        """Whether a run's job belongs to this location, as far as is known."""
         origin = run.remote_job_origin if run else None
         return origin is None or self.name in (None, origin.location_name)
 
@@ -118,7 +118,7 @@ def job_subject(job: str) -> str:
 
 
 def last_asset(config: TenantConfig, pipeline: PipelineConfig) -> AssetKey:
-    """The asset of a pipeline's last stage: what its readers read."""
+    """The asset of a pipeline's last stage, which readers use."""
     return naming.asset_key(config.id, pipeline.stages[-1], pipeline.name)
 
 

@@ -1,6 +1,6 @@
-"""What surrounds the work of every step: its failures show no secret, its warnings are in the run's log.
+"""A context around the work of every step: failures show no secret, and warnings are written to the run's log.
 
-Belongs here: the surroundings. Not here: the warnings themselves, which any module below writes with its own logger.
+Belongs here: the context. Not here: the warnings themselves, which any module below writes with its own logger.
 """
 
 import logging
@@ -25,7 +25,7 @@ class _IntoRun(logging.Handler):
 
 @contextmanager
 def step_of(config: TenantConfig, log: logging.Logger) -> Iterator[None]:
-    """While the block runs, a failure is told without its secrets, and warnings stand in `log`, the run's."""
+    """While the block runs, failures are raised without secrets, and warnings are written to `log`, the run's log."""
     learn_tenant(config)
     handler, logger = _IntoRun(log), logging.getLogger(PACKAGE)
     logger.addHandler(handler)

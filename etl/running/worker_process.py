@@ -1,16 +1,16 @@
-"""Which process works for a run, on which machine, and whether it is still there.
+"""Records the process that works for a run and its machine, and finds out whether the process still exists.
 
-Belongs here: the record that a run's process leaves in the event log before its first step, and the judgement about
-it. Not here: what is done about a run whose process is gone (`run_worker`).
+Belongs here: the record that a run's process writes to the event log before its first step, and reading it. Not here:
+the action on a run whose process has ended (`etl.resources.run_worker`).
 
-A process is judged only where the answer is certain, in one of two ways; in every other case it is not known, and the
-run is left alone (docs/hosts.md):
+Whether a process exists is decided only if the answer is certain, in one of two ways. In every other case the answer
+is unknown, and the run is not changed (docs/hosts.md):
 
 1. In the same boot of the same kernel and in the same process namespace: the process table, by the process's number
    and the moment it was started.
-2. Where the process's lock file can be seen on a disk of this machine: the kernel drops the lock when the process
-   ends, in whatever container it was. After a restart of the machine this says the truth only where Dagster's own
-   storage is a SQLite file on that disk too, since then no other machine can be at work for it.
+2. If the process's lock file is on a disk of this machine: the kernel releases the lock when the process ends, in any
+   container. After a restart of the machine, this is certain only if Dagster's own storage is a SQLite file on that
+   disk too, because then no other machine can work for it.
 """
 
 import fcntl
@@ -35,12 +35,12 @@ logger = logging.getLogger(__name__)
 FORMAT = 1
 METADATA = "worker"
 
-# Filesystems of one machine: no other kernel has the same file open, and a lock is this kernel's.
+# Filesystems of one machine: no other kernel has the same file open, so the lock belongs to this kernel.
 LOCAL_FILESYSTEMS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "tmpfs", "overlay"})
 
 
 class Life(Enum):
-    """Whether a run's process is there."""
+    """Whether a run's process exists."""
 
     ALIVE = "alive"
     GONE = "gone"
@@ -48,39 +48,39 @@ class Life(Enum):
 
 
 class LockFile(BaseModel):
-    """The file on which a process holds a lock as long as it lives, as that process saw it."""
+    """The file that a process keeps locked as long as it runs, as the process itself saw the file."""
 
     model_config = ConfigDict(frozen=True)
 
     device: int
     inode: int
     local: bool
-    """Whether it is on a disk of the process's own machine."""
+    """Whether the file is on a disk of the process's own machine."""
     beside_database: bool
     """Whether Dagster's storage is SQLite, in the folder of this file."""
 
 
 class Worker(BaseModel):
-    """The process that works for a run. Two processes are the same only if all of this is the same."""
+    """The process that works for a run. Two processes are the same only if all these values are equal."""
 
-    model_config = ConfigDict(frozen=True)  # a later release may say more in the same format: more is no harm
+    model_config = ConfigDict(frozen=True)  # a later release may add values in the same format
 
     format: int = FORMAT
     host: str
     boot: str
-    """The kernel's name for this boot; empty where the system has none, and then nothing is judged by it."""
+    """The kernel's id of this boot; empty if the system has no such id, and then it is not used."""
     pid_namespace: int
     time_namespace: int
-    """In another one, the same process has other starting times."""
+    """The time namespace; in another namespace, the same process has another starting time."""
     pid: int
     started: int
-    """When the process was started, in ticks of its namespace's clock: no wall clock takes part."""
+    """When the process was started, in ticks of its namespace's clock; it does not depend on the time of day."""
     lock: LockFile | None = None
 
 
 @contextmanager
 def recorded_worker(instance: DagsterInstance, run: DagsterRun) -> Iterator[None]:
-    """While the block runs, this process is the run's process: it holds the run's lock, and the event log says who."""
+    """While the block runs, this process holds the run's lock, and the event log has the record of this process."""
     if instance.is_ephemeral:
         yield
         return
@@ -109,7 +109,7 @@ def recorded_worker(instance: DagsterInstance, run: DagsterRun) -> Iterator[None
 
 
 def worker_of(instance: DagsterInstance, run_id: str) -> Worker | None:
-    """The newest record of a run; None where there is none, or none that this release can read."""
+    """The newest record of a run; None if there is no record that this release can read."""
     records = instance.get_records_for_run(run_id, of_type=DagsterEventType.ENGINE_EVENT, ascending=False).records
     for record in records:
         event = record.event_log_entry.dagster_event
@@ -142,7 +142,7 @@ def this_process(lock: LockFile | None = None) -> Worker:
 
 
 def life_of(instance: DagsterInstance, run_id: str, worker: Worker) -> Life:
-    """Whether the process is there, as far as this process can know it for certain."""
+    """Whether the process exists, as far as this process can know with certainty."""
     here = this_process()
     if _sees_process_table(here, worker):
         return _life_in_process_table(worker)
@@ -152,7 +152,7 @@ def life_of(instance: DagsterInstance, run_id: str, worker: Worker) -> Life:
 
 
 def _forget_locks_of_finished_runs(instance: DagsterInstance, folder: Path) -> None:
-    """A process that was killed leaves its lock file; it is of use until its run is marked as finished."""
+    """Remove lock files of finished runs. A killed process leaves its lock file, which is needed until its run ends."""
     for path in folder.glob("*.lock"):
         run = instance.get_run_by_id(path.stem)
         if run is None or run.is_finished:
@@ -160,7 +160,7 @@ def _forget_locks_of_finished_runs(instance: DagsterInstance, folder: Path) -> N
 
 
 def _sees_process_table(here: Worker, worker: Worker) -> bool:
-    """Whether the number of the process means the same process here. A /proc of another namespace would mislead."""
+    """Whether the process id means the same process here, which is not so in another process namespace."""
     same = ("host", "boot", "pid_namespace", "time_namespace")
     if not here.boot or not here.pid_namespace or any(getattr(here, each) != getattr(worker, each) for each in same):
         return False
@@ -173,7 +173,7 @@ def _life_in_process_table(worker: Worker) -> Life:
     except ProcessLookupError:
         return Life.GONE
     except PermissionError:
-        pass  # it is there and belongs to another user
+        pass  # the process exists and belongs to another user
     fields = _stat_fields(Path("/proc", str(worker.pid)))
     if fields is None:
         return Life.UNKNOWN  # another user's process may be hidden
@@ -201,7 +201,7 @@ def _life_by_lock(instance: DagsterInstance, run_id: str, lock: LockFile, *, sam
 
 
 def _try_lock(descriptor: int, kind: int) -> bool:
-    """Shared for those who look, so that two of them do not take each other for the process."""
+    """Try to take a lock. Readers take a shared lock, so that two readers do not take each other for the process."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except OSError:
@@ -225,7 +225,7 @@ def _lock_file(descriptor: int, path: Path, *, beside_database: bool) -> LockFil
 
 
 def is_on_local_disk(path: Path) -> bool:
-    """Whether the filesystem of a path is one of this machine. What is not known for certain is not."""
+    """Whether the filesystem of a path is certainly on a disk of this machine."""
     try:
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -234,7 +234,7 @@ def is_on_local_disk(path: Path) -> bool:
     for line in lines:
         left, _, right = line.partition(" - ")
         mounted = Path(left.split()[4].encode().decode("unicode_escape"))
-        if place.is_relative_to(mounted) and len(mounted.parts) >= best:  # of two on one folder, the later is seen
+        if place.is_relative_to(mounted) and len(mounted.parts) >= best:  # of two mounts on a folder, the later counts
             best, kind = len(mounted.parts), right.split()[0]
     return kind in LOCAL_FILESYSTEMS
 
