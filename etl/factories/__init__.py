@@ -1,1 +1,1 @@
-"""A tenant's configuration becomes Dagster definitions: one small factory per kind of definition."""
+"""Makes Dagster definitions from a tenant's configuration: one small factory for each kind of definition."""

@@ -1,7 +1,7 @@
-"""A tenant's pipelines become assets: extract, transfer, load, and what was rejected.
+"""Makes assets from a tenant's pipelines: extract, transfer, load, and rejected rows.
 
-Belongs here: the specs of assets. Does not: what happens when one is materialized (`step`), checks (`check_factory`),
-names (`naming`).
+Belongs here: the specs of assets. Not here: materializing an asset (`etl.running.step`), checks (`check_factory`),
+names (`etl.running.naming`).
 """
 
 import hashlib
@@ -37,7 +37,7 @@ class AssetFactory:
     """All ETL assets of one tenant."""
 
     def __init__(self, config: TenantConfig) -> None:
-        """`config` is all that is needed: building opens no connection."""
+        """Only `config` is needed: building opens no connection."""
         self._config = config
 
     def create_all_etl_assets(self) -> list[AssetsDefinition]:
@@ -109,7 +109,7 @@ class AssetFactory:
         key = naming.quarantine_key(self._config.id, pipeline, stage)
         return self._spec(pipeline, stage, self._dependencies(pipeline, stage), partitions).replace_attributes(
             key=key,
-            freshness_policy=None,  # no promise is about rejected rows
+            freshness_policy=None,  # there are no promises about rejected rows
             description=f"The rows of {pipeline.name} that broke a rule of its {stage}, with the reasons.",
             tags=naming.asset_tags(self._config, "quarantine", pipeline.name, tier=naming.TIERS[stage]),
         )

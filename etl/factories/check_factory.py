@@ -1,6 +1,6 @@
-"""Each rule of a stage is one asset check, evaluated in the step of its asset.
+"""Makes one asset check from each rule of a stage. The step of the asset evaluates the check.
 
-Belongs here: the checks' definitions. Does not: what an evaluation says (`etl.running.check_results`).
+Belongs here: the checks' definitions. Not here: the content of an evaluation (`etl.running.check_results`).
 """
 
 from dagster import (
@@ -32,7 +32,7 @@ def check_specs(
     asset: AssetKey,
     partitions: PartitionsDefinition[str] | None,
 ) -> list[AssetCheckSpec]:
-    """One spec per rule that is judged at `stage`, and the checks `volume` and `undated` of an extract."""
+    """Return one spec for each rule of `stage`, and the checks `volume` and `undated` of an extract."""
     rules = pipeline.rules_for(stage)
     lines = rule_lines(config, pipeline, stage)
     for name, line in zip(check_names(rules), lines, strict=True):
@@ -80,6 +80,6 @@ def check_specs(
 
 
 def _description(rule: AnyRule) -> str:
-    """Why the rule exists if its author says so, and what it asks of which columns, as they are written."""
+    """Return the rule's own description, if there is one, and the rule in words, with its columns as written."""
     meaning = (type(rule).__doc__ or rule.type).strip().splitlines()[0]
     return f"{rule.description or meaning} {wording(rule)}"

@@ -1,6 +1,6 @@
-"""A tenant's dbt project becomes assets and checks, read from the prepared index: no dbt process, no dbt import.
+"""Makes assets and checks from a tenant's dbt project, read from the prepared index: no dbt process, no dbt import.
 
-Belongs here: specs, partitions and checks of dbt assets. Does not: what a run does (`dbt_step`), names of nodes
+Belongs here: specs, partitions and checks of dbt assets. Not here: running dbt (`etl.running.dbt_step`), names of nodes
 (`etl.running.dbt_translator`), whether the index is fresh (`etl.dbt.index`).
 """
 
@@ -44,7 +44,7 @@ class DbtFactory:
     """All dbt assets of one tenant."""
 
     def __init__(self, config: TenantConfig, settings: Settings | None = None) -> None:
-        """Reads the index; in dev it is made first if it is missing or stale."""
+        """Read the index. In dev, a missing or old index is made first."""
         self._config = config
         self._settings = settings or load_settings()
         self._project: TenantDbt = tenant_dbt(config, self._settings)
@@ -57,7 +57,7 @@ class DbtFactory:
         for asset in self._index.assets:
             if asset.resource != "exposure":
                 groups.setdefault(self._partitions_of(asset), []).append(asset)
-        # Tests of dbt's sources run where the models are built whole: that step is the first to read the extracts.
+        # Tests of dbt's sources run in the step of models that are built whole, which reads the extracts first.
         first = WHOLE if WHOLE in groups else next(iter(groups), None)
         names = self._names(groups)
         found: list[AssetsDefinition | AssetSpec] = [
@@ -67,7 +67,7 @@ class DbtFactory:
         return found + [self._spec(each, WHOLE) for each in self._index.assets if each.resource == "exposure"]
 
     def models_of(self) -> dict[str, list[AssetKey]]:
-        """The models that belong to a pipeline by its `dbt_transform`."""
+        """Return the models of each pipeline, as selected by its `dbt_transform`."""
         return {name: [AssetKey(list(key)) for key in keys] for name, keys in self._index.pipelines.items()}
 
     def _names(self, groups: Iterable[Times]) -> dict[Times, str]:
@@ -141,7 +141,7 @@ class DbtFactory:
         )
 
     def _code_references(self, asset: DbtAsset) -> CodeReferencesMetadataValue:
-        """The model as it is written, and as dbt compiled it last."""
+        """Return the references to the model's source file and to the file that dbt compiled last."""
         source = self._settings.project_dir / asset.path
         places = [LocalFileCodeReference(file_path=str(source), line_number=1, label="dbt")]
         compiled: Path = self._project.build_path(days=asset.incremental) / asset.compiled

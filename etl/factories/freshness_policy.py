@@ -1,7 +1,7 @@
-"""Dagster's own freshness policy for what a pipeline promises, so that an asset's page shows its state.
+"""Dagster's own freshness policy for a pipeline's promises, so that an asset's page shows the state.
 
-Belongs here: from `freshness:` in the YAML to a policy. Does not: whether the promise is kept; Dagster judges the last
-materialization of an asset, of whichever partition, and the tenant's SLA sensor judges the partition that was due.
+Belongs here: from `freshness:` in the YAML to a policy. Not here: whether the promise is kept. Dagster judges the last
+materialization of an asset, of any partition; the tenant's SLA sensor judges the partition that was due.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -15,12 +15,12 @@ from etl.partitions.cron import ALIASES, parse_cron
 from etl.partitions.scheme import TimeScheme
 
 DAY = timedelta(days=1)
-SHORTEST = timedelta(minutes=1)  # what Dagster takes
+SHORTEST = timedelta(minutes=1)  # the shortest time that Dagster accepts
 WEEKDAYS = range(1, 6)
 
 
 def freshness_policy(config: TenantConfig, pipeline: PipelineConfig) -> FreshnessPolicy | None:
-    """The policy of a pipeline's last stage: its deadline, or else its greatest age; None where nothing is due."""
+    """Return the policy of a pipeline's last stage: its deadline, or else its greatest age; None if nothing is due."""
     sla = config.sla_of(pipeline.name)
     if sla is None or not sla.enabled or sla.freshness is None or _is_over(pipeline):
         return None
@@ -40,7 +40,7 @@ def _is_over(pipeline: PipelineConfig) -> bool:
 
 @cache  # Dagster looks at a thousand moments of each cron policy that is made: 3 ms
 def deadline_policy(cron: str, timezone: str, *, business_days: bool) -> FreshnessPolicy:
-    """Between the begin of the deadline's day and the deadline something is made."""
+    """Require a materialization between the begin of the deadline's day and the deadline."""
     text = ALIASES.get(cron.strip().lower(), cron)
     if business_days:
         text = _on_business_days(text)
@@ -49,19 +49,19 @@ def deadline_policy(cron: str, timezone: str, *, business_days: bool) -> Freshne
 
 @cache
 def age_policy(hours: float) -> FreshnessPolicy:
-    """Something is made at least every so many hours."""
+    """Require a materialization at least every so many hours."""
     return FreshnessPolicy.time_window(fail_window=max(timedelta(hours=hours), SHORTEST))
 
 
 def _on_business_days(cron: str) -> str:
-    """The same times without Saturday and Sunday; all where days of the month and of the week are joined by `or`."""
+    """Return the same times without Saturday and Sunday; unchanged if the cron joins days of month and week by `or`."""
     parsed, fields = parse_cron(cron), cron.split()
     days = sorted(parsed.weekdays & set(WEEKDAYS))
     return cron if parsed.either or not days else " ".join([*fields[:4], ",".join(map(str, days))])
 
 
 def _window(cron: str) -> timedelta:
-    """From the begin of the day to its first deadline, and never longer than from one deadline to the next."""
+    """Return the time from the begin of the day to its first deadline, at most the time between two deadlines."""
     times = sorted(parse_cron(cron).times)
     moments = [datetime.combine(date(2000, 1, 1), each, UTC) for each in times]
     gaps = [after - before for before, after in zip(moments, [*moments[1:], moments[0] + DAY], strict=True)]

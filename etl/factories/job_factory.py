@@ -1,6 +1,6 @@
-"""A tenant's jobs: those of its YAML, one per tier, one per pipeline, and one for everything.
+"""Makes a tenant's jobs: the jobs of its YAML, one per tier, one per pipeline, and one for all assets.
 
-Belongs here: which assets a job runs. Does not: when it runs (`schedule_factory`).
+Belongs here: which assets a job runs. Not here: when it runs (`schedule_factory`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ Assets = Sequence[AssetsDefinition | AssetSpec]
 
 @dataclass(frozen=True)
 class JobPlan:
-    """A job before it is built: the assets that it runs, and what it says of itself."""
+    """A job before it is built: the assets that it runs, its description and its tags."""
 
     name: str
     keys: Sequence[AssetKey]
@@ -47,7 +47,7 @@ class JobFactory:
         resources: Mapping[str, object],
         models: Mapping[str, Sequence[AssetKey]],
     ) -> None:
-        """`assets` and `resources` are this tenant's and nobody else's; `models` are the dbt models of a pipeline."""
+        """`assets` and `resources` are those of this tenant only; `models` are the dbt models of each pipeline."""
         self._models = models
         self._config = config
         self._assets = assets
@@ -56,7 +56,7 @@ class JobFactory:
         self._graph = self._definitions.resolve_asset_graph()
 
     def create_all_jobs(self) -> list[JobDefinition]:
-        """Every job, each selecting at least one asset; none for a tenant that is switched off."""
+        """Return all jobs; each selects at least one asset. A tenant that is switched off has no jobs."""
         if not self._graph.executable_asset_keys:
             return []
         plans = {each.name: each for each in self._automatic()}
@@ -119,7 +119,7 @@ class JobFactory:
             raise ConfigError(
                 f"job `{name}` at {where}: the selection `{job.selection}` cannot be read: {reason}", shape
             ) from error
-        # What a step makes it makes together: rows that are rejected come with those that are published.
+        # A step makes all its assets together: rejected rows come with the published rows.
         keys = {each for key in keys for each in self._graph.get(key).execution_set_asset_keys}
         keys &= self._graph.executable_asset_keys
         if not keys:

@@ -1,6 +1,6 @@
-"""The asset check `reconciled`: source and warehouse agree, complete to a day. It runs when it is asked for.
+"""The asset check `reconciled`: source and warehouse agree, complete to a day. It runs only on request.
 
-Belongs here: the check and its job. Does not: the comparison (`etl.pipeline.verify`).
+Belongs here: the check and its job. Not here: the comparison (`etl.pipeline.verify`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ SEVERITIES: dict[Status, AssetCheckSeverity] = {
     "differs": AssetCheckSeverity.ERROR,
     "not_compared": AssetCheckSeverity.WARN,
 }
-"""What was not compared is no pass, and no error either."""
+"""Something that was not compared is neither a pass nor an error."""
 
 
 def reconcile_checks(config: TenantConfig) -> list[AssetChecksDefinition]:
@@ -49,9 +49,9 @@ def verify_jobs(
     assets: Sequence[AssetsDefinition | AssetSpec],
     resources: Mapping[str, object],
 ) -> list[JobDefinition]:
-    """The job that runs these checks and nothing else, resolved against its own tenant; none without pipelines.
+    """Return the job that runs only these checks, resolved against its own tenant; empty without pipelines.
 
-    `checks` are the very ones of the location: Dagster refuses two definitions of one name.
+    `checks` are the same objects as in the location, because Dagster refuses two definitions with one name.
     """
     if not checks:
         return []

@@ -1,6 +1,6 @@
-"""A tenant's resources, under keys that carry the tenant.
+"""Makes a tenant's resources, under keys that contain the tenant.
 
-Belongs here: which resources a tenant has. Does not: what they do (`etl.resources`).
+Belongs here: which resources a tenant has. Not here: the resources themselves (`etl.resources`).
 """
 
 from dagster import ConfigurableResource
@@ -17,7 +17,7 @@ class ResourceFactory:
     """The database, the lake and the warehouse of one tenant."""
 
     def __init__(self, config: TenantConfig) -> None:
-        """`config` is all that is needed; nothing is opened."""
+        """Only `config` is needed; nothing is opened."""
         self._config = config
 
     def create_all_resources(self) -> dict[str, ConfigurableResource]:  # type: ignore[type-arg]

@@ -1,6 +1,6 @@
-"""A tenant's schedules: which partition a tick is about.
+"""Makes a tenant's schedules, and finds the partitions for a tick.
 
-Belongs here: from `schedule:` in the YAML to Dagster's schedule. Does not: what the job runs (`job_factory`).
+Belongs here: from `schedule:` in the YAML to Dagster's schedule. Not here: what the job runs (`job_factory`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +28,7 @@ Tick = Callable[[ScheduleEvaluationContext], Iterator[RunRequest | SkipReason]]
 
 
 class ScheduleFactory:
-    """All schedules of one tenant; stopped unless the YAML says `auto_start`."""
+    """All schedules of one tenant; they are stopped unless the YAML has `auto_start`."""
 
     def __init__(self, config: TenantConfig, jobs: list[JobDefinition]) -> None:
         """`jobs` are this tenant's resolved jobs."""
@@ -36,7 +36,7 @@ class ScheduleFactory:
         self._jobs = {job.name: job for job in jobs}
 
     def create_all_schedules(self) -> list[ScheduleDefinition]:
-        """One schedule per job that has one; none for a tenant that is switched off, and so has no jobs."""
+        """Return one schedule for each job with a schedule; empty for a tenant that is switched off."""
         if not self._jobs:
             return []
         return [self._schedule(name) for name, job in self._config.jobs.items() if job.schedule is not None]

@@ -1,9 +1,9 @@
-"""A tenant's sensor: it judges what is promised, and tells of what is broken or failed.
+"""Makes a tenant's sensor, which judges promises and sends messages about broken promises and failures.
 
-Belongs here: when a look happens, and what Dagster is told about it. Does not: the look itself (`sla_watch`).
+Belongs here: when a tick happens, and its result for Dagster. Not here: the tick itself (`etl.running.sla_watch`).
 
-The sensor runs as soon as the location is loaded, without a click, in every environment: a promise that nobody watches
-until somebody remembers to switch a sensor on is none. It starts no run.
+The sensor runs as soon as the location is loaded, without a click, in every environment. Otherwise promises would not
+be watched until a person switches the sensor on. The sensor starts no run.
 """
 
 from collections.abc import Callable
@@ -26,12 +26,12 @@ class SensorFactory:
     """All sensors of one tenant."""
 
     def __init__(self, config: TenantConfig, settings: Settings | None = None) -> None:
-        """`settings` say where the data folder is; without them the environment does, at each tick."""
+        """`settings` name the data folder; without them, each tick reads the process environment."""
         self._config = config
         self._settings = settings
 
     def create_all_sensors(self) -> list[SensorDefinition]:
-        """One sensor, if there is anything to promise or anybody to tell."""
+        """Return one sensor if the tenant has promises or notification targets."""
         config = self._config
         if not config.pipelines or not (promised(config) or config.notifications):
             return []
@@ -47,7 +47,7 @@ class SensorFactory:
         ]
 
     def judge_now(self, instance: DagsterInstance, now: datetime) -> tuple[Verdicts, Unjudged]:
-        """What the check `sla` says when somebody runs it by hand."""
+        """Judge the promises for the check `sla` when it is run by hand."""
         return self._watch().judge_now(instance, now)
 
     def _watch(self) -> SlaWatch:
@@ -59,7 +59,7 @@ class SensorFactory:
             watch = self._watch()
             tick = watch.tick(context.instance, now, context.cursor, _location(context))
             if tick.problems:
-                for each in tick.checks:  # an error takes a tick's result away, and the checks are right all the same
+                for each in tick.checks:  # an error would discard the tick's result, but the checks are still right
                     context.instance.report_runless_asset_event(each)
                 watch.log.confirm_told()
                 raise EtlError("\n".join([tick.text, *tick.problems]), "what was not sent goes out with the next tick")
@@ -70,6 +70,6 @@ class SensorFactory:
 
 
 def _location(context: SensorEvaluationContext) -> Location | None:
-    """Where the sensor stands; None where somebody evaluates it by itself."""
+    """Return the sensor's location; None if the sensor is evaluated alone."""
     repository, origin = context.repository_def, context.code_location_origin
     return Location(repository, origin.location_name if origin else None) if repository else None

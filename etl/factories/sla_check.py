@@ -1,10 +1,10 @@
 """The check `sla` on the asset of each pipeline's last stage.
 
-Belongs here: the check's definition. Does not: what it says (`etl.running.sla_result`), when it is written
+Belongs here: the check's definition. Not here: its result (`etl.running.sla_result`), when it is written
 (`etl.running.sla_watch`).
 
-The sensor writes the check. It is an operation of its own, one for the whole tenant, so that no pipeline's step owes
-it, and none of the tenant's jobs runs it; who presses "execute" in the UI has the promises judged there and then.
+The sensor writes the results of the check. One separate operation for the whole tenant defines the checks, so that no
+step of a pipeline and no job of the tenant has to run them. "Execute" in the UI judges the promises at once.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ Judge = Callable[[DagsterInstance, datetime], tuple[dict[str, tuple[PromiseVerdi
 
 
 def sla_checks(config: TenantConfig, judge: Judge) -> list[AssetChecksDefinition]:
-    """One operation with the check of every pipeline that promises something."""
+    """Return one operation with the checks of all pipelines that have promises."""
     assets = promised(config)
     if not assets:
         return []
