@@ -1,1 +1,1 @@
-"""Dagster resources that open what they are called, and the run launcher: thin, with references instead of secrets."""
+"""Dagster resources that open a lake, a database or a warehouse, and the run launcher. They hold no secrets."""

@@ -1,6 +1,6 @@
 """The lake and this installation's settings as a Dagster resource.
 
-Belongs here: `LakeResource`. Does not: objects (`etl.lake.lake`).
+Belongs here: `LakeResource`. Not here: objects (`etl.lake.lake`).
 """
 
 from dagster import ConfigurableResource

@@ -1,6 +1,6 @@
 """The tenant's relational database as a Dagster resource: references until a run opens the connection.
 
-Belongs here: `RDBResource`. Does not: how rows are read (`etl.source.reading`).
+Belongs here: `RDBResource`. Not here: how rows are read (`etl.source.reading`).
 """
 
 from dagster import ConfigurableResource

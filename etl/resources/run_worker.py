@@ -1,10 +1,10 @@
-"""Run workers: started for a day; those whose process is gone are found, and their pool slots freed.
+"""Starts the processes of runs, finds runs whose process has ended, and frees their pool slots.
 
-Belongs here: the launcher, and what is done about a run whose process is gone. Not here: whether a process is gone
-(`worker_process`), which run is wanted (`etl.cli.runs`).
+Belongs here: the launcher, and the action on a run whose process has ended. Not here: whether a process has ended
+(`etl.running.worker_process`), which runs are started (`etl.cli.runs`).
 
-Dagster's default launcher cannot say whether a worker lives. A worker that was killed (out of memory, SIGKILL) would
-stay "started" for ever and keep its slot of the pool, so that every later run of that tenant would wait for it.
+Dagster's default launcher does not know whether a run's process is alive. The run of a killed process (out of memory,
+SIGKILL) would stay "started" for ever and keep its pool slot, so that every later run of that tenant would wait.
 """
 
 import logging
@@ -19,23 +19,23 @@ logger = logging.getLogger(__name__)
 
 
 class LocalRunLauncher(DefaultRunLauncher):
-    """Dagster's default launcher, which knows what day a run without one is about, and whether its worker is alive."""
+    """Dagster's default launcher, which also gives a day to a run without one and knows whether a process is alive."""
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Start the run's process. A run of daily assets that names no day is about the newest complete one."""
+        """Start the run's process. A run of daily assets that names no day gets the newest complete day."""
         launch_in(self._instance, context)
         self._run_ids.add(context.dagster_run.run_id)
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """Run monitoring asks only launchers that say so."""
+        """True, because run monitoring calls only launchers that support the check."""
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Whether the run's process is there.
+        """Whether the run's process exists.
 
-        What this machine cannot judge counts as running: Dagster's run
-        monitoring takes every other answer, `UNKNOWN` too, for a dead worker.
+        A process that this machine cannot judge counts as running, because Dagster's run monitoring treats every other
+        answer, also `UNKNOWN`, as a dead process.
         """
         worker = worker_of(self._instance, run.run_id)
         if worker is None:
@@ -48,9 +48,9 @@ class LocalRunLauncher(DefaultRunLauncher):
 
 
 def release_dead_runs(instance: DagsterInstance) -> list[str]:
-    """Mark the runs whose process is gone as failed and free their slots, without waiting for a daemon.
+    """Mark runs whose process has ended as failed and free their slots, without waiting for a daemon.
 
-    Only a process that is gone for certain counts: a run of another machine or container is left alone.
+    Only a process that has certainly ended counts: a run of another machine or container is not changed.
     """
     released: list[str] = []
     for run in instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.STARTING])):
@@ -58,7 +58,7 @@ def release_dead_runs(instance: DagsterInstance) -> list[str]:
         if worker is None or life_of(instance, run.run_id, worker) is not Life.GONE:
             continue
         now = instance.get_run_by_id(run.run_id)
-        if now is None or now.is_finished:  # it came to its end while we looked
+        if now is None or now.is_finished:  # the run ended in the meantime
             continue
         instance.report_run_failed(
             now, f"The run's process {worker.pid} on host {worker.host} ended without a word: it was killed."

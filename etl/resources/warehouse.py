@@ -1,6 +1,6 @@
 """The tenant's warehouse as a Dagster resource.
 
-Belongs here: `WarehouseResource`. Does not: how rows are loaded (`etl.warehouse.contract` and the warehouses).
+Belongs here: `WarehouseResource`. Not here: how rows are loaded (`etl.warehouse.contract` and the warehouses).
 """
 
 from dagster import ConfigurableResource
