@@ -1,7 +1,7 @@
-"""Many tenants, one product: a YAML file becomes a Dagster code location.
+"""Turns a tenant's YAML file into a Dagster code location.
 
-The two names below are what a tenant's `definitions.py` needs; they are loaded when they are first asked for, so that
-`import etl.quality` stays free of any orchestrator.
+A tenant's `definitions.py` needs the two names below. They are loaded when they are first used, so that
+`import etl.quality` imports no orchestrator.
 """
 
 from importlib.metadata import version
@@ -18,7 +18,7 @@ __all__ = ["build_all_definitions", "build_tenant_definitions", "get_all_definit
 
 
 def __getattr__(name: str) -> object:
-    """Load the assembler on first use, and the version, which stands in the package's metadata."""
+    """Load the assembler on first use, or read the version from the package's metadata."""
     if name in __all__:
         try:
             from etl import definitions  # noqa: PLC0415  Dagster is imported only by those who build definitions

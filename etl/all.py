@@ -1,6 +1,6 @@
-"""Every tenant in one code location: `dagster dev -m etl.all`.
+"""All tenants in one code location: `dagster dev -m etl.all`.
 
-Belongs here: merging the tenants. Does not: building one (`etl.definitions`).
+Belongs here: merging the tenants. Not here: building one (`etl.definitions`).
 """
 
 from etl.definitions import build_all_definitions

@@ -1,6 +1,6 @@
-"""The one assembler: a tenant's id becomes its Dagster definitions, all tenants become one location.
+"""Assembles the Dagster definitions of one tenant, or of all tenants in one code location.
 
-Belongs here: putting together what the factories make, once per process. Does not: making any of it.
+Belongs here: joining the definitions that the factories make, once per process. Not here: making single definitions.
 """
 
 import importlib
@@ -47,13 +47,13 @@ _EXECUTOR_OF_A_JOB = (
     "leave `executor` out of Definitions(...) and give it to a job: define_asset_job(..., executor_def=...)"
 )
 _configs: dict[str, TenantConfig] = {}
-"""What the definitions of each tenant were built from, to compare the tenants without reading their files again."""
+"""The configuration of each tenant that was built, to compare the tenants without reading their files again."""
 _built: dict[str, Definitions] = {}
 
 
 @cache  # Dagster evaluates a code location up to 14 times in one process
 def build_tenant_definitions(tenant_id: str) -> Definitions:
-    """Everything that `tenants/<tenant_id>/config.yaml` asks for, as one Dagster code location."""
+    """Return all definitions for `tenants/<tenant_id>/config.yaml`, as one Dagster code location."""
     config = load_tenant(tenant_id, load_settings())
     _configs[tenant_id] = config
     protect_texts(config)
@@ -62,9 +62,9 @@ def build_tenant_definitions(tenant_id: str) -> Definitions:
 
 
 def definitions_of(config: TenantConfig) -> Definitions:
-    """The definitions of a configuration that is already loaded."""
+    """Return the definitions of a configuration that is already loaded."""
     with warnings.catch_warnings():
-        # Partitioned checks and single-run back-fills are marked as young by Dagster; both are covered by tests here.
+        # Dagster marks partitioned checks and single-run back-fills as previews; tests here cover both.
         warnings.simplefilter("ignore", BetaWarning)
         warnings.simplefilter("ignore", PreviewWarning)
         assets: list[AssetsDefinition | AssetSpec] = [*AssetFactory(config).create_all_etl_assets()]
@@ -90,7 +90,7 @@ def definitions_of(config: TenantConfig) -> Definitions:
 
 @cache
 def build_all_definitions() -> Definitions:
-    """Every tenant in one code location. A tenant that cannot be built stands there as broken and harms no other."""
+    """Return all tenants in one code location. A tenant that cannot be built is shown as broken; the others work."""
     settings = load_settings()
     parts: list[Definitions] = []
     broken: dict[str, BaseException] = {}
@@ -106,7 +106,7 @@ def build_all_definitions() -> Definitions:
             places.append(dbt_place(known[-1], settings))
             _claim_places(tenant, known, places)
             parts.append(found)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  a tenant's own Python may do anything, even leave
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a tenant's own Python may raise any error, also SystemExit
             broken[tenant] = error
     if broken and os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI"):
         raise ConfigError(
@@ -118,9 +118,9 @@ def build_all_definitions() -> Definitions:
 
 
 def _tenants_of_this_process(known: tuple[str, ...]) -> Sequence[str]:
-    """All tenants; in the process of a run only those of the run, whose code then sees no other tenant's variables.
+    """Return all tenants; in the process of a run only its tenants, whose code then sees no other tenant's variables.
 
-    A tenant that could not be built is executed as it was served, with all others around it.
+    The run of a tenant that could not be built uses all tenants, as the location was served.
     """
     run = run_of_this_process()
     if run is None:
@@ -135,12 +135,12 @@ def _tenants_of_this_process(known: tuple[str, ...]) -> Sequence[str]:
 
 
 def get_all_definitions() -> Definitions:
-    """The name that guides use for `build_all_definitions`."""
+    """The name for `build_all_definitions` in guides."""
     return build_all_definitions()
 
 
 def _claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) -> None:
-    """Keep the names of `found` for `tenant`: merged, a name that two tenants use takes the whole location down."""
+    """Record the names of `found` for `tenant`, and refuse a name of another tenant, which would break the location."""
     names = [("job", each.name) for each in found.jobs or ()]
     names += [("schedule", each.name) for each in found.schedules or ()]
     names += [("sensor", each.name) for each in found.sensors or ()]
@@ -163,7 +163,7 @@ def _claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) -
 
 
 def _claim_places(tenant: str, configs: Sequence[TenantConfig], places: Sequence[DbtPlace | None]) -> None:
-    """Refuse a tenant that would load a table of one before it, or write into its place of a bucket or its schema."""
+    """Refuse a tenant that would use an earlier tenant's table, place in a bucket, or schema."""
     found = (*shared_tables(configs), *shared_prefixes(configs), *shared_dbt_schemas(configs, places))
     for tenants, error in found:
         if tenant in tenants:
@@ -171,7 +171,7 @@ def _claim_places(tenant: str, configs: Sequence[TenantConfig], places: Sequence
 
 
 def load_location(tenant: str) -> Definitions:
-    """The tenant's own `definitions.py`, which may add to what its YAML says; without one, the YAML alone."""
+    """Return the definitions of the tenant's own `definitions.py`, which may add to the YAML, or else of the YAML."""
     built = build_tenant_definitions(tenant)
     settings = load_settings()
     if not (settings.tenants_dir / tenant / "definitions.py").is_file():
@@ -187,12 +187,12 @@ def load_location(tenant: str) -> Definitions:
             f'write: defs = build_tenant_definitions("{tenant}")',
         )
     if found is not built:
-        Definitions.validate_loadable(found)  # Dagster looks at what was written by hand only when it is too late
+        Definitions.validate_loadable(found)  # Dagster would check hand-written definitions only later
     return found
 
 
 def explain_merging() -> None:
-    """Let `Definitions.merge` say, where a tenant's definitions cannot be merged, in which file and what to do."""
+    """Make `Definitions.merge` name the file and the remedy if a tenant's definitions cannot be merged."""
     merge = Definitions.merge
     if hasattr(merge, "etl_explains"):
         return
@@ -223,7 +223,7 @@ def _broken_key(tenant: str) -> AssetKey:
 
 
 def _broken_tenant(tenant: str, error: BaseException) -> Definitions:
-    """An asset that says what is wrong, so that a broken tenant is seen where the others are."""
+    """Return an asset that shows the problem, so that a broken tenant is visible beside the others."""
 
     @asset(
         key=_broken_key(tenant),
@@ -231,7 +231,7 @@ def _broken_tenant(tenant: str, error: BaseException) -> Definitions:
         tags={"tenant": tenant, "broken": "true", "data_tier": naming.TIERS["broken"]},
     )
     def configuration() -> None:
-        # Not the error itself: a SystemExit would take the run's process along.
+        # Not the error itself, because a SystemExit would end the run's process.
         raise EtlError(
             f"tenant {tenant} cannot be built: {scrub(repr(error))}", "mend its folder, then load the location again"
         )

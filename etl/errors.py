@@ -1,13 +1,13 @@
-"""What every failure that a person sees is made of: a problem and what to do about it.
+"""The errors that people see: each has a problem and a remedy.
 
-Belongs here: `EtlError` and its few children. Does not: messages, which live where the failure is known.
+Belongs here: `EtlError` and its few children. Not here: messages, which stand in the code that finds the problem.
 """
 
 from collections.abc import Sequence
 
 
 class EtlError(Exception):
-    """A failure that names the thing that is wrong and the remedy. Never carries a secret."""
+    """A failure that names the problem and the remedy. It never contains a secret."""
 
     def __init__(self, problem: str, hint: str = "") -> None:
         """Keep both halves, so that a caller can show them apart."""
@@ -16,16 +16,16 @@ class EtlError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        """The problem, then the remedy on a line of its own."""
+        """The problem, then the remedy on its own line."""
         return f"{self.problem}\n  -> {self.hint}" if self.hint else self.problem
 
 
-class NothingExamined(EtlError):  # noqa: N818  it is an answer: nobody knows, since nothing was looked at
-    """There was nothing to look at: no tenant, no rule, no promise. The commands leave with exit code 3."""
+class NothingExamined(EtlError):  # noqa: N818  it is an answer: nothing is known, since nothing was examined
+    """There was nothing to examine: no tenant, no rule, no promise. The commands end with exit code 3."""
 
 
 class ConfigError(EtlError):
-    """Everything that is wrong in one configuration file, all at once."""
+    """All problems of one configuration file, in one error."""
 
     def __init__(self, problem: str, hint: str = "", *, problems: Sequence[str] = ()) -> None:
         """`problems` are the single findings, each with its place in the file."""
@@ -38,7 +38,7 @@ class SourceError(EtlError):
 
 
 class TransformError(EtlError):
-    """The tenant's own Python is missing, raised, or returned something else than a LazyFrame."""
+    """The tenant's own Python is missing, raised an error, or did not return a LazyFrame."""
 
 
 class LakeError(EtlError):
@@ -50,7 +50,7 @@ class WarehouseError(EtlError):
 
 
 class QualityError(EtlError):
-    """A rule cannot be judged: bad arguments, a missing column, an engine that is not there."""
+    """A rule cannot be judged: wrong arguments, a missing column, a missing engine."""
 
 
 class AuditBlocked(EtlError):  # noqa: N818  it is a verdict about data, not an error of the program

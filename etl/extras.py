@@ -1,7 +1,7 @@
-"""What to install where a library is missing: the parts of the product that are optional are extras of the package.
+"""Names what to install if a library is missing. The optional parts of the product are extras of the package.
 
-Belongs here: the words. Not here: what each extra brings (`pyproject.toml`), noticing that a library is missing, which
-is done where it is used.
+Belongs here: the words. Not here: the libraries of each extra (`pyproject.toml`), noticing that a library is missing
+(the code that uses the library).
 """
 
 

@@ -1,6 +1,6 @@
 """Named points at which a test can stop the process from outside, to prove that nothing is lost.
 
-Belongs here: `reach`, called where a crash would be interesting. Does not: any behaviour of the product; without the
+Belongs here: `reach`, called where a crash shall be tested. Not here: any behaviour of the product; without the
 environment variable `ETL_FAULT` a call does nothing.
 
 `ETL_FAULT="lake.publish=kill"` ends the process with SIGKILL at that point, `=raise` raises OSError, `=full` raises
@@ -19,7 +19,7 @@ _reached: Counter[str] = Counter()
 
 
 def reach(point: str) -> None:
-    """Say that `point` is reached; act if `ETL_FAULT` asks for it."""
+    """Mark that `point` is reached; act if `ETL_FAULT` names the point."""
     plan = os.environ.get("ETL_FAULT")
     if not plan:
         return

@@ -1,8 +1,8 @@
-"""One process at a time: file locks that say who holds them, and end with their holder.
+"""File locks for one process at a time. A lock names its holder, and it ends when its holder ends.
 
-Belongs here: `flock` on a lock file. Does not: what is protected by it.
+Belongs here: `flock` on a lock file. Not here: the data that a lock protects.
 
-The kernel gives a lock back when its process ends, however it ends, so no lock is ever left behind by a crash.
+The kernel releases a lock whenever its process ends, so a crash leaves no lock behind.
 """
 
 import fcntl
@@ -25,9 +25,9 @@ _PAUSE_SECONDS = 0.05
 def exclusive(
     path: Path, *, what: str, run_id: str = "", limit_seconds: float = 600.0, error: Callable[[str, str], EtlError]
 ) -> Iterator[int]:
-    """Hold the lock file `path`; wait for its holder up to the limit, saying once who that is.
+    """Hold the lock file `path`. Wait for its present holder up to the limit, and log once who holds it.
 
-    Gives the descriptor: a child process that inherits it holds the lock too, until it ends.
+    Yields the descriptor. A child process that inherits the descriptor holds the lock too, until the child ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -49,7 +49,7 @@ def wait_until(
     limit_seconds: float,
     error: Callable[[str, str], EtlError],
 ) -> None:
-    """Return once `ready()`; log who is waited for; past the limit raise what `error(problem, hint)` makes."""
+    """Wait until `ready()` is true, and log the holder. After the limit, raise the error that `error` makes."""
     started = time.monotonic()
     told = False
     while not ready():
@@ -66,7 +66,7 @@ def wait_until(
 
 
 def hold(path: Path) -> int:
-    """Create a lock file and lock it; the descriptor that is returned keeps it locked until it is closed."""
+    """Create a lock file and lock it. The returned descriptor keeps the file locked until it is closed."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     return descriptor

@@ -1,7 +1,7 @@
-"""What the platform says about all tenants: `[tool.etl]` in the project's pyproject.toml.
+"""Reads the platform's configuration for all tenants: `[tool.etl]` in the project's pyproject.toml.
 
-Belongs here: the model of that section and reading it. Not here: how conventions are checked (`etl.conventions`),
-what a tenant says about itself (`etl.config`), and places and endpoints (`etl.settings`).
+Belongs here: the model of that section and reading it. Not here: checking conventions (`etl.conventions`), the
+configuration of a tenant (`etl.config`), paths and endpoints (`etl.settings`).
 """
 
 import tomllib
@@ -26,13 +26,13 @@ SHARED_VARIABLES = (
     "TRINO_PORT",
     "TRINO_USER",
 )
-"""What every tenant's file may name where the platform says nothing else. None of them is a secret."""
+"""The default variables that every tenant's file may name. None of them is a secret."""
 
 StoreName = Literal["env", "files"]
 
 
 class SecretsConfig(BaseModel):
-    """`[tool.etl.secrets]`: where `${secret:...}` is looked up. The environment's ETL_SECRETS goes first."""
+    """`[tool.etl.secrets]`: where `${secret:...}` is looked up. The variable ETL_SECRETS overrides the section."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,14 +41,14 @@ class SecretsConfig(BaseModel):
 
 
 class Conventions(BaseModel):
-    """`[tool.etl.conventions]`: what all definitions keep; those of the guidelines where the section says nothing."""
+    """`[tool.etl.conventions]`: the conventions of all definitions; the defaults are those of the guidelines."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     groups: tuple[str, ...] = ("CD", "DS", "IS", "SS", "NPS")
     tiers: tuple[str, ...] = ("bronze", "silver", "gold")
     kinds: tuple[str, ...] | None = None
-    """None stands for the list of `etl.conventions.kinds`."""
+    """None means the list of `etl.conventions.kinds`."""
     required_tags: tuple[str, ...] = ("data_tier",)
     max_kinds: int = 3
     max_file_lines: int = 1500
@@ -56,10 +56,10 @@ class Conventions(BaseModel):
 
 
 class Platform(BaseModel):
-    """`[tool.etl]`: what belongs to the platform, and what it lends to its tenants.
+    """`[tool.etl]`: the names of the platform, and the names that it shares with its tenants.
 
     `shared_variables` are names of environment variables, or patterns such as `WAREHOUSE_*`, that every tenant's file
-    may name. `process_variables` are further ones that the processes of runs keep, although no file may name them.
+    may name. `process_variables` are other variables that the processes of runs keep; no tenant's file may name them.
     `shared_dbt_projects` are folders below `dbt_projects/` that any tenant may use. `file_sources` are folders that any
     tenant may read database files from. `owners` maps each tenant to the owners that it may name; the key `"*"` lists
     owners that every tenant may name. An empty map means that an owner is only a label.
@@ -77,7 +77,7 @@ class Platform(BaseModel):
 
 
 def platform_of(project_dir: Path, environ: Mapping[str, str]) -> Platform:
-    """The section of the project's pyproject.toml, with what the environment says about the secret store."""
+    """Return the section of the project's pyproject.toml, with the environment's settings of the secret store."""
     path = project_dir / "pyproject.toml"
     try:
         platform = _read(path, path.stat().st_mtime_ns)

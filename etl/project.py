@@ -1,6 +1,6 @@
-"""Which folder is the project: the one that holds `tenants/`.
+"""Finds the project's folder, which is the folder that contains `tenants/`.
 
-Belongs here: finding that folder. Not here: what the environment says beside it (`etl.settings`), making a new project
+Belongs here: finding that folder. Not here: other settings of the environment (`etl.settings`), making a new project
 (`etl.cli.init`).
 """
 
@@ -11,7 +11,7 @@ from etl.errors import EtlError
 
 
 def find_project(environ: Mapping[str, str]) -> Path | None:
-    """Return the folder that ETL_PROJECT_DIR names, or else the nearest one above the current folder, if it is one."""
+    """Return the folder of ETL_PROJECT_DIR, or else the nearest project at or above the current folder, or None."""
     named = environ.get("ETL_PROJECT_DIR")
     here = Path.cwd()
     candidates = [Path(named)] if named else [here, *here.parents]
@@ -19,7 +19,7 @@ def find_project(environ: Mapping[str, str]) -> Path | None:
 
 
 def project_dir(environ: Mapping[str, str]) -> Path:
-    """Return the project's folder. Outside a project nothing may be read or written, so there it is an error."""
+    """Return the project's folder. Raises an error outside a project, where nothing may be read or written."""
     found = find_project(environ)
     if found is None:
         named = environ.get("ETL_PROJECT_DIR")

@@ -1,6 +1,6 @@
-"""The text of a tenant's `query`, taken apart into quotes, comments, words and binds.
+"""Splits the text of a tenant's `query` into quotes, comments, words and binds.
 
-Belongs here: what can be known of the text without a database. Not here: putting values into it (`etl.sql`).
+Belongs here: facts about the text that need no database. Not here: putting values into the text (`etl.sql`).
 """
 
 import re
@@ -27,7 +27,7 @@ _TOKEN = re.compile(
 
 
 def tokens(query: str) -> Iterator[tuple[str, str]]:
-    """The kind and the text of each part, in order; together they are the whole query."""
+    """Yield the kind and the text of each part, in order. Together, the texts are the whole query."""
     if "\x00" in query:
         raise SourceError("`query` holds the character NUL", "remove it")
     for match in _TOKEN.finditer(query):
@@ -43,9 +43,9 @@ def binds_itself(query: str) -> bool:
 
 
 def binds(query: str) -> tuple[str, ...]:
-    """Every `:name` of the query that stands where a value can stand, once each, in order.
+    """Return each `:name` of the query that stands in the place of a value, once, in order.
 
-    A colon directly behind a name, a number or a bracket belongs to a slice or a path and binds nothing.
+    A colon directly behind a name, a number or a bracket belongs to a slice or a path and is not a bind.
     """
     found: dict[str, None] = {}
     before, colon = "", False

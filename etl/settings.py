@@ -1,7 +1,7 @@
-"""What the process environment says about this installation: where things live and which environment this is.
+"""Reads the settings of this installation from the process environment: paths, endpoints, the environment's name.
 
-Belongs here: paths, the environment's name, endpoints shared by all tenants. Does not: anything that one tenant says
-about itself (`etl.config`), and no connection is opened here.
+Belongs here: paths, the environment's name, endpoints shared by all tenants. Not here: the configuration of one tenant
+(`etl.config`), opening connections.
 """
 
 import os
@@ -41,7 +41,7 @@ class TrinoSettings(BaseModel):
 
 
 class Settings(BaseModel):
-    """The whole of what the environment decides."""
+    """All settings that come from the process environment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,6 +1,6 @@
-"""Names and values as SQL: identifiers are quoted, values rendered, so that neither can be anything else.
+"""Writes names and values as SQL. Quoting makes sure that a name stays a name and a value stays a value.
 
-Belongs here: quoting per dialect, literals, files as DuckDB reads them. Does not: a tenant's query and its window
+Belongs here: quoting per dialect, literals, file names for DuckDB. Not here: a tenant's query and its window
 (`etl.source.query`), connections.
 """
 
@@ -14,7 +14,7 @@ Dialect = Literal["postgresql", "sqlite", "mysql", "duckdb"]
 
 
 def quote(dialect: Dialect, name: str) -> str:
-    """An identifier that can be nothing else than an identifier."""
+    """Return a quoted identifier, which SQL cannot read as anything else."""
     if not name or "\x00" in name:
         raise SourceError(f"{name!r} cannot be the name of a table or column", "correct the name in the configuration")
     if dialect == "mysql":
@@ -23,7 +23,7 @@ def quote(dialect: Dialect, name: str) -> str:
 
 
 def literal(dialect: Dialect, value: str) -> str:
-    """A text value. MySQL may read a backslash as an escape, so text with one is sent as hexadecimal there."""
+    """Return a text value. For MySQL, which may read a backslash as an escape, text with one is hexadecimal."""
     if "\x00" in value:
         raise SourceError("a value holds the character NUL", "remove it")
     if dialect == "mysql" and "\\" in value:
@@ -32,10 +32,10 @@ def literal(dialect: Dialect, value: str) -> str:
 
 
 def file_literal(path: Path) -> str:
-    """A file for DuckDB to read: this one, although its name may read as a pattern that other files match."""
+    """Return a file name for DuckDB that matches only this file, even if the name looks like a pattern."""
     return literal("duckdb", file_pattern(str(path)))
 
 
 def file_pattern(path: str) -> str:
-    """The pattern that matches only this path, for DuckDB, which takes every path for a pattern."""
+    """Return the pattern that matches only this path, because DuckDB reads every path as a pattern."""
     return re.sub(r"[\[*?]", r"[\g<0>]", path)

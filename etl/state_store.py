@@ -1,6 +1,6 @@
-"""A SQLite file that outlives every process and is used by several at a time.
+"""A SQLite file for state that stays after a process ends, and that several processes may use at a time.
 
-Belongs here: opening it, its format number, one transaction of it. Not here: what is in it.
+Belongs here: opening the file, its format number, one transaction. Not here: the content of the file.
 """
 
 import sqlite3
@@ -13,15 +13,15 @@ from etl.formats import check_format
 
 
 class StateStore:
-    """One such file. `what` says what is in it, for errors."""
+    """One such file. `what` describes its content, for errors."""
 
     def __init__(self, path: Path, schema: str, *, newest: int, what: str) -> None:
-        """Make what `schema` says and the file lacks; a file of a later release is refused and left as it is."""
+        """Create the tables of `schema` that are missing. A file of a later release is refused and not changed."""
         self.path = path
         self._what = what
         path.parent.mkdir(parents=True, exist_ok=True)
         with self.transaction() as db:
-            # SQLite's `user_version` is the format number; it is 0 where nobody wrote one.
+            # SQLite's `user_version` is the format number; it is 0 if no number was written.
             found = db.execute("PRAGMA user_version").fetchone()[0]
             check_format(found or None, newest=newest, what=f"{what} {path}")
             if found != newest:
@@ -31,7 +31,7 @@ class StateStore:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of it is in the file or nothing, and others wait meanwhile.
+        """Write all changes of the block or none. Other processes wait meanwhile.
 
         A file that is damaged raises an error that names it and the remedy.
         """

@@ -1,6 +1,6 @@
-"""The valid name that a mistyped one most probably meant.
+"""Finds the valid name that a user probably meant by a mistyped name.
 
-Belongs here: which names are near, and the ends of sentences that say so. Does not: the sentence around it.
+Belongs here: which names are similar, and the ends of sentences that suggest them. Not here: the whole sentence.
 """
 
 import unicodedata
@@ -11,18 +11,18 @@ SHOWN = 30
 
 
 def near(word: str, known: Iterable[str], most: int = 1) -> list[str]:
-    """The known names that are most like `word`, whatever the case of its letters; the nearest first."""
+    """The known names that are most similar to `word`, ignoring letter case; the nearest is first."""
     lowered = {each.lower(): each for each in known}
     return [lowered[each] for each in get_close_matches(word.lower()[:200], lowered, n=most, cutoff=0.55)]
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known name that `word` most probably meant, or None if none is near."""
+    """The known name that was probably meant by `word`, or None if no name is near."""
     return next(iter(near(word, known)), None)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence: which known name is meant, or which there are."""
+    """The end of a sentence: it suggests the nearest known name, or lists the known names."""
     names = [*known]
     if close := nearest(word, names):
         return f"; did you mean `{close}`?"
@@ -31,7 +31,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def hint(word: str, known: Iterable[str], what: str) -> str:
-    """A sentence of its own: up to three near names, a name that only looks the same, or which there are."""
+    """A whole sentence: up to three near names, a name that only looks the same, or the known names."""
     names = [*known]
     if alike := [each for each in names if _composed(each) == _composed(word)]:
         return f"`{alike[0]}` looks the same and is written with other characters (accents): copy it from the source"
@@ -42,5 +42,5 @@ def hint(word: str, known: Iterable[str], what: str) -> str:
 
 
 def _composed(name: str) -> str:
-    """The name with accents joined to their letters, whichever way it was typed."""
+    """The name with accents joined to their letters."""
     return unicodedata.normalize("NFC", name)

@@ -20,5 +20,5 @@ def test_a_later_format_is_refused_with_the_remedy(found: int) -> None:
 
 @pytest.mark.parametrize("found", [0, -1, True, "2", 1.0, {}])
 def test_what_is_no_format_number_is_refused(found: object) -> None:
-    with pytest.raises(EtlError, match="no format number"):
+    with pytest.raises(EtlError, match="not a format number"):
         check_format(found, newest=2, what="the ledger")
