@@ -1,4 +1,4 @@
-"""The Dagster code location of _template: everything it holds follows from config.yaml."""
+"""The Dagster code location of _template: all its definitions are made from config.yaml."""
 
 from etl import build_tenant_definitions
 

@@ -1,7 +1,7 @@
 """The demo source: one SQLite file with a table per pipeline, so that a fresh checkout runs with nothing configured.
 
-Delete this folder once the tenant has a database. To reuse it: describe your tables in SCHEMA, yield the rows of each
-as `_orders` does, and keep the seed, so that the same file comes out every time.
+Delete this folder once the tenant has a database. To reuse the script, describe your tables in SCHEMA, yield the rows
+of each table as `_orders` does, and keep the seed, so that every run makes the same file.
 """
 
 import os
