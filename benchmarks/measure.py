@@ -1,6 +1,6 @@
 """Run each case as a whole process, interleaved, and report medians: wall and CPU seconds, peak memory, rows.
 
-Belongs here: measuring, the table, JSON, the chart. Does not: what is measured (`*_cases.py`).
+Belongs here: measuring, the table, JSON, the chart. Not here: what is measured (`*_cases.py`).
 """
 
 import json

@@ -1,6 +1,6 @@
 """The frames, the rules, and every way of judging them: ours, the floor, and other tools.
 
-Belongs here: what is measured. Does not: measuring (`quality.py`).
+Belongs here: what is measured. Not here: measuring (`quality.py`).
 
 A rule is a tuple (kind, column, argument), so that every tool is given the same work in its own words.
 """

@@ -1,6 +1,6 @@
 """PostgreSQL -> one Parquet file: ours, the floor, and the usual tools. Imports happen inside a case: its process pays.
 
-Belongs here: the table, the cases, the check of what they wrote. Does not: measuring (`measure.py`).
+Belongs here: the table, the cases, the check of what they wrote. Not here: measuring (`measure.py`).
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """`etl check`: is every tenant's configuration right, and do the built definitions keep the conventions?
 
-Belongs here: walking tenants and showing findings. Does not: the conventions (`etl.conventions.check`).
+Belongs here: walking tenants and showing findings. Not here: the conventions (`etl.conventions.check`).
 """
 
 import importlib

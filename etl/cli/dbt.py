@@ -1,6 +1,6 @@
 """`etl dbt`: dbt projects prepared ahead, rules as dbt tests and back.
 
-Belongs here: the commands and what they show. Does not: parsing a project (`etl.dbt.project`), what its index
+Belongs here: the commands and what they show. Not here: parsing a project (`etl.dbt.project`), what its index
 holds (`etl.dbt.index`), the conversion (`etl.dbt.rules`).
 """
 

@@ -1,6 +1,6 @@
 """`etl demo`: the whole product on demo data, by real Dagster runs, and a table of what happened.
 
-Belongs here: which partitions are missing, launching their runs, showing the result. Does not: how a run is launched
+Belongs here: which partitions are missing, launching their runs, showing the result. Not here: how a run is launched
 (`runs`) and followed (`follow`), what it does (`etl.pipeline`).
 """
 

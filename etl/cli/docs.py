@@ -1,6 +1,6 @@
 """`etl docs`: the pages and schemas that are generated from the code.
 
-Belongs here: where each generated page is written. Does not: what it says.
+Belongs here: where each generated page is written. Not here: what it says.
 """
 
 from typing import Annotated

@@ -1,6 +1,6 @@
 """`etl metrics`: pipelines, checks and promises as numbers for Prometheus.
 
-Belongs here: from what is known of each pipeline to samples, and where they go. Does not: which metrics there are
+Belongs here: from what is known of each pipeline to samples, and where they go. Not here: which metrics there are
 (`etl.promises.prometheus`).
 """
 

@@ -1,6 +1,6 @@
 """`etl new`: a tenant that works, copied from the template.
 
-Belongs here: copying, renaming, and the entry in workspace.yaml. Does not: what a tenant may say (`etl.config`).
+Belongs here: copying, renaming, and the entry in workspace.yaml. Not here: what a tenant may say (`etl.config`).
 """
 
 import json

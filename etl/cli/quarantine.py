@@ -1,6 +1,6 @@
 """`etl quarantine`: see rejected rows, replay them through the real path, or discard them.
 
-Belongs here: the commands. Does not: what they do to the lake (`etl.pipeline.quarantine`), the run that a replay is.
+Belongs here: the commands. Not here: what they do to the lake (`etl.pipeline.quarantine`), the run that a replay is.
 """
 
 import getpass

@@ -1,6 +1,6 @@
 """`etl rules`: the vocabulary of quality rules, one rule's page, and what a file says: rules, drift, personal data.
 
-Belongs here: showing. Does not: what a rule means (`etl.quality.rules`), learning (`etl.quality`).
+Belongs here: showing. Not here: what a rule means (`etl.quality.rules`), learning (`etl.quality`).
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """`etl run`: one of a tenant's jobs, for a range of partitions, by real Dagster runs.
 
-Belongs here: the command. Does not: launching (`runs`), showing how far it is (`follow`), signals (`signals`), what
+Belongs here: the command. Not here: launching (`runs`), showing how far it is (`follow`), signals (`signals`), what
 the job does (`etl.pipeline`).
 """
 

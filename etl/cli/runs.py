@@ -1,6 +1,6 @@
 """Starting Dagster runs from the command line, through the instance, as Dagster's UI would.
 
-Belongs here: one instance, one workspace, launching a job, why it failed. Does not: which job and why (`demo`), waiting
+Belongs here: one instance, one workspace, launching a job, why it failed. Not here: which job and why (`demo`), waiting
 for it (`follow`), the words for a code location that cannot be loaded (`location_errors`).
 """
 

@@ -1,6 +1,6 @@
 """`etl sla`: how promises stand now, and how a month of them was kept.
 
-Belongs here: the commands. Does not: judging (`etl.sla`), nor how a report looks (`etl.promises.report`).
+Belongs here: the commands. Not here: judging (`etl.sla`), nor how a report looks (`etl.promises.report`).
 """
 
 import os

@@ -1,6 +1,6 @@
 """`etl verify`: does the warehouse hold what the source holds?
 
-Belongs here: the command. Does not: the comparison (`etl.pipeline.verify`).
+Belongs here: the command. Not here: the comparison (`etl.pipeline.verify`).
 """
 
 from typing import Annotated

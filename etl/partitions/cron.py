@@ -1,6 +1,6 @@
 """When a deadline falls: five cron fields read as local times of a zone.
 
-Belongs here: parsing a deadline's cron, and the moments it names. Does not: what is due at such a moment
+Belongs here: parsing a deadline's cron, and the moments it names. Not here: what is due at such a moment
 (`freshness`), and nothing is scheduled by this (that is Dagster's work).
 
 A field is read as Dagster reads it, so that a deadline and a schedule of one text mean one moment. Beside `*`, numbers,

@@ -1,1 +1,1 @@
-"""What a pipeline reads: one module for each kind of database. Callers use `etl.source.reading`."""
+"""Reads the databases of tenants: one module for each kind of database. Callers use `etl.source.reading`."""

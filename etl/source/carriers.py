@@ -1,6 +1,6 @@
-"""The Arrow schema of what travels, for the drivers whose rows come through Python.
+"""The Arrow schema of the rows that drivers pass through Python.
 
-Belongs here: one schema. Does not: writing the file (`writer`), which needs no Arrow.
+Belongs here: one schema. Not here: writing the file (`writer`), which needs no Arrow.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Names that were asked for against names that exist, with the nearest ones in the message.
 
-Belongs here: choosing columns, the errors for what is not there. Does not: reading a catalogue (each driver does).
+Belongs here: choosing columns, the errors for what is not there. Not here: reading a catalogue (each driver does).
 """
 
 from collections.abc import Sequence

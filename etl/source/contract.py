@@ -1,7 +1,7 @@
 """What is asked of a source and what it answers: the protocol of a driver, and the models that every driver shares.
 
-Belongs here: the driver, the request, the report, one planned column, and what a catalogue says about a table. Does
-not: which driver reads which database (`reading`), SQL (`etl.sql`), connections (drivers).
+Belongs here: the driver, the request, the report, one planned column, and the description of a table. Not here:
+which driver reads which database (`reading`), SQL (`etl.sql`), connections (drivers).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -94,14 +94,14 @@ class ExtractRequest(BaseModel):
 
     @property
     def subject(self) -> str:
-        """How messages name what is read."""
+        """The name of the table or query in messages."""
         if self.table is None:
             return "the query"
         return f"table `{self.schema_name}.{self.table}`" if self.schema_name else f"table `{self.table}`"
 
 
 class ExtractReport(BaseModel):
-    """What was written. `rows` is what the file's footer says, not what a driver claims."""
+    """The written file. `rows` is the number in the file's footer, not a number from the driver."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -148,7 +148,7 @@ class ReadPlan:
         return f"SELECT {', '.join(carriers + flags)} {self.tail()}"
 
     def tail(self) -> str:
-        """From FROM on."""
+        """The statement from FROM on."""
         where = f" WHERE {self.predicate}" if self.predicate else ""
         order = f" ORDER BY {self.order}" if self.order else ""
         return f"FROM {self.relation}{where}{order}"
@@ -160,7 +160,7 @@ class ReadPlan:
 
 @dataclass(frozen=True)
 class ReadResult:
-    """Which way the rows came, and the plan that they followed."""
+    """How the rows were read, and the plan of the read."""
 
     driver: str
     plan: ReadPlan

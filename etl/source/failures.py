@@ -1,4 +1,4 @@
-"""Every failure of a driver becomes a SourceError that names the thing and the remedy, and holds no secret.
+"""Turns every failure of a driver into a SourceError that names the subject and the remedy, without secrets.
 
 Drivers put the connection string into their messages. Belongs here: translating. Not here: what a secret is
 (`etl.secrets.scrub`, which knows a URL's password since the URL was read), and what is allowed (the drivers' plans).
@@ -45,7 +45,7 @@ def as_source_error(url: DatabaseUrl, request: ExtractRequest | None = None) -> 
 
 
 def source_error(message: str, url: DatabaseUrl, request: ExtractRequest | None = None) -> SourceError:
-    """The message of a driver as an error of ours."""
+    """Return the message of a driver as an error of this product."""
     known = complaint_of(message)
     if known is not None:
         return refusal(*known)

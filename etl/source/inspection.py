@@ -1,6 +1,6 @@
-"""What a database's catalogue says about its tables, read by SQLAlchemy's inspector, which speaks every dialect.
+"""Reads the description of a database's tables with SQLAlchemy's inspector, which supports every dialect.
 
-Belongs here: from the inspector's answers to `CatalogueTable`. Does not: which schemas are described, and what only one
+Belongs here: from the inspector's answers to `CatalogueTable`. Not here: which schemas are described, and what only one
 kind of database can say (its driver).
 """
 

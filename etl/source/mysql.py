@@ -1,6 +1,6 @@
 """MySQL and MariaDB: connectorx streams Arrow batches of exact carriers; without it, or without TCP, pymysql does.
 
-Belongs here: the session, the plan, both ways of reading. Does not: types (`mysql_types`).
+Belongs here: the session, the plan, both ways of reading. Not here: types (`mysql_types`).
 """
 
 from collections.abc import Iterator, Mapping

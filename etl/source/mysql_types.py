@@ -1,6 +1,6 @@
 """Which MySQL or MariaDB type travels how: by a carrier that connectorx and pymysql both keep, then cast strictly.
 
-Belongs here: one planned column from what the server says about a result's column. Does not: connections.
+Belongs here: one planned column from what the server says about a result's column. Not here: connections.
 """
 
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ def display(field: ResultField) -> str:
 
 
 def planned(index: int, name: str, field: ResultField) -> PlannedColumn:
-    """The column's way, or a refusal by name."""
+    """Decide how a column is read. Raises an error with the column's name if no exact way exists."""
     source, carrier = quote("mysql", name), f"c{index}"
     text = f"CAST({source} AS CHAR)"
     if field.code in _INTEGERS or field.code == _YEAR:

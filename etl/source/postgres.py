@@ -1,6 +1,6 @@
 """PostgreSQL's driver: by DuckDB's extension, or by a cursor where that is missing.
 
-Belongs here: which way rows are read, and what the catalogue says about all tables. Does not: the plan of one request
+Belongs here: which way rows are read, and what the catalogue says about all tables. Not here: the plan of one request
 (`postgres_catalogue`), types (`postgres_types`), reading by the extension (`postgres_duckdb`).
 """
 

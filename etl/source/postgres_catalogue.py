@@ -1,6 +1,6 @@
 """PostgreSQL's catalogue: what a table or query returns, read over a connection that can only read.
 
-Belongs here: the session's settings, the plan of an extract, the count. Does not: moving rows.
+Belongs here: the session's settings, the plan of an extract, the count. Not here: moving rows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
 """PostgreSQL through DuckDB's extension, the fastest and leanest way out of it.
 
 Belongs here: attaching, and the two ways of reading: slices of pages in parallel, all from one snapshot, or one
-statement on one connection. Does not: types (`postgres_types`), the catalogue (`postgres_catalogue`).
+statement on one connection. Not here: types (`postgres_types`), the catalogue (`postgres_catalogue`).
 """
 
 from collections.abc import Iterator, Mapping

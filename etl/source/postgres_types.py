@@ -1,6 +1,6 @@
 """Which PostgreSQL type travels how: as it is where that is exact, else by an exact carrier, never changed silently.
 
-Belongs here: one planned column from one catalogue type. Does not: reading the catalogue, connections.
+Belongs here: one planned column from one catalogue type. Not here: reading the catalogue, connections.
 """
 
 from dataclasses import dataclass

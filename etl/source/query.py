@@ -1,6 +1,6 @@
 """A tenant's `query` and the window of a partition as SQL.
 
-Belongs here: the window's bounds and conditions, the placeholders of a query, and what a query may be. Does not: which
+Belongs here: the window's bounds and conditions, the placeholders of a query, and what a query may be. Not here: which
 columns are read and how (the modules of the databases), quoting (`etl.sql`).
 """
 

@@ -1,6 +1,6 @@
 """The tenant's database -> one Parquet file, in a stream, every value intact or refused by its column's name.
 
-Belongs here: the public functions and the choice of the driver. Does not: how one kind of database is read
+Belongs here: the public functions and the choice of the driver. Not here: how one kind of database is read
 (one module per kind), where the file is published (`etl.lake.lake`).
 
 A driver is imported when a URL of its dialect is read: SQLAlchemy and Arrow alone take half a second to load.

@@ -1,7 +1,7 @@
 """Any database that SQLAlchemy speaks: a server-side cursor, batch by batch, with types from the catalogue.
 
 The slowest way and the one that always works. Belongs here: the driver of every dialect that has none of its own,
-turning rows into Arrow with a schema that is known before the first row. Does not: dialects that have a driver of their
+turning rows into Arrow with a schema that is known before the first row. Not here: dialects that have a driver of their
 own, although those fall back on `stream` with their own plan.
 """
 

@@ -1,7 +1,7 @@
 """SQLite through DuckDB's extension: SQLite's own SQL sends exact text, DuckDB casts it strictly.
 
 SQLite lets any value stand in any column, so each value's storage class is compared with the declared type, inside the
-one statement that reads. Belongs here: SQLite's catalogue and carriers. Does not: the window's SQL (`etl.sql`).
+one statement that reads. Belongs here: SQLite's catalogue and carriers. Not here: the window's SQL (`etl.sql`).
 """
 
 import re

@@ -1,7 +1,7 @@
 """Write one Parquet file in a stream, and read from its own footer what was written.
 
 Belongs here: the DuckDB connection that every driver writes with, the strict casts from carrier to target, the check of
-the finished file. Does not: anything about a particular database.
+the finished file. Not here: anything about a particular database.
 """
 
 import json

@@ -1,1 +1,1 @@
-"""Where published rows are loaded: one transaction a load, with its entry in the ledger."""
+"""Loads published rows into warehouses: each load is one transaction, with its entry in the ledger."""

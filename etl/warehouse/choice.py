@@ -1,6 +1,6 @@
 """Which warehouse a tenant uses.
 
-Belongs here: choosing one by its type. Does not: what a warehouse does (`warehouse`), how (`duckdb`, `postgres`).
+Belongs here: choosing one by its type. Not here: what a warehouse does (`warehouse`), how (`duckdb`, `postgres`).
 """
 
 from typing import Literal

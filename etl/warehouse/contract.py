@@ -55,9 +55,9 @@ class LoadRequest(BaseModel):
     run_id: str
     schema_changes: SchemaChanges = "evolve"
     reload: bool = False
-    """Load even where the table holds this very object."""
+    """Load also if the table already holds this object."""
     newest_partition: str | None = None
-    """The newest partition that is published: by mode `replace` a table holds that one and no other."""
+    """The newest published partition: with mode `replace`, a table holds only this partition."""
 
     @model_validator(mode="after")
     def _has_keys(self) -> "LoadRequest":
@@ -75,7 +75,7 @@ class LoadRequest(BaseModel):
 
     @property
     def replaces_table(self) -> bool:
-        """Whether the load leaves nothing of what the table held; so does all but `append` without partitions."""
+        """Whether the load replaces all rows of the table: every mode without partitions does, except `append`."""
         return self.mode == "replace" or (self.mode != "append" and self.partition is None)
 
     @property
@@ -90,7 +90,7 @@ class LoadRequest(BaseModel):
 
 
 class LoadReport(BaseModel):
-    """What a load did."""
+    """The result of a load."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -101,11 +101,11 @@ class LoadReport(BaseModel):
     rows_after: int
     """The same afterwards. By `upsert` a row stands in the table only while no other partition holds its key later."""
     changed: bool
-    """False where the table held this very object already, or must not hold it."""
+    """False if the table already held this object, or must not hold it."""
     reason: str = ""
     """Why an object was loaded again although the ledger names it, or why it was not loaded."""
     warnings: tuple[str, ...] = ()
-    """What a person should know of the table although the load succeeded."""
+    """Warnings about the table for people, although the load succeeded."""
     columns_added: tuple[str, ...] = ()
 
 
@@ -138,7 +138,7 @@ class LedgerEntry(BaseModel):
 
 
 class Loader(Protocol):
-    """A table of a warehouse, held by one load, so that no other one writes it."""
+    """A table of a warehouse that one load has locked, so that no other load writes to the table."""
 
     def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
         """Put the object (a local Parquet file: `Lake.local_copy`) into the table: one transaction with the ledger."""
@@ -148,13 +148,13 @@ class Loader(Protocol):
 
 
 class Warehouse(Protocol):
-    """Where a tenant's audited rows end."""
+    """The database into which a tenant's audited rows are loaded."""
 
     def writing(self, schema: str, table: str, run_id: str) -> AbstractContextManager[Loader]:
-        """Hold a table until the block ends. What is published is looked at in the block: no older load waits then."""
+        """Lock a table until the block ends. The published object is looked up inside the block, so it is the newest."""
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
-        """Every committed load of this tenant, oldest first."""
+        """Return all committed loads of this tenant, oldest first."""
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """The result of a read-only statement."""

@@ -28,7 +28,7 @@ def digest(session: Session, relation: str, columns: Sequence[Column], where: st
 
 
 def holds(session: Session, relation: str, columns: Sequence[Column], where: str, kept: str | None) -> bool:
-    """Whether the rows are still those of a digest that was kept."""
+    """Whether the rows still have the digest that was stored."""
     algorithm, shape = _made_by(kept)
     count_then = shape.partition("/")[0]
     if algorithm != session.algorithm or not count_then.isdecimal():
@@ -70,7 +70,7 @@ def _shape(names: Sequence[str]) -> str:
 
 
 def rows_in(kept: str) -> int:
-    """The number of rows that a digest is about."""
+    """The number of rows of a digest."""
     return int(kept.rsplit(":", 2)[1])
 
 

@@ -1,4 +1,4 @@
-"""Rows of a table that no load brought: their partition is empty, or one that the ledger does not name.
+"""Finds rows of a table that did not come from a load: their partition is empty or is not in the ledger.
 
 Belongs here: finding them, removing them, and the words about them. Not here: rows of a partition that were changed by
 hand, which its digest shows (`digest`), and when a load looks for them (`transaction`).
@@ -36,7 +36,7 @@ class ForeignRows:
 
     @property
     def described(self) -> str:
-        """How many there are, and under which values."""
+        """Describe how many such rows there are, and their values."""
         named = ["none" if each is None else str(each) for each in self.values]
         more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
         return f"{self.rows} rows that no load brought ({self.what}: {', '.join(named[:_NAMED])}{more})"
@@ -45,7 +45,7 @@ class ForeignRows:
 def find_foreign_rows(
     session: Session, request: LoadRequest, columns: Sequence[Column], past: LoadHistory
 ) -> ForeignRows | None:
-    """The rows that no load brought; None where there are none, or the table cannot tell them apart."""
+    """The rows that did not come from a load; None if there are no such rows, or if the table cannot show it."""
     names = {each.name for each in columns}
     if PARTITION_COLUMN in names:
         column, known, what = PARTITION_COLUMN, past.names_partition, "partition"

@@ -24,7 +24,7 @@ _ASKED_FOR = "asked for (`reload`)"
 
 
 class Held(NamedTuple):
-    """Whether nothing has to be loaded, and what there is to say about it."""
+    """Whether nothing has to be loaded, and the reason."""
 
     is_held: bool
     reason: str = ""
@@ -60,7 +60,7 @@ def look_at_table(
 
 
 def is_partitioned(columns: Sequence[Column]) -> bool:
-    """Whether the rows of the table say which partition they are of."""
+    """Whether the rows of the table have a column with their partition."""
     return any(each.name == PARTITION_COLUMN for each in columns)
 
 

@@ -78,7 +78,7 @@ def read(session: Session) -> tuple[LedgerEntry, ...]:
 
 
 class LoadHistory:
-    """What the ledger says about one table, looked up entry by entry: a load needs few of them."""
+    """The ledger's entries about one table, looked up one by one, because a load needs only few of them."""
 
     def __init__(self, session: Session, request: LoadRequest) -> None:
         self._session = session
@@ -87,7 +87,7 @@ class LoadHistory:
         self._names = (request.schema_name, request.table)
         created = self._last("AND created_table")
         self.first = created or self._last("", "ORDER BY seq LIMIT 1")
-        """The entry that created the table, or replaced all of it; what entries before it say is over."""
+        """The entry that created the table or replaced all its rows. Earlier entries are no longer valid."""
         self.last = self._last("")
         """The newest entry of the table."""
 
@@ -117,12 +117,12 @@ class LoadHistory:
         return found if found and (found.tenant, found.pipeline) == self.owner else None
 
     def names_partition(self, values: Sequence[object]) -> list[object]:
-        """Those of these values of the partition column that no entry names."""
+        """Return the values of the partition column that no entry names."""
         kind = kind_of(self._request.partition or (self.last and self.last.partition) or "") or "day"
         return self._unnamed({key_of_value(each, kind): each for each in values}, "'{}'", '"partition"')
 
     def names_load(self, values: Sequence[object]) -> list[object]:
-        """Those of these numbers of loads that no entry has."""
+        """Return the numbers of loads that no entry has."""
         return self._unnamed({str(each): each for each in values}, "{}", "seq")
 
     def has_format_1(self) -> bool:

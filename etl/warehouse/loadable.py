@@ -1,6 +1,6 @@
 """A Parquet file as a load finds it: the very object that was asked for, and nothing in it that would change silently.
 
-Belongs here: checks on the file before any transaction begins. Does not: the warehouse's own columns (`schema_change`).
+Belongs here: checks on the file before any transaction begins. Not here: the warehouse's own columns (`schema_change`).
 """
 
 from dataclasses import dataclass

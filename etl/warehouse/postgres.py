@@ -1,6 +1,6 @@
 """The PostgreSQL warehouse: the object is copied into a staging table, then put into its table in one transaction.
 
-Belongs here: connecting, the lock, the staging table. Does not: the steps of a load (`transaction`).
+Belongs here: connecting, the lock, the staging table. Not here: the steps of a load (`transaction`).
 
 DuckDB's extension writes the staging table, because nothing else copies Parquet into PostgreSQL as fast and in constant
 memory; what is said about the load itself goes over an ordinary connection.

@@ -1,6 +1,6 @@
-"""An object's columns beside the table's: what may be added, what fits, what is refused.
+"""Compares an object's columns with the table's columns: which are added, which fit, which are refused.
 
-Belongs here: the decision, for any warehouse. Does not: asking a database for its columns, nor changing a table.
+Belongs here: the decision, for any warehouse. Not here: asking a database for its columns, nor changing a table.
 
 `evolve` adds a new column (nullable) and takes a narrower type into a wider column, which keeps every value. Anything
 else needs a person: a column that is gone, another type, a wider type. `fail` refuses every difference.

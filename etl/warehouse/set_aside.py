@@ -1,4 +1,4 @@
-"""Moving away what stands under a table's name, so that a load can make the table anew. Nothing is deleted.
+"""Renames a table or view, so that a load can make a new table under its name. Nothing is deleted.
 
 Belongs here: the renaming, and the remedy that names the command for it. Not here: the command (`etl.cli.set_aside`).
 """
@@ -22,7 +22,7 @@ def set_aside(session: Session, schema: str, table: str) -> str:
 
 
 def move_away(request: LoadRequest, what: str) -> str:
-    """The remedy where a table stands in the way of a load."""
+    """The remedy if an existing table prevents a load."""
     return (
         f"load into another table (`trino_output`), or move {what} away with"
         f" `etl set-aside {request.tenant} {request.pipeline} --yes` and load again"

@@ -23,7 +23,7 @@ from etl.warehouse.upsert import Upsert, check_keys, ranking
 
 
 class Load:
-    """What happens between BEGIN and COMMIT: first a look, then, if need be, the change."""
+    """The work between BEGIN and COMMIT: first compare, then change the table if necessary."""
 
     def __init__(self, session: Session, request: LoadRequest) -> None:
         self._session = session
@@ -40,7 +40,7 @@ class Load:
         self._warnings: list[str] = []
 
     def look(self) -> LoadReport | None:
-        """What is to be said where nothing has to be loaded: the table holds this object, or must not hold it."""
+        """Return the report if nothing has to be loaded: the table already holds this object, or must not hold it."""
         request, session = self._request, self._session
         reach("warehouse.begin")
         kind = session.kind(request.schema_name, request.table)
@@ -72,7 +72,7 @@ class Load:
         return None
 
     def run(self) -> LoadReport:
-        """Put the object's rows into the table, and say so in the ledger."""
+        """Put the object's rows into the table, and write the ledger's entry."""
         request, session, past = self._request, self._session, self._past
         incoming = session.incoming_columns()
         before = self._count() if past and self._is_partitioned == bool(self._partition) else 0
