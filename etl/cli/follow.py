@@ -35,8 +35,10 @@ class Followed:
 
     run_id: str
     size: int
-    """How many days the run is about (0: whole tables); of a run that has a name, how many partitions it makes."""
+    """How many partitions the run is about (0: whole tables); of a run with a name, how many partitions it makes."""
     name: str = ""
+    word: str = "day"
+    """What one partition is called."""
 
 
 @dataclass
@@ -270,7 +272,7 @@ class _Reader:
         if key not in self.states:
             if event is None or event.event_type not in {DagsterEventType.STEP_START, DagsterEventType.STEP_SKIPPED}:
                 return
-            self._begin(key, _name(key), max(self.followed.size, 1), "days")
+            self._begin(key, _name(key), max(self.followed.size, 1), f"{self.followed.word}s")
         state = self.states[key]
         if event is not None and event.event_type in _OUTCOMES:
             state.outcome = _OUTCOMES[event.event_type]

@@ -86,7 +86,7 @@ def _succeeded(instance: DagsterInstance, run_id: str, span: Span, console: Cons
     A run that failed does not keep the runs of other partitions from being started: they are other pipelines' too.
     """
     with view(console) as shown:
-        (ended,) = follow(instance, [Followed(run_id, span.size)], shown)
+        (ended,) = follow(instance, [Followed(run_id, span.size, word=span.word)], shown)
     if ended.status == DagsterRunStatus.SUCCESS:
         return True
     for problem in failures(instance, run_id):

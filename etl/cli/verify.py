@@ -31,7 +31,9 @@ _COLOURS: dict[Status, str] = {"agrees": "green", "differs": "red", "not_compare
 def verify(
     tenant: Annotated[str, typer.Argument(help="The tenant's id.")],
     pipeline: Annotated[str | None, typer.Option(help="Only this pipeline.")] = None,
-    days: Annotated[int | None, typer.Option(help="Only the newest settled days. Default: all.", min=1)] = None,
+    days: Annotated[
+        int | None, typer.Option(help="Only the newest settled days. Default: all.", min=1)
+    ] = None,
     max_rows: Annotated[
         int, typer.Option(help="Values of larger partitions are counted and not compared.", min=1)
     ] = MAX_ROWS,
@@ -52,7 +54,8 @@ def verify(
         raise NothingExamined(f"{tenant} has no pipeline: nothing was examined", "write one, or see `etl check`")
     url = rdb_resource(config, str(settings.demo_dir / f"{tenant}.sqlite")).url(config)
     warehouse = warehouse_of_tenant(config).open(config)
-    table = Table("pipeline", "days", "source rows", "published", "quarantined", "loaded", "verdict")
+    counted = "days" if {each.scheme.kind for each in chosen} <= {"day", "whole"} else "partitions"
+    table = Table("pipeline", counted, "source rows", "published", "quarantined", "loaded", "verdict")
     compared: list[Reconciliation] = []
     with opened_instance(settings) as instance:
         for each in chosen:

@@ -1,10 +1,11 @@
-"""A job of assets with different days: their first days, their last days or their time zones differ.
+"""A job of assets whose partitions differ: other first or last days, other zones, or another way to cut their rows.
 
 Belongs here: building such a job, which `define_asset_job` refuses. Not here: which assets a job runs (`job_factory`),
-cutting a range of days into runs (`etl.running.run_spans`).
+cutting a range into runs (`etl.running.run_spans`).
 
-The partitions of the job are the days that all its assets have. Dagster's own asset job, with which the UI materializes
-any selection of assets, holds different sets of days in the same way, but has no partitions at all.
+The partitions of the job are the days that all its assets have; none where the assets are cut in different ways.
+Dagster's own asset job, with which the UI materializes any selection of assets, holds different sets of partitions in
+the same way, but has no partitions at all.
 """
 
 from collections.abc import Mapping

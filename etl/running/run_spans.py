@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from dagster import AssetKey, PartitionsDefinition, TimeWindowPartitionsDefinition, partition_loading_context
 
 from etl.errors import EtlError
-from etl.partitions.keys import moved
+from etl.partitions.keys import kind_of, moved
 from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.running.partition_definitions import definition_of, scheme_of
 
@@ -54,6 +54,12 @@ class Span:
         if self.first == self.last:
             return {PARTITION: self.first}
         return {RANGE_START: self.first, RANGE_END: self.last}
+
+    @property
+    def word(self) -> str:
+        """What one of them is called; days where there are none."""
+        kind = kind_of(self.first or "")
+        return "key" if kind == "static" else kind or "day"
 
     @property
     def selection(self) -> list[AssetKey]:
