@@ -78,9 +78,9 @@ def _partitions(job: JobDefinition) -> PartitionsOf:
 
 
 def _tick(partitions: PartitionsOf, behind: Mapping[str, int]) -> Tick:
-    """The newest partition that is complete at the tick, with those before it that late rows may still reach.
+    """Return the newest complete partition at the tick, with earlier partitions that may still get late rows.
 
-    Where the assets of the job have different partitions, each span that they share is a run of its own. All keys of a
+    If the assets of the job have different partitions, each span that assets share is a separate run. All keys of a
     list are run at each tick.
     """
 

@@ -1,1 +1,1 @@
-"""How time is cut into partitions, and when something is due: pure functions of calendars and zones."""
+"""Divides time into partitions, and finds the moments of deadlines, with pure functions of calendars and zones."""

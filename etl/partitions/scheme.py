@@ -1,4 +1,4 @@
-"""How a pipeline is cut into partitions: by a unit of time, by a list of keys, or not at all.
+"""Divides a pipeline into partitions: by a unit of time, by a list of keys, or not at all.
 
 Belongs here: `PartitionScheme` and its implementations: keys, windows, completeness, order. Not here: what a key's text
 says by itself (`keys`), Dagster's definitions (`etl.running.partition_definitions`), SQL.
@@ -28,7 +28,7 @@ EXAMPLES: dict[Unit, str] = {
 
 
 class PartitionScheme(Protocol):
-    """What the product asks of a way to cut rows into partitions."""
+    """The protocol of a way to divide rows into partitions."""
 
     @property
     def kind(self) -> Literal["hour", "day", "week", "month", "static", "whole"]:
@@ -142,7 +142,7 @@ class StaticKeys:
         return self.values.index(last) - self.values.index(first) + 1
 
     def comparable(self, key: str) -> Sequence[str]:  # noqa: ARG002  the protocol's
-        """No region is like another one."""
+        """No keys, because keys of a list are not comparable."""
         return ()
 
 

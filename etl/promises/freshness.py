@@ -4,14 +4,14 @@ Belongs here: judging a `FreshnessPromise`. Not here: other promises (`judge`), 
 
 What is promised:
 - A partition by time is complete when its day (hour, week, month) has ended in the zone of the partitions. At a
-  deadline the newest partition that is complete by then is due. It has arrived with its first good publish after it was
-  complete: half a day, published early, is not the day. Nothing else heals a missed deadline: not an older partition,
-  not a newer one; but the next deadline asks for its own partition only. A publish exactly at the deadline is in time.
-- The age of `max_age_hours` runs from the moment at which the newest complete partition arrived. A publish of any other
-  partition does not stop it. Exactly the promised age is kept.
-- A whole-table pipeline owes a publish between any two deadlines, and its age runs from its last publish.
-- Keys of a list are never due, so that only an age can be promised: that of the key which was published longest ago. A
-  key that was never published is as old as the promise.
+  deadline, the newest partition that is complete by then is due. The partition has arrived with its first good publish
+  after it was complete; an early publish of half a day does not count. Neither an older nor a newer partition heals a
+  missed deadline. The next deadline requires only its own partition. A publish exactly at the deadline is in time.
+- The age for `max_age_hours` begins when the newest complete partition arrives. A publish of another partition does not
+  end this age. An age of exactly the promised hours keeps the promise.
+- A whole-table pipeline must publish between any two deadlines, and its age begins with its last publish.
+- Keys of a list are never due, so only an age can be promised: the age of the key that was published longest ago. A key
+  that was never published is as old as the promise.
 - Nothing is due before the first partition is complete. After the last partition's deadline nothing new is due, but
   the state of that last promise stays until its partition arrives.
 - A kept promise is at risk if the partition that is due next has not arrived, and a run of typical duration would end

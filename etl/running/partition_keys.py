@@ -17,7 +17,7 @@ from etl.running.run_spans import bounds
 def partition_keys(
     context: AssetExecutionContext, scheme: TimeScheme | StaticKeys | WholeTable
 ) -> Sequence[str | None]:
-    """The partitions this step is about: one or a range. Whoever launches the run names them."""
+    """Return the partitions of this step: one partition or a range. The run names the partitions."""
     definition = definition_of(scheme)
     if definition is None:
         return [None]

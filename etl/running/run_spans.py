@@ -1,12 +1,12 @@
-"""Which partitions a job runs where its assets do not all have the same: one run for each span that they share.
+"""Divides the partitions of a job into runs if its assets have different ones: one run for each span that they share.
 
-Belongs here: cutting ranges into runs so that within a run every asset has every key; the keys that all assets have.
+Belongs here: dividing ranges so that within a run every asset has every key; the keys that all assets have.
 Not here: the partitions of one pipeline (`etl.partitions`), launching (`etl.cli.runs`), when a schedule runs
 (`schedule_factory`).
 
-Dagster's runs name their partitions once for all their assets, and refuse a key that one of the assets does not have.
-So assets of one unit of time share runs for what they have in common; each other unit, and each list of keys, has runs
-of its own.
+A run of Dagster has the same partitions for all its assets, and Dagster refuses a key that one of the assets does not
+have. So assets of one unit of time share runs for their common keys; each other unit, and each list of keys, has
+separate runs.
 """
 
 import itertools

@@ -151,7 +151,7 @@ class Warehouse(Protocol):
     """The database into which a tenant's audited rows are loaded."""
 
     def writing(self, schema: str, table: str, run_id: str) -> AbstractContextManager[Loader]:
-        """Lock a table until the block ends. The published object is looked up inside the block, so it is the newest."""
+        """Lock a table until the block ends. The published object is looked up inside, so it is the newest."""
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
         """Return all committed loads of this tenant, oldest first."""
