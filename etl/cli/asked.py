@@ -1,4 +1,4 @@
-"""Which tenants a command is about, and what is said where there is none.
+"""Finds the tenants of a command, and refuses a command without any tenant.
 
 Belongs here: the choice of tenants. Not here: what a command does with them.
 """

@@ -1,4 +1,4 @@
-"""`etl check`: is every tenant's configuration right, and do the built definitions keep the conventions?
+"""`etl check`: checks every tenant's configuration, and whether the built definitions keep the conventions.
 
 Belongs here: walking tenants and showing findings. Not here: the conventions (`etl.conventions.check`).
 """
@@ -66,7 +66,7 @@ def check(
 
 @dataclass
 class _Look:
-    """What was found in the locations that were looked at."""
+    """The findings about the locations that were checked."""
 
     conventions: Conventions
     broken: list[EtlError] = field(default_factory=list)
@@ -75,7 +75,7 @@ class _Look:
     found: Table = field(default_factory=lambda: Table("where", "asset", "what is wrong", "remedy"))
 
     def at(self, name: str, load: Callable[[], tuple[Definitions, set[Path]]]) -> None:
-        """Look at one location; one that cannot be built hides no other."""
+        """Check one location. If a location cannot be built, the other locations are still checked."""
         try:
             definitions, files = load()
             if not definitions.resolve_asset_graph().get_all_asset_keys() and not definitions.resolve_all_job_defs():
@@ -95,12 +95,12 @@ class _Look:
 
 
 def _tenant(name: str, settings: Settings) -> tuple[Definitions, set[Path]]:
-    """A tenant with what its own definitions.py adds, and its Python files."""
+    """Return a tenant's definitions, with the additions of its own definitions.py, and its Python files."""
     return load_location(name), set((settings.tenants_dir / name).rglob("*.py"))
 
 
 def _shared_places(settings: Settings, names: set[str]) -> list[ConfigError]:
-    """What two tenants would write to. Each tenant is compared with all, also where only some are checked."""
+    """Return conflicts of places that two tenants would write to. All tenants are compared, not only checked ones."""
     configs = []
     for each in list_tenants(settings):
         with suppress(ConfigError):  # told above if the tenant is one of those that are checked

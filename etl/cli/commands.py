@@ -15,7 +15,7 @@ STYLE: Literal["markdown"] = "markdown"
 
 
 class LazyCommand(TyperCommand):
-    """One line of the list. It becomes the real command as soon as that is called or asked for its help."""
+    """One line of the list. It becomes the real command when the command is called or its help is shown."""
 
     def __init__(self, name: str, sentence: str, where: str, example: str) -> None:
         """`where` is `module:attribute` in this room: a function, or the `typer.Typer` of a group of commands."""
@@ -23,7 +23,7 @@ class LazyCommand(TyperCommand):
         self._where, self._example = where, example
 
     def load(self) -> Any:  # noqa: ANN401  a command or a group, which typer exports no common type of
-        """Import the command's file and make the command of it."""
+        """Import the command's file and make the command from it."""
         module, _, attribute = self._where.partition(":")
         written = getattr(import_module(f"{ROOM}.{module}"), attribute)
         if isinstance(written, typer.Typer):
@@ -37,7 +37,7 @@ class LazyCommand(TyperCommand):
         return made
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  handed on as it comes
-        """Make the real command's context: all that follows is its own."""
+        """Make the real command's context, which handles all further arguments."""
         return self.load().make_context(*arguments, **options)
 
 

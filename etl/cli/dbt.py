@@ -86,7 +86,7 @@ def rules(
 
 
 def _prepare(name: str, settings: Settings, *, force: bool) -> str | None:
-    """Say what was done; None for a tenant without dbt."""
+    """Prepare a tenant and return what was done; None for a tenant without dbt."""
     config = load_tenant(name, settings)
     if not config.dbt.enabled:
         return None

@@ -84,7 +84,7 @@ def demo(
 
 
 def make_source(tenant: str, settings: Settings, console: Console) -> None:
-    """The tenant's demo database, once; nothing for a tenant with a database of its own."""
+    """Make the tenant's demo database, once; a tenant with its own database needs none."""
     config = load_tenant(tenant, settings)
     path = settings.demo_dir / f"{tenant}.sqlite"
     if path.is_file() or not config.uses_demo_source():
@@ -145,7 +145,7 @@ def run_plans(plans: list[DemoPlan], instance: DagsterInstance, settings: Settin
 
 
 def result_table(tenants: list[str], instance: DagsterInstance) -> Table:
-    """What every asset holds, from Dagster's event log."""
+    """Return a table of the rows of every asset, from Dagster's event log."""
     settings = load_settings()
     places = f"days are partitions; lake: {_short(settings.lake_dir)}, tables: {_short(settings.warehouse_dir)}"
     table = Table(title="What the tenants hold now", caption=places, box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)

@@ -1,4 +1,4 @@
-"""Following runs from the terminal: their steps, days and rows while they work, what they wait for, what they warn of.
+"""Follows runs from the terminal: their steps, days and rows, the pools that they wait for, and their warnings.
 
 Belongs here: reading runs' events into the state of their steps, and showing it: bars in a terminal, lines in a pipe.
 Not here: starting a run (`runs`), which run (`run`, `demo`), what a step says of itself (`etl.running.progress`), who
@@ -24,7 +24,7 @@ from etl.resources.run_worker import release_dead_runs
 from etl.running.progress import read_progress
 
 SECONDS_BETWEEN_LINES = 10
-"""In a pipe, what is still at work is told of this often."""
+"""In a pipe, steps that are still at work are reported this often."""
 WARNINGS_OF_A_KIND = 3
 """So many warnings of one check are shown; the rest is counted."""
 
@@ -71,23 +71,23 @@ class StepState:
 
 
 class View(Protocol):
-    """What shows the steps of a run, or several runs."""
+    """Shows the steps of one run or of several runs."""
 
     def began(self, state: StepState) -> None:
-        """It has begun."""
+        """The step has begun."""
 
     def moved(self, state: StepState) -> None:
-        """It is further than before, or has ended."""
+        """The step has made progress, or has ended."""
 
     def waiting(self, state: StepState) -> None:
-        """It is still at work; nothing new is known of it."""
+        """The step is still at work, and there is no news about it."""
 
     def tell(self, text: str) -> None:
-        """Something that a person should know at once."""
+        """Show a text that a person should know at once."""
 
 
 class Lines:
-    """One line when something has ended, and one now and then while it works: for a pipe, a log, a CI job."""
+    """One line at the end of a step, and a line now and then while it works: for a pipe, a log, a CI job."""
 
     def __init__(self, console: Console) -> None:
         """`console` is where the lines go."""
@@ -106,7 +106,7 @@ class Lines:
             self.waiting(state)
 
     def waiting(self, state: StepState) -> None:
-        """A sign of life."""
+        """Write a line now and then."""
         if time.monotonic() - self._told.get(state.name, 0) < SECONDS_BETWEEN_LINES:
             return
         counts = f", {state.counts}" if state.counts else ""
@@ -198,7 +198,7 @@ class _Reader:
     warned: Counter[str] = field(default_factory=Counter)
 
     def read(self, instance: DagsterInstance) -> None:
-        """Take what is new."""
+        """Read new events."""
         if self.run is not None:
             return
         run = instance.get_run_by_id(self.followed.run_id)  # before its events, so that none is unread at its end
@@ -288,5 +288,5 @@ class _Reader:
 
 
 def _name(step: str) -> str:
-    """A step as a person names it: `acme__extract__orders` is the extract of orders."""
+    """Return the name of a step for people: `acme__extract__orders` is the extract of orders."""
     return " ".join(step.split("__", 2)[1:]) or step

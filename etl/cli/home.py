@@ -1,10 +1,10 @@
 """DAGSTER_HOME: the folder with Dagster's own storage and its settings, `dagster.yaml`.
 
-Belongs here: making the folder, keeping its `dagster.yaml` in step with the project's, naming what a file of somebody
-else lacks, opening Dagster's storage in it, and the command `etl home`. Not here: anything that Dagster does with it.
+Belongs here: making the folder, copying the project's `dagster.yaml`, naming settings that a person's own file lacks,
+opening Dagster's storage in the folder, and the command `etl home`. Not here: the use of the folder by Dagster.
 
-The file in the home is written where there is none, and written again where it still is what the project wrote
-there. Any other file belongs to a person and is never touched.
+If there is no file in the home, the project's file is copied. The copy is renewed as long as it was not changed. Any
+other file belongs to a person and is never changed.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
-"""Why a tenant's code location cannot be used, as a sentence with a remedy instead of Dagster's trace.
+"""Explains why a tenant's code location cannot be used, with a sentence and a remedy instead of Dagster's trace.
 
-Belongs here: turning what Dagster says of a code server into an error of ours. Not here: starting one (`runs`).
+Belongs here: turning Dagster's error about a code server into the product's error. Not here: starting one (`runs`).
 """
 
 import re
@@ -51,7 +51,7 @@ def cannot_load(location: str, error: SerializableErrorInfo | None, log: Path) -
 
 @contextmanager
 def reachable(location: str, log: Path) -> Iterator[None]:
-    """Say what it means if the code server of a location does not answer any more."""
+    """Explain the error if the code server of a location no longer answers."""
     try:
         yield
     except DagsterUserCodeUnreachableError as error:

@@ -215,7 +215,7 @@ def _name(rejected: Rejected) -> str:
 
 
 def _cell(value: object) -> Text:
-    """A value as it is: what looks like markup in it is data, and no value is not an empty text."""
+    """Return a value unchanged: text that looks like markup is data, and null differs from an empty text."""
     return Text("null", style="dim") if value is None else Text(str(value))
 
 

@@ -51,7 +51,7 @@ class Locations(WorkspaceLoadTarget):
         self._only = only
 
     def create_origins(self) -> Sequence[CodeLocationOrigin]:
-        """What Dagster asks a workspace for."""
+        """Return the code locations; Dagster calls this method of a workspace."""
         every = WorkspaceFileTarget([str(self._path)]).create_origins() if self._path.is_file() else []
         return [each for each in every if not self._only or each.location_name in self._only]
 
@@ -82,7 +82,7 @@ def workspace(
 
 
 def _log() -> Path:
-    """Where code servers print to."""
+    """The file into which code servers print."""
     return Path(os.environ["DAGSTER_HOME"]) / "code_servers.log"
 
 
@@ -163,7 +163,7 @@ def launch(
 
 
 def _repository(context: WorkspaceRequestContext, location: str, job_name: str) -> RemoteRepository:
-    """What a code location holds, when it has such a job."""
+    """Return the repository of a code location that has such a job."""
     entry = context.get_location_entry(location)
     if entry is None:
         raise EtlError(

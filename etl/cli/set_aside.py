@@ -1,4 +1,4 @@
-"""`etl set-aside`: move away what stands where a pipeline's table has to be.
+"""`etl set-aside`: renames a table or view that has the name of a pipeline's table.
 
 Belongs here: the command. Not here: renaming (`etl.warehouse.transaction`), and why a load was refused.
 """

@@ -1,4 +1,4 @@
-"""What Ctrl-C and a request to end do to a command that has started a run.
+"""Handles Ctrl-C and other signals in a command that has started a run.
 
 Belongs here: turning signals into one exception, asking the run to stop, saying what became of it. Not here: the run's
 own process, which ends by itself when it is asked to (`etl.running.step`).
@@ -21,13 +21,13 @@ class Interrupted(BaseException):
     """A signal asks the command to end."""
 
     def __init__(self, number: int) -> None:
-        """`number` is the signal's."""
+        """`number` is the signal's number."""
         super().__init__(number)
         self.number = number
 
     @property
     def exit_code(self) -> int:
-        """What a shell gives a command that a signal ended."""
+        """The exit code that a shell gives to a command that a signal ended."""
         return 128 + self.number
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Signals:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """A signal that comes within the block is raised at its end."""
+        """A signal that arrives within the block is raised at the end of the block."""
         self._is_held = True
         try:
             yield

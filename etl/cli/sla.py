@@ -128,7 +128,7 @@ def attainments(
 
 
 def watchers(instance: DagsterInstance, now: datetime) -> str:
-    """Say whether the process that runs sensors lives: without it nobody is told of a broken promise."""
+    """Say whether the process that runs sensors is alive. Without it, no message about a broken promise is sent."""
     daemon = SensorDaemon.daemon_type()
     found = get_daemon_statuses(instance, [daemon], now.timestamp(), ignore_errors=True)[daemon]
     if found.healthy:
@@ -155,14 +155,14 @@ def loaded(settings: Settings, names: Sequence[str]) -> tuple[list[TenantConfig]
 
 
 def complain(errors: Sequence[EtlError]) -> None:
-    """Show what was wrong beside what was right."""
+    """Show the errors of tenants that do not load, besides the results of the others."""
     console = Console(stderr=True)
     for each in errors:
         console.print(f"[bold red]error:[/] {escape(str(each))}", highlight=False)
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file that nobody ever reads half."""
+    """Write a file in one step, so that no reader sees half of it."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         unfinished.write_text(text, encoding="utf-8")

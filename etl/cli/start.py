@@ -22,7 +22,7 @@ EXIT_FAILED, EXIT_USAGE, EXIT_UNKNOWN = 1, 2, 3
 
 
 def start() -> None:
-    """Run the command; a failure that the product knows is shown as a sentence, not as a traceback."""
+    """Run the command. An error of the product is shown as a sentence, not as a traceback."""
     try:
         project = find_project(os.environ)
         if project is not None:

@@ -1,4 +1,4 @@
-"""`etl verify`: does the warehouse hold what the source holds?
+"""`etl verify`: compares the warehouse with the source.
 
 Belongs here: the command. Not here: the comparison (`etl.pipeline.verify`).
 """
@@ -31,9 +31,7 @@ _COLOURS: dict[Status, str] = {"agrees": "green", "differs": "red", "not_compare
 def verify(
     tenant: Annotated[str, typer.Argument(help="The tenant's id.")],
     pipeline: Annotated[str | None, typer.Option(help="Only this pipeline.")] = None,
-    days: Annotated[
-        int | None, typer.Option(help="Only the newest settled days. Default: all.", min=1)
-    ] = None,
+    days: Annotated[int | None, typer.Option(help="Only the newest settled days. Default: all.", min=1)] = None,
     max_rows: Annotated[
         int, typer.Option(help="Values of larger partitions are counted and not compared.", min=1)
     ] = MAX_ROWS,
@@ -91,14 +89,14 @@ def verify(
 
 
 def _verdict(found: Reconciliation) -> str:
-    """In a word; what was found stands below the table."""
+    """Return the status in a word; the findings stand below the table."""
     to = f", complete to {found.complete_to}" if found.complete_to else ""
     loaded = "" if found.has_table else ", not loaded: source and lake were compared"
     return f"{found.status.replace('_', ' ')}{to}{loaded}"
 
 
 def _tell(found: Reconciliation, console: Console) -> None:
-    """Everything that was found, with what to do about it."""
+    """Print all findings with their remedies."""
     findings = [*found.differing, *((f"{place} not compared".strip(), each) for place, each in found.unknown)]
     findings += [("", each) for each in found.notes]
     if not findings:

@@ -1,4 +1,4 @@
-"""What a step waits for that cannot begin: which run holds its pool, since when, and how that run is stopped.
+"""Finds the run for which a step has to wait: which run holds the pool, since when, and how to stop that run.
 
 Belongs here: finding the holders of a pool and the words about them. Not here: showing them (`follow`), and runs whose
 process is gone, which are released (`etl.resources.run_worker`).
