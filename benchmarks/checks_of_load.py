@@ -30,8 +30,8 @@ from movement_warehouse import DAY_ROWS, make_objects
 
 from etl.settings import Settings
 from etl.warehouse import held, transaction
-from etl.warehouse.choice import WarehousePlace, open_warehouse
-from etl.warehouse.contract import LoadRequest, Warehouse
+from etl.warehouse.choice import open_warehouse
+from etl.warehouse.contract import LoadRequest, Warehouse, WarehousePlace
 from tests.servers import PASSWORD
 from tests.servers.postgres import serving
 

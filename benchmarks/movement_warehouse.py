@@ -152,8 +152,8 @@ def load(case: str, folder: Path, turn: int) -> tuple[float, float]:
 
     from etl.lake.lake import ObjectRef, Provenance, open_lake
     from etl.settings import Settings
-    from etl.warehouse.choice import WarehousePlace, open_warehouse
-    from etl.warehouse.contract import LoadRequest
+    from etl.warehouse.choice import open_warehouse
+    from etl.warehouse.contract import LoadRequest, WarehousePlace
 
     settings = Settings(project_dir=folder, data_dir=folder)
     warehouse = open_warehouse(WarehousePlace(), settings, "bench")

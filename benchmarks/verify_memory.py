@@ -48,8 +48,8 @@ def case(folder: str, mode: str, what: str, rows: str) -> dict[str, Any]:
     from etl.pipeline.remedies import Remedies
     from etl.pipeline.verify_table import compare_table
     from etl.settings import Settings
-    from etl.warehouse.choice import WarehousePlace, open_warehouse
-    from etl.warehouse.contract import LoadRequest
+    from etl.warehouse.choice import open_warehouse
+    from etl.warehouse.contract import LoadRequest, WarehousePlace
 
     settings = Settings(project_dir=Path(folder), data_dir=Path(folder))
     warehouse, lake = open_warehouse(WarehousePlace(), settings, "bench"), open_lake(settings)

@@ -1,6 +1,7 @@
 """Behind each seam stands what is behind it: nobody outside asks which driver or which warehouse it is."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,5 +45,41 @@ def test_the_dialect_of_a_url_is_asked_for_in_the_registry_only() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr == "dialect" and name not in said
         if not ast.unparse(node.value).endswith(("connection", "inspector"))  # SQLAlchemy's own, which quotes names
+    ]
+    assert found == []
+
+
+WAREHOUSES = {"DuckDBWarehouse", "PostgresWarehouse", "SqlWarehouse", "IcebergWarehouse"}
+WAREHOUSE_SQL = re.compile(
+    r"information_schema\.|pg_(attribute|class|catalog)\b|duckdb_(tables|columns|views)|\betl_(ledger|kept|staging)\."
+    r"|^\s*(SELECT|WITH|INSERT INTO|UPDATE|DELETE FROM|DROP TABLE|ALTER|CREATE (TEMP )?(TABLE|VIEW|SCHEMA)|DESCRIBE)\s.*"
+    r"(FROM|INTO|TABLE|SET|VIEW)\b"
+)
+OWN_SQL = {  # not the warehouse's: SQLite stores of the product, an object of the lake, sources
+    "notify/outbox.py", "promises/pipeline_log.py", "promises/state_log.py", "lake/readable.py", "config/cross_checks.py",
+}  # fmt: skip
+
+
+def test_nobody_outside_of_the_warehouse_writes_its_sql_or_names_one_of_them() -> None:
+    found = []
+    for name, tree in outside("warehouse/", "source/", "sql.py", "quality/expressions/sql.py"):
+        documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name | ast.Attribute | ast.alias):
+                said = node.id if isinstance(node, ast.Name) else getattr(node, "attr", getattr(node, "name", ""))
+                found += [f"{name}:{node.lineno} {said}"] if said in WAREHOUSES else []
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented:
+                is_sql = name not in OWN_SQL and WAREHOUSE_SQL.search(node.value)
+                found += [f"{name}:{node.lineno} {node.value[:50]}"] if is_sql else []
+    assert found == []
+
+
+def test_a_warehouse_is_chosen_in_one_place() -> None:
+    concrete = {"etl.warehouse.duckdb", "etl.warehouse.postgres", "etl.warehouse.sql_warehouse"}
+    found = [
+        f"{name} imports {each}"
+        for name, tree in outside("warehouse/")
+        for each in imports(tree)
+        if any(each == module or each.startswith(f"{module}.") for module in concrete)
     ]
     assert found == []

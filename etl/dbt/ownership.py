@@ -5,7 +5,7 @@ here: reserved schemas (`etl.config.identifiers`), the owner of a project (`etl.
 (`build`). SQL that a project writes by hand, such as a hook, is code of the project and is not checked.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
@@ -16,9 +16,7 @@ from etl.dbt.project import TenantDbt, tenant_dbt
 from etl.dbt.target import database_of, open_target, schema_of, target_type
 from etl.errors import ConfigError, DbtError
 from etl.settings import Settings
-from etl.sql import literal
-from etl.warehouse.contract import Warehouse
-from etl.warehouse.ledger import SCHEMA, TABLE
+from etl.warehouse.contract import TableOwner
 
 _REMEDY = "give it another `schema` or `alias`; the macro `generate_schema_name` decides what becomes of a `schema`"
 
@@ -68,15 +66,14 @@ def refuse_loaded(config: TenantConfig, project: TenantDbt, relations: Sequence[
     if warehouse is None:
         return
     owners: dict[str, set[str]] = {}
-    tables: dict[tuple[str, str], tuple[str, str]] = {}
-    for tenant, pipeline, schema, table in _ledger(warehouse, {each.place[0] for each in relations}):
-        owners.setdefault(schema.casefold(), set()).add(tenant)
-        tables[schema.casefold(), table.casefold()] = tenant, pipeline
+    tables: dict[tuple[str, str], TableOwner] = {}
+    for owner in warehouse.owners({each.place[0] for each in relations}):
+        owners.setdefault(owner.schema_name.casefold(), set()).add(owner.tenant)
+        tables[owner.schema_name.casefold(), owner.table.casefold()] = owner
     own = {schema for schema, _ in _targets(config)}
     for each in relations:
-        if each.place in tables:
-            tenant, pipeline = tables[each.place]
-            raise _refused(config, each, f"the pipeline `{pipeline}` of tenant {tenant} loads that table")
+        if loads := tables.get(each.place):
+            raise _refused(config, each, f"the pipeline `{loads.pipeline}` of tenant {loads.tenant} loads that table")
         found = owners.get(each.place[0], set())
         if found and config.id not in found and each.place[0] not in own:
             raise _refused(config, each, f"tenant {min(found)} loads its tables into that schema")
@@ -88,19 +85,6 @@ def _targets(config: TenantConfig) -> dict[tuple[str, str], str]:
         for name, pipeline in config.pipelines.items()
         if pipeline.save_to_trino and (output := pipeline.trino_output)
     }
-
-
-def _ledger(warehouse: Warehouse, schemas: Iterable[str]) -> Iterator[tuple[str, str, str, str]]:
-    """Return tenant, pipeline, schema and table of all loads of all tenants into some schemas."""
-    known = "SELECT 1 FROM information_schema.tables WHERE table_schema = {} AND table_name = {}"
-    if warehouse.query(known.format(literal("duckdb", SCHEMA), literal("duckdb", TABLE))).is_empty():
-        return
-    wanted = ", ".join(literal("duckdb", each) for each in sorted(schemas))
-    sql = (
-        f"SELECT tenant, pipeline, schema_name, table_name FROM {warehouse.relation(SCHEMA, TABLE)}"
-        f" WHERE lower(schema_name) IN ({wanted}) GROUP BY 1, 2, 3, 4 ORDER BY max(seq)"
-    )
-    yield from warehouse.query(sql).iter_rows()
 
 
 def _refused(config: TenantConfig, relation: DbtRelation, why: str) -> DbtError:

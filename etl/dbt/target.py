@@ -5,20 +5,16 @@ for dbt (`project`), what dbt may write there (`ownership`).
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import yaml
 
 from etl.dbt.project import TenantDbt
 from etl.errors import DbtError
+from etl.warehouse.choice import warehouse_of_profile
 from etl.warehouse.contract import Warehouse
-from etl.warehouse.duckdb import DuckDBWarehouse
-from etl.warehouse.postgres import PostgresWarehouse
-
-_TLS = ("sslmode", "sslcert", "sslkey", "sslrootcert")
 
 
 def target_output(project: TenantDbt) -> Mapping[str, Any]:
@@ -57,29 +53,9 @@ def is_file_of_tenant(project: TenantDbt) -> bool:
 def open_target(project: TenantDbt) -> Warehouse | None:
     """Return the database for reading; None if loads cannot write into it. No connection is opened."""
     output = target_output(project)
-    match output.get("type"):
-        case "duckdb":
-            path = _text(project, output, "path")
-            if not path or path.startswith((":", "md:", "motherduck:")):
-                return None
-            file = project.folder / path  # an absolute path stays what it is
-            return DuckDBWarehouse(file, project.lock_dir) if file.is_file() else None
-        case "postgres":
-            return PostgresWarehouse(_url(project, output), project.tenant)
-        case _:
-            return None
-
-
-def _url(project: TenantDbt, output: Mapping[str, Any]) -> str:
-    user, password = _text(project, output, "user"), _text(project, output, "password", "pass")
-    host, port = _text(project, output, "host"), _text(project, output, "port")
-    database = _text(project, output, "dbname", "database")
-    options = {name: _text(project, output, name) for name in _TLS if name in output}
-    login = f"{quote(user, safe='')}:{quote(password, safe='')}@"
-    address = f"[{host}]" if ":" in host else host
-    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in options.items() if value)
-    place = f"{address}:{port}" if port else address
-    return f"postgresql://{login}{place}/{database}" + (f"?{query}" if query else "")
+    value = partial(_text, project, output)
+    kind = target_type(project)
+    return warehouse_of_profile(kind, value, project.tenant, folder=project.folder, lock_dir=project.lock_dir)
 
 
 def _text(project: TenantDbt, output: Mapping[str, Any], *names: str) -> str:

@@ -115,9 +115,6 @@ def target(run: StageRun) -> TrinoOutput:
 def load_request(run: StageRun, source: Published, *, reload: bool = False) -> LoadRequest:
     """Return the request to the warehouse for the object."""
     output = target(run)
-    newest = None
-    if output.mode == "replace" and run.partition:
-        newest = run.lake.partitions(run.config.id, run.pipeline.published_stage, run.pipeline.name)[-1]
     return LoadRequest(
         tenant=run.config.id,
         pipeline=run.pipeline.name,
@@ -132,5 +129,4 @@ def load_request(run: StageRun, source: Published, *, reload: bool = False) -> L
         run_id=run.run_id,
         schema_changes=run.pipeline.schema_changes,
         reload=reload,
-        newest_partition=newest,
     )

@@ -4,15 +4,14 @@ Belongs here: the valid entries, the objects that they name as loaded, the numbe
 the rows that `upsert` keeps beside its table. Not here: the table's own rows and columns (`verify_table`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from etl.config.pipeline_config import TrinoOutput
 from etl.lake.lake import Pinned
-from etl.partitions.keys import column_value, key_of_value, kind_of
+from etl.partitions.keys import key_of_value, kind_of
 from etl.pipeline.remedies import Remedies
 from etl.pipeline.verdict import TableVerdict
-from etl.warehouse.contract import KEPT_SCHEMA, LOAD_COLUMN, PARTITION_COLUMN, LedgerEntry, Warehouse, kept_table
-from etl.warehouse.identifier import quoted
+from etl.warehouse.contract import KEPT_SCHEMA, LOAD_COLUMN, LedgerEntry, RowsOf, Warehouse, kept_table
 
 
 def standing(ledger: Sequence[LedgerEntry], output: TrinoOutput) -> list[LedgerEntry]:
@@ -69,13 +68,15 @@ def held_by_the_ledger(
 
 
 def appended_loads(
-    verdict: TableVerdict, warehouse: Warehouse, table: str, entries: Sequence[LedgerEntry], remedies: Remedies
+    verdict: TableVerdict,
+    loads: Iterable[tuple[object, ...]],
+    entries: Sequence[LedgerEntry],
+    remedies: Remedies,
 ) -> None:
-    """Compare the load numbers in the rows of an appended table with the ledger."""
-    by = f"{quoted(PARTITION_COLUMN)}, {quoted(LOAD_COLUMN)}"
-    numbers: dict[str, set[int | None]] = {}
+    """The rows of an appended partition carry the number of the load that brought them: `loads` are these pairs."""
+    numbers: dict[str, set[object]] = {}
     kind = next((kind_of(each.partition) for each in entries if each.partition), None) or "static"
-    for partition, seq in warehouse.query(f"SELECT {by} FROM {table} GROUP BY {by}").iter_rows():
+    for partition, seq in loads:
         numbers.setdefault(key_of_value(partition, kind), set()).add(seq)
     for entry in (each for each in entries if each.mode == "append" and each.digest is not None):
         if numbers.get(str(entry.partition), set()) - {entry.seq}:
@@ -93,13 +94,13 @@ def kept_rows(
     """Compare the rows that `upsert` keeps beside its table, because later loads depend on them."""
     name = kept_table(output.target_schema, output.target_table)
     digests = {
-        f"{PARTITION_COLUMN} = {column_value(str(each.partition))}": each
+        RowsOf(KEPT_SCHEMA, name, each.partition): each
         for each in entries
         if each.mode == "upsert" and each.digest is not None
     }
-    held = warehouse.holds(KEPT_SCHEMA, name, {where: each.digest for where, each in digests.items()})
-    for where, entry in digests.items():
-        if held[where] is False:
+    held = warehouse.holds({rows: each.digest for rows, each in digests.items()})
+    for rows, entry in digests.items():
+        if held[rows] is False:
             changed = f"the rows that {KEPT_SCHEMA}.{name} keeps of it are not those that were loaded"
             verdict.of(entry.partition).differ(changed, remedies.load_again(entry.partition))
     if unknown := sum(each is None for each in held.values()):

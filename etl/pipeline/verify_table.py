@@ -4,43 +4,33 @@ Belongs here: the expected rows, computed from the published objects without the
 Not here: the objects themselves (`verify_lake`), the entries of the ledger (`verify_ledger`).
 """
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-import duckdb
 import polars as pl
 
 from etl.config.pipeline_config import TrinoOutput
 from etl.errors import WarehouseError
 from etl.lake.lake import Pinned, scan_pinned
-from etl.partitions.keys import Kind, column_type, column_value, key_of_value, kind_of
+from etl.partitions.keys import Kind, column_type, key_of_value, kind_of
 from etl.pipeline.digest import as_published, differences, digest
 from etl.pipeline.remedies import Remedies
 from etl.pipeline.verdict import Findings, TableVerdict
 from etl.pipeline.verify_ledger import appended_loads, held_by_the_ledger, kept_rows, standing
-from etl.sql import file_literal, literal
-from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, ROW_NUMBER, TECHNICAL_COLUMNS, LedgerEntry, Warehouse
+from etl.warehouse.contract import (
+    LOAD_COLUMN,
+    PARTITION_COLUMN,
+    ROW_NUMBER,
+    TECHNICAL_COLUMNS,
+    LedgerEntry,
+    RowCount,
+    RowsOf,
+    Warehouse,
+    WarehouseTable,
+)
 from etl.warehouse.digest import rows_in
-from etl.warehouse.identifier import quoted
-
-_POSTGRES = {
-    "TINYINT": "smallint",
-    "SMALLINT": "smallint",
-    "INTEGER": "integer",
-    "BIGINT": "bigint",
-    "FLOAT": "real",
-    "DOUBLE": "double precision",
-    "BOOLEAN": "boolean",
-    "DATE": "date",
-    "TIME": "time without time zone",
-    "TIMESTAMP": "timestamp without time zone",
-    "TIMESTAMP WITH TIME ZONE": "timestamp with time zone",
-    "BLOB": "bytea",
-    "UUID": "uuid",
-}
 
 
 class _Table:
@@ -51,47 +41,37 @@ class _Table:
         self.remedies = remedies
         self.output = output
         self.name = warehouse.relation(output.target_schema, output.target_table)
-        self._where = (
-            f"WHERE lower(table_schema) = lower({literal('duckdb', output.target_schema)})"
-            f" AND lower(table_name) = lower({literal('duckdb', output.target_table)})"
-            " AND table_catalog = current_database()"
-        )
-
-    def kind(self) -> str | None:
-        """`BASE TABLE` or another kind; None if nothing has this name."""
-        found = self.warehouse.query(f"SELECT table_type FROM information_schema.tables {self._where}")
-        return str(found.item(0, 0)) if found.height else None
-
-    def columns(self) -> dict[str, str]:
-        """The type of each column, as the database writes it."""
-        sql = f"SELECT column_name, data_type FROM information_schema.columns {self._where}"
-        if self.is_postgres:
-            place = literal("duckdb", self.name)
-            sql = (
-                "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute"
-                f" WHERE attrelid = to_regclass({place}) AND attnum > 0 AND NOT attisdropped"
-            )
-        return dict(self.warehouse.query(sql).iter_rows())
 
     @cached_property
-    def is_postgres(self) -> bool:
-        """Whether types have PostgreSQL's names."""
-        return str(self.warehouse.query("SELECT version()").item(0, 0)).startswith("PostgreSQL")
+    def found(self) -> WarehouseTable | None:
+        """What stands under the table's name."""
+        schema, table = self.output.target_schema, self.output.target_table
+        there = {each.name: each for each in self.warehouse.describe([schema])}
+        alike = {name.casefold(): each for name, each in there.items()}  # which DuckDB takes for the same name
+        return there.get(table) or alike.get(table.casefold())
 
-    def counts(self, column: str, kind: Kind = "static") -> dict[object, int]:
-        """How many rows have each value of a technical column; partitions are named by their keys of this kind."""
-        found = self.warehouse.query(f"SELECT {quoted(column)}, count(*) FROM {self.name} GROUP BY 1")
-        return {None if value is None else key_of_value(value, kind): int(rows) for value, rows in found.iter_rows()}
+    def rows(self, partition: str | None = None, load: int | None = None) -> RowsOf:
+        """Some rows of it."""
+        return RowsOf(self.output.target_schema, self.output.target_table, partition, load)
+
+    def counts(self, *columns: str) -> dict[tuple[object, ...], int]:
+        """How many rows have each value of some technical columns."""
+        wanted = RowCount(self.output.target_schema, self.output.target_table, columns)
+        return self.warehouse.counts([wanted])[0]
+
+    def counts_by_key(self, column: str, kind: Kind = "static") -> dict[str | None, int]:
+        """The same for one column; partitions are named by their keys of this kind."""
+        found = self.counts(column)
+        return {None if value is None else key_of_value(value, kind): rows for (value,), rows in found.items()}
 
     def count(self) -> int:
         """All rows."""
-        return int(self.warehouse.query(f"SELECT count(*) FROM {self.name}").item(0, 0))
+        return self.counts()[()]
 
-    def digest(self, schema: pl.Schema, where: str) -> Mapping[str, int]:
-        """Return the digest of some columns of some rows, in the object's types. Only parts are held in memory."""
-        names = ", ".join(map(quoted, schema.names()))
+    def digest(self, schema: pl.Schema, rows: RowsOf) -> Mapping[str, int]:
+        """The digest of some columns of some rows, in the types of the object; some rows of them are held at a time."""
         total = Counter(digest(pl.LazyFrame(schema=schema)))
-        for batch in self.warehouse.batches(f"SELECT {names} FROM {self.name} {where}"):
+        for batch in self.warehouse.rows_of(rows, schema.names()):
             total.update(digest(as_published(batch, schema)))
         return total
 
@@ -131,25 +111,22 @@ def _compare(
 ) -> None:
     output = table.output
     wanted = dict(published)
-    if output.mode == "replace" and wanted:  # the table holds only the newest partition
-        newest = max(wanted, key=lambda each: each or "")
-        wanted = {newest: wanted[newest]}
     if not entries and not wanted:
-        return  # no table is expected, and a warehouse without any load cannot be read
-    kind = table.kind()
-    nameless = table.count() if kind == "BASE TABLE" and not entries else 0
+        return  # nothing is to be there, and a warehouse that nobody loaded yet cannot be asked
+    found = table.found
+    nameless = table.count() if found and found.kind == "table" and not entries else 0
     current = held_by_the_ledger(verdict, entries, wanted, table.remedies, has_rows=bool(nameless))
-    if kind is None:
+    if found is None:
         verdict.whole.differ(f"{table.name} does not exist", table.remedies.load_all())
         return
-    if kind != "BASE TABLE":
-        verdict.whole.differ(f"{table.name} is no table but a {kind.lower()}", table.remedies.make_anew())
+    if found.kind != "table":
+        verdict.whole.differ(f"{table.name} is no table but a {found.kind}", table.remedies.make_anew())
         return
     if nameless:
         unknown = f"{table.name} holds {nameless} rows, and the ledger names no load of it"
         verdict.whole.differ(unknown, table.remedies.make_anew())
         return
-    columns = table.columns()
+    columns = {each.name: each.type for each in found.columns}
     shape = _shape(table, columns, list(wanted.values()))
     for each in shape:
         verdict.whole.differ(each.problem, table.remedies.make_anew())
@@ -174,12 +151,8 @@ def _shape(table: _Table, columns: Mapping[str, str], objects: Sequence[Pinned])
     """Compare the table's columns and types with the columns that loads of these objects make."""
     made: dict[str, set[str]] = {}
     for each in objects:
-        path = file_literal(each.path)
-        described = duckdb.sql(f"DESCRIBE SELECT * FROM read_parquet({path}, hive_partitioning = false)").fetchall()
-        untyped = {name for name, dtype in pl.read_parquet_schema(each.path).items() if dtype == pl.Null}
-        for name, kind, *_ in described:
-            if name not in untyped:
-                made.setdefault(name.casefold(), set()).add(_in_postgres(kind) if table.is_postgres else kind)
+        for name, kinds in table.warehouse.made_columns(each.path).items():
+            made.setdefault(name.casefold(), set()).update(kinds)
     own = {name.casefold(): kind for name, kind in columns.items() if name not in TECHNICAL_COLUMNS}
     found = [
         _Difference(f"column `{name}` of {table.name} is in no published object")
@@ -190,25 +163,15 @@ def _shape(table: _Table, columns: Mapping[str, str], objects: Sequence[Pinned])
         for name in sorted(made.keys() - own.keys())
     ]
     for name in sorted(own.keys() & made.keys()):
-        # PostgreSQL's text type has two names: COPY makes one name, DuckDB's extension makes the other.
-        if own[name].replace("character varying", "text") not in made[name]:
-            makes = " or ".join(made[name])
+        if own[name] not in made[name]:
+            makes = " or ".join(sorted(made[name]))
             found.append(_Difference(f"column `{name}` of {table.name} is {own[name]}, a load makes {makes}"))
     partition = next((each.ref.partition for each in objects if each.ref.partition), None)
     technical = {LOAD_COLUMN: "BIGINT"} | ({PARTITION_COLUMN: column_type(partition)} if partition else {})
     for name, kind in technical.items():
-        makes = _in_postgres(kind) if table.is_postgres else kind
-        if name in columns and columns[name].replace("character varying", "text").upper() != makes.upper():
+        if name in columns and columns[name] not in table.warehouse.made_types(kind):
             found.append(_Difference(f"column `{name}` of {table.name} is {columns[name]}, a load makes {kind}"))
     return found
-
-
-def _in_postgres(kind: str) -> str:
-    if found := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", kind):
-        return f"numeric({found[1]},{found[2]})"
-    if kind.endswith("[]"):
-        return f"{_in_postgres(kind[:-2])}[]"
-    return _POSTGRES.get(kind, "text" if kind == "VARCHAR" else kind.lower())
 
 
 def _by_partition(
@@ -221,14 +184,14 @@ def _by_partition(
 ) -> None:
     """Check that every row belongs to a loaded partition, and that each partition has the expected rows."""
     known = {each.partition for each in entries}
-    counts = table.counts(PARTITION_COLUMN, kind_of(next((each for each in known if each), "")) or "day")
+    counts = table.counts_by_key(PARTITION_COLUMN, kind_of(next((each for each in known if each), "")) or "day")
     for partition in sorted(counts.keys() - known, key=str):
         of = f"of partition {partition}, which was never loaded" if partition else "without a partition"
         problem = f"{table.name} holds {counts[partition]} rows {of}"
         verdict.whole.differ(problem, table.remedies.load_anything_again())
     output = table.output
     if output.mode == "append" and LOAD_COLUMN in columns:
-        appended_loads(verdict, table.warehouse, table.name, entries, table.remedies)
+        appended_loads(verdict, table.counts(PARTITION_COLUMN, LOAD_COLUMN), entries, table.remedies)
     if output.mode == "upsert":
         kept_rows(verdict, table.warehouse, output, entries, table.remedies)
     is_upsert = output.mode == "upsert" and bool(current)
@@ -242,8 +205,7 @@ def _by_partition(
         return
     for partition, pinned in current.items():
         frame = scan_pinned([(pinned.ref, pinned.path)]) if winners is None else _won(winners, partition, pinned)
-        where = f"WHERE {PARTITION_COLUMN} = {column_value(str(partition))}"
-        _rows(verdict.of(partition), table, pinned, frame, where, counts.get(partition, 0), max_rows)
+        _rows(verdict.of(partition), table, pinned, frame, table.rows(partition), counts.get(partition, 0), max_rows)
 
 
 def _whole(verdict: TableVerdict, table: _Table, current: Mapping[str | None, Pinned], max_rows: int) -> None:
@@ -258,7 +220,7 @@ def _whole(verdict: TableVerdict, table: _Table, current: Mapping[str | None, Pi
                 )
                 return
             frame = _won(winners, partition, pinned)
-        _rows(verdict.of(partition), table, pinned, frame, "", table.count(), max_rows)
+        _rows(verdict.of(partition), table, pinned, frame, table.rows(), table.count(), max_rows)
 
 
 def _snapshots(
@@ -282,20 +244,19 @@ def _snapshots(
         return
     found.add(_older_snapshots(table, older))
     for partition, pinned in current.items():
-        where, counts = "", rows
+        part, counts = table.rows(), rows
         if LOAD_COLUMN in columns and any(each.digest for each in entries if each.version == pinned.version):
             seq = max(each.seq for each in entries if each.version == pinned.version)
-            where, counts = f"WHERE {LOAD_COLUMN} = {seq}", table.counts(LOAD_COLUMN).get(str(seq), 0)
-        _rows(verdict.of(partition), table, pinned, scan_pinned([(pinned.ref, pinned.path)]), where, counts, max_rows)
+            part, counts = table.rows(load=seq), table.counts_by_key(LOAD_COLUMN).get(str(seq), 0)
+        _rows(verdict.of(partition), table, pinned, scan_pinned([(pinned.ref, pinned.path)]), part, counts, max_rows)
 
 
 def _older_snapshots(table: _Table, older: Sequence[LedgerEntry]) -> Findings:
     """Compare the rows of snapshots whose objects are not kept with the digests in the ledger."""
     found, unknown = Findings(), 0
-    output, digests = table.output, {f"{LOAD_COLUMN} = {each.seq}": each.digest for each in older}
-    held = table.warehouse.holds(output.target_schema, output.target_table, digests)
+    held = table.warehouse.holds({table.rows(load=each.seq): each.digest for each in older})
     for each in older:
-        same = held[f"{LOAD_COLUMN} = {each.seq}"]
+        same = held[table.rows(load=each.seq)]
         snapshot = f"the snapshot that run {each.run_id[:8]} loaded"
         if same is False:
             changed = f"the rows of {snapshot} are not those that stand in {table.name} now"
@@ -311,7 +272,7 @@ def _older_snapshots(table: _Table, older: Sequence[LedgerEntry]) -> Findings:
 
 
 def _rows(
-    found: Findings, table: _Table, pinned: Pinned, expected: pl.LazyFrame, where: str, rows: int, max_rows: int
+    found: Findings, table: _Table, pinned: Pinned, expected: pl.LazyFrame, part: RowsOf, rows: int, max_rows: int
 ) -> None:
     """Compare some rows of the table with the expected rows."""
     wanted = pinned.rows
@@ -330,7 +291,7 @@ def _rows(
         return
     schema = pl.Schema({name: kind for name, kind in expected.collect_schema().items() if kind != pl.Null})
     between = f"the {pinned.ref.stage} object and {table.name}"
-    for each in differences(digest(expected.select(schema.names())), table.digest(schema, where), between):
+    for each in differences(digest(expected.select(schema.names())), table.digest(schema, part), between):
         found.differ(each, table.remedies.load_again(pinned.ref.partition))
 
 

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 from etl.config.ownership import checked_url
 from etl.config.tenant_config import TenantConfig
 from etl.settings import load_settings
-from etl.warehouse.choice import WarehousePlace, open_warehouse
-from etl.warehouse.contract import Warehouse
+from etl.warehouse.choice import has_address, open_warehouse
+from etl.warehouse.contract import Warehouse, WarehousePlace
 
 
 class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
@@ -23,7 +23,7 @@ class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
         """The warehouse that the tenant's YAML names."""
         warehouse, settings = config.warehouse, load_settings()
         url: SecretStr | None = None
-        if warehouse.type != "duckdb":
+        if has_address(warehouse.type):
             clear = warehouse.resolve_url(config.namespace())
             url = SecretStr(checked_url(clear, config.id, settings, config.origin.platform))
         return open_warehouse(WarehousePlace(type=warehouse.type, url=url), settings, config.id)

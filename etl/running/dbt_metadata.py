@@ -4,7 +4,7 @@ Belongs here: reading the built relations in the tenant's warehouse. Not here: r
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,7 @@ from etl.dbt.index import DbtAsset
 from etl.dbt.project import TenantDbt
 from etl.partitions.keys import key_of, kind_of
 from etl.running.metadata import Metadata
-from etl.sql import literal
-from etl.warehouse.contract import Warehouse
-from etl.warehouse.identifier import quoted
+from etl.warehouse.contract import RowCount, Warehouse, WarehouseTable
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,13 +26,14 @@ Manifest = Mapping[str, Any]
 
 
 class BuiltRelations:
-    """The tables and views that one invocation built, read from the warehouse with two statements in all."""
+    """The tables and views that one invocation built, as the warehouse knows them."""
 
     def __init__(self, manifest: Manifest, built: Sequence[DbtAsset], window: Mapping[str, str]) -> None:
         """`window` has the days of the invocation; empty: all days."""
         self._manifest = manifest
         self._built = [(each, manifest["nodes"][each.unique_id]) for each in built]
         self._window = window
+        self._found: dict[tuple[str, str], WarehouseTable] = {}
         self.columns: dict[tuple[str, str], Columns] = {}
         self.rows: dict[str, int] = {}
         self.rows_by_day: dict[str, dict[str, int]] = {}
@@ -44,45 +43,35 @@ class BuiltRelations:
         nodes = [node for _, node in self._built]
         above = [self._node(each) for node in nodes for each in _above(node)]
         schemas = sorted({node["schema"] for node in [*nodes, *above] if node})
-        wanted = ", ".join(literal("duckdb", schema) for schema in schemas)
-        found = warehouse.query(
-            "SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns "
-            f"WHERE table_schema IN ({wanted}) ORDER BY table_schema, table_name, ordinal_position"
-        )
-        for schema, table, column, dtype in found.iter_rows():
-            self.columns.setdefault((schema.lower(), table.lower()), {})[column] = dtype
-        counts = [
-            sql
+        for table in warehouse.describe(schemas):
+            place = table.schema_name.lower(), table.name.lower()
+            self._found[place] = table
+            self.columns[place] = {column.name: column.type for column in table.columns}
+        counted = [
+            (asset.unique_id, wanted)
             for asset, node in self._built
             if node["config"]["materialized"] not in {"view", "ephemeral"} and self.columns_of(node)
-            for sql in self._counts(asset, node)
+            for wanted in self._counts(asset, node)
         ]
-        if not counts:
-            return
-        for unique_id, day, rows in warehouse.query(" UNION ALL ".join(counts)).iter_rows():
-            if day is None:
-                self.rows[unique_id] = rows
+        counts = warehouse.counts([wanted for _, wanted in counted]) if counted else []
+        for (unique_id, wanted), found in zip(counted, counts, strict=True):
+            if wanted.by:
+                self.rows_by_day[unique_id] = {str(day): rows for (day,), rows in found.items()}
             else:
-                self.rows_by_day.setdefault(unique_id, {})[day] = rows
+                self.rows[unique_id] = found[()]
 
-    def _counts(self, asset: DbtAsset, node: Mapping[str, Any]) -> list[str]:
-        """Return statements that count all rows, and the rows of each day if the key of the increment is a date."""
-        name, table = literal("duckdb", asset.unique_id), node["relation_name"]
-        found = [f"SELECT {name} AS node, NULL AS day, count(*) AS row_count FROM {table}"]
+    def _counts(self, asset: DbtAsset, node: Mapping[str, Any]) -> Iterator[RowCount]:
+        """The rows of the whole table, and those of each day where the key of the increment is a date."""
+        table = self._found[_place(node)]
+        yield RowCount(table.schema_name, table.name)
         column = asset.day_column
         if self._window and column and self.columns_of(node).get(column, "").upper() == "DATE":
-            start, end = self._window["partition_start"][:10], self._window["partition_end"][:10]
-            day = quoted(column)
-            found.append(
-                f"SELECT {name}, CAST({day} AS VARCHAR), count(*) FROM {table} "
-                f"WHERE {day} >= DATE '{start}' AND {day} < DATE '{end}' GROUP BY {day}"
-            )
-        return found
+            days = self._window["partition_start"][:10], self._window["partition_end"][:10]
+            yield RowCount(table.schema_name, table.name, (column,), days)
 
     def columns_of(self, node: Mapping[str, Any]) -> Columns:
-        """The column names and types in the warehouse; empty if the warehouse does not have the relation."""
-        name = node.get("alias") or node.get("identifier") or node["name"]
-        return self.columns.get((node["schema"].lower(), name.lower()), {})
+        """Names and types, as the warehouse says them; empty where it does not know the relation."""
+        return self.columns.get(_place(node), {})
 
     def parents_of(self, node: Mapping[str, Any]) -> dict[str, dict[str, dict[str, str]]]:
         """The columns of a node's inputs, in the form that dagster-dbt's lineage expects."""
@@ -98,6 +87,12 @@ class BuiltRelations:
             unique_id
         )
         return node if node and node.get("relation_name") else None
+
+
+def _place(node: Mapping[str, Any]) -> tuple[str, str]:
+    """Schema and name of what a node makes, in small letters."""
+    name = node.get("alias") or node.get("identifier") or node["name"]
+    return node["schema"].lower(), name.lower()
 
 
 def _above(node: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,6 @@ specs (`dbt_factory`), dbt as a process (`etl.dbt.build`), the metadata of a tab
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -46,7 +45,6 @@ from etl.running.metadata import Metadata
 from etl.running.partition_keys import partition_keys
 from etl.running.surroundings import step_of
 from etl.warehouse.contract import Warehouse
-from etl.warehouse.duckdb import DuckDBWarehouse
 
 DbtEvent = AssetMaterialization | MaterializeResult | AssetCheckEvaluation | Output  # type: ignore[type-arg]
 Window = Mapping[str, str]
@@ -95,8 +93,7 @@ class DbtStep:
         if days:
             context.log.info("dbt builds %s to %s, in one invocation", days[0], days[-1])
         warehouse: Warehouse = getattr(context.resources, naming.warehouse_resource(self.config.id)).open(self.config)
-        alone = warehouse.exclusive(context.run.run_id) if isinstance(warehouse, DuckDBWarehouse) else nullcontext()
-        with alone:
+        with warehouse.exclusive(context.run.run_id):
             reach("dbt.start")
             refuse_known(self.config, self.project, self.relations)
             refuse_loaded(self.config, self.project, self.relations)

@@ -1,38 +1,60 @@
 """Which warehouse a tenant uses.
 
-Belongs here: choosing one by its type. Not here: what a warehouse does (`warehouse`), how (`duckdb`, `postgres`).
+Belongs here: the registry of the kinds of warehouse, which a new kind joins with one line. Does not: what a warehouse
+does (`contract`), how (`duckdb`, `postgres`).
 """
 
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, SecretStr
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
 from etl.errors import WarehouseError
 from etl.settings import Settings
-from etl.warehouse.contract import Warehouse
-from etl.warehouse.duckdb import DuckDBWarehouse
-from etl.warehouse.postgres import PostgresWarehouse
+from etl.warehouse import duckdb, postgres
+from etl.warehouse.contract import ProfileValue, Warehouse, WarehousePlace
 
 
-class WarehousePlace(BaseModel):
-    """Which warehouse a tenant uses. Values are final: nothing is interpolated here."""
+class _KindOfWarehouse(NamedTuple):
+    open: Callable[[WarehousePlace, str], Warehouse]
+    """The warehouse of a tenant at a place; opens no connection."""
+    of_profile: Callable[[ProfileValue], WarehousePlace | None]
+    """The place that a target of dbt's profiles.yml names, if loads can have written there."""
+    has_address: bool = True
+    """Whether it is found by a URL."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type: Literal["duckdb", "postgres", "trino"] = "duckdb"
-    url: SecretStr | None = None
-    lock_seconds: float = 600.0
+_KINDS = {
+    "duckdb": _KindOfWarehouse(duckdb.open_file, duckdb.file_of_profile, has_address=False),
+    "postgres": _KindOfWarehouse(postgres.open_database, postgres.address_of_profile),
+}
 
 
-def open_warehouse(config: WarehousePlace, settings: Settings, tenant: str) -> Warehouse:
+def has_address(kind: str) -> bool:
+    """Whether a warehouse of this kind is found by a URL; the others are files of the tenant's own."""
+    return kind not in _KINDS or _KINDS[kind].has_address
+
+
+def open_warehouse(place: WarehousePlace, settings: Settings, tenant: str) -> Warehouse:
     """The warehouse of one tenant. Opens no connection."""
-    match config.type:
-        case "duckdb":
-            path = settings.warehouse_dir / f"{tenant}.duckdb"
-            return DuckDBWarehouse(path, settings.data_dir / "locks", lock_seconds=config.lock_seconds)
-        case "postgres":
-            if config.url is None:
-                raise WarehouseError(f"the PostgreSQL warehouse of `{tenant}` has no address", "give `warehouse.url`")
-            return PostgresWarehouse(config.url.get_secret_value(), tenant, lock_seconds=config.lock_seconds)
-        case "trino":
-            raise WarehouseError("the Trino warehouse is not available in this installation", "use duckdb or postgres")
+    if place.type not in _KINDS:
+        raise WarehouseError(
+            f"the {place.type.capitalize()} warehouse is not available in this installation", "use duckdb or postgres"
+        )
+    own = {"path": place.path or settings.warehouse_dir / f"{tenant}.duckdb", "lock_dir": settings.data_dir / "locks"}
+    return _KINDS[place.type].open(place.model_copy(update=own), tenant)
+
+
+def warehouse_of_profile(
+    kind: str, value: ProfileValue, tenant: str, *, folder: Path, lock_dir: Path
+) -> Warehouse | None:
+    """What a target of dbt's profiles.yml names, to be read; None where no load can have written there.
+
+    A relative path of a file begins at `folder`, as dbt reads it.
+    """
+    place = _KINDS[kind].of_profile(value) if kind in _KINDS else None
+    if place is None:
+        return None
+    path = folder / place.path if place.path else None
+    if path and not path.is_file():
+        return None
+    return _KINDS[kind].open(place.model_copy(update={"path": path, "lock_dir": lock_dir}), tenant)

@@ -1,18 +1,19 @@
 """Loading a published object into a tenant's warehouse: what is asked, and what is answered.
 
-Belongs here: the protocol and its models. Not here: which warehouse it is (`warehouses`), SQL (`transaction`,
-`upsert`), connections (`duckdb`, `postgres`), where objects come from (`lake`).
+Belongs here: the protocol and its models. Not here: which warehouse it is (`choice`), SQL (`transaction`, `upsert`,
+`sql_warehouse`), connections (`duckdb`, `postgres`), where objects come from (`lake`).
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
 from etl.errors import WarehouseError
 from etl.partitions.keys import column_value
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["replace_partition", "replace", "upsert", "append"]
 SchemaChanges = Literal["fail", "evolve"]
+Kind = Literal["", "table", "view", "materialized view", "foreign table"]
 
 PARTITION_COLUMN = "etl_partition"
 """The technical column that says which partition a row of a partitioned pipeline belongs to."""
@@ -35,6 +37,53 @@ TECHNICAL_COLUMNS = frozenset({PARTITION_COLUMN, ROW_NUMBER, LOAD_COLUMN})
 KEPT_SCHEMA = "etl_kept"
 """Where all rows of the objects that are loaded by `upsert` are kept, also those that lost their key to another one."""
 _NAME_LIMIT = 63  # PostgreSQL cuts longer names off
+
+
+@dataclass(frozen=True)
+class RowsOf:
+    """Some rows of a table that is loaded: those of a partition, those that a load by `append` brought, or all."""
+
+    schema_name: str
+    table: str
+    partition: str | None = None
+    load: int | None = None
+
+    @property
+    def where(self) -> str:
+        """The condition for them."""
+        if self.load is not None:
+            return f"{LOAD_COLUMN} = {self.load}"
+        return f"{PARTITION_COLUMN} = {column_value(self.partition)}" if self.partition else "TRUE"
+
+
+@dataclass(frozen=True)
+class RowCount:
+    """Rows of a table to be counted, by the values of `by`; `days`: only where its one column is in this range."""
+
+    schema_name: str
+    table: str
+    by: tuple[str, ...] = ()
+    days: tuple[str, str] | None = None
+
+
+class WarehousePlace(BaseModel):
+    """Which warehouse a tenant uses. Values are final: nothing is interpolated here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["duckdb", "postgres", "trino"] = "duckdb"
+    url: SecretStr | None = None
+    path: Path | None = None
+    """Of a database file. Default: the tenant's own, in the data folder."""
+    lock_dir: Path = Path()
+    lock_seconds: float = 600.0
+
+
+class ProfileValue(Protocol):
+    """What a target of dbt's profiles.yml says under the first of these keys that it has; empty where it has none."""
+
+    def __call__(self, *names: str) -> str:
+        """The value, with the variables that dbt gets."""
 
 
 class LoadRequest(BaseModel):
@@ -55,12 +104,15 @@ class LoadRequest(BaseModel):
     run_id: str
     schema_changes: SchemaChanges = "evolve"
     reload: bool = False
-    """Load also if the table already holds this object."""
-    newest_partition: str | None = None
-    """The newest published partition: with mode `replace`, a table holds only this partition."""
+    """Load even where the table holds this very object."""
 
     @model_validator(mode="after")
-    def _has_keys(self) -> "LoadRequest":
+    def _fits_its_mode(self) -> "LoadRequest":
+        if self.mode == "replace" and self.partition:
+            raise WarehouseError(
+                f"{self.target} is to be loaded by `replace`, which leaves no room for other partitions",
+                "use `mode: replace_partition`",
+            )
         if self.mode == "upsert" and not self.key_columns:
             raise WarehouseError(
                 f"{self.target} is to be loaded by `upsert` without key columns",
@@ -75,13 +127,13 @@ class LoadRequest(BaseModel):
 
     @property
     def replaces_table(self) -> bool:
-        """Whether the load replaces all rows of the table: every mode without partitions does, except `append`."""
-        return self.mode == "replace" or (self.mode != "append" and self.partition is None)
+        """Whether the load leaves nothing of what the table held; so does all but `append` without partitions."""
+        return self.mode != "append" and self.partition is None
 
     @property
     def rows_of_partition(self) -> str:
         """The condition for the rows of its partition in the table; without partitions all rows are."""
-        return f"{PARTITION_COLUMN} = {column_value(self.partition)}" if self.partition else "TRUE"
+        return RowsOf(self.schema_name, self.table, self.partition).where
 
     @property
     def upsert_by(self) -> str | None:
@@ -137,6 +189,36 @@ class LedgerEntry(BaseModel):
     """The keys and the order column by which an `upsert` was decided."""
 
 
+@dataclass(frozen=True)
+class Column:
+    """A column as the warehouse names its type."""
+
+    name: str
+    type: str
+
+
+class WarehouseTable(BaseModel):
+    """A table or view, as the warehouse describes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_name: str
+    name: str
+    kind: Kind
+    columns: tuple[Column, ...]
+
+
+class TableOwner(BaseModel):
+    """Who loads a table, as the ledger says it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant: str
+    pipeline: str
+    schema_name: str
+    table: str
+
+
 class Loader(Protocol):
     """A table of a warehouse that one load has locked, so that no other load writes to the table."""
 
@@ -148,22 +230,40 @@ class Loader(Protocol):
 
 
 class Warehouse(Protocol):
-    """The database into which a tenant's audited rows are loaded."""
+    """Where a tenant's audited rows end. No connection is held between calls, so that others can work."""
 
     def writing(self, schema: str, table: str, run_id: str) -> AbstractContextManager[Loader]:
         """Lock a table until the block ends. The published object is looked up inside, so it is the newest."""
 
+    def exclusive(self, run_id: str) -> AbstractContextManager[object]:
+        """The lock under which something else writes (dbt). Does nothing where a database has many writers."""
+
     def ledger(self) -> tuple[LedgerEntry, ...]:
         """Return all committed loads of this tenant, oldest first."""
 
+    def owners(self, schemas: Collection[str]) -> tuple[TableOwner, ...]:
+        """Who loads tables of these schemas, of all tenants that the ledger knows."""
+
+    def describe(self, schemas: Collection[str]) -> tuple[WarehouseTable, ...]:
+        """The tables and views of these schemas."""
+
+    def counts(self, wanted: Sequence[RowCount]) -> list[dict[tuple[object, ...], int]]:
+        """How many rows there are, by the values of some columns."""
+
+    def rows_of(self, rows: RowsOf, columns: Sequence[str]) -> "Iterator[pl.DataFrame]":
+        """Some columns of some rows, in parts: they may be more than the memory holds."""
+
+    def holds(self, digests: Mapping[RowsOf, str | None]) -> dict[RowsOf, bool | None]:
+        """For each of these rows whether they are those of their digest of the ledger; None where nobody can say."""
+
+    def made_columns(self, path: Path) -> dict[str, tuple[str, ...]]:
+        """The columns that a load makes of an object, each with the names that its type has here."""
+
+    def made_types(self, kind: str) -> tuple[str, ...]:
+        """The type that a load makes of DuckDB's type of a column; another name of it may follow."""
+
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
-        """The result of a read-only statement."""
-
-    def batches(self, sql: str) -> "Iterator[pl.DataFrame]":
-        """The result of a read-only statement, some rows at a time: it may be larger than the memory."""
-
-    def holds(self, schema: str, table: str, digests: Mapping[str, str | None]) -> dict[str, bool | None]:
-        """For each condition whether its rows are those of its digest of the ledger; None where that cannot be said."""
+        """The result of a read-only statement that a person or a test wrote."""
 
     def relation(self, schema: str, table: str) -> str:
         """A table's whole name for `query`: a schema may be called like the database, and half a name is ambiguous."""

@@ -10,11 +10,10 @@ counts as "not the same": the rows are loaded again.
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from etl.warehouse.contract import TECHNICAL_COLUMNS
+from etl.warehouse.contract import TECHNICAL_COLUMNS, Column
 from etl.warehouse.identifier import quoted
-from etl.warehouse.schema_change import Column
 from etl.warehouse.session import Session
 
 
@@ -42,15 +41,6 @@ def holds(session: Session, relation: str, columns: Sequence[Column], where: str
         f"SELECT count(*), coalesce(sum({session.row_hash(first)}), 0){empty} FROM {relation} WHERE {where}"
     )[0]
     return f"{session.algorithm}:{shape}:{count}:{total}" == kept and not any(filled)
-
-
-def table_holds(session: Session, schema: str, table: str, digests: Mapping[str, str | None]) -> dict[str, bool | None]:
-    """For each condition whether its rows of a table are those of its digest; None: there is none to compare with."""
-    relation, columns = session.relation(schema, table), session.table_columns(schema, table)
-    return {
-        where: holds(session, relation, columns, where, kept) if is_comparable(session, kept) else None
-        for where, kept in digests.items()
-    }
 
 
 def is_comparable(session: Session, kept: str | None) -> bool:

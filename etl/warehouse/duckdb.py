@@ -5,7 +5,7 @@ Belongs here: opening the file, waiting for who has it open, reading the object.
 """
 
 import resource
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,22 @@ from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.sql import literal
 from etl.warehouse import ledger
-from etl.warehouse.contract import BATCH_ROWS, ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
-from etl.warehouse.digest import table_holds
+from etl.warehouse.contract import (
+    BATCH_ROWS,
+    ROW_NUMBER,
+    Column,
+    Kind,
+    LedgerEntry,
+    LoadReport,
+    LoadRequest,
+    ProfileValue,
+    WarehousePlace,
+)
 from etl.warehouse.identifier import quoted
 from etl.warehouse.loadable import Loadable, read_loadable
-from etl.warehouse.schema_change import NO_TYPE, Column
-from etl.warehouse.session import Kind
+from etl.warehouse.schema_change import NO_TYPE
 from etl.warehouse.set_aside import set_aside
+from etl.warehouse.sql_warehouse import SqlWarehouse
 from etl.warehouse.transaction import Load
 
 if TYPE_CHECKING:
@@ -58,7 +67,7 @@ def _has_little() -> bool:
     return any(each != resource.RLIM_INFINITY and each < _LITTLE for each in limits)
 
 
-class DuckDBWarehouse:
+class DuckDBWarehouse(SqlWarehouse):
     """A tenant's DuckDB file. Holds no connection between calls, so that others can open the file."""
 
     def __init__(self, path: Path, lock_dir: Path, *, lock_seconds: float = 600.0) -> None:
@@ -86,34 +95,32 @@ class DuckDBWarehouse:
             yield _DuckDBLoader(self, schema, table)
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
-        """Every committed load, oldest first."""
+        """Every committed load, oldest first; none where there is no file yet."""
+        return super().ledger() if self._path.exists() else ()
+
+    @contextmanager
+    def reading(self, failure: str) -> "Iterator[_DuckDBSession]":
+        """A session that cannot write."""
+        self._check_exists()
+        with _named(failure, ""), self.connect(read_only=True) as connection:
+            yield _DuckDBSession(connection)
+
+    def made_types(self, kind: str) -> tuple[str, ...]:
+        """DuckDB's own type."""
+        return (kind,)
+
+    def _check_exists(self) -> None:
         if not self._path.exists():
-            return ()
-        with self.connect(read_only=True) as connection:
-            return ledger.read(_DuckDBSession(connection))
+            raise WarehouseError(f"the warehouse {self._path} does not exist yet", "load a pipeline first")
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """The result of a statement, read-only."""
-        if not self._path.exists():
-            raise WarehouseError(f"the warehouse {self._path} does not exist yet", "load a pipeline first")
+        self._check_exists()
         with self.connect(read_only=True) as connection:
             try:
                 return (connection.execute(sql, list(parameters)) if parameters else connection.execute(sql)).pl()
             except duckdb.Error as error:
                 raise WarehouseError(f"the query failed: {error}", "correct the statement") from error
-
-    def batches(self, sql: str) -> "Iterator[pl.DataFrame]":
-        """The result of a read-only statement, some rows at a time."""
-        import polars as pl  # noqa: PLC0415  a load needs none of it
-
-        with _named("the query failed"), self.connect(read_only=True) as connection:
-            for batch in connection.execute(sql).to_arrow_reader(BATCH_ROWS):
-                yield pl.DataFrame(batch)
-
-    def holds(self, schema: str, table: str, digests: Mapping[str, str | None]) -> dict[str, bool | None]:
-        """For each condition whether its rows are those of its digest of the ledger; None where that cannot be said."""
-        with _named(f"{schema}.{table} could not be read"), self.connect(read_only=True) as connection:
-            return table_holds(_DuckDBSession(connection), schema, table, digests)
 
     def relation(self, schema: str, table: str) -> str:
         """A table's whole name: a tenant's schema may be called like its database file."""
@@ -204,6 +211,22 @@ class _DuckDBSession:
         pairs = zip(parameters, rest, strict=True)
         return self._connection.execute(first + "".join(_literal(each) + text for each, text in pairs)).fetchall()
 
+    def frames(self, sql: str) -> "Iterator[pl.DataFrame]":
+        import polars as pl  # noqa: PLC0415  a load needs none of it
+
+        for batch in self._connection.execute(sql).to_arrow_reader(BATCH_ROWS):
+            yield pl.DataFrame(batch)
+
+    def described(self, schemas: Collection[str]) -> list[tuple[str, str, Kind, str, str]]:
+        wanted = ", ".join(_literal(each.lower()) for each in schemas)
+        found = self.rows(
+            "SELECT table_schema, table_name, table_type, column_name, data_type FROM information_schema.tables"
+            " JOIN information_schema.columns USING (table_catalog, table_schema, table_name)"
+            f" WHERE table_catalog = {_literal(self._catalog)} AND lower(table_schema) IN ({wanted or 'NULL'})"
+            " ORDER BY table_schema, table_name, ordinal_position"
+        )
+        return [(schema, table, "view" if kind == "VIEW" else "table", *rest) for schema, table, kind, *rest in found]
+
     def incoming_columns(self) -> list[Column]:
         rows = self.rows(f"DESCRIBE {self.incoming}")
         return [
@@ -240,6 +263,19 @@ class _DuckDBSession:
         return f"hash({', '.join(columns)})::HUGEINT"
 
 
+def open_file(place: WarehousePlace, tenant: str) -> DuckDBWarehouse:
+    """The warehouse in a file, which `choice` has named."""
+    return DuckDBWarehouse(place.path or Path(f"{tenant}.duckdb"), place.lock_dir, lock_seconds=place.lock_seconds)
+
+
+def file_of_profile(value: ProfileValue) -> WarehousePlace | None:
+    """The file that a target of dbt's profiles.yml names; None where it is in memory or elsewhere."""
+    path = value("path")
+    if not path or path.startswith((":", "md:", "motherduck:")):
+        return None
+    return WarehousePlace(type="duckdb", path=Path(path))
+
+
 def catalog(path: Path) -> str:
     """What DuckDB calls the database of a file: like the file, but for the names that it needs itself."""
     return f"{path.stem}_db" if path.stem in ("main", "temp", "system") else path.stem
@@ -270,7 +306,7 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 @contextmanager
-def _named(what: str) -> Iterator[None]:
+def _named(what: str, kept: str = "the table is as it was before; ") -> Iterator[None]:
     try:
         yield
     except (duckdb.OutOfMemoryException, MemoryError) as error:
@@ -279,11 +315,9 @@ def _named(what: str) -> Iterator[None]:
         if isinstance(error, MemoryError) or _has_little():
             limits = "`ulimit -v`, `ulimit -d`, the container's limit"
             remedy = f"raise the memory that the process may have ({limits}) to 2 GB and run it again"
-        raise WarehouseError(f"{what}: {problem}", f"the table is as it was before; {remedy}") from error
+        raise WarehouseError(f"{what}: {problem}", f"{kept}{remedy}") from error
     except (duckdb.Error, OSError) as error:
-        raise WarehouseError(
-            f"{what}: {error}", "the table is as it was before; remove the cause and run it again"
-        ) from error
+        raise WarehouseError(f"{what}: {error}", f"{kept}remove the cause and run it again") from error
 
 
 def _literal(value: object) -> str:

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from etl.sql import literal
-from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, LoadRequest
+from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, Column, LoadRequest
 from etl.warehouse.identifier import quoted
 from etl.warehouse.ledger import LoadHistory
-from etl.warehouse.schema_change import Column
 from etl.warehouse.session import Session
 
 _NAMED = 5

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from etl.warehouse import ledger
-from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, LedgerEntry, LoadRequest
+from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, Column, LedgerEntry, LoadRequest
 from etl.warehouse.digest import holds, is_comparable
-from etl.warehouse.schema_change import Column
 from etl.warehouse.session import Session
 from etl.warehouse.upsert import Upsert
 

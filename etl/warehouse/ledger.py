@@ -7,13 +7,13 @@ Format 1 had neither `format` nor `digest` nor `upsert_by`. A ledger of format 1
 load; its entries keep an empty `format`, which says that what they loaded cannot be held against the table.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from etl.errors import WarehouseError
 from etl.formats import check_format
 from etl.partitions.keys import key_of_value, kind_of
-from etl.warehouse.contract import LedgerEntry, LoadRequest
+from etl.warehouse.contract import LedgerEntry, LoadRequest, TableOwner
 from etl.warehouse.session import Session
 
 SCHEMA = "etl_ledger"
@@ -75,6 +75,20 @@ def read(session: Session) -> tuple[LedgerEntry, ...]:
         return ()
     _format(session)
     return _entries(session, "ORDER BY seq", (), have)
+
+
+def owners(session: Session, schemas: Collection[str]) -> tuple[TableOwner, ...]:
+    """Who loads tables of these schemas, whoever it is; the last one stands last."""
+    if not (schemas and _columns(session)):
+        return ()
+    wanted = ", ".join("?" for _ in schemas)
+    query = (
+        f"SELECT tenant, pipeline, schema_name, table_name FROM {session.relation(SCHEMA, TABLE)}"
+        f" WHERE lower(schema_name) IN ({wanted}) GROUP BY 1, 2, 3, 4 ORDER BY max(seq)"
+    )
+    names = ("tenant", "pipeline", "schema_name", "table")
+    rows = session.rows(query, sorted(schemas))
+    return tuple(TableOwner(**dict(zip(names, row, strict=True))) for row in rows)
 
 
 class LoadHistory:

@@ -6,6 +6,7 @@ Belongs here: checks on the file before any transaction begins. Not here: the wa
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -65,6 +66,14 @@ def read_loadable(request: LoadRequest, path: Path) -> Loadable:
             )
     untyped = frozenset(field.name for field in footer.schema if pa.types.is_null(field.type))
     return Loadable(path, untyped, tuple(footer.schema.names))
+
+
+def typed_columns(path: Path) -> dict[str, str]:
+    """The columns of an object with DuckDB's types, but for those that were written without a type."""
+    footer = read_footer(path, str(path))
+    untyped = {field.name for field in footer.schema if pa.types.is_null(field.type)}
+    described = duckdb.sql(f"DESCRIBE SELECT * FROM read_parquet({file_literal(path)}, hive_partitioning = false)")
+    return {name: kind for name, kind, *_ in described.fetchall() if name not in untyped}
 
 
 def _check_names(request: LoadRequest, names: list[str]) -> None:

@@ -8,12 +8,14 @@ memory; what is said about the load itself goes over an ordinary connection.
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote as percent
 
 import duckdb
+from pydantic import SecretStr
 
 from etl import locks
 from etl.errors import WarehouseError
@@ -24,14 +26,23 @@ from etl.source.database_url import conninfo, parse
 from etl.source.writer import extension_path
 from etl.sql import literal
 from etl.warehouse import ledger
-from etl.warehouse.contract import BATCH_ROWS, ROW_NUMBER, LedgerEntry, LoadReport, LoadRequest
-from etl.warehouse.digest import table_holds
+from etl.warehouse.contract import (
+    BATCH_ROWS,
+    ROW_NUMBER,
+    Column,
+    Kind,
+    LedgerEntry,
+    LoadReport,
+    LoadRequest,
+    ProfileValue,
+    WarehousePlace,
+)
 from etl.warehouse.duckdb import engine_config, make_room
 from etl.warehouse.identifier import quoted
 from etl.warehouse.loadable import Loadable, read_loadable
-from etl.warehouse.schema_change import NO_TYPE, Column
-from etl.warehouse.session import Kind
+from etl.warehouse.schema_change import NO_TYPE
 from etl.warehouse.set_aside import set_aside
+from etl.warehouse.sql_warehouse import SqlWarehouse
 from etl.warehouse.transaction import Load
 
 if TYPE_CHECKING:
@@ -47,7 +58,24 @@ _COLUMNS = """
 SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute
 WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
 """
+_DESCRIBED = """
+SELECT nspname::text, relname::text, relkind::text, attname::text, format_type(atttypid, atttypmod)
+FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace JOIN pg_attribute ON attrelid = c.oid
+WHERE relkind = ANY(%s) AND lower(nspname) = ANY(%s) AND attnum > 0 AND NOT attisdropped
+ORDER BY nspname, relname, attnum
+"""
 _KIND = "SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)"
+_TLS = ("sslmode", "sslcert", "sslkey", "sslrootcert")
+_TYPES = {
+    "TINYINT": "smallint",
+    "FLOAT": "real",
+    "DOUBLE": "double precision",
+    "TIME": "time without time zone",
+    "TIMESTAMP": "timestamp without time zone",
+    "BLOB": "bytea",
+    "VARCHAR": "text",
+}
+"""DuckDB's types that are not called alike."""
 _KINDS: dict[str, Kind] = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table"}
 _INDEXES = "SELECT 1 FROM pg_indexes WHERE schemaname = %s AND tablename = %s AND indexdef LIKE %s"
 _HOLDER = """
@@ -57,7 +85,7 @@ WHERE locktype = 'advisory' AND granted AND ((classid::bigint << 32) | objid::bi
 """
 
 
-class PostgresWarehouse:
+class PostgresWarehouse(SqlWarehouse):
     """A tenant's tables in a PostgreSQL database. Holds no connection between calls."""
 
     def __init__(self, url: str, tenant: str, *, lock_seconds: float = 600.0) -> None:
@@ -76,11 +104,27 @@ class PostgresWarehouse:
             reach("warehouse.locked")
             yield _PostgresLoader(self, connection, schema, table)
 
+    @contextmanager
+    def exclusive(self, run_id: str) -> Iterator[None]:  # noqa: ARG002  of the protocol
+        """Nothing is held: PostgreSQL has many writers, and a load locks its own table."""
+        yield
+
     def ledger(self) -> tuple[LedgerEntry, ...]:
         """Every committed load of this tenant, oldest first."""
-        with self.errors("the load ledger could not be read"), self._connect("ledger") as connection:
-            entries = ledger.read(_PostgresSession(connection))
-        return tuple(each for each in entries if each.tenant == self._tenant)
+        return tuple(each for each in super().ledger() if each.tenant == self._tenant)
+
+    @contextmanager
+    def reading(self, failure: str) -> "Iterator[_PostgresSession]":
+        """A session that cannot write."""
+        with self.errors(failure), self._connect("query") as connection:
+            connection.read_only = True
+            with connection.transaction():
+                yield _PostgresSession(connection)
+
+    def made_types(self, kind: str) -> tuple[str, ...]:
+        """PostgreSQL's name of the type. Its text has two: COPY makes the one, DuckDB's extension the other."""
+        name = _postgres_type(kind)
+        return (name, name.replace("text", "character varying")) if name.startswith("text") else (name,)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """The result of a statement, read-only."""
@@ -92,25 +136,6 @@ class PostgresWarehouse:
                 cursor = connection.execute(sql.encode(), list(parameters) or None)
                 names = [each.name for each in cursor.description or ()]
                 return pl.DataFrame(cursor.fetchall(), schema=names, orient="row", infer_schema_length=None)
-
-    def batches(self, sql: str) -> "Iterator[pl.DataFrame]":
-        """The result of a read-only statement, some rows at a time, through a cursor of the server's."""
-        import polars as pl  # noqa: PLC0415  a load needs none of it
-
-        with self.errors("the query failed"), self._connect("query") as connection:
-            connection.read_only = True
-            with connection.transaction(), connection.cursor(name="etl_batches") as cursor:
-                cursor.execute(sql.encode())
-                names = [each.name for each in cursor.description or ()]
-                while rows := cursor.fetchmany(BATCH_ROWS):
-                    yield pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
-
-    def holds(self, schema: str, table: str, digests: Mapping[str, str | None]) -> dict[str, bool | None]:
-        """For each condition whether its rows are those of its digest of the ledger; None where that cannot be said."""
-        with self.errors(f"{schema}.{table} could not be read"), self._connect("query") as connection:
-            connection.read_only = True
-            with connection.transaction():
-                return table_holds(_PostgresSession(connection), schema, table, digests)
 
     def relation(self, schema: str, table: str) -> str:
         """A table's whole name."""
@@ -250,6 +275,20 @@ class _PostgresSession:
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         return list(self._execute(sql, parameters).fetchall())
 
+    def frames(self, sql: str) -> "Iterator[pl.DataFrame]":
+        """Through a cursor of the server's."""
+        import polars as pl  # noqa: PLC0415  a load needs none of it
+
+        with self._connection.cursor(name="etl_batches") as cursor:
+            cursor.execute(sql.encode())
+            names = [each.name for each in cursor.description or ()]
+            while rows := cursor.fetchmany(BATCH_ROWS):
+                yield pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+
+    def described(self, schemas: Collection[str]) -> list[tuple[str, str, Kind, str, str]]:
+        found = self._connection.execute(_DESCRIBED, [list(_KINDS), [each.lower() for each in schemas]]).fetchall()
+        return [(schema, table, _KINDS[kind], *rest) for schema, table, kind, *rest in found]
+
     def incoming_columns(self) -> list[Column]:
         rows = self._connection.execute(_COLUMNS, [self.incoming]).fetchall()
         return [Column(name, NO_TYPE if name in self._untyped else kind) for name, kind in rows if name != ROW_NUMBER]
@@ -290,6 +329,33 @@ class _PostgresSession:
 
 def _relation(schema: str, table: str) -> str:
     return f"{quoted(schema)}.{quoted(table)}"
+
+
+def open_database(place: WarehousePlace, tenant: str) -> PostgresWarehouse:
+    """The warehouse at an address."""
+    if place.url is None:
+        raise WarehouseError(f"the PostgreSQL warehouse of `{tenant}` has no address", "give `warehouse.url`")
+    return PostgresWarehouse(place.url.get_secret_value(), tenant, lock_seconds=place.lock_seconds)
+
+
+def address_of_profile(value: ProfileValue) -> WarehousePlace:
+    """The database that a target of dbt's profiles.yml names."""
+    host, port = value("host"), value("port")
+    login = f"{percent(value('user'), safe='')}:{percent(value('password', 'pass'), safe='')}@"
+    address = f"[{host}]" if ":" in host else host
+    query = "&".join(f"{name}={percent(found, safe='')}" for name in _TLS if (found := value(name)))
+    where = f"{address}:{port}" if port else address
+    url = f"postgresql://{login}{where}/{value('dbname', 'database')}" + (f"?{query}" if query else "")
+    return WarehousePlace(type="postgres", url=SecretStr(url))
+
+
+def _postgres_type(kind: str) -> str:
+    """The type that the extension makes of a type of DuckDB's."""
+    if found := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", kind):
+        return f"numeric({found[1]},{found[2]})"
+    if kind.endswith("[]"):
+        return f"{_postgres_type(kind[:-2])}[]"
+    return _TYPES.get(kind, kind.lower())
 
 
 def _run(connection: "Connection", load: Load, staged: str) -> LoadReport:

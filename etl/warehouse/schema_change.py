@@ -8,10 +8,9 @@ else needs a person: a column that is gone, another type, a wider type. `fail` r
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from etl.errors import WarehouseError
-from etl.warehouse.contract import TECHNICAL_COLUMNS, SchemaChanges
+from etl.warehouse.contract import TECHNICAL_COLUMNS, Column, SchemaChanges
 from etl.warehouse.identifier import quoted
 
 NO_TYPE = ""
@@ -25,14 +24,6 @@ _WIDENING: tuple[tuple[str, ...], ...] = (
     ("CHARACTER VARYING", "TEXT"),
 )
 _DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC)\((\d+),(\d+)\)")
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column as the warehouse names its type."""
-
-    name: str
-    type: str
 
 
 def columns_to_add(

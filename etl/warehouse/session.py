@@ -4,12 +4,13 @@ Belongs here: the protocol, and quoting a name. Not here: the steps (`transactio
 (`duckdb`, `postgres`).
 """
 
-from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
-from etl.warehouse.schema_change import Column
+from etl.warehouse.contract import Column, Kind
 
-Kind = Literal["", "table", "view", "materialized view", "foreign table"]
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class Session(Protocol):
@@ -29,6 +30,12 @@ class Session(Protocol):
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run a query."""
+
+    def frames(self, sql: str) -> "Iterator[pl.DataFrame]":
+        """The result of a query, `BATCH_ROWS` rows at a time."""
+
+    def described(self, schemas: Collection[str]) -> list[tuple[str, str, Kind, str, str]]:
+        """Schema, name, kind, column and type of every column of the tables and views in these schemas, in order."""
 
     def incoming_columns(self) -> list[Column]:
         """The object's columns in this database's types."""

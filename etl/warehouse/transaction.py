@@ -11,12 +11,12 @@ from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.partitions.keys import column_type, column_value, kind_of
 from etl.warehouse import ledger
-from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, LedgerEntry, LoadReport, LoadRequest
+from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, Column, LedgerEntry, LoadReport, LoadRequest
 from etl.warehouse.digest import digest
 from etl.warehouse.foreign_rows import ForeignRows, find_foreign_rows, remedy
 from etl.warehouse.held import is_partitioned, look_at_table
 from etl.warehouse.identifier import quoted
-from etl.warehouse.schema_change import NO_TYPE, Column, columns_to_add, missing_columns
+from etl.warehouse.schema_change import NO_TYPE, columns_to_add, missing_columns
 from etl.warehouse.session import Session
 from etl.warehouse.set_aside import move_away
 from etl.warehouse.upsert import Upsert, check_keys, ranking
@@ -57,11 +57,6 @@ class Load:
             self._own = self._past.own()
             if self._past.owner is not None and not request.replaces_table:
                 self._foreign = find_foreign_rows(session, request, self._columns, self._past)
-        newest = request.newest_partition
-        if request.mode == "replace" and request.partition and newest and request.partition < newest:
-            rows = self._count() if kind else 0
-            reason = f"by `replace` the table holds the newest published partition, {newest}"
-            return self._report(loaded=0, before=rows, after=rows, changed=False, reason=reason)
         if self._past is None:
             return None
         held = look_at_table(session, request, self._columns, self._past, self._own)

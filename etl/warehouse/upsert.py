@@ -19,13 +19,13 @@ from etl.warehouse.contract import (
     PARTITION_COLUMN,
     ROW_NUMBER,
     TECHNICAL_COLUMNS,
+    Column,
     LedgerEntry,
     LoadRequest,
     kept_table,
 )
 from etl.warehouse.digest import digest, holds
 from etl.warehouse.identifier import quoted
-from etl.warehouse.schema_change import Column
 from etl.warehouse.session import Session
 
 _TOUCHED = "etl_touched"

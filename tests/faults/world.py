@@ -25,8 +25,8 @@ from etl.pipeline.stage import StageRun
 from etl.pipeline.transfer import transfer
 from etl.settings import Settings, load_settings
 from etl.source import postgres, sqlite_duckdb
-from etl.warehouse.choice import WarehousePlace, open_warehouse
-from etl.warehouse.contract import Warehouse
+from etl.warehouse.choice import open_warehouse
+from etl.warehouse.contract import Warehouse, WarehousePlace
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.tiny_project import TinyProject
 

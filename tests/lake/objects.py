@@ -73,7 +73,6 @@ def load(
     published = lake.find(ref_of(partition))
     if published is None:
         raise LookupError(partition)
-    newest = lake.partitions("acme", "extract", "orders")[-1] if partition else None
     request = LoadRequest(
         partition=partition,
         schema_name=schema,
@@ -85,7 +84,7 @@ def load(
         rows=published.rows,
         run_id=run_id,
         schema_changes=schema_changes,
-        **{"tenant": "acme", "pipeline": "orders", "newest_partition": newest, **more},
+        **{"tenant": "acme", "pipeline": "orders", **more},
     )
     with warehouse.writing(schema, table, run_id) as table_held:
         return table_held.load(request, lake.local_copy(ref_of(partition)))

@@ -14,7 +14,8 @@ from etl.pipeline.load import load
 from etl.pipeline.stage import StageResult, StageRun
 from etl.pipeline.transfer import transfer
 from etl.settings import load_settings
-from etl.warehouse.choice import WarehousePlace, open_warehouse
+from etl.warehouse.choice import open_warehouse
+from etl.warehouse.contract import WarehousePlace
 from tests.tiny_project import TinyProject
 
 STAGES = ("extract", "transfer", "load")

@@ -19,8 +19,8 @@ from etl.pipeline.schema_guard import guard_schema
 from etl.pipeline.stage import StageRun
 from etl.pipeline.transfer import transfer
 from etl.settings import load_settings
-from etl.warehouse.choice import WarehousePlace, open_warehouse
-from etl.warehouse.contract import Warehouse
+from etl.warehouse.choice import open_warehouse
+from etl.warehouse.contract import Warehouse, WarehousePlace
 from tests.pipeline.stages import run_stage
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer

@@ -23,7 +23,8 @@ from etl.config import load_tenant
 from etl.pipeline.quarantine import discard, rejected_rows
 from etl.pipeline.verify import reconcile
 from etl.settings import load_settings
-from etl.warehouse.choice import WarehousePlace, open_warehouse
+from etl.warehouse.choice import open_warehouse
+from etl.warehouse.contract import WarehousePlace
 from tests.pipeline.stages import run_stages
 from tests.tiny_project import DAYS, TinyProject, make_project
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from etl.warehouse.choice import WarehousePlace, open_warehouse
-from etl.warehouse.contract import Warehouse
+from etl.warehouse.choice import open_warehouse
+from etl.warehouse.contract import Warehouse, WarehousePlace
 from tests.lake.objects import settings_in
 from tests.servers.object_store import bucket, object_store
 

@@ -6,8 +6,8 @@ import polars as pl
 from pydantic import SecretStr
 
 from etl.settings import S3Settings
-from etl.warehouse.choice import WarehousePlace, open_warehouse
-from etl.warehouse.contract import Warehouse
+from etl.warehouse.choice import open_warehouse
+from etl.warehouse.contract import Warehouse, WarehousePlace
 from tests.lake.objects import DAY, load, local_lake, publish, s3_lake, settings_in
 
 OLD = pl.DataFrame({"id": range(1000), "qty": [1] * 1000})

@@ -133,7 +133,6 @@ def test_an_upload_that_stops_half_way_leaves_nothing_visible_and_nothing_pendin
             (each, "upsert", "kill")
             for each in ("warehouse.ranked", "warehouse.kept", "warehouse.deleted", "warehouse.ledger")
         ),
-        ("warehouse.deleted", "replace", "kill"),
         ("warehouse.ledger", "append", "kill"),
         *((each, "replace_partition", "full") for each in LOAD_POINTS[:8]),
     ],
@@ -161,8 +160,8 @@ def _check_load(case: Case, point: str, action: str, monkeypatch: pytest.MonkeyP
     if mode != "append":
         publish(lake, OLD, DAY)
         load(lake, warehouse, DAY, mode=mode, keys=["id"], order="qty")
-        first = OLD.height + (0 if mode == "replace" else OTHER.height)
-    expected = {"replace_partition": 1200, "replace": 1100, "upsert": 1200, "append": 1200}[mode]
+        first = OLD.height + OTHER.height
+    expected = 1200
     before = len(warehouse.ledger())
     case.stop_at(point, action, monkeypatch)
     done = point in AFTER
@@ -170,7 +169,7 @@ def _check_load(case: Case, point: str, action: str, monkeypatch: pytest.MonkeyP
     assert warehouse.query(count).item() == (expected if done else first)
     assert len(warehouse.ledger()) == before + done
     case.repeat()
-    _is_as_undisturbed(warehouse, mode, before + 1)
+    _is_as_undisturbed(warehouse, before + 1)
     assert warehouse.query(count).item() == expected
     lake.close()
     assert files_below(case.folder / "staging") == []
@@ -180,12 +179,11 @@ def _check_load(case: Case, point: str, action: str, monkeypatch: pytest.MonkeyP
         assert files_below(case.folder / "warehouse") == ["acme.duckdb"]
 
 
-def _is_as_undisturbed(warehouse: Warehouse, mode: str, entries: int) -> None:
+def _is_as_undisturbed(warehouse: Warehouse, entries: int) -> None:
     query = warehouse.query
     rows = dict(query("SELECT id, qty FROM mart.orders").rows())
     expected = {row["id"]: row["qty"] for row in NEW.to_dicts()}
-    if mode != "replace":
-        expected |= {row["id"]: row["qty"] for row in OTHER.to_dicts()}
+    expected |= {row["id"]: row["qty"] for row in OTHER.to_dicts()}
     assert rows == expected
     ledger = warehouse.ledger()
     assert len(ledger) == entries

@@ -8,7 +8,8 @@ import duckdb
 import pytest
 
 from etl.lake.lake import PLACEHOLDER_FOOTER, Lake
-from etl.warehouse.choice import WarehousePlace, open_warehouse
+from etl.warehouse.choice import open_warehouse
+from etl.warehouse.contract import WarehousePlace
 from tests.lake.objects import DAY, local_lake, provenance_of, ref_of, settings_in
 
 ROWS = 2_000_000
@@ -17,7 +18,8 @@ import resource, sys, pathlib
 import duckdb, polars, pyarrow
 from etl.errors import EtlError
 from tests.lake.objects import load, local_lake, settings_in
-from etl.warehouse.choice import WarehousePlace, open_warehouse
+from etl.warehouse.choice import open_warehouse
+from etl.warehouse.contract import WarehousePlace
 folder = pathlib.Path(sys.argv[1])
 lake = local_lake(folder)
 limit = getattr(resource, sys.argv[2])

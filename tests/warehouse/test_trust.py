@@ -14,8 +14,8 @@ from pydantic import SecretStr
 from etl.errors import WarehouseError
 from etl.lake.lake import Lake
 from etl.warehouse import ledger
-from etl.warehouse.choice import WarehousePlace, open_warehouse
-from etl.warehouse.contract import Warehouse, kept_table
+from etl.warehouse.choice import open_warehouse
+from etl.warehouse.contract import Warehouse, WarehousePlace, kept_table
 from tests.lake.objects import DAY, NEXT_DAY, load, local_lake, publish, settings_in
 
 A = pl.DataFrame({"id": [1, 2, 3], "qty": [10.5, 20.0, None], "note": ["a", None, "c"]})
@@ -237,20 +237,19 @@ def test_other_keys_decide_every_row_again(lake: Lake, warehouse: Warehouse) -> 
     assert warehouse.query(query).rows() == [(1, 8, 2), (2, 7, 2)]
 
 
-@pytest.mark.parametrize("mode", ["replace_partition", "replace", "append"])
+@pytest.mark.parametrize("mode", ["replace_partition", "append"])
 def test_a_table_that_is_no_longer_upserted_gets_its_rows_back(lake: Lake, warehouse: Warehouse, mode: str) -> None:
     publish(lake, A, DAY)
     publish(lake, B, NEXT_DAY)
     for day in (DAY, NEXT_DAY):
         load(lake, warehouse, day, mode="upsert", keys=["id"])
     load(lake, warehouse, NEXT_DAY, mode=mode, reload=True)
-    wanted = B.rows() if mode == "replace" else [*A.rows(), *B.rows()]
-    assert rows(warehouse) == sorted(wanted, key=str)
+    assert rows(warehouse) == sorted([*A.rows(), *B.rows()], key=str)
     kept = warehouse.query("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'etl_kept'")
     assert kept.item() == 0
 
 
-@pytest.mark.parametrize("mode", ["replace_partition", "replace", "upsert", "append"])
+@pytest.mark.parametrize("mode", ["replace_partition", "upsert", "append"])
 @pytest.mark.parametrize("who", [{"tenant": "globex"}, {"pipeline": "others"}])
 def test_a_table_of_another_tenant_or_pipeline_is_refused_with_its_owner_and_a_remedy(
     lake: Lake, warehouse: Warehouse, mode: str, who: dict[str, str]

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 from etl.errors import LakeError, WarehouseError
 from etl.lake.lake import PLACEHOLDER_FOOTER
 from etl.pipeline.digest import as_published, differences, digest
-from etl.warehouse.choice import WarehousePlace, open_warehouse
-from etl.warehouse.contract import Warehouse
+from etl.warehouse.choice import open_warehouse
+from etl.warehouse.contract import Warehouse, WarehousePlace
 from tests.lake.objects import load, local_lake, provenance_of, ref_of, settings_in
 
 INSTANT = datetime(2026, 3, 29, 1, 59, 59, 123456, tzinfo=UTC)

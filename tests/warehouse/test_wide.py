@@ -10,7 +10,8 @@ import pytest
 from etl.errors import EtlError
 from etl.source import writer
 from etl.source.reading import ExtractRequest, extract_to_parquet
-from etl.warehouse.choice import WarehousePlace, open_warehouse
+from etl.warehouse.choice import open_warehouse
+from etl.warehouse.contract import WarehousePlace
 from tests.lake.objects import load, local_lake, publish, settings_in
 from tests.servers.postgres import PostgresServer
 
