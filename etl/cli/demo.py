@@ -30,6 +30,7 @@ from etl.definitions import build_tenant_definitions
 from etl.errors import EtlError, NothingExamined
 from etl.resources.run_worker import release_dead_runs
 from etl.running import naming
+from etl.running.naming import AssetAddress
 from etl.running.run_spans import Definition, Range, Span, alike, partition_sets, spans, within
 from etl.settings import Settings, load_settings
 
@@ -156,13 +157,18 @@ def result_table(tenants: list[str], instance: DagsterInstance) -> Table:
     table.add_column("where", overflow="fold")
     for tenant in tenants:
         graph = build_tenant_definitions(tenant).resolve_asset_graph()
-        for key in sorted(graph.executable_asset_keys, key=lambda key: (key.path[-1], _STAGES.get(key.path[1], 9))):
+        for key in sorted(graph.executable_asset_keys, key=_order):
             table.add_row(*_asset_row(key, instance))
         table.add_section()
     return table
 
 
 _STAGES = {"extract": 0, "transfer": 1, "quarantine": 2, "load": 3, "dbt": 4}
+
+
+def _order(key: AssetKey) -> tuple[str, int]:
+    address = AssetAddress.of(key)
+    return address.name, _STAGES.get(address.stage, 9)
 
 
 def _asset_row(key: AssetKey, instance: DagsterInstance) -> tuple[str, ...]:
@@ -184,7 +190,8 @@ def _asset_row(key: AssetKey, instance: DagsterInstance) -> tuple[str, ...]:
     seconds = sum(float(str(each.get("seconds", 0))) for each in latest.values())
     where = next((_where(each) for each in latest.values() if _where(each)), "")
     partitions = str(len(latest)) if latest and None not in latest else ("whole" if latest else "none")
-    return (*key.path[:2], "/".join(key.path[2:]), partitions, rows, f"{seconds:.2f}", where)
+    address = AssetAddress.of(key)
+    return (address.tenant, address.stage, address.name, partitions, rows, f"{seconds:.2f}", where)
 
 
 def _where(metadata: dict[str, object]) -> str:

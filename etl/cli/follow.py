@@ -21,6 +21,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from etl.cli.waiting import holders
 from etl.resources.run_worker import release_dead_runs
+from etl.running.naming import AssetAddress
 from etl.running.progress import read_progress
 
 SECONDS_BETWEEN_LINES = 10
@@ -257,8 +258,9 @@ class _Reader:
         elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
             found = event.asset_check_evaluation_data
             if not found.passed and found.severity == AssetCheckSeverity.WARN:
-                asset = found.asset_key.path if self.followed.name else found.asset_key.path[1:]
-                what = f"{' '.join(asset)}: {found.check_name}"
+                asset = AssetAddress.of(found.asset_key)
+                of = f"{asset.tenant} " if self.followed.name else ""
+                what = f"{of}{asset.stage} {asset.name}: {found.check_name}"
                 day = f" [{found.partition}]" if found.partition else ""
                 self._warn(what, f"{what}{day}: {found.description or 'failed'}")
 
@@ -288,5 +290,6 @@ class _Reader:
 
 
 def _name(step: str) -> str:
-    """Return the name of a step for people: `acme__extract__orders` is the extract of orders."""
-    return " ".join(step.split("__", 2)[1:]) or step
+    """A step as a person names it: `acme__extract__orders` is the extract of orders."""
+    asset = AssetAddress.of_step(step)
+    return f"{asset.stage} {asset.name}".strip() or step

@@ -132,7 +132,8 @@ class AssetFactory:
         return [key for key in dict.fromkeys([*before, *referenced]) if key != own]
 
     def _dependency(self, upstream: AssetKey, pipeline: PipelineConfig) -> AssetDep:
-        return dependency(upstream, pipeline.scheme, self._config.pipelines[upstream.path[2]].scheme)
+        other = self._config.pipelines[naming.AssetAddress.of(upstream).name]
+        return dependency(upstream, pipeline.scheme, other.scheme)
 
     def _code_references(self, pipeline: PipelineConfig, stage: Stage) -> CodeReferencesMetadataValue:
         config = self._config

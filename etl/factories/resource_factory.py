@@ -6,6 +6,7 @@ Belongs here: which resources a tenant has. Not here: the resources themselves (
 from dagster import ConfigurableResource
 
 from etl.config.tenant_config import TenantConfig
+from etl.resources.duckdb_file import TenantDuckDBResource
 from etl.resources.lake import lake_of_tenant
 from etl.resources.rdb import rdb_resource
 from etl.resources.warehouse import warehouse_of_tenant
@@ -14,7 +15,7 @@ from etl.settings import load_settings
 
 
 class ResourceFactory:
-    """The database, the lake and the warehouse of one tenant."""
+    """The database, the lake and the warehouse of one tenant, and its DuckDB file where that is the warehouse."""
 
     def __init__(self, config: TenantConfig) -> None:
         """Only `config` is needed; nothing is opened."""
@@ -23,8 +24,13 @@ class ResourceFactory:
     def create_all_resources(self) -> dict[str, ConfigurableResource]:  # type: ignore[type-arg]
         """Resources by key."""
         config = self._config
-        demo = load_settings().demo_dir / f"{config.id}.sqlite"
-        return {
+        settings = load_settings()
+        demo = settings.demo_dir / f"{config.id}.sqlite"
+        own: dict[str, ConfigurableResource] = {}  # type: ignore[type-arg]
+        if config.warehouse.type == "duckdb":
+            file = settings.warehouse_dir / f"{config.id}.duckdb"
+            own[naming.duckdb_resource(config.id)] = TenantDuckDBResource(database=str(file))
+        return own | {
             naming.source_resource(config.id): rdb_resource(config, str(demo)),
             naming.lake_resource(config.id): lake_of_tenant(config),
             naming.warehouse_resource(config.id): warehouse_of_tenant(config),

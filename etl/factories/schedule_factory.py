@@ -61,7 +61,8 @@ class ScheduleFactory:
     def _lookback(self, job: JobDefinition) -> dict[str, int]:
         """By unit, the longest of the pipelines that the job runs; one that runs dbt models alone is about all."""
         pipelines = self._config.pipelines
-        names = {key.path[2] for key in job.asset_layer.selected_asset_keys if key.path[1] in _STAGES}
+        selected = [naming.AssetAddress.of(key) for key in job.asset_layer.selected_asset_keys]
+        names = {each.name for each in selected if each.stage in _STAGES}
         found: dict[str, int] = {}
         for name, each in pipelines.items():
             if each.partitions and (not names or name in names):

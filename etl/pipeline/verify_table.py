@@ -24,8 +24,8 @@ from etl.warehouse.contract import (
     PARTITION_COLUMN,
     ROW_NUMBER,
     TECHNICAL_COLUMNS,
+    CountedRows,
     LedgerEntry,
-    RowCount,
     RowsOf,
     Warehouse,
     WarehouseTable,
@@ -56,7 +56,7 @@ class _Table:
 
     def counts(self, *columns: str) -> dict[tuple[object, ...], int]:
         """How many rows have each value of some technical columns."""
-        wanted = RowCount(self.output.target_schema, self.output.target_table, columns)
+        wanted = CountedRows(self.output.target_schema, self.output.target_table, columns)
         return self.warehouse.counts([wanted])[0]
 
     def counts_by_key(self, column: str, kind: Kind = "static") -> dict[str | None, int]:

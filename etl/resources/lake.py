@@ -1,11 +1,17 @@
-"""The lake and this installation's settings as a Dagster resource.
+"""The tenant's lake and this installation's settings as a Dagster resource.
 
-Belongs here: `LakeResource`. Not here: objects (`etl.lake.lake`).
+Belongs here: `LakeResource`, and `S3Resource` for a lake in a bucket. Does not: objects (`etl.lake.lake`).
 """
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 from dagster import ConfigurableResource
 
+from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
+from etl.lake.lake import Lake, open_lake
+from etl.pipeline.stage import lake_place
 from etl.settings import Settings, load_settings
 
 
@@ -20,12 +26,23 @@ class LakeResource(ConfigurableResource):  # type: ignore[type-arg]
         """What the process environment says at the moment of the run."""
         return load_settings()
 
+    @contextmanager
+    def open(self, *, local: bool = False) -> Iterator[Lake]:
+        """Open the lake. `local`: that of the pipelines with `save_to_s3: false`, whichever place the others have."""
+        settings = self.settings()
+        place = None if local else lake_place(load_tenant(self.tenant, settings))
+        with closing(open_lake(settings, place)) as lake:
+            yield lake
+
+
+class S3Resource(LakeResource):
+    """The lake of a tenant that names a bucket, of Amazon S3 or of any store that speaks its protocol."""
+
 
 def lake_of_tenant(config: TenantConfig) -> LakeResource:
     """The resource of a tenant, with its templates as they stand in the YAML."""
     storage = config.storage
-    return LakeResource(
-        tenant=config.id,
-        bucket=str(storage.bucket) if storage.bucket else None,
-        base_path=str(storage.base_path) if storage.base_path else None,
-    )
+    base_path = str(storage.base_path) if storage.base_path else None
+    if not storage.bucket:
+        return LakeResource(tenant=config.id, base_path=base_path)
+    return S3Resource(tenant=config.id, bucket=str(storage.bucket), base_path=base_path)

@@ -3,20 +3,35 @@
 Belongs here: `RDBResource`. Not here: how rows are read (`etl.source.reading`).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 from dagster import ConfigurableResource
 
+from etl.config.config_loader import load_tenant
 from etl.config.ownership import checked_url
 from etl.config.tenant_config import TenantConfig
 from etl.errors import SourceError
 from etl.settings import load_settings
+from etl.source.reading import connection
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 
 class RDBResource(ConfigurableResource):  # type: ignore[type-arg]
-    """Shows in Dagster's UI which variables the connection is made of, and never what they hold."""
+    """The tenant's database. Shows in Dagster's UI which variables the connection is made of, never what they hold."""
 
     tenant: str
     connection: dict[str, str]
     demo_path: str | None = None
+
+    @contextmanager
+    def connect(self) -> "Iterator[sa.Connection]":
+        """Open a SQLAlchemy connection. It can only read, if the database is SQLite, PostgreSQL, MySQL or MariaDB."""
+        with connection(self.url(load_tenant(self.tenant, load_settings()))) as opened:
+            yield opened
 
     def url(self, config: TenantConfig) -> str:
         """The SQLAlchemy URL with its secrets; called when a run opens the connection and not before."""

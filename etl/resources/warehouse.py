@@ -1,11 +1,13 @@
 """The tenant's warehouse as a Dagster resource.
 
-Belongs here: `WarehouseResource`. Not here: how rows are loaded (`etl.warehouse.contract` and the warehouses).
+Belongs here: `WarehouseResource`, and `TrinoResource` for a warehouse on Trino. Does not: how rows are loaded
+(`etl.warehouse.contract` and the warehouses).
 """
 
 from dagster import ConfigurableResource
 from pydantic import SecretStr
 
+from etl.config.config_loader import load_tenant
 from etl.config.ownership import checked_url
 from etl.config.tenant_config import TenantConfig
 from etl.settings import load_settings
@@ -19,9 +21,11 @@ class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
     tenant: str
     type: str
 
-    def open(self, config: TenantConfig) -> Warehouse:
-        """The warehouse that the tenant's YAML names."""
-        warehouse, settings = config.warehouse, load_settings()
+    def open(self, config: TenantConfig | None = None) -> Warehouse:
+        """The warehouse that the tenant's YAML names. Holds no connection between two calls."""
+        settings = load_settings()
+        config = config or load_tenant(self.tenant, settings)
+        warehouse = config.warehouse
         url: SecretStr | None = None
         if has_address(warehouse.type):
             clear = warehouse.resolve_url(config.namespace())
@@ -29,6 +33,14 @@ class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
         return open_warehouse(WarehousePlace(type=warehouse.type, url=url), settings, config.id)
 
 
+class TrinoResource(WarehouseResource):
+    """The warehouse of a tenant with `warehouse: {type: trino}`.
+
+    `open` refuses: this release has the kind in its configuration and no implementation behind it.
+    """
+
+
 def warehouse_of_tenant(config: TenantConfig) -> WarehouseResource:
     """The resource of a tenant."""
-    return WarehouseResource(tenant=config.id, type=config.warehouse.type)
+    kind = TrinoResource if config.warehouse.type == "trino" else WarehouseResource
+    return kind(tenant=config.id, type=config.warehouse.type)

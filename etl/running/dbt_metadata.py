@@ -17,7 +17,7 @@ from etl.dbt.index import DbtAsset
 from etl.dbt.project import TenantDbt
 from etl.partitions.keys import key_of, kind_of
 from etl.running.metadata import Metadata
-from etl.warehouse.contract import RowCount, Warehouse, WarehouseTable
+from etl.warehouse.contract import CountedRows, Warehouse, WarehouseTable
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,14 +60,14 @@ class BuiltRelations:
             else:
                 self.rows[unique_id] = found[()]
 
-    def _counts(self, asset: DbtAsset, node: Mapping[str, Any]) -> Iterator[RowCount]:
+    def _counts(self, asset: DbtAsset, node: Mapping[str, Any]) -> Iterator[CountedRows]:
         """The rows of the whole table, and those of each day where the key of the increment is a date."""
         table = self._found[_place(node)]
-        yield RowCount(table.schema_name, table.name)
+        yield CountedRows(table.schema_name, table.name)
         column = asset.day_column
         if self._window and column and self.columns_of(node).get(column, "").upper() == "DATE":
             days = self._window["partition_start"][:10], self._window["partition_end"][:10]
-            yield RowCount(table.schema_name, table.name, (column,), days)
+            yield CountedRows(table.schema_name, table.name, (column,), days)
 
     def columns_of(self, node: Mapping[str, Any]) -> Columns:
         """Names and types, as the warehouse says them; empty where it does not know the relation."""

@@ -18,6 +18,7 @@ from etl.dbt.index import DbtAsset, DbtCheck, DbtIndex, fresh_index, index_path,
 from etl.dbt.ownership import DbtRelation, refuse_known
 from etl.dbt.project import TenantDbt, parse
 from etl.errors import DbtError
+from etl.running.naming import AssetAddress
 from etl.settings import Settings
 
 _OWNER: TypeAdapter[str] = TypeAdapter(Owner)
@@ -81,9 +82,10 @@ def _index(config: TenantConfig, project: TenantDbt, manifest: Mapping[str, Any]
         if not pipelines[name]:
             place = f"{config.origin.path}:{config.line_of('assets', 'pipelines', name, 'dbt_transform')}"
             without = f" without `{exclude}`" if exclude else ""
+            models = sorted(AssetAddress.of(key).name for key in by_key)
             raise DbtError(
                 f"tenant {config.id}: pipeline {name}: `dbt_select: {select}`{without} selects no model ({place})",
-                f"models of {project.folder.name}: {', '.join(sorted(key.path[-1] for key in by_key)) or 'none'}",
+                f"models of {project.folder.name}: {', '.join(models) or 'none'}",
             )
     checks = (*_checks(manifest, translator), *_freshness_checks(manifest, translator))
     relations = tuple(_relations(manifest))

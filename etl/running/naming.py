@@ -4,7 +4,8 @@ Belongs here: functions from configuration to a name. Not here: anything that bu
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, Self
 
 from dagster import AssetKey
 
@@ -45,9 +46,35 @@ RELOAD_TAG = "etl/reload"
 """The tag of a run whose loads also load objects that the warehouse already holds."""
 
 
+@dataclass(frozen=True)
+class AssetAddress:
+    """The parts of an asset's key. In a tenant's own code an asset may have fewer: what is missing is empty."""
+
+    tenant: str
+    stage: str
+    name: str
+
+    @property
+    def key(self) -> AssetKey:
+        """`<tenant>/<stage>/<name>`."""
+        return AssetKey([self.tenant, self.stage, self.name])
+
+    @classmethod
+    def of(cls, key: AssetKey) -> Self:
+        """The parts of a key."""
+        tenant, stage, *name = (*key.path, "") if len(key.path) == 1 else key.path
+        return cls(tenant, stage, "/".join(name))
+
+    @classmethod
+    def of_step(cls, step: str) -> Self:
+        """The parts of the asset that a step makes."""
+        tenant, stage, name, *_ = (*step.split("__", 2), "", "")
+        return cls(tenant, stage, name)
+
+
 def asset_key(tenant: str, stage: Stage, name: str) -> AssetKey:
-    """`<tenant>/<stage>/<name>`, for a pipeline as for a dbt model."""
-    return AssetKey([tenant, stage, name])
+    """The key of a pipeline's stage or of a dbt model."""
+    return AssetAddress(tenant, stage, name).key
 
 
 def quarantine_key(tenant: str, pipeline: PipelineConfig, stage: str) -> AssetKey:
@@ -94,6 +121,11 @@ def lake_resource(tenant: str) -> str:
 def warehouse_resource(tenant: str) -> str:
     """The resource key of the tenant's warehouse."""
     return f"{tenant}_warehouse"
+
+
+def duckdb_resource(tenant: str) -> str:
+    """The resource key of the tenant's DuckDB file, for its own assets."""
+    return f"{tenant}_duckdb"
 
 
 def asset_tags(config: TenantConfig, stage: Stage, pipeline: str | None, *, tier: Tier | None = None) -> dict[str, str]:

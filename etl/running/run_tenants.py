@@ -13,6 +13,7 @@ from dagster import AssetKey, DagsterError, DagsterInstance, DagsterRun
 from dagster_shared.serdes.errors import DeserializationError
 
 from etl.running.compat import ExecuteExternalJobArgs, ExecuteRunArgs, deserialize_value
+from etl.running.naming import AssetAddress
 
 
 def tenants_of(run: DagsterRun, known: Collection[str], keys: Iterable[AssetKey] = ()) -> list[str]:
@@ -24,7 +25,7 @@ def tenants_of(run: DagsterRun, known: Collection[str], keys: Iterable[AssetKey]
     selected = {*(run.asset_selection or ()), *(each.asset_key for each in run.asset_check_selection or ())} or set(
         keys
     )
-    named = {key.path[0] for key in selected} & set(known) or {run.tags.get("tenant", "")} & set(known)
+    named = {AssetAddress.of(key).tenant for key in selected} & set(known) or {run.tags.get("tenant", "")} & set(known)
     return sorted(named)
 
 

@@ -33,6 +33,7 @@ from etl.partitions.zones import moment
 from etl.promises.freshness import AtWork, Publish
 from etl.promises.pipeline_log import Facts, Numbers, PipelineLog
 from etl.running.compat import EventLogCursor
+from etl.running.naming import AssetAddress
 from etl.running.run_outcomes import ROWS, failed_run, finished_run, newest_key, number, planned_assets
 from etl.running.sla_past import Past
 from etl.running.subjects import Subjects
@@ -125,7 +126,8 @@ class SlaHistory:
             return
         at = moment(entry.timestamp)
         promised = made.asset_key in self.subjects.promised_assets
-        names = {"bytes": "bytes", "rows_quarantined": "quarantined", "seconds": f"seconds_{made.asset_key.path[1]}"}
+        stage = AssetAddress.of(made.asset_key).stage
+        names = {"bytes": "bytes", "rows_quarantined": "quarantined", "seconds": f"seconds_{stage}"}
         values = {to: found for name, to in names.items() if (found := number(made.metadata, name)) is not None}
         if promised:
             rows = [found for name in ROWS if (found := number(made.metadata, name)) is not None]
@@ -195,7 +197,7 @@ class SlaHistory:
         keys: Iterable[AssetKey] = run.asset_selection or ()
         return (
             run.tags.get("tenant") == tenant
-            or any(key.path[0] == tenant for key in keys)
+            or any(AssetAddress.of(key).tenant == tenant for key in keys)
             or (origin is not None and origin.location_name == tenant)
         )
 

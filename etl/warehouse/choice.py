@@ -5,8 +5,11 @@ does (`contract`), how (`duckdb`, `postgres`).
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
+
+from duckdb import DuckDBPyConnection
 
 from etl.errors import WarehouseError
 from etl.settings import Settings
@@ -42,6 +45,11 @@ def open_warehouse(place: WarehousePlace, settings: Settings, tenant: str) -> Wa
         )
     own = {"path": place.path or settings.warehouse_dir / f"{tenant}.duckdb", "lock_dir": settings.data_dir / "locks"}
     return _KINDS[place.type].open(place.model_copy(update=own), tenant)
+
+
+def reading_file(path: Path) -> AbstractContextManager[DuckDBPyConnection]:
+    """A connection that only reads a DuckDB file; waits for its writer, and the next writer waits for it."""
+    return duckdb.DuckDBWarehouse(path, path.parent).connect(read_only=True)
 
 
 def warehouse_of_profile(

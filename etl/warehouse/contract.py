@@ -57,7 +57,7 @@ class RowsOf:
 
 
 @dataclass(frozen=True)
-class RowCount:
+class CountedRows:
     """Rows of a table to be counted, by the values of `by`; `days`: only where its one column is in this range."""
 
     schema_name: str
@@ -247,7 +247,7 @@ class Warehouse(Protocol):
     def describe(self, schemas: Collection[str]) -> tuple[WarehouseTable, ...]:
         """The tables and views of these schemas."""
 
-    def counts(self, wanted: Sequence[RowCount]) -> list[dict[tuple[object, ...], int]]:
+    def counts(self, wanted: Sequence[CountedRows]) -> list[dict[tuple[object, ...], int]]:
         """How many rows there are, by the values of some columns."""
 
     def rows_of(self, rows: RowsOf, columns: Sequence[str]) -> "Iterator[pl.DataFrame]":

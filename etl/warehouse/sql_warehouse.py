@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl.warehouse import ledger
-from etl.warehouse.contract import Column, LedgerEntry, RowCount, RowsOf, TableOwner, WarehouseTable
+from etl.warehouse.contract import Column, CountedRows, LedgerEntry, RowsOf, TableOwner, WarehouseTable
 from etl.warehouse.digest import holds, is_comparable
 from etl.warehouse.identifier import quoted
 from etl.warehouse.loadable import typed_columns
@@ -58,7 +58,7 @@ class SqlWarehouse(ABC):
             for (schema, name, kind), columns in groupby(found, lambda each: each[:3])
         )
 
-    def counts(self, wanted: Sequence[RowCount]) -> list[dict[tuple[object, ...], int]]:
+    def counts(self, wanted: Sequence[CountedRows]) -> list[dict[tuple[object, ...], int]]:
         """How many rows there are, by the values of some columns."""
         with self.reading("the rows could not be counted") as session:
             return [_count(session, each) for each in wanted]
@@ -76,7 +76,7 @@ class SqlWarehouse(ABC):
             return {rows: _holds(session, rows, kept) for rows, kept in digests.items()}
 
 
-def _count(session: Session, wanted: RowCount) -> dict[tuple[object, ...], int]:
+def _count(session: Session, wanted: CountedRows) -> dict[tuple[object, ...], int]:
     relation, by = session.relation(wanted.schema_name, wanted.table), ", ".join(map(quoted, wanted.by))
     where = f" WHERE {by} >= DATE '{wanted.days[0]}' AND {by} < DATE '{wanted.days[1]}'" if wanted.days else ""
     grouped = f" GROUP BY {by}" if by else ""

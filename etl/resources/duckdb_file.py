@@ -1,0 +1,23 @@
+"""The tenant's DuckDB file as dagster-duckdb's resource, for the tenant's own assets.
+
+Belongs here: `TenantDuckDBResource`. Does not: loads into the file (`etl.warehouse`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+from dagster_duckdb import DuckDBResource
+
+from etl.warehouse.choice import reading_file
+
+
+class TenantDuckDBResource(DuckDBResource):
+    """A `DuckDBResource` whose connections only read: a DuckDB file has one writer, and loads and dbt are that."""
+
+    @contextmanager
+    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file, waiting while a load or dbt writes it. Loads wait until the connection is closed."""
+        with reading_file(Path(self.database)) as connection:
+            yield connection
