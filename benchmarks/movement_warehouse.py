@@ -163,7 +163,7 @@ def load(case: str, folder: Path, turn: int) -> tuple[float, float]:
         (folder / "warehouse" / "bench.duckdb").unlink(missing_ok=True)
     day = FIRST_DAY + timedelta(days=name != "all")
     ref = ObjectRef(tenant="bench", stage="transfer", pipeline="lineitem", partition=day.isoformat())
-    with lake.stage(ref) as staged:
+    with lake.draft(ref) as staged:
         shutil.copyfile(folder / f"{name}.parquet", staged)
         rows = rows_of(staged)
         published = lake.publish(

@@ -56,7 +56,7 @@ def case(folder: str, mode: str, what: str, rows: str) -> dict[str, Any]:
     ref = ObjectRef(tenant="bench", stage="extract", pipeline=mode, partition=None)
     keys = ("l_orderkey",)
     if what == "load":
-        with lake.stage(ref) as staged:
+        with lake.draft(ref) as staged:
             shutil.copyfile(Path(folder) / "all.parquet", staged)
             made = Provenance(
                 **ref.model_dump(exclude={"attempt"}), run_id="bench", config_hash="", rows=int(rows), audit="",

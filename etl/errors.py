@@ -42,7 +42,7 @@ class TransformError(EtlError):
 
 
 class LakeError(EtlError):
-    """An object of the lake could not be staged, verified, published or read."""
+    """An object of the lake could not be drafted, verified, published or read."""
 
 
 class WarehouseError(EtlError):

@@ -157,7 +157,7 @@ def write_stamp(path: Path, stamp: Stamp, footer: Footer, name: str) -> None:
         at = tail.find(_PLACEHOLDER.encode())
         if at < 0 or tail.count(_TOKEN.encode()) != 1:
             raise LakeError(
-                f"the staged file of {name} has no place for its provenance",
+                f"the draft of {name} has no place for its provenance",
                 "write it with the key-values of etl.lake.lake.PLACEHOLDER_FOOTER, and publish it once only",
             )
         file.seek(start + at)

@@ -54,7 +54,7 @@ logger = logging.getLogger(__name__)
 
 
 class OvertakenError(LakeError):
-    """Another run published the object after this run had begun, so this run's staged file is not published."""
+    """Another run published the object after this run had begun, so this run's draft file is not published."""
 
 
 _PUBLISHED = f"/{DATA}{SUFFIX}"
@@ -77,15 +77,15 @@ class Store(Protocol):
     def uri(self, key: str) -> str: ...
     def etag(self, key: str) -> str | None: ...
     def footer(self, key: str) -> tuple[Footer, int] | None: ...
-    def put(self, key: str, staged: Path, expected: str | None) -> bool: ...
+    def put(self, key: str, draft: Path, expected: str | None) -> bool: ...
     def fetch(self, key: str, into: Path) -> Path: ...
     def names(self, folder: str) -> tuple[str, ...]: ...
     def delete(self, key: str) -> None: ...
 
 
 @dataclass(frozen=True)
-class _Staged:
-    """The object of a staged file, and the tag of the object that was published when the file's writer began."""
+class _Draft:
+    """The object of a draft file, and the tag of the object that was published when the file's writer began."""
 
     ref: ObjectRef
     seen: str | None
@@ -125,71 +125,71 @@ class Lake:
         self._store = store
         self._staging_dir = staging_dir
         self._lock_dir = lock_dir
-        self._staged: dict[Path, _Staged] = {}
+        self._drafts: dict[Path, _Draft] = {}
         self._pins: dict[str, StagingFolder] = {}
 
     @contextmanager
-    def stage(self, ref: ObjectRef, run_id: str = "", *, like: Path | None = None) -> Iterator[Path]:
+    def draft(self, ref: ObjectRef, run_id: str = "", *, like: Path | None = None) -> Iterator[Path]:
         """Yield a path for the object's file, in a private folder that is removed afterwards.
 
         The object that is published at this moment is remembered: if another run publishes the same object meanwhile,
-        `publish` refuses to overwrite it. If the file is made from another staged file, give that file as `like`: then
+        `publish` refuses to overwrite it. If the file is made from another draft file, give that file as `like`: then
         the object that was published when the other file was begun is remembered.
         """
         label = ".".join(filter(None, (ref.partition or "whole", file_safe(run_id))))
-        with _named(f"{ref} could not be staged"):
-            seen = self._staged[like].seen if like else self._store.etag(ref.key)
+        with _named(f"the draft of {ref} could not be made"):
+            seen = self._drafts[like].seen if like else self._store.etag(ref.key)
             folder = self._folder(ref.tenant, f"{ref.stage}/{ref.pipeline}", label)
         path = folder.path / f"{DATA}{SUFFIX}"
-        self._staged[path] = _Staged(ref, seen)
+        self._drafts[path] = _Draft(ref, seen)
         try:
-            with _named(f"{ref} could not be staged"):
+            with _named(f"the draft of {ref} could not be made"):
                 reach("lake.staged")
             yield path
         finally:
-            self._staged.pop(path, None)
+            self._drafts.pop(path, None)
             folder.remove()
 
-    def seen(self, staged: Path) -> str | None:
-        """The tag of the object that was published when the staged file's writer began; None if there was no object."""
-        return self._staged[staged].seen
+    def seen(self, draft: Path) -> str | None:
+        """The tag of the object that was published when the draft's writer began; None if there was no object."""
+        return self._drafts[draft].seen
 
-    def refuse_if_changed(self, ref: ObjectRef, staged: Path) -> None:
-        """Raise an error if another run published since the file was staged; called before its rejected rows appear."""
-        if self._store.etag(ref.key) != self._staged[staged].seen:
+    def refuse_if_changed(self, ref: ObjectRef, draft: Path) -> None:
+        """Raise an error if another run published since the draft was begun; called before its rejected rows appear."""
+        if self._store.etag(ref.key) != self._drafts[draft].seen:
             raise self._lost(ref)
 
-    def publish(self, ref: ObjectRef, staged: Path, provenance: Provenance) -> Published:
-        """Verify the staged file, write the provenance into the file, and make the whole file visible in one step."""
-        if staged not in self._staged or self._staged[staged].ref != ref:
-            raise LakeError(f"{staged} was not staged for {ref}", "publish the path that Lake.stage(ref) gave")
+    def publish(self, ref: ObjectRef, draft: Path, provenance: Provenance) -> Published:
+        """Verify the draft, write the provenance into the file, and make the whole file visible in one step."""
+        if draft not in self._drafts or self._drafts[draft].ref != ref:
+            raise LakeError(f"{draft} is no draft of {ref}", "publish the path that Lake.draft(ref) gave")
         with _named(f"{ref} could not be published"):
-            return self._publish(ref, staged, provenance)
+            return self._publish(ref, draft, provenance)
 
-    def _publish(self, ref: ObjectRef, staged: Path, provenance: Provenance) -> Published:
+    def _publish(self, ref: ObjectRef, draft: Path, provenance: Provenance) -> Published:
         _check_provenance(ref, provenance)
-        footer = read_footer(staged, f"the staged file of {ref}")
+        footer = read_footer(draft, f"the draft of {ref}")
         if footer.rows != provenance.rows:
             raise LakeError(
-                f"the staged file of {ref} holds {footer.rows} rows, {provenance.rows} were to be written",
+                f"the draft of {ref} holds {footer.rows} rows, {provenance.rows} were to be written",
                 "nothing was published; run the partition again",
             )
         reach("lake.verified")
-        version = data_version(staged, footer)
+        version = data_version(draft, footer)
         published = Published(
             ref=ref,
             uri=self._store.uri(ref.key),
             version=version,
             rows=footer.rows,
-            bytes=staged.stat().st_size,
+            bytes=draft.stat().st_size,
             provenance=provenance,
         )
-        expected = self._staged[staged].seen
+        expected = self._drafts[draft].seen
         if expected and (current := self._same(ref, version, provenance)):
             return current.model_copy(update={"changed": False})
-        write_stamp(staged, Stamp(provenance, version), footer, str(ref))
+        write_stamp(draft, Stamp(provenance, version), footer, str(ref))
         reach("lake.stamped")
-        if not self._store.put(ref.key, staged, expected):
+        if not self._store.put(ref.key, draft, expected):
             raise self._lost(ref)
         reach("lake.published")
         return published

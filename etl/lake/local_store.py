@@ -14,7 +14,7 @@ from etl.lake.footer import Footer, read_footer
 
 
 class LocalStore:
-    """Publishes by one rename; the staging area must lie on the same disk."""
+    """Publishes by one rename; drafts must lie on the same disk."""
 
     def __init__(self, root: Path, lock_dir: Path) -> None:
         self._root = root
@@ -40,8 +40,8 @@ class LocalStore:
         except FileNotFoundError:
             return None
 
-    def put(self, key: str, staged: Path, expected: str | None) -> bool:
-        """Publish the staged file as the object. Return False if the present object is not the expected object."""
+    def put(self, key: str, draft: Path, expected: str | None) -> bool:
+        """Publish the draft file as the object. Return False if the present object is not the expected object."""
         target = self._root / key
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = self._lock_dir / f"{key.split('/', 1)[0]}.publish"
@@ -49,7 +49,7 @@ class LocalStore:
             if self.etag(key) != expected:
                 return False
             reach("lake.before_rename")
-            staged.replace(target)
+            draft.replace(target)
             reach("lake.renamed")
             _sync_folder(target.parent)
         return True

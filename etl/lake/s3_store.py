@@ -2,7 +2,7 @@
 
 Belongs here: requests, conditions, and keeping credentials out of every error. Not here: what an object means.
 
-An object is uploaded from its staged file by one streamed conditional PUT. So the store shows either the whole new
+An object is uploaded from its draft by one streamed conditional PUT. So the store shows either the whole new
 object or the old object, the condition decides between two runs, and no multipart upload stays unfinished. The PUT is
 sent here to an address that the client library signs, because the library would hold the whole object in memory.
 """
@@ -68,9 +68,9 @@ class S3Store:
                 return None
         return decode(tail, self.uri(key)), size
 
-    def put(self, key: str, staged: Path, expected: str | None) -> bool:
-        """Publish the staged file as the object. Return False if the present object is not the expected object."""
-        size = staged.stat().st_size
+    def put(self, key: str, draft: Path, expected: str | None) -> bool:
+        """Publish the draft file as the object. Return False if the present object is not the expected object."""
+        size = draft.stat().st_size
         if size > MAX_BYTES:
             raise LakeError(
                 f"{self.uri(key)} would take {size / 1024**3:.1f} GiB, one upload takes {MAX_BYTES // 1024**3} GiB",
@@ -80,7 +80,7 @@ class S3Store:
             address = obstore.sign(self._store, "PUT", self._prefix + key, timedelta(hours=1))
         headers = {"If-Match": expected} if expected else {"If-None-Match": "*"}
         headers |= {"Content-Length": str(size), "Content-Type": "application/vnd.apache.parquet"}
-        request = urllib.request.Request(address, data=_blocks(staged), method="PUT", headers=headers)  # noqa: S310
+        request = urllib.request.Request(address, data=_blocks(draft), method="PUT", headers=headers)  # noqa: S310
         reach("lake.upload.begin")
         try:
             with urllib.request.urlopen(request, timeout=self._timeout):  # noqa: S310

@@ -1,4 +1,4 @@
-"""The audit of a staged file: its rules are judged before anything is published.
+"""The audit of a draft: its rules are judged before anything is published.
 
 Belongs here: which rules a stage has, the verdict, and the effect of `on_failure`. Not here: the rules' meaning
 (`etl.quality`), publishing (`extract.py`, `transfer.py`).
@@ -22,7 +22,7 @@ Verdict = Literal["passed", "warned", "failed", "unchecked"]
 
 
 class Audit(BaseModel):
-    """The rules of one stage, judged over one staged file."""
+    """The rules of one stage, judged over one draft."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -71,16 +71,16 @@ def describe(result: RuleResult) -> str:
 def audit_file(
     pipeline: PipelineConfig,
     stage: Stage,
-    staged: Path,
+    draft: Path,
     *,
     tables: Mapping[str, pl.LazyFrame] | None = None,
     now: datetime | None = None,
 ) -> Audit | None:
-    """Judge all rules of the stage over the staged file in one pass. None if the stage has no rules."""
+    """Judge all rules of the stage over the draft in one pass. None if the stage has no rules."""
     rules = pipeline.rules_for(stage)
     if not rules:
         return None
-    result = _check(pipeline, rules, staged, tables, now)
+    result = _check(pipeline, rules, draft, tables, now)
     return Audit(stage=stage, check=result, verdict=_verdict(result))
 
 
@@ -110,14 +110,14 @@ def audit_good_rows(
 def _check(
     pipeline: PipelineConfig,
     rules: Sequence[AnyRule],
-    staged: Path,
+    draft: Path,
     tables: Mapping[str, pl.LazyFrame] | None,
     now: datetime | None,
 ) -> CheckResult:
     quality = pipeline.quality
     keys = pipeline.trino_output.key_columns if pipeline.trino_output else ()
     result = check(
-        staged,
+        draft,
         rules,
         engine=quality.engine,
         timeout=quality.timeout_seconds,

@@ -16,7 +16,7 @@ from etl.lake.lake import PLACEHOLDER_FOOTER, ObjectRef
 from etl.lake.readable import require_readable
 from etl.pipeline.guards import VolumeVerdict, guard_rows, judge_volume
 from etl.pipeline.personal import look_for_personal
-from etl.pipeline.publish import StagedRows, audit_and_publish, staging
+from etl.pipeline.publish import DraftRows, audit_and_publish, drafting
 from etl.pipeline.schema_guard import guard_schema, known_schema
 from etl.pipeline.stage import StageResult, StageRun, disk_errors
 from etl.pipeline.tables import referenced_tables
@@ -30,11 +30,11 @@ def extract(run: StageRun, url: str) -> StageResult:
     started = datetime.now(UTC)
     ref = run.ref("extract")
     previous = run.lake.find_intact(ref)
-    with disk_errors(run, "extract"), staging(run, "extract") as staged:
+    with disk_errors(run, "extract"), drafting(run, "extract") as draft:
         reach("extract.start")
-        report = _read(run, url, extract_request(run), staged)
+        report = _read(run, url, extract_request(run), draft)
         reach("extract.read")
-        require_readable(staged, f"{run.label} extract")
+        require_readable(draft, f"{run.label} extract")
         before = previous.provenance.rows_read if previous else None
         guard_rows(
             before,
@@ -43,12 +43,12 @@ def extract(run: StageRun, url: str) -> StageResult:
             allow_empty=run.pipeline.allow_empty,
             max_shrink=run.pipeline.max_shrink,
         )
-        _guard_schema(run, staged, ref)
+        _guard_schema(run, draft, ref)
         tables = referenced_tables(run, "extract")
         volume = _volume(run, report.rows, before)
-        personal = look_for_personal(run.pipeline, staged)
+        personal = look_for_personal(run.pipeline, draft)
         detail = {"driver": report.driver}
-        result = audit_and_publish(StagedRows(run, "extract", staged, report.rows, started, tables, detail=detail))
+        result = audit_and_publish(DraftRows(run, "extract", draft, report.rows, started, tables, detail=detail))
         return result.model_copy(update={"volume": volume, "personal": personal})
 
 
@@ -92,22 +92,22 @@ def extract_request(run: StageRun) -> ExtractRequest:
     )
 
 
-def _read(run: StageRun, url: str, request: ExtractRequest, staged: Path) -> ExtractReport:
+def _read(run: StageRun, url: str, request: ExtractRequest, draft: Path) -> ExtractReport:
     """Read the rows; add the pipeline's name to the source's error."""
     try:
-        return extract_to_parquet(url, request, staged, footer=PLACEHOLDER_FOOTER)
+        return extract_to_parquet(url, request, draft, footer=PLACEHOLDER_FOOTER)
     except SourceError as error:
         raise SourceError(f"{run.label} extract: nothing was published: {error.problem}", error.hint) from error
 
 
-def _guard_schema(run: StageRun, staged: Path, ref: ObjectRef) -> None:
+def _guard_schema(run: StageRun, draft: Path, ref: ObjectRef) -> None:
     """Compare the columns with the published columns, or with columns that a person accepted later."""
     known = known_schema(run, ref)
     if known is not None:
         command = f"`etl schema accept {run.config.id} {run.pipeline.name}`"
         guard_schema(
             known,
-            pq.read_schema(staged),
+            pq.read_schema(draft),
             run.pipeline.schema_changes,
             name=f"{run.label} extract",
             remedy=f"if the change is wanted, {command} lets this one pass; else put the columns back by a `query`",

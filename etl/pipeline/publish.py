@@ -1,6 +1,6 @@
-"""Turns a staged file into a published object: audit, quarantine, publish, and the check that no row is lost.
+"""Turns a draft into a published object: audit, quarantine, publish, and the check that no row is lost.
 
-Belongs here: the steps that extract and transfer share after rows are staged. Not here: where the rows come from
+Belongs here: the steps that extract and transfer share after rows are draft. Not here: where the rows come from
 (`extract.py`, `transfer.py`), how an object is published (`etl.lake.lake`).
 """
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class StagedRows:
+class DraftRows:
     """A file that a stage has written and that is not visible to readers yet."""
 
     run: StageRun
@@ -43,27 +43,27 @@ class StagedRows:
     detail: Mapping[str, str | int | float | bool] = field(default_factory=dict)
 
 
-def staging(run: StageRun, stage: Stage) -> AbstractContextManager[Path]:
+def drafting(run: StageRun, stage: Stage) -> AbstractContextManager[Path]:
     """Yield a path for the stage's file. The file may replace only the object that is published at this moment."""
-    return run.lake.stage(run.ref(stage), run.run_id)
+    return run.lake.draft(run.ref(stage), run.run_id)
 
 
-def audit_and_publish(staged: StagedRows) -> StageResult:
-    """Judge the staged file. Publish the whole file or its good rows, or publish nothing and raise `Blocked`."""
-    run, stage = staged.run, staged.stage
+def audit_and_publish(draft: DraftRows) -> StageResult:
+    """Judge the draft. Publish the whole file or its good rows, or publish nothing and raise `Blocked`."""
+    run, stage = draft.run, draft.stage
     reach(f"{stage}.staged")
-    audit = audit_file(run.pipeline, stage, staged.path, tables=staged.tables, now=staged.started)
+    audit = audit_file(run.pipeline, stage, draft.path, tables=draft.tables, now=draft.started)
     reach(f"{stage}.audited")
     on_failure = run.pipeline.quality.on_failure
     if audit is None or not audit.blocking or on_failure == "warn":
-        sample = _sample(staged, staged.path)
-        published = run.lake.publish(run.ref(stage), staged.path, _provenance(staged, audit, staged.rows))
+        sample = _sample(draft, draft.path)
+        published = run.lake.publish(run.ref(stage), draft.path, _provenance(draft, audit, draft.rows))
         reach(f"{stage}.published")
         remove_unnamed(run.lake, run.ref(stage))
-        return _result(staged, audit, published, sample)
+        return _result(draft, audit, published, sample)
     if on_failure == "block" or audit.beyond_rows:
         raise Blocked(run.label, audit)
-    return _publish_good_rows(staged, audit)
+    return _publish_good_rows(draft, audit)
 
 
 def already_published(run: StageRun, stage: Stage, started: datetime) -> StageResult | None:
@@ -79,9 +79,9 @@ def already_published(run: StageRun, stage: Stage, started: datetime) -> StageRe
     if stage == "transfer" and (made_from is None or made_from.digest != present_inputs(run).digest):
         return None
     rejected = run.lake.find(rejection.object.ref) if rejection.object else None
-    staged = StagedRows(run, stage, Path(published.uri), published.provenance.rows_read, started)
+    draft = DraftRows(run, stage, Path(published.uri), published.provenance.rows_read, started)
     sample = sample_of(run.lake.scan([published.ref]), run.pipeline)
-    result = _result(staged, None, published, sample, rejected)
+    result = _result(draft, None, published, sample, rejected)
     return result.model_copy(update={"run_id": published.provenance.run_id})
 
 
@@ -97,96 +97,96 @@ def _rejects(pipeline: PipelineConfig, stage: Stage) -> bool:
     return any(rule.severity == "error" and rule.level == "row" for rule in pipeline.rules_for(stage))
 
 
-def _publish_good_rows(staged: StagedRows, audit: Audit) -> StageResult:
-    run, stage = staged.run, staged.stage
+def _publish_good_rows(draft: DraftRows, audit: Audit) -> StageResult:
+    run, stage = draft.run, draft.stage
     good_ref = run.ref(stage)
     rejected_ref = attempt(good_ref, run.run_id)
     with (
-        run.lake.stage(good_ref, run.run_id, like=staged.path) as good,
-        run.lake.stage(rejected_ref, run.run_id) as rejected,
+        run.lake.draft(good_ref, run.run_id, like=draft.path) as good,
+        run.lake.draft(rejected_ref, run.run_id) as rejected,
     ):
         parts = split(
-            staged.path,
+            draft.path,
             [each.rule for each in audit.blocking],
             good,
             rejected,
             extra={"_run_id": run.run_id, "_partition": run.partition or "", "_stage": stage},
-            tables=staged.tables,
-            now=staged.started,  # the same moment as in the audit, so that "future" means the same for both
+            tables=draft.tables,
+            now=draft.started,  # the same moment as in the audit, so that "future" means the same for both
         )
-        if parts.good + parts.rejected != staged.rows:
+        if parts.good + parts.rejected != draft.rows:
             raise LakeError(
-                f"{run.label} {stage}: of {staged.rows} rows {parts.good} are good and {parts.rejected} rejected",
+                f"{run.label} {stage}: of {draft.rows} rows {parts.good} are good and {parts.rejected} rejected",
                 "nothing was published; report this as a fault of the program",
             )
         limit = run.pipeline.quality.max_quarantine_rate
-        if limit is not None and parts.rejected > limit * staged.rows:
-            share = parts.rejected / staged.rows
+        if limit is not None and parts.rejected > limit * draft.rows:
+            share = parts.rejected / draft.rows
             raise Blocked(run.label, audit, f"{share:.2%} of the rows would be rejected, {limit:.2%} is the limit")
         reach(f"{stage}.split")
-        audit = audit_good_rows(audit, run.pipeline, good, parts.rejected, tables=staged.tables, now=staged.started)
+        audit = audit_good_rows(audit, run.pipeline, good, parts.rejected, tables=draft.tables, now=draft.started)
         if audit.beyond_rows:
             raise Blocked(
-                run.label, audit, f"the {parts.good} of {staged.rows} rows that would be left do not satisfy it either"
+                run.label, audit, f"the {parts.good} of {draft.rows} rows that would be left do not satisfy it either"
             )
         audit = audit.model_copy(update={"quarantined": parts.rejected})
-        sample = _sample(staged, good)
+        sample = _sample(draft, good)
         published, kept = publish_pair(
             run.lake,
-            (good_ref, good, _provenance(staged, audit, parts.good)),
-            (rejected_ref, rejected, _provenance(staged, audit, parts.rejected, rejected_ref.stage)),
+            (good_ref, good, _provenance(draft, audit, parts.good)),
+            (rejected_ref, rejected, _provenance(draft, audit, parts.rejected, rejected_ref.stage)),
             between=lambda: reach(f"{stage}.quarantined"),
         )
         reach(f"{stage}.published")
     remove_unnamed(run.lake, good_ref)
     broken = "; ".join(describe(each) for each in audit.blocking)
-    logger.warning("%s %s: %d of %d rows rejected: %s", run.label, stage, parts.rejected, staged.rows, broken)
-    return _result(staged, audit, published, sample, kept)
+    logger.warning("%s %s: %d of %d rows rejected: %s", run.label, stage, parts.rejected, draft.rows, broken)
+    return _result(draft, audit, published, sample, kept)
 
 
-def _provenance(staged: StagedRows, audit: Audit | None, rows: int, stage: str | None = None) -> Provenance:
-    run = staged.run
+def _provenance(draft: DraftRows, audit: Audit | None, rows: int, stage: str | None = None) -> Provenance:
+    run = draft.run
     return Provenance(
         tenant=run.config.id,
-        stage=stage or staged.stage,
+        stage=stage or draft.stage,
         pipeline=run.pipeline.name,
         partition=run.partition,
         run_id=run.run_id,
         config_hash=fingerprint(run.pipeline),
         rows=rows,
-        rows_read=staged.rows,
+        rows_read=draft.rows,
         rows_quarantined=audit.quarantined if audit else 0,
         audit=audit.verdict if audit else "unchecked",
         created_at=datetime.now(UTC),
-        inputs=staged.inputs,
+        inputs=draft.inputs,
     )
 
 
-def _sample(staged: StagedRows, draft: Path) -> PublishedSample:
+def _sample(draft: DraftRows, path: Path) -> PublishedSample:
     """Take the rows that people see from the draft, so that the file is not read again after publishing."""
-    return sample_of(scan_files([(f"{staged.run.label} {staged.stage}", draft)]), staged.run.pipeline)
+    return sample_of(scan_files([(f"{draft.run.label} {draft.stage}", path)]), draft.run.pipeline)
 
 
 def _result(
-    staged: StagedRows,
+    draft: DraftRows,
     audit: Audit | None,
     published: Published,
     sample: PublishedSample,
     quarantine: Published | None = None,
 ) -> StageResult:
     return StageResult(
-        stage=staged.stage,
-        partition=staged.run.partition,
-        rows_read=staged.rows,
+        stage=draft.stage,
+        partition=draft.run.partition,
+        rows_read=draft.rows,
         rows=published.rows,
         rows_quarantined=quarantine.rows if quarantine else 0,
         bytes=published.bytes,
-        seconds=(datetime.now(UTC) - staged.started).total_seconds(),
+        seconds=(datetime.now(UTC) - draft.started).total_seconds(),
         uri=published.uri,
         version=published.version,
-        run_id=staged.run.run_id,
+        run_id=draft.run.run_id,
         sample=sample,
         audit=audit,
         quarantine=quarantine,
-        detail=dict(staged.detail),
+        detail=dict(draft.detail),
     )

@@ -183,7 +183,7 @@ def discard(config: TenantConfig, settings: Settings, rejected: Rejected, why: s
         run_id=rejected.run_id,
     )
     ref = run.ref(quarantine_stage(rejected.stage)).model_copy(update={"attempt": rejected.attempt})
-    with _writing_history(settings, config.id), closing(run), run.lake.stage(ref, rejected.run_id) as path:
+    with _writing_history(settings, config.id), closing(run), run.lake.draft(ref, rejected.run_id) as path:
         found = _same(run, rejected)
         said = write_discarded(found, path)
         # Written first: a crash in between leaves rows that are there and known, never rows that are gone and unknown.

@@ -82,11 +82,11 @@ def wanted_change(run: StageRun, now: pa.Schema) -> list[str]:
 def accept(run: StageRun, now: pa.Schema) -> None:
     """Let the next extract of any partition have these columns."""
     ref = _accepted(run)
-    with run.lake.stage(ref, run.run_id) as staged:
-        pq.write_table(now.with_metadata(PLACEHOLDER_FOOTER).empty_table(), staged)
+    with run.lake.draft(ref, run.run_id) as draft:
+        pq.write_table(now.with_metadata(PLACEHOLDER_FOOTER).empty_table(), draft)
         run.lake.publish(
             ref,
-            staged,
+            draft,
             Provenance(
                 tenant=ref.tenant,
                 stage=ref.stage,

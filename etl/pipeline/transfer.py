@@ -20,7 +20,7 @@ from etl.errors import TransformError
 from etl.faults import reach
 from etl.lake.lake import PLACEHOLDER_FOOTER, Inputs
 from etl.lake.readable import require_readable
-from etl.pipeline.publish import StagedRows, audit_and_publish, staging
+from etl.pipeline.publish import DraftRows, audit_and_publish, drafting
 from etl.pipeline.stage import StageResult, StageRun, disk_errors
 from etl.pipeline.tables import pinned_frame, pinned_inputs, referenced_tables
 from etl.quality.engine import describe_failure
@@ -36,7 +36,7 @@ def transfer(run: StageRun) -> StageResult:
     pipeline = run.pipeline
     transform = load_transform(run.tenant_dir, pipeline.name, inputs=pipeline.transfer_inputs)
     # The published object is remembered before the inputs are read, so that older inputs cannot overwrite newer rows.
-    with disk_errors(run, "transfer"), staging(run, "transfer") as staged:
+    with disk_errors(run, "transfer"), drafting(run, "transfer") as draft:
         inputs = {name: pinned_inputs(run, name) for name in pipeline.transfer_inputs}
         frames = {name: pinned_frame(each) for name, each in inputs.items()}
         reach("transfer.start")
@@ -44,7 +44,7 @@ def transfer(run: StageRun) -> StageResult:
         _check_date_column(run, frames, result)
         try:
             _in_microseconds(result).sink_parquet(
-                staged,
+                draft,
                 compression="zstd",
                 metadata=dict(PLACEHOLDER_FOOTER),
                 arrow_schema=_file_schema(result),
@@ -53,18 +53,18 @@ def transfer(run: StageRun) -> StageResult:
         except OSError:
             raise
         except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001  a tenant's code may raise anything
-            _raise_disk_error(error, staged)
+            _raise_disk_error(error, draft)
             raise TransformError(
                 f"{run.label}: the transform `{pipeline.name}` failed while it ran: {_said(run, error)}",
                 f"see tenants/{run.config.id}/transforms/{pipeline.name}.py; nothing was published",
             ) from _cause(run, error)
         reach("transfer.written")
-        require_readable(staged, f"{run.label} transfer")
-        rows = int(pq.read_metadata(staged).num_rows)
+        require_readable(draft, f"{run.label} transfer")
+        rows = int(pq.read_metadata(draft).num_rows)
         tables = referenced_tables(run, "transfer")
         read = [each.as_input for pinned in inputs.values() for each in pinned]
         detail = {"from_run": ", ".join(dict.fromkeys(each.run_id for each in read))}
-        return audit_and_publish(StagedRows(run, "transfer", staged, rows, started, tables, Inputs.of(read), detail))
+        return audit_and_publish(DraftRows(run, "transfer", draft, rows, started, tables, Inputs.of(read), detail))
 
 
 def _file_schema(result: pl.LazyFrame) -> pa.Schema | None:

@@ -256,15 +256,13 @@ def verified_rows(path: Path, columns: Sequence[PlannedColumn]) -> int:
             found = _columns(connection, f"FROM read_parquet({file}, hive_partitioning = false)")
             rows = connection.execute(f"SELECT num_rows FROM parquet_file_metadata({file})").fetchone() or (0,)
         except duckdb.Error as error:
-            raise SourceError(
-                "the staged file cannot be read back", f"look at the disk that holds it ({error})"
-            ) from error
+            raise SourceError("the draft cannot be read back", f"look at the disk that holds it ({error})") from error
         wanted = _columns(connection, f"SELECT {planned}")
     if found != wanted:
         differences = "; ".join(
             f"{there} instead of {here}" for here, there in zip(wanted, found, strict=False) if here != there
         )
-        raise SourceError(f"the staged file holds other columns than planned: {differences}", "report this as a bug")
+        raise SourceError(f"the draft holds other columns than planned: {differences}", "report this as a bug")
     return int(rows[0])
 
 

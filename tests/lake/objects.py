@@ -51,7 +51,7 @@ def write(frame: pl.DataFrame, path: Path) -> None:
 
 def publish(lake: Lake, frame: pl.DataFrame, partition: str | None = DAY, run_id: str = "run-1") -> Published:
     ref = ref_of(partition)
-    with lake.stage(ref, run_id) as path:
+    with lake.draft(ref, run_id) as path:
         write(frame, path)
         return lake.publish(ref, path, provenance_of(ref, frame.height, run_id))
 

@@ -42,7 +42,7 @@ def change(path: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize("count", [0, 1, MAX_LISTED, MAX_LISTED + 1, 99])
 def test_any_number_of_inputs_fits(tmp_path: Path, count: int) -> None:
     lake, inputs = local_lake(tmp_path), made_from(count)
-    with lake.stage(ref_of()) as path:
+    with lake.draft(ref_of()) as path:
         write(ROWS, path)
         lake.publish(ref_of(), path, provenance_of(ref_of(), ROWS.height, inputs=inputs))
     found = lake.find(ref_of())

@@ -66,7 +66,7 @@ def test_partitions_are_listed_in_order_and_only_of_the_pipeline_asked_for(lake:
     publish(lake, ROWS, DAY)
     publish(lake, ROWS, None)
     other = ref_of(DAY, pipeline="orders_2")
-    with lake.stage(other) as path:
+    with lake.draft(other) as path:
         write(ROWS, path)
         lake.publish(other, path, provenance_of(other, 3))
     assert lake.partitions("acme", "extract", "orders") == (DAY, NEXT_DAY)
@@ -103,7 +103,7 @@ def test_of_two_runs_of_one_partition_the_second_to_publish_is_told_who_won(new_
     for before in (None, ROWS.head(1)):
         if before is not None:
             publish(one, before, run_id="run-0")
-        with one.stage(ref_of()) as mine, two.stage(ref_of()) as theirs:
+        with one.draft(ref_of()) as mine, two.draft(ref_of()) as theirs:
             write(ROWS, mine)
             write(ROWS.head(2), theirs)
             one.publish(ref_of(), mine, provenance_of(ref_of(), 3, "winner"))
@@ -115,7 +115,7 @@ def test_of_two_runs_of_one_partition_the_second_to_publish_is_told_who_won(new_
 def test_a_run_whose_object_was_deleted_meanwhile_does_not_bring_it_back(new_lake: OpenLake) -> None:
     lake = new_lake()
     publish(lake, ROWS)
-    with lake.stage(ref_of()) as path:
+    with lake.draft(ref_of()) as path:
         write(ROWS.head(1), path)
         new_lake().delete(ref_of())
         with pytest.raises(LakeError, match="it was deleted"):
@@ -153,7 +153,7 @@ def test_scanning_nothing_is_an_error_not_an_empty_frame(lake: Lake) -> None:
 
 
 def test_a_file_with_other_rows_than_were_read_is_not_published(lake: Lake) -> None:
-    with lake.stage(ref_of()) as path:
+    with lake.draft(ref_of()) as path:
         write(ROWS, path)
         with pytest.raises(LakeError, match="holds 3 rows, 4 were to be written"):
             lake.publish(ref_of(), path, provenance_of(ref_of(), 4))
@@ -162,7 +162,7 @@ def test_a_file_with_other_rows_than_were_read_is_not_published(lake: Lake) -> N
 
 @pytest.mark.parametrize("keep", [0, 3, 100, -1])
 def test_half_a_file_is_not_published(lake: Lake, keep: int) -> None:
-    with lake.stage(ref_of()) as path:
+    with lake.draft(ref_of()) as path:
         write(ROWS, path)
         path.write_bytes(path.read_bytes()[:keep])
         with pytest.raises(LakeError, match="not a complete Parquet file"):
@@ -171,7 +171,7 @@ def test_half_a_file_is_not_published(lake: Lake, keep: int) -> None:
 
 
 def test_a_file_without_a_place_for_its_provenance_is_not_published(lake: Lake) -> None:
-    with lake.stage(ref_of()) as path:
+    with lake.draft(ref_of()) as path:
         ROWS.write_parquet(path)
         with pytest.raises(LakeError, match="no place for its provenance"):
             lake.publish(ref_of(), path, provenance_of(ref_of(), 3))
@@ -179,13 +179,13 @@ def test_a_file_without_a_place_for_its_provenance_is_not_published(lake: Lake) 
 
 
 def test_a_provenance_that_is_too_long_or_of_another_object_is_refused(lake: Lake) -> None:
-    with lake.stage(ref_of()) as path:
+    with lake.draft(ref_of()) as path:
         write(ROWS, path)
         with pytest.raises(LakeError, match=r"takes \d+ bytes of 4096"):
             lake.publish(ref_of(), path, provenance_of(ref_of(), 3, audit="x" * 5000))
         with pytest.raises(LakeError, match="the provenance is of acme/extract/orders 2026-01-02"):
             lake.publish(ref_of(), path, provenance_of(ref_of(NEXT_DAY), 3))
-        with pytest.raises(LakeError, match="was not staged for"):
+        with pytest.raises(LakeError, match="is no draft of"):
             lake.publish(ref_of(NEXT_DAY), path, provenance_of(ref_of(NEXT_DAY), 3))
     assert lake.find(ref_of()) is None
 
@@ -206,7 +206,7 @@ def test_stamping_changes_no_byte_outside_of_the_placeholder(lake: Lake, tmp_pat
 
 def test_nothing_staged_is_left_after_success_or_failure(lake: Lake, tmp_path: Path) -> None:
     publish(lake, ROWS)
-    with lake.stage(ref_of()) as path:
+    with lake.draft(ref_of()) as path:
         write(ROWS, path)
         path.with_name("spill.tmp").write_text("x")
         with pytest.raises(LakeError):
@@ -223,14 +223,14 @@ def test_files_of_a_dead_process_are_swept_and_those_of_a_living_one_are_not(
     code = (
         "import os, sys, pathlib; from tests.lake.objects import *\n"
         "lake = local_lake(pathlib.Path(sys.argv[1]))\n"
-        "with lake.stage(ref_of(), 'dead') as path:\n"
+        "with lake.draft(ref_of(), 'dead') as path:\n"
         "    write(pl.DataFrame({'id': [1]}), path); os.kill(os.getpid(), 9)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     staging = tmp_path / "staging" / "acme"
     assert len(files_below(staging)) == 2
     living = new_lake()
-    with living.stage(ref_of(), "living") as path:
+    with living.draft(ref_of(), "living") as path:
         write(ROWS, path)
         publish(new_lake(), ROWS, NEXT_DAY)
         assert path.exists()
@@ -299,7 +299,7 @@ def test_a_lake_that_is_forgotten_lets_go_of_what_it_read(tmp_path: Path) -> Non
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     lake = open_lake(settings_in(tmp_path))
     (tmp_path / "lake").write_text("a file where the lake should be")
-    with pytest.raises(LakeError, match="2026-01-01 could not be staged: Not a directory"), lake.stage(ref_of()):
+    with pytest.raises(LakeError, match="2026-01-01 could not be made: Not a directory"), lake.draft(ref_of()):
         pass
     assert files_below(tmp_path / "staging") == []
 

@@ -125,7 +125,7 @@ def test_objects_lie_below_the_base_path_and_addresses_hold_no_credentials(
     tmp_path: Path, object_store: ObjectStore, bucket: str
 ) -> None:
     lake = s3_lake(tmp_path, object_store.settings, bucket)
-    with lake.stage(ref_of(None)) as path:
+    with lake.draft(ref_of(None)) as path:
         write(ROWS, path)
         published = lake.publish(ref_of(None), path, provenance_of(ref_of(None), 3))
     assert published.uri == f"s3://{bucket}/lake/acme/extract/orders/data.parquet"

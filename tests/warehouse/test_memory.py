@@ -35,7 +35,7 @@ except EtlError as error:
 def lake(tmp_path: Path) -> Lake:
     lake = local_lake(tmp_path)
     texts = ", ".join(f"md5((i * {n + 1})::VARCHAR) || md5((i + {n})::VARCHAR) AS text_{n}" for n in range(12))
-    with lake.stage(ref_of()) as path, duckdb.connect(config={"memory_limit": "400MB"}) as connection:
+    with lake.draft(ref_of()) as path, duckdb.connect(config={"memory_limit": "400MB"}) as connection:
         ((key, value),) = PLACEHOLDER_FOOTER.items()
         connection.execute(
             f"COPY (SELECT i AS id, {texts} FROM range({ROWS}) AS r(i)) TO '{path}'"

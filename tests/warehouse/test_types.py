@@ -47,7 +47,7 @@ DUCKDB_ONLY: dict[str, tuple[pa.DataType, list[Any]]] = {
 
 def publish_table(folder: Path, table: pa.Table) -> Any:
     lake = local_lake(folder)
-    with lake.stage(ref_of()) as path:
+    with lake.draft(ref_of()) as path:
         pq.write_table(table.replace_schema_metadata(PLACEHOLDER_FOOTER), path)
         lake.publish(ref_of(), path, provenance_of(ref_of(), table.num_rows))
     return lake
@@ -141,7 +141,7 @@ def test_what_polars_writes_for_its_own_types_arrives(tmp_path: Path, warehouse:
         },
     )
     lake = local_lake(tmp_path)
-    with lake.stage(ref_of()) as path:
+    with lake.draft(ref_of()) as path:
         frame.write_parquet(path, metadata=PLACEHOLDER_FOOTER)
         lake.publish(ref_of(), path, provenance_of(ref_of(), 3))
     load(lake, warehouse)
@@ -153,7 +153,7 @@ def test_what_polars_writes_for_its_own_types_arrives(tmp_path: Path, warehouse:
 
 def test_an_integer_that_only_polars_can_read_back_is_refused_when_it_is_published(tmp_path: Path) -> None:
     lake = local_lake(tmp_path)
-    with lake.stage(ref_of()) as path:
+    with lake.draft(ref_of()) as path:
         pl.DataFrame({"big": [2**100]}, schema={"big": pl.Int128}).write_parquet(path, metadata=PLACEHOLDER_FOOTER)
         with pytest.raises(LakeError, match="cannot read: Integers with more than 64 bits"):
             lake.publish(ref_of(), path, provenance_of(ref_of(), 1))
