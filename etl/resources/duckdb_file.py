@@ -1,6 +1,6 @@
 """The tenant's DuckDB file as dagster-duckdb's resource, for the tenant's own assets.
 
-Belongs here: `TenantDuckDBResource`. Does not: loads into the file (`etl.warehouse`).
+Belongs here: `TenantDuckDBResource`. Not here: loads into the file (`etl.warehouse`).
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """The tenant's lake and this installation's settings as a Dagster resource.
 
-Belongs here: `LakeResource`, and `S3Resource` for a lake in a bucket. Does not: objects (`etl.lake.lake`).
+Belongs here: `LakeResource`, and `S3Resource` for a lake in a bucket. Not here: objects (`etl.lake.lake`).
 """
 
 from collections.abc import Iterator

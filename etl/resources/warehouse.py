@@ -1,6 +1,6 @@
 """The tenant's warehouse as a Dagster resource.
 
-Belongs here: `WarehouseResource`, and `TrinoResource` for a warehouse on Trino. Does not: how rows are loaded
+Belongs here: `WarehouseResource`, and `TrinoResource` for a warehouse on Trino. Not here: how rows are loaded
 (`etl.warehouse.contract` and the warehouses).
 """
 

@@ -1,6 +1,6 @@
 """Which warehouse a tenant uses.
 
-Belongs here: the registry of the kinds of warehouse, which a new kind joins with one line. Does not: what a warehouse
+Belongs here: the registry of the kinds of warehouse, which a new kind joins with one line. Not here: what a warehouse
 does (`contract`), how (`duckdb`, `postgres`).
 """
 
