@@ -147,7 +147,7 @@ def test_a_different_resource_for_each_environment(monkeypatch: pytest.MonkeyPat
 
 
 def test_inside_an_asset_that_you_wrote(instance: DagsterInstance, data: Path) -> None:
-    names = names_of("Inside an asset that you wrote")
+    names = names_of("Inside your own asset")
     job = names["defs"].resolve_implicit_global_asset_job_def()
     of_day = job.execute_in_process(
         instance=instance,
