@@ -100,7 +100,7 @@ def test_an_object_of_a_later_format_is_refused_with_what_to_do(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('"format":2', '"format":0', "0, which is no format number"),
+        ('"format":2', '"format":0', "0, which is not a format number"),
         ('"config_hash"', '"config_hush"', re.escape("is not one of format 2: `config_hash`: Field required")),
         ('"format":2', '"format":2,"x":1', re.escape("is not one of format 2: `x`: Extra inputs are not permitted")),
     ],
