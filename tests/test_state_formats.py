@@ -1,6 +1,6 @@
 """What today's main kept is read by this release, which goes on with it, says its number, and refuses a later one.
 
-`tests/fixtures/format_1` was written once, by the release that had not a format numbers. It is never written again.
+`tests/fixtures/format_1` was written once, by the release that had no format numbers. It is never written again.
 """
 
 import json
