@@ -29,13 +29,12 @@ from etl.config.tenant_config import TenantConfig
 from etl.dbt.ownership import DbtPlace, dbt_place, shared_dbt_schemas
 from etl.errors import ConfigError, EtlError
 from etl.factories.asset_factory import AssetFactory
+from etl.factories.check_factory import reconcile_checks, sla_checks, verify_jobs
 from etl.factories.dbt_factory import DbtFactory
 from etl.factories.job_factory import JobFactory
-from etl.factories.reconcile_check import reconcile_checks, verify_jobs
 from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
 from etl.factories.sensor_factory import SensorFactory
-from etl.factories.sla_check import sla_checks
 from etl.running import naming
 from etl.running.executors import in_process_executor
 from etl.running.run_process import keep_only, protect_texts

@@ -14,7 +14,7 @@ from rich.text import Text
 from etl.cli.home import opened_instance
 from etl.config.config_loader import load_tenant
 from etl.errors import EtlError, NothingExamined
-from etl.factories.reconcile_check import NAME, SEVERITIES
+from etl.factories.check_factory import NAME, SEVERITIES
 from etl.pipeline.verdict import EXIT_CODES, Reconciliation, Status
 from etl.pipeline.verify import MAX_ROWS, reconcile
 from etl.resources.rdb import rdb_resource

@@ -1,16 +1,21 @@
-"""Finds secrets that are written in clear in a configuration.
+"""The secrets of a tenant: none may stand in clear in its file, and the scrubber learns the others in time.
 
-Belongs here: walking a tenant's tree. Not here: what looks like a secret (`etl.secrets.in_clear`). A finding never
-contains the text of the secret.
+Belongs here: walking a tenant's tree and its templates. Not here: what looks like a secret (`etl.secrets.in_clear`),
+scrubbing (`etl.secrets.scrub`). A finding never contains the text of the secret. A secret in a store is not fetched
+here. A run fetches it when it opens a connection, and the value is then remembered.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from etl.config.findings import ConfigFinding, KeyPath
 from etl.config.overrides import KEYS_RESOLVED_IN_RUNS
+from etl.config.tenant_config import TenantConfig
 from etl.config.yaml_source import Node
+from etl.errors import ConfigError
+from etl.notify.targets import SECRET_FIELDS
 from etl.secrets.in_clear import is_secret, is_secret_key
-from etl.secrets.template import references_of
+from etl.secrets.scrub import learn, learn_url
+from etl.secrets.template import interpolate, missing_variables, references_of, secrets_of, variables_of
 
 
 def secrets_in_clear(node: Node, path: KeyPath = ()) -> Iterator[ConfigFinding]:
@@ -39,3 +44,33 @@ def _gives_away(text: str, path: KeyPath) -> bool:
     in_connection = any(part in KEYS_RESOLVED_IN_RUNS for part in path)
     key = next((str(part) for part in path if is_secret_key(part)), "") if in_connection else ""
     return is_secret(key, text)
+
+
+def learn_tenant(config: TenantConfig, environ: Mapping[str, str] | None = None) -> None:
+    """Remember the values of one tenant's secret templates, as far as the environment has them."""
+    values = config.namespace(environ)
+    for template in dict.fromkeys(_templates(config)):
+        if secrets_of(template) or not variables_of(template):
+            continue
+        try:
+            if missing_variables(template, values):
+                continue
+            value = interpolate(template, values)
+        except ConfigError:
+            continue  # the template names another owner's variable and is never resolved
+        if "://" in value:
+            learn_url(value)
+        learn(value)
+
+
+def _templates(config: TenantConfig) -> Iterator[str]:
+    for connection in (config.source_database, config.warehouse):
+        if connection is None:
+            continue
+        parts = {"url": connection.url, "password": connection.password}
+        parts |= {key: value for key, value in connection.options.items() if is_secret_key(key)}
+        yield from (each.text for each in parts.values() if each is not None)
+    for target in config.notifications:
+        for name in SECRET_FIELDS[target.type]:
+            value = getattr(target, name)
+            yield from value.values() if isinstance(value, Mapping) else ([value] if value else [])

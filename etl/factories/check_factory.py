@@ -1,18 +1,41 @@
-"""Makes one asset check from each rule of a stage. The step of the asset evaluates the check.
+"""Makes a tenant's asset checks: one for each rule of a stage, and the checks that stand there without a rule.
 
-Belongs here: the checks' definitions. Not here: the content of an evaluation (`etl.running.check_results`).
+Belongs here: the checks' definitions, and the job of `reconciled`. Not here: what an evaluation says
+(`etl.running.check_results`, `sla_result`, `reconcile_result`), when the check `sla` is written (`sla_watch`).
+
+The step of an asset evaluates the checks of its rules. The sensor writes the check `sla`, which is one operation for
+the whole tenant, so that no pipeline's step owes it. The check `reconciled` runs when somebody asks for it.
 """
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
 from dagster import (
+    AssetCheckExecutionContext,
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
     AssetCheckSpec,
     AssetKey,
+    AssetsDefinition,
+    AssetSelection,
+    AssetSpec,
+    DagsterInstance,
+    Definitions,
+    JobDefinition,
     MetadataValue,
     PartitionsDefinition,
+    asset_check,
+    define_asset_job,
+    multi_asset_check,
 )
 
 from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig
-from etl.errors import ConfigError
+from etl.errors import ConfigError, EtlError
+from etl.pipeline.verdict import Status
+from etl.pipeline.verify import reconcile
+from etl.promises.judge import PromiseVerdict
 from etl.quality.rules import AnyRule, check_names, wording
 from etl.running import naming
 from etl.running.check_results import (
@@ -23,6 +46,12 @@ from etl.running.check_results import (
     rule_lines,
     see_rejected_rows,
 )
+from etl.running.executors import in_process_executor
+from etl.running.naming import SLA_CHECK
+from etl.running.reconcile_result import reconciliation_metadata, summary
+from etl.running.sla_result import evaluation, promised
+from etl.running.subjects import last_asset
+from etl.settings import load_settings
 
 
 def check_specs(
@@ -83,3 +112,103 @@ def _description(rule: AnyRule) -> str:
     """Return the rule's own description, if there is one, and the rule in words, with its columns as written."""
     meaning = (type(rule).__doc__ or rule.type).strip().splitlines()[0]
     return f"{rule.description or meaning} {wording(rule)}"
+
+
+Judge = Callable[[DagsterInstance, datetime], tuple[dict[str, tuple[PromiseVerdict, ...]], dict[str, str]]]
+
+
+def sla_checks(config: TenantConfig, judge: Judge) -> list[AssetChecksDefinition]:
+    """Return one operation with the checks of all pipelines that have promises."""
+    assets = promised(config)
+    if not assets:
+        return []
+    names = {key: name for name, key in assets.items()}
+
+    @multi_asset_check(
+        name=f"{config.id}__{SLA_CHECK}",
+        specs=[
+            AssetCheckSpec(SLA_CHECK, asset=key, description=f"Whether {name} keeps what it promises.")
+            for name, key in assets.items()
+        ],
+        can_subset=True,
+    )
+    def sla(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
+        verdicts, unjudged = judge(context.instance, datetime.now(UTC))
+        selected_names = {selected: names[selected.asset_key] for selected in context.selected_asset_check_keys}
+        for selected, name in sorted(selected_names.items()):
+            if name in unjudged:
+                continue
+            found = evaluation(selected.asset_key, verdicts[name])
+            yield AssetCheckResult(
+                passed=found.passed,
+                asset_key=found.asset_key,
+                check_name=found.check_name,
+                metadata=found.metadata,
+                severity=found.severity,
+                description=found.description,
+            )
+        problems = [unjudged[name] for name in sorted(selected_names.values()) if name in unjudged]
+        if problems:  # neither passed nor failed: the execution has failed
+            raise EtlError("\n".join(problems), "the sensor reads on; execute the check again in some minutes")
+
+    return [sla]
+
+
+NAME = naming.RECONCILED_CHECK
+SEVERITIES: dict[Status, AssetCheckSeverity] = {
+    "agrees": AssetCheckSeverity.ERROR,
+    "differs": AssetCheckSeverity.ERROR,
+    "not_compared": AssetCheckSeverity.WARN,
+}
+"""Something that was not compared is neither a pass nor an error."""
+
+
+def reconcile_checks(config: TenantConfig) -> list[AssetChecksDefinition]:
+    """One check per pipeline."""
+    return [_check(config, pipeline) for pipeline in config.pipelines.values()]
+
+
+def verify_jobs(
+    config: TenantConfig,
+    checks: Sequence[AssetChecksDefinition],
+    assets: Sequence[AssetsDefinition | AssetSpec],
+    resources: Mapping[str, object],
+) -> list[JobDefinition]:
+    """Return the job that runs only these checks, resolved against its own tenant; empty without pipelines.
+
+    `checks` are the same objects as in the location, because Dagster refuses two definitions with one name.
+    """
+    if not checks:
+        return []
+    job = define_asset_job(
+        naming.job_name(config.id, "verify"),
+        selection=AssetSelection.checks(*checks),
+        description=f"Compare the source of {config.name} with its warehouse; nothing is written.",
+        tags={"tenant": config.id},
+        executor_def=in_process_executor,
+    )
+    own = Definitions(assets=assets, asset_checks=checks, resources=resources, jobs=[job])
+    return [own.resolve_job_def(job.name)]
+
+
+def _check(config: TenantConfig, pipeline: PipelineConfig) -> AssetChecksDefinition:
+    keys = {naming.source_resource(config.id), naming.warehouse_resource(config.id)}
+
+    @asset_check(
+        asset=last_asset(config, pipeline),
+        name=NAME,
+        description="The warehouse holds what the source holds, day by day. Run it with `etl verify` or its job.",
+        required_resource_keys=keys,
+    )
+    def reconciled(context: AssetCheckExecutionContext) -> AssetCheckResult:
+        source = getattr(context.resources, naming.source_resource(config.id))
+        warehouse = getattr(context.resources, naming.warehouse_resource(config.id))
+        found = reconcile(config, pipeline, source.url(config), warehouse.open(config), load_settings())
+        return AssetCheckResult(
+            passed=found.status == "agrees",
+            severity=SEVERITIES[found.status],
+            description=summary(found),
+            metadata=reconciliation_metadata(found),
+        )
+
+    return reconciled

@@ -1,7 +1,7 @@
 """The result of a reconciliation: days, the whole table, and one status, which is green only if all was compared.
 
 Belongs here: the models and their statuses. Not here: the comparison (`verify`), showing it (`etl.cli.verify`,
-`etl.factories.reconcile_check`).
+`etl.factories.check_factory`).
 """
 
 from dataclasses import dataclass, field

@@ -2,7 +2,7 @@
 
 Belongs here: which days are compared, rows that belong to no day, and joining the findings. Not here: comparing one
 partition of the lake (`verify_lake`) or the table (`verify_table`), repairing differences (run the partition again),
-showing the result (`etl.cli.verify`, `etl.factories.reconcile_check`).
+showing the result (`etl.cli.verify`, `etl.factories.check_factory`).
 
 Green means: each stage was made from the present objects of the stage before, values were compared and not only counts,
 no day since the first day is missing, and every row of the source and of the table belongs to a day. Everything that

@@ -1,7 +1,7 @@
 """The result of the check `reconciled` for Dagster: days, differences and remedies.
 
 Belongs here: from a reconciliation to a sentence and metadata. Not here: the check and its job
-(`etl.factories.reconcile_check`), the comparison (`etl.pipeline.verify`).
+(`etl.factories.check_factory`), the comparison (`etl.pipeline.verify`).
 """
 
 from dagster import MetadataValue

@@ -18,7 +18,7 @@ from pathlib import Path
 from dagster import DagsterRun, JobDefinition
 
 from etl.config.config_loader import list_tenants, load_tenant
-from etl.config.known_secrets import learn_tenant
+from etl.config.secrets import learn_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.platform import platform_of

@@ -1,6 +1,6 @@
 """The result of the check `sla`: all promises of a pipeline in one result.
 
-Belongs here: from verdicts to an evaluation. Not here: the check's definition (`etl.factories.sla_check`), when
+Belongs here: from verdicts to an evaluation. Not here: the check's definition (`etl.factories.check_factory`), when
 a result is written (`sla_watch`).
 """
 

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from dagster import AssetCheckEvaluation, DagsterInstance
 
-from etl.config.known_secrets import learn_tenant
+from etl.config.secrets import learn_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.dbt.index import last_assets
 from etl.notify.incidents import Incident, Message, Trouble, group

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from etl.config.known_secrets import learn_tenant
+from etl.config.secrets import learn_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.secrets.scrub import scrubbed_failures
 
