@@ -16,7 +16,6 @@ from dagster import (
     AssetChecksDefinition,
     AssetCheckSeverity,
     AssetCheckSpec,
-    AssetKey,
     AssetsDefinition,
     AssetSelection,
     AssetSpec,
@@ -30,7 +29,7 @@ from dagster import (
     multi_asset_check,
 )
 
-from etl.config.pipeline_config import PipelineConfig, Stage
+from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError, EtlError
 from etl.pipeline.verdict import Status
@@ -43,27 +42,19 @@ from etl.running.check_results import (
     checks_personal,
     checks_undated,
     checks_volume,
-    rule_lines,
     see_rejected_rows,
 )
 from etl.running.executors import in_process_executor
-from etl.running.naming import SLA_CHECK
+from etl.running.naming import SLA_CHECK, PipelineStage
 from etl.running.reconcile_result import reconciliation_metadata, summary
 from etl.running.sla_result import evaluation, promised
 from etl.running.subjects import last_asset
 from etl.settings import load_settings
 
 
-def check_specs(
-    config: TenantConfig,
-    pipeline: PipelineConfig,
-    stage: Stage,
-    asset: AssetKey,
-    partitions: PartitionsDefinition[str] | None,
-) -> list[AssetCheckSpec]:
+def check_specs(of: PipelineStage, partitions: PartitionsDefinition[str] | None) -> list[AssetCheckSpec]:
     """Return one spec for each rule of `stage`, and the checks `volume` and `undated` of an extract."""
-    rules = pipeline.rules_for(stage)
-    lines = rule_lines(config, pipeline, stage)
+    config, pipeline, rules, lines = of.config, of.pipeline, of.rules, of.rule_lines
     for name, line in zip(check_names(rules), lines, strict=True):
         if name in naming.STANDING_CHECKS:
             raise ConfigError(
@@ -74,12 +65,12 @@ def check_specs(
     specs = [
         AssetCheckSpec(
             name=name,
-            asset=asset,
+            asset=of.asset,
             description=_description(rule),
             metadata={
                 "rule": MetadataValue.json(rule.model_dump(mode="json", exclude_none=True)),
                 **about_rule(rule),
-                **see_rejected_rows(config, pipeline, stage, rule),
+                **see_rejected_rows(of, rule),
                 "severity": rule.severity,
                 "yaml": f"{config.origin.path.parent.name}/{config.origin.path.name}:{line}",
             },
@@ -87,24 +78,26 @@ def check_specs(
         )
         for name, rule, line in zip(check_names(rules), rules, lines, strict=True)
     ]
-    if checks_volume(pipeline, stage):
+    if checks_volume(of):
         description = (
             "About as many rows as when the partition was extracted before, and as on the weekday in earlier weeks."
             " A warning: the rows are published nevertheless; `max_shrink` would stop them."
         )
         specs.append(
-            AssetCheckSpec(naming.VOLUME_CHECK, asset=asset, description=description, partitions_def=partitions)
+            AssetCheckSpec(naming.VOLUME_CHECK, asset=of.asset, description=description, partitions_def=partitions)
         )
-    if checks_personal(pipeline, stage):
+    if checks_personal(of):
         description = "No column of text looks like personal data, except those in `pii_columns`. A warning."
-        specs.append(AssetCheckSpec(naming.PII_CHECK, asset=asset, description=description, partitions_def=partitions))
-    if checks_undated(pipeline, stage):
+        specs.append(
+            AssetCheckSpec(naming.PII_CHECK, asset=of.asset, description=description, partitions_def=partitions)
+        )
+    if checks_undated(of):
         after = "nothing is published" if pipeline.undated == "fail" else "the days are published nevertheless"
         description = (
             "Every row of the source belongs to a partition. Rows without a date, with text that is no date, or before"
             f" the first day are never extracted. Counted once for all days of a run; if there are any, {after}."
         )
-        specs.append(AssetCheckSpec(naming.UNDATED_CHECK, asset=asset, description=description))
+        specs.append(AssetCheckSpec(naming.UNDATED_CHECK, asset=of.asset, description=description))
     return specs
 
 

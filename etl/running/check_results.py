@@ -6,9 +6,8 @@ Belongs here: from an audit to evaluations, and which checks a stage evaluates. 
 
 from collections.abc import Iterator
 
-from dagster import AssetCheckEvaluation, AssetCheckSeverity, AssetKey, MetadataValue
+from dagster import AssetCheckEvaluation, AssetCheckSeverity, MetadataValue
 
-from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig
 from etl.pipeline.audit import Audit, describe
 from etl.pipeline.guards import VolumeVerdict
@@ -20,27 +19,28 @@ from etl.quality.rules import AnyRule, check_names, wording
 from etl.quality.rules.fields import RuleFields
 from etl.running import naming
 from etl.running.metadata import Metadata, markdown_table
+from etl.running.naming import PipelineStage
 
 
-def stage_check_names(pipeline: PipelineConfig, stage: Stage) -> tuple[str, ...]:
+def stage_check_names(of: PipelineStage) -> tuple[str, ...]:
     """The names of all checks that the step of a stage evaluates."""
-    own = (naming.UNDATED_CHECK,) if checks_undated(pipeline, stage) else ()
-    return (*partition_check_names(pipeline, stage), *own)
+    own = (naming.UNDATED_CHECK,) if checks_undated(of) else ()
+    return (*partition_check_names(of), *own)
 
 
-def partition_check_names(pipeline: PipelineConfig, stage: Stage) -> tuple[str, ...]:
+def partition_check_names(of: PipelineStage) -> tuple[str, ...]:
     """The names of the checks that are evaluated for each partition."""
-    volume = (naming.VOLUME_CHECK,) if checks_volume(pipeline, stage) else ()
-    personal = (naming.PII_CHECK,) if checks_personal(pipeline, stage) else ()
-    return (*check_names(pipeline.rules_for(stage)), *volume, *personal)
+    volume = (naming.VOLUME_CHECK,) if checks_volume(of) else ()
+    personal = (naming.PII_CHECK,) if checks_personal(of) else ()
+    return (*check_names(of.rules), *volume, *personal)
 
 
-def checks_undated(pipeline: PipelineConfig, stage: Stage) -> bool:
+def checks_undated(of: PipelineStage) -> bool:
     """Whether the stage counts the rows that belong to no partition."""
-    return stage == "extract" and counts_undated(pipeline)
+    return of.stage == "extract" and counts_undated(of.pipeline)
 
 
-def undated_evaluation(asset: AssetKey, pipeline: PipelineConfig, found: Undated) -> AssetCheckEvaluation:
+def undated_evaluation(of: PipelineStage, found: Undated) -> AssetCheckEvaluation:
     """Return the evaluation of the number of rows without a partition. A missing number does not pass."""
     metadata: Metadata = {
         "status": MetadataValue.text("not counted" if found.rows is None else "failed" if found.rows else "passed")
@@ -48,24 +48,24 @@ def undated_evaluation(asset: AssetKey, pipeline: PipelineConfig, found: Undated
     if found.rows is not None:
         metadata["rows_without_a_partition"] = MetadataValue.int(found.rows)
     return AssetCheckEvaluation(
-        asset_key=asset,
+        asset_key=of.asset,
         check_name=naming.UNDATED_CHECK,
         passed=found.rows == 0,
-        severity=AssetCheckSeverity.ERROR if pipeline.undated == "fail" else AssetCheckSeverity.WARN,
+        severity=AssetCheckSeverity.ERROR if of.pipeline.undated == "fail" else AssetCheckSeverity.WARN,
         description=found.description,
         metadata=metadata,
     )
 
 
-def checks_volume(pipeline: PipelineConfig, stage: Stage) -> bool:
+def checks_volume(of: PipelineStage) -> bool:
     """Whether the stage compares its row count with earlier row counts."""
-    return stage == "extract" and pipeline.volume != "off"
+    return of.stage == "extract" and of.pipeline.volume != "off"
 
 
-def volume_evaluation(asset: AssetKey, verdict: VolumeVerdict, partition: str | None) -> AssetCheckEvaluation:
+def volume_evaluation(of: PipelineStage, verdict: VolumeVerdict, partition: str | None) -> AssetCheckEvaluation:
     """What the row count of this partition says, where it was compared: else there is nothing to evaluate."""
     return AssetCheckEvaluation(
-        asset_key=asset,
+        asset_key=of.asset,
         check_name=naming.VOLUME_CHECK,
         passed=verdict.agrees,
         severity=AssetCheckSeverity.WARN,
@@ -78,15 +78,15 @@ def volume_evaluation(asset: AssetKey, verdict: VolumeVerdict, partition: str | 
     )
 
 
-def checks_personal(pipeline: PipelineConfig, stage: Stage) -> bool:
+def checks_personal(of: PipelineStage) -> bool:
     """Whether the stage looks for columns that look personal."""
-    return stage == "extract" and pipeline.pii == "scan"
+    return of.stage == "extract" and of.pipeline.pii == "scan"
 
 
-def personal_evaluation(asset: AssetKey, verdict: PersonalVerdict, partition: str | None) -> AssetCheckEvaluation:
+def personal_evaluation(of: PipelineStage, verdict: PersonalVerdict, partition: str | None) -> AssetCheckEvaluation:
     """Which columns look personal and are not declared. Values are never shown."""
     return AssetCheckEvaluation(
-        asset_key=asset,
+        asset_key=of.asset,
         check_name=naming.PII_CHECK,
         passed=not verdict.undeclared,
         severity=AssetCheckSeverity.WARN,
@@ -101,32 +101,20 @@ def personal_evaluation(asset: AssetKey, verdict: PersonalVerdict, partition: st
 
 
 def check_evaluations(
-    config: TenantConfig,
-    pipeline: PipelineConfig,
-    stage: Stage,
-    asset: AssetKey,
-    audit: Audit,
-    partition: str | None,
-    *,
-    published: bool,
+    of: PipelineStage, audit: Audit, partition: str | None, *, published: bool
 ) -> Iterator[AssetCheckEvaluation]:
     """Return the results of the audit, rule by rule, for exactly this partition."""
     results = audit.check.results
-    lines = rule_lines(config, pipeline, stage)
-    for name, result, line in zip(check_names([r.rule for r in results]), results, lines, strict=True):
+    for name, result, line in zip(check_names([r.rule for r in results]), results, of.rule_lines, strict=True):
         yield AssetCheckEvaluation(
-            asset_key=asset,
+            asset_key=of.asset,
             check_name=name,
             passed=result.status == "passed",
             severity=_severity(result, published=published),
             description=_outcome(result, rejected=_rejected(audit, result)),
             metadata={
-                **_metadata(config, audit, result, partition, line),
-                **(
-                    see_rejected_rows(config, pipeline, stage, result.rule, partition)
-                    if _rejected(audit, result)
-                    else {}
-                ),
+                **_metadata(of.config, audit, result, partition, line),
+                **(see_rejected_rows(of, result.rule, partition) if _rejected(audit, result) else {}),
             },
             partition=partition,
         )
@@ -157,13 +145,13 @@ def _rejected(audit: Audit, result: RuleResult) -> bool:
     return bool(audit.quarantined) and result.rule.level == "row" and result.rule.severity == "error"
 
 
-def see_rejected_rows(
-    config: TenantConfig, pipeline: PipelineConfig, stage: Stage, rule: AnyRule, partition: str | None = None
-) -> Metadata:
+def see_rejected_rows(of: PipelineStage, rule: AnyRule, partition: str | None = None) -> Metadata:
     """Return the command that shows the rows that broke the rule, if the pipeline keeps rejected rows."""
-    if stage not in rejecting_stages(pipeline) or rule.level != "row" or rule.severity != "error":
+    if of.stage not in rejecting_stages(of.pipeline) or rule.level != "row" or rule.severity != "error":
         return {}
-    command = f"etl quarantine show {config.id} {pipeline.name}" + (f" --partition {partition}" if partition else "")
+    command = f"etl quarantine show {of.config.id} {of.pipeline.name}" + (
+        f" --partition {partition}" if partition else ""
+    )
     return {"see_rejected_rows": MetadataValue.text(command)}
 
 
@@ -213,12 +201,3 @@ def _threshold(rule: AnyRule) -> MetadataValue:
         return MetadataValue.float(1.0 if rule.mostly is None else float(rule.mostly))
     common = {*RuleFields.model_fields, "type", "column", "columns"}
     return MetadataValue.json({key: value for key, value in rule.to_dict().items() if key not in common})
-
-
-def rule_lines(config: TenantConfig, pipeline: PipelineConfig, stage: Stage) -> list[int]:
-    """The YAML's line of each rule of the stage, in order."""
-    return [
-        config.line_of("assets", "pipelines", pipeline.name, "quality", "rules", position)
-        for position, each in enumerate(pipeline.quality.rules)
-        if (each.stage or pipeline.published_stage) == stage
-    ]

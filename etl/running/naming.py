@@ -9,8 +9,9 @@ from typing import Literal, Self
 
 from dagster import AssetKey
 
-from etl.config.pipeline_config import PipelineConfig
+from etl.config.pipeline_config import PipelineConfig, Stage as StageOfPipeline
 from etl.config.tenant_config import TenantConfig
+from etl.quality.rules import AnyRule
 
 Stage = Literal["extract", "transfer", "load", "dbt", "quarantine", "broken"]
 Tier = Literal["bronze", "silver", "gold"]
@@ -70,6 +71,44 @@ class AssetAddress:
         """The parts of the asset that a step makes."""
         tenant, stage, name, *_ = (*step.split("__", 2), "", "")
         return cls(tenant, stage, name)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineStage:
+    """One stage of one pipeline of one tenant."""
+
+    config: TenantConfig
+    pipeline: PipelineConfig
+    stage: StageOfPipeline
+
+    @property
+    def label(self) -> str:
+        """The pipeline as messages call it."""
+        return f"{self.config.id}/{self.pipeline.name}"
+
+    @property
+    def asset(self) -> AssetKey:
+        """The stage's asset."""
+        return asset_key(self.config.id, self.stage, self.pipeline.name)
+
+    @property
+    def quarantine(self) -> AssetKey:
+        """The asset of the rows that the stage rejects."""
+        return quarantine_key(self.config.id, self.pipeline, self.stage)
+
+    @property
+    def rules(self) -> tuple[AnyRule, ...]:
+        """The rules that judge the rows of the stage."""
+        return self.pipeline.rules_for(self.stage)
+
+    @property
+    def rule_lines(self) -> list[int]:
+        """The YAML's line of each of these rules, in order."""
+        return [
+            self.config.line_of("assets", "pipelines", self.pipeline.name, "quality", "rules", position)
+            for position, each in enumerate(self.pipeline.quality.rules)
+            if (each.stage or self.pipeline.published_stage) == self.stage
+        ]
 
 
 def asset_key(tenant: str, stage: Stage, name: str) -> AssetKey:

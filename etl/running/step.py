@@ -20,8 +20,8 @@ from dagster import (
     Output,
 )
 
-from etl.config.pipeline_config import PipelineConfig, Stage
-from etl.config.tenant_config import TenantConfig, fingerprint
+from etl.config.pipeline_config import Stage
+from etl.config.tenant_config import fingerprint
 from etl.errors import EtlError
 from etl.pipeline.audit import Audit, Blocked
 from etl.pipeline.backfill import Journal, each_partition
@@ -44,6 +44,7 @@ from etl.running.check_results import (
 )
 from etl.running.compat import AssetCheckExecutionRecordStatus as Status, PartitionKeyFilter
 from etl.running.metadata import Metadata, stage_metadata
+from etl.running.naming import PipelineStage
 from etl.running.partition_keys import partition_keys
 from etl.running.progress import progress_line
 from etl.running.surroundings import step_of
@@ -71,35 +72,23 @@ class _Reported:
 class Step:
     """One stage of one pipeline, as Dagster executes it."""
 
-    config: TenantConfig
-    pipeline: PipelineConfig
-    stage: Stage
-
-    @property
-    def asset(self) -> AssetKey:
-        """The stage's asset."""
-        return naming.asset_key(self.config.id, self.stage, self.pipeline.name)
-
-    @property
-    def quarantine(self) -> AssetKey:
-        """The asset of the rows that the stage rejects."""
-        return naming.quarantine_key(self.config.id, self.pipeline, self.stage)
+    of: PipelineStage
 
     def run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
         """Do the stage for every partition of the step. A failure is reported without secrets."""
-        with step_of(self.config, context.log):
+        with step_of(self.of.config, context.log):
             yield from self._run(context)
 
     def _run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
         """Do the stage for every partition of the step. If one partition is bad, the others are still judged."""
-        keys = partition_keys(context, self.pipeline.scheme)
-        settings: Settings = getattr(context.resources, naming.lake_resource(self.config.id)).settings()
+        keys = partition_keys(context, self.of.pipeline.scheme)
+        settings: Settings = getattr(context.resources, naming.lake_resource(self.of.config.id)).settings()
         journal = Journal.open(
-            settings.data_dir / "backfills" / self.config.id,
-            self.stage,
-            self.pipeline.name,
+            settings.data_dir / "backfills" / self.of.config.id,
+            self.of.stage,
+            self.of.pipeline.name,
             keys,
-            fingerprint(self.pipeline),
+            fingerprint(self.of.pipeline),
         )
         reported = _Reported(keys)
         try:
@@ -115,15 +104,15 @@ class Step:
         self, context: AssetExecutionContext, settings: Settings, partition: str | None
     ) -> Iterator[AssetCheckEvaluation]:
         """Count rows that belong to no partition, once for the step, before a partition is published."""
-        if not checks_undated(self.pipeline, self.stage):
+        if not checks_undated(self.of):
             return
-        source = getattr(context.resources, naming.source_resource(self.config.id))
-        found = look_for_undated(self._task(context, settings, partition), source.url(self.config))
-        yield undated_evaluation(self.asset, self.pipeline, found)
-        if found.rows != 0 and self.pipeline.undated == "fail":
+        source = getattr(context.resources, naming.source_resource(self.of.config.id))
+        found = look_for_undated(self._task(context, settings, partition), source.url(self.of.config))
+        yield undated_evaluation(self.of, found)
+        if found.rows != 0 and self.of.pipeline.undated == "fail":
             remedy = f"{found.remedy}, or write `undated: warn`"
             raise Failure(
-                f"{self.config.id}/{self.pipeline.name} extract: nothing was published: {found.description}; {remedy}",
+                f"{self.of.label} extract: nothing was published: {found.description}; {remedy}",
                 allow_retries=False,
             )
 
@@ -151,7 +140,7 @@ class Step:
                 continue
             yield from self._evaluations_of_result(context, outcome)
             reported.checks.add(partition)
-            if len(reported.keys) > 1 and self.stage != "load":  # a load is looked up in the ledger
+            if len(reported.keys) > 1 and self.of.stage != "load":  # a load is looked up in the ledger
                 journal.record(partition, outcome.version)
             self._log_progress(context, outcome, len(reported.checks) + len(failed), len(reported.keys), started)
         if failed:
@@ -163,8 +152,8 @@ class Step:
     @property
     def _in_flight(self) -> int:
         """A warehouse has one writer; everything else takes as many partitions at a time as the YAML says."""
-        partitions = self.pipeline.partitions
-        return partitions.in_flight if partitions and self.stage != "load" else 1
+        partitions = self.of.pipeline.partitions
+        return partitions.in_flight if partitions and self.of.stage != "load" else 1
 
     def _do(
         self, context: AssetExecutionContext, settings: Settings, journal: Journal, partition: str | None
@@ -178,8 +167,8 @@ class Step:
 
     def _task(self, context: AssetExecutionContext, settings: Settings, partition: str | None) -> StageRun:
         return StageRun(
-            config=self.config,
-            pipeline=self.pipeline,
+            config=self.of.config,
+            pipeline=self.of.pipeline,
             partition=partition,
             run_id=context.run.run_id,
             settings=settings,
@@ -188,36 +177,36 @@ class Step:
     def _resumable_result(self, context: AssetExecutionContext, run: StageRun, journal: Journal) -> StageResult | None:
         """Return the result of an earlier, interrupted run of this range, if its object is still the published one."""
         version = journal.version(run.partition)
-        if version is None or self.stage == "load":  # loading an object twice changes nothing, and is quick
+        if version is None or self.of.stage == "load":  # loading an object twice changes nothing, and is quick
             return None
-        before = already_published(run, self.stage, datetime.now(UTC))
+        before = already_published(run, self.of.stage, datetime.now(UTC))
         if before is None or before.version != version:
             return None
         reported = {each.check_name for each in self._evaluations_of(context, before)}
-        if not reported.issuperset(check_names(self.pipeline.rules_for(self.stage))):
+        if not reported.issuperset(check_names(self.of.rules)):
             return None  # it is no longer known how its rows were judged
         context.log.info("%s: published by the run that died; this run continues from there", run.label)
         return before
 
     def _call(self, context: AssetExecutionContext, run: StageRun) -> StageResult:
-        tenant = self.config.id
-        match self.stage:
+        tenant = self.of.config.id
+        match self.of.stage:
             case "extract":
                 source = getattr(context.resources, naming.source_resource(tenant))
-                return extract(run, source.url(self.config))
+                return extract(run, source.url(self.of.config))
             case "transfer":
                 return transfer(run)
             case "load":
-                warehouse = getattr(context.resources, naming.warehouse_resource(tenant)).open(self.config)
+                warehouse = getattr(context.resources, naming.warehouse_resource(tenant)).open(self.of.config)
                 return load(run, warehouse, reload=is_reload(context.run.tags))
 
     def _evaluations_of(self, context: AssetExecutionContext, before: StageResult) -> Iterator[AssetCheckEvaluation]:
         """Yield the evaluations of the interrupted run again, because this run has planned them too."""
         if before.partition is None:
             return
-        for name in partition_check_names(self.pipeline, self.stage):
+        for name in partition_check_names(self.of):
             records = context.instance.event_log_storage.get_asset_check_execution_history(
-                AssetCheckKey(self.asset, name),
+                AssetCheckKey(self.of.asset, name),
                 limit=1,
                 status={Status.SUCCEEDED, Status.FAILED},
                 partition_filter=PartitionKeyFilter(key=before.partition),
@@ -227,7 +216,7 @@ class Step:
                 continue
             reported = event.asset_check_evaluation_data
             yield AssetCheckEvaluation(
-                asset_key=self.asset,
+                asset_key=self.of.asset,
                 check_name=name,
                 passed=reported.passed,
                 severity=reported.severity,
@@ -237,21 +226,19 @@ class Step:
             )
 
     def _evaluations(self, audit: Audit, partition: str | None, *, published: bool) -> Iterator[AssetCheckEvaluation]:
-        return check_evaluations(
-            self.config, self.pipeline, self.stage, self.asset, audit, partition, published=published
-        )
+        return check_evaluations(self.of, audit, partition, published=published)
 
     def _evaluations_of_result(
         self, context: AssetExecutionContext, result: StageResult
     ) -> Iterator[AssetCheckEvaluation]:
         """The checks of a published partition, judged now or by the run that published it."""
         if result.volume is not None and result.volume.compared:
-            yield volume_evaluation(self.asset, result.volume, result.partition)
+            yield volume_evaluation(self.of, result.volume, result.partition)
         elif result.volume is not None:  # without an evaluation, Dagster shows the check as skipped
             place = f" [{result.partition}]" if result.partition else ""
-            context.log.info("%s%s: %s", self.asset.to_user_string(), place, result.volume.description)
+            context.log.info("%s%s: %s", self.of.asset.to_user_string(), place, result.volume.description)
         if result.personal is not None and result.personal.scanned:
-            yield personal_evaluation(self.asset, result.personal, result.partition)
+            yield personal_evaluation(self.of, result.personal, result.partition)
         if result.audit is not None:
             yield from self._evaluations(result.audit, result.partition, published=True)
         elif result.run_id != context.run.run_id:
@@ -269,8 +256,8 @@ class Step:
                 yield MaterializeResult(asset_key=key)
             reported.assets.add(key)
         # Each partition's evaluations are events of their own; the step still owes Dagster one output per check.
-        for name in stage_check_names(self.pipeline, self.stage):
-            yield Output(None, output_name=f"{self.asset.to_python_identifier()}_{name}")
+        for name in stage_check_names(self.of):
+            yield Output(None, output_name=f"{self.of.asset.to_python_identifier()}_{name}")
 
     def _report_the_rest(self, context: AssetExecutionContext, reported: _Reported) -> None:
         """Write results that were not reported yet directly to the event log.
@@ -290,9 +277,9 @@ class Step:
 
     def _makers(self, context: AssetExecutionContext) -> dict[AssetKey, Callable[[StageResult], Metadata]]:
         """The assets of the step, each with the function that makes its metadata."""
-        makers: dict[AssetKey, Callable[[StageResult], Metadata]] = {self.asset: stage_metadata}
-        if self.quarantine in context.selected_asset_keys:
-            makers[self.quarantine] = quarantine_metadata
+        makers: dict[AssetKey, Callable[[StageResult], Metadata]] = {self.of.asset: stage_metadata}
+        if self.of.quarantine in context.selected_asset_keys:
+            makers[self.of.quarantine] = quarantine_metadata
         return makers
 
     def _log_progress(
@@ -300,7 +287,7 @@ class Step:
     ) -> None:
         day = f" [{result.partition}]" if result.partition else ""
         line = progress_line(
-            f"{self.config.id}/{self.pipeline.name} {self.stage}{day}",
+            f"{self.of.label} {self.of.stage}{day}",
             rows=result.rows,
             seconds=result.seconds,
             rate=result.rows_per_second,
