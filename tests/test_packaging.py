@@ -25,7 +25,6 @@ DISTRIBUTIONS = {
 
 NOT_IMPORTED = {
     "dagster-webserver": "the command `dagster dev` starts it",
-    "dagster-duckdb": "its DuckDBResource is for the assets that a tenant writes by hand",
     "dbt-core": "the command `dbt`, started as a process",
     "dbt-postgres": "dbt loads it by the type of a profile",
     "duckdb-extension-postgres-scanner": "a file that DuckDB loads, found by its package's place",

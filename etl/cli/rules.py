@@ -6,6 +6,7 @@ Belongs here: showing. Not here: what a rule means (`etl.quality.rules`), learni
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
+import polars as pl
 import typer
 import yaml
 from rich.console import Console
@@ -69,7 +70,7 @@ def rules(
 
 
 def _drift(console: Console, earlier: Path, later: Path) -> None:
-    found = compare_drift(open_data(earlier), open_data(later))
+    found = compare_drift(_opened(earlier), _opened(later))
     table = Table("column", "state", "measure", "value", "limit", "why")
     for each in found.columns:
         value = each.statistic if each.p_value is None else each.p_value
@@ -86,9 +87,9 @@ def _drift(console: Console, earlier: Path, later: Path) -> None:
 
 
 def _pii(console: Console, file: Path) -> None:
-    found = scan_pii(open_data(file))
+    found = scan_pii(_opened(file))
     if not found.scanned:
-        raise NothingExamined(f"{file} has no column of text", "only texts are searched for personal data")
+        raise NothingExamined(f"{file} has no column with a text in it", "only texts are searched for personal data")
     table = Table("column", "looks like", "values", "of", "confidence")
     for each in found.findings:
         table.add_row(escape(each.column), each.kind, str(each.matches), str(each.values), f"{each.confidence} %")
@@ -97,11 +98,22 @@ def _pii(console: Console, file: Path) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
+def _opened(path: Path) -> pl.LazyFrame:
+    """The rows of a Parquet file; an error that names the file if it is none."""
+    try:
+        frame = open_data(path).lazy()
+        frame.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise QualityError(f"{path} cannot be read as Parquet: {told}", "give a Parquet file") from error
+    return frame
+
+
 def suggest(file: Path, strictness: str, engine: str) -> str:
     """Return YAML of rules that the file keeps, ready for a pipeline of a tenant."""
     if strictness not in get_args(Strictness):
         raise QualityError(f"there is no strictness `{strictness}`{did_you_mean(strictness, get_args(Strictness))}")
-    learnt = get_engine(engine).learn(open_data(file), strictness)  # type: ignore[arg-type]  # looked at above
+    learnt = get_engine(engine).learn(_opened(file), strictness)  # type: ignore[arg-type]  # looked at above
     head = f"# Learnt from {file.name} ({learnt.row_count:,} rows, {strictness}), where all of them hold.\n"
     if not learnt.rules:
         raise NothingExamined(f"{file} suggests no rule", "give a file with rows, or another `--strictness`")

@@ -65,7 +65,7 @@ def _by_keys(at: KeyPath, pipeline: PipelineConfig, said: Partitions) -> Iterato
 
 def due_conflicts(at: KeyPath, pipeline: PipelineConfig, config: TenantConfig) -> Iterator[Conflict]:
     """Keys of a list are never due: there is no newest one."""
-    sla = config.sla_of(pipeline.name)
+    sla = pipeline.sla or config.sla
     if pipeline.scheme.kind == "static" and sla and sla.freshness and sla.freshness.deadline is not None:
         yield Conflict(
             (*at, "sla", "freshness", "deadline") if pipeline.sla else (*at, "partitions"),

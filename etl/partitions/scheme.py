@@ -18,6 +18,8 @@ from zoneinfo import ZoneInfo
 from etl.partitions.cron import day_start, moment
 from etl.partitions.keys import Unit, begin_of, key_of, kind_of, moved
 
+FIRST_YEAR, LAST_YEAR = 1000, 9000
+"""Nearer to the ends of the calendar no arithmetic in time zones is possible."""
 _TICK = timedelta(microseconds=1)
 EXAMPLES: dict[Unit, str] = {
     "hour": "2026-01-31T13:00, or a day",
@@ -271,9 +273,12 @@ def named_time(text: str, timezone: str) -> tuple[datetime, datetime]:
 
 def boundary(unit: Unit, text: str, timezone: str, *, is_last: bool = False) -> str:
     """The key that `start` or `end` of a YAML means. Raises ValueError where no partition begins (or ends) there."""
+    year = text[:4]
+    if year.isdecimal() and not FIRST_YEAR <= int(year) <= LAST_YEAR:
+        raise ValueError(f"`{text}` is too far away: the years {FIRST_YEAR} to {LAST_YEAR} can be partitioned")
     try:
         begin, end = named_time(text, timezone)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(f"`{text}` is no {unit}: write it as {EXAMPLES[unit]}") from None
     local = begin.astimezone(ZoneInfo(timezone))
     if unit == "hour" and local.time().replace(hour=0) != time():

@@ -84,4 +84,32 @@ def test_personal_data_is_told_by_column_and_never_shown(tmp_path: Path) -> None
     assert "mail" in found.output
     assert "ann@" not in found.output
     assert run("pii", str(tmp_path / "notes.parquet")).exit_code == 0
-    assert isinstance(run("pii", str(tmp_path / "numbers.parquet")).exception, NothingExamined)
+    pl.DataFrame({"s": pl.Series([None], dtype=pl.String)}).write_parquet(tmp_path / "nulls.parquet")
+    people.head(0).write_parquet(tmp_path / "empty.parquet")
+    for name in ("numbers", "nulls", "empty"):
+        assert isinstance(run("pii", str(tmp_path / f"{name}.parquet")).exception, NothingExamined), name
+
+
+def test_values_that_hardly_repeat_and_moments_are_no_stable_categories(tmp_path: Path) -> None:
+    moments = pl.datetime_range(pl.datetime(2026, 1, 1), pl.datetime(2026, 1, 2), "1m", eager=True)
+    frames = {
+        "before": {"key": [f"a{n}" for n in range(1441)], "at": moments},
+        "after": {"key": [f"b{n}" for n in range(1441)], "at": moments},
+        "later": {"at": moments.dt.offset_by("300d")},
+        "same": {"at": moments},
+    }
+    for name, columns in frames.items():
+        pl.DataFrame(columns).write_parquet(tmp_path / f"{name}.parquet")
+    before, after, later, same = (str(tmp_path / f"{name}.parquet") for name in frames)
+    assert isinstance(run("drift", before, after).exception, NothingExamined)
+    assert run("drift", same, later).exit_code == 1
+    assert run("drift", same, same).exit_code == 0
+
+
+@pytest.mark.parametrize("word", ["suggest", "pii", "drift"])
+def test_a_file_that_is_no_parquet_is_named(tmp_path: Path, word: str) -> None:
+    (tmp_path / "bad.parquet").write_text("no")
+    bad = str(tmp_path / "bad.parquet")
+    failed = run(word, *([bad, bad] if word == "drift" else [bad])).exception
+    assert isinstance(failed, QualityError)
+    assert "bad.parquet cannot be read as Parquet" in str(failed)

@@ -22,7 +22,7 @@ from .conftest import Etl
         (("acme", "--to", "2026-01-02"), "--to without --from"),
         (("acme", "--from", "2026-13-01"), "`2026-13-01` is no day"),
         (("acme", "--from", "yesterday"), "write it as 2026-01-31"),
-        (("acme", "--from", "2026-01-03", "--to", "2026-01-01"), "is before --from"),
+        (("acme", "--from", "2026-01-03", "--to", "2026-01-01"), "2026-01-01 is before 2026-01-03"),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_once(

@@ -27,6 +27,9 @@ def tenant(*keys: str, more: str = "") -> str:
         (("date_column: d", "partitions: {by: week, start: 2026-01-06}"), "no week begins on 2026-01-06", "7:37"),
         (("date_column: d", "partitions: {by: month, start: 2026-01-06}"), "no month begins on 2026-01-06", "7:38"),
         (("date_column: d", "partitions: {by: hour, start: 2026-01-06T06:30}"), "no hour begins at", "7:37"),
+        (("date_column: d", "partitions: {end: 9999-12-31}"), "`9999-12-31` is too far away", "7:25"),
+        (("date_column: d", "partitions: {by: week, start: 9999-W52}"), "`9999-W52` is too far away", "7:37"),
+        (("date_column: d", "partitions: {start: 0001-01-01, timezone: Asia/Seoul}"), "is too far away", "7:27"),
         (("date_column: d", "partitions: {start: soon}"), "`soon` is no day: write it as 2026-01-31", "7:27"),
         (
             ("date_column: d", "partitions: {by: hour, start: 2026-01-05T06:00, end: 2026-01-05T05:00}"),

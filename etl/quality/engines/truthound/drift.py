@@ -114,6 +114,9 @@ def _compare(
     method: Method,
     threshold: float | None,
 ) -> ColumnDrift:
+    if old.is_temporal() and old == new and not isinstance(old, pl.Duration):  # moments are distributed as numbers are
+        before, after = (each.select(pl.col(column).to_physical()) for each in (before, after))
+        old = new = pl.Int64()
     numeric = old.is_numeric() and new.is_numeric()
     if not numeric and not _alike(old, new):
         return ColumnDrift(column, "drifted", "type", f"the column was {old} and is {new}")
@@ -133,6 +136,9 @@ def _compare(
         return ColumnDrift(column, "drifted", "null_rate", reason, abs(nulls[0] - nulls[1]), None, _NULL_RATE, **rates)
     if min(len(each) for each in filled) < _FEWEST:
         reason = f"fewer than {_FEWEST} values on one side: nothing can be said"
+        return ColumnDrift(column, "unknown", used, reason, **rates)
+    if not numeric and sum(map(len, filled)) < _FEWEST * pl.concat(filled).n_unique():
+        reason = f"its values stand there fewer than {_FEWEST} times on average: their shares say nothing"
         return ColumnDrift(column, "unknown", used, reason, **rates)
     statistic, p_value = _measure(used, filled[0], filled[1], numeric=numeric)
     limit = threshold if threshold is not None else (_PROBABILITY if p_value is not None else _DISTANCE)

@@ -81,6 +81,7 @@ def scan_pii(data: Data) -> PiiScan:
         for kind, each in enumerate(PII_PATTERNS)
     ]
     row = collect(lazy.select(numbers)).row(0, named=True)
+    skipped |= {name: "it has no value" for index, name in enumerate(scanned) if not row[f"{index}"]}
     found = []
     for index, column in enumerate(scanned):
         for kind, each in enumerate(PII_PATTERNS):
@@ -90,7 +91,7 @@ def scan_pii(data: Data) -> PiiScan:
                 confidence = _confidence(int(each.confidence_base), matches / values, named=named)
                 found.append(PiiFinding(column, str(each.pii_type.value), matches, values, confidence))
     found.sort(key=lambda each: (-each.confidence, -each.matches, each.column, each.kind))
-    return PiiScan(tuple(found), scanned, skipped)
+    return PiiScan(tuple(found), tuple(name for name in scanned if name not in skipped), skipped)
 
 
 def _confidence(weight: int, rate: float, *, named: bool) -> int:
