@@ -56,9 +56,15 @@ class Partitions(BaseModel):
     end: str | None = Field(
         None, description="The last one, itself included. Without it: up to the newest complete one."
     )
-    lookback_days: NonNegativeInt = Field(0, description="How many earlier days each run reads again, for late rows.")
-    lookback: NonNegativeInt | None = Field(None, description="The same in partitions: hours, days, weeks or months.")
-    in_flight: PositiveInt = Field(1, description="How many partitions of a back-fill are worked on at one time.")
+    lookback_days: NonNegativeInt = Field(
+        0, le=36_600, description="How many earlier days each run reads again, for late rows."
+    )
+    lookback: NonNegativeInt | None = Field(
+        None, le=100_000, description="The same in partitions: hours, days, weeks or months."
+    )
+    in_flight: PositiveInt = Field(
+        1, le=1000, description="How many partitions of a back-fill are worked on at one time."
+    )
     naive_timezone: Timezone | None = Field(
         None, description="Zone of a date column without a zone. Default: the same as `timezone`."
     )
