@@ -36,7 +36,7 @@ test: env ## the tests, on both cores; some minutes
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=10 tests
 
 slow: env ## the tests that take long: attacks from outside, kills, dbt, faults, servers, browser
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --durations=10 -m slow tests  # three: half of them wait for servers
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --durations=10 -o timeout=900 -m slow tests  # three workers: half of the tests wait for servers
 
 soak: env ## the kill test, 200 rounds; prints its figures; then dbt's rules on more generated data
 	$(BIN)/python -m tests.soak --rounds 200 --seed $${SEED:-1}
