@@ -17,7 +17,7 @@ from dagster import AssetKey, DagsterEventType, DagsterInstance, DagsterRun
 from etl.cli.location_errors import cannot_load, reachable
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
-from etl.partitions.scheme import StaticKeys, TimeScheme, WholeTable
+from etl.partitions.scheme import TimeScheme
 from etl.running.compat import (
     CodeLocationOrigin,
     GrpcServerCommand,
@@ -31,8 +31,22 @@ from etl.running.compat import (
     grpc_server as server,
     make_new_run_id,
 )
-from etl.running.partition_definitions import definition_of, scheme_of
-from etl.running.run_spans import Definition, Range, Span, alike, asked, bounds, newest, partition_sets, spans, within
+from etl.running.partition_definitions import scheme_of, schemes_of
+from etl.running.run_spans import (
+    Definition,
+    PartitionsOf,
+    Range,
+    RangesOf,
+    Span,
+    alike,
+    asked,
+    bounds,
+    newest,
+    partition_sets,
+    spans,
+    spans_of_assets,
+    within,
+)
 from etl.settings import Settings
 from etl.suggest import nearest
 
@@ -200,19 +214,16 @@ def spans_of(
             word = " or ".join(sorted({_word(each) for each in definitions}))
             raise EtlError(f"the job `{job_name}` has no {word} yet", f"its first {word} is not complete")
         return found
-    schemes = [each.scheme for each in config.pipelines.values()]
-    known: dict[Definition, TimeScheme | StaticKeys] = {
-        made: each for each in schemes if not isinstance(each, WholeTable) and (made := definition_of(each)) is not None
-    }
-    wanted = asked(definitions, known, first, last)
-    groups = alike(wanted)
-    ranges: dict[Definition, Range] = {}
-    for group in groups:
-        both = (min(wanted[each][0] for each in group), max(wanted[each][1] for each in group))
-        if len(groups) == 1 and isinstance(scheme_of(group[0]), TimeScheme):
-            _refuse_outside(job_name, group, both)
-        ranges |= within(group, both) if isinstance(scheme_of(group[0]), TimeScheme) else {group[0]: both}
-    found = spans(partitions, ranges)
+    wanted = asked(partitions, schemes_of(config, graph, partitions), first, last)
+    groups = alike({each for key in wanted if (each := partitions[key]) is not None})
+    if len(groups) == 1 and isinstance(scheme_of(groups[0][0]), TimeScheme):
+        _refuse_outside(job_name, partitions, wanted)
+    ranges: dict[AssetKey, Range] = {}
+    for key, own in wanted.items():
+        definition = partitions[key]
+        if definition is not None and (had := within((definition,), own).get(definition)):
+            ranges[key] = had
+    found = spans_of_assets(partitions, ranges)
     if not found:
         raise EtlError(
             f"no pipeline of the job `{job_name}` has a {_word(groups[0][0])} from {first} to {last}", "name others"
@@ -220,15 +231,16 @@ def spans_of(
     return found
 
 
-def _refuse_outside(job_name: str, group: Sequence[Definition], wanted: Range) -> None:
+def _refuse_outside(job_name: str, partitions: PartitionsOf, wanted: RangesOf) -> None:
     """A key that none of the job's assets has is a mistake, and no smaller range."""
-    known = [found for found in map(bounds, group) if found]
-    word = _word(group[0])
+    definitions = {each for key in wanted if (each := partitions[key]) is not None}
+    known = [found for found in map(bounds, definitions) if found]
+    word = " or ".join(sorted({_word(each) for each in definitions}))
     begin, end = min((each[0] for each in known), default=None), max((each[1] for each in known), default=None)
-    for key in wanted:
-        if begin is None or end is None or not begin <= key <= end:
+    for keys in ({first for first, _ in wanted.values()}, {last for _, last in wanted.values()}):
+        if begin is None or end is None or not any(begin <= key <= end for key in keys):
             span = f"its {word}s go from {begin} to {end}" if begin else f"no {word} of it is complete yet"
-            raise EtlError(f"the job `{job_name}` has no {word} {key}", span)
+            raise EtlError(f"the job `{job_name}` has no {word} {' or '.join(sorted(keys))}", span)
 
 
 def _word(definition: Definition) -> str:

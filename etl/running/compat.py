@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagster._core.code_pointer import CodePointer, FileCodePointer, ModuleCodePointer
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._core.definitions.assets.job.asset_job import build_asset_job, get_asset_graph_for_job
 from dagster._core.definitions.dependency import NodeHandle
 from dagster._core.definitions.instigation_logger import CapturedLogHandler
@@ -64,6 +65,7 @@ __all__ = [
     "AssetCheckExecutionRecordStatus",
     "AssetGraph",
     "AssetSelectionData",
+    "BaseAssetGraph",
     "BaseWorkspaceRequestContext",
     "CapturedLogHandler",
     "CheckRunHealthResult",

@@ -10,7 +10,7 @@ separate runs.
 """
 
 import itertools
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -30,6 +30,9 @@ PartitionsOf = Mapping[AssetKey, PartitionsDefinition | None]
 Range = tuple[str, str]
 Ranges = Mapping[Definition, Range]
 """The first and the last key that is meant of each definition; of one that is missing, none."""
+RangesOf = Mapping[AssetKey, Range]
+SchemesOf = Mapping[AssetKey, Collection[TimeScheme | StaticKeys]]
+"""How each asset is cut; several schemes where it is made of pipelines of different time zones."""
 
 
 @dataclass(frozen=True)
@@ -160,16 +163,21 @@ def key_for(partitions: PartitionsOf) -> str | None:
 
 def spans(partitions: PartitionsOf, ranges: Ranges) -> list[Span]:
     """The runs that do these ranges, each asset what it has of them; whole tables in the last."""
+    own = {key: ranges[each] for key, each in partitions.items() if each is not None and each in ranges}
+    return spans_of_assets(partitions, own)
+
+
+def spans_of_assets(partitions: PartitionsOf, ranges: RangesOf) -> list[Span]:
+    """The same, where assets with equal partitions may have different ranges."""
     found: list[Span] = []
-    for group in alike(ranges):
+    for group in alike({each for key in ranges if (each := partitions[key]) is not None}):
+        own = {key: ranges[key] for key in ranges if partitions[key] in group}
         if not _is_time(group[0]):
-            own = {key for key, each in partitions.items() if each == group[0]}
-            found.append(_span(partitions, ranges[group[0]], own))
+            found.append(_span(partitions, next(iter(own.values())), own))
             continue
-        edges = sorted({ranges[each][0] for each in group} | {moved(ranges[each][1], 1) for each in group})
+        edges = sorted({first for first, _ in own.values()} | {moved(last, 1) for _, last in own.values()})
         for start, stop in itertools.pairwise(edges):
-            present = {each for each in group if ranges[each][0] <= start <= ranges[each][1]}
-            keys = {key for key, definition in partitions.items() if definition in present}
+            keys = {key for key, (first, last) in own.items() if first <= start <= last}
             if keys:
                 found.append(_span(partitions, (start, moved(stop, -1)), keys))
     whole = {key for key, definition in partitions.items() if definition is None}
@@ -203,26 +211,33 @@ def common_partitions(partitions: PartitionsOf) -> Definition | None:
     return definition_of(TimeScheme(schemes[0].unit, start, min(ends) if ends else None, latest.timezone))
 
 
-def asked(
-    definitions: Iterable[Definition], schemes: Mapping[Definition, TimeScheme | StaticKeys], first: str, last: str
-) -> dict[Definition, Range]:
-    """What two texts of a person mean for each definition; `schemes` are those that know their zones and names.
+def asked(partitions: PartitionsOf, schemes: SchemesOf, first: str, last: str) -> dict[AssetKey, Range]:
+    """What two texts of a person mean for each asset, in the time zone and by the names of its own `schemes`.
 
     Keys of a list are meant by their names. A time means all of them, beside partitions of time, as it means whole
     tables.
     """
-    wanted: dict[Definition, Range] = {}
+    wanted: dict[AssetKey, Range] = {}
     problems: list[str] = []
-    definitions = list(definitions)
-    for each in definitions:
-        scheme = schemes.get(each) or scheme_of(each)
-        try:
-            if scheme is not None:
-                wanted[each] = scheme.range(first, last)
-        except ValueError as error:
-            problems.append(str(error))
+    for key, own in schemes.items():
+        meant: set[Range] = set()
+        for each in own:
+            try:
+                meant.add(each.range(first, last))
+            except ValueError as error:
+                problems.append(str(error))
+        if len(meant) > 1:
+            zones = " and in ".join(sorted(each.timezone for each in own if isinstance(each, TimeScheme)))
+            raise EtlError(
+                f"{key.to_user_string()} is made of pipelines of different time zones: {first} is one time in {zones}",
+                f"write the time in UTC: {' or '.join(sorted(each[0] for each in meant))}",
+            )
+        if meant:
+            wanted[key] = meant.pop()
     if not wanted:
         raise EtlError(problems[0] if problems else "the job has no partitions", "name partitions that the job has")
-    if any(map(_is_time, wanted)):
-        wanted |= {each: found for each in definitions if not _is_time(each) and (found := bounds(each))}
+    if any(_is_time(definition) for key in wanted if (definition := partitions[key])):
+        for key, definition in partitions.items():
+            if definition is not None and not _is_time(definition) and (found := bounds(definition)):
+                wanted[key] = found
     return wanted

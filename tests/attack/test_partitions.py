@@ -77,3 +77,32 @@ def test_hours_and_regions_of_one_job_hold_every_row_once(target: Target) -> Non
     for each in remedies:
         assert target.etl(*each.split()).code == 0
     assert target.etl("verify", "acme").code == 0
+
+
+@pytest.mark.slow
+def test_a_time_is_read_in_the_zone_of_the_pipeline_and_not_in_that_of_another_with_the_same_hours(
+    target: Target,
+) -> None:
+    """The hours of both are the same moments of UTC, so that Dagster's definitions of them are equal."""
+    target.source("DELETE FROM orders", *(
+        f"INSERT INTO orders VALUES ({hour}, 'north', 1.0, '2026-01-05 {hour:02}:10:00')" for hour in range(24)
+    ))  # fmt: skip
+
+    def hours(start: str, zone: str) -> dict[str, Any]:
+        return HOURS | {
+            "partitions": {"by": "hour", "start": start, "timezone": zone, "naive_timezone": "UTC"},
+            "trino_output": {"target_table": zone[:3].lower(), **OUTPUT},
+        }
+
+    pipelines = {
+        "orders": None, "a": hours("2026-01-05T05:00", "UTC"), "z": hours("2026-01-05T00:00", "America/New_York"),
+    }  # fmt: skip
+    target.project.write_tenant({"assets": {"pipelines": pipelines}, "jobs": None})
+    for job, asked, tables in (
+        ("a", "2026-01-05T07:00", {"utc": [(7,)]}),
+        ("all", "2026-01-05T08:00", {"utc": [(7,), (8,)], "ame": [(13,)]}),
+    ):
+        said = target.etl("run", "acme", "--job", job, "--from", asked)
+        assert said.code == 0, said.text
+        for table, ids in tables.items():
+            assert target.warehouse(f"SELECT order_id FROM shop.{table} ORDER BY 1") == ids

@@ -8,7 +8,17 @@ from dagster import AssetKey
 from etl.errors import EtlError
 from etl.partitions.scheme import StaticKeys, TimeScheme, WholeTable
 from etl.running.partition_definitions import Scheme, definition_of, scheme_of
-from etl.running.run_spans import Span, asked, common_partitions, key_for, newest, partition_sets, spans, within
+from etl.running.run_spans import (
+    Span,
+    asked,
+    common_partitions,
+    key_for,
+    newest,
+    partition_sets,
+    spans,
+    spans_of_assets,
+    within,
+)
 
 NOW = datetime(2026, 1, 6, 12, 30, tzinfo=UTC)
 DAYS = TimeScheme("day", "2026-01-01")
@@ -92,18 +102,55 @@ def test_assets_of_one_unit_share_what_they_have_in_common() -> None:
 
 
 def test_what_a_person_asks_for_is_meant_for_those_that_have_it() -> None:
-    sets = partition_sets(partitions("days", "hours", "regions"))
-    days, hours, regions = (definition_of(KINDS[each]) for each in ("days", "hours", "regions"))
-    assert asked(sets, {}, "2026-01-05", "2026-01-05") == {
+    job = partitions("days", "hours", "regions", "whole")
+    cut = {key: (KINDS[key.path[0]],) for key in job if key.path[0] != "whole"}
+    days, hours, regions = (AssetKey([each]) for each in ("days", "hours", "regions"))
+    assert asked(job, cut, "2026-01-05", "2026-01-05") == {
         days: ("2026-01-05", "2026-01-05"),
         hours: ("2026-01-05T0000Z", "2026-01-05T2300Z"),
         regions: ("emea", "apac"),
     }
-    assert asked(sets, {}, "apac", "apac") == {regions: ("apac", "apac")}
-    with pytest.raises(EtlError, match="`mars`"):
-        asked(sets, {}, "mars", "mars")
-    berlin = TimeScheme("hour", HOURS.start, None, "Europe/Berlin")
-    assert asked(sets, {hours: berlin}, "2026-01-05", "2026-01-05")[hours] == ("2026-01-04T2300Z", "2026-01-05T2200Z")
+    assert asked(job, cut, "apac", "apac") == {regions: ("apac", "apac")}
+    with pytest.raises(EtlError, match="no region `mars`"):
+        asked({regions: job[regions]}, {regions: cut[regions]}, "mars", "mars")
+
+
+def test_a_time_is_read_in_the_zone_of_each_pipeline_though_all_have_the_same_keys() -> None:
+    """Dagster's definitions of these hours are equal, and say no zone."""
+    zones = ("UTC", "America/New_York", "Europe/Berlin")
+    cut = {AssetKey([zone[:3]]): (TimeScheme("hour", "2026-01-05T0500Z", None, zone),) for zone in zones}
+    job = {key: definition_of(scheme) for key, (scheme,) in cut.items()}
+    assert len(partition_sets(job)) == 1
+    at = "2026-01-05T07:00"
+    wanted = asked(job, cut, at, at)
+    assert {key.path[0]: keys for key, keys in wanted.items()} == {
+        "UTC": ("2026-01-05T0700Z", "2026-01-05T0700Z"),
+        "Ame": ("2026-01-05T1200Z", "2026-01-05T1200Z"),
+        "Eur": ("2026-01-05T0600Z", "2026-01-05T0600Z"),
+    }
+    assert told(spans_of_assets(job, wanted)) == [
+        ("2026-01-05T0600Z", "Eur"), ("2026-01-05T0700Z", "UTC"), ("2026-01-05T1200Z", "Ame"),
+    ]  # fmt: skip
+    day = asked(job, cut, "2026-01-06", "2026-01-06")
+    assert told(spans_of_assets(job, day)) == [
+        ("2026-01-05T2300Z", "Eur"),
+        ("2026-01-06T0000Z to 2026-01-06T0400Z", "Eur UTC"),
+        ("2026-01-06T0500Z to 2026-01-06T2200Z", "Ame Eur UTC"),
+        ("2026-01-06T2300Z", "Ame UTC"),
+        ("2026-01-07T0000Z to 2026-01-07T0400Z", "Ame"),
+    ]
+    key = "2026-01-05T0700Z"
+    assert set(asked(job, cut, key, key).values()) == {(key, key)}
+
+
+def test_what_is_made_of_pipelines_of_different_zones_is_asked_for_in_utc() -> None:
+    model = AssetKey(["model"])
+    both = tuple(TimeScheme("hour", "2026-01-05T0500Z", None, zone) for zone in ("UTC", "Europe/Berlin"))
+    job = {model: definition_of(both[0])}
+    with pytest.raises(EtlError, match="in Europe/Berlin and in UTC") as told_so:
+        asked(job, {model: both}, "2026-01-05T07:00", "2026-01-05T08:00")
+    assert "2026-01-05T0600Z or 2026-01-05T0700Z" in told_so.value.hint
+    assert asked(job, {model: both}, "2026-01-05T0700Z", "2026-01-05T0700Z") == {model: ("2026-01-05T0700Z",) * 2}
 
 
 def test_a_run_without_a_partition_needs_one_that_all_assets_have() -> None:
