@@ -13,6 +13,7 @@ from etl.faults import reach
 from etl.lake.footer import read_footer
 from etl.lake.lake import Published
 from etl.lake.scan import scan_files
+from etl.partitions.cut import cut_by
 from etl.pipeline.audit import Blocked, audit_file
 from etl.pipeline.stage import StageResult, StageRun, disk_errors, sample_of
 from etl.pipeline.tables import referenced_tables
@@ -119,6 +120,7 @@ def load_request(run: StageRun, source: Published, *, reload: bool = False) -> L
         tenant=run.config.id,
         pipeline=run.pipeline.name,
         partition=run.partition,
+        cut_by=cut_by(run.pipeline.scheme),
         schema_name=output.target_schema,
         table=output.target_table,
         key_columns=output.key_columns,

@@ -5,6 +5,7 @@ Belongs here: the commands. Not here: the findings (`verify_lake`, `verify_table
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
@@ -30,7 +31,7 @@ class Remedies:
 
     def load_again(self, partition: str | None) -> str:
         """Load the published objects again, regardless of the ledger."""
-        return self._within(partition, f"`{self._run('gold', partition, partition)} --reload`")
+        return self._within(partition, f"`{self._run(self._job_of_loads(), partition, partition)} --reload`")
 
     def _within(self, partition: str | None, command: str) -> str:
         """Return the command, after an edit if the pipeline does not have the day, because no run takes such a day."""
@@ -48,6 +49,15 @@ class Remedies:
     def make_anew(self) -> str:
         """Rename the table, which deletes nothing, and load all published objects into a new table."""
         return f"{self.set_aside()} renames it and deletes nothing, then {self.load_all()}"
+
+    def cut_anew(self) -> str:
+        """The remedy where loaded or published partitions are cut in another way than the pipeline's: make all anew."""
+        stages = dict.fromkeys(("extract", self.pipeline.published_stage))
+        folders = " and ".join(f"{self.config.id}/{stage}/{self.pipeline.name}" for stage in stages)
+        keys = self.pipeline.scheme.keys(datetime.now(UTC))
+        first, last = (keys[0], keys[-1]) if keys else (None, None)
+        run = f"`{self._run(self.pipeline.name, first, last)}`"
+        return f"{self.set_aside()} renames it and deletes nothing; then remove {folders} of the lake, then {run}"
 
     def begin_anew(self) -> str:
         """The remedy for rows that cannot be loaded again, because their objects are not kept."""
@@ -85,6 +95,11 @@ class Remedies:
         first, last = min(keys, key=order), max(keys, key=order)
         is_whole = scheme.count(first, last) == len(keys)  # what is not published has to be extracted
         return f"`{self._run('gold' if is_whole else self.pipeline.name, first, last)}`"
+
+    def _job_of_loads(self) -> str:
+        """`gold` extracts nothing, but it would reload other pipelines with this one where others are loaded too."""
+        alone = all(each is self.pipeline or not each.save_to_trino for each in self.config.pipelines.values())
+        return "gold" if alone else self.pipeline.name
 
     def _run(self, job: str, first: str | None, last: str | None) -> str:
         days = f" --from {first} --to {last}" if first else ""

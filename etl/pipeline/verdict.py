@@ -52,6 +52,8 @@ class TableVerdict:
     by_partition: dict[str | None, Findings] = field(default_factory=dict)
     whole: Findings = field(default_factory=Findings)
     loaded: dict[str | None, int] = field(default_factory=dict)
+    anew: str = ""
+    """The one remedy, if the table was cut in another way, because every load is refused then."""
 
     def of(self, partition: str | None) -> Findings:
         """The findings about one partition; callers add to them."""

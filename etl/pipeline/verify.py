@@ -18,6 +18,7 @@ from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, LakeError
 from etl.lake.lake import Pinned
+from etl.partitions.cut import Cut, are_alike, cut_of
 from etl.partitions.keys import moved
 from etl.partitions.scheme import TimeScheme
 from etl.pipeline.remedies import Remedies
@@ -72,6 +73,10 @@ def reconcile(
             remedies = Remedies(config, pipeline, tuple(published))
             table = compare_table(remedies, output, warehouse, warehouse.ledger(), published, max_rows)
             whole.add(table.whole)
+            if table.anew:
+                for lake in found.values():
+                    differing = lake.findings.differences
+                    lake.findings.differences = [Finding(each.problem, table.anew) for each in differing]
             _add_other_days(whole, table, found)
         if chosen and not whole.differences and not any(_has_rows(day) for day in found.values()):
             empty = "there is no row in the source and none is published: nothing was compared"
@@ -114,6 +119,14 @@ def _tell_days_outside(run: StageRun, remedies: Remedies, whole: Findings) -> No
     for stage in dict.fromkeys(("extract", pipeline.published_stage)):
         published = run.lake.partitions(run.config.id, stage, pipeline.name)
         outside = [each for each in published if not remedies.has(each)]
+        otherwise = [each for each in outside if not are_alike(Cut(each), cut_of(pipeline.scheme))]
+        if otherwise:
+            whole.skip(
+                f"{stage}: {len(otherwise)} objects ({otherwise[0]} to {otherwise[-1]}) are cut in another way than the"
+                " pipeline's; whoever reads the folder reads their rows twice",
+                f"remove their objects from {run.config.id}/{stage}/{pipeline.name} of the lake",
+            )
+        outside = [each for each in outside if each not in otherwise]
         if outside:
             whole.skip(
                 f"{stage}: objects of {len(outside)} {pipeline.scheme.word}s that the pipeline does not have"
@@ -137,11 +150,11 @@ def _of(run: StageRun, partition: str | None) -> StageRun:
 
 def _published(run: StageRun, found: dict[str | None, LakeDay], whole: Findings) -> dict[str | None, Pinned]:
     """Return all published objects of the pipeline, also of unsettled days: the table is made from all of them."""
-    stage = run.pipeline.published_stage
+    stage, now = run.pipeline.published_stage, cut_of(run.pipeline.scheme)
     published = {partition: day.published for partition, day in found.items() if day.published}
     if run.pipeline.partitions:
         for partition in run.lake.partitions(run.config.id, stage, run.pipeline.name):
-            if partition not in found:
+            if partition not in found and are_alike(Cut(partition), now):
                 other = _of(run, partition)
                 try:
                     published[partition] = run.lake.pin(other.ref(stage))

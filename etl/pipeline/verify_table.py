@@ -14,7 +14,9 @@ import polars as pl
 from etl.config.pipeline_config import TrinoOutput
 from etl.errors import WarehouseError
 from etl.lake.lake import Pinned, scan_pinned
+from etl.partitions.cut import Cut, are_alike, cut_of, described
 from etl.partitions.keys import Kind, column_type, key_of_value, kind_of
+from etl.partitions.scheme import StaticKeys
 from etl.pipeline.digest import as_published, differences, digest
 from etl.pipeline.remedies import Remedies
 from etl.pipeline.verdict import Findings, TableVerdict
@@ -114,6 +116,8 @@ def _compare(
     if not entries and not wanted:
         return  # nothing is to be there, and a warehouse that nobody loaded yet cannot be asked
     found = table.found
+    if found and found.kind == "table" and _is_cut_otherwise(verdict, table, entries):
+        return
     nameless = table.count() if found and found.kind == "table" and not entries else 0
     current = held_by_the_ledger(verdict, entries, wanted, table.remedies, has_rows=bool(nameless))
     if found is None:
@@ -138,6 +142,47 @@ def _compare(
         _snapshots(verdict, table, columns, entries, current, max_rows)
     else:
         _whole(verdict, table, current, max_rows)
+
+
+def _is_cut_otherwise(verdict: TableVerdict, table: _Table, entries: Sequence[LedgerEntry]) -> bool:
+    """Whether rows stand in the table that were cut in another way; each load is refused then."""
+    now = cut_of(table.remedies.pipeline.scheme)
+    cuts = {each.partition: Cut(each.partition, each.cut_by) if each.partition else None for each in entries}
+    others = {partition: each for partition, each in cuts.items() if not are_alike(each, now)}
+    if not others:
+        return False
+    verdict.loaded = {each.partition: each.rows for each in entries}
+    rows = sum(each.rows for each in entries if each.partition in others)
+    twice = "; whatever both have stands in it twice" if len(others) < len(cuts) else ""
+    verdict.anew = table.remedies.cut_anew()
+    verdict.whole.differ(
+        f"{table.name} holds {rows} rows that were loaded by {described(next(iter(others.values())))}, and the pipeline"
+        f" has {described(now)}: they are cut into partitions in another way{twice}",
+        verdict.anew,
+    )
+    return True
+
+
+def _rows_of_other_keys(
+    verdict: TableVerdict, table: _Table, columns: Mapping[str, str], entries: Sequence[LedgerEntry]
+) -> None:
+    """Find rows in partitions that the pipeline does not have, although by their column they belong to one it has.
+
+    So were they left by a release that did not record by which column a table's keys were cut.
+    """
+    scheme = table.remedies.pipeline.scheme
+    outside = {each.partition for each in entries if each.partition and not scheme.has(each.partition)}
+    if not outside or not isinstance(scheme, StaticKeys):
+        return
+    column = next((each for each in columns if each.casefold() == scheme.by.casefold()), None)
+    found = table.counts(PARTITION_COLUMN, column) if column else {}
+    rows = sum(count for (key, value), count in found.items() if key in outside and str(value) in scheme.values)
+    if rows:
+        verdict.whole.differ(
+            f"{rows} rows of {table.name} stand in partitions like {min(filter(None, outside))}, which the pipeline"
+            f" does not have, and by their `{column}` in another one: the same rows stand in it twice",
+            table.remedies.cut_anew(),
+        )
 
 
 class _Difference(NamedTuple):
@@ -189,6 +234,7 @@ def _by_partition(
         of = f"of partition {partition}, which was never loaded" if partition else "without a partition"
         problem = f"{table.name} holds {counts[partition]} rows {of}"
         verdict.whole.differ(problem, table.remedies.load_anything_again())
+    _rows_of_other_keys(verdict, table, columns, entries)
     output = table.output
     if output.mode == "append" and LOAD_COLUMN in columns:
         appended_loads(verdict, table.counts(PARTITION_COLUMN, LOAD_COLUMN), entries, table.remedies)

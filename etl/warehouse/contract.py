@@ -94,6 +94,8 @@ class LoadRequest(BaseModel):
     tenant: str
     pipeline: str
     partition: str | None
+    cut_by: str | None = None
+    """The column whose value the partition is, if its key is one of a list."""
     schema_name: str
     table: str
     mode: Mode = "replace_partition"
@@ -187,6 +189,8 @@ class LedgerEntry(BaseModel):
     """What `etl.warehouse.digest` says of the rows that were put in."""
     upsert_by: str | None = None
     """The keys and the order column by which an `upsert` was decided."""
+    cut_by: str | None = None
+    """The column whose value the partition is; None for a time, and where an earlier release loaded it."""
 
 
 @dataclass(frozen=True)

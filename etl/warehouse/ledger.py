@@ -3,8 +3,9 @@
 Belongs here: its columns, its format, and what the entries of one table mean. Not here: how a load uses it
 (`transaction`), connections (`duckdb`, `postgres`).
 
-Format 1 had neither `format` nor `digest` nor `upsert_by`. A ledger of format 1 is given the new columns by the first
-load; its entries keep an empty `format`, which says that what they loaded cannot be held against the table.
+Format 1 had neither `format` nor `digest` nor `upsert_by`, and format 2 had no `cut_by`. An older ledger is given the
+new columns by the first load. Entries of format 1 keep an empty `format`, which says that what they loaded cannot be
+held against the table. An empty `cut_by` of a key of a list is unknown, and is not compared.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -19,7 +20,7 @@ from etl.warehouse.session import Session
 SCHEMA = "etl_ledger"
 TABLE = "loads"
 FORMAT_TABLE = "format"
-FORMAT = 2
+FORMAT = 3
 COLUMNS = (
     ("seq", "BIGINT NOT NULL"),
     ("tenant", "VARCHAR NOT NULL"),
@@ -36,6 +37,7 @@ COLUMNS = (
     ("format", "INTEGER"),
     ("digest", "VARCHAR"),
     ("upsert_by", "VARCHAR"),
+    ("cut_by", "VARCHAR"),
 )
 NAMES = tuple(name for name, _ in COLUMNS)
 INDEXES = (

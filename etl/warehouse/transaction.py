@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from etl.errors import WarehouseError
 from etl.faults import reach
+from etl.partitions.cut import Cut, are_alike, described
 from etl.partitions.keys import column_type, column_value, kind_of
 from etl.warehouse import ledger
 from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, Column, LedgerEntry, LoadReport, LoadRequest
@@ -110,13 +111,15 @@ class Load:
             )
 
     def _check_kind(self, last: LedgerEntry | None) -> None:
-        """Days and months in one table would hold the same rows twice."""
-        before, now = last and last.partition, self._request.partition
-        if before and now and kind_of(before) != kind_of(now):
+        """Days and months, or values of two columns, in one table would hold the same rows twice."""
+        request = self._request
+        before = Cut(last.partition, last.cut_by) if last and last.partition else None
+        now = Cut(request.partition, request.cut_by) if request.partition else None
+        if before and now and not are_alike(before, now):
             raise WarehouseError(
-                f"{self._request.target} was loaded by keys like {before}, and is to be loaded by keys like {now}:"
+                f"{request.target} was loaded by {described(before)}, and is to be loaded by {described(now)}:"
                 " its rows are cut into partitions in another way",
-                f"{move_away(self._request, 'the table')}, every partition",
+                f"{move_away(request, 'the table')}, every partition",
             )
 
     @property
@@ -329,6 +332,7 @@ class Load:
                 "created_table": created,
                 "digest": held,
                 "upsert_by": request.upsert_by,
+                "cut_by": request.cut_by,
             },
         )
 

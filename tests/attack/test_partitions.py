@@ -5,6 +5,7 @@ and mended by the command that is named.
 """
 
 import re
+import shutil
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -70,10 +71,10 @@ def test_hours_and_regions_of_one_job_hold_every_row_once(target: Target) -> Non
     )
     said = target.etl("verify", "acme")
     assert said.code == 1, said.text
-    remedies = re.findall(r"`etl (run acme --job gold --from \S+ --to \S+ --reload)`", said.text)
+    remedies = re.findall(r"`etl (run acme --job \S+ --from \S+ --to \S+ --reload)`", said.text)
     assert len(remedies) == 2, said.text
-    assert "2025-10-26T0200Z" in remedies[0]
-    assert "south" in remedies[1]
+    assert "--job hours --from 2025-10-26T0200Z" in remedies[0]
+    assert "--job regions --from south" in remedies[1]
     for each in remedies:
         assert target.etl(*each.split()).code == 0
     assert target.etl("verify", "acme").code == 0
@@ -106,3 +107,27 @@ def test_a_time_is_read_in_the_zone_of_the_pipeline_and_not_in_that_of_another_w
         assert said.code == 0, said.text
         for table, ids in tables.items():
             assert target.warehouse(f"SELECT order_id FROM shop.{table} ORDER BY 1") == ids
+
+
+@pytest.mark.slow
+def test_values_of_another_column_are_refused_and_what_verify_names_mends_the_table(target: Target) -> None:
+    query = "SELECT order_id, 'all' AS region, 'n1' AS shop FROM orders"
+    cut = {"date_column": None, "query": query, "undated": "ignore"}
+    write(target, **cut, partitions={"by": "region", "keys": ["all"]})
+    assert target.etl("run", "acme", "--job", "regions").code == 0
+    held = target.warehouse("SELECT count(*), count(DISTINCT order_id) FROM shop.regions")
+    write(target, **cut, partitions={"by": "shop", "keys": ["n1"]})
+    said = target.etl("run", "acme", "--job", "regions")
+    assert said.code == 1, said.text
+    assert "keys like all of `region`" in " ".join(said.text.split())
+    assert target.warehouse("SELECT count(*), count(DISTINCT order_id) FROM shop.regions") == held
+    said = target.etl("verify", "acme", "--pipeline", "regions")
+    assert said.code == 1, said.text
+    assert "--reload" not in said.text
+    assert "`etl set-aside acme regions --yes` renames it" in " ".join(said.text.split())
+    assert target.etl("set-aside", "acme", "regions", "--yes").code == 0
+    shutil.rmtree(target.project.data / "lake" / "acme" / "extract" / "regions")
+    said = target.etl("run", "acme", "--job", "regions", "--from", "n1", "--to", "n1")
+    assert said.code == 0, said.text
+    assert target.warehouse("SELECT count(*), count(DISTINCT order_id) FROM shop.regions") == held
+    assert target.etl("verify", "acme", "--pipeline", "regions").code == 0

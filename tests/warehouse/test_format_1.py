@@ -69,7 +69,7 @@ def test_a_day_is_loaded_again_and_then_believed(execute: Execute, warehouse: Wa
         assert (again.changed, "format 1" in again.reason) == (True, True)
         assert not load(lake, warehouse, day, mode=mode, table=mode).changed
     assert rows(warehouse, mode) == sorted([*A.rows(), *B.rows()])
-    assert [each.format for each in warehouse.ledger()] == [1] * 12 + [2] * 2
+    assert [each.format for each in warehouse.ledger()] == [1] * 12 + [3] * 2
 
 
 def test_an_upsert_comes_to_the_law_as_its_days_are_loaded_again(
@@ -112,10 +112,10 @@ def test_snapshots_are_continued_and_counted_together(execute: Execute, warehous
 
 def test_a_ledger_of_the_future_is_neither_read_nor_written(execute: Execute, warehouse: Warehouse, lake: Lake) -> None:
     load(lake, warehouse, DAY, table="replace_partition")
-    execute("UPDATE etl_ledger.format SET format = 3")
-    with pytest.raises(EtlError, match=r"has format 3; this release reads formats 1 to 2"):
+    execute("UPDATE etl_ledger.format SET format = 4")
+    with pytest.raises(EtlError, match=r"has format 4; this release reads formats 1 to 3"):
         load(lake, warehouse, NEXT_DAY, table="replace_partition")
-    with pytest.raises(EtlError, match=r"has format 3"):
+    with pytest.raises(EtlError, match=r"has format 4"):
         warehouse.ledger()
 
 
