@@ -21,6 +21,8 @@ from etl.cli.runs import failures, launch, workspace
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, NothingExamined
+from etl.partitions.keys import kind_of
+from etl.partitions.scheme import TimeScheme, named_time
 from etl.pipeline.publish import rejecting_stages
 from etl.pipeline.quarantine import (
     Decision,
@@ -40,7 +42,10 @@ app = typer.Typer(help="Rows that broke a rule: see them, replay them, discard t
 
 TenantArgument = Annotated[str, typer.Argument(help="The tenant's id.")]
 PipelineArgument = Annotated[str, typer.Argument(help="The pipeline's name.")]
-PartitionOption = Annotated[str | None, typer.Option(help="The day, for example 2026-01-05. Default: every day.")]
+PartitionOption = Annotated[
+    str | None,
+    typer.Option(help="The partition, or several, as `etl run` takes them: 2026-01-05, 2026-W02. Default: all."),
+]
 
 
 @app.command("list", epilog="For example: `etl quarantine list project_01`")
@@ -81,7 +86,9 @@ def list_rejected(
     if broken:
         raise EtlError("these tenants do not load, so nobody knows:\n" + "\n".join(broken), "see `etl check`")
     if not table.row_count and not published:
-        raise NothingExamined("nothing was examined: nothing was published yet", "`etl run TENANT` runs the newest day")
+        raise NothingExamined(
+            "nothing was examined: nothing was published yet", "`etl run TENANT` runs the newest partition"
+        )
     if not table.row_count:
         console.print("[green]No rejected rows.[/]")
 
@@ -151,7 +158,7 @@ def discard(
     """Delete rejected rows for good. How many there were and why they went is kept."""
     settings = load_settings()
     config = load_tenant(tenant, settings)
-    chosen = _chosen(config, settings, pipeline, partition)
+    chosen = _chosen(config, settings, pipeline, partition, whole=True)
     rows = sum(each.rows for each in chosen)
     if not yes:
         typer.confirm(f"Delete {rows} rejected rows of {tenant}/{pipeline} for good?", abort=True)
@@ -186,16 +193,44 @@ def history(tenant: TenantArgument) -> None:
     Console().print(table)
 
 
-def _chosen(config: TenantConfig, settings: Settings, pipeline: str, partition: str | None) -> list[Rejected]:
-    found = [
-        each for each in rejected_rows(config, settings, pipeline) if partition is None or each.partition == partition
-    ]
+def _chosen(
+    config: TenantConfig, settings: Settings, pipeline: str, partition: str | None, *, whole: bool = False
+) -> list[Rejected]:
     if pipeline not in config.pipelines:
         raise EtlError(f"tenant {config.id} has no pipeline `{pipeline}`", f"one of {', '.join(config.pipelines)}")
+    found = list(rejected_rows(config, settings, pipeline))
+    if partition is not None:
+        # A key that stands in the list is taken as it is: the YAML may have been changed since.
+        named = [each for each in found if each.partition == partition]
+        first, last = (partition, partition) if named else _keys(config, pipeline, partition, whole=whole)
+        kind = kind_of(first)
+        found = named or [
+            each
+            for each in found
+            if each.partition and kind_of(each.partition) == kind and first <= each.partition <= last
+        ]
     if not found:
         where = f"{config.id}/{pipeline}" + (f" of {partition}" if partition else "")
         raise NothingExamined(f"{where} has no rejected rows", f"`etl quarantine list {config.id}` shows what there is")
     return found
+
+
+def _keys(config: TenantConfig, pipeline: str, text: str, *, whole: bool) -> tuple[str, str]:
+    """The first and the last partition of what a person wrote; with `whole` it has to be all of the time of these."""
+    scheme, label = config.pipelines[pipeline].scheme, f"{config.id}/{pipeline}"
+    try:
+        first, last = scheme.range(text, text)
+    except ValueError as error:
+        raise EtlError(f"{label}: {error}", f"`etl quarantine list {config.id}` shows what there is") from None
+    if isinstance(scheme, TimeScheme):
+        newest = scheme.newest_complete(datetime.now(UTC))
+        if newest is None or last < scheme.start or first > newest:
+            own = f"its {scheme.word}s go from {scheme.start} to {newest}" if newest else "none is complete yet"
+            raise EtlError(f"{label} has no {scheme.word} {text}: {own}", f"`etl quarantine list {config.id}`")
+        begin, end = named_time(text, scheme.timezone)
+        if whole and (scheme.window(first)[0] < begin or end < scheme.window(last)[1]):
+            raise EtlError(f"{label}: {text} is only a part of {first}", f"name all of it: --partition {first}")
+    return first, last
 
 
 def _assets(config: TenantConfig, rejected: Rejected, *, from_source: bool) -> list[AssetKey]:

@@ -31,7 +31,9 @@ _COLOURS: dict[Status, str] = {"agrees": "green", "differs": "red", "not_compare
 def verify(
     tenant: Annotated[str, typer.Argument(help="The tenant's id.")],
     pipeline: Annotated[str | None, typer.Option(help="Only this pipeline.")] = None,
-    days: Annotated[int | None, typer.Option(help="Only the newest settled days. Default: all.", min=1)] = None,
+    days: Annotated[
+        int | None, typer.Option(help="Only so many of the newest settled partitions. Default: all.", min=1)
+    ] = None,
     max_rows: Annotated[
         int, typer.Option(help="Values of larger partitions are counted and not compared.", min=1)
     ] = MAX_ROWS,

@@ -7,9 +7,10 @@ Belongs here: `PipelineConfig` and its parts. Not here: rules that need more tha
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -38,13 +39,19 @@ DEFAULT_START = "2024-01-01"
 BY_TIME = UNITS
 
 
+def _static_key(key: str) -> str:
+    if kind_of(key) != "static":
+        raise PydanticCustomError("key", "`{key}` cannot be a partition's key", {"key": key, "allowed": STATIC_KEY})
+    return key
+
+
 class Partitions(BaseModel):
     """How the rows are cut: by a unit of time over the date column, or by the values of a column."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     by: ColumnName = Field("day", description="hour, day, week or month; or the column that holds the `keys`.")
-    keys: tuple[str, ...] = Field(
+    keys: tuple[Annotated[str, AfterValidator(_static_key)], ...] = Field(
         (), description="The values of the column `by`, or of `:partition` in a `query`; only where it is no time."
     )
     timezone: Timezone = Field("UTC", description="The time zone in which a day begins and ends.")
@@ -68,16 +75,6 @@ class Partitions(BaseModel):
     naive_timezone: Timezone | None = Field(
         None, description="Zone of a date column without a zone. Default: the same as `timezone`."
     )
-
-    @field_validator("keys")
-    @classmethod
-    def _safe_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
-        for key in keys:
-            if kind_of(key) != "static":
-                raise PydanticCustomError(
-                    "key", "`{key}` cannot be a partition's key", {"key": key, "allowed": STATIC_KEY}
-                )
-        return keys
 
     @field_validator("start", "end", mode="before")
     @classmethod

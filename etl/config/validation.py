@@ -153,7 +153,7 @@ def _finding(tree: Node, data: Any, detail: ErrorDetails) -> ConfigFinding | Non
     elif allowed:
         problem = "wrong value" + (f" for `{path[-1]}`" if path and isinstance(path[-1], str) else "")
     else:
-        problem = _message(detail)
+        problem, allowed = _message(detail), str(context.get("allowed", "")) if kind == "key" else ""
     return placed(ConfigFinding(path, problem, found=found, allowed=allowed, suggestion=suggestion), tree)
 
 

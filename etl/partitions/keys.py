@@ -20,7 +20,7 @@ UNITS: tuple[Unit, ...] = ("hour", "day", "week", "month")
 FORMATS: dict[Unit, str] = {"hour": "%Y-%m-%dT%H%MZ", "day": "%Y-%m-%d", "week": "%G-W%V-%u", "month": "%Y-%m"}
 """How a key is written, for `strftime`."""
 FOLDERS: dict[str, Kind] = {"hour": "hour", "dt": "day", "week": "week", "month": "month", "key": "static"}
-STATIC_KEY = "letters, digits, `-` and single `_`, at most 64, not like a date"
+STATIC_KEY = "letters from a to z, digits, `-` and single `_`, at most 64, not like a date"
 _SHAPES: dict[Unit, re.Pattern[str]] = {
     "hour": re.compile(r"\d{4}-\d\d-\d\dT\d{4}Z"),
     "day": re.compile(r"\d{4}-\d\d-\d\d"),

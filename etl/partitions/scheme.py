@@ -4,8 +4,8 @@ Belongs here: `PartitionScheme` and its implementations: keys, windows, complete
 says by itself (`keys`), Dagster's definitions (`etl.running.partition_definitions`), SQL.
 
 All windows are half-open. Days, weeks and months begin at the midnight of the scheme's zone, also where clocks change:
-a day can have 23 or 25 hours. Hours are sixty minutes long and begin at the full hour of the zone in which they were
-begun to be counted, so that none occurs twice and none is missing.
+a day can have 23 or 25 hours. Hours are cut in steps of sixty minutes from `start` on, which is a full hour of the
+zone, so that none occurs twice and none is missing. After a change by thirty minutes they begin at the half hour.
 """
 
 from collections.abc import Sequence
@@ -89,7 +89,7 @@ class WholeTable:
 
     def range(self, first: str, last: str) -> tuple[str, str]:
         """There are no keys."""
-        raise ValueError(f"a whole table has no partitions {first} to {last}")
+        raise ValueError(f"a whole table has no partition {first if first == last else f'{first} to {last}'}")
 
     def count(self, first: str, last: str) -> int:  # noqa: ARG002  the protocol's
         """There are no keys."""
@@ -243,9 +243,13 @@ class TimeScheme:
 
     def _named(self, text: str) -> tuple[datetime, datetime]:
         try:
-            return named_time(text, self.timezone)
-        except ValueError:
+            begin, end = named_time(text, self.timezone)
+        except (ValueError, OverflowError):
             raise ValueError(f"`{text}` is no {self.unit}: write it as {EXAMPLES[self.unit]}") from None
+        around = self.key_at(begin)
+        if self.unit == "hour" and end - begin == timedelta(hours=1) and begin_of(around) != begin:
+            raise ValueError(f"no hour begins at {text}: the hour around it is {around}")
+        return begin, end
 
 
 @lru_cache(maxsize=4096)

@@ -218,26 +218,44 @@ def asked(partitions: PartitionsOf, schemes: SchemesOf, first: str, last: str) -
     tables.
     """
     wanted: dict[AssetKey, Range] = {}
-    problems: list[str] = []
+    problems: dict[str, str] = {}
     for key, own in schemes.items():
         meant: set[Range] = set()
         for each in own:
             try:
                 meant.add(each.range(first, last))
             except ValueError as error:
-                problems.append(str(error))
+                problems[each.kind] = str(error)
         if len(meant) > 1:
-            zones = " and in ".join(sorted(each.timezone for each in own if isinstance(each, TimeScheme)))
-            raise EtlError(
-                f"{key.to_user_string()} is made of pipelines of different time zones: {first} is one time in {zones}",
-                f"write the time in UTC: {' or '.join(sorted(each[0] for each in meant))}",
-            )
+            raise _ambiguous(key, own, first, meant)
         if meant:
             wanted[key] = meant.pop()
-    if not wanted:
-        raise EtlError(problems[0] if problems else "the job has no partitions", "name partitions that the job has")
-    if any(_is_time(definition) for key in wanted if (definition := partitions[key])):
-        for key, definition in partitions.items():
-            if definition is not None and not _is_time(definition) and (found := bounds(definition)):
-                wanted[key] = found
+    kinds = {kind_of(found) for found, _ in wanted.values()}
+    if not kinds or ("hour" in problems and kinds - {"hour", "static"} and "hour" not in kinds):
+        raise _refused(problems)
+    if kinds - {"static"}:
+        wanted |= _all_of_lists(partitions)
     return wanted
+
+
+def _all_of_lists(partitions: PartitionsOf) -> dict[AssetKey, Range]:
+    lists = {key: each for key, each in partitions.items() if each is not None and not _is_time(each)}
+    return {key: found for key, each in lists.items() if (found := bounds(each))}
+
+
+def _refused(problems: Mapping[str, str]) -> EtlError:
+    """The error where nothing of a job is meant, or where no hour begins at a time that its days have."""
+    if "hour" in problems:
+        return EtlError(problems["hour"], "name a partition that the job has: the begin of an hour, or a day")
+    hint = "name partitions that the job has"
+    if problems.keys() == {"static"}:
+        hint = "the job has no partitions of time: `--partition` names one of its keys, and without one all are run"
+    return EtlError(next(iter(problems.values()), "the job has no partitions"), hint)
+
+
+def _ambiguous(key: AssetKey, own: Iterable[TimeScheme | StaticKeys], text: str, meant: Iterable[Range]) -> EtlError:
+    zones = " and in ".join(sorted(each.timezone for each in own if isinstance(each, TimeScheme)))
+    return EtlError(
+        f"{key.to_user_string()} is made of pipelines of different time zones: {text} is one time in {zones}",
+        f"write the time in UTC: {' or '.join(sorted(first for first, _ in meant))}",
+    )

@@ -103,10 +103,31 @@ def test_what_a_person_writes(unit: Unit, first: str, last: str, wanted: tuple[s
     assert scheme.range(first, last) == wanted
 
 
-@pytest.mark.parametrize("text", ["", "x", "emea", "20260105", "2026-02-30", "2026", "06:00", "2026-01-05 25:00"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "emea", "20260105", "2026-02-30", "2026", "06:00", "2026-01-05 25:00", "9999-12-31"]
+)
 def test_what_is_no_time_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="write it as 2026-01-31"):
         TimeScheme("day", "2026-01-01").range(text, text)
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "text", "around"),
+    [
+        ("Europe/Berlin", "2026-01-05", "2026-01-05T01:30", "2026-01-05T0000Z"),
+        ("Europe/Berlin", "2026-01-05", "2026-01-05T0030Z", "2026-01-05T0000Z"),
+        ("Asia/Kolkata", "2026-01-05", "2026-01-05T0100Z", "2026-01-05T0030Z"),
+        # After the change by thirty minutes the hours that began at full ones go on from the half hour.
+        ("America/Caracas", "2016-04-30", "2016-05-02T06:00", "2016-05-02T0930Z"),
+        ("Australia/Lord_Howe", "2026-04-04", "2026-04-06T06:00", "2026-04-05T1900Z"),
+    ],
+)
+def test_a_time_at_which_no_hour_begins_is_refused(zone: str, start: str, text: str, around: str) -> None:
+    hours = TimeScheme("hour", boundary("hour", start, zone), None, zone)
+    for first, last in ((text, text), (start, text), (text, "2026-12-31")):
+        with pytest.raises(ValueError, match=f"no hour begins at {text}: the hour around it is {around}"):
+            hours.range(first, last)
+    assert hours.range(around, around) == (around, around)
 
 
 def test_the_order_of_a_list_is_that_of_its_author() -> None:

@@ -14,7 +14,7 @@ from dagster import DagsterInstance, DagsterRunStatus
 
 from etl.cli import quarantine
 from etl.config import load_tenant
-from etl.errors import EtlError
+from etl.errors import EtlError, NothingExamined
 from etl.pipeline.quarantine import discard, history, rejected_rows
 from etl.settings import load_settings
 from tests.pipeline.stages import kept, lake_rows, run_stages, table
@@ -99,6 +99,52 @@ def test_discarded_rows_are_gone_and_their_number_and_reason_are_kept(
     with pytest.raises(EtlError, match=f"of {DAY} has no rejected rows"):
         quarantine.discard("acme", "orders", "again", DAY, yes=True)
     assert len(decisions(rejected)) == 1
+
+
+def test_a_partition_is_named_as_etl_run_takes_it(rejected: TinyProject, capsys: pytest.CaptureFixture[str]) -> None:
+    for text, days in (("2026-W01", [DAY, OTHER]), ("2026-01", [DAY, OTHER]), ("2026-01-02T06:00", [OTHER])):
+        quarantine.show("acme", "orders", text, 1)
+        said = capsys.readouterr().out
+        assert [day for day in DAYS if f"acme/orders {day} " in said] == days
+    quarantine.discard("acme", "orders", "why", "2026-01", yes=True)
+    assert decisions(rejected) == [("discarded", DAY, 5, 0), ("discarded", OTHER, 5, 0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2025-12-31", "acme/orders has no day 2025-12-31: its days go from 2026-01-01 to 2026-01-03"),
+        ("2026-02", "acme/orders has no day 2026-02: its days go from"),
+        ("emea", "acme/orders: `emea` is no day: write it as 2026-01-31"),
+    ],
+)
+def test_a_partition_that_the_pipeline_does_not_have_is_a_mistake(rejected: TinyProject, text: str, said: str) -> None:
+    for command in (quarantine.show, quarantine.replay, quarantine.discard):
+        arguments = {quarantine.show: (text, 1), quarantine.replay: (text, False)}.get(command, ("why", text, True))
+        with pytest.raises(EtlError, match=said) as refused:
+            command("acme", "orders", *arguments)  # type: ignore[operator]
+        assert not isinstance(refused.value, NothingExamined)
+    assert decisions(rejected) == []
+
+
+def test_a_list_of_keys_and_a_whole_table_have_no_days(rejected: TinyProject) -> None:
+    no_time = {"start": None, "end": None, "timezone": None}
+    rejected.write_pipeline({"date_column": None, "partitions": {"by": "name", "keys": ["a", "b"], **no_time}})
+    with pytest.raises(EtlError, match="acme/orders: no name `2026-01-05`: there are a, b"):
+        quarantine.show("acme", "orders", "2026-01-05", 1)
+    with pytest.raises(NothingExamined, match="of b has no rejected rows"):
+        quarantine.show("acme", "orders", "b", 1)
+    quarantine.show("acme", "orders", DAY, 1)  # the rows are there, though the YAML was changed
+    rejected.write_pipeline({"date_column": None, "partitions": None, "trino_output": {"mode": "replace"}})
+    with pytest.raises(EtlError, match="acme/orders: a whole table has no partition 2026-01-05"):
+        quarantine.show("acme", "orders", "2026-01-05", 1)
+
+
+def test_a_time_that_is_only_a_part_of_a_partition_discards_nothing(rejected: TinyProject) -> None:
+    with pytest.raises(EtlError, match="2026-01-02T06:00 is only a part of 2026-01-02") as refused:
+        quarantine.discard("acme", "orders", "why", "2026-01-02T06:00", yes=True)
+    assert "--partition 2026-01-02" in refused.value.hint
+    assert decisions(rejected) == []
 
 
 def test_an_unknown_pipeline_is_named(rejected: TinyProject) -> None:

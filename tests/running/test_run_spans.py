@@ -111,8 +111,17 @@ def test_what_a_person_asks_for_is_meant_for_those_that_have_it() -> None:
         regions: ("emea", "apac"),
     }
     assert asked(job, cut, "apac", "apac") == {regions: ("apac", "apac")}
-    with pytest.raises(EtlError, match="no region `mars`"):
-        asked({regions: job[regions]}, {regions: cut[regions]}, "mars", "mars")
+    for text in ("mars", "2026-01-05"):
+        with pytest.raises(EtlError, match=f"no region `{text}`: there are emea, apac") as refused:
+            asked({regions: job[regions]}, {regions: cut[regions]}, text, text)
+        assert "`--partition` names one of its keys, and without one all are run" in refused.value.hint
+
+
+def test_a_time_at_which_no_hour_of_the_job_begins_is_refused_though_its_days_have_it() -> None:
+    job = partitions("days", "hours", "regions")
+    cut = {key: (KINDS[key.path[0]],) for key in job}
+    with pytest.raises(EtlError, match="no hour begins at 2026-01-06T01:30"):
+        asked(job, cut, "2026-01-06T01:30", "2026-01-06T01:30")
 
 
 def test_a_time_is_read_in_the_zone_of_each_pipeline_though_all_have_the_same_keys() -> None:
