@@ -93,7 +93,7 @@ def _materialized(inspector: sa.Inspector, schema: str | None) -> list[str]:
     """Views whose rows are kept; only some databases have them."""
     try:
         return inspector.get_materialized_view_names(schema)
-    except NotImplementedError:
+    except NotImplementedError:  # what a dialect of SQLAlchemy says of a thing that its database does not have
         return []
 
 

@@ -7,7 +7,6 @@ memory; what is said about the load itself goes over an ordinary connection.
 """
 
 import hashlib
-import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -40,6 +39,7 @@ from etl.warehouse.contract import (
 from etl.warehouse.duckdb import engine_config, make_room
 from etl.warehouse.identifier import quoted
 from etl.warehouse.loadable import Loadable, read_loadable
+from etl.warehouse.postgres_types import check_types, needs_text_copy, postgres_type
 from etl.warehouse.schema_change import NO_TYPE
 from etl.warehouse.set_aside import set_aside
 from etl.warehouse.sql_warehouse import SqlWarehouse
@@ -52,8 +52,6 @@ if TYPE_CHECKING:
 _STAGING = "etl_staging"
 _OPTIONS = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex"
 """How values become text: the digest of a row is made from its text, and a server or a role may say otherwise."""
-_LOSSY = ("HUGEINT", "UHUGEINT", "STRUCT", "MAP", "UNION", "TIMESTAMP_NS")
-"""Types that the extension refuses without a name, or writes as something else without a word."""
 _COLUMNS = """
 SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute
 WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
@@ -66,16 +64,6 @@ ORDER BY nspname, relname, attnum
 """
 _KIND = "SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)"
 _TLS = ("sslmode", "sslcert", "sslkey", "sslrootcert")
-_TYPES = {
-    "TINYINT": "smallint",
-    "FLOAT": "real",
-    "DOUBLE": "double precision",
-    "TIME": "time without time zone",
-    "TIMESTAMP": "timestamp without time zone",
-    "BLOB": "bytea",
-    "VARCHAR": "text",
-}
-"""DuckDB's types that are not called alike."""
 _KINDS: dict[str, Kind] = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table"}
 _INDEXES = "SELECT 1 FROM pg_indexes WHERE schemaname = %s AND tablename = %s AND indexdef LIKE %s"
 _HOLDER = """
@@ -123,7 +111,7 @@ class PostgresWarehouse(SqlWarehouse):
 
     def made_types(self, kind: str) -> tuple[str, ...]:
         """PostgreSQL's name of the type. Its text has two: COPY makes the one, DuckDB's extension the other."""
-        name = _postgres_type(kind)
+        name = postgres_type(kind)
         return (name, name.replace("text", "character varying")) if name.startswith("text") else (name,)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
@@ -196,8 +184,8 @@ class PostgresWarehouse(SqlWarehouse):
             engine.execute("SET TimeZone = 'UTC'")
             engine.execute(f"LOAD {literal('duckdb', str(extension))}")
             described = engine.execute(f"DESCRIBE {loadable.select()}").fetchall()
-            _check_types(request, described)
-            if _needs_text_copy(request, described):
+            check_types(request, described)
+            if needs_text_copy(request, described):
                 engine.execute("SET pg_use_binary_copy = false")
             engine.execute(f"CREATE TEMPORARY SECRET warehouse_login (TYPE postgres{secret})")
             login = literal("duckdb", conninfo(parts))
@@ -349,15 +337,6 @@ def address_of_profile(value: ProfileValue) -> WarehousePlace:
     return WarehousePlace(type="postgres", url=SecretStr(url))
 
 
-def _postgres_type(kind: str) -> str:
-    """The type that the extension makes of a type of DuckDB's."""
-    if found := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", kind):
-        return f"numeric({found[1]},{found[2]})"
-    if kind.endswith("[]"):
-        return f"{_postgres_type(kind[:-2])}[]"
-    return _TYPES.get(kind, kind.lower())
-
-
 def _run(connection: "Connection", load: Load, staged: str) -> LoadReport:
     with connection.transaction():
         report = load.run()
@@ -396,36 +375,3 @@ def _driver() -> Any:  # noqa: ANN401  a module of an optional library
     except ImportError:
         raise WarehouseError("a PostgreSQL warehouse needs psycopg", install("postgres")) from None
     return psycopg
-
-
-def _binary_copy_errs(kind: str) -> bool:
-    """Whether the extension's binary COPY may change decimals of this type: it sends four digits at a time.
-
-    The digits behind the point, filled up to a multiple of four, have to fit into the integer that DuckDB keeps the
-    decimal in. Where they do not, some values arrive as others, without an error.
-    """
-    found = ((int(digits), int(scale)) for digits, scale in re.findall(r"DECIMAL\((\d+),(\d+)\)", kind))
-    widths = (4, 9, 18, 38)  # digits that integers of 16, 32, 64 and 128 bits hold
-    return any(-(-scale // 4) * 4 > next(each for each in widths if digits <= each) for digits, scale in found)
-
-
-def _needs_text_copy(request: LoadRequest, columns: Sequence[tuple[Any, ...]]) -> bool:
-    """Whether a decimal has to travel as text; texts in lists cannot, because `NULL` would arrive as nothing."""
-    decimals = [name for name, kind, *_ in columns if _binary_copy_errs(kind)]
-    lists = [name for name, kind, *_ in columns if "VARCHAR" in kind and kind != "VARCHAR"]
-    if decimals and lists:
-        raise WarehouseError(
-            f"column `{decimals[0]}` of {request.target} has too many decimal places to be loaded together with the"
-            f" texts in `{lists[0]}`",
-            "cast one of them in the transform, e.g. to DECIMAL(38, 18)",
-        )
-    return bool(decimals)
-
-
-def _check_types(request: LoadRequest, columns: Sequence[tuple[Any, ...]]) -> None:
-    for name, kind, *_ in columns:
-        if any(str(kind).startswith(each) for each in _LOSSY):
-            raise WarehouseError(
-                f"column `{name}` of {request.target} is {kind}, which PostgreSQL has no exact type for",
-                "cast it in the transform (to text, a decimal or single columns)",
-            )
