@@ -1,6 +1,6 @@
-"""The Arrow schema of the rows that drivers pass through Python.
+"""Makes the Arrow schema of rows that a driver passes through Python.
 
-Belongs here: one schema. Not here: writing the file (`writer`), which needs no Arrow.
+Belongs here: that one function. Not here: writing the file (`writer`), which needs no Arrow.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from etl.source.contract import PlannedColumn
 
 
 def carrier_schema(columns: Sequence[PlannedColumn]) -> pa.Schema:
-    """The columns in Arrow, as they travel."""
+    """Return the Arrow schema of the carrier columns `c0`, `c1`, ... and the flag columns `f0`, `f1`, ..."""
     kinds = [(f"c{index}", each.carrier_type or each.target) for index, each in enumerate(columns)]
     kinds += [(f"f{index}", "BOOLEAN") for index, each in enumerate(columns) if each.flag]
     nulls = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in kinds)

@@ -1,6 +1,6 @@
-"""Names that were asked for against names that exist, with the nearest ones in the message.
+"""Compares the columns and tables that a request names with those that exist. An error suggests similar names.
 
-Belongs here: choosing columns, the errors for what is not there. Not here: reading a catalogue (each driver does).
+Belongs here: choosing columns, and the errors for missing ones. Not here: reading a catalogue (each driver does).
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from etl.suggest import hint
 
 
 def choose(request: ExtractRequest, available: Sequence[str], wanted: Sequence[str] | None = None) -> tuple[str, ...]:
-    """The columns to read (or `wanted`), each of which must exist."""
+    """Return the request's columns (or `wanted`). Raises an error if one of them does not exist."""
     asked = tuple(request.columns if wanted is None else wanted) or tuple(available)
     unknown = [each for each in asked if each not in available]
     if unknown:
@@ -20,7 +20,7 @@ def choose(request: ExtractRequest, available: Sequence[str], wanted: Sequence[s
             hint(unknown[0], available, "columns"),
         )
     if len(set(asked)) < len(asked):
-        raise SourceError(f"a column of {request.subject} is asked for twice", "name each column once")
+        raise SourceError(f"`columns` names a column of {request.subject} twice", "name each column once")
     if len({each.lower() for each in asked}) < len(asked):
         raise SourceError(
             f"{request.subject} has columns whose names differ only in upper and lower case",
@@ -32,5 +32,5 @@ def choose(request: ExtractRequest, available: Sequence[str], wanted: Sequence[s
 
 
 def missing(request: ExtractRequest, tables: Sequence[str]) -> SourceError:
-    """The table does not exist, or this user may not know that it does."""
+    """Return the error for a table that does not exist, or that the database hides from this user."""
     return SourceError(f"{request.subject} does not exist", hint(str(request.table), tables, "tables"))

@@ -1,4 +1,4 @@
-"""What is asked of a source and what it answers: the protocol of a driver, and the models that every driver shares.
+"""The protocol that every driver implements, and the models that drivers and their callers share.
 
 Belongs here: the driver, the request, the report, one planned column, and the description of a table. Not here:
 which driver reads which database (`reading`), SQL (`etl.sql`), connections (drivers).
@@ -23,9 +23,9 @@ Progress = Callable[[int], None]
 
 
 class Window(BaseModel):
-    """Half open: `start <= column < end`. A column without a time zone is read as wall clock of `naive_timezone`.
+    """Rows with `start <= column < end`. A column without a time zone is read as wall-clock time of `naive_timezone`.
 
-    `outside`: all rows that are not in it, those without a value and with text that is no date among them.
+    With `outside`, all other rows: also those where the column is null, or holds text that is no date.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,17 +46,17 @@ class Window(BaseModel):
 
     @property
     def wall_start(self) -> datetime:
-        """What a clock in `naive_timezone` shows at the start."""
+        """The wall-clock time of the start in `naive_timezone`."""
         return self.start.astimezone(ZoneInfo(self.naive_timezone)).replace(tzinfo=None)
 
     @property
     def wall_end(self) -> datetime:
-        """What a clock in `naive_timezone` shows at the end."""
+        """The wall-clock time of the end in `naive_timezone`."""
         return self.end.astimezone(ZoneInfo(self.naive_timezone)).replace(tzinfo=None)
 
 
 class Part(BaseModel):
-    """The rows whose `column` has the value `value`; `outside`: those that have none of `values`."""
+    """Rows whose `column` has the value `value`. With `outside`, rows whose value is none of `values`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,7 +67,7 @@ class Part(BaseModel):
 
 
 class ExtractRequest(BaseModel):
-    """One table or one query, whole or one window or part of it."""
+    """A request for the rows of one table or query: all of them, or those of one window or part."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -84,12 +84,12 @@ class ExtractRequest(BaseModel):
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if (self.table is None) == (self.query is None):
-            raise ValueError("give a table or a query, not both and not neither")
+            raise ValueError("give either a table or a query")
         return self
 
     @property
     def bounding(self) -> Window | Part | None:
-        """What has to bound the rows; None where all are wanted, or the query does it by its own binds."""
+        """The window or part that the driver must select by; None for all rows, or if the query selects by itself."""
         return None if self.query is not None and binds_itself(self.query) else self.window or self.part
 
     @property
@@ -101,7 +101,7 @@ class ExtractRequest(BaseModel):
 
 
 class ExtractReport(BaseModel):
-    """The written file. `rows` is the number in the file's footer, not a number from the driver."""
+    """Describes the written file. `rows` is the number in the file's footer, not a number from the driver."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -112,9 +112,9 @@ class ExtractReport(BaseModel):
 
 @dataclass(frozen=True)
 class PlannedColumn:
-    """How one column travels: `carrier` in the source's SQL, `restore` in DuckDB's SQL over the carrier, then `target`.
+    """How one column is read: the source evaluates `carrier`, DuckDB evaluates `restore` on it and gets a `target`.
 
-    In the statement the carriers are called c0, c1, ...: a column's name never meets the SQL that a driver composes.
+    The statement calls the carriers c0, c1, ..., so that it never contains the columns' own names as aliases.
     """
 
     name: str
@@ -122,19 +122,19 @@ class PlannedColumn:
     carrier: str
     restore: str
     carrier_type: str = ""  # DuckDB's name of the carrier's type; empty: the target
-    flag: str = ""  # source SQL that is true where not even the carrier can hold the value; travels as f0, f1, ...
-    as_is: bool = False  # DuckDB's own reader of this source keeps the value, once `guard` found nothing
+    flag: str = ""  # source SQL that is true where not even the carrier can hold the value; selected as f0, f1, ...
+    as_is: bool = False  # DuckDB's own reader of this source keeps every value for which `guard` is not true
     guard: str = ""  # source SQL that is true for a value which DuckDB's own reader would change
 
 
 @dataclass(frozen=True)
 class ReadPlan:
-    """Everything that is decided before the first row is read."""
+    """The decisions that a driver makes before it reads the first row."""
 
     columns: tuple[PlannedColumn, ...]
-    relation: str  # what stands behind FROM, in the source's SQL
-    predicate: str = ""  # what stands behind WHERE, or nothing
-    order: str = ""  # what stands behind ORDER BY, or nothing
+    relation: str  # the text behind FROM, in the source's SQL
+    predicate: str = ""  # the text behind WHERE; empty: all rows
+    order: str = ""  # the text behind ORDER BY; empty: any order
     parameters: tuple[tuple[str, date | datetime | str], ...] = ()  # of a driver that binds instead of rendering
     found_schema: str = ""  # where an unqualified table was found
     by_pages: bool = False  # a table of which all or most rows are wanted, in any order: it can be read page by page
@@ -142,25 +142,25 @@ class ReadPlan:
     estimated_rows: int = 0
 
     def select(self) -> str:
-        """The whole statement in the source's SQL, every column by its exact carrier."""
+        """Return the whole statement in the source's SQL. It selects the carrier of each column."""
         carriers = [f"{each.carrier} AS c{index}" for index, each in enumerate(self.columns)]
         flags = [f"{each.flag} AS f{index}" for index, each in enumerate(self.columns) if each.flag]
         return f"SELECT {', '.join(carriers + flags)} {self.tail()}"
 
     def tail(self) -> str:
-        """The statement from FROM on."""
+        """Return the part of the statement that begins with FROM."""
         where = f" WHERE {self.predicate}" if self.predicate else ""
         order = f" ORDER BY {self.order}" if self.order else ""
         return f"FROM {self.relation}{where}{order}"
 
     def count(self) -> str:
-        """How many rows the statement would return."""
+        """Return the statement that counts the rows."""
         return f"SELECT count(*) FROM {self.relation}" + (f" WHERE {self.predicate}" if self.predicate else "")
 
 
 @dataclass(frozen=True)
 class ReadResult:
-    """How the rows were read, and the plan of the read."""
+    """The driver's name for the way in which it read the rows, and its plan."""
 
     driver: str
     plan: ReadPlan
@@ -168,12 +168,12 @@ class ReadResult:
 
 @dataclass(frozen=True)
 class Login:
-    """How SQLAlchemy opens a connection that can only read, where the database can promise that."""
+    """How SQLAlchemy opens a connection. The session is read-only if the database has such sessions."""
 
     url: DatabaseUrl
     connect_args: Mapping[str, Any] = field(default_factory=dict)
     settings: Sequence[str] = ()
-    """Statements that each new connection runs first."""
+    """Statements that run first on each new connection."""
 
 
 class CatalogueColumn(BaseModel):
@@ -183,13 +183,13 @@ class CatalogueColumn(BaseModel):
 
     name: str
     type: str
-    """In the database's own words, such as `numeric(10,2)`; empty where it declares none."""
+    """The type as the database writes it, such as `numeric(10,2)`; empty if the column declares none."""
     nullable: bool
     comment: str = ""
 
 
 class CatalogueForeignKey(BaseModel):
-    """Columns whose values stand in a table's key."""
+    """A foreign key: `columns` refer to `referred_columns` of another table."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -200,7 +200,7 @@ class CatalogueForeignKey(BaseModel):
 
 
 class CatalogueIndex(BaseModel):
-    """An index, with the columns that it orders. `columns` leaves out what is an expression."""
+    """An index. `columns` does not contain the expressions that the index may also have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -210,39 +210,39 @@ class CatalogueIndex(BaseModel):
 
 
 class CatalogueTable(BaseModel):
-    """What a database's catalogue says about a table or view."""
+    """A table or view as the database's catalogue describes it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_name: str | None
-    """None where the database has no schemas."""
+    """None if the database has no schemas."""
     name: str
     is_view: bool
     comment: str = ""
     columns: tuple[CatalogueColumn, ...]
     primary_key: tuple[str, ...] = ()
     unique_keys: tuple[tuple[str, ...], ...] = ()
-    """Of constraints and of unique indexes over whole columns, without the primary key."""
+    """The columns of unique constraints and of unique indexes over whole columns; the primary key is not repeated."""
     foreign_keys: tuple[CatalogueForeignKey, ...] = ()
     indexes: tuple[CatalogueIndex, ...] = ()
     rows: int | None = None
-    """About how many rows it has; None where the database does not keep that, as for most views."""
+    """An estimate of the number of rows; None if the database keeps no estimate, as for most views."""
 
 
 class Driver(Protocol):
-    """How one kind of database is read. A driver is a module with these functions, registered in `reading`."""
+    """Reads one kind of database. A driver is a module with these functions; `reading` registers it."""
 
     def login(self, url: DatabaseUrl, request: ExtractRequest | None = None) -> Login:
-        """How SQLAlchemy connects; a request adds its time limit and the time zone of its window."""
+        """Return how SQLAlchemy connects. A request adds its time limit and the time zone of its window."""
 
     def describe(self, url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
-        """Every table and view that the login may see, without those of the database itself."""
+        """Describe every table and view that the user may see, except the database's system tables."""
 
     def plan(self, url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
-        """How each column travels, decided without reading a row."""
+        """Decide how each column is read, without reading a row."""
 
     def count(self, url: DatabaseUrl, request: ExtractRequest) -> int:
-        """How many rows the request would read now."""
+        """Return how many rows the request would read now."""
 
     def read(
         self,
@@ -252,4 +252,4 @@ class Driver(Protocol):
         footer: Mapping[str, str],
         on_progress: Progress | None,
     ) -> ReadResult:
-        """Write the request's rows to `path` as Parquet, by the fastest way that keeps every value."""
+        """Write the request's rows to `path` as Parquet, in the fastest way that keeps every value exact."""

@@ -1,7 +1,7 @@
-"""The parts of a database URL, read as SQLAlchemy reads them, without loading SQLAlchemy.
+"""Splits a database URL into its parts by SQLAlchemy's rules, without importing SQLAlchemy.
 
-Loading it takes a third of a second, which only the driver that uses it needs to pay. Belongs here: the parts, and what
-libpq is told of them. Not here: where the URL comes from (`etl.config`), what a secret is (`etl.secrets`).
+The import takes a third of a second, and only one driver needs it. Belongs here: the parts, and the parameters of libpq
+made from them. Not here: where the URL comes from (`etl.config`), what a secret is (`etl.secrets`).
 """
 
 import re
@@ -24,7 +24,7 @@ _URL = re.compile(
 
 @dataclass(frozen=True)
 class DatabaseUrl:
-    """`dialect+driver://username:password@host:port/database?query`; the password is in no representation."""
+    """`dialect+driver://username:password@host:port/database?query`. `repr` leaves the password out."""
 
     dialect: str
     driver: str = ""
@@ -37,11 +37,11 @@ class DatabaseUrl:
 
     @property
     def driver_name(self) -> str:
-        """The dialect with its driver, as SQLAlchemy names it."""
+        """The dialect with its driver, in SQLAlchemy's form `dialect+driver`."""
         return f"{self.dialect}+{self.driver}" if self.driver else self.dialect
 
     def libpq(self) -> dict[str, str]:
-        """The parameters of a PostgreSQL connection, the password included."""
+        """Return the parameters of a PostgreSQL connection, with the password."""
         parts = {"host": self.host, "port": self.port, "dbname": self.database}
         login = {"user": self.username, "password": self.password}
         given = {key: value for key, value in {**parts, **login}.items() if value}
@@ -50,7 +50,7 @@ class DatabaseUrl:
 
 
 def parse(url: str) -> DatabaseUrl:
-    """The parts of the URL, or an error that does not repeat it."""
+    """Split the URL into its parts. The error for a wrong URL does not quote it."""
     learn_url(url)
     found = _URL.fullmatch(url)
     if found is None:
@@ -73,7 +73,7 @@ def parse(url: str) -> DatabaseUrl:
 
 
 def conninfo(parts: Mapping[str, str]) -> str:
-    """The parts in libpq's `key='value'` form."""
+    """Write the parameters in libpq's `key='value'` form."""
     backslash = "\\"
     escaped = {
         key: value.replace(backslash, backslash * 2).replace("'", backslash + "'") for key, value in parts.items()

@@ -1,7 +1,7 @@
-"""Turns every failure of a driver into a SourceError that names the subject and the remedy, without secrets.
+"""Turns every failure of a driver into a SourceError that names the table or query and the remedy, without secrets.
 
-Drivers put the connection string into their messages. Belongs here: translating. Not here: what a secret is
-(`etl.secrets.scrub`, which knows a URL's password since the URL was read), and what is allowed (the drivers' plans).
+Drivers put the connection string into their messages. Belongs here: the translation. Not here: removing secrets
+(`etl.secrets.scrub`, to which `database_url.parse` gave the password), and refusing a request (the drivers' plans).
 """
 
 import re
@@ -33,11 +33,11 @@ _REMEDIES = (
 
 @contextmanager
 def as_source_error(url: DatabaseUrl, request: ExtractRequest | None = None) -> Iterator[None]:
-    """Translate what drivers raise; the original is dropped on purpose, because its text may hold the password."""
+    """Translate the errors of drivers. The original is not chained, because its text may contain the password."""
     try:
         yield
     except SourceError as error:
-        if not error.hint:  # a driver's own words
+        if not error.hint:  # the driver's own message
             raise source_error(error.problem, url, request) from None
         raise SourceError(scrub(error.problem), scrub(error.hint)) from None
     except duckdb.Error as error:
@@ -45,7 +45,7 @@ def as_source_error(url: DatabaseUrl, request: ExtractRequest | None = None) -> 
 
 
 def source_error(message: str, url: DatabaseUrl, request: ExtractRequest | None = None) -> SourceError:
-    """Return the message of a driver as an error of this product."""
+    """Turn the message of a driver into an error of this product."""
     known = complaint_of(message)
     if known is not None:
         return refusal(*known)

@@ -1,7 +1,7 @@
 """Reads the description of a database's tables with SQLAlchemy's inspector, which supports every dialect.
 
-Belongs here: from the inspector's answers to `CatalogueTable`. Not here: which schemas are described, and what only one
-kind of database can say (its driver).
+Belongs here: turning the inspector's answers into `CatalogueTable`. Not here: which schemas are described, and queries
+that only one kind of database understands (both are in its driver).
 """
 
 import warnings
@@ -21,10 +21,10 @@ def described(
     types: Iterable[Sequence[Any]] = (),
     rows: Iterable[Sequence[Any]] = (),
 ) -> tuple[CatalogueTable, ...]:
-    """Every table and view of these schemas, by schema and name.
+    """Describe every table and view of these schemas, ordered by schema and name.
 
-    `types`, of a driver that can ask for the database's own words: schema, table, column, type. `rows`: schema, table,
-    about how many.
+    A driver that can ask the database for its own names of types gives `types` (schema, table, column, type), and one
+    that can ask for estimates gives `rows` (schema, table, estimated number of rows).
     """
     own_types = {tuple(names): kind for *names, kind in types}
     estimates = {tuple(names): count for *names, count in rows}
@@ -90,19 +90,19 @@ def _of_schema(
 
 
 def _materialized(inspector: sa.Inspector, schema: str | None) -> list[str]:
-    """Views whose rows are kept; only some databases have them."""
+    """Return the names of materialized views. Only some databases have them."""
     try:
         return inspector.get_materialized_view_names(schema)
-    except NotImplementedError:  # what a dialect of SQLAlchemy says of a thing that its database does not have
+    except NotImplementedError:  # raised by dialects whose database has no materialized views
         return []
 
 
 def _is_partial(index: Any) -> bool:  # noqa: ANN401  a dictionary of which each dialect has other keys
-    """Whether it orders only some rows, so that its columns need not be unique in the table."""
+    """Whether the index covers only some rows. Its columns need not be unique in the whole table then."""
     return any(key.endswith("_where") and value is not None for key, value in index.get("dialect_options", {}).items())
 
 
 def _type_name(inspector: sa.Inspector, column: ReflectedColumn) -> str:
-    """The type as the dialect writes it; empty where SQLAlchemy does not know it."""
+    """Return the type as the dialect writes it; empty if SQLAlchemy does not know it."""
     kind = column["type"]
     return "" if isinstance(kind, sa.types.NullType) else kind.compile(dialect=inspector.dialect)

@@ -1,4 +1,4 @@
-"""MySQL and MariaDB: connectorx streams Arrow batches of exact carriers; without it, or without TCP, pymysql does.
+"""Reads MySQL and MariaDB: with connectorx, which streams Arrow batches, or with pymysql without connectorx or TCP.
 
 Belongs here: the session, the plan, both ways of reading. Not here: types (`mysql_types`).
 """
@@ -40,7 +40,7 @@ _OWN_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys")
 
 
 def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
-    """Ask the server what the table or query returns, and decide how each column travels."""
+    """Ask the server which columns the table or query returns, and decide how each one is read."""
     bounding = request.bounding
     if request.query is not None:
         relation = f"({bind_query(request.query, query_binds('mysql', request, 'wall'))}\n) AS q"
@@ -79,12 +79,12 @@ def read(
 
 
 def login(url: DatabaseUrl, request: ExtractRequest | None = None) -> Login:
-    """A session that can only read, in UTC unless a query bounds itself."""
+    """Return a read-only session. Its time zone is UTC, or the window's if the query uses the window itself."""
     return Login(replace(url, dialect="mysql", driver="pymysql"), settings=_session(request))
 
 
 def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
-    """The tables and views of every database that the login may see."""
+    """Describe the tables and views of every database that the user may see."""
     with sqlalchemy_cursor.connected(login(url)) as connection:
         types = connection.exec_driver_sql(
             "SELECT table_schema, table_name, column_name, column_type FROM information_schema.columns"
@@ -126,7 +126,7 @@ def _read_by_connectorx(
 
 
 def count(url: DatabaseUrl, request: ExtractRequest) -> int:
-    """How many rows the request would read now."""
+    """Return how many rows the request would read now."""
     counted = plan(url, request).count()
     with connect(url, request) as cursor:
         cursor.execute(counted)
@@ -135,7 +135,7 @@ def count(url: DatabaseUrl, request: ExtractRequest) -> int:
 
 @contextmanager
 def connect(url: DatabaseUrl, request: ExtractRequest) -> "Iterator[Cursor]":
-    """A session that can only read."""
+    """Open a read-only session."""
     try:
         import pymysql  # noqa: PLC0415  an extra: `mysql`
     except ImportError:
@@ -159,7 +159,7 @@ def connect(url: DatabaseUrl, request: ExtractRequest) -> "Iterator[Cursor]":
 
 
 def _session(request: ExtractRequest | None) -> list[str]:
-    """Statements that make a session read only, exact and limited in time."""
+    """Return the statements that set a session's time zone, make it read-only and limit its time."""
     zone = _offset(request.window) if request and request.window and request.bounding is None else "+00:00"
     settings = [f"SET time_zone = {literal('mysql', zone)}", "SET SESSION TRANSACTION READ ONLY"]
     if request and request.statement_timeout_seconds:
@@ -172,7 +172,7 @@ def _session(request: ExtractRequest | None) -> list[str]:
 
 
 def _offset(window: Window) -> str:
-    """The zone of a query that bounds itself: in it a TIMESTAMP column is compared in the session's time zone."""
+    """Return the session's time zone for a query that uses the window: the server compares TIMESTAMP columns in it."""
     zone = ZoneInfo(window.naive_timezone)
     offsets = {each.astimezone(zone).strftime("%z") for each in (window.start, window.end)}
     if len(offsets) > 1:
@@ -211,7 +211,7 @@ def _describe(cursor: "Cursor", request: ExtractRequest, relation: str) -> dict[
 
 @contextmanager
 def _panics_are_errors() -> Iterator[None]:
-    """What connectorx raises: RuntimeError, and where its Rust code panics an exception that is no Exception."""
+    """Translate the errors of connectorx: a RuntimeError, or a panic of its Rust code, which is no `Exception`."""
     try:
         yield
     except RuntimeError as error:

@@ -1,6 +1,6 @@
-"""Which MySQL or MariaDB type travels how: by a carrier that connectorx and pymysql both keep, then cast strictly.
+"""Decides how each type of MySQL or MariaDB is read: as a carrier that connectorx and pymysql keep exactly, then cast.
 
-Belongs here: one planned column from what the server says about a result's column. Not here: connections.
+Belongs here: planning a column from the server's description of a result's column. Not here: connections.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class ResultField:
 
 
 def window_kind(field: ResultField) -> WindowKind | None:
-    """How a date column of this type is compared."""
+    """Return how a date column of this type is compared; None if it cannot be compared with a date."""
     if field.code in _DATES:
         return "date"
     if field.code in _STRINGS and field.charset != _BINARY:
@@ -47,7 +47,7 @@ def window_kind(field: ResultField) -> WindowKind | None:
 
 
 def display(field: ResultField) -> str:
-    """The type's name for people."""
+    """Return the type's name for messages."""
     if field.code in _INTEGERS:
         return _INTEGER_NAMES[field.code] + (" unsigned" if field.unsigned else "")
     if field.code in _DECIMALS:
@@ -123,7 +123,7 @@ def _decimal(index: int, name: str, field: ResultField) -> PlannedColumn:
 
 
 def _temporal(index: int, name: str, field: ResultField) -> PlannedColumn:
-    """As text; a zero date, or a time of more than a day, has no counterpart and stops the extract."""
+    """Read a date or time as text. A zero date, or a time of 24 hours or more, stops the extract."""
     source, carrier = quote("mysql", name), f"c{index}"
     if field.code == _TIMESTAMP:  # the stored instant, whatever the session's time zone; a zero timestamp says 0
         seconds = f"CAST({carrier} AS DECIMAL(20, 6))"

@@ -1,7 +1,7 @@
-"""PostgreSQL's driver: by DuckDB's extension, or by a cursor where that is missing.
+"""Reads PostgreSQL with DuckDB's extension, or with a cursor if the extension is not installed.
 
-Belongs here: which way rows are read, and what the catalogue says about all tables. Not here: the plan of one request
-(`postgres_catalogue`), types (`postgres_types`), reading by the extension (`postgres_duckdb`).
+Belongs here: choosing between the two, and describing all tables. Not here: the plan of one request
+(`postgres_catalogue`), types (`postgres_types`), reading with the extension (`postgres_duckdb`).
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ SELECT n.nspname::text, c.relname::text, a.attname::text, format_type(a.atttypid
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE a.attnum > 0 AND NOT a.attisdropped
 """
-# a table that was never analyzed has -1 rows, a partitioned one those of its partitions, a view none
+# reltuples is -1 for a table that was never analyzed, and the sum of its partitions for a partitioned table
 _ROWS = """
 SELECT n.nspname::text, c.relname::text, CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'm')
@@ -33,14 +33,14 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN
 
 
 def login(url: DatabaseUrl, request: ExtractRequest | None = None) -> Login:
-    """A session that can only read, with its settings."""
+    """Return a read-only session with its settings."""
     session = connection_parts(url, request)
     arguments = {key: session[key] for key in ("options", "client_encoding", "application_name")}
     return Login(replace(url, driver="psycopg"), arguments)
 
 
 def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
-    """The tables and views of every schema that the login may use, but for the server's own."""
+    """Describe the tables and views of every schema that the user may use, except the server's own schemas."""
     from etl.source.inspection import described  # noqa: PLC0415  heavy, see `reading`
     from etl.source.sqlalchemy_cursor import connected  # noqa: PLC0415  heavy, see `reading`
 
@@ -53,7 +53,7 @@ def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
 def read(
     url: DatabaseUrl, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
 ) -> ReadResult:
-    """Stream the request's rows into the file: a large table by slices of its pages, all else by one statement."""
+    """Stream the request's rows into the file. A large table is read in slices of pages, others by one statement."""
     extension = extension_path("postgres_scanner")
     if extension is not None:
         made = plan(url, request)

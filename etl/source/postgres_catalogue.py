@@ -1,4 +1,4 @@
-"""PostgreSQL's catalogue: what a table or query returns, read over a connection that can only read.
+"""Asks PostgreSQL's catalogue, over a read-only connection, which columns and types a table or query has.
 
 Belongs here: the session's settings, the plan of an extract, the count. Not here: moving rows.
 """
@@ -21,7 +21,7 @@ from etl.suggest import hint
 if TYPE_CHECKING:
     from psycopg import Connection
 
-# a type of somebody's own may be called like one of the server's: it has no name here, and travels as text
+# a user's own type may have the name of a type of the server: its name is left empty, so that it is read as text
 _TYPES = """
 SELECT oid, CASE WHEN typnamespace = 'pg_catalog'::regnamespace THEN typname ELSE '' END,
        format_type(oid, NULL), typtype
@@ -39,17 +39,17 @@ FROM pg_class c WHERE c.oid = to_regclass(%s)
 
 @dataclass(frozen=True)
 class _Relation:
-    """What the catalogue says about a table; nothing about a query."""
+    """A table as the catalogue describes it. For a query all attributes keep their defaults."""
 
     ordinary: bool = False  # neither a view nor partitioned, so it has pages of its own
     rows: int = 0  # an estimate
     schema: str = ""
     nested: Sequence[str] = ()  # arrays of several dimensions
-    domains: Sequence[str] = ()  # DuckDB's own reader takes them for text
+    domains: Sequence[str] = ()  # columns whose type is a domain: DuckDB's own reader reads them as text
 
 
 def connection_parts(url: DatabaseUrl, request: ExtractRequest | None = None) -> dict[str, str]:
-    """What libpq is told, the password included: a session that reads only, in a fixed format, for a limited time."""
+    """Return libpq's parameters, with the password, for a read-only session with fixed formats and a time limit."""
     parts = url.libpq()
     settings = {
         "default_transaction_read_only": "on",
@@ -59,7 +59,7 @@ def connection_parts(url: DatabaseUrl, request: ExtractRequest | None = None) ->
         "IntervalStyle": "iso_8601",
         "bytea_output": "hex",
         "extra_float_digits": "3",
-        "jit": "off",  # it would take a tenth of a second in each of the server's processes, and save less
+        "jit": "off",  # compiling takes a tenth of a second in each of the server's processes, and saves less
         "statement_timeout": str(int(((request and request.statement_timeout_seconds) or 0) * 1000)),
     }
     own = parts.pop("options", "")
@@ -70,7 +70,7 @@ def connection_parts(url: DatabaseUrl, request: ExtractRequest | None = None) ->
 
 @contextmanager
 def connect(url: DatabaseUrl, request: ExtractRequest) -> "Iterator[Connection]":
-    """A psycopg connection in one read-only snapshot."""
+    """Open a psycopg connection whose statements all see one read-only snapshot."""
     try:
         import psycopg  # noqa: PLC0415  an extra: `postgres`
     except ImportError:
@@ -85,7 +85,7 @@ def connect(url: DatabaseUrl, request: ExtractRequest) -> "Iterator[Connection]"
 
 
 def plan(url: DatabaseUrl, request: ExtractRequest, *, only_text: bool = False) -> ReadPlan:
-    """Ask the server what the table or query returns, and decide how each column travels."""
+    """Ask the server which columns the table or query returns, and decide how each one is read."""
     with connect(url, request) as connection:
         relation = _relation(request)
         bounding = request.bounding
@@ -119,7 +119,7 @@ def plan(url: DatabaseUrl, request: ExtractRequest, *, only_text: bool = False) 
 
 
 def _predicates(request: ExtractRequest, types: Mapping[str, CatalogueType], window: Window | Part) -> tuple[str, str]:
-    """The window or part in the server's SQL, and in DuckDB's where both mean the same."""
+    """Return the condition in the server's SQL, and in DuckDB's SQL if both select the same rows."""
     choose(request, tuple(types), (window.column,))
     if isinstance(window, Part):  # the server compares as the column's type and collation do
         return part_predicate("postgresql", quote("postgresql", window.column), window), ""
@@ -130,19 +130,19 @@ def _predicates(request: ExtractRequest, types: Mapping[str, CatalogueType], win
             "use a `query` with :window_start and :window_end that converts it",
         )
     quoted = quote("postgresql", window.column)
-    if kind == "text":  # in the order of bytes, which the server is told and DuckDB cannot tell it
+    if kind == "text":  # text is compared by bytes: COLLATE says so in this SQL, and DuckDB has no way to pass it on
         return window_predicate("postgresql", f'{quoted} COLLATE "C"', window, kind), ""
     return (window_predicate("postgresql", quoted, window, kind), window_predicate("duckdb", quoted, window, kind))
 
 
 def _estimate(connection: "Connection", statement: str) -> int:
-    """How many rows the server expects of a statement."""
+    """Return how many rows the server expects a statement to return."""
     (explained,) = connection.execute(f"EXPLAIN (FORMAT JSON) {statement}").fetchone()
     return int(explained[0]["Plan"]["Plan Rows"])
 
 
 def count(url: DatabaseUrl, request: ExtractRequest) -> int:
-    """How many rows the request would read now."""
+    """Return how many rows the request would read now."""
     counted = plan(url, request).count()
     with connect(url, request) as connection:
         return int(connection.execute(counted).fetchone()[0])
@@ -157,7 +157,7 @@ def _relation(request: ExtractRequest) -> str:
 
 
 def _wanted(request: ExtractRequest, window_column: str | None) -> tuple[str, ...]:
-    """The columns that have to exist, once each; nothing: all there are."""
+    """Return the columns to ask for, each of them once; empty if all columns are read."""
     if not request.columns:
         return ()
     extra = (*request.sort_by, *((window_column,) if window_column else ()))

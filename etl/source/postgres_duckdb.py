@@ -1,6 +1,6 @@
-"""PostgreSQL through DuckDB's extension, the fastest and leanest way out of it.
+"""Reads PostgreSQL through DuckDB's extension, the way that takes the least time and memory.
 
-Belongs here: attaching, and the two ways of reading: slices of pages in parallel, all from one snapshot, or one
+Belongs here: attaching the database, and the two ways of reading: slices of pages in parallel from one snapshot, or one
 statement on one connection. Not here: types (`postgres_types`), the catalogue (`postgres_catalogue`).
 """
 
@@ -24,7 +24,7 @@ LARGE = 500_000  # rows from which reading by pages in parallel beats one statem
 
 
 def by_pages(plan: ReadPlan) -> bool:
-    """Whether every column arrives unchanged without a carrier, and slices of pages are worth reading in parallel."""
+    """Whether the plan allows reading by pages, and DuckDB's own reader keeps the values of every column."""
     return plan.by_pages and all(each.as_is for each in plan.columns)
 
 
@@ -55,7 +55,7 @@ def extract(
 
 @contextmanager
 def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """One snapshot, rolled back by us: left to DuckDB's destructor, a lost connection would abort the process."""
+    """Read in one transaction, and roll it back here: DuckDB's destructor aborts the process on a lost connection."""
     connection.execute("BEGIN")
     try:
         yield
@@ -65,7 +65,7 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, url: DatabaseUrl, request: ExtractRequest) -> None:
-    """The password travels in a secret of this connection, so that it stands in no statement that an error quotes."""
+    """Attach the database. The password is given as a DuckDB secret, so that no error can quote it from a statement."""
     parts = connection_parts(url, request)
     password = parts.pop("password", "")
     secret = f", PASSWORD {literal('duckdb', password)}" if password else ""
@@ -79,7 +79,7 @@ def _statement(plan: ReadPlan) -> str:
 
 
 def _pages(connection: duckdb.DuckDBPyConnection, plan: ReadPlan, request: ExtractRequest) -> str:
-    """The attached table, after the server said that no value is there which the extension would change."""
+    """Return the attached table as SQL, after a query that makes sure that the extension changes none of its values."""
     guards = [each for each in plan.columns if each.guard]
     if guards:
         counts = ", ".join(f"count(*) FILTER (WHERE {each.guard}) AS g{index}" for index, each in enumerate(guards))

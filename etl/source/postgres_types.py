@@ -1,6 +1,6 @@
-"""Which PostgreSQL type travels how: as it is where that is exact, else by an exact carrier, never changed silently.
+"""Decides how each PostgreSQL type is read: as it is if that keeps every value, otherwise through an exact carrier.
 
-Belongs here: one planned column from one catalogue type. Not here: reading the catalogue, connections.
+Belongs here: planning a column from its type in the catalogue. Not here: reading the catalogue, connections.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ WINDOW_KINDS: dict[str, WindowKind] = {
 
 @dataclass(frozen=True)
 class CatalogueType:
-    """A type as the catalogue knows it; a domain is already replaced by what it is made of."""
+    """A type as the catalogue describes it. A domain is already replaced by its base type."""
 
     name: str  # pg_type.typname: int4, numeric, _int4 ...
     modifier: int  # precision, scale, length; -1: none
@@ -47,7 +47,7 @@ class CatalogueType:
 
 
 def planned(index: int, name: str, kind: CatalogueType, *, only_text: bool = False) -> PlannedColumn:
-    """The column's way. With `only_text`, times travel as text too, for a client that would change their extremes."""
+    """Plan how a column is read. `only_text` reads times as text, for a client that changes very early or late ones."""
     source, carrier = quote("postgresql", name), f"c{index}"
     text = f"{source}::text"
     if kind.name in _NATIVE:
@@ -79,18 +79,18 @@ def planned(index: int, name: str, kind: CatalogueType, *, only_text: bool = Fal
 
 
 def _bounded(carrier: str, target: str, name: str, *, from_text: bool) -> str:
-    """Refuse 24:00:00, infinity and dates beyond the calendar: readers would show another time, or none."""
+    """Refuse 24:00:00, infinity and dates outside the years 1 to 9999, which readers cannot show right."""
     value = strict_cast(carrier, target, name) if from_text else carrier
     typed = f"TRY_CAST({carrier} AS {target})" if from_text else carrier
     if target == "TIME":
         return complain(f"{typed} >= TIME '24:00:00'", name, "holds the time 24:00:00", value)
     kept = in_calendar(typed, target, name, value)
-    # DuckDB reads text of the server's form `0044-03-15 BC` as the year 44 of our era
+    # DuckDB would read the server's text `0044-03-15 BC` as the year 44 AD
     return complain(f"ends_with({carrier}, ' BC')", name, OUTSIDE, kept) if from_text else kept
 
 
 def _numeric(index: int, name: str, kind: CatalogueType) -> PlannedColumn:
-    """As text, cast back strictly: a NaN raises, and so does a value with more digits than fit."""
+    """Read a number as text and cast it strictly: a NaN, or a value with too many digits, stops the extract."""
     source, carrier = quote("postgresql", name), f"c{index}"
     text = f"{source}::text"
     if kind.modifier >= 0:
@@ -114,7 +114,7 @@ def _numeric(index: int, name: str, kind: CatalogueType) -> PlannedColumn:
 
 
 def _list(index: int, name: str, kind: CatalogueType) -> PlannedColumn:
-    """A list, unless an array has several dimensions or starts elsewhere than at 1, which no list can say."""
+    """Read an array as a list. An array with several dimensions, or whose first index is not 1, stops the extract."""
     source, carrier = quote("postgresql", name), f"c{index}"
     odd = f"(array_ndims({source}) > 1 OR array_lower({source}, 1) <> 1)"
     target = f"{_NATIVE[kind.name.removeprefix('_')]}[]"

@@ -1,7 +1,7 @@
-"""A tenant's `query` and the window of a partition as SQL.
+"""Writes the condition of a window or part as SQL, and fills the placeholders of a tenant's `query`.
 
-Belongs here: the window's bounds and conditions, the placeholders of a query, and what a query may be. Not here: which
-columns are read and how (the modules of the databases), quoting (`etl.sql`).
+Belongs here: the window's bounds and conditions, the placeholders of a query, and which queries are allowed. Not here:
+which columns are read and how (the modules of the databases), quoting (`etl.sql`).
 """
 
 from collections.abc import Mapping
@@ -20,48 +20,48 @@ _OPENERS = ("select", "with", "values", "table", "(")
 
 
 def instant(moment: datetime) -> str:
-    """A moment in UTC, with microseconds, as every database reads it."""
+    """Write a moment in UTC with microseconds, in the form that every database reads."""
     utc = moment.astimezone(UTC)
     return utc.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def wall(moment: datetime) -> str:
-    """What the clock showed. Midnight is a bare date, so that it also bounds text with `T` between date and time."""
+    """Write a wall-clock time. Midnight is only the date, which also compares right with `2026-01-01T08:00`."""
     if moment.time() == time.min:
         return moment.strftime("%Y-%m-%d")
-    if moment.microsecond == 0:  # a text may leave out seconds that are none
+    if moment.microsecond == 0:  # a text may leave out seconds that are zero
         return moment.strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00")
     return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def part_predicate(dialect: Dialect, column: str, part: Part) -> str:
-    """The rows of one value, for a quoted column; or those of none of the values."""
+    """Return the condition for the rows of a part; with `outside`, for the rows that have none of its values."""
     if not part.outside:
         return f"{column} = {literal(dialect, part.value)}"
     return f"({column} IS NULL OR {column} NOT IN ({', '.join(literal(dialect, each) for each in part.values)}))"
 
 
 def bounding_predicate(dialect: Dialect, column: str, bounding: Window | Part, kind: WindowKind) -> str:
-    """The rows of a window or of a part, for a quoted column; `kind` is that of a window's column."""
+    """Return the condition for the rows of a window or part. `kind` says how a window's column is compared."""
     if isinstance(bounding, Part):
         return part_predicate(dialect, column, bounding)
     return window_predicate(dialect, column, bounding, kind)
 
 
 def query_binds(dialect: Dialect, request: ExtractRequest, kind: WindowKind) -> dict[str, str]:
-    """What stands for each name that the request's query may bind, as literals."""
+    """Return the literal for each placeholder that the request's query may use."""
     if request.window is not None:
         return dict(zip(BINDS, window_bounds(dialect, request.window, kind), strict=True))
     return {PARTITION: literal(dialect, request.part.value)} if request.part else {}
 
 
 def window_predicate(dialect: Dialect, column: str, window: Window, kind: WindowKind) -> str:
-    """`start <= column < end`, exactly, for a quoted column of this kind; or the rows outside of that."""
+    """Return the condition `start <= column < end`, or with `outside` its opposite, for a column of this kind."""
     if window.outside:
         return _outside_predicate(dialect, column, window, kind)
     start, end = window_bounds(dialect, window, kind)
     if kind == "text" and any(each.time() != time.min for each in (window.wall_start, window.wall_end)):
-        # the bare dates bound an index; the exact comparison has to read `T` and a blank between date and time alike
+        # an index can serve the dates; the exact comparison must treat `T` and a blank between date and time alike
         first = literal(dialect, window.wall_start.strftime("%Y-%m-%d"))
         last = literal(dialect, (window.wall_end + timedelta(days=1)).strftime("%Y-%m-%d"))
         flat = f"replace({column}, 'T', ' ')"
@@ -70,7 +70,7 @@ def window_predicate(dialect: Dialect, column: str, window: Window, kind: Window
 
 
 def _outside_predicate(dialect: Dialect, column: str, window: Window, kind: WindowKind) -> str:
-    """Written as conditions for which a database can use an index: it may be a handful of rows among millions."""
+    """Return the condition for the rows outside, in a form that can use an index: they may be few among millions."""
     start, end = window_bounds(dialect, window, kind)
     if kind != "text" and dialect != "sqlite":  # SQLite has dates only as text, whatever a column declares
         return f"({column} IS NULL OR {column} < {start} OR {column} >= {end})"
@@ -85,7 +85,7 @@ def _outside_predicate(dialect: Dialect, column: str, window: Window, kind: Wind
 
 
 def window_bounds(dialect: Dialect, window: Window, kind: WindowKind) -> tuple[str, str]:
-    """Start and end of the window as literals that compare exactly with a column of this kind."""
+    """Return the window's start and end as literals that compare exactly with a column of this kind."""
     if kind == "instant":
         zone = "+00" if dialect == "postgresql" else ""
         typed = "TIMESTAMPTZ " if dialect == "postgresql" else ""
@@ -108,7 +108,7 @@ def window_bounds(dialect: Dialect, window: Window, kind: WindowKind) -> tuple[s
 
 
 def first_date(moment: datetime, timezone: str) -> date:
-    """The first date that begins at or after `moment`: a date stands for its first instant, which need not be 00:00."""
+    """Return the first date whose day begins at or after `moment`. With a clock change a day may not begin at 00:00."""
     zone = ZoneInfo(timezone)
     day = moment.astimezone(zone).date()
     begins = datetime.combine(day, time.min, zone).astimezone(UTC)
@@ -116,10 +116,10 @@ def first_date(moment: datetime, timezone: str) -> date:
 
 
 def bind_query(query: str, values: Mapping[str, str], *, colon: str = ":") -> str:
-    """Put `values` for `:window_start` and `:window_end`, or for `:partition`, outside of quotes and comments.
+    """Replace `:window_start` and `:window_end`, or `:partition`, by `values`, except in quotes and comments.
 
-    The query must be one statement that reads, with balanced brackets, because it becomes a sub-query. `colon` replaces
-    every other colon, for a caller that binds parameters by `:name`.
+    The query must be one SELECT with balanced brackets, because it becomes a sub-query. `colon` replaces every other
+    colon, for a caller that binds parameters by `:name`.
     """
     parts: list[str] = []
     depth, seen, bound = 0, "", set[str]()

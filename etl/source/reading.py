@@ -1,9 +1,9 @@
-"""The tenant's database -> one Parquet file, in a stream, every value intact or refused by its column's name.
+"""Streams rows of a tenant's database into one Parquet file. A value that cannot be kept exactly is an error.
 
 Belongs here: the public functions and the choice of the driver. Not here: how one kind of database is read
 (one module per kind), where the file is published (`etl.lake.lake`).
 
-A driver is imported when a URL of its dialect is read: SQLAlchemy and Arrow alone take half a second to load.
+A driver is imported only when a URL of its dialect is read: SQLAlchemy and Arrow alone take half a second to load.
 """
 
 import time
@@ -45,7 +45,7 @@ _ANY_OTHER = "sqlalchemy_cursor"
 
 
 def driver_of(url: DatabaseUrl) -> Driver:
-    """The module that reads databases of the URL's dialect."""
+    """Import and return the module that reads databases of the URL's dialect."""
     return cast("Driver", import_module(f"etl.source.{_BY_DIALECT.get(url.dialect, _ANY_OTHER)}"))
 
 
@@ -57,9 +57,9 @@ def extract_to_parquet(
     footer: Mapping[str, str],
     on_progress: Progress | None = None,
 ) -> ExtractReport:
-    """Write what the request asks for to `path` as zstd Parquet, with `footer` among the file's key-values.
+    """Write the request's rows to `path` as Parquet, with the key-values of `footer` in the file's footer.
 
-    On an error there is no file. `on_progress` is told the rows so far by drivers that know them, and at the end.
+    After an error no file is left. `on_progress` gets the number of rows: at the end, and from some drivers earlier.
     """
     began = time.monotonic()
     source = parse(url)
@@ -77,21 +77,21 @@ def extract_to_parquet(
 
 
 def count_rows(url: str, request: ExtractRequest) -> int:
-    """How many rows the request would write now: the same table or query, the same window."""
+    """Return how many rows the request would write now."""
     source = parse(url)
     with as_source_error(source, request):
         return driver_of(source).count(source, request)
 
 
 def planned_schema(url: str, request: ExtractRequest) -> "pa.Schema":
-    """The columns that an extract would write now, without reading a row."""
+    """Return the columns that an extract would write now, without reading a row."""
     source = parse(url)
     with as_source_error(source, request):
         return empty_schema(driver_of(source).plan(source, request).columns)
 
 
 def describe(url: str) -> tuple[CatalogueTable, ...]:
-    """Every table and view that the login may see: columns, keys, indexes, comments, and about how many rows."""
+    """Describe every table and view that the user may see: columns, keys, indexes, comments and estimated rows."""
     source = parse(url)
     with as_source_error(source):
         return driver_of(source).describe(source)
@@ -99,7 +99,7 @@ def describe(url: str) -> tuple[CatalogueTable, ...]:
 
 @contextmanager
 def connection(url: str) -> "Iterator[sa.Connection]":
-    """A SQLAlchemy connection that can only read, where the database can promise that; rolled back at the end."""
+    """Open a SQLAlchemy connection, read-only if the database has such sessions, and roll it back at the end."""
     from etl.source.sqlalchemy_cursor import connected  # noqa: PLC0415  heavy, see the head
 
     source = parse(url)

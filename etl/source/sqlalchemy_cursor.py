@@ -1,8 +1,8 @@
-"""Any database that SQLAlchemy speaks: a server-side cursor, batch by batch, with types from the catalogue.
+"""Reads any database that SQLAlchemy supports, batch by batch through a cursor, with types from the catalogue.
 
-The slowest way and the one that always works. Belongs here: the driver of every dialect that has none of its own,
-turning rows into Arrow with a schema that is known before the first row. Not here: dialects that have a driver of their
-own, although those fall back on `stream` with their own plan.
+It is the slowest driver, and it always works. Belongs here: the driver of every dialect that has none of its own, and
+turning rows into Arrow with a schema that is known before the first row. Not here: dialects with a driver of their own;
+those drivers call `stream` with their own plan if their faster library is missing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,8 +40,8 @@ from etl.source.writer import deadline, in_calendar, write_rows, writing_engine
 
 NAME = "sqlalchemy"
 BATCH_ROWS, BATCH_BYTES = 8_192, 8_000_000  # whichever comes first
-FIRST_ROWS = 256  # how wide the rows are is known after these
-_COLON = r"\:"  # how a colon that binds nothing is written in SQLAlchemy's text
+FIRST_ROWS = 256  # the first batch; the size of its rows decides how many rows the next batches have
+_COLON = r"\:"  # a colon in SQLAlchemy's text that is no placeholder
 _TARGETS: tuple[tuple[type[types.TypeEngine[Any]], str], ...] = (
     (types.Boolean, "BOOLEAN"),
     (types.Integer, "BIGINT"),
@@ -63,12 +63,12 @@ _FOUND: tuple[tuple[type, str], ...] = (
 
 
 def login(url: DatabaseUrl, request: ExtractRequest | None = None) -> Login:  # noqa: ARG001  the protocol of a driver
-    """Connect as the URL says: what makes a session of an unknown database read only is not known here."""
+    """Return the URL as it is: how a session of an unknown database becomes read-only is not known here."""
     return Login(url)
 
 
 def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
-    """The tables and views of the login's own schema: others may be those of the database itself."""
+    """Describe the tables and views of the user's own schema. Other schemas may be the database's own."""
     with connected(Login(url)) as connection:
         return described(connection, [None])
 
@@ -111,14 +111,14 @@ def _predicate(column: str, bounding: Window | Part, kind: str) -> str:
 
 
 def _restore(carrier: str, name: str, target: str) -> str:
-    """Arrow's value is the value; of a date or timestamp, one that readers can show."""
+    """Keep Arrow's value as it is, but refuse a date or timestamp outside the years that readers can show."""
     if target not in ("DATE", "TIMESTAMP", "TIMESTAMPTZ"):
         return carrier
     return in_calendar(carrier, target, name, carrier)
 
 
 def count(url: DatabaseUrl, request: ExtractRequest) -> int:
-    """How many rows the request would read now."""
+    """Return how many rows the request would read now."""
     counted = plan(url, request)
     with connected(Login(url)) as connection:
         return int(connection.execute(sa.text(counted.count()), dict(counted.parameters)).scalar_one())
@@ -143,9 +143,9 @@ def stream(
     on_progress: Progress | None = None,
     seconds: float | None = None,
 ) -> None:
-    """Run the statement (as SQLAlchemy's text) with a server-side cursor and write what it returns, batch by batch.
+    """Run the statement (as SQLAlchemy's text) with a server-side cursor, and write its rows batch by batch.
 
-    `seconds` limits it here, for a database whose own timeout nobody has set.
+    `seconds` limits the time in this process, for a database without a timeout of its own.
     """
     schema = carrier_schema(plan.columns)
 
@@ -166,7 +166,7 @@ def stream(
                     yield writer, "batches"
                 except BaseException as error:
                     _abandon(connection, result)
-                    if isinstance(error, duckdb.Error) and failures:  # it wraps what the batches raised
+                    if isinstance(error, duckdb.Error) and failures:  # DuckDB wraps the error that a batch raised
                         raise failures[0] from None
                     raise
 
@@ -174,7 +174,7 @@ def stream(
 
 
 def _abandon(connection: sa.Connection, result: sa.CursorResult[Any]) -> None:
-    """Close the connection at once: pymysql would first read the rest of the rows, however many there are."""
+    """Close the connection at once. Otherwise pymysql would first read all remaining rows."""
     cursor: Any = result.cursor
     unread: Any = getattr(cursor, "_result", None)
     if getattr(unread, "unbuffered_active", False):
@@ -184,13 +184,13 @@ def _abandon(connection: sa.Connection, result: sa.CursorResult[Any]) -> None:
 
 
 def escaped(statement: str) -> str:
-    """SQL without parameters as SQLAlchemy's text."""
+    """Write SQL without parameters as SQLAlchemy's text."""
     return statement.replace(":", _COLON)
 
 
 @contextmanager
 def connected(login: Login) -> Iterator[sa.Connection]:
-    """One connection, closed at the end, its transaction rolled back; its errors in the driver's own words."""
+    """Open a connection, and roll it back at the end. Errors become SourceErrors with the driver's message."""
     url = login.url
     address = sa.URL.create(
         url.driver_name, url.username, url.password, url.host, url.port, url.database, query=url.query
@@ -241,7 +241,7 @@ def _batches(
 
 
 def _array(values: Sequence[Any], kind: pa.DataType, name: str) -> pa.Array:
-    """Values as Arrow, or an error: nothing is rounded, shortened or moved to another time zone."""
+    """Turn values into an Arrow array, or raise an error: no value is rounded, cut or moved to another time zone."""
     if pa.types.is_timestamp(kind):
         aware = kind.tz is not None
         if any(each is not None and (each.tzinfo is not None) != aware for each in values):
@@ -250,7 +250,7 @@ def _array(values: Sequence[Any], kind: pa.DataType, name: str) -> pa.Array:
         return pa.array(values, type=kind)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         found = sorted({type(each).__name__ for each in values if not _fits(each, kind)})
-    # Arrow's own words quote the value, which may be a person's.
+    # Arrow's own message quotes the value, which may be personal data.
     raise _unfit(name, kind, f"the database gives it as {' and '.join(found) or 'values too large for one batch'}")
 
 
@@ -281,7 +281,7 @@ def _table_kinds(connection: sa.Connection, request: ExtractRequest) -> dict[str
 
 
 def _query_kinds(connection: sa.Connection, request: ExtractRequest) -> tuple[str, dict[str, str]]:
-    """The types of a query are those of its first rows; a later value of another type is refused, not converted."""
+    """Take a query's types from its first rows. A later value of another type is refused, not converted."""
     names_bound = BINDS if request.window else (PARTITION,) if request.part else ()
     sql = bind_query(str(request.query), {name: name for name in names_bound}, colon=_COLON)
     relation = f"({sql}\n) q"

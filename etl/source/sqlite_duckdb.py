@@ -1,7 +1,7 @@
-"""SQLite through DuckDB's extension: SQLite's own SQL sends exact text, DuckDB casts it strictly.
+"""Reads SQLite through DuckDB's extension: SQLite's own SQL returns exact text, and DuckDB casts it strictly.
 
-SQLite lets any value stand in any column, so each value's storage class is compared with the declared type, inside the
-one statement that reads. Belongs here: SQLite's catalogue and carriers. Not here: the window's SQL (`etl.sql`).
+SQLite accepts any value in any column, so the reading statement also compares each value's storage class with the
+declared type. Belongs here: SQLite's catalogue and carriers. Not here: the window's SQL (`query`).
 """
 
 import re
@@ -45,9 +45,9 @@ from etl.source.writer import (
 from etl.sql import literal, quote
 
 NAME = "sqlite_duckdb"
-_STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine, between two looks at the clock
+_STEPS_BETWEEN_LOOKS = 100_000  # steps of SQLite's virtual machine after which the time limit is checked
 _DAY, _CLOCK = r"\d{4}-\d{2}-\d{2}", r"([01]\d|2[0-3]):\d{2}(:\d{2}(\.\d{1,6}0*)?)?"
-_SHAPES = {  # DuckDB's casts forgive more than this: they drop an offset or a time, and know `infinity`
+_SHAPES = {  # DuckDB's casts accept more: they drop an offset or a time, and accept `infinity`
     "DATE": rf"{_DAY}([ T]00:00(:00(\.0+)?)?)?",
     "TIMESTAMP": rf"{_DAY}([ T]{_CLOCK})?",
     "TIMESTAMPTZ": rf"{_DAY}[ T]{_CLOCK} ?(Z|[+-]\d{{2}}(:?\d{{2}})?)",
@@ -60,7 +60,7 @@ SELECT NULL, t.name, c.name, c.type FROM sqlite_schema t, pragma_table_xinfo(t.n
 
 
 def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
-    """Read the catalogue and decide how each column travels."""
+    """Read the catalogue and decide how each column is read."""
     with _connect(url, request.statement_timeout_seconds) as connection:
         if request.table is not None:
             relation = quote("sqlite", request.table)
@@ -88,7 +88,7 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
 def read(
     url: DatabaseUrl, request: ExtractRequest, path: Path, footer: Mapping[str, str], on_progress: Progress | None
 ) -> ReadResult:
-    """Stream the request's rows into the file: by DuckDB, or by Python's own driver where the extension is missing."""
+    """Stream the request's rows into the file with DuckDB, or with Python's own driver if the extension is missing."""
     made, seconds = plan(url, request), request.statement_timeout_seconds
     extension = extension_path("sqlite_scanner")
     if extension is not None:
@@ -103,13 +103,13 @@ def read(
 
 
 def login(url: DatabaseUrl, request: ExtractRequest | None = None) -> Login:  # noqa: ARG001  the protocol of a driver
-    """The file, opened read only."""
+    """Return how the file is opened read-only."""
     path = _existing(url)
     return Login(replace(url, database=path.resolve().as_uri(), query={"mode": "ro", "uri": "true"}))
 
 
 def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
-    """Every table and view of the file. Rows are counted: SQLite keeps no estimate."""
+    """Describe every table and view of the file. Rows are counted, because SQLite keeps no estimate."""
     from etl.source.inspection import described  # noqa: PLC0415  heavy, see `reading`
     from etl.source.sqlalchemy_cursor import connected  # noqa: PLC0415  heavy, see `reading`
 
@@ -136,7 +136,7 @@ def _read_by_duckdb(
 
 
 def count(url: DatabaseUrl, request: ExtractRequest) -> int:
-    """How many rows the request would read now."""
+    """Return how many rows the request would read now."""
     counted = plan(url, request).count()
     with _connect(url, request.statement_timeout_seconds) as connection:
         return int(connection.execute(counted).fetchone()[0])
@@ -144,7 +144,7 @@ def count(url: DatabaseUrl, request: ExtractRequest) -> int:
 
 @contextmanager
 def _undecodable_text(url: DatabaseUrl, plan: ReadPlan) -> Iterator[None]:
-    """Name the column and count the rows where Python's own driver only says which carrier it could not decode."""
+    """Replace the error of Python's driver, which names only a carrier, by one with the column and a count of rows."""
     try:
         yield
     except SourceError as error:
@@ -170,7 +170,7 @@ def _is_text(value: bytes) -> bool:
 
 
 def _place(url: DatabaseUrl, plan: ReadPlan, column: str) -> str:
-    """Where the first value stands whose storage class does not fit, if the table's rows have a number."""
+    """Say in which row the first value with a wrong storage class is; empty if the rows have no rowid."""
     guard = next((each.guard for each in plan.columns if each.name == column), "")
     if not guard:
         return ""
@@ -179,7 +179,7 @@ def _place(url: DatabaseUrl, plan: ReadPlan, column: str) -> str:
     with _connect(url) as connection:
         try:
             found = connection.execute(sql).fetchone()
-        except sqlite3.OperationalError:  # a query, a view and a table WITHOUT ROWID have none
+        except sqlite3.OperationalError:  # a query, a view and a table WITHOUT ROWID have no rowid
             return ""
     return f"the row with rowid {found[0]} holds a value of type {found[1]}" if found and found[0] is not None else ""
 
@@ -198,7 +198,7 @@ def _existing(url: DatabaseUrl) -> Path:
 
 @contextmanager
 def _connect(url: DatabaseUrl, seconds: float | None = None) -> Iterator[sqlite3.Connection]:
-    """Open the file read-only; `seconds` limits all that is asked of it."""
+    """Open the file read-only. `seconds` limits the time of all statements together."""
     path = _existing(url)
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
@@ -238,7 +238,7 @@ def _query_columns(connection: sqlite3.Connection, request: ExtractRequest) -> t
 
 
 def _found_class(connection: sqlite3.Connection, relation: str, name: str) -> str:
-    """The declared type of a column that declares none, from what is in it."""
+    """Choose a type for a column that declares none, from the values that it holds."""
     sql = f"SELECT DISTINCT typeof({quote('sqlite', name)}) FROM {relation}"
     found = {row[0] for row in connection.execute(sql)} - {"null"}
     if found <= {"integer"} and found:
@@ -266,7 +266,7 @@ def _window_kind(column: str, declared: str) -> WindowKind:
 
 
 def _target(declared: str) -> str:
-    """SQLite's rules of affinity, with the names of types that people write for more than a storage class."""
+    """Return the type for a declared one, by SQLite's affinity rules and the usual names for dates, times and so on."""
     upper = declared.upper()
     if re.search(r"TIMESTAMPTZ|WITH TIME ZONE", upper):
         return "TIMESTAMPTZ"
@@ -297,7 +297,7 @@ def _planned(column: str, name: str, declared: str) -> PlannedColumn:
         "DOUBLE": _double_as_text(source),
         "BLOB": f"CASE WHEN {source} IS NOT NULL THEN hex({source}) END",
     }.get(target, f"CAST({source} AS TEXT)")
-    # one text says both: `=` and the value, or `!` and the storage class that does not fit
+    # the text is `=` and the value, or `!` and the storage class that does not fit
     carrier = f"CASE WHEN {wrong} THEN '!' || {kind} ELSE '=' || {text} END"
     value = f"substr({column}, 2)"
     restore = {
@@ -317,8 +317,8 @@ def _planned(column: str, name: str, declared: str) -> PlannedColumn:
     return PlannedColumn(name, target, carrier, restore, "VARCHAR", guard=wrong)
 
 
-# SQLite prints a number of 20 digits right only where it is neither very large nor very small: outside of these bounds
-# the exponent is brought back with an exact power of two, and a letter behind the digits says in which direction.
+# SQLite prints 20 exact digits only of numbers that are neither very large nor very small. Outside these bounds the
+# number is first multiplied or divided by a power of two, which is exact; a letter behind the digits says which.
 _LARGE, _SMALL = "1e200", "1e-200"
 _POWER = 512
 _POWER_IN_SQLITE = "(" + " * ".join(["4294967296.0"] * (_POWER // 32)) + ")"  # its parser reads 2**512 inexactly

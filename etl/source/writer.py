@@ -1,4 +1,4 @@
-"""Write one Parquet file in a stream, and read from its own footer what was written.
+"""Writes one Parquet file in a stream, and reads the finished file's footer to check it.
 
 Belongs here: the DuckDB connection that every driver writes with, the strict casts from carrier to target, the check of
 the finished file. Not here: anything about a particular database.
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 ROW_GROUP_ROWS = 61_440  # twice as many take 50 MB more and are no faster to read
 ROW_GROUP_BYTES = 32_000_000  # whichever comes first, so that wide rows need no more memory than narrow ones
-MEMORY_MB = 256  # of DuckDB's buffers: narrow rows take some 30 MB of it, values of many kilobytes more
+MEMORY_MB = 256  # for DuckDB's buffers: narrow rows use some 30 MB of it, values of many kilobytes more
 COLUMN_KB = 500  # a column needs 135 to 350 kB, because DuckDB moves 2,048 rows of every column at once
-# A text column takes the whole room of its dictionary when a row group begins: 1 MB, if nothing else is said.
+# DuckDB reserves the whole dictionary of each text column when a row group begins: by default 1 MB.
 DICTIONARIES_BYTES, DICTIONARY_BYTES = 64_000_000, 1_000_000
 # Measured on 6M rows beside DuckDB's defaults: a third less CPU, and files a third smaller. The second version's
 # encodings are what makes them small; a dictionary of many values costs more than it saves, as does a higher level.
@@ -36,7 +36,7 @@ PARQUET = "FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEV
 _MARK = "@etl-column@"
 _COMPLAINT = re.compile(rf"error\('{_MARK}(?:[^']|'')*'\)")
 Rows = Callable[[], AbstractContextManager[tuple[duckdb.DuckDBPyConnection, str]]]
-"""Opens a source: the connection that reads it, and what stands behind FROM there, with the carriers as columns."""
+"""Opens a source and returns its connection and the text behind FROM; that relation's columns are the carriers."""
 NOT_TEXT = "holds text that is not UTF-8"
 OUTSIDE = "holds a date beyond the years 1 to 9999, or infinity"
 _CALENDAR = {
@@ -50,7 +50,7 @@ _checked = set[
 
 
 def extension_path(name: str) -> Path | None:
-    """Where the package of a DuckDB extension keeps it for this version of DuckDB, or nothing."""
+    """Return the file of a DuckDB extension from its Python package; None if there is none for this DuckDB version."""
     spec = find_spec(f"duckdb_extension_{name}")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
@@ -60,7 +60,7 @@ def extension_path(name: str) -> Path | None:
 
 
 def memory_limit(columns: int) -> int:
-    """The megabytes that DuckDB may use to write rows of so many columns."""
+    """Return how many megabytes DuckDB may use to write rows with this number of columns."""
     return max(MEMORY_MB, columns * COLUMN_KB // 1_000)
 
 
@@ -68,10 +68,10 @@ def memory_limit(columns: int) -> int:
 def writing_engine(
     path: Path, columns: int, *, extension: Path | None = None, threads: int = 1
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An in-memory DuckDB that spills beside `path`, loads nothing by itself and keeps within its memory.
+    """Open an in-memory DuckDB with a memory limit. It spills beside `path` and loads no extension by itself.
 
-    `columns` is how many are written, which decides the memory. One thread is right for rows that arrive over one
-    connection: a second one only waits, and holds memory.
+    The memory limit grows with `columns`, the number of columns written. For rows that arrive over one connection one
+    thread is enough: a second one only waits, and holds memory.
     """
     spill = path.with_name(f"{path.name}.spill")
     connection = duckdb.connect(
@@ -101,9 +101,9 @@ def writing_engine(
 
 @contextmanager
 def deadline(connection: duckdb.DuckDBPyConnection, seconds: float | None) -> Iterator[None]:
-    """Stop the writing after so long, for a database that has no timeout of its own to be asked for.
+    """Stop writing after some seconds, for a database that has no statement timeout.
 
-    It is noticed between two rows: a statement that is silent until then ends when its first row comes.
+    DuckDB checks the limit between two rows, so a statement that returns no row yet goes on until its first row.
     """
     if seconds is None:
         yield
@@ -120,7 +120,7 @@ def deadline(connection: duckdb.DuckDBPyConnection, seconds: float | None) -> It
 
 
 def took_too_long(seconds: float) -> SourceError:
-    """What a limit that is kept here, and not by the database, says."""
+    """Return the error for a time limit that this process, and not the database, keeps."""
     return SourceError(
         f"reading took longer than {seconds:g} s",
         "raise `statement_timeout_seconds` of `source_database`, or narrow the window",
@@ -128,7 +128,7 @@ def took_too_long(seconds: float) -> SourceError:
 
 
 def strict_cast(column: str, target: str, name: str) -> str:
-    """Cast a carrier to its target; a value that does not fit stops the extract and names the column."""
+    """Return SQL that casts a carrier to its target. A value that does not fit is an error that names the column."""
     complaint = literal("duckdb", _MARK + json.dumps({"column": name, "target": target}))
     return (
         f"CASE WHEN {column} IS NOT NULL AND TRY_CAST({column} AS {target}) IS NULL THEN error({complaint}) "
@@ -137,25 +137,25 @@ def strict_cast(column: str, target: str, name: str) -> str:
 
 
 def complain(condition: str, name: str, why: str, otherwise: str) -> str:
-    """Stop the extract where `condition` holds, else go on with `otherwise`."""
+    """Return SQL that raises an error for the column if `condition` is true, and gives `otherwise` if not."""
     complaint = literal("duckdb", _MARK + json.dumps({"column": name, "why": why}))
     return f"CASE WHEN {condition} THEN error({complaint}) ELSE {otherwise} END"
 
 
 def valid_text(column: str, name: str, value: str) -> str:
-    """Text whose bytes are UTF-8, which every reader expects of Parquet; DuckDB takes them from a source unseen."""
+    """Return SQL that refuses text that is not UTF-8. Readers of Parquet expect UTF-8, and DuckDB does not check it."""
     invalid = f"{column} IS NOT NULL AND TRY(decode(encode({column}))) IS NULL"
     return complain(invalid, name, NOT_TEXT, value)
 
 
 def in_calendar(value: str, target: str, name: str, otherwise: str) -> str:
-    """A date or timestamp of the years 1 to 9999: beyond them Python and most readers have no value for it."""
+    """Return SQL that refuses a date outside the years 1 to 9999, which Python and most readers cannot show."""
     first, last = (f"{target} '{each}'" for each in _CALENDAR[target])
     return complain(f"{value} < {first} OR {value} > {last}", name, OUTSIDE, otherwise)
 
 
 def restored(columns: Sequence[PlannedColumn]) -> str:
-    """The select list that turns carriers into targets, in order and with their names."""
+    """Return the select list that turns the carriers into the named target columns, in order."""
     return ", ".join(f"{each.restore} AS {quote('duckdb', each.name)}" for each in columns)
 
 
@@ -166,10 +166,10 @@ def write_rows(
     footer: Mapping[str, str],
     place_of: Callable[[str], str] = lambda _: "",
 ) -> None:
-    """Stream the rows into the file; a value that cannot be carried is refused by its column, with the rows that do so.
+    """Stream the rows into the file. The error for a value that cannot be kept names its column and counts its rows.
 
-    The rows are counted by reading the source again, which only a refused extract has to do. `place_of` says where in
-    the source the first such value of a column stands.
+    To count them, the source is read again; that happens only after such an error. `place_of` returns a text that says
+    in which row of the source the first such value of a column is.
     """
     try:
         with open_rows() as (connection, rows):
@@ -190,7 +190,7 @@ def write_rows(
 
 
 def _unfit(index: int, column: PlannedColumn) -> str:
-    """Whether a row's value is one that the restoring SQL complains about: there it gives NULL for a value."""
+    """Return the condition for a row with a refused value: the restoring SQL, without its errors, makes it NULL."""
     there = f"c{index} IS NOT NULL" + (f" OR f{index}" if column.flag else "")
     return f"({there}) AND ({_COMPLAINT.sub('NULL', column.restore)}) IS NULL"
 
@@ -202,13 +202,13 @@ def copy_to_parquet(
     path: Path,
     footer: Mapping[str, str],
 ) -> None:
-    """Stream the rows of `select`, which has so many columns, into a zstd file with `footer` among its key-values."""
+    """Stream the rows of `select`, which has `columns` columns, into a file; add `footer` to its key-values."""
     dictionary = DICTIONARIES_BYTES // columns
-    narrow = dictionary >= DICTIONARY_BYTES  # a limit that is named costs a very large value 50 MB more
+    narrow = dictionary >= DICTIONARY_BYTES  # with an explicit limit, a very large value needs 50 MB more
     limit = "" if narrow else f"STRING_DICTIONARY_PAGE_SIZE_LIMIT {dictionary}, "
     pairs = ", ".join(f"{literal('duckdb', key)}: {literal('duckdb', value)}" for key, value in footer.items())
     metadata = f", KV_METADATA {{{pairs}}}" if footer else ""
-    connection.execute("SET preserve_insertion_order = false")  # with one thread the order stays nevertheless
+    connection.execute("SET preserve_insertion_order = false")  # with one thread the order is kept nevertheless
     reach("extract.copy")
     connection.execute(
         f"COPY ({select}) TO {literal('duckdb', str(path))} "
@@ -219,7 +219,7 @@ def copy_to_parquet(
 
 
 def empty_schema(columns: Sequence[PlannedColumn]) -> "pa.Schema":
-    """The columns as they stand in a file that `write_rows` makes, in Arrow's words."""
+    """Return the Arrow schema of the file that `write_rows` would make from these columns."""
     import pyarrow.parquet as pq  # noqa: PLC0415  heavy, and an extract does without it
 
     nulls = ", ".join(f"CAST(NULL AS {each.target}) AS {quote('duckdb', each.name)}" for each in columns)
@@ -231,7 +231,7 @@ def empty_schema(columns: Sequence[PlannedColumn]) -> "pa.Schema":
 
 
 def complaint_of(message: str) -> tuple[str, str] | None:
-    """The column and what is wrong with it, when a message of DuckDB is one of our complaints."""
+    """Return the column and the problem if a message of DuckDB comes from `complain` or `strict_cast`, else None."""
     match = re.search(re.escape(_MARK) + r"(\{.*\})", message)
     if match is None:
         return None
@@ -240,7 +240,7 @@ def complaint_of(message: str) -> tuple[str, str] | None:
 
 
 def refusal(column: str, why: str, place: str = "") -> SourceError:
-    """A value that cannot be carried: its column, its row where that is known, and the ways out."""
+    """Return the error for a value that cannot be kept: its column, its row if that is known, and the remedies."""
     return SourceError(
         f"column `{column}` {why}" + (f" ({place})" if place else ""),
         "correct the value at the source, leave the column out with `columns:`, or read it by a `query` with a cast",
@@ -248,7 +248,7 @@ def refusal(column: str, why: str, place: str = "") -> SourceError:
 
 
 def verified_rows(path: Path, columns: Sequence[PlannedColumn]) -> int:
-    """The rows of the finished file, from its footer, after the columns were compared with the plan."""
+    """Return the number of rows in the finished file's footer. Raises an error if its columns differ from the plan."""
     file = file_literal(path)
     planned = ", ".join(f"CAST(NULL AS {each.target}) AS {quote('duckdb', each.name)}" for each in columns)
     with duckdb.connect(config={"autoinstall_known_extensions": False, "threads": 1}) as connection:
