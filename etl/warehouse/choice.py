@@ -1,7 +1,7 @@
-"""Which warehouse a tenant uses.
+"""Chooses the implementation for the kind of warehouse that a tenant uses.
 
-Belongs here: the registry of the kinds of warehouse, which a new kind joins with one line. Not here: what a warehouse
-does (`contract`), how (`duckdb`, `postgres`).
+Belongs here: the registry of the kinds of warehouse; a new kind is one line in it. Not here: the protocol of a
+warehouse (`contract`), its implementations (`duckdb`, `postgres`).
 """
 
 from collections.abc import Callable
@@ -19,11 +19,11 @@ from etl.warehouse.contract import ProfileValue, Warehouse, WarehousePlace
 
 class _KindOfWarehouse(NamedTuple):
     open: Callable[[WarehousePlace, str], Warehouse]
-    """The warehouse of a tenant at a place; opens no connection."""
+    """Returns the warehouse of a tenant at a place. Opens no connection."""
     of_profile: Callable[[ProfileValue], WarehousePlace | None]
-    """The place that a target of dbt's profiles.yml names, if loads can have written there."""
+    """Returns the place that a target of dbt's profiles.yml names; None if no load can have written there."""
     has_address: bool = True
-    """Whether it is found by a URL."""
+    """Whether the warehouse has a URL."""
 
 
 _KINDS = {
@@ -33,12 +33,12 @@ _KINDS = {
 
 
 def has_address(kind: str) -> bool:
-    """Whether a warehouse of this kind is found by a URL; the others are files of the tenant's own."""
+    """Whether a warehouse of this kind has a URL. Other kinds are files, one for each tenant."""
     return kind not in _KINDS or _KINDS[kind].has_address
 
 
 def open_warehouse(place: WarehousePlace, settings: Settings, tenant: str) -> Warehouse:
-    """The warehouse of one tenant. Opens no connection."""
+    """Return the warehouse of one tenant. Opens no connection."""
     if place.type not in _KINDS:
         raise WarehouseError(
             f"the {place.type.capitalize()} warehouse is not available in this installation", "use duckdb or postgres"
@@ -48,16 +48,16 @@ def open_warehouse(place: WarehousePlace, settings: Settings, tenant: str) -> Wa
 
 
 def reading_file(path: Path) -> AbstractContextManager[DuckDBPyConnection]:
-    """A connection that only reads a DuckDB file; waits for its writer, and the next writer waits for it."""
+    """Open a DuckDB file read-only. Waits until a writer has closed the file; the next writer waits in turn."""
     return duckdb.DuckDBWarehouse(path, path.parent).connect(read_only=True)
 
 
 def warehouse_of_profile(
     kind: str, value: ProfileValue, tenant: str, *, folder: Path, lock_dir: Path
 ) -> Warehouse | None:
-    """What a target of dbt's profiles.yml names, to be read; None where no load can have written there.
+    """Return the warehouse that a target of dbt's profiles.yml names; None if no load can have written there.
 
-    A relative path of a file begins at `folder`, as dbt reads it.
+    As in dbt, the relative path of a file begins at `folder`.
     """
     place = _KINDS[kind].of_profile(value) if kind in _KINDS else None
     if place is None:

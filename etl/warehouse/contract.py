@@ -1,6 +1,6 @@
-"""Loading a published object into a tenant's warehouse: what is asked, and what is answered.
+"""The protocol of a warehouse, and the models of its requests and answers.
 
-Belongs here: the protocol and its models. Not here: which warehouse it is (`choice`), SQL (`transaction`, `upsert`,
+Belongs here: the protocol and its models. Not here: choosing the warehouse (`choice`), SQL (`transaction`, `upsert`,
 `sql_warehouse`), connections (`duckdb`, `postgres`), where objects come from (`lake`).
 """
 
@@ -19,29 +19,29 @@ from etl.errors import WarehouseError
 from etl.partitions.keys import column_value
 
 if TYPE_CHECKING:
-    import polars as pl  # a load needs none of it: 25 MB less in its process
+    import polars as pl  # a load does not need Polars, and saves 25 MB of memory without it
 
 Mode = Literal["replace_partition", "replace", "upsert", "append"]
 SchemaChanges = Literal["fail", "evolve"]
 Kind = Literal["", "table", "view", "materialized view", "foreign table"]
 
 PARTITION_COLUMN = "etl_partition"
-"""The technical column that says which partition a row of a partitioned pipeline belongs to."""
+"""The technical column with the partition of each row of a partitioned pipeline."""
 ROW_NUMBER = "etl_row_number"
-"""Where a row stands in its object: the later of two rows that are otherwise equal in order wins an upsert."""
+"""The technical column with a row's position in its object. By `upsert`, of two equal rows the later one is kept."""
 BATCH_ROWS = 65_536
-"""How many rows of a result are read at a time."""
+"""The number of rows of a result that are read at once."""
 LOAD_COLUMN = "etl_load"
-"""The technical column of a table that is loaded by `append`: the `seq` of the ledger's entry that brought the row."""
+"""The technical column of a table loaded by `append`: the `seq` of the ledger's entry whose load inserted the row."""
 TECHNICAL_COLUMNS = frozenset({PARTITION_COLUMN, ROW_NUMBER, LOAD_COLUMN})
 KEPT_SCHEMA = "etl_kept"
-"""Where all rows of the objects that are loaded by `upsert` are kept, also those that lost their key to another one."""
-_NAME_LIMIT = 63  # PostgreSQL cuts longer names off
+"""The schema that keeps all rows of objects loaded by `upsert`, also those that another row with the same key hides."""
+_NAME_LIMIT = 63  # bytes; PostgreSQL cuts longer names
 
 
 @dataclass(frozen=True)
 class RowsOf:
-    """Some rows of a table that is loaded: those of a partition, those that a load by `append` brought, or all."""
+    """Names some rows of a loaded table: those of a partition, those that one load by `append` inserted, or all."""
 
     schema_name: str
     table: str
@@ -50,7 +50,7 @@ class RowsOf:
 
     @property
     def where(self) -> str:
-        """The condition for them."""
+        """The SQL condition for these rows."""
         if self.load is not None:
             return f"{LOAD_COLUMN} = {self.load}"
         return f"{PARTITION_COLUMN} = {column_value(self.partition)}" if self.partition else "TRUE"
@@ -58,7 +58,7 @@ class RowsOf:
 
 @dataclass(frozen=True)
 class CountedRows:
-    """Rows of a table to be counted, by the values of `by`; `days`: only where its one column is in this range."""
+    """Rows of a table to count, grouped by `by`. With `days`, only rows whose one `by` column is in this range."""
 
     schema_name: str
     table: str
@@ -67,27 +67,27 @@ class CountedRows:
 
 
 class WarehousePlace(BaseModel):
-    """Which warehouse a tenant uses. Values are final: nothing is interpolated here."""
+    """The warehouse that a tenant uses. The values contain no `${...}` any more."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: Literal["duckdb", "postgres", "trino"] = "duckdb"
     url: SecretStr | None = None
     path: Path | None = None
-    """Of a database file. Default: the tenant's own, in the data folder."""
+    """The database file. Default: a file of the tenant's own in the data folder."""
     lock_dir: Path = Path()
     lock_seconds: float = 600.0
 
 
 class ProfileValue(Protocol):
-    """What a target of dbt's profiles.yml says under the first of these keys that it has; empty where it has none."""
+    """Reads a target of dbt's profiles.yml: the value of the first of these keys that it has; empty if it has none."""
 
     def __call__(self, *names: str) -> str:
-        """The value, with the variables that dbt gets."""
+        """Return the value. Its variables are replaced by the values that dbt gets."""
 
 
 class LoadRequest(BaseModel):
-    """One object to be put into one table."""
+    """The request to load one object into one table."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -95,7 +95,7 @@ class LoadRequest(BaseModel):
     pipeline: str
     partition: str | None
     cut_by: str | None = None
-    """The column whose value the partition is, if its key is one of a list."""
+    """The column whose value is the partition's key, for partitions with a list of keys."""
     schema_name: str
     table: str
     mode: Mode = "replace_partition"
@@ -106,13 +106,13 @@ class LoadRequest(BaseModel):
     run_id: str
     schema_changes: SchemaChanges = "evolve"
     reload: bool = False
-    """Load even where the table holds this very object."""
+    """Load the object even if the table already holds it."""
 
     @model_validator(mode="after")
     def _fits_its_mode(self) -> "LoadRequest":
         if self.mode == "replace" and self.partition:
             raise WarehouseError(
-                f"{self.target} is to be loaded by `replace`, which leaves no room for other partitions",
+                f"{self.target} is to be loaded by `replace`, which would remove all other partitions",
                 "use `mode: replace_partition`",
             )
         if self.mode == "upsert" and not self.key_columns:
@@ -124,22 +124,22 @@ class LoadRequest(BaseModel):
 
     @property
     def target(self) -> str:
-        """The table, for people."""
+        """The table's name for messages."""
         return f"{self.schema_name}.{self.table}"
 
     @property
     def replaces_table(self) -> bool:
-        """Whether the load leaves nothing of what the table held; so does all but `append` without partitions."""
+        """Whether the load replaces all rows of the table: without partitions every mode except `append` does."""
         return self.mode != "append" and self.partition is None
 
     @property
     def rows_of_partition(self) -> str:
-        """The condition for the rows of its partition in the table; without partitions all rows are."""
+        """The SQL condition for the rows of the partition in the table; without partitions it is true for all rows."""
         return RowsOf(self.schema_name, self.table, self.partition).where
 
     @property
     def upsert_by(self) -> str | None:
-        """What decides which row of a key wins, for the ledger: rows that another decision left are decided again."""
+        """The key and order columns as the ledger stores them. If they change, the rows are compared again."""
         return json.dumps([*self.key_columns, self.order_column]) if self.mode == "upsert" else None
 
 
@@ -151,15 +151,15 @@ class LoadReport(BaseModel):
     table: str
     rows_loaded: int
     rows_before: int
-    """The rows of this partition that stood in the table before; without partitions those of the whole table."""
+    """The number of rows of this partition, or of a table without partitions, before the load."""
     rows_after: int
-    """The same afterwards. By `upsert` a row stands in the table only while no other partition holds its key later."""
+    """The number after the load. By `upsert` it does not count rows whose key has a later row in another partition."""
     changed: bool
     """False if the table already held this object, or must not hold it."""
     reason: str = ""
-    """Why an object was loaded again although the ledger names it, or why it was not loaded."""
+    """The reason why an object was loaded again although the ledger has it, or why it was not loaded."""
     warnings: tuple[str, ...] = ()
-    """Warnings about the table for people, although the load succeeded."""
+    """Warnings about the table. The load succeeded nevertheless."""
     columns_added: tuple[str, ...] = ()
 
 
@@ -169,7 +169,7 @@ class LedgerEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seq: int
-    """Its number: of two entries of a table the larger one is the later. Rows of `append` carry it (`LOAD_COLUMN`)."""
+    """The entry's number; later entries have larger ones. Rows loaded by `append` have it in `LOAD_COLUMN`."""
     tenant: str
     pipeline: str
     schema_name: str
@@ -179,30 +179,30 @@ class LedgerEntry(BaseModel):
     """The version of the object that was loaded."""
     run_id: str
     rows: int
-    """The rows of the object. By `upsert` without partitions the table holds fewer where a key stands in two rows."""
+    """The object's number of rows. After an `upsert` the table holds fewer if two rows have the same key."""
     mode: str
     created_table: bool
     loaded_at: datetime
     format: int = 1
-    """1: written by a release that kept no digest and, by `upsert`, forgot the rows that lost their key."""
+    """1: written by a release that stored no digest and did not keep the rows that an `upsert` hides."""
     digest: str | None = None
-    """What `etl.warehouse.digest` says of the rows that were put in."""
+    """The digest of the inserted rows, made by `etl.warehouse.digest`."""
     upsert_by: str | None = None
-    """The keys and the order column by which an `upsert` was decided."""
+    """The key and order columns of an `upsert`."""
     cut_by: str | None = None
-    """The column whose value the partition is; None for a time, and where an earlier release loaded it."""
+    """The column whose value is the partition's key; None for partitions by time and for loads of older releases."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column as the warehouse names its type."""
+    """A column, with its type as the warehouse writes it."""
 
     name: str
     type: str
 
 
 class WarehouseTable(BaseModel):
-    """A table or view, as the warehouse describes it."""
+    """A table or view as the warehouse describes it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -213,7 +213,7 @@ class WarehouseTable(BaseModel):
 
 
 class TableOwner(BaseModel):
-    """Who loads a table, as the ledger says it."""
+    """The tenant and the pipeline that load a table, according to the ledger."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -227,57 +227,57 @@ class Loader(Protocol):
     """A table of a warehouse that one load has locked, so that no other load writes to the table."""
 
     def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
-        """Put the object (a local Parquet file: `Lake.local_copy`) into the table: one transaction with the ledger."""
+        """Load the object (a local Parquet file: `Lake.local_copy`) and write its ledger entry, in one transaction."""
 
     def set_aside(self) -> str:
-        """Rename what stands under the table's name, whoever made it; gives the new name, empty if nothing is there."""
+        """Rename the table or view, whoever created it. Returns the new name; empty if there is none."""
 
 
 class Warehouse(Protocol):
-    """Where a tenant's audited rows end. No connection is held between calls, so that others can work."""
+    """A tenant's warehouse. No connection stays open between calls, so that other processes can open it."""
 
     def writing(self, schema: str, table: str, run_id: str) -> AbstractContextManager[Loader]:
-        """Lock a table until the block ends. The published object is looked up inside, so it is the newest."""
+        """Lock a table until the block ends. Look the published object up inside, so that it is the newest."""
 
     def exclusive(self, run_id: str) -> AbstractContextManager[object]:
-        """The lock under which something else writes (dbt). Does nothing where a database has many writers."""
+        """Hold the lock that dbt needs for writing. Does nothing for a database that allows several writers."""
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
         """Return all committed loads of this tenant, oldest first."""
 
     def owners(self, schemas: Collection[str]) -> tuple[TableOwner, ...]:
-        """Who loads tables of these schemas, of all tenants that the ledger knows."""
+        """Return who loads the tables of these schemas, for all tenants in the ledger."""
 
     def describe(self, schemas: Collection[str]) -> tuple[WarehouseTable, ...]:
-        """The tables and views of these schemas."""
+        """Return the tables and views of these schemas."""
 
     def counts(self, wanted: Sequence[CountedRows]) -> list[dict[tuple[object, ...], int]]:
-        """How many rows there are, by the values of some columns."""
+        """Count rows, grouped by the values of some columns."""
 
     def rows_of(self, rows: RowsOf, columns: Sequence[str]) -> "Iterator[pl.DataFrame]":
-        """Some columns of some rows, in parts: they may be more than the memory holds."""
+        """Return some columns of some rows in several frames, because all of them may not fit into memory."""
 
     def holds(self, digests: Mapping[RowsOf, str | None]) -> dict[RowsOf, bool | None]:
-        """For each of these rows whether they are those of their digest of the ledger; None where nobody can say."""
+        """Compare rows with their digests from the ledger: True if they are equal, None if they cannot be compared."""
 
     def made_columns(self, path: Path) -> dict[str, tuple[str, ...]]:
-        """The columns that a load makes of an object, each with the names that its type has here."""
+        """Return the columns that a load makes from an object, each with all names of its type in this warehouse."""
 
     def made_types(self, kind: str) -> tuple[str, ...]:
-        """The type that a load makes of DuckDB's type of a column; another name of it may follow."""
+        """Return the type that a load makes from a DuckDB type, with a second name if it has one."""
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
-        """The result of a read-only statement that a person or a test wrote."""
+        """Run a read-only statement that a person or a test wrote, and return its rows."""
 
     def relation(self, schema: str, table: str) -> str:
-        """A table's whole name for `query`: a schema may be called like the database, and half a name is ambiguous."""
+        """Return a table's full name for `query`. Without the database, a schema of that name would be ambiguous."""
 
 
 def kept_table(schema: str, table: str) -> str:
-    """The table in `KEPT_SCHEMA` with every row of the objects that a table is made of by `upsert`.
+    """Return the name of the table in `KEPT_SCHEMA` that keeps every row of the objects loaded by `upsert`.
 
-    It has the table's columns, `PARTITION_COLUMN` and `ROW_NUMBER`. The table itself holds of each key the row that is
-    last by its order column (none: nulls first), then by its partition, then by its row number.
+    It has the table's columns, `PARTITION_COLUMN` and `ROW_NUMBER`. For each key, the table itself holds the last row,
+    ordered by the order column (if there is one; nulls first), then by partition, then by row number.
     """
     name = f"{schema}.{table}"
     if "." not in schema + table and len(name.encode()) <= _NAME_LIMIT:

@@ -1,12 +1,12 @@
-"""Whether rows of a table are still those that a load put there: a digest that does not depend on their order.
+"""Makes a digest of a table's rows, which tells later whether they are still the rows that a load inserted.
 
-Belongs here: making a digest in SQL and comparing it. Not here: where it is kept (`ledger`), and which rows it is about
+Belongs here: making a digest in SQL and comparing it. Not here: storing it (`ledger`), and choosing the rows
 (`transaction`).
 
-A digest is `<algorithm>:<columns>/<names>:<rows>:<sum>`: the database hashes each row and sums the hashes up; `names`
-is a checksum of the columns' names. A column that a later load adds stands behind the others and is empty in older
-rows; that is part of the comparison. An algorithm that is another one (another release of DuckDB) says nothing, which
-counts as "not the same": the rows are loaded again.
+A digest is `<algorithm>:<columns>/<names>:<rows>:<sum>`: the database hashes each row and adds the hashes, so the order
+of the rows does not matter; `names` is a checksum of the columns' names. A column that a later load added is the last
+one and must be empty in the older rows. Digests of different algorithms (another release of DuckDB) cannot be compared.
+This counts as "not the same", and the rows are loaded again.
 """
 
 import zlib
@@ -18,7 +18,7 @@ from etl.warehouse.session import Session
 
 
 def digest(session: Session, relation: str, columns: Sequence[Column], where: str = "TRUE") -> str:
-    """The digest of some rows of a relation, over all but the technical columns."""
+    """Make the digest of some rows of a relation, over all columns except the technical ones."""
     names = _names(columns)
     count, total = session.rows(
         f"SELECT count(*), coalesce(sum({session.row_hash(names)}), 0) FROM {relation} WHERE {where}"
@@ -27,7 +27,7 @@ def digest(session: Session, relation: str, columns: Sequence[Column], where: st
 
 
 def holds(session: Session, relation: str, columns: Sequence[Column], where: str, kept: str | None) -> bool:
-    """Whether the rows still have the digest that was stored."""
+    """Whether the rows still have the stored digest `kept`."""
     algorithm, shape = _made_by(kept)
     count_then = shape.partition("/")[0]
     if algorithm != session.algorithm or not count_then.isdecimal():
@@ -44,23 +44,23 @@ def holds(session: Session, relation: str, columns: Sequence[Column], where: str
 
 
 def is_comparable(session: Session, kept: str | None) -> bool:
-    """Whether this release of the database makes digests as the kept one was made."""
+    """Whether the stored digest was made with the algorithm of this release of the database."""
     return _made_by(kept)[0] == session.algorithm
 
 
 def _made_by(kept: str | None) -> tuple[str, str]:
-    """The algorithm of a digest, which may hold colons, and its columns' number and names."""
+    """Split a digest into its algorithm, which may contain colons, and the number and names of its columns."""
     algorithm, _, shape = (kept or "").rpartition(":")[0].rpartition(":")[0].rpartition(":")
     return algorithm, shape
 
 
 def _shape(names: Sequence[str]) -> str:
-    """How many columns, and which: a column that a person renames has the same values under another name."""
+    """Return the number of columns and a checksum of their names, so that a renamed column is noticed."""
     return f"{len(names)}/{zlib.crc32(chr(0).join(names).encode()):08x}"
 
 
 def rows_in(kept: str) -> int:
-    """The number of rows of a digest."""
+    """Return the number of rows that a digest was made of."""
     return int(kept.rsplit(":", 2)[1])
 
 

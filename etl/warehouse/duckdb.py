@@ -1,7 +1,7 @@
-"""The DuckDB warehouse: one file per tenant, one writer at a time, each load one transaction with its ledger entry.
+"""The DuckDB warehouse: one file per tenant with one writer at a time. Rows and ledger entry are one transaction.
 
-Belongs here: opening the file, waiting for who has it open, reading the object. Not here: the steps of a load
-(`transaction`).
+Belongs here: opening the file, waiting until another process has closed it, reading the object. Not here: the steps of
+a load (`transaction`).
 """
 
 import resource
@@ -41,22 +41,22 @@ if TYPE_CHECKING:
 Config = dict[str, str | bool | int | float | list[str]]
 
 _LITTLE = 2 << 30
-"""Wide texts need 1.2 GB with two threads; a process that may have less gets along with one thread."""
+"""Long texts need 1.2 GB with two threads. A process with a lower limit uses one thread."""
 
 
 _MEMORY_MB = 512
 _COLUMN_MB = 2
-"""An `upsert` needs about 1 MB a column: DuckDB keeps a block of 256 KB of every column of both tables in memory."""
+"""An `upsert` needs about 1 MB for each column: DuckDB keeps a 256 KB block of each column of both tables in memory."""
 
 
 def engine_config() -> Config:
-    """How DuckDB is opened. More memory does not make a load faster; larger ones spill beside the database file."""
+    """Return DuckDB's configuration. Large loads spill to files beside the database; more memory is not faster."""
     config: Config = {"memory_limit": "256MB", "threads": 1} if _has_little() else {"memory_limit": f"{_MEMORY_MB}MB"}
     return {**config, "autoinstall_known_extensions": False}
 
 
 def make_room(connection: duckdb.DuckDBPyConnection, columns: int) -> None:
-    """Allow the memory that a table of so many columns needs, and one thread, because each takes as much."""
+    """For a table with many columns, raise the memory limit and use one thread, because each thread needs as much."""
     if columns * _COLUMN_MB > _MEMORY_MB:
         connection.execute(f"SET memory_limit = '{columns * _COLUMN_MB}MB'")
         connection.execute("SET threads = 1")
@@ -68,7 +68,7 @@ def _has_little() -> bool:
 
 
 class DuckDBWarehouse(SqlWarehouse):
-    """A tenant's DuckDB file. Holds no connection between calls, so that others can open the file."""
+    """A tenant's DuckDB file. No connection stays open between calls, so that other processes can open the file."""
 
     def __init__(self, path: Path, lock_dir: Path, *, lock_seconds: float = 600.0) -> None:
         self._path = path
@@ -77,7 +77,7 @@ class DuckDBWarehouse(SqlWarehouse):
 
     @contextmanager
     def exclusive(self, run_id: str) -> Iterator[Path]:
-        """Keep other loads out while something else writes the file (dbt); gives the file's path."""
+        """Lock the file against loads while dbt writes it. Returns the file's path."""
         what = f"the warehouse {self._path.name}"
         with locks.exclusive(
             self._lock_file, what=what, run_id=run_id, limit_seconds=self._lock_seconds, error=WarehouseError
@@ -88,25 +88,25 @@ class DuckDBWarehouse(SqlWarehouse):
 
     @contextmanager
     def writing(self, schema: str, table: str, run_id: str) -> Iterator["_DuckDBLoader"]:
-        """Hold the warehouse until the block ends: a DuckDB file has one writer."""
+        """Lock the whole warehouse until the block ends, because a DuckDB file has one writer."""
         with ExitStack() as stack:
             with _named(f"{schema}.{table} could not be loaded"):
                 stack.enter_context(self.exclusive(run_id))
             yield _DuckDBLoader(self, schema, table)
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
-        """Every committed load, oldest first; none where there is no file yet."""
+        """Return all committed loads, oldest first; none if the file does not exist yet."""
         return super().ledger() if self._path.exists() else ()
 
     @contextmanager
     def reading(self, failure: str) -> "Iterator[_DuckDBSession]":
-        """A session that cannot write."""
+        """Open a read-only session."""
         self._check_exists()
         with _named(failure, ""), self.connect(read_only=True) as connection:
             yield _DuckDBSession(connection)
 
     def made_types(self, kind: str) -> tuple[str, ...]:
-        """DuckDB's own type."""
+        """Return the same type: this warehouse is DuckDB."""
         return (kind,)
 
     def _check_exists(self) -> None:
@@ -114,7 +114,7 @@ class DuckDBWarehouse(SqlWarehouse):
             raise WarehouseError(f"the warehouse {self._path} does not exist yet", "load a pipeline first")
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
-        """The result of a statement, read-only."""
+        """Run a read-only statement and return its rows."""
         self._check_exists()
         with self.connect(read_only=True) as connection:
             try:
@@ -123,7 +123,7 @@ class DuckDBWarehouse(SqlWarehouse):
                 raise WarehouseError(f"the query failed: {error}", "correct the statement") from error
 
     def relation(self, schema: str, table: str) -> str:
-        """A table's whole name: a tenant's schema may be called like its database file."""
+        """Return a table's full name with the database, because a schema may have the same name as the file."""
         return _relation(catalog(self._path), schema, table)
 
     @contextmanager
@@ -147,7 +147,7 @@ class DuckDBWarehouse(SqlWarehouse):
         what = f"the database file {self._path.name}"
         locks.wait_until(ready, what, lambda: holder[0], self._lock_seconds, WarehouseError)
         try:
-            opened[0].execute("SET TimeZone = 'UTC'")  # not a setting of the configuration: it comes with an extension
+            opened[0].execute("SET TimeZone = 'UTC'")  # an extension brings it, so it cannot be in the configuration
             ((widest,),) = opened[0].execute("SELECT coalesce(max(column_count), 0) FROM duckdb_tables()").fetchall()
             make_room(opened[0], widest)
             reach("warehouse.opened")
@@ -157,7 +157,7 @@ class DuckDBWarehouse(SqlWarehouse):
 
 
 class _DuckDBLoader:
-    """A table of a DuckDB file that nobody else writes meanwhile; the file is open only during a call."""
+    """A table of a DuckDB file that no other process writes meanwhile. The file is open only during a call."""
 
     def __init__(self, warehouse: DuckDBWarehouse, schema: str, table: str) -> None:
         self._warehouse = warehouse
@@ -165,7 +165,7 @@ class _DuckDBLoader:
         self._table = table
 
     def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
-        """Put the object into its table; all of it and its ledger entry, or nothing."""
+        """Load all of the object with its ledger entry, or nothing."""
         loadable = read_loadable(request, Path(source))
         with _named(f"{request.target} could not be loaded"), self._warehouse.connect(read_only=False) as connection:
             make_room(connection, len(loadable.columns))
@@ -179,14 +179,14 @@ class _DuckDBLoader:
         return report
 
     def set_aside(self) -> str:
-        """Rename what stands under the table's name; gives the new name, empty where nothing is there."""
+        """Rename the table or view. Returns the new name; empty if there is none."""
         what = f"{self._schema}.{self._table} could not be renamed"
         with _named(what), self._warehouse.connect(read_only=False) as connection, _transaction(connection):
             return set_aside(_DuckDBSession(connection), self._schema, self._table)
 
 
 class _DuckDBSession:
-    """A connection as `transaction` wants it, with the object's rows as a view."""
+    """A connection with the methods that `transaction` needs. The object's rows are a view."""
 
     incoming = "etl_incoming"
     temporary = ""
@@ -203,16 +203,16 @@ class _DuckDBSession:
         return int(rows[0][0]) if rows else 0
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Values become literals: the first bound parameter makes the library import pandas, 0.2 s and 40 MB of it.
+        """Run a query. Values become literals, because the first bound parameter imports pandas: 0.2 s and 40 MB.
 
-        Statements with parameters hold no names of the tenant's, so that every `?` in them is a parameter.
+        Statements with parameters contain no names of a tenant, so every `?` in them is a parameter.
         """
         first, *rest = sql.split("?") if parameters else [sql]
         pairs = zip(parameters, rest, strict=True)
         return self._connection.execute(first + "".join(_literal(each) + text for each, text in pairs)).fetchall()
 
     def frames(self, sql: str) -> "Iterator[pl.DataFrame]":
-        import polars as pl  # noqa: PLC0415  a load needs none of it
+        import polars as pl  # noqa: PLC0415  a load does not need it
 
         for batch in self._connection.execute(sql).to_arrow_reader(BATCH_ROWS):
             yield pl.DataFrame(batch)
@@ -257,19 +257,19 @@ class _DuckDBSession:
         self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._catalog)}.{quoted(name)}")
 
     def ensure_index(self, schema: str, table: str, columns: str, where: str = "") -> None:
-        """Needless: the smallest and largest value of each block of rows are known, and loads come in such blocks."""
+        """Do nothing: DuckDB keeps each block's smallest and largest values, and rows of a load lie in a few blocks."""
 
     def row_hash(self, columns: Sequence[str]) -> str:
         return f"hash({', '.join(columns)})::HUGEINT"
 
 
 def open_file(place: WarehousePlace, tenant: str) -> DuckDBWarehouse:
-    """The warehouse in a file, which `choice` has named."""
+    """Return the warehouse in the file that `choice` has named."""
     return DuckDBWarehouse(place.path or Path(f"{tenant}.duckdb"), place.lock_dir, lock_seconds=place.lock_seconds)
 
 
 def file_of_profile(value: ProfileValue) -> WarehousePlace | None:
-    """The file that a target of dbt's profiles.yml names; None where it is in memory or elsewhere."""
+    """Return the file that a target of dbt's profiles.yml names; None if the database is in memory or MotherDuck."""
     path = value("path")
     if not path or path.startswith((":", "md:", "motherduck:")):
         return None
@@ -277,7 +277,7 @@ def file_of_profile(value: ProfileValue) -> WarehousePlace | None:
 
 
 def catalog(path: Path) -> str:
-    """What DuckDB calls the database of a file: like the file, but for the names that it needs itself."""
+    """Return DuckDB's name for the database of a file: the file's name, changed if DuckDB needs that name itself."""
     return f"{path.stem}_db" if path.stem in ("main", "temp", "system") else path.stem
 
 
@@ -286,7 +286,7 @@ def _relation(database: str, schema: str, table: str) -> str:
 
 
 def _show(connection: duckdb.DuckDBPyConnection, request: LoadRequest, loadable: Loadable) -> None:
-    """The object's rows as a view."""
+    """Make a view of the object's rows."""
     select = loadable.select(ROW_NUMBER if request.mode == "upsert" else "")
     connection.execute(f"CREATE TEMP VIEW {_DuckDBSession.incoming} AS {select}")
 
@@ -299,7 +299,7 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         reach("warehouse.before_commit")
         connection.execute("COMMIT")
     except BaseException:
-        with suppress(duckdb.Error):  # a COMMIT that failed (the disk is full) has ended the transaction itself
+        with suppress(duckdb.Error):  # a failed COMMIT (the disk is full) has already ended the transaction
             connection.execute("ROLLBACK")
         raise
     reach("warehouse.committed")
@@ -327,7 +327,7 @@ def _literal(value: object) -> str:
 
 
 def _busy_with(error: duckdb.Error) -> str:
-    """Who has the file open; empty where the error is another one."""
+    """Return which process has the file open; empty if the error has another cause."""
     text = str(error)
     if "different configuration" in text:
         return "another connection of this process"

@@ -1,13 +1,13 @@
 """Finds rows of a table that did not come from a load: their partition is empty or is not in the ledger.
 
-Belongs here: finding them, removing them, and the words about them. Not here: rows of a partition that were changed by
-hand, which its digest shows (`digest`), and when a load looks for them (`transaction`).
+Belongs here: finding them, the condition to remove them, the messages about them. Not here: rows of a partition that
+were changed by hand, which `digest` shows, and when a load looks for foreign rows (`transaction`).
 
-A load that replaces one partition does not touch them, so it has to tell of them: a table is a function of the objects
-that are loaded. They are removed only if that is asked for (`reload`), because a person put them there.
+A table must hold only rows of loaded objects. A load that replaces one partition does not touch foreign rows, so it
+warns about them. It removes them only with `reload`, because a person put them there.
 
-Each load looks for what costs nothing in a large table: rows without a partition, and the first and the last partition.
-All partitions are looked at if something was found, or if these rows are to be removed.
+Each load checks what is cheap in a large table: rows without a partition, the first and the last partition. It checks
+all partitions only if it has found foreign rows there, or must remove them.
 """
 
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class ForeignRows:
-    """Such rows of one table; `where` is the condition that finds them."""
+    """The foreign rows of one table. `where` is the SQL condition for them."""
 
     rows: int
     where: str
     values: tuple[object, ...]
     what: str
-    """What the values are: partitions, or numbers of loads."""
+    """What `values` are: `partition` or `number of the load`."""
 
     @property
     def described(self) -> str:
@@ -44,7 +44,7 @@ class ForeignRows:
 def find_foreign_rows(
     session: Session, request: LoadRequest, columns: Sequence[Column], past: LoadHistory
 ) -> ForeignRows | None:
-    """The rows that did not come from a load; None if there are no such rows, or if the table cannot show it."""
+    """Find the rows that did not come from a load; None if there are none, or if the table has no column to tell."""
     names = {each.name for each in columns}
     if PARTITION_COLUMN in names:
         column, known, what = PARTITION_COLUMN, past.names_partition, "partition"

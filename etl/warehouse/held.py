@@ -1,7 +1,7 @@
-"""Whether a table holds an object already: the ledger says so, and the rows in the table are still those that it means.
+"""Decides whether a table already holds an object: the ledger has it, and the table's rows are still those rows.
 
-Belongs here: the decision and its reason. Not here: what a load does then (`transaction`), digests (`digest`), which
-entry of the ledger is meant (`ledger`).
+Belongs here: the decision and its reason. Not here: what a load does then (`transaction`), digests (`digest`), finding
+the entry of the ledger (`ledger`).
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from etl.warehouse.digest import holds, is_comparable
 from etl.warehouse.session import Session
 from etl.warehouse.upsert import Upsert
 
-_OF_FORMAT_1 = "the entry of the ledger is of format 1, which kept nothing to compare the table with"
-_OTHER_COUNT = "the ledger's own entry is not what the load wrote (changed by hand?)"
-_OTHER_KEYS = "the key columns or the order column are others than when it was loaded"
+_OF_FORMAT_1 = "the ledger's entry has format 1, which stores nothing to compare the table with"
+_OTHER_COUNT = "the ledger's entry is not as the load wrote it (changed by hand?)"
+_OTHER_KEYS = "the key columns or the order column have changed since the object was loaded"
 _COUNTED_ONLY = "loaded by an older release: its rows were counted, their values were not compared"
 _CHANGED = "the rows in the table are not those that were loaded (changed by hand?)"
 _OTHER_HASH = "another release of the database made the ledger's digest: the rows in the table were not compared"
@@ -23,7 +23,7 @@ _ASKED_FOR = "asked for (`reload`)"
 
 
 class Held(NamedTuple):
-    """Whether nothing has to be loaded, and the reason."""
+    """Whether the table already holds the object, and the reason for the decision."""
 
     is_held: bool
     reason: str = ""
@@ -36,7 +36,7 @@ def look_at_table(
     past: ledger.LoadHistory,
     own: LedgerEntry | None,
 ) -> Held:
-    """Compare the table with the ledger's entry `own`, which stands in the place of the request's object."""
+    """Compare the table with `own`, the ledger's entry for the place in the table where the object belongs."""
     if own is None:
         return Held(is_held=False)
     if request.reload:
@@ -59,7 +59,7 @@ def look_at_table(
 
 
 def is_partitioned(columns: Sequence[Column]) -> bool:
-    """Whether the rows of the table have a column with their partition."""
+    """Whether the table has the column with the rows' partitions."""
     return any(each.name == PARTITION_COLUMN for each in columns)
 
 
@@ -75,7 +75,7 @@ def _rows_are_those_of(own: LedgerEntry, session: Session, request: LoadRequest,
 
 
 def _of_format_1(session: Session, request: LoadRequest, columns: Sequence[Column], past: ledger.LoadHistory) -> Held:
-    """Nothing says what the rows were; those of `append` without partitions cannot even be told apart."""
+    """Decide for an entry without a digest: only the rows of `append` without partitions can be counted."""
     if request.mode != "append" or request.partition:
         return Held(is_held=False, reason=_OF_FORMAT_1)
     unnumbered = f"{LOAD_COLUMN} IS NULL" if any(each.name == LOAD_COLUMN for each in columns) else "TRUE"

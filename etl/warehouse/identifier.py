@@ -1,9 +1,9 @@
-"""Names of columns, tables and schemas in the SQL of a warehouse.
+"""Writes the name of a column, table or schema in the SQL of a warehouse.
 
-Belongs here: writing one name. Not here: a table's whole name (`session`), names in a source's dialect (`sql`).
+Belongs here: quoting one name. Not here: a table's full name (`session`), names in a source's dialect (`sql`).
 """
 
 
 def quoted(name: str) -> str:
-    """An identifier as SQL writes it."""
+    """Quote an identifier for SQL."""
     return '"' + name.replace('"', '""') + '"'

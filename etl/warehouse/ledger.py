@@ -1,11 +1,11 @@
-"""The load ledger: which objects a table holds. Append-only, committed together with the rows it speaks of.
+"""The load ledger: a table with one entry for each load, committed together with the rows. Entries are never changed.
 
 Belongs here: its columns, its format, and what the entries of one table mean. Not here: how a load uses it
 (`transaction`), connections (`duckdb`, `postgres`).
 
-Format 1 had neither `format` nor `digest` nor `upsert_by`, and format 2 had no `cut_by`. An older ledger is given the
-new columns by the first load. Entries of format 1 keep an empty `format`, which says that what they loaded cannot be
-held against the table. An empty `cut_by` of a key of a list is unknown, and is not compared.
+Format 1 had no `format`, `digest` and `upsert_by`; format 2 had no `cut_by`. The first load adds the new columns to an
+older ledger. Entries of format 1 keep an empty `format`: the table cannot be compared with what they loaded. An empty
+`cut_by` for a key of a list means that the column is unknown; it is not compared.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -46,11 +46,11 @@ INDEXES = (
     ("schema_name, table_name, partition, seq", ""),
     ("schema_name, table_name, seq", "created_table"),
 )
-"""What keeps the look-ups of a load from reading the whole ledger, in a database that needs it told."""
+"""The indexes with which a load finds entries without reading the whole ledger, in a database that needs indexes."""
 
 
 def prepare(session: Session) -> None:
-    """Make the ledger, or give an older one what this format adds; refuse one that a later release wrote."""
+    """Create the ledger, or add this format's columns to an older one. A ledger of a later release is an error."""
     session.ensure_schema(SCHEMA)
     have = _columns(session)
     loads, formats = session.relation(SCHEMA, TABLE), session.relation(SCHEMA, FORMAT_TABLE)
@@ -71,7 +71,7 @@ def prepare(session: Session) -> None:
 
 
 def read(session: Session) -> tuple[LedgerEntry, ...]:
-    """Every entry, oldest first."""
+    """Return all entries, oldest first."""
     have = _columns(session)
     if not have:
         return ()
@@ -80,7 +80,7 @@ def read(session: Session) -> tuple[LedgerEntry, ...]:
 
 
 def owners(session: Session, schemas: Collection[str]) -> tuple[TableOwner, ...]:
-    """Who loads tables of these schemas, whoever it is; the last one stands last."""
+    """Return who loads the tables of these schemas, for all tenants. The newest loads come last."""
     if not (schemas and _columns(session)):
         return ()
     wanted = ", ".join("?" for _ in schemas)
@@ -94,7 +94,7 @@ def owners(session: Session, schemas: Collection[str]) -> tuple[TableOwner, ...]
 
 
 class LoadHistory:
-    """The ledger's entries about one table, looked up one by one, because a load needs only few of them."""
+    """The ledger's entries about one table. They are looked up one by one, because a load needs only few of them."""
 
     def __init__(self, session: Session, request: LoadRequest) -> None:
         self._session = session
@@ -113,7 +113,7 @@ class LoadHistory:
         return (self.first.tenant, self.first.pipeline) if self.first else None
 
     def of_partition(self) -> LedgerEntry | None:
-        """The newest entry of the request's partition that the table may still hold."""
+        """Return the newest entry of the request's partition whose rows the table may still hold."""
         if self.first is None:
             return None
         same = '"partition" IS NULL' if self._request.partition is None else '"partition" = ?'
@@ -121,13 +121,13 @@ class LoadHistory:
         return self._last(f"AND {same} AND seq >= ?", parameters=(*given, self.first.seq))
 
     def of_version(self) -> LedgerEntry | None:
-        """The newest entry of the request's very object."""
+        """Return the newest entry of this version of the object."""
         if self.first is None:
             return None
         return self._last("AND version = ? AND seq >= ?", parameters=(self._request.version, self.first.seq))
 
     def own(self) -> LedgerEntry | None:
-        """The entry that says what the table holds in the place of the request's object, if the table's owner loads."""
+        """Return the entry for the place in the table where the object belongs; None if another pipeline wrote it."""
         collected = self._request.mode == "append" and self._request.partition is None
         found = self.of_version() if collected else self.of_partition()
         return found if found and (found.tenant, found.pipeline) == self.owner else None
@@ -142,7 +142,7 @@ class LoadHistory:
         return self._unnamed({str(each): each for each in values}, "{}", "seq")
 
     def has_format_1(self) -> bool:
-        """Whether a load of a release that wrote no digest may have brought some of the rows."""
+        """Whether some rows may come from a load of an older release, which wrote no digest."""
         start = self.first.seq if self.first else 0
         query = f"SELECT 1 FROM {self._session.relation(SCHEMA, TABLE)} {self._table} AND seq >= ? AND digest IS NULL"
         return bool(self._session.rows(f"{query} LIMIT 1", (*self._names, start)))
@@ -160,7 +160,7 @@ class LoadHistory:
         return sorted((by_text[str(value)] for (value,) in found), key=str)
 
     def entries(self) -> tuple[LedgerEntry, ...]:
-        """Every entry that the table may still hold. Reads as many as there are: only for what happens rarely."""
+        """Return all entries whose rows the table may still hold. Slow for a long ledger: only for rare cases."""
         start = self.first.seq if self.first else 0
         return _entries(self._session, f"{self._table} AND seq >= ? ORDER BY seq", (*self._names, start), NAMES)
 
@@ -172,9 +172,9 @@ class LoadHistory:
 
 
 def live(entries: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
-    """Of one table's entries, oldest first, those whose rows the table should hold now.
+    """Select from one table's entries (oldest first) those whose rows the table should hold now.
 
-    Of each partition that is the newest entry. A whole table that is loaded by `append` holds each of its versions.
+    For each partition this is the newest entry. A table without partitions, loaded by `append`, holds all versions.
     """
     standing: dict[tuple[str, str, str | None, str], LedgerEntry] = {}
     for entry in entries:
@@ -182,7 +182,7 @@ def live(entries: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
             standing.clear()
         collected = entry.mode == "append" and entry.partition is None
         replaced = standing.get((entry.tenant, entry.pipeline, None, ""))
-        if collected and replaced and replaced.version == entry.version:  # another mode had loaded this very object
+        if collected and replaced and replaced.version == entry.version:  # another mode had loaded the same object
             del standing[(entry.tenant, entry.pipeline, None, "")]
         key = (entry.tenant, entry.pipeline, entry.partition, entry.version if collected else "")
         standing[key] = entry
@@ -190,7 +190,7 @@ def live(entries: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
 
 
 def record(session: Session, values: Mapping[str, object]) -> None:
-    """Write one entry; its `loaded_at` is the database's own clock."""
+    """Write one entry. `loaded_at` is the time of the database's clock."""
     given = {**values, "format": FORMAT}
     names = ", ".join(f'"{name}"' for name in (*given, "loaded_at"))
     marks = ", ".join("?" for _ in given)
@@ -199,12 +199,12 @@ def record(session: Session, values: Mapping[str, object]) -> None:
 
 
 def next_seq(session: Session) -> int:
-    """The number of the entry that this transaction will write."""
+    """Return the number of the entry that this transaction will write."""
     return int(session.rows(f"SELECT coalesce(max(seq), 0) + 1 FROM {session.relation(SCHEMA, TABLE)}")[0][0])
 
 
 def refuse_changed_append(request: LoadRequest, own: LedgerEntry) -> WarehouseError:
-    """The error where an object of an appended partition has changed since it was loaded."""
+    """Return the error for an object of an appended partition that has changed since it was loaded."""
     return WarehouseError(
         f"{request.target} already holds partition {request.partition} from run `{own.run_id}`, and the object has"
         " changed since: appending it would double its rows",

@@ -1,6 +1,6 @@
-"""A Parquet file as a load finds it: the very object that was asked for, and nothing in it that would change silently.
+"""Checks a Parquet file before a load: it is the requested object, and the load will not change any of its values.
 
-Belongs here: checks on the file before any transaction begins. Not here: the warehouse's own columns (`schema_change`).
+Belongs here: checks of the file before a transaction begins. Not here: the warehouse's own columns (`schema_change`).
 """
 
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ _NANOSECONDS = "its nanoseconds would be cut off"
 
 @dataclass(frozen=True)
 class Loadable:
-    """A file that may be loaded."""
+    """A file that has passed the checks."""
 
     path: Path
     untyped: frozenset[str]
-    """Columns that hold nothing but nulls and were written without a type."""
+    """The columns that hold only nulls and were written without a type."""
     columns: tuple[str, ...]
     """The names of all columns."""
 
     def select(self, number: str = "") -> str:
-        """The rows in DuckDB's SQL, with where each stands in the file under the name `number`, if one is given."""
+        """Return the SELECT for the rows in DuckDB's SQL. `number` names a column for the row's position, if given."""
         rows = f"read_parquet({file_literal(self.path)}, hive_partitioning = false"
         if not number:
             return f"SELECT * FROM {rows})"
@@ -41,18 +41,18 @@ class Loadable:
 
 
 def read_loadable(request: LoadRequest, path: Path) -> Loadable:
-    """Check the file against the request; refuse columns whose values a warehouse would change."""
+    """Compare the file with the request, and refuse columns whose values a warehouse would change."""
     name = f"the object of {request.target}"
     if not path.is_file():
-        raise WarehouseError(f"{name} is not there: {path}", "materialize the stage before the load")
+        raise WarehouseError(f"{name} does not exist: {path}", "materialize the stage before the load")
     footer = read_footer(path, name)
     if footer.rows != request.rows:
-        raise WarehouseError(f"{name} holds {footer.rows} rows, {request.rows} were announced", "run the load again")
+        raise WarehouseError(f"{name} holds {footer.rows} rows, {request.rows} were expected", "run the load again")
     if KEY.encode() in footer.key_values:
         found = footer.stamp(name).version
         if found != request.version:
             raise WarehouseError(
-                f"{name} was replaced while the load began: version {found[:12]}, announced {request.version[:12]}",
+                f"{name} was replaced while the load began: version {found[:12]}, expected {request.version[:12]}",
                 "run the load again",
             )
     _check_names(request, footer.schema.names)
@@ -69,7 +69,7 @@ def read_loadable(request: LoadRequest, path: Path) -> Loadable:
 
 
 def typed_columns(path: Path) -> dict[str, str]:
-    """The columns of an object with DuckDB's types, but for those that were written without a type."""
+    """Return the columns of an object with DuckDB's types, except columns that were written without a type."""
     footer = read_footer(path, str(path))
     untyped = {field.name for field in footer.schema if pa.types.is_null(field.type)}
     described = duckdb.sql(f"DESCRIBE SELECT * FROM read_parquet({file_literal(path)}, hive_partitioning = false)")
@@ -77,7 +77,7 @@ def typed_columns(path: Path) -> dict[str, str]:
 
 
 def _check_names(request: LoadRequest, names: list[str]) -> None:
-    """Refuse names that a table cannot have (DuckDB would rename them), or that the loader needs for itself."""
+    """Refuse column names that DuckDB would change, and those of the technical columns."""
     seen: dict[str, str] = {}
     for name in names:
         folded = name.casefold()
@@ -96,7 +96,7 @@ def _check_names(request: LoadRequest, names: list[str]) -> None:
 
 
 def _changes_silently(kind: pa.DataType) -> str:
-    """Why a warehouse would take this type without an error and yet not as it is; empty where it does not."""
+    """Return why a warehouse would change values of this type without an error; empty if it would not."""
     for child in range(kind.num_fields):
         reason = _changes_silently(kind.field(child).type)
         if reason:
@@ -113,7 +113,7 @@ def _changes_silently(kind: pa.DataType) -> str:
 
 
 def _has_nanoseconds(path: Path, column: str) -> bool:
-    """Whether a value is finer than a microsecond: Polars writes every time of day in nanoseconds, mostly zeros."""
+    """Whether a value has nanoseconds. Polars writes every time of day in nanoseconds, even if they are all zero."""
     for batch in pq.ParquetFile(path).iter_batches(columns=[column]):
         values = batch.column(0).view(pa.int64())
         whole = pc.multiply(pc.divide(values, 1000), 1000)

@@ -1,9 +1,9 @@
-"""The PostgreSQL warehouse: the object is copied into a staging table, then put into its table in one transaction.
+"""The PostgreSQL warehouse: the object is copied into a staging table, then into its table in one transaction.
 
 Belongs here: connecting, the lock, the staging table. Not here: the steps of a load (`transaction`).
 
-DuckDB's extension writes the staging table, because nothing else copies Parquet into PostgreSQL as fast and in constant
-memory; what is said about the load itself goes over an ordinary connection.
+DuckDB's extension writes the staging table, because it copies Parquet into PostgreSQL faster than anything else and in
+constant memory. All other statements use an ordinary connection.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 _STAGING = "etl_staging"
 _OPTIONS = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex"
-"""How values become text: the digest of a row is made from its text, and a server or a role may say otherwise."""
+"""Fixes how values become text, because a row's digest is made from its text and servers have different defaults."""
 _COLUMNS = """
 SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute
 WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
@@ -74,7 +74,7 @@ WHERE locktype = 'advisory' AND granted AND ((classid::bigint << 32) | objid::bi
 
 
 class PostgresWarehouse(SqlWarehouse):
-    """A tenant's tables in a PostgreSQL database. Holds no connection between calls."""
+    """A tenant's tables in a PostgreSQL database. No connection stays open between calls."""
 
     def __init__(self, url: str, tenant: str, *, lock_seconds: float = 600.0) -> None:
         self._url = parse(url)
@@ -83,7 +83,7 @@ class PostgresWarehouse(SqlWarehouse):
 
     @contextmanager
     def writing(self, schema: str, table: str, run_id: str) -> Iterator["_PostgresLoader"]:
-        """Hold the table until the block ends; the lock ends with the connection."""
+        """Lock the table until the block ends. The lock ends with the connection."""
         target = f"{schema}.{table}"
         with ExitStack() as stack:
             with self.errors(f"{target} could not be loaded"):
@@ -94,29 +94,29 @@ class PostgresWarehouse(SqlWarehouse):
 
     @contextmanager
     def exclusive(self, run_id: str) -> Iterator[None]:  # noqa: ARG002  of the protocol
-        """Nothing is held: PostgreSQL has many writers, and a load locks its own table."""
+        """Lock nothing: PostgreSQL allows several writers, and a load locks its own table."""
         yield
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
-        """Every committed load of this tenant, oldest first."""
+        """Return all committed loads of this tenant, oldest first."""
         return tuple(each for each in super().ledger() if each.tenant == self._tenant)
 
     @contextmanager
     def reading(self, failure: str) -> "Iterator[_PostgresSession]":
-        """A session that cannot write."""
+        """Open a read-only session."""
         with self.errors(failure), self._connect("query") as connection:
             connection.read_only = True
             with connection.transaction():
                 yield _PostgresSession(connection)
 
     def made_types(self, kind: str) -> tuple[str, ...]:
-        """PostgreSQL's name of the type. Its text has two: COPY makes the one, DuckDB's extension the other."""
+        """Return PostgreSQL's name of the type. Text has two: a COPY makes one, DuckDB's extension the other."""
         name = postgres_type(kind)
         return (name, name.replace("text", "character varying")) if name.startswith("text") else (name,)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
-        """The result of a statement, read-only."""
-        import polars as pl  # noqa: PLC0415  a load needs none of it
+        """Run a read-only statement and return its rows."""
+        import polars as pl  # noqa: PLC0415  a load does not need it
 
         with self.errors("the query failed"), self._connect("query") as connection:
             connection.read_only = True
@@ -126,7 +126,7 @@ class PostgresWarehouse(SqlWarehouse):
                 return pl.DataFrame(cursor.fetchall(), schema=names, orient="row", infer_schema_length=None)
 
     def relation(self, schema: str, table: str) -> str:
-        """A table's whole name."""
+        """Return a table's full name."""
         return _relation(schema, table)
 
     @contextmanager
@@ -138,7 +138,7 @@ class PostgresWarehouse(SqlWarehouse):
 
     @contextmanager
     def errors(self, what: str) -> Iterator[None]:
-        """Drop the original on purpose: drivers put the password into their texts."""
+        """Translate errors. The original is not chained, because drivers put the password into their messages."""
         psycopg = _driver()
         try:
             yield
@@ -152,7 +152,7 @@ class PostgresWarehouse(SqlWarehouse):
         return {**defaults, **parts, "options": f"{parts.get('options', '')} {_OPTIONS}".strip()}
 
     def _lock(self, connection: "Connection", schema: str, table: str) -> None:
-        """One load per table at a time; the lock ends with the connection."""
+        """Wait for the table's lock, which allows one load at a time and ends with the connection."""
         digest = hashlib.sha256(f"etl {schema}.{table}".encode()).digest()
         key = int.from_bytes(digest[:8], "big") >> 1
 
@@ -168,7 +168,7 @@ class PostgresWarehouse(SqlWarehouse):
         locks.wait_until(ready, what, holder, self._lock_seconds, WarehouseError)
 
     def stage(self, request: LoadRequest, loadable: Loadable, staged: str) -> None:
-        """Copy the object's rows into an unlogged table that only this load knows."""
+        """Copy the object's rows into an unlogged table that only this load uses."""
         extension = extension_path("postgres_scanner")
         if extension is None:
             raise WarehouseError(
@@ -206,7 +206,7 @@ class _PostgresLoader:
         self._table = table
 
     def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
-        """Put the object into its table; all of it and its ledger entry, or nothing."""
+        """Load all of the object with its ledger entry, or nothing."""
         loadable = read_loadable(request, Path(source))
         staged = _relation(_STAGING, "load_" + hashlib.sha256(self._relation.encode()).hexdigest()[:32])
         with self._warehouse.errors(f"{request.target} could not be loaded"):
@@ -225,7 +225,7 @@ class _PostgresLoader:
                     self._connection.execute(f"DROP TABLE IF EXISTS {staged}".encode())
 
     def set_aside(self) -> str:
-        """Rename what stands under the table's name; gives the new name, empty where nothing is there."""
+        """Rename the table or view. Returns the new name; empty if there is none."""
         with self._warehouse.errors(f"{self._schema}.{self._table} could not be renamed"):
             return set_aside(_PostgresSession(self._connection), self._schema, self._table)
 
@@ -242,11 +242,11 @@ def _remedy(error: Exception) -> str:
         )
     if "authentication failed" in str(error):
         return "correct the user or the password of the tenant's warehouse"
-    return "nothing was kept of it; remove the cause and run it again"
+    return "nothing was loaded; remove the cause and run it again"
 
 
 class _PostgresSession:
-    """A connection as `transaction` wants it, with the object's rows in a staging table."""
+    """A connection with the methods that `transaction` needs. The object's rows are in a staging table."""
 
     temporary = "ON COMMIT DROP"
     algorithm = "postgres-hashtextextended"
@@ -264,8 +264,8 @@ class _PostgresSession:
         return list(self._execute(sql, parameters).fetchall())
 
     def frames(self, sql: str) -> "Iterator[pl.DataFrame]":
-        """Through a cursor of the server's."""
-        import polars as pl  # noqa: PLC0415  a load needs none of it
+        """Read through a server-side cursor."""
+        import polars as pl  # noqa: PLC0415  a load does not need it
 
         with self._connection.cursor(name="etl_batches") as cursor:
             cursor.execute(sql.encode())
@@ -305,11 +305,11 @@ class _PostgresSession:
             self._connection.execute(f"CREATE INDEX ON {_relation(schema, table)} {rest}".encode())
 
     def row_hash(self, columns: Sequence[str]) -> str:
-        """From the row's text: `hash_record` knows no JSON."""
+        """Hash the row's text, because `hash_record` does not support JSON."""
         return f"hashtextextended(CAST(ROW({', '.join(columns)}) AS text) {self.binary}, 0)::numeric"
 
     def _execute(self, sql: str, parameters: Sequence[object]) -> Any:  # noqa: ANN401  a cursor of an optional library
-        """Statements with parameters hold no names of the tenant's, so that every `?` in them is a parameter."""
+        """Run a statement. Those with parameters contain no names of a tenant, so every `?` in them is a parameter."""
         if parameters:
             return self._connection.execute(sql.replace("?", "%s").encode(), list(parameters))
         return self._connection.execute(sql.encode())
@@ -320,14 +320,14 @@ def _relation(schema: str, table: str) -> str:
 
 
 def open_database(place: WarehousePlace, tenant: str) -> PostgresWarehouse:
-    """The warehouse at an address."""
+    """Return the warehouse at an address."""
     if place.url is None:
         raise WarehouseError(f"the PostgreSQL warehouse of `{tenant}` has no address", "give `warehouse.url`")
     return PostgresWarehouse(place.url.get_secret_value(), tenant, lock_seconds=place.lock_seconds)
 
 
 def address_of_profile(value: ProfileValue) -> WarehousePlace:
-    """The database that a target of dbt's profiles.yml names."""
+    """Return the address of the database that a target of dbt's profiles.yml names."""
     host, port = value("host"), value("port")
     login = f"{percent(value('user'), safe='')}:{percent(value('password', 'pass'), safe='')}@"
     address = f"[{host}]" if ":" in host else host
@@ -347,7 +347,7 @@ def _run(connection: "Connection", load: Load, staged: str) -> LoadReport:
 
 
 def _prepare(connection: "Connection", staged: str) -> None:
-    """Make what every load shares, one process at a time; remove what a load of this table left when it died."""
+    """Create the ledger and the staging schema, one process at a time; drop what an interrupted load has left."""
     with _alone(connection), connection.transaction():
         _ensure_schema(connection, _STAGING)
         ledger.prepare(_PostgresSession(connection))
@@ -364,7 +364,7 @@ def _alone(connection: "Connection") -> Iterator[None]:
 
 
 def _ensure_schema(connection: "Connection", name: str) -> None:
-    """Look first: CREATE SCHEMA IF NOT EXISTS asks for a privilege even where there is nothing to create."""
+    """Create a schema if it is missing. CREATE SCHEMA IF NOT EXISTS would need a privilege even for an existing one."""
     if not connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]).fetchone():
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(name)}".encode())
 

@@ -1,6 +1,6 @@
-"""Which types of DuckDB's arrive in PostgreSQL, as what, and how they have to travel.
+"""Decides which PostgreSQL type DuckDB's types become, which are refused, and which must be copied as text.
 
-Belongs here: what is known of the types alone. Not here: copying (`postgres`), and the types of a source
+Belongs here: the rules about types. Not here: copying (`postgres`), and the types of a source
 (`etl.source.postgres_types`).
 """
 
@@ -12,7 +12,7 @@ from etl.errors import WarehouseError
 from etl.warehouse.contract import LoadRequest
 
 _LOSSY = ("HUGEINT", "UHUGEINT", "STRUCT", "MAP", "UNION", "TIMESTAMP_NS")
-"""Types that the extension refuses without a name, or writes as something else without a word."""
+"""Types that the extension refuses without naming the column, or changes without an error."""
 
 _TYPES = {
     "TINYINT": "smallint",
@@ -23,11 +23,11 @@ _TYPES = {
     "BLOB": "bytea",
     "VARCHAR": "text",
 }
-"""DuckDB's types that are not called alike."""
+"""DuckDB's types that have another name in PostgreSQL."""
 
 
 def postgres_type(kind: str) -> str:
-    """The type that the extension makes of a type of DuckDB's."""
+    """Return the PostgreSQL type that the extension makes from a DuckDB type."""
     if found := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", kind):
         return f"numeric({found[1]},{found[2]})"
     if kind.endswith("[]"):
@@ -36,10 +36,10 @@ def postgres_type(kind: str) -> str:
 
 
 def _binary_copy_errs(kind: str) -> bool:
-    """Whether the extension's binary COPY may change decimals of this type: it sends four digits at a time.
+    """Whether the extension's binary COPY may change decimals of this type, because it sends digits in groups of four.
 
-    The digits behind the point, filled up to a multiple of four, have to fit into the integer that DuckDB keeps the
-    decimal in. Where they do not, some values arrive as others, without an error.
+    The digits behind the point, rounded up to a multiple of four, must fit into the integer in which DuckDB stores the
+    decimal. If they do not fit, some values are changed without an error.
     """
     found = ((int(digits), int(scale)) for digits, scale in re.findall(r"DECIMAL\((\d+),(\d+)\)", kind))
     widths = (4, 9, 18, 38)  # digits that integers of 16, 32, 64 and 128 bits hold
@@ -47,7 +47,7 @@ def _binary_copy_errs(kind: str) -> bool:
 
 
 def needs_text_copy(request: LoadRequest, columns: Sequence[tuple[Any, ...]]) -> bool:
-    """Whether a decimal has to travel as text; texts in lists cannot, because `NULL` would arrive as nothing."""
+    """Whether a decimal needs a copy as text. Texts in lists prevent that: the text `NULL` would become a null."""
     decimals = [name for name, kind, *_ in columns if _binary_copy_errs(kind)]
     lists = [name for name, kind, *_ in columns if "VARCHAR" in kind and kind != "VARCHAR"]
     if decimals and lists:

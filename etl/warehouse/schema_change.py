@@ -1,9 +1,9 @@
-"""Compares an object's columns with the table's columns: which are added, which fit, which are refused.
+"""Compares an object's columns with the table's columns, and decides which are added, which fit, which are refused.
 
 Belongs here: the decision, for any warehouse. Not here: asking a database for its columns, nor changing a table.
 
-`evolve` adds a new column (nullable) and takes a narrower type into a wider column, which keeps every value. Anything
-else needs a person: a column that is gone, another type, a wider type. `fail` refuses every difference.
+`evolve` adds a new column (nullable) and loads a narrower type into a wider column, which keeps every value. It refuses
+a missing column, another type and a wider type: a person must decide. `fail` refuses every difference.
 """
 
 import re
@@ -14,7 +14,7 @@ from etl.warehouse.contract import TECHNICAL_COLUMNS, Column, SchemaChanges
 from etl.warehouse.identifier import quoted
 
 NO_TYPE = ""
-"""The type of a column that holds nothing but nulls and was written without a type."""
+"""The type of a column that holds only nulls and was written without a type."""
 
 _WIDENING: tuple[tuple[str, ...], ...] = (
     ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
@@ -33,10 +33,10 @@ def columns_to_add(
     policy: SchemaChanges,
     came_later: Collection[str] = (),
 ) -> tuple[Column, ...]:
-    """The columns the table needs before the object can be inserted; raises with every difference that is refused.
+    """Return the columns to add before the object can be inserted. The error names every difference that is refused.
 
-    `relation` is the table's whole name in SQL, so that the statements of the remedies can be copied.
-    `came_later` are columns that a later partition brought to the table: an object of an earlier one has none of them.
+    `relation` is the table's full name in SQL, so that the statements of the remedies can be copied.
+    `came_later` are columns that a later partition has added to the table: objects of earlier ones do not have them.
     """
     have = {each.name.casefold(): each for each in table if each.name not in TECHNICAL_COLUMNS}
     come = {each.name.casefold(): each for each in incoming}
@@ -57,13 +57,13 @@ def columns_to_add(
     if problems:
         raise WarehouseError(
             f"the columns of {relation} have changed:\n" + "\n".join(f"  - {each}" for each in problems),
-            "nothing was loaded; do what is named for each column, then run the load again",
+            "nothing was loaded; correct each column as its line says, then run the load again",
         )
     return new
 
 
 def missing_columns(table: Sequence[Column], incoming: Sequence[Column]) -> list[Column]:
-    """The columns of the table that the object does not have."""
+    """Return the columns of the table that the object does not have."""
     come = {each.name.casefold() for each in incoming}
     return [each for each in table if each.name not in TECHNICAL_COLUMNS and each.name.casefold() not in come]
 
@@ -88,7 +88,7 @@ def _accepted(incoming: str, column: str, policy: SchemaChanges) -> bool:
 
 
 def fits(narrow: str, wide: str) -> bool:
-    """Whether every value of one type is a value of the other, exactly."""
+    """Whether the wide type can hold every value of the narrow type exactly."""
     for kinds in _WIDENING:
         if narrow in kinds and wide in kinds:
             return kinds.index(narrow) <= kinds.index(wide)

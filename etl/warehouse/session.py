@@ -1,6 +1,6 @@
-"""An open transaction of a warehouse, as the steps of a load see it: the little in which the databases differ.
+"""The protocol of an open transaction: the few operations of a load that differ between the databases.
 
-Belongs here: the protocol, and quoting a name. Not here: the steps (`transaction`, `upsert`), the connections
+Belongs here: the protocol. Not here: the steps of a load (`transaction`, `upsert`), the connections
 (`duckdb`, `postgres`).
 """
 
@@ -17,46 +17,46 @@ class Session(Protocol):
     """An open transaction of a database, and the object's rows in it."""
 
     incoming: str
-    """The relation that holds the object's rows, ready for SQL; with `ROW_NUMBER` where the mode is `upsert`."""
+    """The relation with the object's rows, as SQL; it has the column `ROW_NUMBER` if the mode is `upsert`."""
     temporary: str
-    """What stands behind `CREATE TEMP TABLE name`, so that the table ends with the load."""
+    """The text behind `CREATE TEMP TABLE name` that drops the table at the end of the load."""
     algorithm: str
-    """How this database hashes a row: another name, and an older digest says nothing."""
+    """The name of the database's hash. Digests with another name cannot be compared."""
     binary: str
-    """What stands behind a text column to order it by its bytes, whatever the database's own order is."""
+    """The text behind a text column that orders it by its bytes instead of the database's own order."""
 
     def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        """Run a statement; gives the number of rows it changed. Parameters are written `?`."""
+        """Run a statement and return the number of rows it changed. Parameters are written `?`."""
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Run a query."""
+        """Run a query and return its rows."""
 
     def frames(self, sql: str) -> "Iterator[pl.DataFrame]":
-        """The result of a query, `BATCH_ROWS` rows at a time."""
+        """Run a query and return its rows in frames of `BATCH_ROWS` rows."""
 
     def described(self, schemas: Collection[str]) -> list[tuple[str, str, Kind, str, str]]:
-        """Schema, name, kind, column and type of every column of the tables and views in these schemas, in order."""
+        """Return schema, name, kind, column and type of every column of the tables and views in these schemas."""
 
     def incoming_columns(self) -> list[Column]:
-        """The object's columns in this database's types."""
+        """Return the object's columns with this database's types."""
 
     def table_columns(self, schema: str, table: str) -> list[Column]:
-        """A table's columns; none where there is no such table."""
+        """Return a table's columns; an empty list if there is no such table."""
 
     def kind(self, schema: str, name: str) -> Kind:
-        """What stands under a name: nothing, a table, or something else that can be read like one."""
+        """Return the kind of the table or view with this name; empty if there is none."""
 
     def relation(self, schema: str, table: str) -> str:
-        """A table's whole name, as SQL writes it."""
+        """Return a table's full name in SQL."""
 
     def is_called(self, column: str) -> str:
-        """The condition that a column with a schema's or a table's name is the parameter `?`."""
+        """Return the condition that compares a column of names with the parameter `?`."""
 
     def ensure_schema(self, name: str) -> None:
-        """Create a schema where there is none."""
+        """Create the schema if it does not exist."""
 
     def ensure_index(self, schema: str, table: str, columns: str, where: str = "") -> None:
-        """Create an index over these columns where there is none and the database needs one."""
+        """Create an index over these columns if it does not exist and the database needs one."""
 
     def row_hash(self, columns: Sequence[str]) -> str:
-        """The expression for the hash of one row: a number whose sum does not overflow. The columns are quoted."""
+        """Return the expression for a row's hash: a number whose sum does not overflow. The columns are quoted."""

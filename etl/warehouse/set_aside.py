@@ -11,7 +11,7 @@ from etl.warehouse.session import Session
 
 
 def set_aside(session: Session, schema: str, table: str) -> str:
-    """Rename what stands under a name; gives the new name, empty where nothing is there."""
+    """Rename the table or view. Returns the new name; empty if there is none."""
     kind = session.kind(schema, table)
     if not kind:
         return ""
@@ -22,7 +22,7 @@ def set_aside(session: Session, schema: str, table: str) -> str:
 
 
 def move_away(request: LoadRequest, what: str) -> str:
-    """The remedy if an existing table prevents a load."""
+    """Return the remedy for a load that an existing table or view prevents."""
     return (
         f"load into another table (`trino_output`), or move {what} away with"
         f" `etl set-aside {request.tenant} {request.pipeline} --yes` and load again"

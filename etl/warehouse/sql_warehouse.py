@@ -1,7 +1,7 @@
-"""What is read from any warehouse whose tables are read by SQL: the ledger, what stands there, counts, rows, digests.
+"""Reads a warehouse with SQL: the ledger, the tables and views, counts, rows, digests.
 
 Belongs here: the read-only half of the protocol, in the SQL that the databases share. Not here: loads (`transaction`),
-connections and what only one database can say (`duckdb`, `postgres`).
+connections and statements for one database only (`duckdb`, `postgres`).
 """
 
 from abc import ABC, abstractmethod
@@ -23,32 +23,32 @@ if TYPE_CHECKING:
 
 
 class SqlWarehouse(ABC):
-    """The questions that every such warehouse answers alike; each opens a session for itself."""
+    """The read-only methods that all SQL warehouses share. Each method opens a session of its own."""
 
     @abstractmethod
     def reading(self, failure: str) -> AbstractContextManager[Session]:
-        """A session that cannot write; `failure` is what an error of the database begins with."""
+        """Open a read-only session. The text of a database's error begins with `failure`."""
 
     @abstractmethod
     def made_types(self, kind: str) -> tuple[str, ...]:
-        """The type that a load makes of DuckDB's type of a column; another name of it may follow."""
+        """Return the type that a load makes from a DuckDB type, with a second name if it has one."""
 
     def made_columns(self, path: Path) -> dict[str, tuple[str, ...]]:
-        """The columns that a load makes of an object, each with the names that its type has here."""
+        """Return the columns that a load makes from an object, each with all names of its type in this warehouse."""
         return {name: self.made_types(kind) for name, kind in typed_columns(path).items()}
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
-        """Every committed load, oldest first."""
+        """Return all committed loads, oldest first."""
         with self.reading("the load ledger could not be read") as session:
             return ledger.read(session)
 
     def owners(self, schemas: Collection[str]) -> tuple[TableOwner, ...]:
-        """Who loads tables of these schemas, of all tenants that the ledger knows."""
+        """Return who loads the tables of these schemas, for all tenants in the ledger."""
         with self.reading("the load ledger could not be read") as session:
             return ledger.owners(session, schemas)
 
     def describe(self, schemas: Collection[str]) -> tuple[WarehouseTable, ...]:
-        """The tables and views of these schemas."""
+        """Return the tables and views of these schemas."""
         with self.reading("the schemas could not be read") as session:
             found = session.described(schemas)
         return tuple(
@@ -59,19 +59,19 @@ class SqlWarehouse(ABC):
         )
 
     def counts(self, wanted: Sequence[CountedRows]) -> list[dict[tuple[object, ...], int]]:
-        """How many rows there are, by the values of some columns."""
+        """Count rows, grouped by the values of some columns."""
         with self.reading("the rows could not be counted") as session:
             return [_count(session, each) for each in wanted]
 
     def rows_of(self, rows: RowsOf, columns: Sequence[str]) -> "Iterator[pl.DataFrame]":
-        """Some columns of some rows, in parts."""
+        """Return some columns of some rows in several frames."""
         names = ", ".join(map(quoted, columns))
         with self.reading(f"{rows.schema_name}.{rows.table} could not be read") as session:
             relation = session.relation(rows.schema_name, rows.table)
             yield from session.frames(f"SELECT {names} FROM {relation} WHERE {rows.where}")
 
     def holds(self, digests: Mapping[RowsOf, str | None]) -> dict[RowsOf, bool | None]:
-        """For each of these rows whether they are those of their digest of the ledger; None where nobody can say."""
+        """Compare rows with their digests from the ledger: True if they are equal, None if they cannot be compared."""
         with self.reading("the rows could not be compared with their digests") as session:
             return {rows: _holds(session, rows, kept) for rows, kept in digests.items()}
 

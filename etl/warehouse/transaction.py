@@ -1,8 +1,8 @@
-"""One load as one transaction, in the SQL that DuckDB and PostgreSQL share: rows and their ledger entry, or nothing.
+"""The steps of one load in one transaction, in the SQL that DuckDB and PostgreSQL share.
 
-Belongs here: the order of the steps, whose table it is, and the table's columns. Not here: whether the table holds the
-object already (`held`), `upsert` of a partition (`upsert`), the ledger itself (`ledger`), connections, locks, and
-how the object's rows become a relation (`duckdb`, `postgres`).
+Belongs here: the order of the steps, the check of the table's owner, and the table's columns. Not here: whether the
+table already holds the object (`held`), `upsert` of a partition (`upsert`), the ledger itself (`ledger`), connections,
+locks, and how the object's rows become a relation (`duckdb`, `postgres`).
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from etl.warehouse.upsert import Upsert, check_keys, ranking
 
 
 class Load:
-    """The work between BEGIN and COMMIT: first compare, then change the table if necessary."""
+    """The work between BEGIN and COMMIT: `look` compares, `run` changes the table if that is necessary."""
 
     def __init__(self, session: Session, request: LoadRequest) -> None:
         self._session = session
@@ -88,7 +88,7 @@ class Load:
         )
 
     def _remove_foreign_rows(self) -> None:
-        """Rows that no load brought go only if they were asked to: a person put them there."""
+        """Delete rows that did not come from a load, but only with `reload`: a person put them there."""
         if self._foreign and self._request.reload:
             self._session.change(f"DELETE FROM {self._table} WHERE {self._foreign.where}")
             self._warnings.append(f"{self._request.target} held {self._foreign.described}; they were removed")
@@ -99,7 +99,7 @@ class Load:
         if past.owner is None:
             if self._session.rows(f"SELECT 1 FROM {self._table} LIMIT 1"):
                 raise WarehouseError(
-                    f"{request.target} exists and holds rows that no load of this product brought",
+                    f"{request.target} exists and holds rows that no load of this product has inserted",
                     move_away(request, "the table"),
                 )
         elif past.owner != (request.tenant, request.pipeline):
@@ -111,7 +111,7 @@ class Load:
             )
 
     def _check_kind(self, last: LedgerEntry | None) -> None:
-        """Days and months, or values of two columns, in one table would hold the same rows twice."""
+        """Refuse a table whose partitions were cut in another way: it would hold the same rows twice."""
         request = self._request
         before = Cut(last.partition, last.cut_by) if last and last.partition else None
         now = Cut(request.partition, request.cut_by) if request.partition else None
@@ -138,7 +138,7 @@ class Load:
         session.change(f"CREATE TABLE {self._table} ({', '.join(f'{quoted(c.name)} {c.type}' for c in columns)})")
         self._index()
         kept = Upsert(session, request)
-        if kept.columns():  # of a table of this name that was dropped since
+        if kept.columns():  # kept rows of an earlier table with this name that was dropped
             kept.forget()
         return ()
 
@@ -148,7 +148,7 @@ class Load:
         return partition + ([Column(LOAD_COLUMN, "BIGINT")] if self._request.mode == "append" else [])
 
     def _index(self) -> None:
-        """In a database that would read the whole table for one partition of it."""
+        """Create the indexes with which a database finds one partition without reading the whole table."""
         request = self._request
         for column in self._technical():
             self._session.ensure_index(request.schema_name, request.table, column.name)
@@ -172,16 +172,16 @@ class Load:
         return tuple(each.name for each in new)
 
     def _number_earlier_rows(self) -> None:
-        """A whole table that another mode loaded last is the first snapshot of one that collects them."""
+        """If another mode loaded the whole table before, number its rows as the first snapshot of `append`."""
         last = self._past.last if self._past else None
         if self._request.mode == "append" and not self._partition and last and last.mode != "append" and last.digest:
             self._session.change(f"UPDATE {self._table} SET {LOAD_COLUMN} = {last.seq} WHERE {LOAD_COLUMN} IS NULL")
 
     def _came_later(self, incoming: list[Column]) -> list[str]:
-        """The columns that the object does not have and that are empty up to its partition: a later one brought them.
+        """Return the missing columns of the object that are empty up to its partition: a later one has added them.
 
-        So the partitions of a table whose columns have evolved can be loaded in any order, and again. Keys of a list
-        have no order: there the column has to be empty in its own partition.
+        So the partitions of a table whose columns have evolved can be loaded again and in any order. Keys of a list
+        have no order; for them the column must be empty in the object's own partition.
         """
         missing = missing_columns(self._columns, incoming)
         if not missing or not self._partition or self._request.schema_changes != "evolve":
@@ -197,7 +197,7 @@ class Load:
         return not self._session.rows(query)
 
     def _leave_upsert(self) -> None:
-        """A table that was loaded by `upsert` and is not any more gets back the rows that had lost their keys."""
+        """If the table was loaded by `upsert` before and is not now, put the rows that `upsert` hid back into it."""
         if self._kept or not self._past:
             return
         kept = Upsert(self._session, self._request)
@@ -208,7 +208,7 @@ class Load:
                 kept.give_back(self._columns)
 
     def _change(self, typed: list[str], seq: int) -> tuple[int, str]:
-        """Insert the object's rows in place of those that the mode replaces; gives their number and their digest."""
+        """Replace rows by the object's rows as the mode says. Returns the number of rows and their digest."""
         request, session = self._request, self._session
         if request.mode == "upsert":
             check_keys(session, request, typed)
@@ -227,7 +227,7 @@ class Load:
         return loaded, self._digest(where, loaded)
 
     def _delete_appended(self, seq: int) -> str:
-        """Remove what an earlier load of the very same rows brought; gives the condition for the new rows."""
+        """Delete the rows of an earlier load of the same object. Returns the condition for the new rows."""
         if self._partition:
             self._session.change(f"DELETE FROM {self._table} WHERE {self._slice}")
             return self._slice
@@ -237,8 +237,8 @@ class Load:
             others = [each for each in ledger.live(self._past.entries()) if each.digest is None and each != self._own]
             if others:
                 raise WarehouseError(
-                    f"{self._request.target} holds rows of {len(others) + 1} loads of an older release; nothing says"
-                    " which of them are this object's, so that it cannot be loaded again",
+                    f"{self._request.target} holds rows of {len(others) + 1} loads of an older release. Nothing tells"
+                    " which rows came from this object, so it cannot be loaded again",
                     move_away(self._request, "the table"),
                 )
             self._session.change(f"DELETE FROM {self._table} WHERE {LOAD_COLUMN} IS NULL")
@@ -254,7 +254,7 @@ class Load:
         return loaded, digest(self._session, kept.kept, kept.columns(), kept.of_partition)
 
     def _upsert_whole(self, typed: list[str]) -> tuple[int, str]:
-        """The table is the last row of each key of the one object."""
+        """Replace the whole table by the last row of each key of the object."""
         request, session = self._request, self._session
         arrived = int(session.rows(f"SELECT count(*) FROM {session.incoming}")[0][0])
         self._all_rows(arrived)
@@ -269,9 +269,9 @@ class Load:
         return loaded, self._digest("TRUE", loaded)
 
     def _tell_forgotten_keys(self, winners: str) -> None:
-        """Say how many keys the object does not have any more.
+        """Report how many rows have keys that the object no longer has.
 
-        A release of format 1 collected the keys of all objects that ever were: those are not removed unasked.
+        A release of format 1 kept the keys of all earlier objects; those rows are removed only with `reload`.
         """
         last = self._past.last if self._past else None
         if last is None or last.mode != "upsert":
@@ -280,11 +280,11 @@ class Load:
         query = f"SELECT count(*) FROM {self._table} AS t WHERE NOT EXISTS (SELECT 1 FROM {winners} WHERE {same})"
         gone = int(self._session.rows(query)[0][0])
         if gone and (last.digest is not None or self._request.reload):
-            self._warnings.append(f"{gone} rows of {self._request.target} went: the object has their keys no more")
+            self._warnings.append(f"{gone} rows of {self._request.target} were removed: the object lacks their keys")
         elif gone:
             raise WarehouseError(
                 f"{self._request.target} was loaded by an older release and holds {gone} rows whose keys the published"
-                " object does not have; a table is what is published now, so they would be removed",
+                " object does not have. A table holds only what is published now, so they would be removed",
                 "keep a copy if you need them, then load with `etl run ... --reload`",
             )
 
@@ -300,8 +300,8 @@ class Load:
     def _all_rows(self, found: int) -> None:
         if found != self._request.rows:
             raise WarehouseError(
-                f"{self._request.target}: {found} rows arrived, the object holds {self._request.rows}",
-                "nothing was kept; run the load again",
+                f"{self._request.target}: {found} rows arrived, but the object holds {self._request.rows}",
+                "nothing was loaded; run the load again",
             )
 
     def _digest(self, where: str, loaded: int) -> str:
@@ -310,7 +310,7 @@ class Load:
         if found != loaded:
             raise WarehouseError(
                 f"{self._request.target} holds {found} rows after the load, {loaded} were expected",
-                "nothing was kept; something else wrote the table or a trigger or rule of it interferes",
+                "nothing was loaded; find what else writes the table (a program, a trigger or a rule) and stop it",
             )
         return made
 

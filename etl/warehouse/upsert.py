@@ -1,12 +1,11 @@
-"""`upsert` of one partition: every row of every loaded object is kept, and the table holds the last row of each key.
+"""`upsert` of one partition: a second table keeps all rows of all loaded objects, the table the last row of each key.
 
-Belongs here: the kept rows, who wins a key, and putting the winners into the table. Not here: the steps around it
-(`transaction`), the ledger.
+Belongs here: the kept rows, the choice of each key's last row, and putting these rows (the winners) into the table. Not
+here: the steps around it (`transaction`), the ledger.
 
-So the table is a function of the objects that are loaded, in whatever order they come: when a partition is loaded
-again, its old rows go, its new ones come, and each key that stood in the old rows or stands in the new ones is decided
-again among all rows that were ever loaded and not replaced. A key that left the partition falls back to the row of
-another partition that has it, or is gone.
+So the table depends only on the loaded objects, not on the order of the loads. When a partition is loaded again, its
+new rows replace its old rows among the kept ones. Then the last row is chosen again for every key of its old and new
+rows. If a key is no longer in the partition, the table gets the row of another partition with this key, or none.
 """
 
 from collections.abc import Sequence
@@ -44,11 +43,11 @@ class Upsert:
         self.of_partition = request.rows_of_partition
 
     def columns(self) -> list[Column]:
-        """The columns of the kept rows; none where none are kept."""
+        """Return the columns of the kept rows; an empty list if no rows are kept."""
         return self._session.table_columns(KEPT_SCHEMA, self._name)
 
     def holds(self, columns: Sequence[Column], entry: LedgerEntry) -> bool:
-        """Whether the kept rows are those of the ledger's entry, and the table has their winners and no other rows."""
+        """Whether the kept rows are those of the ledger's entry, and the table holds exactly their winners."""
         kept = self.columns()
         if not holds(self._session, self.kept, kept, self.of_partition, entry.digest):
             return False
@@ -71,10 +70,10 @@ class Upsert:
         return found == expected
 
     def keep(self, columns: Sequence[Column], *, anew: bool) -> None:
-        """Make the table of the kept rows, or give it the columns that the loaded table has by now.
+        """Create the table of the kept rows, or change its columns to those that the loaded table has now.
 
-        `anew`: what is kept, if anything, is not all that was loaded (an older release or another mode loaded the
-        table). The rows that the table itself holds are what is known; a partition that is loaded again has all.
+        `anew` is true if the kept rows may be incomplete, because an older release or another mode loaded the table.
+        Then only the table's own rows are kept; a partition is complete again after it has been loaded again.
         """
         session = self._session
         if anew and self.columns():
@@ -96,9 +95,9 @@ class Upsert:
         session.ensure_index(KEPT_SCHEMA, self._name, PARTITION_COLUMN)
 
     def load(self, columns: Sequence[Column], incoming: Sequence[str], *, all_keys: bool) -> tuple[int, int]:
-        """Put the object's rows in place of the partition's; gives the rows kept of it, and the keys decided.
+        """Replace the partition's kept rows and update the table. Returns the numbers of kept rows and of winners.
 
-        `columns` are the table's, `incoming` the object's. `all_keys`: other columns than today's decided so far.
+        `columns` are the table's, `incoming` the object's. With `all_keys`, every key of the table is decided again.
         """
         session, names = self._session, self._names(incoming)
         keys = self._names(self._request.key_columns)
@@ -127,23 +126,23 @@ class Upsert:
         if found != decided:
             raise WarehouseError(
                 f"{self._request.target} holds {found} rows of the keys that were loaded, {decided} were expected",
-                "nothing was kept; something else wrote the table or a trigger or rule of it interferes",
+                "nothing was loaded; find what else writes the table (a program, a trigger or a rule) and stop it",
             )
         return kept, decided
 
     def give_back(self, columns: Sequence[Column]) -> None:
-        """Put all kept rows into the table, which is not loaded by `upsert` any more, and keep none."""
+        """Put all kept rows into the table, which is no longer loaded by `upsert`, and drop the kept rows."""
         session, names = self._session, self._names([*_all_but_technical(columns), PARTITION_COLUMN])
         session.change(f"DELETE FROM {self._table}")
         session.change(f"INSERT INTO {self._table} ({names}) SELECT {names} FROM {self.kept}")
         self.forget()
 
     def forget(self) -> None:
-        """Remove the kept rows of a table that is not there any more."""
+        """Drop the kept rows."""
         self._session.change(f"DROP TABLE {self.kept}")
 
     def _winners(self, columns: Sequence[Column], touched: str | None) -> str:
-        """The query for the last row of each key: of some keys, or of all."""
+        """Return the query for the last row of each key: of the keys in `touched`, or of all."""
         names = self._names([*_all_but_technical(columns), PARTITION_COLUMN])
         where = f"WHERE {self._has_key('k', touched)}" if touched else ""
         ranked = ranking(
@@ -159,7 +158,7 @@ class Upsert:
         return f"EXISTS (SELECT 1 FROM {keys} WHERE {same})"
 
     def _follow(self, own: Sequence[Column], have: dict[str, str]) -> None:
-        """Change the columns of the kept rows as those of the table were changed, by a load or by a person."""
+        """Make the changes to the columns of the kept rows that a load or a person made to the table's columns."""
         session = self._session
         for each in own:
             if each.name not in have:
@@ -175,14 +174,14 @@ class Upsert:
 
 
 def ranking(session: Session, request: LoadRequest, columns: Sequence[Column], then: Sequence[str] = ()) -> str:
-    """The window expression that numbers the rows of a key, the last one first."""
+    """Return the window expression that numbers the rows of a key, beginning with the last one."""
     keys = ", ".join(quoted(each) for each in request.key_columns)
     order = [f"{_ordered(session, request.order_column, columns)} DESC NULLS LAST"] if request.order_column else []
     return f"row_number() OVER (PARTITION BY {keys} ORDER BY {', '.join([*order, *then, f'{ROW_NUMBER} DESC'])})"
 
 
 def check_keys(session: Session, request: LoadRequest, columns: Sequence[str]) -> None:
-    """Refuse an object whose rows cannot be told apart by their keys, or not be ordered."""
+    """Refuse an object without the key columns, with nulls in them, or with equal keys and no order column."""
     incoming = session.incoming
     for name in (*request.key_columns, *filter(None, (request.order_column,))):
         if name not in columns:
@@ -204,14 +203,14 @@ def check_keys(session: Session, request: LoadRequest, columns: Sequence[str]) -
     count = int(session.rows(f"SELECT count(*) FROM {doubled}")[0][0])
     if count:
         raise WarehouseError(
-            f"{request.target}: {count} keys ({', '.join(request.key_columns)}) stand in more than one row of the"
-            " object, and nothing says which is the last",
+            f"{request.target}: {count} keys ({', '.join(request.key_columns)}) are in more than one row of the"
+            " object, and no column tells which row is the last",
             "name an `order_column`, or make the rows unique in the transform",
         )
 
 
 def _ordered(session: Session, name: str, columns: Sequence[Column]) -> str:
-    """A text orders by its bytes, so that each warehouse has the same winner."""
+    """Return the expression to order by. Text is ordered by its bytes, so that each warehouse has the same winner."""
     kind = next((each.type.upper() for each in columns if each.name.casefold() == name.casefold()), "")
     return quoted(name) + (f" {session.binary}" if any(each in kind for each in _TEXT) else "")
 

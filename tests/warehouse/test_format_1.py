@@ -106,7 +106,7 @@ def test_snapshots_are_continued_and_counted_together(execute: Execute, warehous
     execute("DELETE FROM mart.whole_append WHERE id = 4")
     publish(lake, B, None, "run-3")
     if not said.changed:
-        with pytest.raises(WarehouseError, match="nothing says which of them are this object's"):
+        with pytest.raises(WarehouseError, match="Nothing tells which rows came from this object"):
             load(lake, warehouse, None, mode="append", table="whole_append")
 
 

@@ -150,7 +150,7 @@ def test_a_ledger_entry_changed_by_hand_is_written_again(lake: Lake, warehouse: 
     publish(lake, A)
     load(lake, warehouse)
     execute("UPDATE etl_ledger.loads SET rows = 6")
-    assert "the ledger's own entry" in load(lake, warehouse).reason
+    assert "the ledger's entry" in load(lake, warehouse).reason
     assert not load(lake, warehouse).changed
 
 
@@ -269,7 +269,7 @@ def test_a_table_of_another_tenant_or_pipeline_is_refused_with_its_owner_and_a_r
 @pytest.mark.parametrize(
     ("made", "complaint"),
     [
-        ("CREATE TABLE mart.orders AS SELECT 1 AS id", "holds rows that no load of this product brought"),
+        ("CREATE TABLE mart.orders AS SELECT 1 AS id", "holds rows that no load of this product has inserted"),
         ("CREATE VIEW mart.orders AS SELECT 1 AS id", "is not a table but a view"),
     ],
 )
@@ -461,7 +461,7 @@ def test_keys_that_a_whole_object_has_no_more_are_told(lake: Lake, warehouse: Wa
     assert load(lake, warehouse, None, mode="upsert", keys=["id"]).warnings == ()
     publish(lake, A.head(1), None, "run-2")
     (said,) = load(lake, warehouse, None, mode="upsert", keys=["id"]).warnings
-    assert said == "2 rows of mart.orders went: the object has their keys no more"
+    assert said == "2 rows of mart.orders were removed: the object lacks their keys"
 
 
 @pytest.mark.parametrize("mode", ["replace_partition", "upsert"])
