@@ -13,17 +13,17 @@ from tests.faults.world import Seen, World, finish, processes, reporting, same, 
 
 Servers = Callable[[str], Mapping[str, Any]]
 SLOW = {
-    "postgres": "SELECT o.*, pg_sleep(0.1)::text AS slept FROM orders o",
-    "postgres_cursor": "SELECT o.*, pg_sleep(0.1)::text AS slept FROM orders o",
-    "mariadb": "SELECT o.*, SLEEP(0.1) AS slept FROM orders o",
+    "postgres": "SELECT o.*, pg_sleep(3)::text AS slept FROM orders o",
+    "postgres_cursor": "SELECT o.*, pg_sleep(3)::text AS slept FROM orders o",
+    "mariadb": "SELECT o.*, SLEEP(3) AS slept FROM orders o",
 }
 
 
 def end_postgres(server: Any) -> bool:
-    """End the session that reads; False while there is none."""
+    """End the session that reads; False while there is none. A server's cursor is read by FETCH."""
     found = server.rows(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND state = 'active'"
-        " AND pid <> pg_backend_pid()"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
+        " AND (query LIKE '%pg_sleep%' OR query LIKE 'FETCH%')"
     )
     return bool(found)
 
