@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 # What .env says is said to `make dev` too: Dagster itself reads that file only after it has opened its home.
 export DAGSTER_HOME ?= $(or $(shell sed -n 's/^DAGSTER_HOME=//p' .env 2>/dev/null),$(CURDIR)/.data/dagster)
+# Tests keep their files in memory where there is room for them: thousands of small databases wait for a disk otherwise.
+SCRATCH := $(shell test "$$(df -Pk /dev/shm 2>/dev/null | awk 'NR==2 {print $$4}')" -gt 8388608 2>/dev/null && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -33,10 +35,10 @@ dev: env ## the same project in Dagster's UI, on port 3000
 	$(BIN)/dagster dev -w workspace.yaml -p 3000
 
 test: env ## the tests, on both cores; some minutes
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=10 tests
+	TMPDIR=$(SCRATCH) $(BIN)/python -m pytest -n 2 --dist loadgroup --durations=10 tests
 
 slow: env ## the tests that take long: attacks from outside, kills, dbt, faults, servers, browser
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --durations=10 -o timeout=900 -m slow tests  # three workers: half of the tests wait for servers
+	TMPDIR=$(SCRATCH) $(BIN)/python -m pytest -n 3 --dist loadgroup --durations=10 -o timeout=900 -m slow tests  # three workers: half of the tests wait for servers
 
 soak: env ## the kill test, 200 rounds; prints its figures; then dbt's rules on more generated data
 	$(BIN)/python -m tests.soak --rounds 200 --seed $${SEED:-1}
