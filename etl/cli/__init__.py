@@ -11,9 +11,9 @@ NEEDED = ("dagster", "typer", "rich", "dotenv")
 
 
 def main() -> None:
-    """Run the command that was given; where only the quality core is installed, say what brings the commands."""
+    """Run the given command. If the extra `dagster` is not installed, name the package that has the commands."""
     try:
-        from etl.cli.start import start  # noqa: PLC0415  a core alone has none of its libraries
+        from etl.cli.start import start  # noqa: PLC0415  the quality core is installed without these libraries
     except ModuleNotFoundError as missing:
         if missing.name not in NEEDED:
             raise

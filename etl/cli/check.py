@@ -36,7 +36,7 @@ def check(
         str | None, typer.Option(help="Check a hand-written code location instead, e.g. my_project.definitions.")
     ] = None,
 ) -> None:
-    """Load tenants and hold what they become against the conventions.
+    """Load tenants and check whether their definitions keep the conventions.
 
     Exit code 1: violations. 2: a tenant cannot be loaded. 3: there was nothing to check, or a tenant has no asset.
     """
@@ -58,10 +58,10 @@ def check(
     empty = [name for name in look.empty if module or load_tenant(name, settings).enabled]
     if empty or len(look.empty) == len(names):
         raise NothingExamined(
-            f"nothing was examined in {', '.join(empty or look.empty)}: no asset comes out of it",
-            "write a pipeline below `assets: {pipelines: ...}`; a tenant with `enabled: false` has none either",
+            f"nothing was examined: {', '.join(empty or look.empty)} has no asset",
+            "write a pipeline below `assets: {pipelines: ...}`; a tenant with `enabled: false` has no assets either",
         )
-    console.print(f"[green]{len(names)} checked[/], nothing to complain about: {', '.join(names)}")
+    console.print(f"[green]{len(names)} checked[/], no findings: {', '.join(names)}")
 
 
 @dataclass
@@ -86,9 +86,7 @@ class _Look:
             return
         except (Exception, SystemExit) as error:  # noqa: BLE001  a person's own code may raise anything
             what = f"{type(error).__name__}: {error}"
-            self.broken.append(
-                EtlError(f"{name} cannot be built: {what}", "mend what it raises; the others are checked too")
-            )
+            self.broken.append(EtlError(f"{name} cannot be built: {what}", "correct the code that raises this error"))
             return
         for each in wrong:
             self.found.add_row(name, each.subject, each.problem, each.remedy)
@@ -103,7 +101,7 @@ def _shared_places(settings: Settings, names: set[str]) -> list[ConfigError]:
     """Return conflicts of places that two tenants would write to. All tenants are compared, not only checked ones."""
     configs = []
     for each in list_tenants(settings):
-        with suppress(ConfigError):  # told above if the tenant is one of those that are checked
+        with suppress(ConfigError):  # reported above if the tenant is one of the checked ones
             configs.append(load_tenant(each, settings))
     places = [dbt_place(each, settings) for each in configs]
     found = (*shared_tables(configs), *shared_prefixes(configs), *shared_dbt_schemas(configs, places))
@@ -111,7 +109,7 @@ def _shared_places(settings: Settings, names: set[str]) -> list[ConfigError]:
 
 
 def _module(name: str) -> tuple[Definitions, set[Path]]:
-    """A hand-written location, and the files that its assets are written in."""
+    """Return the definitions of a hand-written code location, and the files in which its assets are written."""
     sys.path.insert(0, ".")
     try:
         module = importlib.import_module(name)

@@ -1,7 +1,7 @@
-"""`etl dbt`: dbt projects prepared ahead, rules as dbt tests and back.
+"""`etl dbt`: prepares dbt projects, and converts quality rules into dbt tests and back.
 
-Belongs here: the commands and what they show. Not here: parsing a project (`etl.dbt.project`), what its index
-holds (`etl.dbt.index`), the conversion (`etl.dbt.rules`).
+Belongs here: the commands and their output. Not here: parsing a project (`etl.dbt.project`), its index
+(`etl.dbt.index`), the conversion (`etl.dbt.rules`).
 """
 
 import time
@@ -22,17 +22,17 @@ from etl.errors import DbtError, EtlError, NothingExamined
 from etl.running.dbt_prepare import prepare as prepare_index
 from etl.settings import Settings, load_settings
 
-app = typer.Typer(help="dbt projects: prepared ahead, rules as dbt tests and back.", no_args_is_help=True)
+app = typer.Typer(help="Prepare dbt projects; convert rules into dbt tests and back.", no_args_is_help=True)
 
 
 @app.command("prepare", epilog="For example: `etl dbt prepare project_01`")
 def prepare(
     tenant: Annotated[list[str] | None, typer.Argument(help="Tenants to prepare. Default: all that use dbt.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Also where nothing has changed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Parse a project again even if it has not changed.")] = False,
 ) -> None:
-    """Parse dbt projects ahead, so that loading definitions starts no dbt.
+    """Parse dbt projects now, so that loading definitions does not have to start dbt.
 
-    Exit code 2: one of them fails. 3: none of the tenants uses dbt.
+    Exit code 2: a project cannot be parsed. 3: none of the tenants uses dbt.
     """
     console = Console()
     settings = load_settings()
@@ -56,14 +56,14 @@ def prepare(
 def rules(
     tenant: Annotated[str, typer.Argument(help="The tenant.")],
     pipeline: Annotated[str | None, typer.Argument(help="One pipeline. Default: all that have rules.")] = None,
-    prefix: Annotated[str, typer.Option(help="What a model's name has before the pipeline's.")] = "stg_",
+    prefix: Annotated[str, typer.Option(help="A model's name is this prefix and the pipeline's name.")] = "stg_",
     from_file: Annotated[
         Path | None, typer.Option("--from", help="Read this schema.yml and print its tests as rules of the tenant.")
     ] = None,
 ) -> None:
-    """Print a tenant's rules as a dbt schema.yml, or with --from the reverse.
+    """Print a tenant's rules as a dbt schema.yml; with --from, print the tests of a schema.yml as rules.
 
-    Exit code 1: some were left out. 3: there are none.
+    Exit code 1: some rules were left out. 3: there are no rules.
     """
     config = load_tenant(tenant, load_settings())
     if pipeline is not None and pipeline not in config.pipelines:
@@ -105,5 +105,5 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, yaml.YAMLError) as error:
         raise DbtError(f"{path} cannot be read: {error}", "name a schema.yml of a dbt project") from error
     if not isinstance(found, dict):
-        raise DbtError(f"{path} holds no mapping", "name a schema.yml of a dbt project")
+        raise DbtError(f"{path} contains no mapping", "name a schema.yml of a dbt project")
     return found

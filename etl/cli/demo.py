@@ -1,7 +1,7 @@
-"""`etl demo`: the whole product on demo data, by real Dagster runs, and a table of what happened.
+"""`etl demo`: runs all tenants on demo data with real Dagster runs, and shows a table of the results.
 
-Belongs here: which partitions are missing, launching their runs, showing the result. Not here: how a run is launched
-(`runs`) and followed (`follow`), what it does (`etl.pipeline`).
+Belongs here: finding missing partitions, launching their runs, showing the result. Not here: how a run is launched
+(`runs`) and followed (`follow`), what a run does (`etl.pipeline`).
 """
 
 import importlib.util
@@ -36,7 +36,7 @@ from etl.settings import Settings, load_settings
 
 
 class DemoPlan(BaseModel):
-    """One run that is still to do: partitions that a job's assets share, or whole tables alone."""
+    """One missing run: of partitions that a job's assets share, or of whole tables only."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,12 +49,12 @@ class DemoPlan(BaseModel):
 def demo(
     tenant: Annotated[list[str] | None, typer.Option(help="Only these tenants. Default: all.")] = None,
 ) -> None:
-    """Make the demo sources, run every tenant end to end with Dagster, and show what came out of it."""
-    console = Console(width=None if sys.stdout.isatty() else 120)  # a log has no width, and tables want one
+    """Make the demo sources, run every tenant end to end with Dagster, and show the results."""
+    console = Console(width=None if sys.stdout.isatty() else 120)  # a log has no width, but a table needs one
     settings = load_settings()
     began = time.monotonic()
     sys.path.insert(0, str(settings.project_dir))
-    os.environ["PYTHONWARNINGS"] = "ignore"  # the runs' own processes; warnings are errors in the tests
+    os.environ["PYTHONWARNINGS"] = "ignore"  # for the runs' processes; in tests warnings are errors
     os.environ.setdefault("ETL_PROJECT_DIR", str(settings.project_dir))
     tenants = list(asked_tenants(settings, tenant or ()))
     for each in tenants:
@@ -70,7 +70,7 @@ def demo(
         plans = [plan for each in tenants for plan in plans_of(each, instance)]
         failed = run_plans(plans, instance, settings, console) if plans else []
         if not plans:
-            console.print("[green]Everything is there already:[/] every partition of every asset. Nothing was changed.")
+            console.print("[green]All partitions of all assets exist already.[/] Nothing was changed.")
         console.print(result_table(tenants, instance))
     seconds = time.monotonic() - began
     if failed:
@@ -85,7 +85,7 @@ def demo(
 
 
 def make_source(tenant: str, settings: Settings, console: Console) -> None:
-    """Make the tenant's demo database, once; a tenant with its own database needs none."""
+    """Make the tenant's demo database if it does not exist. A tenant with its own database needs none."""
     config = load_tenant(tenant, settings)
     path = settings.demo_dir / f"{tenant}.sqlite"
     if path.is_file() or not config.uses_demo_source():
@@ -103,7 +103,7 @@ def make_source(tenant: str, settings: Settings, console: Console) -> None:
 
 
 def plans_of(tenant: str, instance: DagsterInstance) -> Iterator[DemoPlan]:
-    """The runs that are missing: in the job of everything, the partitions that some asset does not have yet."""
+    """Return the missing runs: in the job `all`, those of partitions that an asset does not have yet."""
     job = build_tenant_definitions(tenant).resolve_job_def(naming.job_name(tenant, "all"))
     partitions = {key: job.asset_layer.get(key).partitions_def for key in _keys(job)}
     missing: dict[Definition, set[str]] = {}
@@ -127,7 +127,7 @@ def plans_of(tenant: str, instance: DagsterInstance) -> Iterator[DemoPlan]:
 
 
 def run_plans(plans: list[DemoPlan], instance: DagsterInstance, settings: Settings, console: Console) -> list[str]:
-    """Launch all runs, show how far each is, and name those that failed."""
+    """Launch all runs, show the progress of each, and return the names of those that failed."""
     console.print("starting the code locations of workspace.yaml")
     with workspace(instance, settings, {plan.tenant for plan in plans}) as context, view(console) as shown:
         started = [

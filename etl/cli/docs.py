@@ -1,6 +1,6 @@
-"""`etl docs`: the pages and schemas that are generated from the code.
+"""`etl docs`: writes the pages and the schema that are generated from the code.
 
-Belongs here: where each generated page is written. Not here: what it says.
+Belongs here: the place of each generated page. Not here: the text of the pages (`reference`).
 """
 
 from typing import Annotated
@@ -27,7 +27,7 @@ def docs(
     }
     for folder in sorted({path.parent for path in pages}):
         if not folder.is_dir():
-            raise EtlError(f"there is no folder {folder}", "give the command inside the project's folder")
+            raise EtlError(f"there is no folder {folder}", "run the command inside the project's folder")
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     console = Console()
     if not check:

@@ -1,8 +1,8 @@
-"""Follows runs from the terminal: their steps, days and rows, the pools that they wait for, and their warnings.
+"""Shows runs in the terminal: their steps, partitions and rows, the pools that they wait for, and their warnings.
 
-Belongs here: reading runs' events into the state of their steps, and showing it: bars in a terminal, lines in a pipe.
-Not here: starting a run (`runs`), which run (`run`, `demo`), what a step says of itself (`etl.running.progress`), who
-holds what a step waits for (`waiting`).
+Belongs here: turning the events of runs into states of their steps, and showing them: bars in a terminal, lines in a
+pipe. Not here: starting a run (`runs`), choosing it (`run`, `demo`), the progress messages of a step
+(`etl.running.progress`), who holds a pool that a step waits for (`waiting`).
 """
 
 import logging
@@ -25,9 +25,9 @@ from etl.running.naming import AssetAddress
 from etl.running.progress import read_progress
 
 SECONDS_BETWEEN_LINES = 10
-"""In a pipe, steps that are still at work are reported this often."""
+"""In a pipe, a working step is reported this often."""
 WARNINGS_OF_A_KIND = 3
-"""So many warnings of one check are shown; the rest is counted."""
+"""This many warnings of one check are shown; further ones are only counted."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,15 @@ class Followed:
 
     run_id: str
     size: int
-    """How many partitions the run is about (0: whole tables); of a run with a name, how many partitions it makes."""
+    """The number of the run's partitions (0: whole tables). For a run with a name, the number of materializations."""
     name: str = ""
     word: str = "day"
-    """What one partition is called."""
+    """The word for one partition."""
 
 
 @dataclass
 class StepState:
-    """How far a step is, or a run. `size` is the number of its days or partitions; a whole table counts as one."""
+    """The progress of a step or run. `size` is the number of its partitions; a whole table counts as one."""
 
     name: str
     size: int
@@ -57,12 +57,12 @@ class StepState:
 
     @property
     def seconds(self) -> float:
-        """Since when it works."""
+        """How long it has been working."""
         return time.monotonic() - self.began
 
     @property
     def counts(self) -> str:
-        """Days, rows and the time that is left, as far as they are known."""
+        """The partitions, the rows and the remaining time, as far as they are known."""
         known = self.rows is not None or self.unit == "partitions"
         parts = [f"{self.done} of {self.size} {self.unit}"] if self.size > 1 and known else []
         parts += [f"{self.rows:,} rows"] if self.rows is not None else []
@@ -81,40 +81,40 @@ class View(Protocol):
         """The step has made progress, or has ended."""
 
     def waiting(self, state: StepState) -> None:
-        """The step is still at work, and there is no news about it."""
+        """The step is still working, and has reported nothing new."""
 
     def tell(self, text: str) -> None:
         """Show a text that a person should know at once."""
 
 
 class Lines:
-    """One line at the end of a step, and a line now and then while it works: for a pipe, a log, a CI job."""
+    """Writes a line at the end of a step, and every few seconds while it works: for a pipe, a log, a CI job."""
 
     def __init__(self, console: Console) -> None:
-        """`console` is where the lines go."""
+        """Write the lines to `console`."""
         self._console = console
         self._told: dict[str, float] = {}
 
     def began(self, state: StepState) -> None:
-        """Say nothing yet: most steps end within a second."""
+        """Write nothing yet, because most steps end within a second."""
         self._told[state.name] = time.monotonic()
 
     def moved(self, state: StepState) -> None:
-        """A line at the end, and every few seconds before it."""
+        """Write a line at the end, and every few seconds before it."""
         if state.outcome is not None:
             self._line(f"{state.name}: {', '.join(each for each in (state.outcome, state.counts) if each)}", state)
         else:
             self.waiting(state)
 
     def waiting(self, state: StepState) -> None:
-        """Write a line now and then."""
+        """Write a line every few seconds."""
         if time.monotonic() - self._told.get(state.name, 0) < SECONDS_BETWEEN_LINES:
             return
         counts = f", {state.counts}" if state.counts else ""
         self._line(f"{state.name}: at work for {state.seconds:.0f} s{counts}", state)
 
     def tell(self, text: str) -> None:
-        """A line."""
+        """Write the text as a line."""
         self._console.print(f"  {text}", markup=False, highlight=False, soft_wrap=True)
 
     def _line(self, text: str, state: StepState) -> None:
@@ -123,19 +123,19 @@ class Lines:
 
 
 class Bars:
-    """A bar for each step or run, in a terminal."""
+    """Shows a bar for each step or run in a terminal."""
 
     def __init__(self, progress: Progress) -> None:
-        """`progress` is shown already."""
+        """Add the bars to `progress`, which is already shown."""
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
     def began(self, state: StepState) -> None:
-        """A new bar."""
+        """Add a bar."""
         self._tasks[state.name] = self._progress.add_task(escape(state.name), total=state.size, counts="")
 
     def moved(self, state: StepState) -> None:
-        """The bar is full when all has succeeded; it stays where it is when something has failed."""
+        """Move the bar. It becomes full only after success; after a failure it stays where it is."""
         done = state.size if state.outcome == "done" else state.done
         text = state.counts if state.outcome in {None, "done"} else f"[red]{state.outcome}[/] {state.counts}"
         self._progress.update(self._tasks[state.name], completed=done, counts=text)
@@ -143,16 +143,16 @@ class Bars:
             self._progress.stop_task(self._tasks[state.name])
 
     def waiting(self, state: StepState) -> None:
-        """The spinner turns by itself."""
+        """Do nothing: the spinner turns by itself."""
 
     def tell(self, text: str) -> None:
-        """A line above the bars."""
+        """Write the text above the bars."""
         self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def view(console: Console) -> Iterator[View]:
-    """Bars in a terminal, lines everywhere else."""
+    """Return bars for a terminal, lines for everything else."""
     if not console.is_terminal:
         yield Lines(console)
         return
@@ -162,7 +162,7 @@ def view(console: Console) -> Iterator[View]:
 
 
 def follow(instance: DagsterInstance, runs: Sequence[Followed], shown: View) -> list[DagsterRun]:
-    """Show runs until all have ended; gives them in the same order."""
+    """Show runs until all have ended. Returns the ended runs in the same order."""
     readers = [_Reader(each, shown) for each in runs]
     own = {each.run_id for each in runs}
     while True:
@@ -173,7 +173,7 @@ def follow(instance: DagsterInstance, runs: Sequence[Followed], shown: View) -> 
             return ended
         for each in readers:
             each.wait(instance, own)
-        release_dead_runs(instance)  # a run that was killed would be waited for without end
+        release_dead_runs(instance)  # otherwise this loop would wait forever for a killed run
         time.sleep(0.3)
 
 
@@ -186,7 +186,7 @@ _OUTCOMES = {
 
 @dataclass
 class _Reader:
-    """Reads the events of one run into the states that are shown. `run` is set when it has ended."""
+    """Turns the events of one run into the shown states. `run` is set after the run has ended."""
 
     followed: Followed
     shown: View
@@ -202,7 +202,7 @@ class _Reader:
         """Read new events."""
         if self.run is not None:
             return
-        run = instance.get_run_by_id(self.followed.run_id)  # before its events, so that none is unread at its end
+        run = instance.get_run_by_id(self.followed.run_id)  # before its events, so that all are read when it has ended
         if self.followed.name and not self.states:
             self._begin("", self.followed.name, self.followed.size, "partitions")
         while True:
@@ -222,7 +222,7 @@ class _Reader:
                 self.shown.moved(self.states[""])
 
     def wait(self, instance: DagsterInstance, own: set[str]) -> None:
-        """Say who holds what a step waits for, each holder once, and that the others are still at work."""
+        """Name the run that holds the pool of a waiting step, once; report that the other steps are still working."""
         if self.run is not None:
             return
         for step, pool in self.blocked.items():
@@ -250,7 +250,7 @@ class _Reader:
             self._take_step(key, entry, event)
 
     def _take_event(self, event: DagsterEvent) -> None:
-        """What a person should know at once: a step that has to wait, a check that warns."""
+        """Handle an event that a person should know at once: a step that has to wait, a check that warns."""
         if event.event_type == DagsterEventType.STEP_START and event.step_key:
             self.blocked.pop(event.step_key, None)
         elif event.is_engine_event and event.step_key and "pool" in event.engine_event_data.metadata:
@@ -270,7 +270,7 @@ class _Reader:
             self.shown.tell(f"warning: {text}")
 
     def _take_step(self, key: str, entry: EventLogEntry, event: DagsterEvent | None) -> None:
-        """Bring the state of the entry's step up to date."""
+        """Update the state of the entry's step."""
         if key not in self.states:
             if event is None or event.event_type not in {DagsterEventType.STEP_START, DagsterEventType.STEP_SKIPPED}:
                 return
@@ -290,6 +290,6 @@ class _Reader:
 
 
 def _name(step: str) -> str:
-    """A step as a person names it: `acme__extract__orders` is the extract of orders."""
+    """Return a step's name for people: `acme__extract__orders` becomes `extract orders`."""
     asset = AssetAddress.of_step(step)
     return f"{asset.stage} {asset.name}".strip() or step

@@ -3,8 +3,8 @@
 Belongs here: making the folder, copying the project's `dagster.yaml`, naming settings that a person's own file lacks,
 opening Dagster's storage in the folder, and the command `etl home`. Not here: the use of the folder by Dagster.
 
-If there is no file in the home, the project's file is copied. The copy is renewed as long as it was not changed. Any
-other file belongs to a person and is never changed.
+If the home has no file, the project's file is copied. An unchanged copy is replaced when the project's file changes.
+Any other file belongs to a person and is never changed.
 """
 
 import hashlib
@@ -25,13 +25,13 @@ from etl.settings import Settings, load_settings
 
 FILE = "dagster.yaml"
 
-# Beside the file: the digest of what the project wrote there, by which a changed file is told from an older one.
+# The file beside it with the digest of the copied file. It shows whether a person has changed the copy.
 WRITTEN = ".dagster.yaml.from_project"
 
 # The lock under which Dagster's storage is opened.
 OPENING = ".opening.lock"
 
-# The files of releases that left no digest beside them.
+# The digests of files of releases that wrote no digest beside them.
 EARLIER = {
     "e903fe21bd1b10e1f3dacdec2ea4cbfd473e1ffb04261afd851a485d5a3af68e",
     "1c33fde46939409a7cb878c8373a65d1a0374fe9aa23f7eae31fe87c98ca805f",
@@ -44,7 +44,7 @@ def home() -> None:
     folder = prepare_dagster_home(load_settings())
     if _can_start(folder / FILE):
         with _open(folder):
-            pass  # Dagster has made its storage: `dagster dev`, which opens it several times at once, finds it made
+            pass  # creates the storage: `dagster dev` opens it several times at once, and fails if it is new
     Console().print(str(folder), soft_wrap=True, markup=False, highlight=False)
 
 
@@ -81,7 +81,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
 
 def _is_own_file(target: Path, source: Path) -> bool:
-    """Whether the file in the home is a person's: neither what the project wrote there nor what it would write."""
+    """Whether the file in the home is a person's: it is neither the copied file nor the project's present file."""
     if not target.is_file():
         return False
     if target.samefile(source):
@@ -93,7 +93,7 @@ def _is_own_file(target: Path, source: Path) -> bool:
 
 
 def _write(content: bytes, target: Path) -> None:
-    """Put the project's file there whole, and its digest beside it. Other commands may be doing the same."""
+    """Copy the project's file in one step, with its digest beside it, because other commands may do the same."""
     note = target.with_name(WRITTEN)
     for path, new in ((target, content), (note, f"{_digest(content)}\n".encode())):
         if path.is_file() and path.read_bytes() == new:
@@ -104,7 +104,7 @@ def _write(content: bytes, target: Path) -> None:
 
 
 def _can_start(path: Path) -> bool:
-    """Whether Dagster can read its settings at all; where it cannot, a warning has said so."""
+    """Whether Dagster can read its settings. If it cannot, `missing_settings` has warned."""
     return not path.is_file() or isinstance(_settings_in(path), Mapping)
 
 
@@ -114,7 +114,7 @@ def _digest(content: bytes) -> str:
 
 @cache
 def _warn(path: Path) -> None:
-    """Say on the error stream what the file lacks, once; the command goes on."""
+    """Write the missing settings to the error stream, once. The command goes on."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     for problem, snippet in missing_settings(path):
         console.print(f"[bold yellow]warning:[/] {escape(str(path))}: {escape(problem)}")
@@ -122,14 +122,14 @@ def _warn(path: Path) -> None:
 
 
 def missing_settings(path: Path) -> list[tuple[str, str]]:
-    """What the product needs and the file does not say: what happens without it, and the line to add."""
+    """Return the settings that the product needs and the file lacks: what happens without it, and the line to add."""
     found = _settings_in(path)
     if not isinstance(found, Mapping):
         return [("it is no YAML mapping, so Dagster cannot start with it", "a mapping, as in the project's file")]
     problems = [
         (
             ["run_launcher"],
-            "no `run_launcher`: a run whose process was killed is not found",
+            "no `run_launcher`: Dagster does not notice that a run's process was killed",
             "run_launcher: {module: etl.resources.run_worker, class: LocalRunLauncher}",
         ),
         (
@@ -148,7 +148,7 @@ def missing_settings(path: Path) -> list[tuple[str, str]]:
     if not (_value(found, ["run_queue", patience]) or _value(found, ["run_coordinator", "config", patience])):
         missing.append(
             (
-                "the run queue does not wait for a code server that is away: its queued runs fail unstarted",
+                "the run queue does not wait for a code server that does not answer: its queued runs fail at once",
                 f"run_queue: {{{patience}: 60, user_code_failure_retry_delay: 30}}",
             )
         )
@@ -156,7 +156,7 @@ def missing_settings(path: Path) -> list[tuple[str, str]]:
 
 
 def _settings_in(path: Path) -> object:
-    """What stands in the file; None where it is no YAML."""
+    """Read the file's content; None if it is no YAML."""
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError):

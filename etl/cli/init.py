@@ -1,10 +1,9 @@
-"""`etl init`: a new project, from what the package brings.
+"""`etl init`: makes a new project from files in the package.
 
-Belongs here: which files a project begins with, and where they come from. Not here: a further tenant (`new`).
+Belongs here: which files a new project gets, and where they are read from. Not here: a further tenant (`new`).
 
-The package holds every file of a new project in `new_project`. Those that this repository has for itself, such as the
-template of tenants, stand there only in the built package; in a checkout they are read from where the repository keeps
-them, so that there is one copy.
+The built package has all files of a new project in `new_project`. In a checkout, files that the repository also uses
+itself, such as the template of tenants, are read from their place in the repository, so that there is one copy.
 """
 
 import os
@@ -40,17 +39,17 @@ PARTS = (
     "tenants/tenant.schema.json",
     "tenants/_template",
 )
-"""What a project begins with: files, and folders with all that is in them."""
+"""The files of a new project, and folders with all their files."""
 MADE_BY_RUNNING = {"__pycache__", "target", "logs", "dbt_packages"}
-"""Folders that stand beside the files in a checkout and belong to nobody's new project."""
+"""Folders that programs make in a checkout. They are not copied into a new project."""
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="The folder to make the project in. Default: this one.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="The folder of the new project. Default: this one.")] = Path(),
 ) -> None:
-    """Make a project in a folder: a tenant that runs, the template of further ones, and what stands around them.
+    """Make a project in a folder: one tenant that runs, the template for more tenants, and the settings.
 
-    A file that is there already is left as it is.
+    A file that exists already is not changed.
     """
     console = Console()
     target = folder.resolve()
@@ -77,7 +76,7 @@ def init(
 
 
 def _files() -> Iterator[tuple[str, Path]]:
-    """Each file of a new project: its place in the project, and where it is read from."""
+    """Yield each file of a new project: its place in the project, and the file to copy."""
     for part in PARTS:
         source = PACKAGED / part if (PACKAGED / part).exists() else CHECKOUT / part
         if source.is_file():
@@ -90,7 +89,7 @@ def _files() -> Iterator[tuple[str, Path]]:
 
 
 def _text(source: Path, part: str, name: str) -> str:
-    """The file's text; the files about the project as a whole name it, and the release that made it."""
+    """Return the file's text with the project's name and the present release filled in."""
     text = source.read_text(encoding="utf-8")
     if part == "pyproject.toml":
         distribution = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "tenants"

@@ -24,7 +24,7 @@ _AGAIN = (
 
 
 def cannot_load(location: str, error: SerializableErrorInfo | None, log: Path) -> EtlError:
-    """The error for a location that Dagster could not load; `log` is where code servers print to."""
+    """Return the error for a location that Dagster could not load. `log` is the file with the code servers' output."""
     what = f"code location `{location}` cannot be loaded"
     if error is None:
         return EtlError(f"{what}, and Dagster does not say why", f"look in {log}")
@@ -39,13 +39,13 @@ def cannot_load(location: str, error: SerializableErrorInfo | None, log: Path) -
     while cause.cause is not None:
         cause = cause.cause
     name, _, told = cause.message.strip().partition(": ")
-    if name in _OURS:  # it says itself what is wrong and what to do; our own source lines would stand in between
+    if name in _OURS:  # the error names problem and remedy itself; lines of our own source would only hide them
         problem, _, remedy = told.partition("\n  -> ")
         return EtlError(f"{what}: {problem}", remedy)
     lines = [cause.message.strip(), *_own_lines(cause.stack)]
     return EtlError(
         f"{what}: " + "\n".join(lines),
-        "mend that and run again; `dagster definitions validate -w workspace.yaml` shows the whole trace",
+        "correct that and run again; `dagster definitions validate -w workspace.yaml` shows the whole trace",
     )
 
 
@@ -70,6 +70,6 @@ def _end(code: int) -> str:
 
 
 def _own_lines(stack: Sequence[str]) -> list[str]:
-    """The places in the tenant's and the project's own code: those of libraries say nothing about what to mend."""
+    """Return the lines of the trace in the tenant's and the project's own code, without those of libraries."""
     own = [each for each in stack if "site-packages" not in each and "<frozen" not in each and "lib/python" not in each]
     return [line for each in own[-3:] for line in each.rstrip().splitlines()]

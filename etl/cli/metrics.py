@@ -1,6 +1,6 @@
-"""`etl metrics`: pipelines, checks and promises as numbers for Prometheus.
+"""`etl metrics`: writes numbers about pipelines, checks and promises for Prometheus.
 
-Belongs here: from what is known of each pipeline to samples, and where they go. Not here: which metrics there are
+Belongs here: making the samples of each pipeline, and writing or serving them. Not here: the list of metrics
 (`etl.promises.prometheus`).
 """
 
@@ -40,9 +40,9 @@ def metrics(
     port: Annotated[int | None, typer.Option(help="Serve http://127.0.0.1:PORT/metrics until stopped.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only this tenant. Default: all.")] = None,
 ) -> None:
-    """Numbers of every pipeline, labelled by tenant and pipeline: to a file, to a port, or else to the terminal.
+    """Write numbers of every pipeline, labelled by tenant and pipeline, to a file, a port or the terminal.
 
-    A pipeline that never ran is counted as 0. Exit code 2: a tenant does not load. 3: no tenant, or no pipeline.
+    The counters of a pipeline that never ran are 0. Exit code 2: a tenant does not load. 3: no tenant, or no pipeline.
     """
     if output is not None and port is not None:
         raise EtlError("both --output and --port are given", "give one of them")
@@ -65,11 +65,11 @@ def metrics(
 
 
 def collect(settings: Settings, tenant: str | None = None) -> tuple[list[Sample], list[EtlError]]:
-    """All samples, from the event log and from how promises stood this month; and the tenants that do not load."""
+    """Return all samples, from the event log and this month's promises, and the errors of tenants that do not load."""
     now = datetime.now(UTC)
     kept = attainments(settings, now.date().replace(day=1), tenant)
     samples = [each for attainment in kept for each in _attainment_samples(attainment)]
-    names = [each for each in list_tenants(settings) if tenant in (None, each)]  # a server outlives its tenants
+    names = [each for each in list_tenants(settings) if tenant in (None, each)]  # tenants change while a server runs
     configs, unloaded = loaded(settings, names)
     samples += [Sample("etl_tenant_loaded", name, "", 0.0) for name in names]
     samples += [Sample("etl_tenant_loaded", config.id, "", 1.0) for config in configs]  # a series has its last number
@@ -144,17 +144,17 @@ def _attainment_samples(attainment: Attainment) -> Iterator[Sample]:
 
 
 class _Live:
-    """What the library calls a collector: the numbers are read when somebody asks for them."""
+    """A collector of the library. It reads the numbers at the time of each request."""
 
     def __init__(self, settings: Settings, tenant: str | None) -> None:
         self._settings, self._tenant = settings, tenant
 
     def describe(self) -> list["Family"]:
-        """Nothing is read before somebody asks."""
+        """Return nothing, so that registering the collector does not read the numbers."""
         return []
 
     def collect(self) -> Iterator["Family"]:
-        """The numbers as they are now."""
+        """Read and return the present numbers."""
         samples, _ = collect(self._settings, self._tenant)  # `etl_tenant_loaded` says which do not load
         yield from metrics_registry(samples).collect()
 

@@ -1,6 +1,6 @@
-"""`etl new`: a tenant that works, copied from the template.
+"""`etl new`: makes a working tenant from the template.
 
-Belongs here: copying, renaming, and the entry in workspace.yaml. Not here: what a tenant may say (`etl.config`).
+Belongs here: copying, renaming, and the entry in workspace.yaml. Not here: the keys of a tenant (`etl.config`).
 """
 
 import json
@@ -23,7 +23,7 @@ TEMPLATE = "_template"
 def new(
     tenant: Annotated[str, typer.Argument(help="The new tenant's id: lowercase letters, digits, underscore.")],
     group: Annotated[str | None, typer.Option(help="The asset group, for example CD or NPS.")] = None,
-    name: Annotated[str | None, typer.Option(help="What people call it. Default: made from the id.")] = None,
+    name: Annotated[str | None, typer.Option(help="The tenant's name for people. Default: made from the id.")] = None,
 ) -> None:
     """Make a tenant from the template. It runs at once on its own demo data; then edit its config.yaml."""
     make_tenant(load_settings(), tenant, group, name)
@@ -33,14 +33,14 @@ def new(
 
 
 def make_tenant(settings: Settings, tenant: str, group: str | None = None, name: str | None = None) -> None:
-    """Copy the template under the tenant's id, and enter it in workspace.yaml. Nothing is left of what fails."""
+    """Copy the template under the tenant's id, and add it to workspace.yaml. After an error no files are left."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", tenant):
         raise EtlError(
             f"`{tenant}` cannot be a tenant's id", "lowercase letters, digits and underscores, a letter first"
         )
     target = settings.tenants_dir / tenant
     if target.exists():
-        raise EtlError(f"tenants/{tenant} is there already", "choose another id, or edit what is there")
+        raise EtlError(f"tenants/{tenant} exists already", "choose another id, or edit the existing tenant")
     source = settings.tenants_dir / TEMPLATE
     if not source.is_dir():
         raise EtlError(f"{source} is missing", "run this in the project's folder, the one with tenants/")
@@ -53,23 +53,23 @@ def make_tenant(settings: Settings, tenant: str, group: str | None = None, name:
             path.write_text(text, encoding="utf-8")
     config_path = target / "config.yaml"
     text = config_path.read_text(encoding="utf-8")
-    # JSON is YAML: quotes and colons of a person's own name stay what they are.
+    # JSON is YAML, so it can be used to quote a name with quotes and colons.
     called = tenant.replace("_", " ").strip().title() if name is None else json.dumps(name, ensure_ascii=False)
     text = text.replace("name: Template ", f"name: {called} ", 1)
     if group is not None:
         text = text.replace("group: CD ", f"group: {group} ", 1)
     config_path.write_text(text, encoding="utf-8")
     try:
-        # In prod no variable of the new tenant is set yet; what is checked here is the copy.
+        # Checked as in dev, because in prod the new tenant's variables are not set yet.
         load_tenant(tenant, settings.model_copy(update={"environment": "dev"}))
     except EtlError:
-        shutil.rmtree(target)  # a group that is not allowed, for example: nothing half made is left behind
+        shutil.rmtree(target)  # for example, the group is not allowed
         raise
     (settings.project_dir / "workspace.yaml").write_text(workspace, encoding="utf-8")
 
 
 def with_location(settings: Settings, tenant: str) -> str:
-    """The text of workspace.yaml with one more code location at its end; what stands there stays as it is."""
+    """Return the text of workspace.yaml with one more code location at its end. The rest is not changed."""
     path: Path = settings.project_dir / "workspace.yaml"
     module = f"tenants.{tenant}.definitions"
     text = path.read_text(encoding="utf-8") if path.is_file() else "load_from:\n"
@@ -86,14 +86,14 @@ def with_location(settings: Settings, tenant: str) -> str:
     longer = f"{before}\n{entry}"
     if module not in _modules(longer):
         raise EtlError(
-            "workspace.yaml cannot be added to: `load_from:` has to come last in it, with one entry a line",
-            f"add this to it yourself, then run the command again:\n{entry}",
+            "no entry can be added to workspace.yaml: `load_from:` must be its last key, with one entry per line",
+            f"add this entry yourself, then run the command again:\n{entry}",
         )
     return longer
 
 
 def _modules(text: str) -> list[str]:
-    """The modules that a workspace names; none if it is no YAML."""
+    """Return the modules that a workspace names; an empty list if it is no YAML."""
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError:

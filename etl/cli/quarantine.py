@@ -1,6 +1,6 @@
-"""`etl quarantine`: see rejected rows, replay them through the real path, or discard them.
+"""`etl quarantine`: shows rejected rows, replays them with a real Dagster run, or discards them.
 
-Belongs here: the commands. Not here: what they do to the lake (`etl.pipeline.quarantine`), the run that a replay is.
+Belongs here: the commands. Not here: changes of the lake (`etl.pipeline.quarantine`), the run itself (`runs`).
 """
 
 import getpass
@@ -38,7 +38,7 @@ from etl.pipeline.quarantine import (
 from etl.running import naming
 from etl.settings import Settings, load_settings
 
-app = typer.Typer(help="Rows that broke a rule: see them, replay them, discard them.", no_args_is_help=True)
+app = typer.Typer(help="Show, replay or discard rows that broke a rule.", no_args_is_help=True)
 
 TenantArgument = Annotated[str, typer.Argument(help="The tenant's id.")]
 PipelineArgument = Annotated[str, typer.Argument(help="The pipeline's name.")]
@@ -52,9 +52,9 @@ PartitionOption = Annotated[
 def list_rejected(
     tenant: Annotated[str | None, typer.Argument(help="Only this tenant. Default: all.")] = None,
 ) -> None:
-    """Which partitions hold rejected rows, how many, and which rules rejected them.
+    """List the partitions with rejected rows, the number of rows, and the rules that rejected them.
 
-    Exit code 3: there is no tenant, or nothing was ever published, so that nothing could be rejected.
+    Exit code 3: there is no tenant, or nothing was published yet, so nothing could be rejected.
     """
     settings = load_settings()
     table = Table("tenant", "pipeline", "stage", "partition", "rejected", "of", "rules", "run", title="Rejected rows")
@@ -84,10 +84,10 @@ def list_rejected(
     if table.row_count:
         console.print(table)
     if broken:
-        raise EtlError("these tenants do not load, so nobody knows:\n" + "\n".join(broken), "see `etl check`")
+        raise EtlError("rejected rows of tenants that do not load:\n" + "\n".join(broken), "see `etl check`")
     if not table.row_count and not published:
         raise NothingExamined(
-            "nothing was examined: nothing was published yet", "`etl run TENANT` runs the newest partition"
+            "nothing was examined, because nothing was published yet", "`etl run TENANT` runs the newest partition"
         )
     if not table.row_count:
         console.print("[green]No rejected rows.[/]")
@@ -100,7 +100,7 @@ def show(
     partition: PartitionOption = None,
     rows: Annotated[int, typer.Option(help="How many rows of each partition.", min=1, max=1000)] = 10,
 ) -> None:
-    """The rejected rows themselves, with the rules that each one broke. Personal columns are masked."""
+    """Show rejected rows, with the rules that each row broke. Personal columns are masked."""
     settings = load_settings()
     config = load_tenant(tenant, settings)
     console = Console()
@@ -119,10 +119,10 @@ def replay(
     pipeline: PipelineArgument,
     partition: PartitionOption = None,
     from_source: Annotated[
-        bool, typer.Option("--from-source", help="Read the database again first: the data was mended there.")
+        bool, typer.Option("--from-source", help="Read the database again first, because the data was corrected there.")
     ] = False,
 ) -> None:
-    """Judge the partition again, by a real Dagster run, after the rule or the data was mended."""
+    """Check the partition again with a real Dagster run, after the rule or the data was corrected."""
     settings = load_settings()
     config = load_tenant(tenant, settings)
     console = Console()
@@ -140,7 +140,7 @@ def replay(
             if ended.status != DagsterRunStatus.SUCCESS:
                 remember(settings, _replay("replay failed", each, after, run.run_id))
                 said = [f"{_name(each)}: the replay failed, run {run.run_id}", *failures(instance, run.run_id)]
-                said += ["nothing was lost: each row is published, rejected, or where it was"]
+                said += ["no row was lost: each row is published, rejected, or where it was before"]
                 console.print("\n".join(said), style="red", markup=False, highlight=False)
                 raise typer.Exit(1)
             remember(settings, _replay("replayed", each, after, run.run_id))
@@ -155,7 +155,7 @@ def discard(
     partition: PartitionOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete rejected rows for good. How many there were and why they went is kept."""
+    """Delete rejected rows for good. The history keeps their number and the reason."""
     settings = load_settings()
     config = load_tenant(tenant, settings)
     chosen = _chosen(config, settings, pipeline, partition, whole=True)
@@ -169,7 +169,7 @@ def discard(
 
 @app.command(epilog="For example: `etl quarantine history project_01`")
 def history(tenant: TenantArgument) -> None:
-    """What was decided about rejected rows, by whom and why. A replay without an end shows as begun."""
+    """List the decisions about rejected rows, with person and reason. An unfinished replay is shown as begun."""
     settings = load_settings()
     table = Table("when", "what", "pipeline", "partition", "rows before", "after", "by", "why", "run")
     decided = decisions(settings, load_tenant(tenant, settings).id)
@@ -189,7 +189,7 @@ def history(tenant: TenantArgument) -> None:
             each.run_id[:8],
         )
     if not table.row_count:
-        raise NothingExamined(f"nothing was decided about rejected rows of {tenant} yet")
+        raise NothingExamined(f"there is no decision about rejected rows of {tenant} yet")
     Console().print(table)
 
 
@@ -200,7 +200,7 @@ def _chosen(
         raise EtlError(f"tenant {config.id} has no pipeline `{pipeline}`", f"one of {', '.join(config.pipelines)}")
     found = list(rejected_rows(config, settings, pipeline))
     if partition is not None:
-        # A key that stands in the list is taken as it is: the YAML may have been changed since.
+        # A key with rejected rows is accepted even if the YAML no longer has it.
         named = [each for each in found if each.partition == partition]
         first, last = (partition, partition) if named else _keys(config, pipeline, partition, whole=whole)
         kind = kind_of(first)
@@ -216,7 +216,7 @@ def _chosen(
 
 
 def _keys(config: TenantConfig, pipeline: str, text: str, *, whole: bool) -> tuple[str, str]:
-    """The first and the last partition of what a person wrote; with `whole` it has to be all of the time of these."""
+    """Return the first and last partition that a text names. With `whole`, the text must cover their whole time."""
     scheme, label = config.pipelines[pipeline].scheme, f"{config.id}/{pipeline}"
     try:
         first, last = scheme.range(text, text)
@@ -234,12 +234,12 @@ def _keys(config: TenantConfig, pipeline: str, text: str, *, whole: bool) -> tup
 
 
 def _assets(config: TenantConfig, rejected: Rejected, *, from_source: bool) -> list[AssetKey]:
-    """The stage that rejected, what comes after it, and the extract if the data was mended in the database."""
+    """Return the assets to run: the stage that rejected, the later stages, and the extract if it is read again."""
     pipeline = config.pipelines[rejected.pipeline]
     again_from_lake = pipeline.has_transfer and not from_source and rejected.stage == "transfer"
     stages = [stage for stage in pipeline.stages if stage != "extract" or not again_from_lake]
     keys = [naming.asset_key(config.id, stage, pipeline.name) for stage in stages]
-    # What a step makes it makes together. The YAML may have been changed since the rows were rejected.
+    # A step materializes all of its assets together. The YAML may have changed since the rows were rejected.
     rejecting = [each for each in rejecting_stages(pipeline) if each in stages]
     return [*keys, *(naming.quarantine_key(config.id, pipeline, each) for each in rejecting)]
 

@@ -1,4 +1,4 @@
-"""`etl rules`: the vocabulary of quality rules, one rule's page, and what a file says: rules, drift, personal data.
+"""`etl rules`: shows the quality rules, and examines files: suggested rules, drift, personal data.
 
 Belongs here: showing. Not here: what a rule means (`etl.quality.rules`), learning (`etl.quality`).
 """
@@ -26,7 +26,7 @@ from etl.quality.rules import AnyRule, describe_rules
 from etl.suggest import did_you_mean
 
 WORDS = {"suggest": 1, "drift": 2, "pii": 1}
-"""What can stand where a rule's name stands, and how many files each needs."""
+"""Words that can be given instead of a rule's name, and how many files each needs."""
 _FIRST_KEYS = ("column", "columns", "type")
 
 
@@ -40,12 +40,12 @@ def rules(
         typer.Argument(help="Parquet files: one for `suggest` and `pii`; for `drift` the earlier and the later one."),
     ] = None,
     strictness: Annotated[str, typer.Option(help="With `suggest`: strict, moderate or lenient.")] = "moderate",
-    engine: Annotated[str, typer.Option(help="With `suggest`: who learns, truthound or polars.")] = "truthound",
+    engine: Annotated[str, typer.Option(help="With `suggest`: the engine, truthound or polars.")] = "truthound",
 ) -> None:
     """List the quality rules; show one; suggest rules for a file; compare two files; or look for personal data.
 
-    `etl rules drift EARLIER.parquet LATER.parquet` ends with 1 if a column is distributed otherwise than before, and
-    with 3 if nothing can be said about one. `etl rules pii FILE.parquet` ends with 1 if a column looks personal.
+    `etl rules drift EARLIER.parquet LATER.parquet` ends with 1 if the distribution of a column has changed, and with 3
+    if a column cannot be compared. `etl rules pii FILE.parquet` ends with 1 if a column looks personal.
     """
     given, needed = files or [], WORDS.get(name or "", 0)
     if len(given) != needed:
@@ -81,7 +81,7 @@ def _drift(console: Console, earlier: Path, later: Path) -> None:
         raise typer.Exit(EXIT_FAILED)
     if not found.is_stable:
         raise NothingExamined(
-            f"nothing can be said about {', '.join(found.unknown) or 'any column'}",
+            f"{', '.join(found.unknown) or 'every column'} cannot be compared",
             "give files in which these columns have values",
         )
 
@@ -99,7 +99,7 @@ def _pii(console: Console, file: Path) -> None:
 
 
 def _opened(path: Path) -> pl.LazyFrame:
-    """The rows of a Parquet file; an error that names the file if it is none."""
+    """Open a Parquet file. Raises an error with the file's name if it is none."""
     try:
         frame = open_data(path).lazy()
         frame.collect_schema()

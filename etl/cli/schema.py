@@ -1,6 +1,6 @@
-"""`etl schema`: what to do when a source's columns have changed.
+"""`etl schema`: accepts changed columns of a source.
 
-Belongs here: the command. Not here: what is held against what (`etl.pipeline.schema_guard`), the warehouse's table
+Belongs here: the command. Not here: comparing the columns (`etl.pipeline.schema_guard`), the warehouse's table
 (`etl.cli.set_aside`).
 """
 
@@ -21,12 +21,12 @@ from etl.settings import Settings, load_settings
 from etl.source.reading import planned_schema
 from etl.suggest import nearest
 
-app = typer.Typer(help="Changed columns of a source.", no_args_is_help=True)
+app = typer.Typer(help="Accept changed columns of a source.", no_args_is_help=True)
 
 
 @app.callback()
 def _schema() -> None:
-    """Changed columns of a source."""
+    """Accept changed columns of a source."""
 
 
 @app.command("accept", epilog="For example: `etl schema accept project_01 lot_history --yes`")
@@ -35,9 +35,9 @@ def accept_change(
     pipeline: Annotated[str, typer.Argument(help="The pipeline whose source has changed.")],
     yes: Annotated[bool, typer.Option("--yes", help="Accept the change that is shown.")] = False,
 ) -> None:
-    """Show how the source's columns differ from the published ones; let the next extracts have them as they are now.
+    """Show how the source's columns differ from the published ones. With --yes, the next extracts accept them.
 
-    Nothing is published or deleted. Any further change stops the extracts again.
+    Nothing is published or deleted. Another change stops the extracts again.
     """
     settings = load_settings()
     config = load_tenant(tenant, settings)
@@ -47,7 +47,7 @@ def accept_change(
         now = planned_schema(url, extract_request(run))
         changes = wanted_change(run, now)
         if not changes:
-            raise EtlError(f"the source of {tenant}/{pipeline} has the columns that are published", "just run it")
+            raise EtlError(f"the source of {tenant}/{pipeline} has the published columns", f"`etl run {tenant}` works")
         for each in changes:
             Console().print(f"- {each}", highlight=False, markup=False)
         if not yes:
@@ -64,19 +64,19 @@ def _run(config: TenantConfig, settings: Settings, pipeline: str) -> StageRun:
         hint = f"did you mean `{close}`?" if close else f"its pipelines: {', '.join(sorted(config.pipelines))}"
         raise EtlError(f"tenant {config.id} has no pipeline `{pipeline}`", hint)
     found = config.pipelines[pipeline]
-    key = found.scheme.first  # any: a query may need a window
+    key = found.scheme.first  # any key: a query may need a window
     by = f"accepted by {getpass.getuser()}"
     return StageRun(config=config, pipeline=found, partition=key, run_id=by, settings=settings)
 
 
 def _what_follows(config: TenantConfig, pipeline: str) -> str:
-    """What a person does next, in order."""
+    """Return the next commands, in order."""
     found = config.pipelines[pipeline]
     lines = ["accepted; next:"]
     if found.save_to_trino:
         lines.append(
-            f"- `etl set-aside {config.id} {pipeline} --yes`, if the table of the warehouse has to change as well"
+            f"- `etl set-aside {config.id} {pipeline} --yes`, if the table of the warehouse must change as well"
         )
     days = " --from ... --to ..." if found.partitions else ""
-    lines.append(f"- `etl run {config.id}{days}`, for every partition that is to have the new columns")
+    lines.append(f"- `etl run {config.id}{days}`, for every partition that should have the new columns")
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 """`etl set-aside`: renames a table or view that has the name of a pipeline's table.
 
-Belongs here: the command. Not here: renaming (`etl.warehouse.transaction`), and why a load was refused.
+Belongs here: the command. Not here: the renaming (`etl.warehouse.set_aside`), refusing a load.
 """
 
 from typing import Annotated
@@ -18,12 +18,12 @@ from etl.suggest import nearest
 def set_aside(
     tenant: Annotated[str, typer.Argument(help="The tenant's id.")],
     pipeline: Annotated[str, typer.Argument(help="The pipeline whose table is to be made anew.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Rename it. Without --yes nothing is done.")] = False,
 ) -> None:
     """Rename the table or view that a pipeline cannot load, so that the next loads make a new one.
 
-    Nothing is deleted. For a table that somebody else made or that another pipeline loaded, a view, a table whose
-    columns have changed. Afterwards all days have to be run again.
+    Nothing is deleted. Use it for a table that somebody else made or that another pipeline loaded, for a view, or for
+    a table whose columns have changed. Run all partitions again afterwards.
     """
     config = load_tenant(tenant, load_settings())
     if pipeline not in config.pipelines:
@@ -40,5 +40,5 @@ def set_aside(
     with warehouse.writing(output.target_schema, output.target_table, "set-aside") as table:
         name = table.set_aside()
     if not name:
-        raise EtlError(f"there is no {target} in the warehouse of {tenant}", "nothing has to be moved away: load")
+        raise EtlError(f"there is no {target} in the warehouse of {tenant}", "run the pipeline: a load can create it")
     Console().print(f"{target} is now called {output.target_schema}.{name}; run every day of {tenant}/{pipeline} again")

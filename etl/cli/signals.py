@@ -1,6 +1,6 @@
 """Handles Ctrl-C and other signals in a command that has started a run.
 
-Belongs here: turning signals into one exception, asking the run to stop, saying what became of it. Not here: the run's
+Belongs here: turning signals into one exception, asking the run to stop, reporting how it ended. Not here: the run's
 own process, which ends by itself when it is asked to (`etl.running.step`).
 """
 
@@ -21,7 +21,7 @@ class Interrupted(BaseException):
     """A signal asks the command to end."""
 
     def __init__(self, number: int) -> None:
-        """`number` is the signal's number."""
+        """Remember the signal's number."""
         super().__init__(number)
         self.number = number
 
@@ -35,15 +35,15 @@ class Interrupted(BaseException):
 
 
 class Signals:
-    """What to do with a signal: raise `Interrupted`, or keep it until a step that must not be cut in two is done."""
+    """Raises `Interrupted` for a signal: at once, or after an action that must not be interrupted."""
 
     def __init__(self) -> None:
-        """Use `interruptible`."""
+        """Do not call this; use `interruptible`."""
         self._is_held = False
         self._kept: int | None = None
 
     def arrive(self, number: int, _frame: FrameType | None) -> None:
-        """The handler."""
+        """Handle a signal."""
         if self._is_held:
             self._kept = number
             return
@@ -51,7 +51,7 @@ class Signals:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """A signal that arrives within the block is raised at the end of the block."""
+        """Keep a signal that arrives within the block, and raise it at the end of the block."""
         self._is_held = True
         try:
             yield
@@ -64,7 +64,7 @@ class Signals:
 
 @contextmanager
 def interruptible() -> Iterator[Signals]:
-    """Within the block SIGINT, SIGTERM and SIGHUP raise `Interrupted`, unless the caller has them ignored (nohup)."""
+    """Make SIGINT, SIGTERM and SIGHUP raise `Interrupted` within the block, except those that are ignored (nohup)."""
     signals = Signals()
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
     before = {each: signal.getsignal(each) for each in numbers}
@@ -79,7 +79,7 @@ def interruptible() -> Iterator[Signals]:
 
 
 def stop_run(instance: DagsterInstance, run_id: str, why: Interrupted, console: Console) -> None:
-    """Ask the run to stop, wait for it, and say what became of it. A second signal ends the waiting."""
+    """Ask the run to stop, wait for its end, and report how it ended. A second signal ends the waiting."""
     try:
         console.print(f"{why}: run {run_id} is asked to stop", highlight=False, soft_wrap=True)
         instance.run_launcher.terminate(run_id)
@@ -105,6 +105,6 @@ def _became(run_id: str, status: DagsterRunStatus) -> str:
     if status == DagsterRunStatus.SUCCESS:
         return f"run {run_id} had succeeded before it could be stopped"
     return (
-        f"run {run_id} has stopped ({status.value.lower()}). What it had published stays; "
-        "the same command does the rest"
+        f"run {run_id} has stopped ({status.value.lower()}). Its published partitions stay; "
+        "run the same command again for the rest"
     )

@@ -1,6 +1,6 @@
-"""`etl sla`: how promises stand now, and how a month of them was kept.
+"""`etl sla`: shows the present state of all promises, and how well they were kept in a month.
 
-Belongs here: the commands. Not here: judging (`etl.sla`), nor how a report looks (`etl.promises.report`).
+Belongs here: the commands. Not here: judging (`etl.promises.judge`), the text of a report (`etl.promises.report`).
 """
 
 import os
@@ -30,11 +30,11 @@ from etl.running.compat import SensorDaemon, get_daemon_statuses
 from etl.running.sla_watch import SlaWatch
 from etl.settings import Settings, load_settings
 
-app = typer.Typer(help="What is promised: how it stands, and how a month of it was kept.", no_args_is_help=True)
+app = typer.Typer(help="The present state of promises, and how well they were kept.", no_args_is_help=True)
 
 Format = Literal["table", "json", "html"]
 TenantOption = Annotated[str | None, typer.Option(help="Only this tenant. Default: all.")]
-PATIENCE = 60.0  # seconds that somebody at a terminal waits for the event log; a sensor has to be quicker
+PATIENCE = 60.0  # seconds that a command may read the event log; a sensor has less time
 _COLOURS = {
     State.BROKEN: "red",
     State.AT_RISK: "yellow",
@@ -46,9 +46,9 @@ _COLOURS = {
 
 @app.command(epilog="For example: `etl sla status --tenant project_01`")
 def status(tenant: TenantOption = None) -> None:
-    """How every promise stands right now, judged from Dagster's event log.
+    """Show the present state of every promise, judged from Dagster's event log.
 
-    Exit code 1: something is broken. 2: a tenant does not load. 3: something could not be judged, was never measured,
+    Exit code 1: a promise is broken. 2: a tenant does not load. 3: a promise could not be judged or was never measured,
     or nothing is promised.
     """
     settings, now = load_settings(), datetime.now(UTC)
@@ -81,8 +81,8 @@ def status(tenant: TenantOption = None) -> None:
         raise NothingExamined("nothing was examined: nothing is promised", "write `sla:` into a pipeline")
     if State.UNMEASURED in states:
         raise NothingExamined(
-            f"{states.count(State.UNMEASURED)} promise(s) were never measured, so nobody knows whether they are kept",
-            "run the pipelines; what a pipeline never measures (checks, where it has no rules) it cannot promise",
+            f"{states.count(State.UNMEASURED)} promise(s) were never measured, so it is not known if they are kept",
+            "run the pipelines; a pipeline without rules cannot keep a promise about checks",
         )
 
 
@@ -93,11 +93,11 @@ def report(
     format_: Annotated[Format, typer.Option("--format", help="table, json, or html with a chart.")] = "table",
     output: Annotated[Path | None, typer.Option(help="Write it to this file.")] = None,
     timezone: Annotated[str, typer.Option(help="Where days begin and end.")] = "UTC",
-    objective: Annotated[float, typer.Option(help="The share that is to be kept: the rest is the error budget.")] = (
+    objective: Annotated[float, typer.Option(help="The share of kept time to reach; the rest is the error budget.")] = (
         OBJECTIVE
     ),
 ) -> None:
-    """How much of what was promised in a month was kept, the error budget that is left, and the worst days.
+    """Show for a month the share of time in which promises were kept, the error budget left, and the worst days.
 
     Exit code 3: no promise was watched in that month.
     """
@@ -114,14 +114,14 @@ def report(
         sys.stdout.write(text)
     if not any(each.watched_hours for each in found):
         raise NothingExamined(
-            f"no promise was watched in {first:%Y-%m}", "the sensors of `dagster dev` watch; was a daemon running?"
+            f"no promise was watched in {first:%Y-%m}", "keep `dagster dev` or `dagster-daemon run` running"
         )
 
 
 def attainments(
     settings: Settings, first: date, tenant: str | None = None, *, timezone: str = "UTC", objective: float = OBJECTIVE
 ) -> tuple[Attainment, ...]:
-    """The attainment of every pipeline that was watched in the month that begins with `first`."""
+    """Return the attainment of every pipeline that was watched in the month that begins with `first`."""
     begin, end = month_bounds(first, timezone)
     intervals = StateLog(settings.data_dir / "sla.sqlite").intervals(begin, end, tenant)
     return attain(intervals, first, timezone=timezone, objective=objective)
@@ -138,13 +138,13 @@ def watchers(instance: DagsterInstance, now: datetime) -> str:
         f"last seen {datetime.fromtimestamp(beat.timestamp, UTC):%Y-%m-%d %H:%M} UTC" if beat else "it never ran here"
     )
     return (
-        f"[yellow]The sensors' daemon does not run[/] ({seen}): nobody is told of a broken promise. "
+        f"[yellow]The sensors' daemon does not run[/] ({seen}): no message about a broken promise is sent. "
         "`dagster dev` and `dagster-daemon run` start it."
     )
 
 
 def loaded(settings: Settings, names: Sequence[str]) -> tuple[list[TenantConfig], list[EtlError]]:
-    """The tenants that load, and what is wrong with the others: a broken file hides no other tenant."""
+    """Load tenants. Returns the configurations, and the errors of tenants that do not load."""
     configs, broken = [], []
     for name in names:
         try:
@@ -174,7 +174,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def month_of(text: str | None, timezone: str) -> date:
-    """The first day of a month that is written YYYY-MM; of the present month if it is not."""
+    """Return the first day of a month written as YYYY-MM, or of the present month if `text` is None."""
     try:
         today = datetime.now(zone(timezone)).date()
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""The beginning of every command, and how a failure is shown.
+"""Starts every command: reads `.env`, removes secrets from the output, shows errors.
 
-Belongs here: what is done before any command, exit codes. Not here: the list of commands (`commands`), what a command
-does.
+Belongs here: the work before any command, exit codes. Not here: the list of commands (`commands`), the commands
+themselves.
 """
 
 import os
@@ -22,7 +22,7 @@ EXIT_FAILED, EXIT_USAGE, EXIT_UNKNOWN = 1, 2, 3
 
 
 def start() -> None:
-    """Run the command. An error of the product is shown as a sentence, not as a traceback."""
+    """Run the command. An error of the product is shown as problem and remedy, without a traceback."""
     try:
         project = find_project(os.environ)
         if project is not None:

@@ -1,4 +1,4 @@
-"""`etl verify`: compares the warehouse with the source.
+"""`etl verify`: compares source, lake and warehouse.
 
 Belongs here: the command. Not here: the comparison (`etl.pipeline.verify`).
 """
@@ -24,7 +24,7 @@ from etl.running.subjects import last_asset
 from etl.settings import load_settings
 
 SHOWN = 40
-"""So many findings of a pipeline are printed."""
+"""The greatest number of findings of a pipeline that are printed."""
 _COLOURS: dict[Status, str] = {"agrees": "green", "differs": "red", "not_compared": "yellow"}
 
 
@@ -32,10 +32,10 @@ def verify(
     tenant: Annotated[str, typer.Argument(help="The tenant's id.")],
     pipeline: Annotated[str | None, typer.Option(help="Only this pipeline.")] = None,
     days: Annotated[
-        int | None, typer.Option(help="Only so many of the newest settled partitions. Default: all.", min=1)
+        int | None, typer.Option(help="Compare only this many of the newest partitions. Default: all.", min=1)
     ] = None,
     max_rows: Annotated[
-        int, typer.Option(help="Values of larger partitions are counted and not compared.", min=1)
+        int, typer.Option(help="In partitions with more rows, rows are counted but not compared.", min=1)
     ] = MAX_ROWS,
 ) -> None:
     """Compare source, lake and warehouse, read-only. The result is also the asset check `reconciled` in Dagster.
@@ -91,7 +91,7 @@ def verify(
 
 
 def _verdict(found: Reconciliation) -> str:
-    """Return the status in a word; the findings stand below the table."""
+    """Return the status in a few words; the findings are printed below the table."""
     to = f", complete to {found.complete_to}" if found.complete_to else ""
     loaded = "" if found.has_table else ", not loaded: source and lake were compared"
     return f"{found.status.replace('_', ' ')}{to}{loaded}"

@@ -1,7 +1,7 @@
 """Finds the run for which a step has to wait: which run holds the pool, since when, and how to stop that run.
 
-Belongs here: finding the holders of a pool and the words about them. Not here: showing them (`follow`), and runs whose
-process is gone, which are released (`etl.resources.run_worker`).
+Belongs here: finding the holders of a pool and describing them. Not here: showing them (`follow`), and releasing runs
+whose process is gone (`etl.resources.run_worker`).
 """
 
 from collections.abc import Collection
@@ -13,7 +13,7 @@ from etl.running.worker_process import Life, life_of, worker_of
 
 
 def holders(instance: DagsterInstance, pool: str, but: Collection[str]) -> dict[str, str]:
-    """The runs that hold a slot of the pool, each with a sentence about it; without the runs `but`."""
+    """Return the runs that hold a slot of the pool, except the runs `but`, with a sentence about each."""
     found = instance.event_log_storage.get_concurrency_info(pool)
     steps = {each.run_id: each.step_key for each in found.claimed_slots if each.run_id not in but}
     since = {(each.run_id, each.step_key): each.assigned_timestamp for each in found.pending_steps}
@@ -26,7 +26,7 @@ def holders(instance: DagsterInstance, pool: str, but: Collection[str]) -> dict[
 def _sentence(instance: DagsterInstance, pool: str, run_id: str, step: str, since: datetime | None) -> str:
     record = instance.get_run_record_by_id(run_id)
     if record is None:
-        return f"waits for the pool {pool}, held by run {run_id}, which is deleted: it is given back at once"
+        return f"waits for the pool {pool}, held by run {run_id}, which was deleted: it is released at once"
     begun = since or (datetime.fromtimestamp(record.start_time, UTC) if record.start_time else record.create_timestamp)
     moment = begun.replace(tzinfo=begun.tzinfo or UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     return (

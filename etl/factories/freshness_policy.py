@@ -32,7 +32,7 @@ def freshness_policy(config: TenantConfig, pipeline: PipelineConfig) -> Freshnes
 
 
 def _is_over(pipeline: PipelineConfig) -> bool:
-    """Whether the last partition was due long ago: Dagster's policies have no end, and would be red for ever."""
+    """Whether the last partition was due long ago. Dagster's policies have no end, so the asset would stay red."""
     scheme = pipeline.scheme
     over = scheme.over_at if isinstance(scheme, TimeScheme) else None
     return over is not None and over + DAY < datetime.now(UTC)
@@ -40,7 +40,7 @@ def _is_over(pipeline: PipelineConfig) -> bool:
 
 @cache  # Dagster looks at a thousand moments of each cron policy that is made: 3 ms
 def deadline_policy(cron: str, timezone: str, *, business_days: bool) -> FreshnessPolicy:
-    """Require a materialization between the begin of the deadline's day and the deadline."""
+    """Require a materialization between the beginning of the deadline's day and the deadline."""
     text = ALIASES.get(cron.strip().lower(), cron)
     if business_days:
         text = _on_business_days(text)
@@ -49,7 +49,7 @@ def deadline_policy(cron: str, timezone: str, *, business_days: bool) -> Freshne
 
 @cache
 def age_policy(hours: float) -> FreshnessPolicy:
-    """Require a materialization at least every so many hours."""
+    """Require a materialization at least once in this number of hours."""
     return FreshnessPolicy.time_window(fail_window=max(timedelta(hours=hours), SHORTEST))
 
 

@@ -129,7 +129,7 @@ def judge_deadline(
         state = State.ON_TRACK if due is not None or _ever_published(published, now) else State.UNMEASURED
         return _verdict(calendar, state, f"{message}; next: {calendar.describe(following)}", following)
     if due is None:
-        return _verdict(calendar, State.UNMEASURED, "nothing was due, and nothing will be", due)
+        return _verdict(calendar, State.UNMEASURED, "nothing was due, and nothing will be due", due)
     return _verdict(calendar, State.ON_TRACK, "the last partition is there; nothing more is due", due)
 
 
@@ -337,7 +337,7 @@ def _last_publishes(keys: StaticKeys, published: PublishedKeys, now: datetime) -
 
 
 def _oldest_key(published: PublishedKeys, now: datetime) -> str:
-    """What an age is about: the table, or the key that was published longest ago or never."""
+    """Name the thing whose age is judged: the table, or the key that was published longest ago or never."""
     if not isinstance(published.partitions, StaticKeys):
         return "the table"
     last = _last_publishes(published.partitions, published, now)

@@ -102,7 +102,7 @@ class PromiseVerdict:
         return f"{self.pipeline}: {'freshness' if self.promise in ('deadline', 'max_age') else self.promise}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return the verdict as a dict that can be written as JSON."""
         return {
             "tenant": self.tenant,
             "pipeline": self.pipeline,

@@ -207,7 +207,7 @@ class SlaHistory:
 
 
 def _publish(scheme: TimeScheme | StaticKeys | None, partition: str | None, at: datetime) -> Publish | None:
-    """A publish that promises are about: of the table, or of a partition that was complete."""
+    """Return the publish if promises count it: a publish of the table, or of a partition that was complete."""
     if scheme is None:
         return Publish(at)
     if partition is None or kind_of(partition) != scheme.kind:

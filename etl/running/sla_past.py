@@ -3,9 +3,9 @@
 Belongs here: which events of the past are read, and since when the past is then known. Not here: later events
 (`sla_history`).
 
-One query for all of them gives each one's last materialization, which settles most: the newest complete partition
-is there. Where it is not, the newest partitions of the pipeline are read one pipeline at a time, so many as
-there is time for.
+One query returns the last materialization of every pipeline. For most pipelines it is the newest complete partition,
+and nothing else has to be read. For the others, the newest partitions are read, one pipeline after the other, as long
+as there is time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ LIMIT = 100  # events of those partitions that are read at most
 
 @dataclass(frozen=True)
 class Past:
-    """Reads pasts of the pipelines with these assets and partitions."""
+    """Reads the past of the pipelines with these assets and partitions."""
 
     assets: Mapping[str, AssetKey]
     partitions: Mapping[str, TimeScheme | StaticKeys | None]
@@ -34,7 +34,7 @@ class Past:
     late: Callable[[], bool]
 
     def read(self, instance: DagsterInstance, pipelines: Sequence[str], now: datetime) -> Facts:
-        """Return the facts about `pipelines`, for as many of them as there is time."""
+        """Return the facts about `pipelines`, or about as many of them as there is time for."""
         facts = Facts()
         for begin in range(0, len(pipelines), CHUNK):
             part = pipelines[begin : begin + CHUNK]
@@ -64,7 +64,7 @@ class Past:
         }
 
     def _settles(self, pipeline: str, entry: EventLogEntry, now: datetime) -> bool:
-        """Whether the last materialization says all: it is a table's, or the newest complete partition's."""
+        """Whether the last materialization is enough: it is of a table, or of the newest complete partition."""
         scheme, made = self.partitions[pipeline], entry.asset_materialization
         if isinstance(scheme, StaticKeys):
             return False

@@ -1,7 +1,7 @@
 """The result of the check `sla`: all promises of a pipeline in one result.
 
-Belongs here: from verdicts to an evaluation. Not here: the check's definition (`etl.factories.check_factory`), when
-a result is written (`sla_watch`).
+Belongs here: turning verdicts into an evaluation. Not here: the check's definition (`etl.factories.check_factory`),
+when a result is written (`sla_watch`).
 """
 
 import hashlib
@@ -26,7 +26,7 @@ GREEN = (State.ON_TRACK, State.RECOVERED)
 
 
 def promised(config: TenantConfig) -> dict[str, AssetKey]:
-    """The pipelines with promises, and the asset that shows the promises."""
+    """Return the pipelines with promises, each with the asset that has its check."""
     return {
         name: last_asset(config, pipeline)
         for name, pipeline in config.pipelines.items()
@@ -49,7 +49,7 @@ def evaluation(asset: AssetKey, verdicts: Verdicts) -> AssetCheckEvaluation:
 
 
 def worst_of(verdicts: Verdicts) -> PromiseVerdict | None:
-    """The promise in the worst state, the first of several."""
+    """Return the verdict with the worst state; the first one if there are several."""
     return min(verdicts, key=lambda each: FROM_BAD_TO_GOOD.index(each.state), default=None)
 
 

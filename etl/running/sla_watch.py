@@ -29,7 +29,7 @@ from etl.secrets.scrub import scrub
 from etl.secrets.template import interpolate
 from etl.settings import Settings
 
-AGAIN_AFTER = timedelta(days=1)  # an older check would look as if the promises were no longer watched
+AGAIN_AFTER = timedelta(days=1)  # with an older check, people would think that the promises are no longer watched
 CHECKS_A_TICK = 250
 Verdicts = dict[str, tuple[PromiseVerdict, ...]]
 Unjudged = dict[str, str]
@@ -68,7 +68,7 @@ class SlaWatch:
         With `location`, failures of definitions that were removed from the location are over.
         """
         if not self.read(instance, now):
-            return Tick("reading the event log: more is left for the next tick, nothing was judged", judged=False)
+            return Tick("not all events are read yet, so nothing was judged; the next tick goes on", judged=False)
         if location is not None:
             self._forget_removed(instance, location)
         verdicts, unjudged = self.judge(now)
@@ -78,7 +78,7 @@ class SlaWatch:
         sent, incidents, undelivered = self._tell(verdicts, now)
         checks = self._checks(verdicts, now, cursor)
         text = (
-            f"{_words(verdicts)}; {incidents} incident(s) last, {sent} message(s) sent, {len(checks)} check(s) written"
+            f"{_words(verdicts)}; {incidents} open incident(s), {sent} message(s) sent, {len(checks)} check(s) written"
         )
         return Tick(text, checks, verdicts, (*unjudged.values(), *undelivered))
 

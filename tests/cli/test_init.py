@@ -67,7 +67,7 @@ def test_a_project_inside_another_is_its_own(etl: Etl, project: object, monkeypa
     monkeypatch.delenv("ETL_PROJECT_DIR")
     monkeypatch.chdir(project.root / "inner")  # type: ignore[attr-defined]
     said = etl("check")
-    assert "1 checked, nothing to complain about: demo" in said.out
+    assert "1 checked, no findings: demo" in said.out
 
 
 def test_each_file_of_a_new_project_exists_once_and_travels_in_the_package() -> None:

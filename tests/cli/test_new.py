@@ -54,7 +54,7 @@ def test_a_tenant_that_is_there_is_left_alone(etl: Etl, template: TinyProject) -
     before = (template.root / "tenants/acme/config.yaml").read_bytes()
     said = etl("new", "acme")
     assert said.code == 2
-    assert "tenants/acme is there already" in said.err
+    assert "tenants/acme exists already" in said.err
     assert (template.root / "tenants/acme/config.yaml").read_bytes() == before
 
 

@@ -302,7 +302,7 @@ def removal(tmp_path: Path, instance: DagsterInstance, text: str, **failing: Any
     config = make_config("acme", {"orders": {}}, notifications=[{"type": "log"}])
     world, watch, now = World(instance, "acme"), SlaWatch(config, make_settings(tmp_path)), datetime.now(UTC)
     world.run("orders", now, now, error=text, **failing)
-    assert "1 incident(s) last, 1 message(s) sent" in watch.tick(instance, now).text
+    assert "1 open incident(s), 1 message(s) sent" in watch.tick(instance, now).text
     return watch, now + HOUR
 
 
@@ -339,8 +339,8 @@ def test_the_failure_of_what_was_taken_away_is_over_with_one_message(
 ) -> None:
     caplog.set_level(logging.INFO, logger="etl.notify")
     watch, now = removal(tmp_path, instance, "gone wrong", **failing)
-    assert "0 incident(s) last, 1 message(s) sent" in watch.tick(instance, now, None, location()).text
-    assert "0 incident(s) last, 0 message(s) sent" in watch.tick(instance, now + HOUR, None, location()).text
+    assert "0 open incident(s), 1 message(s) sent" in watch.tick(instance, now, None, location()).text
+    assert "0 open incident(s), 0 message(s) sent" in watch.tick(instance, now + HOUR, None, location()).text
     assert caplog.text.count("recovered") == 1
 
 
@@ -354,7 +354,7 @@ def test_the_failure_of_what_was_taken_away_is_over_with_one_message(
 )
 def test_the_failure_of_what_is_left_lasts(failing: dict[str, Any], tmp_path: Path, instance: DagsterInstance) -> None:
     watch, now = removal(tmp_path, instance, "gone wrong", **failing)
-    assert "1 incident(s) last, 0 message(s) sent" in watch.tick(instance, now, None, location()).text
+    assert "1 open incident(s), 0 message(s) sent" in watch.tick(instance, now, None, location()).text
 
 
 def test_steps_of_graphs_and_of_many_are_known_by_the_node_that_holds_them() -> None:
@@ -419,7 +419,7 @@ def test_other_tenants_are_nobodys_business(tmp_path: Path, instance: DagsterIns
     now = datetime.now(UTC)
     World(instance, "other").run("orders", now, now, error="not mine")
     result = evaluate(config, tmp_path, instance)
-    assert "0 incident(s)" in str(result.skip_reason)
+    assert "0 open incident(s)" in str(result.skip_reason)
 
 
 def test_one_pipeline_that_cannot_be_judged_silences_no_other(
@@ -431,7 +431,7 @@ def test_one_pipeline_that_cannot_be_judged_silences_no_other(
     world, watch = World(instance, "acme"), SlaWatch(config, make_settings(tmp_path))
     for each in ("orders", "items"):
         world.run(each, now - 3 * DAY, now - 3 * DAY, partition="2026-01-28")
-    assert "2 incident(s)" in watch.tick(instance, now).text
+    assert "2 open incident(s)" in watch.tick(instance, now).text
     judge = sla_watch.judge_pipeline
 
     def explode(sla: Any, history: Any, at: datetime) -> Any:
@@ -460,5 +460,5 @@ def test_what_there_is_more_than_time_for_is_left_to_the_next_tick(tmp_path: Pat
     config = make_config("acme", {"orders": promised()})
     tick = SlaWatch(config, make_settings(tmp_path), budget=-1).tick(instance, datetime.now(UTC))
     assert (tick.judged, tick.checks) == (False, [])
-    assert "left for the next tick" in tick.text
+    assert "the next tick goes on" in tick.text
     assert SlaWatch(config, make_settings(tmp_path)).tick(instance, datetime.now(UTC)).judged

@@ -278,7 +278,7 @@ def test_an_object_that_is_not_the_one_announced_is_refused(lake: Lake, warehous
             table.load(LoadRequest(**{**given, "rows": 4}), path)
         with pytest.raises(WarehouseError, match="was replaced while the load began"):
             table.load(LoadRequest(**{**given, "version": "0" * 64}), path)
-        with pytest.raises(WarehouseError, match="is not there"):
+        with pytest.raises(WarehouseError, match="does not exist"):
             table.load(LoadRequest(**given), path.with_name("gone.parquet"))
     assert warehouse.ledger() == ()
 
