@@ -6,7 +6,7 @@ Belongs here: choosing columns, and the errors for missing ones. Not here: readi
 from collections.abc import Sequence
 
 from etl.errors import SourceError
-from etl.source.contract import ExtractRequest
+from etl.source.contract import ExtractRequest, Part
 from etl.suggest import hint
 
 
@@ -29,6 +29,14 @@ def choose(request: ExtractRequest, available: Sequence[str], wanted: Sequence[s
     if not asked:
         raise SourceError(f"{request.subject} has no columns", "grant SELECT on them, or correct the name")
     return asked
+
+
+def wrong_key(request: ExtractRequest, part: Part, key: str, kind: str) -> SourceError:
+    """Return the error for a key of `partitions` that is no value of the column's type."""
+    return SourceError(
+        f"the key `{key}` of `partitions` is no value of column `{part.column}` of {request.subject}, which is {kind}",
+        f"correct `keys` of `partitions: {{by: {part.column}, ...}}`, or choose another column with `by`",
+    )
 
 
 def missing(request: ExtractRequest, tables: Sequence[str]) -> SourceError:

@@ -65,6 +65,11 @@ class Part(BaseModel):
     values: tuple[str, ...]
     outside: bool = False
 
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The keys that the condition compares the column with."""
+        return self.values if self.outside else (self.value,)
+
 
 class ExtractRequest(BaseModel):
     """A request for the rows of one table or query: all of them, or those of one window or part."""

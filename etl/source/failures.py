@@ -21,6 +21,7 @@ _REMEDIES = (
      "the values are too large for the memory that an extract may use: leave large columns out with `columns:`"),
     (r"password authentication|Access denied .*using password|no password supplied", "correct user or password"),
     (r"permission denied|access denied|SELECT command denied", "grant SELECT on it to the database user"),
+    (r"invalid input (syntax|value)", "correct the cast in the `query`, or the `keys` of `partitions`"),
     (r"statement timeout|max_statement_time|maximum statement execution", "raise the timeout or narrow the window"),
     (r"refused|could not connect|unable to connect|Can't connect|could not translate|timed? ?out|No such file",
      "check that the database is up and that host and port are right"),

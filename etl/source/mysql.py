@@ -19,11 +19,11 @@ from etl.errors import SourceError
 from etl.extras import install
 from etl.faults import reach
 from etl.source import sqlalchemy_cursor
-from etl.source.catalogue import choose, missing
-from etl.source.contract import CatalogueTable, ExtractRequest, Login, Progress, ReadPlan, ReadResult, Window
+from etl.source.catalogue import choose, missing, wrong_key
+from etl.source.contract import CatalogueTable, ExtractRequest, Login, Part, Progress, ReadPlan, ReadResult, Window
 from etl.source.database_url import DatabaseUrl
 from etl.source.inspection import described
-from etl.source.mysql_types import ResultField, display, planned, window_kind
+from etl.source.mysql_types import ResultField, cast_of_key, display, planned, window_kind
 from etl.source.query import bind_query, bounding_predicate, query_binds
 from etl.source.writer import write_rows, writing_engine
 from etl.sql import literal, quote
@@ -49,6 +49,8 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
         relation = ".".join(quote("mysql", each) for each in parts)
     with connect(url, request) as cursor:
         fields = _describe(cursor, request, relation)
+        if isinstance(bounding, Part) and bounding.column in fields:
+            _check_keys(cursor, request, bounding, fields[bounding.column])
     choose(request, tuple(fields), request.sort_by)
     predicate = ""
     if bounding is not None:
@@ -207,6 +209,16 @@ def _describe(cursor: "Cursor", request: ExtractRequest, relation: str) -> dict[
     if len({name for name, _ in found}) < len(found):
         raise SourceError("two columns of `query` have the same name", "give each a name with AS")
     return dict(found)
+
+
+def _check_keys(cursor: "Cursor", request: ExtractRequest, part: Part, field: ResultField) -> None:
+    """Refuse a key that is no value of the column's type: the server would compare it as 0, or as its first digits."""
+    kind = cast_of_key(field)
+    for key in part.wanted if kind else ():
+        cursor.execute(f"SELECT CAST({literal('mysql', key)} AS {kind})")
+        cursor.execute("SHOW WARNINGS")
+        if cursor.fetchall():
+            raise wrong_key(request, part, key, display(field))
 
 
 @contextmanager

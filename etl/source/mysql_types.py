@@ -46,6 +46,13 @@ def window_kind(field: ResultField) -> WindowKind | None:
     return {_DATETIME: "wall", _TIMESTAMP: "instant"}.get(field.code)  # type: ignore[return-value]  # literals
 
 
+def cast_of_key(field: ResultField) -> str:
+    """Return the type to which a partition's key is cast to check it; empty if every text is a value of the column."""
+    if field.code in (*_INTEGERS, *_DECIMALS, _FLOAT, _DOUBLE, _YEAR, _BIT):
+        return "DECIMAL(65, 30)"
+    return {**dict.fromkeys(_DATES, "DATE"), _DATETIME: "DATETIME(6)", _TIMESTAMP: "DATETIME(6)"}.get(field.code, "")
+
+
 def display(field: ResultField) -> str:
     """Return the type's name for messages."""
     if field.code in _INTEGERS:

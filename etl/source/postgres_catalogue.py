@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from etl.errors import SourceError
 from etl.extras import install
-from etl.source.catalogue import choose, missing
+from etl.source.catalogue import choose, missing, wrong_key
 from etl.source.contract import ExtractRequest, Part, ReadPlan, Window
 from etl.source.database_url import DatabaseUrl
 from etl.source.postgres_types import WINDOW_KINDS, CatalogueType, planned
 from etl.source.query import bind_query, part_predicate, query_binds, window_predicate
-from etl.sql import quote
+from etl.sql import literal, quote
 from etl.suggest import hint
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def plan(url: DatabaseUrl, request: ExtractRequest, *, only_text: bool = False) 
         predicate = page_filter = ""
         rows, by_pages = about.rows, about.ordinary and not request.sort_by
         if bounding is not None:
-            predicate, page_filter = _predicates(request, types, bounding)
+            predicate, page_filter = _predicates(connection, request, types, bounding)
             rows = _estimate(connection, f"SELECT 1 FROM {relation} WHERE {predicate}") if by_pages else 0
             by_pages = by_pages and bool(page_filter) and 2 * rows >= about.rows
     columns = []
@@ -118,10 +118,13 @@ def plan(url: DatabaseUrl, request: ExtractRequest, *, only_text: bool = False) 
     )
 
 
-def _predicates(request: ExtractRequest, types: Mapping[str, CatalogueType], window: Window | Part) -> tuple[str, str]:
+def _predicates(
+    connection: "Connection", request: ExtractRequest, types: Mapping[str, CatalogueType], window: Window | Part
+) -> tuple[str, str]:
     """Return the condition in the server's SQL, and in DuckDB's SQL if both select the same rows."""
     choose(request, tuple(types), (window.column,))
     if isinstance(window, Part):  # the server compares as the column's type and collation do
+        _check_keys(connection, request, window, types[window.column])
         return part_predicate("postgresql", quote("postgresql", window.column), window), ""
     kind = WINDOW_KINDS.get(types[window.column].name)
     if kind is None:
@@ -133,6 +136,16 @@ def _predicates(request: ExtractRequest, types: Mapping[str, CatalogueType], win
     if kind == "text":  # text is compared by bytes: COLLATE says so in this SQL, and DuckDB has no way to pass it on
         return window_predicate("postgresql", f'{quoted} COLLATE "C"', window, kind), ""
     return (window_predicate("postgresql", quoted, window, kind), window_predicate("duckdb", quoted, window, kind))
+
+
+def _check_keys(connection: "Connection", request: ExtractRequest, part: Part, kind: CatalogueType) -> None:
+    from psycopg import DataError  # noqa: PLC0415  an extra: `postgres`
+
+    for key in part.wanted:
+        try:
+            connection.execute(f"SELECT CAST({literal('postgresql', key)} AS {kind.display})")
+        except DataError:
+            raise wrong_key(request, part, key, kind.display) from None
 
 
 def _estimate(connection: "Connection", statement: str) -> int:

@@ -16,11 +16,12 @@ import duckdb
 
 from etl.errors import SourceError
 from etl.faults import reach
-from etl.source.catalogue import choose, missing
+from etl.source.catalogue import choose, missing, wrong_key
 from etl.source.contract import (
     CatalogueTable,
     ExtractRequest,
     Login,
+    Part,
     PlannedColumn,
     Progress,
     ReadPlan,
@@ -78,6 +79,10 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
     if bounding is not None:
         choose(request, names, (bounding.column,))
         kind = _window_kind(bounding.column, available[bounding.column]) if request.window else "text"
+        if isinstance(bounding, Part) and _target(available[bounding.column]) in ("BIGINT", "DOUBLE", "BOOLEAN"):
+            for key in bounding.wanted:
+                if not re.fullmatch(r"[+-]?\d+(\.\d+)?", key):
+                    raise wrong_key(request, bounding, key, available[bounding.column])
         predicate = bounding_predicate("sqlite", quote("sqlite", bounding.column), bounding, kind)
     choose(request, names, request.sort_by)
     order = ", ".join(quote("sqlite", each) for each in request.sort_by)
