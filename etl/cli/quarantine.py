@@ -29,11 +29,11 @@ from etl.pipeline.quarantine import (
     Rejected,
     anything_published,
     discard as discard_rows,
-    find_rejected,
     history as decisions,
     read_rejected,
     rejected_rows,
     remember,
+    still_rejected,
 )
 from etl.running import naming
 from etl.settings import Settings, load_settings
@@ -135,7 +135,7 @@ def replay(
             remember(settings, _replay("replay begun", each, each.rows, run.run_id))
             with view(console) as shown:
                 (ended,) = follow(instance, [Followed(run.run_id, 1 if each.partition else 0)], shown)
-            left = find_rejected(config, settings, pipeline, each.stage, each.partition)
+            left = still_rejected(config, settings, each)
             after = left.rows if left else 0
             if ended.status != DagsterRunStatus.SUCCESS:
                 remember(settings, _replay("replay failed", each, after, run.run_id))

@@ -82,7 +82,7 @@ def rejected_rows(config: TenantConfig, settings: Settings, pipeline: str | None
             if each.partitions:
                 partitions = run.lake.folders(config.id, quarantine_stage(stage), name)
             for partition in partitions:
-                found = find_rejected(config, settings, name, stage, partition)
+                found = _find(_run(config, settings, name, partition), stage)
                 if found is not None:
                     yield found
 
@@ -102,11 +102,12 @@ def _stages(pipeline: PipelineConfig) -> tuple[Stage, ...]:
     return ("extract", "transfer") if pipeline.has_transfer else ("extract",)
 
 
-def find_rejected(
-    config: TenantConfig, settings: Settings, pipeline: str, stage: Stage, partition: str | None
-) -> Rejected | None:
-    """Return the rejected rows of one partition, with their number for each rule; None if there are no such rows."""
-    run = _run(config, settings, pipeline, partition)
+def still_rejected(config: TenantConfig, settings: Settings, before: Rejected) -> Rejected | None:
+    """Return the rows that are rejected now where `before` were; None if there are none any more."""
+    return _find(_run(config, settings, before.pipeline, before.partition), before.stage)
+
+
+def _find(run: StageRun, stage: Stage) -> Rejected | None:
     try:
         found = _pinned(run, stage)
         return None if found is None else _described(found, run, stage)
