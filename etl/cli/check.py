@@ -36,7 +36,7 @@ def check(
         str | None, typer.Option(help="Check a hand-written code location instead, e.g. my_project.definitions.")
     ] = None,
 ) -> None:
-    """Load tenants and check whether their definitions keep the conventions.
+    """Load tenants and check that they keep the conventions.
 
     Exit code 1: violations. 2: a tenant cannot be loaded. 3: there was nothing to check, or a tenant has no asset.
     """

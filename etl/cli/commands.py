@@ -1,7 +1,7 @@
-"""The list of commands. A command's own file is imported when the command is given, not to list it.
+"""The list of commands. Listing them imports no command; the file of a command is imported when it is called.
 
-Belongs here: the names of the commands, what each does in a sentence, and where it is written. Not here: what a command
-does, and how a failure is shown (`etl.cli`).
+Belongs here: for each command its name, one sentence about it, and its module. Not here: the commands themselves, and
+showing errors (`etl.cli.start`).
 """
 
 from importlib import import_module
@@ -52,7 +52,7 @@ class LazyGroup(TyperGroup):
 COMMANDS = (
     (
         "init",
-        "Make a project in a folder: a tenant that runs, the template of further ones, and what stands around them.",
+        "Make a project in a folder: one tenant that runs, the template for more tenants, and the settings.",
         "init:init",
         "etl init my_project",
     ),
@@ -64,7 +64,7 @@ COMMANDS = (
     ),
     (
         "demo",
-        "Make the demo sources, run every tenant end to end with Dagster, and show what came out of it.",
+        "Make the demo sources, run every tenant end to end with Dagster, and show the results.",
         "demo:demo",
         "etl demo --tenant project_01",
     ),
@@ -86,10 +86,10 @@ COMMANDS = (
         "verify:verify",
         "etl verify project_01 --pipeline lot_history",
     ),
-    ("check", "Load tenants and hold what they become against the conventions.", "check:check", "etl check project_01"),
+    ("check", "Load tenants and check that they keep the conventions.", "check:check", "etl check project_01"),
     (
         "metrics",
-        "Numbers of every pipeline, labelled by tenant and pipeline: to a file, to a port, or else to the terminal.",
+        "Write numbers of every pipeline, labelled by tenant and pipeline, to a file, a port or the terminal.",
         "metrics:metrics",
         "etl metrics --output /var/lib/node_exporter/etl.prom",
     ),
@@ -106,15 +106,15 @@ COMMANDS = (
         "",
     ),
     ("docs", "Write the reference pages and the editors' schema from the models.", "docs:docs", "etl docs --check"),
-    ("schema", "Changed columns of a source.", "schema:app", ""),
-    ("quarantine", "Rows that broke a rule: see them, replay them, discard them.", "quarantine:app", ""),
-    ("dbt", "dbt projects: prepared ahead, rules as dbt tests and back.", "dbt:app", ""),
-    ("sla", "What is promised: how it stands, and how a month of it was kept.", "sla:app", ""),
+    ("schema", "Accept changed columns of a source.", "schema:app", ""),
+    ("quarantine", "Show, replay or discard rows that broke a rule.", "quarantine:app", ""),
+    ("dbt", "Prepare dbt projects; convert rules into dbt tests and back.", "dbt:app", ""),
+    ("sla", "The present state of promises, and how well they were kept.", "sla:app", ""),
 )
 
 app = typer.Typer(
     cls=LazyGroup,
-    help="Tenants from YAML: rows extracted, checked, published, loaded, and watched, in Dagster.",
+    help="Extract, check, publish, load and watch the data of tenants, each defined by a YAML file, with Dagster.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=STYLE,
