@@ -78,6 +78,7 @@ for each in requires("tenant-etl"):
     except PackageNotFoundError:  # of an extra that is not tried
         continue
     assert found == first, f"{each}: {found} is installed"
+__import__("sqlglot")  # dagster-dbt brings a compiled part of it, which must be of the same version
 """
 
 
