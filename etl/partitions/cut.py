@@ -1,11 +1,11 @@
-"""Whether two keys of partitions come from one way to cut rows.
+"""Decides whether two keys can belong to the same division of rows into partitions.
 
-Belongs here: the comparison of two keys, and the words for a key. Not here: the keys of a pipeline (`scheme`), what a
-key's text says by itself (`keys`), where a table's keys are recorded (`etl.warehouse.ledger`).
+Belongs here: the comparison of two keys, and a key's description. Not here: the keys of a pipeline (`scheme`), reading
+a key's text (`keys`), where a table's keys are recorded (`etl.warehouse.ledger`).
 
-Keys of different kinds show it by their shape, and hours of zones that begin at different minutes by their minutes.
-Keys of a list do not show which column they are values of, so it is recorded with each load as `cut_by`; None is
-unknown. Days, weeks and months of another zone have the same keys: each replaces the one before it in its own place.
+The text of a key shows its kind, and for hours the minute at which they begin. It does not show the column to which a
+key of a list belongs, so each load records the column as `cut_by`; None means unknown. Days, weeks and months of
+another zone have the same keys, so each new partition replaces the old partition with the same key.
 """
 
 from typing import NamedTuple
@@ -17,14 +17,14 @@ _MINUTES = slice(13, 15)
 
 
 class Cut(NamedTuple):
-    """A key, and the column whose value it is; None where it is a time, and where nobody recorded it."""
+    """A key, and the column whose value it is; None if the key is a time, or if the column was not recorded."""
 
     key: str
     by: str | None = None
 
 
 def are_alike(one: Cut | None, other: Cut | None) -> bool:
-    """Whether both can come from one way to cut rows; None is a whole table. Unknown columns are not compared."""
+    """Whether both can belong to the same division. None is a whole table. Unknown columns are not compared."""
     if one is None or other is None:
         return one is other
     kind = kind_of(one.key)
@@ -36,17 +36,17 @@ def are_alike(one: Cut | None, other: Cut | None) -> bool:
 
 
 def described(cut: Cut | None) -> str:
-    """The words for it in an error."""
+    """Describe it for an error."""
     if cut is None:
         return "no partitions"
     return f"keys like {cut.key}" + (f" of `{cut.by}`" if cut.by else "")
 
 
 def cut_by(scheme: PartitionScheme) -> str | None:
-    """The column whose values the keys are; None where they are times, and for a whole table."""
+    """Return the column whose values are the keys; None for times and for a whole table."""
     return scheme.by if isinstance(scheme, StaticKeys) else None
 
 
 def cut_of(scheme: PartitionScheme) -> Cut | None:
-    """How a pipeline cuts its rows; None for a whole table."""
+    """Return the pipeline's first key with its column; None for a whole table."""
     return Cut(scheme.first, cut_by(scheme)) if scheme.first else None

@@ -1,11 +1,11 @@
-"""The key of a partition: what can be known from its text alone.
+"""Reads the text of a partition's key.
 
-Belongs here: which kind of key it is, its folder in the lake, its value in the warehouse, and the key after it. Not
-here: which keys a pipeline has and when they are complete (`scheme`).
+Belongs here: the kind of a key, its folder in the lake, its value in the warehouse, and the key after it. Not here:
+which keys a pipeline has and when they are complete (`scheme`).
 
-The kinds have different shapes, so that a key tells its kind: `2026-01-05` is a day, `2026-01-05T1300Z` an hour (by
-UTC, so that the hour that a clock shows twice has two keys), `2026-W02-1` a week (by its Monday, as ISO 8601 writes
-it), `2026-01` a month; every other key is one of a list. Keys of one kind of time are in order as texts.
+The form of a key shows its kind: `2026-01-05` is a day, `2026-01-05T1300Z` an hour (in UTC, so that an hour that clocks
+show twice has two keys), `2026-W02-1` a week (its Monday in ISO 8601), `2026-01` a month. Every other key is a key of a
+list. Keys of one unit of time have the same order as their texts.
 """
 
 import re
@@ -18,7 +18,7 @@ Kind = Literal["hour", "day", "week", "month", "static"]
 
 UNITS: tuple[Unit, ...] = ("hour", "day", "week", "month")
 FORMATS: dict[Unit, str] = {"hour": "%Y-%m-%dT%H%MZ", "day": "%Y-%m-%d", "week": "%G-W%V-%u", "month": "%Y-%m"}
-"""How a key is written, for `strftime`."""
+"""The formats of keys for `strftime`."""
 FOLDERS: dict[str, Kind] = {"hour": "hour", "dt": "day", "week": "week", "month": "month", "key": "static"}
 STATIC_KEY = "letters from a to z, digits, `-` and single `_`, at most 64, not like a date"
 _SHAPES: dict[Unit, re.Pattern[str]] = {
@@ -39,7 +39,7 @@ _COLUMN_TYPES: dict[Kind, str] = {
 
 
 def kind_of(key: str) -> Kind | None:
-    """The kind of a key; None where it is none."""
+    """Return the kind of a key; None if the text cannot be a key."""
     for unit, shape in _SHAPES.items():
         if shape.fullmatch(key):
             try:
@@ -50,14 +50,14 @@ def kind_of(key: str) -> Kind | None:
 
 
 def begin_of(key: str) -> date:
-    """The first day of a key of time, or the moment, in UTC, at which an hour begins."""
+    """Return the first day of a day, week or month, or the moment in UTC at which an hour begins."""
     if _SHAPES["hour"].fullmatch(key):
         return datetime.strptime(key, "%Y-%m-%dT%H%MZ").replace(tzinfo=UTC)
     return date.fromisoformat(f"{key}-01" if _SHAPES["month"].fullmatch(key) else key)
 
 
 def key_of(unit: Unit, begin: date) -> str:
-    """The key of the partition that `begin` is in: a date, or a moment in UTC of which an hour begins."""
+    """Return the key of the partition that contains the date `begin`, or of the hour that begins then (in UTC)."""
     match unit:
         case "hour":
             return f"{begin.isoformat()[:13]}{begin:%M}Z"
@@ -70,7 +70,7 @@ def key_of(unit: Unit, begin: date) -> str:
 
 @lru_cache(maxsize=4096)  # promises of many pipelines ask for the same few keys again and again
 def moved(key: str, count: int) -> str:
-    """The key so many partitions later, or earlier where `count` is negative."""
+    """Return the key `count` partitions later, or earlier if `count` is negative."""
     unit, begin = kind_of(key), begin_of(key)
     match unit:
         case "hour":
@@ -85,31 +85,31 @@ def moved(key: str, count: int) -> str:
 
 
 def folder_of(key: str) -> str:
-    """The folder of the partition's objects, which readers of hive partitions understand."""
+    """Return the name of the partition's folder, in the form that readers of hive partitions understand."""
     kind = kind_of(key)
     return f"{next(name for name, each in FOLDERS.items() if each == kind)}={key}"
 
 
 def key_in(folder: str) -> str | None:
-    """The key of a folder's name; None where it is no partition's."""
+    """Return the key in a folder's name; None if it is not the folder of a partition."""
     name, _, key = folder.partition("=")
     return key if name in FOLDERS and kind_of(key) == FOLDERS[name] else None
 
 
 def column_type(key: str) -> str:
-    """The type of the warehouse's partition column."""
+    """Return the type of the warehouse's partition column."""
     return _COLUMN_TYPES[kind_of(key) or "static"]
 
 
 def column_value(key: str) -> str:
-    """The key as SQL for the partition column: the first day, the moment in UTC at which an hour begins, or itself."""
+    """Write the key as SQL for the partition column: the first day, an hour's beginning in UTC, or the text itself."""
     kind = kind_of(key)
     text = key if kind == "static" else begin_of(key).isoformat()[:19].replace("T", " ")
     return f"CAST('{text}' AS {column_type(key)})"
 
 
 def key_of_value(value: object, kind: Kind) -> str:
-    """The key that a value of the partition column stands for, in a table with keys of this kind."""
+    """Return the key that a value of the partition column means, in a table with keys of this kind."""
     if kind == "static" or not isinstance(value, date):
         return str(value)
     return key_of(kind, value)

@@ -1,11 +1,11 @@
 """Divides a pipeline into partitions: by a unit of time, by a list of keys, or not at all.
 
-Belongs here: `PartitionScheme` and its implementations: keys, windows, completeness, order. Not here: what a key's text
-says by itself (`keys`), Dagster's definitions (`etl.running.partition_definitions`), SQL.
+Belongs here: `PartitionScheme` and its implementations: keys, windows, completeness, order. Not here: reading a key's
+text (`keys`), Dagster's definitions (`etl.running.partition_definitions`), SQL.
 
-All windows are half-open. Days, weeks and months begin at the midnight of the scheme's zone, also where clocks change:
-a day can have 23 or 25 hours. Hours are cut in steps of sixty minutes from `start` on, which is a full hour of the
-zone, so that none occurs twice and none is missing. After a change by thirty minutes they begin at the half hour.
+A window contains its begin and not its end. Days, weeks and months begin at midnight in the scheme's zone, so a day can
+have 23 or 25 hours. Hours follow each other in steps of sixty minutes from `start`, a full hour of the zone, so that no
+hour occurs twice or is missing. If the clock changes by thirty minutes, later hours begin at half past.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from etl.partitions.cron import day_start, moment
 from etl.partitions.keys import Unit, begin_of, key_of, kind_of, moved
 
 FIRST_YEAR, LAST_YEAR = 1000, 9000
-"""Nearer to the ends of the calendar no arithmetic in time zones is possible."""
+"""Outside of these years Python cannot calculate with time zones."""
 _TICK = timedelta(microseconds=1)
 EXAMPLES: dict[Unit, str] = {
     "hour": "2026-01-31T13:00, or a day",
@@ -34,69 +34,69 @@ class PartitionScheme(Protocol):
 
     @property
     def kind(self) -> Literal["hour", "day", "week", "month", "static", "whole"]:
-        """Which of the implementations it is."""
+        """The kind of the scheme."""
 
     @property
     def word(self) -> str:
-        """What people call one partition: day, hour, region."""
+        """The word for one partition in messages: day, hour, region."""
 
     @property
     def first(self) -> str | None:
         """The first key; None for a whole table."""
 
     def keys(self, at: datetime, *, behind: int = 0) -> Sequence[str | None]:
-        """The keys that are complete at a moment, in order, without the last `behind` of those that came by then."""
+        """Return the keys that are complete at a moment, in order, without the newest `behind` keys."""
 
     def has(self, key: str) -> bool:
-        """Whether it is one of the scheme's keys, complete or not."""
+        """Whether the scheme has this key, complete or not."""
 
     def range(self, first: str, last: str) -> tuple[str, str]:
-        """The first and the last key of what a person wrote. Raises ValueError with what can be written."""
+        """Return the first and last key that two texts of a person mean. The ValueError says what can be written."""
 
     def count(self, first: str, last: str) -> int:
-        """How many keys there are from one to another."""
+        """Return the number of keys from `first` to `last`."""
 
     def comparable(self, key: str) -> Sequence[str]:
-        """Earlier keys that should have about as many rows."""
+        """Return earlier keys that should have about as many rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class WholeTable:
-    """One object of all rows."""
+    """A pipeline without partitions: one object has all rows."""
 
     @property
     def kind(self) -> Literal["whole"]:
-        """No partitions."""
+        """The kind of the scheme."""
         return "whole"
 
     @property
     def word(self) -> str:
-        """What people call it."""
+        """The word for it in messages."""
         return "table"
 
     @property
     def first(self) -> None:
-        """There are no keys."""
+        """None, because there are no keys."""
         return
 
     def keys(self, at: datetime, *, behind: int = 0) -> Sequence[str | None]:  # noqa: ARG002  the protocol's
-        """The table itself, at any time."""
+        """Return None for the table itself, at any time."""
         return (None,)
 
     def has(self, key: str) -> bool:  # noqa: ARG002  the protocol's
-        """There are no keys."""
+        """Return False, because there are no keys."""
         return False
 
     def range(self, first: str, last: str) -> tuple[str, str]:
-        """There are no keys."""
+        """Raise ValueError, because there are no keys."""
         raise ValueError(f"a whole table has no partition {first if first == last else f'{first} to {last}'}")
 
     def count(self, first: str, last: str) -> int:  # noqa: ARG002  the protocol's
-        """There are no keys."""
+        """Return 0, because there are no keys."""
         return 0
 
     def comparable(self, key: str) -> Sequence[str]:  # noqa: ARG002  the protocol's
-        """There are no keys."""
+        """Return nothing, because there are no keys."""
         return ()
 
 
@@ -109,7 +109,7 @@ class StaticKeys:
 
     @property
     def kind(self) -> Literal["static"]:
-        """Keys of a list."""
+        """The kind of the scheme."""
         return "static"
 
     @property
@@ -119,19 +119,19 @@ class StaticKeys:
 
     @property
     def first(self) -> str:
-        """The first one of the list."""
+        """The first key of the list."""
         return self.values[0]
 
     def keys(self, at: datetime, *, behind: int = 0) -> Sequence[str | None]:  # noqa: ARG002  the protocol's
-        """All of them, at any time."""
+        """Return all keys, at any time."""
         return self.values
 
     def has(self, key: str) -> bool:
-        """Whether it is in the list."""
+        """Whether the key is in the list."""
         return key in self.values
 
     def range(self, first: str, last: str) -> tuple[str, str]:
-        """Two keys, in the order of the list."""
+        """Return both keys. Raises ValueError if one is not in the list, or if they are not in its order."""
         for key in (first, last):
             if key not in self.values:
                 raise ValueError(f"no {self.by} `{key}`: there are {', '.join(self.values)}")
@@ -140,11 +140,11 @@ class StaticKeys:
         return first, last
 
     def count(self, first: str, last: str) -> int:
-        """How many keys stand from one to another."""
+        """Return the number of keys from `first` to `last`."""
         return self.values.index(last) - self.values.index(first) + 1
 
     def comparable(self, key: str) -> Sequence[str]:  # noqa: ARG002  the protocol's
-        """No keys, because keys of a list are not comparable."""
+        """Return nothing, because the keys of a list need not have similar numbers of rows."""
         return ()
 
 
@@ -173,15 +173,15 @@ class TimeScheme:
         return self.start
 
     def window(self, key: str) -> tuple[datetime, datetime]:
-        """When the partition begins, and when the next one does, in UTC."""
+        """Return when the partition begins, and when the next partition begins, in UTC."""
         return _begin_in(self.timezone, key), _begin_in(self.timezone, moved(key, 1))
 
     def complete_at(self, key: str) -> datetime:
-        """When the partition is complete."""
+        """Return when the partition is complete: when the next partition begins."""
         return _begin_in(self.timezone, moved(key, 1))
 
     def key_at(self, at: datetime) -> str:
-        """The key of the partition that a moment is in, whether the scheme has it or not."""
+        """Return the key of the partition that contains a moment, even if the key is before `start` or after `end`."""
         if self.unit != "hour":
             return key_of(self.unit, at.astimezone(ZoneInfo(self.timezone)).date())
         past_full = timedelta(minutes=int(self.start[13:15]))
@@ -189,19 +189,19 @@ class TimeScheme:
         return key_of("hour", full + past_full)
 
     def newest_complete(self, at: datetime, *, behind: int = 0) -> str | None:
-        """The newest key that is complete at a moment, or one so far behind it; None before the first one is."""
+        """Return the newest key that is complete at a moment, or the key `behind` steps before it; None if none is."""
         key = moved(self.key_at(at), -1 - behind)
         if self.end is not None and key > self.end:
             key = self.end
         return key if key >= self.start else None
 
     def keys(self, at: datetime, *, behind: int = 0) -> Sequence[str | None]:
-        """All from the first one to the newest complete one."""
+        """Return all keys from the first one to the newest complete one."""
         newest = self.newest_complete(at, behind=behind)
         return () if newest is None else self.between(self.start, newest)
 
     def between(self, first: str, last: str) -> tuple[str, ...]:
-        """The keys from one to another, both included."""
+        """Return the keys from `first` to `last`, both included."""
         found, key = [], first
         while key <= last:
             found.append(key)
@@ -209,7 +209,7 @@ class TimeScheme:
         return tuple(found)
 
     def count(self, first: str, last: str) -> int:
-        """How many keys there are from one to another."""
+        """Return the number of keys from `first` to `last`."""
         begin, end = begin_of(first), begin_of(last)
         if self.unit == "month":
             return (end.year - begin.year) * 12 + end.month - begin.month + 1
@@ -217,22 +217,22 @@ class TimeScheme:
         return (end - begin) // steps[self.unit] + 1
 
     def has(self, key: str) -> bool:
-        """Whether it is from the first key to the last one."""
+        """Whether the key is one from the first to the last key."""
         within = self.start <= key and (self.end is None or key <= self.end)
         return within and kind_of(key) == self.unit and self._aligned(key)
 
     @property
     def over_at(self) -> datetime | None:
-        """From here on the newest key is none of the scheme's: nothing new becomes due."""
+        """The moment after which no new key becomes due; None without `end`."""
         return None if self.end is None else self.complete_at(moved(self.end, 1))
 
     def comparable(self, key: str) -> Sequence[str]:
-        """The same weekday, and hour, of the last four weeks; the last four weeks or months."""
+        """Return the same weekday (and hour) of the last four weeks, or the last four weeks or months."""
         step = {"hour": 7 * 24, "day": 7, "week": 1, "month": 1}[self.unit]
         return [moved(key, -step * count) for count in range(1, 5)]
 
     def range(self, first: str, last: str) -> tuple[str, str]:
-        """The keys of the time that two texts name: a date, an hour, a week, a month."""
+        """Return the first and last key of the time that two texts name: a date, an hour, a week, a month."""
         begin, end = self._named(first)[0], self._named(last)[1]
         if end <= begin:
             raise ValueError(f"{last} is before {first}")
@@ -259,9 +259,9 @@ def _begin_in(timezone: str, key: str) -> datetime:
 
 
 def named_time(text: str, timezone: str) -> tuple[datetime, datetime]:
-    """When the hour, day, week or month that a person wrote begins and ends. Raises ValueError if it is none.
+    """Return when the hour, day, week or month in a person's text begins and ends. Raises ValueError for other texts.
 
-    A time of day without an offset is one on the clocks of `timezone`; the second one where they show it twice.
+    A time of day without an offset is a local time of `timezone`. If clocks show it twice, the second one is meant.
     """
     zone = ZoneInfo(timezone)
     written = f"{text}-1" if len(text) == len("2026-W05") and text[4:6] == "-W" else text
@@ -276,7 +276,7 @@ def named_time(text: str, timezone: str) -> tuple[datetime, datetime]:
 
 
 def boundary(unit: Unit, text: str, timezone: str, *, is_last: bool = False) -> str:
-    """The key that `start` or `end` of a YAML means. Raises ValueError where no partition begins (or ends) there."""
+    """Return the key that `start` or `end` of the YAML means. Raises ValueError if no partition begins or ends then."""
     year = text[:4]
     if year.isdecimal() and not FIRST_YEAR <= int(year) <= LAST_YEAR:
         raise ValueError(f"`{text}` is too far away: the years {FIRST_YEAR} to {LAST_YEAR} can be partitioned")

@@ -1,6 +1,6 @@
-"""Moments and names of time zones.
+"""Checks the names of time zones, and turns timestamps into moments.
 
-Belongs here: whether a name is a zone, and which was meant. Not here: what a zone does to a window.
+Belongs here: the check of a name, with a suggestion. Not here: windows in a zone (`scheme`).
 """
 
 from datetime import UTC, datetime
@@ -14,12 +14,12 @@ from etl.suggest import nearest
 
 
 def moment(timestamp: float) -> datetime:
-    """The moment of a Unix timestamp, in UTC."""
+    """Return the moment of a Unix timestamp in UTC."""
     return datetime.fromtimestamp(timestamp, UTC)
 
 
 def zone(name: str) -> ZoneInfo:
-    """The zone of that name; a ValueError that names the nearest one if there is none."""
+    """Return the zone with this name. The ValueError for a wrong name suggests a similar one."""
     if name not in zone_names():
         close = nearest(name, sorted(zone_names()))
         meant = f"; did you mean `{close}`?" if close else ""
@@ -29,7 +29,7 @@ def zone(name: str) -> ZoneInfo:
 
 @lru_cache(maxsize=1)  # listing them reads a folder
 def zone_names() -> frozenset[str]:
-    """All IANA names."""
+    """Return all IANA names."""
     return frozenset(available_timezones())
 
 

@@ -1,4 +1,4 @@
-"""Columns of an extract that look like personal data and are not declared as such.
+"""Finds columns of an extract that look like personal data and are not declared as such.
 
 Belongs here: which columns the check `pii` tells of. Not here: the patterns (`etl.quality.engines.truthound.pii`), and
 hiding values, which `pii_columns` does.
@@ -13,12 +13,12 @@ from etl.config.pipeline_config import PipelineConfig
 from etl.quality.engines.truthound.pii import scan_pii
 
 SURE = 70
-"""From this confidence on, of 99, a column is told: below it, single values happen to match a pattern."""
+"""The lowest confidence (of 99) that is reported. Below it, single values match a pattern by chance."""
 
 
 @dataclass(frozen=True)
 class PersonalVerdict:
-    """What was found in the columns of text. Without such a column there is no verdict: `scanned` is 0."""
+    """The columns of text that look personal. If `scanned` is 0, there was no such column, so there is no verdict."""
 
     scanned: int
     undeclared: tuple[str, ...]
@@ -26,7 +26,7 @@ class PersonalVerdict:
 
 
 def look_for_personal(pipeline: PipelineConfig, draft: Path) -> PersonalVerdict | None:
-    """The verdict over the rows of `draft`; None where the pipeline does not ask for it."""
+    """Return the verdict about the rows of `draft`; None if the pipeline does not ask for it."""
     if pipeline.pii == "off":
         return None
     found = scan_pii(pl.scan_parquet(draft, glob=False))

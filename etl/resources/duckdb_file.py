@@ -14,10 +14,10 @@ from etl.warehouse.choice import reading_file
 
 
 class TenantDuckDBResource(DuckDBResource):
-    """A `DuckDBResource` whose connections only read: a DuckDB file has one writer, and loads and dbt are that."""
+    """A `DuckDBResource` with read-only connections, because only loads and dbt may write the file."""
 
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the file, waiting while a load or dbt writes it. Loads wait until the connection is closed."""
+        """Open the file after a load or dbt has stopped writing it. Loads wait until the connection is closed."""
         with reading_file(Path(self.database)) as connection:
             yield connection

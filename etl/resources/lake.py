@@ -16,19 +16,19 @@ from etl.settings import Settings, load_settings
 
 
 class LakeResource(ConfigurableResource):  # type: ignore[type-arg]
-    """Where this tenant's objects live; shown as it stands in the YAML, resolved when a run opens it."""
+    """The place of this tenant's objects. Dagster shows the YAML's text; a run resolves it to open the lake."""
 
     tenant: str
     bucket: str | None = None
     base_path: str | None = None
 
     def settings(self) -> Settings:
-        """What the process environment says at the moment of the run."""
+        """The settings of the process environment at the time of the run."""
         return load_settings()
 
     @contextmanager
     def open(self, *, local: bool = False) -> Iterator[Lake]:
-        """Open the lake. `local`: that of the pipelines with `save_to_s3: false`, whichever place the others have."""
+        """Open the lake. With `local`, open the local lake, which pipelines with `save_to_s3: false` use."""
         settings = self.settings()
         place = None if local else lake_place(load_tenant(self.tenant, settings))
         with closing(open_lake(settings, place)) as lake:
@@ -36,11 +36,11 @@ class LakeResource(ConfigurableResource):  # type: ignore[type-arg]
 
 
 class S3Resource(LakeResource):
-    """The lake of a tenant that names a bucket, of Amazon S3 or of any store that speaks its protocol."""
+    """The lake of a tenant with a bucket, in Amazon S3 or in another store with the same protocol."""
 
 
 def lake_of_tenant(config: TenantConfig) -> LakeResource:
-    """The resource of a tenant, with its templates as they stand in the YAML."""
+    """Return the resource of a tenant, with the YAML's templates unresolved."""
     storage = config.storage
     base_path = str(storage.base_path) if storage.base_path else None
     if not storage.bucket:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class RDBResource(ConfigurableResource):  # type: ignore[type-arg]
-    """The tenant's database. Shows in Dagster's UI which variables the connection is made of, never what they hold."""
+    """The tenant's database. Dagster's UI shows the names of the connection's variables, never their values."""
 
     tenant: str
     connection: dict[str, str]
@@ -34,20 +34,20 @@ class RDBResource(ConfigurableResource):  # type: ignore[type-arg]
             yield opened
 
     def url(self, config: TenantConfig) -> str:
-        """The SQLAlchemy URL with its secrets; called when a run opens the connection and not before."""
+        """Return the SQLAlchemy URL with its secrets. Called only when a run opens the connection."""
         if config.uses_demo_source():
             return f"sqlite:///{self.demo_path}"
         if config.source_database is None:
             raise SourceError(
                 f"tenant {self.tenant} names no source database",
-                "add `source_database` to its config.yaml; only in dev the demo source stands in for it",
+                "add `source_database` to its config.yaml; the demo source is used only in dev",
             )
         url = config.source_database.resolve_url(config.namespace())
         return checked_url(url, config.id, load_settings(), config.origin.platform)
 
 
 def rdb_resource(config: TenantConfig, demo_path: str) -> RDBResource:
-    """The resource of a tenant, with its templates as they stand in the YAML."""
+    """Return the resource of a tenant, with the YAML's templates unresolved."""
     source = config.source_database
     parts = source.model_dump(mode="json", exclude_none=True, exclude={"options"}) if source else {}
     return RDBResource(

@@ -16,13 +16,13 @@ from etl.warehouse.contract import Warehouse, WarehousePlace
 
 
 class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
-    """Which kind of warehouse this tenant has; opened only for the moment of a load."""
+    """The tenant's warehouse. It is opened only for the time of a load."""
 
     tenant: str
     type: str
 
     def open(self, config: TenantConfig | None = None) -> Warehouse:
-        """The warehouse that the tenant's YAML names. Holds no connection between two calls."""
+        """Return the warehouse that the tenant's YAML names. No connection stays open between two calls."""
         settings = load_settings()
         config = config or load_tenant(self.tenant, settings)
         warehouse = config.warehouse

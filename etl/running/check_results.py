@@ -63,7 +63,7 @@ def checks_volume(of: PipelineStage) -> bool:
 
 
 def volume_evaluation(of: PipelineStage, verdict: VolumeVerdict, partition: str | None) -> AssetCheckEvaluation:
-    """What the row count of this partition says, where it was compared: else there is nothing to evaluate."""
+    """Return the result of the check `volume`; nothing if the row count could not be compared."""
     return AssetCheckEvaluation(
         asset_key=of.asset,
         check_name=naming.VOLUME_CHECK,
@@ -84,7 +84,7 @@ def checks_personal(of: PipelineStage) -> bool:
 
 
 def personal_evaluation(of: PipelineStage, verdict: PersonalVerdict, partition: str | None) -> AssetCheckEvaluation:
-    """Which columns look personal and are not declared. Values are never shown."""
+    """Return the result of the check `pii`. It names undeclared columns that look personal, and never shows a value."""
     return AssetCheckEvaluation(
         asset_key=of.asset,
         check_name=naming.PII_CHECK,

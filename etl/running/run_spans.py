@@ -1,4 +1,4 @@
-"""Divides the partitions of a job into runs if its assets have different ones: one run for each span that they share.
+"""Divides the partitions of a job into runs if its assets have different partitions: one run for each common span.
 
 Belongs here: dividing ranges so that within a run every asset has every key; the keys that all assets have.
 Not here: the partitions of one pipeline (`etl.partitions`), launching (`etl.cli.runs`), when a schedule runs
@@ -29,15 +29,15 @@ Definition = PartitionsDefinition[str]
 PartitionsOf = Mapping[AssetKey, PartitionsDefinition | None]
 Range = tuple[str, str]
 Ranges = Mapping[Definition, Range]
-"""The first and the last key that is meant of each definition; of one that is missing, none."""
+"""The first and the last requested key of each definition. No key is requested of a definition that is missing here."""
 RangesOf = Mapping[AssetKey, Range]
 SchemesOf = Mapping[AssetKey, Collection[TimeScheme | StaticKeys]]
-"""How each asset is cut; several schemes where it is made of pipelines of different time zones."""
+"""The scheme of each asset; several schemes if the asset is made of pipelines of different time zones."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """Partitions that follow each other, and the assets that have all of them.
+    """Consecutive partitions, and the assets that have all of them.
 
     `first` and `last` are None for a run of whole tables only. `is_all` says that `keys` are all assets of the job.
     """
@@ -47,11 +47,11 @@ class Span:
     keys: frozenset[AssetKey]
     is_all: bool
     size: int = 0
-    """How many partitions these are; 0 for whole tables."""
+    """The number of partitions; 0 for whole tables."""
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags with which a run says that it is about these partitions."""
+        """The tags that give these partitions to a run."""
         if self.first is None or self.last is None:
             return {}
         if self.first == self.last:
@@ -60,13 +60,13 @@ class Span:
 
     @property
     def word(self) -> str:
-        """What one of them is called; days where there are none."""
+        """The word for one partition; `day` for whole tables."""
         kind = kind_of(self.first or "")
         return "key" if kind == "static" else kind or "day"
 
     @property
     def selection(self) -> list[AssetKey]:
-        """What a run of the job has to select; empty for the whole job."""
+        """The assets that a run of the job must select; empty for the whole job."""
         return [] if self.is_all else sorted(self.keys)
 
     def __str__(self) -> str:
@@ -76,12 +76,12 @@ class Span:
 
 
 def partition_sets(partitions: PartitionsOf) -> set[Definition]:
-    """The different sets of partitions of some assets."""
+    """Return the different sets of partitions of some assets."""
     return {each for each in partitions.values() if each is not None and scheme_of(each) is not None}
 
 
 def bounds(definition: Definition, at: datetime | None = None) -> Range | None:
-    """The first and the newest complete key at a moment (default: now); None before the first one is complete."""
+    """Return the first and the newest complete key at a moment (default: now); None before the first is complete."""
     if not isinstance(definition, TimeWindowPartitionsDefinition):
         keys = definition.get_partition_keys()
         return (keys[0], keys[-1]) if keys else None
@@ -91,7 +91,7 @@ def bounds(definition: Definition, at: datetime | None = None) -> Range | None:
 
 
 def alike(definitions: Iterable[Definition]) -> list[list[Definition]]:
-    """The definitions whose keys can be in one run, together: those of one unit of time, from the finest on."""
+    """Group the definitions whose keys can be in one run: those of one unit of time. The smallest unit comes first."""
     groups: dict[Hashable, list[Definition]] = {}
     for each in sorted(definitions, key=lambda each: str(scheme_of(each))):
         scheme = scheme_of(each)
@@ -103,7 +103,7 @@ def alike(definitions: Iterable[Definition]) -> list[list[Definition]]:
 
 
 def within(definitions: Iterable[Definition], wanted: Range, at: datetime | None = None) -> dict[Definition, Range]:
-    """Of a range of keys of one unit of time, what each definition has; all keys of a list."""
+    """Return the part of a range of keys that each definition has; for a list of keys, all its keys."""
     found = {each: known for each in definitions if (known := bounds(each, at))}
     return {
         each: (max(wanted[0], first), min(wanted[1], last)) if _is_time(each) else (first, last)
@@ -115,9 +115,9 @@ def within(definitions: Iterable[Definition], wanted: Range, at: datetime | None
 def newest(
     definitions: Iterable[Definition], at: datetime | None = None, behind: Mapping[str, int] | None = None
 ) -> dict[Definition, Range]:
-    """The newest complete key of each definition, with so many before it (`behind`, by unit); all keys of a list.
+    """Return the newest complete key of each definition, with `behind` (by unit) keys before it; all keys of a list.
 
-    A newest key can be two, where one has come in one time zone and not yet in another.
+    The range can have one key more if the newest key is complete in one time zone and not yet in another.
     """
     found: dict[Definition, Range] = {}
     for group in alike(definitions):
@@ -133,9 +133,9 @@ def newest(
 
 
 def key_for(partitions: PartitionsOf) -> str | None:
-    """The key for a run that names none: the newest complete one. None for whole tables.
+    """Return the newest complete key for a run that names no key; None for whole tables.
 
-    Raises an error if the assets have no such key in common: one run cannot give each of them a key of its own.
+    Raises an error if the assets have no such key in common, because one run has the same key for all assets.
     """
     definitions = partition_sets(partitions)
     groups = alike(definitions)
@@ -162,13 +162,13 @@ def key_for(partitions: PartitionsOf) -> str | None:
 
 
 def spans(partitions: PartitionsOf, ranges: Ranges) -> list[Span]:
-    """The runs that do these ranges, each asset what it has of them; whole tables in the last."""
+    """Return the runs for these ranges. Each has the assets that have all its keys; the last has the whole tables."""
     own = {key: ranges[each] for key, each in partitions.items() if each is not None and each in ranges}
     return spans_of_assets(partitions, own)
 
 
 def spans_of_assets(partitions: PartitionsOf, ranges: RangesOf) -> list[Span]:
-    """The same, where assets with equal partitions may have different ranges."""
+    """Return the runs, as `spans` does, for ranges by asset: assets with equal partitions may have different ranges."""
     found: list[Span] = []
     for group in alike({each for key in ranges if (each := partitions[key]) is not None}):
         own = {key: ranges[key] for key in ranges if partitions[key] in group}
@@ -198,7 +198,7 @@ def _span(partitions: PartitionsOf, keys: Range, assets: Iterable[AssetKey]) -> 
 
 
 def common_partitions(partitions: PartitionsOf) -> Definition | None:
-    """The keys that all partitioned assets have, which are the partitions of their job; None if there are none."""
+    """Return the keys that all partitioned assets have, as the partitions of their job; None if there are none."""
     definitions = [each for each in partition_sets(partitions) if isinstance(each, TimeWindowPartitionsDefinition)]
     schemes = [each for each in map(scheme_of, definitions) if isinstance(each, TimeScheme)]
     if len(alike(partition_sets(partitions))) > 1:
@@ -206,16 +206,16 @@ def common_partitions(partitions: PartitionsOf) -> Definition | None:
     start, ends = max(each.start for each in schemes), [each.end for each in schemes if each.end]
     if ends and min(ends) < start:
         return None
-    # Where a day ends last, it is complete for all.
+    # A day is complete for all assets when it has ended in the zone where it ends last.
     latest = min(definitions, key=lambda each: (each.start.utcoffset() or timedelta(0), each.timezone))
     return definition_of(TimeScheme(schemes[0].unit, start, min(ends) if ends else None, latest.timezone))
 
 
 def asked(partitions: PartitionsOf, schemes: SchemesOf, first: str, last: str) -> dict[AssetKey, Range]:
-    """What two texts of a person mean for each asset, in the time zone and by the names of its own `schemes`.
+    """Return the range that two texts of a person mean for each asset, in the time zones of its own `schemes`.
 
-    Keys of a list are meant by their names. A time means all of them, beside partitions of time, as it means whole
-    tables.
+    A key of a list is named by its text. A time for assets with partitions by time also means all keys of the lists,
+    and the whole tables.
     """
     wanted: dict[AssetKey, Range] = {}
     problems: dict[str, str] = {}
@@ -244,7 +244,7 @@ def _all_of_lists(partitions: PartitionsOf) -> dict[AssetKey, Range]:
 
 
 def _refused(problems: Mapping[str, str]) -> EtlError:
-    """The error where nothing of a job is meant, or where no hour begins at a time that its days have."""
+    """Return the error for texts that mean no partition of the job, or a time at which no hour begins."""
     if "hour" in problems:
         return EtlError(problems["hour"], "name a partition that the job has: the begin of an hour, or a day")
     hint = "name partitions that the job has"
