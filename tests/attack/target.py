@@ -4,7 +4,6 @@ import contextlib
 import os
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +13,8 @@ import duckdb
 import polars as pl
 from dagster import AssetCheckEvaluation, AssetKey, DagsterEventType, DagsterInstance
 
+from tests.attack.warm import BIN, forks, is_forked
 from tests.tiny_project import DAYS, TinyProject
-
-BIN = Path(sys.executable).parent
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,8 @@ class Target:
 
     def etl(self, *arguments: str, environ: Mapping[str, str] | None = None, timeout: float = 240) -> Said:
         """`etl ...` in a process of its own."""
+        if is_forked(arguments):
+            return Said(*forks().run(arguments, self.project.root, self.process_environ | dict(environ or {})))
         return self.command([str(BIN / "etl"), *arguments], environ=environ, timeout=timeout)
 
     def dagster(self, *arguments: str, environ: Mapping[str, str] | None = None, timeout: float = 240) -> Said:

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
 from tests.attack.target import Target
 
 # The command `etl`, which says when it is loaded and goes on when it is told to: all begin at the same moment.
@@ -19,6 +21,7 @@ etl.cli.main()
 """
 
 
+@pytest.mark.slow
 def test_several_commands_make_it_together(target: Target) -> None:
     shutil.rmtree(target.project.data / "dagster")
     commands = [("sla", "status")] * 4 + [("home",)]

@@ -62,6 +62,7 @@ def dry_run(kind: str, name: str, more: str) -> str:
         ... on DryRunInstigationTick {{ evaluationResult {{ {ERROR} }} }} ... on PythonError {{ message stack }} }} }}"""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_no_secret_leaves_a_tick_written_by_hand(target: Target) -> None:
     path = target.project.root / "tenants" / "acme" / "definitions.py"

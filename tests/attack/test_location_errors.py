@@ -12,12 +12,13 @@ EXITS = "import os\n\nos._exit(7)\n"
 BROKEN = "def definitions():\n    return undefined_name\n\n\ndefs = definitions()\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "wanted"),
     [
         (KILLED, ["its code server was killed by SIGKILL while it was starting", "run the command again"]),
         (EXITS, ["its code server ended with exit code 7 while it was starting", "run the command again"]),
-        (BROKEN, ["NameError: name 'undefined_name' is not defined", 'definitions.py", line 2', "mend that"]),
+        (BROKEN, ["NameError: name 'undefined_name' is not defined", 'definitions.py", line 2', "correct that"]),
     ],
 )
 def test_it_is_told_in_a_few_lines(target: Target, code: str, wanted: list[str]) -> None:

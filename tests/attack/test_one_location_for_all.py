@@ -75,6 +75,7 @@ def test_the_process_of_a_run_loads_no_other_tenant(target: Target, tmp_path: Pa
     assert "BETA_DB_PASSWORD" not in seen["acme"][worker], "taken away before the tenant's code is loaded"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("own", "problem", "remedy"),
     [

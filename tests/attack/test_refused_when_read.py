@@ -139,6 +139,7 @@ def test_a_selection_of_nothing_shows_its_place_and_no_raw_error(target: Target,
     assert path.read_text(encoding="utf-8").splitlines()[line - 1].strip().startswith("selection:")
 
 
+@pytest.mark.slow
 def test_a_run_says_problem_and_remedy_of_a_selection_of_nothing_and_no_source_line(target: Target) -> None:
     target.project.write_tenant({"jobs": {"daily_etl": {"selection": "tag:data_tier=platinum"}}})
     said = target.etl("run", "acme")
@@ -164,6 +165,7 @@ def test_what_can_never_be_told_or_tagged_is_refused_where_it_stands(target: Tar
         assert begins in written[int(PLACE.findall(line)[0][0]) - 1], line
 
 
+@pytest.mark.slow
 def test_the_code_location_says_the_same(target: Target) -> None:
     target.project.write_pipeline(quality("polars", {"truthound": "outlier", "columns": ["amount"]}))
     said = target.dagster("definitions", "validate", "-m", "tenants.acme.definitions")

@@ -100,6 +100,7 @@ def test_a_run_that_waits_says_for_whom_since_when_and_how_to_stop_it(target: Ta
         second.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_before_a_run_the_command_says_that_none_was_started(target: Target, tmp_path: Path, number: int) -> None:
     (target.project.root / "tenants" / "acme" / "definitions.py").write_text("import time\n\ntime.sleep(30)\n")

@@ -98,6 +98,7 @@ def test_a_tenant_can_be_made_where_its_variables_are_not_set(
     assert "UMBRELLA_DB_PASSWORD is not set" in said.out
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_new_tenant_runs_end_to_end_at_once(etl: Etl, template: TinyProject, tmp_path: Path) -> None:
     (template.root / "workspace.yaml").unlink()

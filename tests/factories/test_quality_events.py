@@ -165,6 +165,7 @@ def test_the_good_days_of_a_range_show_their_rejected_rows_although_another_is_b
         assert instance.get_materialized_partitions(LOAD) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("point", "resumed"), [("transfer.audited@2", 1), ("transfer.published@2", 1), ("transfer.audited", 0)]
 )

@@ -191,6 +191,7 @@ def command(project: TinyProject, *words: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_replay_whose_run_fails_says_why_and_loses_nothing(rejected: TinyProject) -> None:
     rules = [{"column": "cents", "type": "in_range", "max": -1}]
     rejected.write_pipeline({"quality": {"on_failure": "quarantine", "max_quarantine_rate": 0.5, "rules": rules}})
@@ -204,6 +205,7 @@ def test_a_replay_whose_run_fails_says_why_and_loses_nothing(rejected: TinyProje
     check_invariant(rejected)
 
 
+@pytest.mark.slow
 def test_a_replay_whose_command_was_killed_is_in_the_history(
     rejected: TinyProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -238,6 +240,7 @@ def wait_for(happened: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_what_an_extract_rejected_is_listed_shown_replayed_and_discarded(
     project: TinyProject, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -78,6 +78,7 @@ def test_a_killed_run_is_released_and_the_same_run_again_succeeds(
     assert len(project.published()) == 2
 
 
+@pytest.mark.slow
 def test_a_run_that_lives_is_left_alone(project: TinyProject, instance: DagsterInstance) -> None:
     environ = {**project.process_environ, "ETL_FAULT": "extract.read=hang"}
     process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", RUN], env=environ, cwd=project.root)
@@ -99,6 +100,7 @@ def test_a_run_that_lives_is_left_alone(project: TinyProject, instance: DagsterI
         process.wait(30)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(500)
 def test_the_command_says_that_its_run_was_killed_and_the_next_one_goes_on(project: TinyProject) -> None:
     command = [str(ETL), "run", "acme", "--from", "2026-01-01", "--to", "2026-01-02"]

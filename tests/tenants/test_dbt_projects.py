@@ -52,6 +52,7 @@ def build(project: Path, database: Path, lake: Path, variables: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_overlapping_ranges_give_what_all_days_at_once_must_give(
     projects: Path, lake: Path, source: Source, tmp_path: Path
 ) -> None:
@@ -72,6 +73,7 @@ def test_overlapping_ranges_give_what_all_days_at_once_must_give(
     assert sorted(got, key=repr) == sorted(rows.fetchall(), key=repr)
 
 
+@pytest.mark.slow
 def test_two_tenants_of_one_project_share_a_file_and_nothing_else(projects: Path, lake: Path, tmp_path: Path) -> None:
     database = tmp_path / "both.duckdb"
     for tenant in ("project_02", "default"):
@@ -94,6 +96,7 @@ def test_two_tenants_of_one_project_share_a_file_and_nothing_else(projects: Path
         assert extracted == (34_000 + 44_000,)
 
 
+@pytest.mark.slow
 def test_the_shared_project_without_a_tenant_says_so(projects: Path, lake: Path, tmp_path: Path) -> None:
     environ = {"ETL_DUCKDB_PATH": str(tmp_path / "none.duckdb"), "ETL_LAKE_DIR": str(lake)}
     done = dbt(["parse"], projects / "shared", Database("dev", environ))

@@ -1,0 +1,136 @@
+"""Runs `etl` commands in processes that are forked from one process that has already imported the libraries.
+
+Each command is still a process of its own, with the arguments, folder and environment that it is given, and it ends as
+the command ends. Only the imports, some two CPU-seconds of each command, are done once. A command that starts runs is
+not forked, because servers and threads need a fresh process; `tests/cli/test_start.py` shows what a command imports.
+"""
+
+import atexit
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+BIN = Path(sys.executable).parent
+FRESH = {"run", "demo", "replay", "--port"}
+"""Words of commands that need a fresh process."""
+ROOMS = (
+    "check",
+    "dbt",
+    "docs",
+    "home",
+    "metrics",
+    "new",
+    "quarantine",
+    "rules",
+    "schema",
+    "set_aside",
+    "sla",
+    "verify",
+)
+
+
+def is_forked(arguments: Sequence[str]) -> bool:
+    """Whether a command may begin with the libraries imported."""
+    return not FRESH & {*arguments}
+
+
+class Forks:
+    """The process that has imported the libraries, and the requests to it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+            text=True,
+            start_new_session=True,
+        )
+        atexit.register(self.close)
+
+    def run(self, arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> tuple[int, str, str]:
+        """Run `etl ...`; gives the exit code and what it printed."""
+        asking, answering = self._process.stdin, self._process.stdout
+        assert asking is not None
+        assert answering is not None
+        with tempfile.TemporaryDirectory() as place:
+            asked = {"arguments": [*arguments], "folder": str(folder), "environ": dict(environ), "place": place}
+            try:
+                asking.write(json.dumps(asked) + "\n")
+                asking.flush()
+                code = int(answering.readline())
+            except BaseException:  # the test's timeout: the next test gets a new process
+                self.close()
+                forks.cache_clear()
+                raise
+            out, err = (Path(place, name).read_text(encoding="utf-8", errors="replace") for name in ("out", "err"))
+        return code, out, err
+
+    def close(self) -> None:
+        """End the process, and the command that it runs."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@cache
+def forks() -> Forks:
+    """Return the process of this test session."""
+    return Forks()
+
+
+def serve() -> None:
+    """Import the libraries; then run each command that is asked for in a fork."""
+    sys.path[0] = str(BIN)
+    for room in ("start", *ROOMS):
+        import_module(f"etl.cli.{room}")
+    import_module("etl.definitions")
+    answers = os.fdopen(os.dup(1), "w")
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            answers.close()
+            _become(json.loads(line))
+        _, status = os.waitpid(child, 0)
+        answers.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        answers.flush()
+
+
+def _become(asked: dict[str, Any]) -> None:
+    """Be the command, and end."""
+    code: Any = 1
+    try:
+        for descriptor, name in ((1, "out"), (2, "err")):
+            os.dup2(os.open(f"{asked['place']}/{name}", os.O_WRONLY | os.O_CREAT), descriptor)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.environ.clear()
+        os.environ.update(asked["environ"])
+        os.chdir(asked["folder"])
+        sys.path[1:1] = [each for each in asked["environ"].get("PYTHONPATH", "").split(os.pathsep) if each]
+        sys.argv = [str(BIN / "etl"), *asked["arguments"]]
+        import_module("etl.cli").main()
+        code = 0
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except BaseException:  # noqa: BLE001  shown as Python would show it
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve()
