@@ -61,7 +61,11 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
 
 @pytest.mark.parametrize(
     ("point", "kept"),
-    [("extract.published@3", DAYS[:2]), ("transfer.audited@2", DAYS[:1]), ("warehouse.before_commit@2", ())],
+    [
+        ("transfer.audited@2", DAYS[:1]),
+        pytest.param("extract.published@3", DAYS[:2], marks=pytest.mark.slow),
+        pytest.param("warehouse.before_commit@2", (), marks=pytest.mark.slow),
+    ],
 )
 def test_killed_in_the_middle_it_goes_on_with_what_is_missing(
     project: TinyProject, calm: TinyProject, point: str, kept: tuple[str, ...]
@@ -87,6 +91,7 @@ def test_killed_in_the_middle_it_goes_on_with_what_is_missing(
     same_as(project, calm)
 
 
+@pytest.mark.slow
 def test_a_transfer_is_made_again_where_its_extract_is_another_now(project: TinyProject) -> None:
     """The extract was done, the transfer of the first day too. Then the source changes, and the range is run again."""
     assert finish(start(back_fill, project, "transfer.audited@2=kill")) == -signal.SIGKILL
@@ -99,6 +104,7 @@ def test_a_transfer_is_made_again_where_its_extract_is_another_now(project: Tiny
     assert table(project).filter(order_id=101)["amount"].to_list() == [77.5]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["extract.published@2", "transfer.audited@2", "warehouse.before_commit@2"])
 def test_no_journal_is_left_where_a_larger_range_is_done(project: TinyProject, point: str) -> None:
     few = {"dagster/asset_partition_range_start": DAYS[0], "dagster/asset_partition_range_end": DAYS[1]}
@@ -109,6 +115,7 @@ def test_no_journal_is_left_where_a_larger_range_is_done(project: TinyProject, p
     assert project.leftovers() == []
 
 
+@pytest.mark.slow
 def test_it_goes_on_from_days_whose_volume_had_something_or_nothing_to_be_compared_with(project: TinyProject) -> None:
     """The first day was extracted before, so that its check `volume` has a result; that of the second day has none."""
     back_fill(project, tags={"dagster/partition": DAYS[0]})
@@ -129,7 +136,7 @@ def test_it_goes_on_from_days_whose_volume_had_something_or_nothing_to_be_compar
     assert volumes == {DAYS[0]: MetadataValue.text(dead), DAYS[2]: None}
 
 
-@pytest.mark.parametrize("point", ["", "transfer.published@2"])
+@pytest.mark.parametrize("point", ["", pytest.param("transfer.published@2", marks=pytest.mark.slow)])
 def test_several_days_in_flight_make_the_same(project: TinyProject, calm: TinyProject, point: str) -> None:
     in_flight(project, 2)
     if point:

@@ -118,7 +118,9 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("movement")
 
 
-@pytest.mark.parametrize("seed", range(SEQUENCES))
+@pytest.mark.parametrize(
+    "seed", [*range(min(20, SEQUENCES)), *(pytest.param(n, marks=pytest.mark.slow) for n in range(20, SEQUENCES))]
+)
 def test_whatever_happened_before_the_last_clean_run_leaves_no_trace(origin: Path, seed: int) -> None:
     mode = "upsert" if seed % 4 == 3 else "replace_partition"
     changes = {"allow_empty": True, **(UPSERT if mode == "upsert" else {})}

@@ -231,8 +231,14 @@ def obey(remedy: str, project: TinyProject) -> None:
                 run_stages(project, stages, day, run_id="remedy", reload="--reload" in words)
 
 
-@pytest.mark.parametrize("mode", ["replace_partition", "upsert"])
-@pytest.mark.parametrize("planted", [*PLANTED, *OF_THE_TABLE])
+@pytest.mark.parametrize(
+    ("planted", "mode"),
+    [
+        *((planted, "replace_partition") for planted in [*PLANTED, *OF_THE_TABLE]),
+        *((planted, "upsert") for planted in OF_THE_TABLE),
+        *(pytest.param(planted, "upsert", marks=pytest.mark.slow) for planted in PLANTED),
+    ],
+)
 def test_the_remedy_of_everything_that_is_found_mends_it(project: TinyProject, planted: str, mode: str) -> None:
     plant, said = (PLANTED | OF_THE_TABLE)[planted]
     if mode == "upsert":

@@ -387,8 +387,8 @@ def test_each_kind_of_damage_alone(
 
 
 def test_green_exactly_if_nothing_is_wrong(templates: dict[str, TinyProject], tmp_path: Path) -> None:
-    wrong = [judge(templates, tmp_path / str(seed), seed) for seed in range(15)]
-    assert 4 < sum(wrong) < 13
+    wrong = [judge(templates, tmp_path / str(seed), seed) for seed in range(6)]
+    assert 0 < sum(wrong) < 6
 
 
 @pytest.mark.slow

@@ -113,14 +113,24 @@ CASES = {
 }
 
 
+def histories(examples: int, hold: Callable[[Sequence[Any]], None]) -> None:
+    """Let the law hold for so many histories."""
+    settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)(
+        given(plan=steps)(hold)
+    )()
+
+
+@pytest.mark.parametrize("examples", [4, pytest.param(15, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", CASES)
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-@given(plan=steps)
-def test_a_duckdb_table_is_the_function_of_what_is_loaded(case: str, plan: Sequence[Any]) -> None:
+def test_a_duckdb_table_is_the_function_of_what_is_loaded(case: str, examples: int) -> None:
     mode, order, days = CASES[case]
-    with tempfile.TemporaryDirectory() as name:
-        warehouse = open_warehouse(WarehousePlace(), settings_in(Path(name)), "acme")
-        check(warehouse, Path(name), "orders", mode, order, plan, days=days)
+
+    def hold(plan: Sequence[Any]) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            warehouse = open_warehouse(WarehousePlace(), settings_in(Path(name)), "acme")
+            check(warehouse, Path(name), "orders", mode, order, plan, days=days)
+
+    histories(examples, hold)
 
 
 @pytest.fixture
@@ -137,12 +147,15 @@ def database(postgres_url: str) -> Callable[[], Warehouse]:
     return empty
 
 
+@pytest.mark.parametrize("examples", [2, pytest.param(5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", CASES)
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-@given(plan=steps)
 def test_a_postgresql_table_is_the_function_of_what_is_loaded(
-    database: Callable[[], Warehouse], case: str, plan: Sequence[Any]
+    database: Callable[[], Warehouse], case: str, examples: int
 ) -> None:
     mode, order, days = CASES[case]
-    with tempfile.TemporaryDirectory() as name:
-        check(database(), Path(name), "orders", mode, order, plan, days=days)
+
+    def hold(plan: Sequence[Any]) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            check(database(), Path(name), "orders", mode, order, plan, days=days)
+
+    histories(examples, hold)
