@@ -18,7 +18,8 @@ from pathlib import Path
 from etl.errors import EtlError
 
 _LOG = logging.getLogger(__name__)
-_PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.05
+"""How long a process that waits for a lock sleeps between two looks at it."""
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def wait_until(
         if not told:
             _LOG.warning("waiting up to %.0f s for %s, held by %s", limit_seconds, what, holder())
             told = True
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)
 
 
 def hold(path: Path) -> int:

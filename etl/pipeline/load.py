@@ -18,11 +18,12 @@ from etl.pipeline.audit import Blocked, audit_file
 from etl.pipeline.stage import StageResult, StageRun, disk_errors, sample_of
 from etl.pipeline.tables import referenced_tables
 from etl.warehouse.contract import LoadRequest, Warehouse
+from etl.warehouse.series import LoadSeries
 
 logger = logging.getLogger(__name__)
 
 
-def load(run: StageRun, warehouse: Warehouse, *, reload: bool = False) -> StageResult:
+def load(run: StageRun, warehouse: Warehouse | LoadSeries, *, reload: bool = False) -> StageResult:
     """Put the published object of this partition into the warehouse. Loading the object twice changes nothing.
 
     `reload`: load also if the table already holds the object.
@@ -31,7 +32,7 @@ def load(run: StageRun, warehouse: Warehouse, *, reload: bool = False) -> StageR
         return _load(run, warehouse, reload=reload)
 
 
-def _load(run: StageRun, warehouse: Warehouse, *, reload: bool) -> StageResult:
+def _load(run: StageRun, warehouse: Warehouse | LoadSeries, *, reload: bool) -> StageResult:
     started = datetime.now(UTC)
     reach("load.start")
     output = target(run)

@@ -6,7 +6,7 @@ a load (`transaction`).
 
 import resource
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +92,7 @@ class DuckDBWarehouse(SqlWarehouse):
         with ExitStack() as stack:
             with _named(f"{schema}.{table} could not be loaded"):
                 stack.enter_context(self.exclusive(run_id))
-            yield _DuckDBLoader(self, schema, table)
+            yield stack.enter_context(_DuckDBLoader(self, schema, table))
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
         """Return all committed loads, oldest first; none if the file does not exist yet."""
@@ -156,32 +156,51 @@ class DuckDBWarehouse(SqlWarehouse):
             opened[0].close()
 
 
-class _DuckDBLoader:
-    """A table of a DuckDB file that no other process writes meanwhile. The file is open only during a call."""
+class _DuckDBLoader(AbstractContextManager["_DuckDBLoader"]):
+    """A table of a DuckDB file that nobody else writes meanwhile; the file is open from the first call to the end.
+
+    Opening and closing the file takes longer than a small load.
+    """
 
     def __init__(self, warehouse: DuckDBWarehouse, schema: str, table: str) -> None:
         self._warehouse = warehouse
         self._schema = schema
         self._table = table
+        self._open = ExitStack()
+        self._database: duckdb.DuckDBPyConnection | None = None
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        opened, self._database = self._database is not None, None
+        self._open.close()
+        if opened:
+            reach("warehouse.closed")
+
+    @contextmanager
+    def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection for one call, because what is temporary ends with its connection."""
+        if self._database is None:
+            self._database = self._open.enter_context(self._warehouse.connect(read_only=False))
+        with self._database.cursor() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield connection
 
     def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
         """Load all of the object with its ledger entry, or nothing."""
         loadable = read_loadable(request, Path(source))
-        with _named(f"{request.target} could not be loaded"), self._warehouse.connect(read_only=False) as connection:
+        with _named(f"{request.target} could not be loaded"), self._connection() as connection:
             make_room(connection, len(loadable.columns))
             _show(connection, request, loadable)
             with _transaction(connection):
                 session = _DuckDBSession(connection, loadable.untyped)
                 ledger.prepare(session)
                 load = Load(session, request)
-                report = load.look() or load.run()
-        reach("warehouse.closed")
-        return report
+                return load.look() or load.run()
 
     def set_aside(self) -> str:
         """Rename the table or view. Returns the new name; empty if there is none."""
         what = f"{self._schema}.{self._table} could not be renamed"
-        with _named(what), self._warehouse.connect(read_only=False) as connection, _transaction(connection):
+        with _named(what), self._connection() as connection, _transaction(connection):
             return set_aside(_DuckDBSession(connection), self._schema, self._table)
 
 

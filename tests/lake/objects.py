@@ -10,6 +10,7 @@ import polars as pl
 from etl.lake.lake import PLACEHOLDER_FOOTER, Lake, LakePlace, ObjectRef, Provenance, Published, open_lake
 from etl.settings import S3Settings, Settings
 from etl.warehouse.contract import LoadReport, LoadRequest, Warehouse
+from etl.warehouse.series import LoadSeries
 
 DAY = "2026-01-01"
 NEXT_DAY = "2026-01-02"
@@ -58,7 +59,7 @@ def publish(lake: Lake, frame: pl.DataFrame, partition: str | None = DAY, run_id
 
 def load(
     lake: Lake,
-    warehouse: Warehouse,
+    warehouse: Warehouse | LoadSeries,
     partition: str | None = DAY,
     *,
     mode: str = "replace_partition",
