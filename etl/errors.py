@@ -37,6 +37,10 @@ class SourceError(EtlError):
     """The tenant's database could not be read, or not exactly."""
 
 
+class SourceGoneError(SourceError):
+    """The tenant's database could not be reached, or it ended the connection."""
+
+
 class TransformError(EtlError):
     """The tenant's own Python is missing, raised an error, or did not return a LazyFrame."""
 

@@ -150,6 +150,11 @@ class Lake:
             self._drafts.pop(path, None)
             folder.remove()
 
+    def scratch(self, ref: ObjectRef, run_id: str) -> StagingFolder:
+        """Make a private folder for files of which drafts of `ref` and other objects are made; its `remove` ends it."""
+        with _named(f"a folder for {ref} could not be made"):
+            return self._folder(ref.tenant, f"{ref.stage}/{ref.pipeline}", file_safe(f"range-{run_id}"))
+
     def seen(self, draft: Path) -> str | None:
         """The tag of the object that was published when the draft's writer began; None if there was no object."""
         return self._drafts[draft].seen

@@ -12,27 +12,33 @@ import pyarrow.parquet as pq
 
 from etl.errors import LakeError, SourceError
 from etl.faults import reach
-from etl.lake.lake import PLACEHOLDER_FOOTER, ObjectRef
+from etl.lake.lake import ObjectRef
 from etl.lake.readable import require_readable
 from etl.pipeline.guards import VolumeVerdict, guard_rows, judge_volume
 from etl.pipeline.personal import look_for_personal
 from etl.pipeline.publish import DraftRows, audit_and_publish, drafting
-from etl.pipeline.schema_guard import guard_schema, known_schema
+from etl.pipeline.schema_guard import ExtractedKeys, guard_schema, known_schema
+from etl.pipeline.source_range import SourceRange
 from etl.pipeline.stage import StageResult, StageRun, disk_errors
 from etl.pipeline.tables import referenced_tables
-from etl.source.reading import ExtractReport, ExtractRequest, extract_to_parquet
+from etl.source.reading import ExtractReport, ExtractRequest
 
 logger = logging.getLogger(__name__)
 
 
-def extract(run: StageRun, url: str) -> StageResult:
-    """Read the window of `run` from the database at `url`, audit the rows and publish them to the lake."""
+def extract(run: StageRun, source: str | SourceRange) -> StageResult:
+    """Read the window of `run` from the database, audit the rows and publish them to the lake.
+
+    `source` is the database's URL, or what the partitions of a range share of it.
+    """
+    source = SourceRange(source, [run]) if isinstance(source, str) else source
     started = datetime.now(UTC)
     ref = run.ref("extract")
     previous = run.lake.find_intact(ref)
     with disk_errors(run, "extract"), drafting(run, "extract") as draft:
         reach("extract.start")
-        report = _read(run, url, extract_request(run), draft)
+        report = _read(run, source, extract_request(run), draft)
+        read = datetime.now(UTC)
         reach("extract.read")
         require_readable(draft, f"{run.label} extract")
         before = previous.provenance.rows_read if previous else None
@@ -43,13 +49,15 @@ def extract(run: StageRun, url: str) -> StageResult:
             allow_empty=run.pipeline.allow_empty,
             max_shrink=run.pipeline.max_shrink,
         )
-        _guard_schema(run, draft, ref)
+        _guard_schema(run, draft, ref, source.published)
         tables = referenced_tables(run, "extract")
         volume = _volume(run, report.rows, before)
         personal = look_for_personal(run.pipeline, draft)
         detail = {"driver": report.driver}
         result = audit_and_publish(DraftRows(run, "extract", draft, report.rows, started, tables, detail=detail))
-        return result.model_copy(update={"volume": volume, "personal": personal})
+        source.published.add(run.partition)
+        seconds = report.seconds + (datetime.now(UTC) - read).total_seconds()
+        return result.model_copy(update={"volume": volume, "personal": personal, "seconds": seconds})
 
 
 def _volume(run: StageRun, rows: int, before: int | None) -> VolumeVerdict | None:
@@ -92,17 +100,17 @@ def extract_request(run: StageRun) -> ExtractRequest:
     )
 
 
-def _read(run: StageRun, url: str, request: ExtractRequest, draft: Path) -> ExtractReport:
+def _read(run: StageRun, source: SourceRange, request: ExtractRequest, draft: Path) -> ExtractReport:
     """Read the rows; add the pipeline's name to the source's error."""
     try:
-        return extract_to_parquet(url, request, draft, footer=PLACEHOLDER_FOOTER)
+        return source.read(run, request, draft)
     except SourceError as error:
         raise SourceError(f"{run.label} extract: nothing was published: {error.problem}", error.hint) from error
 
 
-def _guard_schema(run: StageRun, draft: Path, ref: ObjectRef) -> None:
+def _guard_schema(run: StageRun, draft: Path, ref: ObjectRef, published: ExtractedKeys) -> None:
     """Compare the columns with the published columns, or with columns that a person accepted later."""
-    known = known_schema(run, ref)
+    known = known_schema(run, ref, published)
     if known is not None:
         command = f"`etl schema accept {run.config.id} {run.pipeline.name}`"
         guard_schema(

@@ -1,13 +1,16 @@
 """Compares the columns of an extract with the published columns, so that no change of the source passes silently.
 
-Belongs here: which columns an extract may have, the comparison of two Parquet schemas, and the columns that a person
-accepted. Not here: the warehouse's tables (`etl.warehouse.schema_change`), the command (`etl.cli.schema`).
+Belongs here: which columns an extract may have, which published partition says so, the comparison of two Parquet
+schemas, and the columns that a person accepted. Not here: the warehouse's tables (`etl.warehouse.schema_change`), the
+command (`etl.cli.schema`).
 
 Accepted columns are stored as an object without rows beside the pipeline's other objects, so that the next extract
 reads them on any host. The object's footer has the time of acceptance; an object that was published later replaces it.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Literal
 
 import pyarrow as pa
@@ -56,14 +59,40 @@ def _kind(of: pa.DataType) -> pa.DataType:
 STAGE = "schema"
 
 
-def known_schema(run: StageRun, ref: ObjectRef) -> pa.Schema | None:
+class ExtractedKeys:
+    """The published partitions of a pipeline's extract, listed once for all partitions of a range.
+
+    Partitions that another run publishes meanwhile are not in it; a partition that was deleted is looked for in vain.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is listed before it is asked for."""
+        self._keys: tuple[str, ...] | None = None
+        self._lock = Lock()  # the partitions of a range may be extracted at the same time
+
+    def newest_first(self, run: StageRun) -> Iterator[str]:
+        """Return the keys from the newest to the oldest one."""
+        with self._lock:
+            if self._keys is None:
+                self._keys = run.lake.partitions(run.config.id, "extract", run.pipeline.name)
+            return reversed(self._keys)
+
+    def add(self, key: str | None) -> None:
+        """Add a partition that the range has published."""
+        with self._lock:
+            if key is not None and self._keys is not None and key not in self._keys:
+                self._keys = tuple(sorted((*self._keys, key)))
+
+
+def known_schema(run: StageRun, ref: ObjectRef, published: ExtractedKeys) -> pa.Schema | None:
     """Return the columns to compare with: those of this published partition, or else of the newest other partition.
 
     None if there is no published object that can be read.
     """
-    others = reversed(run.lake.partitions(run.config.id, "extract", run.pipeline.name))
-    refs = (ref, *(run.ref("extract", run.pipeline.name, each) for each in others))
-    known = next((found for each in refs if (found := run.lake.find_intact(each))), None)
+    known = run.lake.find_intact(ref)
+    if known is None:
+        refs = (run.ref("extract", run.pipeline.name, each) for each in published.newest_first(run))
+        known = next((found for each in refs if (found := run.lake.find_intact(each))), None)
     if known is None:
         return None
     accepted = run.lake.find(_accepted(run))
@@ -74,8 +103,9 @@ def known_schema(run: StageRun, ref: ObjectRef) -> pa.Schema | None:
 
 def wanted_change(run: StageRun, now: pa.Schema) -> list[str]:
     """Return the differences between the known columns and the columns that the source has now."""
-    partitions = run.lake.partitions(run.config.id, "extract", run.pipeline.name)
-    known = known_schema(run, run.ref("extract", run.pipeline.name, partitions[-1] if partitions else None))
+    published = ExtractedKeys()
+    newest = next(published.newest_first(run), None)
+    known = known_schema(run, run.ref("extract", run.pipeline.name, newest), published)
     return [] if known is None else differences(known, now, run.pipeline.schema_changes)
 
 

@@ -5,8 +5,10 @@ stage does (`etl.pipeline`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from dagster import (
     AssetCheckEvaluation,
@@ -28,6 +30,7 @@ from etl.pipeline.backfill import Journal, each_partition
 from etl.pipeline.extract import extract
 from etl.pipeline.load import load
 from etl.pipeline.publish import already_published
+from etl.pipeline.source_range import SourceRange
 from etl.pipeline.stage import StageResult, StageRun
 from etl.pipeline.transfer import transfer
 from etl.pipeline.undated import look_for_undated
@@ -49,6 +52,7 @@ from etl.running.partition_keys import partition_keys
 from etl.running.progress import progress_line
 from etl.running.surroundings import step_of
 from etl.settings import Settings
+from etl.warehouse.series import LoadSeries
 
 StepEvent = AssetCheckEvaluation | AssetMaterialization | MaterializeResult | Output  # type: ignore[type-arg]
 
@@ -126,23 +130,26 @@ class Step:
         """Do each partition and yield its checks; at the end, raise the failures of all partitions."""
         started = datetime.now(UTC)
         failed: list[EtlError] = []
+        with ExitStack() as shared:
+            keys = [key for key in reported.keys if journal.version(key) is None]
+            stage = self._stage(context, shared, [self._task(context, settings, key) for key in keys])
 
-        def do(key: str | None) -> StageResult:
-            result = self._do(context, settings, journal, key)
-            reported.published[key] = result
-            return result
+            def do(key: str | None) -> StageResult:
+                result = self._do(context, settings, journal, key, stage)
+                reported.published[key] = result
+                return result
 
-        for partition, outcome in each_partition(reported.keys, do, self._in_flight):
-            if isinstance(outcome, EtlError):
-                failed.append(outcome)
-                if isinstance(outcome, Blocked):
-                    yield from self._evaluations(outcome.audit, partition, published=False)
-                continue
-            yield from self._evaluations_of_result(context, outcome)
-            reported.checks.add(partition)
-            if len(reported.keys) > 1 and self.of.stage != "load":  # a load is looked up in the ledger
-                journal.record(partition, outcome.version)
-            self._log_progress(context, outcome, len(reported.checks) + len(failed), len(reported.keys), started)
+            for partition, outcome in each_partition(reported.keys, do, self._in_flight):
+                if isinstance(outcome, EtlError):
+                    failed.append(outcome)
+                    if isinstance(outcome, Blocked):
+                        yield from self._evaluations(outcome.audit, partition, published=False)
+                    continue
+                yield from self._evaluations_of_result(context, outcome)
+                reported.checks.add(partition)
+                if len(reported.keys) > 1 and self.of.stage != "load":  # a load is looked up in the ledger
+                    journal.record(partition, outcome.version)
+                self._log_progress(context, outcome, len(reported.checks) + len(failed), len(reported.keys), started)
         if failed:
             if all(isinstance(each, Blocked) for each in failed):
                 journal.finish()
@@ -156,12 +163,17 @@ class Step:
         return partitions.in_flight if partitions and self.of.stage != "load" else 1
 
     def _do(
-        self, context: AssetExecutionContext, settings: Settings, journal: Journal, partition: str | None
+        self,
+        context: AssetExecutionContext,
+        settings: Settings,
+        journal: Journal,
+        partition: str | None,
+        stage: Callable[[StageRun], StageResult],
     ) -> StageResult:
         run = self._task(context, settings, partition)
         try:
             before = self._resumable_result(context, run, journal)
-            return before or self._call(context, run)
+            return before or stage(run)
         finally:
             run.close()
 
@@ -188,17 +200,21 @@ class Step:
         context.log.info("%s: published by the run that died; this run continues from there", run.label)
         return before
 
-    def _call(self, context: AssetExecutionContext, run: StageRun) -> StageResult:
+    def _stage(
+        self, context: AssetExecutionContext, shared: ExitStack, runs: Sequence[StageRun]
+    ) -> Callable[[StageRun], StageResult]:
+        """The stage's function for one partition; what the partitions `runs` share is released with `shared`."""
         tenant = self.of.config.id
         match self.of.stage:
             case "extract":
-                source = getattr(context.resources, naming.source_resource(tenant))
-                return extract(run, source.url(self.of.config))
+                url = getattr(context.resources, naming.source_resource(tenant)).url(self.of.config)
+                return partial(extract, source=shared.enter_context(SourceRange(url, runs)))
             case "transfer":
-                return transfer(run)
+                return transfer
             case "load":
                 warehouse = getattr(context.resources, naming.warehouse_resource(tenant)).open(self.of.config)
-                return load(run, warehouse, reload=is_reload(context.run.tags))
+                series = shared.enter_context(LoadSeries(warehouse))
+                return partial(load, warehouse=series, reload=is_reload(context.run.tags))
 
     def _evaluations_of(self, context: AssetExecutionContext, before: StageResult) -> Iterator[AssetCheckEvaluation]:
         """Yield the evaluations of the interrupted run again, because this run has planned them too."""

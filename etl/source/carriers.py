@@ -3,18 +3,18 @@
 Belongs here: that one function. Not here: writing the file (`writer`), which needs no Arrow.
 """
 
-from collections.abc import Sequence
-
 import duckdb
 import pyarrow as pa
 
-from etl.source.contract import PlannedColumn
+from etl.source.contract import ReadPlan
 
 
-def carrier_schema(columns: Sequence[PlannedColumn]) -> pa.Schema:
-    """Return the Arrow schema of the carrier columns `c0`, `c1`, ... and the flag columns `f0`, `f1`, ..."""
+def carrier_schema(plan: ReadPlan) -> pa.Schema:
+    """Return the Arrow schema of the carriers `c0`, ..., the flags `f0`, ..., and the index `k` of a row's window."""
+    columns = plan.columns
     kinds = [(f"c{index}", each.carrier_type or each.target) for index, each in enumerate(columns)]
     kinds += [(f"f{index}", "BOOLEAN") for index, each in enumerate(columns) if each.flag]
+    kinds += [("k", "BIGINT")] if plan.window_index else []
     nulls = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in kinds)
     with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
         connection.execute("SET TimeZone = 'UTC'")

@@ -81,6 +81,8 @@ class ExtractRequest(BaseModel):
     schema_name: str | None = None
     columns: tuple[str, ...] = ()
     window: Window | None = None
+    windows: tuple[Window, ...] = ()
+    """What `window` consists of, one behind the other, if the rows of each go into a file of their own."""
     part: Part | None = None
     sort_by: tuple[str, ...] = ()
     mode: Mode = "exact"
@@ -145,12 +147,16 @@ class ReadPlan:
     by_pages: bool = False  # a table of which all or most rows are wanted, in any order: it can be read page by page
     page_filter: str = ""  # the predicate in DuckDB's SQL, for reading by pages
     estimated_rows: int = 0
+    windows: int = 0  # of the request: the rows of each go into a file of their own
+    window_index: str = ""  # source SQL: which of the request's windows a row is in, from 0 on; travels as k
+    page_index: str = ""  # the same in DuckDB's SQL, for reading by pages
 
     def select(self) -> str:
         """Return the whole statement in the source's SQL. It selects the carrier of each column."""
         carriers = [f"{each.carrier} AS c{index}" for index, each in enumerate(self.columns)]
         flags = [f"{each.flag} AS f{index}" for index, each in enumerate(self.columns) if each.flag]
-        return f"SELECT {', '.join(carriers + flags)} {self.tail()}"
+        index = [f"{self.window_index} AS k"] if self.window_index else []
+        return f"SELECT {', '.join(carriers + flags + index)} {self.tail()}"
 
     def tail(self) -> str:
         """Return the part of the statement that begins with FROM."""
@@ -249,6 +255,9 @@ class Driver(Protocol):
     def count(self, url: DatabaseUrl, request: ExtractRequest) -> int:
         """Return how many rows the request would read now."""
 
+    def size(self, url: DatabaseUrl, request: ExtractRequest) -> int:
+        """Return about how many bytes the table takes; 0 if the database does not say."""
+
     def read(
         self,
         url: DatabaseUrl,
@@ -257,4 +266,7 @@ class Driver(Protocol):
         footer: Mapping[str, str],
         on_progress: Progress | None,
     ) -> ReadResult:
-        """Write the request's rows to `path` as Parquet, in the fastest way that keeps every value exact."""
+        """Write the request's rows to `path` as Parquet, in the fastest way that keeps every value exact.
+
+        With `windows` in the request, `path` is a folder with a file for each of them.
+        """

@@ -10,12 +10,16 @@ from contextlib import contextmanager
 
 import duckdb
 
-from etl.errors import SourceError
+from etl.errors import SourceError, SourceGoneError
 from etl.secrets.scrub import scrub
 from etl.source.contract import ExtractRequest
 from etl.source.database_url import DatabaseUrl
 from etl.source.writer import complaint_of, refusal
 
+_GONE = (
+    "check that the database is up and that host and port are right",
+    "the database ended the connection; look at its log and run again",
+)
 _REMEDIES = (
     (r"Out of Memory Error",
      "the values are too large for the memory that an extract may use: leave large columns out with `columns:`"),
@@ -24,9 +28,9 @@ _REMEDIES = (
     (r"invalid input (syntax|value)", "correct the cast in the `query`, or the `keys` of `partitions`"),
     (r"statement timeout|max_statement_time|maximum statement execution", "raise the timeout or narrow the window"),
     (r"refused|could not connect|unable to connect|Can't connect|could not translate|timed? ?out|No such file",
-     "check that the database is up and that host and port are right"),
+     _GONE[0]),
     (r"terminating connection|closed the connection|Lost connection|gone away|server closed",
-     "the database ended the connection; look at its log and run again"),
+     _GONE[1]),
     (r"No space left", "free space on the disk of the data folder"),
     (r"database .* does not exist|Unknown database", "correct the name of the database"),
 )  # fmt: skip
@@ -54,4 +58,5 @@ def source_error(message: str, url: DatabaseUrl, request: ExtractRequest | None 
     remedy = next((hint for pattern, hint in _REMEDIES if re.search(pattern, text, re.IGNORECASE)), "")
     where = f"{url.dialect} database `{url.database}`" + (f" on {url.host}" if url.host else "")
     what = f"{request.subject} of {where}" if request else where
-    return SourceError(f"{what} could not be read: {text}", remedy or "look at the database's log")
+    kind = SourceGoneError if remedy in _GONE else SourceError
+    return kind(f"{what} could not be read: {text}", remedy or "look at the database's log")

@@ -24,7 +24,7 @@ from etl.source.contract import CatalogueTable, ExtractRequest, Login, Part, Pro
 from etl.source.database_url import DatabaseUrl
 from etl.source.inspection import described
 from etl.source.mysql_types import ResultField, cast_of_key, display, planned, window_kind
-from etl.source.query import bind_query, bounding_predicate, query_binds
+from etl.source.query import bind_query, bounding_predicate, query_binds, window_index
 from etl.source.writer import write_rows, writing_engine
 from etl.sql import literal, quote
 
@@ -52,7 +52,7 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
         if isinstance(bounding, Part) and bounding.column in fields:
             _check_keys(cursor, request, bounding, fields[bounding.column])
     choose(request, tuple(fields), request.sort_by)
-    predicate = ""
+    predicate = index = ""
     if bounding is not None:
         choose(request, tuple(fields), (bounding.column,))
         kind = window_kind(fields[bounding.column]) if request.window else "text"
@@ -62,9 +62,13 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
                 "use a `query` with :window_start and :window_end that converts it",
             )
         predicate = bounding_predicate("mysql", quote("mysql", bounding.column), bounding, kind)
+        if request.windows:
+            index = window_index("mysql", quote("mysql", bounding.column), request.windows, kind)
+            index = f"CAST({index} AS SIGNED)"
     chosen = choose(request, tuple(fields))
     columns = tuple(planned(index, name, fields[name]) for index, name in enumerate(chosen))
-    return ReadPlan(columns, relation, predicate, ", ".join(quote("mysql", each) for each in request.sort_by))
+    order = ", ".join(quote("mysql", each) for each in request.sort_by)
+    return ReadPlan(columns, relation, predicate, order, windows=len(request.windows), window_index=index)
 
 
 def read(
@@ -124,7 +128,7 @@ def _read_by_connectorx(
             yield writer, "batches"
 
     with _panics_are_errors():
-        write_rows(rows, plan.columns, path, footer)
+        write_rows(rows, plan.columns, path, footer, windows=plan.windows)
 
 
 def count(url: DatabaseUrl, request: ExtractRequest) -> int:
@@ -133,6 +137,20 @@ def count(url: DatabaseUrl, request: ExtractRequest) -> int:
     with connect(url, request) as cursor:
         cursor.execute(counted)
         return int(cursor.fetchone()[0])
+
+
+def size(url: DatabaseUrl, request: ExtractRequest) -> int:
+    """Return about how many bytes the table takes; 0 for a query or a view."""
+    if request.query is not None:
+        return 0
+    with connect(url, request) as cursor:
+        cursor.execute(
+            "SELECT data_length FROM information_schema.tables"
+            " WHERE table_schema = coalesce(%s, database()) AND table_name = %s",
+            (request.schema_name, request.table),
+        )
+        found = cursor.fetchone()
+    return int(found[0] or 0) if found else 0
 
 
 @contextmanager

@@ -11,10 +11,10 @@ from pathlib import Path
 from etl.source import postgres_duckdb
 from etl.source.contract import CatalogueTable, ExtractRequest, Login, Progress, ReadResult
 from etl.source.database_url import DatabaseUrl
-from etl.source.postgres_catalogue import connection_parts, count, plan
+from etl.source.postgres_catalogue import connection_parts, count, plan, size
 from etl.source.writer import extension_path
 
-__all__ = ["count", "describe", "login", "plan", "read"]
+__all__ = ["count", "describe", "login", "plan", "read", "size"]
 
 _SCHEMAS = """
 SELECT nspname::text FROM pg_namespace

@@ -14,7 +14,7 @@ from etl.source.catalogue import choose, missing, wrong_key
 from etl.source.contract import ExtractRequest, Part, ReadPlan, Window
 from etl.source.database_url import DatabaseUrl
 from etl.source.postgres_types import WINDOW_KINDS, CatalogueType, planned
-from etl.source.query import bind_query, part_predicate, query_binds, window_predicate
+from etl.source.query import bind_query, part_predicate, query_binds, window_index, window_predicate
 from etl.sql import literal, quote
 from etl.suggest import hint
 
@@ -36,6 +36,11 @@ SELECT c.relkind = 'r', greatest(c.reltuples, 0)::bigint,
 FROM pg_class c WHERE c.oid = to_regclass(%s)
 """
 
+_SIZE = """
+SELECT coalesce((SELECT sum(pg_table_size(relid)) FROM pg_partition_tree(oid)), pg_table_size(oid))::bigint
+FROM to_regclass(%s) AS oid
+"""
+
 
 @dataclass(frozen=True)
 class _Relation:
@@ -46,6 +51,16 @@ class _Relation:
     schema: str = ""
     nested: Sequence[str] = ()  # arrays of several dimensions
     domains: Sequence[str] = ()  # columns whose type is a domain: DuckDB's own reader reads them as text
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """The window or part in the server's SQL and in DuckDB's (`page_`): as a condition, and as a row's window."""
+
+    predicate: str = ""
+    page_filter: str = ""
+    window_index: str = ""
+    page_index: str = ""
 
 
 def connection_parts(url: DatabaseUrl, request: ExtractRequest | None = None) -> dict[str, str]:
@@ -94,12 +109,12 @@ def plan(url: DatabaseUrl, request: ExtractRequest, *, only_text: bool = False) 
         about = _about(connection, request, relation)
         chosen = choose(request, tuple(types))
         choose(request, tuple(types), request.sort_by)
-        predicate = page_filter = ""
+        bounds = _Bounds()
         rows, by_pages = about.rows, about.ordinary and not request.sort_by
         if bounding is not None:
-            predicate, page_filter = _predicates(connection, request, types, bounding)
-            rows = _estimate(connection, f"SELECT 1 FROM {relation} WHERE {predicate}") if by_pages else 0
-            by_pages = by_pages and bool(page_filter) and 2 * rows >= about.rows
+            bounds = _bounds(connection, request, types, bounding)
+            rows = _estimate(connection, f"SELECT 1 FROM {relation} WHERE {bounds.predicate}") if by_pages else 0
+            by_pages = by_pages and bool(bounds.page_filter) and 2 * rows >= about.rows
     columns = []
     for index, name in enumerate(chosen):
         found = replace(types[name], dimensions=2) if name in about.nested else types[name]
@@ -109,33 +124,42 @@ def plan(url: DatabaseUrl, request: ExtractRequest, *, only_text: bool = False) 
     return ReadPlan(
         tuple(columns),
         relation,
-        predicate,
+        bounds.predicate,
         order,
         found_schema=about.schema,
         by_pages=by_pages,
-        page_filter=page_filter,
+        page_filter=bounds.page_filter,
         estimated_rows=rows,
+        windows=len(request.windows),
+        window_index=bounds.window_index,
+        page_index=bounds.page_index,
     )
 
 
-def _predicates(
+def _bounds(
     connection: "Connection", request: ExtractRequest, types: Mapping[str, CatalogueType], window: Window | Part
-) -> tuple[str, str]:
-    """Return the condition in the server's SQL, and in DuckDB's SQL if both select the same rows."""
+) -> _Bounds:
+    """Return the conditions in the server's SQL, and in DuckDB's SQL if both select the same rows."""
     choose(request, tuple(types), (window.column,))
     if isinstance(window, Part):  # the server compares as the column's type and collation do
         _check_keys(connection, request, window, types[window.column])
-        return part_predicate("postgresql", quote("postgresql", window.column), window), ""
+        return _Bounds(part_predicate("postgresql", quote("postgresql", window.column), window))
     kind = WINDOW_KINDS.get(types[window.column].name)
     if kind is None:
         raise SourceError(
             f"the date column `{window.column}` is a {types[window.column].display}, neither a date nor text",
             "use a `query` with :window_start and :window_end that converts it",
         )
-    quoted = quote("postgresql", window.column)
+    column = quote("postgresql", window.column)
     if kind == "text":  # text is compared by bytes: COLLATE says so in this SQL, and DuckDB has no way to pass it on
-        return window_predicate("postgresql", f'{quoted} COLLATE "C"', window, kind), ""
-    return (window_predicate("postgresql", quoted, window, kind), window_predicate("duckdb", quoted, window, kind))
+        column += ' COLLATE "C"'
+    predicate, page_filter, index, page_index = window_predicate("postgresql", column, window, kind), "", "", ""
+    if request.windows:
+        index = window_index("postgresql", column, request.windows, kind)
+    if kind != "text":
+        page_filter = window_predicate("duckdb", column, window, kind)
+        page_index = window_index("duckdb", column, request.windows, kind) if request.windows else ""
+    return _Bounds(predicate, page_filter, index, page_index)
 
 
 def _check_keys(connection: "Connection", request: ExtractRequest, part: Part, kind: CatalogueType) -> None:
@@ -159,6 +183,14 @@ def count(url: DatabaseUrl, request: ExtractRequest) -> int:
     counted = plan(url, request).count()
     with connect(url, request) as connection:
         return int(connection.execute(counted).fetchone()[0])
+
+
+def size(url: DatabaseUrl, request: ExtractRequest) -> int:
+    """Return about how many bytes the table takes, with its partitions; 0 for a query or a view."""
+    if request.query is not None:
+        return 0
+    with connect(url, request) as connection:
+        return int(connection.execute(_SIZE, (_relation(request),)).fetchone()[0] or 0)
 
 
 def _relation(request: ExtractRequest) -> str:

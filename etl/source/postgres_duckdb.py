@@ -50,7 +50,7 @@ def extract(
                 reach("extract.connected")
                 yield connection, _pages(connection, plan, request) if pages else _statement(plan)
 
-    write_rows(rows, plan.columns, path, footer)
+    write_rows(rows, plan.columns, path, footer, windows=len(request.windows))
 
 
 @contextmanager
@@ -91,5 +91,6 @@ def _pages(connection: duckdb.DuckDBPyConnection, plan: ReadPlan, request: Extra
             if rows:
                 raise refusal(column.name, f"holds NaN, which {column.target} cannot hold", f"{rows} rows")
     columns = ", ".join(f"{quote('duckdb', each.name)} AS c{i}" for i, each in enumerate(plan.columns))
+    columns += f", {plan.page_index} AS k" if plan.page_index else ""
     table = f"source.{quote('duckdb', plan.found_schema)}.{quote('duckdb', str(request.table))}"
     return f"(SELECT {columns} FROM {table}" + (f" WHERE {plan.page_filter})" if plan.page_filter else ")")

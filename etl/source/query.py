@@ -4,7 +4,7 @@ Belongs here: the window's bounds and conditions, the placeholders of a query, a
 which columns are read and how (the modules of the databases), quoting (`etl.sql`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -60,13 +60,44 @@ def window_predicate(dialect: Dialect, column: str, window: Window, kind: Window
     if window.outside:
         return _outside_predicate(dialect, column, window, kind)
     start, end = window_bounds(dialect, window, kind)
-    if kind == "text" and any(each.time() != time.min for each in (window.wall_start, window.wall_end)):
+    if kind == "text" and not _is_of_days(window):
         # an index can serve the dates; the exact comparison must treat `T` and a blank between date and time alike
         first = literal(dialect, window.wall_start.strftime("%Y-%m-%d"))
         last = literal(dialect, (window.wall_end + timedelta(days=1)).strftime("%Y-%m-%d"))
-        flat = f"replace({column}, 'T', ' ')"
+        flat = _flat(column)
         return f"{column} >= {first} AND {column} < {last} AND {flat} >= {start} AND {flat} < {end}"
     return f"{column} >= {start} AND {column} < {end}"
+
+
+def _is_of_days(window: Window) -> bool:
+    """Whether text can be compared with bare dates, because the window begins and ends at midnight."""
+    return all(each.time() == time.min for each in (window.wall_start, window.wall_end))
+
+
+def _flat(column: str) -> str:
+    """Return text with a blank between date and time, where the column may have a `T`."""
+    return f"replace({column}, 'T', ' ')"
+
+
+def window_index(dialect: Dialect, column: str, windows: Sequence[Window], kind: WindowKind) -> str:
+    """Which of these adjacent windows a row is in, from 0 on; NULL if the statement of none of them would read the row.
+
+    The comparisons of a search tree find the one window that is possible; the window's own predicate decides.
+    """
+    flat = {kind == "text" and not _is_of_days(each) for each in windows}
+    if len(flat) > 1:  # their predicates compare the text in two ways, so that no one comparison tells them apart
+        raise SourceError("some of its windows begin at midnight and others do not", "give the column a type of dates")
+    compared = _flat(column) if True in flat else column
+    starts = [window_bounds(dialect, each, kind)[0] for each in windows]
+
+    def within(first: int, last: int) -> str:
+        if first == last:
+            return f"CASE WHEN {window_predicate(dialect, column, windows[first], kind)} THEN {first} END"
+        middle = (first + last + 1) // 2
+        before, behind = within(first, middle - 1), within(middle, last)
+        return f"CASE WHEN {compared} < {starts[middle]} THEN {before} ELSE {behind} END"
+
+    return within(0, len(windows) - 1)
 
 
 def _outside_predicate(dialect: Dialect, column: str, window: Window, kind: WindowKind) -> str:
@@ -80,7 +111,7 @@ def _outside_predicate(dialect: Dialect, column: str, window: Window, kind: Wind
         "mysql": f"{column} NOT REGEXP '^{_DATE}'",
         "duckdb": f"NOT regexp_matches({column}, '^{_DATE}')",
     }[dialect]
-    flat = f"replace({column}, 'T', ' ')"
+    flat = _flat(column)
     return f"({column} IS NULL OR {flat} < {start} OR {flat} >= {end} OR {no_date})"
 
 

@@ -7,7 +7,7 @@ A driver is imported only when a URL of its dialect is read: SQLAlchemy and Arro
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +17,7 @@ from etl.faults import reach
 from etl.source.contract import CatalogueTable, Driver, ExtractReport, ExtractRequest, Mode, Part, Progress, Window
 from etl.source.database_url import DatabaseUrl, parse
 from etl.source.failures import as_source_error
-from etl.source.writer import empty_schema, verified_rows
+from etl.source.writer import TooWideError, empty_schema, verified_rows, window_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,12 +32,16 @@ __all__ = [
     "ExtractRequest",
     "Mode",
     "Part",
+    "TooWideError",
     "Window",
     "connection",
     "count_rows",
     "describe",
     "extract_to_parquet",
+    "extract_windows",
     "planned_schema",
+    "reads_windows",
+    "table_size",
 ]
 
 _BY_DIALECT = {"sqlite": "sqlite_duckdb", "postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
@@ -74,6 +78,42 @@ def extract_to_parquet(
     if on_progress is not None:
         on_progress(rows)
     return ExtractReport(rows=rows, driver=result.driver, seconds=time.monotonic() - began)
+
+
+def reads_windows(url: str, request: ExtractRequest) -> bool:
+    """Whether one statement can read several windows and tell which row is in which.
+
+    It cannot if the query bounds itself, because then only the query knows what a window is; nor in a database whose
+    SQL is not known. Keys of a list have no windows, and a row can equal two of them where upper case is lower case.
+    """
+    return isinstance(request.bounding, Window) and parse(url).dialect in _BY_DIALECT
+
+
+def table_size(url: str, request: ExtractRequest) -> int:
+    """Return about how many bytes the table takes; 0 if the database does not say."""
+    source = parse(url)
+    with as_source_error(source, request):
+        return driver_of(source).size(source, request)
+
+
+def extract_windows(
+    url: str, request: ExtractRequest, windows: Sequence[Window], folder: Path, *, footer: Mapping[str, str]
+) -> list[tuple[Path, ExtractReport]]:
+    """Write the rows of adjacent windows into a file each, by one statement; `folder` is made for the files.
+
+    Each file has the rows that the statement of its window alone would give.
+    """
+    began = time.monotonic()
+    source = parse(url)
+    whole = windows[0].model_copy(update={"end": windows[-1].end})
+    wanted = request.model_copy(update={"window": whole, "windows": tuple(windows)})
+    files = [window_file(folder, index) for index in range(len(windows))]
+    with as_source_error(source, request):
+        result = driver_of(source).read(source, wanted, folder, footer, None)
+        rows = [verified_rows(each, result.plan.columns) for each in files]
+    seconds, total = time.monotonic() - began, max(1, sum(rows))
+    reports = [ExtractReport(rows=each, driver=result.driver, seconds=seconds * each / total) for each in rows]
+    return list(zip(files, reports, strict=True))
 
 
 def count_rows(url: str, request: ExtractRequest) -> int:

@@ -117,6 +117,11 @@ def _restore(carrier: str, name: str, target: str) -> str:
     return in_calendar(carrier, target, name, carrier)
 
 
+def size(url: DatabaseUrl, request: ExtractRequest) -> int:  # noqa: ARG001  the protocol of a driver
+    """Return 0: it is not known."""
+    return 0
+
+
 def count(url: DatabaseUrl, request: ExtractRequest) -> int:
     """Return how many rows the request would read now."""
     counted = plan(url, request)
@@ -147,7 +152,7 @@ def stream(
 
     `seconds` limits the time in this process, for a database without a timeout of its own.
     """
-    schema = carrier_schema(plan.columns)
+    schema = carrier_schema(plan)
 
     @contextmanager
     def rows() -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
@@ -160,7 +165,7 @@ def stream(
             streaming = connection.execution_options(stream_results=True, max_row_buffer=FIRST_ROWS)
             reach("extract.connected")
             with streaming.execute(sa.text(statement), dict(plan.parameters)) as result:
-                batches = _batches(result, plan.columns, schema, failures, on_progress)
+                batches = _batches(result, plan, schema, failures, on_progress)
                 writer.register("batches", pa.RecordBatchReader.from_batches(schema, batches))
                 try:
                     yield writer, "batches"
@@ -170,7 +175,7 @@ def stream(
                         raise failures[0] from None
                     raise
 
-    write_rows(rows, plan.columns, path, footer)
+    write_rows(rows, plan.columns, path, footer, windows=plan.windows)
 
 
 def _abandon(connection: sa.Connection, result: sa.CursorResult[Any]) -> None:
@@ -214,12 +219,13 @@ def connected(login: Login) -> Iterator[sa.Connection]:
 
 def _batches(
     result: sa.CursorResult[Any],
-    columns: Sequence[PlannedColumn],
+    plan: ReadPlan,
     schema: pa.Schema,
     failures: list[Exception],
     on_progress: Progress | None,
 ) -> Iterator[pa.RecordBatch]:
-    rows, names = 0, [*(each.name for each in columns), *(each.name for each in columns if each.flag)]
+    rows, columns = 0, plan.columns
+    names = [*(each.name for each in columns), *(each.name for each in columns if each.flag), "k"]
     size = FIRST_ROWS
     while True:
         try:

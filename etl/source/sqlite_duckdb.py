@@ -29,7 +29,7 @@ from etl.source.contract import (
     WindowKind,
 )
 from etl.source.database_url import DatabaseUrl
-from etl.source.query import bind_query, bounding_predicate, query_binds
+from etl.source.query import bind_query, bounding_predicate, query_binds, window_index
 from etl.source.writer import (
     NOT_TEXT,
     complain,
@@ -75,7 +75,7 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
             if not declared:
                 available[name] = _found_class(connection, relation, name)
     chosen = choose(request, names)
-    bounding, predicate = request.bounding, ""
+    bounding, predicate, index = request.bounding, "", ""
     if bounding is not None:
         choose(request, names, (bounding.column,))
         kind = _window_kind(bounding.column, available[bounding.column]) if request.window else "text"
@@ -84,10 +84,12 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
                 if not re.fullmatch(r"[+-]?\d+(\.\d+)?", key):
                     raise wrong_key(request, bounding, key, available[bounding.column])
         predicate = bounding_predicate("sqlite", quote("sqlite", bounding.column), bounding, kind)
+        if request.windows:
+            index = window_index("sqlite", quote("sqlite", bounding.column), request.windows, kind)
     choose(request, names, request.sort_by)
     order = ", ".join(quote("sqlite", each) for each in request.sort_by)
     columns = tuple(_planned(f"c{index}", each, available[each]) for index, each in enumerate(chosen))
-    return ReadPlan(columns, relation, predicate, order)
+    return ReadPlan(columns, relation, predicate, order, windows=len(request.windows), window_index=index)
 
 
 def read(
@@ -137,7 +139,7 @@ def _read_by_duckdb(
             reach("extract.connected")
             yield connection, f"sqlite_query('source', {literal('duckdb', plan.select())})"
 
-    write_rows(rows, plan.columns, path, footer, lambda column: _place(url, plan, column))
+    write_rows(rows, plan.columns, path, footer, lambda column: _place(url, plan, column), windows=plan.windows)
 
 
 def count(url: DatabaseUrl, request: ExtractRequest) -> int:
@@ -145,6 +147,11 @@ def count(url: DatabaseUrl, request: ExtractRequest) -> int:
     counted = plan(url, request).count()
     with _connect(url, request.statement_timeout_seconds) as connection:
         return int(connection.execute(counted).fetchone()[0])
+
+
+def size(url: DatabaseUrl, request: ExtractRequest) -> int:  # noqa: ARG001  the protocol of a driver
+    """Return the bytes of the whole file, which are more than those of the table."""
+    return _existing(url).stat().st_size
 
 
 @contextmanager

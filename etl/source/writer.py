@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from etl.errors import SourceError
+from etl.errors import EtlError, SourceError
 from etl.faults import reach
 from etl.source.contract import PlannedColumn
 from etl.sql import file_literal, literal, quote
@@ -33,6 +33,11 @@ DICTIONARIES_BYTES, DICTIONARY_BYTES = 64_000_000, 1_000_000
 # Measured on 6M rows beside DuckDB's defaults: a third less CPU, and files a third smaller. The second version's
 # encodings are what makes them small; a dictionary of many values costs more than it saves, as does a higher level.
 PARQUET = "FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 1000"
+# While the rows of several windows are written, each window holds its own: some 40 kB a column and thread.
+WIDEST = 1_500  # windows, multiplied by columns and threads
+# So many rows are put together before they are written. Fewer with two threads, which read large tables in any order.
+TOGETHER_ROWS, FLUSH_ROWS = 2_000_000, 131_072
+_WINDOW = "etl_window"
 _MARK = "@etl-column@"
 _COMPLAINT = re.compile(rf"error\('{_MARK}(?:[^']|'')*'\)")
 Rows = Callable[[], AbstractContextManager[tuple[duckdb.DuckDBPyConnection, str]]]
@@ -47,6 +52,15 @@ _CALENDAR = {
 _checked = set[
     Path
 ]()  # extensions whose signature this process has checked: hashing 40 MB takes longer than a small load
+
+
+class TooWideError(EtlError):
+    """The table has too many columns for so many windows at once."""
+
+    def __init__(self, most: int) -> None:
+        """`most` windows can be written at once."""
+        super().__init__(f"{most} windows of it can be read at once", "read fewer")
+        self.most = most
 
 
 def extension_path(name: str) -> Path | None:
@@ -165,14 +179,20 @@ def write_rows(
     path: Path,
     footer: Mapping[str, str],
     place_of: Callable[[str], str] = lambda _: "",
+    *,
+    windows: int = 0,
 ) -> None:
     """Stream the rows into the file. The error for a value that cannot be kept names its column and counts its rows.
 
     To count them, the source is read again; that happens only after such an error. `place_of` returns a text that says
-    in which row of the source the first such value of a column is.
+    in which row of the source the first such value of a column is. With `windows`, the rows of each window go into a
+    file of their own, and `path` is the folder of the files.
     """
     try:
         with open_rows() as (connection, rows):
+            if windows:
+                _copy_windows(connection, rows, columns, path, footer, windows)
+                return
             copy_to_parquet(connection, f"SELECT {restored(columns)} FROM {rows}", len(columns), path, footer)
     except duckdb.Error as error:
         known = complaint_of(str(error))
@@ -181,6 +201,8 @@ def write_rows(
     else:
         return
     name, why = known
+    if windows:  # the statement of the window that has the value counts its rows
+        raise refusal(name, why)
     index = next(position for position, each in enumerate(columns) if each.name == name)
     with open_rows() as (connection, rows):
         sql = f"SELECT count(*) FILTER (WHERE {_unfit(index, columns[index])}), count(*) FROM {rows}"
@@ -203,30 +225,83 @@ def copy_to_parquet(
     footer: Mapping[str, str],
 ) -> None:
     """Stream the rows of `select`, which has `columns` columns, into a file; add `footer` to its key-values."""
+    connection.execute("SET preserve_insertion_order = false")  # with one thread the order stays nevertheless
+    reach("extract.copy")
+    connection.execute(f"COPY ({select}) TO {literal('duckdb', str(path))} ({_parquet_options(columns, footer)})")
+    reach("extract.written")
+
+
+def _parquet_options(columns: int, footer: Mapping[str, str]) -> str:
     dictionary = DICTIONARIES_BYTES // columns
     narrow = dictionary >= DICTIONARY_BYTES  # with an explicit limit, a very large value needs 50 MB more
     limit = "" if narrow else f"STRING_DICTIONARY_PAGE_SIZE_LIMIT {dictionary}, "
     pairs = ", ".join(f"{literal('duckdb', key)}: {literal('duckdb', value)}" for key, value in footer.items())
     metadata = f", KV_METADATA {{{pairs}}}" if footer else ""
-    connection.execute("SET preserve_insertion_order = false")  # with one thread the order is kept nevertheless
-    reach("extract.copy")
-    connection.execute(
-        f"COPY ({select}) TO {literal('duckdb', str(path))} "
-        f"({PARQUET}, {limit}ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
-        f"ROW_GROUP_SIZE_BYTES {ROW_GROUP_BYTES}, WRITE_BLOOM_FILTER false{metadata})"
+    return (
+        f"{PARQUET}, {limit}ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
+        f"ROW_GROUP_SIZE_BYTES {ROW_GROUP_BYTES}, WRITE_BLOOM_FILTER false{metadata}"
     )
+
+
+def window_file(folder: Path, index: int) -> Path:
+    """Return the file of a window in the folder that `write_rows` has made."""
+    return folder / f"{_WINDOW}={index}" / "data_0.parquet"
+
+
+def _copy_windows(
+    connection: duckdb.DuckDBPyConnection,
+    rows: str,
+    columns: Sequence[PlannedColumn],
+    folder: Path,
+    footer: Mapping[str, str],
+    windows: int,
+) -> None:
+    """Stream the rows into a file for each window. `k` is the index of a row's window; rows without one are left out.
+
+    With one thread, up to `TOGETHER_ROWS` rows are sorted by window before they are written, so that the file of a
+    window does not depend on the rows of the others.
+    """
+    (threads,) = connection.execute("SELECT current_setting('threads')").fetchone() or (1,)
+    most = WIDEST // (len(columns) * threads)
+    if windows > most:
+        raise TooWideError(most)
+    if any(each.name.casefold() == _WINDOW for each in columns):
+        raise SourceError(f"a column is called `{_WINDOW}`", "give it another name in a `query`")
+    connection.execute("SET preserve_insertion_order = false")  # with one thread the order stays nevertheless
+    connection.execute(f"SET partitioned_write_max_open_files = {windows + 1}")
+    connection.execute(f"SET partitioned_write_flush_threshold = {TOGETHER_ROWS if threads == 1 else FLUSH_ROWS}")
+    reach("extract.copy")
+    options = _parquet_options(len(columns), footer)
+    (copied,) = connection.execute(
+        f"COPY (SELECT {restored(columns)}, k AS {_WINDOW} FROM {rows} WHERE k IS NOT NULL)"
+        f" TO {literal('duckdb', str(folder))} ({options}, PARTITION_BY ({_WINDOW}))"
+    ).fetchone() or (0,)
+    written = 0
+    for index in range(windows):
+        file = window_file(folder, index)
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            copy_to_parquet(connection, _no_rows(columns), len(columns), file, footer)
+        sql = f"SELECT num_rows FROM parquet_file_metadata({file_literal(file)})"
+        written += int((connection.execute(sql).fetchone() or (0,))[0])
+    if written != copied:
+        raise SourceError(f"of {copied} rows {written} are in the files of their windows", "report this as a bug")
     reach("extract.written")
+
+
+def _no_rows(columns: Sequence[PlannedColumn]) -> str:
+    nulls = ", ".join(f"CAST(NULL AS {each.target}) AS {quote('duckdb', each.name)}" for each in columns)
+    return f"SELECT {nulls} WHERE false"
 
 
 def empty_schema(columns: Sequence[PlannedColumn]) -> "pa.Schema":
     """Return the Arrow schema of the file that `write_rows` would make from these columns."""
     import pyarrow.parquet as pq  # noqa: PLC0415  heavy, and an extract does without it
 
-    nulls = ", ".join(f"CAST(NULL AS {each.target}) AS {quote('duckdb', each.name)}" for each in columns)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "none.parquet"
         with writing_engine(path, len(columns)) as connection:
-            copy_to_parquet(connection, f"SELECT {nulls} WHERE false", len(columns), path, {})
+            copy_to_parquet(connection, _no_rows(columns), len(columns), path, {})
         return pq.read_schema(path)
 
 
