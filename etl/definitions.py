@@ -1,4 +1,4 @@
-"""Assembles the Dagster definitions of one tenant, or of all tenants in one code location.
+"""Assembles the Dagster definitions of one tenant, or of many tenants in one code location: all, or those of a shard.
 
 Belongs here: joining the definitions that the factories make, once per process. Not here: making single definitions.
 """
@@ -7,7 +7,8 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, wraps
 
 from dagster import (
@@ -20,6 +21,7 @@ from dagster import (
     PreviewWarning,
     asset,
 )
+from dagster_shared.record import copy
 
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.leaving import leaving_raises
@@ -29,18 +31,19 @@ from etl.config.tenant_config import TenantConfig
 from etl.dbt.ownership import DbtPlace, dbt_place, shared_dbt_schemas
 from etl.errors import ConfigError, EtlError
 from etl.factories.asset_factory import AssetFactory
-from etl.factories.check_factory import reconcile_checks, sla_checks, verify_jobs
+from etl.factories.check_factory import reconcile_checks, sla_checks
 from etl.factories.dbt_factory import DbtFactory
 from etl.factories.job_factory import JobFactory
 from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
-from etl.factories.sensor_factory import SensorFactory
+from etl.factories.sensor_factory import SensorFactory, TenantSlaSensor, location_sensor
+from etl.platform import platform_of
 from etl.running import naming
 from etl.running.executors import in_process_executor
 from etl.running.run_process import keep_only, protect_texts
 from etl.running.run_tenants import run_of_this_process, tenants_of
 from etl.secrets.scrub import scrub
-from etl.settings import load_settings
+from etl.settings import Settings, load_settings
 
 _EXECUTOR_OF_A_JOB = (
     "leave `executor` out of Definitions(...) and give it to a job: define_asset_job(..., executor_def=...)"
@@ -67,69 +70,95 @@ def definitions_of(config: TenantConfig) -> Definitions:
         warnings.simplefilter("ignore", BetaWarning)
         warnings.simplefilter("ignore", PreviewWarning)
         assets: list[AssetsDefinition | AssetSpec] = [*AssetFactory(config).create_all_etl_assets()]
-        models: dict[str, list[AssetKey]] = {}
         if config.dbt.enabled:
-            dbt = DbtFactory(config)
-            assets += dbt.create_all_dbt_assets()
-            models = dbt.models_of()
+            assets += DbtFactory(config).create_all_dbt_assets()
         resources = ResourceFactory(config).create_all_resources()
-        jobs = JobFactory(config, assets, resources, models).create_all_jobs()
         reconciled = reconcile_checks(config)
+        jobs = JobFactory(config, assets, resources, reconciled).create_all_jobs()
         sensors = SensorFactory(config)
         return Definitions(
             assets=assets,
             asset_checks=[*sla_checks(config, sensors.judge_now), *reconciled],
             resources=resources,
             executor=in_process_executor,
-            jobs=[*jobs, *verify_jobs(config, reconciled, assets, resources)],
+            jobs=jobs,
             schedules=ScheduleFactory(config, jobs).create_all_schedules(),
             sensors=sensors.create_all_sensors(),
         )
 
 
 @cache
-def build_all_definitions() -> Definitions:
-    """Return all tenants in one code location. A tenant that cannot be built is shown as broken; the others work."""
+def build_all_definitions(shard: int | None = None) -> Definitions:
+    """Return all tenants, or those of one shard, in one code location.
+
+    A tenant that cannot be built is shown as broken; the others work.
+    """
     settings = load_settings()
-    parts: list[Definitions] = []
+    every = list_tenants(settings)
+    served = every if shard is None else shard_members(every, shard, shards_of(settings))
+    found: dict[str, Definitions] = {}
     broken: dict[str, BaseException] = {}
-    taken: dict[tuple[str, str], str] = {}
-    known: list[TenantConfig] = []
-    places: list[DbtPlace | None] = []
+    taken: dict[tuple[str, str], str] = {("sensor", naming.LOCATION_SLA_SENSOR): "all tenants"}
+    places: dict[str, DbtPlace | None] = {}
     # The longest first: `acme_eu_all` belongs to the tenant `acme_eu`, not to a job `eu_all` of `acme`.
-    for tenant in sorted(_tenants_of_this_process(list_tenants(settings)), key=len, reverse=True):
+    for tenant in sorted(_tenants_of_this_process(served, every), key=len, reverse=True):
         try:
-            found = load_location(tenant)
-            _claim(tenant, found, taken)
-            known.append(_configs[tenant])
-            places.append(dbt_place(known[-1], settings))
-            _claim_places(tenant, known, places)
-            parts.append(found)
+            definitions = load_location(tenant)
+            _claim(tenant, definitions, taken)
+            places[tenant] = dbt_place(_configs[tenant], settings)
+            found[tenant] = definitions
         except (Exception, SystemExit) as error:  # noqa: BLE001  a tenant's own Python may raise any error, also SystemExit
             broken[tenant] = error
+    broken |= _sharing(found, places)
     if broken and os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI"):
         raise ConfigError(
             f"{len(broken)} tenant(s) cannot be built",
             "mend their config.yaml; `dagster dev` serves the other tenants meanwhile",
             problems=[f"{tenant}: {error}" for tenant, error in broken.items()],
         )
-    return Definitions.merge(*parts, *(_broken_tenant(tenant, error) for tenant, error in broken.items()))
+    sound = {tenant: each for tenant, each in found.items() if tenant not in broken}
+    return Definitions.merge(
+        *map(_without_sla_sensor, sound.values()),
+        *(_broken_tenant(tenant, error) for tenant, error in broken.items()),
+        Definitions(sensors=location_sensor([_configs[tenant] for tenant in sorted(sound)])),
+    )
 
 
-def _tenants_of_this_process(known: tuple[str, ...]) -> Sequence[str]:
-    """Return all tenants; in the process of a run only its tenants, whose code then sees no other tenant's variables.
+def shard_members(tenants: Iterable[str], shard: int, shards: int) -> tuple[str, ...]:
+    """Return the tenants of a shard, from 1 on."""
+    if not 1 <= shard <= shards:
+        have = f"`shards = {shards}`" if shards else "no `shards`"
+        raise ConfigError(
+            f"there is no shard {shard}: [tool.etl] in pyproject.toml says {have}",
+            "name the shards that there are in workspace.yaml; `etl check` says which are missing",
+        )
+    return tuple(each for each in tenants if shard_number(each, shards) == shard)
+
+
+def shard_number(tenant: str, shards: int) -> int:
+    """Return the shard of a tenant, which depends on its id and on the number of shards only."""
+    return 1 + zlib.crc32(tenant.encode()) % shards
+
+
+def shards_of(settings: Settings) -> int:
+    """Return the number of shards of this project; 0 without shards."""
+    return platform_of(settings.project_dir, os.environ).shards
+
+
+def _tenants_of_this_process(served: tuple[str, ...], every: tuple[str, ...]) -> Sequence[str]:
+    """Return what is served; in the process of a run only its tenants, whose code then sees no other's variables.
 
     The run of a tenant that could not be built uses all tenants, as the location was served.
     """
     run = run_of_this_process()
     if run is None:
-        return known
-    own = tenants_of(run, known)
+        return served
+    own = tenants_of(run, served)
     selected = {*(run.asset_selection or ()), *(each.asset_key for each in run.asset_check_selection or ())}
     whose_job = [each for each in own if selected or run.job_name.startswith(f"{each}_")]
     if not whose_job or any(_broken_key(each) in selected for each in own):
-        return known
-    keep_only(own, known)
+        return served
+    keep_only(own, every)
     return own
 
 
@@ -150,10 +179,10 @@ def _claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) -
     for kind, name in names:
         if (other := taken.get((kind, name))) is not None:
             raise EtlError(
-                f"the {kind} `{name}` of tenant {tenant} is one of tenant {other} too",
+                f"the {kind} `{name}` of tenant {tenant} is one of {other} too",
                 f"rename it in tenants/{tenant}, or serve the tenants apart: dagster dev -w workspace.yaml",
             )
-    taken.update(dict.fromkeys(names, tenant))
+    taken.update(dict.fromkeys(names, f"tenant {tenant}"))
     if found.executor not in (None, in_process_executor):
         raise EtlError(
             f"tenants/{tenant}/definitions.py gives all of its runs an executor of its own",
@@ -161,12 +190,24 @@ def _claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) -
         )
 
 
-def _claim_places(tenant: str, configs: Sequence[TenantConfig], places: Sequence[DbtPlace | None]) -> None:
-    """Refuse a tenant that would use an earlier tenant's table, place in a bucket, or schema."""
-    found = (*shared_tables(configs), *shared_prefixes(configs), *shared_dbt_schemas(configs, places))
-    for tenants, error in found:
-        if tenant in tenants:
-            raise error
+def _sharing(tenants: Iterable[str], places: Mapping[str, DbtPlace | None]) -> dict[str, ConfigError]:
+    """Return each tenant that would use an earlier tenant's table, place in a bucket, or schema, with the error."""
+    order = list(tenants)
+    configs = [_configs[each] for each in order]
+    found: dict[str, ConfigError] = {}
+    for sharing, error in (
+        *shared_tables(configs),
+        *shared_prefixes(configs),
+        *shared_dbt_schemas(configs, [places[each] for each in order]),
+    ):
+        found.setdefault(max(sharing, key=order.index), error)
+    return found
+
+
+def _without_sla_sensor(found: Definitions) -> Definitions:
+    """Return the definitions of a tenant without its own sensor of promises: the location has one for all tenants."""
+    sensors = [each for each in found.sensors or () if not isinstance(each, TenantSlaSensor)]
+    return copy(found, sensors=sensors)
 
 
 def load_location(tenant: str) -> Definitions:

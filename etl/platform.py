@@ -62,7 +62,8 @@ class Platform(BaseModel):
     may name. `process_variables` are other variables that the processes of runs keep; no tenant's file may name them.
     `shared_dbt_projects` are folders below `dbt_projects/` that any tenant may use. `file_sources` are folders that any
     tenant may read database files from. `owners` maps each tenant to the owners that it may name; the key `"*"` lists
-    owners that every tenant may name. An empty map means that an owner is only a label.
+    owners that every tenant may name. An empty map means that an owner is only a label. `shards` is the number of code
+    locations into which `etl.all` divides the tenants: `shard_1`, `shard_2`, ...; 0 means that all are one location.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,6 +73,7 @@ class Platform(BaseModel):
     shared_dbt_projects: tuple[str, ...] = ()
     file_sources: tuple[str, ...] = ()
     owners: dict[str, tuple[str, ...]] = Field({})
+    shards: int = Field(0, ge=0)
     secrets: SecretsConfig = SecretsConfig()
     conventions: Conventions = Conventions()
 

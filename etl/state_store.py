@@ -15,10 +15,14 @@ from etl.formats import check_format
 class StateStore:
     """One such file. `what` describes its content, for errors."""
 
-    def __init__(self, path: Path, schema: str, *, newest: int, what: str) -> None:
-        """Create the tables of `schema` that are missing. A file of a later release is refused and not changed."""
+    def __init__(self, path: Path, schema: str, *, newest: int, what: str, patience: float = 60) -> None:
+        """Create the tables of `schema` that are missing. A file of a later release is refused and not changed.
+
+        `patience` is the number of seconds for which another process may hold the file.
+        """
         self.path = path
         self._what = what
+        self._patience = patience
         path.parent.mkdir(parents=True, exist_ok=True)
         with self.transaction() as db:
             # SQLite's `user_version` is the format number; it is 0 if no number was written.
@@ -35,7 +39,7 @@ class StateStore:
 
         A file that is damaged raises an error that names it and the remedy.
         """
-        with closing(sqlite3.connect(self.path, timeout=60, isolation_level=None)) as db:
+        with closing(sqlite3.connect(self.path, timeout=self._patience, isolation_level=None)) as db:
             try:
                 db.execute("PRAGMA foreign_keys = ON")
                 db.execute("BEGIN IMMEDIATE")

@@ -132,7 +132,7 @@ def take(chromium: Browser, url: str, out: Path, environ: Mapping[str, str]) -> 
     page.add_init_script("localStorage.setItem('asset-graph-direction', '\"vertical\"')")
     open_graph(page, url)
     yield _picture(page, out / "asset-graph.png")
-    command = [BIN / "etl", "run", TENANT, "--job", "lot_history", "--from", DAY]
+    command = [BIN / "etl", "run", TENANT, "--pipeline", "lot_history", "--from", DAY]
     subprocess.run(command, cwd=environ["ETL_PROJECT_DIR"], env=environ, stdout=subprocess.DEVNULL, check=False)
     page.set_viewport_size({"width": 1400, "height": 900})
     open_checks(page, url)

@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from etl.cli.asked import asked_tenants
+from etl.cli.locations import unserved
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.shared_prefixes import shared_prefixes
 from etl.config.shared_tables import shared_tables
@@ -36,7 +37,7 @@ def check(
         str | None, typer.Option(help="Check a hand-written code location instead, e.g. my_project.definitions.")
     ] = None,
 ) -> None:
-    """Load tenants and check that they keep the conventions.
+    """Load tenants and check that they keep the conventions. Warn of tenants that no code location serves.
 
     Exit code 1: violations. 2: a tenant cannot be loaded. 3: there was nothing to check, or a tenant has no asset.
     """
@@ -47,6 +48,8 @@ def check(
     for name in names:
         look.at(name, lambda name=name: _module(name) if module else _tenant(name, settings))  # type: ignore[misc]
     look.broken += [] if module else _shared_places(settings, set(names))
+    for warning in unserved(settings) if not module else ():
+        console.print(f"[yellow]warning:[/] {escape(str(warning))}", highlight=False)
     for problem in look.broken:
         console.print(f"[bold red]error:[/] {escape(str(problem))}", highlight=False)
     if look.found.row_count:

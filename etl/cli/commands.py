@@ -70,7 +70,7 @@ COMMANDS = (
     ),
     (
         "run",
-        "Run a job of a tenant: `etl run project_01 --job lot_history --from 2026-01-01 --to 2026-01-05`.",
+        "Run a tenant's assets: `etl run project_01 --pipeline lot_history --from 2026-01-01 --to 2026-01-05`.",
         "run:run",
         "",
     ),

@@ -1,7 +1,7 @@
-"""`etl run`: one of a tenant's jobs, for a range of partitions, by real Dagster runs.
+"""`etl run`: a tenant's assets, all or some of them, for a range of partitions, by real Dagster runs.
 
-Belongs here: the command. Not here: launching (`runs`), showing how far it is (`follow`), signals (`signals`), what
-the job does (`etl.pipeline`).
+Belongs here: the command. Not here: which assets are meant (`chosen`), launching (`runs`), showing how far it is
+(`follow`), signals (`signals`), what a step does (`etl.pipeline`).
 """
 
 import time
@@ -11,10 +11,11 @@ import typer
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from rich.console import Console
 
+from etl.cli.chosen import choose
 from etl.cli.demo import make_source
 from etl.cli.follow import Followed, follow, view
 from etl.cli.home import opened_instance
-from etl.cli.runs import failures, launch, spans_of, workspace
+from etl.cli.runs import failures, launch, repository_of, spans_of, workspace
 from etl.cli.signals import Interrupted, interruptible, stop_run
 from etl.config.config_loader import load_tenant
 from etl.errors import EtlError
@@ -26,7 +27,15 @@ from etl.settings import load_settings
 
 def run(
     tenant: Annotated[str, typer.Argument(help="The tenant's id.")],
-    job: Annotated[str, typer.Option(help="The job, with or without the tenant in front.")] = "all",
+    job: Annotated[
+        str | None, typer.Option(help="The job, with or without the tenant in front. Default: all assets.")
+    ] = None,
+    pipeline: Annotated[
+        list[str] | None, typer.Option(help="Only this pipeline and the dbt models that it selects; may be repeated.")
+    ] = None,
+    stage: Annotated[
+        list[str] | None, typer.Option(help="Only this stage: extract, transfer, load or dbt; may be repeated.")
+    ] = None,
     first: Annotated[
         str | None, typer.Option("--from", help="First day, hour, week or month. Default: the newest complete one.")
     ] = None,
@@ -36,7 +45,7 @@ def run(
         bool, typer.Option("--reload", help="Load again also what the warehouse's table holds already.")
     ] = False,
 ) -> None:
-    """Run a job of a tenant: `etl run project_01 --job lot_history --from 2026-01-01 --to 2026-01-05`."""
+    """Run a tenant's assets: `etl run project_01 --pipeline lot_history --from 2026-01-01 --to 2026-01-05`."""
     settings = load_settings()
     console = Console()
     asked = _asked(first, last, partition)
@@ -48,18 +57,19 @@ def run(
         try:
             release_dead_runs(instance)
             with workspace(instance, settings, {tenant}) as context:
-                name = naming.job_name(tenant, job)
-                wanted = spans_of(context, config, name, *asked)
+                repository = repository_of(context, tenant)
+                chosen = choose(repository, config, settings, job, pipeline or (), stage or ())
+                console.print(chosen.note, style="yellow", markup=False, end="", soft_wrap=True)
+                wanted = spans_of(repository, config, chosen, *asked)
                 if len(wanted) > 1:
-                    console.print(
-                        f"{len(wanted)} runs, since the pipelines of this job do not have the same partitions"
-                    )
+                    console.print(f"{len(wanted)} runs, since the pipelines do not have the same partitions")
                 failed = 0
                 for number, each in enumerate(wanted, start=1):
                     started: DagsterRun | None = None
                     try:
                         with signals.held():
-                            started = launch(instance, context, tenant, name, {**each.tags, **more}, each.selection)
+                            tags, keys = {**each.tags, **more}, chosen.selection(each)
+                            started = launch(instance, context, tenant, chosen.job, tags, keys)
                             console.print(f"run {started.run_id} ({each})", highlight=False, soft_wrap=True)
                         failed += not _succeeded(instance, started.run_id, each, console)
                     except Interrupted as why:

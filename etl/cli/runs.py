@@ -14,7 +14,9 @@ from pathlib import Path
 
 from dagster import AssetKey, DagsterEventType, DagsterInstance, DagsterRun
 
+from etl.cli.chosen import Chosen
 from etl.cli.location_errors import cannot_load, reachable
+from etl.cli.locations import location_of, origins_of
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.partitions.scheme import TimeScheme
@@ -24,7 +26,6 @@ from etl.running.compat import (
     GrpcServerRegistry,
     JobSubsetSelector,
     RemoteRepository,
-    WorkspaceFileTarget,
     WorkspaceLoadTarget,
     WorkspaceProcessContext,
     WorkspaceRequestContext,
@@ -47,8 +48,7 @@ from etl.running.run_spans import (
     spans_of_assets,
     within,
 )
-from etl.settings import Settings
-from etl.suggest import nearest
+from etl.settings import Settings, load_settings
 
 # The run's log is in the instance, where the UI reads it; on the screen it would bury the progress.
 QUIET: Mapping[str, object] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -58,24 +58,25 @@ SERVER_LIVES_ON = 45
 
 
 class Locations(WorkspaceLoadTarget):
-    """Code locations of workspace.yaml: all, or only those that are asked for, since each is a process of its own."""
+    """Code locations of workspace.yaml: all, or only those of some tenants, since each is a process of its own."""
 
-    def __init__(self, path: Path, only: Collection[str]) -> None:
-        self._path = path
-        self._only = only
+    def __init__(self, settings: Settings, tenants: Collection[str]) -> None:
+        self._settings = settings
+        self._tenants = tenants
 
     def create_origins(self) -> Sequence[CodeLocationOrigin]:
         """Return the code locations; Dagster calls this method of a workspace."""
-        every = WorkspaceFileTarget([str(self._path)]).create_origins() if self._path.is_file() else []
-        return [each for each in every if not self._only or each.location_name in self._only]
+        every = origins_of(self._settings.project_dir / "workspace.yaml")
+        wanted = {location_of(each, every, self._settings) for each in self._tenants}
+        return [each for each in every if not self._tenants or each.location_name in wanted]
 
 
 @contextmanager
 def workspace(
     instance: DagsterInstance, settings: Settings, only: Collection[str] = ()
 ) -> Iterator[WorkspaceRequestContext]:
-    """The code locations of workspace.yaml, or `only` some, each in a process of its own that ends with the block."""
-    target = Locations(settings.project_dir / "workspace.yaml", only)
+    """The code locations of workspace.yaml, or `only` those of some tenants, in processes that end with the block."""
+    target = Locations(settings, only)
     servers = GrpcServerRegistry(
         instance_ref=instance.get_ref(),
         server_command=GrpcServerCommand.API_GRPC,
@@ -135,14 +136,15 @@ def _children_print_to(path: Path) -> Iterator[None]:
 def launch(
     instance: DagsterInstance,
     context: WorkspaceRequestContext,
-    location: str,
+    tenant: str,
     job_name: str,
     tags: Mapping[str, str],
     assets: Sequence[AssetKey] = (),
 ) -> DagsterRun:
     """Create the run of a job, or of some of its assets, and start it at once: no queue, no daemon is needed."""
+    location = _served_by(context, tenant)
     with reachable(location, _log()):
-        repository = _repository(context, location, job_name)
+        repository = repository_of(context, tenant)
         code = context.get_code_location(location)
         selector = JobSubsetSelector(
             location_name=location,
@@ -176,35 +178,35 @@ def launch(
         return instance.launch_run(run.run_id, context)
 
 
-def _repository(context: WorkspaceRequestContext, location: str, job_name: str) -> RemoteRepository:
-    """Return the repository of a code location that has such a job."""
+def _served_by(context: WorkspaceRequestContext, tenant: str) -> str:
+    """The name of the code location that serves a tenant; the tenant's id if there is none."""
+    origins = [each.origin for each in context.get_code_location_entries().values()]
+    return location_of(tenant, origins, load_settings()) or tenant
+
+
+def repository_of(context: WorkspaceRequestContext, tenant: str) -> RemoteRepository:
+    """Return the repository of the code location that serves a tenant."""
+    location = _served_by(context, tenant)
     entry = context.get_location_entry(location)
     if entry is None:
         raise EtlError(
-            f"workspace.yaml has no code location `{location}`",
-            f"add an entry with `module_name: tenants.{location}.definitions` and `location_name: {location}`",
+            f"workspace.yaml has no code location `{tenant}`",
+            f"add an entry with `module_name: tenants.{tenant}.definitions` and `location_name: {tenant}`",
         )
     if entry.code_location is None:
         raise cannot_load(location, entry.load_error, _log())
-    repository = next(iter(entry.code_location.get_repositories().values()))
-    if not repository.has_job(job_name):
-        jobs = [job.name for job in repository.get_all_jobs() if not job.name.startswith("__")]
-        close = nearest(job_name, jobs)
-        hint = f"did you mean `{close}`?" if close else f"its jobs: {', '.join(sorted(jobs))}"
-        raise EtlError(f"code location `{location}` has no job `{job_name}`", hint)
-    return repository
+    return next(iter(entry.code_location.get_repositories().values()))
 
 
 def spans_of(
-    context: WorkspaceRequestContext, config: TenantConfig, job_name: str, first: str | None, last: str | None
+    repository: RemoteRepository, config: TenantConfig, chosen: Chosen, first: str | None, last: str | None
 ) -> list[Span]:
-    """The runs that do these partitions of a job, in order; if none are named, those that do the newest complete one.
+    """The runs that do these partitions of what was chosen, in order; if none are named, the newest complete one.
 
     The newest ones of a list of keys are all of them.
     """
-    repository = _repository(context, config.id, job_name)
     graph = repository.asset_graph
-    partitions = {key: graph.get(key).partitions_def for key in repository.get_asset_keys_in_job(job_name)}
+    partitions = {key: graph.get(key).partitions_def for key in chosen.keys}
     definitions = partition_sets(partitions)
     if not definitions:
         return [Span(None, None, frozenset(partitions), is_all=True)]
@@ -212,12 +214,12 @@ def spans_of(
         found = spans(partitions, newest(definitions))
         if not found:
             word = " or ".join(sorted({_word(each) for each in definitions}))
-            raise EtlError(f"the job `{job_name}` has no {word} yet", f"its first {word} is not complete")
+            raise EtlError(f"{chosen.words} has no {word} yet", f"its first {word} is not complete")
         return found
     wanted = asked(partitions, schemes_of(config, graph, partitions), first, last)
     groups = alike({each for key in wanted if (each := partitions[key]) is not None})
     if len(groups) == 1 and isinstance(scheme_of(groups[0][0]), TimeScheme):
-        _refuse_outside(job_name, partitions, wanted)
+        _refuse_outside(chosen.words, partitions, wanted)
     ranges: dict[AssetKey, Range] = {}
     for key, own in wanted.items():
         definition = partitions[key]
@@ -226,12 +228,12 @@ def spans_of(
     found = spans_of_assets(partitions, ranges)
     if not found:
         raise EtlError(
-            f"no pipeline of the job `{job_name}` has a {_word(groups[0][0])} from {first} to {last}", "name others"
+            f"no pipeline of {chosen.words} has a {_word(groups[0][0])} from {first} to {last}", "name others"
         )
     return found
 
 
-def _refuse_outside(job_name: str, partitions: PartitionsOf, wanted: RangesOf) -> None:
+def _refuse_outside(words: str, partitions: PartitionsOf, wanted: RangesOf) -> None:
     """A key that none of the job's assets has is a mistake, and no smaller range."""
     definitions = {each for key in wanted if (each := partitions[key]) is not None}
     known = [found for found in map(bounds, definitions) if found]
@@ -240,7 +242,7 @@ def _refuse_outside(job_name: str, partitions: PartitionsOf, wanted: RangesOf) -
     for keys in ({first for first, _ in wanted.values()}, {last for _, last in wanted.values()}):
         if begin is None or end is None or not any(begin <= key <= end for key in keys):
             span = f"its {word}s go from {begin} to {end}" if begin else f"no {word} of it is complete yet"
-            raise EtlError(f"the job `{job_name}` has no {word} {' or '.join(sorted(keys))}", span)
+            raise EtlError(f"{words} has no {word} {' or '.join(sorted(keys))}", span)
 
 
 def _word(definition: Definition) -> str:

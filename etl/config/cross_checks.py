@@ -20,7 +20,7 @@ from etl.query_text import BINDS, PARTITION, binds
 from etl.suggest import nearest
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
-TENANT_JOBS = ("all", "bronze", "silver", "gold", "verify")  # every tenant has these, and one for each pipeline
+JOB_OF_ALL = "all"  # the job that every tenant has
 
 
 def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Conflict]:
@@ -213,21 +213,14 @@ def _targets(pipelines: dict[str, PipelineConfig]) -> Iterator[Conflict]:
 
 
 def _job_names(config: TenantConfig) -> Iterator[Conflict]:
-    """Refuse two jobs with the same name, because the second job would silently replace the first.
-
-    A job of the YAML may have a pipeline's name: it then configures that pipeline's job.
-    """
-    pipelines, jobs = config.assets.pipelines, config.jobs
-    taken = dict.fromkeys(TENANT_JOBS, "a job that every tenant has")
-    for path, names, kind in ((("assets", "pipelines"), pipelines, "pipeline"), (("jobs",), jobs, "job")):
-        seen: dict[str, str] = {}
-        for name in names:
-            short = name.removeprefix(f"{config.id}_")
-            other = taken.get(short) or (f"the {kind} `{seen[short]}`" if short in seen else "")
-            if other:
-                problem = f"the job of `{name}` would have the name of {other}: {config.id}_{short}"
-                yield Conflict((*path, name), problem, f"a name of its own, none of {', '.join(TENANT_JOBS)}")
-            seen[short] = name
+    """Refuse two jobs with the same name, because the second job would silently replace the first."""
+    taken = {JOB_OF_ALL: "the job that every tenant has"}
+    for name in config.jobs:
+        short = name.removeprefix(f"{config.id}_")
+        if short in taken:
+            problem = f"the job `{name}` would have the name of {taken[short]}: {config.id}_{short}"
+            yield Conflict(("jobs", name), problem, f"a name of its own, not {JOB_OF_ALL}")
+        taken[short] = f"the job `{name}`"
 
 
 def _idle_jobs(config: TenantConfig) -> Iterator[Conflict]:

@@ -18,10 +18,11 @@ from etl.secrets.template import without_defaults
 
 def shared_prefixes(configs: Iterable[TenantConfig]) -> list[tuple[frozenset[str], ConfigError]]:
     """Return the two tenants and the error for each tenant whose objects would lie in another tenant's place."""
+    places = [(each, _place(each), _text(each, "bucket")) for each in configs if _uses_bucket(each)]
     return [
         (frozenset({inner.id, outer.id}), _error(inner, outer))
-        for inner, outer in permutations(filter(_uses_bucket, configs), 2)
-        if _is_same_bucket(inner, outer) and _lies_in(_place(inner), _place(outer))
+        for (inner, place, bucket), (outer, around, other) in permutations(places, 2)
+        if bucket == other and _lies_in(place, around) and _is_same_server(inner, outer)
     ]
 
 
@@ -29,11 +30,10 @@ def _uses_bucket(config: TenantConfig) -> bool:
     return config.storage.bucket is not None and any(each.save_to_s3 for each in config.pipelines.values())
 
 
-def _is_same_bucket(one: TenantConfig, other: TenantConfig) -> bool:
-    """Whether the buckets have the same name, and the files do not name different servers."""
+def _is_same_server(one: TenantConfig, other: TenantConfig) -> bool:
+    """Whether the files do not name different servers."""
     first, second = _text(one, "endpoint_url"), _text(other, "endpoint_url")
-    apart = first and second and first != second
-    return _text(one, "bucket") == _text(other, "bucket") and not apart
+    return not (first and second and first != second)
 
 
 def _place(config: TenantConfig) -> list[str]:

@@ -65,6 +65,10 @@ class JobConfig(BaseModel):
     selection: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = Field(
         "*", description="Dagster's selection syntax, inside the tenant."
     )
+    verify: bool = Field(
+        default=False,
+        description="true: the job compares source and warehouse of what is selected, and runs no asset.",
+    )
     schedule: ScheduleConfig | None = Field(None, description="When it runs by itself. Default: never.")
     tags: RunTags = Field({}, description="Tags of the job's runs; of `dagster/...` only `priority` and `max_runtime`.")
 
@@ -111,7 +115,7 @@ class TenantConfig(BaseModel):
     warehouse: WarehouseConfig = Field(WarehouseConfig(), description="Where rows go. Default: a DuckDB file.")
     assets: AssetsConfig = Field(AssetsConfig(), description="The pipelines, which become assets.")
     dbt: DbtConfig = Field(DbtConfig(enabled=False), description="The tenant's dbt project. Default: none.")
-    jobs: dict[JobName, JobConfig] = Field({}, description="Jobs by name, besides the jobs that every tenant has.")
+    jobs: dict[JobName, JobConfig] = Field({}, description="Jobs by name, beside the job `all` of every tenant.")
     notifications: tuple[NotificationConfig, ...] = Field((), description="Who gets messages; see Notifications.")
     sla: PipelineSLA | None = Field(None, description="The promises of every pipeline without an `sla` of its own.")
 

@@ -87,6 +87,12 @@ def last_assets(config: TenantConfig, settings: Settings) -> tuple[DbtAsset, ...
     return found.assets if found is not None and found.format == INDEX_FORMAT else ()
 
 
+def last_models(config: TenantConfig, settings: Settings) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """Return the keys of the models that each pipeline selects, as they were prepared last, fresh or not."""
+    found = _read(work_dir(config, settings) / INDEX_FILE) if config.dbt.enabled else None
+    return found.pipelines if found is not None and found.format == INDEX_FORMAT else {}
+
+
 def index_path(project: TenantDbt) -> Path:
     """The path of the index, beside dbt's own output."""
     return project.work_dir / INDEX_FILE

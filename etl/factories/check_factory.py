@@ -1,13 +1,13 @@
 """Makes a tenant's asset checks: one for each rule of a stage, and the checks that stand there without a rule.
 
-Belongs here: the checks' definitions, and the job of `reconciled`. Not here: what an evaluation says
+Belongs here: the checks' definitions. Not here: what an evaluation says
 (`etl.running.check_results`, `sla_result`, `reconcile_result`), when the check `sla` is written (`sla_watch`).
 
 The step of an asset evaluates the checks of its rules. The sensor writes the check `sla`, which is one operation for
 the whole tenant, so that no pipeline's step owes it. The check `reconciled` runs when somebody asks for it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from dagster import (
@@ -16,20 +16,11 @@ from dagster import (
     AssetChecksDefinition,
     AssetCheckSeverity,
     AssetCheckSpec,
-    AssetsDefinition,
-    AssetSelection,
-    AssetSpec,
     DagsterInstance,
-    Definitions,
-    JobDefinition,
-    MetadataValue,
     PartitionsDefinition,
-    asset_check,
-    define_asset_job,
     multi_asset_check,
 )
 
-from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError, EtlError
 from etl.pipeline.verdict import Status
@@ -38,13 +29,10 @@ from etl.promises.judge import PromiseVerdict
 from etl.quality.rules import AnyRule, check_names, wording
 from etl.running import naming
 from etl.running.check_results import (
-    about_rule,
     checks_personal,
     checks_undated,
     checks_volume,
-    see_rejected_rows,
 )
-from etl.running.executors import in_process_executor
 from etl.running.naming import SLA_CHECK, PipelineStage
 from etl.running.reconcile_result import reconciliation_metadata, summary
 from etl.running.sla_result import evaluation, promised
@@ -67,16 +55,9 @@ def check_specs(of: PipelineStage, partitions: PartitionsDefinition[str] | None)
             name=name,
             asset=of.asset,
             description=_description(rule),
-            metadata={
-                "rule": MetadataValue.json(rule.model_dump(mode="json", exclude_none=True)),
-                **about_rule(rule),
-                **see_rejected_rows(of, rule),
-                "severity": rule.severity,
-                "yaml": f"{config.origin.path.parent.name}/{config.origin.path.name}:{line}",
-            },
             partitions_def=partitions,
         )
-        for name, rule, line in zip(check_names(rules), rules, lines, strict=True)
+        for name, rule in zip(check_names(rules), rules, strict=True)
     ]
     if checks_volume(of):
         description = (
@@ -157,51 +138,39 @@ SEVERITIES: dict[Status, AssetCheckSeverity] = {
 
 
 def reconcile_checks(config: TenantConfig) -> list[AssetChecksDefinition]:
-    """One check per pipeline."""
-    return [_check(config, pipeline) for pipeline in config.pipelines.values()]
-
-
-def verify_jobs(
-    config: TenantConfig,
-    checks: Sequence[AssetChecksDefinition],
-    assets: Sequence[AssetsDefinition | AssetSpec],
-    resources: Mapping[str, object],
-) -> list[JobDefinition]:
-    """Return the job that runs only these checks, resolved against its own tenant; empty without pipelines.
-
-    `checks` are the same objects as in the location, because Dagster refuses two definitions with one name.
-    """
-    if not checks:
+    """Return one operation with one check for each pipeline, of which any can be run alone."""
+    pipelines = {last_asset(config, pipeline): pipeline for pipeline in config.pipelines.values()}
+    if not pipelines:
         return []
-    job = define_asset_job(
-        naming.job_name(config.id, "verify"),
-        selection=AssetSelection.checks(*checks),
-        description=f"Compare the source of {config.name} with its warehouse; nothing is written.",
-        tags={"tenant": config.id},
-        executor_def=in_process_executor,
+    source_key, warehouse_key = naming.source_resource(config.id), naming.warehouse_resource(config.id)
+    description = "The warehouse holds what the source holds, day by day. Run it with `etl verify`."
+
+    @multi_asset_check(
+        name=f"{config.id}__{NAME}",
+        specs=[AssetCheckSpec(NAME, asset=key, description=description) for key in pipelines],
+        can_subset=True,
+        required_resource_keys={source_key, warehouse_key},
     )
-    own = Definitions(assets=assets, asset_checks=checks, resources=resources, jobs=[job])
-    return [own.resolve_job_def(job.name)]
+    def reconciled(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
+        source = getattr(context.resources, source_key)
+        warehouse = getattr(context.resources, warehouse_key)
+        problems: list[str] = []
+        for selected in sorted(context.selected_asset_check_keys):
+            pipeline = pipelines[selected.asset_key]
+            try:
+                found = reconcile(config, pipeline, source.url(config), warehouse.open(config), load_settings())
+            except Exception as error:  # noqa: BLE001  the other pipelines are compared all the same, then it is raised
+                problems.append(f"{config.id}/{pipeline.name}: {type(error).__name__}: {error}")
+                continue
+            yield AssetCheckResult(
+                passed=found.status == "agrees",
+                asset_key=selected.asset_key,
+                check_name=NAME,
+                severity=SEVERITIES[found.status],
+                description=summary(found),
+                metadata=reconciliation_metadata(found),
+            )
+        if problems:  # neither passed nor failed: the execution has failed
+            raise EtlError("\n".join(problems), "the checks of the other pipelines were evaluated")
 
-
-def _check(config: TenantConfig, pipeline: PipelineConfig) -> AssetChecksDefinition:
-    keys = {naming.source_resource(config.id), naming.warehouse_resource(config.id)}
-
-    @asset_check(
-        asset=last_asset(config, pipeline),
-        name=NAME,
-        description="The warehouse holds what the source holds, day by day. Run it with `etl verify` or its job.",
-        required_resource_keys=keys,
-    )
-    def reconciled(context: AssetCheckExecutionContext) -> AssetCheckResult:
-        source = getattr(context.resources, naming.source_resource(config.id))
-        warehouse = getattr(context.resources, naming.warehouse_resource(config.id))
-        found = reconcile(config, pipeline, source.url(config), warehouse.open(config), load_settings())
-        return AssetCheckResult(
-            passed=found.status == "agrees",
-            severity=SEVERITIES[found.status],
-            description=summary(found),
-            metadata=reconciliation_metadata(found),
-        )
-
-    return reconciled
+    return [reconciled]

@@ -66,10 +66,6 @@ class DbtFactory:
         ]
         return found + [self._spec(each, WHOLE) for each in self._index.assets if each.resource == "exposure"]
 
-    def models_of(self) -> dict[str, list[AssetKey]]:
-        """Return the models of each pipeline, as selected by its `dbt_transform`."""
-        return {name: [AssetKey(list(key)) for key in keys] for name, keys in self._index.pipelines.items()}
-
     def _names(self, groups: Iterable[Times]) -> dict[Times, str]:
         """The step of each set of partitions, named by the first key, and where that is not enough by zone and end."""
         names: dict[Times, str] = {}

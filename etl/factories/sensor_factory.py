@@ -1,12 +1,15 @@
-"""Makes a tenant's sensor, which judges promises and sends messages about broken promises and failures.
+"""Makes the sensor that judges promises and sends messages about broken promises and failures.
 
-Belongs here: when a tick happens, and its result for Dagster. Not here: the tick itself (`etl.running.sla_watch`).
+Belongs here: when a tick happens, and its result for Dagster. Not here: the tick itself (`etl.running.sla_watch`,
+`etl.running.sla_location`).
 
-The sensor runs as soon as the location is loaded, without a click, in every environment. Otherwise promises would not
-be watched until a person switches the sensor on. The sensor starts no run.
+A tenant that is a location by itself has a sensor of its own. A location of several tenants has one sensor for all of
+them, which reads the event log once. The sensor runs as soon as the location is loaded, without a click, in every
+environment. Otherwise promises would not be watched until a person switches the sensor on. The sensor starts no run.
 """
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from dagster import DagsterInstance, DefaultSensorStatus, SensorDefinition, SensorEvaluationContext, SensorResult
@@ -14,6 +17,7 @@ from dagster import DagsterInstance, DefaultSensorStatus, SensorDefinition, Sens
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.running import naming
+from etl.running.sla_location import LocationWatch
 from etl.running.sla_result import promised
 from etl.running.sla_watch import SlaWatch, Unjudged, Verdicts
 from etl.running.subjects import Location
@@ -33,12 +37,12 @@ class SensorFactory:
     def create_all_sensors(self) -> list[SensorDefinition]:
         """Return one sensor if the tenant has promises or notification targets."""
         config = self._config
-        if not config.pipelines or not (promised(config) or config.notifications):
+        if not is_watched(config):
             return []
         return [
-            SensorDefinition(
+            TenantSlaSensor(
                 name=naming.sla_sensor_name(config.id),
-                evaluation_fn=self._evaluation(),
+                evaluation_fn=_evaluation(self._watch),
                 minimum_interval_seconds=INTERVAL_SECONDS,
                 default_status=DefaultSensorStatus.RUNNING,
                 description=f"Whether {config.name} keeps what it promises; tells once when not, and once when again.",
@@ -53,20 +57,52 @@ class SensorFactory:
     def _watch(self) -> SlaWatch:
         return SlaWatch(self._config, self._settings or load_settings())
 
-    def _evaluation(self) -> Callable[[SensorEvaluationContext], SensorResult]:
-        def evaluate(context: SensorEvaluationContext) -> SensorResult:
-            now = datetime.now(UTC)
-            watch = self._watch()
+
+class TenantSlaSensor(SensorDefinition):
+    """The sensor of one tenant. A location of several tenants leaves it out, and has one sensor for all of them."""
+
+
+def location_sensor(configs: Sequence[TenantConfig], settings: Settings | None = None) -> list[SensorDefinition]:
+    """Return the one sensor of a location of several tenants; none if no tenant is watched."""
+    watched = [each for each in configs if is_watched(each)]
+    made: list[LocationWatch] = []
+
+    def watch() -> LocationWatch:
+        if not made:  # kept for the next tick, because it remembers how far it has read
+            made.append(LocationWatch.of(watched, settings or load_settings()))
+        return made[0]
+
+    sensor = SensorDefinition(
+        name=naming.LOCATION_SLA_SENSOR,
+        evaluation_fn=_evaluation(watch),
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=DefaultSensorStatus.RUNNING,
+        description=f"Whether {len(watched)} tenants keep what they promise; tells the people of each tenant.",
+    )
+    return [sensor] if watched else []
+
+
+def is_watched(config: TenantConfig) -> bool:
+    """Whether a tenant has promises to judge, or people who are told about failures."""
+    return bool(config.pipelines and (promised(config) or config.notifications))
+
+
+def _evaluation(make: Callable[[], SlaWatch | LocationWatch]) -> Callable[[SensorEvaluationContext], SensorResult]:
+    alone = threading.Lock()  # a tick for which Dagster no longer waits may still be at work when the next one begins
+
+    def evaluate(context: SensorEvaluationContext) -> SensorResult:
+        with alone:
+            now, watch = datetime.now(UTC), make()
             tick = watch.tick(context.instance, now, context.cursor, _location(context))
             if tick.problems:
                 for each in tick.checks:  # an error would discard the tick's result, but the checks are still right
                     context.instance.report_runless_asset_event(each)
-                watch.log.confirm_told()
+                watch.confirm_told()
                 raise EtlError("\n".join([tick.text, *tick.problems]), "what was not sent goes out with the next tick")
             cursor = now.isoformat() if tick.judged else context.cursor
             return SensorResult(skip_reason=tick.text, asset_events=tick.checks, cursor=cursor)
 
-        return evaluate
+    return evaluate
 
 
 def _location(context: SensorEvaluationContext) -> Location | None:

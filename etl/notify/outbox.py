@@ -111,6 +111,14 @@ class Outbox:
                 _close(db, over, now)
         return Observed(tuple(opened), tuple(closed))
 
+    def busy_scopes(self) -> set[str]:
+        """Return the scopes that have an open incident or an unsent message."""
+        query = (
+            "SELECT scope FROM incidents WHERE closed_at IS NULL UNION SELECT scope FROM messages WHERE sent_at IS NULL"
+        )
+        with self._store.transaction() as db:
+            return {row[0] for row in db.execute(query)}
+
     def resolve(self, scope: str, keys: Iterable[str], now: datetime) -> None:
         """Record that these incidents are over, for callers that do not observe all incidents of a scope."""
         with self._store.transaction() as db:

@@ -27,11 +27,11 @@ class Remedies:
     def _run_again(self, partition: str | None) -> str:
         appended = self.pipeline.trino_output is not None and self.pipeline.trino_output.mode == "append"
         reload = " --reload" if appended and partition else ""  # a changed day is appended only with this option
-        return f"`{self._run(self.pipeline.name, partition, partition)}{reload}`"
+        return f"`{self._run(partition, partition)}{reload}`"
 
     def load_again(self, partition: str | None) -> str:
         """Load the published objects again, regardless of the ledger."""
-        return self._within(partition, f"`{self._run(self._job_of_loads(), partition, partition)} --reload`")
+        return self._within(partition, f"`{self._run(partition, partition, only_load=True)} --reload`")
 
     def _within(self, partition: str | None, command: str) -> str:
         """Return the command, after an edit if the pipeline does not have the day, because no run takes such a day."""
@@ -56,7 +56,7 @@ class Remedies:
         folders = " and ".join(f"{self.config.id}/{stage}/{self.pipeline.name}" for stage in stages)
         keys = self.pipeline.scheme.keys(datetime.now(UTC))
         first, last = (keys[0], keys[-1]) if keys else (None, None)
-        run = f"`{self._run(self.pipeline.name, first, last)}`"
+        run = f"`{self._run(first, last)}`"
         return f"{self.set_aside()} renames it and deletes nothing; then remove {folders} of the lake, then {run}"
 
     def begin_anew(self) -> str:
@@ -90,17 +90,13 @@ class Remedies:
         scheme = self.pipeline.scheme
         keys = [each for each in self.published if each and self.has(each)]
         if not keys:
-            return f"`{self._run(self.pipeline.name, None, None)}`"
+            return f"`{self._run(None, None)}`"
         order = scheme.values.index if isinstance(scheme, StaticKeys) else str
         first, last = min(keys, key=order), max(keys, key=order)
         is_whole = scheme.count(first, last) == len(keys)  # what is not published has to be extracted
-        return f"`{self._run('gold' if is_whole else self.pipeline.name, first, last)}`"
+        return f"`{self._run(first, last, only_load=is_whole)}`"
 
-    def _job_of_loads(self) -> str:
-        """`gold` extracts nothing, but it would reload other pipelines with this one where others are loaded too."""
-        alone = all(each is self.pipeline or not each.save_to_trino for each in self.config.pipelines.values())
-        return "gold" if alone else self.pipeline.name
-
-    def _run(self, job: str, first: str | None, last: str | None) -> str:
+    def _run(self, first: str | None, last: str | None, *, only_load: bool = False) -> str:
         days = f" --from {first} --to {last}" if first else ""
-        return f"etl run {self.config.id} --job {job}{days}"
+        load = " --stage load" if only_load else ""
+        return f"etl run {self.config.id} --pipeline {self.pipeline.name}{load}{days}"

@@ -116,11 +116,46 @@ class Counters:
     values: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was last reported of a pipeline: a digest of its verdicts, when, and the name of the tick that did."""
+
+    digest: str
+    at: float
+    tick: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """All that a tick needs of an excerpt, read at one moment."""
+
+    cursors: Mapping[str, int]
+    unread: tuple[str, ...]
+    """Pipelines whose past was not read yet."""
+    histories: Mapping[str, PipelineHistory]
+    failures: tuple[Failure, ...]
+    told: Mapping[str, Told]
+
+
 class PipelineLog:
     """The excerpt of one tenant. Several processes may use it at a time."""
 
-    def __init__(self, path: Path) -> None:
-        self._store = StateStore(path, _SCHEMA, newest=FORMAT, what=_WHAT)
+    def __init__(self, path: Path, *, patience: float = 60) -> None:
+        """`patience` is the number of seconds for which another process may hold the file."""
+        self._store = StateStore(path, _SCHEMA, newest=FORMAT, what=_WHAT, patience=patience)
+
+    def state(self, tenant: str, partitions: Mapping[str, TimeScheme | StaticKeys | None], now: datetime) -> LogState:
+        """Record which pipelines exist, and return everything that is known of them."""
+        with self._store.transaction() as db:
+            return LogState(
+                unread=_begin(db, tuple(partitions), now),
+                cursors=dict(db.execute("SELECT stream, position FROM cursors").fetchall()),
+                histories=_histories(db, tenant, partitions),
+                failures=_failures(db),
+                told={
+                    pipeline: Told(*row) for pipeline, *row in db.execute("SELECT pipeline, digest, at, tick FROM told")
+                },
+            )
 
     def cursors(self) -> dict[str, int]:
         """The position up to which each stream was read."""
@@ -130,14 +165,7 @@ class PipelineLog:
     def begin(self, pipelines: Sequence[str], now: datetime) -> tuple[str, ...]:
         """Record which pipelines exist, and return the pipelines whose past was not read yet."""
         with self._store.transaction() as db:
-            known = dict(db.execute("SELECT name, known_since IS NOT NULL FROM pipelines").fetchall())
-            new = [name for name in pipelines if name not in known]
-            db.executemany(
-                "INSERT INTO pipelines (name, first_seen) VALUES (?, ?)", [(each, now.timestamp()) for each in new]
-            )
-            db.executemany("DELETE FROM failures WHERE pipeline = ?", [(e,) for e in set(known) - set(pipelines)])
-            db.executemany("DELETE FROM pipelines WHERE name = ?", [(e,) for e in set(known) - set(pipelines)])
-            return tuple(name for name in pipelines if not known.get(name))
+            return _begin(db, pipelines, now)
 
     def seen(self, run_ids: Iterable[str]) -> set[str]:
         """Which of these finished runs were recorded before."""
@@ -165,33 +193,23 @@ class PipelineLog:
     ) -> dict[str, PipelineHistory]:
         """The past of each pipeline of `partitions` whose past was read."""
         with self._store.transaction() as db:
-            known = "SELECT name, known_since FROM pipelines WHERE known_since IS NOT NULL"
-            begins = dict(db.execute(known).fetchall())
-            publishes = db.execute("SELECT pipeline, partition, at FROM publishes").fetchall()
-            runs = db.execute(f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY pipeline, ended").fetchall()
-        published: dict[str, list[tuple[str, float]]] = {}
-        for pipeline, partition, at in publishes:
-            published.setdefault(pipeline, []).append((partition, at))
-        ran: dict[str, list[PipelineRun]] = {}
-        for row in runs:
-            if row[0] in partitions:
-                ran.setdefault(row[0], []).append(_run(row))
-        return {
-            name: PipelineHistory(
-                tenant, name, _published(published.get(name, []), days, begins[name]), tuple(ran.get(name, ()))
-            )
-            for name, days in partitions.items()
-            if name in begins
-        }
+            return _histories(db, tenant, partitions)
 
     def failures(self) -> tuple[Failure, ...]:
         """Return the subjects that failed and have not succeeded since."""
         with self._store.transaction() as db:
-            rows = db.execute("SELECT subject, pipeline, event, run_id, at, cause, detail FROM failures ORDER BY at")
-            return tuple(
-                Failure(subject, pipeline, event, run_id, moment(at), cause, detail)
-                for subject, pipeline, event, run_id, at, cause, detail in rows
-            )
+            return _failures(db)
+
+    def rename_failure(self, subject: str, others: Mapping[str, str]) -> None:
+        """Replace a failure by failures of other subjects, each with its pipeline: any of them may be mended first."""
+        with self._store.transaction() as db:
+            for other, pipeline in others.items():
+                db.execute(
+                    "INSERT OR IGNORE INTO failures SELECT ?, ?, event, run_id, at, cause, detail FROM failures"
+                    " WHERE subject = ?",
+                    (other, pipeline, subject),
+                )
+            db.execute("DELETE FROM failures WHERE subject = ?", (subject,))
 
     def forget_failures(self, subjects: Iterable[str]) -> None:
         """Delete failures of subjects that were removed from the definitions and so can never succeed again."""
@@ -207,18 +225,6 @@ class PipelineLog:
             for name, runs, failures, numbers in rows
         }
 
-    def stale(self, digests: Mapping[str, str], now: datetime, cursor: str | None, after: timedelta) -> tuple[str, ...]:
-        """The pipelines to report: their digest is new, or was reported long ago or by a tick that did not end."""
-        with self._store.transaction() as db:
-            db.execute("DELETE FROM told WHERE tick > ?", (cursor or "",))
-            told = {row[0]: row[1:] for row in db.execute("SELECT pipeline, digest, at FROM told")}
-        oldest = (now - after).timestamp()
-        return tuple(
-            pipeline
-            for pipeline, digest in digests.items()
-            if pipeline not in told or told[pipeline][0] != digest or told[pipeline][1] <= oldest
-        )
-
     def note_told(self, digests: Mapping[str, str], now: datetime, tick: str) -> None:
         """Record what a tick reports. The record counts as soon as the tick's name comes back as a cursor."""
         with self._store.transaction() as db:
@@ -233,9 +239,64 @@ class PipelineLog:
             db.execute("UPDATE told SET tick = ''")
 
 
+def stale(
+    told: Mapping[str, Told], digests: Mapping[str, str], now: datetime, cursor: str | None, after: timedelta
+) -> tuple[str, ...]:
+    """The pipelines to report: their digest is new, or was reported long ago or by a tick that did not end."""
+    oldest = (now - after).timestamp()
+    return tuple(
+        pipeline
+        for pipeline, digest in digests.items()
+        if (last := told.get(pipeline)) is None
+        or last.tick > (cursor or "")
+        or last.digest != digest
+        or last.at <= oldest
+    )
+
+
 _RUN_COLUMNS = (
     "pipeline, ended, run_id, succeeded, complete, partition, passed, failed, warned, errored, milliseconds, row_count"
 )
+
+
+def _begin(db: sqlite3.Connection, pipelines: Sequence[str], now: datetime) -> tuple[str, ...]:
+    known = dict(db.execute("SELECT name, known_since IS NOT NULL FROM pipelines").fetchall())
+    new = [name for name in pipelines if name not in known]
+    db.executemany("INSERT INTO pipelines (name, first_seen) VALUES (?, ?)", [(each, now.timestamp()) for each in new])
+    db.executemany("DELETE FROM failures WHERE pipeline = ?", [(e,) for e in set(known) - set(pipelines)])
+    db.executemany("DELETE FROM pipelines WHERE name = ?", [(e,) for e in set(known) - set(pipelines)])
+    return tuple(name for name in pipelines if not known.get(name))
+
+
+def _histories(
+    db: sqlite3.Connection, tenant: str, partitions: Mapping[str, TimeScheme | StaticKeys | None]
+) -> dict[str, PipelineHistory]:
+    known = "SELECT name, known_since FROM pipelines WHERE known_since IS NOT NULL"
+    begins = dict(db.execute(known).fetchall())
+    publishes = db.execute("SELECT pipeline, partition, at FROM publishes").fetchall()
+    runs = db.execute(f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY pipeline, ended").fetchall()
+    published: dict[str, list[tuple[str, float]]] = {}
+    for pipeline, partition, at in publishes:
+        published.setdefault(pipeline, []).append((partition, at))
+    ran: dict[str, list[PipelineRun]] = {}
+    for row in runs:
+        if row[0] in partitions:
+            ran.setdefault(row[0], []).append(_run(row))
+    return {
+        name: PipelineHistory(
+            tenant, name, _published(published.get(name, []), days, begins[name]), tuple(ran.get(name, ()))
+        )
+        for name, days in partitions.items()
+        if name in begins
+    }
+
+
+def _failures(db: sqlite3.Connection) -> tuple[Failure, ...]:
+    rows = db.execute("SELECT subject, pipeline, event, run_id, at, cause, detail FROM failures ORDER BY at")
+    return tuple(
+        Failure(subject, pipeline, event, run_id, moment(at), cause, detail)
+        for subject, pipeline, event, run_id, at, cause, detail in rows
+    )
 
 
 def _note_publishes(db: sqlite3.Connection, publishes: Sequence[tuple[str, Publish]]) -> None:

@@ -114,7 +114,7 @@ def check_evaluations(
             description=_outcome(result, rejected=_rejected(audit, result)),
             metadata={
                 **_metadata(of.config, audit, result, partition, line),
-                **(see_rejected_rows(of, result.rule, partition) if _rejected(audit, result) else {}),
+                **(_see_rejected_rows(of, result.rule, partition) if _rejected(audit, result) else {}),
             },
             partition=partition,
         )
@@ -132,7 +132,7 @@ def _outcome(result: RuleResult, *, rejected: bool) -> str:
     return text
 
 
-def about_rule(rule: AnyRule) -> Metadata:
+def _about_rule(rule: AnyRule) -> Metadata:
     """Return the rule's columns as they are written, and its arguments."""
     about: Metadata = {"asked": MetadataValue.text(wording(rule))}
     if rule.judged_columns:
@@ -145,7 +145,7 @@ def _rejected(audit: Audit, result: RuleResult) -> bool:
     return bool(audit.quarantined) and result.rule.level == "row" and result.rule.severity == "error"
 
 
-def see_rejected_rows(of: PipelineStage, rule: AnyRule, partition: str | None = None) -> Metadata:
+def _see_rejected_rows(of: PipelineStage, rule: AnyRule, partition: str | None) -> Metadata:
     """Return the command that shows the rows that broke the rule, if the pipeline keeps rejected rows."""
     if of.stage not in rejecting_stages(of.pipeline) or rule.level != "row" or rule.severity != "error":
         return {}
@@ -173,7 +173,7 @@ def _metadata(config: TenantConfig, audit: Audit, result: RuleResult, partition:
     if result.total_count:
         metadata["failure_rate"] = MetadataValue.float(result.failure_rate)
         metadata["pass_rate"] = MetadataValue.float(1.0 - result.failure_rate)
-    metadata |= about_rule(result.rule)
+    metadata |= _about_rule(result.rule)
     metadata["threshold"] = _threshold(result.rule)
     if isinstance(result.actual, int | float) and not isinstance(result.actual, bool):
         metadata["actual"] = MetadataValue.float(float(result.actual))

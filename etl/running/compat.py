@@ -25,7 +25,7 @@ from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
-from dagster._core.remote_origin import CodeLocationOrigin
+from dagster._core.remote_origin import CodeLocationOrigin, ManagedGrpcPythonEnvCodeLocationOrigin
 from dagster._core.selector.subset_selector import AssetSelectionData
 from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecord,
@@ -85,6 +85,7 @@ __all__ = [
     "JobFailureData",
     "JobSubsetSelector",
     "LaunchRunContext",
+    "ManagedGrpcPythonEnvCodeLocationOrigin",
     "ModuleCodePointer",
     "NodeHandle",
     "PartitionKeyFilter",

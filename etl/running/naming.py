@@ -43,6 +43,9 @@ PII_CHECK = "pii"
 STANDING_CHECKS = frozenset({SLA_CHECK, VOLUME_CHECK, UNDATED_CHECK, PII_CHECK, RECONCILED_CHECK})
 """The checks that exist without a rule. They do not count in a pipeline's rates of passed or failed checks."""
 
+JOB_OF_ALL = "all"
+"""The name of the job of all assets, which every tenant has."""
+
 RELOAD_TAG = "etl/reload"
 """The tag of a run whose loads also load objects that the warehouse already holds."""
 
@@ -135,6 +138,10 @@ def schedule_name(tenant: str, job: str) -> str:
 def sla_sensor_name(tenant: str) -> str:
     """The sensor that judges the tenant's promises and reports failures."""
     return f"{tenant}_sla_sensor"
+
+
+LOCATION_SLA_SENSOR = "sla_sensor"
+"""The sensor that does this for all tenants of a location."""
 
 
 def source_pool(tenant: str) -> str:

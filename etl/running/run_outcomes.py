@@ -8,7 +8,7 @@ whole, or never starts because its code server is away, it fails for every pipel
 cancelled run has no outcome.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dagster import (
@@ -84,15 +84,21 @@ def finished_run(
         _note(seen, record.event_log_entry, subjects, day)
     if run.status is DagsterRunStatus.FAILURE and not (seen.started or seen.failed):
         seen.error = _why_not_started(instance, run.run_id) or seen.error
-    failures = _failures(seen, run, ended, subjects, scrub) if run.status is DagsterRunStatus.FAILURE else []
-    healed = [*seen.succeeded, *([job_subject(run.job_name)] if run.status is DagsterRunStatus.SUCCESS else [])]
+    failures: list[Failure] = []
+    if run.status is DagsterRunStatus.FAILURE:
+        failures = _failures(seen, run, ended, subjects, scrub, lambda: steps_of(instance, run))
+    healed = [*seen.succeeded]
+    if run.status is DagsterRunStatus.SUCCESS and not run.asset_selection:
+        healed.append(job_subject(run.job_name))
     many = ASSET_PARTITION_RANGE_END_TAG in run.tags
-    died = ended if any(each.subject == job_subject(run.job_name) for each in failures) else None
+    died = ended if failures and not seen.failed else None
     runs = _runs(seen, subjects, run.run_id, day, many=many, died=died)
     return FinishedRun(run.run_id, moment(ended), tuple(runs), tuple(failures), tuple(healed))
 
 
-def failed_run(run: DagsterRun, entry: EventLogEntry, subjects: Subjects, scrub: Callable[[str], str]) -> FinishedRun:
+def failed_run(
+    instance: DagsterInstance, run: DagsterRun, entry: EventLogEntry, subjects: Subjects, scrub: Callable[[str], str]
+) -> FinishedRun:
     """Read the first failure from the last event of a failed run only; used when very many runs fail at once."""
     event, seen = entry.get_dagster_event(), _RunEvents()
     _note(seen, entry, subjects, None)
@@ -100,7 +106,7 @@ def failed_run(run: DagsterRun, entry: EventLogEntry, subjects: Subjects, scrub:
     first = data.first_step_failure_event if isinstance(data, JobFailureData) else None
     if first is not None and first.step_key:
         seen.failed[first.step_key] = (entry.timestamp, _words(first.step_failure_data.error))
-    failures = _failures(seen, run, entry.timestamp, subjects, scrub)
+    failures = _failures(seen, run, entry.timestamp, subjects, scrub, lambda: steps_of(instance, run))
     runs = _runs(seen, subjects, run.run_id, newest_key(run.tags), many=False, died=None)
     return FinishedRun(run.run_id, moment(entry.timestamp), tuple(runs), tuple(failures))
 
@@ -191,9 +197,14 @@ def _note_check(seen: _RunEvents, evaluation: AssetCheckEvaluation, subjects: Su
 
 
 def _failures(
-    seen: _RunEvents, run: DagsterRun, ended: float, subjects: Subjects, scrub: Callable[[str], str]
+    seen: _RunEvents,
+    run: DagsterRun,
+    ended: float,
+    subjects: Subjects,
+    scrub: Callable[[str], str],
+    steps: Callable[[], Sequence[str]],
 ) -> list[Failure]:
-    """The steps that failed. If no step failed, the run itself and the steps that were at work when it died."""
+    """The steps that failed. If no step failed, the run's job, or its `steps` if only some assets were selected."""
     found = []
     for step, (at, words) in seen.failed.items():
         pipeline = subjects.pipeline_of_step.get(step, step)
@@ -204,9 +215,25 @@ def _failures(
         found.append(Failure(step, pipeline, event, run.run_id, moment(at), cause, detail))
     if not found:
         detail = scrub(seen.error or "the run failed before any step said why")[:LONGEST_DETAIL]
-        subject = job_subject(run.job_name)
-        found.append(Failure(subject, subject, "failure", run.run_id, moment(ended), cause_of(detail), detail))
+        for subject in _subjects_of(run, seen, steps()):
+            pipeline = subjects.pipeline_of_step.get(subject, subject)
+            found.append(Failure(subject, pipeline, "failure", run.run_id, moment(ended), cause_of(detail), detail))
     return found
+
+
+def _subjects_of(run: DagsterRun, seen: _RunEvents, steps: Iterable[str]) -> list[str]:
+    """The subjects of a run that failed as a whole: its job, or the steps that it did not do if some were selected.
+
+    A run of some assets is not mended when another run of the same job succeeds, which may be a run of other assets.
+    """
+    selected = set(steps) if run.asset_selection else set[str]()
+    return sorted(selected - seen.succeeded.keys() or selected) or [job_subject(run.job_name)]
+
+
+def steps_of(instance: DagsterInstance, run: DagsterRun) -> Sequence[str]:
+    """The steps that a run of some assets has; empty if they are not known."""
+    stored = run.execution_plan_snapshot_id if run.asset_selection else None
+    return instance.get_execution_plan_snapshot(stored).step_keys_to_execute if stored else ()
 
 
 def _runs(

@@ -1,19 +1,24 @@
-"""Reads Dagster's event log into a tenant's excerpt.
+"""Reads Dagster's event log into the excerpts of one tenant or of many: each event is read once for all of them.
 
-Belongs here: which events are read, in which order, and how many at a time. Not here: the outcome of a finished run
-(`run_outcomes`), the past of a new pipeline (`sla_past`), storing the excerpt (`etl.promises.pipeline_log`).
+Belongs here: which events are read, in which order, how many at a time, and which tenant gets them. Not here: the
+outcome of a finished run (`run_outcomes`), the past of a new pipeline (`sla_past`), storing an excerpt
+(`etl.promises.pipeline_log`).
 
 There are three sources: materializations of all assets as one stream by storage id, finished runs as two streams by
 storage id, and, once for each pipeline, its own past (`sla_past`). The streams begin at the end of the log at the
 moment when the excerpt is made, so that no event is missed between the past and the streams. The time of one call is
-limited; the caller judges promises only after the streams were read to their end.
+limited; the caller judges a tenant's promises only after its streams were read to their end.
+
+Each tenant has its own positions in the streams, stored with its facts. A tenant without news does not store them each
+time: they are remembered in this process, and stored when they are `NEAR` events behind. Tenants whose positions are
+near each other are read together; a tenant far behind is read by itself afterwards, so that the others do not wait.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from typing import ParamSpec, TypeVar
 
 from dagster import (
     AssetKey,
@@ -31,7 +36,7 @@ from etl.partitions.keys import kind_of
 from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.partitions.zones import moment
 from etl.promises.freshness import AtWork, Publish
-from etl.promises.pipeline_log import Facts, Numbers, PipelineLog
+from etl.promises.pipeline_log import Facts, LogState, Numbers, PipelineLog
 from etl.running.compat import EventLogCursor
 from etl.running.naming import AssetAddress
 from etl.running.run_outcomes import ROWS, failed_run, finished_run, newest_key, number, planned_assets
@@ -40,7 +45,11 @@ from etl.running.subjects import Subjects
 
 MATERIALIZATIONS, SUCCESSES, FAILURES = "materializations", "successes", "failures"
 RUN_STREAMS = {SUCCESSES: DagsterEventType.RUN_SUCCESS, FAILURES: DagsterEventType.RUN_FAILURE}
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+STREAMS = (MATERIALIZATIONS, *RUN_STREAMS)
 PAGE = 500
+NEAR = 10_000  # storage ids
 BUDGET = 2.5  # seconds of one call
 FIRST_RUNS = 200  # finished runs with which a new excerpt begins
 IN_ONE_TRANSACTION = 100
@@ -48,97 +57,168 @@ MOST_AT_WORK = 50  # runs at one time, of all tenants, that are examined
 STORM = 150  # if so many runs end at once, only the last event of failed runs is read
 
 
-@dataclass
-class SlaHistory:
-    """The reader of one tenant."""
+@dataclass(eq=False)
+class Reader:
+    """One tenant's excerpt, how far it was read, and what went wrong with it in this call."""
 
     subjects: Subjects
     log: PipelineLog
+    positions: dict[str, int] = field(default_factory=dict)
+    stored: dict[str, int] = field(default_factory=dict)
+    problem: Exception | None = None
+    state: LogState | None = None
+    """What the excerpt holds; None after it was changed."""
+    read_at: float = 0.0
+
+    @property
+    def tenant(self) -> str:
+        """The tenant's id."""
+        return self.subjects.config.id
+
+    def current(self, now: datetime) -> LogState:
+        """Return what the excerpt holds now."""
+        if self.state is None:
+            self.state = self.log.state(self.tenant, self.subjects.partitions, now)
+        return self.state
+
+    def open(self, now: datetime) -> None:
+        """Read the excerpt. Positions of this process count as long as nobody else changed the stored ones."""
+        self.state = None
+        found = dict(self.current(now).cursors)
+        if found != self.stored:
+            self.positions, self.stored = dict(found), found
+
+    def absorb(self, facts: Facts, positions: Mapping[str, int], now: datetime) -> None:
+        """Store facts together with the positions up to which they were read."""
+        further = {stream: max(at, self.positions.get(stream, 0)) for stream, at in positions.items()}
+        facts.cursors = {**self.positions, **further}
+        self.state = None
+        self.log.absorb(facts, now)
+        self.positions = dict(facts.cursors)
+        self.stored = dict(facts.cursors)
+
+    def advance(self, positions: Mapping[str, int], now: datetime) -> None:
+        """Remember positions up to which there was nothing for this tenant."""
+        if any(at - self.stored.get(stream, 0) > NEAR for stream, at in positions.items()):
+            self.absorb(Facts(), positions, now)
+        else:
+            self.positions |= {stream: max(at, self.positions[stream]) for stream, at in positions.items()}
+
+
+@dataclass
+class SlaHistory:
+    """The reader of the event log for some tenants."""
+
+    readers: Sequence[Reader]
     scrub: Callable[[str], str]
     budget: float = BUDGET
     _deadline: float = field(default=0.0, init=False)
 
-    def read(self, instance: DagsterInstance, now: datetime) -> bool:
-        """Read new events. Return False if events are left for the next call, so that it is too early to judge.
+    def read(self, instance: DagsterInstance, now: datetime) -> set[str]:
+        """Read new events. Return the tenants of which no events are left, so that they can be judged.
 
         If there was no time to read a pipeline's past, the log's histories leave the pipeline out until a later call.
+        A tenant whose excerpt cannot be read or written has its `problem`, and the others go on.
         """
         self._deadline = time.monotonic() + self.budget
-        unread = self.log.begin(tuple(self.subjects.partitions), now)
-        cursors = self.log.cursors()
-        if MATERIALIZATIONS not in cursors:
-            cursors = self._start(instance, now)
-        every = self._read_materializations(instance, cursors[MATERIALIZATIONS], now)
-        every = self._read_runs(instance, cursors, now) and every
-        past = Past(self._assets, self.subjects.partitions, self._note_materialization, lambda: self._late)
-        self.log.absorb(past.read(instance, unread, now), now)
-        return every
+        for each in self.readers:
+            each.problem = None
+            _guarded(each, each.open, now)
+        new = [each for each in self._sound() if MATERIALIZATIONS not in each.positions]
+        if new:
+            self._start(instance, new, now)
+        front, stragglers = _near_and_far(self._sound())
+        complete = self._read_together(instance, front, now)
+        for each in sorted(stragglers, key=lambda each: each.read_at):
+            if self._late:
+                break
+            each.read_at = time.monotonic()
+            complete |= self._read_together(instance, [each], now)
+        for each in self._sound():
+            _guarded(each, self._read_past, instance, each, now)
+        return {each.tenant for each in self._sound()} & complete
 
-    def at_work(self, instance: DagsterInstance) -> dict[str, tuple[AtWork, ...]]:
-        """Return, for each pipeline, the unfinished runs of its last stage, up to a limit."""
-        found: dict[str, tuple[AtWork, ...]] = {}
+    def at_work(self, instance: DagsterInstance) -> dict[str, dict[str, tuple[AtWork, ...]]]:
+        """Return, for each tenant and pipeline, the unfinished runs of its last stage, up to a limit."""
+        found: dict[str, dict[str, tuple[AtWork, ...]]] = {}
+        tenants = {each.tenant: each.subjects.promised_assets for each in self.readers}
         for record in instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTED]), limit=MOST_AT_WORK):
             run = record.dagster_run
-            if record.start_time is None or not self._mine(run):
+            owners = owners_of(run) & tenants.keys()
+            if record.start_time is None or not owners:
                 continue
             work = AtWork(moment(record.start_time), newest_key(run.tags))
             for key in run.asset_selection or planned_assets(instance, run):
-                pipeline = self.subjects.promised_assets.get(key)
-                if pipeline is not None:
-                    found[pipeline] = (*found.get(pipeline, ()), work)
+                for tenant in owners:
+                    if (pipeline := tenants[tenant].get(key)) is not None:
+                        own = found.setdefault(tenant, {})
+                        own[pipeline] = (*own.get(pipeline, ()), work)
         return found
 
     @property
     def _late(self) -> bool:
         return time.monotonic() > self._deadline
 
-    def _start(self, instance: DagsterInstance, now: datetime) -> dict[str, int]:
+    def _sound(self) -> list[Reader]:
+        return [each for each in self.readers if each.problem is None]
+
+    def _start(self, instance: DagsterInstance, readers: Iterable[Reader], now: datetime) -> None:
         """Begin each stream at its present end, the streams of runs a little before."""
-        facts = Facts()
         filters = EventRecordsFilter(DagsterEventType.ASSET_MATERIALIZATION)
         newest = instance.event_log_storage.get_event_records(filters, limit=1)
-        facts.cursors[MATERIALIZATIONS] = newest[0].storage_id if newest else 0
+        begin = {MATERIALIZATIONS: newest[0].storage_id if newest else 0}
         for stream, event_type in RUN_STREAMS.items():
             records = instance.fetch_run_status_changes(event_type, limit=FIRST_RUNS).records
-            facts.cursors[stream] = min((each.storage_id for each in records), default=1) - 1
-        self.log.absorb(facts, now)
-        return facts.cursors
+            begin[stream] = min((each.storage_id for each in records), default=1) - 1
+        for each in readers:
+            _guarded(each, each.absorb, Facts(), begin, now)
 
-    def _read_materializations(self, instance: DagsterInstance, cursor: int, now: datetime) -> bool:
+    def _read_past(self, instance: DagsterInstance, reader: Reader, now: datetime) -> None:
+        """Read the past of pipelines that are new; a tenant without new pipelines costs nothing here."""
+        unread = reader.current(now).unread
+        if not unread:
+            return
+        assets = {pipeline: key for key, pipeline in reader.subjects.promised_assets.items()}
+
+        def note(facts: Facts, entry: EventLogEntry) -> None:
+            _note_materialization(reader, facts, entry)
+
+        past = Past(assets, reader.subjects.partitions, note, lambda: self._late)
+        reader.absorb(past.read(instance, unread, now), {}, now)
+
+    def _read_together(self, instance: DagsterInstance, readers: Sequence[Reader], now: datetime) -> set[str]:
+        """Read the streams for these tenants, and return those of which nothing is left."""
+        readers = [each for each in readers if each.problem is None]
+        if not readers:
+            return set()
+        every = self._read_materializations(instance, readers, now)
+        every = self._read_runs(instance, readers, now) and every
+        return {each.tenant for each in readers} if every else set()
+
+    def _read_materializations(self, instance: DagsterInstance, readers: Sequence[Reader], now: datetime) -> bool:
+        by_tenant = {each.tenant: each for each in readers}
+        cursor = min(each.positions[MATERIALIZATIONS] for each in readers)
         while not self._late:
             filters = EventRecordsFilter(DagsterEventType.ASSET_MATERIALIZATION, after_cursor=cursor)
             records = instance.event_log_storage.get_event_records(filters, limit=PAGE, ascending=True)
             if not records:
                 return True
             cursor = records[-1].storage_id
-            facts = Facts(cursors={MATERIALIZATIONS: cursor})
+            news: dict[str, list[EventLogEntry]] = {}
             for each in records:
-                self._note_materialization(facts, each.event_log_entry)
-            self.log.absorb(facts, now)
+                made = each.event_log_entry.asset_materialization
+                reader = by_tenant.get(made.asset_key.path[0]) if made else None
+                if reader is not None and each.storage_id > reader.positions[MATERIALIZATIONS]:
+                    news.setdefault(reader.tenant, []).append(each.event_log_entry)
+            for each_reader in readers:
+                entries = news.get(each_reader.tenant, ())
+                _guarded(each_reader, _take, each_reader, entries, {MATERIALIZATIONS: cursor}, now)
             if len(records) < PAGE:
                 return True
         return False
 
-    def _note_materialization(self, facts: Facts, entry: EventLogEntry) -> None:
-        made = entry.asset_materialization
-        pipeline = self.subjects.pipeline_of_asset.get(made.asset_key) if made else None
-        if made is None or pipeline is None:
-            return
-        at = moment(entry.timestamp)
-        promised = made.asset_key in self.subjects.promised_assets
-        stage = AssetAddress.of(made.asset_key).stage
-        names = {"bytes": "bytes", "rows_quarantined": "quarantined", "seconds": f"seconds_{stage}"}
-        values = {to: found for name, to in names.items() if (found := number(made.metadata, name)) is not None}
-        if promised:
-            rows = [found for name in ROWS if (found := number(made.metadata, name)) is not None]
-            values |= {"rows": rows[0]} if rows else {}
-        facts.numbers.append(Numbers(pipeline, made.partition or "", at, values))
-        publish = _publish(self.subjects.partitions[pipeline], made.partition, at) if promised else None
-        if publish is not None:
-            facts.publishes.append((pipeline, publish))
-
-    def _read_runs(self, instance: DagsterInstance, cursors: Mapping[str, int], now: datetime) -> bool:
-        positions = {stream: cursors[stream] for stream in RUN_STREAMS}
+    def _read_runs(self, instance: DagsterInstance, readers: Sequence[Reader], now: datetime) -> bool:
+        positions = {stream: min(each.positions[stream] for each in readers) for stream in RUN_STREAMS}
         while not self._late:
             pages = {
                 stream: instance.fetch_run_status_changes(
@@ -153,7 +233,7 @@ class SlaHistory:
             # Of two streams, only events before the end of a full page are in the right order.
             last = min((page[-1].storage_id for page in pages.values() if len(page) == PAGE), default=None)
             ends = [each for each in ends if last is None or each[0] <= last]
-            if not self._note_runs(instance, ends, positions, now):
+            if not self._note_runs(instance, readers, ends, positions, now):
                 return False
             if last is None:
                 return True
@@ -162,48 +242,117 @@ class SlaHistory:
     def _note_runs(
         self,
         instance: DagsterInstance,
+        readers: Sequence[Reader],
         ends: Sequence[tuple[int, str, EventLogRecord]],
         positions: dict[str, int],
         now: datetime,
     ) -> bool:
+        known = {each.tenant: each for each in readers}
         for begin in range(0, len(ends), IN_ONE_TRANSACTION):
             part = ends[begin : begin + IN_ONE_TRANSACTION]
-            ids = [each.run_id for _, _, each in part]
-            new = sorted(set(ids) - self.log.seen(ids))
+            new = sorted({e.run_id for at, stream, e in part if any(at > r.positions[stream] for r in readers)})
             records = instance.get_run_records(RunsFilter(run_ids=new)) if new else []
-            runs = {each.dagster_run.run_id: each.dagster_run for each in records if self._mine(each.dagster_run)}
-            facts = Facts()
+            runs = {each.dagster_run.run_id: each.dagster_run for each in records}
+            owners = {run_id: owners_of(run) & known.keys() for run_id, run in runs.items()}
+            facts = {tenant: Facts() for tenant in set[str]().union(*owners.values())}
+            seen = {tenant: self._seen(known[tenant], owners) for tenant in facts}
             for position, stream, each in part:
                 if self._late:
                     break
-                if each.run_id in runs:
-                    run, entry = runs[each.run_id], each.event_log_entry
-                    facts.finished.append(
-                        failed_run(run, entry, self.subjects, self.scrub)
-                        if stream == FAILURES and len(ends) > STORM
-                        else finished_run(instance, run, each.timestamp, self.subjects, self.scrub)
+                for tenant in owners.get(each.run_id, ()):
+                    reader = known[tenant]
+                    if position <= reader.positions[stream] or each.run_id in seen[tenant] or reader.problem:
+                        continue
+                    short = stream == FAILURES and len(ends) > STORM
+                    _guarded(
+                        reader, self._note_outcome, facts[tenant], instance, reader, runs[each.run_id], each, short
                     )
                 positions[stream] = position
-            facts.cursors = dict(positions)
-            self.log.absorb(facts, now)
+            for reader in readers:
+                own = facts.get(reader.tenant)
+                if own is not None and own.finished:
+                    _guarded(reader, reader.absorb, own, dict(positions), now)
+                else:
+                    _guarded(reader, reader.advance, dict(positions), now)
             if self._late:
                 return False
         return True
 
-    def _mine(self, run: DagsterRun) -> bool:
-        """Whether a run belongs to this tenant, by its tag, its assets, or the location from which it came."""
-        tenant = self.subjects.config.id
-        origin = run.remote_job_origin
-        keys: Iterable[AssetKey] = run.asset_selection or ()
-        return (
-            run.tags.get("tenant") == tenant
-            or any(AssetAddress.of(key).tenant == tenant for key in keys)
-            or (origin is not None and origin.location_name == tenant)
+    def _seen(self, reader: Reader, owners: Mapping[str, Collection[str]]) -> set[str]:
+        own = [run_id for run_id, tenants in owners.items() if reader.tenant in tenants]
+        return _guarded(reader, reader.log.seen, own) or set()
+
+    def _note_outcome(
+        self,
+        facts: Facts,
+        instance: DagsterInstance,
+        reader: Reader,
+        run: DagsterRun,
+        record: EventLogRecord,
+        short: bool,
+    ) -> None:
+        facts.finished.append(
+            failed_run(instance, run, record.event_log_entry, reader.subjects, self.scrub)
+            if short
+            else finished_run(instance, run, record.timestamp, reader.subjects, self.scrub)
         )
 
-    @cached_property
-    def _assets(self) -> Mapping[str, AssetKey]:
-        return {pipeline: key for key, pipeline in self.subjects.promised_assets.items()}
+
+def owners_of(run: DagsterRun) -> set[str]:
+    """The tenants of a run, by its tag, its assets, or the location from which it came; also names of no tenants."""
+    origin = run.remote_job_origin
+    keys: Iterable[AssetKey] = run.asset_selection or ()
+    found = {run.tags.get("tenant", ""), *(AssetAddress.of(key).tenant for key in keys)}
+    return found | ({origin.location_name} if origin is not None else set())
+
+
+def _guarded(
+    reader: Reader, work: Callable[Arguments, Result], *given: Arguments.args, **named: Arguments.kwargs
+) -> Result | None:
+    """Do something for one tenant. Its errors are its own: they are kept with it, and the other tenants go on."""
+    if reader.problem is None:
+        try:
+            return work(*given, **named)
+        except Exception as error:  # noqa: BLE001  any error belongs to this tenant and is reported
+            reader.problem = error
+    return None
+
+
+def _near_and_far(readers: Sequence[Reader]) -> tuple[list[Reader], list[Reader]]:
+    """The tenants that were read about equally far, and those that are far behind."""
+    newest = {stream: max((each.positions[stream] for each in readers), default=0) for stream in STREAMS}
+    far = [each for each in readers if any(newest[stream] - each.positions[stream] > 2 * NEAR for stream in STREAMS)]
+    return [each for each in readers if each not in far], far
+
+
+def _take(reader: Reader, entries: Sequence[EventLogEntry], position: Mapping[str, int], now: datetime) -> None:
+    """Store what these events say of one tenant."""
+    facts = Facts()
+    for each in entries:
+        _note_materialization(reader, facts, each)
+    if facts.numbers or facts.publishes:
+        reader.absorb(facts, position, now)
+    else:
+        reader.advance(position, now)
+
+
+def _note_materialization(reader: Reader, facts: Facts, entry: EventLogEntry) -> None:
+    made, subjects = entry.asset_materialization, reader.subjects
+    pipeline = subjects.pipeline_of_asset.get(made.asset_key) if made else None
+    if made is None or pipeline is None:
+        return
+    at = moment(entry.timestamp)
+    promised = made.asset_key in subjects.promised_assets
+    stage = AssetAddress.of(made.asset_key).stage
+    names = {"bytes": "bytes", "rows_quarantined": "quarantined", "seconds": f"seconds_{stage}"}
+    values = {to: found for name, to in names.items() if (found := number(made.metadata, name)) is not None}
+    if promised:
+        rows = [found for name in ROWS if (found := number(made.metadata, name)) is not None]
+        values |= {"rows": rows[0]} if rows else {}
+    facts.numbers.append(Numbers(pipeline, made.partition or "", at, values))
+    publish = _publish(subjects.partitions[pipeline], made.partition, at) if promised else None
+    if publish is not None:
+        facts.publishes.append((pipeline, publish))
 
 
 def _publish(scheme: TimeScheme | StaticKeys | None, partition: str | None, at: datetime) -> Publish | None:

@@ -4,7 +4,7 @@ Belongs here: the order of a tick, and its results. Not here: the single parts, 
 (`sensor_factory`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -20,9 +20,10 @@ from etl.notify.send import send
 from etl.notify.targets import NotificationConfig
 from etl.promises.freshness import AtWork, State
 from etl.promises.judge import FROM_BAD_TO_GOOD, PromiseVerdict, judge_pipeline, worst
-from etl.promises.pipeline_log import PipelineLog
+from etl.promises.pipeline_log import PipelineLog, stale
 from etl.promises.state_log import StateLog
-from etl.running.sla_history import BUDGET, SlaHistory
+from etl.running.earlier_failures import successors
+from etl.running.sla_history import BUDGET, Reader, SlaHistory
 from etl.running.sla_result import digest, evaluation, promised
 from etl.running.subjects import Location, Subjects
 from etl.secrets.scrub import scrub
@@ -31,6 +32,7 @@ from etl.settings import Settings
 
 AGAIN_AFTER = timedelta(days=1)  # with an older check, people would think that the promises are no longer watched
 CHECKS_A_TICK = 250
+UNREAD = "not all events are read yet, so nothing was judged; the next tick goes on"
 Verdicts = dict[str, tuple[PromiseVerdict, ...]]
 Unjudged = dict[str, str]
 """For each pipeline that could not be judged, the reason."""
@@ -48,13 +50,27 @@ class Tick:
 
 
 @dataclass
+class Looked:
+    """What a look at a tenant found: how its promises stand, and everything that is wrong."""
+
+    verdicts: Verdicts
+    unjudged: Unjudged
+    troubles: list[Trouble]
+
+
+@dataclass
 class SlaWatch:
-    """Watches one tenant. Everything that is kept after a tick is in files below the data folder."""
+    """Watches one tenant. Everything that is kept after a tick is in files below the data folder.
+
+    `patience` is the number of seconds for which another process may hold these files.
+    """
 
     config: TenantConfig
     settings: Settings
     budget: float = BUDGET
-    _at_work: dict[str, tuple[AtWork, ...]] = field(default_factory=dict, init=False)
+    patience: float = 60
+    at_work: Mapping[str, tuple[AtWork, ...]] = field(default_factory=dict, init=False)
+    """The runs that were at work when the event log was read last, by pipeline."""
 
     def tick(
         self,
@@ -68,36 +84,45 @@ class SlaWatch:
         With `location`, failures of definitions that were removed from the location are over.
         """
         if not self.read(instance, now):
-            return Tick("not all events are read yet, so nothing was judged; the next tick goes on", judged=False)
-        if location is not None:
-            self._forget_removed(instance, location)
-        verdicts, unjudged = self.judge(now)
-        StateLog(self.settings.data_dir / "sla.sqlite").record(
-            [each for found in verdicts.values() for each in found], now
-        )
-        sent, incidents, undelivered = self._tell(verdicts, now)
-        checks = self._checks(verdicts, now, cursor)
-        text = (
-            f"{_words(verdicts)}; {incidents} open incident(s), {sent} message(s) sent, {len(checks)} check(s) written"
-        )
-        return Tick(text, checks, verdicts, (*unjudged.values(), *undelivered))
+            return Tick(UNREAD, judged=False)
+        looked = self.look(instance, now, location)
+        record_states(self.settings, [looked], now)
+        sent, incidents, undelivered = self.tell(looked, now)
+        stale = self.stale_checks(looked.verdicts, now, cursor)
+        checks = self.write_checks(stale[:CHECKS_A_TICK], looked.verdicts, now)
+        text = tick_text(looked.verdicts, incidents, sent, len(checks))
+        return Tick(text, checks, looked.verdicts, (*looked.unjudged.values(), *undelivered))
 
     def read(self, instance: DagsterInstance, now: datetime) -> bool:
         """Read new events of the event log; False if events are left."""
         learn_tenant(self.config)
-        history = SlaHistory(self.subjects, self.log, scrub, self.budget)
-        complete = history.read(instance, now)
-        self._at_work = history.at_work(instance) if complete else {}
+        history = SlaHistory([self.reader], scrub, self.budget)
+        complete = self.config.id in history.read(instance, now)
+        if self.reader.problem is not None:
+            raise self.reader.problem
+        self.at_work = history.at_work(instance).get(self.config.id, {}) if complete else {}
         return complete
+
+    def confirm_told(self) -> None:
+        """Record that the checks of all ticks were written."""
+        self.log.confirm_told()
+
+    def look(self, instance: DagsterInstance, now: datetime, location: Location | None) -> Looked:
+        """Judge the promises after the events were read, and collect what is wrong."""
+        self._mend_failures(instance, now, location)
+        verdicts, unjudged = self.judge(now)
+        return Looked(verdicts, unjudged, self._troubles(verdicts, now))
 
     def judge(self, now: datetime) -> tuple[Verdicts, Unjudged]:
         """Judge every promise. If one pipeline cannot be judged, the others are still judged."""
         verdicts: Verdicts = {}
         unjudged: Unjudged = {}
-        days = {name: self.subjects.partitions[name] for name in promised(self.config)}
-        for name, past in self.log.histories(self.config.id, days).items():
-            sla = self.config.sla_of(name)
-            history = replace(past, published=replace(past.published, at_work=self._at_work.get(name, ())))
+        histories = self.reader.current(now).histories
+        for name in promised(self.config):
+            sla, past = self.config.sla_of(name), histories.get(name)
+            if past is None:
+                continue
+            history = replace(past, published=replace(past.published, at_work=self.at_work.get(name, ())))
             try:
                 verdicts[name] = judge_pipeline(sla, history, now) if sla else ()
             except Exception as error:  # noqa: BLE001  any error belongs to this pipeline and is reported
@@ -120,15 +145,34 @@ class SlaWatch:
     @cached_property
     def log(self) -> PipelineLog:
         """The tenant's excerpt of the event log."""
-        return PipelineLog(self.settings.data_dir / "sla" / f"{self.config.id}.sqlite")
+        return PipelineLog(self.settings.data_dir / "sla" / f"{self.config.id}.sqlite", patience=self.patience)
 
-    def _forget_removed(self, instance: DagsterInstance, location: Location) -> None:
-        """Forget failures of definitions that were removed from this location. Other locations' failures stay."""
-        failures = self.log.failures()
-        lost = location.lacks(each.subject for each in failures) if failures else set()
-        candidates = [each for each in failures if each.subject in lost]
-        over = [each for each in candidates if location.started(instance.get_run_by_id(each.run_id))]
-        self.log.forget_failures(each.subject for each in over)
+    @cached_property
+    def reader(self) -> Reader:
+        """The reader of the excerpt, which remembers how far it was read."""
+        return Reader(self.subjects, self.log)
+
+    def _mend_failures(self, instance: DagsterInstance, now: datetime, location: Location | None) -> None:
+        """Forget failures of definitions that were removed from this location. Other locations' failures stay.
+
+        A failure of a job that release 0.2 made by itself becomes one of its steps, which can succeed.
+        """
+        failures = self.reader.current(now).failures
+        lost = location.lacks(each.subject for each in failures) if location and failures else set()
+        over: list[str] = []
+        for each in failures:
+            if each.subject not in lost and not each.subject.startswith("job "):
+                continue
+            run = instance.get_run_by_id(each.run_id)
+            others = successors(instance, each, run, self.subjects, is_lost=each.subject in lost)
+            if others:
+                self.log.rename_failure(each.subject, others)
+                self.reader.state = None
+            elif each.subject in lost and location is not None and location.started(run):
+                over.append(each.subject)
+        if over:
+            self.log.forget_failures(over)
+            self.reader.state = None
 
     def _incidents(self, troubles: list[Trouble]) -> list[Incident]:
         if not troubles:
@@ -136,15 +180,21 @@ class SlaWatch:
         models = self.subjects.models(last_assets(self.config, self.settings))
         return list(group(troubles, {**self.subjects.upstream, **models}))
 
-    def _tell(self, verdicts: Verdicts, now: datetime) -> tuple[int, int, tuple[str, ...]]:
-        outbox, scope = Outbox(self.settings.data_dir / "notify.sqlite"), self.config.id
-        incidents = self._incidents(self._troubles(verdicts, now))
-        unjudged = set(promised(self.config)) - set(verdicts)
+    def tell(self, looked: Looked, now: datetime) -> tuple[int, int, tuple[str, ...]]:
+        """Record incidents and send messages. Return how many messages were sent, the incidents, and what failed."""
+        outbox, scope = self.outbox, self.config.id
+        incidents = self._incidents(looked.troubles)
+        unjudged = set(promised(self.config)) - set(looked.verdicts)
         if unjudged:  # an incident that was not examined is not over
             incidents += [each for each in outbox.open_incidents(scope) if unjudged & set(each.pipelines)]
         outbox.observe(scope, incidents, self.config.notifications, now)
         delivered = outbox.deliver(scope, self.config.notifications, self._deliver, lambda: now)
         return delivered.sent, len({each.key for each in incidents}), delivered.problems
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """The messages of all tenants."""
+        return Outbox(self.settings.data_dir / "notify.sqlite")
 
     def _deliver(self, target: NotificationConfig, message: Message) -> None:
         """Send one message. The values of a target's templates are remembered, so that they are scrubbed from texts."""
@@ -177,20 +227,38 @@ class SlaWatch:
                 since=each.at,
                 owners=self.subjects.owners(each.pipeline),
             )
-            for each in self.log.failures()
+            for each in self.reader.current(now).failures
         ]
 
-    def _checks(self, verdicts: Verdicts, now: datetime, cursor: str | None) -> list[AssetCheckEvaluation]:
-        """Return the checks with a new state, the worst state first, as many as a tick may write."""
-        assets = promised(self.config)
+    def stale_checks(self, verdicts: Verdicts, now: datetime, cursor: str | None) -> list[str]:
+        """Return the pipelines whose check has a new state, or is old, the worst state first."""
         digests = {name: digest(found) for name, found in verdicts.items()}
-        stale = sorted(self.log.stale(digests, now, cursor, AGAIN_AFTER), key=lambda name: _rank(verdicts[name]))
-        chosen = stale[:CHECKS_A_TICK]
-        self.log.note_told({name: digests[name] for name in chosen}, now, now.isoformat())
-        return [evaluation(assets[name], verdicts[name]) for name in chosen]
+        found = stale(self.reader.current(now).told, digests, now, cursor, AGAIN_AFTER)
+        return sorted(found, key=lambda name: rank(verdicts[name]))
+
+    def write_checks(self, names: Sequence[str], verdicts: Verdicts, now: datetime) -> list[AssetCheckEvaluation]:
+        """Return the checks of these pipelines, and record that this tick reports them."""
+        if not names:
+            return []
+        assets = promised(self.config)
+        self.log.note_told({name: digest(verdicts[name]) for name in names}, now, now.isoformat())
+        self.reader.state = None
+        return [evaluation(assets[name], verdicts[name]) for name in names]
 
 
-def _rank(verdicts: tuple[PromiseVerdict, ...]) -> int:
+def record_states(settings: Settings, looked: Iterable[Looked], now: datetime) -> None:
+    """Record how the promises of some tenants stand."""
+    states = [each for one in looked for found in one.verdicts.values() for each in found]
+    StateLog(settings.data_dir / "sla.sqlite").record(states, now)
+
+
+def tick_text(verdicts: Verdicts, incidents: int, sent: int, checks: int) -> str:
+    """The summary of a tick, which Dagster shows."""
+    return f"{_words(verdicts)}; {incidents} open incident(s), {sent} message(s) sent, {checks} check(s) written"
+
+
+def rank(verdicts: tuple[PromiseVerdict, ...]) -> int:
+    """The order in which checks are written: the worst state first."""
     return FROM_BAD_TO_GOOD.index(worst(verdicts))
 
 

@@ -101,10 +101,13 @@ class Location:
 
     def lacks(self, subjects: Iterable[str]) -> set[str]:
         """Return the steps and jobs that are not in this location, or no longer."""
-        jobs = self.repository.get_all_jobs()
-        known = {job_subject(job.name) for job in jobs} | {node for job in jobs for node in job.graph.node_dict}
         # A step inside a graph is called `graph.step`; a dynamic step is called `step[key]`.
-        return {each for each in subjects if re.split(r"[.\[]", each)[0] not in known}
+        return {each for each in subjects if re.split(r"[.\[]", each)[0] not in self._known}
+
+    @cached_property
+    def _known(self) -> set[str]:
+        jobs = self.repository.get_all_jobs()
+        return {job_subject(job.name) for job in jobs} | {node for job in jobs for node in job.graph.node_dict}
 
     def started(self, run: DagsterRun | None) -> bool:
         """Whether a run's job belongs to this location, as far as is known."""

@@ -32,12 +32,12 @@ def waits_for(lock: Path) -> bool:
 def test_an_older_load_that_waited_does_not_overwrite_a_newer_object(target: Target) -> None:
     target.run_days(DAY, DAY)
     target.source("UPDATE orders SET amount = 55.5 WHERE order_id = 101")
-    for job in ("bronze", "silver"):
-        target.run_days(DAY, DAY, "--job", job)
+    for stage in ("extract", "transfer"):
+        target.run_days(DAY, DAY, "--stage", stage)
     lock = target.project.data / "locks" / "acme.warehouse"
     with lock.open("r+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        command = [str(BIN / "etl"), "run", "acme", "--from", DAY, "--to", DAY, "--job", "gold"]
+        command = [str(BIN / "etl"), "run", "acme", "--from", DAY, "--to", DAY, "--stage", "load"]
         with subprocess.Popen(
             command, cwd=target.project.root, env=target.process_environ, stdout=subprocess.PIPE, text=True
         ) as older:
@@ -46,8 +46,8 @@ def test_an_older_load_that_waited_does_not_overwrite_a_newer_object(target: Tar
                 assert time.monotonic() < until
                 time.sleep(0.1)
             target.source("UPDATE orders SET amount = 77.5 WHERE order_id = 101")
-            for job in ("bronze", "silver"):
-                target.run_days(DAY, DAY, "--job", job)
+            for stage in ("extract", "transfer"):
+                target.run_days(DAY, DAY, "--stage", stage)
             fcntl.flock(held, fcntl.LOCK_UN)
             assert older.wait(120) == 0, older.stdout.read() if older.stdout else ""
     assert target.warehouse("SELECT amount FROM shop.orders WHERE order_id = 101") == [(77.5,)]

@@ -73,7 +73,7 @@ def test_verify_compares_what_the_release_before_kept_and_says_the_rest(old: Tar
     said = old.etl("verify", "acme")
     assert said.code == 3, said.text
     assert "an earlier release made the transfer object and did not say from what" in said.text
-    assert "-> `etl run acme --job orders --from" in said.text
+    assert "-> `etl run acme --pipeline orders --from" in said.text
     old.source("UPDATE orders SET amount = 7 WHERE order_id = 205")
     said = old.etl("verify", "acme")
     assert (said.code, "column `amount` differs between the source and its extract" in said.text) == (1, True), (

@@ -22,15 +22,17 @@ def test_a_day_damaged_by_hand_is_mended_by_running_it_again_and_reload_always_l
         "UPDATE shop.orders SET cents = 0 WHERE order_id = 205",
         "INSERT INTO shop.orders SELECT * REPLACE (-1 AS order_id, NULL AS etl_partition) FROM shop.orders LIMIT 1",
     )
-    said = target.run_days(DAYS[0], DAYS[2], "--job", "gold").out
+    said = target.run_days(DAYS[0], DAYS[2], "--stage", "load").out
     assert f"warning: acme/orders [{DAYS[2]}] load: shop.orders holds 1 rows that no load brought" in said
-    assert f"`etl run acme --job gold --from {DAYS[2]} --to {DAYS[2]} --reload` removes them" in said
+    assert (
+        f"`etl run acme --pipeline orders --stage load --from {DAYS[2]} --to {DAYS[2]} --reload` removes them" in said
+    )
     assert f"warning: acme/orders [{DAYS[0]}] load: loaded again: the rows in the table are not those" in said
     assert target.warehouse(FOREIGN) == [(1,)]
     assert target.warehouse(CONTENT) == before
     loads = "SELECT partition, count(*) FROM etl_ledger.loads GROUP BY ALL ORDER BY ALL"
     assert [count for _, count in target.warehouse(loads)] == [2, 2, 1]  # the third day was still there
-    said = target.run_days(DAYS[2], DAYS[2], "--job", "gold", "--reload").out
+    said = target.run_days(DAYS[2], DAYS[2], "--stage", "load", "--reload").out
     assert "they were removed" in said
     assert target.warehouse(FOREIGN) == [(0,)]
     assert target.warehouse(CONTENT) == before

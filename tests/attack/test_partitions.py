@@ -71,10 +71,10 @@ def test_hours_and_regions_of_one_job_hold_every_row_once(target: Target) -> Non
     )
     said = target.etl("verify", "acme")
     assert said.code == 1, said.text
-    remedies = re.findall(r"`etl (run acme --job \S+ --from \S+ --to \S+ --reload)`", said.text)
+    remedies = re.findall(r"`etl (run acme --pipeline \S+ --stage load --from \S+ --to \S+ --reload)`", said.text)
     assert len(remedies) == 2, said.text
-    assert "--job hours --from 2025-10-26T0200Z" in remedies[0]
-    assert "--job regions --from south" in remedies[1]
+    assert "--pipeline hours --stage load --from 2025-10-26T0200Z" in remedies[0]
+    assert "--pipeline regions --stage load --from south" in remedies[1]
     for each in remedies:
         assert target.etl(*each.split()).code == 0
     assert target.etl("verify", "acme").code == 0
@@ -99,11 +99,11 @@ def test_a_time_is_read_in_the_zone_of_the_pipeline_and_not_in_that_of_another_w
         "orders": None, "a": hours("2026-01-05T05:00", "UTC"), "z": hours("2026-01-05T00:00", "America/New_York"),
     }  # fmt: skip
     target.project.write_tenant({"assets": {"pipelines": pipelines}, "jobs": None})
-    for job, asked, tables in (
-        ("a", "2026-01-05T07:00", {"utc": [(7,)]}),
-        ("all", "2026-01-05T08:00", {"utc": [(7,), (8,)], "ame": [(13,)]}),
+    for which, asked, tables in (
+        (("--pipeline", "a"), "2026-01-05T07:00", {"utc": [(7,)]}),
+        ((), "2026-01-05T08:00", {"utc": [(7,), (8,)], "ame": [(13,)]}),
     ):
-        said = target.etl("run", "acme", "--job", job, "--from", asked)
+        said = target.etl("run", "acme", *which, "--from", asked)
         assert said.code == 0, said.text
         for table, ids in tables.items():
             assert target.warehouse(f"SELECT order_id FROM shop.{table} ORDER BY 1") == ids
@@ -114,10 +114,10 @@ def test_values_of_another_column_are_refused_and_what_verify_names_mends_the_ta
     query = "SELECT order_id, 'all' AS region, 'n1' AS shop FROM orders"
     cut = {"date_column": None, "query": query, "undated": "ignore"}
     write(target, **cut, partitions={"by": "region", "keys": ["all"]})
-    assert target.etl("run", "acme", "--job", "regions").code == 0
+    assert target.etl("run", "acme", "--pipeline", "regions").code == 0
     held = target.warehouse("SELECT count(*), count(DISTINCT order_id) FROM shop.regions")
     write(target, **cut, partitions={"by": "shop", "keys": ["n1"]})
-    said = target.etl("run", "acme", "--job", "regions")
+    said = target.etl("run", "acme", "--pipeline", "regions")
     assert said.code == 1, said.text
     assert "keys like all of `region`" in " ".join(said.text.split())
     assert target.warehouse("SELECT count(*), count(DISTINCT order_id) FROM shop.regions") == held
@@ -127,7 +127,7 @@ def test_values_of_another_column_are_refused_and_what_verify_names_mends_the_ta
     assert "`etl set-aside acme regions --yes` renames it" in " ".join(said.text.split())
     assert target.etl("set-aside", "acme", "regions", "--yes").code == 0
     shutil.rmtree(target.project.data / "lake" / "acme" / "extract" / "regions")
-    said = target.etl("run", "acme", "--job", "regions", "--from", "n1", "--to", "n1")
+    said = target.etl("run", "acme", "--pipeline", "regions", "--from", "n1", "--to", "n1")
     assert said.code == 0, said.text
     assert target.warehouse("SELECT count(*), count(DISTINCT order_id) FROM shop.regions") == held
     assert target.etl("verify", "acme", "--pipeline", "regions").code == 0

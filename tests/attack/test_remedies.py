@@ -23,11 +23,11 @@ def test_what_verify_says_of_the_ledger_of_the_kept_rows_and_of_days_outside_can
     target.warehouse('UPDATE etl_kept."shop.orders" SET amount = 7 WHERE order_id = 205')
     found = target.etl("verify", "acme")
     assert (found.code, "keeps of it are not those that were loaded" in found.text) == (1, True), found.text
-    obey(target, f"`etl run acme --job gold --from {DAYS[1]} --to {DAYS[1]} --reload`")
+    obey(target, f"`etl run acme --pipeline orders --stage load --from {DAYS[1]} --to {DAYS[1]} --reload`")
     assert target.etl("verify", "acme").code == 0
 
     target.warehouse("ALTER TABLE shop.orders RENAME name TO other")
-    failed = target.etl("run", "acme", "--job", "gold", "--from", DAYS[0], "--to", DAYS[0])
+    failed = target.etl("run", "acme", "--stage", "load", "--from", DAYS[0], "--to", DAYS[0])
     assert failed.code == 1
     assert re.search(r"column `other` .*ALTER TABLE", failed.text.replace("\n", " ")), failed.text
     assert "Binder Error" not in failed.text

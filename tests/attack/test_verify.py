@@ -41,10 +41,10 @@ def test_damage_to_the_table(target: Target) -> None:
         "ALTER TABLE shop.orders ALTER COLUMN cents TYPE VARCHAR": "column `cents` of",
     }
     remedies = {
-        "name = 'spoiled'": f"-> `etl run acme --job gold --from {DAYS[1]} --to {DAYS[1]} --reload`",
-        "DELETE": f"-> `etl run acme --job gold --from {DAYS[0]} --to {DAYS[0]} --reload`",
-        "INSERT": f"-> `etl run acme --job gold --from {DAYS[2]} --to {DAYS[2]} --reload` removes them",
-        "ALTER": f"-> `etl set-aside acme orders --yes` renames it and deletes nothing, then `etl run acme --job gold"
+        "name = 'spoiled'": f"-> `etl run acme --pipeline orders --stage load --from {DAYS[1]} --to {DAYS[1]} --reload`",
+        "DELETE": f"-> `etl run acme --pipeline orders --stage load --from {DAYS[0]} --to {DAYS[0]} --reload`",
+        "INSERT": f"-> `etl run acme --pipeline orders --stage load --from {DAYS[2]} --to {DAYS[2]} --reload` removes them",
+        "ALTER": f"-> `etl set-aside acme orders --yes` renames it and deletes nothing, then `etl run acme --pipeline orders --stage load"
         f" --from {DAYS[0]} --to {DAYS[2]}`",
     }
     for attack, said in attacks.items():

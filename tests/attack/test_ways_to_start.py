@@ -114,14 +114,14 @@ def one_after_the_other(target: Target, starts: Sequence[Callable[[], object]]) 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("served", ["project"], indirect=True)
 def test_every_way_with_the_projects_launcher(target: Target, served: Server) -> None:
-    job = ("-j", "acme_orders")
+    job = ("-j", "acme_all")
     starts: list[Callable[[], object]] = [
         lambda: launched(target, *FILE, *job, day=DAYS[0]),
         lambda: launched(target, *FILE, *job),
         lambda: launched(target, *MODULE, *job, day=DAYS[1]),
         lambda: launched(target, *MODULE, *job),
-        lambda: launch_in_ui(served, "acme_orders", DAYS[0]),
-        lambda: launch_in_ui(served, "acme_orders", None),
+        lambda: launch_in_ui(served, "acme_all", DAYS[0]),
+        lambda: launch_in_ui(served, "acme_all", None),
         lambda: backfill(served, DAYS[1]),
         lambda: target.dagster("job", "backfill", *FILE, *job, "--partitions", DAYS[2], "--noprompt"),
         lambda: materialized(target, DAYS[0]),
@@ -131,7 +131,7 @@ def test_every_way_with_the_projects_launcher(target: Target, served: Server) ->
     days = sorted(next((each.tags[name] for name in names if name in each.tags), "none") for each in runs)
     # those that named no day were about the newest complete one
     assert days == [DAYS[0]] * 3 + [DAYS[1]] * 2 + [DAYS[2]] * 4
-    launched(target, "-m", "tenants.elsewhere.definitions", "-a", "defs", "-j", "acme_orders", day=DAYS[0])
+    launched(target, "-m", "tenants.elsewhere.definitions", "-a", "defs", "-j", "acme_all", day=DAYS[0])
     dropped = ended(target, 10)[-1]
     assert dropped.status == DagsterRunStatus.FAILURE
     assert "`tenants.elsewhere.definitions" in why(target, dropped)
@@ -142,10 +142,10 @@ def test_every_way_with_the_projects_launcher(target: Target, served: Server) ->
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("served", ["dagster"], indirect=True)
 def test_every_way_with_dagsters_own_launcher(target: Target, served: Server) -> None:
-    job = ("-j", "acme_orders")
+    job = ("-j", "acme_all")
     starts: list[Callable[[], object]] = [
         lambda: launched(target, *FILE, *job, day=DAYS[0]),
-        lambda: launch_in_ui(served, "acme_orders", DAYS[1]),
+        lambda: launch_in_ui(served, "acme_all", DAYS[1]),
         lambda: backfill(served, DAYS[1]),
         lambda: target.dagster("job", "backfill", *FILE, *job, "--partitions", DAYS[2], "--noprompt"),
         lambda: materialized(target, DAYS[0]),
@@ -166,7 +166,7 @@ def test_every_way_with_dagsters_own_launcher(target: Target, served: Server) ->
 def test_a_module_with_dagsters_own_launcher(target: Target, served: Server) -> None:
     """`job launch -m` works where the daemon was started with the same `-m` and `-a`: the location has the same name."""
     assert list(served.locations()) == ["tenants.acme.definitions:defs"]
-    runs = one_after_the_other(target, [lambda: launched(target, *MODULE, "-j", "acme_orders", day=DAYS[0])])
+    runs = one_after_the_other(target, [lambda: launched(target, *MODULE, "-j", "acme_all", day=DAYS[0])])
     assert [each.tags["dagster/partition"] for each in runs] == [DAYS[0]]
 
 
@@ -174,14 +174,14 @@ def test_a_module_with_dagsters_own_launcher(target: Target, served: Server) -> 
 def test_without_a_daemon(target: Target) -> None:
     """`job execute` and `asset materialize` run in their own process; a missing day is an error with the remedy."""
     said = target.dagster(
-        "job", "execute", *MODULE, "-j", "acme_orders", "--tags", json.dumps({"dagster/partition": DAYS[0]})
+        "job", "execute", *MODULE, "-j", "acme_all", "--tags", json.dumps({"dagster/partition": DAYS[0]})
     )
     assert said.code == 0, said.text
     said = target.dagster(
         "asset", "materialize", *MODULE, "--select", "key:acme/extract/orders+", "--partition", DAYS[1]
     )
     assert said.code == 0, said.text
-    said = target.dagster("job", "execute", *MODULE, "-j", "acme_orders")
+    said = target.dagster("job", "execute", *MODULE, "-j", "acme_all")
     assert said.code != 0
     assert "etl run --from" in said.text
     assert [path.parent.name for path in target.project.published() if "transfer" in path.parts] == [

@@ -38,8 +38,8 @@ def test_a_job_or_a_day_that_is_not_there_is_named_with_what_is(etl: Etl, projec
     found = etl("run", "acme", "--job", "ordrs")
     assert found.code == 2
     assert "no job `acme_ordrs`" in found.err
-    assert "did you mean `acme_orders`" in found.err
-    found = etl("run", "acme", "--job", "orders", "--from", "2026-01-02", "--to", "2026-01-09")
+    assert "did you mean `--pipeline orders`" in found.err
+    found = etl("run", "acme", "--pipeline", "orders", "--from", "2026-01-02", "--to", "2026-01-09")
     assert found.code == 2
     assert "has no day 2026-01-09" in found.err
     assert "from 2026-01-01 to 2026-01-03" in found.err
@@ -66,7 +66,7 @@ def test_new_check_run_in_an_empty_project(etl: Etl, project: TinyProject) -> No
     (project.root / "tenants" / "acme" / "definitions.py").write_text("import time\n\ntime.sleep(600)\n")
     assert etl("new", "umbrella").code == 0
     assert etl("check", "umbrella").code == 0
-    found = etl("run", "umbrella", "--job", "orders", "--from", "2026-01-01", "--to", "2026-01-02")
+    found = etl("run", "umbrella", "--pipeline", "orders", "--from", "2026-01-01", "--to", "2026-01-02")
     assert found.code == 0, found.out + found.err
     assert {path.parent.name for path in project.published() if "extract" in path.parts} == {
         "dt=2026-01-01",
@@ -122,5 +122,5 @@ def test_a_code_server_that_was_killed_later_is_told_without_a_trace(
                 each.kill()
                 each.wait()
         with pytest.raises(EtlError, match="code server of `acme` does not answer any more") as told:
-            launch(instance, context, "acme", "acme_orders", {"dagster/partition": "2026-01-01"})
+            launch(instance, context, "acme", "acme_all", {"dagster/partition": "2026-01-01"})
         assert "run the command again" in told.value.hint

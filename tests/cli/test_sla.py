@@ -28,7 +28,7 @@ def promised(project: TinyProject) -> TinyProject:
     project.write_pipeline({"sla": SLA, "volume": "off", "undated": "ignore"})
     config = load_tenant("acme", load_settings())
     with DagsterInstance.from_config(str(project.data / "dagster")) as instance:
-        job = definitions_of(config).resolve_job_def("acme_orders")
+        job = definitions_of(config).resolve_job_def("acme_all")
         assert job.execute_in_process(partition_key="2026-01-03", instance=instance).success
     return project
 

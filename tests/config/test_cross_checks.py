@@ -190,11 +190,8 @@ def test_a_tag_that_dagster_sets_itself_is_found(one_problem: Callable[..., str]
 @pytest.mark.parametrize(
     ("text", "expected", "place"),
     [
-        ("    all: {source_table: a}\n", "would have the name of a job that every tenant has: acme_all", "4:5"),
-        ("    acme_gold: {source_table: a}\n", "a job that every tenant has: acme_gold", "4:5"),
-        ("    verify: {source_table: a}\n", "acme_verify", "4:5"),
-        ("    a: {source_table: a}\n    acme_a: {source_table: a}\n", "the name of the pipeline `a`: acme_a", "5:5"),
-        ("    a: {source_table: a}\njobs: {bronze: {}}\n", "acme_bronze", "5:8"),
+        ("    a: {source_table: a}\njobs: {all: {}}\n", "the name of the job that every tenant has: acme_all", "5:8"),
+        ("    a: {source_table: a}\njobs: {acme_all: {}}\n", "the job that every tenant has: acme_all", "5:8"),
         ("    a: {source_table: a}\njobs: {x: {}, acme_x: {}}\n", "the name of the job `x`: acme_x", "5:15"),
     ],
 )
@@ -206,5 +203,6 @@ def test_no_job_takes_the_place_of_another(
     assert f"config.yaml:{place}" in found
 
 
-def test_a_job_may_say_how_the_job_of_a_pipeline_is(project: Project) -> None:
+def test_a_job_may_have_the_name_of_a_pipeline(project: Project) -> None:
     assert project.load(pipelines("    a: {source_table: a}\njobs: {a: {description: mine}}\n")).jobs.keys() == {"a"}
+    assert project.load(pipelines("    all: {source_table: a}\n    acme_all: {source_table: a}\n")).pipelines

@@ -37,7 +37,7 @@ def test_a_table_of_the_ledger_is_refused_before_dbt_is_started(project: TinyPro
     """The pipeline has another table now, so that the file alone does not tell."""
     write_dbt(project, {"models/mine.sql": MODEL.replace("orders", "fine")})
     with DagsterInstance.ephemeral() as instance:
-        assert run(definitions("acme"), "acme_orders", instance, (DAYS[0], DAYS[0])).result.success
+        assert run(definitions("acme"), "acme_all", instance, (DAYS[0], DAYS[0])).result.success
         project.write_tenant(
             {
                 "dbt": {"enabled": True},

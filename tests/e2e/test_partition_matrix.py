@@ -89,7 +89,7 @@ processes.set_forkserver_preload(["tests.e2e.test_partition_matrix"])
 
 
 def execute(environ: Mapping[str, str], first: str | None, last: str | None, run_tags: Mapping[str, str]) -> bool:
-    """The pipeline's own job, for some partitions, in this process."""
+    """The job of everything, for some partitions, in this process."""
     os.environ.update(environ)
     settings = load_settings()
     tags = dict(run_tags)
@@ -99,7 +99,7 @@ def execute(environ: Mapping[str, str], first: str | None, last: str | None, run
         for dead in instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED])):  # as `etl run` does at first
             instance.report_run_failed(dead)
             instance.event_log_storage.free_concurrency_slots_for_run(dead.run_id)
-        job = definitions_of(load_tenant("acme", settings)).resolve_job_def("acme_orders")
+        job = definitions_of(load_tenant("acme", settings)).resolve_job_def("acme_all")
         return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False).success
 
 

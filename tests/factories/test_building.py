@@ -15,10 +15,12 @@ import duckdb
 import pytest
 from dagster import AssetKey, DagsterInstance, Definitions, materialize
 
-from etl import definitions as assembler
+from etl import all as every_location, definitions as assembler
+from etl.cli.locations import unserved
 from etl.config import load_tenant
 from etl.definitions import build_all_definitions, build_tenant_definitions, definitions_of
-from etl.errors import ConfigError
+from etl.errors import ConfigError, EtlError
+from etl.running.compat import AssetGraph
 from etl.settings import load_settings
 from tests.installation import REPOSITORY, TENANTS, Installation
 from tests.tiny_project import TinyProject, make_project
@@ -92,6 +94,91 @@ def test_a_location_is_built_once_per_process(project: TinyProject, monkeypatch:
     build_all_definitions()
     build_all_definitions()
     assert loads == ["acme"]
+
+
+def test_a_tenant_has_the_jobs_of_its_yaml_and_one_for_everything(project: TinyProject) -> None:
+    """Dagster's cost of a location grows with its jobs: none is there that nobody asked for."""
+    pipelines = {f"p{number}": {"source_table": "orders"} for number in range(6)}
+    project.write_tenant({"assets": {"pipelines": pipelines}, "jobs": {"gold": {"selection": "tag:data_tier=bronze"}}})
+    found = build_tenant_definitions("acme").get_repository_def()
+    assert {each.name for each in found.get_all_jobs()} == {"acme_all", "acme_daily_etl", "acme_gold", "__ASSET_JOB"}
+
+
+def test_a_graph_is_resolved_once_for_its_tenant_and_once_for_the_location(
+    project: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the number of its jobs."""
+    resolved: list[int] = []
+    from_assets = AssetGraph.from_assets.__func__  # type: ignore[attr-defined]
+
+    def counted(cls: type[AssetGraph], assets: Any) -> AssetGraph:
+        found: AssetGraph = from_assets(cls, assets)
+        resolved.append(len(found.executable_asset_keys))
+        return found
+
+    monkeypatch.setattr(AssetGraph, "from_assets", classmethod(counted))
+    jobs = {f"job_{number}": {"selection": "*"} for number in range(5)}
+    for tenant in ("acme", "beta", "gamma"):
+        project.write_tenant({"jobs": jobs}, tenant=tenant)
+    build_all_definitions().get_repository_def()
+    assert len(resolved) == 4
+    assert sum(resolved[:3]) == resolved[3]
+
+
+def test_shards_hold_every_tenant_once_and_one_sensor_each(
+    project: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenants = {"acme", *(f"tenant_{number}" for number in range(6))}
+    for tenant in tenants:
+        project.write_tenant({"notifications": [{"type": "log"}]}, tenant=tenant)
+    (project.root / "tenants" / "tenant_5" / "config.yaml").write_text("tenant: {id: nobody}")
+    (project.root / "pyproject.toml").write_text("[tool.etl]\nshards = 3\n")
+    monkeypatch.setattr(assembler, "_configs", {})
+    held: list[str] = []
+    for number in (1, 2, 3):
+        found = getattr(every_location, f"shard_{number}")
+        held += {key.path[0] for key in found.resolve_asset_graph().get_all_asset_keys()}
+        assert [each.name for each in found.sensors] == ["sla_sensor"]
+        assert f"shard_{number}" not in dir(every_location)
+    assert sorted(held) == sorted(tenants)
+    for wrong in ("shard_0", "shard_4"):
+        with pytest.raises(EtlError, match="there is no shard"):
+            getattr(every_location, wrong)
+    with pytest.raises(AttributeError):
+        _ = every_location.defs_1
+    assert dir(every_location) == ["defs"]
+
+
+def test_check_names_tenants_that_no_location_serves(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.root)
+    project.write_tenant({}, tenant="beta")
+
+    def said() -> list[str]:
+        return [str(each) for each in unserved(load_settings())]
+
+    def serve(*entries: str) -> None:
+        rows = "".join(f"  - python_module: {{{each}, working_directory: .}}\n" for each in entries)
+        (project.root / "workspace.yaml").write_text(f"load_from:\n{rows}" if rows else "load_from: []\n")
+
+    acme = "module_name: tenants.acme.definitions, location_name: acme"
+    serve(acme)
+    (warning,) = said()
+    assert "no code location of workspace.yaml serves tenant beta" in warning
+    assert "`module_name: tenants.beta.definitions`" in warning
+    serve(acme, "module_name: tenants.beta.definitions, location_name: another_name")
+    assert said() == []
+    serve("module_name: etl.all, attribute: defs, location_name: all")
+    assert said() == []
+    serve(acme, "module_name: my.own, location_name: mine")
+    assert said() == [], "which tenants such a module merges is not known"
+    (project.root / "pyproject.toml").write_text("[tool.etl]\nshards = 2\n")
+    shards = [f"module_name: etl.all, attribute: shard_{each}, location_name: shard_{each}" for each in (1, 2)]
+    serve(*shards)
+    assert said() == []
+    serve(shards[0])
+    missing = said()
+    assert missing
+    assert all("`attribute: shard_2`" in each for each in missing)
 
 
 def test_a_secret_stays_a_reference_until_a_run(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,7 @@ def test_one_location_for_all_defines_what_the_tenants_define(definitions: Mappi
     together = described(definitions["all"])
     for tenant in TENANTS:
         alone = described(definitions[tenant])
-        for kind in ("assets", "jobs", "schedules", "sensors"):
+        for kind in ("assets", "jobs", "schedules"):
             assert {name: together[kind].get(name) for name in alone[kind]} == alone[kind]
+    assert together["sensors"] == {"sla_sensor": {"status": "RUNNING"}}, "one for all, in place of one for each"
     assert set(together["assets"]) == {name for tenant in TENANTS for name in described(definitions[tenant])["assets"]}

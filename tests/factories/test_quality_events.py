@@ -239,7 +239,7 @@ def test_a_transfer_by_itself_says_whose_extract_it_read(project: TinyProject) -
         spoil(project, "UPDATE orders SET amount = -7 WHERE order_id = 203")
         second = execute(project, instance, partition=DAY)
         assert EXTRACT not in second.materialized
-        third = execute(project, instance, partition=DAY, job="acme_silver")
+        third = execute(project, instance, partition=DAY, only=TRANSFER)
     assert third.result.success
     assert step_metadata(third.result, TRANSFER)["from_run"] == first.result.run_id
 

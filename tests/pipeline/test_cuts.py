@@ -99,7 +99,7 @@ def obey(project: TinyProject, remedy: str) -> None:
     shutil.rmtree(project.data / "lake" / folder)
     every = keys(project)
     of = f" --from {every[0]} --to {every[-1]}" if every[0] else ""
-    assert last == f"run acme --job orders{of}"
+    assert last == f"run acme --pipeline orders{of}"
     run(project, "remedy")
 
 
@@ -163,6 +163,6 @@ def test_days_of_another_zone_replace_each_other_in_their_places(project: TinyPr
     write(project, by_time(start="2026-01-01", end="2026-01-03", timezone="Asia/Seoul"), "replace_partition")
     found = verified(project)
     assert found.status == "differs"
-    assert all("`etl run acme --job orders --from" in each.remedy for _, each in found.differing)
+    assert all("`etl run acme --pipeline orders --from" in each.remedy for _, each in found.differing)
     run(project, "now")
     assert verified(project).status == "agrees"

@@ -225,7 +225,7 @@ def obey(remedy: str, project: TinyProject) -> None:
             set_aside(tenant, words[0], yes=True)
         elif command == "run":
             given = dict(itertools.pairwise(words))
-            stages = ("load",) if given["--job"] == "gold" else ("extract", "transfer", "load")
+            stages = ("load",) if given.get("--stage") == "load" else ("extract", "transfer", "load")
             first, last = (DAYS.index(given[each]) for each in ("--from", "--to"))
             for day in DAYS[first : last + 1]:
                 run_stages(project, stages, day, run_id="remedy", reload="--reload" in words)

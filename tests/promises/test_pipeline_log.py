@@ -1,6 +1,7 @@
 """The excerpt of the event log: bounded, repeatable, and not misled by old days."""
 
 import threading
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from etl.partitions.scheme import TimeScheme
 from etl.promises.freshness import Publish, State
 from etl.promises.judge import PipelineHistory, PipelineRun, judge_pipeline
-from etl.promises.pipeline_log import Facts, Failure, FinishedRun, Numbers, PipelineLog
+from etl.promises.pipeline_log import Facts, Failure, FinishedRun, Numbers, PipelineLog, Told, stale
 from etl.sla.config import PipelineSLA
 from etl.sla.metrics import SLAMetrics
 
@@ -24,6 +25,10 @@ def log(tmp_path: Path) -> PipelineLog:
     made.begin(["orders"], NOW)
     made.absorb(Facts(known_since={"orders": None}), NOW)
     return made
+
+
+def told(log: PipelineLog) -> Mapping[str, Told]:
+    return log.state("acme", {"orders": DAYS}, NOW).told
 
 
 def history(log: PipelineLog) -> PipelineHistory:
@@ -119,12 +124,12 @@ def test_numbers_are_those_of_the_newest_day(log: PipelineLog) -> None:
 
 def test_what_was_told_is_told_again_if_the_tick_did_not_end_or_after_a_day(log: PipelineLog) -> None:
     digests = {"orders": "x"}
-    assert log.stale(digests, NOW, None, DAY) == ("orders",)
+    assert stale(told(log), digests, NOW, None, DAY) == ("orders",)
     log.note_told(digests, NOW, "1")
-    assert log.stale(digests, NOW, "1", DAY) == ()
-    assert log.stale({"orders": "y"}, NOW, "1", DAY) == ("orders",)
-    assert log.stale(digests, NOW + DAY, "1", DAY) == ("orders",)
-    assert log.stale(digests, NOW, "0", DAY) == ("orders",)
+    assert stale(told(log), digests, NOW, "1", DAY) == ()
+    assert stale(told(log), {"orders": "y"}, NOW, "1", DAY) == ("orders",)
+    assert stale(told(log), digests, NOW + DAY, "1", DAY) == ("orders",)
+    assert stale(told(log), digests, NOW, "0", DAY) == ("orders",)
 
 
 def test_several_processes_may_note_the_same_at_once(log: PipelineLog) -> None:

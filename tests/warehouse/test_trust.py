@@ -432,7 +432,7 @@ def test_rows_that_no_load_brought_are_told_by_every_load_and_removed_when_asked
         assert not found.changed
         (said,) = found.warnings
         assert "holds 1 rows that no load brought" in said
-        assert f"`etl run acme --job gold --from {options.get('day', DAY)}" in said
+        assert f"`etl run acme --pipeline orders --stage load --from {options.get('day', DAY)}" in said
         assert "--reload` removes them" in said
     assert len(rows(warehouse)) == len(before) + 1
     (said,) = load(lake, warehouse, DAY, mode=mode, keys=["id"], reload=True).warnings

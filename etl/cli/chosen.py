@@ -1,0 +1,141 @@
+"""Finds which assets of a tenant `etl run` is about: those of a job, of pipelines, or of stages.
+
+Belongs here: from the options of the command to a job and a selection of its assets. Not here: which partitions they
+are run for (`runs`), starting a run.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from dagster import AssetKey
+
+from etl.config.tenant_config import TenantConfig
+from etl.dbt.index import last_models
+from etl.errors import EtlError
+from etl.running import naming
+from etl.running.compat import RemoteRepository
+from etl.running.naming import AssetAddress
+from etl.running.run_spans import Span
+from etl.settings import Settings
+from etl.suggest import nearest
+
+TIERS = ("bronze", "silver", "gold")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A job and the assets of it that are run. `words` is what messages call them."""
+
+    job: str
+    keys: frozenset[AssetKey]
+    words: str
+    is_whole_job: bool
+    note: str = ""
+    """A line for the person about the way in which this was asked for; mostly empty."""
+
+    def selection(self, span: Span) -> list[AssetKey]:
+        """The selection of a run of this span; empty for the whole job."""
+        return [] if self.is_whole_job and span.is_all else sorted(span.keys)
+
+
+def choose(
+    repository: RemoteRepository,
+    config: TenantConfig,
+    settings: Settings,
+    job: str | None,
+    pipelines: Sequence[str] = (),
+    stages: Sequence[str] = (),
+) -> Chosen:
+    """Return what is meant by `--job`, or by `--pipeline` and `--stage`; the job of all assets if nothing is named."""
+    if job is not None:
+        if pipelines or stages:
+            raise EtlError("--job beside --pipeline or --stage", "a job has its own assets: leave one of them out")
+        name = naming.job_name(config.id, job)
+        if repository.has_job(name):
+            keys = frozenset(repository.get_asset_keys_in_job(name))
+            return Chosen(name, keys, f"the job `{name}`", is_whole_job=True)
+        return _of_an_earlier_release(repository, config, settings, name)
+    name = naming.job_name(config.id, naming.JOB_OF_ALL)
+    if not repository.has_job(name):
+        raise EtlError(f"tenant {config.id} has no asset, and so no job", "write a pipeline, or see `etl check`")
+    every = frozenset(repository.get_asset_keys_in_job(name))
+    if not pipelines and not stages:
+        return Chosen(name, every, f"the job `{name}`", is_whole_job=True)
+    for each in pipelines:
+        _known(each, config.pipelines, f"tenant {config.id} has no pipeline `{each}`")
+    known = {AssetAddress.of(key).stage for key in every} - {"quarantine"}
+    for each in stages:
+        _known(each, known, f"tenant {config.id} has no asset of a stage `{each}`")
+    keys = _of_pipelines(repository, config, settings, every, pipelines) if pipelines else every
+    if stages:
+        keys = frozenset(key for key in keys if AssetAddress.of(key).stage in stages)
+    words = " ".join([
+        *(f"the pipeline `{each}`" for each in pipelines), *(f"the stage `{each}`" for each in stages)
+    ])  # fmt: skip
+    return _chosen(repository, name, every, keys, words)
+
+
+def _of_pipelines(
+    repository: RemoteRepository,
+    config: TenantConfig,
+    settings: Settings,
+    every: Collection[AssetKey],
+    pipelines: Collection[str],
+) -> frozenset[AssetKey]:
+    """Return the stages of pipelines and the dbt models that they select."""
+    graph, models = repository.asset_graph, last_models(config, settings)
+    selected = {AssetKey(list(key)) for each in pipelines for key in models.get(each, ())}
+    return frozenset(key for key in every if graph.get(key).tags.get("pipeline") in pipelines or key in selected)
+
+
+def _chosen(
+    repository: RemoteRepository,
+    job: str,
+    every: frozenset[AssetKey],
+    keys: frozenset[AssetKey],
+    words: str,
+    note: str = "",
+) -> Chosen:
+    if not keys:
+        raise EtlError(f"{words}: no asset is both", "leave one of the options out")
+    graph = repository.asset_graph
+    # A step makes all its assets together: rejected rows come with the published rows.
+    whole_steps = frozenset(each for key in keys for each in graph.get(key).execution_set_asset_keys) & every
+    return Chosen(job, whole_steps, words, is_whole_job=whole_steps == every, note=note)
+
+
+def _of_an_earlier_release(repository: RemoteRepository, config: TenantConfig, settings: Settings, job: str) -> Chosen:
+    """Return what the job was in release 0.2, where each pipeline and each tier had one; an error for other names."""
+    short, name = job.removeprefix(f"{config.id}_"), naming.job_name(config.id, naming.JOB_OF_ALL)
+    if repository.has_job(name):
+        every = frozenset(repository.get_asset_keys_in_job(name))
+        if short in config.pipelines:
+            keys = _of_pipelines(repository, config, settings, every, (short,))
+            note = f"there is no job `{job}`: the pipeline was run. Write `etl run {config.id} --pipeline {short}`\n"
+            return _chosen(repository, name, every, keys, f"the pipeline `{short}`", note)
+        if short in TIERS:
+            tags = repository.asset_graph
+            keys = frozenset(key for key in every if tags.get(key).tags.get("data_tier") == short)
+            note = (
+                f"there is no job `{job}`: the assets of that tier were run. Write `etl run {config.id} --stage ...`,"
+                f" or a job of that name: `jobs: {{{short}: {{selection: 'tag:data_tier={short}'}}}}`\n"
+            )
+            return _chosen(repository, name, every, keys, f"the tier `{short}`", note)
+    if short == "verify":
+        raise EtlError(
+            f"tenant {config.id} has no job `{job}`",
+            f"write `etl verify {config.id}`, or have such a job: `jobs: {{verify: {{verify: true}}}}`",
+        )
+    jobs = [each.name for each in repository.get_all_jobs() if each.name.startswith(f"{config.id}_")]
+    pipelines = {naming.job_name(config.id, each): each for each in config.pipelines}
+    close = nearest(job, [*jobs, *pipelines])
+    hint = f"its jobs: {', '.join(sorted(jobs))}"
+    if close:
+        hint = f"did you mean `--pipeline {pipelines[close]}`?" if close in pipelines else f"did you mean `{close}`?"
+    raise EtlError(f"code location `{config.id}` has no job `{job}`", hint)
+
+
+def _known(name: str, known: Collection[str], problem: str) -> None:
+    if name not in known:
+        close = nearest(name, known)
+        raise EtlError(problem, f"did you mean `{close}`?" if close else f"one of {', '.join(sorted(known)) or 'none'}")

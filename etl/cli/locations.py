@@ -1,0 +1,80 @@
+"""Which tenants the code locations of workspace.yaml serve.
+
+Belongs here: from an entry of workspace.yaml to tenants. Not here: starting a location (`runs`), building one
+(`etl.definitions`).
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from etl.config.config_loader import list_tenants
+from etl.definitions import shard_members, shard_number, shards_of
+from etl.errors import ConfigError, EtlError
+from etl.running.compat import CodeLocationOrigin, ManagedGrpcPythonEnvCodeLocationOrigin, WorkspaceFileTarget
+from etl.settings import Settings
+
+ALL = "etl.all"
+
+
+def origins_of(path: Path) -> Sequence[CodeLocationOrigin]:
+    """Return the code locations that a workspace.yaml names; none if there is no such file."""
+    return WorkspaceFileTarget([str(path)]).create_origins() if path.is_file() else []
+
+
+def location_of(tenant: str, origins: Sequence[CodeLocationOrigin], settings: Settings) -> str | None:
+    """Return the name of the location that has the tenant's name, or else of one that serves the tenant."""
+    names = [each.location_name for each in origins]
+    if tenant in names:
+        return tenant
+    return next((each.location_name for each in origins if tenant in tenants_of_origin(each, settings)), None)
+
+
+def tenants_of_origin(origin: CodeLocationOrigin, settings: Settings) -> tuple[str, ...]:
+    """Return the tenants that a location serves, as far as its entry in workspace.yaml says it."""
+    every = list_tenants(settings)
+    target = origin.loadable_target_origin if isinstance(origin, ManagedGrpcPythonEnvCodeLocationOrigin) else None
+    if target is None:
+        return ()
+    module, file, attribute = target.module_name or "", Path(target.python_file or "").parts, target.attribute or "defs"
+    if module != ALL:
+        own = {each: (f"tenants.{each}.definitions", ("tenants", each, "definitions.py")) for each in every}
+        return tuple(each for each, (name, parts) in own.items() if module == name or file[-3:] == parts)
+    if attribute == "defs":
+        return every
+    try:
+        return shard_members(every, int(attribute.removeprefix("shard_")), shards_of(settings))
+    except (ConfigError, ValueError):
+        return ()
+
+
+def unserved(settings: Settings) -> Iterator[EtlError]:
+    """Yield a warning for each tenant that no location of workspace.yaml serves.
+
+    Nothing is said if the file has a location of another kind, such as a module that merges tenants by hand.
+    """
+    path = settings.project_dir / "workspace.yaml"
+    if not path.is_file():
+        return
+    try:
+        origins = origins_of(path)
+    except Exception as error:  # noqa: BLE001  Dagster raises errors of several kinds for a file that it cannot read
+        yield EtlError(f"{path} cannot be read: {error}", "write `load_from:` with one entry for each location")
+        return
+    found = {each.location_name: tenants_of_origin(each, settings) for each in origins}
+    every = list_tenants(settings)
+    if not all(tenants or name in every for name, tenants in found.items()):
+        return
+    served = {*found, *(each for tenants in found.values() for each in tenants)}
+    shards = shards_of(settings)
+    for tenant in every:
+        if tenant in served:
+            continue
+        if shards:
+            number = shard_number(tenant, shards)
+            entry = f"`module_name: etl.all`, `attribute: shard_{number}`, `location_name: shard_{number}`"
+        else:
+            entry = f"`module_name: tenants.{tenant}.definitions`, `attribute: defs`, `location_name: {tenant}`"
+        yield EtlError(
+            f"no code location of workspace.yaml serves tenant {tenant}: `make dev` shows nothing of it",
+            f"add an entry `python_module` with {entry} and `working_directory: .`",
+        )
