@@ -37,7 +37,9 @@ def check(
         str | None, typer.Option(help="Check a hand-written code location instead, e.g. my_project.definitions.")
     ] = None,
 ) -> None:
-    """Load tenants and check that they keep the conventions. Warn of tenants that no code location serves.
+    """Load tenants and check that they keep the conventions.
+
+    A tenant that no code location of workspace.yaml serves is a warning.
 
     Exit code 1: violations. 2: a tenant cannot be loaded. 3: there was nothing to check, or a tenant has no asset.
     """
