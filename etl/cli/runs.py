@@ -209,6 +209,9 @@ def spans_of(
     partitions = {key: graph.get(key).partitions_def for key in chosen.keys}
     definitions = partition_sets(partitions)
     if not definitions:
+        if first is not None:
+            problem = f"the job `{job_name}` has only whole tables, so no partition or range applies to it"
+            raise EtlError(problem, "run it without --from, --to and --partition")
         return [Span(None, None, frozenset(partitions), is_all=True)]
     if first is None or last is None:
         found = spans(partitions, newest(definitions))
