@@ -210,7 +210,7 @@ def spans_of(
     definitions = partition_sets(partitions)
     if not definitions:
         if first is not None:
-            problem = f"the job `{job_name}` has only whole tables, so no partition or range applies to it"
+            problem = f"{chosen.words} has only whole tables, so no partition or range applies to it"
             raise EtlError(problem, "run it without --from, --to and --partition")
         return [Span(None, None, frozenset(partitions), is_all=True)]
     if first is None or last is None:
