@@ -1,7 +1,7 @@
-"""Finds which assets of a tenant `etl run` is about: those of a job, of pipelines, or of stages.
+"""Finds the assets of a tenant that `etl run` runs: those of a job, of pipelines, or of stages.
 
-Belongs here: from the options of the command to a job and a selection of its assets. Not here: which partitions they
-are run for (`runs`), starting a run.
+Belongs here: turning the command's options into a job and a selection of its assets. Not here: choosing the partitions
+(`runs`), starting a run.
 """
 
 from collections.abc import Collection, Sequence
@@ -24,17 +24,17 @@ TIERS = ("bronze", "silver", "gold")
 
 @dataclass(frozen=True)
 class Chosen:
-    """A job and the assets of it that are run. `words` is what messages call them."""
+    """A job and those of its assets that are run. Messages call them `words`."""
 
     job: str
     keys: frozenset[AssetKey]
     words: str
     is_whole_job: bool
     note: str = ""
-    """A line for the person about the way in which this was asked for; mostly empty."""
+    """A line for the person, if the command used a name of an earlier release; otherwise empty."""
 
     def selection(self, span: Span) -> list[AssetKey]:
-        """The selection of a run of this span; empty for the whole job."""
+        """Return the asset selection for a run of this span; empty for the whole job."""
         return [] if self.is_whole_job and span.is_all else sorted(span.keys)
 
 
@@ -46,7 +46,7 @@ def choose(
     pipelines: Sequence[str] = (),
     stages: Sequence[str] = (),
 ) -> Chosen:
-    """Return what is meant by `--job`, or by `--pipeline` and `--stage`; the job of all assets if nothing is named."""
+    """Return the assets that `--job`, or `--pipeline` and `--stage`, name; without these options, all assets."""
     if job is not None:
         if pipelines or stages:
             raise EtlError("--job beside --pipeline or --stage", "a job has its own assets: leave one of them out")
@@ -105,7 +105,7 @@ def _chosen(
 
 
 def _of_an_earlier_release(repository: RemoteRepository, config: TenantConfig, settings: Settings, job: str) -> Chosen:
-    """Return what the job was in release 0.2, where each pipeline and each tier had one; an error for other names."""
+    """Return the assets of a job of release 0.2, where each pipeline and tier had a job. Other names are an error."""
     short, name = job.removeprefix(f"{config.id}_"), naming.job_name(config.id, naming.JOB_OF_ALL)
     if repository.has_job(name):
         every = frozenset(repository.get_asset_keys_in_job(name))

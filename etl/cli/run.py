@@ -91,7 +91,7 @@ def run(
 
 
 def _succeeded(instance: DagsterInstance, run_id: str, span: Span, console: Console) -> bool:
-    """Show the run until it has ended, and what failed in it.
+    """Show the run until it has ended, and show what failed in it. Return whether it succeeded.
 
     A run that failed does not keep the runs of other partitions from being started: they are other pipelines' too.
     """
@@ -105,7 +105,7 @@ def _succeeded(instance: DagsterInstance, run_id: str, span: Span, console: Cons
 
 
 def _asked(first: str | None, last: str | None, partition: str | None) -> tuple[str | None, str | None]:
-    """The first and the last partition as they were written; None for the newest complete one."""
+    """Return the first and the last partition as the person wrote them; None for the newest complete one."""
     if partition is not None:
         if first is not None or last is not None:
             raise EtlError("--partition beside --from or --to", "--partition names one, --from and --to a range")

@@ -1,4 +1,4 @@
-"""Starting Dagster runs from the command line, through the instance, as Dagster's UI would.
+"""Starts Dagster runs from the command line, through the instance, as Dagster's UI does.
 
 Belongs here: one instance, one workspace, launching a job, why it failed. Not here: which job and why (`demo`), waiting
 for it (`follow`), the words for a code location that cannot be loaded (`location_errors`).
@@ -58,7 +58,7 @@ SERVER_LIVES_ON = 45
 
 
 class Locations(WorkspaceLoadTarget):
-    """Code locations of workspace.yaml: all, or only those of some tenants, since each is a process of its own."""
+    """The code locations of workspace.yaml, or only those of some tenants, because each is a process of its own."""
 
     def __init__(self, settings: Settings, tenants: Collection[str]) -> None:
         self._settings = settings
@@ -75,7 +75,7 @@ class Locations(WorkspaceLoadTarget):
 def workspace(
     instance: DagsterInstance, settings: Settings, only: Collection[str] = ()
 ) -> Iterator[WorkspaceRequestContext]:
-    """The code locations of workspace.yaml, or `only` those of some tenants, in processes that end with the block."""
+    """Start the code locations of workspace.yaml, or `only` those of some tenants. They end with the block."""
     target = Locations(settings, only)
     servers = GrpcServerRegistry(
         instance_ref=instance.get_ref(),
@@ -97,13 +97,13 @@ def workspace(
 
 
 def _log() -> Path:
-    """The file into which code servers print."""
+    """Return the file with the output of the code servers."""
     return Path(os.environ["DAGSTER_HOME"]) / "code_servers.log"
 
 
 @contextmanager
 def _children_hear_no_terminal() -> Iterator[None]:
-    """Code servers that are started meanwhile get a session of their own, and their runs with them.
+    """Give code servers that are started within the block, and their runs, a session of their own.
 
     Ctrl-C in a terminal goes to every process of the command. The command alone shall hear it, and ask the run to stop.
     """
@@ -118,7 +118,7 @@ def _children_hear_no_terminal() -> Iterator[None]:
 
 @contextmanager
 def _children_print_to(path: Path) -> Iterator[None]:
-    """Processes that are started meanwhile print to a file: what dbt says in a run would bury the progress."""
+    """Let processes that are started within the block print to a file: dbt's lines would hide the progress."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = [os.dup(descriptor) for descriptor in (1, 2)]
@@ -141,7 +141,7 @@ def launch(
     tags: Mapping[str, str],
     assets: Sequence[AssetKey] = (),
 ) -> DagsterRun:
-    """Create the run of a job, or of some of its assets, and start it at once: no queue, no daemon is needed."""
+    """Create the run of a job, or of some of its assets, and start it at once, without a queue or a daemon."""
     location = _served_by(context, tenant)
     with reachable(location, _log()):
         repository = repository_of(context, tenant)
@@ -179,7 +179,7 @@ def launch(
 
 
 def _served_by(context: WorkspaceRequestContext, tenant: str) -> str:
-    """The name of the code location that serves a tenant; the tenant's id if there is none."""
+    """Return the name of the code location that serves a tenant; the tenant's id if there is none."""
     origins = [each.origin for each in context.get_code_location_entries().values()]
     return location_of(tenant, origins, load_settings()) or tenant
 
@@ -201,9 +201,9 @@ def repository_of(context: WorkspaceRequestContext, tenant: str) -> RemoteReposi
 def spans_of(
     repository: RemoteRepository, config: TenantConfig, chosen: Chosen, first: str | None, last: str | None
 ) -> list[Span]:
-    """The runs that do these partitions of what was chosen, in order; if none are named, the newest complete one.
+    """Return the runs for these partitions of the chosen assets, in order; by default for the newest complete one.
 
-    The newest ones of a list of keys are all of them.
+    Of a list of keys, all keys are run by default.
     """
     graph = repository.asset_graph
     partitions = {key: graph.get(key).partitions_def for key in chosen.keys}
@@ -237,7 +237,7 @@ def spans_of(
 
 
 def _refuse_outside(words: str, partitions: PartitionsOf, wanted: RangesOf) -> None:
-    """A key that none of the job's assets has is a mistake, and no smaller range."""
+    """Refuse a key that none of the job's assets has, instead of running a smaller range."""
     definitions = {each for key in wanted if (each := partitions[key]) is not None}
     known = [found for found in map(bounds, definitions) if found]
     word = " or ".join(sorted({_word(each) for each in definitions}))
@@ -254,7 +254,7 @@ def _word(definition: Definition) -> str:
 
 
 def failures(instance: DagsterInstance, run_id: str) -> Iterator[str]:
-    """What made a run fail: each step with the message of its cause; or why the run ended though no step failed."""
+    """Yield why a run failed: each failed step with the message of its cause, or why the run ended without one."""
     steps = instance.get_records_for_run(run_id, of_type=DagsterEventType.STEP_FAILURE).records
     for record in steps:
         event = record.event_log_entry.dagster_event
@@ -269,7 +269,7 @@ def failures(instance: DagsterInstance, run_id: str) -> Iterator[str]:
 
 
 def _why_it_ended(instance: DagsterInstance, run_id: str) -> str:
-    """Who finds the process dead first writes it down: we in the failure, a code server in an event before its own."""
+    """Return why a run without a failed step ended. Its failure says so, or an earlier event of a code server."""
     ends = {DagsterEventType.ENGINE_EVENT, DagsterEventType.RUN_FAILURE}
     events = [each.dagster_event for each in instance.all_logs(run_id, of_type=ends) if each.dagster_event]
     said = [

@@ -51,7 +51,7 @@ class Remedies:
         return f"{self.set_aside()} renames it and deletes nothing, then {self.load_all()}"
 
     def cut_anew(self) -> str:
-        """The remedy where loaded or published partitions are cut in another way than the pipeline's: make all anew."""
+        """Return the remedy for partitions that were cut in another way than the pipeline's: make everything anew."""
         stages = dict.fromkeys(("extract", self.pipeline.published_stage))
         folders = " and ".join(f"{self.config.id}/{stage}/{self.pipeline.name}" for stage in stages)
         keys = self.pipeline.scheme.keys(datetime.now(UTC))
@@ -60,7 +60,7 @@ class Remedies:
         return f"{self.set_aside()} renames it and deletes nothing; then remove {folders} of the lake, then {run}"
 
     def begin_anew(self) -> str:
-        """The remedy for rows that cannot be loaded again, because their objects are not kept."""
+        """Return the remedy for rows that cannot be loaded again, because their objects are not kept."""
         return f"restore the table from a backup, or begin anew with what is published now: {self.make_anew()}"
 
     def set_aside(self) -> str:
@@ -68,7 +68,7 @@ class Remedies:
         return f"`etl set-aside {self.config.id} {self.pipeline.name} --yes`"
 
     def bring_back(self, partition: str | None) -> str:
-        """The remedy for a partition that is loaded and not published: publish it, or make the table without it."""
+        """Return the remedy for a loaded partition that is not published: publish it, or make the table without it."""
         if partition is not None and not self.has(partition):
             return self.make_anew()
         return self.run_again(partition)
