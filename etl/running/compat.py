@@ -19,11 +19,12 @@ from dagster._core.definitions.instigation_logger import CapturedLogHandler
 from dagster._core.definitions.selector import JobSubsetSelector
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.event_api import EventLogCursor, PartitionKeyFilter
-from dagster._core.events import EngineEventData, JobFailureData
+from dagster._core.events import DagsterEventBatchMetadata, EngineEventData, JobFailureData
 from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
+from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.remote_origin import CodeLocationOrigin, ManagedGrpcPythonEnvCodeLocationOrigin
 from dagster._core.selector.subset_selector import AssetSelectionData
@@ -38,12 +39,17 @@ from dagster._core.storage.tags import (
 )
 from dagster._core.utils import make_new_run_id
 from dagster._grpc.types import ExecuteExternalJobArgs, ExecuteRunArgs
-from dagster._serdes import deserialize_value, serialize_value
+from dagster._serdes import ConfigurableClassData, deserialize_value, serialize_value
 
 if TYPE_CHECKING:
     from dagster._core.remote_representation.code_location import CodeLocation, GrpcServerCodeLocation
     from dagster._core.remote_representation.external import RemoteRepository
     from dagster._core.remote_representation.grpc_server_registry import GrpcServerRegistry
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
+    from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
+    from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
+    from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
+    from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
     from dagster._core.workspace.context import (
         BaseWorkspaceRequestContext,
         WorkspaceProcessContext,
@@ -60,7 +66,9 @@ if TYPE_CHECKING:
 __all__ = [
     "ASSET_PARTITION_RANGE_END_TAG",
     "ASSET_PARTITION_RANGE_START_TAG",
+    "INDEX_SHARD_NAME",
     "PARTITION_NAME_TAG",
+    "SQLITE_BUSY_TIMEOUT_SECONDS",
     "AssetCheckExecutionRecord",
     "AssetCheckExecutionRecordStatus",
     "AssetGraph",
@@ -72,6 +80,9 @@ __all__ = [
     "CodeLocation",
     "CodeLocationOrigin",
     "CodePointer",
+    "ConfigurableClassData",
+    "DagsterEventBatchMetadata",
+    "DagsterSqliteStorage",
     "DagsterUserCodeUnreachableError",
     "EngineEventData",
     "EventLogCursor",
@@ -82,6 +93,7 @@ __all__ = [
     "GrpcServerCodeLocation",
     "GrpcServerCommand",
     "GrpcServerRegistry",
+    "InstanceRef",
     "JobFailureData",
     "JobSubsetSelector",
     "LaunchRunContext",
@@ -93,6 +105,9 @@ __all__ = [
     "RemoteRepository",
     "RetryMode",
     "SensorDaemon",
+    "SqliteEventLogStorage",
+    "SqliteRunStorage",
+    "SqliteScheduleStorage",
     "StepDependencyConfig",
     "WorkerStatus",
     "WorkspaceFileTarget",
@@ -101,6 +116,7 @@ __all__ = [
     "WorkspaceRequestContext",
     "build_asset_job",
     "build_dbt_specs",
+    "create_db_conn_string",
     "deserialize_value",
     "get_asset_check_key_for_test",
     "get_asset_graph_for_job",
@@ -114,16 +130,23 @@ __all__ = [
 _LATER = {
     "BaseWorkspaceRequestContext": "dagster._core.workspace.context",
     "CodeLocation": "dagster._core.remote_representation.code_location",
+    "DagsterSqliteStorage": "dagster._core.storage.sqlite_storage",
     "GrpcServerCodeLocation": "dagster._core.remote_representation.code_location",
     "GrpcServerCommand": "dagster._grpc.constants",
     "GrpcServerRegistry": "dagster._core.remote_representation.grpc_server_registry",
+    "INDEX_SHARD_NAME": "dagster._core.storage.event_log.sqlite.sqlite_event_log",
     "RemoteRepository": "dagster._core.remote_representation.external",
+    "SQLITE_BUSY_TIMEOUT_SECONDS": "dagster._core.storage.sqlite",
     "SensorDaemon": "dagster._daemon.daemon",
+    "SqliteEventLogStorage": "dagster._core.storage.event_log.sqlite.sqlite_event_log",
+    "SqliteRunStorage": "dagster._core.storage.runs.sqlite.sqlite_run_storage",
+    "SqliteScheduleStorage": "dagster._core.storage.schedules.sqlite.sqlite_schedule_storage",
     "WorkspaceFileTarget": "dagster._core.workspace.load_target",
     "WorkspaceLoadTarget": "dagster._core.workspace.load_target",
     "WorkspaceProcessContext": "dagster._core.workspace.context",
     "WorkspaceRequestContext": "dagster._core.workspace.context",
     "build_dbt_specs": "dagster_dbt.asset_utils",
+    "create_db_conn_string": "dagster._core.storage.sqlite",
     "get_asset_check_key_for_test": "dagster_dbt.asset_utils",
     "get_daemon_statuses": "dagster._daemon.controller",
     "select_unique_ids": "dagster_dbt.utils",

@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 FORMAT = 1
 METADATA = "worker"
 
+# The classes that keep Dagster's storage in SQLite files in the same places: Dagster's, and the one of `instance`.
+SQLITE_STORAGES = frozenset({"DagsterSqliteStorage", "LocalStorage"})
+
 # Filesystems of one machine: no other kernel has the same file open, so the lock belongs to this kernel.
 LOCAL_FILESYSTEMS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "tmpfs", "overlay"})
 
@@ -212,7 +215,7 @@ def _try_lock(descriptor: int, kind: int) -> bool:
 def _lock_path(instance: DagsterInstance, run_id: str) -> tuple[Path, bool]:
     """The run's lock file: beside Dagster's SQLite files, else in Dagster's home; and whether it is beside them."""
     storage = instance.get_ref().storage_data
-    beside = storage is not None and storage.class_name == "DagsterSqliteStorage"
+    beside = storage is not None and storage.class_name in SQLITE_STORAGES
     folder = storage.config_dict["base_dir"] if storage is not None and beside else instance.root_directory
     return Path(folder) / "run_workers" / f"{run_id}.lock", beside
 
