@@ -44,10 +44,19 @@ class DemoPlan(BaseModel):
     job: str
     span: Span
     events: int = 0
+    reload: bool = False
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of the run."""
+        return {**self.span.tags, **({naming.RELOAD_TAG: "true"} if self.reload else {})}
 
 
 def demo(
     tenant: Annotated[list[str] | None, typer.Option(help="Only these tenants. Default: all.")] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Run every partition of every asset again, also what is there already.")
+    ] = False,
 ) -> None:
     """Make the demo sources, run every tenant end to end with Dagster, and show the results."""
     console = Console(width=None if sys.stdout.isatty() else 120)  # a log has no width, but a table needs one
@@ -67,7 +76,7 @@ def demo(
                 f"nothing to run: {', '.join(tenants)} has no asset",
                 "write a pipeline below `assets: {pipelines: ...}`",
             )
-        plans = [plan for each in tenants for plan in plans_of(each, instance)]
+        plans = [plan for each in tenants for plan in plans_of(each, instance, reload=reload)]
         failed = run_plans(plans, instance, settings, console) if plans else []
         if not plans:
             console.print("[green]All partitions of all assets exist already.[/] Nothing was changed.")
@@ -102,16 +111,21 @@ def make_source(tenant: str, settings: Settings, console: Console) -> None:
     console.print(f"made the demo source of {tenant} in {time.monotonic() - began:.1f} s")
 
 
-def plans_of(tenant: str, instance: DagsterInstance) -> Iterator[DemoPlan]:
-    """Return the missing runs: in the job `all`, those of partitions that an asset does not have yet."""
+def plans_of(tenant: str, instance: DagsterInstance, *, reload: bool = False) -> Iterator[DemoPlan]:
+    """Return the missing runs: in the job `all`, those of partitions that an asset does not have yet.
+
+    With `reload`, these are all partitions: the runs extract and load each of them again.
+    """
     job = build_tenant_definitions(tenant).resolve_job_def(naming.job_name(tenant, "all"))
     partitions = {key: job.asset_layer.get(key).partitions_def for key in _keys(job)}
     missing: dict[Definition, set[str]] = {}
     whole_missing = False
     for key, definition in partitions.items():
         if definition is None:
-            whole_missing |= instance.get_latest_materialization_event(key) is None
-        elif lacking := set(definition.get_partition_keys()) - instance.get_materialized_partitions(key):
+            whole_missing |= reload or instance.get_latest_materialization_event(key) is None
+        elif lacking := set(definition.get_partition_keys()) - (
+            set() if reload else instance.get_materialized_partitions(key)
+        ):
             missing.setdefault(definition, set()).update(lacking)
     if missing:
         ranges: dict[Definition, Range] = {}
@@ -120,19 +134,17 @@ def plans_of(tenant: str, instance: DagsterInstance) -> Iterator[DemoPlan]:
                 ranges |= within(group, (min(lacking), max(lacking)))
         for span in spans(partitions, ranges):
             events = sum(span.size if partitions[key] else 1 for key in span.keys)
-            yield DemoPlan(tenant=tenant, job=job.name, span=span, events=events)
+            yield DemoPlan(tenant=tenant, job=job.name, span=span, events=events, reload=reload)
     elif whole_missing:
         whole = Span(None, None, frozenset(partitions), is_all=True)
-        yield DemoPlan(tenant=tenant, job=job.name, span=whole, events=len(partitions))
+        yield DemoPlan(tenant=tenant, job=job.name, span=whole, events=len(partitions), reload=reload)
 
 
 def run_plans(plans: list[DemoPlan], instance: DagsterInstance, settings: Settings, console: Console) -> list[str]:
     """Launch all runs, show the progress of each, and return the names of those that failed."""
     console.print("starting the code locations of workspace.yaml")
     with workspace(instance, settings, {plan.tenant for plan in plans}) as context, view(console) as shown:
-        started = [
-            launch(instance, context, plan.tenant, plan.job, plan.span.tags, plan.span.selection) for plan in plans
-        ]
+        started = [launch(instance, context, plan.tenant, plan.job, plan.tags, plan.span.selection) for plan in plans]
         followed = [
             Followed(run.run_id, plan.events, f"{plan.job} ({plan.span})")
             for plan, run in zip(plans, started, strict=True)

@@ -1,28 +1,23 @@
-"""Runs one `dbt build` for some nodes of a tenant's project as a process, and reads the result of each node.
+"""Runs one `dbt build` for some nodes of a tenant's project, and reads the result of each node.
 
-Belongs here: starting dbt so that the lock lasts as long as dbt, and dbt's results. Not here: their meaning in Dagster
-(`etl.running.dbt_step`), parsing a project (`project`).
+Belongs here: the command, the lock that lasts as long as dbt, and dbt's results. Not here: the process that runs dbt
+(`warm`), the meaning of the results in Dagster (`etl.running.dbt_step`), parsing a project (`project`).
 """
 
 import json
 import shutil
-import signal
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from etl.dbt import window_reads
 from etl.dbt.clean import clean_folders
-from etl.dbt.project import TenantDbt, dbt_command
+from etl.dbt.project import PARTIAL_PARSE, TenantDbt
+from etl.dbt.warm import ended_by, warm_dbt
 from etl.errors import DbtError
-from etl.faults import reach
 from etl.locks import exclusive
-from etl.secrets.scrub import scrub
-
-_PARTIAL_PARSE = "partial_parse.msgpack"
-_SECONDS_TO_STOP = 30.0
 
 
 class NodeResult(BaseModel):
@@ -66,19 +61,20 @@ def build(
     target.mkdir(parents=True, exist_ok=True)
     # If the tenant's tables are in another warehouse, dbt makes the tenant's own DuckDB file.
     Path(project.environ["ETL_DUCKDB_PATH"]).parent.mkdir(parents=True, exist_ok=True)
-    # If a run is killed, its dbt process continues for a while. It inherits this lock, so the next run waits for it.
+    # If a run is killed, its dbt needs a moment to end. It inherits this lock, so the next run waits for it.
     lock = project.lock_dir / f"{project.tenant}.dbt"
     with exclusive(lock, what=f"dbt of tenant {project.tenant}", run_id=run_id, error=DbtError) as descriptor:
         (target / "run_results.json").unlink(missing_ok=True)
-        if not window:
-            _reuse_parse(project, target)
+        readers = _reuse_parse(project, target, window)
         # The tests are named one by one, because dbt would otherwise also run tests of models of other steps.
         arguments = ["build", "--select", *(f"fqn:{each}" for each in nodes), "--indirect-selection", "empty"]
         arguments += ["--vars", project.variables_with(**window), "--target-path", str(target)]
         if window:  # microbatch models build the batches of these days, not the batches that dbt would choose
             arguments += ["--event-time-start", window["partition_start"], "--event-time-end", window["partition_end"]]
-        code, output = _run(project, arguments, descriptor, say)
-        return _result(target / "run_results.json", code, output)
+        code, output = _run(project, arguments, run_id, descriptor, say, readers)
+        if readers is not None:  # dbt has parsed files for this window, and does not mark its result so
+            (target / PARTIAL_PARSE).unlink(missing_ok=True)
+        return _result(target / "run_results.json", code, output, _killed(project, nodes, code))
 
 
 def source_freshness(
@@ -91,13 +87,14 @@ def source_freshness(
     with exclusive(lock, what=f"dbt of tenant {project.tenant}", run_id=run_id, error=DbtError) as descriptor:
         path = target / "sources.json"
         path.unlink(missing_ok=True)
-        _reuse_parse(project, target)
+        _reuse_parse(project, target, {})
         arguments = ["source", "freshness", "--select", *(f"source:{each}" for each in sources.values())]
         arguments += ["--vars", project.variables_with(), "--target-path", str(target)]
-        _, output = _run(project, arguments, descriptor, say)
+        code, output = _run(project, arguments, run_id, descriptor, say)
         found = _results(path)
     judged = {each["unique_id"]: each for each in found if "max_loaded_at" in each}
-    said = "\n".join(output[-20:])  # dbt leaves out a source that it could not read
+    # dbt leaves out a source that it could not read.
+    said = _killed(project, [*sources.values()], code) or "\n".join(output[-20:])
     nodes = tuple(_aged(each, judged[each]) if each in judged else _unasked(each, said) for each in sources)
     return BuildResult(nodes=nodes, problem=None)
 
@@ -117,51 +114,37 @@ def _unasked(unique_id: str, said: str) -> NodeResult:
     return NodeResult(unique_id=unique_id, status="error", failures=None, message=said, seconds=0)
 
 
-def _reuse_parse(project: TenantDbt, target: Path) -> None:
-    """Copy the result of `dbt parse` with the same variables, so that dbt does not parse again."""
-    parsed, here = project.target_path / _PARTIAL_PARSE, target / _PARTIAL_PARSE
-    if parsed.is_file() and (not here.is_file() or here.stat().st_mtime < parsed.stat().st_mtime):
+def _reuse_parse(project: TenantDbt, target: Path, window: Mapping[str, str]) -> list[str] | None:
+    """Copy the prepared parse, so that dbt does not parse the whole project again.
+
+    Returns the files that dbt has to parse again for the window; None if it parses as it does by itself.
+    """
+    parsed, here = project.parsed_path, target / PARTIAL_PARSE
+    if not parsed.is_file():
+        return None
+    if window:
+        readers = window_reads.readers(project.window_reads_path, parsed)
+        if readers is not None:
+            shutil.copyfile(parsed, here)
+        return readers
+    if not here.is_file() or here.stat().st_mtime < parsed.stat().st_mtime:
         shutil.copyfile(parsed, here)
+    return None
 
 
-def _run(project: TenantDbt, arguments: Sequence[str], lock: int, say: Callable[[str], None]) -> tuple[int, list[str]]:
-    process = subprocess.Popen(  # noqa: S603
-        dbt_command(project, arguments),
-        env={**project.full_environ(), "PYTHONUNBUFFERED": "1"},
-        cwd=project.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        pass_fds=(lock,),
-    )
-    output: list[str] = []
+def _run(
+    project: TenantDbt,
+    arguments: Sequence[str],
+    run_id: str,
+    lock: int,
+    say: Callable[[str], None],
+    readers: list[str] | None = None,
+) -> tuple[int, list[str]]:
     try:
-        with process:
-            try:
-                reach("dbt.started")
-                for line in process.stdout or ():
-                    text = scrub(line.rstrip())
-                    if text and " START " not in text:
-                        say(text)
-                        output.append(text)
-            except BaseException:  # the run was cancelled; without this, the block would wait until dbt ends by itself
-                _stop(process)
-                raise
+        with warm_dbt(project, run_id) as dbt:
+            return dbt.run(project, arguments, lock, say, readers)
     finally:
         clean_folders(project.work_dir)  # also removes what a killed run left
-    return process.returncode, output
-
-
-def _stop(process: "subprocess.Popen[str]") -> None:
-    # dbt cancels its queries on SIGINT. If SIGINT was ignored at our start (nohup), dbt would inherit that.
-    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    process.send_signal(signal.SIGTERM if ignored else signal.SIGINT)
-    try:
-        process.wait(_SECONDS_TO_STOP)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _results(path: Path) -> list[Mapping[str, Any]]:
@@ -177,7 +160,18 @@ def _results(path: Path) -> list[Mapping[str, Any]]:
         ) from None
 
 
-def _result(path: Path, code: int, output: Sequence[str]) -> BuildResult:
+def _killed(project: TenantDbt, names: Sequence[str], code: int) -> str | None:
+    """Return the problem if dbt did not end by itself."""
+    signal_name = ended_by(code)
+    if signal_name is None:
+        return None
+    return (
+        f"tenant {project.tenant}: the process of dbt was ended by {signal_name} while it worked on {', '.join(names)};"
+        " what of it is built is not known: run it again"
+    )
+
+
+def _result(path: Path, code: int, output: Sequence[str], killed: str | None) -> BuildResult:
     found = _results(path)
     nodes = tuple(
         NodeResult(
@@ -193,7 +187,8 @@ def _result(path: Path, code: int, output: Sequence[str]) -> BuildResult:
     bad = [f"{each.name}: {each.status}: {each.message.strip()}" for each in nodes if _is_bad(each)]
     if code == 0 and not bad:
         return BuildResult(nodes=nodes, problem=None)
-    return BuildResult(nodes=nodes, problem="\n".join(bad) or "\n".join(output[-20:]) or f"dbt ended with code {code}")
+    problem = killed or "\n".join(bad) or "\n".join(output[-20:]) or f"dbt ended with code {code}"
+    return BuildResult(nodes=nodes, problem=problem)
 
 
 def _is_bad(node: NodeResult) -> bool:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from etl.config.cross_checks import OWN_VARIABLES
 from etl.config.tenant_config import TenantConfig
+from etl.dbt import window_reads
 from etl.dbt.clean import clean_folders
 from etl.errors import DbtError
 from etl.locks import exclusive
@@ -27,6 +28,7 @@ from etl.secrets.scrub import learn_environment, scrub
 from etl.settings import Settings
 from etl.sql import file_pattern
 
+PARTIAL_PARSE = "partial_parse.msgpack"
 # Folders that dbt writes; they do not belong to the project's sources.
 _MADE_BY_DBT = {"target", "logs", "dbt_packages", "dbt_modules", ".user.yml", "package-lock.yml"}
 
@@ -54,7 +56,7 @@ class TenantDbt(BaseModel):
         return self.work_dir / "target"
 
     def build_path(self, *, days: bool) -> Path:
-        """The output folder of runs. Runs of days have another folder, because dbt parses again for new variables."""
+        """The output folder of runs. Runs of days have another folder, because their parse is another."""
         return self.work_dir / ("build_days" if days else "build")
 
     @property
@@ -66,6 +68,16 @@ class TenantDbt(BaseModel):
     def manifest_path(self) -> Path:
         """The manifest that dbt made from the project."""
         return self.target_path / "manifest.json"
+
+    @property
+    def parsed_path(self) -> Path:
+        """The whole result of dbt's parse, as dbt reads it again."""
+        return self.target_path / PARTIAL_PARSE
+
+    @property
+    def window_reads_path(self) -> Path:
+        """Which files read the variables of a window while `parsed_path` was made."""
+        return self.target_path / "window_reads.json"
 
     def full_environ(self) -> dict[str, str]:
         """The environment of dbt: the tenant's and the shared variables, system variables, and the tenant's paths."""
@@ -148,7 +160,12 @@ def parse(project: TenantDbt) -> Path:
     _write_profile(project)
     lock = project.lock_dir / f"dbt_{project.folder.name}.lock"
     with exclusive(lock, what=f"the dbt project {project.folder.name}", error=DbtError), _packages(project):
-        run_dbt(project, ["parse", "--vars", project.variables_with(), "--no-partial-parse"])
+        recorder = [str(Path(window_reads.__file__)), str(project.window_reads_path), str(project.parsed_path)]
+        run_dbt(
+            project,
+            ["parse", "--vars", project.variables_with(), "--no-partial-parse"],
+            program=(sys.executable, "-P", *recorder),
+        )
     return project.manifest_path
 
 
@@ -164,10 +181,10 @@ def _packages(project: TenantDbt) -> Iterator[None]:
         yield
 
 
-def run_dbt(project: TenantDbt, arguments: Sequence[str]) -> str:
-    """Run one short dbt command on this project, and return its output."""
+def run_dbt(project: TenantDbt, arguments: Sequence[str], program: Sequence[str] = ()) -> str:
+    """Run one short dbt command on this project, and return its output; `program` is dbt with something around it."""
     places = [] if arguments[0] == "deps" else ["--target-path", str(project.target_path)]
-    command = dbt_command(project, [*arguments, *places])
+    command = [*(program or (dbt_executable(),)), *dbt_arguments(project, [*arguments, *places])]
     try:
         done = subprocess.run(  # noqa: S603
             command, env=project.full_environ(), cwd=project.folder, capture_output=True, text=True, check=False
@@ -183,11 +200,11 @@ def run_dbt(project: TenantDbt, arguments: Sequence[str]) -> str:
     return done.stdout
 
 
-def dbt_command(project: TenantDbt, arguments: Sequence[str]) -> list[str]:
-    """Return the command line of dbt for this tenant."""
-    command = [dbt_executable(), "--no-use-colors", "--log-format", "text", *arguments]
-    command += ["--project-dir", str(project.folder), "--profiles-dir", str(project.profiles_dir)]
-    return [*command, "--target", project.target, "--log-path", str(project.work_dir / "logs")]
+def dbt_arguments(project: TenantDbt, arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of the dbt command for this tenant."""
+    given = ["--no-use-colors", "--log-format", "text", *arguments]
+    given += ["--project-dir", str(project.folder), "--profiles-dir", str(project.profiles_dir)]
+    return [*given, "--target", project.target, "--log-path", str(project.work_dir / "logs")]
 
 
 def dbt_executable() -> str:

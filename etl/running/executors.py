@@ -13,6 +13,7 @@ from dagster import (
     in_process_executor as dagsters_in_process,
 )
 
+from etl.dbt.warm import warm_dbt_of_run
 from etl.errors import EtlError
 from etl.running.compat import ExecutionPlan, PlanOrchestrationContext, RetryMode, StepDependencyConfig
 from etl.running.run_process import protect
@@ -38,7 +39,8 @@ class RecordingExecutor(Executor):
     def execute(self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan) -> Iterator[DagsterEvent]:
         """Remove foreign variables from the process, record the process, then execute."""
         protect(plan_context.dagster_run, plan_context.job.get_definition())
-        with recorded_worker(plan_context.instance, plan_context.dagster_run):
+        run = plan_context.dagster_run
+        with recorded_worker(plan_context.instance, run), warm_dbt_of_run(run.run_id):
             yield from self._inner.execute(plan_context, execution_plan)
 
 

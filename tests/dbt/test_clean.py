@@ -1,7 +1,6 @@
 """dbt's folders hold no secret afterwards, however dbt ended."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,17 +9,19 @@ from etl.dbt import build as dbt_build
 from etl.dbt.clean import clean_folders
 from etl.dbt.project import TenantDbt
 from etl.secrets.scrub import forget_everything, learn
+from tests.dbt.fake_dbt import fake_dbt
 
 SECRET = "Goldammer-7-token"
 SHORT = "dev7"
 WRITES = """
 import os, pathlib, sys, time
+target = sys.argv[sys.argv.index("--target-path") + 1]
 for name in ("manifest.json", "cache.msgpack"):
     binary = b"\\xff" if name.endswith("msgpack") else b""
-    pathlib.Path(sys.argv[1], name).write_bytes(binary + os.environ["ACME_TOKEN"].encode())
+    pathlib.Path(target, name).write_bytes(binary + os.environ["ACME_TOKEN"].encode())
 print("written", flush=True)
-time.sleep(float(sys.argv[2]))
-pathlib.Path(sys.argv[1], "ended_by_itself").touch()
+time.sleep(float(os.environ["ETL_TEST_SECONDS"]))
+pathlib.Path(target, "ended_by_itself").touch()
 """
 
 
@@ -40,7 +41,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TenantDbt:
         lock_dir=tmp_path / "locks",
         target="dev",
         variables={},
-        environ={"ETL_DUCKDB_PATH": str(tmp_path / "warehouse" / "acme.duckdb")},
+        environ={"ETL_DUCKDB_PATH": str(tmp_path / "warehouse" / "acme.duckdb"), **fake_dbt(tmp_path / "fake", WRITES)},
         tenants=("acme",),
     )
 
@@ -48,10 +49,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TenantDbt:
 def build(
     project: TenantDbt, monkeypatch: pytest.MonkeyPatch, seconds: float, cancel: type[BaseException] | None = None
 ) -> None:
-    target = str(project.build_path(days=False))
-    monkeypatch.setattr(
-        dbt_build, "dbt_command", lambda _project, _arguments: [sys.executable, "-c", WRITES, target, str(seconds)]
-    )
+    monkeypatch.setenv("ETL_TEST_SECONDS", str(seconds))
 
     def say(line: str) -> None:
         if cancel:

@@ -24,9 +24,9 @@ class Demo:
         return self.installation.data
 
 
-def run_demo(installation: Installation) -> subprocess.CompletedProcess[str]:
+def run_demo(installation: Installation, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [ETL, "demo"],
+        [ETL, "demo", *options],
         cwd=REPOSITORY,
         env=installation.process_environ,
         capture_output=True,

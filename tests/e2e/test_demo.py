@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sqlite3
+from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import AssetRecordsFilter, DagsterInstance, DagsterRunStatus, RunsFilter
 from polars.testing import assert_frame_equal
 
 from tests.e2e.conftest import Demo, run_demo
@@ -159,3 +160,35 @@ def test_the_second_demo_changes_nothing_and_says_so(demo: Demo) -> None:
     assert after.keys() == rows.keys()
     for name, frame in rows.items():
         assert after[name].equals(frame), name
+
+
+def test_a_reloaded_demo_does_all_work_again_and_leaves_the_same_rows(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(demo.installation.dagster_home))
+    before, rows = materializations(), warehouse_rows(demo.data)
+    again = run_demo(demo.installation, "--reload")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Everything is there already" not in again.stdout
+    assert f"{len(TENANTS)} run(s)" in again.stdout
+    after = materializations()
+    assert after.keys() == before.keys()
+    assert [
+        key for key, partitions in before.items() for each in partitions if after[key][each] <= partitions[each]
+    ] == []
+    kept = {name: frame for name, frame in warehouse_rows(demo.data).items() if ".etl_ledger." not in name}
+    for name, frame in kept.items():
+        own = [
+            each for each in frame.columns if each not in {"etl_load", "dbt_updated_at", "dbt_valid_from", "dbt_scd_id"}
+        ]
+        assert frame.select(own).sort(own).equals(rows[name].select(own).sort(own)), name
+
+
+def materializations() -> dict[str, dict[str, int]]:
+    """How often each partition of each asset was materialized."""
+    with DagsterInstance.get() as instance:
+        found: dict[str, dict[str, int]] = {}
+        for key in instance.all_asset_keys():
+            events = instance.fetch_materializations(AssetRecordsFilter(asset_key=key), limit=5000).records
+            found[key.to_user_string()] = dict(Counter(str(each.partition_key) for each in events))
+        return found
