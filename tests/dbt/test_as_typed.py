@@ -120,7 +120,7 @@ def test_a_model_that_reads_the_window_while_it_is_parsed_is_parsed_again(tmp_pa
     ("files", "changes"),
     [
         ({"macros/never_negative.sql": TEST_OF_DAYS}, {}),
-        ({}, {"+materialized: table": "+materialized: \"{{ 'table' if var('partition_start') else 'view' }}\""}),
+        ({}, {"+materialized: table": "+materialized: \"{{ 'table' if var('partition_start', '') else 'view' }}\""}),
         ({"models/marts/more.yml": "version: 2\nmodels: [{name: totals, config: {tags: ['{{ var(\"partition_start\") }}']}}]"}, {}),
         ({}, {"profile: etl": "profile: etl\non-run-start: [\"create or replace table dbt.seen as select '{{ var('partition_start') }}' as day\"]"}),
         ({"models/marts/args.sql": "{{ config(meta={'args': invocation_args_dict.get('vars', {}) | string}) }} select 1 as one"}, {}),

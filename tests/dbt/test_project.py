@@ -97,7 +97,7 @@ def test_two_installations_do_not_replace_the_packages_of_one_project_at_once(
     second = first.model_copy(update={"work_dir": tmp_path / "other", "lock_dir": tmp_path / "other" / "locks"})
     said = list[str]()
 
-    def slow_dbt(project: TenantDbt, arguments: Sequence[str]) -> str:
+    def slow_dbt(project: TenantDbt, arguments: Sequence[str], program: Sequence[str] = ()) -> str:
         said.append(f"{arguments[0]} begins")
         time.sleep(0.3)
         said.append(f"{arguments[0]} ends")
