@@ -181,7 +181,9 @@ def test_a_reloaded_demo_does_all_work_again_and_leaves_the_same_rows(
         own = [
             each for each in frame.columns if each not in {"etl_load", "dbt_updated_at", "dbt_valid_from", "dbt_scd_id"}
         ]
-        assert frame.select(own).sort(own).equals(rows[name].select(own).sort(own)), name
+        keys = [each for each in own if not frame.schema[each].is_float()]
+        got, want = frame.select(own).sort(keys), rows[name].select(own).sort(keys)
+        assert_frame_equal(got, want, rel_tol=1e-9, abs_tol=1e-9)  # a sum of floats depends on their order
 
 
 def materializations() -> dict[str, dict[str, int]]:
