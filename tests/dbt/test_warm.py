@@ -31,10 +31,10 @@ sys.exit(int(os.environ.get("ETL_TEST_CODE", "0")))
 # A run of its own process that builds once and then ends by itself; its argument is the project as JSON.
 RUN = """
 import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
 from etl.dbt.build import build
 from etl.dbt.project import TenantDbt
 from etl.dbt.warm import warm_dbt_of_run
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as Dagster does before it executes: polars has set its own
 with warm_dbt_of_run("run"):
     print(build(TenantDbt.model_validate_json(sys.argv[1]), ["acme.told"], {}, "run", lambda line: print(line, flush=True)))
 """
