@@ -15,7 +15,7 @@ import pytest
 
 from etl import faults
 from etl.config import load_tenant
-from etl.errors import AuditBlocked, EtlError, SourceError
+from etl.errors import AuditBlocked, EtlError, SourceError, SourceGoneError
 from etl.lake.lake import Lake
 from etl.pipeline import source_range
 from etl.pipeline.extract import extract
@@ -150,6 +150,18 @@ def test_a_value_that_is_refused_stops_its_own_day_and_leaves_the_days_before_pu
     assert project.leftovers() == []
     assert "3 partitions could not be read by one statement, each is read by its own" in caplog.text
     assert counted["reads"] == 1 + 3, "the failed statement is tried once for the range"
+
+
+def test_a_database_that_ends_the_connection_is_not_asked_again(
+    project: TinyProject, counted: Mapping[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise SourceGoneError("the server closed the connection", "look at its log")
+
+    monkeypatch.setattr(source_range, "extract_windows", gone)
+    with pytest.raises(SourceError, match=r"acme/orders \[2026-01-01\].*closed the connection"):
+        list(do_range(project, days(3)))
+    assert (counted["reads"], project.published(), project.leftovers()) == (0, [], [])
 
 
 def test_a_day_that_is_blocked_leaves_the_days_around_it_published(project: TinyProject) -> None:
