@@ -29,7 +29,7 @@ _REMEDIES = (
     (r"statement timeout|max_statement_time|maximum statement execution", "raise the timeout or narrow the window"),
     (r"refused|could not connect|unable to connect|Can't connect|could not translate|timed? ?out|No such file",
      _GONE[0]),
-    (r"terminating connection|closed the connection|Lost connection|gone away|server closed",
+    (r"terminating connection|closed the connection|Lost connection|gone away|server closed|bytes remaining on stream",
      _GONE[1]),
     (r"No space left", "free space on the disk of the data folder"),
     (r"database .* does not exist|Unknown database", "correct the name of the database"),

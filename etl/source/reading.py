@@ -70,7 +70,7 @@ def extract_to_parquet(
     with as_source_error(source, request):
         try:
             result = driver_of(source).read(source, request, path, footer, on_progress)
-            rows = verified_rows(path, result.plan.columns)
+            (rows,) = verified_rows([path], result.plan.columns)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -110,7 +110,7 @@ def extract_windows(
     files = [window_file(folder, index) for index in range(len(windows))]
     with as_source_error(source, request):
         result = driver_of(source).read(source, wanted, folder, footer, None)
-        rows = [verified_rows(each, result.plan.columns) for each in files]
+        rows = verified_rows(files, result.plan.columns)
     seconds, total = time.monotonic() - began, max(1, sum(rows))
     reports = [ExtractReport(rows=each, driver=result.driver, seconds=seconds * each / total) for each in rows]
     return list(zip(files, reports, strict=True))

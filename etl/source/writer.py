@@ -322,17 +322,20 @@ def refusal(column: str, why: str, place: str = "") -> SourceError:
     )
 
 
-def verified_rows(path: Path, columns: Sequence[PlannedColumn]) -> int:
-    """Return the number of rows in the finished file's footer. Raises an error if its columns differ from the plan."""
-    file = file_literal(path)
-    planned = ", ".join(f"CAST(NULL AS {each.target}) AS {quote('duckdb', each.name)}" for each in columns)
+def verified_rows(paths: Sequence[Path], columns: Sequence[PlannedColumn]) -> list[int]:
+    """Return the number of rows in each finished file's footer. Raises an error if its columns differ from the plan."""
     with duckdb.connect(config={"autoinstall_known_extensions": False, "threads": 1}) as connection:
-        try:
-            found = _columns(connection, f"FROM read_parquet({file}, hive_partitioning = false)")
-            rows = connection.execute(f"SELECT num_rows FROM parquet_file_metadata({file})").fetchone() or (0,)
-        except duckdb.Error as error:
-            raise SourceError("the draft cannot be read back", f"look at the disk that holds it ({error})") from error
-        wanted = _columns(connection, f"SELECT {planned}")
+        wanted = _columns(connection, _no_rows(columns))
+        return [_verified_rows(connection, path, wanted) for path in paths]
+
+
+def _verified_rows(connection: duckdb.DuckDBPyConnection, path: Path, wanted: list[str]) -> int:
+    file = file_literal(path)
+    try:
+        found = _columns(connection, f"FROM read_parquet({file}, hive_partitioning = false)")
+        rows = connection.execute(f"SELECT num_rows FROM parquet_file_metadata({file})").fetchone() or (0,)
+    except duckdb.Error as error:
+        raise SourceError("the draft cannot be read back", f"look at the disk that holds it ({error})") from error
     if found != wanted:
         differences = "; ".join(
             f"{there} instead of {here}" for here, there in zip(wanted, found, strict=False) if here != there

@@ -100,21 +100,21 @@ def no_extension() -> Any:
 
 
 def source(database: str, rows: Sequence[tuple[Any, ...]], request: pytest.FixtureRequest, folder: Path) -> str:
-    """The URL of a database with the table `moments`, whose carriers are read as text where any value may stand."""
+    """The URL of a database with the table `windowed`, whose carriers are read as text where any value may stand."""
     kinds = ", ".join(f"{name} {kind}" for name, kind in zip(COLUMNS, TYPES[database], strict=True))
     if database == "sqlite":
         with contextlib.closing(sqlite3.connect(folder / "s.db")) as connection, connection:
-            connection.execute(f"CREATE TABLE moments (id INTEGER, {kinds})")
-            connection.executemany("INSERT INTO moments VALUES (?, ?, ?, ?, ?, ?)", rows)
+            connection.execute(f"CREATE TABLE windowed (id INTEGER, {kinds})")
+            connection.executemany("INSERT INTO windowed VALUES (?, ?, ?, ?, ?, ?)", rows)
         return f"sqlite:///{folder / 's.db'}"
     name = {"postgresql": "postgres_server", "mysql": "mariadb_server"}[database]
     server: PostgresServer | MariadbServer = request.getfixturevalue(name)
-    server.run("DROP TABLE IF EXISTS moments", f"CREATE TABLE moments (id int, {kinds})")
+    server.run("DROP TABLE IF EXISTS windowed", f"CREATE TABLE windowed (id int, {kinds})")
     with server.connect() as connection, connection.cursor() as cursor:
         if database == "mysql":
             cursor.execute("SET time_zone = '+00:00'")
-        cursor.executemany("INSERT INTO moments VALUES (%s, %s, %s, %s, %s, %s)", rows)
-    server.run("ANALYZE TABLE moments" if database == "mysql" else "ANALYZE moments")
+        cursor.executemany("INSERT INTO windowed VALUES (%s, %s, %s, %s, %s, %s)", rows)
+    server.run("ANALYZE TABLE windowed" if database == "mysql" else "ANALYZE windowed")
     return server.url
 
 
@@ -151,10 +151,10 @@ def test_each_window_has_the_rows_of_its_own_statement(
         for column in COLUMNS[1:] if database == "sqlite" else COLUMNS:  # SQLite has no type of instants
             windows = windows_of(cut, column)
             chosen = ("id",) if database == "sqlite" else ("id", column)
-            asked = ExtractRequest(table="moments", columns=chosen, window=windows[0], mode=mode)
+            asked = ExtractRequest(table="windowed", columns=chosen, window=windows[0], mode=mode)
             (tmp_path / column).mkdir()
             found += assert_the_same(url, asked, windows, tmp_path / column, exact=how != "fast")
-        query = "SELECT id, wall AS moment FROM moments WHERE id % 3 = 0"
+        query = "SELECT id, wall AS moment FROM windowed WHERE id % 3 = 0"
         windows = windows_of(cut, "moment")
         asked = ExtractRequest(query=query, columns=("id",), window=windows[0], sort_by=("id",), mode=mode)
         (tmp_path / "query").mkdir()
@@ -221,17 +221,17 @@ def test_the_size_of_a_table_is_known_roughly(
     for server in (postgres_server, mariadb_server):
         server.run("DROP TABLE IF EXISTS sized", f"CREATE TABLE sized AS {series} FROM n")
     postgres_server.run(
-        "DROP TABLE IF EXISTS cut",
-        "CREATE TABLE cut (i int) PARTITION BY LIST (i)",
-        "CREATE TABLE cut_1 PARTITION OF cut FOR VALUES IN (1)",
-        "INSERT INTO cut SELECT 1 FROM sized",
-        "CREATE OR REPLACE VIEW seen AS SELECT * FROM sized",
+        "DROP TABLE IF EXISTS sized_parts",
+        "CREATE TABLE sized_parts (i int) PARTITION BY LIST (i)",
+        "CREATE TABLE sized_parts_1 PARTITION OF sized_parts FOR VALUES IN (1)",
+        "INSERT INTO sized_parts SELECT 1 FROM sized",
+        "CREATE OR REPLACE VIEW sized_view AS SELECT * FROM sized",
     )
     table = ExtractRequest(table="sized")
     urls = (postgres_server.url, mariadb_server.url, f"sqlite:///{tmp_path / 's.db'}")
     assert all(10_000 < table_size(url, table) < 300_000 for url in urls)
-    assert table_size(postgres_server.url, ExtractRequest(table="cut")) > 10_000
-    assert table_size(postgres_server.url, ExtractRequest(table="seen")) == 0
+    assert table_size(postgres_server.url, ExtractRequest(table="sized_parts")) > 10_000
+    assert table_size(postgres_server.url, ExtractRequest(table="sized_view")) == 0
     assert [table_size(url, ExtractRequest(query="SELECT 1")) for url in urls[:2]] == [0, 0]
 
 

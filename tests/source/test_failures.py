@@ -13,7 +13,7 @@ from urllib.parse import quote
 import polars as pl
 import pytest
 
-from etl.errors import SourceError
+from etl.errors import SourceError, SourceGoneError
 from etl.source import mysql, postgres as postgres_driver
 from etl.source.reading import ExtractRequest, Window, count_rows, extract_to_parquet
 from tests.servers import PASSWORD, free_port
@@ -62,10 +62,10 @@ def mariadb(mariadb_server: MariadbServer) -> MariadbServer:
     return mariadb_server
 
 
-def failure(url: str, request: ExtractRequest, folder: Path) -> str:
+def failure(url: str, request: ExtractRequest, folder: Path, kind: type[SourceError] = SourceError) -> str:
     """The message of an extract that has to fail, which leaves nothing and tells no secret, not even in its causes."""
     path = folder / "x.parquet"
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises(kind) as caught:
         extract_to_parquet(url, request, path, footer={})
     told = "".join(map(str, _causes(caught.value)))
     assert not [each for each in SECRETS if each in told]
@@ -155,7 +155,7 @@ def test_a_connection_that_is_cut_in_the_middle_is_an_error_and_no_short_file(
     thread = threading.Thread(target=cutter)
     thread.start()
     try:
-        said = failure(server.url, ExtractRequest(query=query), tmp_path)
+        said = failure(server.url, ExtractRequest(query=query), tmp_path, SourceGoneError)
     finally:
         done.set()
         thread.join()
