@@ -50,6 +50,7 @@ TEST_OF_DAYS = (
     "{% test never_negative(model, column) %}select * from {{ model }} where {{ column }} < 0"
     " {% if var('partition_start') %}or {{ column }} > 100{% endif %}{% endtest %}"
 )
+LABELLED = "version: 2\nmodels: [{name: labelled, config: {tags: ['from {{ var(\"partition_start\") }}']}}]"
 SHOP_OF_SEEDS = {
     "seeds/raw_customers.csv": "id,first_name\n1,Kim\n2,Lee\n3,Park\n",
     "seeds/raw_orders.csv": "id,user_id,order_date,status\n1,1,2026-01-01,placed\n2,1,2026-01-02,returned\n3,3,2026-01-02,placed\n",
@@ -121,7 +122,7 @@ def test_a_model_that_reads_the_window_while_it_is_parsed_is_parsed_again(tmp_pa
     [
         ({"macros/never_negative.sql": TEST_OF_DAYS}, {}),
         ({}, {"+materialized: table": "+materialized: \"{{ 'table' if var('partition_start', '') else 'view' }}\""}),
-        ({"models/marts/more.yml": "version: 2\nmodels: [{name: totals, config: {tags: ['{{ var(\"partition_start\") }}']}}]"}, {}),
+        ({"models/marts/labelled.sql": "select 1 as one", "models/marts/labelled.yml": LABELLED}, {}),
         ({}, {"profile: etl": "profile: etl\non-run-start: [\"create or replace table dbt.seen as select '{{ var('partition_start') }}' as day\"]"}),
         ({"models/marts/args.sql": "{{ config(meta={'args': invocation_args_dict.get('vars', {}) | string}) }} select 1 as one"}, {}),
     ],

@@ -49,7 +49,7 @@ def typed(project: TenantDbt, names: Sequence[str], window: Window) -> Built:
     Path(project.environ["ETL_DUCKDB_PATH"]).parent.mkdir(parents=True, exist_ok=True)
     arguments = ["build", "--no-partial-parse", "--select", *(f"fqn:{each}" for each in names)]
     arguments += ["--indirect-selection", "empty", "--target-path", str(target)]
-    arguments += ["--vars", json.dumps({**project.variables, **window})]
+    arguments += ["--vars", project.variables_with(**window)]
     if window:
         arguments += ["--event-time-start", window["partition_start"], "--event-time-end", window["partition_end"]]
     command = [dbt_executable(), *dbt_arguments(project, arguments)]
