@@ -1,6 +1,6 @@
 """The cost of a code location, beside the same graph by hand: `--tenants 10 100 300`, and `--tenants 500 --shards 10`.
 
-Each tenant has ten pipelines of three stages, with five rules and four promises each, one job on a schedule, and the
+Each tenant has ten pipelines of three stages, with five rules and five promises each, one job on a schedule, and the
 job of everything. By hand that is: the same assets with the same keys, descriptions, owners, tags, kinds, partitions
 and freshness policies, the same checks with their descriptions, both jobs, the schedule, four resources a tenant, a
 sensor, written as the cheapest known idioms of Dagster: policies and partitions shared, checks inside
