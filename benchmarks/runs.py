@@ -67,7 +67,7 @@ def main() -> None:
             from tests.servers.postgres import serving
 
             server = stack.enter_context(serving(fsync="on", full_page_writes="on", synchronous_commit="on"))
-            settings = json.dumps({"postgres_url": server.url})
+            settings = json.dumps({"postgres_url": server.url.replace("postgresql:", "postgresql+psycopg2:")})
             titles |= ON_POSTGRES
         for days in given.days:
             wanted = {each: titles[each] for each in titles if not given.only or each in given.only}
