@@ -131,7 +131,7 @@ def replay(
         for each in chosen:
             tags = {"dagster/partition": each.partition} if each.partition else {}
             assets = _assets(config, each, from_source=from_source)
-            run = launch(instance, context, tenant, naming.job_name(tenant, pipeline), tags, assets)
+            run = launch(instance, context, tenant, naming.job_name(tenant, naming.JOB_OF_ALL), tags, assets)
             remember(settings, _replay("replay begun", each, each.rows, run.run_id))
             with view(console) as shown:
                 (ended,) = follow(instance, [Followed(run.run_id, 1 if each.partition else 0)], shown)

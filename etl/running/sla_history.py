@@ -207,7 +207,7 @@ class SlaHistory:
             news: dict[str, list[EventLogEntry]] = {}
             for each in records:
                 made = each.event_log_entry.asset_materialization
-                reader = by_tenant.get(made.asset_key.path[0]) if made else None
+                reader = by_tenant.get(AssetAddress.of(made.asset_key).tenant) if made else None
                 if reader is not None and each.storage_id > reader.positions[MATERIALIZATIONS]:
                     news.setdefault(reader.tenant, []).append(each.event_log_entry)
             for each_reader in readers:

@@ -15,7 +15,7 @@ from etl.secrets.scrub import learn, learn_url
 _URL = re.compile(
     r"(?P<dialect>\w+)(\+(?P<driver>[\w+]+))?://"
     r"((?P<username>[^:/]*)(:(?P<password>[^@]*))?@)?"
-    r"((\[(?P<address>[^/?]+)\]|(?P<host>[^/:?]+))?(:(?P<port>[0-9]+))?)?"
+    r"((\[(?P<address>[^/?]+)\]|(?P<host>[^/:?\[][^/:?]*))?(:(?P<port>[0-9]+))?)?"
     r"(/(?P<database>[^?]*))?"
     r"(\?(?P<query>.*))?",
     re.DOTALL,
