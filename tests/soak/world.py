@@ -131,6 +131,7 @@ def _jobs(tenant: str) -> dict[str, Any]:
         "models": models,
         "events_and_states": of("events", "states"),
         "whole_and_appended": of("codes", "ticks", "snaps", "states"),
+        "events": of("events"),
     }
 
 
