@@ -406,8 +406,7 @@ def test_events_are_not_written_to_a_write_ahead_log_that_was_removed(log: KeptE
         code = f"import sqlite3; c = sqlite3.connect({str(folder / name)!r}); c.execute('SELECT * FROM event_logs')"
         subprocess.run([sys.executable, "-c", code], check=True)  # it forks without Python's hooks
         assert not (folder / f"{name}-wal").exists()
-    log.store_event(materialized("run", "after"))
-    log.dispose()
+    log.store_event(materialized("run", "after"))  # visible now: if this process were killed, nobody would copy it
     assert texts(folder, "run")[1:] == ["before", "after"]
     assert in_index(folder)["run"] == 3
 
