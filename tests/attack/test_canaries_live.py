@@ -136,10 +136,10 @@ def test_no_secret_leaves_runs_against_a_live_database(
             good = target.etl("run", "acme", "--from", DAYS[0], "--to", DAYS[0])
         assert good.code == 0, good.text
         lines = b"\n".join(watch.commands.values())
-        assert b"/dbt\x00" in lines, "dbt was seen"
+        assert b"/etl/dbt/warm_process.py\x00" in lines, "dbt was seen"
         for name, value in hidden.items():
             assert value.encode() not in lines, name
-        of_dbt = [watch.environments[pid] for pid, line in watch.commands.items() if b"/dbt\x00" in line]
+        of_dbt = [watch.environments[pid] for pid, line in watch.commands.items() if b"/warm_process.py\x00" in line]
         assert of_dbt
         for each in of_dbt:
             assert b"ACME_TOKEN=" in each

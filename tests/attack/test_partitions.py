@@ -58,7 +58,7 @@ def test_hours_and_regions_of_one_job_hold_every_row_once(target: Target) -> Non
     write(target)
     said = target.etl("run", "acme", "--from", "2025-10-26")
     assert said.code == 0, said.text
-    assert "2 runs, since the pipelines of this job do not have the same partitions" in said.text
+    assert "2 runs, since the pipelines do not have the same partitions" in said.text
     counts = "SELECT count(*), count(DISTINCT order_id), count(DISTINCT etl_partition) FROM shop.{}"
     assert target.warehouse(counts.format("hours")) == [(50, 50, 25)]
     assert target.warehouse(counts.format("regions")) == [(50, 50, 2)]
