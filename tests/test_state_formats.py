@@ -26,7 +26,8 @@ from etl.pipeline.backfill import Journal
 from etl.pipeline.quarantine import Decision, history, remember
 from etl.promises.freshness import State
 from etl.promises.judge import PromiseVerdict
-from etl.promises.pipeline_log import Facts, PipelineLog
+from etl.promises.pipeline_facts import Facts
+from etl.promises.pipeline_log import PipelineLog
 from etl.promises.state_log import StateLog
 from etl.settings import Settings
 from etl.sla.config import AlertLevel

@@ -12,7 +12,7 @@ written twice changes nothing.
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.partitions.zones import moment
 from etl.promises.freshness import Publish, PublishedKeys
 from etl.promises.judge import PipelineHistory, PipelineRun
+from etl.promises.pipeline_facts import Facts, Failure, FinishedRun, Numbers
 from etl.sla.metrics import SLAMetrics
 from etl.state_store import StateStore
 
@@ -59,52 +60,6 @@ CREATE TABLE IF NOT EXISTS finished (run_id TEXT PRIMARY KEY, at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS finished_at ON finished (at);
 CREATE TABLE IF NOT EXISTS told (pipeline TEXT PRIMARY KEY, digest TEXT NOT NULL, at REAL NOT NULL, tick TEXT NOT NULL);
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A step, or a run as a whole, that failed and has not succeeded since."""
-
-    subject: str
-    pipeline: str
-    event: str
-    run_id: str
-    at: datetime
-    cause: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedRun:
-    """The facts of one run: `runs` by pipeline, what failed in the run, and which subjects succeeded again."""
-
-    run_id: str
-    ended: datetime
-    runs: tuple[tuple[str, PipelineRun], ...] = ()
-    failures: tuple[Failure, ...] = ()
-    healed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """Numbers of a pipeline's newest partition or table, for metrics."""
-
-    pipeline: str
-    partition: str
-    at: datetime
-    values: Mapping[str, float]
-
-
-@dataclass(slots=True)
-class Facts:
-    """Facts that were read from the event log, and the position up to which the log was read."""
-
-    publishes: list[tuple[str, Publish]] = field(default_factory=list)
-    numbers: list[Numbers] = field(default_factory=list)
-    finished: list[FinishedRun] = field(default_factory=list)
-    known_since: dict[str, datetime | None] = field(default_factory=dict)
-    """Pipelines whose past was read: the moment since when the past is known; None if nothing is missing."""
-    cursors: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ A failure ends when its subject succeeds, so a failure of a job that is gone wou
 
 from dagster import DagsterInstance, DagsterRun
 
-from etl.promises.pipeline_log import Failure
+from etl.promises.pipeline_facts import Failure
 from etl.running.naming import TIERS
 from etl.running.run_outcomes import steps_of
 from etl.running.subjects import Subjects, job_subject

@@ -28,7 +28,7 @@ from etl.notify.incidents import cause_of
 from etl.partitions.keys import kind_of
 from etl.partitions.zones import moment
 from etl.promises.judge import PipelineRun
-from etl.promises.pipeline_log import Failure, FinishedRun
+from etl.promises.pipeline_facts import Failure, FinishedRun
 from etl.running.compat import ASSET_PARTITION_RANGE_END_TAG, PARTITION_NAME_TAG, JobFailureData
 from etl.running.naming import SLA_CHECK, STANDING_CHECKS
 from etl.running.subjects import Subjects, job_subject

@@ -36,7 +36,8 @@ from etl.partitions.keys import kind_of
 from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.partitions.zones import moment
 from etl.promises.freshness import AtWork, Publish
-from etl.promises.pipeline_log import Facts, LogState, Numbers, PipelineLog
+from etl.promises.pipeline_facts import Facts, Numbers
+from etl.promises.pipeline_log import LogState, PipelineLog
 from etl.running.compat import EventLogCursor
 from etl.running.naming import AssetAddress
 from etl.running.run_outcomes import ROWS, failed_run, finished_run, newest_key, number, planned_assets

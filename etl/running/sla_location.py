@@ -11,8 +11,8 @@ answer, is named as a problem, and the other tenants have their verdicts all the
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -102,11 +102,9 @@ class LocationWatch:
         """Read the event log for all tenants, and return the tenants of which nothing is left to read."""
         readers = []
         for tenant, watch in self.watches.items():
-            try:
+            with _problem_of(tenant, problems):
                 learn_tenant(watch.config)
                 readers.append(watch.reader)
-            except Exception as error:  # noqa: BLE001  any error belongs to this tenant and is reported
-                problems[tenant] = _problem(tenant, error)
         history = SlaHistory(readers, scrub, READING)
         complete = history.read(instance, now)
         problems |= {each.tenant: _problem(each.tenant, each.problem) for each in readers if each.problem is not None}
@@ -131,10 +129,8 @@ class LocationWatch:
             if at - began > JUDGING:
                 self._seconds[tenant] = -1.0
                 continue
-            try:
+            with _problem_of(tenant, problems):
                 found[tenant] = self.watches[tenant].look(instance, now, location)
-            except Exception as error:  # noqa: BLE001  any error belongs to this tenant and is reported
-                problems[tenant] = _problem(tenant, error)
             self._seconds[tenant] = round(time.monotonic() - at, 1)
         return found
 
@@ -149,22 +145,17 @@ class LocationWatch:
         """Choose the checks of all tenants, the worst state first, as many as a tick may write."""
         waiting: list[tuple[int, str, str]] = []
         for tenant, found in looked.items():
-            try:
+            with _problem_of(tenant, problems):
                 stale = self.watches[tenant].stale_checks(found.verdicts, now, cursor)
-            except Exception as error:  # noqa: BLE001  any error belongs to this tenant and is reported
-                problems[tenant] = _problem(tenant, error)
-                continue
-            waiting += [(rank(found.verdicts[name]), tenant, name) for name in stale]
+                waiting += [(rank(found.verdicts[name]), tenant, name) for name in stale]
         self._written = set()
         chosen: dict[str, list[str]] = {}
         for _, tenant, name in sorted(waiting)[:CHECKS_A_TICK]:
             chosen.setdefault(tenant, []).append(name)
         for tenant, names in chosen.items():
             self._written.add(tenant)
-            try:
+            with _problem_of(tenant, problems):
                 tick.checks += self.watches[tenant].write_checks(names, looked[tenant].verdicts, now)
-            except Exception as error:  # noqa: BLE001  any error belongs to this tenant and is reported
-                problems[tenant] = _problem(tenant, error)
         return len(tick.checks)
 
     def _tell(
@@ -192,16 +183,26 @@ class LocationWatch:
 
     def _send(self, tenant: str, looked: Looked, now: datetime) -> _Sending:
         def send() -> None:
-            try:
+            problems: dict[str, str] = {}
+            with _problem_of(tenant, problems):
                 sending.result = self.watches[tenant].tell(looked, now)
-            except Exception as error:  # noqa: BLE001  any error belongs to this tenant and is reported
-                sending.result = (0, 0, (_problem(tenant, error),))
+            if problems:
+                sending.result = (0, 0, tuple(problems.values()))
 
         # A daemon: the end of the code server does not wait for a target. The message stays and is sent again.
         sending = _Sending(threading.Thread(target=send, name=f"messages of {tenant}", daemon=True))
         self._sending[tenant] = sending
         sending.thread.start()
         return sending
+
+
+@contextmanager
+def _problem_of(tenant: str, problems: dict[str, str]) -> Iterator[None]:
+    """Keep any error of the block as this tenant's problem, so that the other tenants go on."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  any error belongs to this tenant and is reported
+        problems[tenant] = _problem(tenant, error)
 
 
 def _problem(tenant: str, error: Exception) -> str:

@@ -17,7 +17,7 @@ from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, EventLogEntry
 from etl.partitions.keys import moved
 from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.partitions.zones import moment
-from etl.promises.pipeline_log import Facts
+from etl.promises.pipeline_facts import Facts
 
 CHUNK = 1000
 NEWEST = 10  # partitions of a pipeline that are looked at

@@ -8,7 +8,8 @@ import pytest
 from etl.partitions.keys import Unit
 from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.promises.freshness import Publish, PublishedKeys, State, judge_deadline, judge_max_age
-from etl.promises.pipeline_log import Facts, PipelineLog
+from etl.promises.pipeline_facts import Facts
+from etl.promises.pipeline_log import PipelineLog
 from etl.sla.config import FreshnessPromise
 
 NOW = datetime(2026, 2, 3, 12, tzinfo=UTC)

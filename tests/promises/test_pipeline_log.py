@@ -10,7 +10,8 @@ import pytest
 from etl.partitions.scheme import TimeScheme
 from etl.promises.freshness import Publish, State
 from etl.promises.judge import PipelineHistory, PipelineRun, judge_pipeline
-from etl.promises.pipeline_log import Facts, Failure, FinishedRun, Numbers, PipelineLog, Told, stale
+from etl.promises.pipeline_facts import Facts, Failure, FinishedRun, Numbers
+from etl.promises.pipeline_log import PipelineLog, Told, stale
 from etl.sla.config import PipelineSLA
 from etl.sla.metrics import SLAMetrics
 

@@ -18,7 +18,7 @@ from dagster import (
 from dagster._core.events import EngineEventData
 from dagster_shared.error import SerializableErrorInfo
 
-from etl.promises.pipeline_log import Failure
+from etl.promises.pipeline_facts import Failure
 from etl.running.earlier_failures import successors
 from etl.running.run_outcomes import failed_run, finished_run
 from etl.running.subjects import Subjects
