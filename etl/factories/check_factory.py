@@ -37,6 +37,7 @@ from etl.running.naming import SLA_CHECK, PipelineStage
 from etl.running.reconcile_result import reconciliation_metadata, summary
 from etl.running.sla_result import evaluation, promised
 from etl.running.subjects import last_asset
+from etl.running.surroundings import step_of
 from etl.settings import load_settings
 
 
@@ -154,23 +155,24 @@ def reconcile_checks(config: TenantConfig) -> list[AssetChecksDefinition]:
     def reconciled(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
         source = getattr(context.resources, source_key)
         warehouse = getattr(context.resources, warehouse_key)
-        problems: list[str] = []
-        for selected in sorted(context.selected_asset_check_keys):
-            pipeline = pipelines[selected.asset_key]
-            try:
-                found = reconcile(config, pipeline, source.url(config), warehouse.open(config), load_settings())
-            except Exception as error:  # noqa: BLE001  the other pipelines are compared all the same, then it is raised
-                problems.append(f"{config.id}/{pipeline.name}: {type(error).__name__}: {error}")
-                continue
-            yield AssetCheckResult(
-                passed=found.status == "agrees",
-                asset_key=selected.asset_key,
-                check_name=NAME,
-                severity=SEVERITIES[found.status],
-                description=summary(found),
-                metadata=reconciliation_metadata(found),
-            )
-        if problems:  # neither passed nor failed: the execution has failed
-            raise EtlError("\n".join(problems), "the checks of the other pipelines were evaluated")
+        with step_of(config, context.log):
+            problems: list[str] = []
+            for selected in sorted(context.selected_asset_check_keys):
+                pipeline = pipelines[selected.asset_key]
+                try:
+                    found = reconcile(config, pipeline, source.url(config), warehouse.open(config), load_settings())
+                except Exception as error:  # noqa: BLE001  the other pipelines are compared all the same, then it is raised
+                    problems.append(f"{config.id}/{pipeline.name}: {type(error).__name__}: {error}")
+                    continue
+                yield AssetCheckResult(
+                    passed=found.status == "agrees",
+                    asset_key=selected.asset_key,
+                    check_name=NAME,
+                    severity=SEVERITIES[found.status],
+                    description=summary(found),
+                    metadata=reconciliation_metadata(found),
+                )
+            if problems:  # neither passed nor failed: the execution has failed
+                raise EtlError("\n".join(problems), "the checks of the other pipelines were evaluated")
 
     return [reconciled]
