@@ -9,7 +9,7 @@ from etl.dbt import build as dbt_build
 from etl.dbt.clean import clean_folders
 from etl.dbt.project import TenantDbt
 from etl.secrets.scrub import forget_everything, learn
-from tests.dbt.fake_dbt import fake_dbt
+from tests.dbt.fake_dbt import fake_project
 
 SECRET = "Goldammer-7-token"
 SHORT = "dev7"
@@ -33,17 +33,7 @@ class Interrupted(BaseException):
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TenantDbt:
     monkeypatch.setenv("ACME_TOKEN", SECRET)
     forget_everything()
-    return TenantDbt(
-        tenant="acme",
-        folder=tmp_path,
-        profiles_dir=tmp_path,
-        work_dir=tmp_path / "work",
-        lock_dir=tmp_path / "locks",
-        target="dev",
-        variables={},
-        environ={"ETL_DUCKDB_PATH": str(tmp_path / "warehouse" / "acme.duckdb"), **fake_dbt(tmp_path / "fake", WRITES)},
-        tenants=("acme",),
-    )
+    return fake_project(tmp_path, WRITES)
 
 
 def build(

@@ -16,7 +16,7 @@ import pytest
 from etl.dbt.build import BuildResult, build
 from etl.dbt.project import TenantDbt
 from etl.dbt.warm import warm_dbt_of_run
-from tests.dbt.fake_dbt import fake_dbt
+from tests.dbt.fake_dbt import fake_project
 
 TELLS = """
 import json, os, pathlib, sys, time, zlib
@@ -42,18 +42,7 @@ with warm_dbt_of_run("run"):
 
 @pytest.fixture
 def project(tmp_path: Path) -> TenantDbt:
-    environ = {"ETL_DUCKDB_PATH": str(tmp_path / "warehouse" / "acme.duckdb"), **fake_dbt(tmp_path / "fake", TELLS)}
-    return TenantDbt(
-        tenant="acme",
-        folder=tmp_path,
-        profiles_dir=tmp_path,
-        work_dir=tmp_path / "work",
-        lock_dir=tmp_path / "locks",
-        target="dev",
-        variables={},
-        environ=environ,
-        tenants=("acme", "other"),
-    )
+    return fake_project(tmp_path, TELLS, ("acme", "other"))
 
 
 def told(project: TenantDbt, act: Callable[[dict[str, int]], None] | None = None) -> tuple[BuildResult, dict[str, int]]:
