@@ -71,7 +71,8 @@ def reconcile(
         if output is not None:
             published = _published(run, found, whole)
             remedies = Remedies(config, pipeline, tuple(published))
-            table = compare_table(remedies, output, warehouse, warehouse.ledger(), published, max_rows)
+            with warehouse.kept_open():
+                table = compare_table(remedies, output, warehouse, warehouse.ledger(), published, max_rows)
             whole.add(table.whole)
             if table.anew:
                 for lake in found.values():

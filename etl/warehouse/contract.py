@@ -234,13 +234,16 @@ class Loader(Protocol):
 
 
 class Warehouse(Protocol):
-    """A tenant's warehouse. No connection stays open between calls, so that other processes can open it."""
+    """A tenant's warehouse. No connection stays open between calls outside `kept_open`: other processes can open it."""
 
     def writing(self, schema: str, table: str, run_id: str) -> AbstractContextManager[Loader]:
         """Lock a table until the block ends. Look the published object up inside, so that it is the newest."""
 
     def exclusive(self, run_id: str) -> AbstractContextManager[object]:
         """Hold the lock that dbt needs for writing. Does nothing for a database that allows several writers."""
+
+    def kept_open(self) -> AbstractContextManager[None]:
+        """Within the block, methods that only read, and follow each other, share a connection for two seconds."""
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
         """Return all committed loads of this tenant, oldest first."""

@@ -99,11 +99,15 @@ class DuckDBWarehouse(SqlWarehouse):
         return super().ledger() if self._path.exists() else ()
 
     @contextmanager
-    def reading(self, failure: str) -> "Iterator[_DuckDBSession]":
+    def session(self) -> "Iterator[_DuckDBSession]":
         """Open a read-only session."""
         self._check_exists()
-        with _named(failure, ""), self.connect(read_only=True) as connection:
+        with self.connect(read_only=True) as connection:
             yield _DuckDBSession(connection)
+
+    def errors(self, what: str) -> AbstractContextManager[None]:
+        """Translate DuckDB's errors."""
+        return _named(what, "")
 
     def made_types(self, kind: str) -> tuple[str, ...]:
         """Return the same type: this warehouse is DuckDB."""

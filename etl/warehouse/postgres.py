@@ -102,9 +102,9 @@ class PostgresWarehouse(SqlWarehouse):
         return tuple(each for each in super().ledger() if each.tenant == self._tenant)
 
     @contextmanager
-    def reading(self, failure: str) -> "Iterator[_PostgresSession]":
+    def session(self) -> "Iterator[_PostgresSession]":
         """Open a read-only session."""
-        with self.errors(failure), self._connect("query") as connection:
+        with self._connect("query") as connection:
             connection.read_only = True
             with connection.transaction():
                 yield _PostgresSession(connection)

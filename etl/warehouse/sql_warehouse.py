@@ -4,9 +4,10 @@ Belongs here: the read-only half of the protocol, in the SQL that the databases 
 connections and statements for one database only (`duckdb`, `postgres`).
 """
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,12 +23,36 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+KEPT_SECONDS = 2.0
+"""How long a session is used again, since a load in another process waits for an open DuckDB file."""
+
+
 class SqlWarehouse(ABC):
-    """The read-only methods that all SQL warehouses share. Each method opens a session of its own."""
+    """The read-only methods that all SQL warehouses share. Each method opens a session, except in `kept_open`."""
+
+    _kept: "_Kept | None" = None
 
     @abstractmethod
-    def reading(self, failure: str) -> AbstractContextManager[Session]:
+    def session(self) -> AbstractContextManager[Session]:
+        """Open a read-only session, or raise WarehouseError if there is nothing to read."""
+
+    @abstractmethod
+    def errors(self, what: str) -> AbstractContextManager[None]:
+        """Translate a database's errors; their text begins with `what`."""
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Within the block, methods that follow each other use one session for two seconds, then a new one."""
+        with ExitStack() as stack:
+            self._kept = stack.enter_context(_Kept(self.session))
+            stack.callback(setattr, self, "_kept", None)
+            yield
+
+    @contextmanager
+    def reading(self, failure: str) -> Iterator[Session]:
         """Open a read-only session. The text of a database's error begins with `failure`."""
+        with self.errors(failure), self._kept.session() if self._kept else self.session() as session:
+            yield session
 
     @abstractmethod
     def made_types(self, kind: str) -> tuple[str, ...]:
@@ -74,6 +99,46 @@ class SqlWarehouse(ABC):
         """Compare rows with their digests from the ledger: True if they are equal, None if they cannot be compared."""
         with self.reading("the rows could not be compared with their digests") as session:
             return {rows: _holds(session, rows, kept) for rows, kept in digests.items()}
+
+
+class _Kept(AbstractContextManager["_Kept"]):
+    """A read-only session that is used again while it is new."""
+
+    def __init__(self, opened: Callable[[], AbstractContextManager[Session]]) -> None:
+        self._opened = opened
+        self._open = ExitStack()
+        self._session: Session | None = None
+        self._since = 0.0
+        self._is_used = False
+
+    def __exit__(self, *_: object) -> None:
+        """Close the session."""
+        self._close()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Return the session; another one if it is in use, because a second query would end the first one's rows."""
+        if self._is_used:
+            with self._opened() as another:
+                yield another
+            return
+        if self._session is None:
+            self._session = self._open.enter_context(self._opened())
+            self._since = time.monotonic()
+        self._is_used = True
+        try:
+            yield self._session
+        except BaseException:
+            self._close()
+            raise
+        finally:
+            self._is_used = False
+        if time.monotonic() - self._since >= KEPT_SECONDS:
+            self._close()
+
+    def _close(self) -> None:
+        self._session = None
+        self._open.close()
 
 
 def _count(session: Session, wanted: CountedRows) -> dict[tuple[object, ...], int]:

@@ -23,8 +23,10 @@ from etl.pipeline.verdict import Reconciliation
 from etl.pipeline.verify import reconcile
 from etl.running.reconcile_result import summary
 from etl.settings import load_settings
+from etl.warehouse import sql_warehouse
 from etl.warehouse.choice import open_warehouse
 from etl.warehouse.contract import WarehousePlace
+from etl.warehouse.duckdb import DuckDBWarehouse
 from tests.pipeline.stages import run_stages
 from tests.tiny_project import DAYS, TinyProject, make_project
 
@@ -360,6 +362,22 @@ def test_an_object_of_a_day_that_the_pipeline_never_had_is_told(project: TinyPro
     folder = project.data / "lake" / "acme" / "extract" / "orders"
     shutil.copytree(folder / f"dt={DAY}", folder / "dt=2026-01-09")
     assert found_in(project).status == "not_compared"
+
+
+def test_the_warehouse_is_opened_once_for_all_days(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, connect = [], DuckDBWarehouse.connect
+
+    def counted(warehouse: DuckDBWarehouse, *, read_only: bool) -> Any:
+        opened.append(read_only)
+        return connect(warehouse, read_only=read_only)
+
+    monkeypatch.setattr(DuckDBWarehouse, "connect", counted)
+    monkeypatch.setattr(sql_warehouse, "KEPT_SECONDS", 600)
+    assert found_in(project).status == "agrees"
+    assert opened == [True]
+    monkeypatch.setattr(sql_warehouse, "KEPT_SECONDS", 0)  # a load of another process gets its turn between two days
+    assert found_in(project).status == "agrees"
+    assert len(opened) > 1 + len(DAYS)
 
 
 def test_nothing_anywhere_is_not_green(project: TinyProject) -> None:
