@@ -1,4 +1,4 @@
-"""Stages, verifies, publishes and reads Parquet objects, in a local folder or on S3.
+"""Drafts, verifies, publishes and reads Parquet objects, in a local folder or on S3.
 
 Belongs here: the life of an object. Not here: how a store publishes an object in one step (`local_store`, `s3_store`),
 the content of the footer (`footer`), and the meaning of the rows.
@@ -119,7 +119,7 @@ class Pinned:
 
 
 class Lake:
-    """All objects of one store. Threads that stage at the same time must each open their own lake."""
+    """All objects of one store. Threads that write drafts at the same time must each open their own lake."""
 
     def __init__(self, store: Store, staging_dir: Path, lock_dir: Path) -> None:
         self._store = store
