@@ -1,4 +1,4 @@
-"""Runs `etl` commands in processes that are forked from one process that has already imported the libraries.
+"""Runs `etl` and `dbt` commands in processes that are forked from one process that has already imported the libraries.
 
 Each command is still a process of its own, with the arguments, folder and environment that it is given, and it ends as
 the command ends. Only the imports, some two CPU-seconds of each command, are done once. A command that starts runs is
@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 BIN = Path(sys.executable).parent
+ENTRIES = {"etl": ("etl.cli", "main"), "dbt": ("dbt.cli.main", "cli")}
+"""Module and function of each command."""
 FRESH = {"run", "demo", "replay", "--port"}
 """Words of commands that need a fresh process."""
 ROOMS = (
@@ -40,16 +42,16 @@ ROOMS = (
 
 
 def is_forked(arguments: Sequence[str]) -> bool:
-    """Whether a command may begin with the libraries imported."""
+    """Whether a command of `etl` may begin with the libraries imported."""
     return not FRESH & {*arguments}
 
 
 class Forks:
     """The process that has imported the libraries, and the requests to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__],
+            [sys.executable, __file__, command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONWARNINGS": "ignore"},
@@ -59,7 +61,7 @@ class Forks:
         atexit.register(self.close)
 
     def run(self, arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> tuple[int, str, str]:
-        """Run `etl ...`; gives the exit code and what it printed."""
+        """Run the command; gives the exit code and what it printed."""
         asking, answering = self._process.stdin, self._process.stdout
         assert asking is not None
         assert answering is not None
@@ -84,30 +86,34 @@ class Forks:
 
 
 @cache
-def forks() -> Forks:
-    """Return the process of this test session."""
-    return Forks()
+def forks(command: str = "etl") -> Forks:
+    """Return the process of this test session for a command."""
+    return Forks(command)
 
 
-def serve() -> None:
+def serve(command: str) -> None:
     """Import the libraries; then run each command that is asked for in a fork."""
     sys.path[0] = str(BIN)
-    for room in ("start", *ROOMS):
-        import_module(f"etl.cli.{room}")
-    import_module("etl.definitions")
+    if command == "dbt":
+        modules = ["dbt.cli.main", "dbt.task.build"]
+    else:
+        modules = [*(f"etl.cli.{room}" for room in ("start", *ROOMS)), "etl.definitions"]
+    for each in modules:
+        import_module(each)
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
             answers.close()
-            _become(json.loads(line))
+            _become(command, json.loads(line))
         _, status = os.waitpid(child, 0)
         answers.write(f"{os.waitstatus_to_exitcode(status)}\n")
         answers.flush()
 
 
-def _become(asked: dict[str, Any]) -> None:
+def _become(command: str, asked: dict[str, Any]) -> None:
     """Be the command, and end."""
+    module, function = ENTRIES[command]
     code: Any = 1
     try:
         for descriptor, name in ((1, "out"), (2, "err")):
@@ -117,8 +123,8 @@ def _become(asked: dict[str, Any]) -> None:
         os.environ.update(asked["environ"])
         os.chdir(asked["folder"])
         sys.path[1:1] = [each for each in asked["environ"].get("PYTHONPATH", "").split(os.pathsep) if each]
-        sys.argv = [str(BIN / "etl"), *asked["arguments"]]
-        import_module("etl.cli").main()
+        sys.argv = [str(BIN / command), *asked["arguments"]]
+        getattr(import_module(module), function)()
         code = 0
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
@@ -133,4 +139,4 @@ def _become(asked: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(sys.argv[1])

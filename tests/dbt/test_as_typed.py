@@ -116,24 +116,39 @@ def test_a_model_that_reads_the_window_while_it_is_parsed_is_parsed_again(tmp_pa
     compare(made, project)
 
 
+SCHEMA = {"models/marts/labelled.sql": "select 1 as one", "models/marts/labelled.yml": LABELLED}
+# What dbt's partial parsing does not repeat by itself: a generic test, a setting of the project, a hook, all variables.
+ELSEWHERE = {
+    "macros/never_negative.sql": TEST_OF_DAYS,
+    "models/marts/args.sql": "{{ config(meta={'args': invocation_args_dict.get('vars', {}) | string}) }} select 1 as one",
+}
+SETTINGS = {
+    "+materialized: table": "+materialized: \"{{ 'table' if var('partition_start', '') else 'view' }}\"",
+    "profile: etl": "profile: etl\non-run-start: [\"create or replace table dbt.seen as select '{{ var('partition_start') }}' as day\"]",
+}
+
+
+@pytest.mark.slow
+def test_what_else_reads_the_window_while_dbt_parses_leads_to_a_parse_of_its_own(tmp_path: Path) -> None:
+    made, project = prepared(tmp_path, {**SHOP, **SCHEMA, **ELSEWHERE}, SETTINGS)
+    found = json.loads(project.window_reads_path.read_bytes())["elsewhere"]
+    assert found == ["NoneType", "acme://./dbt_project.yml", "acme://models/marts/marts.yml", "invocation_args_dict"]
+    assert window_reads.readers(project.window_reads_path, project.parsed_path) is None
+    compare(made, project)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("files", "changes"),
-    [
-        ({"macros/never_negative.sql": TEST_OF_DAYS}, {}),
-        ({}, {"+materialized: table": "+materialized: \"{{ 'table' if var('partition_start', '') else 'view' }}\""}),
-        ({"models/marts/labelled.sql": "select 1 as one", "models/marts/labelled.yml": LABELLED}, {}),
-        ({}, {"profile: etl": "profile: etl\non-run-start: [\"create or replace table dbt.seen as select '{{ var('partition_start') }}' as day\"]"}),
-        ({"models/marts/args.sql": "{{ config(meta={'args': invocation_args_dict.get('vars', {}) | string}) }} select 1 as one"}, {}),
-    ],
-    ids=["test", "project", "schema", "hook", "arguments"],
-)  # fmt: skip
-def test_what_else_reads_the_window_while_dbt_parses_leads_to_a_parse_of_its_own(
+    [(SCHEMA, {}), ({}, {"+materialized: table": SETTINGS["+materialized: table"]})],
+    ids=["schema", "project"],
+)
+def test_a_file_of_settings_that_reads_the_window_is_known(
     files: dict[str, str], changes: dict[str, str], tmp_path: Path
 ) -> None:
-    made, project = prepared(tmp_path, {**SHOP, **files}, changes)
+    _, project = prepared(tmp_path, {**SHOP, **files}, changes)
+    assert json.loads(project.window_reads_path.read_bytes())["elsewhere"] == ["NoneType"]
     assert window_reads.readers(project.window_reads_path, project.parsed_path) is None
-    compare(made, project)
 
 
 @pytest.mark.slow

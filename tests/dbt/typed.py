@@ -1,8 +1,10 @@
-"""dbt as a person types it, in a process and a target folder of its own, to compare with what the product does."""
+"""dbt as a person types it, in a process and a target folder of its own, to compare with what the product does.
+
+The processes are forks of one that has imported dbt and nothing else; it is the tests' own, not the product's warm one.
+"""
 
 import json
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,8 @@ import duckdb
 import polars as pl
 
 from etl.dbt.build import build
-from etl.dbt.project import TenantDbt, dbt_arguments, dbt_executable
+from etl.dbt.project import TenantDbt, dbt_arguments
+from tests.attack.warm import forks
 
 Window = Mapping[str, str]
 _OF_THE_RUN = {"created_at", "build_path", "compiled_path", "root_path", "compiled", "patch_path"}
@@ -52,11 +55,8 @@ def typed(project: TenantDbt, names: Sequence[str], window: Window) -> Built:
     arguments += ["--vars", project.variables_with(**window)]
     if window:
         arguments += ["--event-time-start", window["partition_start"], "--event-time-end", window["partition_end"]]
-    command = [dbt_executable(), *dbt_arguments(project, arguments)]
-    done = subprocess.run(
-        command, cwd=project.folder, env=project.full_environ(), capture_output=True, text=True, check=False
-    )
-    assert (target / "run_results.json").is_file(), done.stdout + done.stderr
+    said = forks("dbt").run(dbt_arguments(project, arguments), project.folder, project.full_environ())
+    assert (target / "run_results.json").is_file(), said
     return _built(project, target)
 
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,8 @@ from urllib.parse import quote
 import duckdb
 import duckdb_extension_postgres_scanner
 import polars as pl
+
+from tests.attack.warm import forks
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "dbt_projects" / "quality"
@@ -158,19 +158,18 @@ def make_project(folder: Path) -> None:
     )
 
 
-def dbt(arguments: Sequence[str], folder: Path, database: Database) -> subprocess.CompletedProcess[str]:
-    """One invocation of dbt on the project in `folder`."""
-    command = [str(Path(sys.executable).with_name("dbt")), *arguments]
-    command += ["--project-dir", str(folder), "--profiles-dir", str(PROFILES), "--target", database.target]
+def dbt(arguments: Sequence[str], folder: Path, database: Database) -> tuple[int, str, str]:
+    """One invocation of dbt on the project in `folder`: its exit code and what it printed."""
+    places = ["--project-dir", str(folder), "--profiles-dir", str(PROFILES), "--target", database.target]
     environ = {**os.environ, "ETL_DBT_SCHEMA": SCHEMA, **database.environ, "DBT_TARGET_PATH": str(folder / "target")}
     environ |= {"DBT_LOG_PATH": str(folder / "logs"), "ETL_DBT_THREADS": "2", "DBT_USE_COLORS": "false"}
-    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=folder)
+    return forks("dbt").run([*arguments, *places], folder, environ)
 
 
 def run_dbt(arguments: Sequence[str], folder: Path, database: Database) -> dict[str, dict[str, Any]]:
     """What dbt says about every node that it ran."""
-    done = dbt(arguments, folder, database)
+    _, out, err = dbt(arguments, folder, database)
     results = folder / "target" / "run_results.json"
     if not results.exists():
-        raise RuntimeError(done.stdout[-4000:] + done.stderr[-2000:])
+        raise RuntimeError(out[-4000:] + err[-2000:])
     return {each["unique_id"]: each for each in json.loads(results.read_text())["results"]}

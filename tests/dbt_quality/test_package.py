@@ -119,9 +119,9 @@ def test_every_rule_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Pat
 
 def test_a_test_with_a_rule_that_cannot_be_read_stops_dbt_while_it_parses(tmp_path: Path) -> None:
     database = project(tmp_path, [check("bad", [{"column": "qty", "type": "non_negativ"}])])
-    done = dbt(["parse"], tmp_path, database)
-    assert done.returncode != 0
-    assert "there is no data quality rule type `non_negativ`" in done.stdout
+    code, out, _ = dbt(["parse"], tmp_path, database)
+    assert code != 0
+    assert "there is no data quality rule type `non_negativ`" in out
 
 
 def macro_tables(name: str) -> dict[str, list[tuple[int, int]]]:

@@ -47,9 +47,9 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def build(project: Path, database: Path, lake: Path, variables: str) -> str:
     environ = {"ETL_DUCKDB_PATH": str(database), "ETL_LAKE_DIR": str(lake), "ETL_DBT_SCHEMA": "dbt"}
-    done = dbt(["build", "--vars", variables], project, Database("dev", environ))
-    assert done.returncode == 0, done.stdout[-3000:]
-    return done.stdout
+    code, out, _ = dbt(["build", "--vars", variables], project, Database("dev", environ))
+    assert code == 0, out[-3000:]
+    return out
 
 
 @pytest.mark.slow
@@ -99,9 +99,9 @@ def test_two_tenants_of_one_project_share_a_file_and_nothing_else(projects: Path
 @pytest.mark.slow
 def test_the_shared_project_without_a_tenant_says_so(projects: Path, lake: Path, tmp_path: Path) -> None:
     environ = {"ETL_DUCKDB_PATH": str(tmp_path / "none.duckdb"), "ETL_LAKE_DIR": str(lake)}
-    done = dbt(["parse"], projects / "shared", Database("dev", environ))
-    assert done.returncode != 0
-    assert "Required var 'tenant' not found" in done.stdout
+    code, out, _ = dbt(["parse"], projects / "shared", Database("dev", environ))
+    assert code != 0
+    assert "Required var 'tenant' not found" in out
 
 
 def test_no_project_names_a_machine_a_path_or_a_secret() -> None:

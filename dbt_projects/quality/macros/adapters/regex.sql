@@ -44,16 +44,14 @@
     {{ return(quality.dq_ranges(flavour, quality.dq_unicode()[name])) }}
 {% endmacro %}
 
+{# All code points of a table, a size of number at a time, because a macro call for each of them takes most of dbt's time. #}
 {% macro dq_ranges(flavour, table) %}
-    {% set parts = [] %}
-    {% for span in table.split() %}
-        {% set ends = [] %}
-        {% for end in span.split('-') %}
-            {% do ends.append(quality.dq_code_point(flavour, end)) %}
-        {% endfor %}
-        {% do parts.append(ends | join('-')) %}
+    {% set state = namespace(spans=table.split() | join(' ')) %}
+    {% for size in range(1, 7) %}
+        {% set form = quality.dq_code_point(flavour, 'N' * size).replace('\\', '\\\\').replace('N' * size, '\\1') %}
+        {% set state.spans = modules.re.sub('\\b([0-9A-F]{' ~ size ~ '})\\b', form, state.spans) %}
     {% endfor %}
-    {{ return(parts | join) }}
+    {{ return(state.spans.replace(' ', '')) }}
 {% endmacro %}
 
 {% macro dq_code_point(flavour, digits) %}
