@@ -7,7 +7,6 @@ import importlib
 import os
 import sys
 import warnings
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, wraps
 
@@ -25,6 +24,7 @@ from dagster_shared.record import copy
 
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.leaving import leaving_raises
+from etl.config.shards import shard_members, shards_of
 from etl.config.shared_prefixes import shared_prefixes
 from etl.config.shared_tables import shared_tables
 from etl.config.tenant_config import TenantConfig
@@ -37,13 +37,12 @@ from etl.factories.job_factory import JobFactory
 from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
 from etl.factories.sensor_factory import SensorFactory, TenantSlaSensor, location_sensor
-from etl.platform import platform_of
 from etl.running import naming
 from etl.running.executors import in_process_executor
 from etl.running.run_process import keep_only, protect_texts
 from etl.running.run_tenants import run_of_this_process, tenants_of
 from etl.secrets.scrub import scrub
-from etl.settings import Settings, load_settings
+from etl.settings import load_settings
 
 _EXECUTOR_OF_A_JOB = (
     "leave `executor` out of Definitions(...) and give it to a job: define_asset_job(..., executor_def=...)"
@@ -122,27 +121,6 @@ def build_all_definitions(shard: int | None = None) -> Definitions:
         *(_broken_tenant(tenant, error) for tenant, error in broken.items()),
         Definitions(sensors=location_sensor([_configs[tenant] for tenant in sorted(sound)])),
     )
-
-
-def shard_members(tenants: Iterable[str], shard: int, shards: int) -> tuple[str, ...]:
-    """Return the tenants of a shard, from 1 on."""
-    if not 1 <= shard <= shards:
-        have = f"`shards = {shards}`" if shards else "no `shards`"
-        raise ConfigError(
-            f"there is no shard {shard}: [tool.etl] in pyproject.toml says {have}",
-            "name the shards that there are in workspace.yaml; `etl check` says which are missing",
-        )
-    return tuple(each for each in tenants if shard_number(each, shards) == shard)
-
-
-def shard_number(tenant: str, shards: int) -> int:
-    """Return the shard of a tenant, which depends on its id and on the number of shards only."""
-    return 1 + zlib.crc32(tenant.encode()) % shards
-
-
-def shards_of(settings: Settings) -> int:
-    """Return the number of shards of this project; 0 without shards."""
-    return platform_of(settings.project_dir, os.environ).shards
 
 
 def _tenants_of_this_process(served: tuple[str, ...], every: tuple[str, ...]) -> Sequence[str]:

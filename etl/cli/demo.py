@@ -4,13 +4,11 @@ Belongs here: finding missing partitions, launching their runs, showing the resu
 (`runs`) and followed (`follow`), what a run does (`etl.pipeline`).
 """
 
-import importlib.util
 import os
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -22,12 +20,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from etl.cli.asked import asked_tenants
+from etl.cli.demo_source import make_source
 from etl.cli.follow import Followed, follow, view
 from etl.cli.home import opened_instance
-from etl.cli.runs import failures, launch, workspace
-from etl.config.config_loader import load_tenant
+from etl.cli.messages import PlannedRun
+from etl.cli.runs import failures, runs_of
 from etl.definitions import build_tenant_definitions
-from etl.errors import EtlError, NothingExamined
+from etl.errors import NothingExamined
 from etl.resources.run_worker import release_dead_runs
 from etl.running import naming
 from etl.running.naming import AssetAddress
@@ -47,9 +46,10 @@ class DemoPlan(BaseModel):
     reload: bool = False
 
     @property
-    def tags(self) -> dict[str, str]:
-        """The tags of the run."""
-        return {**self.span.tags, **({naming.RELOAD_TAG: "true"} if self.reload else {})}
+    def run(self) -> PlannedRun:
+        """The run."""
+        tags = {**self.span.tags, **({naming.RELOAD_TAG: "true"} if self.reload else {})}
+        return PlannedRun(job=self.job, tags=tags, assets=tuple(tuple(key.path) for key in self.span.selection))
 
 
 def demo(
@@ -93,24 +93,6 @@ def demo(
     )
 
 
-def make_source(tenant: str, settings: Settings, console: Console) -> None:
-    """Make the tenant's demo database if it does not exist. A tenant with its own database needs none."""
-    config = load_tenant(tenant, settings)
-    path = settings.demo_dir / f"{tenant}.sqlite"
-    if path.is_file() or not config.uses_demo_source():
-        return
-    script = config.origin.folder / "demo" / "generate.py"
-    if not script.is_file():
-        raise EtlError(
-            f"tenant {tenant} has no database in this environment and no demo source",
-            f"set the variables of its `source_database`, or write {script.relative_to(settings.project_dir)}",
-        )
-    settings.demo_dir.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
-    _load(script, f"demo_{tenant}").make_demo(path)
-    console.print(f"made the demo source of {tenant} in {time.monotonic() - began:.1f} s")
-
-
 def plans_of(tenant: str, instance: DagsterInstance, *, reload: bool = False) -> Iterator[DemoPlan]:
     """Return the missing runs: in the job `all`, those of partitions that an asset does not have yet.
 
@@ -143,11 +125,10 @@ def plans_of(tenant: str, instance: DagsterInstance, *, reload: bool = False) ->
 def run_plans(plans: list[DemoPlan], instance: DagsterInstance, settings: Settings, console: Console) -> list[str]:
     """Launch all runs, show the progress of each, and return the names of those that failed."""
     console.print("starting the code locations of workspace.yaml")
-    with workspace(instance, settings, {plan.tenant for plan in plans}) as context, view(console) as shown:
-        started = [launch(instance, context, plan.tenant, plan.job, plan.tags, plan.span.selection) for plan in plans]
+    with runs_of(instance, settings, {plan.tenant for plan in plans}) as runs, view(console) as shown:
+        started = runs.start([(plan.tenant, plan.run) for plan in plans])
         followed = [
-            Followed(run.run_id, plan.events, f"{plan.job} ({plan.span})")
-            for plan, run in zip(plans, started, strict=True)
+            Followed(run, plan.events, f"{plan.job} ({plan.span})") for plan, run in zip(plans, started, strict=True)
         ]
         ended = follow(instance, followed, shown)
     failed = [run for run in ended if run.status != DagsterRunStatus.SUCCESS]
@@ -224,12 +205,3 @@ def _int(value: object) -> int:
 
 def _keys(job: JobDefinition) -> list[AssetKey]:
     return sorted(job.asset_layer.executable_asset_keys)
-
-
-def _load(path: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise EtlError(f"{path} cannot be imported", "is it a Python file?")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from etl.cli.runs import StartedRun
 from etl.cli.waiting import holders
 from etl.resources.run_worker import release_dead_runs
 from etl.running.naming import AssetAddress
@@ -34,7 +35,7 @@ WARNINGS_OF_A_KIND = 3
 class Followed:
     """A run to follow. Each of its steps is shown, or the run as a whole if it has a `name`."""
 
-    run_id: str
+    started: StartedRun
     size: int
     """The number of the run's partitions (0: whole tables). For a run with a name, the number of materializations."""
     name: str = ""
@@ -164,7 +165,9 @@ def view(console: Console) -> Iterator[View]:
 def follow(instance: DagsterInstance, runs: Sequence[Followed], shown: View) -> list[DagsterRun]:
     """Show runs until all have ended. Returns the ended runs in the same order."""
     readers = [_Reader(each, shown) for each in runs]
-    own = {each.run_id for each in runs}
+    own = {each.started.run_id for each in runs}
+    noticed = {each.started.run_id for each in runs if each.started.child}
+    """The runs of processes that this command has started: `notice_end` reports how such a process has ended."""
     while True:
         for each in readers:
             each.read(instance)
@@ -173,7 +176,7 @@ def follow(instance: DagsterInstance, runs: Sequence[Followed], shown: View) -> 
             return ended
         for each in readers:
             each.wait(instance, own)
-        release_dead_runs(instance)  # otherwise this loop would wait forever for a killed run
+        release_dead_runs(instance, noticed)  # otherwise this loop would wait forever for a killed run
         time.sleep(0.3)
 
 
@@ -202,11 +205,13 @@ class _Reader:
         """Read new events."""
         if self.run is not None:
             return
-        run = instance.get_run_by_id(self.followed.run_id)  # before its events, so that all are read when it has ended
+        self.followed.started.notice_end(instance)
+        run_id = self.followed.started.run_id
+        run = instance.get_run_by_id(run_id)  # before its events, so that all are read when it has ended
         if self.followed.name and not self.states:
             self._begin("", self.followed.name, self.followed.size, "partitions")
         while True:
-            page = instance.get_records_for_run(self.followed.run_id, cursor=self.cursor)
+            page = instance.get_records_for_run(run_id, cursor=self.cursor)
             self.cursor = page.cursor
             for record in page.records:
                 self._take(record.event_log_entry)
@@ -214,6 +219,7 @@ class _Reader:
                 break
         if run is not None and run.is_finished:
             self.run = run
+            self.followed.started.await_end()
             for what, count in self.warned.items():
                 if count > WARNINGS_OF_A_KIND:
                     self.shown.tell(f"warning: {what}: {count - WARNINGS_OF_A_KIND} more; `make dev` shows all")

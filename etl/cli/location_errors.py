@@ -1,8 +1,10 @@
 """Explains why a tenant's code location cannot be used, with a sentence and a remedy instead of Dagster's trace.
 
-Belongs here: turning Dagster's error about a code server into the product's error. Not here: starting one (`runs`).
+Belongs here: turning Dagster's error about a code location into the product's error, also if the process that loads it
+has ended. Not here: starting that process (`child`, `code_servers`).
 """
 
+import os
 import re
 import signal
 from collections.abc import Iterator, Sequence
@@ -23,18 +25,28 @@ _AGAIN = (
 )
 
 
+def log_file() -> Path:
+    """Return the file with the output of the processes that load code locations and execute runs."""
+    return Path(os.environ["DAGSTER_HOME"]) / "code_servers.log"
+
+
+def not_in_workspace(tenant: str) -> EtlError:
+    """Return the error for a tenant that no code location serves."""
+    return EtlError(
+        f"workspace.yaml has no code location `{tenant}`",
+        f"add an entry with `module_name: tenants.{tenant}.definitions` and `location_name: {tenant}`",
+    )
+
+
 def cannot_load(location: str, error: SerializableErrorInfo | None, log: Path) -> EtlError:
     """Return the error for a location that Dagster could not load. `log` is the file with the code servers' output."""
     what = f"code location `{location}` cannot be loaded"
     if error is None:
         return EtlError(f"{what}, and Dagster does not say why", f"look in {log}")
     if found := _ENDED.search(error.message):
-        return EtlError(f"{what}: its code server {_end(int(found[1]))} while it was starting", _AGAIN.format(log))
+        return ended_early(location, int(found[1]), log)
     if found := _LATE.search(error.message):
-        return EtlError(
-            f"{what}: its code server had not started after {found[1]} s",
-            "give it more time in dagster.yaml (`code_servers: {local_startup_timeout: 360}`), or look in " + str(log),
-        )
+        return not_started(location, int(found[1]), log)
     cause = error
     while cause.cause is not None:
         cause = cause.cause
@@ -49,15 +61,34 @@ def cannot_load(location: str, error: SerializableErrorInfo | None, log: Path) -
     )
 
 
+def ended_early(location: str, exit_code: int, log: Path) -> EtlError:
+    """Return the error for a location whose process has ended before the location was loaded."""
+    what = f"code location `{location}` cannot be loaded"
+    return EtlError(f"{what}: its code server {_end(exit_code)} while it was starting", _AGAIN.format(log))
+
+
+def not_started(location: str, seconds: int, log: Path) -> EtlError:
+    """Return the error for a location that was not loaded in time."""
+    return EtlError(
+        f"code location `{location}` cannot be loaded: its code server had not started after {seconds} s",
+        f"give it more time in dagster.yaml (`code_servers: {{local_startup_timeout: 360}}`), or look in {log}",
+    )
+
+
+def does_not_answer(location: str, log: Path) -> EtlError:
+    """Return the error for a location whose process has ended after the location was loaded."""
+    return EtlError(
+        f"the code server of `{location}` does not answer any more: it was killed, or has ended", _AGAIN.format(log)
+    )
+
+
 @contextmanager
 def reachable(location: str, log: Path) -> Iterator[None]:
     """Explain the error if the code server of a location no longer answers."""
     try:
         yield
     except DagsterUserCodeUnreachableError as error:
-        raise EtlError(
-            f"the code server of `{location}` does not answer any more: it was killed, or has ended", _AGAIN.format(log)
-        ) from error
+        raise does_not_answer(location, log) from error
 
 
 def _end(code: int) -> str:

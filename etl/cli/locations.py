@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from etl.config.config_loader import list_tenants
-from etl.definitions import shard_members, shard_number, shards_of
+from etl.config.shards import shard_members, shard_number, shards_of
 from etl.errors import ConfigError, EtlError
 from etl.running.compat import CodeLocationOrigin, ManagedGrpcPythonEnvCodeLocationOrigin, WorkspaceFileTarget
 from etl.settings import Settings

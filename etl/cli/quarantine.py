@@ -17,7 +17,8 @@ from rich.text import Text
 from etl.cli.asked import asked_tenants
 from etl.cli.follow import Followed, follow, view
 from etl.cli.home import opened_instance
-from etl.cli.runs import failures, launch, workspace
+from etl.cli.messages import PlannedRun
+from etl.cli.runs import failures, runs_of
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, NothingExamined
@@ -127,14 +128,15 @@ def replay(
     config = load_tenant(tenant, settings)
     console = Console()
     chosen = _chosen(config, settings, pipeline, partition)
-    with opened_instance(settings) as instance, workspace(instance, settings, {tenant}) as context:
+    with opened_instance(settings) as instance, runs_of(instance, settings, {tenant}) as runs:
         for each in chosen:
             tags = {"dagster/partition": each.partition} if each.partition else {}
-            assets = _assets(config, each, from_source=from_source)
-            run = launch(instance, context, tenant, naming.job_name(tenant, naming.JOB_OF_ALL), tags, assets)
+            assets = tuple(tuple(key.path) for key in _assets(config, each, from_source=from_source))
+            planned = PlannedRun(job=naming.job_name(tenant, naming.JOB_OF_ALL), tags=tags, assets=assets)
+            (run,) = runs.start([(tenant, planned)])
             remember(settings, _replay("replay begun", each, each.rows, run.run_id))
             with view(console) as shown:
-                (ended,) = follow(instance, [Followed(run.run_id, 1 if each.partition else 0)], shown)
+                (ended,) = follow(instance, [Followed(run, 1 if each.partition else 0)], shown)
             left = still_rejected(config, settings, each)
             after = left.rows if left else 0
             if ended.status != DagsterRunStatus.SUCCESS:

@@ -8,20 +8,18 @@ import time
 from typing import Annotated
 
 import typer
-from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
+from dagster import DagsterInstance, DagsterRunStatus
 from rich.console import Console
 
-from etl.cli.chosen import choose
-from etl.cli.demo import make_source
+from etl.cli.demo_source import make_source
 from etl.cli.follow import Followed, follow, view
 from etl.cli.home import opened_instance
-from etl.cli.runs import failures, launch, repository_of, spans_of, workspace
+from etl.cli.messages import PlannedRun, Wanted
+from etl.cli.runs import StartedRun, failures, runs_of
 from etl.cli.signals import Interrupted, interruptible, stop_run
-from etl.config.config_loader import load_tenant
 from etl.errors import EtlError
 from etl.resources.run_worker import release_dead_runs
 from etl.running import naming
-from etl.running.run_spans import Span
 from etl.settings import load_settings
 
 
@@ -48,58 +46,55 @@ def run(
     """Run a tenant's assets: `etl run project_01 --pipeline lot_history --from 2026-01-01 --to 2026-01-05`."""
     settings = load_settings()
     console = Console()
-    asked = _asked(first, last, partition)
+    since, until = _asked(first, last, partition)
+    wanted = Wanted(job=job, pipelines=tuple(pipeline or ()), stages=tuple(stage or ()), first=since, last=until)
     more = {naming.RELOAD_TAG: "true"} if reload else {}
     make_source(tenant, settings, console)
-    config = load_tenant(tenant, settings)
     began = time.monotonic()
     with interruptible() as signals, opened_instance(settings) as instance:
         try:
             release_dead_runs(instance)
-            with workspace(instance, settings, {tenant}) as context:
-                repository = repository_of(context, tenant)
-                chosen = choose(repository, config, settings, job, pipeline or (), stage or ())
-                console.print(chosen.note, style="yellow", markup=False, end="", soft_wrap=True)
-                wanted = spans_of(repository, config, chosen, *asked)
-                if len(wanted) > 1:
-                    console.print(f"{len(wanted)} runs, since the pipelines do not have the same partitions")
+            with runs_of(instance, settings, {tenant}) as runs:
+                plan = runs.plan(tenant, wanted, more)
+                console.print(plan.note, style="yellow", markup=False, end="", soft_wrap=True)
+                if len(plan.runs) > 1:
+                    console.print(f"{len(plan.runs)} runs, since the pipelines do not have the same partitions")
                 failed = 0
-                for number, each in enumerate(wanted, start=1):
-                    started: DagsterRun | None = None
+                for number, each in enumerate(plan.runs, start=1):
+                    started: StartedRun | None = None
                     try:
                         with signals.held():
-                            tags, keys = {**each.tags, **more}, chosen.selection(each)
-                            started = launch(instance, context, tenant, chosen.job, tags, keys)
-                            console.print(f"run {started.run_id} ({each})", highlight=False, soft_wrap=True)
-                        failed += not _succeeded(instance, started.run_id, each, console)
+                            (started,) = runs.start([(tenant, each)])
+                            console.print(f"run {started.run_id} ({each.words})", highlight=False, soft_wrap=True)
+                        failed += not _succeeded(instance, started, each, console)
                     except Interrupted as why:
                         if started is not None:
-                            stop_run(instance, started.run_id, why, console)
+                            stop_run(instance, started, why, console)
                         elif number == 1:
                             raise
-                        for later in wanted[number if started else number - 1 :]:
-                            console.print(f"{why}: not started: {later}", highlight=False, soft_wrap=True)
+                        for later in plan.runs[number if started else number - 1 :]:
+                            console.print(f"{why}: not started: {later.words}", highlight=False, soft_wrap=True)
                         raise typer.Exit(why.exit_code) from why
         except Interrupted as why:
             console.print(f"{why}: no run was started", highlight=False)
             raise typer.Exit(why.exit_code) from why
     if failed:
-        if len(wanted) > 1:
-            console.print(f"{failed} of {len(wanted)} runs did not succeed", style="red", highlight=False)
+        if len(plan.runs) > 1:
+            console.print(f"{failed} of {len(plan.runs)} runs did not succeed", style="red", highlight=False)
         raise typer.Exit(1)
     console.print(f"[green]succeeded[/] in {time.monotonic() - began:.0f} s")
 
 
-def _succeeded(instance: DagsterInstance, run_id: str, span: Span, console: Console) -> bool:
+def _succeeded(instance: DagsterInstance, started: StartedRun, run: PlannedRun, console: Console) -> bool:
     """Show the run until it has ended, and show what failed in it. Return whether it succeeded.
 
     A run that failed does not keep the runs of other partitions from being started: they are other pipelines' too.
     """
     with view(console) as shown:
-        (ended,) = follow(instance, [Followed(run_id, span.size, word=span.word)], shown)
+        (ended,) = follow(instance, [Followed(started, run.size, word=run.unit)], shown)
     if ended.status == DagsterRunStatus.SUCCESS:
         return True
-    for problem in failures(instance, run_id):
+    for problem in failures(instance, started.run_id):
         console.print(problem, style="red", markup=False, highlight=False)
     return False
 

@@ -1,256 +1,165 @@
-"""Starts Dagster runs from the command line, through the instance, as Dagster's UI does.
+"""Starts Dagster runs from the command line, and says why a run failed.
 
-Belongs here: one instance, one workspace, launching a job, why it failed. Not here: which job and why (`demo`), waiting
-for it (`follow`), the words for a code location that cannot be loaded (`location_errors`).
+Belongs here: in which of two ways a run is started. Not here: the two ways (`child`, `code_servers`), which job and why
+(`run_plan`, `demo`), waiting for the run (`follow`).
+
+A run of a tenant takes one process beside the command: the process loads the tenant's code location, creates the run,
+and executes it (`child`). Code servers, as Dagster's web server has them, are started only where the process of a run
+must be another one than the process that describes the location:
+
+- The location is a `grpc_server` of workspace.yaml, or names another Python: its code is not here.
+- dagster.yaml names a run launcher that is not `LocalRunLauncher`, such as one for containers: it starts the process.
+  Dagster's own default launcher ends a run by asking its code server, so it needs one too.
+- The location is `etl.all`, or a shard of it: it has to load the code of all tenants to find out what they share, and
+  the process of a run must load only the code of its own tenant.
 """
 
-import os
-import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
-from dagster import AssetKey, DagsterEventType, DagsterInstance, DagsterRun
+from dagster import AssetKey, DagsterEventType, DagsterInstance
 
-from etl.cli.chosen import Chosen
-from etl.cli.location_errors import cannot_load, reachable
-from etl.cli.locations import location_of, origins_of
-from etl.config.tenant_config import TenantConfig
-from etl.errors import EtlError
-from etl.partitions.scheme import TimeScheme
+from etl.cli.child import Child
+from etl.cli.location_errors import not_in_workspace
+from etl.cli.locations import ALL, location_of, origins_of
+from etl.cli.messages import Plan, PlannedRun, Request, Wanted
+from etl.config.config_loader import load_tenant
+from etl.resources.run_worker import LocalRunLauncher
 from etl.running.compat import (
-    CodeLocationOrigin,
-    GrpcServerCommand,
-    GrpcServerRegistry,
-    JobSubsetSelector,
-    RemoteRepository,
-    WorkspaceLoadTarget,
-    WorkspaceProcessContext,
+    ManagedGrpcPythonEnvCodeLocationOrigin,
     WorkspaceRequestContext,
-    grpc_server as server,
     make_new_run_id,
+    serialize_value,
 )
-from etl.running.partition_definitions import scheme_of, schemes_of
-from etl.running.run_spans import (
-    Definition,
-    PartitionsOf,
-    Range,
-    RangesOf,
-    Span,
-    alike,
-    asked,
-    bounds,
-    newest,
-    partition_sets,
-    spans,
-    spans_of_assets,
-    within,
-)
-from etl.settings import Settings, load_settings
-
-# The run's log is in the instance, where the UI reads it; on the screen it would bury the progress.
-QUIET: Mapping[str, object] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-# Seconds that a code server lives on when this process died without stopping it.
-SERVER_LIVES_ON = 45
+from etl.settings import Settings
 
 
-class Locations(WorkspaceLoadTarget):
-    """The code locations of workspace.yaml, or only those of some tenants, because each is a process of its own."""
+@dataclass(frozen=True)
+class StartedRun:
+    """A run that was started. `child` executes it, or else a process of a code server."""
 
-    def __init__(self, settings: Settings, tenants: Collection[str]) -> None:
-        self._settings = settings
-        self._tenants = tenants
+    run_id: str
+    child: Child | None = None
 
-    def create_origins(self) -> Sequence[CodeLocationOrigin]:
-        """Return the code locations; Dagster calls this method of a workspace."""
-        every = origins_of(self._settings.project_dir / "workspace.yaml")
-        wanted = {location_of(each, every, self._settings) for each in self._tenants}
-        return [each for each in every if not self._tenants or each.location_name in wanted]
+    def stop(self, instance: DagsterInstance) -> None:
+        """Ask the run to stop."""
+        if self.child is not None:
+            self.child.interrupt(self.run_id, instance)
+        else:
+            instance.run_launcher.terminate(self.run_id)
+
+    def notice_end(self, instance: DagsterInstance) -> None:
+        """Report the run as failed if its process has ended without saying so. A code server does this itself."""
+        if self.child is not None:
+            self.child.notice_end(self.run_id, instance)
+
+    def await_end(self) -> None:
+        """Wait for the end of the run's process; the run has ended."""
+        if self.child is not None:
+            self.child.await_end()
+
+
+class Runs:
+    """Plans and starts the runs of some tenants."""
+
+    def __init__(
+        self,
+        instance: DagsterInstance,
+        settings: Settings,
+        entries: Mapping[str, ManagedGrpcPythonEnvCodeLocationOrigin],
+        servers: WorkspaceRequestContext | None,
+    ) -> None:
+        """Do not call this; use `runs_of`."""
+        self._instance, self._settings, self._entries, self._servers = instance, settings, entries, servers
+        self._waiting: dict[str, Child] = {}
+        """By tenant, the process that can execute the first run of the plan."""
+        self._children: list[Child] = []
+
+    def plan(self, tenant: str, wanted: Wanted, tags: Mapping[str, str]) -> Plan:
+        """Return the runs for what a person wants, each with these tags. Raises an error if there is none."""
+        if tenant in self._entries:
+            asked = Request(tenant=tenant, entry=self._entry(tenant), wanted=wanted, tags=dict(tags))
+            child = self._waiting[tenant] = self._child(asked)
+            return child.planned()
+        from etl.cli.code_servers import repository_of  # noqa: PLC0415  only for this way
+        from etl.cli.run_plan import plan  # noqa: PLC0415  only for this way
+
+        config = load_tenant(tenant, self._settings)
+        return plan(repository_of(self._context(), tenant), config, self._settings, wanted, tags)
+
+    def start(self, runs: Sequence[tuple[str, PlannedRun]]) -> list[StartedRun]:
+        """Start runs, each of a tenant, at the same time."""
+        children: list[Child | None] = []
+        for tenant, run in runs:
+            child = self._waiting.pop(tenant, None)
+            if child is None and tenant in self._entries:
+                child = self._child(Request(tenant=tenant, entry=self._entry(tenant), run=run))
+            children.append(child)
+        return [self._start(tenant, run, child) for (tenant, run), child in zip(runs, children, strict=True)]
+
+    def _start(self, tenant: str, run: PlannedRun, child: Child | None) -> StartedRun:
+        if child is not None:
+            child.planned()
+            run_id = make_new_run_id()
+            child.go(run_id, self._instance)
+            return StartedRun(run_id, child)
+        from etl.cli.code_servers import launch  # noqa: PLC0415  only for this way
+
+        assets = [AssetKey(list(each)) for each in run.assets]
+        return StartedRun(launch(self._instance, self._context(), tenant, run.job, run.tags, assets).run_id)
+
+    def close(self) -> None:
+        """End the processes that execute no run."""
+        for child in self._children:
+            child.dismiss()
+
+    def _child(self, asked: Request) -> Child:
+        name = self._entries[asked.tenant].location_name
+        self._children.append(Child(asked, name, self._instance.code_server_process_startup_timeout))
+        return self._children[-1]
+
+    def _entry(self, tenant: str) -> str:
+        return serialize_value(self._entries[tenant])
+
+    def _context(self) -> WorkspaceRequestContext:
+        if self._servers is None:
+            raise RuntimeError("no code server was started")
+        return self._servers
 
 
 @contextmanager
-def workspace(
-    instance: DagsterInstance, settings: Settings, only: Collection[str] = ()
-) -> Iterator[WorkspaceRequestContext]:
-    """Start the code locations of workspace.yaml, or `only` those of some tenants. They end with the block."""
-    target = Locations(settings, only)
-    servers = GrpcServerRegistry(
-        instance_ref=instance.get_ref(),
-        server_command=GrpcServerCommand.API_GRPC,
-        heartbeat_ttl=SERVER_LIVES_ON,
-        startup_timeout=instance.code_server_process_startup_timeout,
-        wait_for_processes_on_shutdown=False,
-        log_level="critical",
+def runs_of(instance: DagsterInstance, settings: Settings, tenants: Collection[str]) -> Iterator[Runs]:
+    """Prepare the start of runs of these tenants. Runs go on after the block; other processes end with it."""
+    origins = origins_of(settings.project_dir / "workspace.yaml")
+    entries: dict[str, ManagedGrpcPythonEnvCodeLocationOrigin] = {}
+    for tenant in tenants:
+        name = location_of(tenant, origins, settings)
+        entry = next((each for each in origins if each.location_name == name), None)
+        if entry is None:
+            raise not_in_workspace(tenant)
+        if isinstance(entry, ManagedGrpcPythonEnvCodeLocationOrigin) and _is_one_process_enough(instance, entry):
+            entries[tenant] = entry
+    with ExitStack() as stack:
+        servers = None
+        if served := set(tenants) - set(entries):
+            from etl.cli.code_servers import workspace  # noqa: PLC0415  only for this way
+
+            servers = stack.enter_context(workspace(instance, settings, served))
+        runs = Runs(instance, settings, entries, servers)
+        stack.callback(runs.close)
+        yield runs
+
+
+def _is_one_process_enough(instance: DagsterInstance, entry: ManagedGrpcPythonEnvCodeLocationOrigin) -> bool:
+    """Whether a run of this location can be executed by the process that describes the location."""
+    target = entry.loadable_target_origin
+    return (
+        isinstance(instance.run_launcher, LocalRunLauncher)
+        and target.module_name != ALL
+        and target.executable_path in (None, sys.executable)
     )
-    try:
-        with servers, ExitStack() as stack:
-            with _children_print_to(_log()), _children_hear_no_terminal():
-                process = stack.enter_context(WorkspaceProcessContext(instance, target, grpc_server_registry=servers))
-            yield process.create_request_context()
-    finally:
-        # they were told to stop; what one of them still executes is no failure of this command
-        with suppress(subprocess.TimeoutExpired):
-            servers.wait_for_processes()
-
-
-def _log() -> Path:
-    """Return the file with the output of the code servers."""
-    return Path(os.environ["DAGSTER_HOME"]) / "code_servers.log"
-
-
-@contextmanager
-def _children_hear_no_terminal() -> Iterator[None]:
-    """Give code servers that are started within the block, and their runs, a session of their own.
-
-    Ctrl-C in a terminal goes to every process of the command. The command alone shall hear it, and ask the run to stop.
-    """
-    names = vars(server)  # Dagster has no option for it
-    before = names["open_ipc_subprocess"]
-    names["open_ipc_subprocess"] = partial(before, start_new_session=True)
-    try:
-        yield
-    finally:
-        names["open_ipc_subprocess"] = before
-
-
-@contextmanager
-def _children_print_to(path: Path) -> Iterator[None]:
-    """Let processes that are started within the block print to a file: dbt's lines would hide the progress."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = [os.dup(descriptor) for descriptor in (1, 2)]
-    with path.open("ab") as log:
-        for descriptor in (1, 2):
-            os.dup2(log.fileno(), descriptor)
-    try:
-        yield
-    finally:
-        for descriptor, before in zip((1, 2), kept, strict=True):
-            os.dup2(before, descriptor)
-            os.close(before)
-
-
-def launch(
-    instance: DagsterInstance,
-    context: WorkspaceRequestContext,
-    tenant: str,
-    job_name: str,
-    tags: Mapping[str, str],
-    assets: Sequence[AssetKey] = (),
-) -> DagsterRun:
-    """Create the run of a job, or of some of its assets, and start it at once, without a queue or a daemon."""
-    location = _served_by(context, tenant)
-    with reachable(location, _log()):
-        repository = repository_of(context, tenant)
-        code = context.get_code_location(location)
-        selector = JobSubsetSelector(
-            location_name=location,
-            repository_name=repository.name,
-            job_name=job_name,
-            op_selection=None,
-            asset_selection=list(assets) or None,
-        )
-        job = code.get_job(selector)
-        plan = code.get_execution_plan(job, QUIET, None, None, instance)
-        run = instance.create_run(
-            job_name=job_name,
-            run_id=make_new_run_id(),
-            run_config=QUIET,
-            status=None,
-            tags={**job.tags, **tags},
-            root_run_id=None,
-            parent_run_id=None,
-            step_keys_to_execute=plan.execution_plan_snapshot.step_keys_to_execute,
-            execution_plan_snapshot=plan.execution_plan_snapshot,
-            job_snapshot=job.job_snapshot,
-            parent_job_snapshot=job.parent_job_snapshot,
-            asset_selection=frozenset(assets) or None,
-            asset_check_selection=None,
-            resolved_op_selection=None,
-            op_selection=None,
-            remote_job_origin=job.get_remote_origin(),
-            job_code_origin=job.get_python_origin(),
-            asset_graph=repository.asset_graph,
-        )
-        return instance.launch_run(run.run_id, context)
-
-
-def _served_by(context: WorkspaceRequestContext, tenant: str) -> str:
-    """Return the name of the code location that serves a tenant; the tenant's id if there is none."""
-    origins = [each.origin for each in context.get_code_location_entries().values()]
-    return location_of(tenant, origins, load_settings()) or tenant
-
-
-def repository_of(context: WorkspaceRequestContext, tenant: str) -> RemoteRepository:
-    """Return the repository of the code location that serves a tenant."""
-    location = _served_by(context, tenant)
-    entry = context.get_location_entry(location)
-    if entry is None:
-        raise EtlError(
-            f"workspace.yaml has no code location `{tenant}`",
-            f"add an entry with `module_name: tenants.{tenant}.definitions` and `location_name: {tenant}`",
-        )
-    if entry.code_location is None:
-        raise cannot_load(location, entry.load_error, _log())
-    return next(iter(entry.code_location.get_repositories().values()))
-
-
-def spans_of(
-    repository: RemoteRepository, config: TenantConfig, chosen: Chosen, first: str | None, last: str | None
-) -> list[Span]:
-    """Return the runs for these partitions of the chosen assets, in order; by default for the newest complete one.
-
-    Of a list of keys, all keys are run by default.
-    """
-    graph = repository.asset_graph
-    partitions = {key: graph.get(key).partitions_def for key in chosen.keys}
-    definitions = partition_sets(partitions)
-    if not definitions:
-        if first is not None:
-            problem = f"{chosen.words} has only whole tables, so no partition or range applies to it"
-            raise EtlError(problem, "run it without --from, --to and --partition")
-        return [Span(None, None, frozenset(partitions), is_all=True)]
-    if first is None or last is None:
-        found = spans(partitions, newest(definitions))
-        if not found:
-            word = " or ".join(sorted({_word(each) for each in definitions}))
-            raise EtlError(f"{chosen.words} has no {word} yet", f"its first {word} is not complete")
-        return found
-    wanted = asked(partitions, schemes_of(config, graph, partitions), first, last)
-    groups = alike({each for key in wanted if (each := partitions[key]) is not None})
-    if len(groups) == 1 and isinstance(scheme_of(groups[0][0]), TimeScheme):
-        _refuse_outside(chosen.words, partitions, wanted)
-    ranges: dict[AssetKey, Range] = {}
-    for key, own in wanted.items():
-        definition = partitions[key]
-        if definition is not None and (had := within((definition,), own).get(definition)):
-            ranges[key] = had
-    found = spans_of_assets(partitions, ranges)
-    if not found:
-        raise EtlError(
-            f"no pipeline of {chosen.words} has a {_word(groups[0][0])} from {first} to {last}", "name others"
-        )
-    return found
-
-
-def _refuse_outside(words: str, partitions: PartitionsOf, wanted: RangesOf) -> None:
-    """Refuse a key that none of the job's assets has, instead of running a smaller range."""
-    definitions = {each for key in wanted if (each := partitions[key]) is not None}
-    known = [found for found in map(bounds, definitions) if found]
-    word = " or ".join(sorted({_word(each) for each in definitions}))
-    begin, end = min((each[0] for each in known), default=None), max((each[1] for each in known), default=None)
-    for keys in ({first for first, _ in wanted.values()}, {last for _, last in wanted.values()}):
-        if begin is None or end is None or not any(begin <= key <= end for key in keys):
-            span = f"its {word}s go from {begin} to {end}" if begin else f"no {word} of it is complete yet"
-            raise EtlError(f"{words} has no {word} {' or '.join(sorted(keys))}", span)
-
-
-def _word(definition: Definition) -> str:
-    scheme = scheme_of(definition)
-    return scheme.word if scheme else "partition"
 
 
 def failures(instance: DagsterInstance, run_id: str) -> Iterator[str]:

@@ -13,6 +13,8 @@ from types import FrameType
 from dagster import DagsterInstance, DagsterRunStatus
 from rich.console import Console
 
+from etl.cli.runs import StartedRun
+
 SECONDS_TO_STOP = 60
 """How long the command waits for a run that it has asked to stop. A step ends at its next safe point."""
 
@@ -78,15 +80,18 @@ def interruptible() -> Iterator[Signals]:
             signal.signal(each, before[each])
 
 
-def stop_run(instance: DagsterInstance, run_id: str, why: Interrupted, console: Console) -> None:
+def stop_run(instance: DagsterInstance, started: StartedRun, why: Interrupted, console: Console) -> None:
     """Ask the run to stop, wait for its end, and report how it ended. A second signal ends the waiting."""
+    run_id = started.run_id
     try:
         console.print(f"{why}: run {run_id} is asked to stop", highlight=False, soft_wrap=True)
-        instance.run_launcher.terminate(run_id)
+        started.stop(instance)
         deadline = time.monotonic() + SECONDS_TO_STOP
         while time.monotonic() < deadline:
+            started.notice_end(instance)
             run = instance.get_run_by_id(run_id)
             if run is None or run.is_finished:
+                started.await_end()
                 status = run.status if run else DagsterRunStatus.CANCELED
                 console.print(_became(run_id, status), highlight=False, soft_wrap=True)
                 return

@@ -8,14 +8,17 @@ SIGKILL) would stay "started" for ever and keep its pool slot, so that every lat
 """
 
 import logging
+from collections.abc import Collection
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, DefaultRunLauncher, RunsFilter
 
-from etl.running.compat import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+from etl.running.compat import GRPC_INFO_TAG, CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from etl.running.run_start import launch_in
-from etl.running.worker_process import Life, life_of, worker_of
+from etl.running.worker_process import Life, interrupt_worker, life_of, worker_of
 
 logger = logging.getLogger(__name__)
+
+WITH_A_PROCESS = (DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING)
 
 
 class LocalRunLauncher(DefaultRunLauncher):
@@ -25,6 +28,19 @@ class LocalRunLauncher(DefaultRunLauncher):
         """Start the run's process. A run of daily assets that names no day gets the newest complete day."""
         launch_in(self._instance, context)
         self._run_ids.add(context.dagster_run.run_id)
+
+    def terminate(self, run_id: str) -> bool:
+        """Ask the run to stop: its code server, or without one its process, if that is certainly on this machine."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished or GRPC_INFO_TAG in run.tags:
+            return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
+        self._instance.report_run_canceling(run)
+        if interrupt_worker(self._instance, run_id):
+            return True
+        self._instance.report_engine_event(
+            "The run's process is not known, or it is not on this machine: it cannot be asked to stop from here.", run
+        )
+        return False
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -47,14 +63,15 @@ class LocalRunLauncher(DefaultRunLauncher):
         return CheckRunHealthResult(WorkerStatus.RUNNING, unjudged if life is Life.UNKNOWN else None)
 
 
-def release_dead_runs(instance: DagsterInstance) -> list[str]:
+def release_dead_runs(instance: DagsterInstance, but: Collection[str] = ()) -> list[str]:
     """Mark runs whose process has ended as failed and free their slots, without waiting for a daemon.
 
-    Only a process that has certainly ended counts: a run of another machine or container is not changed.
+    Only a process that has certainly ended counts: a run of another machine or container is not changed. The runs `but`
+    are left to the caller, who has started their processes and knows how they ended.
     """
     released: list[str] = []
-    for run in instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.STARTING])):
-        worker = worker_of(instance, run.run_id)
+    for run in instance.get_runs(RunsFilter(statuses=[*WITH_A_PROCESS])):
+        worker = worker_of(instance, run.run_id) if run.run_id not in but else None
         if worker is None or life_of(instance, run.run_id, worker) is not Life.GONE:
             continue
         now = instance.get_run_by_id(run.run_id)

@@ -16,17 +16,24 @@ from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGra
 from dagster._core.definitions.assets.job.asset_job import build_asset_job, get_asset_graph_for_job
 from dagster._core.definitions.dependency import NodeHandle
 from dagster._core.definitions.instigation_logger import CapturedLogHandler
+from dagster._core.definitions.reconstruct import ReconstructableJob
 from dagster._core.definitions.selector import JobSubsetSelector
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.event_api import EventLogCursor, PartitionKeyFilter
 from dagster._core.events import DagsterEventBatchMetadata, EngineEventData, JobFailureData
 from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.plan.state import KnownExecutionState
 from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
-from dagster._core.remote_origin import CodeLocationOrigin, ManagedGrpcPythonEnvCodeLocationOrigin
+from dagster._core.origin import get_python_environment_entry_point
+from dagster._core.remote_origin import (
+    CodeLocationOrigin,
+    InProcessCodeLocationOrigin,
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+)
 from dagster._core.selector.subset_selector import AssetSelectionData
 from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecord,
@@ -35,15 +42,24 @@ from dagster._core.storage.asset_check_execution_record import (
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
+    GRPC_INFO_TAG,
     PARTITION_NAME_TAG,
 )
 from dagster._core.utils import make_new_run_id
-from dagster._grpc.types import ExecuteExternalJobArgs, ExecuteRunArgs
+from dagster._grpc.types import ExecuteExternalJobArgs, ExecuteRunArgs, ExecutionPlanSnapshotArgs
 from dagster._serdes import ConfigurableClassData, deserialize_value, serialize_value
+from dagster._utils import get_run_crash_explanation
+from dagster._utils.error import serializable_error_info_from_exc_info
+from dagster._utils.interrupts import capture_interrupts
 
 if TYPE_CHECKING:
-    from dagster._core.remote_representation.code_location import CodeLocation, GrpcServerCodeLocation
-    from dagster._core.remote_representation.external import RemoteRepository
+    from dagster._core.remote_representation.code_location import (
+        CodeLocation,
+        GrpcServerCodeLocation,
+        InProcessCodeLocation,
+    )
+    from dagster._core.remote_representation.external import RemoteExecutionPlan, RemoteJob, RemoteRepository
+    from dagster._core.remote_representation.external_data import RemoteJobSubsetResult
     from dagster._core.remote_representation.grpc_server_registry import GrpcServerRegistry
     from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
     from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
@@ -60,12 +76,18 @@ if TYPE_CHECKING:
     from dagster._daemon.daemon import SensorDaemon
     from dagster._grpc import server as grpc_server
     from dagster._grpc.constants import GrpcServerCommand
+    from dagster._grpc.impl import (
+        core_execute_run,
+        get_external_execution_plan_snapshot,
+        get_external_pipeline_subset_result,
+    )
     from dagster_dbt.asset_utils import build_dbt_specs, get_asset_check_key_for_test
     from dagster_dbt.utils import select_unique_ids
 
 __all__ = [
     "ASSET_PARTITION_RANGE_END_TAG",
     "ASSET_PARTITION_RANGE_START_TAG",
+    "GRPC_INFO_TAG",
     "INDEX_SHARD_NAME",
     "PARTITION_NAME_TAG",
     "SQLITE_BUSY_TIMEOUT_SECONDS",
@@ -89,19 +111,27 @@ __all__ = [
     "ExecuteExternalJobArgs",
     "ExecuteRunArgs",
     "ExecutionPlan",
+    "ExecutionPlanSnapshotArgs",
     "FileCodePointer",
     "GrpcServerCodeLocation",
     "GrpcServerCommand",
     "GrpcServerRegistry",
+    "InProcessCodeLocation",
+    "InProcessCodeLocationOrigin",
     "InstanceRef",
     "JobFailureData",
     "JobSubsetSelector",
+    "KnownExecutionState",
     "LaunchRunContext",
     "ManagedGrpcPythonEnvCodeLocationOrigin",
     "ModuleCodePointer",
     "NodeHandle",
     "PartitionKeyFilter",
     "PlanOrchestrationContext",
+    "ReconstructableJob",
+    "RemoteExecutionPlan",
+    "RemoteJob",
+    "RemoteJobSubsetResult",
     "RemoteRepository",
     "RetryMode",
     "SensorDaemon",
@@ -116,14 +146,21 @@ __all__ = [
     "WorkspaceRequestContext",
     "build_asset_job",
     "build_dbt_specs",
+    "capture_interrupts",
+    "core_execute_run",
     "create_db_conn_string",
     "deserialize_value",
     "get_asset_check_key_for_test",
     "get_asset_graph_for_job",
     "get_daemon_statuses",
+    "get_external_execution_plan_snapshot",
+    "get_external_pipeline_subset_result",
+    "get_python_environment_entry_point",
+    "get_run_crash_explanation",
     "grpc_server",
     "make_new_run_id",
     "select_unique_ids",
+    "serializable_error_info_from_exc_info",
     "serialize_value",
 ]
 
@@ -135,6 +172,10 @@ _LATER = {
     "GrpcServerCommand": "dagster._grpc.constants",
     "GrpcServerRegistry": "dagster._core.remote_representation.grpc_server_registry",
     "INDEX_SHARD_NAME": "dagster._core.storage.event_log.sqlite.sqlite_event_log",
+    "InProcessCodeLocation": "dagster._core.remote_representation.code_location",
+    "RemoteExecutionPlan": "dagster._core.remote_representation.external",
+    "RemoteJob": "dagster._core.remote_representation.external",
+    "RemoteJobSubsetResult": "dagster._core.remote_representation.external_data",
     "RemoteRepository": "dagster._core.remote_representation.external",
     "SQLITE_BUSY_TIMEOUT_SECONDS": "dagster._core.storage.sqlite",
     "SensorDaemon": "dagster._daemon.daemon",
@@ -146,8 +187,11 @@ _LATER = {
     "WorkspaceProcessContext": "dagster._core.workspace.context",
     "WorkspaceRequestContext": "dagster._core.workspace.context",
     "build_dbt_specs": "dagster_dbt.asset_utils",
+    "core_execute_run": "dagster._grpc.impl",
     "create_db_conn_string": "dagster._core.storage.sqlite",
     "get_asset_check_key_for_test": "dagster_dbt.asset_utils",
+    "get_external_execution_plan_snapshot": "dagster._grpc.impl",
+    "get_external_pipeline_subset_result": "dagster._grpc.impl",
     "get_daemon_statuses": "dagster._daemon.controller",
     "select_unique_ids": "dagster_dbt.utils",
 }

@@ -25,13 +25,18 @@ def launch_in(instance: DagsterInstance, context: LaunchRunContext) -> None:
     """Start the run in its code location. Raises an error with the remedy if the location is missing."""
     run = context.dagster_run
     location = _location(run, context.workspace)
+    name_partition(instance, run, location)
+    if not isinstance(location, GrpcServerCodeLocation):
+        raise EtlError(f"the code location `{location.name}` is no server of its own", "serve it from workspace.yaml")
+    DefaultRunLauncher.launch_run_from_grpc_client(instance, run, location.client)
+
+
+def name_partition(instance: DagsterInstance, run: DagsterRun, location: CodeLocation) -> None:
+    """Give the newest complete partition to a run of partitioned assets that names none."""
     if not {PARTITION_NAME_TAG, ASSET_PARTITION_RANGE_START_TAG} & set(run.tags):
         key = _newest(run, location)
         if key is not None:
             instance.add_run_tags(run.run_id, {PARTITION_NAME_TAG: key})
-    if not isinstance(location, GrpcServerCodeLocation):
-        raise EtlError(f"the code location `{location.name}` is no server of its own", "serve it from workspace.yaml")
-    DefaultRunLauncher.launch_run_from_grpc_client(instance, run, location.client)
 
 
 def _location(run: DagsterRun, workspace: BaseWorkspaceRequestContext | None) -> CodeLocation:

@@ -16,6 +16,7 @@ is unknown, and the run is not changed (docs/hosts.md):
 import fcntl
 import logging
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,10 +82,17 @@ class Worker(BaseModel):
     lock: LockFile | None = None
 
 
+_recorded: set[str] = set()
+"""The runs that have a record of this process."""
+
+
 @contextmanager
 def recorded_worker(instance: DagsterInstance, run: DagsterRun) -> Iterator[None]:
-    """While the block runs, this process holds the run's lock, and the event log has the record of this process."""
-    if instance.is_ephemeral:
+    """While the block runs, this process holds the run's lock, and the event log has the record of this process.
+
+    Within such a block of the same run, nothing happens: a process that creates its run is recorded before it executes.
+    """
+    if instance.is_ephemeral or run.run_id in _recorded:
         yield
         return
     path, beside_database = _lock_path(instance, run.run_id)
@@ -105,9 +113,11 @@ def recorded_worker(instance: DagsterInstance, run: DagsterRun) -> Iterator[None
                 }
             ),
         )
+        _recorded.add(run.run_id)
         yield
         path.unlink(missing_ok=True)
     finally:
+        _recorded.discard(run.run_id)
         os.close(descriptor)
 
 
@@ -152,6 +162,26 @@ def life_of(instance: DagsterInstance, run_id: str, worker: Worker) -> Life:
     if worker.lock is not None and worker.lock.local:
         return _life_by_lock(instance, run_id, worker.lock, same_kernel=bool(here.boot) and here.boot == worker.boot)
     return Life.UNKNOWN
+
+
+def interrupt_worker(instance: DagsterInstance, run_id: str) -> bool:
+    """Send SIGINT to the run's process, and to no other one. False if it is not certain that the process is here."""
+    worker = worker_of(instance, run_id)
+    if worker is None or not _sees_process_table(this_process(), worker):
+        return False
+    try:
+        process = os.pidfd_open(worker.pid)  # keeps its meaning if the number is given to another process
+    except OSError:
+        return False
+    try:
+        if _life_in_process_table(worker) is not Life.ALIVE:
+            return False
+        signal.pidfd_send_signal(process, signal.SIGINT)
+    except OSError:
+        return False
+    finally:
+        os.close(process)
+    return True
 
 
 def _forget_locks_of_finished_runs(instance: DagsterInstance, folder: Path) -> None:

@@ -6,6 +6,7 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, EventLogEntry
 from rich.console import Console
 
 from etl.cli.follow import WARNINGS_OF_A_KIND, Followed, follow, view
+from etl.cli.runs import StartedRun
 
 
 def warned(instance: DagsterInstance, run: DagsterRun, text: str, level: int = 30) -> None:
@@ -26,7 +27,7 @@ def test_warnings_of_one_kind_are_counted_after_the_first_ones() -> None:
         warned(instance, run, "something else")
         warned(instance, run, "no warning", level=20)
         with view(console) as shown:
-            (ended,) = follow(instance, [Followed(run.run_id, 10)], shown)
+            (ended,) = follow(instance, [Followed(StartedRun(run.run_id), 10)], shown)
     assert ended.run_id == run.run_id
     said = console.export_text()
     assert said.count("load: loaded again") == WARNINGS_OF_A_KIND + 1
@@ -45,7 +46,7 @@ def test_several_runs_have_a_line_each() -> None:
         for each in runs:
             instance.add_run(each)
         with view(console) as shown:
-            ended = follow(instance, [Followed(each.run_id, 9, each.job_name) for each in runs], shown)
+            ended = follow(instance, [Followed(StartedRun(each.run_id), 9, each.job_name) for each in runs], shown)
     assert [each.run_id for each in ended] == [each.run_id for each in runs]
     said = console.export_text()
     assert "acme_all: done, 0 of 9 partitions" in said

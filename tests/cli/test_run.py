@@ -7,7 +7,8 @@ import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, MetadataValue
 from dagster._core.events import EngineEventData
 
-from etl.cli.runs import failures, launch, workspace
+from etl.cli.code_servers import launch, workspace
+from etl.cli.runs import failures
 from etl.errors import EtlError
 from etl.settings import load_settings
 from tests.tiny_project import REPOSITORY, TinyProject

@@ -282,3 +282,30 @@ def test_local_disks() -> None:
     assert is_on_local_disk(Path(__file__))
     assert not is_on_local_disk(Path("/proc/self/stat"))
     assert not is_on_local_disk(Path("/sys/kernel"))
+
+
+def test_only_the_runs_own_process_is_interrupted(
+    instance: DagsterInstance, started: tuple[DagsterRun, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster's Terminate, for a run that no code server started. A number alone could be another process's by now."""
+    run, process = started
+    true = worker_of(instance, run.run_id)
+    assert true is not None
+    for changes in (OTHER_CONTAINER, OTHER_MACHINE, RESTARTED_MACHINE, {"started": 1}, {"pid": 2**22 + 1}):
+        forged = elsewhere(true, **changes)
+        monkeypatch.setattr(worker_process, "worker_of", lambda _, __, forged=forged: forged)
+        assert not instance.run_launcher.terminate(run.run_id), changes
+    monkeypatch.setattr(worker_process, "worker_of", lambda _, __: None)
+    assert not instance.run_launcher.terminate(run.run_id)
+    time.sleep(0.5)
+    assert process.poll() is None, "nobody was interrupted"
+    told = [each.user_message or each.dagster_event.message for each in instance.all_logs(run.run_id) if each]
+    assert sum("cannot be asked to stop from here" in str(each) for each in told) == 6
+    monkeypatch.undo()
+    assert instance.run_launcher.terminate(run.run_id)
+    assert process.wait(30) == -signal.SIGINT
+    after = instance.get_run_by_id(run.run_id)
+    assert after is not None
+    assert after.status == DagsterRunStatus.CANCELING
+    assert release_dead_runs(instance) == [run.run_id], "a run that was asked to stop and killed is no open run either"
+    assert not instance.run_launcher.terminate(run.run_id)

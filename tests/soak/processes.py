@@ -112,7 +112,7 @@ def processes(world: World) -> dict[str, list[psutil.Process]]:
 def _kind(command: str) -> str | None:
     if "resource_tracker" in command:
         return None
-    if "multiprocessing" in command:
+    if "multiprocessing" in command or "etl.cli.run_child" in command:
         return "run worker"
     if "api grpc" in command:
         return "code server"

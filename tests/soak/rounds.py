@@ -4,7 +4,7 @@ Belongs here: what happens when. Not here: processes (`processes`), what has to 
 all is quiet).
 
 A run is started in one of two ways: put into the queue, from where the daemon starts it in a code server that lives on;
-or by `etl run`, which has a code server of its own. All of them may be killed.
+or by `etl run`, which starts the run's process itself. All of them may be killed.
 """
 
 import contextlib

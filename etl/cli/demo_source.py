@@ -1,0 +1,42 @@
+"""Makes the demo database of a tenant, for the commands that run a tenant.
+
+Belongs here: calling the tenant's own `demo/generate.py`. Not here: what a command does with the tenant.
+"""
+
+import importlib.util
+import time
+from pathlib import Path
+from types import ModuleType
+
+from rich.console import Console
+
+from etl.config.config_loader import load_tenant
+from etl.errors import EtlError
+from etl.settings import Settings
+
+
+def make_source(tenant: str, settings: Settings, console: Console) -> None:
+    """Make the tenant's demo database if it does not exist. A tenant with its own database needs none."""
+    config = load_tenant(tenant, settings)
+    path = settings.demo_dir / f"{tenant}.sqlite"
+    if path.is_file() or not config.uses_demo_source():
+        return
+    script = config.origin.folder / "demo" / "generate.py"
+    if not script.is_file():
+        raise EtlError(
+            f"tenant {tenant} has no database in this environment and no demo source",
+            f"set the variables of its `source_database`, or write {script.relative_to(settings.project_dir)}",
+        )
+    settings.demo_dir.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    _load(script, f"demo_{tenant}").make_demo(path)
+    console.print(f"made the demo source of {tenant} in {time.monotonic() - began:.1f} s")
+
+
+def _load(path: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise EtlError(f"{path} cannot be imported", "is it a Python file?")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
