@@ -34,6 +34,8 @@ SECONDS_TO_STOP = 30.0
 _LOOK_SECONDS = 1.0
 _PARENT_DEATH_SIGNAL = 1  # prctl's option PR_SET_PDEATHSIG
 _DESCRIPTORS = 2
+_done = set[str]()
+"""The functions of `first_use` that have run."""
 
 
 def main(channel: socket.socket) -> None:
@@ -50,7 +52,7 @@ def main(channel: socket.socket) -> None:
     run = os.getppid()
     while (request := _received(channel, run)) is not None:
         command, output, lock = request
-        _load_dbt(output, Path(command["parsed"]))
+        _load_dbt(output, command)
         # A fork that is cancelled before it is dbt keeps the signal until dbt can take it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -88,12 +90,14 @@ def _received(channel: socket.socket, run: int) -> tuple[dict[str, Any], int, in
     return json.loads(text), output, lock
 
 
-def _load_dbt(output: int, parsed: Path) -> None:
+def _load_dbt(output: int, command: dict[str, Any]) -> None:
     """Import dbt once. What it says, and why it cannot be imported, belongs to the output of the first command.
 
-    A parsed project is read too, because dbt's libraries generate the code that reads one at its first use.
+    What dbt's libraries generate at its first use is generated here too, for all commands (`first_use`).
     """
-    if "dbt.cli.main" in sys.modules:
+    files = command["reuse"]["files"] if command["reuse"] else []
+    wanted = {"commands": [Path(command["parsed"])], **({"parsing": [Path(command["parsed"]), files]} if files else {})}
+    if wanted.keys() <= _done:
         return
     silent = os.dup(1)
     _speak_to(output)
@@ -101,7 +105,11 @@ def _load_dbt(output: int, parsed: Path) -> None:
         import dbt.cli.main  # noqa: PLC0415  seconds
         import dbt.task.build  # noqa: F401, PLC0415
 
-        _read_once(parsed)
+        for name in wanted.keys() - _done:
+            # Another release of dbt, or a parse that cannot be read: dbt sees to it in its command.
+            with contextlib.suppress(Exception):
+                runpy.run_path(str(Path(__file__).with_name("first_use.py")))[name](*wanted[name])
+        _done.update(wanted)
     except BaseException:
         traceback.print_exc()
         raise
@@ -110,16 +118,6 @@ def _load_dbt(output: int, parsed: Path) -> None:
         os.close(silent)
     gc.collect()
     gc.freeze()  # a collection in a fork would otherwise copy the memory of every object
-
-
-def _read_once(parsed: Path) -> None:
-    if not parsed.is_file():
-        return
-    from dbt.contracts.graph.manifest import Manifest  # noqa: PLC0415  imported already
-    from dbt.parser.manifest import extended_mashumuro_decoder  # noqa: PLC0415
-
-    with contextlib.suppress(Exception):  # dbt finds out by itself that it cannot read the file, and parses
-        Manifest.from_msgpack(parsed.read_bytes(), decoder=extended_mashumuro_decoder)
 
 
 def _speak_to(descriptor: int) -> None:
