@@ -34,8 +34,7 @@ class LocalRunLauncher(DefaultRunLauncher):
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished or GRPC_INFO_TAG in run.tags:
             return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
-        self._instance.report_run_canceling(run)
-        if interrupt_worker(self._instance, run_id):
+        if interrupt_worker(self._instance, run):
             return True
         self._instance.report_engine_event(
             "The run's process is not known, or it is not on this machine: it cannot be asked to stop from here.", run

@@ -164,9 +164,12 @@ def life_of(instance: DagsterInstance, run_id: str, worker: Worker) -> Life:
     return Life.UNKNOWN
 
 
-def interrupt_worker(instance: DagsterInstance, run_id: str) -> bool:
-    """Send SIGINT to the run's process, and to no other one. False if it is not certain that the process is here."""
-    worker = worker_of(instance, run_id)
+def interrupt_worker(instance: DagsterInstance, run: DagsterRun) -> bool:
+    """Mark the run as canceling and send SIGINT to its process, and to no other one.
+
+    False if it is not certain that the process is here. The run is unchanged then: nobody has asked it to stop.
+    """
+    worker = worker_of(instance, run.run_id)
     if worker is None or not _sees_process_table(this_process(), worker):
         return False
     try:
@@ -176,6 +179,7 @@ def interrupt_worker(instance: DagsterInstance, run_id: str) -> bool:
     try:
         if _life_in_process_table(worker) is not Life.ALIVE:
             return False
+        instance.report_run_canceling(run)
         signal.pidfd_send_signal(process, signal.SIGINT)
     except OSError:
         return False

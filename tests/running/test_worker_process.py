@@ -299,6 +299,9 @@ def test_only_the_runs_own_process_is_interrupted(
     assert not instance.run_launcher.terminate(run.run_id)
     time.sleep(0.5)
     assert process.poll() is None, "nobody was interrupted"
+    left = instance.get_run_by_id(run.run_id)
+    assert left is not None
+    assert left.status == DagsterRunStatus.STARTED, "Dagster's monitoring gives up a run that is said to be canceling"
     told = [each.user_message or each.dagster_event.message for each in instance.all_logs(run.run_id) if each]
     assert sum("cannot be asked to stop from here" in str(each) for each in told) == 6
     monkeypatch.undo()
