@@ -4,7 +4,9 @@ Belongs here: the order of these steps, and the one error that lists all their f
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from etl.config.cross_checks import conflicts
@@ -67,8 +69,24 @@ def load_tenant(
 def list_tenants(settings: Settings | None = None) -> tuple[str, ...]:
     """Return the tenants of this project: folders with a config.yaml whose names do not begin with `_` or `.`."""
     folder = (settings or load_settings()).tenants_dir
+    if (listed := _listed.get()) is not None and listed[0] == folder:
+        return listed[1]
     found = (each.parent.name for each in folder.glob(f"*/{CONFIG_FILE}"))
     return tuple(sorted(name for name in found if not name.startswith(("_", "."))))
+
+
+_listed: ContextVar[tuple[Path, tuple[str, ...]] | None] = ContextVar("_listed", default=None)
+
+
+@contextmanager
+def tenants_listed_once(settings: Settings) -> Iterator[tuple[str, ...]]:
+    """List the tenants once for all that is done in the block, such as loading each of them."""
+    every = list_tenants(settings)
+    token = _listed.set((settings.tenants_dir, every))
+    try:
+        yield every
+    finally:
+        _listed.reset(token)
 
 
 class ConfigLoader:

@@ -46,6 +46,9 @@ class Origin(BaseModel):
         return self.path.parent
 
 
+_NO_FILE = Origin(path=Path("config.yaml"))
+
+
 class ScheduleConfig(BaseModel):
     """When a job runs by itself."""
 
@@ -119,7 +122,7 @@ class TenantConfig(BaseModel):
     notifications: tuple[NotificationConfig, ...] = Field((), description="Who gets messages; see Notifications.")
     sla: PipelineSLA | None = Field(None, description="The promises of every pipeline without an `sla` of its own.")
 
-    _origin: Origin = PrivateAttr(default=Origin(path=Path("config.yaml")))
+    _origin: Origin = PrivateAttr(default_factory=lambda: _NO_FILE)
 
     @model_validator(mode="before")
     @classmethod

@@ -43,40 +43,39 @@ class AssetFactory:
     def create_all_etl_assets(self) -> list[AssetsDefinition]:
         """The stages of every enabled pipeline, in the order of the YAML."""
         return [
-            _stage_asset(naming.PipelineStage(self._config, pipeline, stage))
+            _stage_asset(naming.PipelineStage(self._config, pipeline, stage), version)
             for pipeline in self._config.pipelines.values()
+            for version in [fingerprint(pipeline)]
             for stage in pipeline.stages
         ]
 
 
-def _stage_asset(of: naming.PipelineStage) -> AssetsDefinition:
+def _stage_asset(of: naming.PipelineStage, version: str) -> AssetsDefinition:
     tenant, stage = of.config.id, of.stage
     partitions = definition_of(of.pipeline.scheme)
     pool = naming.warehouse_pool(tenant) if stage == "load" else naming.source_pool(tenant)
 
-    @multi_asset(
+    def stage_asset(context: AssetExecutionContext) -> Iterator[StepEvent]:
+        yield from Step(of).run(context)
+
+    stage_asset.__annotations__.clear()  # Dagster evaluates them eight times for each asset, and needs none of them
+    return multi_asset(
         name=f"{tenant}__{stage}__{of.pipeline.name}",
-        specs=_specs(of, partitions),
+        specs=_specs(of, partitions, version),
         check_specs=check_specs(of, partitions),
         partitions_def=partitions,
         backfill_policy=BackfillPolicy.single_run() if partitions else None,
         pool=None if stage == "transfer" else pool,
         required_resource_keys=resource_keys(tenant, stage),
-    )
-    def stage_asset(context: AssetExecutionContext) -> Iterator[StepEvent]:
-        yield from Step(of).run(context)
-
-    return stage_asset
+    )(stage_asset)
 
 
-def _specs(of: naming.PipelineStage, partitions: PartitionsDefinition[str] | None) -> list[AssetSpec]:
-    specs = [_spec(of, partitions)]
-    if of.stage in rejecting_stages(of.pipeline):
-        specs.append(_quarantine_spec(of, partitions))
-    return [spec.merge_attributes(tags=dict(of.config.tags)) for spec in specs]
+def _specs(of: naming.PipelineStage, partitions: PartitionsDefinition[str] | None, version: str) -> list[AssetSpec]:
+    spec = _spec(of, partitions, version)
+    return [spec, _quarantine_spec(of, spec)] if of.stage in rejecting_stages(of.pipeline) else [spec]
 
 
-def _spec(of: naming.PipelineStage, partitions: PartitionsDefinition[str] | None) -> AssetSpec:
+def _spec(of: naming.PipelineStage, partitions: PartitionsDefinition[str] | None, version: str) -> AssetSpec:
     config, pipeline, stage = of.config, of.pipeline, of.stage
     metadata: Metadata = {"dagster/code_references": _code_references(of)}
     if stage == "load" and pipeline.trino_output is not None:
@@ -90,16 +89,16 @@ def _spec(of: naming.PipelineStage, partitions: PartitionsDefinition[str] | None
         owners=[*dict.fromkeys([*pipeline.owners, *config.owners])],
         tags=naming.asset_tags(config, stage, pipeline.name),
         kinds=naming.kinds(config, stage),
-        code_version=_code_version(of),
+        code_version=_code_version(of, version),
         metadata=metadata,
         partitions_def=partitions,
         freshness_policy=freshness_policy(config, pipeline) if stage == pipeline.stages[-1] else None,
     )
 
 
-def _quarantine_spec(of: naming.PipelineStage, partitions: PartitionsDefinition[str] | None) -> AssetSpec:
+def _quarantine_spec(of: naming.PipelineStage, published: AssetSpec) -> AssetSpec:
     name, stage = of.pipeline.name, of.stage
-    return _spec(of, partitions).replace_attributes(
+    return published.replace_attributes(
         key=of.quarantine,
         freshness_policy=None,  # there are no promises about rejected rows
         description=f"The rows of {name} that broke a rule of its {stage}, with the reasons.",
@@ -139,8 +138,7 @@ def _code_references(of: naming.PipelineStage) -> CodeReferencesMetadataValue:
     return CodeReferencesMetadataValue(code_references=places)
 
 
-def _code_version(of: naming.PipelineStage) -> str:
-    version = fingerprint(of.pipeline)
+def _code_version(of: naming.PipelineStage, version: str) -> str:
     if of.stage != "transfer":
         return version
     code = transform_path(of.config.origin.folder, of.pipeline.name).read_bytes()

@@ -8,6 +8,7 @@ run of the job of all assets with a selection (`etl run --pipeline`, or the asse
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from dagster import (
     AssetChecksDefinition,
@@ -80,7 +81,7 @@ class JobFactory:
         where = self._place(name)
         shape = 'a selection looks like `*`, `tag:data_tier=gold` or `key:"project_01/load/*"`'
         try:
-            keys = AssetSelection.from_string(job.selection).resolve(self._graph)
+            keys = _parsed(job.selection).resolve(self._graph)
         except DagsterError as error:
             reason = str(error).strip().splitlines()[0]
             raise ConfigError(
@@ -98,3 +99,8 @@ class JobFactory:
 
     def _place(self, name: str) -> str:
         return self._config.place_of("jobs", name, "selection")
+
+
+@cache
+def _parsed(selection: str) -> AssetSelection:
+    return AssetSelection.from_string(selection)

@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,21 @@ from tests.tiny_project import TinyProject, make_project
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyProject:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TinyProject]:
     made = make_project(tmp_path)
     for name, value in made.environ.items():
         monkeypatch.setenv(name, value)
     forget_tenants(monkeypatch)
     build_tenant_definitions.cache_clear()
     build_all_definitions.cache_clear()
-    return made
+    yield made
+    forget_packages()
+
+
+def forget_packages() -> None:
+    """Let the package `tenants` be imported again, of this project or of another."""
+    for name in [each for each in sys.modules if each == "tenants" or each.startswith("tenants.")]:
+        del sys.modules[name]
 
 
 def forget_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
