@@ -57,7 +57,7 @@ class JobFactory:
 
     def _job(self, name: str, keys: Sequence[AssetKey], job: JobConfig) -> JobDefinition:
         description = job.description or f"The assets `{job.selection}` of {self._config.name}."
-        tags = {"tenant": self._config.id, **job.tags}
+        tags = {**job.tags, "tenant": self._config.id}
         return job_of_assets(name, self._graph, keys, self._resources, description, tags)
 
     def _of_yaml(self, name: str, job: JobConfig) -> JobDefinition:
@@ -73,7 +73,7 @@ class JobFactory:
                 "select the assets of last stages as well, such as `*` or `tag:pipeline=orders`",
             )
         description = job.description or f"Compare the source of {self._config.name} with its warehouse, read-only."
-        tags = {"tenant": self._config.id, **job.tags}
+        tags = {**job.tags, "tenant": self._config.id}
         graph = AssetGraph.from_assets([*self._definitions, *self._reconciled])
         return job_of_checks(full_name, graph, checks, self._resources, description, tags)
 

@@ -158,7 +158,10 @@ def test_a_tag_of_the_yaml_replaces_no_tag_of_the_product_and_the_pipelines_own_
 ) -> None:
     tags = {"tenant": "beta", "data_tier": "gold", "pipeline": "another", "domain": "shop"}
     pipeline = {**ORDERS, "tags": {"domain": "orders"}}
-    project.write_tenant({"tags": tags, "assets": {"pipelines": {"orders": pipeline}}})
-    node = build().resolve_asset_graph().get(AssetKey(["acme", "extract", "orders"]))
+    jobs = {name: {"verify": name == "check", "tags": {"tenant": "beta"}} for name in ("nightly", "check")}
+    project.write_tenant({"tags": tags, "assets": {"pipelines": {"orders": pipeline}}, "jobs": jobs})
+    found = build()
+    assert {found.resolve_job_def(f"acme_{name}").tags["tenant"] for name in ("all", *jobs)} == {"acme"}
+    node = found.resolve_asset_graph().get(AssetKey(["acme", "extract", "orders"]))
     own = {name: value for name, value in node.tags.items() if not name.startswith("dagster/")}
     assert own == {"tenant": "acme", "data_tier": "bronze", "pipeline": "orders", "domain": "orders"}
