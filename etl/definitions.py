@@ -45,7 +45,7 @@ from etl.running.executors import in_process_executor
 from etl.running.run_process import keep_only, protect_texts
 from etl.running.run_tenants import run_of_this_process, tenants_of
 from etl.secrets.scrub import scrub
-from etl.settings import load_settings
+from etl.settings import Settings, load_settings
 
 _EXECUTOR_OF_A_JOB = (
     "leave `executor` out of Definitions(...) and give it to a job: define_asset_job(..., executor_def=...)"
