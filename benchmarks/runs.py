@@ -2,7 +2,9 @@
 
 One pipeline of three stages with five rules, 20 rows a day, from SQLite into DuckDB. Each case is a process of its own:
 
-- the stage functions alone, called for each day and stage: the floor;
+- the stage functions alone, over the range as a run calls them: one statement of the source for many days, one
+  connection of the warehouse for two seconds. This is the floor;
+- the stage functions called for each day by itself, as a caller without ranges would;
 - the run by Dagster, with the event log that keeps its connections, and with Dagster's own event log;
 - a hand-written job that writes the same number of events of each kind and does nothing else, with both event logs.
 
@@ -41,7 +43,8 @@ RULES = [
     {"column": "amount", "type": "non_negative"},
 ]
 CASES = {
-    "stages": "the stage functions alone",
+    "range": "the stage functions alone",
+    "stages": "the same, day by day",
     "run": "the run",
     "run_plain": "the run, Dagster's own event log",
     "events": "a bare job with the same events",
@@ -83,15 +86,16 @@ def report(days: int, rounds: int, titles: dict[str, str], settings: str) -> Non
             if done.returncode:
                 raise SystemExit(f"the case {name} failed")
             found[name].append(json.loads(done.stdout.splitlines()[-1]))
-    floor = statistics.median(each["cpu"] for each in found["stages"]) if "stages" in found else None
-    print(f"\n{days} days x 3 stages | events | CPU s | over the stages | ms an event | wall s | peak MB")
+    floors = [statistics.median(each["cpu"] for each in found[name]) for name in ("range", "stages") if name in found]
+    print(f"\n{days} days x 3 stages | events | CPU s | ms a day | over each floor | ms an event | wall s | peak MB")
     for name, title in titles.items():
         cpu = statistics.median(each["cpu"] for each in found[name])
         wall = statistics.median(each["wall"] for each in found[name])
         events, peak = found[name][0]["events"], max(each["megabytes"] for each in found[name])
-        over = f"{cpu / floor:.2f}" if floor and not name.startswith("events") else ""
+        over = ", ".join(f"{cpu / each:.2f}" for each in floors) if not name.startswith("events") else ""
         each_event = f"{cpu * 1000 / events:.1f}" if name.startswith("events") else ""
-        print(f"{title} | {events or ''} | {cpu:.2f} | {over} | {each_event} | {wall:.1f} | {peak:.0f}", flush=True)
+        cost = f"{cpu:.2f} | {cpu * 1000 / days:.0f}"
+        print(f"{title} | {events or ''} | {cost} | {over} | {each_event} | {wall:.1f} | {peak:.0f}", flush=True)
 
 
 def case(name: str, days: int, settings: str) -> dict[str, Any]:
@@ -100,7 +104,8 @@ def case(name: str, days: int, settings: str) -> dict[str, Any]:
     data = os.environ.get("ETL_DATA_DIR") or Path(__file__).resolve().parents[1] / ".data"
     Path(data).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=data) as folder:
-        do = stages(Path(folder), days) if name == "stages" else prepared(name, Path(folder), days, settings)
+        alone = {"stages": stages, "range": of_range}.get(name)
+        do = alone(Path(folder), days) if alone else prepared(name, Path(folder), days, settings)
         cpu, wall = time.process_time(), time.perf_counter()
         events = do()
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
@@ -166,34 +171,75 @@ def own_job(folder: Path, days: int) -> Any:
 
 
 def stages(folder: Path, days: int) -> Callable[[], int]:
-    made = project(folder, days)
-    from etl.config import load_tenant
     from etl.pipeline.extract import extract
     from etl.pipeline.load import load
-    from etl.pipeline.stage import StageRun
     from etl.pipeline.transfer import transfer
-    from etl.settings import load_settings
-    from etl.warehouse.choice import open_warehouse
-    from etl.warehouse.contract import WarehousePlace
 
-    given = load_settings(made.environ)
-    config = load_tenant("acme", given)
-    pipeline, warehouse = config.pipelines["orders"], open_warehouse(WarehousePlace(type="duckdb"), given, "acme")
-    calls: list[Callable[[StageRun], object]] = [
-        lambda run: extract(run, f"sqlite:///{made.source}"),
+    url, runs_of_stage, warehouse = prepared_stages(folder, days)
+    calls: list[Callable[[Any], object]] = [
+        lambda run: extract(run, url),
         transfer,
         lambda run: load(run, warehouse),
     ]
 
     def execute() -> int:
         for call in calls:
-            for number in range(days):
-                run = StageRun(config=config, pipeline=pipeline, partition=day(number), run_id="run", settings=given)
+            for run in runs_of_stage():
                 call(run)
                 run.close()
         return 0
 
     return execute
+
+
+def of_range(folder: Path, days: int) -> Callable[[], int]:
+    from etl.pipeline.extract import extract
+    from etl.pipeline.load import load
+    from etl.pipeline.source_range import SourceRange
+    from etl.pipeline.transfer import transfer
+    from etl.warehouse.series import LoadSeries
+
+    url, runs_of_stage, warehouse = prepared_stages(folder, days)
+
+    def execute() -> int:
+        with ExitStack() as shared:
+            runs = runs_of_stage()
+            source = shared.enter_context(SourceRange(url, runs))
+            for run in runs:
+                extract(run, source)
+                run.close()
+        for run in runs_of_stage():
+            transfer(run)
+            run.close()
+        with LoadSeries(warehouse) as series:
+            for run in runs_of_stage():
+                load(run, series)
+                run.close()
+        return 0
+
+    return execute
+
+
+def prepared_stages(folder: Path, days: int) -> tuple[str, Callable[[], list[Any]], Any]:
+    """The source, the days of a stage, and the warehouse."""
+    made = project(folder, days)
+    from etl.config import load_tenant
+    from etl.pipeline.stage import StageRun
+    from etl.settings import load_settings
+    from etl.warehouse.choice import open_warehouse
+    from etl.warehouse.contract import WarehousePlace
+
+    given = load_settings(made.environ)
+    config = load_tenant("acme", given)
+
+    def runs() -> list[StageRun]:
+        pipeline = config.pipelines["orders"]
+        return [
+            StageRun(config=config, pipeline=pipeline, partition=day(number), run_id="run", settings=given)
+            for number in range(days)
+        ]
+
+    return f"sqlite:///{made.source}", runs, open_warehouse(WarehousePlace(type="duckdb"), given, "acme")
 
 
 def bare_job(days: int) -> Any:
