@@ -30,7 +30,7 @@ KEPT_SECONDS = 2.0
 class SqlWarehouse(ABC):
     """The read-only methods that all SQL warehouses share. Each method opens a session, except in `kept_open`."""
 
-    _kept: "_Kept | None" = None
+    _kept: "_KeptSession | None" = None
 
     @abstractmethod
     def session(self) -> AbstractContextManager[Session]:
@@ -44,7 +44,7 @@ class SqlWarehouse(ABC):
     def kept_open(self) -> Iterator[None]:
         """Within the block, methods that follow each other use one session for two seconds, then a new one."""
         with ExitStack() as stack:
-            self._kept = stack.enter_context(_Kept(self.session))
+            self._kept = stack.enter_context(_KeptSession(self.session))
             stack.callback(setattr, self, "_kept", None)
             yield
 
@@ -101,7 +101,7 @@ class SqlWarehouse(ABC):
             return {rows: _holds(session, rows, kept) for rows, kept in digests.items()}
 
 
-class _Kept(AbstractContextManager["_Kept"]):
+class _KeptSession(AbstractContextManager["_KeptSession"]):
     """A read-only session that is used again while it is new."""
 
     def __init__(self, opened: Callable[[], AbstractContextManager[Session]]) -> None:
