@@ -21,6 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.tiny_project import TinyProject, make_project
 
+NAMES = {
+    "etl.cli.run_child": "the run's process",
+    "api grpc": "a code server",
+    "multiprocessing": "a process of a code server",
+    "tail": "Dagster's copy of the output",
+    "watch_orphans": "Dagster's copy of the output",
+}
 BIN = Path(sys.executable).parent
 TICKS = os.sysconf("SC_CLK_TCK")
 BARE = """
@@ -110,7 +117,7 @@ def cpu_of_tree(root: int) -> dict[str, float]:
             seconds[int(folder.name)] = sum(map(int, fields[11:15])) / TICKS
             words = (folder / "cmdline").read_text().split("\0")
             names[int(folder.name)] = next(
-                (each for each in ("api grpc", "multiprocessing", "resource_tracker") if each in " ".join(words)),
+                (name for mark, name in NAMES.items() if mark in " ".join(words)),
                 "the command",
             )
     own = {root}

@@ -14,6 +14,7 @@ must be another one than the process that describes the location:
   the process of a run must load only the code of its own tenant.
 """
 
+import os
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -34,6 +35,9 @@ from etl.running.compat import (
     serialize_value,
 )
 from etl.settings import Settings
+
+AT_ONCE = (os.cpu_count() or 1) + 1
+"""So many processes load a location at one time: each has a limited time for it."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +94,19 @@ class Runs:
         return plan(repository_of(self._context(), tenant), config, self._settings, wanted, tags)
 
     def start(self, runs: Sequence[tuple[str, PlannedRun]]) -> list[StartedRun]:
-        """Start runs, each of a tenant, at the same time."""
+        """Start runs, each of a tenant. While one begins, the processes of the next ones load their locations."""
         children: list[Child | None] = []
-        for tenant, run in runs:
-            child = self._waiting.pop(tenant, None)
-            if child is None and tenant in self._entries:
-                child = self._child(Request(tenant=tenant, entry=self._entry(tenant), run=run))
-            children.append(child)
-        return [self._start(tenant, run, child) for (tenant, run), child in zip(runs, children, strict=True)]
+        started = []
+        for number, (tenant, run) in enumerate(runs):
+            children += [self._child_of(*each) for each in runs[len(children) : number + AT_ONCE]]
+            started.append(self._start(tenant, run, children[number]))
+        return started
+
+    def _child_of(self, tenant: str, run: PlannedRun) -> Child | None:
+        child = self._waiting.pop(tenant, None)
+        if child is None and tenant in self._entries:
+            child = self._child(Request(tenant=tenant, entry=self._entry(tenant), run=run))
+        return child
 
     def _start(self, tenant: str, run: PlannedRun, child: Child | None) -> StartedRun:
         if child is not None:

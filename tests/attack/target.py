@@ -38,9 +38,11 @@ class Target:
     environ: dict[str, str] = field(default_factory=dict)
     """Variables beside the project's own; change it to set some for every command."""
 
-    def etl(self, *arguments: str, environ: Mapping[str, str] | None = None, timeout: float = 240) -> Said:
-        """`etl ...` in a process of its own."""
-        if is_forked(arguments):
+    def etl(
+        self, *arguments: str, environ: Mapping[str, str] | None = None, timeout: float = 240, fresh: bool = False
+    ) -> Said:
+        """`etl ...` in a process of its own; in a `fresh` one for a test that looks at the process from outside."""
+        if is_forked(arguments) and not fresh:
             return Said(*forks().run(arguments, self.project.root, self.process_environ | dict(environ or {})))
         return self.command([str(BIN / "etl"), *arguments], environ=environ, timeout=timeout)
 

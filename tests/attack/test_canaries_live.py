@@ -133,7 +133,7 @@ def test_no_secret_leaves_runs_against_a_live_database(
         sensor = ["sensor", "preview", "acme_sla_sensor", "-w", "workspace.yaml"]
 
         with watching(target) as watch:
-            good = target.etl("run", "acme", "--from", DAYS[0], "--to", DAYS[0])
+            good = target.etl("run", "acme", "--from", DAYS[0], "--to", DAYS[0], fresh=True)
         assert good.code == 0, good.text
         lines = b"\n".join(watch.commands.values())
         assert b"/etl/dbt/warm_process.py\x00" in lines, "dbt was seen"

@@ -2,7 +2,8 @@
 
 Each command is still a process of its own, with the arguments, folder and environment that it is given, and it ends as
 the command ends. Only the imports, some two CPU-seconds of each command, are done once. A command that starts runs is
-not forked, because servers and threads need a fresh process; `tests/cli/test_start.py` shows what a command imports.
+forked too: the process of a run is a fresh one, which inherits nothing but the environment and the folder. A command that
+is killed or watched from outside is not forked; `tests/cli/test_start.py` shows what a command imports.
 """
 
 import atexit
@@ -23,17 +24,19 @@ from typing import Any
 BIN = Path(sys.executable).parent
 ENTRIES = {"etl": ("etl.cli", "main"), "dbt": ("dbt.cli.main", "cli")}
 """Module and function of each command."""
-FRESH = {"run", "demo", "replay", "--port"}
-"""Words of commands that need a fresh process."""
+FRESH = {"--port"}
+"""Words of commands that need a fresh process: a server."""
 ROOMS = (
     "check",
     "dbt",
+    "demo",
     "docs",
     "home",
     "metrics",
     "new",
     "quarantine",
     "rules",
+    "run",
     "schema",
     "set_aside",
     "sla",

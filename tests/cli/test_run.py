@@ -7,7 +7,10 @@ import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, MetadataValue
 from dagster._core.events import EngineEventData
 
+from etl.cli import runs
 from etl.cli.code_servers import launch, workspace
+from etl.cli.home import opened_instance
+from etl.cli.messages import PlannedRun
 from etl.cli.runs import failures
 from etl.errors import EtlError
 from etl.settings import load_settings
@@ -133,3 +136,31 @@ def test_a_code_server_that_was_killed_later_is_told_without_a_trace(
         with pytest.raises(EtlError, match="code server of `acme` does not answer any more") as told:
             launch(instance, context, "acme", "acme_all", {"dagster/partition": "2026-01-01"})
         assert "run the command again" in told.value.hint
+
+
+def test_only_some_of_many_runs_load_their_location_at_one_time(
+    project: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has so many seconds to load; a hundred at once would all be late."""
+    loading: list[int] = []
+
+    class Counted:
+        waiting = 0
+
+        def __init__(self, *_: object) -> None:
+            Counted.waiting += 1
+            loading.append(Counted.waiting)
+
+        def planned(self) -> None: ...
+
+        def go(self, *_: object) -> None:
+            Counted.waiting -= 1
+
+        def dismiss(self) -> None: ...
+
+    monkeypatch.setattr(runs, "Child", Counted)
+    with opened_instance(load_settings()) as instance, runs.runs_of(instance, load_settings(), {"acme"}) as started:
+        many = [("acme", PlannedRun(job="acme_all", tags={}))] * 20
+        assert len({each.run_id for each in started.start(many)}) == 20
+    assert len(loading) == 20
+    assert max(loading) == min(runs.AT_ONCE, 20)
