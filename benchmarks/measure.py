@@ -8,9 +8,14 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.servers.postgres import PostgresServer
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,19 @@ def once(script: Path, case: Case, python: str, context: Mapping[str, str]) -> t
     if code != 0:
         raise RuntimeError(f"{case.name} failed: {errors[-1500:]}")
     return wall, cpu, megabytes
+
+
+def server_seconds(server: "PostgresServer") -> float:
+    """The CPU seconds of the processes of the server that have ended, after all of its clients have gone."""
+    others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    while server.rows(others)[0][0]:
+        time.sleep(0.1)
+    time.sleep(0.5)  # until the server has noticed that the last one has ended
+    for status in Path("/proc").glob("[0-9]*/cmdline"):
+        if f"port={server.port}" in status.read_text(errors="replace"):
+            fields = (status.parent / "stat").read_text().rpartition(")")[2].split()
+            return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    raise RuntimeError("the server's process was not found")
 
 
 def compare(

@@ -15,17 +15,12 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from measure import Case, once
-
-if TYPE_CHECKING:
-    from tests.servers.postgres import PostgresServer
+from measure import Case, once, server_seconds
 
 DAYS = 30
 _TABLE = """
@@ -91,19 +86,6 @@ CASES = [
 ]
 
 
-def _server_seconds(server: "PostgresServer") -> float:
-    """The CPU seconds of the processes of the server that have ended, after all of its clients have gone."""
-    others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-    while server.rows(others)[0][0]:
-        time.sleep(0.1)
-    time.sleep(0.5)  # until the server has noticed that the last one has ended
-    for status in Path("/proc").glob("[0-9]*/cmdline"):
-        if f"port={server.port}" in status.read_text(errors="replace"):
-            fields = (status.parent / "stat").read_text().rpartition(")")[2].split()
-            return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-    raise RuntimeError("the server's process was not found")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=600_000)
@@ -130,9 +112,9 @@ def main() -> None:
         context = {"url": server.url, "rows": str(asked.rows), "folder": folder}
         for _ in range(asked.repeats):
             for case in cases:
-                before = _server_seconds(server)
+                before = server_seconds(server)
                 wall, cpu, peak = once(Path(__file__), case, sys.executable, context)
-                found[case.name].append((wall, cpu + _server_seconds(server) - before, peak))
+                found[case.name].append((wall, cpu + server_seconds(server) - before, peak))
     middle = {name: [statistics.median(each) for each in zip(*runs, strict=True)] for name, runs in found.items()}
     base = middle.get("import", [0.0, 0.0, 0.0])
     floor = middle.get("floor", [1.0, 1.0, 1.0])

@@ -9,9 +9,13 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from measure import Case
+
+if TYPE_CHECKING:
+    from tests.servers.postgres import PostgresServer
 
 Context = Mapping[str, str]
 _TABLE = """
@@ -30,8 +34,8 @@ FROM generate_series(0::bigint, {rows} - 1) AS i
 
 
 @contextlib.contextmanager
-def prepare(rows: int, folder: Path) -> Iterator[dict[str, str]]:
-    """A PostgreSQL of our own with the table, analysed; the context is passed to every case's process."""
+def prepare_server(rows: int) -> "Iterator[tuple[PostgresServer, str]]":
+    """A PostgreSQL of our own with the table, analysed, and the URL of a user who may read it."""
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     from tests.servers.postgres import serving
 
@@ -42,7 +46,14 @@ def prepare(rows: int, folder: Path) -> Iterator[dict[str, str]]:
             "CREATE ROLE bench LOGIN PASSWORD 'bench'", "GRANT SELECT ON lineitem TO bench",
         )  # fmt: skip
         # a plain password: not every peer decodes the one that the tests use
-        yield {"url": f"postgresql://bench:bench@127.0.0.1:{server.port}/src", "rows": str(rows), "folder": str(folder)}
+        yield server, f"postgresql://bench:bench@127.0.0.1:{server.port}/src"
+
+
+@contextlib.contextmanager
+def prepare(rows: int, folder: Path) -> Iterator[dict[str, str]]:
+    """The server with the table; the context is passed to every case's process."""
+    with prepare_server(rows) as (_, url):
+        yield {"url": url, "rows": str(rows), "folder": str(folder)}
 
 
 def check(case: Case, context: Context) -> str:
