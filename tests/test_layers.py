@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "etl"
 LAYERS = [
     {"errors", "suggest"},
     {"project", "extras"},
-    {"settings", "platform", "faults", "formats", "query_text", "locks", "sql"},
+    {"settings", "platform", "faults", "formats", "query_text", "locks", "sql", "parquet"},
     {"state_store"},
     {"secrets"},
     {"partitions"},

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from etl.errors import LakeError
+from etl.parquet import looking_engine
 from etl.sql import file_literal
 
 _DAYS = (-719_162, 2_932_896)  # from 0001-01-01 to 9999-12-31, since 1970
@@ -80,7 +81,7 @@ def _readable_type(name: str, dtype: pl.DataType) -> bool:
 def _differences(path: Path, schema: pa.Schema) -> list[str]:
     """Return the columns whose names in DuckDB or Polars differ from their names in pyarrow."""
     sql = f"DESCRIBE FROM read_parquet({file_literal(path)}, hive_partitioning = false)"
-    with duckdb.connect(config={"autoinstall_known_extensions": False, "threads": 1}) as connection:
+    with looking_engine() as connection:
         try:
             known = [row[0] for row in connection.execute(sql).fetchall()]
         except duckdb.Error as error:

@@ -31,7 +31,9 @@ def extract(run: StageRun, source: str | SourceRange) -> StageResult:
 
     `source` is the database's URL, or what the partitions of a range share of it.
     """
-    source = SourceRange(source, [run]) if isinstance(source, str) else source
+    if isinstance(source, str):
+        with SourceRange(source, [run]) as own:
+            return extract(run, own)
     started = datetime.now(UTC)
     ref = run.ref("extract")
     previous = run.lake.find_intact(ref)

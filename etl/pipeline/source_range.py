@@ -1,4 +1,4 @@
-"""What the partitions of a range share when they are extracted: statements that read many of them, and one listing.
+"""What the partitions of a range share when they are extracted: connections, statements that read many, one listing.
 
 Belongs here: which partitions one statement reads, and what happens if it fails. Not here: the statement and its files
 (`etl.source`), and what becomes of a partition's rows (`extract`).
@@ -24,6 +24,7 @@ from etl.lake.lake import PLACEHOLDER_FOOTER
 from etl.lake.staging import StagingFolder
 from etl.pipeline.schema_guard import ExtractedKeys
 from etl.pipeline.stage import StageRun
+from etl.source.kept import KeptConnections
 from etl.source.reading import (
     ExtractReport,
     ExtractRequest,
@@ -67,6 +68,7 @@ class SourceRange(AbstractContextManager["SourceRange"]):
         self._runs = {run.partition: position for position, run in enumerate(runs)}
         self._in_order = runs
         self._lock = Lock()
+        self._kept = KeptConnections()
         self._parts: dict[str | None, _Part] = {}
         self._folders: list[StagingFolder] = []
         self._size: int | None = None
@@ -75,13 +77,18 @@ class SourceRange(AbstractContextManager["SourceRange"]):
         self._bytes = 0  # of the largest file so far
 
     def __exit__(self, *_: object) -> None:
-        """Remove the rows that nobody asked for."""
+        """Remove the rows that nobody asked for, and close the connections."""
+        self._kept.__exit__()
         self._parts.clear()
         while self._folders:
             self._folders.pop().remove()
 
     def read(self, run: StageRun, request: ExtractRequest, draft: Path) -> ExtractReport:
         """Write the rows of one partition into its draft."""
+        with self._kept.in_use():
+            return self._read(run, request, draft)
+
+    def _read(self, run: StageRun, request: ExtractRequest, draft: Path) -> ExtractReport:
         with self._lock:
             if run.partition not in self._parts:
                 self._read_several(run, request)

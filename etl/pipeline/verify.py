@@ -29,6 +29,7 @@ from etl.pipeline.verify_lake import LakeDay, compare_lake, joined, run_again
 from etl.pipeline.verify_table import compare_table
 from etl.secrets.scrub import scrub
 from etl.settings import Settings
+from etl.source.kept import KeptConnections
 from etl.warehouse.contract import Warehouse
 
 MAX_ROWS = 2_000_000
@@ -64,9 +65,10 @@ def reconcile(
     found: dict[str | None, LakeDay] = {}
     table, undated, notes = TableVerdict(), None, list[Finding]()
     try:
-        for each in chosen:
-            found[each] = compare_lake(_of(run, each), url, max_rows)
-        undated, notes = _undated(run, url, whole)
+        with KeptConnections() as connections, connections.in_use():
+            for each in chosen:
+                found[each] = compare_lake(_of(run, each), url, max_rows)
+            undated, notes = _undated(run, url, whole)
         _tell_days_outside(run, remedies, whole)
         if output is not None:
             published = _published(run, found, whole)

@@ -3,9 +3,9 @@
 Belongs here: that one function. Not here: writing the file (`writer`), which needs no Arrow.
 """
 
-import duckdb
 import pyarrow as pa
 
+from etl.parquet import looking_engine
 from etl.source.contract import ReadPlan
 
 
@@ -16,6 +16,5 @@ def carrier_schema(plan: ReadPlan) -> pa.Schema:
     kinds += [(f"f{index}", "BOOLEAN") for index, each in enumerate(columns) if each.flag]
     kinds += [("k", "BIGINT")] if plan.window_index else []
     nulls = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in kinds)
-    with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with looking_engine() as connection:
         return connection.execute(f"SELECT {nulls}").to_arrow_table().schema

@@ -185,6 +185,8 @@ class Login:
     connect_args: Mapping[str, Any] = field(default_factory=dict)
     settings: Sequence[str] = ()
     """Statements that run first on each new connection."""
+    keep: bool = False
+    """Whether the partitions of a range may share a connection. Not if a reader can leave something behind in it."""
 
 
 class CatalogueColumn(BaseModel):

@@ -4,7 +4,7 @@ Belongs here: the session, the plan, both ways of reading. Not here: types (`mys
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +23,7 @@ from etl.source.catalogue import choose, missing, wrong_key
 from etl.source.contract import CatalogueTable, ExtractRequest, Login, Part, Progress, ReadPlan, ReadResult, Window
 from etl.source.database_url import DatabaseUrl
 from etl.source.inspection import described
+from etl.source.kept import kept
 from etl.source.mysql_types import ResultField, cast_of_key, display, planned, window_kind
 from etl.source.query import bind_query, bounding_predicate, query_binds, window_index
 from etl.source.writer import write_rows, writing_engine
@@ -86,7 +87,7 @@ def read(
 
 def login(url: DatabaseUrl, request: ExtractRequest | None = None) -> Login:
     """Return a read-only session. Its time zone is UTC, or the window's if the query uses the window itself."""
-    return Login(replace(url, dialect="mysql", driver="pymysql"), settings=_session(request))
+    return Login(replace(url, dialect="mysql", driver="pymysql"), settings=_session(request), keep=_keeps(request))
 
 
 def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
@@ -126,6 +127,7 @@ def _read_by_connectorx(
             reach("extract.connected")
             writer.register("batches", pa.RecordBatchReader.from_batches(reader.schema, _counted(reader, on_progress)))
             yield writer, "batches"
+            writer.unregister("batches")
 
     with _panics_are_errors():
         write_rows(rows, plan.columns, path, footer, windows=plan.windows)
@@ -155,7 +157,7 @@ def size(url: DatabaseUrl, request: ExtractRequest) -> int:
 
 @contextmanager
 def connect(url: DatabaseUrl, request: ExtractRequest) -> "Iterator[Cursor]":
-    """Open a read-only session."""
+    """Yield a cursor of a read-only session, whose transaction begins with its first statement."""
     try:
         import pymysql  # noqa: PLC0415  an extra: `mysql`
     except ImportError:
@@ -168,14 +170,44 @@ def connect(url: DatabaseUrl, request: ExtractRequest) -> "Iterator[Cursor]":
         "charset": "utf8mb4",
         "connect_timeout": 15,
     }
-    try:
+    settings = _session(request)
+
+    def opened() -> "Connection":
         connection: Connection = pymysql.connect(**arguments)
-        with closing(connection), connection.cursor() as cursor:
-            for setting in _session(request):
-                cursor.execute(setting)
+        try:
+            with connection.cursor() as cursor:
+                for setting in settings:
+                    cursor.execute(setting)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def ended(connection: "Connection") -> bool:
+        try:
+            connection.rollback()
+        except pymysql.MySQLError:
+            return False
+        return True
+
+    def alive(connection: "Connection") -> bool:
+        try:
+            connection.ping(reconnect=False)
+        except pymysql.MySQLError:
+            return False
+        return True
+
+    key = ("pymysql", *arguments.items(), *settings) if _keeps(request) else None
+    try:
+        with kept(key, opened, clean=ended, alive=alive) as connection, connection.cursor() as cursor:
             yield cursor
     except pymysql.MySQLError as error:
         raise SourceError(str(error.args[-1] if error.args else error)) from None
+
+
+def _keeps(request: ExtractRequest | None) -> bool:
+    """Whether the next partition may use the same session: a query may have set variables (`@n := @n + 1`) there."""
+    return request is None or request.query is None
 
 
 def _session(request: ExtractRequest | None) -> list[str]:

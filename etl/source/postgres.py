@@ -36,7 +36,7 @@ def login(url: DatabaseUrl, request: ExtractRequest | None = None) -> Login:
     """Return a read-only session with its settings."""
     session = connection_parts(url, request)
     arguments = {key: session[key] for key in ("options", "client_encoding", "application_name")}
-    return Login(replace(url, driver="psycopg"), arguments)
+    return Login(replace(url, driver="psycopg"), arguments, keep=True)  # a rollback undoes a query's settings too
 
 
 def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:

@@ -13,6 +13,7 @@ from etl.extras import install
 from etl.source.catalogue import choose, missing, wrong_key
 from etl.source.contract import ExtractRequest, Part, ReadPlan, Window
 from etl.source.database_url import DatabaseUrl
+from etl.source.kept import kept
 from etl.source.postgres_types import WINDOW_KINDS, CatalogueType, planned
 from etl.source.query import bind_query, part_predicate, query_binds, window_index, window_predicate
 from etl.sql import literal, quote
@@ -85,15 +86,35 @@ def connection_parts(url: DatabaseUrl, request: ExtractRequest | None = None) ->
 
 @contextmanager
 def connect(url: DatabaseUrl, request: ExtractRequest) -> "Iterator[Connection]":
-    """Open a psycopg connection whose statements all see one read-only snapshot."""
+    """Yield a psycopg connection whose statements all see one read-only snapshot, which begins now."""
     try:
         import psycopg  # noqa: PLC0415  an extra: `postgres`
     except ImportError:
         raise SourceError("reading PostgreSQL needs psycopg", install("postgres")) from None
+    parts = connection_parts(url, request)
+
+    def opened() -> "Connection":
+        connection = psycopg.connect(**parts)
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        return connection
+
+    def ended(connection: "Connection") -> bool:
+        try:
+            connection.rollback()
+        except psycopg.Error:
+            return False
+        return True
+
+    def alive(connection: "Connection") -> bool:
+        try:
+            connection.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return ended(connection)
+
     try:
-        with psycopg.connect(**connection_parts(url, request)) as connection:
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            connection.read_only = True
+        with kept(("psycopg", *parts.items()), opened, clean=ended, alive=alive) as connection:
             yield connection
     except psycopg.Error as error:
         raise SourceError(str(error)) from None

@@ -6,6 +6,7 @@ statement on one connection. Not here: types (`postgres_types`), the catalogue (
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -39,16 +40,22 @@ def extract(
     pages: bool,
 ) -> None:
     """Stream the rows into the file, all from one snapshot."""
+    parts = connection_parts(url, request)
 
     @contextmanager
     def rows() -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
-        with writing_engine(
-            path, len(plan.columns), extension=extension, threads=PAGE_READERS if pages else 1
-        ) as connection:
-            _attach(connection, url, request)
-            with _transaction(connection):
-                reach("extract.connected")
-                yield connection, _pages(connection, plan, request) if pages else _statement(plan)
+        engine = writing_engine(
+            path,
+            len(plan.columns),
+            extension=extension,
+            threads=PAGE_READERS if pages else 1,
+            attach=partial(_attach, parts=parts),
+            attached=("postgres", *parts.items()),
+        )
+        with engine as connection, _transaction(connection):
+            connection.execute("CALL pg_clear_cache()")  # the columns may have changed since the partition before
+            reach("extract.connected")
+            yield connection, _pages(connection, plan, request) if pages else _statement(plan)
 
     write_rows(rows, plan.columns, path, footer, windows=len(request.windows))
 
@@ -64,9 +71,9 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
             connection.execute("ROLLBACK")
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, url: DatabaseUrl, request: ExtractRequest) -> None:
+def _attach(connection: duckdb.DuckDBPyConnection, parts: Mapping[str, str]) -> None:
     """Attach the database. The password is given as a DuckDB secret, so that no error can quote it from a statement."""
-    parts = connection_parts(url, request)
+    parts = dict(parts)
     password = parts.pop("password", "")
     secret = f", PASSWORD {literal('duckdb', password)}" if password else ""
     connection.execute(f"CREATE TEMPORARY SECRET source_login (TYPE postgres{secret})")

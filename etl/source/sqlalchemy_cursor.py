@@ -7,6 +7,7 @@ those drivers call `stream` with their own plan if their faster library is missi
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy import types
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 from etl.errors import SourceError
 from etl.faults import reach
@@ -35,6 +36,7 @@ from etl.source.contract import (
 )
 from etl.source.database_url import DatabaseUrl
 from etl.source.inspection import described
+from etl.source.kept import kept
 from etl.source.query import bind_query, first_date, wall
 from etl.source.writer import deadline, in_calendar, write_rows, writing_engine
 
@@ -63,19 +65,22 @@ _FOUND: tuple[tuple[type, str], ...] = (
 
 
 def login(url: DatabaseUrl, request: ExtractRequest | None = None) -> Login:  # noqa: ARG001  the protocol of a driver
-    """Return the URL as it is: how a session of an unknown database becomes read-only is not known here."""
-    return Login(url)
+    """Return the URL as it is: how a session of an unknown database becomes read-only is not known here.
+
+    A database that is a file is opened for each partition, because another file may have taken its place.
+    """
+    return Login(url, keep=bool(url.host))
 
 
 def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
     """Describe the tables and views of the user's own schema. Other schemas may be the database's own."""
-    with connected(Login(url)) as connection:
+    with connected(login(url)) as connection:
         return described(connection, [None])
 
 
 def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
     """Read the catalogue through SQLAlchemy and compose the statement with the dialect's own quoting."""
-    with connected(Login(url)) as connection:
+    with connected(login(url)) as connection:
         quote = connection.dialect.identifier_preparer.quote
         if request.table is not None:
             kinds = _table_kinds(connection, request)
@@ -125,7 +130,7 @@ def size(url: DatabaseUrl, request: ExtractRequest) -> int:  # noqa: ARG001  the
 def count(url: DatabaseUrl, request: ExtractRequest) -> int:
     """Return how many rows the request would read now."""
     counted = plan(url, request)
-    with connected(Login(url)) as connection:
+    with connected(login(url)) as connection:
         return int(connection.execute(sa.text(counted.count()), dict(counted.parameters)).scalar_one())
 
 
@@ -134,7 +139,7 @@ def read(
 ) -> ReadResult:
     """Stream the request's rows into the file."""
     made, seconds = plan(url, request), request.statement_timeout_seconds
-    stream(Login(url), made.select(), made, path, footer, on_progress=on_progress, seconds=seconds)
+    stream(login(url), made.select(), made, path, footer, on_progress=on_progress, seconds=seconds)
     return ReadResult(NAME, made)
 
 
@@ -174,6 +179,7 @@ def stream(
                     if isinstance(error, duckdb.Error) and failures:  # DuckDB wraps the error that a batch raised
                         raise failures[0] from None
                     raise
+                writer.unregister("batches")
 
     write_rows(rows, plan.columns, path, footer, windows=plan.windows)
 
@@ -193,6 +199,17 @@ def escaped(statement: str) -> str:
     return statement.replace(":", _COLON)
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """An engine of SQLAlchemy. It looks at a connection that was used before, and ends what a reader has begun."""
+
+    engine: sa.Engine
+
+    def close(self) -> None:
+        """Close its connection."""
+        self.engine.dispose()
+
+
 @contextmanager
 def connected(login: Login) -> Iterator[sa.Connection]:
     """Open a connection, and roll it back at the end. Errors become SourceErrors with the driver's message."""
@@ -200,21 +217,36 @@ def connected(login: Login) -> Iterator[sa.Connection]:
     address = sa.URL.create(
         url.driver_name, url.username, url.password, url.host, url.port, url.database, query=url.query
     )
+    key = ("sqlalchemy", address, *login.connect_args.items(), *login.settings) if login.keep else None
     try:
-        engine = sa.create_engine(
-            address, poolclass=NullPool, hide_parameters=True, connect_args=dict(login.connect_args)
-        )
-    except (sa.exc.NoSuchModuleError, ImportError) as error:
-        raise SourceError(
-            f"no driver is installed for `{url.driver_name}`", f"install the package that brings it ({error})"
-        ) from None
-    try:
-        with engine.connect() as connection:
-            for setting in login.settings:
-                connection.exec_driver_sql(setting)
+        with (
+            kept(key, lambda: _opened(address, login), clean=lambda _: True, alive=lambda _: True) as opened,
+            opened.engine.connect() as connection,
+        ):
             yield connection
     except sa.exc.SQLAlchemyError as error:
         raise SourceError(str(getattr(error, "orig", None) or error)) from None
+
+
+def _opened(address: sa.URL, login: Login) -> _Opened:
+    pool: dict[str, Any] = {"poolclass": NullPool}
+    if login.keep:
+        pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0, "pool_pre_ping": True}
+    try:
+        engine = sa.create_engine(address, hide_parameters=True, connect_args=dict(login.connect_args), **pool)
+    except (sa.exc.NoSuchModuleError, ImportError) as error:
+        raise SourceError(
+            f"no driver is installed for `{address.drivername}`", f"install the package that brings it ({error})"
+        ) from None
+
+    def begin(connection: sa.engine.interfaces.DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for setting in login.settings:
+            cursor.execute(setting)
+        cursor.close()
+
+    sa.event.listen(engine, "connect", begin)
+    return _Opened(engine)
 
 
 def _batches(

@@ -138,6 +138,7 @@ def _read_by_duckdb(
             connection.execute(f"ATTACH {literal('duckdb', str(_existing(url)))} AS source (TYPE sqlite, READ_ONLY)")
             reach("extract.connected")
             yield connection, f"sqlite_query('source', {literal('duckdb', plan.select())})"
+            connection.execute("DETACH source")  # another file may take its place before the next partition
 
     write_rows(rows, plan.columns, path, footer, lambda column: _place(url, plan, column), windows=plan.windows)
 

@@ -7,7 +7,7 @@ the finished file. Not here: anything about a particular database.
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +18,9 @@ import duckdb
 
 from etl.errors import EtlError, SourceError
 from etl.faults import reach
+from etl.parquet import looking_engine
 from etl.source.contract import PlannedColumn
+from etl.source.kept import kept
 from etl.sql import file_literal, literal, quote
 
 if TYPE_CHECKING:
@@ -80,19 +82,52 @@ def memory_limit(columns: int) -> int:
 
 @contextmanager
 def writing_engine(
-    path: Path, columns: int, *, extension: Path | None = None, threads: int = 1
+    path: Path,
+    columns: int,
+    *,
+    extension: Path | None = None,
+    threads: int = 1,
+    attach: Callable[[duckdb.DuckDBPyConnection], None] | None = None,
+    attached: Hashable | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an in-memory DuckDB with a memory limit. It spills beside `path` and loads no extension by itself.
+    """Yield an in-memory DuckDB with a memory limit. It spills beside `path` and loads no extension by itself.
 
     The memory limit grows with `columns`, the number of columns written. For rows that arrive over one connection one
     thread is enough: a second one only waits, and holds memory.
+
+    The partitions of a range share the engine. `attach` attaches a database that stays attached, and `attached` stands
+    for it; whatever else the caller attaches or registers, it takes away again.
     """
     spill = path.with_name(f"{path.name}.spill")
+
+    def opened() -> duckdb.DuckDBPyConnection:
+        connection = _engine(extension)
+        try:
+            if attach is not None:
+                attach(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    try:
+        key = ("duckdb", extension, attached)
+        with kept(key, opened, clean=lambda _: not spill.exists(), alive=lambda _: True) as connection:
+            connection.execute(f"SET memory_limit = '{memory_limit(columns)}MB'")
+            connection.execute(f"SET threads = {threads}")
+            connection.execute(f"SET temp_directory = {literal('duckdb', str(spill))}")
+            yield connection
+    finally:
+        if spill.is_dir():
+            for left in spill.iterdir():
+                left.unlink()
+            spill.rmdir()
+
+
+def _engine(extension: Path | None) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(
         config={
-            "memory_limit": f"{memory_limit(columns)}MB",
-            "temp_directory": str(spill),
-            "threads": threads,
+            "threads": 1,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_unsigned_extensions": extension in _checked,
@@ -104,13 +139,10 @@ def writing_engine(
         if extension is not None:
             connection.execute(f"LOAD {literal('duckdb', str(extension))}")
             _checked.add(extension)
-        yield connection
-    finally:
+    except BaseException:
         connection.close()
-        if spill.is_dir():
-            for left in spill.iterdir():
-                left.unlink()
-            spill.rmdir()
+        raise
+    return connection
 
 
 @contextmanager
@@ -324,7 +356,7 @@ def refusal(column: str, why: str, place: str = "") -> SourceError:
 
 def verified_rows(paths: Sequence[Path], columns: Sequence[PlannedColumn]) -> list[int]:
     """Return the number of rows in each finished file's footer. Raises an error if its columns differ from the plan."""
-    with duckdb.connect(config={"autoinstall_known_extensions": False, "threads": 1}) as connection:
+    with looking_engine() as connection:
         wanted = _columns(connection, _no_rows(columns))
         return [_verified_rows(connection, path, wanted) for path in paths]
 
