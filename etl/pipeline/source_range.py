@@ -85,10 +85,6 @@ class SourceRange(AbstractContextManager["SourceRange"]):
 
     def read(self, run: StageRun, request: ExtractRequest, draft: Path) -> ExtractReport:
         """Write the rows of one partition into its draft."""
-        with self._kept.in_use():
-            return self._read(run, request, draft)
-
-    def _read(self, run: StageRun, request: ExtractRequest, draft: Path) -> ExtractReport:
         with self._lock:
             if run.partition not in self._parts:
                 self._read_several(run, request)
@@ -97,9 +93,15 @@ class SourceRange(AbstractContextManager["SourceRange"]):
             part.path.replace(draft)
             report = part.report
         else:
-            report = extract_to_parquet(self._url, request, draft, footer=PLACEHOLDER_FOOTER)
+            report = self._read_one(request, draft)
         self._bytes = max(self._bytes, draft.stat().st_size)
         return report
+
+    def _read_one(self, request: ExtractRequest, draft: Path) -> ExtractReport:
+        if len(self._runs) == 1:  # an engine that is kept takes memory while its rows are audited
+            return extract_to_parquet(self._url, request, draft, footer=PLACEHOLDER_FOOTER)
+        with self._kept.in_use():
+            return extract_to_parquet(self._url, request, draft, footer=PLACEHOLDER_FOOTER)
 
     def _read_several(self, run: StageRun, request: ExtractRequest) -> None:
         """Read this partition and those that follow it, if one statement can and there are several."""
