@@ -21,6 +21,7 @@ from rich.table import Table
 from etl.cli.asked import asked_tenants
 from etl.cli.locations import unserved
 from etl.config.config_loader import list_tenants, load_tenant
+from etl.config.shared_jobs import shared_job_names
 from etl.config.shared_prefixes import shared_prefixes
 from etl.config.shared_tables import shared_tables
 from etl.conventions.check import file_violations, files_of, violations
@@ -109,7 +110,12 @@ def _shared_places(settings: Settings, names: set[str]) -> list[ConfigError]:
         with suppress(ConfigError):  # reported above if the tenant is one of the checked ones
             configs.append(load_tenant(each, settings))
     places = [dbt_place(each, settings) for each in configs]
-    found = (*shared_tables(configs), *shared_prefixes(configs), *shared_dbt_schemas(configs, places))
+    found = (
+        *shared_tables(configs),
+        *shared_prefixes(configs),
+        *shared_job_names(configs),
+        *shared_dbt_schemas(configs, places),
+    )
     return [error for tenants, error in found if tenants & names]
 
 

@@ -51,7 +51,7 @@ def choose(
         if pipelines or stages:
             raise EtlError("--job beside --pipeline or --stage", "a job has its own assets: leave one of them out")
         name = naming.job_name(config.id, job)
-        if repository.has_job(name):
+        if repository.has_job(name) and _is_own(repository, name, config.id):
             keys = frozenset(repository.get_asset_keys_in_job(name))
             return Chosen(name, keys, f"the job `{name}`", is_whole_job=True)
         return _of_an_earlier_release(repository, config, settings, name)
@@ -126,13 +126,21 @@ def _of_an_earlier_release(repository: RemoteRepository, config: TenantConfig, s
             f"tenant {config.id} has no job `{job}`",
             f"write `etl verify {config.id}`, or have such a job: `jobs: {{verify: {{verify: true}}}}`",
         )
-    jobs = [each.name for each in repository.get_all_jobs() if each.name.startswith(f"{config.id}_")]
+    jobs = [each.name for each in repository.get_all_jobs() if _is_own(repository, each.name, config.id)]
     pipelines = {naming.job_name(config.id, each): each for each in config.pipelines}
     close = nearest(job, [*jobs, *pipelines])
     hint = f"its jobs: {', '.join(sorted(jobs))}"
     if close:
         hint = f"did you mean `--pipeline {pipelines[close]}`?" if close in pipelines else f"did you mean `{close}`?"
-    raise EtlError(f"code location `{config.id}` has no job `{job}`", hint)
+    raise EtlError(f"tenant {config.id} has no job `{job}`", hint)
+
+
+def _is_own(repository: RemoteRepository, job: str, tenant: str) -> bool:
+    """Whether a job is the tenant's: a location may serve another one whose id begins with the same word."""
+    owner = repository.get_full_job(job).tags.get("tenant")
+    if owner is not None:
+        return bool(owner == tenant)
+    return all(AssetAddress.of(key).tenant == tenant for key in repository.get_asset_keys_in_job(job))
 
 
 def _known(name: str, known: Collection[str], problem: str) -> None:

@@ -35,6 +35,7 @@ app = typer.Typer(help="The present state of promises, and how well they were ke
 Format = Literal["table", "json", "html"]
 TenantOption = Annotated[str | None, typer.Option(help="Only this tenant. Default: all.")]
 PATIENCE = 60.0  # seconds that a command may read the event log; a sensor has less time
+DAEMON_SILENT = 150  # seconds after its next sign of life is due, one every 30, a daemon counts as ended
 _COLOURS = {
     State.BROKEN: "red",
     State.AT_RISK: "yellow",
@@ -130,7 +131,9 @@ def attainments(
 def watchers(instance: DagsterInstance, now: datetime) -> str:
     """Say whether the process that runs sensors is alive. Without it, no message about a broken promise is sent."""
     daemon = SensorDaemon.daemon_type()
-    found = get_daemon_statuses(instance, [daemon], now.timestamp(), ignore_errors=True)[daemon]
+    found = get_daemon_statuses(
+        instance, [daemon], now.timestamp(), ignore_errors=True, heartbeat_tolerance_seconds=DAEMON_SILENT
+    )[daemon]
     if found.healthy:
         return "The sensors' daemon runs, so promises are watched."
     beat = found.last_heartbeat

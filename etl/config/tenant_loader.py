@@ -46,6 +46,14 @@ def transform_path(tenant_dir: Path, name: str) -> Path:
     return tenant_dir / TRANSFORMS / f"{name}.py"
 
 
+def code_digest(tenant_dir: Path) -> str:
+    """Return a hash of all Python files of the tenant."""
+    digest = hashlib.sha256()
+    for path in sorted(tenant_dir.rglob("*.py")):
+        digest.update(str(path.relative_to(tenant_dir)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
 def inspect_transform(tenant_dir: Path, name: str, inputs: Sequence[str]) -> TransformProblem | None:
     """Return the problem with a transform that can be seen without running it, or None."""
     path = transform_path(tenant_dir, name)

@@ -24,6 +24,7 @@ from dagster import (
 
 from etl.config.pipeline_config import Stage
 from etl.config.tenant_config import fingerprint
+from etl.config.tenant_loader import code_digest
 from etl.errors import EtlError
 from etl.pipeline.audit import Audit, Blocked
 from etl.pipeline.backfill import Journal, each_partition
@@ -92,7 +93,7 @@ class Step:
             self.of.stage,
             self.of.pipeline.name,
             keys,
-            fingerprint(self.of.pipeline),
+            f"{fingerprint(self.of.pipeline)}-{code_digest(settings.tenants_dir / self.of.config.id)}",
         )
         reported = _Reported(keys)
         try:
@@ -100,6 +101,9 @@ class Step:
             yield from self._judged(context, settings, journal, reported)
             journal.finish()
             yield from self._results(context, reported)
+        except Exception:
+            journal.finish()  # a person mends the cause, and then every partition is done again
+            raise
         finally:
             # Published partitions stay published, even if the step fails: report each of them.
             self._report_the_rest(context, reported)
@@ -152,7 +156,6 @@ class Step:
                 self._log_progress(context, outcome, len(reported.checks) + len(failed), len(reported.keys), started)
         if failed:
             if all(isinstance(each, Blocked) for each in failed):
-                journal.finish()
                 raise Failure("\n".join(str(each) for each in failed), allow_retries=False)
             raise failed[-1]
 
@@ -197,7 +200,7 @@ class Step:
         reported = {each.check_name for each in self._evaluations_of(context, before)}
         if not reported.issuperset(check_names(self.of.rules)):
             return None  # it is no longer known how its rows were judged
-        context.log.info("%s: published by the run that died; this run continues from there", run.label)
+        context.log.info("%s: published by a run that was killed or stopped; this run continues from there", run.label)
         return before
 
     def _stage(

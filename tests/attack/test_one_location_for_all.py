@@ -116,3 +116,21 @@ def test_an_executor_for_everything_takes_no_other_tenant_down(target: Target) -
     assert listed.code == 0, listed.text
     for key in ("['acme', 'broken', 'configuration']", "['beta', 'extract', 'orders']"):
         assert key in listed.out
+
+
+def test_a_job_of_a_tenant_whose_id_begins_alike_is_not_taken(target: Target) -> None:
+    of_one_location(target)
+    target.project.write_tenant({}, tenant="acme_eu")
+    for job in ("eu_all", "acme_eu_all", "eu_daily_etl"):
+        said = target.etl("run", "acme", "--job", job)
+        assert said.code == 2, said.text
+        assert "tenant acme has no job" in said.text
+    assert not target.project.published()
+
+
+def test_a_job_with_the_name_of_another_tenants_job_is_found_by_check(target: Target) -> None:
+    target.project.write_tenant({}, tenant="acme_eu")
+    target.project.write_tenant({"jobs": {"eu_all": {"selection": "*"}}})
+    said = target.etl("check")
+    assert said.code == 2, said.text
+    assert "the job `eu_all` of tenant acme and the job `all` of tenant acme_eu have one name, acme_eu_all" in said.text
