@@ -126,9 +126,9 @@ def test_it_goes_on_from_days_whose_volume_had_something_or_nothing_to_be_compar
     with DagsterInstance.get() as instance:
         (dead,) = release_dead_runs(instance)
     again, said = back_fill(project)
-    assert [day for day in DAYS if any(f"[{day}]: published by a run that was killed or stopped" in each for each in said)] == [
-        *DAYS[:2]
-    ]
+    assert [
+        day for day in DAYS if any(f"[{day}]: published by a run that was killed or stopped" in each for each in said)
+    ] == [*DAYS[:2]]
     with DagsterInstance.get() as instance:
         entries = instance.all_logs(again, of_type=DagsterEventType.ASSET_CHECK_EVALUATION)
         told = [each.dagster_event.asset_check_evaluation_data for each in entries if each.dagster_event]
