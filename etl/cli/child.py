@@ -4,6 +4,7 @@ Belongs here: the command's side of that process: starting it, asking it, interr
 killed. Not here: what the process does (`run_child`), the messages (`messages`), the choice of this way (`runs`).
 """
 
+import os
 import signal
 import socket
 import subprocess
@@ -17,7 +18,9 @@ from etl.cli.location_errors import does_not_answer, ended_early, log_file, not_
 from etl.cli.messages import Channel, Go, Line, Plan, Refused, Request, Started
 from etl.errors import EtlError
 from etl.resources.run_worker import release_dead_runs
+from etl.running.canceling import mark_canceling
 from etl.running.compat import get_run_crash_explanation
+from etl.settings import Settings
 
 SECONDS_TO_END = 30
 """How long the command waits for the end of a process whose run has ended."""
@@ -26,12 +29,16 @@ SECONDS_TO_END = 30
 class Child:
     """The process. It is alone in its session, and its output is in the file of the code servers' output."""
 
-    def __init__(self, request: Request, location: str, seconds: int) -> None:
-        """Start it. It loads the location within so many seconds, while this command does something else."""
+    def __init__(self, request: Request, location: str, seconds: int, settings: Settings) -> None:
+        """Start it. It loads the location within so many seconds, while this command does something else.
+
+        It works in the project's folder, which `working_directory: .` of workspace.yaml means, wherever the command is.
+        """
         self._location, self._seconds = location, seconds
         self._deadline = time.monotonic() + seconds
         self._plan: Plan | None = None
         self._is_started = False
+        places = {"ETL_PROJECT_DIR": str(settings.project_dir), "ETL_DATA_DIR": str(settings.data_dir)}
         ours, theirs = socket.socketpair()
         self._channel = Channel(ours)
         with theirs, log_file().open("ab") as output:
@@ -42,6 +49,8 @@ class Child:
                 stderr=output,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
+                cwd=settings.project_dir,
+                env={**os.environ, **places},
             )
         self._channel.say(request)
 
@@ -86,9 +95,7 @@ class Child:
 
     def interrupt(self, run_id: str, instance: DagsterInstance) -> None:
         """Ask the run to stop."""
-        run = instance.get_run_by_id(run_id)
-        if run is not None and not run.is_finished:
-            instance.report_run_canceling(run)
+        if mark_canceling(instance, run_id):
             self._process.send_signal(signal.SIGINT)
 
     def await_end(self) -> None:

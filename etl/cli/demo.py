@@ -25,6 +25,7 @@ from etl.cli.follow import Followed, follow, view
 from etl.cli.home import opened_instance
 from etl.cli.messages import PlannedRun
 from etl.cli.runs import failures, runs_of
+from etl.cli.signals import interruptible, stopping
 from etl.definitions import build_tenant_definitions
 from etl.errors import NothingExamined
 from etl.resources.run_worker import release_dead_runs
@@ -125,7 +126,13 @@ def plans_of(tenant: str, instance: DagsterInstance, *, reload: bool = False) ->
 def run_plans(plans: list[DemoPlan], instance: DagsterInstance, settings: Settings, console: Console) -> list[str]:
     """Launch all runs, show the progress of each, and return the names of those that failed."""
     console.print("starting the code locations of workspace.yaml")
-    with runs_of(instance, settings, {plan.tenant for plan in plans}) as runs, view(console) as shown:
+    tenants = {plan.tenant for plan in plans}
+    with (
+        interruptible() as signals,
+        runs_of(instance, settings, tenants, signals.held) as runs,
+        stopping(instance, runs, console),
+        view(console) as shown,
+    ):
         started = runs.start([(plan.tenant, plan.run) for plan in plans])
         followed = [
             Followed(run, plan.events, f"{plan.job} ({plan.span})") for plan, run in zip(plans, started, strict=True)

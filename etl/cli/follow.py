@@ -14,7 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dagster import AssetCheckSeverity, DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun, EventLogEntry
+from dagster import (
+    AssetCheckSeverity,
+    DagsterEvent,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    EventLogEntry,
+)
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -194,6 +202,8 @@ class _Reader:
     followed: Followed
     shown: View
     run: DagsterRun | None = None
+    seen: DagsterRun | None = None
+    """The run as it was at the last look."""
     cursor: str | None = None
     states: dict[str, StepState] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
@@ -206,26 +216,37 @@ class _Reader:
         if self.run is not None:
             return
         self.followed.started.notice_end(instance)
-        run_id = self.followed.started.run_id
-        run = instance.get_run_by_id(run_id)  # before its events, so that all are read when it has ended
+        run = self._now(instance)  # before its events, so that all are read when it has ended
         if self.followed.name and not self.states:
             self._begin("", self.followed.name, self.followed.size, "partitions")
         while True:
-            page = instance.get_records_for_run(run_id, cursor=self.cursor)
+            page = instance.get_records_for_run(self.followed.started.run_id, cursor=self.cursor)
             self.cursor = page.cursor
             for record in page.records:
                 self._take(record.event_log_entry)
             if not page.has_more:
                 break
         if run is not None and run.is_finished:
-            self.run = run
-            self.followed.started.await_end()
-            for what, count in self.warned.items():
-                if count > WARNINGS_OF_A_KIND:
-                    self.shown.tell(f"warning: {what}: {count - WARNINGS_OF_A_KIND} more; `make dev` shows all")
-            if self.followed.name:
-                self.states[""].outcome = "done" if run.is_success else run.status.value.lower()
-                self.shown.moved(self.states[""])
+            self._end(run)
+
+    def _now(self, instance: DagsterInstance) -> DagsterRun | None:
+        """Return the run as it is now. A run that somebody has deleted has failed."""
+        run = instance.get_run_by_id(self.followed.started.run_id)
+        if run is None and self.seen is not None:
+            run = self.seen.with_status(DagsterRunStatus.FAILURE)
+        self.seen = run
+        return run
+
+    def _end(self, run: DagsterRun) -> None:
+        """Show how the run has ended."""
+        self.run = run
+        self.followed.started.await_end()
+        for what, count in self.warned.items():
+            if count > WARNINGS_OF_A_KIND:
+                self.shown.tell(f"warning: {what}: {count - WARNINGS_OF_A_KIND} more; `make dev` shows all")
+        if self.followed.name:
+            self.states[""].outcome = "done" if run.is_success else run.status.value.lower()
+            self.shown.moved(self.states[""])
 
     def wait(self, instance: DagsterInstance, own: set[str]) -> None:
         """Name the run that holds the pool of a waiting step, once; report that the other steps are still working."""

@@ -18,9 +18,11 @@ import yaml
 from dagster import DagsterInstance
 from rich.console import Console
 from rich.markup import escape
+from sqlalchemy.exc import DBAPIError
 
-from etl.errors import EtlError
+from etl.errors import EtlError, NothingExamined
 from etl.locks import exclusive
+from etl.secrets.scrub import scrub
 from etl.settings import Settings, load_settings
 
 FILE = "dagster.yaml"
@@ -61,15 +63,30 @@ def _open(folder: Path) -> Iterator[DagsterInstance]:
 
     The first opening makes Dagster's databases, and Dagster raises an error if two processes do so at the same moment.
     """
-    with ExitStack() as stack:
+    with ExitStack() as stack, _storage_errors(folder):
         with exclusive(folder / OPENING, what=f"the opening of Dagster's storage in {folder}", error=EtlError):
             instance = stack.enter_context(DagsterInstance.get())
         yield instance
 
 
+@contextmanager
+def _storage_errors(folder: Path) -> Iterator[None]:
+    """Explain an error of Dagster's own database: a full disk, a folder that was moved or may not be written."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise NothingExamined(
+            f"Dagster's storage ({folder}, or the database that dagster.yaml names) failed: {scrub(str(error.orig))}",
+            "see whether the disk is full, and whether the folder is there and may be written. A run that was started"
+            " may still be at work; what it published stays. Then run the same command again",
+        ) from error
+
+
 def prepare_dagster_home(settings: Settings) -> Path:
     """Make DAGSTER_HOME and give it the project's `dagster.yaml`, unless a person keeps a file of their own there."""
     folder = Path(os.environ.get("DAGSTER_HOME") or settings.data_dir / "dagster")
+    if not folder.is_absolute():  # each process of Dagster would look for it below another folder
+        raise EtlError(f"DAGSTER_HOME is `{folder}`, which is no whole path", f"set it to {folder.absolute()}")
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(folder)
     source, target = settings.project_dir / FILE, folder / FILE

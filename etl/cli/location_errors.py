@@ -63,14 +63,19 @@ def cannot_load(location: str, error: SerializableErrorInfo | None, log: Path) -
 
 def ended_early(location: str, exit_code: int, log: Path) -> EtlError:
     """Return the error for a location whose process has ended before the location was loaded."""
-    what = f"code location `{location}` cannot be loaded"
-    return EtlError(f"{what}: its code server {_end(exit_code)} while it was starting", _AGAIN.format(log))
+    problem = f"code location `{location}` cannot be loaded: its process {_end(exit_code)} while it was starting"
+    if exit_code < 0:
+        return EtlError(problem, _AGAIN.format(log))
+    return EtlError(
+        problem,
+        f"a file of the tenant may end it (`sys.exit`, `os._exit`), or its Python has no Dagster: look in {log}",
+    )
 
 
 def not_started(location: str, seconds: int, log: Path) -> EtlError:
     """Return the error for a location that was not loaded in time."""
     return EtlError(
-        f"code location `{location}` cannot be loaded: its code server had not started after {seconds} s",
+        f"code location `{location}` cannot be loaded: its process had not started after {seconds} s",
         f"give it more time in dagster.yaml (`code_servers: {{local_startup_timeout: 360}}`), or look in {log}",
     )
 
@@ -78,7 +83,8 @@ def not_started(location: str, seconds: int, log: Path) -> EtlError:
 def does_not_answer(location: str, log: Path) -> EtlError:
     """Return the error for a location whose process has ended after the location was loaded."""
     return EtlError(
-        f"the code server of `{location}` does not answer any more: it was killed, or has ended", _AGAIN.format(log)
+        f"the process of code location `{location}` does not answer any more: it was killed, or has ended",
+        _AGAIN.format(log),
     )
 
 

@@ -18,7 +18,13 @@ ALL = "etl.all"
 
 def origins_of(path: Path) -> Sequence[CodeLocationOrigin]:
     """Return the code locations that a workspace.yaml names; none if there is no such file."""
-    return WorkspaceFileTarget([str(path)]).create_origins() if path.is_file() else []
+    if not path.is_file():
+        return []
+    try:
+        return WorkspaceFileTarget([str(path)]).create_origins()
+    except Exception as error:
+        problem = f"{path} cannot be read: {error}"
+        raise EtlError(problem, "write `load_from:` with one entry for each location, each with a name") from error
 
 
 def location_of(tenant: str, origins: Sequence[CodeLocationOrigin], settings: Settings) -> str | None:
@@ -57,8 +63,8 @@ def unserved(settings: Settings) -> Iterator[EtlError]:
         return
     try:
         origins = origins_of(path)
-    except Exception as error:  # noqa: BLE001  Dagster raises errors of several kinds for a file that it cannot read
-        yield EtlError(f"{path} cannot be read: {error}", "write `load_from:` with one entry for each location")
+    except EtlError as error:
+        yield error
         return
     found = {each.location_name: tenants_of_origin(each, settings) for each in origins}
     every = list_tenants(settings)

@@ -19,6 +19,7 @@ from etl.cli.follow import Followed, follow, view
 from etl.cli.home import opened_instance
 from etl.cli.messages import PlannedRun
 from etl.cli.runs import failures, runs_of
+from etl.cli.signals import interruptible, stopping
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, NothingExamined
@@ -128,7 +129,12 @@ def replay(
     config = load_tenant(tenant, settings)
     console = Console()
     chosen = _chosen(config, settings, pipeline, partition)
-    with opened_instance(settings) as instance, runs_of(instance, settings, {tenant}) as runs:
+    with (
+        opened_instance(settings) as instance,
+        interruptible() as signals,
+        runs_of(instance, settings, {tenant}, signals.held) as runs,
+        stopping(instance, runs, console),
+    ):
         for each in chosen:
             tags = {"dagster/partition": each.partition} if each.partition else {}
             assets = tuple(tuple(key.path) for key in _assets(config, each, from_source=from_source))

@@ -16,6 +16,7 @@ from etl.cli.location_errors import cannot_load, log_file
 from etl.cli.messages import Channel, Go, Plan, Refused, Request, Started
 from etl.cli.run_plan import plan
 from etl.config.config_loader import load_tenant
+from etl.dbt.warm_process import die_with_parent, outlive_parent
 from etl.errors import EtlError
 from etl.running.compat import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
@@ -34,6 +35,7 @@ from etl.settings import load_settings
 
 def main() -> None:
     """Do what the command asks for over the inherited socket. An error of the product is told to the command."""
+    die_with_parent()  # also while the tenant's code hangs
     channel = Channel.of_descriptor(int(sys.argv[1]))
     learn_environment(os.environ)
     forbid_core_files()
@@ -61,6 +63,7 @@ def _plan_and_execute(channel: Channel, instance: DagsterInstance) -> None:
     go = channel.hear(Go)
     if go is None:
         return
+    outlive_parent()  # from here on, the run goes on if the command ends
 
     def is_started() -> None:
         channel.say(Started())

@@ -16,11 +16,11 @@ must be another one than the process that describes the location:
 
 import os
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
-from dagster import AssetKey, DagsterEventType, DagsterInstance
+from dagster import AssetKey, DagsterEventType, DagsterInstance, DagsterRunStatus
 
 from etl.cli.child import Child
 from etl.cli.location_errors import not_in_workspace
@@ -74,9 +74,13 @@ class Runs:
         settings: Settings,
         entries: Mapping[str, ManagedGrpcPythonEnvCodeLocationOrigin],
         servers: WorkspaceRequestContext | None,
+        held: Callable[[], AbstractContextManager[None]],
     ) -> None:
         """Do not call this; use `runs_of`."""
         self._instance, self._settings, self._entries, self._servers = instance, settings, entries, servers
+        self._held = held
+        self.started: list[StartedRun] = []
+        """Every run that was started."""
         self._waiting: dict[str, Child] = {}
         """By tenant, the process that can execute the first run of the plan."""
         self._children: list[Child] = []
@@ -112,12 +116,17 @@ class Runs:
         if child is not None:
             child.planned()
             run_id = make_new_run_id()
-            child.go(run_id, self._instance)
-            return StartedRun(run_id, child)
+            with self._held():
+                child.go(run_id, self._instance)
+                self.started.append(StartedRun(run_id, child))
+            return self.started[-1]
         from etl.cli.code_servers import launch  # noqa: PLC0415  only for this way
 
         assets = [AssetKey(list(each)) for each in run.assets]
-        return StartedRun(launch(self._instance, self._context(), tenant, run.job, run.tags, assets).run_id)
+        with self._held():
+            launched = launch(self._instance, self._context(), tenant, run.job, run.tags, assets)
+            self.started.append(StartedRun(launched.run_id))
+        return self.started[-1]
 
     def close(self) -> None:
         """End the processes that execute no run."""
@@ -126,7 +135,7 @@ class Runs:
 
     def _child(self, asked: Request) -> Child:
         name = self._entries[asked.tenant].location_name
-        self._children.append(Child(asked, name, self._instance.code_server_process_startup_timeout))
+        self._children.append(Child(asked, name, self._instance.code_server_process_startup_timeout, self._settings))
         return self._children[-1]
 
     def _entry(self, tenant: str) -> str:
@@ -139,8 +148,16 @@ class Runs:
 
 
 @contextmanager
-def runs_of(instance: DagsterInstance, settings: Settings, tenants: Collection[str]) -> Iterator[Runs]:
-    """Prepare the start of runs of these tenants. Runs go on after the block; other processes end with it."""
+def runs_of(
+    instance: DagsterInstance,
+    settings: Settings,
+    tenants: Collection[str],
+    held: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Iterator[Runs]:
+    """Prepare the start of runs of these tenants. Runs go on after the block; other processes end with it.
+
+    A signal must not arrive between the start of a run and its entry in `started`: that happens within `held`.
+    """
     origins = origins_of(settings.project_dir / "workspace.yaml")
     entries: dict[str, ManagedGrpcPythonEnvCodeLocationOrigin] = {}
     for tenant in tenants:
@@ -156,7 +173,7 @@ def runs_of(instance: DagsterInstance, settings: Settings, tenants: Collection[s
             from etl.cli.code_servers import workspace  # noqa: PLC0415  only for this way
 
             servers = stack.enter_context(workspace(instance, settings, served))
-        runs = Runs(instance, settings, entries, servers)
+        runs = Runs(instance, settings, entries, servers, held)
         stack.callback(runs.close)
         yield runs
 
@@ -173,6 +190,13 @@ def _is_one_process_enough(instance: DagsterInstance, entry: ManagedGrpcPythonEn
 
 def failures(instance: DagsterInstance, run_id: str) -> Iterator[str]:
     """Yield why a run failed: each failed step with the message of its cause, or why the run ended without one."""
+    run = instance.get_run_by_id(run_id)
+    if run is None:
+        yield f"{run_id}: the run was deleted while it was at work. What it published stays; run the same command again"
+        return
+    if run.status == DagsterRunStatus.CANCELED:
+        yield f"{run_id}: the run was asked to stop (Terminate in Dagster's UI, or a signal), and has stopped"
+        return
     steps = instance.get_records_for_run(run_id, of_type=DagsterEventType.STEP_FAILURE).records
     for record in steps:
         event = record.event_log_entry.dagster_event

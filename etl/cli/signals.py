@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import typer
 from dagster import DagsterInstance, DagsterRunStatus
 from rich.console import Console
 
-from etl.cli.runs import StartedRun
+from etl.cli.runs import Runs, StartedRun
 
 SECONDS_TO_STOP = 60
 """How long the command waits for a run that it has asked to stop. A step ends at its next safe point."""
@@ -80,6 +81,21 @@ def interruptible() -> Iterator[Signals]:
             signal.signal(each, before[each])
 
 
+@contextmanager
+def stopping(instance: DagsterInstance, runs: Runs, console: Console) -> Iterator[None]:
+    """Stop every started run that is still at work if a signal arrives within the block, and end the command."""
+    try:
+        yield
+    except Interrupted as why:
+        found = [(each, instance.get_run_by_id(each.run_id)) for each in runs.started]
+        at_work = [each for each, run in found if run is not None and not run.is_finished]
+        if not at_work:
+            console.print(f"{why}: no run is at work", highlight=False)
+        for each in at_work:
+            stop_run(instance, each, why, console)
+        raise typer.Exit(why.exit_code) from why
+
+
 def stop_run(instance: DagsterInstance, started: StartedRun, why: Interrupted, console: Console) -> None:
     """Ask the run to stop, wait for its end, and report how it ended. A second signal ends the waiting."""
     run_id = started.run_id
@@ -92,8 +108,8 @@ def stop_run(instance: DagsterInstance, started: StartedRun, why: Interrupted, c
             run = instance.get_run_by_id(run_id)
             if run is None or run.is_finished:
                 started.await_end()
-                status = run.status if run else DagsterRunStatus.CANCELED
-                console.print(_became(run_id, status), highlight=False, soft_wrap=True)
+                became = _became(run_id, run.status) if run else f"run {run_id} was deleted; what it published stays"
+                console.print(became, highlight=False, soft_wrap=True)
                 return
             time.sleep(0.2)
     except Interrupted:

@@ -182,8 +182,17 @@ def _type(command: dict[str, Any], output: int, own: tuple[socket.socket, ...]) 
 
 def die_with_parent() -> None:
     """Let the kernel kill this process when its parent ends, however the parent ends."""
+    _when_parent_ends(signal.SIGKILL)
+
+
+def outlive_parent() -> None:
+    """Take back what `die_with_parent` has asked for."""
+    _when_parent_ends(0)
+
+
+def _when_parent_ends(number: int) -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        ctypes.CDLL(None, use_errno=True).prctl(_PARENT_DEATH_SIGNAL, number)
 
 
 def _watch(dbt: int, channel: socket.socket, ended: socket.socket, run: int) -> int | None:

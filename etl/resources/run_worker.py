@@ -34,8 +34,11 @@ class LocalRunLauncher(DefaultRunLauncher):
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished or GRPC_INFO_TAG in run.tags:
             return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
-        if interrupt_worker(self._instance, run):
+        if interrupt_worker(self._instance, run_id):
             return True
+        now = self._instance.get_run_by_id(run_id)
+        if now is None or now.is_finished:
+            return False
         self._instance.report_engine_event(
             "The run's process is not known, or it is not on this machine: it cannot be asked to stop from here.", run
         )

@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from etl.errors import EtlError
 from etl.formats import check_format
+from etl.running.canceling import mark_canceling
 from etl.running.compat import EngineEventData
 
 logger = logging.getLogger(__name__)
@@ -164,12 +165,12 @@ def life_of(instance: DagsterInstance, run_id: str, worker: Worker) -> Life:
     return Life.UNKNOWN
 
 
-def interrupt_worker(instance: DagsterInstance, run: DagsterRun) -> bool:
+def interrupt_worker(instance: DagsterInstance, run_id: str) -> bool:
     """Mark the run as canceling and send SIGINT to its process, and to no other one.
 
     False if it is not certain that the process is here. The run is unchanged then: nobody has asked it to stop.
     """
-    worker = worker_of(instance, run.run_id)
+    worker = worker_of(instance, run_id)
     if worker is None or not _sees_process_table(this_process(), worker):
         return False
     try:
@@ -177,9 +178,8 @@ def interrupt_worker(instance: DagsterInstance, run: DagsterRun) -> bool:
     except OSError:
         return False
     try:
-        if _life_in_process_table(worker) is not Life.ALIVE:
+        if _life_in_process_table(worker) is not Life.ALIVE or not mark_canceling(instance, run_id):
             return False
-        instance.report_run_canceling(run)
         signal.pidfd_send_signal(process, signal.SIGINT)
     except OSError:
         return False

@@ -13,6 +13,17 @@ _KEY = re.compile(
     r"|private_key|routing_key|integration_key|service_key|credentials?|authorization|cookie|sslpassword)$",
     re.IGNORECASE,
 )
+_VARIABLE = re.compile(
+    r"(?:^|_)(?:password|passwd|passphrase|secrets?|token|credentials?|api_?key|private_key|access_key)(?:_|$)",
+    re.IGNORECASE,
+)
+_ABOUT = re.compile(
+    r"_(?:url|uri|file|path|dir|name|id|host|port|user|username|database|schema|region|endpoint|store|provider|backend"
+    r"|type|algorithm|length|ttl|seconds|minutes|hours|days|lifetime|expiry|enabled)$",
+    re.IGNORECASE,
+)
+"""Ends of names of variables that tell something about a secret and do not contain it."""
+_SHORTEST = 6
 _SCHEME = re.compile(r"(?:Bearer|Basic|Token|GenieKey)?\s*", re.IGNORECASE)
 _IN_TEXT = (
     re.compile(r"://[^/?#\s:@]{0,200}:(?!\d{1,5}(?:[/?#]|$))[^\s]{1,200}@"),
@@ -31,6 +42,17 @@ _IN_TEXT = (
 def is_secret_key(key: str | int) -> bool:
     """Whether the value of `key` is never shown and never written in clear."""
     return isinstance(key, str) and bool(_KEY.search(key))
+
+
+def is_secret_variable(name: str, value: str) -> bool:
+    """Whether a variable of the environment contains a secret: `ACME_SECRET_X` and `ACME_TOKEN_2` do, too.
+
+    Where the name does not end like the name of a secret, a short value or a number is none.
+    """
+    if is_secret_key(name):
+        return True
+    is_named = bool(_VARIABLE.search(name)) and not _ABOUT.search(name)
+    return is_named and len(value) >= _SHORTEST and not value.isdecimal()
 
 
 def is_secret(key: str, value: str) -> bool:

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit
 
 from etl.errors import EtlError
-from etl.secrets.in_clear import is_secret_key
+from etl.secrets.in_clear import is_secret_key, is_secret_variable
 
 HIDDEN = "***"
 _ANYWHERE = 6
@@ -75,7 +75,7 @@ def learn_url(url: str) -> None:
 def learn_environment(environ: Mapping[str, str]) -> None:
     """Remember variables whose names say that they contain a secret, and the logins in variables that contain a URL."""
     for name, value in environ.items():
-        if is_secret_key(name) and name not in ("PWD", "OLDPWD"):  # the folder that a shell is in
+        if is_secret_variable(name, value) and name not in ("PWD", "OLDPWD"):  # the folder that a shell is in
             learn(value)
         if "://" in value and "@" in value:
             learn_url(value)

@@ -16,8 +16,8 @@ BROKEN = "def definitions():\n    return undefined_name\n\n\ndefs = definitions(
 @pytest.mark.parametrize(
     ("code", "wanted"),
     [
-        (KILLED, ["its code server was killed by SIGKILL while it was starting", "run the command again"]),
-        (EXITS, ["its code server ended with exit code 7 while it was starting", "run the command again"]),
+        (KILLED, ["its process was killed by SIGKILL while it was starting", "run the command again"]),
+        (EXITS, ["its process ended with exit code 7 while it was starting", "a file of the tenant may end it"]),
         (BROKEN, ["NameError: name 'undefined_name' is not defined", 'definitions.py", line 2', "correct that"]),
     ],
 )

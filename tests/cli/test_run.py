@@ -133,7 +133,7 @@ def test_a_code_server_that_was_killed_later_is_told_without_a_trace(
             if "api" in each.cmdline():
                 each.kill()
                 each.wait()
-        with pytest.raises(EtlError, match="code server of `acme` does not answer any more") as told:
+        with pytest.raises(EtlError, match="process of code location `acme` does not answer any more") as told:
             launch(instance, context, "acme", "acme_all", {"dagster/partition": "2026-01-01"})
         assert "run the command again" in told.value.hint
 

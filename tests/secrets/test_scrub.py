@@ -158,3 +158,36 @@ def test_a_failure_without_a_secret_stays_as_it_is() -> None:
     with pytest.raises(ValueError, match="harmless") as caught, scrubbed_failures():
         raise error
     assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ACME_SECRET_X",
+        "ACME_SECRET_DB__V",
+        "ACME_SECRET_API__S__KEY",
+        "ACME_PASSWORD_OLD",
+        "ACME_TOKEN_2",
+        "ACME_API_KEY_EU",
+        "ACME_DB_PASSWORD",
+        "AWS_SECRET_ACCESS_KEY",
+    ],
+)
+def test_a_variable_is_a_secret_wherever_its_name_says_so(name: str) -> None:
+    learn_environment({name: "Kernbeisser-7"})
+    assert scrub("it is Kernbeisser-7") == "it is ***"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ACME_TOKEN_URL", "https://login.example/token"),
+        ("ACME_SECRET_PROVIDER", "openbao"),
+        ("ACME_TOKEN_LIFETIME_SECONDS", "360000"),
+        ("ENABLE_SECRET_SCAN", "true"),
+        ("TOKENIZERS_PARALLELISM", "enabled"),
+    ],
+)
+def test_a_variable_about_a_secret_is_none(name: str, value: str) -> None:
+    learn_environment({name: value})
+    assert scrub(f"it is {value}") == f"it is {value}"
