@@ -20,6 +20,7 @@ DISTRIBUTIONS = {
     "dotenv": "python-dotenv",
     "yaml": "pyyaml",
     "dbt": "dbt-duckdb",  # dbt.adapters.duckdb
+    "dbt_common": "dbt-duckdb",  # which needs it, as dbt-core does
 }
 """Where a module is not called as its distribution is."""
 

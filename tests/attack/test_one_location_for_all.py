@@ -118,6 +118,7 @@ def test_an_executor_for_everything_takes_no_other_tenant_down(target: Target) -
         assert key in listed.out
 
 
+@pytest.mark.slow
 def test_a_job_of_a_tenant_whose_id_begins_alike_is_not_taken(target: Target) -> None:
     of_one_location(target)
     target.project.write_tenant({}, tenant="acme_eu")
