@@ -1,6 +1,6 @@
 """Which tenants the code locations of workspace.yaml serve.
 
-Belongs here: from an entry of workspace.yaml to tenants. Not here: starting a location (`runs`), building one
+Belongs here: from an entry of workspace.yaml to tenants. Not here: loading a location (`runs`), building one
 (`etl.definitions`).
 """
 
@@ -22,7 +22,7 @@ def origins_of(path: Path) -> Sequence[CodeLocationOrigin]:
         return []
     try:
         return WorkspaceFileTarget([str(path)]).create_origins()
-    except Exception as error:
+    except Exception as error:  # Dagster raises errors of several kinds for a file that it cannot read
         problem = f"{path} cannot be read: {error}"
         raise EtlError(problem, "write `load_from:` with one entry for each location, each with a name") from error
 

@@ -47,7 +47,7 @@ def main() -> None:
     except EtlError as error:
         channel.say(Refused(problem=scrub(error.problem), hint=scrub(error.hint)))
         sys.exit(1)
-    except Exception as error:
+    except Exception as error:  # whatever fails, the command waits for an answer; then the error ends this process
         told = scrub(f"{type(error).__name__}: {error}")
         channel.say(Refused(problem=f"the run could not be started: {told}", hint=f"{log_file()} has the whole trace"))
         raise
@@ -79,7 +79,7 @@ def _loaded(asked: Request, instance: DagsterInstance) -> OwnLocation:
     entry = deserialize_value(asked.entry, ManagedGrpcPythonEnvCodeLocationOrigin)
     try:
         return load_own(entry, instance)
-    except Exception as error:
+    except Exception as error:  # a tenant's code may raise any error; it becomes the product's error with a remedy
         told = serializable_error_info_from_exc_info(sys.exc_info())
         raise cannot_load(entry.location_name, told, log_file()) from error
     finally:

@@ -133,7 +133,7 @@ def execute_here(
         name_partition(instance, run, location)
         job = location.get_reconstructable_job(repository_in(location).name, run.job_name)
         present = _present(instance, run)
-    except Exception:
+    except Exception:  # loading the job runs a tenant's code; without this the run would stay "starting" for ever
         error = serializable_error_info_from_exc_info(sys.exc_info())
         instance.report_engine_event(error.message, run, EngineEventData.engine_error(error))
         instance.report_run_failed(run)

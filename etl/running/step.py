@@ -101,7 +101,7 @@ class Step:
             yield from self._judged(context, settings, journal, reported)
             journal.finish()
             yield from self._results(context, reported)
-        except Exception:
+        except Exception:  # whatever failed, also in a tenant's code; it goes on as it is
             journal.finish()  # a person mends the cause, and then every partition is done again
             raise
         finally:
