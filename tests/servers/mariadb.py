@@ -50,13 +50,16 @@ def mariadb_server() -> Iterator[MariadbServer]:
     user = "mysql"
     with home_for(user) as home:
         data, log, port, path = home / "data", home / "log", free_port(), home / "s"
-        make = [install, f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db"]
-        subprocess.run(as_user(user, make), check=True, capture_output=True)
+        # Not the machine's /tmp: a MariaDB that starts deletes the temporary tables that it finds there, whosever they are.
+        own = ["--no-defaults", f"--datadir={data}", f"--tmpdir={home}"]
+        make = [install, *own, "--auth-root-authentication-method=normal", "--skip-test-db", "--verbose"]
+        made = subprocess.run(as_user(user, make), capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            pytest.fail(f"{install} did not make a database:\n{made.stdout}\n{made.stderr}", pytrace=False)
         general = home / "general.log"
         command = [
             mariadbd,
-            "--no-defaults",
-            f"--datadir={data}",
+            *own,
             f"--socket={path}",
             f"--port={port}",
             "--bind-address=127.0.0.1",
