@@ -83,7 +83,8 @@ def parse_cron(text: str) -> Cron:
     months = _values(parts[3], *FIELDS[3])
     weekdays, nth = _days_of_week(parts[4])
     # Every value of a day field is no restriction only where the other field says `*`: as in Dagster's schedules.
-    any_day = parts[2] in ("*", _ANY_DAY) or (len(days) == FIELDS[2][2] and "*" in parts[4])
+    every_day = len(days) == FIELDS[2][2] and not last_day
+    any_day = parts[2] in ("*", _ANY_DAY) or (every_day and "*" in parts[4])
     any_weekday = parts[4] in ("*", _ANY_DAY) or (len(weekdays) == len(WEEKDAYS) and "*" in parts[2])
     cron = Cron(
         times=tuple(time(hour, minute) for hour in sorted(hours) for minute in sorted(minutes)),
