@@ -15,7 +15,7 @@ from etl.secrets.scrub import learn, learn_url
 _URL = re.compile(
     r"(?P<dialect>\w+)(\+(?P<driver>[\w+]+))?://"
     r"((?P<username>[^:/]*)(:(?P<password>[^@]*))?@)?"
-    r"((\[(?P<address>[^/?]+)\]|(?P<host>[^/:?\[][^/:?]*))?(:(?P<port>[0-9]+))?)?"
+    r"((\[(?P<address>[^/?]+)\]|(?P<host>[^/:?\[]+))?(:(?P<port>[0-9]+))?)?"
     r"(/(?P<database>[^?]*))?"
     r"(\?(?P<query>.*))?",
     re.DOTALL,
@@ -53,7 +53,8 @@ def parse(url: str) -> DatabaseUrl:
     """Split the URL into its parts. The error for a wrong URL does not quote it."""
     learn_url(url)
     found = _URL.fullmatch(url)
-    if found is None:
+    # SQLAlchemy takes what is before an `@` for a user, and then cannot read what follows.
+    if found is None or (found["username"] is None and "@" in url.partition("://")[2].partition("/")[0]):
         raise SourceError("the database URL cannot be read", "write dialect://user:password@host:port/database")
     learn(_decoded(found["password"]) or "")
     query = dict[str, str | tuple[str, ...]]()

@@ -19,6 +19,9 @@ PIECES = ["postgresql", "+psycopg", "://", "user", ":", "p%40ss", "@", "host", "
 @example("mysql+pymysql://u:a/b?c@h/d")
 @example("postgresql://u:p@[::1]:5433/d")
 @example("[postgresql]postgresql")  # SQLAlchemy ignores what follows the bracket
+@example("?@://")  # SQLAlchemy refuses the empty port
+@example("@[")
+@example("postgresql@[")
 def test_the_parts_are_those_of_sqlalchemy_or_the_url_is_refused(text: str) -> None:
     for url in (text, f"postgresql://{text}", f"postgresql://user:secret@{text}/d"):
         try:
