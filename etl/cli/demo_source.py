@@ -16,10 +16,13 @@ from etl.settings import Settings
 
 
 def make_source(tenant: str, settings: Settings, console: Console) -> None:
-    """Make the tenant's demo database if it does not exist. A tenant with its own database needs none."""
+    """Make the tenant's demo database if it does not exist and the tenant needs it.
+
+    A tenant with its own database needs none, nor does one with dbt alone.
+    """
     config = load_tenant(tenant, settings)
     path = settings.demo_dir / f"{tenant}.sqlite"
-    if path.is_file() or not config.uses_demo_source():
+    if path.is_file() or not config.pipelines or not config.uses_demo_source():
         return
     script = config.origin.folder / "demo" / "generate.py"
     if not script.is_file():

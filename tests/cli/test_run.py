@@ -14,6 +14,7 @@ from etl.cli.messages import PlannedRun
 from etl.cli.runs import failures
 from etl.errors import EtlError
 from etl.settings import load_settings
+from tests.dbt.projects import only_dbt, rows, write_dbt
 from tests.tiny_project import REPOSITORY, TinyProject
 
 from .conftest import Etl
@@ -65,6 +66,19 @@ def test_a_tenant_that_workspace_yaml_does_not_name_is_told_how_to_get_there(etl
     assert found.code == 2
     assert "workspace.yaml has no code location `acme`" in found.err
     assert "tenants.acme.definitions" in found.err
+
+
+@pytest.mark.slow
+def test_a_tenant_with_dbt_alone_needs_no_source(etl: Etl, project: TinyProject) -> None:
+    shutil.rmtree(project.root / "tenants" / "acme")
+    only_dbt(project, "acme")
+    (project.root / "tenants" / "acme" / "definitions.py").write_text(
+        'from etl import build_tenant_definitions\n\ndefs = build_tenant_definitions("acme")\n'
+    )
+    write_dbt(project, {"models/a.sql": "select 1 as value"})
+    found = etl("run", "acme")
+    assert found.code == 0, found.err
+    assert rows(project, "SELECT value FROM dbt.a") == [(1,)]
 
 
 @pytest.mark.slow
