@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import cache, wraps
 
 from dagster import (
+    AssetChecksDefinition,
     AssetKey,
     AssetsDefinition,
     AssetSpec,
@@ -72,15 +73,18 @@ def definitions_of(config: TenantConfig) -> Definitions:
         warnings.simplefilter("ignore", BetaWarning)
         warnings.simplefilter("ignore", PreviewWarning)
         assets: list[AssetsDefinition | AssetSpec] = [*AssetFactory(config).create_all_etl_assets()]
+        dbt_tests: list[AssetChecksDefinition] = []
         if config.dbt.enabled:
-            assets += DbtFactory(config).create_all_dbt_assets()
+            dbt = DbtFactory(config)
+            assets += dbt.create_all_dbt_assets()
+            dbt_tests += dbt.create_test_steps()
         resources = ResourceFactory(config).create_all_resources()
         reconciled = reconcile_checks(config)
-        jobs = JobFactory(config, assets, resources, reconciled).create_all_jobs()
+        jobs = JobFactory(config, [*assets, *dbt_tests], resources, reconciled).create_all_jobs()
         sensors = SensorFactory(config)
         return Definitions(
             assets=assets,
-            asset_checks=[*sla_checks(config, sensors.judge_now), *reconciled],
+            asset_checks=[*sla_checks(config, sensors.judge_now), *reconciled, *dbt_tests],
             resources=resources,
             executor=in_process_executor,
             jobs=jobs,

@@ -15,7 +15,7 @@ from etl.dbt.ownership import DbtRelation
 from etl.dbt.project import TenantDbt, fingerprint, work_dir
 from etl.settings import Settings
 
-INDEX_FORMAT = 4
+INDEX_FORMAT = 5
 
 
 INDEX_FILE = "index.json"
@@ -54,6 +54,8 @@ class DbtCheck(BaseModel):
     unique_id: str
     name: str
     asset: tuple[str, ...]
+    reads: tuple[tuple[str, ...], ...]
+    """The models and sources whose rows it judges; empty if dbt does not know them."""
     description: str
     blocking: bool
     fqn: str

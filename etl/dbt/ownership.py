@@ -47,7 +47,7 @@ def refuse_known(config: TenantConfig, project: TenantDbt, relations: Iterable[D
     """Refuse reserved schemas, other tenants' schemas and tables that the tenant loads, as far as the files show."""
     kind = target_type(project)
     others = [each for each in project.tenants if each != config.id]
-    loaded = {} if kind != config.warehouse.type else _targets(config)
+    loaded = {} if kind != config.warehouse.type else loaded_tables(config)
     for each in relations:
         schema = each.schema_name.casefold()
         if keeper := keeper_of(schema, kind):
@@ -70,7 +70,7 @@ def refuse_loaded(config: TenantConfig, project: TenantDbt, relations: Sequence[
     for owner in warehouse.owners({each.place[0] for each in relations}):
         owners.setdefault(owner.schema_name.casefold(), set()).add(owner.tenant)
         tables[owner.schema_name.casefold(), owner.table.casefold()] = owner
-    own = {schema for schema, _ in _targets(config)}
+    own = {schema for schema, _ in loaded_tables(config)}
     for each in relations:
         if loads := tables.get(each.place):
             raise _refused(config, each, f"the pipeline `{loads.pipeline}` of tenant {loads.tenant} loads that table")
@@ -79,7 +79,8 @@ def refuse_loaded(config: TenantConfig, project: TenantDbt, relations: Sequence[
             raise _refused(config, each, f"tenant {min(found)} loads its tables into that schema")
 
 
-def _targets(config: TenantConfig) -> dict[tuple[str, str], str]:
+def loaded_tables(config: TenantConfig) -> dict[tuple[str, str], str]:
+    """Return the pipeline that loads each table, by schema and name in lower case."""
     return {
         (output.target_schema.casefold(), output.target_table.casefold()): name
         for name, pipeline in config.pipelines.items()
@@ -124,7 +125,7 @@ def shared_dbt_schemas(
     by_id = {each.id: each for each in configs}
     loading: dict[tuple[str, str], set[str]] = {}
     for each in by_id.values():
-        for schema, _ in _targets(each) if each.warehouse.type != "duckdb" else ():
+        for schema, _ in loaded_tables(each) if each.warehouse.type != "duckdb" else ():
             loading.setdefault((each.warehouse.type, schema), set()).add(each.id)
     problems: list[tuple[frozenset[str], ConfigError]] = []
     taken: dict[tuple[str, ...], str] = {}

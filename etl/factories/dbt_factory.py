@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from dagster import (
+    AssetCheckExecutionContext,
+    AssetChecksDefinition,
     AssetCheckSpec,
     AssetExecutionContext,
     AssetKey,
@@ -22,10 +24,12 @@ from dagster import (
     TableColumn,
     TableSchema,
     multi_asset,
+    multi_asset_check,
 )
 
 from etl.config.tenant_config import TenantConfig
 from etl.dbt.index import DbtAsset, DbtCheck, DbtIndex
+from etl.dbt.placing import place_tests
 from etl.dbt.project import TenantDbt, tenant_dbt
 from etl.partitions.keys import moved
 from etl.partitions.scheme import StaticKeys, TimeScheme, WholeTable
@@ -50,21 +54,32 @@ class DbtFactory:
         self._project: TenantDbt = tenant_dbt(config, self._settings)
         self._index: DbtIndex = load_index(config, self._project, self._settings)
         self._by_key = {each.key: each for each in self._index.assets}
+        self._groups: dict[Times, list[DbtAsset]] = {}
+        for asset in self._index.assets:
+            if asset.resource != "exposure":
+                self._groups.setdefault(self._partitions_of(asset), []).append(asset)
+        stages: dict[tuple[str, ...], int] = {
+            (config.id, stage, name): place
+            for name, pipeline in config.pipelines.items()
+            for place, stage in enumerate(pipeline.stages)
+        }
+        self._tests = place_tests(self._groups, self._index.checks, stages)
 
     def create_all_dbt_assets(self) -> list[AssetsDefinition | AssetSpec]:
         """One definition for models that are built whole, one for each set of partitions of incremental models."""
-        groups: dict[Times, list[DbtAsset]] = {}
-        for asset in self._index.assets:
-            if asset.resource != "exposure":
-                groups.setdefault(self._partitions_of(asset), []).append(asset)
-        # Tests of dbt's sources run in the step of models that are built whole, which reads the extracts first.
-        first = WHOLE if WHOLE in groups else next(iter(groups), None)
-        names = self._names(groups)
+        names = self._names(self._groups)
         found: list[AssetsDefinition | AssetSpec] = [
-            self._definition(names[partitions], partitions, group, with_sources=partitions == first)
-            for partitions, group in groups.items()
+            self._models(names[times], times, group, self._tests.with_models[times])
+            for times, group in self._groups.items()
         ]
         return found + [self._spec(each, WHOLE) for each in self._index.assets if each.resource == "exposure"]
+
+    def create_test_steps(self) -> list[AssetChecksDefinition]:
+        """The tests that no step of models waits for long enough: those before the models, and those after them."""
+        steps = {f"dbt_tests_of_stage_{stage + 1}": checks for stage, checks in self._tests.before.items()}
+        for checks in self._tests.after:
+            steps[re.sub(r"\W", "_", min(each.unique_id for each in checks).replace("test.", "dbt_test_", 1))] = checks
+        return [self._test_step(f"{self._config.id}__{name}", checks) for name, checks in steps.items()]
 
     def _names(self, groups: Iterable[Times]) -> dict[Times, str]:
         """The step of each set of partitions, named by the first key, and where that is not enough by zone and end."""
@@ -80,23 +95,13 @@ class DbtFactory:
             names[times] = name
         return names
 
-    def _definition(
-        self,
-        name: str,
-        times: Times,
-        group: Sequence[DbtAsset],
-        *,
-        with_sources: bool,
+    def _models(
+        self, name: str, times: Times, group: Sequence[DbtAsset], checks: tuple[DbtCheck, ...]
     ) -> AssetsDefinition:
         config = self._config
         keys = {each.key for each in group}
-        checks = [
-            each
-            for each in self._index.checks
-            if each.asset in keys or (with_sources and each.asset not in self._by_key)
-        ]
         partitions = definition_of(times)
-        step = DbtStep(config, self._project, times, tuple(group), tuple(checks), self._index.relations)
+        step = DbtStep(config, self._project, times, tuple(group), checks, self._index.relations)
 
         @multi_asset(
             name=name,
@@ -113,6 +118,22 @@ class DbtFactory:
             yield from step.run(context)
 
         return dbt_models
+
+    def _test_step(self, name: str, checks: tuple[DbtCheck, ...]) -> AssetChecksDefinition:
+        config = self._config
+        step = DbtStep(config, self._project, WHOLE, (), checks, self._index.relations)
+
+        @multi_asset_check(
+            name=name,
+            specs=[_check_spec(each, None, waits_for=each.reads) for each in checks],
+            can_subset=True,
+            pool=naming.warehouse_pool(config.id),
+            required_resource_keys={naming.warehouse_resource(config.id)},
+        )
+        def dbt_tests(context: AssetCheckExecutionContext) -> Iterator[DbtEvent]:
+            yield from step.run(context)
+
+        return dbt_tests
 
     def _spec(self, asset: DbtAsset, times: Times) -> AssetSpec:
         config = self._config
@@ -166,18 +187,21 @@ class DbtFactory:
             if key in seen:
                 continue
             seen.add(key)
-            pipeline = self._config.pipelines.get(key[-1]) if key[1] == "extract" else None
+            pipeline = None if key in self._by_key else self._config.pipelines.get(key[-1])
             if pipeline and isinstance(pipeline.scheme, TimeScheme):
                 return pipeline.scheme
             waiting += self._by_key[key].deps if key in self._by_key else ()
         return WHOLE
 
 
-def _check_spec(check: DbtCheck, partitions: PartitionsDefinition[str] | None) -> AssetCheckSpec:
+def _check_spec(
+    check: DbtCheck, partitions: PartitionsDefinition[str] | None, *, waits_for: Sequence[tuple[str, ...]] = ()
+) -> AssetCheckSpec:
     return AssetCheckSpec(
         name=check.name,
         asset=AssetKey(list(check.asset)),
         description=check.description or None,
+        additional_deps=[AssetKey(list(each)) for each in waits_for if each != check.asset],
         blocking=check.blocking,
         partitions_def=partitions,
     )

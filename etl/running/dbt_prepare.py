@@ -7,6 +7,7 @@ Belongs here: making the index from the manifest, with the names of dagster-dbt.
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from etl.errors import DbtError
 from etl.running.naming import AssetAddress
 from etl.settings import Settings
 
+Key = tuple[str, ...]
 _OWNER: TypeAdapter[str] = TypeAdapter(Owner)
 
 
@@ -87,7 +89,8 @@ def _index(config: TenantConfig, project: TenantDbt, manifest: Mapping[str, Any]
                 f"tenant {config.id}: pipeline {name}: `dbt_select: {select}`{without} selects no model ({place})",
                 f"models of {project.folder.name}: {', '.join(models) or 'none'}",
             )
-    checks = (*_checks(manifest, translator), *_freshness_checks(manifest, translator))
+    shown = _Shown.of(config, manifest, translator)
+    checks = (*_checks(manifest, translator, shown), *_freshness_checks(manifest, shown))
     relations = tuple(_relations(manifest))
     return DbtIndex(fingerprint=stamp, assets=tuple(assets), checks=checks, relations=relations, pipelines=pipelines)
 
@@ -104,37 +107,85 @@ def _relations(manifest: Mapping[str, Any]) -> Iterator[DbtRelation]:
             )
 
 
-def _checks(manifest: Mapping[str, Any], translator: Any) -> Iterator[DbtCheck]:  # noqa: ANN401
-    """Yield every enabled test of the project, also a test of several models that belongs to none of them."""
+@dataclass(frozen=True)
+class _Shown:
+    """At which asset a check of a model or of a source is shown.
+
+    Dagster runs no check of an asset that is not there, such as a source that no pipeline makes.
+    """
+
+    keys: Mapping[str, Key]
+    """The key of each model and source."""
+    there: frozenset[Key]
+    """The assets of the tenant."""
+    readers: Mapping[str, str]
+    """The first model, by its name, that reads a source."""
+    first: str | None
+    """The first model of the project."""
+
+    @classmethod
+    def of(cls, config: TenantConfig, manifest: Mapping[str, Any], translator: Any) -> "_Shown":  # noqa: ANN401
+        built = sorted(each for each, node in manifest["nodes"].items() if _is_built(node))
+        every = (*built, *manifest["sources"])
+        keys = {each: tuple(translator.get_asset_spec(manifest, each, None).key.path) for each in every}
+        stages = {(config.id, stage, name) for name, each in config.pipelines.items() for stage in each.stages}
+        readers = {each: reader for reader in reversed(built) for each in _read_by(manifest["nodes"][reader], manifest)}
+        return cls(keys, frozenset({*stages, *(keys[each] for each in built)}), readers, next(iter(built), None))
+
+    def at(self, unique_id: str | None) -> Key | None:
+        """Return the asset: the model or the pipeline's stage, or else a model that reads the source."""
+        if unique_id is not None and self.keys[unique_id] in self.there:
+            return self.keys[unique_id]
+        reader = self.readers.get(unique_id, self.first) if unique_id else self.first
+        return self.keys[reader] if reader else None
+
+
+def _is_built(node: Mapping[str, Any]) -> bool:
+    return node["resource_type"] in {"model", "seed", "snapshot"} and node["config"]["materialized"] != "ephemeral"
+
+
+def _checks(manifest: Mapping[str, Any], translator: Any, shown: _Shown) -> Iterator[DbtCheck]:  # noqa: ANN401
+    """Yield every enabled test of the project: of a model, of several models, and the unit tests of models."""
     from etl.running.compat import get_asset_check_key_for_test  # noqa: PLC0415
 
     names: Counter[tuple[str, ...]] = Counter()
-    for unique_id, node in manifest["nodes"].items():
-        if node["resource_type"] != "test":
+    for unique_id, node in (*manifest["nodes"].items(), *manifest["unit_tests"].items()):
+        if node["resource_type"] not in {"test", "unit_test"}:
             continue
-        attached = node.get("attached_node")
+        attached = node.get("attached_node") or node.get("tested_node_unique_id")
         if attached is not None and attached not in manifest["nodes"] and attached not in manifest["sources"]:
             continue  # the test of a model that this tenant has switched off; dbt leaves it out too
-        found = get_asset_check_key_for_test(manifest, translator, unique_id, project=None)
-        above = [
-            each for each in node["depends_on"]["nodes"] if each in manifest["nodes"] or each in manifest["sources"]
-        ]
-        if found is None and not above:
-            continue  # a test without a model, such as `select 1 where false`
-        asset = found.asset_key if found else translator.get_asset_spec(manifest, above[-1], None).key
-        label = (*asset.path, node["name"])
+        read = list(dict.fromkeys(_read_by(node, manifest)))
+        is_unit = node["resource_type"] == "unit_test"
+        found = None if is_unit else get_asset_check_key_for_test(manifest, translator, unique_id, project=None)
+        of = next((each for each in read if found and shown.keys[each] == tuple(found.asset_key.path)), None)
+        asset = shown.at(of or (read[-1] if read else None))
+        if asset is None:
+            continue  # a project without models
+        label = (*asset, node["name"])
         names[label] += 1
         yield DbtCheck(
             unique_id=unique_id,
             name=node["name"] if names[label] == 1 else f"{node['name']}_{names[label]}",
-            asset=tuple(asset.path),
+            asset=asset,
+            reads=tuple(sorted({shown.keys[each] for each in read})),
             description=node.get("description") or (node.get("meta") or {}).get("description") or "",
             blocking=(node["config"].get("severity") or "error").lower() == "error",
             fqn=".".join(node["fqn"]),
         )
 
 
-def _freshness_checks(manifest: Mapping[str, Any], translator: Any) -> Iterator[DbtCheck]:  # noqa: ANN401
+def _read_by(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a test reads. An ephemeral model is no relation: the test reads what that model reads."""
+    for unique_id in node["depends_on"].get("nodes", []):  # a seed has none
+        above = manifest["nodes"].get(unique_id)
+        if above is not None and above["config"]["materialized"] == "ephemeral":
+            yield from _read_by(above, manifest)
+        elif above is not None or unique_id in manifest["sources"]:
+            yield unique_id
+
+
+def _freshness_checks(manifest: Mapping[str, Any], shown: _Shown) -> Iterator[DbtCheck]:
     """Yield one check for each source with a limit for the age of its newest row. It blocks nothing, as in dbt."""
     for unique_id, source in manifest["sources"].items():
         promise = source.get("freshness") or {}
@@ -143,12 +194,14 @@ def _freshness_checks(manifest: Mapping[str, Any], translator: Any) -> Iterator[
             for word, key in (("warns", "warn_after"), ("fails", "error_after"))
             if (promise.get(key) or {}).get("count") is not None
         }
-        if limits and (source.get("loaded_at_field") or source.get("loaded_at_query")):
+        asset = shown.at(unique_id)
+        if asset and limits and (source.get("loaded_at_field") or source.get("loaded_at_query")):
             yield DbtCheck(
                 kind="freshness",
                 unique_id=unique_id,
                 name=f"source_freshness_{source['source_name']}_{source['name']}",
-                asset=tuple(translator.get_asset_spec(manifest, unique_id, None).key.path),
+                asset=asset,
+                reads=(shown.keys[unique_id],),
                 description=f"Newest row: {', '.join(f'{word} after {limit}' for word, limit in limits.items())}.",
                 blocking=False,
                 fqn=f"{source['source_name']}.{source['name']}",

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from dagster import (
     AssetCheckEvaluation,
+    AssetCheckExecutionContext,
     AssetCheckKey,
     AssetCheckSeverity,
     AssetCheckSpec,
@@ -69,7 +70,7 @@ class Described:
 
 @dataclass(frozen=True)
 class DbtStep:
-    """The dbt assets that share one set of partitions by time, or that have none."""
+    """The dbt assets that share one set of partitions by time, or that have none; or tests without a model."""
 
     config: TenantConfig
     project: TenantDbt
@@ -79,15 +80,18 @@ class DbtStep:
     relations: tuple[DbtRelation, ...]
     """All relations that the project may make or replace."""
 
-    def run(self, context: AssetExecutionContext) -> Iterator[DbtEvent]:
+    def run(self, context: AssetExecutionContext | AssetCheckExecutionContext) -> Iterator[DbtEvent]:
         """Build the selected models. A failure is reported without secrets."""
         with step_of(self.config, context.log):
             yield from self._run(context)
 
-    def _run(self, context: AssetExecutionContext) -> Iterator[DbtEvent]:
+    def _run(self, context: AssetExecutionContext | AssetCheckExecutionContext) -> Iterator[DbtEvent]:
         """Build the selected models; a range of partitions is one invocation."""
-        days = [key for key in partition_keys(context, self.partitions) if key]
-        assets = [each for each in self.assets if AssetKey(list(each.key)) in context.selected_asset_keys]
+        days: list[str] = []
+        assets: list[DbtAsset] = []
+        if isinstance(context, AssetExecutionContext):  # not in a step of tests, which has no assets
+            days += [key for key in partition_keys(context, self.partitions) if key]
+            assets += [each for each in self.assets if AssetKey(list(each.key)) in context.selected_asset_keys]
         checks = [each for each in self.checks if check_key(each) in context.selected_asset_check_keys]
         window = _window(self.partitions, days)
         if days:
@@ -112,12 +116,13 @@ class DbtStep:
         if problem:
             # Although the step fails, the tables that dbt built are in the warehouse: report each of them.
             yield from _materializations(made, days)
+            if not assets:  # models wait for the tests of their own sources only
+                yield from _outputs(_passed(checks, result, ages))
             raise Failure(f"dbt: {problem}", allow_retries=False)
-        yield from self._results(context, made, days)
+        if isinstance(context, AssetExecutionContext):
+            yield from self._results(context, made, days)
         # The evaluations above are events of their own; the step still owes Dagster one output per check.
-        for check in checks:
-            spec = AssetCheckSpec(name=check.name, asset=AssetKey(list(check.asset)))
-            yield Output(None, output_name=spec.get_python_identifier())
+        yield from _outputs(checks)
 
     def _describe(
         self,
@@ -234,6 +239,18 @@ def _evaluations(
             continue
         for day in _each(days):
             yield _evaluation(check, node, day)
+
+
+def _passed(checks: Sequence[DbtCheck], *results: BuildResult) -> list[DbtCheck]:
+    """Return the tests that ran and found nothing that fails."""
+    good = {node.unique_id for each in results for node in each.nodes if node.is_good or node.status == "warn"}
+    return [each for each in checks if each.unique_id in good]
+
+
+def _outputs(checks: Sequence[DbtCheck]) -> Iterator[DbtEvent]:
+    for check in checks:
+        spec = AssetCheckSpec(name=check.name, asset=AssetKey(list(check.asset)))
+        yield Output(None, output_name=spec.get_python_identifier())
 
 
 def _evaluation(check: DbtCheck, node: NodeResult, day: str | None) -> AssetCheckEvaluation:

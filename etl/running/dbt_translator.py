@@ -11,6 +11,7 @@ from dagster import AssetKey, AssetSpec
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 
 from etl.config.tenant_config import TenantConfig
+from etl.dbt.ownership import loaded_tables
 from etl.errors import DbtError
 from etl.running import naming
 
@@ -18,7 +19,7 @@ _TIER_BY_FOLDER: dict[str, naming.Tier] = {"staging": "silver", "marts": "gold",
 
 
 class TenantDbtTranslator(DagsterDbtTranslator):
-    """A source is the tenant's extract of that name; all other nodes are `<tenant>/dbt/<name>`."""
+    """A source is the stage of the tenant's pipeline that makes it; all other nodes are `<tenant>/dbt/<name>`."""
 
     def __init__(self, config: TenantConfig) -> None:
         """`config` has tenant, group, owners and tags."""
@@ -41,9 +42,24 @@ class TenantDbtTranslator(DagsterDbtTranslator):
 
     def _key(self, node: Mapping[str, Any]) -> AssetKey:
         if node["resource_type"] == "source":
-            return naming.asset_key(self._config.id, "extract", node["name"])
+            return naming.asset_key(self._config.id, *_stage_of(node, self._config))
         name = node["name"] if not node.get("version") else f"{node['name']}_v{node['version']}"
         return naming.asset_key(self._config.id, "dbt", name)
+
+
+def _stage_of(source: Mapping[str, Any], config: TenantConfig) -> tuple[naming.Stage, str]:
+    """Return the stage and the pipeline that make what a source reads: a table in the warehouse, or files of the lake.
+
+    Models have to wait for that stage: an extract is there before its rows are refined or loaded.
+    """
+    meta = {**(source.get("source_meta") or {}), **(source.get("meta") or {}), **(source["config"].get("meta") or {})}
+    files = str(meta.get("external_location") or source["config"].get("external_location") or "")
+    if "/transfer/" in files:
+        return "transfer", source["name"]
+    place = source["schema"].casefold(), (source.get("identifier") or source["name"]).casefold()
+    if not files and (pipeline := loaded_tables(config).get(place)):
+        return "load", pipeline
+    return "extract", source["name"]
 
 
 def get_node(manifest: Mapping[str, Any], unique_id: str) -> Mapping[str, Any]:
