@@ -40,8 +40,9 @@ test: env ## the tests, on both cores; some minutes
 slow: env ## the tests that take long: attacks from outside, kills, dbt, faults, servers, browser
 	TMPDIR=$(SCRATCH) $(BIN)/python -m pytest -n 3 --dist loadgroup --durations=10 -o timeout=900 -m slow tests  # three workers: half of the tests wait for servers
 
-soak: env ## the kill test, 200 rounds; prints its figures; then dbt's rules on more generated data
+soak: env ## the kill test, 200 rounds; prints its figures; then dbt's rules on more generated data, and whatever else CI does in part
 	$(BIN)/python -m tests.soak --rounds 200 --seed $${SEED:-1}
+	ETL_TEST_WHOLE=1 TMPDIR=$(SCRATCH) $(BIN)/python -m pytest -n 2 -m slow $$(grep -rl "tests.amounts" tests --include='test_*.py')
 	ETL_DBT_SEEDS=6 $(BIN)/python -m pytest -n 2 -m slow tests/dbt_quality/test_conformance.py
 
 lint: env ## style, banned imports, layers

@@ -29,11 +29,11 @@ def test_a_forked_command_shows_the_same_as_a_fresh_one(target: Target) -> None:
 
 @pytest.mark.slow
 def test_a_forked_command_runs_a_tenant_as_a_fresh_one_does(target: Target) -> None:
-    """The run's process is no fork: it is started anew, in a session of its own, and reads nothing from a terminal."""
+    """The run has a process of its own, in a session of its own, with the command's environment and folder."""
     seen = target.project.root / "seen"
     target.project.write_transform(
-        "import os, pathlib, sys\n\n\ndef orders(orders):\n"
-        f"    pathlib.Path({str(seen)!r}).write_text(f'{{os.getsid(0) == os.getpid()}} {{sys.orig_argv[1:3]}}"
+        "import os, pathlib\n\n\ndef orders(orders):\n"
+        f"    pathlib.Path({str(seen)!r}).write_text(f'{{os.getsid(0) == os.getpid()}} {{os.getcwd()}}"
         ' {os.environ.get("ACME_MARK")}\')\n    return orders\n'
     )
     target.run_days(DAYS[0], DAYS[0])
@@ -42,7 +42,7 @@ def test_a_forked_command_runs_a_tenant_as_a_fresh_one_does(target: Target) -> N
         target.environ["ACME_MARK"] = f"mark {fresh}"
         done = target.etl("run", "acme", "--from", DAYS[0], "--reload", fresh=fresh)
         said.append((done.code, re.sub(r"[0-9a-f-]{36}|\d+ s$", "", done.out.strip()), done.err))
-        assert seen.read_text() == f"True ['-m', 'etl.cli.run_child'] mark {fresh}"
+        assert seen.read_text() == f"True {target.project.root} mark {fresh}"
     assert said[0] == said[1]
     assert said[0][0] == 0
     assert target.etl("run", "acme", "--from", "2027-01-01").code == 2

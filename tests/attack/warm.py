@@ -1,9 +1,9 @@
 """Runs `etl` and `dbt` commands in processes that are forked from one process that has already imported the libraries.
 
 Each command is still a process of its own, with the arguments, folder and environment that it is given, and it ends as
-the command ends. Only the imports, some two CPU-seconds of each command, are done once. A command that starts runs is
-forked too: the process of a run is a fresh one, which inherits nothing but the environment and the folder. A command that
-is killed or watched from outside is not forked; `tests/cli/test_start.py` shows what a command imports.
+the command ends. Only the imports, some two CPU-seconds of each command, are done once. The process of the first run that
+a command starts is forked in the same way, before the command begins: it is a child of the command, in a session of its own.
+A command that is killed or watched from outside is not forked; `tests/cli/test_start.py` shows what a command imports.
 """
 
 import atexit
@@ -11,15 +11,18 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
 BIN = Path(sys.executable).parent
 ENTRIES = {"etl": ("etl.cli", "main"), "dbt": ("dbt.cli.main", "cli")}
@@ -37,11 +40,18 @@ ROOMS = (
     "quarantine",
     "rules",
     "run",
+    "run_child",
     "schema",
     "set_aside",
     "sla",
     "verify",
 )
+
+
+STARTERS = {"run", "demo", "quarantine"}
+"""Commands that start runs."""
+LIBRARIES = ("duckdb", "polars", "pyarrow.parquet")
+"""What a run imports while it works."""
 
 
 def is_forked(arguments: Sequence[str]) -> bool:
@@ -100,7 +110,7 @@ def serve(command: str) -> None:
     if command == "dbt":
         modules = ["dbt.cli.main", "dbt.task.build"]
     else:
-        modules = [*(f"etl.cli.{room}" for room in ("start", *ROOMS)), "etl.definitions"]
+        modules = [*(f"etl.cli.{room}" for room in ("start", *ROOMS)), "etl.definitions", *LIBRARIES]
     for each in modules:
         import_module(each)
     answers = os.fdopen(os.dup(1), "w")
@@ -126,8 +136,77 @@ def _become(command: str, asked: dict[str, Any]) -> None:
         os.environ.update(asked["environ"])
         os.chdir(asked["folder"])
         sys.path[1:1] = [each for each in asked["environ"].get("PYTHONPATH", "").split(os.pathsep) if each]
+        if command == "etl" and asked["arguments"][:1] and asked["arguments"][0] in STARTERS:
+            _prepare_a_run()
         sys.argv = [str(BIN / command), *asked["arguments"]]
         getattr(import_module(module), function)()
+        code = 0
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except BaseException:  # noqa: BLE001  shown as Python would show it
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _prepare_a_run() -> None:
+    """Fork the process of the command's first run. It waits until the command starts it, or ends with the command."""
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        _become_a_run(theirs)
+    theirs.close()
+    child: Any = import_module("etl.cli.child")
+    child.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": _starting(pid, ours)})
+
+
+def _starting(pid: int, to_run: socket.socket) -> Callable[..., "subprocess.Popen[bytes]"]:
+    """Return what starts the waiting process as `subprocess.Popen` starts a new one."""
+    waiting = [pid]
+
+    def start(command: list[str], **how: Any) -> "subprocess.Popen[bytes]":
+        if not waiting:
+            return subprocess.Popen(command, **how)
+        (channel,) = how["pass_fds"]
+        told = {"environ": dict(how["env"]), "folder": str(how["cwd"])}
+        socket.send_fds(to_run, [json.dumps(told).encode() + b"\n"], [how["stdout"].fileno(), channel])
+        to_run.close()
+        found: Any = subprocess.Popen.__new__(subprocess.Popen)
+        found.args, found.pid, found.returncode = command, waiting.pop(), None
+        found.stdin = found.stdout = found.stderr = None
+        found._child_created, found._communication_started, found._waitpid_lock = True, False, threading.Lock()
+        found._sigint_wait_secs = 0.25
+        return found  # type: ignore[no-any-return]
+
+    return start
+
+
+def _become_a_run(from_command: socket.socket) -> NoReturn:
+    """Wait for the word of the command; then be `python -m etl.cli.run_child`."""
+    code: Any = 1
+    try:
+        said, descriptors, _, _ = socket.recv_fds(from_command, 1 << 20, 2)
+        while said and not said.endswith(b"\n"):
+            said += from_command.recv(1 << 20)
+        from_command.close()
+        if not said:  # the command has ended, or runs nothing
+            os._exit(0)
+        os.setsid()
+        told = json.loads(said)
+        os.environ.clear()
+        os.environ.update(told["environ"])
+        os.chdir(told["folder"])
+        for descriptor in (1, 2):
+            os.dup2(descriptors[0], descriptor)
+        os.close(descriptors[0])
+        sys.path[0] = told["folder"]
+        sys.argv = ["-m", str(descriptors[1])]
+        import_module("etl.cli.run_child").main()
         code = 0
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)

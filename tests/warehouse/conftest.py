@@ -17,7 +17,7 @@ __all__ = ["bucket", "object_store"]
 def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A database of the test's own, as the superuser."""
     server: Any = request.getfixturevalue("postgres_server")
-    server.run("DROP DATABASE IF EXISTS warehouse WITH (FORCE)", "CREATE DATABASE warehouse")
+    server.run("DROP DATABASE IF EXISTS warehouse WITH (FORCE)", "CREATE DATABASE warehouse STRATEGY FILE_COPY")
     yield server.url.replace("//reader:", "//postgres:").replace("/src", "/warehouse")
     server.run("DROP DATABASE IF EXISTS warehouse WITH (FORCE)")
 
