@@ -36,6 +36,7 @@ class TrinoSettings(BaseModel):
 
     host: str | None = None
     port: int = 8080
+    http_scheme: str = "http"
     user: str = "etl"
     catalog: str = "iceberg"
 
@@ -106,6 +107,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         trino=TrinoSettings(
             host=env.get("TRINO_HOST") or None,
             port=_port(env, "TRINO_PORT", 8080),
+            http_scheme=env.get("TRINO_HTTP_SCHEME") or "http",
             user=env.get("TRINO_USER") or "etl",
             catalog=env.get("TRINO_CATALOG") or "iceberg",
         ),

@@ -6,17 +6,24 @@ Every part is an `EnvTemplate`, which is resolved only in a run.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 from etl.config.identifiers import SourceName
 from etl.errors import ConfigError
 from etl.secrets.in_clear import is_secret_key
 from etl.secrets.scrub import learn, learn_url
 from etl.secrets.template import EnvTemplate
+
+_ICEBERG = re.compile(
+    r"name|type|uri|warehouse|prefix|credential|token|scope|audience|resource|oauth2-server-uri"
+    r"|(?:s3|glue|client|gcs|adls|hive|rest|header)\.[\w.-]+"
+)
+"""Properties of a catalog. Others name code to be loaded, or files of this machine."""
 
 
 class Connection(BaseModel):
@@ -119,6 +126,40 @@ class WarehouseConfig(Connection):
 
     type: Literal["duckdb", "postgres", "trino"] = Field("duckdb", description="duckdb: one file per tenant.")
     catalog: EnvTemplate | None = Field(None, description="Trino's catalog; default: TRINO_CATALOG.")
+    http_scheme: EnvTemplate | None = Field(None, description="Of Trino: http or https; default: TRINO_HTTP_SCHEME.")
+    iceberg: dict[str, EnvTemplate] = Field(
+        {}, description="Where PyIceberg finds the tables of Trino's catalog: type, uri, warehouse, s3.endpoint, ..."
+    )
+
+    @field_validator("iceberg")
+    @classmethod
+    def _check_iceberg(cls, value: dict[str, EnvTemplate]) -> dict[str, EnvTemplate]:
+        for name in value:
+            if not _ICEBERG.fullmatch(name):
+                raise ValueError(f"`{name}` is no property of a catalog that a tenant can give (see docs/warehouse.md)")
+        return value
+
+    def templates(self) -> tuple[EnvTemplate, ...]:
+        """All used parts that may name a variable."""
+        more = (self.catalog, self.http_scheme, *self.iceberg.values()) if self.type == "trino" else ()
+        return (*super().templates(), *(part for part in more if part is not None))
+
+    @model_validator(mode="after")
+    def _check_trino(self) -> "WarehouseConfig":
+        if self.type == "trino" and self.url is not None:
+            raise ValueError("a Trino has no `url`: give `host`, `port`, `username`, `password` and `catalog`")
+        if self.type != "trino" and (self.iceberg or self.http_scheme):
+            raise ValueError("`iceberg` and `http_scheme` are only for `type: trino`")
+        return self
+
+    def resolve_iceberg(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return the properties of PyIceberg's catalog with their secrets, to open it. They must never be shown."""
+        found = {name: value.resolve(environ) for name, value in self.iceberg.items()}
+        learn(*(value for name, value in found.items() if is_secret_key(name)))
+        for value in found.values():
+            if "://" in value:
+                learn_url(value)
+        return found
 
     @model_validator(mode="before")
     @classmethod

@@ -7,6 +7,7 @@ here. A run fetches it when it opens a connection, and the value is then remembe
 
 from collections.abc import Iterator, Mapping
 
+from etl.config.connections import WarehouseConfig
 from etl.config.findings import ConfigFinding, KeyPath
 from etl.config.overrides import KEYS_RESOLVED_IN_RUNS
 from etl.config.tenant_config import TenantConfig
@@ -69,6 +70,8 @@ def _templates(config: TenantConfig) -> Iterator[str]:
             continue
         parts = {"url": connection.url, "password": connection.password}
         parts |= {key: value for key, value in connection.options.items() if is_secret_key(key)}
+        iceberg = connection.iceberg if isinstance(connection, WarehouseConfig) else {}
+        parts |= {key: value for key, value in iceberg.items() if is_secret_key(key) or key == "uri"}
         yield from (each.text for each in parts.values() if each is not None)
     for target in config.notifications:
         for name in SECRET_FIELDS[target.type]:

@@ -24,7 +24,7 @@ def loaded_tables(config: TenantConfig) -> dict[Place, str]:
     if warehouse.url is not None:
         database: Place = (_LOGIN.sub("//", warehouse.url.text),)
     else:
-        parts = (warehouse.host, warehouse.port, warehouse.database)
+        parts = (warehouse.host, warehouse.port, warehouse.catalog or warehouse.database)
         database = tuple(part.text if part is not None else "" for part in parts)
     return {
         (warehouse.type, *database, output.target_schema.casefold(), output.target_table.casefold()): name

@@ -9,8 +9,8 @@ import re
 from etl.secrets.template import literal_of
 
 _KEY = re.compile(
-    r"(?:^|[_-])(?:password|passwd|passphrase|pwd|pw|secret|secret_key|token|api[_-]?key|access_key|access_key_id"
-    r"|private_key|routing_key|integration_key|service_key|credentials?|authorization|cookie|sslpassword)$",
+    r"(?:^|[._-])(?:password|passwd|passphrase|pwd|pw|secret|secret_key|token|api[_-]?key|access[_-]key"
+    r"|access[_-]key[_-]id|private_key|routing_key|integration_key|service_key|credentials?|authorization|cookie|sslpassword)$",
     re.IGNORECASE,
 )
 _VARIABLE = re.compile(

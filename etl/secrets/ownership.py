@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 
 PLATFORM_PREFIXES = (
-    "AWS_", "AZURE_", "BAO_", "DAGSTER_", "DBT_", "ETL_", "GOOGLE_", "KUBERNETES_", "LC_", "LD_", "PG", "PYTHON", "S3_",
-    "SOPS_", "SSL_", "TRINO_", "UV_", "VAULT_", "XDG_",
+    "AWS_", "AZURE_", "BAO_", "DAGSTER_", "DBT_", "ETL_", "GOOGLE_", "KUBERNETES_", "LC_", "LD_", "PG", "PYICEBERG_",
+    "PYTHON", "S3_", "SOPS_", "SSL_", "TRINO_", "UV_", "VAULT_", "XDG_",
 )  # fmt: skip
 """Names of the platform and the system: a tenant called `aws` does not own AWS_SECRET_ACCESS_KEY."""
 
@@ -27,11 +27,12 @@ PROCESS_VARIABLES = (
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
     # the platform
-    "DAGSTER_*", "ETL_*", "DBT_*", "S3_*", "TRINO_*", "AWS_*", "KUBERNETES_*", "OTEL_*",
+    "DAGSTER_*", "ETL_*", "DBT_*", "S3_*", "TRINO_*", "PYICEBERG_*", "AWS_*", "KUBERNETES_*", "OTEL_*",
 )  # fmt: skip
 """Variables that a run's process keeps, besides the tenant's own variables and the shared variables."""
 
-DBT_VARIABLES = tuple(each for each in PROCESS_VARIABLES if not each.startswith(("AWS_", "S3_", "DAGSTER_", "KUBERN")))
+_NOT_FOR_DBT = ("AWS_", "S3_", "DAGSTER_", "KUBERN", "PYICEBERG_")
+DBT_VARIABLES = tuple(each for each in PROCESS_VARIABLES if not each.startswith(_NOT_FOR_DBT))
 """The same for dbt, whose SQL can show variables: it gets the object store's keys only if its lake is a bucket."""
 
 

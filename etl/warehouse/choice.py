@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from duckdb import DuckDBPyConnection
+from pydantic import SecretStr
 
 from etl.errors import WarehouseError
+from etl.extras import install
 from etl.settings import Settings
 from etl.warehouse import duckdb, postgres
-from etl.warehouse.contract import ProfileValue, Warehouse, WarehousePlace
+from etl.warehouse.contract import ProfileValue, TrinoPlace, Warehouse, WarehousePlace
 
 
 class _KindOfWarehouse(NamedTuple):
@@ -26,9 +28,37 @@ class _KindOfWarehouse(NamedTuple):
     """Whether the warehouse has a URL."""
 
 
+def _open_trino(place: WarehousePlace, tenant: str) -> Warehouse:
+    if place.trino is None:
+        raise WarehouseError(f"the Trino warehouse of `{tenant}` has no address", "give `warehouse.host` or TRINO_HOST")
+    try:
+        from etl.warehouse.trino import TrinoWarehouse  # noqa: PLC0415  an extra: `trino`
+    except ImportError:
+        raise WarehouseError("a Trino warehouse needs the libraries trino and pyiceberg", install("trino")) from None
+    folder = (place.path or Path(f"{tenant}.duckdb")).parent
+    return TrinoWarehouse(place.trino, tenant, folder)
+
+
+def _trino_of_profile(value: ProfileValue) -> WarehousePlace:
+    """Return the place that a target of dbt's profiles.yml names, for reading."""
+    password = value("password")
+    return WarehousePlace(
+        type="trino",
+        trino=TrinoPlace(
+            host=value("host"),
+            port=int(value("port") or 8080),
+            scheme="https" if value("http_scheme") == "https" else "http",
+            user=value("user"),
+            password=SecretStr(password) if password else None,
+            catalog=value("database", "catalog"),
+        ),
+    )
+
+
 _KINDS = {
     "duckdb": _KindOfWarehouse(duckdb.open_file, duckdb.file_of_profile, has_address=False),
     "postgres": _KindOfWarehouse(postgres.open_database, postgres.address_of_profile),
+    "trino": _KindOfWarehouse(_open_trino, _trino_of_profile, has_address=False),
 }
 
 

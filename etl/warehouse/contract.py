@@ -66,6 +66,21 @@ class CountedRows:
     days: tuple[str, str] | None = None
 
 
+class TrinoPlace(BaseModel):
+    """A Trino with one of its catalogs, and where PyIceberg finds the tables of this catalog."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str
+    port: int = 8080
+    scheme: Literal["http", "https"] = "http"
+    user: str = "etl"
+    password: SecretStr | None = None
+    catalog: str = "iceberg"
+    iceberg: Mapping[str, SecretStr] = {}
+    """The properties of PyIceberg's catalog. `name` is its name, if it is not the name of Trino's catalog."""
+
+
 class WarehousePlace(BaseModel):
     """The warehouse that a tenant uses. The values contain no `${...}` any more."""
 
@@ -73,6 +88,7 @@ class WarehousePlace(BaseModel):
 
     type: Literal["duckdb", "postgres", "trino"] = "duckdb"
     url: SecretStr | None = None
+    trino: TrinoPlace | None = None
     path: Path | None = None
     """The database file. Default: a file of the tenant's own in the data folder."""
     lock_dir: Path = Path()

@@ -3,10 +3,10 @@
 Belongs here: making a digest in SQL and comparing it. Not here: storing it (`ledger`), and choosing the rows
 (`transaction`).
 
-A digest is `<algorithm>:<columns>/<names>:<rows>:<sum>`: the database hashes each row and adds the hashes, so the order
-of the rows does not matter; `names` is a checksum of the columns' names. A column that a later load added is the last
-one and must be empty in the older rows. Digests of different algorithms (another release of DuckDB) cannot be compared.
-This counts as "not the same", and the rows are loaded again.
+A digest is `<algorithm>:<columns>/<names>:<rows>:<hash>`: the database hashes each row and adds the hashes, so the
+order of the rows does not matter; `names` is a checksum of the columns' names. A column that a later load added is the
+last one and must be empty in the older rows. Digests of different algorithms (another release of DuckDB) cannot be
+compared. This counts as "not the same", and the rows are loaded again.
 """
 
 import zlib
@@ -19,11 +19,9 @@ from etl.warehouse.session import Session
 
 def digest(session: Session, relation: str, columns: Sequence[Column], where: str = "TRUE") -> str:
     """Make the digest of some rows of a relation, over all columns except the technical ones."""
-    names = _names(columns)
-    count, total = session.rows(
-        f"SELECT count(*), coalesce(sum({session.row_hash(names)}), 0) FROM {relation} WHERE {where}"
-    )[0]
-    return f"{session.algorithm}:{_shape(names)}:{count}:{total}"
+    own = _own(columns)
+    count, total = session.rows(f"SELECT count(*), {session.rows_hash(own)} FROM {relation} WHERE {where}")[0]
+    return f"{session.algorithm}:{_shape(own)}:{count}:{total}"
 
 
 def holds(session: Session, relation: str, columns: Sequence[Column], where: str, kept: str | None) -> bool:
@@ -32,13 +30,13 @@ def holds(session: Session, relation: str, columns: Sequence[Column], where: str
     count_then = shape.partition("/")[0]
     if algorithm != session.algorithm or not count_then.isdecimal():
         return False
-    names = _names(columns)
-    first, later = names[: int(count_then)], names[int(count_then) :]
+    own = _own(columns)
+    first, later = own[: int(count_then)], own[int(count_then) :]
     if _shape(first) != shape:
         return False
-    empty = "".join(f", count({name})" for name in later)
+    empty = "".join(f", count({quoted(each.name)})" for each in later)
     count, total, *filled = session.rows(
-        f"SELECT count(*), coalesce(sum({session.row_hash(first)}), 0){empty} FROM {relation} WHERE {where}"
+        f"SELECT count(*), {session.rows_hash(first)}{empty} FROM {relation} WHERE {where}"
     )[0]
     return f"{session.algorithm}:{shape}:{count}:{total}" == kept and not any(filled)
 
@@ -54,8 +52,9 @@ def _made_by(kept: str | None) -> tuple[str, str]:
     return algorithm, shape
 
 
-def _shape(names: Sequence[str]) -> str:
+def _shape(columns: Sequence[Column]) -> str:
     """Return the number of columns and a checksum of their names, so that a renamed column is noticed."""
+    names = [quoted(each.name) for each in columns]
     return f"{len(names)}/{zlib.crc32(chr(0).join(names).encode()):08x}"
 
 
@@ -64,5 +63,5 @@ def rows_in(kept: str) -> int:
     return int(kept.rsplit(":", 2)[1])
 
 
-def _names(columns: Sequence[Column]) -> list[str]:
-    return [quoted(each.name) for each in columns if each.name not in TECHNICAL_COLUMNS]
+def _own(columns: Sequence[Column]) -> list[Column]:
+    return [each for each in columns if each.name not in TECHNICAL_COLUMNS]

@@ -251,6 +251,7 @@ class _PostgresSession:
     temporary = "ON COMMIT DROP"
     algorithm = "postgres-hashtextextended"
     binary = 'COLLATE "C"'
+    retypes = True
 
     def __init__(self, connection: "Connection", incoming: str = "", untyped: frozenset[str] = frozenset()) -> None:
         self._connection = connection
@@ -304,9 +305,10 @@ class _PostgresSession:
         if not known:
             self._connection.execute(f"CREATE INDEX ON {_relation(schema, table)} {rest}".encode())
 
-    def row_hash(self, columns: Sequence[str]) -> str:
-        """Hash the row's text, because `hash_record` does not support JSON."""
-        return f"hashtextextended(CAST(ROW({', '.join(columns)}) AS text) {self.binary}, 0)::numeric"
+    def rows_hash(self, columns: Sequence[Column]) -> str:
+        """Hash the rows' texts, because `hash_record` does not support JSON."""
+        row = f"CAST(ROW({', '.join(quoted(each.name) for each in columns)}) AS text) {self.binary}"
+        return f"coalesce(sum(hashtextextended({row}, 0)::numeric), 0)"
 
     def _execute(self, sql: str, parameters: Sequence[object]) -> Any:  # noqa: ANN401  a cursor of an optional library
         """Run a statement. Those with parameters contain no names of a tenant, so every `?` in them is a parameter."""

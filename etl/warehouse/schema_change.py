@@ -21,6 +21,7 @@ _WIDENING: tuple[tuple[str, ...], ...] = (
     ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
     ("FLOAT", "DOUBLE"),
     ("REAL", "DOUBLE PRECISION"),
+    ("REAL", "DOUBLE"),
     ("CHARACTER VARYING", "TEXT"),
 )
 _DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC)\((\d+),(\d+)\)")
@@ -32,11 +33,14 @@ def columns_to_add(
     incoming: Sequence[Column],
     policy: SchemaChanges,
     came_later: Collection[str] = (),
+    *,
+    retypes: bool = True,
 ) -> tuple[Column, ...]:
     """Return the columns to add before the object can be inserted. The error names every difference that is refused.
 
     `relation` is the table's full name in SQL, so that the statements of the remedies can be copied.
     `came_later` are columns that a later partition has added to the table: objects of earlier ones do not have them.
+    `retypes` says whether the warehouse can give a column another type.
     """
     have = {each.name.casefold(): each for each in table if each.name not in TECHNICAL_COLUMNS}
     come = {each.name.casefold(): each for each in incoming}
@@ -44,7 +48,7 @@ def columns_to_add(
     problems = [_lost(relation, each) for each in lost]
     problems += [
         f"column `{each.name}` is {have[key].type} in the table and {each.type} in the object"
-        f" (cast it in the transform, or {_retype(relation, have[key].name, each.type)})"
+        f" (cast it in the transform, or {_retype(relation, have[key].name, each.type, retypes=retypes)})"
         for key, each in come.items()
         if key in have and not _accepted(each.type, have[key].type, policy)
     ]
@@ -76,7 +80,9 @@ def _lost(relation: str, column: Column) -> str:
     )
 
 
-def _retype(relation: str, name: str, kind: str) -> str:
+def _retype(relation: str, name: str, kind: str, *, retypes: bool) -> str:
+    if not retypes:
+        return "move the table away with `etl set-aside` and load every partition again"
     column = quoted(name)
     return f"`ALTER TABLE {relation} ALTER COLUMN {column} TYPE {kind} USING CAST({column} AS {kind})`"
 

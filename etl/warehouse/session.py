@@ -20,10 +20,14 @@ class Session(Protocol):
     """The relation with the object's rows, as SQL; it has the column `ROW_NUMBER` if the mode is `upsert`."""
     temporary: str
     """The text behind `CREATE TEMP TABLE name` that drops the table at the end of the load."""
-    algorithm: str
-    """The name of the database's hash. Digests with another name cannot be compared."""
     binary: str
     """The text behind a text column that orders it by its bytes instead of the database's own order."""
+    retypes: bool
+    """Whether ALTER TABLE can give a column any other type."""
+
+    @property
+    def algorithm(self) -> str:
+        """The name of the database's hash. Digests with another name cannot be compared."""
 
     def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement and return the number of rows it changed. Parameters are written `?`."""
@@ -58,5 +62,5 @@ class Session(Protocol):
     def ensure_index(self, schema: str, table: str, columns: str, where: str = "") -> None:
         """Create an index over these columns if it does not exist and the database needs one."""
 
-    def row_hash(self, columns: Sequence[str]) -> str:
-        """Return the expression for a row's hash: a number whose sum does not overflow. The columns are quoted."""
+    def rows_hash(self, columns: Sequence[Column]) -> str:
+        """Return the aggregate that hashes rows in any order, and counts equal ones."""

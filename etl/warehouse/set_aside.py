@@ -15,10 +15,14 @@ def set_aside(session: Session, schema: str, table: str) -> str:
     kind = session.kind(schema, table)
     if not kind:
         return ""
-    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    name = f"{table[:40]}_aside_{moment}"
+    name = aside_name(table)
     session.change(f"ALTER {kind.upper()} {session.relation(schema, table)} RENAME TO {quoted(name)}")
     return name
+
+
+def aside_name(table: str) -> str:
+    """Return the new name of a table that is moved away now."""
+    return f"{table[:40]}_aside_{datetime.now(UTC):%Y%m%dT%H%M%S}"
 
 
 def move_away(request: LoadRequest, what: str) -> str:

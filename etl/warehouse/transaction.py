@@ -26,13 +26,17 @@ from etl.warehouse.upsert import Upsert, check_keys, ranking
 class Load:
     """The work between BEGIN and COMMIT: `look` compares, `run` changes the table if that is necessary."""
 
-    def __init__(self, session: Session, request: LoadRequest) -> None:
+    _upsert: type[Upsert] = Upsert
+
+    def __init__(self, session: Session, request: LoadRequest, ledger_session: Session | None = None) -> None:
+        """`ledger_session` is given if the ledger is read in another place than the table."""
         self._session = session
+        self._ledger = ledger_session or session
         self._request = request
         self._table = session.relation(request.schema_name, request.table)
         self._partition = column_value(request.partition) if request.partition else None
         self._slice = request.rows_of_partition
-        self._kept = Upsert(session, request) if request.mode == "upsert" and request.partition else None
+        self._kept = self._upsert(session, request) if request.mode == "upsert" and request.partition else None
         self._columns: list[Column] = []
         self._past: ledger.LoadHistory | None = None
         self._own: LedgerEntry | None = None
@@ -52,12 +56,12 @@ class Load:
             )
         if kind:
             self._columns = session.table_columns(request.schema_name, request.table)
-            self._past = ledger.LoadHistory(session, request)
+            self._past = ledger.LoadHistory(self._ledger, request)
             self._check_owner(self._past)
             self._check_kind(self._past.last)
             self._own = self._past.own()
             if self._past.owner is not None and not request.replaces_table:
-                self._foreign = find_foreign_rows(session, request, self._columns, self._past)
+                self._foreign = self._find_foreign_rows(self._past)
         if self._past is None:
             return None
         held = look_at_table(session, request, self._columns, self._past, self._own)
@@ -81,11 +85,14 @@ class Load:
         seq = ledger.next_seq(session)
         loaded, held = self._change(typed, seq)
         reach("warehouse.inserted")
-        self._record(seq, held, created=past is None or request.replaces_table)
+        ledger.record(session, self._entry(seq, held, created=past is None or request.replaces_table))
         reach("warehouse.ledger")
         return self._report(
             loaded=loaded, before=before, after=self._count(), changed=True, added=added, reason=self._reason
         )
+
+    def _find_foreign_rows(self, past: ledger.LoadHistory) -> ForeignRows | None:
+        return find_foreign_rows(self._session, self._request, self._columns, past)
 
     def _remove_foreign_rows(self) -> None:
         """Delete rows that did not come from a load, but only with `reload`: a person put them there."""
@@ -137,7 +144,7 @@ class Load:
         columns = [*typed, *self._technical()]
         session.change(f"CREATE TABLE {self._table} ({', '.join(f'{quoted(c.name)} {c.type}' for c in columns)})")
         self._index()
-        kept = Upsert(session, request)
+        kept = self._upsert(session, request)
         if kept.columns():  # kept rows of an earlier table with this name that was dropped
             kept.forget()
         return ()
@@ -154,7 +161,19 @@ class Load:
             self._session.ensure_index(request.schema_name, request.table, column.name)
 
     def _alter(self, incoming: list[Column]) -> tuple[str, ...]:
-        request, session = self._request, self._session
+        """Add the columns that the object brings. Returns their names."""
+        session = self._session
+        new = self._new_columns(incoming)
+        have = {each.name for each in self._columns}
+        for column in [*new, *(each for each in self._technical() if each.name not in have)]:
+            session.change(f"ALTER TABLE {self._table} ADD COLUMN {quoted(column.name)} {column.type}")
+        self._number_earlier_rows()
+        self._index()
+        return tuple(each.name for each in new)
+
+    def _new_columns(self, incoming: list[Column]) -> tuple[Column, ...]:
+        """Return the columns that the table lacks. A change that needs a person is an error."""
+        request = self._request
         adopted = self._past is not None and self._past.owner is None
         if self._is_partitioned != bool(self._partition) and not (adopted and self._partition):
             now, then = ("partitioned", "whole") if request.partition else ("whole", "partitioned")
@@ -163,13 +182,9 @@ class Load:
                 f"{move_away(request, 'the table')}, every partition",
             )
         later = self._came_later(incoming)
-        new = columns_to_add(self._table, self._columns, incoming, request.schema_changes, later)
-        have = {each.name for each in self._columns}
-        for column in [*new, *(each for each in self._technical() if each.name not in have)]:
-            session.change(f"ALTER TABLE {self._table} ADD COLUMN {quoted(column.name)} {column.type}")
-        self._number_earlier_rows()
-        self._index()
-        return tuple(each.name for each in new)
+        return columns_to_add(
+            self._table, self._columns, incoming, request.schema_changes, later, retypes=self._session.retypes
+        )
 
     def _number_earlier_rows(self) -> None:
         """If another mode loaded the whole table before, number its rows as the first snapshot of `append`."""
@@ -200,7 +215,7 @@ class Load:
         """If the table was loaded by `upsert` before and is not now, put the rows that `upsert` hid back into it."""
         if self._kept or not self._past:
             return
-        kept = Upsert(self._session, self._request)
+        kept = self._upsert(self._session, self._request)
         if kept.columns():
             if self._request.replaces_table:
                 kept.forget()
@@ -314,27 +329,25 @@ class Load:
             )
         return made
 
-    def _record(self, seq: int, held: str, *, created: bool) -> None:
+    def _entry(self, seq: int, held: str | None, *, created: bool) -> dict[str, object]:
+        """Return the ledger's entry without the time."""
         request = self._request
-        ledger.record(
-            self._session,
-            {
-                "seq": seq,
-                "tenant": request.tenant,
-                "pipeline": request.pipeline,
-                "schema_name": request.schema_name,
-                "table_name": request.table,
-                "partition": request.partition,
-                "version": request.version,
-                "run_id": request.run_id,
-                "rows": request.rows,
-                "mode": request.mode,
-                "created_table": created,
-                "digest": held,
-                "upsert_by": request.upsert_by,
-                "cut_by": request.cut_by,
-            },
-        )
+        return {
+            "seq": seq,
+            "tenant": request.tenant,
+            "pipeline": request.pipeline,
+            "schema_name": request.schema_name,
+            "table_name": request.table,
+            "partition": request.partition,
+            "version": request.version,
+            "run_id": request.run_id,
+            "rows": request.rows,
+            "mode": request.mode,
+            "created_table": created,
+            "digest": held,
+            "upsert_by": request.upsert_by,
+            "cut_by": request.cut_by,
+        }
 
     def _count(self, where: str | None = None) -> int:
         found = self._session.rows(f"SELECT count(*) FROM {self._table} WHERE {where or self._slice}")

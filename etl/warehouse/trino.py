@@ -1,0 +1,163 @@
+"""The warehouse on a cluster: tables of Iceberg, which Trino reads and changes, and to which loads add files.
+
+Belongs here: connecting to Trino, reading, the errors of the cluster. Not here: a load (`iceberg`), the ledger
+(`iceberg_ledger`), Trino's SQL (`trino_session`).
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import pyiceberg.exceptions
+import sqlalchemy.exc
+from pyiceberg.catalog import Catalog
+from requests import RequestException
+
+from etl.errors import WarehouseError
+from etl.faults import reach
+from etl.secrets.scrub import scrub
+from etl.warehouse import ledger
+from etl.warehouse.contract import LedgerEntry, TableOwner, TrinoPlace
+from etl.warehouse.iceberg import IcebergLoader, LoadingSession
+from etl.warehouse.iceberg_ledger import Entry, IcebergLedger, in_memory
+from etl.warehouse.iceberg_table import opened
+from etl.warehouse.iceberg_types import trino_of_duckdb
+from etl.warehouse.session import Session
+from etl.warehouse.sql_warehouse import SqlWarehouse
+from etl.warehouse.trino_session import TrinoSession, connected, driver, frames_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_READ_ONLY = "only supports writes using autocommit"
+_ICEBERG_ERRORS = tuple(
+    each
+    for each in vars(pyiceberg.exceptions).values()
+    if isinstance(each, type) and issubclass(each, Exception) and each.__module__ == pyiceberg.exceptions.__name__
+)
+_NOT_THE_SAME = (
+    "if the table exists: `warehouse.catalog` (Trino's catalog) and `warehouse.iceberg` (PyIceberg's) must name the"
+    " same catalog; for one of type `sql`, `name` must be the `iceberg.jdbc-catalog.catalog-name` of Trino"
+)
+_REMEDIES = {
+    "CATALOG_NOT_FOUND": "correct `warehouse.catalog` (or TRINO_CATALOG): `SHOW CATALOGS` in Trino lists them",
+    "MISSING_CATALOG_NAME": "give `warehouse.catalog` (or TRINO_CATALOG)",
+    "PERMISSION_DENIED": "grant the user of the tenant's warehouse what it needs; see docs/warehouse.md",
+    "TABLE_NOT_FOUND": _NOT_THE_SAME,
+    "SCHEMA_NOT_FOUND": _NOT_THE_SAME,
+    "INVALID_ARGUMENTS": _NOT_THE_SAME,
+    "ICEBERG_FILESYSTEM_ERROR": "check the bucket of the tables, and Trino's rights on it",
+}
+
+
+class TrinoWarehouse(SqlWarehouse):
+    """A tenant's tables in one catalog of a Trino. No connection stays open between calls."""
+
+    def __init__(self, place: TrinoPlace, tenant: str, folder: Path) -> None:
+        self._place = place
+        self._tenant = tenant
+        self._folder = folder
+        self._release = ""
+        driver()
+
+    @contextmanager
+    def writing(self, schema: str, table: str, run_id: str) -> Iterator[IcebergLoader]:  # noqa: ARG002  of the protocol
+        """Note the state of the table. No other load is locked out: a load that meets another one notices it."""
+        with opened(self._place, self.errors(f"{schema}.{table} could not be loaded")) as catalog:
+            with self.errors(f"{schema}.{table} could not be loaded"):
+                loader = IcebergLoader(catalog, self._loading, self.errors, schema, table, self._folder)
+            reach("warehouse.locked")
+            yield loader
+
+    @contextmanager
+    def exclusive(self, run_id: str) -> Iterator[None]:  # noqa: ARG002  of the protocol
+        """Lock nothing: a cluster has several writers, and a load notices another load of its partition."""
+        yield
+
+    def ledger(self) -> tuple[LedgerEntry, ...]:
+        """Return all committed loads of this tenant, oldest first."""
+        with self._history(lambda found: found.of_tenant(self._tenant)) as session:
+            return ledger.read(session)
+
+    def owners(self, schemas: Collection[str]) -> tuple[TableOwner, ...]:
+        """Return who loads the tables of these schemas, for all tenants in the ledger."""
+        with self._history(lambda found: found.of_schemas(schemas)) as session:
+            return ledger.owners(session, schemas)
+
+    @contextmanager
+    def session(self) -> Iterator[TrinoSession]:
+        """Open a session for reading."""
+        with connected(self._place) as connection:
+            yield TrinoSession(connection, self._place.catalog, self._version)
+
+    def made_types(self, kind: str) -> tuple[str, ...]:
+        """Return Trino's name of the type that a load makes."""
+        return (trino_of_duckdb(kind),)
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
+        """Run a read-only statement and return its rows."""
+        import polars as pl  # noqa: PLC0415  a load does not need it
+
+        with self.errors("the query failed"), connected(self._place, transaction=True) as connection:
+            cursor = connection.cursor()
+            cursor.execute(sql, list(parameters) or None)
+            return pl.concat(frames_of(cursor), how="vertical_relaxed")
+
+    def relation(self, schema: str, table: str) -> str:
+        """Return a table's full name."""
+        return TrinoSession(None, self._place.catalog, self._version).relation(schema, table)
+
+    @contextmanager
+    def errors(self, what: str) -> Iterator[None]:
+        """Translate errors. The original is not chained, because a driver may put a password into its message."""
+        trino = driver().exceptions.Error
+        try:
+            yield
+        except WarehouseError as error:
+            raise WarehouseError(error.problem, error.hint) from None
+        except (
+            trino,
+            *_ICEBERG_ERRORS,
+            RequestException,
+            sqlalchemy.exc.SQLAlchemyError,
+            duckdb.Error,
+            OSError,
+        ) as error:
+            said = getattr(error, "message", "") or str(error)
+            if _READ_ONLY in said:
+                said = "a query is read-only, and this statement writes"
+            raise WarehouseError(f"{what}: {scrub(said).strip()}", self._remedy(error)) from None
+
+    def _remedy(self, error: Exception) -> str:
+        where = f"{self._place.scheme}://{self._place.host}:{self._place.port}"
+        if isinstance(error, RequestException | driver().exceptions.TrinoConnectionError):
+            return f"check that Trino runs at {where} (`warehouse.host`, TRINO_HOST, TRINO_PORT), then run it again"
+        if isinstance(error, sqlalchemy.exc.SQLAlchemyError):
+            return "check `warehouse.iceberg`: its `uri` is the database of the catalog, with the rights to write it"
+        name = getattr(error, "error_name", None)
+        if name in _REMEDIES:
+            return _REMEDIES[name]
+        if isinstance(error, OSError):
+            return "check the bucket of the tables, its endpoint and the keys in `warehouse.iceberg`, then run it again"
+        return "remove the cause and run it again"
+
+    def _version(self, session: TrinoSession) -> str:
+        """Return the server's release."""
+        self._release = self._release or str(session.rows("SELECT version()")[0][0])
+        return self._release
+
+    @contextmanager
+    def _loading(self, catalog: Catalog) -> Iterator[LoadingSession]:
+        with connected(self._place) as connection:
+            yield LoadingSession(connection, self._place.catalog, self._version, catalog)
+
+    @contextmanager
+    def _history(self, read: Callable[[IcebergLedger], list[Entry]]) -> Iterator[Session]:
+        """Read entries of the ledger into a DuckDB in memory."""
+        with opened(self._place, self.errors("the load ledger could not be read")) as catalog:
+            with self.errors("the load ledger could not be read"):
+                entries = read(IcebergLedger(catalog))
+            with in_memory(entries) as session:
+                yield session
