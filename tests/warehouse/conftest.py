@@ -9,8 +9,10 @@ from etl.warehouse.choice import open_warehouse
 from etl.warehouse.contract import Warehouse, WarehousePlace
 from tests.lake.objects import settings_in
 from tests.servers.object_store import bucket, object_store
+from tests.servers.seaweed import seaweed
+from tests.servers.trino import trino, trino_catalog, trino_place
 
-__all__ = ["bucket", "object_store"]
+__all__ = ["bucket", "object_store", "seaweed", "trino", "trino_catalog", "trino_place"]
 
 
 @pytest.fixture
@@ -22,13 +24,15 @@ def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     server.run("DROP DATABASE IF EXISTS warehouse WITH (FORCE)")
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
+@pytest.fixture(params=["duckdb", "postgres", pytest.param("trino", marks=pytest.mark.slow)])
 def new_warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Warehouse]:
     """Open the warehouse, again and again the same one."""
     url = SecretStr(request.getfixturevalue("postgres_url")) if request.param == "postgres" else None
 
+    place = request.getfixturevalue("trino_place") if request.param == "trino" else None
+
     def open_it(lock_seconds: float = 600) -> Warehouse:
-        config = WarehousePlace(type=request.param, url=url, lock_seconds=lock_seconds)
+        config = WarehousePlace(type=request.param, url=url, trino=place, lock_seconds=lock_seconds)
         return open_warehouse(config, settings_in(tmp_path), "acme")
 
     return open_it

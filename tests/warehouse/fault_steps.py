@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from etl.settings import S3Settings
 from etl.warehouse.choice import open_warehouse
-from etl.warehouse.contract import Warehouse, WarehousePlace
+from etl.warehouse.contract import TrinoPlace, Warehouse, WarehousePlace
 from tests.lake.objects import DAY, load, local_lake, publish, s3_lake, settings_in
 
 OLD = pl.DataFrame({"id": range(1000), "qty": [1] * 1000})
@@ -16,7 +16,10 @@ OTHER = pl.DataFrame({"id": range(2000, 2100), "qty": [3] * 100})
 
 
 def open_for(folder: Path, url: str) -> Warehouse:
-    config = WarehousePlace(type="postgres", url=SecretStr(url)) if url else WarehousePlace()
+    if url.startswith("{"):
+        config = WarehousePlace(type="trino", trino=TrinoPlace.model_validate_json(url))
+    else:
+        config = WarehousePlace(type="postgres", url=SecretStr(url)) if url else WarehousePlace()
     return open_warehouse(config, settings_in(folder), "acme")
 
 

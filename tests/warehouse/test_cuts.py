@@ -73,8 +73,8 @@ def test_another_key_of_the_same_way_to_cut_is_loaded(
 def test_a_ledger_of_format_2_does_not_say_the_column_and_is_continued(
     new_warehouse: Callable[..., Warehouse], lake: Lake, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if "postgres" in request.node.callspec.id:
-        pytest.skip("the same statements as in DuckDB")
+    if "duckdb" not in request.node.callspec.id:
+        pytest.skip("the same statements as in DuckDB; on Trino there is no older ledger")
     warehouse = new_warehouse()
     put(lake, warehouse, ("emea", "region"), "append")
     with duckdb.connect(tmp_path / "warehouse" / "acme.duckdb") as connection:

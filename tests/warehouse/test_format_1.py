@@ -24,6 +24,8 @@ Execute = Callable[[str], None]
 @pytest.fixture
 def execute(request: pytest.FixtureRequest, tmp_path: Path) -> Execute:
     """Run statements past the product, in the warehouse of the fixture."""
+    if "trino" in request.node.callspec.id:
+        pytest.skip("on Trino there is no ledger of an older release")
     if "postgres" in request.node.callspec.id:
         url = request.getfixturevalue("postgres_url")
 

@@ -37,6 +37,8 @@ def execute(request: pytest.FixtureRequest, tmp_path: Path) -> Execute:
         if "postgres" in request.node.callspec.id:
             with psycopg.connect(request.getfixturevalue("postgres_url"), autocommit=True) as connection:
                 connection.execute(sql.encode())
+        elif "trino" in request.node.callspec.id:
+            request.getfixturevalue("trino").change(sql, request.getfixturevalue("trino_catalog"))
         else:
             (tmp_path / "warehouse").mkdir(exist_ok=True)
             with duckdb.connect(tmp_path / "warehouse" / "acme.duckdb") as connection:
@@ -75,6 +77,8 @@ DAMAGE = {
 def test_damage_by_hand_is_noticed_and_mended_by_loading_again(
     lake: Lake, warehouse: Warehouse, execute: Execute, mode: str, day: str | None, damage: str
 ) -> None:
+    if damage == "another type" and "Trino" in type(warehouse).__name__:
+        pytest.skip("Iceberg widens a type and gives no column another one")
     publish(lake, A, day)
     load(lake, warehouse, day, mode=mode, keys=["id"])
     before = rows(warehouse)
@@ -94,7 +98,7 @@ def test_damage_by_hand_is_noticed_and_mended_by_loading_again(
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        ("ALTER TABLE mart.orders RENAME note TO note2", "note2"),
+        ("ALTER TABLE mart.orders RENAME COLUMN note TO note2", "note2"),
         ("ALTER TABLE mart.orders ALTER COLUMN qty TYPE {text} USING 'x'", "qty"),
     ],
 )
@@ -109,6 +113,8 @@ def test_a_column_of_an_upserted_table_changed_by_hand_is_named_with_its_stateme
     reload: bool,
     day: str | None,
 ) -> None:
+    if "TYPE" in damage and "Trino" in type(warehouse).__name__:
+        pytest.skip("Iceberg widens a type and gives no column another one")
     publish(lake, A, day)
     load(lake, warehouse, day, mode="upsert", keys=["id"], order="qty")
     execute(damage.format(text="TEXT" if "postgres" in request.node.callspec.id else "VARCHAR"))
@@ -139,10 +145,10 @@ def test_a_column_renamed_by_hand_is_noticed(
 ) -> None:
     publish(lake, A)
     load(lake, warehouse, mode=mode, keys=["id"], schema_changes=changes)
-    execute("ALTER TABLE mart.orders RENAME note TO note2")
+    execute("ALTER TABLE mart.orders RENAME COLUMN note TO note2")
     with pytest.raises(WarehouseError, match="note2") as refused:
         load(lake, warehouse, mode=mode, keys=["id"], run_id="run-2", schema_changes=changes)
-    execute("ALTER TABLE mart.orders RENAME note2 TO note")
+    execute("ALTER TABLE mart.orders RENAME COLUMN note2 TO note")
     assert refused.value.hint
     assert not load(lake, warehouse, mode=mode, keys=["id"], schema_changes=changes).changed
 
@@ -159,8 +165,8 @@ def test_a_ledger_entry_changed_by_hand_is_written_again(lake: Lake, warehouse: 
     "damage",
     [
         "DELETE FROM mart.orders WHERE id = 2",  # the row of the other day, for which this day's lost
-        "UPDATE mart.orders SET etl_partition = '2026-01-01' WHERE id = 2",
-        f"DELETE FROM etl_kept.\"{kept_table('mart', 'orders')}\" WHERE id = 2 AND etl_partition = '2026-01-01'",
+        "UPDATE mart.orders SET etl_partition = DATE '2026-01-01' WHERE id = 2",
+        f"DELETE FROM etl_kept.\"{kept_table('mart', 'orders')}\" WHERE id = 2 AND etl_partition = DATE '2026-01-01'",
         f'DROP TABLE etl_kept."{kept_table("mart", "orders")}"',
     ],
 )
@@ -193,7 +199,7 @@ def test_a_column_that_came_later_does_not_make_older_days_look_changed(
         assert load(lake, warehouse, DAY, mode=mode, keys=["id"], table=mode, reload=True).changed
         execute(f"UPDATE mart.{mode} SET more = 7 WHERE id = 1")
         days = (DAY, NEXT_DAY) if mode == "replace_partition" else (NEXT_DAY,)
-        execute(f"UPDATE mart.{mode} SET more = NULL, qty = 0 WHERE etl_partition = '{DAY}'")
+        execute(f"UPDATE mart.{mode} SET more = NULL, qty = 0 WHERE etl_partition = DATE '{DAY}'")
         for day in days:
             assert load(lake, warehouse, day, mode=mode, keys=["id"], table=mode).changed
 
@@ -339,6 +345,8 @@ def test_a_load_reads_a_handful_of_ten_thousand_entries(
 ) -> None:
     publish(lake, A)
     load(lake, warehouse)
+    if "Trino" in type(warehouse).__name__:
+        pytest.skip("Iceberg has no index; a load reads the entries of its own table, which are in one file")
     postgres = "Postgres" in type(warehouse).__name__
     execute(MANY.format(series="generate_series(1, 10000) AS s(n)" if postgres else "range(1, 10001) AS s(n)"))
     fetched: list[int] = []
@@ -413,7 +421,7 @@ def test_a_duckdb_file_does_not_grow_with_replaced_partitions(lake: Lake, tmp_pa
 
 FOREIGN = {
     "no partition": "INSERT INTO mart.orders SELECT id + 50, qty, note, NULL{more} FROM mart.orders WHERE id = 1",
-    "a partition that was never loaded": "INSERT INTO mart.orders SELECT id + 50, qty, note, '2025-12-31'{more}"
+    "a partition that was never loaded": "INSERT INTO mart.orders SELECT id + 50, qty, note, DATE '2025-12-31'{more}"
     " FROM mart.orders WHERE id = 1",
 }
 

@@ -92,7 +92,9 @@ def test_an_object_and_its_table_are_known_to_hold_the_same_values(
 def test_a_uuid_stays_a_uuid(tmp_path: Path, warehouse: Warehouse) -> None:
     value = UUID("0f0e0d0c-0b0a-0908-0706-050403020100")
     load(publish_table(tmp_path, pa.table({"key": pa.array([value.bytes], pa.uuid())})), warehouse)
-    assert warehouse.query("SELECT key::varchar AS key FROM mart.orders WHERE key IS NOT NULL").item() == str(value)
+    assert warehouse.query("SELECT CAST(key AS varchar) AS key FROM mart.orders WHERE key IS NOT NULL").item() == str(
+        value
+    )
 
 
 @pytest.mark.parametrize(
@@ -170,7 +172,7 @@ def test_decimals_of_every_scale_arrive_digit_by_digit(tmp_path: Path, warehouse
         columns[f"d{digits}_{scale}"] = (pa.decimal128(digits, scale), values)
     load(publish_table(tmp_path, table_of(columns)), warehouse)
     frame = warehouse.query(
-        f"SELECT {', '.join(f'{name}::varchar AS {name}' for name in columns)}, id FROM mart.orders"
+        f"SELECT {', '.join(f'CAST({name} AS varchar) AS {name}' for name in columns)}, id FROM mart.orders"
     )
     for name, (_, values) in columns.items():
         assert [Decimal(each) for each in frame.sort("id")[name]] == values, name

@@ -1,0 +1,340 @@
+"""What is different on a cluster: nothing is locked, a commit may be lost or overtaken, and others use the same tables."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from pydantic import SecretStr
+from pyiceberg.catalog import Catalog as PyIcebergCatalog, load_catalog
+from pyiceberg.catalog.sql import SqlCatalog
+
+from etl.errors import WarehouseError
+from etl.lake.lake import Lake
+from etl.warehouse import iceberg_ledger
+from etl.warehouse.choice import open_warehouse
+from etl.warehouse.contract import TrinoPlace, Warehouse, WarehousePlace
+from tests.lake.objects import DAY, NEXT_DAY, load, local_lake, publish, ref_of, settings_in
+from tests.servers import PASSWORD
+from tests.servers.seaweed import SECRET
+from tests.servers.trino import Catalog, TrinoServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+A = pl.DataFrame({"id": [1, 2, 3], "qty": [10, 20, 30]})
+B = A.with_columns(pl.col("qty") + 1)
+Execute = Callable[[str], None]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return local_lake(tmp_path)
+
+
+def opened(place: TrinoPlace, folder: Path) -> Warehouse:
+    return open_warehouse(WarehousePlace(type="trino", trino=place), settings_in(folder), "acme")
+
+
+@pytest.fixture
+def warehouse(trino_place: TrinoPlace, tmp_path: Path) -> Warehouse:
+    return opened(trino_place, tmp_path)
+
+
+@pytest.fixture
+def execute(trino: TrinoServer, trino_catalog: Catalog) -> Execute:
+    return lambda sql: trino.change(sql, trino_catalog)
+
+
+@pytest.fixture
+def catalog(trino_catalog: Catalog) -> Iterator[PyIcebergCatalog]:
+    opened = load_catalog(trino_catalog.name, **trino_catalog.properties)
+    yield opened
+    opened.close()
+
+
+def rows(warehouse: Warehouse, columns: str = "id, qty", table: str = "orders") -> list[tuple[Any, ...]]:
+    return sorted(warehouse.query(f"SELECT {columns} FROM mart.{table}").rows(), key=str)
+
+
+def at_once(*steps: Callable[[], object]) -> list[WarehouseError]:
+    """Run the steps in threads. Returns the errors that they end with."""
+    failures: list[WarehouseError] = []
+
+    def one(step: Callable[[], object]) -> None:
+        try:
+            step()
+        except WarehouseError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=one, args=(step,)) for step in steps]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    return failures
+
+
+def test_the_same_object_loaded_by_several_runs_at_once_is_in_the_table_once(
+    lake: Lake, warehouse: Warehouse, tmp_path: Path, trino_place: TrinoPlace
+) -> None:
+    publish(lake, A, NEXT_DAY)
+    load(lake, warehouse, NEXT_DAY)
+    publish(lake, A, DAY)
+    failures = at_once(
+        *(
+            lambda number=number: load(local_lake(tmp_path), opened(trino_place, tmp_path), DAY, run_id=f"run-{number}")
+            for number in range(4)
+        )
+    )
+    assert failures == []
+    assert len(rows(warehouse)) == 6
+    assert [each.partition for each in warehouse.ledger()] == [NEXT_DAY, DAY]
+
+
+def test_a_load_does_not_put_an_older_object_over_the_one_that_came_in_meanwhile(
+    lake: Lake, warehouse: Warehouse, tmp_path: Path, trino_place: TrinoPlace
+) -> None:
+    """The lake is looked at inside `writing`; a load that commits after that has seen the same lake, or a newer one."""
+    publish(lake, A, DAY)
+    load(lake, warehouse, DAY)
+    publish(lake, A.head(2), DAY, "run-2")
+    older = lake.local_copy(ref_of())
+    copy = tmp_path / "older.parquet"
+    copy.write_bytes(older.read_bytes())
+    published = lake.find(ref_of())
+    assert published is not None
+    from etl.warehouse.contract import LoadRequest
+
+    request = LoadRequest(
+        tenant="acme", pipeline="orders", partition=DAY, schema_name="mart", table="orders", version=published.version,
+        rows=2, run_id="run-2",
+    )  # fmt: skip
+    with warehouse.writing("mart", "orders", "run-2") as table:
+        publish(lake, B, DAY, "run-3")
+        load(lake, opened(trino_place, tmp_path), DAY, run_id="run-3")
+        with pytest.raises(
+            WarehouseError, match=r"run `run-3` has loaded partition 2026-01-01 of mart.orders in the mean"
+        ):
+            table.load(request, copy)
+    assert rows(warehouse) == B.rows()
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+@pytest.mark.parametrize("order", [None, "qty"])
+def test_upserts_of_several_days_at_once_leave_the_last_row_of_each_key(
+    lake: Lake, warehouse: Warehouse, tmp_path: Path, trino_place: TrinoPlace, order: str | None, *, is_first: bool
+) -> None:
+    days = [f"2026-01-0{number}" for number in range(1, 5)]
+    options: dict[str, Any] = {"mode": "upsert", "keys": ["id"], "order": order}
+    publish(lake, A, "2025-12-31")
+    if not is_first:
+        load(lake, warehouse, "2025-12-31", **options)
+    for number, day in enumerate(days):
+        publish(lake, pl.DataFrame({"id": range(number, 6), "qty": [number] * (6 - number)}), day)
+    failures = at_once(
+        *(lambda day=day: load(local_lake(tmp_path), opened(trino_place, tmp_path), day, **options) for day in days)
+    )
+    assert failures == []
+    if is_first:
+        load(lake, warehouse, "2025-12-31", **options)
+    by_day = {0: 0, 1: 1, 2: 2, 3: 3, 4: 3, 5: 3}
+    by_order = {**by_day, **dict(A.rows())}
+    assert rows(warehouse) == sorted((by_day if order is None else by_order).items())
+    assert sorted(each.seq for each in warehouse.ledger()) == [1, 2, 3, 4, 5]
+    assert not any(load(lake, warehouse, day, **options).changed for day in days)
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_commit_whose_answer_is_lost_is_looked_for(
+    lake: Lake, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, *, is_done: bool
+) -> None:
+    publish(lake, A, DAY)
+    load(lake, warehouse, DAY)
+    publish(lake, B, DAY, "run-2")
+    commit, lost = SqlCatalog.commit_table, list[str]()
+
+    def answer(catalog: Any, table: Any, *more: Any) -> Any:
+        if lost or table.name()[0] != "mart":
+            return commit(catalog, table, *more)
+        lost.append("answer")
+        if is_done:
+            commit(catalog, table, *more)
+        raise OSError("the connection was reset")
+
+    monkeypatch.setattr(SqlCatalog, "commit_table", answer)
+    if is_done:
+        assert load(lake, warehouse, DAY, run_id="run-2").changed
+    else:
+        with pytest.raises(WarehouseError, match="the connection was reset"):
+            load(lake, warehouse, DAY, run_id="run-2")
+        assert rows(warehouse) == A.rows()
+        assert load(lake, warehouse, DAY, run_id="run-3").changed
+    assert rows(warehouse) == B.rows()
+    assert [each.seq for each in warehouse.ledger()] == [1, 2]
+    assert not load(lake, warehouse, DAY).changed
+
+
+def test_entries_outlive_the_snapshots_that_brought_them(
+    lake: Lake, warehouse: Warehouse, execute: Execute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(lake, A, DAY)
+    publish(lake, A, NEXT_DAY)
+    load(lake, warehouse, DAY)
+
+    def broken(*_: object) -> None:
+        raise OSError("the store is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(iceberg_ledger.IcebergLedger, "add", broken)
+        with pytest.raises(WarehouseError, match="the store is away"):
+            load(lake, warehouse, NEXT_DAY)
+    assert [(each.seq, each.partition) for each in warehouse.ledger()] == [(1, DAY), (2, NEXT_DAY)]
+    execute("DELETE FROM mart.orders WHERE etl_partition = DATE '2026-01-01'")
+    execute("ALTER TABLE mart.orders EXECUTE expire_snapshots(retention_threshold => '0s')")
+    assert load(lake, warehouse, DAY).changed
+    assert [each.partition for each in warehouse.ledger()] == [DAY, NEXT_DAY, DAY]
+    load(lake, warehouse, NEXT_DAY)  # its snapshot is gone, so nothing tells whether these are the rows that came
+    assert not any(load(lake, warehouse, day).changed for day in (DAY, NEXT_DAY))
+    assert len(rows(warehouse)) == 6
+
+
+def test_a_partition_is_replaced_after_others_have_rewritten_the_files(
+    lake: Lake, warehouse: Warehouse, execute: Execute
+) -> None:
+    for mode in ("replace_partition", "upsert", "append"):
+        publish(lake, A, DAY)
+        publish(lake, A.with_columns(pl.col("id") + 10), NEXT_DAY)
+        for day in (DAY, NEXT_DAY):
+            load(lake, warehouse, day, mode=mode, keys=["id"], table=mode)
+        execute(f"DELETE FROM mart.{mode} WHERE id = 11")
+        execute(f"UPDATE mart.{mode} SET qty = 0 WHERE id = 1")
+        execute(f"ALTER TABLE mart.{mode} EXECUTE optimize")
+        for day in (DAY, NEXT_DAY):
+            assert load(lake, warehouse, day, mode=mode, keys=["id"], table=mode).changed
+            assert not load(lake, warehouse, day, mode=mode, keys=["id"], table=mode).changed
+        expected = [*A.rows(), *((number + 10, qty) for number, qty in A.rows())]
+        assert rows(warehouse, table=mode) == sorted(expected, key=str)
+
+
+def test_snapshots_say_which_run_brought_which_object(
+    lake: Lake, warehouse: Warehouse, catalog: PyIcebergCatalog
+) -> None:
+    first = publish(lake, A, DAY)
+    load(lake, warehouse, DAY)
+    publish(lake, B, DAY, "run-2")
+    load(lake, warehouse, DAY, run_id="run-2")
+    table = catalog.load_table("mart.orders")
+    told = [dict(each.summary.additional_properties) for each in table.snapshots() if each.summary]
+    assert [each["etl.run_id"] for each in told] == ["run-1", "run-2"]
+    assert (told[0]["etl.version"], told[0]["etl.partition"]) == (first.version, DAY)
+    assert len(list(table.scan().plan_files())) == 1
+
+
+def test_every_reader_finds_the_same_rows(
+    lake: Lake, warehouse: Warehouse, catalog: PyIcebergCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")
+    for day, frame in ((DAY, A), (NEXT_DAY, B)):
+        publish(lake, frame, day)
+        load(lake, warehouse, day)
+    expected = sorted(
+        [(*row, date(2026, 1, 1)) for row in A.rows()] + [(*row, date(2026, 1, 2)) for row in B.rows()], key=str
+    )
+    table, said = catalog.load_table("mart.orders"), catalog.properties
+    options = {
+        "aws_endpoint_url": said["s3.endpoint"],
+        "aws_access_key_id": said["s3.access-key-id"],
+        "aws_secret_access_key": said["s3.secret-access-key"],
+        "aws_region": said["s3.region"],
+        "aws_allow_http": "true",
+    }
+    named = ["id", "qty", "etl_partition"]
+    found: dict[str, Sequence[Any]] = {
+        "Trino": rows(warehouse, ", ".join(named)),
+        "PyIceberg": pl.DataFrame(table.scan().to_arrow()).select(named).rows(),
+        "Polars": pl.scan_iceberg(table, storage_options=options).select(named).collect().rows(),
+    }
+    for reader, those in found.items():
+        assert sorted(those, key=str) == expected, reader
+    assert sorted(catalog.load_table("mart.orders").inspect.partitions()["record_count"].to_pylist()) == [3, 3]
+
+
+def test_the_ledger_stays_in_a_few_files(
+    lake: Lake, warehouse: Warehouse, catalog: PyIcebergCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(iceberg_ledger, "_FILES", 3)
+    for number in range(6):
+        publish(lake, A.with_columns(pl.col("qty") + number), DAY, f"run-{number}")
+        load(lake, warehouse, DAY, run_id=f"run-{number}")
+    assert [each.run_id for each in warehouse.ledger()] == [f"run-{number}" for number in range(6)]
+    assert len(list(catalog.load_table("etl_ledger.loads").scan().plan_files())) <= 3
+
+
+def test_a_table_that_was_moved_away_shares_no_folder_with_the_new_one(
+    lake: Lake, warehouse: Warehouse, catalog: PyIcebergCatalog
+) -> None:
+    publish(lake, A)
+    load(lake, warehouse)
+    with warehouse.writing("mart", "orders", "set-aside") as table:
+        moved = table.set_aside()
+    load(lake, warehouse)
+    places = [catalog.load_table(("mart", name)).location() for name in (moved, "orders")]
+    assert len(set(places)) == 2
+    assert rows(warehouse) == rows(warehouse, table=moved) == A.rows()
+
+
+def test_names_in_other_letters_are_the_same_table_and_columns(lake: Lake, warehouse: Warehouse) -> None:
+    publish(lake, A.rename({"qty": "Qty"}))
+    load(lake, warehouse, schema="Mart", table="Orders")
+    assert not load(lake, warehouse).changed
+    with pytest.raises(WarehouseError, match="belongs to the pipeline `orders`"):
+        load(lake, warehouse, pipeline="others")
+    publish(lake, B.rename({"id": "ID"}), run_id="run-2")
+    load(lake, warehouse)
+    assert rows(warehouse) == B.rows()
+
+
+REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
+    "no Trino there": ({"port": 9}, {}, "check that Trino runs at http://127.0.0.1:9"),
+    "a catalog that Trino does not have": ({"catalog": "nowhere"}, {}, "`SHOW CATALOGS` in Trino"),
+    "another catalog of PyIceberg": ({}, {"name": "another"}, "must name the same catalog"),
+    "a database that is not there": (
+        {},
+        {"uri": "postgresql+psycopg://u:{password}@127.0.0.1:9/x"},
+        "its `uri` is the",
+    ),
+    "no store there": ({}, {"s3.endpoint": "http://127.0.0.1:9"}, "check the bucket of the tables"),
+    "a wrong secret": ({}, {"s3.secret-access-key": "another-secret-key"}, "check the bucket of the tables"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_wrong_with_the_cluster_is_said_with_a_remedy_and_without_a_secret(
+    lake: Lake, tmp_path: Path, trino_place: TrinoPlace, what: str
+) -> None:
+    changes, properties, remedy = REFUSED[what]
+    known = {"name": trino_place.catalog, **trino_place.iceberg}
+    iceberg = {
+        name: each if isinstance(each, SecretStr) else SecretStr(str(each).format(password="a-password"))
+        for name, each in {**known, **properties}.items()
+    }
+    place = trino_place.model_copy(update={**changes, "iceberg": iceberg})
+    publish(lake, A)
+    with pytest.raises(WarehouseError) as refused:
+        load(lake, opened(place, tmp_path))
+    assert remedy in refused.value.hint, refused.value
+    for secret in (PASSWORD, SECRET, "a-password", "another-secret-key"):
+        assert secret not in str(refused.value)
+
+
+def test_a_type_without_an_exact_counterpart_is_refused_by_its_column(lake: Lake, warehouse: Warehouse) -> None:
+    frame = pl.DataFrame({"id": [1], "moment": [1]}).with_columns(pl.col("moment").cast(pl.Datetime("ns")))
+    publish(lake, frame)
+    with pytest.raises(
+        WarehouseError, match=r"column `moment` of mart.orders is TIMESTAMP_NS, which Iceberg has no exact"
+    ):
+        load(lake, warehouse)
+    assert warehouse.ledger() == ()
