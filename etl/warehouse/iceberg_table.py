@@ -50,8 +50,15 @@ class NewColumn(NamedTuple):
 def opened(place: TrinoPlace, errors: AbstractContextManager[None]) -> Iterator[Catalog]:
     """Open PyIceberg's catalog of the tables that Trino's catalog shows. `errors` translates errors of the opening."""
     properties = {name: value.get_secret_value() for name, value in place.iceberg.items()}
+    name = properties.pop("name", place.catalog)
     with errors:
-        catalog = load_catalog(properties.pop("name", place.catalog), **properties)
+        try:
+            catalog = load_catalog(name, **properties)
+        except ValueError:  # of PyIceberg, without a secret in it and without a remedy of ours
+            raise WarehouseError(
+                f"nothing says where PyIceberg finds the tables of the catalog `{name}`",
+                "give `warehouse.iceberg` (`type`, `uri`, `warehouse`, ...); see docs/warehouse.md",
+            ) from None
     try:
         yield catalog
     finally:

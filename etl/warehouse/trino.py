@@ -93,8 +93,9 @@ class TrinoWarehouse(SqlWarehouse):
             yield TrinoSession(connection, self._place.catalog, self._version)
 
     def made_types(self, kind: str) -> tuple[str, ...]:
-        """Return Trino's name of the type that a load makes."""
-        return (trino_of_duckdb(kind),)
+        """Return Trino's name of the type that a load makes; a type with named parts has two spellings."""
+        name = trino_of_duckdb(kind)
+        return (name, name.replace('"', "")) if '"' in name else (name,)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """Run a read-only statement and return its rows."""
