@@ -210,11 +210,14 @@ def trino_place(trino: TrinoServer, trino_catalog: Catalog) -> TrinoPlace:
 
 def main(file: str) -> None:
     """Serve until the process is ended, and write into the file where."""
+    ends = {signal.SIGTERM, signal.SIGINT}
     with postgres.serving() as database, seaweed.serving() as store, serving(database, store) as server:
+        signal.pthread_sigmask(
+            signal.SIG_BLOCK, ends
+        )  # otherwise the signal would end this process and not the servers
         said = {"port": server.port, "pid": server.pid, "postgres": database.port, "store": dataclasses.asdict(store)}
         Path(file).write_text(json.dumps(said))
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.sigwait({signal.SIGTERM, signal.SIGINT})
+        signal.sigwait(ends)
 
 
 if __name__ == "__main__":
