@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from etl.cli.asked import asked_tenants
+from etl.cli.connect import Tried, shown, try_out
 from etl.cli.locations import unserved
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.shared_jobs import shared_job_names
@@ -29,6 +30,7 @@ from etl.dbt.ownership import dbt_place, shared_dbt_schemas
 from etl.definitions import load_location
 from etl.errors import ConfigError, EtlError, NothingExamined
 from etl.platform import Conventions, platform_of
+from etl.resources.warehouse import refused_warehouse
 from etl.settings import Settings, load_settings
 
 
@@ -37,12 +39,20 @@ def check(
     module: Annotated[
         str | None, typer.Option(help="Check a hand-written code location instead, e.g. my_project.definitions.")
     ] = None,
+    connect: Annotated[
+        bool,
+        typer.Option(
+            "--connect",
+            help="Also connect to each tenant's source, lake (a small object is written and deleted) and warehouse.",
+        ),
+    ] = False,
 ) -> None:
     """Load tenants and check that they keep the conventions.
 
     A tenant that no code location of workspace.yaml serves is a warning.
 
-    Exit code 1: violations. 2: a tenant cannot be loaded. 3: there was nothing to check, or a tenant has no asset.
+    Exit code 1: violations. 2: a tenant cannot be loaded, or with --connect something does not answer as a run needs.
+    3: there was nothing to check, or a tenant has no asset.
     """
     console = Console()
     settings = load_settings()
@@ -51,10 +61,13 @@ def check(
     for name in names:
         look.at(name, lambda name=name: _module(name) if module else _tenant(name, settings))  # type: ignore[misc]
     look.broken += [] if module else _shared_places(settings, set(names))
+    tried = _connected(names, settings, look) if connect and not module else []
     for warning in unserved(settings) if not module else ():
         console.print(f"[yellow]warning:[/] {escape(str(warning))}", highlight=False)
     for problem in look.broken:
         console.print(f"[bold red]error:[/] {escape(str(problem))}", highlight=False)
+    if tried:
+        console.print(shown(tried))
     if look.found.row_count:
         console.print(look.found)
     if look.broken:
@@ -103,18 +116,33 @@ def _tenant(name: str, settings: Settings) -> tuple[Definitions, set[Path]]:
     return load_location(name), set((settings.tenants_dir / name).rglob("*.py"))
 
 
+def _connected(names: list[str], settings: Settings, look: _Look) -> list[Tried]:
+    """Try the places of all tenants that can be loaded, and note what does not answer."""
+    tried: list[Tried] = []
+    for name in names:
+        with suppress(ConfigError):  # reported by `_Look`
+            tried += try_out(load_tenant(name, settings), settings)
+    look.broken += [each.error for each in tried if each.error]
+    return tried
+
+
 def _shared_places(settings: Settings, names: set[str]) -> list[ConfigError]:
-    """Return conflicts of places that two tenants would write to. All tenants are compared, not only checked ones."""
+    """Return warehouses that cannot work, and places that two tenants would write to.
+
+    All tenants are compared, not only checked ones.
+    """
     configs = []
     for each in list_tenants(settings):
         with suppress(ConfigError):  # reported above if the tenant is one of the checked ones
             configs.append(load_tenant(each, settings))
     places = [dbt_place(each, settings) for each in configs]
+    unfit = [(frozenset({each.id}), error) for each in configs if (error := refused_warehouse(each, settings))]
     found = (
         *shared_tables(configs),
         *shared_prefixes(configs),
         *shared_job_names(configs),
         *shared_dbt_schemas(configs, places),
+        *unfit,
     )
     return [error for tenants, error in found if tenants & names]
 

@@ -24,6 +24,7 @@ _ICEBERG = re.compile(
     r"|(?:s3|glue|client|gcs|adls|hive|rest|header)\.[\w.-]+"
 )
 """Properties of a catalog. Others name code to be loaded, or files of this machine."""
+_CATALOGS = ("sql", "rest", "glue", "hive")
 
 
 class Connection(BaseModel):
@@ -135,8 +136,11 @@ class WarehouseConfig(Connection):
     @classmethod
     def _check_iceberg(cls, value: dict[str, EnvTemplate]) -> dict[str, EnvTemplate]:
         for name in value:
-            if not _ICEBERG.fullmatch(name):
+            if not _ICEBERG.fullmatch(name) or name.endswith("profile-name"):
                 raise ValueError(f"`{name}` is no property of a catalog that a tenant can give (see docs/warehouse.md)")
+        kind = value.get("type")
+        if kind is not None and not kind.variables and kind.text not in _CATALOGS:
+            raise ValueError(f"`type: {kind.text}` is no catalog: {', '.join(_CATALOGS)}")
         return value
 
     def templates(self) -> tuple[EnvTemplate, ...]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
@@ -284,6 +285,26 @@ class Lake:
     def delete(self, ref: ObjectRef) -> None:
         """Remove an object; a missing object is no error."""
         self._store.delete(ref.key)
+
+    def try_out(self, tenant: str) -> str:
+        """Publish and delete an object that no pipeline has, to see that a run can. Returns its folder's address."""
+        key = f"{tenant}/etl-check-{uuid4().hex}"
+        with _named(f"an object below {self._store.uri(tenant)} could not be published"):
+            folder = self._folder(tenant, "check", "connect")
+            try:
+                draft = folder.path / DATA
+                draft.write_bytes(b"etl check --connect")
+                self._store.put(key, draft, None)
+                draft.write_bytes(b"etl check --connect, again")
+                if self._store.etag(key) is None or self._store.put(key, draft, None):
+                    raise LakeError(
+                        f"{self._store.uri(tenant)}: the store overwrites an object that must not be overwritten",
+                        "use a store that keeps the condition `If-None-Match` of an upload",
+                    )
+            finally:
+                self._store.delete(key)
+                folder.remove()
+        return self._store.uri(tenant)
 
     def close(self) -> None:
         """Release all objects that were opened for reading. Frames from `scan` cannot be collected afterwards."""

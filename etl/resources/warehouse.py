@@ -4,6 +4,8 @@ Belongs here: `WarehouseResource`, and `TrinoResource` for a warehouse on Trino.
 (`etl.warehouse.contract` and the warehouses).
 """
 
+from importlib.util import find_spec
+
 from dagster import ConfigurableResource
 from pydantic import SecretStr
 
@@ -11,11 +13,15 @@ from etl.config.config_loader import load_tenant
 from etl.config.ownership import checked_url
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError
+from etl.extras import install
 from etl.secrets.scrub import learn
 from etl.secrets.template import EnvTemplate
 from etl.settings import Settings, load_settings
 from etl.warehouse.choice import has_address, open_warehouse
 from etl.warehouse.contract import TrinoPlace, Warehouse, WarehousePlace
+
+_STORES = ("s3", "s3a", "s3n", "gs", "abfs", "abfss", "wasb", "wasbs", "hdfs", "oss", "http", "https", "thrift")
+"""What a catalog or its folder begins with if it is no file of this machine."""
 
 
 class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
@@ -48,6 +54,31 @@ def warehouse_of_tenant(config: TenantConfig) -> WarehouseResource:
     return kind(tenant=config.id, type=config.warehouse.type)
 
 
+def refused_warehouse(config: TenantConfig, settings: Settings) -> ConfigError | None:
+    """Return why the warehouse of a tenant cannot work, as far as its YAML and this installation tell."""
+    said = config.warehouse
+    if said.type != "trino" or not (
+        config.dbt.enabled or any(each.save_to_trino for each in config.pipelines.values())
+    ):
+        return None
+    line = f"tenant {config.id}: the warehouse at {config.place_of('warehouse')}"
+    if said.host is None and settings.trino.host is None:
+        return ConfigError(f"{line} has no host", "give `warehouse.host`, or set TRINO_HOST")
+    if missing := [each for each in ("trino", "pyiceberg") if find_spec(each) is None]:
+        return ConfigError(f"{line} needs the library {missing[0]}", install("trino"))
+    catalog = settings.trino.catalog if said.catalog is None else said.catalog.text
+    if not said.iceberg:
+        from pyiceberg.utils.config import Config  # noqa: PLC0415  an extra: `trino`
+
+        known = "${" in catalog or Config().get_catalog_config(catalog)
+        remedy = "give `warehouse.iceberg` (`type`, `uri`, `warehouse`, ...); see docs/warehouse.md"
+        return None if known else ConfigError(f"{line} does not say where PyIceberg finds the tables", remedy)
+    kind = said.iceberg["type"].text if "type" in said.iceberg else ""
+    if "uri" not in said.iceberg and kind != "glue" and "${" not in kind:
+        return ConfigError(f"{line} has `iceberg` without `uri`", "give the address of the catalog, or `type: glue`")
+    return None
+
+
 def _trino(config: TenantConfig, settings: Settings) -> WarehousePlace:
     """Return the Trino that the tenant's YAML names, with the platform's settings for what the YAML leaves out."""
     said, environ, shared = config.warehouse, config.namespace(), settings.trino
@@ -72,7 +103,7 @@ def _trino(config: TenantConfig, settings: Settings) -> WarehousePlace:
     learn(password)
     iceberg = said.resolve_iceberg(environ)
     for name in ("uri", "warehouse"):
-        if "://" in iceberg.get(name, ""):
+        if "://" in iceberg.get(name, "") and iceberg[name].partition("://")[0] not in _STORES:
             iceberg[name] = checked_url(iceberg[name], config.id, settings, config.origin.platform)
     return WarehousePlace(
         type="trino",

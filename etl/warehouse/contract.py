@@ -285,6 +285,9 @@ class Warehouse(Protocol):
     def made_types(self, kind: str) -> tuple[str, ...]:
         """Return the type that a load makes from a DuckDB type, with a second name if it has one."""
 
+    def try_out(self) -> str:
+        """Connect as a load does. Returns what answered; raises WarehouseError if a load could not work."""
+
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """Run a read-only statement that a person or a test wrote, and return its rows."""
 

@@ -4,6 +4,7 @@ Belongs here: opening the file, waiting until another process has closed it, rea
 a load (`transaction`).
 """
 
+import os
 import resource
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -111,6 +112,16 @@ class DuckDBWarehouse(SqlWarehouse):
     def made_types(self, kind: str) -> tuple[str, ...]:
         """Return the same type: this warehouse is DuckDB."""
         return (kind,)
+
+    def try_out(self) -> str:
+        """Open the file, or look whether it can be made."""
+        if self._path.exists():
+            with self.reading("the file could not be opened") as session:
+                return f"DuckDB {session.rows('SELECT version()')[0][0]}, {self._path.name}"
+        folder = next(each for each in self._path.parents if each.exists())
+        if not os.access(folder, os.W_OK):
+            raise WarehouseError(f"{self._path} cannot be made: {folder} cannot be written", "give the user the right")
+        return f"{self._path.name}, which the first load makes"
 
     def _check_exists(self) -> None:
         if not self._path.exists():

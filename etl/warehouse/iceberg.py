@@ -17,13 +17,13 @@ from pyiceberg.catalog import Catalog
 from etl.errors import WarehouseError
 from etl.warehouse.contract import Column, Kind, LoadReport, LoadRequest
 from etl.warehouse.duckdb import DuckDBSession, engine_config, make_room, show
-from etl.warehouse.iceberg_commit import LoadedMeanwhileError, Place, check_fence
-from etl.warehouse.iceberg_ledger import IcebergLedger, in_memory
+from etl.warehouse.iceberg_commit import LoadedMeanwhileError, Place, check_complete, check_fence, newest
+from etl.warehouse.iceberg_ledger import IcebergLedger, check_same_catalog, in_memory
 from etl.warehouse.iceberg_load import IcebergLoad
 from etl.warehouse.iceberg_table import IcebergTable, columns_of, seq_of
 from etl.warehouse.loadable import Loadable, read_loadable
 from etl.warehouse.set_aside import aside_name
-from etl.warehouse.trino_session import TrinoSession
+from etl.warehouse.trino_session import NOT_THE_SAME, TrinoSession
 
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 _HIDDEN = frozenset({"$path", "$partition", "$file_modified_time"})
@@ -55,8 +55,7 @@ class LoadingSession(TrinoSession):
             raise WarehouseError(
                 f"Trino's catalog has the table {schema}.{name}, and the catalog of PyIceberg does not: they are not"
                 " the same catalog",
-                "correct `warehouse.catalog` or `warehouse.iceberg`; for a `sql` catalog its `name` must be the"
-                " `iceberg.jdbc-catalog.catalog-name` of Trino",
+                NOT_THE_SAME,
             )
         return kind
 
@@ -79,7 +78,7 @@ class IcebergLoader:
         self._catalog = catalog
         self._target = IcebergTable(catalog, schema, table)
         self._ledger = IcebergLedger(catalog)
-        self._seen = seq_of(self._target.now())
+        self._seen = self._newest()
 
     def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
         """Load all of the object with its ledger entry, or nothing."""
@@ -91,14 +90,23 @@ class IcebergLoader:
                 report = self._load(place, request, loadable)
             except LoadedMeanwhileError:
                 report = self._load(place, request, loadable)  # which finds that the table holds the object
-            self._seen = seq_of(self._target.now())
+            self._seen = self._newest()
             return report
 
+    def _newest(self) -> int:
+        """Return the number of the newest entry about the table, which may have been dropped since."""
+        table = self._target.now()
+        return newest(table, ()) or newest(None, self._ledger.of_table(self._target.schema, self._target.name))
+
     def _load(self, place: Place, request: LoadRequest, loadable: Loadable) -> LoadReport:
-        entries, newest = place.settle()
-        check_fence(entries, self._seen, newest, request)
+        table = self._target.now()
+        if table is None:
+            check_same_catalog(self._ledger, place.session)
+        entries, until = place.settle()
+        check_complete(entries, seq_of(table), request)
+        check_fence(entries, self._seen, until, request)
         with in_memory(entries) as history, ExitStack() as stack:
-            load = IcebergLoad(place, request, history, entries, newest)
+            load = IcebergLoad(place, request, history, entries, until)
             report = load.look()
             if report is None:
                 rows = stack.enter_context(_rows_of(request, loadable, self._folder))

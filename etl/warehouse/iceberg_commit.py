@@ -40,6 +40,7 @@ from etl.warehouse.iceberg_ledger import Entry, IcebergLedger, read_pending, tar
 from etl.warehouse.iceberg_table import (
     OWNER,
     PENDING,
+    PLANNED_ANEW,
     SEQ,
     IcebergTable,
     NewColumn,
@@ -52,12 +53,14 @@ from etl.warehouse.iceberg_table import (
 )
 from etl.warehouse.iceberg_types import trino_name
 from etl.warehouse.schema_change import fits
+from etl.warehouse.set_aside import move_away
 from etl.warehouse.trino_session import TrinoSession
 
 ATTEMPTS = 30
 """How often a commit is planned again because other loads have committed in between."""
 CONFLICTS = (CommitFailedException, ValidationException, TableAlreadyExistsError)
 _PAUSE_SECONDS = 0.2
+_NAMED = 5
 _UNKNOWN = (CommitStateUnknownException, sqlalchemy.exc.SQLAlchemyError, RequestException, OSError)
 
 
@@ -72,7 +75,7 @@ class Place:
     def settle(self) -> tuple[list[Entry], int]:
         """Add to the ledger what commits have brought and the ledger lacks.
 
-        Returns all entries about the table, and the number of its newest entry. The digest of an entry is made from the
+        Returns all entries about the table, and the number of the newest one. The digest of an entry is made from the
         snapshot that brought it, so it is the digest of exactly these rows.
         """
         table = self.target.now()
@@ -83,7 +86,7 @@ class Place:
             done = read_pending(self._with_digest(table, each) for each in new)
             self.ledger.add(done)
             entries += done
-        return sorted(entries, key=lambda each: int(each["seq"])), seq_of(table)
+        return sorted(entries, key=lambda each: int(each["seq"])), newest(table, entries)
 
     def _with_digest(self, table: Table, entry: dict[str, Any]) -> dict[str, Any]:
         snapshot = table.snapshot_by_id(entry["snapshot"])
@@ -119,7 +122,7 @@ class Commits:
     request: LoadRequest
     entries: Sequence[Entry]
     begun: int
-    """The number of the table's newest entry when the load began."""
+    """The number of the newest entry about the table when the load began."""
     entry: Callable[..., dict[str, object]]
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     columns: Sequence[NewColumn] = ()
@@ -133,12 +136,14 @@ class Commits:
         return LOAD_COLUMN if self.request.mode == "append" else ""
 
     def shape(self) -> None:
-        """Give the table its columns and its division into files, as a commit of its own."""
+        """Give the table its columns, its division into files and its way to commit, as a commit of its own."""
         for attempt in range(ATTEMPTS):
             table = self.place.target.now()
             transaction = self._begin(table)
             if table is None:
                 transaction.set_properties({OWNER: owner_of(self.request)})
+            elif not is_planned_anew(table):
+                transaction.set_properties(PLANNED_ANEW)
             try:
                 transaction.commit_transaction()
             except CONFLICTS:
@@ -149,7 +154,10 @@ class Commits:
 
     def commit(self, change: Change) -> tuple[int | None, int]:
         """Commit the change, again and again until no other load is quicker. Returns the snapshots before and after."""
-        existed = self.place.target.now() is not None
+        found = self.place.target.now()
+        existed = found is not None
+        if found is not None and not is_planned_anew(found):  # somebody else made the table
+            self.shape()
         for attempt in range(ATTEMPTS):
             table = self.place.target.now()
             if existed and table is None:
@@ -178,7 +186,7 @@ class Commits:
 
     def check_still(self, table: Table | None) -> None:
         """Refuse to go on if another load of the same rows has committed since this one began."""
-        if seq_of(table) == self.begun:
+        if seq_of(table) <= self.begun:
             return
         found = self.place.ledger.of_table(self.request.schema_name, self.request.table)
         entries = [*found, *read_pending(pending_of(table))]
@@ -299,7 +307,6 @@ class Commits:
             SEQ: str(seq),
             PENDING: json.dumps([*(each for each in pending_of(table) if each["id"] not in known), entry]),
             OWNER: owner_of(request),
-            "commit.retry.num-retries": "0",
         }
 
     def _has_landed(self, table: Table | None) -> bool:
@@ -316,6 +323,27 @@ class LoadedMeanwhileError(WarehouseError):
     """Another run has loaded the same object in the meantime."""
 
 
+def newest(table: Table | None, entries: Sequence[Entry]) -> int:
+    """Return the number of the newest entry about a table. The entries of an earlier table with its name go before."""
+    return seq_of(table) or max((int(each["seq"]) for each in entries), default=0)
+
+
+def check_complete(entries: Sequence[Entry], until: int, request: LoadRequest) -> None:
+    """Refuse to load if the ledger has lost entries, because then it does not say what the table holds.
+
+    The entries about a table have numbers without a gap, from the one that made the table or replaced all its rows.
+    """
+    known = {int(each["seq"]): bool(each["created_table"]) for each in entries}
+    first = max((seq for seq, created in known.items() if created), default=0)
+    lost = set(range(max(first, 1), until + 1)) - known.keys()
+    if lost:
+        raise WarehouseError(
+            f"the load ledger (etl_ledger.loads) lacks entries that {request.target} has had:"
+            f" {', '.join(map(str, sorted(lost)[:_NAMED]))}{', ...' if len(lost) > _NAMED else ''}",
+            f"bring the ledger's table back to a newer snapshot, or {move_away(request, 'the loaded table')}",
+        )
+
+
 def check_fence(entries: Sequence[Entry], since: int, until: int, request: LoadRequest) -> None:
     """Refuse to load if another object has come into the same rows after the entry `since`."""
     for each in entries:
@@ -327,6 +355,11 @@ def check_fence(entries: Sequence[Entry], since: int, until: int, request: LoadR
                 f"run `{each['run_id']}` has loaded {what} of {request.target} in the meantime",
                 "nothing was loaded by this run; run it again if the table is not what you expect",
             )
+
+
+def is_planned_anew(table: Table) -> bool:
+    """Whether a commit that meets another one is left to us."""
+    return PLANNED_ANEW.items() <= table.properties.items()
 
 
 def owner_of(request: LoadRequest) -> str:

@@ -9,6 +9,7 @@ property. An entry is the same entry wherever it stands: each has an `id`. The l
 where the SQL that other warehouses use finds the entries.
 """
 
+import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -30,13 +31,15 @@ from etl.errors import WarehouseError
 from etl.formats import check_format
 from etl.warehouse import ledger
 from etl.warehouse.duckdb import DuckDBSession
-from etl.warehouse.iceberg_table import IcebergTable, equal, pending_of
+from etl.warehouse.iceberg_table import IcebergTable, ensure_namespace, equal, pending_of
+from etl.warehouse.trino_session import NOT_THE_SAME, TrinoSession, driver
 
 _FILES = 50
 """With more files of one table, the entries of the table are written into one file."""
 _ATTEMPTS = 20
 _KEPT = timedelta(days=1)
 _FORMAT = "etl.format"
+_MARK = "etl.mark"
 _TYPES: dict[str, tuple[IcebergType, pa.DataType]] = {
     "BIGINT": (LongType(), pa.int64()),
     "INTEGER": (IntegerType(), pa.int32()),
@@ -92,6 +95,18 @@ class IcebergLedger:
                     raise
         self._compact(table, str(rows[0]["target"]))
 
+    def mark(self) -> str:
+        """Return the text by which this ledger is known again in Trino. Makes the ledger if there is none."""
+        return str(self._made().properties.get(_MARK, ""))
+
+    def try_out(self) -> None:
+        """Write a file below the ledger's folder, and delete it."""
+        table = self._made()
+        path = f"{table.location()}/etl-check-{uuid.uuid4().hex}"
+        with table.io.new_output(path).create() as file:
+            file.write(b"etl check --connect")
+        table.io.delete(path)
+
     def _read(self, rows: BooleanExpression) -> list[Entry]:
         table = self._table.now()
         if table is None:
@@ -115,6 +130,7 @@ class IcebergLedger:
         ]
         properties = {
             _FORMAT: str(ledger.FORMAT),
+            _MARK: uuid.uuid4().hex,
             "commit.manifest-merge.enabled": "true",
             "commit.manifest.min-count-to-merge": "20",
             "commit.retry.num-retries": "20",
@@ -122,7 +138,7 @@ class IcebergLedger:
             "write.metadata.previous-versions-max": "10",
         }
         spec = PartitionSpec(PartitionField(1, 1000, IdentityTransform(), "target"))
-        self._catalog.create_namespace_if_not_exists((ledger.SCHEMA,))
+        ensure_namespace(self._catalog, ledger.SCHEMA)
         try:
             return self._catalog.create_table(
                 (ledger.SCHEMA, ledger.TABLE), Schema(*fields), partition_spec=spec, properties=properties
@@ -142,6 +158,24 @@ class IcebergLedger:
             table.maintenance.expire_snapshots().older_than(datetime.now(UTC).replace(tzinfo=None) - _KEPT).commit()
         except (CommitFailedException, ValidationException):
             return
+
+
+def check_same_catalog(kept: IcebergLedger, session: TrinoSession) -> None:
+    """Refuse to go on if Trino's catalog does not have this ledger: it would not show what a load commits."""
+    properties = session.relation(ledger.SCHEMA, f"{ledger.TABLE}$properties")
+    mark = kept.mark()
+    try:
+        found = session.rows(f"SELECT value FROM {properties} WHERE key = '{_MARK}'")
+    except driver().exceptions.TrinoUserError as error:
+        if error.error_name not in ("TABLE_NOT_FOUND", "SCHEMA_NOT_FOUND"):
+            raise
+        found = []
+    if found != [(mark,)]:
+        raise WarehouseError(
+            f"Trino's catalog does not have the load ledger ({ledger.SCHEMA}.{ledger.TABLE}) that PyIceberg has: they"
+            " are not the same catalog",
+            NOT_THE_SAME,
+        )
 
 
 def target(schema: str, name: str) -> str:

@@ -49,6 +49,8 @@ _PARTITION_TYPES: dict[str, IcebergType] = {"DATE": DateType(), "TIMESTAMP": Tim
 _MERGE_CONFLICTS = ("ICEBERG_COMMIT_ERROR", "TRANSACTION_CONFLICT")
 _KEPT_FOR = "etl.kept-for"
 """The property of the table of the kept rows: which table they were kept for."""
+_KEPT_SINCE = "etl.kept-since"
+"""And the number of the newest entry about that table when the table of the kept rows was made."""
 
 
 class IcebergLoad(Load):
@@ -231,38 +233,54 @@ class IcebergLoad(Load):
         """Make the table of the kept rows, or follow the columns of the table. Returns whether it was made anew.
 
         It is made anew if its rows may not be all of them: another mode loaded the table last, or they were kept for an
-        earlier table with this name.
+        earlier table with this name. Of several loads that begin together, the first one makes it for all of them.
         """
         last = self._past.last if self._past else None
         uuid = str(table.metadata.table_uuid) if table else ""
+        marks = {_KEPT_FOR: uuid, _KEPT_SINCE: str(self._commits.begun)}
         for _ in range(ATTEMPTS):
             known = place.now()
-            is_other = known is None or known.properties.get(_KEPT_FOR) != uuid
-            if not is_other and (last is None or (last.mode == "upsert" and last.digest is not None)):
-                kept.keep(self._columns, anew=False)
-                return False
+            if known is not None and known.properties.get(_KEPT_FOR) == uuid:
+                is_upserted = last is None or (last.mode == "upsert" and last.digest is not None)
+                if is_upserted or marks.items() <= known.properties.items():
+                    kept.keep(self._columns, anew=False)
+                    return not is_upserted
             if known is not None:
-                if seq_of(self._place.target.now()) != self._commits.begun:
+                if seq_of(self._place.target.now()) > self._commits.begun:
                     raise self._kept_gone()
                 kept.forget()
-            columns = self._make_kept(place, table, uuid)
-            if columns:
-                break
-        if last is not None:  # of a table without entries, another load may have changed the rows already
-            kept.fill(columns)
-        return True
+            # of a table without entries, another load may have changed the rows already
+            if self._make_kept(place, kept, table, marks, is_filled=last is not None):
+                return True
+        raise self._commits.gives_up()
 
-    def _make_kept(self, place: IcebergTable, table: Table | None, uuid: str) -> list[Column]:
-        """Make the table of the kept rows, and return the columns that the loaded table has too; none if it exists."""
+    def _make_kept(
+        self, place: IcebergTable, kept: TrinoUpsert, table: Table | None, marks: dict[str, str], *, is_filled: bool
+    ) -> bool:
+        """Make the table of the kept rows, with the loaded table's own rows if `is_filled`. False if it exists.
+
+        It gets its name when it has its rows, so that no other load finds only a part of them.
+        """
         fields = table.schema().fields if table else ()
         columns = [NewColumn(each.name, each.field_type) for each in fields if each.name.lower() != LOAD_COLUMN]
-        transaction = place.creation([*columns, NewColumn(ROW_NUMBER, LongType())], PARTITION_COLUMN)
-        transaction.set_properties({_KEPT_FOR: uuid})
+        made = IcebergTable(place.catalog, place.schema, f"{place.name}_{self._commits.id}") if is_filled else place
+        transaction = made.creation([*columns, NewColumn(ROW_NUMBER, LongType())], PARTITION_COLUMN)
+        transaction.set_properties(marks)
+        relation, is_placed = self._session.relation(made.schema, made.name), False
         try:
             transaction.commit_transaction()
+            if is_filled:
+                if not kept.fill([each.name for each in columns], relation):
+                    raise self._kept_gone()
+                reach("warehouse.filled")
+                place.catalog.rename_table(made.identifier, place.identifier)
+            is_placed = True
         except CONFLICTS:
-            return []
-        return [Column(each.name, "") for each in columns]
+            return False
+        finally:
+            if is_filled and not is_placed:
+                self._session.change(f"DROP TABLE IF EXISTS {relation}")
+        return True
 
     def _put_among_kept(
         self, place: IcebergTable, engine: DuckDBSession, path: Path, kept: TrinoUpsert, arrived: int

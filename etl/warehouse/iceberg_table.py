@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.conversions import from_bytes
-from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError, NotInstalledError
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression, EqualTo, Reference
 from pyiceberg.expressions.literals import literal
 from pyiceberg.manifest import DataFile
@@ -22,17 +22,21 @@ from pyiceberg.table import Table, Transaction
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import DateType, IcebergType, NestedField, PrimitiveType, TimestampType
 from pyiceberg.utils.datetime import days_to_date, micros_to_timestamp
+from sqlalchemy.exc import IntegrityError
 
 from etl.errors import WarehouseError
+from etl.secrets.scrub import scrub
 from etl.warehouse.contract import Column, TrinoPlace
 from etl.warehouse.iceberg_types import trino_name
 
 PENDING = "etl.pending"
 SEQ = "etl.seq"
 OWNER = "etl.owner"
+PLANNED_ANEW = {"commit.retry.num-retries": "0"}
+"""PyIceberg must not repeat a commit: it would carry the entries of the first plan, without those of other loads."""
 _PROPERTIES = {
     "format-version": "2",
-    "commit.retry.num-retries": "0",  # a commit carries the ledger's entry, so it is always planned anew
+    **PLANNED_ANEW,
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
     "write.parquet.compression-codec": "zstd",
@@ -54,10 +58,11 @@ def opened(place: TrinoPlace, errors: AbstractContextManager[None]) -> Iterator[
     with errors:
         try:
             catalog = load_catalog(name, **properties)
-        except ValueError:  # of PyIceberg, without a secret in it and without a remedy of ours
+        except (ValueError, ImportError, NotInstalledError) as error:  # of PyIceberg, without a remedy of ours
             raise WarehouseError(
-                f"nothing says where PyIceberg finds the tables of the catalog `{name}`",
-                "give `warehouse.iceberg` (`type`, `uri`, `warehouse`, ...); see docs/warehouse.md",
+                f"PyIceberg cannot open the catalog `{name}`: {scrub(str(error)).strip()}",
+                "give `warehouse.iceberg` (`type`, `uri`, `warehouse`, ...), and install the library that its `uri`"
+                " needs; see docs/warehouse.md",
             ) from None
     try:
         yield catalog
@@ -83,7 +88,7 @@ class IcebergTable:
 
     def creation(self, columns: Sequence[NewColumn], partitioned_by: str) -> Transaction:
         """Begin a transaction that creates the table, in a folder that no other table has."""
-        self.catalog.create_namespace_if_not_exists(self.identifier[:1])
+        ensure_namespace(self.catalog, self.identifier[0])
         fields = [NestedField(at, each.name, each.type, required=False) for at, each in enumerate(columns, 1)]
         spec = PartitionSpec()
         for at, each in enumerate(columns, 1):
@@ -100,6 +105,15 @@ class IcebergTable:
         if not base and "://" in (root := self.catalog.properties.get("warehouse", "")):
             base = f"{root.rstrip('/')}/{schema}"
         return f"{base.rstrip('/')}/{name}-{uuid.uuid4().hex}" if base else None
+
+
+def ensure_namespace(catalog: Catalog, name: str) -> None:
+    """Make the schema if there is none, while other loads may make it too."""
+    try:
+        catalog.create_namespace_if_not_exists((name,))
+    except IntegrityError:  # the catalog of type `sql` looks first and makes it then
+        if not catalog.namespace_exists((name,)):
+            raise
 
 
 def equal(column: str, value: object) -> BooleanExpression:

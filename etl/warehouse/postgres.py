@@ -66,6 +66,10 @@ _KIND = "SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)"
 _TLS = ("sslmode", "sslcert", "sslkey", "sslrootcert")
 _KINDS: dict[str, Kind] = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table"}
 _INDEXES = "SELECT 1 FROM pg_indexes WHERE schemaname = %s AND tablename = %s AND indexdef LIKE %s"
+_RIGHTS = """
+SELECT current_setting('server_version'), has_database_privilege(current_database(), 'CREATE')
+ OR coalesce((SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'etl_ledger'), false)
+"""
 _HOLDER = """
 SELECT format('process %%s (%%s, since %%s)', pid, application_name, date_trunc('second', backend_start))
 FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -113,6 +117,17 @@ class PostgresWarehouse(SqlWarehouse):
         """Return PostgreSQL's name of the type. Text has two: a COPY makes one, DuckDB's extension the other."""
         name = postgres_type(kind)
         return (name, name.replace("text", "character varying")) if name.startswith("text") else (name,)
+
+    def try_out(self) -> str:
+        """Connect, and look whether the user may create schemas, or has the schemas of the product."""
+        with self.reading("the database does not answer as a load needs it") as session:
+            ((version, may_create),) = session.rows(_RIGHTS)
+        if not may_create:
+            raise WarehouseError(
+                "the user may not create schemas, and there is no schema etl_ledger in which it may create tables",
+                "GRANT CREATE ON DATABASE ... TO the user of the tenant's warehouse",
+            )
+        return f"PostgreSQL {version}"
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """Run a read-only statement and return its rows."""

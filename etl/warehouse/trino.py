@@ -4,6 +4,7 @@ Belongs here: connecting to Trino, reading, the errors of the cluster. Not here:
 (`iceberg_ledger`), Trino's SQL (`trino_session`).
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,26 +22,24 @@ from etl.secrets.scrub import scrub
 from etl.warehouse import ledger
 from etl.warehouse.contract import LedgerEntry, TableOwner, TrinoPlace
 from etl.warehouse.iceberg import IcebergLoader, LoadingSession
-from etl.warehouse.iceberg_ledger import Entry, IcebergLedger, in_memory
+from etl.warehouse.iceberg_ledger import Entry, IcebergLedger, check_same_catalog, in_memory
 from etl.warehouse.iceberg_table import opened
 from etl.warehouse.iceberg_types import trino_of_duckdb
 from etl.warehouse.session import Session
 from etl.warehouse.sql_warehouse import SqlWarehouse
-from etl.warehouse.trino_session import TrinoSession, connected, driver, frames_of
+from etl.warehouse.trino_session import NOT_THE_SAME, TrinoSession, connected, driver, frames_of
 
 if TYPE_CHECKING:
     import polars as pl
 
+_THROTTLED = re.compile(r"slow_?down|service_unavailable|\b503\b|reduce your request rate|throttl", re.IGNORECASE)
 _READ_ONLY = "only supports writes using autocommit"
 _ICEBERG_ERRORS = tuple(
     each
     for each in vars(pyiceberg.exceptions).values()
     if isinstance(each, type) and issubclass(each, Exception) and each.__module__ == pyiceberg.exceptions.__name__
 )
-_NOT_THE_SAME = (
-    "if the table exists: `warehouse.catalog` (Trino's catalog) and `warehouse.iceberg` (PyIceberg's) must name the"
-    " same catalog; for one of type `sql`, `name` must be the `iceberg.jdbc-catalog.catalog-name` of Trino"
-)
+_NOT_THE_SAME = f"if the table exists: {NOT_THE_SAME}"
 _REMEDIES = {
     "CATALOG_NOT_FOUND": "correct `warehouse.catalog` (or TRINO_CATALOG): `SHOW CATALOGS` in Trino lists them",
     "MISSING_CATALOG_NAME": "give `warehouse.catalog` (or TRINO_CATALOG)",
@@ -48,7 +47,7 @@ _REMEDIES = {
     "TABLE_NOT_FOUND": _NOT_THE_SAME,
     "SCHEMA_NOT_FOUND": _NOT_THE_SAME,
     "INVALID_ARGUMENTS": _NOT_THE_SAME,
-    "ICEBERG_FILESYSTEM_ERROR": "check the bucket of the tables, and Trino's rights on it",
+    "ICEBERG_COMMIT_ERROR": "another program changes the table at the same moment: run it again",
 }
 
 
@@ -97,6 +96,16 @@ class TrinoWarehouse(SqlWarehouse):
         name = trino_of_duckdb(kind)
         return (name, name.replace('"', "")) if '"' in name else (name,)
 
+    def try_out(self) -> str:
+        """Make the ledger as the first load does, write a file and look whether Trino sees the same ledger."""
+        failure = "Trino, the catalog or the bucket do not answer as a load needs it"
+        opening = opened(self._place, self.errors(failure))
+        with opening as catalog, self.errors(failure), connected(self._place) as connection:
+            session = TrinoSession(connection, self._place.catalog, self._version)
+            check_same_catalog(IcebergLedger(catalog), session)
+            IcebergLedger(catalog).try_out()
+            return f"Trino {self._version(session)}, catalog {self._place.catalog}"
+
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """Run a read-only statement and return its rows."""
         import polars as pl  # noqa: PLC0415  a load does not need it
@@ -140,6 +149,10 @@ class TrinoWarehouse(SqlWarehouse):
         name = getattr(error, "error_name", None)
         if name in _REMEDIES:
             return _REMEDIES[name]
+        if str(name).startswith(("ICEBERG_", "HIVE_")):
+            return "check the bucket of the tables, and Trino's rights on it"
+        if isinstance(error, OSError) and _THROTTLED.search(str(error)):
+            return "the store is away or gets too many requests: run it again later, with fewer loads at once"
         if isinstance(error, OSError):
             return "check the bucket of the tables, its endpoint and the keys in `warehouse.iceberg`, then run it again"
         return "remove the cause and run it again"

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 _ARGUMENTS = 100
 """How many columns are joined at once; Trino limits the arguments of a function."""
+NOT_THE_SAME = (
+    "`warehouse.catalog` (Trino's catalog) and `warehouse.iceberg` (PyIceberg's) must name the same catalog; for one of"
+    " type `sql`, `name` must be the `iceberg.jdbc-catalog.catalog-name` of Trino"
+)
+"""The remedy for a table that one of the two catalogs does not have."""
 _KINDS: dict[str, Kind] = {"BASE TABLE": "table", "VIEW": "view"}
 
 

@@ -9,6 +9,7 @@ entry is there, the next load of the partition does all of it again.
 
 from collections.abc import Sequence
 
+from etl.faults import reach
 from etl.warehouse.contract import KEPT_SCHEMA, PARTITION_COLUMN, ROW_NUMBER, TECHNICAL_COLUMNS, Column
 from etl.warehouse.identifier import quoted
 from etl.warehouse.upsert import Upsert
@@ -30,13 +31,16 @@ class TrinoUpsert(Upsert):
             own = [each for each in columns if each.name not in TECHNICAL_COLUMNS]
             self._follow(own, {each.name: each.type for each in self.columns()})
 
-    def fill(self, columns: Sequence[Column]) -> None:
-        """Keep the table's own rows, in a new table for the kept rows."""
-        if self._session.rows(f"SELECT 1 FROM {self._table} LIMIT 1"):
-            names = self._names([each.name for each in columns])
-            self._session.change(
-                f"INSERT INTO {self.kept} ({names}, {ROW_NUMBER}) SELECT {names}, 0 FROM {self._table}"
-            )
+    def fill(self, columns: Sequence[str], relation: str) -> bool:
+        """Keep the table's own rows, in a new table for the kept rows. False if it does not hold just these rows then.
+
+        The library sends a statement again if its answer is lost, and the rows would be there twice.
+        """
+        names = self._names(columns)
+        kept = self._session.change(
+            f"INSERT INTO {relation} ({names}, {ROW_NUMBER}) SELECT {names}, 0 FROM {self._table}"
+        )
+        return bool(self._session.rows(f"SELECT count(*) FROM {relation}") == [(kept,)])
 
     def merge(self, columns: Sequence[Column], *, since: int | None, all_keys: bool) -> None:
         """Give the table the last row of each key of the partition, and take out the rows that were there before.
@@ -60,6 +64,7 @@ class TrinoUpsert(Upsert):
         there = f"SELECT DISTINCT {PARTITION_COLUMN} FROM {self._table}"
         kept = f"SELECT {names} FROM {self.kept}"
         self._session.change(self._statement(own, [PARTITION_COLUMN], there, kept))
+        reach("warehouse.given_back")
         self.forget()
 
     def _merged(self, columns: Sequence[Column], touched: str, winners: str) -> str:
