@@ -44,6 +44,8 @@ soak: env ## the kill test, 200 rounds; prints its figures; then dbt's rules on 
 	$(BIN)/python -m tests.soak --rounds 200 --seed $${SEED:-1}
 	ETL_TEST_WHOLE=1 TMPDIR=$(SCRATCH) $(BIN)/python -m pytest -n 2 -m slow $$(grep -rl "tests.amounts" tests --include='test_*.py')
 	ETL_DBT_SEEDS=6 $(BIN)/python -m pytest -n 2 -m slow tests/dbt_quality/test_conformance.py
+	$(BIN)/python -m tests.soak.iceberg --kills 100 --seed $${SEED:-1}
+	ETL_TRINO_ALL=1 ETL_TRINO_HISTORIES=10 $(BIN)/python -m pytest -m slow -k "trino or iceberg" -o timeout=3600 tests/warehouse
 
 lint: env ## style, banned imports, layers
 	$(BIN)/ruff check .

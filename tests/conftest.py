@@ -34,13 +34,22 @@ LONGEST = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist asks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the folders above as slow, and put the longest tests first."""
+    """Mark the folders above as slow, put the longest tests first, and those that share one Trino into one process."""
     root = Path(__file__).resolve().parents[1]
     places = {item: item.path.relative_to(root).as_posix() for item in items}
     for item, place in places.items():
         if place.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+        if _needs_trino(item):
+            item.add_marker(pytest.mark.xdist_group("trino"))
     items.sort(
         key=lambda item: next((n for n, each in enumerate(LONGEST) if places[item].startswith(each)), len(LONGEST))
     )
+
+
+def _needs_trino(item: pytest.Item) -> bool:
+    """Whether the test asks for the cluster, by a fixture or by a parameter."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return "trino" in getattr(item, "fixturenames", ()) or parameters.get("new_warehouse") == "trino"

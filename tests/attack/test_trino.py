@@ -19,13 +19,16 @@ def test_a_tenant_on_trino_is_loaded_verified_and_its_damage_is_told(
     properties = dict(trino_catalog.properties)
     target.environ["ACME_CATALOG_URI"] = properties.pop("uri")
     target.environ["ACME_LAKE_SECRET"] = properties.pop("s3.secret-access-key")
+    target.environ["ACME_LAKE_KEY"] = properties.pop("s3.access-key-id")
     target.environ["TRINO_PORT"] = str(trino.port)
     target.environ["TRINO_HOST"] = "127.0.0.1"
-    iceberg = {**properties, "uri": "${ACME_CATALOG_URI}", "s3.secret-access-key": "${ACME_LAKE_SECRET}"}
+    secret = {"s3.access-key-id": "${ACME_LAKE_KEY}", "s3.secret-access-key": "${ACME_LAKE_SECRET}"}
+    iceberg = {**properties, **secret, "uri": "${ACME_CATALOG_URI}"}
     warehouse = {"type": "trino", "catalog": trino_catalog.name, "iceberg": iceberg}
     target.project.write_tenant({"warehouse": warehouse})
-    checked = target.etl("check")
+    checked = target.etl("check", "--connect")
     assert checked.code == 0, checked.text
+    assert f"Trino 476, catalog {trino_catalog.name}" in checked.text
     target.run_days()
     assert trino.rows(f"SELECT count(*), count(DISTINCT etl_partition) FROM {trino_catalog.name}.shop.orders") == [
         [3 * ROWS_PER_DAY, 3]
@@ -41,6 +44,10 @@ def test_a_tenant_on_trino_is_loaded_verified_and_its_damage_is_told(
     assert DAYS[1] in damaged.text
     target.run_days()
     assert target.etl("verify", "acme").code == 0
-    for said in (checked, verified, again, damaged):
+    target.project.write_tenant({"warehouse": {**warehouse, "iceberg": {**iceberg, "name": "another"}}})
+    elsewhere = target.etl("check", "--connect")
+    assert elsewhere.code == 2, elsewhere.text
+    assert "are not the same catalog" in elsewhere.text
+    for said in (checked, verified, again, damaged, elsewhere):
         assert PASSWORD not in said.text
         assert SECRET not in said.text

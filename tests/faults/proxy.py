@@ -8,12 +8,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-Fault = Literal["refuse", "break", "lose", "hang"]
+Fault = Literal["refuse", "break", "lose", "hang", "throttle"]
+SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
 
 class Proxy:
     """Forwards every request but the n-th, which it refuses (503), breaks off, does without a word (the answer is
-    lost), or hangs on.
+    lost), or hangs on. With `throttle` it asks from the n-th one on to slow down.
     """
 
     def __init__(self, target: str) -> None:
@@ -31,6 +32,8 @@ class Proxy:
     def next_fault(self) -> Fault | None:
         with self._lock:
             self.requests += 1
+            if self.fault == "throttle" and self.nth:
+                return self.fault if self.requests >= self.nth else None
             return self.fault if self.requests == self.nth else None
 
 
@@ -45,7 +48,7 @@ def proxy(target: str) -> Iterator[Proxy]:
             pass
 
         def handle_any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"".join(self.chunks())
             fault = made.next_fault()
             if fault == "hang":
                 made.released.wait(30)
@@ -55,8 +58,12 @@ def proxy(target: str) -> Iterator[Proxy]:
             if fault == "refuse":
                 self.answer(503, {"Content-Length": "0"}, b"")
                 return
+            if fault == "throttle":
+                self.answer(503, {"Content-Type": "application/xml"}, SLOW_DOWN)
+                return
             upstream = http.client.HTTPConnection(made.target.hostname or "", made.target.port, timeout=30)
-            upstream.request(self.command, self.path, body=body, headers=dict(self.headers))
+            given = {k: v for k, v in self.headers.items() if k.lower() not in {"transfer-encoding", "expect"}}
+            upstream.request(self.command, self.path, body=body, headers={**given, "Content-Length": str(len(body))})
             response = upstream.getresponse()
             content = response.read()
             upstream.close()
@@ -65,6 +72,15 @@ def proxy(target: str) -> Iterator[Proxy]:
                 return
             keep = {k: v for k, v in response.getheaders() if k.lower() not in {"transfer-encoding", "connection"}}
             self.answer(response.status, keep, content)
+
+        def chunks(self) -> Iterator[bytes]:
+            if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+                return
+            while size := int(self.rfile.readline().partition(b";")[0], 16):
+                yield self.rfile.read(size)
+                self.rfile.readline()
+            while self.rfile.readline().strip():
+                pass
 
         def answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
             self.send_response_only(status)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import Worlds
-from tests.faults.points import ELSEWHERE, OF_DBT, REPOSITORY, points_in_code
+from tests.faults.points import ELSEWHERE, OF_DBT, ON_TRINO, ON_TRINO_IN, REPOSITORY, points_in_code
 from tests.faults.scenarios import CASES, is_after
 from tests.faults.world import STAGES, Seen, World, failing_at, killed_at, same
 
@@ -20,8 +20,12 @@ def test_every_point_of_the_code_is_tried() -> None:
     tried = {(module, point.partition("@")[0]) for _, _, module, point in CASES}
     found = points_in_code()
     elsewhere = {(module, point) for module, point in found if point in {*ELSEWHERE, *OF_DBT}}
-    assert tried == found - elsewhere, "a new fault point needs a scenario in tests/faults/scenarios.py"
+    on_trino = {(module, point) for module, point in found if module in ON_TRINO}
+    assert tried == found - elsewhere - on_trino, "a new fault point needs a scenario in tests/faults/scenarios.py"
     assert {point for _, point in elsewhere} == {*ELSEWHERE, *OF_DBT}
+    assert {module for module, _ in on_trino} == ON_TRINO
+    for _, point in on_trino:
+        assert f'"{point}"' in (REPOSITORY / ON_TRINO_IN).read_text(encoding="utf-8"), point
     for point, place in ELSEWHERE.items():
         assert point in (REPOSITORY / place).read_text(encoding="utf-8"), point
     assert len({point for _, point in tried}) >= 40

@@ -15,6 +15,7 @@ from tests.servers.downloads import weed
 from tests.servers.object_store import ObjectStore
 
 ACCESS, SECRET = "AKIATESTACCESSKEY", "a-very-secret-key-for-tests"
+READER, READER_SECRET = "AKIATESTREADERKEY", "the-secret-key-of-who-may-only-read"
 
 
 @contextlib.contextmanager
@@ -23,8 +24,14 @@ def serving() -> Iterator[ObjectStore]:
     with tempfile.TemporaryDirectory(prefix="etl-weed-") as folder:
         home = Path(folder)
         rights = ["Admin", "Read", "List", "Tagging", "Write"]
-        login = {"name": "tests", "credentials": [{"accessKey": ACCESS, "secretKey": SECRET}], "actions": rights}
-        (home / "s3.json").write_text(json.dumps({"identities": [login]}))
+        logins = [
+            {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
+            for name, key, secret, actions in (
+                ("tests", ACCESS, SECRET, rights),
+                ("reader", READER, READER_SECRET, ["Read", "List"]),
+            )
+        ]
+        (home / "s3.json").write_text(json.dumps({"identities": logins}))
         ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
         command = [
             str(weed()), "server", f"-dir={home}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",

@@ -98,15 +98,22 @@ class TrinoServer:
         bucket = name.replace("_", "-")
         self.store.client().create_bucket(Bucket=bucket)
         self.postgres.run(f"CREATE DATABASE {name}")
-        address, warehouse = f"127.0.0.1:{self.postgres.port}/{name}", f"s3://{bucket}/wh"
+        uri = f"postgresql+psycopg://postgres:{quote(PASSWORD, safe='')}@127.0.0.1:{self.postgres.port}/{name}"
+        made = Catalog(name, uri, f"s3://{bucket}/wh", self.store)
+        load_catalog(name, **made.properties).close()  # it makes the catalog's tables, which Trino only uses
+        self.show(made)
+        return made
+
+    def show(self, catalog: Catalog, name: str = "", **changes: str) -> None:
+        """Give Trino the catalog; under another name with other properties, if they are given."""
         said = {
             "iceberg.catalog.type": "jdbc",
             "iceberg.jdbc-catalog.driver-class": "org.postgresql.Driver",
-            "iceberg.jdbc-catalog.connection-url": f"jdbc:postgresql://{address}",
+            "iceberg.jdbc-catalog.connection-url": f"jdbc:postgresql://127.0.0.1:{self.postgres.port}/{catalog.name}",
             "iceberg.jdbc-catalog.connection-user": "postgres",
             "iceberg.jdbc-catalog.connection-password": PASSWORD,
-            "iceberg.jdbc-catalog.catalog-name": name,
-            "iceberg.jdbc-catalog.default-warehouse-dir": warehouse,
+            "iceberg.jdbc-catalog.catalog-name": catalog.name,
+            "iceberg.jdbc-catalog.default-warehouse-dir": catalog.warehouse,
             "fs.native-s3.enabled": "true",
             "s3.endpoint": self.store.endpoint,
             "s3.region": "us-east-1",
@@ -117,14 +124,10 @@ class TrinoServer:
             "iceberg.register-table-procedure.enabled": "true",
             "iceberg.expire-snapshots.min-retention": "0s",
             "iceberg.remove-orphan-files.min-retention": "0s",
+            **changes,
         }
         properties = ", ".join(f""""{key}" = '{value.replace("'", "''")}'""" for key, value in said.items())
-        made = Catalog(
-            name, f"postgresql+psycopg://postgres:{quote(PASSWORD, safe='')}@{address}", warehouse, self.store
-        )
-        load_catalog(name, **made.properties).close()  # it makes the catalog's tables, which Trino only uses
-        self.rows(f"CREATE CATALOG {name} USING iceberg WITH ({properties})")
-        return made
+        self.rows(f"CREATE CATALOG {name or catalog.name} USING iceberg WITH ({properties})")
 
     def empty(self, catalog: Catalog) -> None:
         """Forget every table of a catalog. New tables get other folders, so nothing of the old ones is met again."""
@@ -133,9 +136,9 @@ class TrinoServer:
 
 
 @contextlib.contextmanager
-def serving(postgres: PostgresServer, store: ObjectStore) -> Iterator[TrinoServer]:
+def serving(postgres: PostgresServer, store: ObjectStore, port: int = 0) -> Iterator[TrinoServer]:
     """The server while the block runs."""
-    port, program = free_port(), java()
+    port, program = port or free_port(), java()
     with tempfile.TemporaryDirectory(prefix="etl-trino-") as folder:
         home, server = Path(folder), trino_server()
         (home / "catalog").mkdir()
@@ -204,8 +207,19 @@ def trino_catalog(trino: TrinoServer) -> Catalog:
 def trino_place(trino: TrinoServer, trino_catalog: Catalog) -> TrinoPlace:
     """The warehouse of one test, without tables."""
     trino.empty(trino_catalog)
-    iceberg = {name: SecretStr(value) for name, value in trino_catalog.properties.items()}
-    return TrinoPlace(host="127.0.0.1", port=trino.port, user="tests", catalog=trino_catalog.name, iceberg=iceberg)
+    return place_of(trino, trino_catalog)
+
+
+def place_of(server: TrinoServer, catalog: Catalog) -> TrinoPlace:
+    """The warehouse in this catalog."""
+    iceberg = {name: SecretStr(value) for name, value in catalog.properties.items()}
+    return TrinoPlace(host="127.0.0.1", port=server.port, user="tests", catalog=catalog.name, iceberg=iceberg)
+
+
+def in_clear(place: TrinoPlace) -> str:
+    """For a process of its own."""
+    iceberg = {name: value.get_secret_value() for name, value in place.iceberg.items()}
+    return json.dumps({**place.model_dump(exclude={"iceberg", "password"}), "iceberg": iceberg})
 
 
 def main(file: str) -> None:

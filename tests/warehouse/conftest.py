@@ -1,3 +1,5 @@
+import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,20 @@ from tests.servers.seaweed import seaweed
 from tests.servers.trino import trino, trino_catalog, trino_place
 
 __all__ = ["bucket", "object_store", "seaweed", "trino", "trino_catalog", "trino_place"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a test with many cases, the cluster gets each fifth: a case costs it seconds. ETL_TRINO_ALL=1 asks for all."""
+    if os.environ.get("ETL_TRINO_ALL"):
+        return
+    cases: dict[Any, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if getattr(getattr(item, "callspec", None), "params", {}).get("new_warehouse") == "trino":
+            cases[item.parent, getattr(item, "originalname", "")].append(item)
+    left_out = {item for found in cases.values() if len(found) > 3 for at, item in enumerate(found) if at % 5}
+    if left_out:
+        config.hook.pytest_deselected(items=sorted(left_out, key=lambda item: item.nodeid))
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture

@@ -31,7 +31,9 @@ def big() -> pl.DataFrame:
 def step(folder: Path, what: str, mode: str, *, bucket: str, s3: S3Settings | None, url: str) -> None:
     """Publish the new rows of the day, and unless only that is asked for load them."""
     lake = s3_lake(folder, s3, bucket) if bucket and s3 else local_lake(folder)
-    publish(lake, big() if what == "publish big" else NEW, DAY, "run-2")
-    if what == "both":
-        load(lake, open_for(folder, url), DAY, mode=mode, keys=["id"], order="qty", run_id="run-2")
-    lake.close()
+    try:
+        publish(lake, big() if what == "publish big" else NEW, DAY, "run-2")
+        if what == "both":
+            load(lake, open_for(folder, url), DAY, mode=mode, keys=["id"], order="qty", run_id="run-2")
+    finally:
+        lake.close()

@@ -1,12 +1,12 @@
 """Kill, fail and fill the disk at every step of publishing and loading: what readers see, and what a repetition makes."""
 
-import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from etl import faults
@@ -14,6 +14,7 @@ from etl.errors import EtlError
 from etl.warehouse.contract import TrinoPlace, Warehouse
 from tests.lake.objects import DAY, files_below, load, local_lake, publish, ref_of, s3_lake
 from tests.servers.object_store import ObjectStore
+from tests.servers.trino import in_clear
 from tests.warehouse.fault_steps import NEW, OLD, OTHER, big, open_for, step
 
 EARLIER = "2025-12-31"
@@ -202,10 +203,32 @@ def test_an_upsert_that_stops_between_its_rows_and_its_entry_is_decided_again(
     lake.close()
 
 
-def in_clear(place: TrinoPlace) -> str:
-    """For a process of its own."""
-    iceberg = {name: value.get_secret_value() for name, value in place.iceberg.items()}
-    return json.dumps({**place.model_dump(exclude={"iceberg", "password"}), "iceberg": iceberg})
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("before", "after", "point"),
+    [("replace_partition", "upsert", "warehouse.filled"), ("upsert", "replace_partition", "warehouse.given_back")],
+)
+def test_a_change_of_the_mode_that_stops_half_way_is_repeated(
+    tmp_path: Path, before: str, after: str, point: str, trino_place: TrinoPlace
+) -> None:
+    case = Case(tmp_path, "both", after, url=in_clear(trino_place))
+    warehouse, lake = open_for(case.folder, case.url), local_lake(case.folder)
+    same = OLD.with_columns(qty=pl.lit(0, pl.Int64))  # hidden by the rows of the other day, if keys count
+    for day, frame in ((EARLIER, same), (DAY, OLD)):
+        publish(lake, frame, day)
+        load(lake, warehouse, day, mode=before, keys=["id"], order="qty")
+    case.kill_at(point)
+    case.repeat()
+    found = warehouse.query(
+        "SELECT qty, count(*), count(DISTINCT id) FROM mart.orders GROUP BY qty ORDER BY qty"
+    ).rows()
+    assert found == ([(0, 400, 400)] if after == "upsert" else [(0, 1000, 1000)]) + [(2, NEW.height, NEW.height)]
+    assert [each.seq for each in warehouse.ledger()] == [1, 2, 3]
+    tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'etl_kept'"
+    kept = {each.partition("orders")[0] for each in warehouse.query(tables)["table_name"].to_list()}
+    assert kept == ({"mart."} if after == "upsert" else set())  # with the draft of the one that was killed
+    lake.close()
 
 
 def _check_load(case: Case, point: str, action: str, monkeypatch: pytest.MonkeyPatch) -> None:

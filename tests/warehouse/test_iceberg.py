@@ -1,7 +1,6 @@
 """What is different on a cluster: nothing is locked, a commit may be lost or overtaken, and others use the same tables."""
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,72 +8,20 @@ from typing import Any
 import polars as pl
 import pytest
 from pydantic import SecretStr
-from pyiceberg.catalog import Catalog as PyIcebergCatalog, load_catalog
+from pyiceberg.catalog import Catalog as PyIcebergCatalog
 from pyiceberg.catalog.sql import SqlCatalog
 
 from etl.errors import WarehouseError
 from etl.lake.lake import Lake
 from etl.warehouse import iceberg_ledger
-from etl.warehouse.choice import open_warehouse
-from etl.warehouse.contract import TrinoPlace, Warehouse, WarehousePlace
-from tests.lake.objects import DAY, NEXT_DAY, load, local_lake, publish, ref_of, settings_in
+from etl.warehouse.contract import LoadRequest, TrinoPlace, Warehouse
+from tests.lake.objects import DAY, NEXT_DAY, load, local_lake, publish, ref_of
 from tests.servers import PASSWORD
-from tests.servers.seaweed import SECRET
-from tests.servers.trino import Catalog, TrinoServer
+from tests.servers.seaweed import READER, READER_SECRET, SECRET
+from tests.warehouse.cluster import A, B, Execute, at_once, catalog, execute, lake, opened, rows, warehouse
 
+__all__ = ["catalog", "execute", "lake", "warehouse"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-A = pl.DataFrame({"id": [1, 2, 3], "qty": [10, 20, 30]})
-B = A.with_columns(pl.col("qty") + 1)
-Execute = Callable[[str], None]
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return local_lake(tmp_path)
-
-
-def opened(place: TrinoPlace, folder: Path) -> Warehouse:
-    return open_warehouse(WarehousePlace(type="trino", trino=place), settings_in(folder), "acme")
-
-
-@pytest.fixture
-def warehouse(trino_place: TrinoPlace, tmp_path: Path) -> Warehouse:
-    return opened(trino_place, tmp_path)
-
-
-@pytest.fixture
-def execute(trino: TrinoServer, trino_catalog: Catalog) -> Execute:
-    return lambda sql: trino.change(sql, trino_catalog)
-
-
-@pytest.fixture
-def catalog(trino_catalog: Catalog) -> Iterator[PyIcebergCatalog]:
-    opened = load_catalog(trino_catalog.name, **trino_catalog.properties)
-    yield opened
-    opened.close()
-
-
-def rows(warehouse: Warehouse, columns: str = "id, qty", table: str = "orders") -> list[tuple[Any, ...]]:
-    return sorted(warehouse.query(f"SELECT {columns} FROM mart.{table}").rows(), key=str)
-
-
-def at_once(*steps: Callable[[], object]) -> list[WarehouseError]:
-    """Run the steps in threads. Returns the errors that they end with."""
-    failures: list[WarehouseError] = []
-
-    def one(step: Callable[[], object]) -> None:
-        try:
-            step()
-        except WarehouseError as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=one, args=(step,)) for step in steps]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    return failures
 
 
 def test_the_same_object_loaded_by_several_runs_at_once_is_in_the_table_once(
@@ -106,8 +53,6 @@ def test_a_load_does_not_put_an_older_object_over_the_one_that_came_in_meanwhile
     copy.write_bytes(older.read_bytes())
     published = lake.find(ref_of())
     assert published is not None
-    from etl.warehouse.contract import LoadRequest
-
     request = LoadRequest(
         tenant="acme", pipeline="orders", partition=DAY, schema_name="mart", table="orders", version=published.version,
         rows=2, run_id="run-2",
@@ -308,13 +253,26 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     ),
     "no store there": ({}, {"s3.endpoint": "http://127.0.0.1:9"}, "check the bucket of the tables"),
     "a wrong secret": ({}, {"s3.secret-access-key": "another-secret-key"}, "check the bucket of the tables"),
+    "no rights to write": (
+        {},
+        {"s3.access-key-id": READER, "s3.secret-access-key": READER_SECRET},
+        "check the bucket of the tables",
+    ),
+    "no such bucket": (
+        {},
+        {"warehouse": "s3://no-such-bucket/wh", "s3.access-key-id": READER, "s3.secret-access-key": READER_SECRET},
+        "check the bucket of the tables",
+    ),
+    "no such kind of catalog": ({}, {"type": "sq"}, "give `warehouse.iceberg`"),
+    "a driver that is not installed": ({}, {"uri": "mysql://u:{password}@127.0.0.1:9/x"}, "install the library"),
 }
 
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_is_wrong_with_the_cluster_is_said_with_a_remedy_and_without_a_secret(
-    lake: Lake, tmp_path: Path, trino_place: TrinoPlace, what: str
+    lake: Lake, tmp_path: Path, trino_place: TrinoPlace, catalog: PyIcebergCatalog, what: str
 ) -> None:
+    """And nothing is half there: no table was made, and the same object is loaded once the cause is removed."""
     changes, properties, remedy = REFUSED[what]
     known = {"name": trino_place.catalog, **trino_place.iceberg}
     iceberg = {
@@ -326,8 +284,10 @@ def test_what_is_wrong_with_the_cluster_is_said_with_a_remedy_and_without_a_secr
     with pytest.raises(WarehouseError) as refused:
         load(lake, opened(place, tmp_path))
     assert remedy in refused.value.hint, refused.value
-    for secret in (PASSWORD, SECRET, "a-password", "another-secret-key"):
+    for secret in (PASSWORD, SECRET, READER_SECRET, "a-password", "another-secret-key"):
         assert secret not in str(refused.value)
+    assert not catalog.namespace_exists("mart") or catalog.list_tables("mart") == []
+    assert load(lake, opened(trino_place, tmp_path)).changed
 
 
 def test_a_type_without_an_exact_counterpart_is_refused_by_its_column(lake: Lake, warehouse: Warehouse) -> None:
@@ -338,3 +298,118 @@ def test_a_type_without_an_exact_counterpart_is_refused_by_its_column(lake: Lake
     ):
         load(lake, warehouse)
     assert warehouse.ledger() == ()
+
+
+@pytest.mark.parametrize("mode", ["replace_partition", "append", "upsert"])
+def test_six_writers_of_three_days_leave_one_object_of_each_day(
+    lake: Lake, warehouse: Warehouse, tmp_path: Path, trino_place: TrinoPlace, mode: str
+) -> None:
+    days = [f"2026-01-0{number}" for number in range(1, 4)]
+    for number, day in enumerate(days):
+        publish(lake, A.with_columns(pl.col("id") + 10 * number), day)
+
+    def one(writer: int) -> None:
+        day = days[writer % 3]
+        load(local_lake(tmp_path), opened(trino_place, tmp_path), day, mode=mode, keys=["id"], run_id=f"run-{writer}")
+
+    assert at_once(*(lambda writer=writer: one(writer) for writer in range(6))) == []
+    assert rows(warehouse) == sorted(((id_ + 10 * n, qty) for id_, qty in A.rows() for n in range(3)), key=str)
+    assert sorted(each.seq for each in warehouse.ledger()) == [1, 2, 3]
+    assert sorted(str(each.partition) for each in warehouse.ledger()) == days
+    assert not any(load(lake, warehouse, day, mode=mode, keys=["id"]).changed for day in days)
+
+
+def test_a_table_that_a_person_made_keeps_the_entries_of_loads_at_once(
+    lake: Lake,
+    warehouse: Warehouse,
+    execute: Execute,
+    tmp_path: Path,
+    trino_place: TrinoPlace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """PyIceberg repeats a commit by itself, unless the table says otherwise, with the entries of the first plan."""
+    execute("CREATE SCHEMA mart")
+    execute("CREATE TABLE mart.orders (id bigint, qty bigint, etl_partition date)")
+    for day in (DAY, NEXT_DAY):
+        publish(lake, A, day)
+    commit, overtaken = SqlCatalog.commit_table, list[str]()
+
+    def slow(catalog: Any, table: Any, requirements: Any, updates: Any) -> Any:
+        if (
+            not overtaken
+            and table.name() == ("mart", "orders")
+            and any(each.action == "add-snapshot" for each in updates)
+        ):
+            overtaken.append("by the other day")
+            load(lake, opened(trino_place, tmp_path), NEXT_DAY, run_id="quicker")
+        return commit(catalog, table, requirements, updates)
+
+    monkeypatch.setattr(SqlCatalog, "commit_table", slow)
+    load(lake, warehouse, DAY, run_id="slower")
+    assert [(each.seq, each.run_id) for each in warehouse.ledger()] == [(1, "quicker"), (2, "slower")]
+    assert len(rows(warehouse)) == 6
+
+
+@pytest.mark.parametrize(("mode", "days"), [("replace_partition", [DAY, NEXT_DAY]), ("append", [None, None])])
+def test_a_ledger_that_lost_entries_is_not_believed(
+    lake: Lake, warehouse: Warehouse, execute: Execute, mode: str, days: list[str | None]
+) -> None:
+    """Without them, nothing tells which objects an appended table already holds."""
+    for number, (day, frame) in enumerate(zip(days, (A, B), strict=True)):
+        publish(lake, frame, day, f"run-{number}")
+        load(lake, warehouse, day, mode=mode, run_id=f"run-{number}")
+    before = rows(warehouse)
+    execute("DROP TABLE etl_ledger.loads")
+    with pytest.raises(WarehouseError, match="lacks entries that mart") as refused:
+        load(lake, warehouse, days[0], mode=mode)
+    assert "etl set-aside" in refused.value.hint
+    assert rows(warehouse) == before
+    with warehouse.writing("mart", "orders", "set-aside") as table:
+        table.set_aside()
+    assert all(load(lake, warehouse, day, mode=mode).changed for day in dict.fromkeys(days))
+    assert rows(warehouse) == (before if mode == "replace_partition" else B.rows())
+
+
+def test_entries_of_a_table_that_was_moved_away_hinder_no_load_of_the_new_one(
+    lake: Lake, warehouse: Warehouse, tmp_path: Path, trino_place: TrinoPlace
+) -> None:
+    for day in (DAY, NEXT_DAY):
+        publish(lake, A, day)
+        load(lake, warehouse, day)
+    with warehouse.writing("mart", "orders", "set-aside") as table:
+        table.set_aside()
+    for day in (DAY, NEXT_DAY):
+        publish(lake, B, day, "run-2")
+    published = lake.find(ref_of())
+    assert published is not None
+    request = LoadRequest(
+        tenant="acme", pipeline="orders", partition=DAY, schema_name="mart", table="orders", version=published.version,
+        rows=3, run_id="run-2",
+    )  # fmt: skip
+    with warehouse.writing("mart", "orders", "run-2") as table:
+        load(lake, opened(trino_place, tmp_path), NEXT_DAY, run_id="run-3")  # makes the table
+        assert table.load(request, lake.local_copy(ref_of())).changed
+    assert rows(warehouse) == sorted([*B.rows(), *B.rows()], key=str)
+
+
+def test_upserts_at_once_of_a_table_that_another_mode_has_loaded_keep_every_row(
+    lake: Lake, warehouse: Warehouse, catalog: PyIcebergCatalog, tmp_path: Path, trino_place: TrinoPlace
+) -> None:
+    days = [f"2026-01-0{number}" for number in range(1, 4)]
+    options: dict[str, Any] = {"mode": "upsert", "keys": ["id"]}
+    for number, day in enumerate(days):
+        publish(lake, pl.DataFrame({"id": [1, 2, 3], "qty": [number] * 3}), day)
+        load(lake, warehouse, day)
+    assert len(rows(warehouse)) == 9
+    failures = at_once(
+        *(lambda day=day: load(local_lake(tmp_path), opened(trino_place, tmp_path), day, **options) for day in days)
+    )
+    assert failures == []
+    assert rows(warehouse) == [(1, 2), (2, 2), (3, 2)]
+    publish(lake, pl.DataFrame({"id": [1], "qty": [9]}), days[-1], "run-2")
+    load(lake, warehouse, days[-1], **options)
+    assert rows(warehouse) == [(1, 9), (2, 1), (3, 1)], "rows that others hid come back"
+    for day in days:
+        load(lake, warehouse, day)
+    assert len(rows(warehouse)) == 7, "and all of them when the mode is left, each once"
+    assert catalog.list_tables("etl_kept") == []
