@@ -60,6 +60,28 @@ class Database:
         connection.execute(f"ATTACH 'postgresql://{login}@{address}' AS db (TYPE postgres)")
         return connection
 
+    def start(self) -> None:
+        """Forget the tables of earlier cases: a server is shared by the tests."""
+        with self.attach() as connection:
+            connection.execute(f"DROP SCHEMA IF EXISTS db.{SCHEMA} CASCADE; CREATE SCHEMA db.{SCHEMA}")
+
+    def store(self, frames: Mapping[str, pl.DataFrame]) -> None:
+        """Make a table of each frame that has none yet."""
+        with self.attach() as connection:
+            for name, frame in frames.items():
+                # Polars' time of day becomes TIME_NS, which PostgreSQL has not.
+                times = ", ".join(
+                    f'"{column}"::TIME AS "{column}"' for column, kind in frame.schema.items() if kind == pl.Time
+                )
+                columns = f"* REPLACE ({times})" if times else "*"
+                connection.execute(f"CREATE TABLE IF NOT EXISTS db.{SCHEMA}.{name} AS SELECT {columns} FROM frame")
+
+    def run(self, folder: Path, now: str, models: Sequence[str]) -> dict[str, "list[Verdict] | str"]:
+        """Let dbt build the models as views, and read each of them: its verdicts, or why there are none."""
+        results = run_dbt(["run", "--vars", json.dumps({"dq_now": now})], folder, self)
+        with self.attach() as connection:
+            return {model: _read(connection, model, results[f"model.cases.{model}"]) for model in models}
+
 
 def judge(
     cases: Sequence[Case], folder: Path, database: Database, now: str, *, alone: frozenset[str] = frozenset()
@@ -68,8 +90,7 @@ def judge(
 
     Where a case that was not expected to stop its model does, the cases of that model are judged again, one by one.
     """
-    with database.attach() as connection:  # a server is shared by the tests
-        connection.execute(f"DROP SCHEMA IF EXISTS db.{SCHEMA} CASCADE")
+    database.start()
     tables = _Tables()
     groups: dict[tuple[int, int], list[Case]] = {}
     for index, case in enumerate(cases):
@@ -92,25 +113,16 @@ def _judge_groups(
     names = "".join(f"      - name: {name}\n" for name in tables.frames)
     sources = f"version: 2\nsources:\n  - name: cases\n    schema: {SCHEMA}\n    tables:\n{names}"
     (folder / "models" / "sources.yml").write_text(sources)
-    with database.attach() as connection:
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS db.{SCHEMA}")
-        for name, frame in tables.frames.items():
-            # Polars' time of day becomes TIME_NS, which PostgreSQL has not.
-            times = ", ".join(
-                f'"{column}"::TIME AS "{column}"' for column, kind in frame.schema.items() if kind == pl.Time
-            )
-            columns = f"* REPLACE ({times})" if times else "*"
-            connection.execute(f"CREATE TABLE IF NOT EXISTS db.{SCHEMA}.{name} AS SELECT {columns} FROM frame")
-    results = run_dbt(["run", "--vars", json.dumps({"dq_now": now})], folder, database)
+    database.store(tables.frames)
+    found = database.run(folder, now, [f"group_{index}" for index in range(len(groups))])
     verdicts: dict[str, Verdict] = {}
     stopped = []
-    with database.attach() as connection:
-        for index, group in enumerate(groups):
-            found = _read(connection, f"group_{index}", results[f"model.cases.group_{index}"])
-            if isinstance(found, str):
-                stopped.append(group)
-                found = [Verdict("error", message=found)] * len(group)
-            verdicts |= {case.name: verdict for case, verdict in zip(group, found, strict=True)}
+    for index, group in enumerate(groups):
+        said = found[f"group_{index}"]
+        if isinstance(said, str):
+            stopped.append(group)
+            said = [Verdict("error", message=said)] * len(group)
+        verdicts |= {case.name: verdict for case, verdict in zip(group, said, strict=True)}
     return verdicts, stopped
 
 

@@ -7,7 +7,8 @@
 {% endmacro %}
 
 {% macro default__dq_kind(name, plain) %}
-    {% if name.endswith(']') or plain.split('<')[0] in ['STRUCT', 'MAP', 'UNION', 'ARRAY', 'ROW', 'LIST', 'RECORD', 'OBJECT', 'SUPER', 'VARIANT'] or plain.startswith('ARRAY') %}
+    {# The parts of a type stand in brackets or parentheses, and may have some of their own: the first word says enough. #}
+    {% if name.endswith(']') or modules.re.split('\\W', name)[0] in ['STRUCT', 'MAP', 'UNION', 'ARRAY', 'ROW', 'LIST', 'RECORD', 'OBJECT', 'SUPER', 'VARIANT'] %}
         {{ return('nested') }}
     {% endif %}
     {% set kinds = {
@@ -21,7 +22,7 @@
         'timestamp': ['TIMESTAMP', 'TIMESTAMP WITHOUT TIME ZONE', 'TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP_NS', 'TIMESTAMP_NTZ', 'DATETIME'],
         'timestamptz': ['TIMESTAMP WITH TIME ZONE', 'TIMESTAMPTZ', 'TIMESTAMP_TZ', 'TIMESTAMP_LTZ', 'DATETIMETZ'],
         'time': ['TIME', 'TIME_NS', 'TIME WITHOUT TIME ZONE'],
-        'interval': ['INTERVAL'],
+        'interval': ['INTERVAL', 'INTERVAL DAY TO SECOND'],
         'binary': ['BLOB', 'BYTEA', 'VARBINARY', 'BINARY', 'BYTES'],
     } %}
     {% for kind, names in kinds.items() %}
@@ -59,6 +60,11 @@
     {% if quality.dq_kind(data_type) == 'decimal' %}
         {{ return(modules.re.sub('^\\w+', 'Decimal', name).replace(' ', '')) }}
     {% endif %}
+    {% set digits = modules.re.match('TIMESTAMP\\((\\d+)\\)', name) %}
+    {% if target.type == 'trino' and digits %}
+        {% set unit = {'3': 'ms', '6': 'us', '9': 'ns'}.get(digits.group(1)) %}
+        {{ return(names[plain].replace('us', unit) if unit else none) }}
+    {% endif %}
     {{ return(names.get(plain)) }}
 {% endmacro %}
 
@@ -83,7 +89,7 @@
         {{ return((data_type | upper).startswith('ENUM')) }}
     {% elif wanted | lower in ['list', 'struct', 'null'] %}
         {% if wanted | lower == 'list' %}{{ return(data_type.endswith(']') or (data_type | upper).startswith('ARRAY')) }}{% endif %}
-        {% if wanted | lower == 'struct' %}{{ return((data_type | upper).startswith('STRUCT') and not data_type.endswith(']')) }}{% endif %}
+        {% if wanted | lower == 'struct' %}{{ return(modules.re.match('(STRUCT|ROW)\\b', data_type | upper) is not none and not data_type.endswith(']')) }}{% endif %}
         {{ return(data_type | upper in ['NULL', '"NULL"']) }}
     {% endif %}
     {% set exact = wanted | lower | replace(' ', '') | replace('"', "'") | replace('time_zone=', '') %}
@@ -123,6 +129,22 @@
     {% set columns = [] %}
     {% for column in found %}
         {% do columns.append([column.name, column.data_type]) %}
+    {% endfor %}
+    {{ return(columns) }}
+{% endmacro %}
+
+{# Of a query, dbt-trino knows the names, but not the types with their zones and digits. #}
+{% macro trino__dq_described(model) %}
+    {% if model is not string %}{{ return(quality.default__dq_described(model)) }}{% endif %}
+    {% set names, types = [], [] %}
+    {% for column in adapter.get_column_schema_from_query('select * from ' ~ model ~ ' where 1 = 0') %}
+        {% do names.append(column.name) %}
+        {% do types.append('typeof(dq_query.' ~ quality.dq_quote(column.name) ~ ')') %}
+    {% endfor %}
+    {% set found = run_query('select ' ~ types | join(', ') ~ ' from (values 1) as dq_one(n) left join (select * from ' ~ model ~ ' where 1 = 0) as dq_query on true').rows[0] %}
+    {% set columns = [] %}
+    {% for name in names %}
+        {% do columns.append([name, found[loop.index0]]) %}
     {% endfor %}
     {{ return(columns) }}
 {% endmacro %}

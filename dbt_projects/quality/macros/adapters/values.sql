@@ -147,7 +147,7 @@
             {% set holds = (operator in ['<', '<=', '<>']) if number == 'inf' else (operator in ['>', '>=', '<>']) %}
             {{ return('(case when ' ~ quoted ~ ' is not null then ' ~ ('true' if holds else 'false') ~ ' end)') }}
         {% endif %}
-        {% set compared = quoted ~ ' ' ~ operator ~ ' ' ~ adapter.dispatch('dq_exact_literal', 'quality')(number) %}
+        {% set compared = quoted ~ ' ' ~ operator ~ ' ' ~ quality.dq_exact_literal(number) %}
         {{ return('(' ~ compared ~ ' and not ' ~ quality.dq_is_nan(quoted, kind) ~ ')' if kind == 'decimal' else '(' ~ compared ~ ')') }}
     {% elif kind == 'float' %}
         {{ return(quality.dq_compare_float(quoted, operator, quality.dq_number(value, rule), column.type)) }}
@@ -165,8 +165,13 @@
     {{ quality.dq_refuse(rule, 'the column ' ~ column.name ~ ' has the type ' ~ column.type ~ ', which cannot be compared with `' ~ value ~ '` exactly') }}
 {% endmacro %}
 
-{# A number beside integers and decimals. DuckDB and Trino would read a long one as a float. #}
+{# A number beside integers and decimals. DuckDB would read a long one as a float, and Trino refuses one beyond 64 bits. #}
+{% macro dq_exact_literal(number) %}
+    {{ return(adapter.dispatch('dq_exact_literal', 'quality')(number)) }}
+{% endmacro %}
+
 {% macro default__dq_exact_literal(number) %}{{ return(number) }}{% endmacro %}
+{% macro trino__dq_exact_literal(number) %}{{ return("decimal '" ~ number ~ "'") }}{% endmacro %}
 {% macro duckdb__dq_exact_literal(number) %}
     {% set digits = number.replace('-', '').replace('.', '').lstrip('0') %}
     {% set scale = number.split('.')[1] | length if '.' in number else 0 %}
@@ -177,7 +182,7 @@
    that no float equals, by the float beside it. #}
 {% macro dq_compare_float(quoted, operator, number, data_type) %}
     {% set wide = quality.dq_double(quoted) %}
-    {% set literal = quality.dq_double("'" ~ ('infinity' if number == 'inf' else '-infinity' if number == '-inf' else number) ~ "'") %}
+    {% set literal = quality.dq_double("'" ~ ('Infinity' if number == 'inf' else '-Infinity' if number == '-inf' else number) ~ "'") %}
     {% set near = number | float | int if 'inf' not in number and modules.re.match('^-?\\d+\\.?0*$', number) else none %}
     {% set asked = number.split('.')[0] | int if near is not none else none %}
     {% set value = 0.0 if 'inf' in number else number | float %}
@@ -205,7 +210,7 @@
     {% elif column.kind == 'timestamp' and (is_date or is_moment) %}
         {{ return("timestamp '" ~ text ~ (' 00:00:00' if is_date else '') ~ "'") }}
     {% elif column.kind == 'timestamptz' and is_zoned %}
-        {{ return("cast('" ~ text ~ "' as timestamp with time zone)") }}
+        {{ return(quality.dq_instant(text)) }}
     {% elif column.kind == 'timestamptz' and (is_date or is_moment) %}
         {{ quality.dq_refuse(rule, '`' ~ value ~ '` has no time zone, and ' ~ column.type ~ ' keeps none of its own: write it like 2026-01-31T00:00:00+09:00') }}
     {% elif column.kind == 'time' and modules.re.match('^\\d{2}:\\d{2}(:\\d{2}(\\.\\d{1,6})?)?$', text) %}
@@ -213,6 +218,26 @@
     {% endif %}
     {{ quality.dq_refuse(rule, '`' ~ value ~ '` does not fit the column ' ~ column.name ~ ', which is ' ~ column.type) }}
 {% endmacro %}
+
+{# A moment with its offset from UTC, to the microsecond. #}
+{% macro dq_instant(text) %}
+    {{ return("cast('" ~ text ~ "' as " ~ adapter.dispatch('dq_instant_type', 'quality')() ~ ')') }}
+{% endmacro %}
+
+{% macro default__dq_instant_type() %}{{ return('timestamp with time zone') }}{% endmacro %}
+{# Without a number, Trino keeps milliseconds. #}
+{% macro trino__dq_instant_type() %}{{ return('timestamp(6) with time zone') }}{% endmacro %}
+
+{# A sum that does not overflow: Trino and Databricks sum integers in 64 bits. #}
+{% macro dq_sum(expression, kind) %}
+    {{ return(adapter.dispatch('dq_sum', 'quality')(expression, kind)) }}
+{% endmacro %}
+
+{% macro default__dq_sum(expression, kind) %}{{ return('sum(' ~ expression ~ ')') }}{% endmacro %}
+{% macro trino__dq_sum(expression, kind) %}
+    {{ return('sum(' ~ ('cast(' ~ expression ~ ' as decimal(38, 0))' if kind == 'integer' else expression) ~ ')') }}
+{% endmacro %}
+{% macro databricks__dq_sum(expression, kind) %}{{ return(quality.trino__dq_sum(expression, kind)) }}{% endmacro %}
 
 {# A name of a column, whatever characters it has. #}
 {% macro dq_quote(name) %}

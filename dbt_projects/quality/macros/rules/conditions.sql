@@ -147,8 +147,9 @@
 {# An integer compares with x as it does with the integer next to x on the deciding side. #}
 {% macro dq_integer_float(integer, operator, wide) %}
     {% set rounded = ('ceil(' if operator in ['<', '>='] else 'floor(') ~ wide ~ ')' %}
-    {% set exact = '(case when ' ~ quality.dq_is_nan(wide, 'float') ~ ' then 0 when ' ~ rounded ~ ' >= 9223372036854775807 then 9223372036854775808 when '
-        ~ rounded ~ ' < -9223372036854775808 then -9223372036854775809 else cast(cast(' ~ rounded ~ ' as bigint) as decimal(38, 0)) end)' %}
+    {% set above, below = quality.dq_exact_literal('9223372036854775808'), quality.dq_exact_literal('-9223372036854775809') %}
+    {% set exact = '(case when ' ~ quality.dq_is_nan(wide, 'float') ~ ' then 0 when ' ~ rounded ~ ' >= ' ~ quality.dq_double("'9223372036854775808'") ~ ' then ' ~ above
+        ~ ' when ' ~ rounded ~ ' < ' ~ quality.dq_double("'-9223372036854775808'") ~ ' then ' ~ below ~ ' else cast(cast(' ~ rounded ~ ' as bigint) as decimal(38, 0)) end)' %}
     {% set compared = 'cast(' ~ integer ~ ' as decimal(38, 0)) ' ~ operator ~ ' ' ~ exact %}
     {% set whole = wide ~ ' = floor(' ~ wide ~ ')' %}
     {{ return(compared ~ ' and ' ~ whole if operator == '=' else compared ~ ' or not (' ~ whole ~ ')' if operator == '<>' else compared) }}
@@ -174,13 +175,12 @@
     {% set moment = quality.dq_clock() %}
     {% set local = moment.astimezone(modules.pytz.timezone(rule.get('timezone', 'UTC'))) %}
     {% if column.kind == 'date' %}{{ return("date '" ~ local.strftime('%Y-%m-%d') ~ "'") }}{% endif %}
-    {% if column.kind == 'timestamptz' %}{{ return("cast('" ~ moment.strftime('%Y-%m-%d %H:%M:%S.%f') ~ "+00:00' as timestamp with time zone)") }}{% endif %}
-    {% set text = local.strftime('%Y-%m-%d %H:%M:%S.%f') %}
+    {% set text = (moment if column.kind == 'timestamptz' else local).strftime('%Y-%m-%d %H:%M:%S.%f') %}
     {% set digits = {'TIMESTAMP_S': 0, 'TIMESTAMP_MS': 3}.get(column.type | upper, 6) %}
     {% set given = modules.re.search('\\((\\d)\\)', column.type) %}
     {% set digits = given.group(1) | int if given else digits %}
     {% set cut = text[:20 + digits] if whole_step and digits else text[:19] if whole_step else text %}
-    {{ return("timestamp '" ~ cut ~ "'") }}
+    {{ return(quality.dq_instant(cut ~ '+00:00') if column.kind == 'timestamptz' else "timestamp '" ~ cut ~ "'") }}
 {% endmacro %}
 
 {# When the run began; `--vars '{dq_now: ...}'` judges as of another moment (UTC). #}

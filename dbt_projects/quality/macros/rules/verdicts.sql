@@ -95,7 +95,7 @@
 {% macro dq_aggregate(rule, column, quoted, source_rows, as_text) %}
     {% set is_float = column.kind == 'float' %}
     {% set value = quality.dq_double(quoted) if is_float else quoted %}
-    {% set total = 'sum(' ~ value ~ ')' %}
+    {% set total = quality.dq_sum(value, column.kind) %}
     {% set parts = ['not ' ~ quality.dq_is_nan(total, column.kind)] %}
     {% for bound, operator in [(rule.get('min'), ' >= '), (rule.get('max'), ' <= ')] if bound is not none %}
         {% set number = quality.dq_number(bound, rule) %}
@@ -103,11 +103,11 @@
             {% set literal = quality.dq_double("'" ~ number ~ "'") %}
             {% do parts.append((total ~ ' / count(' ~ value ~ ')' if rule.type == 'mean_between' else total) ~ operator ~ literal) %}
         {% else %}
-            {% do parts.append(total ~ operator ~ number ~ (' * count(' ~ value ~ ')' if rule.type == 'mean_between' else '')) %}
+            {% do parts.append(total ~ operator ~ (quality.dq_exact_literal(number) if target.type == 'trino' else number) ~ (' * count(' ~ value ~ ')' if rule.type == 'mean_between' else '')) %}
         {% endif %}
     {% endfor %}
     {{ return('select case when count(' ~ value ~ ') = 0 then 1 = 1 else ' ~ parts | join(' and ') ~ ' end as dq_ok, case when count(' ~ value ~ ') = 0 then 0 else 1 end as dq_judged, cast('
-        ~ ('avg(' if rule.type == 'mean_between' else 'sum(') ~ value ~ ') as ' ~ as_text ~ ') as dq_actual' ~ source_rows) }}
+        ~ ('avg(' ~ value ~ ')' if rule.type == 'mean_between' else total) ~ ' as ' ~ as_text ~ ') as dq_actual' ~ source_rows) }}
 {% endmacro %}
 
 {# Between now minus the age and now; a date is the whole of its day. #}
@@ -120,12 +120,12 @@
         {# The day has begun by now, and it had not ended before the oldest moment that counts. #}
         {{ return("(" ~ quoted ~ " <= date '" ~ now.astimezone(zone).strftime('%Y-%m-%d') ~ "' and " ~ quoted ~ " >= date '" ~ oldest.astimezone(zone).strftime('%Y-%m-%d') ~ "')") }}
     {% endif %}
-    {% if column.kind == 'timestamptz' %}
-        {% set form, kind, shift = '%Y-%m-%d %H:%M:%S.%f+00:00', 'timestamp with time zone', modules.pytz.utc %}
-    {% else %}
-        {% set form, kind, shift = '%Y-%m-%d %H:%M:%S.%f', 'timestamp', zone %}
-    {% endif %}
-    {{ return('(' ~ quoted ~ " >= cast('" ~ oldest.astimezone(shift).strftime(form) ~ "' as " ~ kind ~ ') and ' ~ quoted ~ " <= cast('" ~ now.astimezone(shift).strftime(form) ~ "' as " ~ kind ~ '))') }}
+    {% set bounds = [] %}
+    {% for moment in [oldest, now] %}
+        {% set text = moment.astimezone(modules.pytz.utc if column.kind == 'timestamptz' else zone).strftime('%Y-%m-%d %H:%M:%S.%f') %}
+        {% do bounds.append(quality.dq_instant(text ~ '+00:00') if column.kind == 'timestamptz' else "timestamp '" ~ text ~ "'") %}
+    {% endfor %}
+    {{ return('(' ~ quoted ~ ' >= ' ~ bounds[0] ~ ' and ' ~ quoted ~ ' <= ' ~ bounds[1] ~ ')') }}
 {% endmacro %}
 
 {# What a test of one rule returns: the bad rows, or one line where the table as a whole is judged. #}
