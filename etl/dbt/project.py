@@ -8,8 +8,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from etl.errors import DbtError
 from etl.locks import exclusive
 from etl.pipeline.stage import lake_place
 from etl.secrets.ownership import DBT_VARIABLES, environment_of
-from etl.secrets.scrub import learn_environment, scrub
+from etl.secrets.scrub import learn, learn_environment, scrub
 from etl.settings import Settings
 from etl.sql import file_pattern
 
@@ -49,6 +50,8 @@ class TenantDbt(BaseModel):
     tenants: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     """Names or patterns of variables that dbt gets although they are not the tenant's own."""
+    password: Callable[[], str] | None = None
+    """Resolves the password of the tenant's own Trino, for a dbt that connects."""
 
     @property
     def target_path(self) -> Path:
@@ -79,12 +82,16 @@ class TenantDbt(BaseModel):
         """Which files read the variables of a window while `parsed_path` was made."""
         return self.target_path / "window_reads.json"
 
-    def full_environ(self) -> dict[str, str]:
+    def full_environ(self, *, connects: bool = True) -> dict[str, str]:
         """The environment of dbt: the tenant's and the shared variables, system variables, and the tenant's paths."""
         shared = (*DBT_VARIABLES, *self.shared, *(("AWS_*", "S3_*") if self.reads_bucket else ()))
         own = environment_of(self.tenant, os.environ, self.tenants, shared)
         learn_environment(own)
-        return {**own, **self.environ}
+        if self.password is None or not connects:
+            return {**own, **self.environ}
+        clear = self.password()
+        learn(clear)
+        return {**own, **self.environ, "TRINO_PASSWORD": clear}
 
     @property
     def reads_bucket(self) -> bool:
@@ -113,6 +120,7 @@ def tenant_dbt(config: TenantConfig, settings: Settings) -> TenantDbt:
     schema = config.dbt.target_schema or (None if alone else f"dbt_{config.id}")
     environ = {
         **_lake_environ(config, settings),
+        **_trino_environ(config),
         "ETL_DUCKDB_PATH": str(settings.warehouse_dir / f"{config.id}.duckdb"),
         "ETL_DBT_TARGET": config.dbt.target,
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -130,7 +138,32 @@ def tenant_dbt(config: TenantConfig, settings: Settings) -> TenantDbt:
         environ=environ,
         tenants=config.origin.tenants,
         shared=(*platform.shared_variables, *platform.process_variables),
+        password=_password(config),
     )
+
+
+def _trino_environ(config: TenantConfig) -> dict[str, str]:
+    """Return the variables by which the shared profile finds the tenant's own Trino, as far as the YAML names one."""
+    said, values = config.warehouse, config.namespace()
+    if said.type != "trino":
+        return {}
+    parts = {
+        "TRINO_HOST": said.host,
+        "TRINO_PORT": said.port,
+        "TRINO_HTTP_SCHEME": said.http_scheme,
+        "TRINO_USER": said.username,
+        "TRINO_CATALOG": said.catalog,
+    }
+    found = {name: part.resolve(values) for name, part in parts.items() if part is not None}
+    # The platform's password is for the platform's Trino. The tenant's own follows when dbt connects.
+    return found | ({"TRINO_PASSWORD": ""} if said.host is not None or said.password is not None else {})
+
+
+def _password(config: TenantConfig) -> Callable[[], str] | None:
+    said = config.warehouse
+    if said.type != "trino" or said.password is None:
+        return None
+    return partial(said.password.resolve, config.namespace())
 
 
 def _given(config: TenantConfig) -> dict[str, str | int | float | bool | None]:
@@ -187,7 +220,12 @@ def run_dbt(project: TenantDbt, arguments: Sequence[str], program: Sequence[str]
     command = [*(program or (dbt_executable(),)), *dbt_arguments(project, [*arguments, *places])]
     try:
         done = subprocess.run(  # noqa: S603
-            command, env=project.full_environ(), cwd=project.folder, capture_output=True, text=True, check=False
+            command,
+            env=project.full_environ(connects=False),
+            cwd=project.folder,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     finally:
         clean_folders(project.work_dir)

@@ -33,27 +33,32 @@ class TenantDbtTranslator(DagsterDbtTranslator):
         node = get_node(manifest, unique_id)
         tier = tier_of(node, config.id)
         return spec.replace_attributes(
-            key=self._key(node),
+            key=self._key(node, manifest),
             group_name=config.group,
             owners=list(spec.owners) or list(config.owners),
             kinds=naming.kinds(config, "dbt"),
             tags={**_plain_tags(spec.tags), **naming.asset_tags(config, "dbt", None, tier=tier)},
         )
 
-    def _key(self, node: Mapping[str, Any]) -> AssetKey:
+    def _key(self, node: Mapping[str, Any], manifest: Mapping[str, Any]) -> AssetKey:
         if node["resource_type"] == "source":
-            return naming.asset_key(self._config.id, *_stage_of(node, self._config))
+            files = _files_of(node) if manifest.get("metadata", {}).get("adapter_type") == "duckdb" else ""
+            return naming.asset_key(self._config.id, *_stage_of(node, files, self._config))
         name = node["name"] if not node.get("version") else f"{node['name']}_v{node['version']}"
         return naming.asset_key(self._config.id, "dbt", name)
 
 
-def _stage_of(source: Mapping[str, Any], config: TenantConfig) -> tuple[naming.Stage, str]:
+def _files_of(source: Mapping[str, Any]) -> str:
+    """Return the files that dbt-duckdb reads in place of a table; other databases do not know them."""
+    meta = {**(source.get("source_meta") or {}), **(source.get("meta") or {}), **(source["config"].get("meta") or {})}
+    return str(meta.get("external_location") or source["config"].get("external_location") or "")
+
+
+def _stage_of(source: Mapping[str, Any], files: str, config: TenantConfig) -> tuple[naming.Stage, str]:
     """Return the stage and the pipeline that make what a source reads: a table in the warehouse, or files of the lake.
 
     Models have to wait for that stage: an extract is there before its rows are refined or loaded.
     """
-    meta = {**(source.get("source_meta") or {}), **(source.get("meta") or {}), **(source["config"].get("meta") or {})}
-    files = str(meta.get("external_location") or source["config"].get("external_location") or "")
     if "/transfer/" in files:
         return "transfer", source["name"]
     place = source["schema"].casefold(), (source.get("identifier") or source["name"]).casefold()

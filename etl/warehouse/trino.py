@@ -5,7 +5,7 @@ Belongs here: connecting to Trino, reading, the errors of the cluster. Not here:
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.secrets.scrub import scrub
 from etl.warehouse import ledger
-from etl.warehouse.contract import LedgerEntry, TableOwner, TrinoPlace
+from etl.warehouse.contract import LedgerEntry, TrinoPlace
 from etl.warehouse.iceberg import IcebergLoader, LoadingSession
 from etl.warehouse.iceberg_ledger import Entry, IcebergLedger, check_same_catalog, in_memory
 from etl.warehouse.iceberg_table import opened
@@ -79,11 +79,6 @@ class TrinoWarehouse(SqlWarehouse):
         """Return all committed loads of this tenant, oldest first."""
         with self._history(lambda found: found.of_tenant(self._tenant)) as session:
             return ledger.read(session)
-
-    def owners(self, schemas: Collection[str]) -> tuple[TableOwner, ...]:
-        """Return who loads the tables of these schemas, for all tenants in the ledger."""
-        with self._history(lambda found: found.of_schemas(schemas)) as session:
-            return ledger.owners(session, schemas)
 
     @contextmanager
     def session(self) -> Iterator[TrinoSession]:
