@@ -10,10 +10,10 @@ SCRATCH := $(shell test "$$(df -Pk /dev/shm 2>/dev/null | awk 'NR==2 {print $$4}
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo dev test slow wheel soak lint types bench docs lock clean
+.PHONY: help env demo dev trino demo-trino test slow wheel soak lint types bench docs lock clean
 
 help: ## what can be asked for
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(STAMP) ## the environment in .venv, made once and again when the lock changes
 
@@ -34,16 +34,21 @@ dev: env ## the same project in Dagster's UI, on port 3000
 	@$(BIN)/etl home
 	$(BIN)/dagster dev -w workspace.yaml -p 3000
 
+trino: env ## a Trino with tables of Iceberg on this machine, until Ctrl-C
+	@$(BIN)/python -m scripts.trino serve
+
+demo-trino: env ## one tenant on such a Trino, from its database to the rows that Trino shows
+	@$(BIN)/python -m scripts.trino demo $(or $(TENANT),project_01)
+
 test: env ## the tests, on both cores; some minutes
 	TMPDIR=$(SCRATCH) $(BIN)/python -m pytest -n 2 --dist loadgroup --durations=10 tests
 
 slow: env ## the tests that take long: attacks from outside, kills, dbt, faults, servers, browser
 	TMPDIR=$(SCRATCH) $(BIN)/python -m pytest -n 3 --dist loadgroup --durations=10 -o timeout=900 -m slow tests  # three workers: half of the tests wait for servers
 
-soak: env ## the kill test, 200 rounds; prints its figures; then dbt's rules on more generated data, and whatever else CI does in part
+soak: env ## the kill test, 200 rounds; prints its figures; then whatever CI does in part, such as dbt's rules on generated data
 	$(BIN)/python -m tests.soak --rounds 200 --seed $${SEED:-1}
-	ETL_TEST_WHOLE=1 TMPDIR=$(SCRATCH) $(BIN)/python -m pytest -n 2 -m slow $$(grep -rl "tests.amounts" tests --include='test_*.py')
-	ETL_DBT_SEEDS=6 $(BIN)/python -m pytest -n 2 -m slow tests/dbt_quality/test_conformance.py
+	ETL_TEST_WHOLE=1 TMPDIR=$(SCRATCH) $(BIN)/python -m pytest -n 2 --dist loadgroup -m slow $$(grep -rl "tests.amounts" tests --include='test_*.py')
 	$(BIN)/python -m tests.soak.iceberg --kills 100 --seed $${SEED:-1}
 	ETL_TRINO_ALL=1 ETL_TRINO_HISTORIES=10 $(BIN)/python -m pytest -m slow -k "trino or iceberg" -o timeout=3600 tests/warehouse
 
