@@ -10,7 +10,7 @@ where the SQL that other warehouses use finds the entries.
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,8 +19,7 @@ import duckdb
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError, ValidationException
-from pyiceberg.expressions import BooleanExpression, Or, Reference, StartsWith
-from pyiceberg.expressions.literals import literal
+from pyiceberg.expressions import BooleanExpression
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
@@ -70,14 +69,6 @@ class IcebergLedger:
     def of_tenant(self, tenant: str) -> list[Entry]:
         """Return all entries of a tenant, also those that only the loaded tables have yet."""
         return self._with_pending(self._read(equal("tenant", tenant)), lambda each: each["tenant"] == tenant)
-
-    def of_schemas(self, schemas: Collection[str]) -> list[Entry]:
-        """Return all entries about tables of these schemas, of all tenants."""
-        rows: BooleanExpression | None = None
-        for each in schemas:
-            below = StartsWith(term=Reference("target"), value=literal(target(each, "")))
-            rows = below if rows is None else Or(rows, below)
-        return self._with_pending(self._read(rows), lambda _: True) if rows is not None else []
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Add entries, and write those of their table into one file if they stand in many."""
