@@ -231,7 +231,6 @@ def test_generic_tests_say_in_postgres_what_was_worked_out_by_hand(
 
 
 @pytest.mark.server("trino")
-@pytest.mark.xdist_group("trino")
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_trino_agrees_with_the_oracle_on_generated_data(
     seed: int, tmp_path: Path, trino: TrinoServer, trino_catalog: Catalog
@@ -241,7 +240,6 @@ def test_trino_agrees_with_the_oracle_on_generated_data(
 
 
 @pytest.mark.server("trino")
-@pytest.mark.xdist_group("trino")
 def test_trino_says_what_was_worked_out_by_hand(tmp_path: Path, trino: TrinoServer, trino_catalog: Catalog) -> None:
     cases = [case for case in handpicked.CASES if case.name != "unknown table"]  # dbt does not parse a test of it
     database, folder = TrinoDatabase.of(trino, trino_catalog), tmp_path / "project"
@@ -286,7 +284,6 @@ def _verdict_of(case: handpicked.Case) -> str:
 
 
 @pytest.mark.server("trino")
-@pytest.mark.xdist_group("trino")
 def test_generic_tests_on_trino_know_the_types_of_a_query(
     tmp_path: Path, trino: TrinoServer, trino_catalog: Catalog
 ) -> None:

@@ -29,7 +29,7 @@ from tests.servers.trino import Catalog, TrinoServer, trino
 
 __all__ = ["seaweed", "trino"]
 
-pytestmark = [pytest.mark.xdist_group("trino"), pytest.mark.timeout(900), pytest.mark.server("trino")]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.server("trino")]
 
 ETL = Path(sys.executable).parent / "etl"
 LAST = f"2026-01-{amount(2, whole=10):02}"

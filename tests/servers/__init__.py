@@ -12,10 +12,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
+T = TypeVar("T")
+_STARTED: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
 PASSWORD = "s3cr3t p@ss/w'rd"  # with everything that a URL or a connection string could trip over
 
 
@@ -32,6 +36,19 @@ def missing(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"{reason}, and CI is set", pytrace=False)
     pytest.skip(reason)
+
+
+def once(config: pytest.Config, start: Callable[[], AbstractContextManager[T]], what: str) -> T:
+    """What this process has started already, or a new one, which ends with the process.
+
+    A fixture that several folders import is a fixture of each of them, and each would start a server of its own.
+    """
+    started = config.stash.setdefault(_STARTED, {})
+    if what not in started:
+        stack = contextlib.ExitStack()
+        config.add_cleanup(stack.close)
+        started[what] = stack.enter_context(start())
+    return started[what]  # type: ignore[no-any-return]
 
 
 def free_port() -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import free_port, running
+from tests.servers import free_port, once, running
 from tests.servers.downloads import weed
 from tests.servers.object_store import ObjectStore
 
@@ -56,7 +56,6 @@ def _answers(endpoint: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def seaweed() -> Iterator[ObjectStore]:
+def seaweed(pytestconfig: pytest.Config) -> ObjectStore:
     """One store per test process."""
-    with serving() as store:
-        yield store
+    return once(pytestconfig, serving, "seaweed")

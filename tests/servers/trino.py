@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from pyiceberg.catalog import load_catalog
 
 from etl.warehouse.contract import TrinoPlace
-from tests.servers import PASSWORD, free_port, postgres, running, seaweed
+from tests.servers import PASSWORD, free_port, once, postgres, running, seaweed
 from tests.servers.downloads import java, trino_server
 from tests.servers.object_store import ObjectStore
 from tests.servers.postgres import PostgresServer
@@ -188,19 +188,19 @@ def described(said: dict[str, Any]) -> TrinoServer:
 
 
 @pytest.fixture(scope="session")
-def trino(request: pytest.FixtureRequest) -> Iterator[TrinoServer]:
+def trino(request: pytest.FixtureRequest) -> TrinoServer:
     """One server per test process, or the one that `python -m tests.servers.trino FILE` has described in a file."""
     if known := os.environ.get("ETL_TEST_TRINO"):
-        yield described(json.loads(Path(known).read_text()))
-        return
-    with serving(request.getfixturevalue("postgres_server"), request.getfixturevalue("seaweed")) as server:
-        yield server
+        return described(json.loads(Path(known).read_text()))
+    database, store = request.getfixturevalue("postgres_server"), request.getfixturevalue("seaweed")
+    return once(request.config, lambda: serving(database, store), "trino")
 
 
 @pytest.fixture(scope="session")
-def trino_catalog(trino: TrinoServer) -> Catalog:
+def trino_catalog(trino: TrinoServer, pytestconfig: pytest.Config) -> Catalog:
     """A catalog of this test process."""
-    return trino.make_catalog(f"lake_{uuid.uuid4().hex[:8]}")
+    name = f"lake_{uuid.uuid4().hex[:8]}"
+    return once(pytestconfig, lambda: contextlib.nullcontext(trino.make_catalog(name)), "catalog")
 
 
 @pytest.fixture
