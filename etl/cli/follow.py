@@ -210,6 +210,8 @@ class _Reader:
     """The steps that wait for a pool, with the pool's name."""
     told: set[tuple[str, str]] = field(default_factory=set)
     warned: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+    """The checks that failed. If they fail the run, the reasons of its failure name them."""
 
     def read(self, instance: DagsterInstance) -> None:
         """Read new events."""
@@ -244,6 +246,8 @@ class _Reader:
         for what, count in self.warned.items():
             if count > WARNINGS_OF_A_KIND:
                 self.shown.tell(f"warning: {what}: {count - WARNINGS_OF_A_KIND} more; `make dev` shows all")
+        for text in self.failed if run.is_success else ():
+            self.shown.tell(f"check failed: {text}")
         if self.followed.name:
             self.states[""].outcome = "done" if run.is_success else run.status.value.lower()
             self.shown.moved(self.states[""])
@@ -284,12 +288,16 @@ class _Reader:
             self.blocked[event.step_key] = str(event.engine_event_data.metadata["pool"].value)
         elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
             found = event.asset_check_evaluation_data
-            if not found.passed and found.severity == AssetCheckSeverity.WARN:
+            if not found.passed:
                 asset = AssetAddress.of(found.asset_key)
                 of = f"{asset.tenant} " if self.followed.name else ""
                 what = f"{of}{asset.stage} {asset.name}: {found.check_name}"
                 day = f" [{found.partition}]" if found.partition else ""
-                self._warn(what, f"{what}{day}: {found.description or 'failed'}")
+                text = f"{what}{day}: {found.description or 'failed'}"
+                if found.severity == AssetCheckSeverity.WARN:
+                    self._warn(what, text)
+                else:
+                    self.failed.append(text)
 
     def _warn(self, kind: str, text: str) -> None:
         self.warned[kind] += 1

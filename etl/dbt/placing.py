@@ -20,9 +20,11 @@ class PlacedTests(Generic[Name]):
 
     with_models: Mapping[Name, tuple[DbtCheck, ...]]
     before: Mapping[int, tuple[DbtCheck, ...]]
-    """Tests of sources alone, by the stage that makes the sources. Each is a step, for which models of these wait."""
+    """Tests of sources alone, by the stage that makes the sources. Each stage is a step of tests."""
     after: tuple[tuple[DbtCheck, ...], ...]
     """Tests that read models of several steps, or nobody knows what. Tests with the same inputs are a step."""
+    guards: Mapping[Name, tuple[DbtCheck, ...]]
+    """Tests of sources that a step repeats before its models, so that dbt builds none over a source that fails."""
 
 
 def place_tests(
@@ -42,25 +44,26 @@ def place_tests(
     before: dict[int, list[DbtCheck]] = {}
     after: dict[frozenset[Key], list[DbtCheck]] = {}
     for check in checks:
-        # dbt skips the models of a source whose test failed. Of several steps, one cannot skip another's models.
         where = [each for each in steps if check.asset in (each.keys if check.asset in above else each.inputs)]
         if not check.reads:  # dbt itself would run it at any time
             late = check.model_copy(update={"reads": tuple(above), "blocking": False})
             after.setdefault(frozenset(above), []).append(late)
-        elif len(where) == 1 and where[0].waits_for(check, above) and not where[0].reads_later(check.asset, stages):
+        elif len(where) == 1 and where[0].waits_for(check, above):
             placed[where[0].name].append(check)
         elif above.keys().isdisjoint([check.asset, *check.reads]):
             stage = max(stages.get(each, 0) for each in check.reads)
-            # A check that blocks what its own step waits for could never run.
-            blocking = check.blocking and stages.get(check.asset, 0) == stage
-            before.setdefault(stage, []).append(check.model_copy(update={"blocking": blocking}))
-        else:  # models wait for a blocking check; one that reads models itself can only fail the run
+            before.setdefault(stage, []).append(check.model_copy(update={"blocking": False}))
+        else:  # what it would block may be what it reads
             key = frozenset([check.asset, *check.reads])
             after.setdefault(key, []).append(check.model_copy(update={"blocking": False}))
+    of_sources = [
+        each for each in checks if each.kind == "test" and each.blocking and above.keys().isdisjoint(each.reads)
+    ]
     return PlacedTests(
         {name: tuple(each) for name, each in placed.items()},
         {stage: tuple(each) for stage, each in before.items()},
         tuple(tuple(each) for each in after.values()),
+        {step.name: tuple(each for each in of_sources if step.inputs & {*each.reads}) for step in steps},
     )
 
 
@@ -82,15 +85,6 @@ class _Step(Generic[Name]):
         if not self.split:
             return self.keys | self.inputs >= set(check.reads)
         return check.asset in self.keys and {check.asset} | above[check.asset] >= set(check.reads)
-
-    def reads_later(self, source: Key, stages: Mapping[Key, int]) -> bool:
-        """Whether the step also waits for a later stage of the pipeline that makes the source.
-
-        That stage waits for the tests of the source, so they cannot be in this step.
-        """
-        return any(
-            each[-1] == source[-1] and stages[each] > stages.get(source, 0) for each in self.inputs & set(stages)
-        )
 
 
 def _ancestors(assets: Sequence[DbtAsset]) -> Ancestors:

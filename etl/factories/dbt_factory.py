@@ -6,6 +6,7 @@ Belongs here: specs, partitions and checks of dbt assets. Not here: running dbt 
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 from dagster import (
@@ -29,11 +30,12 @@ from dagster import (
 
 from etl.config.tenant_config import TenantConfig
 from etl.dbt.index import DbtAsset, DbtCheck, DbtIndex
-from etl.dbt.placing import place_tests
+from etl.dbt.placing import PlacedTests, place_tests
 from etl.dbt.project import TenantDbt, tenant_dbt
 from etl.partitions.keys import moved
 from etl.partitions.scheme import StaticKeys, TimeScheme, WholeTable
 from etl.running import naming
+from etl.running.check_results import stage_check_names
 from etl.running.dbt_prepare import load_index
 from etl.running.dbt_step import DbtEvent, DbtStep
 from etl.running.metadata import Metadata
@@ -63,14 +65,13 @@ class DbtFactory:
             for name, pipeline in config.pipelines.items()
             for place, stage in enumerate(pipeline.stages)
         }
-        self._tests = place_tests(self._groups, self._index.checks, stages)
+        self._tests = place_tests(self._groups, _with_own_names(self._index.checks, config), stages)
 
     def create_all_dbt_assets(self) -> list[AssetsDefinition | AssetSpec]:
         """One definition for models that are built whole, one for each set of partitions of incremental models."""
         names = self._names(self._groups)
         found: list[AssetsDefinition | AssetSpec] = [
-            self._models(names[times], times, group, self._tests.with_models[times])
-            for times, group in self._groups.items()
+            self._models(names[times], times, group, self._tests) for times, group in self._groups.items()
         ]
         return found + [self._spec(each, WHOLE) for each in self._index.assets if each.resource == "exposure"]
 
@@ -96,17 +97,17 @@ class DbtFactory:
         return names
 
     def _models(
-        self, name: str, times: Times, group: Sequence[DbtAsset], checks: tuple[DbtCheck, ...]
+        self, name: str, times: Times, group: Sequence[DbtAsset], tests: PlacedTests[Times]
     ) -> AssetsDefinition:
-        config = self._config
+        config, checks = self._config, tests.with_models[times]
         keys = {each.key for each in group}
         partitions = definition_of(times)
-        step = DbtStep(config, self._project, times, tuple(group), checks, self._index.relations)
+        step = DbtStep(config, self._project, times, tuple(group), checks, tests.guards[times], self._index.relations)
 
         @multi_asset(
             name=name,
             specs=[self._spec(each, times) for each in group],
-            check_specs=[_check_spec(each, partitions if each.asset in keys else None) for each in checks],
+            check_specs=[_check_spec(each, partitions, is_own=each.asset in keys) for each in checks],
             partitions_def=partitions,
             backfill_policy=BackfillPolicy.single_run() if partitions else None,
             can_subset=True,
@@ -121,11 +122,11 @@ class DbtFactory:
 
     def _test_step(self, name: str, checks: tuple[DbtCheck, ...]) -> AssetChecksDefinition:
         config = self._config
-        step = DbtStep(config, self._project, WHOLE, (), checks, self._index.relations)
+        step = DbtStep(config, self._project, WHOLE, (), checks, (), self._index.relations)
 
         @multi_asset_check(
             name=name,
-            specs=[_check_spec(each, None, waits_for=each.reads) for each in checks],
+            specs=[_check_spec(each, None, is_own=False, waits_for=each.reads) for each in checks],
             can_subset=True,
             pool=naming.warehouse_pool(config.id),
             required_resource_keys={naming.warehouse_resource(config.id)},
@@ -194,14 +195,46 @@ class DbtFactory:
         return WHOLE
 
 
+def _with_own_names(checks: Sequence[DbtCheck], config: TenantConfig) -> list[DbtCheck]:
+    """Return the checks with names that Dagster accepts, each once for its asset: dbt allows any text as a name."""
+    taken: dict[tuple[str, ...], set[str]] = {}
+    for pipeline in config.pipelines.values():
+        for stage in pipeline.stages:
+            own = {*stage_check_names(naming.PipelineStage(config, pipeline, stage)), *naming.STANDING_CHECKS}
+            taken[config.id, stage, pipeline.name] = {_identifier(each) for each in own}
+    named = []
+    for check in checks:
+        others = taken.setdefault(check.asset, set())
+        plain = re.sub(r"[^\w.-]", "_", check.name, flags=re.ASCII)
+        name = next(each for each in _numbered(plain) if _identifier(each) not in others)
+        others.add(_identifier(name))
+        named.append(check if name == check.name else check.model_copy(update={"name": name}))
+    return named
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}_{n}" for n in count(2))
+
+
+def _identifier(name: str) -> str:
+    """Return the name as Dagster writes it for the output of a step."""
+    return re.sub(r"\W", "_", name)
+
+
 def _check_spec(
-    check: DbtCheck, partitions: PartitionsDefinition[str] | None, *, waits_for: Sequence[tuple[str, ...]] = ()
+    check: DbtCheck,
+    partitions: PartitionsDefinition[str] | None,
+    *,
+    is_own: bool,
+    waits_for: Sequence[tuple[str, ...]] = (),
 ) -> AssetCheckSpec:
+    """Return the check. One of a model of its step (`is_own`) may block; dbt stops the models of a bad source."""
     return AssetCheckSpec(
         name=check.name,
         asset=AssetKey(list(check.asset)),
         description=check.description or None,
         additional_deps=[AssetKey(list(each)) for each in waits_for if each != check.asset],
-        blocking=check.blocking,
-        partitions_def=partitions,
+        blocking=check.blocking and is_own,
+        partitions_def=partitions if is_own else None,
     )

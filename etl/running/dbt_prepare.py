@@ -5,7 +5,7 @@ Belongs here: making the index from the manifest, with the names of dagster-dbt.
 """
 
 import json
-from collections import Counter
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,7 +148,6 @@ def _checks(manifest: Mapping[str, Any], translator: Any, shown: _Shown) -> Iter
     """Yield every enabled test of the project: of a model, of several models, and the unit tests of models."""
     from etl.running.compat import get_asset_check_key_for_test  # noqa: PLC0415
 
-    names: Counter[tuple[str, ...]] = Counter()
     for unique_id, node in (*manifest["nodes"].items(), *manifest["unit_tests"].items()):
         if node["resource_type"] not in {"test", "unit_test"}:
             continue
@@ -162,11 +161,9 @@ def _checks(manifest: Mapping[str, Any], translator: Any, shown: _Shown) -> Iter
         asset = shown.at(of or (read[-1] if read else None))
         if asset is None:
             continue  # a project without models
-        label = (*asset, node["name"])
-        names[label] += 1
         yield DbtCheck(
             unique_id=unique_id,
-            name=node["name"] if names[label] == 1 else f"{node['name']}_{names[label]}",
+            name=node["name"],
             asset=asset,
             reads=tuple(sorted({shown.keys[each] for each in read})),
             description=node.get("description") or (node.get("meta") or {}).get("description") or "",
@@ -214,6 +211,12 @@ def _asset(
     manifest: Mapping[str, Any],
     project: TenantDbt,
 ) -> DbtAsset:
+    if not re.fullmatch(r"\w+", spec.key.to_python_identifier(), re.ASCII):
+        raise DbtError(
+            f"tenant {project.tenant}: {_path(node, manifest, project)}: Dagster does not take the name"
+            f" `{node['name']}`: its names have ASCII letters, digits and _",
+            f"give the {node['resource_type']} such a name, and the relation its own by `alias: {node['name']}`",
+        )
     relation = node.get("relation_name")
     incremental = node.get("config", {}).get("materialized") == "incremental"
     unique_key = node.get("config", {}).get("unique_key")

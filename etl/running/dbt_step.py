@@ -77,6 +77,8 @@ class DbtStep:
     partitions: TimeScheme | WholeTable
     assets: tuple[DbtAsset, ...]
     checks: tuple[DbtCheck, ...]
+    guards: tuple[DbtCheck, ...]
+    """Tests of sources: dbt runs them here too, so that it builds no model over a source that fails."""
     relations: tuple[DbtRelation, ...]
     """All relations that the project may make or replace."""
 
@@ -102,7 +104,8 @@ class DbtStep:
             refuse_known(self.config, self.project, self.relations)
             refuse_loaded(self.config, self.project, self.relations)
             tests = [each for each in checks if each.kind == "test"]
-            names = [each.fqn for each in assets] + [each.fqn for each in tests]
+            guards = self._guards(assets, tests)
+            names = [each.fqn for each in assets] + [each.fqn for each in (*tests, *guards)]
             result = build(self.project, names, window, context.run.run_id, _print_line) if names else _NOTHING
             reach("dbt.done")
             made = self._describe(assets, result, window, days, warehouse)
@@ -111,18 +114,21 @@ class DbtStep:
             ages = source_freshness(self.project, sources, context.run.run_id, _print_line) if sources else _NOTHING
         yield from _evaluations(tests, result, days)
         yield from _evaluations(promised, ages, ())
-        problem = result.problem or _missing_results(assets, tests, result) or self._elsewhere(result)
+        problem = result.problem or _missing_results(assets, [*tests, *guards], result) or self._elsewhere(result)
         problem = problem or next((each.problem for each in made if each.problem), None)
         if problem:
             # Although the step fails, the tables that dbt built are in the warehouse: report each of them.
             yield from _materializations(made, days)
-            if not assets:  # models wait for the tests of their own sources only
-                yield from _outputs(_passed(checks, result, ages))
             raise Failure(f"dbt: {problem}", allow_retries=False)
         if isinstance(context, AssetExecutionContext):
             yield from self._results(context, made, days)
         # The evaluations above are events of their own; the step still owes Dagster one output per check.
         yield from _outputs(checks)
+
+    def _guards(self, assets: Sequence[DbtAsset], tests: Sequence[DbtCheck]) -> list[DbtCheck]:
+        """Return the tests of the sources that these models read, except tests that are run anyway."""
+        inputs = {dep for each in assets for dep in each.deps}
+        return [each for each in self.guards if each not in tests and inputs >= {*each.reads}]
 
     def _describe(
         self,
@@ -239,12 +245,6 @@ def _evaluations(
             continue
         for day in _each(days):
             yield _evaluation(check, node, day)
-
-
-def _passed(checks: Sequence[DbtCheck], *results: BuildResult) -> list[DbtCheck]:
-    """Return the tests that ran and found nothing that fails."""
-    good = {node.unique_id for each in results for node in each.nodes if node.is_good or node.status == "warn"}
-    return [each for each in checks if each.unique_id in good]
 
 
 def _outputs(checks: Sequence[DbtCheck]) -> Iterator[DbtEvent]:

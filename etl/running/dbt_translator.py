@@ -4,6 +4,7 @@ Belongs here: `TenantDbtTranslator`. The module is imported only when dbt is par
 `dagster_dbt` takes longer than all other imports together. Not here: building definitions (`dbt_factory`).
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -59,12 +60,15 @@ def _stage_of(source: Mapping[str, Any], files: str, config: TenantConfig) -> tu
 
     Models have to wait for that stage: an extract is there before its rows are refined or loaded.
     """
-    if "/transfer/" in files:
-        return "transfer", source["name"]
-    place = source["schema"].casefold(), (source.get("identifier") or source["name"]).casefold()
-    if not files and (pipeline := loaded_tables(config).get(place)):
+    table = source.get("identifier") or source["name"]
+    for field, value in {"name": source["name"], "identifier": table, "schema": source["schema"]}.items():
+        files = files.replace(f"{{{field}}}", value)
+    of_lake = re.search(rf"/{config.id}/(extract|transfer)/([^/]+)/", files)
+    if of_lake and of_lake[2] in config.pipelines:
+        return ("transfer" if of_lake[1] == "transfer" else "extract"), of_lake[2]
+    if not files and (pipeline := loaded_tables(config).get((source["schema"].casefold(), table.casefold()))):
         return "load", pipeline
-    return "extract", source["name"]
+    return "extract", re.sub(r"\W", "_", source["name"], flags=re.ASCII)  # of nobody, unless a pipeline has the name
 
 
 def get_node(manifest: Mapping[str, Any], unique_id: str) -> Mapping[str, Any]:

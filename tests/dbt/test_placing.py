@@ -1,6 +1,7 @@
 """A dbt test waits for all that it reads, in whatever step that is made: it never judges what an earlier run left."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -8,6 +9,7 @@ import pytest
 from dagster import AssetCheckKey, AssetKey, DagsterInstance, JobDefinition
 from dagster._core.execution.api import create_execution_plan
 
+from etl.errors import DbtError
 from tests.dbt.projects import SHOP, SOURCES, definitions, inside, run, write_dbt
 from tests.tiny_project import DAYS, TinyProject, make_project
 
@@ -27,6 +29,11 @@ LOADED = """
     tables:
       - name: countries
         columns: [{name: code, data_tests: [not_null]}]
+  - name: renamed
+    meta:
+      external_location: >-
+        read_parquet('{{ env_var("ETL_LAKE_DIR") }}/{{ var("tenant") }}/extract/{identifier}/**/data.parquet')
+    tables: [{name: 이름, identifier: alone, columns: [{name: order_id, data_tests: [not_null: {name: undated}]}]}]
   - name: refined
     meta:
       external_location: read_parquet('{{ env_var("ETL_LAKE_DIR") }}/{{ var("tenant") }}/transfer/{name}/**/data.parquet')
@@ -40,6 +47,7 @@ FILES: dict[str, str | None] = {
     + LOADED,
     "models/staging/hidden.sql": "{{ config(materialized='ephemeral') }} select * from {{ source('extract', 'alone') }}",
     "models/marts/named.sql": "select code from {{ source('elsewhere', 'countries') }}",
+    "models/marts/by_name.sql": "select count(*) as n from {{ source('renamed', '이름') }}",
     "models/marts/cents.sql": "select count(*) as n from {{ source('refined', 'orders') }}",
     "tests/alone_is_complete.sql": """
         select 1 from {{ ref('totals') }} having sum(orders) <> (select count(*) from {{ ref('hidden') }})
@@ -98,6 +106,7 @@ READS: dict[tuple[str, str], set[str]] = {
     ("extract/alone", "source_not_null_extract_alone_order_id"): {"extract/alone"},
     ("load/orders", "source_not_null_loaded_orders_order_id"): {"load/orders"},
     ("dbt/totals", "totals_agree"): {"dbt/totals", "dbt/by_day"},
+    ("extract/alone", "undated_2"): {"extract/alone"},
     ("extract/alone", "alone_is_complete"): {"dbt/totals", "extract/alone"},
     ("dbt/named", "source_not_null_elsewhere_countries_code"): set(),
     ("dbt/by_day", "names_no_model"): {"dbt/totals", "dbt/cents", "dbt/stg_orders"},
@@ -125,25 +134,28 @@ def test_a_source_is_the_stage_that_makes_it(project: TinyProject) -> None:
     graph = definitions("acme").resolve_asset_graph()
     assert graph.get(asset_key("dbt/stg_orders")).parent_keys == {asset_key("extract/orders")}
     assert graph.get(asset_key("dbt/cents")).parent_keys == {asset_key("transfer/orders")}
+    assert graph.get(asset_key("dbt/by_name")).parent_keys == {asset_key("extract/alone")}
 
 
-def test_models_wait_for_the_tests_of_their_sources(project: TinyProject) -> None:
-    """As with `dbt build`, which skips the models of a source whose test failed: here those of two steps."""
+def test_a_failing_test_of_a_source_stops_its_models_in_each_step_and_nothing_else(project: TinyProject) -> None:
     files = {"tests/no_orders.sql": "select 1 from {{ source('extract', 'orders') }} limit 1"}
     write_dbt(project, files)
     try:
         with DagsterInstance.ephemeral() as instance:
-            done = run(definitions("acme"), "acme_all", instance, (DAYS[0], DAYS[-1]))
+            found = definitions("acme")
+            done = run(found, "acme_all", instance, (DAYS[0], DAYS[-1]))
+            models = [asset_key("dbt/stg_orders"), asset_key("dbt/cents")]
+            alone = run(found, "acme_all", instance, (DAYS[0], DAYS[-1]), asset_selection=models)
     finally:
         write_dbt(project, dict.fromkeys(files))
     assert not done.result.success
     assert done.evaluations["no_orders", None] == (False, "ERROR")
     assert done.evaluations["source_not_null_extract_alone_order_id", None] == (True, "ERROR")
-    assert not {each for each in done.materialized if each.startswith("acme/dbt/")} & {
-        "acme/dbt/stg_orders",
-        "acme/dbt/by_day",
-        "acme/dbt/totals",
-    }
+    of_orders = {"acme/dbt/stg_orders", "acme/dbt/by_day", "acme/dbt/totals"}
+    assert not done.materialized & of_orders
+    assert done.materialized >= {"acme/transfer/orders", "acme/load/orders", "acme/dbt/cents", "acme/dbt/named"}
+    assert not alone.result.success, "where only models are selected, the tests of their sources still guard them"
+    assert alone.materialized == {"acme/dbt/cents"}
 
 
 def test_all_of_them_run_and_are_recorded_once(project: TinyProject) -> None:
@@ -167,3 +179,22 @@ def test_a_unit_test_that_fails_stops_its_model(project: TinyProject) -> None:
     assert not done.result.success
     assert done.evaluations["orders_are_added", None] == (False, "ERROR")
     assert "acme/dbt/totals" not in done.materialized
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("모델", r"models/marts/모델\.sql: Dagster does not take the name `모델`"), ("ab", None)],
+)
+def test_a_name_that_dagster_does_not_take_is_named_with_its_file(tmp_path: Path, name: str, says: str | None) -> None:
+    made = make_project(tmp_path, {"dbt": {"enabled": True}})
+    tests = "version: 2\nmodels: [{name: NAME, columns: [{name: one, data_tests: [not_null: {name: a.b}, unique: {name: a_b}]}]}]"
+    write_dbt(
+        made, {f"models/marts/{name}.sql": "select 1 as one", "models/marts/all.yml": tests.replace("NAME", name)}
+    )
+    with inside(made):
+        if says:
+            with pytest.raises(DbtError, match=says):
+                definitions("acme")
+            return
+        found = definitions("acme").resolve_asset_graph().asset_check_keys
+    assert {each.name for each in found if each.asset_key.path[1] == "dbt"} == {"a.b", "a_b_2"}
