@@ -28,6 +28,7 @@ NOT_IMPORTED = {
     "dagster-webserver": "the command `dagster dev` starts it",
     "dbt-core": "the command `dbt`, started as a process",
     "dbt-postgres": "dbt loads it by the type of a profile",
+    "dbt-trino": "dbt loads it by the type of a profile",
     "duckdb-extension-postgres-scanner": "a file that DuckDB loads, found by its package's place",
     "duckdb-extension-sqlite-scanner": "a file that DuckDB loads, found by its package's place",
     "tzdata": "zones for hosts that have none; zoneinfo reads it",
