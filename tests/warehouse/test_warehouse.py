@@ -1,5 +1,6 @@
 """Every mode of loading, schema changes and refusals, the same in DuckDB and in PostgreSQL."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -296,7 +297,7 @@ def test_names_that_carry_sql_are_names_and_nothing_else(lake: Lake, warehouse: 
     publish(lake, pl.DataFrame({name: [at] for at, name in enumerate(HOSTILE)}), NEXT_DAY)
     for at, name in enumerate(HOSTILE):
         keys = HOSTILE[at : at + 1]
-        if "Trino" in type(warehouse).__name__ and name != "x" * 60:
+        if "Trino" in type(warehouse).__name__ and not re.fullmatch(r"\w+", name, re.ASCII):
             with pytest.raises(WarehouseError, match="may have only letters from a to z, digits and underscores"):
                 load(lake, warehouse, NEXT_DAY, schema=name, table="t", mode="upsert", keys=keys)
             with pytest.raises(WarehouseError, match="may have only letters from a to z, digits and underscores"):
