@@ -74,7 +74,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, requires, version
 for each in requires("tenant-etl"):
     extra = re.search(r"extra == '([a-z0-9-]+)'", each)
-    if extra and extra[1] not in sys.argv[1].split(","):  # a library of another extra can be there because others need it
+    if extra and extra[1] not in sys.argv[1].split(","):  # others may need it too
         continue
     name, first = re.match(r"([a-z-]+).*?[>=]=([0-9.]+)", each).groups()
     try:
