@@ -35,7 +35,6 @@ from etl.warehouse.trino_session import NOT_THE_SAME, TrinoSession, driver
 
 _FILES = 50
 """With more files of one table, the entries of the table are written into one file."""
-_ATTEMPTS = 20
 _KEPT = timedelta(days=1)
 _FORMAT = "etl.format"
 _MARK = "etl.mark"
@@ -76,14 +75,8 @@ class IcebergLedger:
             return
         rows = [{**dict.fromkeys(_COLUMNS), **each} for each in entries]
         added = pa.Table.from_pylist([{name: row[name] for name in _COLUMNS} for row in rows], schema=_ARROW)
-        for attempt in range(_ATTEMPTS):
-            try:
-                table = self._made()
-                table.append(added)
-                break
-            except (CommitFailedException, ValidationException):
-                if attempt == _ATTEMPTS - 1:
-                    raise
+        table = self._made()
+        table.append(added)
         self._compact(table, str(rows[0]["target"]))
 
     def mark(self) -> str:
@@ -124,6 +117,7 @@ class IcebergLedger:
             _MARK: uuid.uuid4().hex,
             "commit.manifest-merge.enabled": "true",
             "commit.manifest.min-count-to-merge": "20",
+            # An entry depends on no other one, so PyIceberg may plan its commit anew where other loads were quicker.
             "commit.retry.num-retries": "20",
             "write.metadata.delete-after-commit.enabled": "true",
             "write.metadata.previous-versions-max": "10",
