@@ -18,7 +18,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -118,28 +118,17 @@ def serve(command: str) -> None:
         child = os.fork()
         if child == 0:
             answers.close()
-            _become(command, json.loads(line))
+            _end_with(partial(_become, command, json.loads(line)))
         _, status = os.waitpid(child, 0)
         answers.write(f"{os.waitstatus_to_exitcode(status)}\n")
         answers.flush()
 
 
-def _become(command: str, asked: dict[str, Any]) -> None:
-    """Be the command, and end."""
-    module, function = ENTRIES[command]
+def _end_with(work: Callable[[], None]) -> NoReturn:
+    """Do the work of a forked process, and end as a process of Python ends."""
     code: Any = 1
     try:
-        for descriptor, name in ((1, "out"), (2, "err")):
-            os.dup2(os.open(f"{asked['place']}/{name}", os.O_WRONLY | os.O_CREAT), descriptor)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.environ.clear()
-        os.environ.update(asked["environ"])
-        os.chdir(asked["folder"])
-        sys.path[1:1] = [each for each in asked["environ"].get("PYTHONPATH", "").split(os.pathsep) if each]
-        if command == "etl" and asked["arguments"][:1] and asked["arguments"][0] in STARTERS:
-            _prepare_a_run()
-        sys.argv = [str(BIN / command), *asked["arguments"]]
-        getattr(import_module(module), function)()
+        work()
         code = 0
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
@@ -153,13 +142,29 @@ def _become(command: str, asked: dict[str, Any]) -> None:
         os._exit(code)
 
 
+def _become(command: str, asked: dict[str, Any]) -> None:
+    """Be the command."""
+    module, function = ENTRIES[command]
+    for descriptor, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(f"{asked['place']}/{name}", os.O_WRONLY | os.O_CREAT), descriptor)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.environ.clear()
+    os.environ.update(asked["environ"])
+    os.chdir(asked["folder"])
+    sys.path[1:1] = [each for each in asked["environ"].get("PYTHONPATH", "").split(os.pathsep) if each]
+    if command == "etl" and asked["arguments"][:1] and asked["arguments"][0] in STARTERS:
+        _prepare_a_run()
+    sys.argv = [str(BIN / command), *asked["arguments"]]
+    getattr(import_module(module), function)()
+
+
 def _prepare_a_run() -> None:
     """Fork the process of the command's first run. It waits until the command starts it, or ends with the command."""
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         ours.close()
-        _become_a_run(theirs)
+        _end_with(partial(_become_a_run, theirs))
     theirs.close()
     child: Any = import_module("etl.cli.child")
     child.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": _starting(pid, ours)})
@@ -186,38 +191,25 @@ def _starting(pid: int, to_run: socket.socket) -> Callable[..., "subprocess.Pope
     return start
 
 
-def _become_a_run(from_command: socket.socket) -> NoReturn:
+def _become_a_run(from_command: socket.socket) -> None:
     """Wait for the word of the command; then be `python -m etl.cli.run_child`."""
-    code: Any = 1
-    try:
-        said, descriptors, _, _ = socket.recv_fds(from_command, 1 << 20, 2)
-        while said and not said.endswith(b"\n"):
-            said += from_command.recv(1 << 20)
-        from_command.close()
-        if not said:  # the command has ended, or runs nothing
-            os._exit(0)
-        os.setsid()
-        told = json.loads(said)
-        os.environ.clear()
-        os.environ.update(told["environ"])
-        os.chdir(told["folder"])
-        for descriptor in (1, 2):
-            os.dup2(descriptors[0], descriptor)
-        os.close(descriptors[0])
-        sys.path[0] = told["folder"]
-        sys.argv = ["-m", str(descriptors[1])]
-        import_module("etl.cli.run_child").main()
-        code = 0
-    except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-    except BaseException:  # noqa: BLE001  shown as Python would show it
-        traceback.print_exc()
-    finally:
-        with contextlib.suppress(Exception):
-            atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    said, descriptors, _, _ = socket.recv_fds(from_command, 1 << 20, 2)
+    while said and not said.endswith(b"\n"):
+        said += from_command.recv(1 << 20)
+    from_command.close()
+    if not said:  # the command has ended, or runs nothing
+        return
+    os.setsid()
+    told = json.loads(said)
+    os.environ.clear()
+    os.environ.update(told["environ"])
+    os.chdir(told["folder"])
+    for descriptor in (1, 2):
+        os.dup2(descriptors[0], descriptor)
+    os.close(descriptors[0])
+    sys.path[0] = told["folder"]
+    sys.argv = ["-m", str(descriptors[1])]
+    import_module("etl.cli.run_child").main()
 
 
 if __name__ == "__main__":

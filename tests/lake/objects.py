@@ -57,6 +57,15 @@ def publish(lake: Lake, frame: pl.DataFrame, partition: str | None = DAY, run_id
         return lake.publish(ref, path, provenance_of(ref, frame.height, run_id))
 
 
+def request_of(lake: Lake, partition: str | None = DAY, run_id: str = "run-1", **more: Any) -> LoadRequest:
+    """The request to load what a partition publishes now."""
+    published = lake.find(ref_of(partition))
+    if published is None:
+        raise LookupError(partition)
+    given = {"tenant": "acme", "pipeline": "orders", "schema_name": "mart", "table": "orders", **more}
+    return LoadRequest(partition=partition, version=published.version, rows=published.rows, run_id=run_id, **given)
+
+
 def load(
     lake: Lake,
     warehouse: Warehouse | LoadSeries,
@@ -71,21 +80,17 @@ def load(
     schema_changes: str = "evolve",
     **more: Any,
 ) -> LoadReport:
-    published = lake.find(ref_of(partition))
-    if published is None:
-        raise LookupError(partition)
-    request = LoadRequest(
-        partition=partition,
+    request = request_of(
+        lake,
+        partition,
+        run_id,
         schema_name=schema,
         table=table,
         mode=mode,
         key_columns=tuple(keys),
         order_column=order,
-        version=published.version,
-        rows=published.rows,
-        run_id=run_id,
         schema_changes=schema_changes,
-        **{"tenant": "acme", "pipeline": "orders", **more},
+        **more,
     )
     with warehouse.writing(schema, table, run_id) as table_held:
         return table_held.load(request, lake.local_copy(ref_of(partition)))

@@ -14,8 +14,8 @@ from pyiceberg.catalog.sql import SqlCatalog
 from etl.errors import WarehouseError
 from etl.lake.lake import Lake
 from etl.warehouse import iceberg_ledger
-from etl.warehouse.contract import LoadRequest, TrinoPlace, Warehouse
-from tests.lake.objects import DAY, NEXT_DAY, load, local_lake, publish, ref_of
+from etl.warehouse.contract import TrinoPlace, Warehouse
+from tests.lake.objects import DAY, NEXT_DAY, load, local_lake, publish, ref_of, request_of
 from tests.servers import PASSWORD
 from tests.servers.seaweed import READER, READER_SECRET, SECRET
 from tests.warehouse.cluster import A, B, Execute, at_once, catalog, execute, lake, opened, rows, warehouse
@@ -51,12 +51,7 @@ def test_a_load_does_not_put_an_older_object_over_the_one_that_came_in_meanwhile
     older = lake.local_copy(ref_of())
     copy = tmp_path / "older.parquet"
     copy.write_bytes(older.read_bytes())
-    published = lake.find(ref_of())
-    assert published is not None
-    request = LoadRequest(
-        tenant="acme", pipeline="orders", partition=DAY, schema_name="mart", table="orders", version=published.version,
-        rows=2, run_id="run-2",
-    )  # fmt: skip
+    request = request_of(lake, run_id="run-2")
     with warehouse.writing("mart", "orders", "run-2") as table:
         publish(lake, B, DAY, "run-3")
         load(lake, opened(trino_place, tmp_path), DAY, run_id="run-3")
@@ -380,12 +375,7 @@ def test_entries_of_a_table_that_was_moved_away_hinder_no_load_of_the_new_one(
         table.set_aside()
     for day in (DAY, NEXT_DAY):
         publish(lake, B, day, "run-2")
-    published = lake.find(ref_of())
-    assert published is not None
-    request = LoadRequest(
-        tenant="acme", pipeline="orders", partition=DAY, schema_name="mart", table="orders", version=published.version,
-        rows=3, run_id="run-2",
-    )  # fmt: skip
+    request = request_of(lake, run_id="run-2")
     with warehouse.writing("mart", "orders", "run-2") as table:
         load(lake, opened(trino_place, tmp_path), NEXT_DAY, run_id="run-3")  # makes the table
         assert table.load(request, lake.local_copy(ref_of())).changed
