@@ -51,7 +51,7 @@ class LoadingSession(TrinoSession):
         if IcebergTable(self.catalog, schema, name).now() is not None:
             return "table"
         kind = super().kind(schema, name)
-        if kind == "table":
+        if kind == "table" and IcebergTable(self.catalog, schema, name).now() is None:  # not made in between
             raise WarehouseError(
                 f"Trino's catalog has the table {schema}.{name}, and the catalog of PyIceberg does not: they are not"
                 " the same catalog",

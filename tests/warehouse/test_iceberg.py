@@ -14,7 +14,8 @@ from pyiceberg.catalog.sql import SqlCatalog
 from etl.errors import WarehouseError
 from etl.lake.lake import Lake
 from etl.warehouse import iceberg_ledger
-from etl.warehouse.contract import TrinoPlace, Warehouse
+from etl.warehouse.contract import Kind, TrinoPlace, Warehouse
+from etl.warehouse.trino_session import TrinoSession
 from tests.lake.objects import DAY, NEXT_DAY, load, local_lake, publish, ref_of, request_of
 from tests.servers import PASSWORD
 from tests.servers.seaweed import READER, READER_SECRET, SECRET
@@ -312,6 +313,33 @@ def test_six_writers_of_three_days_leave_one_object_of_each_day(
     assert sorted(each.seq for each in warehouse.ledger()) == [1, 2, 3]
     assert sorted(str(each.partition) for each in warehouse.ledger()) == days
     assert not any(load(lake, warehouse, day, mode=mode, keys=["id"]).changed for day in days)
+
+
+@pytest.mark.parametrize("mode", ["replace_partition", "append", "upsert"])
+def test_a_table_that_another_load_makes_between_two_looks_is_no_reason_to_fail(
+    lake: Lake,
+    warehouse: Warehouse,
+    tmp_path: Path,
+    trino_place: TrinoPlace,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str,
+) -> None:
+    """The catalog of PyIceberg is asked first and Trino then: in between, the table may have been made."""
+    for day in (DAY, NEXT_DAY):
+        publish(lake, A, day)
+    look, others = TrinoSession.kind, list[str]()
+
+    def kind(session: TrinoSession, schema: str, name: str) -> Kind:
+        if not others:
+            others.append("load")
+            load(local_lake(tmp_path), opened(trino_place, tmp_path), NEXT_DAY, mode=mode, keys=["id"], run_id="other")
+        return look(session, schema, name)
+
+    monkeypatch.setattr(TrinoSession, "kind", kind)
+    assert load(lake, warehouse, DAY, mode=mode, keys=["id"]).changed
+    assert others
+    assert sorted(str(each.partition) for each in warehouse.ledger()) == [DAY, NEXT_DAY]
+    assert len(rows(warehouse)) == (3 if mode == "upsert" else 6)
 
 
 def test_a_table_that_a_person_made_keeps_the_entries_of_loads_at_once(
