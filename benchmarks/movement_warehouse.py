@@ -83,8 +83,6 @@ def make_objects(folder: Path, rows: int) -> None:
     """A table like TPC-H lineitem as one object per use: all of it, and two versions of one more day."""
     import duckdb
 
-    from etl.lake.lake import PLACEHOLDER_FOOTER
-
     columns = """
         i AS l_orderkey, (hash(i) % 200000)::BIGINT AS l_partkey, (hash(i + 1) % 10000)::BIGINT AS l_suppkey,
         (i % 7)::INTEGER AS l_linenumber, (hash(i + 2) % 50 + 1)::DECIMAL(15, 2) AS l_quantity,
@@ -100,11 +98,10 @@ def make_objects(folder: Path, rows: int) -> None:
         ['AIR', 'RAIL', 'SHIP', 'TRUCK', 'MAIL'][1 + (hash(i + 12) % 5)::INTEGER] AS l_shipmode,
         'comment ' || hash(i + 13)::VARCHAR AS l_comment
     """
-    mark = PLACEHOLDER_FOOTER["etl"]
     for name, first, count in (("all", 0, rows), ("day-0", rows, DAY_ROWS), ("day-1", rows + 1, DAY_ROWS)):
         duckdb.connect().execute(
             f"COPY (SELECT {columns} FROM range({first}, {first + count}) t(i)) TO '{folder}/{name}.parquet'"
-            f" (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{etl: '{mark}'}})"
+            " (FORMAT parquet, COMPRESSION zstd)"
         )
 
 

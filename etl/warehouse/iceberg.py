@@ -109,8 +109,8 @@ class IcebergLoader:
             load = IcebergLoad(place, request, history, entries, until)
             report = load.look()
             if report is None:
-                rows = stack.enter_context(_rows_of(request, loadable, self._folder))
-                report = load.put(*rows)
+                engine, path = stack.enter_context(_rows_of(request, loadable, self._folder))
+                report = load.put(engine, loadable.path, path)
             return report
 
     def set_aside(self) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy.exc
@@ -37,6 +38,7 @@ from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, Column, LoadRe
 from etl.warehouse.digest import digest
 from etl.warehouse.iceberg_file import RowsFile
 from etl.warehouse.iceberg_ledger import Entry, IcebergLedger, read_pending, target
+from etl.warehouse.iceberg_object import map_names
 from etl.warehouse.iceberg_table import (
     OWNER,
     PENDING,
@@ -107,6 +109,8 @@ class Change:
     """The condition for the rows of the entry with this number, of which the digest is made."""
     rows: RowsFile | None = None
     """The rows that come in."""
+    object: Path | None = None
+    """The object, if all of its rows come in."""
     expected: int = 0
     replaced: Callable[[int], tuple[BooleanExpression, str]] | None = None
     """The rows that go out, for PyIceberg and for Trino."""
@@ -265,7 +269,9 @@ class Commits:
         if change.rows:
             io = transaction._table.io  # noqa: SLF001  a table that is not made yet has no other way to its files
             uri = self.uri(metadata.location, self.begun)
-            file = change.rows.put(io, metadata, self.constants(seq), uri, change.expected)
+            constants = self.constants(seq)
+            as_it_is = change.object if change.object and map_names(transaction, change.object, constants) else None
+            file = change.rows.put(io, metadata, constants, uri, change.expected, as_it_is=as_it_is)
             reach("warehouse.staged")
         replaced = []
         if change.replaced and table and (not self.cut or self.cut in table.schema().column_names):

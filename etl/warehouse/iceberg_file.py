@@ -1,10 +1,10 @@
-"""Writes an object's rows as a file of one Iceberg table, and uploads it below the table's folder.
+"""Makes an object's rows a file of one Iceberg table, and uploads it below the table's folder.
 
 Belongs here: the file's columns, types and numbers, its statistics, the upload. Not here: which types fit
-(`iceberg_types`), the commit (`iceberg`).
+(`iceberg_types`), which object needs no new file (`iceberg_object`), the commit (`iceberg_commit`).
 
-DuckDB writes the file in a stream. The file has the partition's column inside: without it, every reader would take its
-rows for rows without a partition.
+An object that fits is uploaded as it is. Otherwise DuckDB writes a file in a stream, which has the partition's column
+inside.
 """
 
 import shutil
@@ -24,6 +24,7 @@ from pyiceberg.table.metadata import TableMetadata
 
 from etl.errors import WarehouseError
 from etl.sql import literal
+from etl.warehouse.iceberg_object import partition_of
 from etl.warehouse.iceberg_types import duckdb_name, field_ids
 from etl.warehouse.identifier import quoted
 
@@ -37,35 +38,43 @@ class RowsFile:
         self._engine = engine
         self._relation = relation
         self._path = path
-        self._written: tuple[str, str] | None = None
+        self._uploaded: tuple[str, str] | None = None
         self._names: set[str] = set()
         described = engine.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
         self._columns = {name.lower(): (name, kind) for name, kind, *_ in described}
 
     def put(
-        self, io: FileIO, metadata: TableMetadata, constants: Mapping[str, str], uri: str, expected: int
+        self,
+        io: FileIO,
+        metadata: TableMetadata,
+        constants: Mapping[str, str],
+        uri: str,
+        expected: int,
+        *,
+        as_it_is: Path | None = None,
     ) -> DataFile | None:
-        """Write the file for the table's columns and upload it; None if there are no rows.
+        """Upload a file of these rows for the table; None if there are no rows.
 
-        `constants` are the columns that have one value in all rows, as SQL.
+        `constants` are the columns that have one value in all rows, as SQL. `as_it_is` is an object that has just these
+        rows and fits the table; otherwise the file is written for the table's columns.
         """
-        select = self._select(metadata, constants)
-        options = f"FORMAT parquet, COMPRESSION zstd, FIELD_IDS {field_ids(metadata.schema(), self._names)}"
-        statement = f"COPY ({select}) TO {literal('duckdb', str(self._path))} ({options})"
-        if (statement, uri) != self._written:
-            self._written = None
-            self._engine.execute(statement)
-        footer = pq.read_metadata(self._path)
+        path = as_it_is or self._path
+        statement = "" if as_it_is else self._statement(metadata, constants)
+        if (statement, uri) != self._uploaded:
+            self._uploaded = None
+            if statement:
+                self._engine.execute(statement)
+        footer = pq.read_metadata(path)
         if footer.num_rows != expected:
             raise WarehouseError(
                 f"{footer.num_rows} rows arrived, but the object holds {expected}", "nothing was loaded; run it again"
             )
         if not expected:
             return None
-        if self._written is None:
-            with self._path.open("rb") as source, io.new_output(uri).create(overwrite=True) as target:
+        if self._uploaded is None:
+            with path.open("rb") as source, io.new_output(uri).create(overwrite=True) as target:
                 shutil.copyfileobj(source, target, _CHUNK)
-            self._written = statement, uri
+            self._uploaded = statement, uri
         statistics = data_file_statistics_from_parquet_metadata(
             footer,
             compute_statistics_plan(metadata.schema(), metadata.properties),
@@ -75,14 +84,21 @@ class RowsFile:
             content=DataFileContent.DATA,
             file_path=uri,
             file_format=FileFormat.PARQUET,
-            partition=statistics.partition(metadata.spec(), metadata.schema()),
-            file_size_in_bytes=self._path.stat().st_size,
+            partition=partition_of(metadata, constants)
+            if as_it_is
+            else statistics.partition(metadata.spec(), metadata.schema()),
+            file_size_in_bytes=path.stat().st_size,
             sort_order_id=None,
             spec_id=metadata.default_spec_id,
             equality_ids=None,
             key_metadata=None,
             **statistics.to_serialized_dict(),
         )
+
+    def _statement(self, metadata: TableMetadata, constants: Mapping[str, str]) -> str:
+        select = self._select(metadata, constants)
+        options = f"FORMAT parquet, COMPRESSION zstd, FIELD_IDS {field_ids(metadata.schema(), self._names)}"
+        return f"COPY ({select}) TO {literal('duckdb', str(self._path))} ({options})"
 
     def _select(self, metadata: TableMetadata, constants: Mapping[str, str]) -> str:
         chosen, self._names = [], set()

@@ -66,7 +66,7 @@ class IcebergLoad(Load):
         self._place = place
         self._commits = Commits(place, request, entries, begun, self._entry)
 
-    def put(self, engine: DuckDBSession, path: Path) -> LoadReport:
+    def put(self, engine: DuckDBSession, published: Path, path: Path) -> LoadReport:
         """Put the object's rows into the table, and write the ledger's entry. `path` is a file for the rows."""
         request, past = self._request, self._past
         incoming = self._incoming(engine)
@@ -87,7 +87,7 @@ class IcebergLoad(Load):
         if isinstance(self._kept, TrinoUpsert):
             loaded = self._put_kept(engine, path, self._kept, arrived)
         else:
-            loaded = self._put_rows(engine, path, arrived)
+            loaded = self._put_rows(engine, published, path, arrived)
         return self._report(
             loaded=loaded, before=before, after=self._count(), changed=True, added=added, reason=self._reason
         )
@@ -144,17 +144,18 @@ class IcebergLoad(Load):
             self._commits.shape()
             self._number_earlier_rows()
 
-    def _put_rows(self, engine: DuckDBSession, path: Path, arrived: int) -> int:
+    def _put_rows(self, engine: DuckDBSession, published: Path, path: Path, arrived: int) -> int:
         """Replace the rows by the object's rows as the mode says."""
         relation, expected = engine.incoming, arrived
+        whole: Path | None = published
         if self._request.mode == "upsert":
             ranked = ranking(engine, self._request, engine.incoming_columns())
             numbered = f"SELECT i.*, {ranked} AS etl_rank FROM {engine.incoming} AS i"
-            relation = f"(SELECT * FROM ({numbered}) AS ranked WHERE etl_rank = 1) AS w"
+            relation, whole = f"(SELECT * FROM ({numbered}) AS ranked WHERE etl_rank = 1) AS w", None
             expected = int(engine.rows(f"SELECT count(*) FROM {relation}")[0][0])
             reach("warehouse.ranked")
         rows = RowsFile(engine.connection, relation, path)
-        old, new = self._commits.commit(Change(self._where, rows, expected, self._replaced))
+        old, new = self._commits.commit(Change(self._where, rows, whole, expected, self._replaced))
         entries, _ = self._place.settle()
         reach("warehouse.entered")
         made = next(each["digest"] for each in entries if each["id"] == self._commits.id)
