@@ -35,7 +35,7 @@ def serving() -> Iterator[ObjectStore]:
         ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
         command = [
             str(weed()), "server", f"-dir={home}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-            "-master.telemetry=false", "-volume.max=0", "-master.volumeSizeLimitMB=256",
+            "-master.telemetry=false", "-volume.max=2000", "-master.volumeSizeLimitMB=256",  # seven for a bucket
             "-s3", f"-s3.config={home / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0",
             *(f"-{name}.port={port}" for name, port in ports.items()),
             *(f"-{name}.port.grpc={free_port()}" for name in ports),
