@@ -14,6 +14,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -265,9 +266,9 @@ class Commits:
         seq = max(seq_of(table), *(int(each["seq"]) for each in self.entries), 0) + 1
         transaction = self._begin(table)
         metadata = transaction.table_metadata
+        io = transaction._table.io  # noqa: SLF001  a table that is not made yet has no other way to its files
         file = None
         if change.rows:
-            io = transaction._table.io  # noqa: SLF001  a table that is not made yet has no other way to its files
             uri = self.uri(metadata.location, self.begun)
             constants = self.constants(seq)
             as_it_is = change.object if change.object and map_names(transaction, change.object, constants) else None
@@ -288,6 +289,9 @@ class Commits:
         try:
             transaction.commit_transaction()
         except CONFLICTS:
+            if table is None and file is not None:  # the folder of a table that another load has made elsewhere
+                with suppress(OSError):
+                    io.delete(file.file_path)
             return False
         except _UNKNOWN:
             if not self._has_landed(place.target.now()):

@@ -7,9 +7,11 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pyarrow.fs import FileSelector
 from pydantic import SecretStr
 from pyiceberg.catalog import Catalog as PyIcebergCatalog
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.io.pyarrow import PyArrowFileIO
 
 from etl.errors import WarehouseError
 from etl.lake.lake import Lake
@@ -340,6 +342,39 @@ def test_a_table_that_another_load_makes_between_two_looks_is_no_reason_to_fail(
     assert others
     assert sorted(str(each.partition) for each in warehouse.ledger()) == [DAY, NEXT_DAY]
     assert len(rows(warehouse)) == (3 if mode == "upsert" else 6)
+
+
+def test_a_first_load_that_another_one_overtakes_leaves_no_file_behind(
+    lake: Lake,
+    warehouse: Warehouse,
+    catalog: PyIcebergCatalog,
+    tmp_path: Path,
+    trino_place: TrinoPlace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each first load makes the table in a folder of its own, and only one of them is the table's."""
+    for day in (DAY, NEXT_DAY):
+        publish(lake, A, day)
+    commit, others = SqlCatalog.commit_table, list[str]()
+
+    def overtaken(catalog: Any, table: Any, *more: Any) -> Any:
+        if table.name()[0] == "mart" and not others:
+            others.append("load")
+            load(local_lake(tmp_path), opened(trino_place, tmp_path), NEXT_DAY, run_id="other")
+        return commit(catalog, table, *more)
+
+    bucket, _, folder = str(catalog.properties["warehouse"]).removeprefix("s3://").partition("/")
+    store = PyArrowFileIO(dict(catalog.properties)).fs_by_scheme("s3", bucket)
+
+    def stored() -> set[str]:
+        found = store.get_file_info(FileSelector(f"{bucket}/{folder}/mart", recursive=True, allow_not_found=True))
+        return {f"s3://{each.path}" for each in found if each.path.endswith(".parquet")}
+
+    before = stored()  # of other tests
+    monkeypatch.setattr(SqlCatalog, "commit_table", overtaken)
+    assert load(lake, warehouse, DAY).changed
+    files = catalog.load_table("mart.orders").scan().plan_files()
+    assert stored() - before == {each.file.file_path for each in files}
 
 
 def test_a_table_that_a_person_made_keeps_the_entries_of_loads_at_once(
