@@ -18,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from movement_warehouse import make_objects, peak_megabytes
 
 CASES = ("bare file", "PyIceberg overwrite", "CREATE TABLE AS", "load", "load again", "upsert")
-WAYS = ("bare file", "PyIceberg overwrite", "CREATE TABLE AS")
 DAY = "2026-01-01"
 
 
@@ -41,17 +41,8 @@ def main() -> None:
     if given.case:
         print(json.dumps(run_case(given.case[0], Path(given.case[1]), int(given.case[2]))))
         return
-    from tests.servers import trino
-
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as name, serving() as server:
         folder = Path(name)
-        if "ETL_TEST_TRINO" in os.environ:
-            said = json.loads(Path(os.environ["ETL_TEST_TRINO"]).read_text())
-            server = trino.described(said)
-        else:
-            database = stack.enter_context(trino.postgres.serving())
-            store = stack.enter_context(trino.seaweed.serving())
-            server = stack.enter_context(trino.serving(database, store))
         for rows in given.rows:
             catalog = server.make_catalog(f"bench_{rows}_{os.getpid()}")
             place = {"port": server.port, "pid": server.pid, "name": catalog.name, "properties": catalog.properties}
@@ -60,6 +51,22 @@ def main() -> None:
                 at.mkdir(exist_ok=True)
                 make_objects(at, count)
             show(rows, given.rounds, {case: measure(case, folder, given.rounds) for case in given.cases})
+
+
+@contextmanager
+def serving() -> Iterator[Any]:
+    """The servers of `ETL_TEST_TRINO`, or servers while the block runs."""
+    from tests.servers import trino
+
+    if "ETL_TEST_TRINO" in os.environ:
+        yield trino.described(json.loads(Path(os.environ["ETL_TEST_TRINO"]).read_text()))
+        return
+    with (
+        trino.postgres.serving() as database,
+        trino.seaweed.serving() as store,
+        trino.serving(database, store) as server,
+    ):
+        yield server
 
 
 def measure(case: str, folder: Path, rounds: int) -> dict[str, float]:
