@@ -167,8 +167,8 @@ def load(folder: Path, place: dict[str, Any], name: str, at: int, path: Path, mo
     warehouse = open_warehouse(WarehousePlace(type="trino", trino=there), settings, "bench")
     request = LoadRequest.model_validate({
         "tenant": "bench", "pipeline": "lineitem", "partition": f"{FIRST + timedelta(days=at)}", "schema_name": "bench",
-        "table": name, "mode": mode, "key_columns": ("id",) if mode == "upsert" else (), "version": path.stem,
-        "rows": pq.read_metadata(path).num_rows, "run_id": f"{path.stem}-{time.time_ns()}", "reload": True,
+        "table": name, "mode": mode, "key_columns": ("id",) if mode == "upsert" else (), "version": f"{time.time_ns()}",
+        "rows": pq.read_metadata(path).num_rows, "run_id": f"{time.time_ns()}",
     })  # fmt: skip
     with warehouse.writing(request.schema_name, request.table, request.run_id) as loader:
         loader.load(request, path)

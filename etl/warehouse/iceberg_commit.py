@@ -75,16 +75,20 @@ class Place:
     ledger: IcebergLedger
     session: TrinoSession
 
-    def settle(self) -> tuple[list[Entry], int]:
+    def settle(self, read: Sequence[Entry] = (), own: str = "") -> tuple[list[Entry], int]:
         """Add to the ledger what commits have brought and the ledger lacks.
 
         Returns all entries about the table, and the number of the newest one. The digest of an entry is made from the
-        snapshot that brought it, so it is the digest of exactly these rows.
+        snapshot that brought it, so it is the digest of exactly these rows. If the entry `own` is all that came after
+        the entries `read`, the ledger is not read again.
         """
         table = self.target.now()
-        entries = self.ledger.of_table(self.target.schema, self.target.name)
+        pending = pending_of(table)
+        entries = list(read)
+        if not own or {each["id"] for each in pending} - {each["id"] for each in read} != {own}:
+            entries = self.ledger.of_table(self.target.schema, self.target.name)
         known = {each["id"] for each in entries}
-        new = [each for each in pending_of(table) if each["id"] not in known]
+        new = [each for each in pending if each["id"] not in known]
         if table is not None and new:
             done = read_pending(self._with_digest(table, each) for each in new)
             self.ledger.add(done)

@@ -33,9 +33,9 @@ from etl.warehouse.duckdb import DuckDBSession
 from etl.warehouse.iceberg_table import IcebergTable, ensure_namespace, equal, pending_of
 from etl.warehouse.trino_session import NOT_THE_SAME, TrinoSession, driver
 
-_FILES = 50
+_FILES = 10
 """With more files of one table, the entries of the table are written into one file."""
-_KEPT = timedelta(days=1)
+_KEPT = timedelta(hours=1)
 _FORMAT = "etl.format"
 _MARK = "etl.mark"
 _TYPES: dict[str, tuple[IcebergType, pa.DataType]] = {
@@ -86,7 +86,7 @@ class IcebergLedger:
     def try_out(self) -> None:
         """Write a file below the ledger's folder, and delete it."""
         table = self._made()
-        path = f"{table.location()}/etl-check-{uuid.uuid4().hex}"
+        path = f"{table.location()}/data/etl-check-{uuid.uuid4().hex}"
         with table.io.new_output(path).create() as file:
             file.write(b"etl check --connect")
         table.io.delete(path)

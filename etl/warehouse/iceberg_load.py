@@ -156,7 +156,7 @@ class IcebergLoad(Load):
             reach("warehouse.ranked")
         rows = RowsFile(engine.connection, relation, path)
         old, new = self._commits.commit(Change(self._where, rows, whole, expected, self._replaced))
-        entries, _ = self._place.settle()
+        entries, _ = self._place.settle(self._commits.entries, self._commits.id)
         reach("warehouse.entered")
         made = next(each["digest"] for each in entries if each["id"] == self._commits.id)
         if made and rows_in(made) != expected:
@@ -226,7 +226,7 @@ class IcebergLoad(Load):
                 break
         else:
             raise commits.gives_up()
-        self._place.settle()
+        self._place.settle(self._commits.entries, self._commits.id)
         reach("warehouse.entered")
         return arrived
 

@@ -28,6 +28,7 @@ from etl.errors import WarehouseError
 from etl.secrets.scrub import scrub
 from etl.warehouse.contract import Column, TrinoPlace
 from etl.warehouse.iceberg_types import trino_name
+from etl.warehouse.identifier import without_dots
 
 PENDING = "etl.pending"
 SEQ = "etl.seq"
@@ -77,7 +78,7 @@ class IcebergTable:
         self.catalog = catalog
         self.schema = schema
         self.name = name
-        self.identifier = (schema.lower(), name.lower())
+        self.identifier = (schema.lower(), without_dots(name))
 
     def now(self) -> Table | None:
         """Return the table as it is now; None if there is none."""

@@ -4,6 +4,7 @@ Belongs here: quoting one name, values in the place of parameters. Not here: a t
 source's dialect (`sql`).
 """
 
+import hashlib
 from collections.abc import Sequence
 
 from etl.sql import literal
@@ -26,3 +27,10 @@ def value_of(value: object) -> str:
     if value is None:
         return "NULL"
     return str(value).upper() if isinstance(value, bool | int) else literal("duckdb", str(value))
+
+
+def without_dots(name: str) -> str:
+    """Return a table's name in lower case. One with a dot (of kept rows) gets another, because catalogs refuse it."""
+    if "." not in name:
+        return name.lower()
+    return f"{name.lower().replace('.', '_')}_{hashlib.sha256(name.lower().encode()).hexdigest()[:12]}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from etl.errors import WarehouseError
 from etl.extras import install
 from etl.warehouse.contract import BATCH_ROWS, Column, Kind, TrinoPlace
-from etl.warehouse.identifier import quoted, value_of, with_values
+from etl.warehouse.identifier import quoted, value_of, with_values, without_dots
 
 if TYPE_CHECKING:
     import polars as pl
@@ -119,7 +119,7 @@ class TrinoSession:
         found = self.rows(
             f"SELECT column_name, data_type FROM {quoted(self._catalog)}.information_schema.columns"
             " WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",
-            [schema.lower(), table.lower()],
+            [schema.lower(), without_dots(table)],
         )
         return [Column(name, kind) for name, kind in found]
 
@@ -128,13 +128,13 @@ class TrinoSession:
         found = self.rows(
             f"SELECT table_type FROM {quoted(self._catalog)}.information_schema.tables"
             " WHERE table_schema = ? AND table_name = ?",
-            [schema.lower(), name.lower()],
+            [schema.lower(), without_dots(name)],
         )
         return _KINDS.get(found[0][0], "view") if found else ""
 
     def relation(self, schema: str, table: str) -> str:
         """Return a table's full name in SQL."""
-        return ".".join(quoted(each.lower()) for each in (self._catalog, schema, table))
+        return ".".join(quoted(each) for each in (self._catalog.lower(), schema.lower(), without_dots(table)))
 
     def is_called(self, column: str) -> str:
         """Return the condition that compares a column of names with the parameter `?`."""

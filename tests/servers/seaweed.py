@@ -19,8 +19,8 @@ READER, READER_SECRET = "AKIATESTREADERKEY", "the-secret-key-of-who-may-only-rea
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[ObjectStore]:
-    """The store while the block runs."""
+def serving(rest_port: int = 0) -> Iterator[ObjectStore]:
+    """The store while the block runs; with a port, also its REST catalog of Iceberg tables."""
     with tempfile.TemporaryDirectory(prefix="etl-weed-") as folder:
         home = Path(folder)
         rights = ["Admin", "Read", "List", "Tagging", "Write"]
@@ -36,7 +36,7 @@ def serving() -> Iterator[ObjectStore]:
         command = [
             str(weed()), "server", f"-dir={home}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
             "-master.telemetry=false", "-volume.max=2000", "-master.volumeSizeLimitMB=256",  # seven for a bucket
-            "-s3", f"-s3.config={home / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0",
+            "-s3", f"-s3.config={home / 's3.json'}", f"-s3.port.iceberg={rest_port}", "-s3.port.lance=0",
             *(f"-{name}.port={port}" for name, port in ports.items()),
             *(f"-{name}.port.grpc={free_port()}" for name in ports),
         ]  # fmt: skip

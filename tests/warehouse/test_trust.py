@@ -15,7 +15,7 @@ from etl.errors import WarehouseError
 from etl.lake.lake import Lake
 from etl.warehouse import ledger
 from etl.warehouse.choice import open_warehouse
-from etl.warehouse.contract import Warehouse, WarehousePlace, kept_table
+from etl.warehouse.contract import KEPT_SCHEMA, Warehouse, WarehousePlace, kept_table
 from tests.amounts import amount
 from tests.lake.objects import DAY, NEXT_DAY, load, local_lake, publish, settings_in
 
@@ -166,8 +166,8 @@ def test_a_ledger_entry_changed_by_hand_is_written_again(lake: Lake, warehouse: 
     [
         "DELETE FROM mart.orders WHERE id = 2",  # the row of the other day, for which this day's lost
         "UPDATE mart.orders SET etl_partition = DATE '2026-01-01' WHERE id = 2",
-        f"DELETE FROM etl_kept.\"{kept_table('mart', 'orders')}\" WHERE id = 2 AND etl_partition = DATE '2026-01-01'",
-        f'DROP TABLE etl_kept."{kept_table("mart", "orders")}"',
+        "DELETE FROM {kept} WHERE id = 2 AND etl_partition = DATE '2026-01-01'",
+        "DROP TABLE {kept}",
     ],
 )
 def test_damage_to_another_days_row_or_to_the_kept_rows_is_noticed(
@@ -178,7 +178,7 @@ def test_damage_to_another_days_row_or_to_the_kept_rows_is_noticed(
     for day in (DAY, NEXT_DAY):
         load(lake, warehouse, day, mode="upsert", keys=["id"])
     before = rows(warehouse)
-    execute(damage)
+    execute(damage.format(kept=warehouse.relation(KEPT_SCHEMA, kept_table("mart", "orders"))))
     assert load(lake, warehouse, DAY, mode="upsert", keys=["id"]).changed
     load(lake, warehouse, NEXT_DAY, mode="upsert", keys=["id"])
     assert rows(warehouse) == before
