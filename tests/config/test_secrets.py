@@ -29,6 +29,8 @@ SECRET = "hunter2hunter2"
         f"notifications: [{{type: opsgenie, api_key: {SECRET}}}]",
         f"notifications: [{{type: email, host: h, sender: s, to: [t], password: {SECRET}}}]",
         f"environments: {{prod: {{source_database: {{password: {SECRET}}}}}}}",
+        f"warehouse: {{type: trino, iceberg: {{type: rest, uri: u, adls.account-key: {SECRET}}}}}",
+        f"warehouse: {{type: trino, iceberg: {{type: rest, uri: u, adls.connection-string: {SECRET}}}}}",
         f"description: see postgresql://me:{SECRET}@h/db",
     ],
 )

@@ -66,7 +66,7 @@ def serving(**settings: str) -> Iterator[PostgresServer]:
             "synchronous_commit": "off",
             "log_statement": "all",
             "log_line_prefix": "%u:",
-            "max_connections": "40",
+            "max_connections": "100",
             "shared_buffers": "64MB",
             **settings,
         }
