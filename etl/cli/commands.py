@@ -86,6 +86,12 @@ COMMANDS = (
         "verify:verify",
         "etl verify project_01 --pipeline lot_history",
     ),
+    (
+        "maintain",
+        "Care for the tables that a tenant has loaded: join small files, remove what no load and no reader needs.",
+        "maintain:maintain",
+        "etl maintain project_01 --dry-run",
+    ),
     ("check", "Load tenants and check that they keep the conventions.", "check:check", "etl check project_01"),
     (
         "metrics",

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
 
@@ -72,8 +72,18 @@ class JobConfig(BaseModel):
         default=False,
         description="true: the job compares source and warehouse of what is selected, and runs no asset.",
     )
+    maintain: bool = Field(
+        default=False,
+        description="true: the job cares for the tables that the tenant has loaded, and runs no asset.",
+    )
     schedule: ScheduleConfig | None = Field(None, description="When it runs by itself. Default: never.")
     tags: RunTags = Field({}, description="Tags of the job's runs; of `dagster/...` only `priority` and `max_runtime`.")
+
+    @model_validator(mode="after")
+    def _has_one_task(self) -> Self:
+        if self.maintain and (self.verify or self.selection != "*"):
+            raise ValueError("a job with `maintain` is about all loaded tables: write neither `verify` nor `selection`")
+        return self
 
 
 class DbtConfig(BaseModel):

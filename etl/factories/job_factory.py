@@ -1,7 +1,7 @@
 """Makes a tenant's jobs: one for all assets, and the jobs of its YAML.
 
 Belongs here: which assets or checks a job runs. Not here: when it runs (`schedule_factory`), building one
-(`etl.running.asset_jobs`).
+(`etl.running.asset_jobs`, `etl.running.care_step`).
 
 There is no job for each pipeline or tier: Dagster's cost of a location grows with its jobs. A run of some assets is a
 run of the job of all assets with a selection (`etl run --pipeline`, or the assets that are selected in Dagster's UI).
@@ -24,6 +24,7 @@ from etl.config.tenant_config import JobConfig, TenantConfig
 from etl.errors import ConfigError
 from etl.running import naming
 from etl.running.asset_jobs import job_of_assets, job_of_checks
+from etl.running.care_step import care_job
 from etl.running.compat import AssetGraph
 
 
@@ -57,12 +58,17 @@ class JobFactory:
 
     def _job(self, name: str, keys: Sequence[AssetKey], job: JobConfig) -> JobDefinition:
         description = job.description or f"The assets `{job.selection}` of {self._config.name}."
-        tags = {**job.tags, "tenant": self._config.id}
-        return job_of_assets(name, self._graph, keys, self._resources, description, tags)
+        return job_of_assets(name, self._graph, keys, self._resources, description, self._tags(job))
+
+    def _tags(self, job: JobConfig) -> dict[str, str]:
+        return {**job.tags, "tenant": self._config.id}
 
     def _of_yaml(self, name: str, job: JobConfig) -> JobDefinition:
-        keys = self._selected(name, job)
         full_name = naming.job_name(self._config.id, name)
+        if job.maintain:
+            description = job.description or f"Care for the tables that {self._config.name} has loaded."
+            return care_job(full_name, self._config, self._resources, description, self._tags(job))
+        keys = self._selected(name, job)
         if not job.verify:
             return self._job(full_name, sorted(keys), job)
         checks = [key for each in self._reconciled for key in each.check_keys if key.asset_key in keys]
@@ -73,9 +79,8 @@ class JobFactory:
                 "select the assets of last stages as well, such as `*` or `tag:pipeline=orders`",
             )
         description = job.description or f"Compare the source of {self._config.name} with its warehouse, read-only."
-        tags = {**job.tags, "tenant": self._config.id}
         graph = AssetGraph.from_assets([*self._definitions, *self._reconciled])
-        return job_of_checks(full_name, graph, checks, self._resources, description, tags)
+        return job_of_checks(full_name, graph, checks, self._resources, description, self._tags(job))
 
     def _selected(self, name: str, job: JobConfig) -> set[AssetKey]:
         where = self._place(name)

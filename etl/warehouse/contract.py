@@ -8,8 +8,8 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -239,6 +239,48 @@ class TableOwner(BaseModel):
     table: str
 
 
+SHORTEST_AGE = timedelta(days=1)
+"""No care removes what is younger. It is longer than any load may run: a load reads the snapshot with which it began,
+and its file lies below the table's folder before its commit names the file."""
+
+
+class CareRequest(BaseModel):
+    """The request to care for all tables of a tenant."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: str
+    dry_run: bool = False
+    """Say what would be done, and do nothing."""
+    older_than: timedelta | None = None
+    """On a Trino, the age at which old snapshots and files without a snapshot are removed. Default: 7 days."""
+
+    @model_validator(mode="after")
+    def _is_long_enough(self) -> "CareRequest":
+        if self.older_than is not None and self.older_than < SHORTEST_AGE:
+            raise WarehouseError(
+                "a load that runs may need files that are younger than one day",
+                "give one day or more: the default is 7",
+            )
+        return self
+
+
+@dataclass
+class Care:
+    """What was done for one table, or in DuckDB for the file. It is filled while the table is cared for."""
+
+    table: str
+    done: list[str] = field(default_factory=list)
+    """What was done, or what would be done; empty if nothing was necessary."""
+    before: Mapping[str, int] = field(default_factory=dict)
+    """The table's size by measure, such as `bytes` and `snapshots`."""
+    after: Mapping[str, int] = field(default_factory=dict)
+    left_alone: str = ""
+    """The reason, if the table is not one to care for."""
+    error: WarehouseError | None = None
+    """The reason, if the table could not be cared for, or only in part."""
+
+
 class Loader(Protocol):
     """A table of a warehouse that one load has locked, so that no other load writes to the table."""
 
@@ -284,6 +326,12 @@ class Warehouse(Protocol):
 
     def made_types(self, kind: str) -> tuple[str, ...]:
         """Return the type that a load makes from a DuckDB type, with a second name if it has one."""
+
+    def care(self, asked: CareRequest) -> Iterator[Care]:
+        """Make the tenant's own tables smaller and quicker to read, one after the other. Their rows stay the same.
+
+        A table that fails does not keep the others from being cared for.
+        """
 
     def try_out(self) -> str:
         """Connect as a load does. Returns what answered; raises WarehouseError if a load could not work."""

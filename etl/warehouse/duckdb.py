@@ -17,9 +17,12 @@ from etl import locks
 from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.warehouse import ledger
+from etl.warehouse.care import noted
 from etl.warehouse.contract import (
     BATCH_ROWS,
     ROW_NUMBER,
+    Care,
+    CareRequest,
     Column,
     Kind,
     LedgerEntry,
@@ -126,6 +129,23 @@ class DuckDBWarehouse(SqlWarehouse):
     def _check_exists(self) -> None:
         if not self._path.exists():
             raise WarehouseError(f"the warehouse {self._path} does not exist yet", "load a pipeline first")
+
+    def care(self, asked: CareRequest) -> Iterator[Care]:
+        """Write everything into the file and give back the space at its end, while nobody else writes."""
+        if self._path.exists():
+            care = Care(self._path.name)
+            with noted(care), _named(f"{self._path.name} could not be cared for"), self.exclusive(asked.run_id):
+                care.before = care.after = self._size()
+                with self.connect(read_only=asked.dry_run) as connection:
+                    if not asked.dry_run:
+                        connection.execute("CHECKPOINT")
+                care.after = self._size()
+                care.done.append("would make a checkpoint" if asked.dry_run else "made a checkpoint")
+            yield care
+
+    def _size(self) -> dict[str, int]:
+        files = (self._path, self._path.with_name(f"{self._path.name}.wal"))
+        return {"bytes": sum(each.stat().st_size for each in files if each.exists())}
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """Run a read-only statement and return its rows."""

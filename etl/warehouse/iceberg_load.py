@@ -26,6 +26,7 @@ from etl.warehouse.iceberg_commit import ATTEMPTS, CONFLICTS, Change, Commits, P
 from etl.warehouse.iceberg_file import RowsFile
 from etl.warehouse.iceberg_ledger import Entry
 from etl.warehouse.iceberg_table import (
+    KEPT_FOR,
     OWNER,
     IcebergTable,
     NewColumn,
@@ -41,16 +42,13 @@ from etl.warehouse.iceberg_types import iceberg_type, trino_name
 from etl.warehouse.identifier import quoted
 from etl.warehouse.schema_change import NO_TYPE
 from etl.warehouse.transaction import Load
-from etl.warehouse.trino_session import driver
+from etl.warehouse.trino_session import COMMIT_CONFLICTS, driver
 from etl.warehouse.trino_upsert import TrinoUpsert
 from etl.warehouse.upsert import check_keys, ranking
 
 _PARTITION_TYPES: dict[str, IcebergType] = {"DATE": DateType(), "TIMESTAMP": TimestampType(), "VARCHAR": StringType()}
-_MERGE_CONFLICTS = ("ICEBERG_COMMIT_ERROR", "TRANSACTION_CONFLICT")
-_KEPT_FOR = "etl.kept-for"
-"""The property of the table of the kept rows: which table they were kept for."""
 _KEPT_SINCE = "etl.kept-since"
-"""And the number of the newest entry about that table when the table of the kept rows was made."""
+"""The property of the table of the kept rows: the newest entry about the loaded table when it was made."""
 
 
 class IcebergLoad(Load):
@@ -214,7 +212,7 @@ class IcebergLoad(Load):
             try:
                 kept.merge(self._columns, since=since, all_keys=all_keys)
             except driver().exceptions.TrinoQueryError as error:
-                if error.error_name not in _MERGE_CONFLICTS:
+                if error.error_name not in COMMIT_CONFLICTS:
                     raise
                 pause(attempt)
                 continue
@@ -238,10 +236,10 @@ class IcebergLoad(Load):
         """
         last = self._past.last if self._past else None
         uuid = str(table.metadata.table_uuid) if table else ""
-        marks = {_KEPT_FOR: uuid, _KEPT_SINCE: str(self._commits.begun)}
+        marks = {KEPT_FOR: uuid, _KEPT_SINCE: str(self._commits.begun)}
         for _ in range(ATTEMPTS):
             known = place.now()
-            if known is not None and known.properties.get(_KEPT_FOR) == uuid:
+            if known is not None and known.properties.get(KEPT_FOR) == uuid:
                 is_upserted = last is None or (last.mode == "upsert" and last.digest is not None)
                 if is_upserted or marks.items() <= known.properties.items():
                     kept.keep(self._columns, anew=False)

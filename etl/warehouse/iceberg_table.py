@@ -33,6 +33,8 @@ from etl.warehouse.identifier import without_dots
 PENDING = "etl.pending"
 SEQ = "etl.seq"
 OWNER = "etl.owner"
+KEPT_FOR = "etl.kept-for"
+"""The property of a table of kept rows: the UUID of the table that they were kept for."""
 PLANNED_ANEW = {"commit.retry.num-retries": "0"}
 """PyIceberg must not repeat a commit: it would carry the entries of the first plan, without those of other loads."""
 _PROPERTIES = {

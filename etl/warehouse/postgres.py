@@ -25,9 +25,12 @@ from etl.source.database_url import conninfo, parse
 from etl.source.writer import extension_path
 from etl.sql import literal
 from etl.warehouse import ledger
+from etl.warehouse.care import loaded_tables
 from etl.warehouse.contract import (
     BATCH_ROWS,
     ROW_NUMBER,
+    Care,
+    CareRequest,
     Column,
     Kind,
     LedgerEntry,
@@ -39,6 +42,7 @@ from etl.warehouse.contract import (
 from etl.warehouse.duckdb import engine_config, make_room
 from etl.warehouse.identifier import quoted
 from etl.warehouse.loadable import Loadable, read_loadable
+from etl.warehouse.postgres_care import vacuum_each
 from etl.warehouse.postgres_types import check_types, needs_text_copy, postgres_type
 from etl.warehouse.schema_change import NO_TYPE
 from etl.warehouse.set_aside import set_aside
@@ -128,6 +132,14 @@ class PostgresWarehouse(SqlWarehouse):
                 "GRANT CREATE ON DATABASE ... TO the user of the tenant's warehouse",
             )
         return f"PostgreSQL {version}"
+
+    def care(self, asked: CareRequest) -> Iterator[Care]:
+        """Vacuum and analyze the tenant's own tables."""
+        with self.errors("the tables could not be cared for"), self._connect(asked.run_id) as connection:
+            tables = loaded_tables(self, self._tenant)
+            session = _PostgresSession(connection)
+            connection.execute(f"SET lock_timeout = {int(self._lock_seconds * 1000)}")
+            yield from vacuum_each(connection, session, tables, self.errors, dry_run=asked.dry_run)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """Run a read-only statement and return its rows."""

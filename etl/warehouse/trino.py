@@ -6,7 +6,7 @@ Belongs here: connecting to Trino, reading, the errors of the cluster. Not here:
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,10 @@ from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.secrets.scrub import scrub
 from etl.warehouse import ledger
-from etl.warehouse.contract import LedgerEntry, TrinoPlace
+from etl.warehouse.care import loaded_tables
+from etl.warehouse.contract import Care, CareRequest, LedgerEntry, TrinoPlace
 from etl.warehouse.iceberg import IcebergLoader, LoadingSession
+from etl.warehouse.iceberg_care import IcebergCare
 from etl.warehouse.iceberg_ledger import Entry, IcebergLedger, check_same_catalog, in_memory
 from etl.warehouse.iceberg_table import opened
 from etl.warehouse.iceberg_types import trino_of_duckdb
@@ -100,6 +102,19 @@ class TrinoWarehouse(SqlWarehouse):
             check_same_catalog(IcebergLedger(catalog), session)
             IcebergLedger(catalog).try_out()
             return f"Trino {self._version(session)}, catalog {self._place.catalog}"
+
+    def care(self, asked: CareRequest) -> Iterator[Care]:
+        """Join small files, let old snapshots expire and remove files that nothing needs, table by table."""
+        failure = "the tables could not be cared for"
+        tables = loaded_tables(self, self._tenant)
+        with ExitStack() as stack:
+            if tables:
+                catalog = stack.enter_context(opened(self._place, self.errors(failure)))
+                stack.enter_context(self.errors(failure))
+                session = stack.enter_context(self._loading(catalog))
+                check_same_catalog(IcebergLedger(catalog), session)
+                care = IcebergCare(catalog, session, self._place.catalog, self.errors, self._tenant, asked)
+                yield from care.of_each(tables)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """Run a read-only statement and return its rows."""

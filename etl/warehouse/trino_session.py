@@ -27,6 +27,8 @@ NOT_THE_SAME = (
     " type `sql`, `name` must be the `iceberg.jdbc-catalog.catalog-name` of Trino"
 )
 """The remedy for a table that one of the two catalogs does not have."""
+COMMIT_CONFLICTS = ("ICEBERG_COMMIT_ERROR", "TRANSACTION_CONFLICT")
+"""Trino's names for the error that another commit of the table was quicker."""
 _KINDS: dict[str, Kind] = {"BASE TABLE": "table", "VIEW": "view"}
 
 

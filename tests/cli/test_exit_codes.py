@@ -19,6 +19,7 @@ USAGE = {
     "set-aside": ["set-aside", "nobody", "orders", "--yes"],
     "schema accept": ["schema", "accept", "nobody", "orders"],
     "verify": ["verify", "nobody"],
+    "maintain": ["maintain", "nobody"],
     "check": ["check", "nobody"],
     "quarantine list": ["quarantine", "list", "nobody"],
     "quarantine show": ["quarantine", "show", "nobody", "orders"],
