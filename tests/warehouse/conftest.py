@@ -20,7 +20,14 @@ __all__ = ["bucket", "object_store", "seaweed", "trino", "trino_catalog", "trino
 # Which cases the cluster gets, since a case costs it seconds: each second, third or fifth of a test, or none of a file
 # whose subject is the same on each warehouse. ETL_TRINO_ALL=1 (`make soak`) asks for all of them.
 EACH = {"test_model.py": 2, "test_faults.py": 3, "test_trust.py": 5, "test_types.py": 5, "test_warehouse.py": 5}
-WHOLE = ("test_iceberg.py", "test_iceberg_catalogs.py", "test_iceberg_faults.py", "test_iceberg_object.py")
+WHOLE = (
+    "test_care.py",
+    "test_iceberg.py",
+    "test_iceberg_care.py",
+    "test_iceberg_catalogs.py",
+    "test_iceberg_faults.py",
+    "test_iceberg_object.py",
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
