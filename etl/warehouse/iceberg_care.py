@@ -27,6 +27,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.refs import SnapshotRefType
 from pyiceberg.table.snapshots import ancestors_of
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import DateType, TimestampType
@@ -220,7 +221,7 @@ def replaced_before(metadata: TableMetadata, moment: datetime) -> list[int]:
         until[number] = max(at, until.get(number, 0))
     needed = {metadata.current_snapshot_id, *(each.snapshot_id for each in metadata.refs.values())}
     for name, ref in metadata.refs.items():
-        if name != "main":
+        if name != "main" and ref.snapshot_ref_type is SnapshotRefType.BRANCH:
             tip = metadata.snapshot_by_id(ref.snapshot_id)
             needed |= {each.snapshot_id for each in ancestors_of(tip, metadata)}
     limit = moment.timestamp() * 1000
