@@ -79,7 +79,7 @@ class IcebergCare:
             yield care
             kept = IcebergTable(self.catalog, KEPT_SCHEMA, kept_table(schema, name))
             if found is not None and _is_kept_for(kept.now(), found):
-                care_of_kept = Care(f"{KEPT_SCHEMA}.{kept.name}")
+                care_of_kept = Care(".".join(kept.identifier))
                 with noted(care_of_kept), self.errors(f"{care_of_kept.table} could not be cared for"):
                     self._care(kept, care_of_kept, age)
                 yield care_of_kept
