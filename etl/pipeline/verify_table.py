@@ -28,6 +28,7 @@ from etl.warehouse.contract import (
     TECHNICAL_COLUMNS,
     CountedRows,
     LedgerEntry,
+    ObjectRows,
     RowsOf,
     Warehouse,
     WarehouseTable,
@@ -249,14 +250,16 @@ def _by_partition(
             table.remedies.verify("--max-rows", str(rows)),
         )
         return
-    for partition, pinned in current.items():
-        frame = scan_pinned([(pinned.ref, pinned.path)]) if winners is None else _won(winners, partition, pinned)
-        _rows(verdict.of(partition), table, pinned, frame, table.rows(partition), counts.get(partition, 0), max_rows)
+    expected = [
+        _Expected(pinned, table.rows(partition), counts.get(partition, 0), _won(winners, partition))
+        for partition, pinned in current.items()
+    ]
+    _rows(verdict, table, expected, max_rows)
 
 
 def _whole(verdict: TableVerdict, table: _Table, current: Mapping[str | None, Pinned], max_rows: int) -> None:
     for partition, pinned in current.items():
-        frame = scan_pinned([(pinned.ref, pinned.path)])
+        winners = None
         if table.output.mode == "upsert":
             winners = _winners(table.output, current, max_rows)
             if winners is None:
@@ -265,8 +268,8 @@ def _whole(verdict: TableVerdict, table: _Table, current: Mapping[str | None, Pi
                     table.remedies.verify("--max-rows", str(pinned.rows)),
                 )
                 return
-            frame = _won(winners, partition, pinned)
-        _rows(verdict.of(partition), table, pinned, frame, table.rows(), table.count(), max_rows)
+        expected = _Expected(pinned, table.rows(), table.count(), _won(winners, partition))
+        _rows(verdict, table, [expected], max_rows)
 
 
 def _snapshots(
@@ -289,12 +292,12 @@ def _snapshots(
         found.skip(old, table.remedies.begin_anew())
         return
     found.add(_older_snapshots(table, older))
-    for partition, pinned in current.items():
+    for pinned in current.values():
         part, counts = table.rows(), rows
         if LOAD_COLUMN in columns and any(each.digest for each in entries if each.version == pinned.version):
             seq = max(each.seq for each in entries if each.version == pinned.version)
             part, counts = table.rows(load=seq), table.counts_by_key(LOAD_COLUMN).get(str(seq), 0)
-        _rows(verdict.of(partition), table, pinned, scan_pinned([(pinned.ref, pinned.path)]), part, counts, max_rows)
+        _rows(verdict, table, [_Expected(pinned, part, counts)], max_rows)
 
 
 def _older_snapshots(table: _Table, older: Sequence[LedgerEntry]) -> Findings:
@@ -317,28 +320,62 @@ def _older_snapshots(table: _Table, older: Sequence[LedgerEntry]) -> Findings:
     return found
 
 
-def _rows(
-    found: Findings, table: _Table, pinned: Pinned, expected: pl.LazyFrame, part: RowsOf, rows: int, max_rows: int
-) -> None:
-    """Compare some rows of the table with the expected rows."""
-    wanted = pinned.rows
-    if table.output.mode == "upsert":
-        wanted = int(expected.select(pl.len()).collect().item())
-    if rows != wanted:
-        found.differ(
-            f"{wanted} rows published, {rows} in {table.name}", table.remedies.load_again(pinned.ref.partition)
-        )
-        return
-    if rows > max_rows:
+class _Expected(NamedTuple):
+    """Rows of the table, how many there are, and the object from which they should come."""
+
+    pinned: Pinned
+    part: RowsOf
+    there: int
+    positions: pl.LazyFrame | None = None
+    """The positions of the rows that should be in the table; None: all of the object."""
+
+    @property
+    def rows(self) -> pl.LazyFrame:
+        """The rows that should be in the table."""
+        if self.positions is None:
+            return scan_pinned([(self.pinned.ref, self.pinned.path)])
+        return _numbered(self.pinned).join(self.positions, on=ROW_NUMBER, how="semi").drop(ROW_NUMBER)
+
+    @property
+    def wanted(self) -> int:
+        """How many rows should be in the table."""
+        if self.positions is None:
+            return self.pinned.rows
+        return int(self.positions.select(pl.len()).collect().item())
+
+
+def _rows(verdict: TableVerdict, table: _Table, expected: Sequence[_Expected], max_rows: int) -> None:
+    """Compare rows of the table with the expected rows. Only rows that a warehouse cannot compare itself are read."""
+    complete = [each for each in expected if _is_complete(verdict, table, each, max_rows)]
+    equal = table.warehouse.equal_rows({each.part: ObjectRows(each.pinned.path, each.positions) for each in complete})
+    for each in complete:
+        if each.part not in equal:
+            _values(verdict.of(each.pinned.ref.partition), table, each)
+
+
+def _is_complete(verdict: TableVerdict, table: _Table, expected: _Expected, max_rows: int) -> bool:
+    """Whether the table has as many rows as it should, and not too many to compare their values."""
+    partition, wanted = expected.pinned.ref.partition, expected.wanted
+    found = verdict.of(partition)
+    if expected.there != wanted:
+        found.differ(f"{wanted} rows published, {expected.there} in {table.name}", table.remedies.load_again(partition))
+        return False
+    if wanted > max_rows:
         found.skip(
-            f"the values of {rows} rows were not compared: more than {max_rows} (`--max-rows`)",
-            table.remedies.verify("--max-rows", str(rows)),
+            f"the values of {wanted} rows were not compared: more than {max_rows} (`--max-rows`)",
+            table.remedies.verify("--max-rows", str(wanted)),
         )
-        return
-    schema = pl.Schema({name: kind for name, kind in expected.collect_schema().items() if kind != pl.Null})
-    between = f"the {pinned.ref.stage} object and {table.name}"
-    for each in differences(digest(expected.select(schema.names())), table.digest(schema, part), between):
-        found.differ(each, table.remedies.load_again(pinned.ref.partition))
+        return False
+    return True
+
+
+def _values(found: Findings, table: _Table, expected: _Expected) -> None:
+    """Read the rows of the table and name the columns whose values differ."""
+    ref, rows = expected.pinned.ref, expected.rows
+    schema = pl.Schema({name: kind for name, kind in rows.collect_schema().items() if kind != pl.Null})
+    between = f"the {ref.stage} object and {table.name}"
+    for each in differences(digest(rows.select(schema.names())), table.digest(schema, expected.part), between):
+        found.differ(each, table.remedies.load_again(ref.partition))
 
 
 def _winners(output: TrinoOutput, current: Mapping[str | None, Pinned], max_rows: int) -> pl.DataFrame | None:
@@ -360,10 +397,12 @@ def _winners(output: TrinoOutput, current: Mapping[str | None, Pinned], max_rows
     return last.select(PARTITION_COLUMN, ROW_NUMBER).collect()
 
 
-def _won(winners: pl.DataFrame, partition: str | None, pinned: Pinned) -> pl.LazyFrame:
-    """Return the rows of an object that are the last rows of their keys."""
-    mine = winners.lazy().filter(pl.col(PARTITION_COLUMN).eq_missing(pl.lit(partition, dtype=pl.String)))
-    return _numbered(pinned).join(mine, on=ROW_NUMBER, how="semi").drop(ROW_NUMBER)
+def _won(winners: pl.DataFrame | None, partition: str | None) -> pl.LazyFrame | None:
+    """Return the positions of the rows of an object that are the last rows of their keys."""
+    if winners is None:
+        return None
+    is_its_own = pl.col(PARTITION_COLUMN).eq_missing(pl.lit(partition, dtype=pl.String))
+    return winners.lazy().filter(is_its_own).select(ROW_NUMBER)
 
 
 def _numbered(pinned: Pinned) -> pl.LazyFrame:

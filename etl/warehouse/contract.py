@@ -66,6 +66,15 @@ class CountedRows:
     days: tuple[str, str] | None = None
 
 
+@dataclass(frozen=True)
+class ObjectRows:
+    """Names rows of an object, which is a local Parquet file: all, or those at some positions."""
+
+    path: Path
+    positions: "pl.LazyFrame | None" = None
+    """The chosen rows' positions in the object, from 0 on, as the column `ROW_NUMBER`."""
+
+
 class TrinoPlace(BaseModel):
     """A Trino with one of its catalogs, and where PyIceberg finds the tables of this catalog."""
 
@@ -320,6 +329,12 @@ class Warehouse(Protocol):
 
     def holds(self, digests: Mapping[RowsOf, str | None]) -> dict[RowsOf, bool | None]:
         """Compare rows with their digests from the ledger: True if they are equal, None if they cannot be compared."""
+
+    def equal_rows(self, wanted: Mapping[RowsOf, ObjectRows]) -> frozenset[RowsOf]:
+        """Return the rows of which the warehouse has found out by itself that they equal the rows of their objects.
+
+        Whether the other rows are equal is not known: read them. A warehouse on this machine returns none.
+        """
 
     def made_columns(self, path: Path) -> dict[str, tuple[str, ...]]:
         """Return the columns that a load makes from an object, each with all names of its type in this warehouse."""

@@ -5,8 +5,8 @@ Belongs here: connecting to Trino, reading, the errors of the cluster. Not here:
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from etl.faults import reach
 from etl.secrets.scrub import scrub
 from etl.warehouse import ledger
 from etl.warehouse.care import loaded_tables
-from etl.warehouse.contract import Care, CareRequest, LedgerEntry, TrinoPlace
+from etl.warehouse.contract import Care, CareRequest, LedgerEntry, ObjectRows, RowsOf, TrinoPlace
 from etl.warehouse.iceberg import IcebergLoader, LoadingSession
 from etl.warehouse.iceberg_care import IcebergCare
 from etl.warehouse.iceberg_ledger import Entry, IcebergLedger, check_same_catalog, in_memory
@@ -29,6 +29,7 @@ from etl.warehouse.iceberg_table import opened
 from etl.warehouse.iceberg_types import trino_of_duckdb
 from etl.warehouse.session import Session
 from etl.warehouse.sql_warehouse import SqlWarehouse
+from etl.warehouse.trino_compare import equal_rows
 from etl.warehouse.trino_session import NOT_THE_SAME, TrinoSession, connected, driver, frames_of
 
 if TYPE_CHECKING:
@@ -87,6 +88,16 @@ class TrinoWarehouse(SqlWarehouse):
         """Open a session for reading."""
         with connected(self._place) as connection:
             yield TrinoSession(connection, self._place.catalog, self._version)
+
+    def equal_rows(self, wanted: Mapping[RowsOf, ObjectRows]) -> frozenset[RowsOf]:
+        """Return the rows that have the portable digest of their objects. Trino computes it, and no row is moved."""
+        tables = {(each.schema_name, each.table) for each in wanted}
+        equal: set[RowsOf] = set()
+        for schema, table in sorted(tables):
+            of_table = {rows: of for rows, of in wanted.items() if (rows.schema_name, rows.table) == (schema, table)}
+            with suppress(WarehouseError), self.reading(f"{schema}.{table} could not be compared") as session:
+                equal.update(equal_rows(session, schema, table, of_table, self.made_types))
+        return frozenset(equal)
 
     def made_types(self, kind: str) -> tuple[str, ...]:
         """Return Trino's name of the type that a load makes; a type with named parts has two spellings."""
