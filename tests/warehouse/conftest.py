@@ -27,6 +27,7 @@ WHOLE = (
     "test_iceberg_catalogs.py",
     "test_iceberg_faults.py",
     "test_iceberg_object.py",
+    "test_portable.py",
 )
 
 
