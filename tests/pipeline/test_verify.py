@@ -80,7 +80,7 @@ def change_and_refine_only(project: TinyProject) -> None:
 def forget_the_load(project: TinyProject) -> None:
     in_warehouse(
         project,
-        f"DELETE FROM shop.orders WHERE etl_partition = '{DAY}'",
+        f"DELETE FROM shop.orders WHERE etl_partition = DATE '{DAY}'",
         f"DELETE FROM etl_ledger.loads WHERE partition = '{DAY}'",
     )
 

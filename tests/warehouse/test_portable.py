@@ -12,19 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
-from etl.errors import WarehouseError
 from etl.lake.lake import PLACEHOLDER_FOOTER, Lake
-from etl.warehouse.contract import ROW_NUMBER, ObjectRows, RowsOf, TrinoPlace, Warehouse
+from etl.warehouse.contract import Warehouse
 from etl.warehouse.iceberg_types import iceberg_type
 from etl.warehouse.portable import PortableColumn, digest_of, duckdb_digest, trino_digest
-from tests.lake.objects import DAY, NEXT_DAY, load, local_lake, provenance_of, ref_of
-from tests.warehouse.cluster import Execute, catalog, execute, lake, warehouse
+from tests.lake.objects import DAY, load, provenance_of, ref_of
+from tests.warehouse.cluster import catalog, execute, lake, warehouse
 
 __all__ = ["catalog", "execute", "lake", "warehouse"]
 
@@ -46,8 +44,18 @@ def whole(bits: int, *, signed: bool = True) -> st.SearchStrategy[int]:
     return st.integers(least, most) | st.sampled_from([least, 0, 1, most])
 
 
-PAIR = pa.struct([("n", pa.int32()), ("Text", pa.string()), ("at", pa.timestamp("us")), ("on", pa.date32()), ("x", pa.float64())])
-pairs = st.fixed_dictionaries({"n": st.none() | whole(32), "Text": st.none() | texts, "at": st.none() | moments, "on": st.none() | days, "x": floats})
+PAIR = pa.struct(
+    [("n", pa.int32()), ("Text", pa.string()), ("at", pa.timestamp("us")), ("on", pa.date32()), ("x", pa.float64())]
+)
+pairs = st.fixed_dictionaries(
+    {
+        "n": st.none() | whole(32),
+        "Text": st.none() | texts,
+        "at": st.none() | moments,
+        "on": st.none() | days,
+        "x": floats,
+    }
+)
 COLUMNS: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
     "yes": (pa.bool_(), st.booleans()),
     "int8": (pa.int8(), whole(8)),
@@ -152,9 +160,7 @@ def described(engine: duckdb.DuckDBPyConnection, path: Path) -> list[PortableCol
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@settings(
-    max_examples=EXAMPLES, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-)
+@settings(max_examples=EXAMPLES, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(rows=st.lists(rows_of_all_types, min_size=1, max_size=5), data=st.data())
 def test_the_digests_are_equal_exactly_when_the_rows_are(
     tmp_path: Path, lake: Lake, warehouse: Warehouse, rows: list[Row], data: Any
