@@ -29,6 +29,7 @@ NOT_THE_SAME = (
 """The remedy for a table that one of the two catalogs does not have."""
 COMMIT_CONFLICTS = ("ICEBERG_COMMIT_ERROR", "TRANSACTION_CONFLICT")
 """Trino's names for the error that another commit of the table was quicker."""
+_CONVERTED = re.compile(r"row\(|map\(|^uuid$")
 _KINDS: dict[str, Kind] = {"BASE TABLE": "table", "VIEW": "view"}
 
 
@@ -195,7 +196,7 @@ def frames_of(cursor: Any) -> "Iterator[pl.DataFrame]":  # noqa: ANN401  a curso
 
     names = [each[0] for each in cursor.description or ()]
     schema = dict(zip(names, [_polars_type(each[1]) for each in cursor.description or ()], strict=True))
-    convert = [at for at, each in enumerate(cursor.description or ()) if "row(" in each[1] or each[1] == "uuid"]
+    convert = [at for at, each in enumerate(cursor.description or ()) if _CONVERTED.search(each[1])]
     seen = False
     while rows := cursor.fetchmany(BATCH_ROWS):
         seen = True
@@ -207,10 +208,12 @@ def frames_of(cursor: Any) -> "Iterator[pl.DataFrame]":  # noqa: ANN401  a curso
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  a value of any type
-    """Return a row as a dict, and a UUID as text, because Polars knows neither."""
+    """Return a row as a dict, a map as a list of its entries, and a UUID as text, because Polars knows none of them."""
     if isinstance(value, tuple):
         names = value.__annotations__["names"]
         return dict(zip(names, map(_plain, value), strict=True))
+    if isinstance(value, dict):
+        return [{"key": _plain(key), "value": _plain(each)} for key, each in value.items()]
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return value if value is None or isinstance(value, int | float | str | bytes) else _text_of(value)

@@ -12,17 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from etl.lake.lake import PLACEHOLDER_FOOTER, Lake
-from etl.warehouse.contract import Warehouse
+from etl.lake.scan import scan_files
+from etl.pipeline.digest import as_published, differences, digest
+from etl.warehouse.contract import ROW_NUMBER, ObjectRows, RowsOf, Warehouse
 from etl.warehouse.iceberg_types import iceberg_type
 from etl.warehouse.portable import PortableColumn, digest_of, duckdb_digest, trino_digest
 from tests.lake.objects import DAY, load, provenance_of, ref_of
-from tests.warehouse.cluster import catalog, execute, lake, warehouse
+from tests.warehouse.cluster import Execute, catalog, execute, lake, warehouse
 
 __all__ = ["catalog", "execute", "lake", "warehouse"]
 
@@ -176,3 +179,98 @@ def test_the_digests_are_equal_exactly_when_the_rows_are(
             write(others, path)
             here = engine.execute(f"SELECT {duckdb_digest(columns)} FROM '{path}'").fetchall()[0]
             assert (digest_of(*here) == digest_of(*there)) == are_equal(rows, others), (rows, others)
+
+
+ALL = RowsOf("mart", "orders")
+FAR = {
+    "day": ("date_add('day', {}, DATE '1970-01-01')", pa.date32(), (-2_500_000, -1, 6_000_000)),
+    "naive": (
+        "date_add('day', {}, TIMESTAMP '1970-01-01 23:59:59.999999')",
+        pa.timestamp("us"),
+        tuple(each * DAY_US + DAY_US - 1 for each in (-2_500_000, -1, 6_000_000)),
+    ),
+    "instant": (
+        "date_add('day', {}, TIMESTAMP '1970-01-01 23:59:59.999999 UTC')",
+        pa.timestamp("us", "UTC"),
+        tuple(each * DAY_US + DAY_US - 1 for each in (-2_500_000, -1, 6_000_000)),
+    ),
+}
+
+
+@pytest.mark.slow
+def test_years_that_python_does_not_know_are_compared(tmp_path: Path, warehouse: Warehouse, execute: Execute) -> None:
+    selects = [
+        "SELECT " + ", ".join(f"{made.format(day)} AS {name}" for name, (made, *_) in FAR.items())
+        for day in (-2_500_000, -1, 6_000_000)
+    ]
+    execute("CREATE SCHEMA mart")
+    execute(f"CREATE TABLE mart.orders AS {' UNION ALL '.join(selects)}")
+    for at, (changes, expected) in enumerate(((0, {ALL}), (1, set()))):
+        arrays = {name: pa.array([values[0] + changes, *values[1:]], kind) for name, (_, kind, values) in FAR.items()}
+        pq.write_table(pa.table(arrays), tmp_path / f"{at}.parquet")
+        assert warehouse.equal_rows({ALL: ObjectRows(tmp_path / f"{at}.parquet")}) == expected
+
+
+@pytest.mark.slow
+def test_an_object_that_the_table_does_not_fit_is_left_to_the_values(
+    tmp_path: Path, warehouse: Warehouse, execute: Execute
+) -> None:
+    execute("CREATE SCHEMA mart")
+    execute("CREATE TABLE mart.orders (id integer, name varchar, later bigint)")
+    execute("INSERT INTO mart.orders VALUES (1, NULL, NULL), (2, '', NULL)")
+    given = pl.DataFrame({"Id": [2, 1], "name": ["", None]}, schema={"Id": pl.Int32, "name": pl.String})
+
+    def compared(frame: pl.DataFrame, positions: list[int] | None = None) -> bool:
+        path = tmp_path / f"{uuid.uuid4().hex}.parquet"
+        frame.write_parquet(path)
+        chosen = None if positions is None else pl.LazyFrame({ROW_NUMBER: pl.Series(positions, dtype=pl.UInt32)})
+        return warehouse.equal_rows({ALL: ObjectRows(path, chosen)}) == {ALL}
+
+    assert compared(given)
+    assert compared(given.with_columns(pl.col("Id").cast(pl.Int8))), "a load makes the same column of it"
+    assert compared(given.with_columns(later=pl.lit(None))), "a column without a type"
+    assert not compared(given.with_columns(pl.col("Id").cast(pl.Int64)))
+    assert not compared(given.with_columns(pl.col("Id").cast(pl.Float64)))
+    assert not compared(given.with_columns(other=pl.lit("x")))
+    assert not compared(given.with_columns(later=pl.lit(0, pl.Int64)))
+    assert not compared(given.with_columns(pl.lit("").alias("name")))
+    assert not compared(given.head(1))
+    assert compared(pl.concat([given.head(1), given]), [0, 2])
+    assert compared(pl.concat([given.head(1), given]), [1, 2])
+    assert not compared(pl.concat([given.head(1), given]), [0, 1])
+    execute("UPDATE mart.orders SET later = 0 WHERE id = 1")
+    assert not compared(given), "a column that the object does not have is not empty"
+    execute("DROP TABLE mart.orders")
+    assert not compared(given)
+
+
+PAIR_OF = {"n": 1, "Text": "x", "at": 0, "on": 3, "x": 0.5}
+NESTED: dict[str, tuple[Any, Any]] = {
+    "numbers": ([1, None], [1]),
+    "texts": ([""], [None]),
+    "reals": ([0.5], [1.5]),
+    "lists": ([["a"], ["b"]], [["a", "b"]]),
+    "pair": (PAIR_OF, {**PAIR_OF, "n": None}),
+    "pairs": ([PAIR_OF], []),
+    "map": ({"a": 1, "b": 2}, {"a": 2, "b": 1}),
+    "map_of_pairs": ({1: PAIR_OF}, {2: PAIR_OF}),
+}
+
+
+@pytest.mark.slow
+def test_a_nested_value_that_differs_is_named_after_its_rows_were_read(
+    tmp_path: Path, lake: Lake, warehouse: Warehouse
+) -> None:
+    row: Row = {name: NESTED[name][0] if name in NESTED else None for name in COLUMNS}
+    published(lake, [row])
+    load(lake, warehouse)
+    part = RowsOf("mart", "orders", DAY)
+    for name, values in NESTED.items():
+        for value, expected in zip(values, ([], [f"column `{name}` differs between both"]), strict=True):
+            path = tmp_path / f"{uuid.uuid4().hex}.parquet"
+            write([{**row, name: value}], path)
+            rows = scan_files([(name, path)]).select(name)
+            (batch,) = warehouse.rows_of(part, [name])
+            in_table = digest(as_published(batch, rows.collect_schema()))
+            assert differences(digest(rows), in_table, "both") == expected
+            assert (warehouse.equal_rows({part: ObjectRows(path)}) == {part}) == (not expected)
