@@ -46,6 +46,7 @@ def main() -> None:
                 made = server.make_catalog(f"verify_{rows}_{os.getpid()}")
                 place = {"port": server.port, "pid": server.pid, "name": made.name, "properties": made.properties}
                 (Path(name) / "place.json").write_text(json.dumps(place))
+                stack.callback(server.rows, f"DROP CATALOG {made.name}")
             for mode in ("replace", "upsert"):
                 for what in ("load", "compare", *(["rows"] if server else [])):
                     command = [sys.executable, __file__, "--case", name, mode, what, str(rows)]

@@ -22,7 +22,7 @@ from etl.warehouse.contract import (
     TableOwner,
     WarehouseTable,
 )
-from etl.warehouse.digest import holds, is_comparable
+from etl.warehouse.digest import compared
 from etl.warehouse.identifier import quoted
 from etl.warehouse.loadable import typed_columns
 from etl.warehouse.session import Session
@@ -106,7 +106,14 @@ class SqlWarehouse(ABC):
     def holds(self, digests: Mapping[RowsOf, str | None]) -> dict[RowsOf, bool | None]:
         """Compare rows with their digests from the ledger: True if they are equal, None if they cannot be compared."""
         with self.reading("the rows could not be compared with their digests") as session:
-            return {rows: _holds(session, rows, kept) for rows, kept in digests.items()}
+            tables: dict[tuple[str, str], dict[RowsOf, str | None]] = {}
+            for rows, kept in digests.items():
+                tables.setdefault((rows.schema_name, rows.table), {})[rows] = kept
+            found: dict[RowsOf, bool | None] = {}
+            for (schema, table), of_table in tables.items():
+                columns = session.table_columns(schema, table)
+                found |= compared(session, session.relation(schema, table), columns, of_table)
+            return found
 
     def equal_rows(self, wanted: Mapping[RowsOf, ObjectRows]) -> frozenset[RowsOf]:  # noqa: ARG002  of the protocol
         """Return none: to read the rows costs less here than to compute a digest that two databases compute alike."""
@@ -159,10 +166,3 @@ def _count(session: Session, wanted: CountedRows) -> dict[tuple[object, ...], in
     grouped = f" GROUP BY {by}" if by else ""
     rows = session.rows(f"SELECT {f'{by}, ' if by else ''}count(*) FROM {relation}{where}{grouped}")
     return {values: int(count) for *found, count in rows for values in [tuple(found)]}
-
-
-def _holds(session: Session, rows: RowsOf, kept: str | None) -> bool | None:
-    if not is_comparable(session, kept):
-        return None
-    columns = session.table_columns(rows.schema_name, rows.table)
-    return holds(session, session.relation(rows.schema_name, rows.table), columns, rows.where, kept)

@@ -12,16 +12,14 @@ from pathlib import Path
 
 import duckdb
 
-from etl.partitions.keys import column_value, key_of_value, kind_of
-from etl.warehouse.contract import PARTITION_COLUMN, ROW_NUMBER, TECHNICAL_COLUMNS, Column, ObjectRows, RowsOf
+from etl.warehouse.contract import ROW_NUMBER, TECHNICAL_COLUMNS, Column, ObjectRows, RowsOf
+from etl.warehouse.digest import of_partitions
 from etl.warehouse.duckdb import engine_config, make_room
 from etl.warehouse.iceberg_types import iceberg_type
 from etl.warehouse.loadable import Loadable, typed_columns
 from etl.warehouse.portable import PortableColumn, PortableDigest, digest_of, duckdb_digest, trino_digest
 from etl.warehouse.session import Session
 
-_PARTITIONS = 1_000
-"""How many partitions one query is asked about, because Trino limits the length of a query."""
 _RELATION = "etl_rows"
 """The alias of the table: without it, `"a"."b"` could be the column b of a table a, or the field b of a column a."""
 
@@ -67,22 +65,12 @@ def _columns(path: Path, own: Sequence[Column], made_types: Callable[[str], tupl
 
 def _digests(session: Session, relation: str, select: str, wanted: Sequence[RowsOf]) -> dict[RowsOf, PortableDigest]:
     """Return the digests of rows of the table: those of partitions together, others each by itself."""
-    found: dict[RowsOf, PortableDigest] = {}
-    by_key = {each.partition: each for each in wanted if each.partition and each.load is None}
+    by_key = {each.partition: each for each in wanted if each.partition is not None and each.load is None}
+    there = of_partitions(session, relation, select, list(by_key))
+    found = {by_key[key]: digest_of(*numbers) for key, numbers in there.items() if key in by_key}
     for each in wanted:
         if each.partition is None or each.load is not None:
             found[each] = digest_of(*session.rows(f"SELECT {select} FROM {relation} WHERE {each.where}")[0])
-    keys = list(by_key)
-    kind = kind_of(keys[0] or "") if keys else None
-    for at in range(0, len(keys), _PARTITIONS):
-        among = ", ".join(column_value(each) for each in keys[at : at + _PARTITIONS] if each)
-        rows = session.rows(
-            f"SELECT {PARTITION_COLUMN}, {select} FROM {relation} WHERE {PARTITION_COLUMN} IN ({among})"
-            f" GROUP BY {PARTITION_COLUMN}"
-        )
-        for value, *numbers in rows:
-            if part := by_key.get(key_of_value(value, kind or "static")):
-                found[part] = digest_of(*numbers)
     return found
 
 

@@ -4,7 +4,6 @@ Where all rows agree, no row comes from the cluster; where some differ, those of
 """
 
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,10 @@ from tests.pipeline import test_verify
 from tests.pipeline.stages import run_stages
 from tests.pipeline.test_verify import DAY, NOW, PLANTED, in_source, in_warehouse
 from tests.servers.seaweed import seaweed
-from tests.servers.trino import Catalog, TrinoServer, place_of, trino
+from tests.servers.trino import Catalog, TrinoServer, place_of, trino, trino_catalog
 from tests.tiny_project import DAYS, TinyProject, make_project
 
-__all__ = ["seaweed", "trino"]
+__all__ = ["seaweed", "trino", "trino_catalog"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 MODES = ("replace_partition", "upsert", "append")
@@ -116,13 +115,19 @@ class Twins:
 
 
 @pytest.fixture(scope="module", params=MODES)
-def loaded(request: pytest.FixtureRequest, trino: TrinoServer, tmp_path_factory: pytest.TempPathFactory) -> Twins:
+def loaded(
+    request: pytest.FixtureRequest,
+    trino: TrinoServer,
+    trino_catalog: Catalog,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Twins:
+    trino.empty(trino_catalog)
     project = make_project(tmp_path_factory.mktemp("twins"))
     project.write_pipeline({"trino_output": {"mode": request.param}})
     in_source(project, "UPDATE orders SET name = NULL WHERE order_id = 306")
     for day in DAYS:
         run_stages(project, ("extract", "transfer"), day)
-    twins = Twins(project, trino, trino.make_catalog(f"twins_{uuid.uuid4().hex[:8]}"))
+    twins = Twins(project, trino, trino_catalog)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in project.environ.items():
             patch.setenv(name, value)
