@@ -333,7 +333,7 @@ class Warehouse(Protocol):
     def equal_rows(self, wanted: Mapping[RowsOf, ObjectRows]) -> frozenset[RowsOf]:
         """Return the rows of which the warehouse has found out by itself that they equal the rows of their objects.
 
-        Whether the other rows are equal is not known: read them. A warehouse on this machine returns none.
+        Whether the other rows are equal is not known: read them. Only Trino compares rows by itself.
         """
 
     def made_columns(self, path: Path) -> dict[str, tuple[str, ...]]:

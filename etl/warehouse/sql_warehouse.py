@@ -116,7 +116,7 @@ class SqlWarehouse(ABC):
             return found
 
     def equal_rows(self, wanted: Mapping[RowsOf, ObjectRows]) -> frozenset[RowsOf]:  # noqa: ARG002  of the protocol
-        """Return none: to read the rows costs less here than to compute a digest that two databases compute alike."""
+        """Return none: reading the rows costs less than a digest that two databases compute alike."""
         return frozenset()
 
 
