@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.servers.postgres import PostgresServer
 
 Context = Mapping[str, str]
-_TABLE = """
+TABLE = """
 CREATE TABLE lineitem AS SELECT
   (i / 4)::bigint AS l_orderkey, ((i * 7919) % 200000)::bigint AS l_partkey, ((i * 104729) % 10000)::int AS l_suppkey,
   (i % 4 + 1)::int AS l_linenumber, (i % 50 + 1)::numeric(15,2) AS l_quantity,
@@ -42,7 +42,7 @@ def prepare_server(rows: int) -> "Iterator[tuple[PostgresServer, str]]":
     # the table fits into the server's buffers, as it would with the quarter of the memory that its manual advises
     with serving(shared_buffers="4GB", log_statement="none", max_wal_size="8GB", autovacuum="off") as server:
         server.run(
-            _TABLE.format(rows=rows), "VACUUM ANALYZE lineitem", "CHECKPOINT",
+            TABLE.format(rows=rows), "VACUUM ANALYZE lineitem", "CHECKPOINT",
             "CREATE ROLE bench LOGIN PASSWORD 'bench'", "GRANT SELECT ON lineitem TO bench",
         )  # fmt: skip
         # a plain password: not every peer decodes the one that the tests use
