@@ -29,11 +29,11 @@ Context = Mapping[str, str]
 DAY = "2026-01-01"
 RULES = [
     {"column": "l_orderkey", "type": "not_null"},
-    {"columns": ["l_orderkey", "l_linenumber"], "type": "unique"},
     {"column": "l_quantity", "type": "in_range", "min": 1, "max": 50},
     {"column": "l_returnflag", "type": "in_set", "values": ["A", "N", "R"]},
     {"type": "expression", "expression": "l_discount <= l_extendedprice + 1"},
 ]
+UNIQUE = {"columns": ["l_orderkey", "l_linenumber"], "type": "unique"}
 REFINED = '''"""lines, refined."""
 
 import polars as pl
@@ -99,10 +99,14 @@ def make_project(folder: Path) -> Any:
         "trino_output": {"target_table": "lines", "target_schema": "shop"},
         "quality": {"engine": "polars", "rules": RULES},
     }
-    ordered = {**lines, "transfer_inputs": ["lines"], "save_to_trino": False, "trino_output": None, "quality": None}
-    project = tiny(folder, {"assets": {"pipelines": {"orders": None, "lines": lines, "ordered": ordered}},
-                            "dbt": {"enabled": True}, "source_database": None})  # fmt: skip
+    refined = {**lines, "transfer_inputs": ["lines"], "save_to_trino": False, "trino_output": None}
+    keyed = {**refined, "quality": {"engine": "polars", "rules": [*RULES, UNIQUE]}}
+    ordered = {**refined, "quality": None}
+    pipelines = {"orders": None, "lines": lines, "keyed": keyed, "ordered": ordered}
+    changes = {"assets": {"pipelines": pipelines}, "dbt": {"enabled": True}, "source_database": None}
+    project = tiny(folder, changes)
     project.write_transform(REFINED.format(name="lines", also="", sort=""), "lines")
+    project.write_transform(REFINED.format(name="keyed", also="", sort=""), "keyed")
     ordering = {"also": ", in the order of the parts", "sort": '.sort("l_partkey", "l_orderkey")'}
     project.write_transform(REFINED.format(name="ordered", **ordering), "ordered")
     (project.root / "tenants" / "acme" / "transforms" / "orders.py").unlink()
@@ -224,7 +228,8 @@ def _expect(context: Context, rows: int) -> None:
 CASES = [
     Case("import", "nothing but the imports", lambda _: _run().lake, floor=True),
     Case("extract", "extract from PostgreSQL, published locally", _extract),
-    Case("transfer", "transfer by rows, five rules, published locally", _transfer),
+    Case("transfer", "transfer by rows, four rules, published locally", _transfer),
+    Case("unique", "the same with a fifth rule, `unique`", lambda c: _transfer(c, "keyed"), most_rows=6_000_000),
     Case("sort", "transfer that sorts all rows, no rules", lambda c: _transfer(c, "ordered"), most_rows=6_000_000),
     Case("publish", "the upload into a bucket", _publish),
     Case("load-duckdb", "load into DuckDB", lambda c: _load(c, "duckdb")),
