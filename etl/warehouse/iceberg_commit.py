@@ -29,6 +29,7 @@ from pyiceberg.exceptions import (
     ValidationException,
 )
 from pyiceberg.expressions import BooleanExpression
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
 from requests import RequestException
 
@@ -204,7 +205,10 @@ class Commits:
             raise LoadedMeanwhileError(f"{self.request.target} was loaded with the same object by another run")
 
     def uri(self, location: str, turn: int) -> str:
-        """Return the file's address. A repeated run writes over its own file, but never over a committed one."""
+        """Return the file's address. A repeated run writes over its own file, but never over a committed one.
+
+        If there are several files, each has its number in addition.
+        """
         folder = f"{PARTITION_COLUMN}={self.request.partition}" if self.request.partition else "whole"
         run = sha256(self.request.run_id.encode()).hexdigest()[:12]
         return f"{location.rstrip('/')}/data/{folder}/{turn}-{self.request.version[:12]}-{run}.parquet"
@@ -271,12 +275,12 @@ class Commits:
         transaction = self._begin(table)
         metadata = transaction.table_metadata
         io = transaction._table.io  # noqa: SLF001  a table that is not made yet has no other way to its files
-        file = None
+        files: list[DataFile] = []
         if change.rows:
             uri = self.uri(metadata.location, self.begun)
             constants = self.constants(seq)
             as_it_is = change.object if change.object and map_names(transaction, change.object, constants) else None
-            file = change.rows.put(io, metadata, constants, uri, change.expected, as_it_is=as_it_is)
+            files = change.rows.put(io, metadata, constants, uri, change.expected, as_it_is=as_it_is)
             reach("warehouse.staged")
         replaced = []
         if change.replaced and table and (not self.cut or self.cut in table.schema().column_names):
@@ -287,15 +291,15 @@ class Commits:
         def properties(number: int) -> Mapping[str, str]:
             return self._properties(table, change, seq, number)
 
-        stage_snapshot(transaction, replaced, file, self.summary(seq), properties)
+        stage_snapshot(transaction, replaced, files, self.summary(seq), properties)
         reach("warehouse.inserted")
         reach("warehouse.before_commit")
         try:
             transaction.commit_transaction()
         except CONFLICTS:
-            if table is None and file is not None:  # the folder of a table that another load has made elsewhere
+            for each in files if table is None else ():  # in the folder of a table that another load has made elsewhere
                 with suppress(OSError):
-                    io.delete(file.file_path)
+                    io.delete(each.file_path)
             return False
         except _UNKNOWN:
             if not self._has_landed(place.target.now()):

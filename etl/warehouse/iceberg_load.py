@@ -83,7 +83,7 @@ class IcebergLoad(Load):
             self._upsert(self._session, request).forget()  # kept rows of an earlier table with this name
         reach("warehouse.shaped")
         if isinstance(self._kept, TrinoUpsert):
-            loaded = self._put_kept(engine, path, self._kept, arrived)
+            loaded = self._put_kept(engine, published, path, self._kept, arrived)
         else:
             loaded = self._put_rows(engine, published, path, arrived)
         return self._report(
@@ -152,7 +152,7 @@ class IcebergLoad(Load):
             relation, whole = f"(SELECT * FROM ({numbered}) AS ranked WHERE etl_rank = 1) AS w", None
             expected = int(engine.rows(f"SELECT count(*) FROM {relation}")[0][0])
             reach("warehouse.ranked")
-        rows = RowsFile(engine.connection, relation, path)
+        rows = RowsFile(engine.connection, relation, path, published)
         old, new = self._commits.commit(Change(self._where, rows, whole, expected, self._replaced))
         entries, _ = self._place.settle(self._commits.entries, self._commits.id)
         reach("warehouse.entered")
@@ -192,7 +192,7 @@ class IcebergLoad(Load):
         if gone := int(self._session.rows(query)[0][0]):
             self._warnings.append(f"{gone} rows of {self._request.target} were removed: the object lacks their keys")
 
-    def _put_kept(self, engine: DuckDBSession, path: Path, kept: TrinoUpsert, arrived: int) -> int:
+    def _put_kept(self, engine: DuckDBSession, published: Path, path: Path, kept: TrinoUpsert, arrived: int) -> int:
         """Put the rows among the kept rows, then the last row of each key into the table, then commit the entry."""
         last, commits = self._past.last if self._past else None, self._commits
         commits.shape()
@@ -203,7 +203,8 @@ class IcebergLoad(Load):
         all_keys = anew or last is None or last.upsert_by != self._request.upsert_by
         reach("warehouse.ranked")
         since = snapshot_of(table)
-        snapshot = self._put_among_kept(place, engine, path, kept, arrived)
+        rows = RowsFile(engine.connection, engine.incoming, path, published)
+        snapshot = self._put_among_kept(place, rows, kept, arrived)
         reach("warehouse.kept")
         made = digest(self._session, f"{kept.kept} FOR VERSION AS OF {snapshot}", kept.columns(), kept.of_partition)
         for attempt in range(ATTEMPTS):
@@ -281,10 +282,8 @@ class IcebergLoad(Load):
                 self._session.change(f"DROP TABLE IF EXISTS {relation}")
         return True
 
-    def _put_among_kept(
-        self, place: IcebergTable, engine: DuckDBSession, path: Path, kept: TrinoUpsert, arrived: int
-    ) -> int:
-        rows, commits = RowsFile(engine.connection, engine.incoming, path), self._commits
+    def _put_among_kept(self, place: IcebergTable, rows: RowsFile, kept: TrinoUpsert, arrived: int) -> int:
+        commits = self._commits
         own = equal(PARTITION_COLUMN, _value_of(self._request.partition or ""))
         for attempt in range(ATTEMPTS):
             table = place.now()
@@ -292,10 +291,10 @@ class IcebergLoad(Load):
                 raise self._kept_gone()
             transaction = table.transaction()
             uri = commits.uri(table.location(), snapshot_of(table) or 0)
-            file = rows.put(table.io, table.metadata, commits.constants(0), uri, arrived)
+            files = rows.put(table.io, table.metadata, commits.constants(0), uri, arrived)
             reach("warehouse.staged")
             replaced = replaced_files(table, own, commits.is_whole(kept.kept, kept.of_partition))
-            number = stage_snapshot(transaction, replaced, file, commits.summary(0), lambda _: {})
+            number = stage_snapshot(transaction, replaced, files, commits.summary(0), lambda _: {})
             try:
                 transaction.commit_transaction()
             except CONFLICTS:

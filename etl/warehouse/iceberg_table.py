@@ -225,16 +225,16 @@ def replaced_files(
 def stage_snapshot(
     transaction: Transaction,
     replaced: Sequence[DataFile],
-    added: DataFile | None,
+    added: Sequence[DataFile],
     summary: Mapping[str, str],
     properties: Callable[[int], Mapping[str, str]],
 ) -> int:
-    """Take files out and put one in, as one snapshot. Returns its number, which `properties` get too."""
+    """Take files out and put others in, as one snapshot. Returns its number, which `properties` get too."""
     with transaction.update_snapshot(snapshot_properties=dict(summary)).overwrite() as snapshot:
         for each in replaced:
             snapshot.delete_data_file(each)
-        if added is not None:
-            snapshot.append_data_file(added)
+        for each in added:
+            snapshot.append_data_file(each)
         number = snapshot.snapshot_id
     transaction.set_properties(dict(properties(number)))
     return int(number)

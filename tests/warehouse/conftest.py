@@ -26,6 +26,7 @@ WHOLE = (
     "test_iceberg_care.py",
     "test_iceberg_catalogs.py",
     "test_iceberg_faults.py",
+    "test_iceberg_large.py",
     "test_iceberg_object.py",
     "test_portable.py",
 )

@@ -64,7 +64,8 @@ def put(frame: pl.DataFrame, expected: int | None = None, writer: str = "") -> t
             table = Table(("mart", "orders"), metadata, "", io, NoopCatalog("none"))
             assert map_names(table.transaction(), published, {}), pq.read_schema(published)
         uri = f"file://{folder}/1.parquet"
-        found = file.put(io, metadata, {}, uri, expected or frame.height, as_it_is=published)
+        made = file.put(io, metadata, {}, uri, expected or frame.height, as_it_is=published)
+        found = made[0] if made else None
         if published and found:
             assert (Path(folder) / "1.parquet").read_bytes() == published.read_bytes()
         return schema, found
