@@ -15,7 +15,6 @@ Starts Trino, PostgreSQL and SeaweedFS of its own.
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -85,7 +84,7 @@ def put(way: str, folder: Path, file_bytes: int) -> dict[str, float]:
         elif way == "several files":
             uris = several_files(target, source, folder / "parts", file_bytes)
         else:
-            uris = [upload(target, source, "whole.parquet")]
+            uris = [put_file(target, source, "whole.parquet")]
         transaction = target.transaction()
         with transaction.update_snapshot().overwrite() as snapshot:
             for each in parquet_files_to_data_files(target.io, transaction.table_metadata, iter(uris)):
@@ -119,10 +118,11 @@ def make_table(catalog: Any, name: str, source: Path) -> Any:
     return table
 
 
-def upload(table: Any, path: Path, name: str) -> str:
+def put_file(table: Any, path: Path, name: str) -> str:
+    from etl.warehouse.iceberg_file import upload
+
     uri = f"{table.location()}/data/{name}"
-    with path.open("rb") as source, table.io.new_output(uri).create(overwrite=True) as target:
-        shutil.copyfileobj(source, target, 8 << 20)
+    upload(table.io, path, uri)
     return uri
 
 
@@ -130,22 +130,17 @@ def several_files(table: Any, source: Path, folder: Path, file_bytes: int) -> li
     import duckdb
 
     from etl.warehouse.duckdb import engine_config
+    from etl.warehouse.iceberg_large import write_files
 
     with duckdb.connect(config=engine_config()) as engine:
-        engine.execute("SET threads = 1")
-        engine.execute("SET preserve_insertion_order = true")
-        engine.execute(
-            f"COPY (SELECT * FROM read_parquet('{source}')) TO '{folder}'"
-            f" (FORMAT parquet, COMPRESSION zstd, FILE_SIZE_BYTES {file_bytes})"
-        )
-    uris = [upload(table, each, each.name) for each in sorted(folder.iterdir())]
-    shutil.rmtree(folder)
-    return uris
+        rows = f"SELECT * FROM read_parquet('{source}')"
+        files = write_files(engine, rows, "FORMAT parquet, COMPRESSION zstd", folder, file_bytes)
+    return [put_file(table, each, each.name) for each in files]
 
 
 def by_the_cluster(connection: Any, catalog: Any, name: str, source: Path, target: Any) -> list[str]:
     arrived = make_table(catalog, f"{name}_arrived", source)
-    arrived.add_files([upload(arrived, source, "whole.parquet")])
+    arrived.add_files([put_file(arrived, source, "whole.parquet")])
     written = f"{target.location()}/data/written"
     run(connection, f"CREATE TABLE large.{name}_written (LIKE large.{name}) WITH (location = '{written}')")
     run(connection, f"INSERT INTO large.{name}_written SELECT * FROM large.{name}_arrived")

@@ -15,7 +15,10 @@ ELSEWHERE = {
 # What dbt does with the warehouse is no step of moving rows: it builds its tables anew from what was loaded.
 OF_DBT = {"dbt.start", "dbt.started", "dbt.done"}
 # A load into a table of Iceberg is tried with a cluster beside it, in the mode that gets to the point.
-ON_TRINO = {"warehouse/iceberg_commit", "warehouse/iceberg_load", "warehouse/trino", "warehouse/trino_upsert"}
+ON_TRINO = {
+    "warehouse/iceberg_commit", "warehouse/iceberg_file", "warehouse/iceberg_load", "warehouse/trino",
+    "warehouse/trino_upsert",
+}  # fmt: skip
 ON_TRINO_IN = "tests/warehouse/test_faults.py"
 
 

@@ -37,8 +37,8 @@ POSTGRES_POINTS = [
     "warehouse.ledger", "warehouse.before_commit", "warehouse.committed",
 ]  # fmt: skip
 TRINO_POINTS = [
-    "warehouse.locked", "warehouse.begin", "warehouse.shaped", "warehouse.staged", "warehouse.inserted",
-    "warehouse.before_commit", "warehouse.committed", "warehouse.entered",
+    "warehouse.locked", "warehouse.begin", "warehouse.shaped", "warehouse.uploaded", "warehouse.staged",
+    "warehouse.inserted", "warehouse.before_commit", "warehouse.committed", "warehouse.entered",
 ]  # fmt: skip
 TRINO_UPSERT_POINTS = [
     "warehouse.shaped", "warehouse.ranked", "warehouse.staged", "warehouse.kept", "warehouse.committed",
