@@ -3,8 +3,8 @@
 Belongs here: which object is large, writing its rows as several files. Not here: the upload and the statistics
 (`iceberg_file`), the commit (`iceberg_commit`).
 
-Every reader of a file reads its whole footer first, which grows with the file, and Trino refuses a footer of more than
-15 MB. All files of an object come into the table by the same snapshot.
+Whoever reads a part of a file reads its whole footer first, which grows with the file. All files of an object come into
+the table by the same snapshot.
 """
 
 import shutil

@@ -24,9 +24,9 @@ from etl.warehouse.iceberg_file import RowsFile
 from tests.lake.objects import DAY, NEXT_DAY, load, publish
 from tests.servers.object_store import ObjectStore
 from tests.servers.trino import TrinoServer, in_clear
-from tests.warehouse.cluster import A, catalog, lake, warehouse
+from tests.warehouse.cluster import A, Execute, catalog, execute, lake, warehouse
 
-__all__ = ["catalog", "lake", "warehouse"]
+__all__ = ["catalog", "execute", "lake", "warehouse"]
 
 FILE_BYTES = "write.target-file-size-bytes"
 ROWS = 600_000
@@ -168,7 +168,7 @@ def named(catalog: PyIcebergCatalog) -> set[str]:
 @pytest.mark.timeout(600)
 @pytest.mark.xdist_group("trino")
 def test_the_files_of_a_large_object_come_and_go_in_one_snapshot(
-    lake: Lake, warehouse: Warehouse, large_files: PyIcebergCatalog, trino: TrinoServer
+    lake: Lake, warehouse: Warehouse, large_files: PyIcebergCatalog, trino: TrinoServer, execute: Execute
 ) -> None:
     before = len(large_files.load_table("mart.orders").snapshots())
     publish(lake, LARGE, DAY, "run-2")
@@ -183,6 +183,12 @@ def test_the_files_of_a_large_object_come_and_go_in_one_snapshot(
     assert not load(lake, warehouse, DAY, run_id="run-3").changed
     assert load(lake, warehouse, DAY, run_id="run-3", reload=True).changed
     assert sums(warehouse) == expected(LARGE)
+    execute(
+        "ALTER TABLE mart.orders EXECUTE optimize(file_size_threshold => '2GB') WHERE etl_partition = DATE '2026-01-01'"
+    )
+    optimized = [task.file.record_count for task in large_files.load_table("mart.orders").scan().plan_files()]
+    assert sorted(optimized) == [A.height, ROWS]
+    assert not load(lake, warehouse, DAY, run_id="run-3").changed
     publish(lake, A.head(2), DAY, "run-4")
     assert load(lake, warehouse, DAY, run_id="run-4").changed
     assert sums(warehouse) == expected(A.head(2))
