@@ -222,5 +222,25 @@ def test_a_killed_load_of_a_large_object_leaves_the_old_rows_and_a_repeated_run_
     assert stored(large_files, trino.store) == named(large_files)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.xdist_group("trino")
+def test_the_kept_rows_of_a_large_object_are_several_files_too(
+    lake: Lake, warehouse: Warehouse, catalog: PyIcebergCatalog
+) -> None:
+    publish(lake, A, NEXT_DAY)
+    load(lake, warehouse, NEXT_DAY, mode="upsert", keys=["id"])
+    (kept,) = catalog.list_tables("etl_kept")
+    with catalog.load_table(kept).transaction() as transaction:
+        transaction.set_properties({FILE_BYTES: str(500_000)})
+    publish(lake, LARGE, DAY)
+    load(lake, warehouse, DAY, mode="upsert", keys=["id"])
+    files = [task.file for task in catalog.load_table(kept).scan().plan_files()]
+    assert len(files) > 3
+    assert sum(each.record_count for each in files) == A.height + ROWS
+    assert sums(warehouse, NEXT_DAY) == expected(A), "the later day has the last rows of these keys"
+    assert sums(warehouse) == expected(LARGE.filter(~pl.col("id").is_in(A["id"].to_list())))
+
+
 def _environ() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path.cwd()), "PYTHONWARNINGS": "ignore"}
