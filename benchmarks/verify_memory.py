@@ -88,10 +88,10 @@ def warehouse_in(folder: Path) -> tuple[Any, int]:
 
 
 def case(folder: str, mode: str, what: str, rows: str) -> dict[str, Any]:
-    import shutil
+    import duckdb
 
     from etl.config.pipeline_config import PipelineConfig, TrinoOutput
-    from etl.lake.lake import ObjectRef, Provenance, open_lake
+    from etl.lake.lake import PLACEHOLDER_FOOTER, ObjectRef, Provenance, open_lake
     from etl.pipeline.remedies import Remedies
     from etl.pipeline.verify_table import compare_table
     from etl.settings import Settings
@@ -103,7 +103,8 @@ def case(folder: str, mode: str, what: str, rows: str) -> dict[str, Any]:
     keys = ("l_orderkey",)
     if what == "load":
         with lake.draft(ref) as staged:
-            shutil.copyfile(Path(folder) / "all.parquet", staged)
+            place = f"FORMAT parquet, COMPRESSION zstd, KV_METADATA {{etl: '{PLACEHOLDER_FOOTER['etl']}'}}"
+            duckdb.execute(f"COPY (FROM '{folder}/all.parquet') TO '{staged}' ({place})")
             made = Provenance(
                 **ref.model_dump(exclude={"attempt"}), run_id="bench", config_hash="", rows=int(rows), audit="",
                 rows_read=int(rows), rows_quarantined=0, created_at=datetime.now(UTC),
