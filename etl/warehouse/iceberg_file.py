@@ -144,11 +144,16 @@ def _data_file(
     metadata: TableMetadata, uri: str, path: Path, footer: pq.FileMetaData, partition: Record | None
 ) -> DataFile:
     """Describe an uploaded file; the values by which the table is cut are in its rows unless `partition` has them."""
-    statistics = data_file_statistics_from_parquet_metadata(
-        footer,
-        compute_statistics_plan(metadata.schema(), metadata.properties),
-        parquet_path_to_id_mapping(metadata.schema()),
-    )
+    plan = compute_statistics_plan(metadata.schema(), metadata.properties)
+    try:
+        statistics = data_file_statistics_from_parquet_metadata(
+            footer, plan, parquet_path_to_id_mapping(metadata.schema())
+        )
+    except OverflowError:  # of Python's dates, in which the statistics are read
+        raise WarehouseError(
+            "a date or a timestamp is outside of the years 1 to 9999, which not every reader of the table can read",
+            "nothing was loaded; correct the value in the transform, or make it null",
+        ) from None
     return DataFile.from_args(
         content=DataFileContent.DATA,
         file_path=uri,

@@ -132,3 +132,11 @@ def _comparable(bound: Any, value: Any) -> Any:
 def test_rows_that_are_not_as_many_as_expected_are_refused() -> None:
     with pytest.raises(WarehouseError, match="3 rows arrived, but the object holds 4"):
         put(pl.DataFrame({"x": [1, 2, 3]}), expected=4)
+
+
+def test_a_year_that_no_reader_knows_is_refused() -> None:
+    far = duckdb.sql("SELECT TIMESTAMP '12000-01-01 00:00:00' AS x").to_arrow_table()
+    frame = pl.from_arrow(far)
+    assert isinstance(frame, pl.DataFrame)
+    with pytest.raises(WarehouseError, match="outside of the years 1 to 9999"):
+        put(frame)
