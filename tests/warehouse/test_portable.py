@@ -1,7 +1,6 @@
 """Trino and DuckDB make one digest of equal rows and two of others, beside a slow comparison of the rows in Python."""
 
 import math
-import os
 import random
 import struct
 import uuid
@@ -24,6 +23,7 @@ from etl.pipeline.digest import as_published, differences, digest
 from etl.warehouse.contract import ROW_NUMBER, ObjectRows, RowsOf, Warehouse
 from etl.warehouse.iceberg_types import iceberg_type
 from etl.warehouse.portable import PortableColumn, digest_of, duckdb_digest, trino_digest
+from tests.amounts import amount
 from tests.lake.objects import DAY, load, provenance_of, ref_of
 from tests.warehouse.cluster import Execute, catalog, execute, lake, warehouse
 
@@ -32,7 +32,7 @@ __all__ = ["catalog", "execute", "lake", "warehouse"]
 texts = st.text(st.sampled_from("a;:!'[(\\\0\né한😀\U0010ffff"), max_size=6) | st.text(max_size=12)
 floats = st.floats() | st.sampled_from([0.0, -0.0, math.nan, struct.unpack("<d", b"\x01" + b"\xff" * 7)[0], 5e-324])
 small_floats = st.floats(width=32) | st.sampled_from([0.0, -0.0, math.nan])
-EXAMPLES = int(os.environ.get("ETL_PORTABLE_EXAMPLES", "12"))
+EXAMPLES = amount(5, whole=25)
 DAY_US = 86_400_000_000
 days = st.integers(-20_000, 40_000) | st.integers(-719_162, 2_932_896)  # what PyIceberg can describe: 0001 to 9999
 moments = days.flatmap(lambda day: st.integers(0, DAY_US - 1).map(lambda us: day * DAY_US + us))
