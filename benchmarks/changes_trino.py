@@ -1,7 +1,8 @@
 """Changes of a table that is there already on a Trino: one day of 365 replaced, and upserts, beside PyIceberg.
 
     python benchmarks/changes_trino.py --days 365 --rows 1000 --rounds 3
-    python benchmarks/changes_trino.py --upserts 100000:1000000 1000000:10000000 --rounds 1
+    python benchmarks/changes_trino.py --upserts 100000:1000000 --rounds 1
+    python benchmarks/changes_trino.py --upserts 1000000:10000000 --without-peer --megabytes 9000 --rounds 1
 
 Uses the servers of `movement_trino.py`. Each way is measured in one process that has done the same with a small table
 before; medians are shown. PyIceberg's peer of a replaced day is `dynamic_partition_overwrite`, and of an upsert
@@ -44,9 +45,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1000, help="rows of each of them")
     parser.add_argument("--upserts", nargs="*", default=[], metavar="INTO", help="rows:rows that are there")
     parser.add_argument("--without-peer", action="store_true")
+    parser.add_argument("--megabytes", type=int, default=1500, help="memory of a Trino of its own")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, serving() as server:
+    with tempfile.TemporaryDirectory() as name, serving(given.megabytes) as server:
         catalog = server.make_catalog(f"changes_{os.getpid()}")
         place = {"port": server.port, "pid": server.pid, "name": catalog.name, "properties": catalog.properties}
         folder = Path(name)

@@ -54,8 +54,8 @@ def main() -> None:
 
 
 @contextmanager
-def serving() -> Iterator[Any]:
-    """The servers of `ETL_TEST_TRINO`, or servers while the block runs."""
+def serving(megabytes: int = 1500) -> Iterator[Any]:
+    """The servers of `ETL_TEST_TRINO`, or servers while the block runs, with so much memory for Trino."""
     from tests.servers import trino
 
     if "ETL_TEST_TRINO" in os.environ:
@@ -64,7 +64,7 @@ def serving() -> Iterator[Any]:
     with (
         trino.postgres.serving() as database,
         trino.seaweed.serving() as store,
-        trino.serving(database, store) as server,
+        trino.serving(database, store, megabytes=megabytes) as server,
     ):
         yield server
 

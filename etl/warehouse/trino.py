@@ -43,7 +43,14 @@ _ICEBERG_ERRORS = tuple(
     if isinstance(each, type) and issubclass(each, Exception) and each.__module__ == pyiceberg.exceptions.__name__
 )
 _NOT_THE_SAME = f"if the table exists: {NOT_THE_SAME}"
+_MORE_MEMORY = (
+    "give queries of Trino more memory (`query.max-memory-per-node`, `query.max-memory`), let it use the disk"
+    " (`spill-enabled`), or load smaller partitions; then run it again"
+)
 _REMEDIES = {
+    "EXCEEDED_LOCAL_MEMORY_LIMIT": _MORE_MEMORY,
+    "EXCEEDED_GLOBAL_MEMORY_LIMIT": _MORE_MEMORY,
+    "CLUSTER_OUT_OF_MEMORY": _MORE_MEMORY,
     "CATALOG_NOT_FOUND": "correct `warehouse.catalog` (or TRINO_CATALOG): `SHOW CATALOGS` in Trino lists them",
     "MISSING_CATALOG_NAME": "give `warehouse.catalog` (or TRINO_CATALOG)",
     "PERMISSION_DENIED": "grant the user of the tenant's warehouse what it needs; see docs/warehouse.md",

