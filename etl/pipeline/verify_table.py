@@ -127,8 +127,7 @@ def _compare(
     if found.kind != "table":
         verdict.whole.differ(f"{table.name} is no table but a {found.kind}", table.remedies.make_anew())
         return
-    if nameless:
-        unknown = f"{table.name} holds {nameless} rows, and the ledger names no load of it"
+    if unknown := _is_unknown(table, nameless):
         verdict.whole.differ(unknown, table.remedies.make_anew())
         return
     columns = {each.name: each.type for each in found.columns}
@@ -143,6 +142,19 @@ def _compare(
         _snapshots(verdict, table, columns, entries, current, max_rows)
     else:
         _whole(verdict, table, current, max_rows)
+
+
+def _is_unknown(table: _Table, nameless: int) -> str:
+    """Return why the ledger does not say what the table holds, so that a load refuses it; empty if it does."""
+    if nameless:
+        return f"{table.name} holds {nameless} rows, and the ledger names no load of it"
+    lost = table.warehouse.lost_entries(table.output.target_schema, table.output.target_table)
+    numbers = ", ".join(map(str, lost))
+    return (
+        f"the ledger lacks entries that {table.name} has had ({numbers}), and a load refuses such a table"
+        if lost
+        else ""
+    )
 
 
 def _is_cut_otherwise(verdict: TableVerdict, table: _Table, entries: Sequence[LedgerEntry]) -> bool:

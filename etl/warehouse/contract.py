@@ -6,6 +6,7 @@ Belongs here: the protocol and its models. Not here: choosing the warehouse (`ch
 
 import hashlib
 import json
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
 from etl.errors import WarehouseError
-from etl.partitions.keys import column_value
+from etl.partitions.keys import column_value, kind_of
 
 if TYPE_CHECKING:
     import polars as pl  # a load does not need Polars, and saves 25 MB of memory without it
@@ -151,6 +152,15 @@ class LoadRequest(BaseModel):
     def target(self) -> str:
         """The table's name for messages."""
         return f"{self.schema_name}.{self.table}"
+
+    @property
+    def reload_command(self) -> str:
+        """The command that loads the object even if the table already holds it."""
+        key = self.partition
+        which = f" --partition {shlex.quote(key)}" if key and kind_of(key) == "static" else ""
+        if key and not which:
+            which = f" --from {key} --to {key}"
+        return f"`etl run {self.tenant} --pipeline {self.pipeline} --stage load{which} --reload`"
 
     @property
     def replaces_table(self) -> bool:
@@ -329,6 +339,12 @@ class Warehouse(Protocol):
 
     def holds(self, digests: Mapping[RowsOf, str | None]) -> dict[RowsOf, bool | None]:
         """Compare rows with their digests from the ledger: True if they are equal, None if they cannot be compared."""
+
+    def lost_entries(self, schema: str, table: str) -> tuple[int, ...]:
+        """Return the numbers of entries about a table that the ledger has lost, so that a load refuses the table.
+
+        Only a warehouse that commits rows and entries apart can tell.
+        """
 
     def equal_rows(self, wanted: Mapping[RowsOf, ObjectRows]) -> frozenset[RowsOf]:
         """Return the rows of which the warehouse has found out by itself that they equal the rows of their objects.

@@ -74,8 +74,7 @@ def find_foreign_rows(
 
 def remedy(request: LoadRequest) -> str:
     """Return the command that removes them."""
-    days = f" --from {request.partition} --to {request.partition}" if request.partition else ""
-    return f"`etl run {request.tenant} --pipeline {request.pipeline} --stage load{days} --reload` removes them"
+    return f"{request.reload_command} removes them"
 
 
 def _literal(value: object) -> str:

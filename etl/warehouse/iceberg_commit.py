@@ -346,18 +346,23 @@ def newest(table: Table | None, entries: Sequence[Entry]) -> int:
     return seq_of(table) or max((int(each["seq"]) for each in entries), default=0)
 
 
-def check_complete(entries: Sequence[Entry], until: int, request: LoadRequest) -> None:
-    """Refuse to load if the ledger has lost entries, because then it does not say what the table holds.
+def lost_entries(entries: Sequence[Entry], until: int) -> tuple[int, ...]:
+    """Return the numbers of the entries that the ledger has lost.
 
     The entries about a table have numbers without a gap, from the one that made the table or replaced all its rows.
     """
     known = {int(each["seq"]): bool(each["created_table"]) for each in entries}
     first = max((seq for seq, created in known.items() if created), default=0)
-    lost = set(range(max(first, 1), until + 1)) - known.keys()
+    return tuple(sorted(set(range(max(first, 1), until + 1)) - known.keys()))
+
+
+def check_complete(entries: Sequence[Entry], until: int, request: LoadRequest) -> None:
+    """Refuse to load if the ledger has lost entries, because then it does not say what the table holds."""
+    lost = lost_entries(entries, until)
     if lost:
         raise WarehouseError(
             f"the load ledger (etl_ledger.loads) lacks entries that {request.target} has had:"
-            f" {', '.join(map(str, sorted(lost)[:_NAMED]))}{', ...' if len(lost) > _NAMED else ''}",
+            f" {', '.join(map(str, lost[:_NAMED]))}{', ...' if len(lost) > _NAMED else ''}",
             f"bring the ledger's table back to a newer snapshot, or {move_away(request, 'the loaded table')}",
         )
 

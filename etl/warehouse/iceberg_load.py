@@ -44,7 +44,7 @@ from etl.warehouse.schema_change import NO_TYPE
 from etl.warehouse.transaction import Load
 from etl.warehouse.trino_session import COMMIT_CONFLICTS, driver
 from etl.warehouse.trino_upsert import TrinoUpsert
-from etl.warehouse.upsert import check_keys, ranking
+from etl.warehouse.upsert import WANTED, check_keys, ranking
 
 _PARTITION_TYPES: dict[str, IcebergType] = {"DATE": DateType(), "TIMESTAMP": TimestampType(), "VARCHAR": StringType()}
 _KEPT_SINCE = "etl.kept-since"
@@ -148,8 +148,8 @@ class IcebergLoad(Load):
         whole: Path | None = published
         if self._request.mode == "upsert":
             ranked = ranking(engine, self._request, engine.incoming_columns())
-            numbered = f"SELECT i.*, {ranked} AS etl_rank FROM {engine.incoming} AS i"
-            relation, whole = f"(SELECT * FROM ({numbered}) AS ranked WHERE etl_rank = 1) AS w", None
+            numbered = f"SELECT etl_rows.*, {ranked} AS etl_rank FROM {engine.incoming} AS etl_rows"
+            relation, whole = f"(SELECT * FROM ({numbered}) AS ranked WHERE etl_rank = 1) AS {WANTED}", None
             expected = int(engine.rows(f"SELECT count(*) FROM {relation}")[0][0])
             reach("warehouse.ranked")
         rows = RowsFile(engine.connection, relation, path, published)
@@ -184,10 +184,10 @@ class IcebergLoad(Load):
         last = self._past.last if self._past else None
         if self._request.mode != "upsert" or last is None or last.mode != "upsert" or old is None:
             return
-        same = " AND ".join(f"t.{quoted(each)} = w.{quoted(each)}" for each in self._request.key_columns)
+        same = " AND ".join(f"etl_table.{quoted(each)} = {WANTED}.{quoted(each)}" for each in self._request.key_columns)
         query = (
-            f"SELECT count(*) FROM {self._table} FOR VERSION AS OF {old} AS t WHERE NOT EXISTS"
-            f" (SELECT 1 FROM {self._table} FOR VERSION AS OF {new} AS w WHERE {same})"
+            f"SELECT count(*) FROM {self._table} FOR VERSION AS OF {old} AS etl_table WHERE NOT EXISTS"
+            f" (SELECT 1 FROM {self._table} FOR VERSION AS OF {new} AS {WANTED} WHERE {same})"
         )
         if gone := int(self._session.rows(query)[0][0]):
             self._warnings.append(f"{gone} rows of {self._request.target} were removed: the object lacks their keys")

@@ -208,7 +208,7 @@ def refuse_changed_append(request: LoadRequest, own: LedgerEntry) -> WarehouseEr
     return WarehouseError(
         f"{request.target} already holds partition {request.partition} from run `{own.run_id}`, and the object has"
         " changed since: appending it would double its rows",
-        "load it again in place of the old rows with `etl run ... --reload`, or use `mode: replace_partition`",
+        f"load it again in place of the old rows with {request.reload_command}, or use `mode: replace_partition`",
     )
 
 

@@ -20,7 +20,7 @@ from etl.warehouse.identifier import quoted
 from etl.warehouse.schema_change import NO_TYPE, columns_to_add, missing_columns
 from etl.warehouse.session import Session
 from etl.warehouse.set_aside import move_away
-from etl.warehouse.upsert import Upsert, check_keys, ranking
+from etl.warehouse.upsert import WANTED, Upsert, check_keys, ranking
 
 
 class Load:
@@ -274,13 +274,13 @@ class Load:
         arrived = int(session.rows(f"SELECT count(*) FROM {session.incoming}")[0][0])
         self._all_rows(arrived)
         ranked = ranking(session, request, session.incoming_columns())
-        numbered = f"SELECT i.*, {ranked} AS etl_rank FROM {session.incoming} AS i"
+        numbered = f"SELECT etl_rows.*, {ranked} AS etl_rank FROM {session.incoming} AS etl_rows"
         winners = f"(SELECT * FROM ({numbered}) AS ranked WHERE etl_rank = 1)"
         reach("warehouse.ranked")
-        self._tell_forgotten_keys(f"{winners} AS w")
+        self._tell_forgotten_keys(f"{winners} AS {WANTED}")
         session.change(f"DELETE FROM {self._table}")
         reach("warehouse.deleted")
-        loaded = self._insert_from(f"{winners} AS w", typed, 0)
+        loaded = self._insert_from(f"{winners} AS {WANTED}", typed, 0)
         return loaded, self._digest("TRUE", loaded)
 
     def _tell_forgotten_keys(self, winners: str) -> None:
@@ -291,8 +291,9 @@ class Load:
         last = self._past.last if self._past else None
         if last is None or last.mode != "upsert":
             return
-        same = " AND ".join(f"t.{quoted(each)} = w.{quoted(each)}" for each in self._request.key_columns)
-        query = f"SELECT count(*) FROM {self._table} AS t WHERE NOT EXISTS (SELECT 1 FROM {winners} WHERE {same})"
+        same = " AND ".join(f"etl_table.{quoted(each)} = {WANTED}.{quoted(each)}" for each in self._request.key_columns)
+        lacks = f"NOT EXISTS (SELECT 1 FROM {winners} WHERE {same})"
+        query = f"SELECT count(*) FROM {self._table} AS etl_table WHERE {lacks}"
         gone = int(self._session.rows(query)[0][0])
         if gone and (last.digest is not None or self._request.reload):
             self._warnings.append(f"{gone} rows of {self._request.target} were removed: the object lacks their keys")
@@ -300,7 +301,7 @@ class Load:
             raise WarehouseError(
                 f"{self._request.target} was loaded by an older release and holds {gone} rows whose keys the published"
                 " object does not have. A table holds only what is published now, so they would be removed",
-                "keep a copy if you need them, then load with `etl run ... --reload`",
+                f"keep a copy if you need them, then load with {self._request.reload_command}",
             )
 
     def _insert_from(self, relation: str, columns: Sequence[str], seq: int) -> int:

@@ -24,8 +24,9 @@ from etl.warehouse.care import loaded_tables
 from etl.warehouse.contract import Care, CareRequest, LedgerEntry, ObjectRows, RowsOf, TrinoPlace
 from etl.warehouse.iceberg import IcebergLoader, LoadingSession
 from etl.warehouse.iceberg_care import IcebergCare
-from etl.warehouse.iceberg_ledger import Entry, IcebergLedger, check_same_catalog, in_memory
-from etl.warehouse.iceberg_table import opened
+from etl.warehouse.iceberg_commit import lost_entries
+from etl.warehouse.iceberg_ledger import Entry, IcebergLedger, check_same_catalog, in_memory, read_pending
+from etl.warehouse.iceberg_table import IcebergTable, opened, pending_of, seq_of
 from etl.warehouse.iceberg_types import trino_of_duckdb
 from etl.warehouse.session import Session
 from etl.warehouse.sql_warehouse import SqlWarehouse
@@ -95,6 +96,14 @@ class TrinoWarehouse(SqlWarehouse):
         """Open a session for reading."""
         with connected(self._place) as connection:
             yield TrinoSession(connection, self._place.catalog, self._version)
+
+    def lost_entries(self, schema: str, table: str) -> tuple[int, ...]:
+        """Return the numbers that are missing among the entries about a table, here and in its property."""
+        failure = f"the load ledger of {schema}.{table} could not be read"
+        with opened(self._place, self.errors(failure)) as catalog, self.errors(failure):
+            found = IcebergTable(catalog, schema, table).now()
+            entries = [*IcebergLedger(catalog).of_table(schema, table), *read_pending(pending_of(found))]
+            return lost_entries(entries, seq_of(found))
 
     def equal_rows(self, wanted: Mapping[RowsOf, ObjectRows]) -> frozenset[RowsOf]:
         """Return the rows that have the portable digest of their objects. Trino computes it, and no row is moved."""

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from etl.faults import reach
 from etl.warehouse.contract import KEPT_SCHEMA, PARTITION_COLUMN, ROW_NUMBER, TECHNICAL_COLUMNS, Column
 from etl.warehouse.identifier import quoted
-from etl.warehouse.upsert import Upsert
+from etl.warehouse.upsert import WANTED, Upsert
 
 _OPERATION = "etl_operation"
+_TABLE, _CHANGE = "etl_table", "etl_change"
 
 
 class TrinoUpsert(Upsert):
@@ -54,7 +55,7 @@ class TrinoUpsert(Upsert):
             places.append(f"{self._table} FOR VERSION AS OF {since}")
         where = "" if all_keys else f" WHERE {self.of_partition}"
         touched = " UNION ".join(f"SELECT {keys} FROM {each}{where}" for each in places)
-        winners = self._winners(columns, None if all_keys else f"({touched}) AS w")
+        winners = self._winners(columns, None if all_keys else f"({touched}) AS {WANTED}")
         self._session.change(self._merged(columns, touched, winners))
 
     def give_back(self, columns: Sequence[Column]) -> None:
@@ -79,14 +80,15 @@ class TrinoUpsert(Upsert):
         values = ", ".join(
             quoted(c.name) if c.name in by else f"CAST(NULL AS {c.type}) AS {quoted(c.name)}" for c in own
         )
-        same = " AND ".join(f"t.{quoted(each)} = s.{quoted(each)}" for each in by)
+        same = " AND ".join(f"{_TABLE}.{quoted(each)} = {_CHANGE}.{quoted(each)}" for each in by)
         listed = ", ".join(names)
         return (
-            f"MERGE INTO {self._table} AS t USING (SELECT 0 AS {_OPERATION}, {values} FROM ({gone}) AS gone"
-            f" UNION ALL SELECT 1, {listed} FROM ({come}) AS come) AS s ON s.{_OPERATION} = 0 AND {same}"
+            f"MERGE INTO {self._table} AS {_TABLE} USING (SELECT 0 AS {_OPERATION}, {values} FROM ({gone}) AS gone"
+            f" UNION ALL SELECT 1, {listed} FROM ({come}) AS come) AS {_CHANGE}"
+            f" ON {_CHANGE}.{_OPERATION} = 0 AND {same}"
             f" WHEN MATCHED THEN DELETE"
-            f" WHEN NOT MATCHED AND s.{_OPERATION} = 1 THEN INSERT ({listed})"
-            f" VALUES ({', '.join(f's.{each}' for each in names)})"
+            f" WHEN NOT MATCHED AND {_CHANGE}.{_OPERATION} = 1 THEN INSERT ({listed})"
+            f" VALUES ({', '.join(f'{_CHANGE}.{each}' for each in names)})"
         )
 
     def _follow(self, own: Sequence[Column], have: dict[str, str]) -> None:

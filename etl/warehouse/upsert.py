@@ -28,6 +28,9 @@ from etl.warehouse.identifier import quoted
 from etl.warehouse.session import Session
 
 _TOUCHED = "etl_touched"
+_ROWS = "etl_rows"
+WANTED = "etl_wanted"
+"""Names for two relations in one statement. Trino takes a short one such as `k` for a column of that name."""
 _TEXT = ("VARCHAR", "TEXT", "CHAR")
 
 
@@ -54,9 +57,9 @@ class Upsert:
         if set(_own(columns)) - set(kept):  # a column was renamed or changed by hand
             return False
         keys = self._names(self._request.key_columns)
-        mine = f"(SELECT DISTINCT {keys} FROM {self.kept} WHERE {self.of_partition}) AS w"
+        mine = f"(SELECT DISTINCT {keys} FROM {self.kept} WHERE {self.of_partition}) AS {WANTED}"
         in_table = (
-            f"(SELECT * FROM {self._table} AS t WHERE {self.of_partition} OR {self._has_key('t', mine)}) AS found"
+            f"(SELECT * FROM {self._table} AS {_ROWS} WHERE {self.of_partition} OR {self._has_key(mine)}) AS found"
         )
         winners = f"({self._winners(columns, mine)}) AS expected"
         partition = quoted(PARTITION_COLUMN)
@@ -114,15 +117,15 @@ class Upsert:
             f" SELECT {names}, {column_value(self._request.partition or '')}, {ROW_NUMBER} FROM {session.incoming}"
         )
         reach("warehouse.kept")
-        touched = None if all_keys else f"{_TOUCHED} AS w"
-        where = f"{self.of_partition} OR {self._has_key('t', touched)}" if touched else "TRUE"
-        session.change(f"DELETE FROM {self._table} AS t WHERE {where}")
+        touched = None if all_keys else f"{_TOUCHED} AS {WANTED}"
+        where = f"{self.of_partition} OR {self._has_key(touched)}" if touched else "TRUE"
+        session.change(f"DELETE FROM {self._table} AS {_ROWS} WHERE {where}")
         reach("warehouse.deleted")
         target = self._names(_all_but_technical(columns))
         decided = session.change(
             f"INSERT INTO {self._table} ({target}, {PARTITION_COLUMN}) {self._winners(columns, touched)}"
         )
-        found = int(session.rows(f"SELECT count(*) FROM {self._table} AS t WHERE {where}")[0][0])
+        found = int(session.rows(f"SELECT count(*) FROM {self._table} AS {_ROWS} WHERE {where}")[0][0])
         if found != decided:
             raise WarehouseError(
                 f"{self._request.target} holds {found} rows of the keys that were loaded, {decided} were expected",
@@ -144,17 +147,18 @@ class Upsert:
     def _winners(self, columns: Sequence[Column], touched: str | None) -> str:
         """Return the query for the last row of each key: of the keys in `touched`, or of all."""
         names = self._names([*_all_but_technical(columns), PARTITION_COLUMN])
-        where = f"WHERE {self._has_key('k', touched)}" if touched else ""
+        where = f"WHERE {self._has_key(touched)}" if touched else ""
         ranked = ranking(
             self._session, self._request, columns, (f"{_ordered(self._session, PARTITION_COLUMN, columns)} DESC",)
         )
         return (
-            f"SELECT {names} FROM (SELECT k.*, {ranked} AS etl_rank FROM {self.kept} AS k {where}) AS ranked"
+            f"SELECT {names} FROM"
+            f" (SELECT {_ROWS}.*, {ranked} AS etl_rank FROM {self.kept} AS {_ROWS} {where}) AS ranked"
             " WHERE etl_rank = 1"
         )
 
-    def _has_key(self, alias: str, keys: str) -> str:
-        same = " AND ".join(f"{alias}.{quoted(each)} = w.{quoted(each)}" for each in self._request.key_columns)
+    def _has_key(self, keys: str) -> str:
+        same = " AND ".join(f"{_ROWS}.{quoted(each)} = {WANTED}.{quoted(each)}" for each in self._request.key_columns)
         return f"EXISTS (SELECT 1 FROM {keys} WHERE {same})"
 
     def _follow(self, own: Sequence[Column], have: dict[str, str]) -> None:

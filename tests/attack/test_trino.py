@@ -44,10 +44,18 @@ def test_a_tenant_on_trino_is_loaded_verified_and_its_damage_is_told(
     assert DAYS[1] in damaged.text
     target.run_days()
     assert target.etl("verify", "acme").code == 0
+    # An entry that is not the newest one of its day: no day is named by it, but a load refuses the table.
+    trino.change("DELETE FROM etl_ledger.loads WHERE target = 'shop.orders' AND seq = 2", trino_catalog)
+    lost = target.etl("verify", "acme")
+    assert lost.code != 0, lost.text
+    assert " (2), and a load refuses such a table" in " ".join(lost.text.split()), lost.text[-900:]
+    assert target.etl("set-aside", "acme", "orders", "--yes").code == 0
+    target.run_days()
+    assert target.etl("verify", "acme").code == 0
     target.project.write_tenant({"warehouse": {**warehouse, "iceberg": {**iceberg, "name": "another"}}})
     elsewhere = target.etl("check", "--connect")
     assert elsewhere.code == 2, elsewhere.text
     assert "are not the same catalog" in elsewhere.text
-    for said in (checked, verified, again, damaged, elsewhere):
+    for said in (checked, verified, again, damaged, lost, elsewhere):
         assert PASSWORD not in said.text
         assert SECRET not in said.text

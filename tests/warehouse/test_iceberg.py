@@ -377,6 +377,18 @@ def test_a_first_load_that_another_one_overtakes_leaves_no_file_behind(
     assert stored() - before == {each.file.file_path for each in files}
 
 
+@pytest.mark.parametrize("is_cut", [True, False])
+@pytest.mark.parametrize("name", ["k", "t", "s", "w", "i", "gone", "come", "found", "etl_id"])
+def test_a_key_may_have_any_name(lake: Lake, warehouse: Warehouse, name: str, *, is_cut: bool) -> None:
+    """In a subquery, Trino takes the `k` of `k.\"id\"` for a column of that name, if there is one."""
+    days = (DAY, NEXT_DAY) if is_cut else (None, None)
+    for frame, day in ((A, days[0]), (B, days[1])):
+        publish(lake, frame.rename({"id": name}), day)
+        load(lake, warehouse, day, mode="upsert", keys=[name], order="qty")
+    assert rows(warehouse, f'"{name}", qty') == B.rows()
+    assert not any(load(lake, warehouse, day, mode="upsert", keys=[name], order="qty").changed for day in days[1:])
+
+
 def test_a_table_that_a_person_made_keeps_the_entries_of_loads_at_once(
     lake: Lake,
     warehouse: Warehouse,

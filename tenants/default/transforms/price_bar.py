@@ -18,7 +18,8 @@ def price_bar(price_bar: pl.LazyFrame) -> pl.LazyFrame:
             pl.col("low").min(),
             pl.col("close").last(),
             traded.sum().alias("volume"),
-            ((pl.col("close") * traded).sum() / traded.sum()).alias("vwap"),
+            # Rounded, because the last digits of a sum depend on the order, and equal rows are to be equal objects.
+            ((pl.col("close") * traded).sum() / traded.sum()).round(6).alias("vwap"),
             pl.col("bar_at").max(),
         )
         .sort("ticker")

@@ -10,7 +10,7 @@ SELECT
     min(low) AS low,
     arg_max(close, bar_at) AS close,
     sum(volume)::BIGINT AS volume,
-    sum(close * volume) / sum(volume) AS vwap,
+    round(sum(close * volume) / sum(volume), 6) AS vwap,
     max(bar_at) AS bar_at,
     bar_at::DATE AS etl_partition
 FROM bar
