@@ -16,6 +16,7 @@ __all__ = ["seaweed", "trino", "trino_catalog"]
 def test_a_tenant_on_trino_is_loaded_verified_and_its_damage_is_told(
     target: Target, trino: TrinoServer, trino_catalog: Catalog
 ) -> None:
+    trino.empty(trino_catalog)  # tests of one process share it
     properties = dict(trino_catalog.properties)
     target.environ["ACME_CATALOG_URI"] = properties.pop("uri")
     target.environ["ACME_LAKE_SECRET"] = properties.pop("s3.secret-access-key")
