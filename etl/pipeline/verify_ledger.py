@@ -37,11 +37,11 @@ def held_by_the_ledger(
     wanted: Mapping[str | None, Pinned],
     remedies: Remedies,
     *,
-    has_rows: bool,
+    is_refused: bool,
 ) -> dict[str | None, Pinned]:
     """Return the published objects that are loaded according to the ledger, and report the other objects.
 
-    `has_rows`: the table has rows although no entry names the table; a load would refuse such a table.
+    `is_refused`: the ledger does not say what the table holds, and a load would refuse such a table.
     """
     last = {each.partition: each for each in entries}
     verdict.loaded = {partition: each.rows for partition, each in last.items()}
@@ -53,7 +53,7 @@ def held_by_the_ledger(
         versions = {each.version for each in entries if each.partition == partition and each.mode == "append"}
         entry = last.get(partition)
         if entry is None:
-            remedy = remedies.make_anew() if has_rows else remedies.load_again(partition)
+            remedy = remedies.make_anew() if is_refused else remedies.load_again(partition)
             verdict.of(partition).differ(f"{pinned.rows} rows published, never loaded", remedy)
         elif pinned.version not in versions | {entry.version}:
             run_id = pinned.provenance.run_id[:8]

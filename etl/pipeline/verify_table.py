@@ -119,16 +119,16 @@ def _compare(
     found = table.found
     if found and found.kind == "table" and _is_cut_otherwise(verdict, table, entries):
         return
-    nameless = table.count() if found and found.kind == "table" and not entries else 0
-    current = held_by_the_ledger(verdict, entries, wanted, table.remedies, has_rows=bool(nameless))
+    refused = _refused(table, entries) if found and found.kind == "table" else ""
+    current = held_by_the_ledger(verdict, entries, wanted, table.remedies, is_refused=bool(refused))
     if found is None:
         verdict.whole.differ(f"{table.name} does not exist", table.remedies.load_all())
         return
     if found.kind != "table":
         verdict.whole.differ(f"{table.name} is no table but a {found.kind}", table.remedies.make_anew())
         return
-    if unknown := _is_unknown(table, nameless):
-        verdict.whole.differ(unknown, table.remedies.make_anew())
+    if refused:
+        verdict.whole.differ(refused, table.remedies.make_anew())
         return
     columns = {each.name: each.type for each in found.columns}
     shape = _shape(table, columns, list(wanted.values()))
@@ -144,9 +144,9 @@ def _compare(
         _whole(verdict, table, current, max_rows)
 
 
-def _is_unknown(table: _Table, nameless: int) -> str:
+def _refused(table: _Table, entries: Sequence[LedgerEntry]) -> str:
     """Return why the ledger does not say what the table holds, so that a load refuses it; empty if it does."""
-    if nameless:
+    if not entries and (nameless := table.count()):
         return f"{table.name} holds {nameless} rows, and the ledger names no load of it"
     lost = table.warehouse.lost_entries(table.output.target_schema, table.output.target_table)
     numbers = ", ".join(map(str, lost))

@@ -198,4 +198,8 @@ def test_what_the_other_tests_plant_is_found_as_on_duckdb(
     plant(twins.project)
     on_trino, on_duckdb = twins.found()
     assert twins.found_by(twins.duckdb).status == "differs"
+    if plant is test_verify.forget_the_load:  # a cluster knows the number of the entry, and a load refuses the table
+        assert "the ledger lacks entries that" in on_trino
+        assert "a load refuses such a table" in on_trino
+        return
     assert on_trino == on_duckdb
