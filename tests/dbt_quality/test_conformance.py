@@ -35,6 +35,7 @@ __all__ = ["seaweed", "trino", "trino_catalog"]
 RULES = 72  # as many as the engines are held to
 # Each takes minutes, because dbt compiles a thousand cases.
 SEEDS = int(os.environ.get("ETL_DBT_SEEDS") or amount(1, whole=6))
+SEEDS_OF_TRINO = max(SEEDS, 6)  # with fewer rules each: the same verdicts from a third database, on all data
 # What SQL refuses to judge exactly, and says so. Everything else has to agree.
 REFUSALS = (
     "cannot be carried over to",
@@ -231,7 +232,7 @@ def test_generic_tests_say_in_postgres_what_was_worked_out_by_hand(
 
 
 @pytest.mark.server("trino")
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", range(SEEDS_OF_TRINO))
 def test_trino_agrees_with_the_oracle_on_generated_data(
     seed: int, tmp_path: Path, trino: TrinoServer, trino_catalog: Catalog
 ) -> None:
