@@ -3,12 +3,17 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.installation import installation, installed
 from tests.servers.mariadb import mariadb_server
 from tests.servers.postgres import postgres_server
 
 __all__ = ["installation", "installed", "mariadb_server", "postgres_server"]
+
+# A busy machine is no failure: no example has to end within 200 ms.
+settings.register_profile("etl", deadline=None)
+settings.load_profile("etl")
 
 # What starts dbt, Dagster's servers or a browser many times over, or kills a process at every point there is: minutes,
 # not seconds. `make test` leaves it out, `make slow` runs those.
