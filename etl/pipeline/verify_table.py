@@ -1,82 +1,30 @@
 """Compares the warehouse's table with the state in which one clean load of all published objects would leave it.
 
-Belongs here: the expected rows, computed from the published objects without the code of loads, and the present rows.
-Not here: the objects themselves (`verify_lake`), the entries of the ledger (`verify_ledger`).
+Belongs here: which rows and columns the table should have in each mode, without the code of loads. Not here: comparing
+their values (`verify_rows`), the objects themselves (`verify_lake`), the entries of the ledger (`verify_ledger`).
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import NamedTuple
-
-import polars as pl
 
 from etl.config.pipeline_config import TrinoOutput
 from etl.errors import WarehouseError
-from etl.lake.lake import Pinned, scan_pinned
+from etl.lake.lake import Pinned
 from etl.partitions.cut import Cut, are_alike, cut_of, described
-from etl.partitions.keys import Kind, column_type, key_of_value, kind_of
+from etl.partitions.keys import column_type, kind_of
 from etl.partitions.scheme import StaticKeys
-from etl.pipeline.digest import as_published, differences, digest
 from etl.pipeline.remedies import Remedies
 from etl.pipeline.verdict import Findings, TableVerdict
 from etl.pipeline.verify_ledger import appended_loads, held_by_the_ledger, kept_rows, standing
+from etl.pipeline.verify_rows import ComparedTable, Expected, compare_rows, positions_of, winners_among
 from etl.warehouse.contract import (
     LOAD_COLUMN,
     PARTITION_COLUMN,
-    ROW_NUMBER,
     TECHNICAL_COLUMNS,
-    CountedRows,
     LedgerEntry,
-    ObjectRows,
-    RowsOf,
     Warehouse,
-    WarehouseTable,
 )
 from etl.warehouse.digest import rows_in
-
-
-class _Table:
-    """A table that is only read."""
-
-    def __init__(self, warehouse: Warehouse, output: TrinoOutput, remedies: Remedies) -> None:
-        self.warehouse = warehouse
-        self.remedies = remedies
-        self.output = output
-        self.name = warehouse.relation(output.target_schema, output.target_table)
-
-    @cached_property
-    def found(self) -> WarehouseTable | None:
-        """What stands under the table's name."""
-        schema, table = self.output.target_schema, self.output.target_table
-        there = {each.name: each for each in self.warehouse.describe([schema])}
-        alike = {name.casefold(): each for name, each in there.items()}  # which DuckDB takes for the same name
-        return there.get(table) or alike.get(table.casefold())
-
-    def rows(self, partition: str | None = None, load: int | None = None) -> RowsOf:
-        """Some rows of it."""
-        return RowsOf(self.output.target_schema, self.output.target_table, partition, load)
-
-    def counts(self, *columns: str) -> dict[tuple[object, ...], int]:
-        """How many rows have each value of some technical columns."""
-        wanted = CountedRows(self.output.target_schema, self.output.target_table, columns)
-        return self.warehouse.counts([wanted])[0]
-
-    def counts_by_key(self, column: str, kind: Kind = "static") -> dict[str | None, int]:
-        """The same for one column; partitions are named by their keys of this kind."""
-        found = self.counts(column)
-        return {None if value is None else key_of_value(value, kind): rows for (value,), rows in found.items()}
-
-    def count(self) -> int:
-        """All rows."""
-        return self.counts()[()]
-
-    def digest(self, schema: pl.Schema, rows: RowsOf) -> Mapping[str, int]:
-        """The digest of some columns of some rows, in the types of the object; some rows of them are held at a time."""
-        total = Counter(digest(pl.LazyFrame(schema=schema)))
-        for batch in self.warehouse.rows_of(rows, schema.names()):
-            total.update(digest(as_published(batch, schema)))
-        return total
 
 
 def compare_table(
@@ -88,7 +36,7 @@ def compare_table(
     max_rows: int,
 ) -> TableVerdict:
     """Compare the whole table with all published objects; `ledger` has the entries of this tenant."""
-    verdict, table = TableVerdict(), _Table(warehouse, output, remedies)
+    verdict, table = TableVerdict(), ComparedTable(warehouse, output, remedies)
     entries = standing(ledger, output)
     if len({each.pipeline for each in entries} | {remedies.pipeline.name}) > 1:
         verdict.whole.skip(
@@ -107,7 +55,7 @@ def compare_table(
 
 def _compare(
     verdict: TableVerdict,
-    table: _Table,
+    table: ComparedTable,
     entries: Sequence[LedgerEntry],
     published: Mapping[str | None, Pinned],
     max_rows: int,
@@ -144,7 +92,7 @@ def _compare(
         _whole(verdict, table, current, max_rows)
 
 
-def _refused(table: _Table, entries: Sequence[LedgerEntry]) -> str:
+def _refused(table: ComparedTable, entries: Sequence[LedgerEntry]) -> str:
     """Return why the ledger does not say what the table holds, so that a load refuses it; empty if it does."""
     if not entries and (nameless := table.count()):
         return f"{table.name} holds {nameless} rows, and the ledger names no load of it"
@@ -157,7 +105,7 @@ def _refused(table: _Table, entries: Sequence[LedgerEntry]) -> str:
     )
 
 
-def _is_cut_otherwise(verdict: TableVerdict, table: _Table, entries: Sequence[LedgerEntry]) -> bool:
+def _is_cut_otherwise(verdict: TableVerdict, table: ComparedTable, entries: Sequence[LedgerEntry]) -> bool:
     """Whether rows stand in the table that were cut in another way; each load is refused then."""
     now = cut_of(table.remedies.pipeline.scheme)
     cuts = {each.partition: Cut(each.partition, each.cut_by) if each.partition else None for each in entries}
@@ -177,7 +125,7 @@ def _is_cut_otherwise(verdict: TableVerdict, table: _Table, entries: Sequence[Le
 
 
 def _rows_of_other_keys(
-    verdict: TableVerdict, table: _Table, columns: Mapping[str, str], entries: Sequence[LedgerEntry]
+    verdict: TableVerdict, table: ComparedTable, columns: Mapping[str, str], entries: Sequence[LedgerEntry]
 ) -> None:
     """Find rows in partitions that the pipeline does not have, although by their column they belong to one it has.
 
@@ -205,7 +153,7 @@ class _Difference(NamedTuple):
     is_missing: bool = False
 
 
-def _shape(table: _Table, columns: Mapping[str, str], objects: Sequence[Pinned]) -> list[_Difference]:
+def _shape(table: ComparedTable, columns: Mapping[str, str], objects: Sequence[Pinned]) -> list[_Difference]:
     """Compare the table's columns and types with the columns that loads of these objects make."""
     made: dict[str, set[str]] = {}
     for each in objects:
@@ -234,7 +182,7 @@ def _shape(table: _Table, columns: Mapping[str, str], objects: Sequence[Pinned])
 
 def _by_partition(
     verdict: TableVerdict,
-    table: _Table,
+    table: ComparedTable,
     columns: Mapping[str, str],
     entries: Sequence[LedgerEntry],
     current: Mapping[str | None, Pinned],
@@ -254,7 +202,7 @@ def _by_partition(
     if output.mode == "upsert":
         kept_rows(verdict, table.warehouse, output, entries, table.remedies)
     is_upsert = output.mode == "upsert" and bool(current)
-    winners = _winners(output, current, max_rows) if is_upsert else None
+    winners = winners_among(output, current, max_rows) if is_upsert else None
     if is_upsert and winners is None:
         rows = sum(each.rows for each in current.values())
         verdict.whole.skip(
@@ -263,30 +211,30 @@ def _by_partition(
         )
         return
     expected = [
-        _Expected(pinned, table.rows(partition), counts.get(partition, 0), _won(winners, partition))
+        Expected(pinned, table.rows(partition), counts.get(partition, 0), positions_of(winners, partition))
         for partition, pinned in current.items()
     ]
-    _rows(verdict, table, expected, max_rows)
+    compare_rows(verdict, table, expected, max_rows)
 
 
-def _whole(verdict: TableVerdict, table: _Table, current: Mapping[str | None, Pinned], max_rows: int) -> None:
+def _whole(verdict: TableVerdict, table: ComparedTable, current: Mapping[str | None, Pinned], max_rows: int) -> None:
     for partition, pinned in current.items():
         winners = None
         if table.output.mode == "upsert":
-            winners = _winners(table.output, current, max_rows)
+            winners = winners_among(table.output, current, max_rows)
             if winners is None:
                 verdict.whole.skip(
                     f"the values of {pinned.rows} rows were not compared: more than {max_rows} (`--max-rows`)",
                     table.remedies.verify("--max-rows", str(pinned.rows)),
                 )
                 return
-        expected = _Expected(pinned, table.rows(), table.count(), _won(winners, partition))
-        _rows(verdict, table, [expected], max_rows)
+        expected = Expected(pinned, table.rows(), table.count(), positions_of(winners, partition))
+        compare_rows(verdict, table, [expected], max_rows)
 
 
 def _snapshots(
     verdict: TableVerdict,
-    table: _Table,
+    table: ComparedTable,
     columns: Mapping[str, str],
     entries: Sequence[LedgerEntry],
     current: Mapping[str | None, Pinned],
@@ -309,10 +257,10 @@ def _snapshots(
         if LOAD_COLUMN in columns and any(each.digest for each in entries if each.version == pinned.version):
             seq = max(each.seq for each in entries if each.version == pinned.version)
             part, counts = table.rows(load=seq), table.counts_by_key(LOAD_COLUMN).get(str(seq), 0)
-        _rows(verdict, table, [_Expected(pinned, part, counts)], max_rows)
+        compare_rows(verdict, table, [Expected(pinned, part, counts)], max_rows)
 
 
-def _older_snapshots(table: _Table, older: Sequence[LedgerEntry]) -> Findings:
+def _older_snapshots(table: ComparedTable, older: Sequence[LedgerEntry]) -> Findings:
     """Compare the rows of snapshots whose objects are not kept with the digests in the ledger."""
     found, unknown = Findings(), 0
     held = table.warehouse.holds({table.rows(load=each.seq): each.digest for each in older})
@@ -330,92 +278,3 @@ def _older_snapshots(table: _Table, older: Sequence[LedgerEntry]) -> Findings:
             table.remedies.begin_anew(),
         )
     return found
-
-
-class _Expected(NamedTuple):
-    """Rows of the table, how many there are, and the object from which they should come."""
-
-    pinned: Pinned
-    part: RowsOf
-    there: int
-    positions: pl.LazyFrame | None = None
-    """The positions of the rows that should be in the table; None: all of the object."""
-
-    @property
-    def rows(self) -> pl.LazyFrame:
-        """The rows that should be in the table."""
-        if self.positions is None:
-            return scan_pinned([(self.pinned.ref, self.pinned.path)])
-        return _numbered(self.pinned).join(self.positions, on=ROW_NUMBER, how="semi").drop(ROW_NUMBER)
-
-    @property
-    def wanted(self) -> int:
-        """How many rows should be in the table."""
-        if self.positions is None:
-            return self.pinned.rows
-        return int(self.positions.select(pl.len()).collect().item())
-
-
-def _rows(verdict: TableVerdict, table: _Table, expected: Sequence[_Expected], max_rows: int) -> None:
-    """Compare rows of the table with the expected rows. Only rows that a warehouse cannot compare itself are read."""
-    complete = [each for each in expected if _is_complete(verdict, table, each, max_rows)]
-    equal = table.warehouse.equal_rows({each.part: ObjectRows(each.pinned.path, each.positions) for each in complete})
-    for each in complete:
-        if each.part not in equal:
-            _values(verdict.of(each.pinned.ref.partition), table, each)
-
-
-def _is_complete(verdict: TableVerdict, table: _Table, expected: _Expected, max_rows: int) -> bool:
-    """Whether the table has as many rows as it should, and not too many to compare their values."""
-    partition, wanted = expected.pinned.ref.partition, expected.wanted
-    found = verdict.of(partition)
-    if expected.there != wanted:
-        found.differ(f"{wanted} rows published, {expected.there} in {table.name}", table.remedies.load_again(partition))
-        return False
-    if wanted > max_rows:
-        found.skip(
-            f"the values of {wanted} rows were not compared: more than {max_rows} (`--max-rows`)",
-            table.remedies.verify("--max-rows", str(wanted)),
-        )
-        return False
-    return True
-
-
-def _values(found: Findings, table: _Table, expected: _Expected) -> None:
-    """Read the rows of the table and name the columns whose values differ."""
-    ref, rows = expected.pinned.ref, expected.rows
-    schema = pl.Schema({name: kind for name, kind in rows.collect_schema().items() if kind != pl.Null})
-    between = f"the {ref.stage} object and {table.name}"
-    for each in differences(digest(rows.select(schema.names())), table.digest(schema, expected.part), between):
-        found.differ(each, table.remedies.load_again(ref.partition))
-
-
-def _winners(output: TrinoOutput, current: Mapping[str | None, Pinned], max_rows: int) -> pl.DataFrame | None:
-    """Return, for each key, the place of its last row by order column, partition and position. None: too many rows.
-
-    Only keys and the order column are read at once; values are read partition by partition.
-    """
-    if sum(each.rows for each in current.values()) > max_rows:
-        return None
-    by = [*filter(None, [output.order_column]), PARTITION_COLUMN, ROW_NUMBER]
-    frames = [
-        _numbered(each)
-        .with_columns(pl.lit(partition, dtype=pl.String).alias(PARTITION_COLUMN))
-        .select(list(dict.fromkeys([*output.key_columns, *by])))
-        for partition, each in current.items()
-    ]
-    ordered = pl.concat(frames, how="vertical_relaxed").sort(by, descending=True, nulls_last=True)
-    last = ordered.unique(list(output.key_columns), keep="first", maintain_order=True)
-    return last.select(PARTITION_COLUMN, ROW_NUMBER).collect()
-
-
-def _won(winners: pl.DataFrame | None, partition: str | None) -> pl.LazyFrame | None:
-    """Return the positions of the rows of an object that are the last rows of their keys."""
-    if winners is None:
-        return None
-    is_its_own = pl.col(PARTITION_COLUMN).eq_missing(pl.lit(partition, dtype=pl.String))
-    return winners.lazy().filter(is_its_own).select(ROW_NUMBER)
-
-
-def _numbered(pinned: Pinned) -> pl.LazyFrame:
-    return scan_pinned([(pinned.ref, pinned.path)]).with_row_index(ROW_NUMBER)

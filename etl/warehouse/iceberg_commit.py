@@ -1,8 +1,7 @@
 """Commits a load into a table of Iceberg: one snapshot with the ledger's entry, planned again if others are quicker.
 
-Belongs here: the commit, the search for it after a lost answer, the check that no other load of the same rows came
-first, entries that the ledger lacks. Not here: which rows a load puts in (`iceberg_load`), the ledger's table
-(`iceberg_ledger`).
+Belongs here: the commit, the search for it after a lost answer, entries that the ledger lacks yet. Not here: which rows
+a load puts in (`iceberg_load`), what the entries say (`iceberg_entries`), the ledger's table (`iceberg_ledger`).
 
 Nothing is locked. A load notes the number of the table's newest entry before the lake is asked which object it
 publishes. If an entry about the same partition comes after that, another load was quicker: with the same object,
@@ -38,6 +37,7 @@ from etl.faults import reach
 from etl.warehouse import ledger
 from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, Column, LoadRequest
 from etl.warehouse.digest import digest
+from etl.warehouse.iceberg_entries import check_fence, concerns, newest
 from etl.warehouse.iceberg_file import RowsFile
 from etl.warehouse.iceberg_ledger import Entry, IcebergLedger, read_pending, target
 from etl.warehouse.iceberg_object import map_names
@@ -57,14 +57,12 @@ from etl.warehouse.iceberg_table import (
 )
 from etl.warehouse.iceberg_types import trino_name
 from etl.warehouse.schema_change import fits
-from etl.warehouse.set_aside import move_away
 from etl.warehouse.trino_session import TrinoSession
 
 ATTEMPTS = 30
 """How often a commit is planned again because other loads have committed in between."""
 CONFLICTS = (CommitFailedException, ValidationException, TableAlreadyExistsError)
 _PAUSE_SECONDS = 0.2
-_NAMED = 5
 _UNKNOWN = (CommitStateUnknownException, sqlalchemy.exc.SQLAlchemyError, RequestException, OSError)
 
 
@@ -201,7 +199,7 @@ class Commits:
         found = self.place.ledger.of_table(self.request.schema_name, self.request.table)
         entries = [*found, *read_pending(pending_of(table))]
         check_fence(entries, self.begun, seq_of(table), self.request)
-        if any(self.begun < each["seq"] <= seq_of(table) and _concerns(each, self.request) for each in entries):
+        if any(self.begun < each["seq"] <= seq_of(table) and concerns(each, self.request) for each in entries):
             raise LoadedMeanwhileError(f"{self.request.target} was loaded with the same object by another run")
 
     def uri(self, location: str, turn: int) -> str:
@@ -341,45 +339,6 @@ class LoadedMeanwhileError(WarehouseError):
     """Another run has loaded the same object in the meantime."""
 
 
-def newest(table: Table | None, entries: Sequence[Entry]) -> int:
-    """Return the number of the newest entry about a table. The entries of an earlier table with its name go before."""
-    return seq_of(table) or max((int(each["seq"]) for each in entries), default=0)
-
-
-def lost_entries(entries: Sequence[Entry], until: int) -> tuple[int, ...]:
-    """Return the numbers of the entries that the ledger has lost.
-
-    The entries about a table have numbers without a gap, from the one that made the table or replaced all its rows.
-    """
-    known = {int(each["seq"]): bool(each["created_table"]) for each in entries}
-    first = max((seq for seq, created in known.items() if created), default=0)
-    return tuple(sorted(set(range(max(first, 1), until + 1)) - known.keys()))
-
-
-def check_complete(entries: Sequence[Entry], until: int, request: LoadRequest) -> None:
-    """Refuse to load if the ledger has lost entries, because then it does not say what the table holds."""
-    lost = lost_entries(entries, until)
-    if lost:
-        raise WarehouseError(
-            f"the load ledger (etl_ledger.loads) lacks entries that {request.target} has had:"
-            f" {', '.join(map(str, lost[:_NAMED]))}{', ...' if len(lost) > _NAMED else ''}",
-            f"bring the ledger's table back to a newer snapshot, or {move_away(request, 'the loaded table')}",
-        )
-
-
-def check_fence(entries: Sequence[Entry], since: int, until: int, request: LoadRequest) -> None:
-    """Refuse to load if another object has come into the same rows after the entry `since`."""
-    for each in entries:
-        if not since < each["seq"] <= until or not _concerns(each, request):
-            continue
-        if (each["version"], each["mode"]) != (request.version, request.mode):
-            what = f"partition {request.partition}" if request.partition else "the table"
-            raise WarehouseError(
-                f"run `{each['run_id']}` has loaded {what} of {request.target} in the meantime",
-                "nothing was loaded by this run; run it again if the table is not what you expect",
-            )
-
-
 def is_planned_anew(table: Table) -> bool:
     """Whether a commit that meets another one is left to us."""
     return PLANNED_ANEW.items() <= table.properties.items()
@@ -393,9 +352,3 @@ def owner_of(request: LoadRequest) -> str:
 def pause(attempt: int) -> None:
     """Let other loads commit."""
     time.sleep(_PAUSE_SECONDS * random.random() * min(attempt + 1, 10))  # noqa: S311  not a secret
-
-
-def _concerns(entry: Entry, request: LoadRequest) -> bool:
-    if request.mode == "append" and request.partition is None:
-        return bool(entry["version"] == request.version or entry["mode"] != "append")
-    return request.replaces_table or entry["partition"] in (None, request.partition)

@@ -67,8 +67,9 @@ _DECIMALS = (
 def map_names(transaction: Transaction, path: Path, constants: Mapping[str, str]) -> bool:
     """Whether the object can be a file of the table, which then knows the numbers of its columns by their names."""
     metadata = transaction.table_metadata
-    if not _is_cut_by(metadata, constants) or not _has_same_columns(metadata.schema(), pq.ParquetFile(path)):
-        return False
+    with pq.ParquetFile(path) as file:
+        if not _is_cut_by(metadata, constants) or not _has_same_columns(metadata.schema(), file):
+            return False
     mapping = metadata.name_mapping()
     if mapping is None:
         transaction.set_properties({NAME_MAPPING: metadata.schema().name_mapping.model_dump_json()})

@@ -24,7 +24,7 @@ from etl.warehouse.care import loaded_tables
 from etl.warehouse.contract import Care, CareRequest, LedgerEntry, ObjectRows, RowsOf, TrinoPlace
 from etl.warehouse.iceberg import IcebergLoader, LoadingSession
 from etl.warehouse.iceberg_care import IcebergCare
-from etl.warehouse.iceberg_commit import lost_entries
+from etl.warehouse.iceberg_entries import lost_entries
 from etl.warehouse.iceberg_ledger import Entry, IcebergLedger, check_same_catalog, in_memory, read_pending
 from etl.warehouse.iceberg_table import IcebergTable, opened, pending_of, seq_of
 from etl.warehouse.iceberg_types import trino_of_duckdb
