@@ -10,7 +10,7 @@ SCRATCH := $(shell test "$$(df -Pk /dev/shm 2>/dev/null | awk 'NR==2 {print $$4}
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo dev trino demo-trino test slow wheel soak lint types bench docs lock clean
+.PHONY: help env demo dev trino demo-trino test test-airflow test-prefect slow wheel soak lint types bench docs lock clean
 
 help: ## what can be asked for
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,9 +69,25 @@ bench: env ## what docs/performance.md shows; takes a while
 docs: env ## the pages that are generated from the code
 	$(BIN)/etl docs
 
-lock: ## requirements.lock again, from pyproject.toml
-	uv=$$(command -v uv || echo .venv-uv/bin/uv); $$uv pip compile pyproject.toml --all-extras --group dev \
-	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --output-file requirements.lock
+# Airflow and Prefect cannot be installed together, nor beside our own newest libraries: each has an environment of its own.
+HOSTS := airflow prefect
+OURS  := dagster truthound great-expectations pandera postgres mysql s3 trino metrics
+COMPILE = $$(command -v uv || echo .venv-uv/bin/uv) pip compile pyproject.toml --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+
+lock: ## requirements.lock and locks/*.lock again, from pyproject.toml
+	$(COMPILE) $(addprefix --extra ,$(OURS)) --group dev --output-file requirements.lock
+	for host in $(HOSTS); do $(COMPILE) --extra $$host --group hosts --output-file locks/$$host.lock; done
+
+$(addprefix .venv-,$(addsuffix /.installed,$(HOSTS))): .venv-%/.installed: locks/%.lock pyproject.toml
+	@uv=$$(command -v uv || echo .venv-uv/bin/uv); \
+	  test -x .venv-$*/bin/python || $$uv venv --quiet --python $(PYTHON) .venv-$*; \
+	  $$uv pip sync --quiet --python .venv-$*/bin/python --compile-bytecode --require-hashes locks/$*.lock && \
+	  $$uv pip install --quiet --python .venv-$*/bin/python --no-deps --editable .
+	@touch $@
+
+$(addprefix test-,$(HOSTS)): test-%: env .venv-%/.installed ## the quality core inside a real Airflow, a real Prefect
+	.venv-$*/bin/mypy etl/integrations/$* etl/integrations/contract.py
+	TMPDIR=$(SCRATCH) PATH=$(CURDIR)/.venv-$*/bin:$$PATH .venv-$*/bin/python -m pytest --confcutdir=tests/hosts --durations=10 -m "slow or not slow" tests/hosts/$*
 
 clean: ## everything that was made here, the data too
-	rm -rf $(VENV) .venv-uv .data .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* .data .mypy_cache .ruff_cache .hypothesis
