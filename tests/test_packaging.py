@@ -17,6 +17,7 @@ CORE = ("quality", "sla", "notify", "errors", "extras", "suggest", "formats", "f
 """The rooms that work with the base alone, and those that they import."""
 
 DISTRIBUTIONS = {
+    "airflow": "apache-airflow",
     "dotenv": "python-dotenv",
     "yaml": "pyyaml",
     "dbt": "dbt-duckdb",  # dbt.adapters.duckdb

@@ -17,7 +17,7 @@ from rich.table import Table
 from etl.cli.start import EXIT_FAILED
 from etl.errors import NothingExamined, QualityError
 from etl.quality import get_engine
-from etl.quality.checking import open_data
+from etl.quality.data import open_data
 from etl.quality.engine import Strictness
 from etl.quality.engines.truthound.drift import compare_drift
 from etl.quality.engines.truthound.pii import scan_pii

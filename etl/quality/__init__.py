@@ -13,8 +13,11 @@ from etl.errors import QualityError
 from etl.extras import install
 
 if TYPE_CHECKING:
+    from etl.quality.asynchronous import acheck as acheck
+    from etl.quality.batches import check_batches as check_batches
     from etl.quality.checking import check as check
     from etl.quality.compare import EngineChain as EngineChain, compare_engines as compare_engines
+    from etl.quality.data import UnreadableData as UnreadableData, open_data as open_data
     from etl.quality.engine import (
         Capabilities as Capabilities,
         CheckContext as CheckContext,
@@ -48,8 +51,11 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "asynchronous": ("acheck",),
+    "batches": ("check_batches",),
     "checking": ("check",),
     "compare": ("EngineChain", "compare_engines"),
+    "data": ("UnreadableData", "open_data"),
     "engine": (
         "Capabilities",
         "CheckContext",

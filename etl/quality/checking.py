@@ -8,23 +8,22 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from etl.errors import QualityError
+from etl.quality.data import Readable, open_data, read_schema
 from etl.quality.engine import CheckContext, DataQualityEngine, Outcome, ask_engine, call_engine, get_engine
 from etl.quality.expressions import Scope, Unjudgeable, compile_rule
 from etl.quality.expressions.rows import require_columns
+from etl.quality.frames import Data
 from etl.quality.results import CheckResult, RuleResult, RuleStatus, within_mostly
 from etl.quality.rules import AnyRule, Truthound, check_names, parse_rules
 
-Data = pl.DataFrame | pl.LazyFrame
-
 
 def check(
-    data: Data | Path | str,
+    data: Readable,
     rules: Sequence[AnyRule | Mapping[str, Any]],
     *,
     engine: str | DataQualityEngine = "truthound",
@@ -35,8 +34,9 @@ def check(
     pii_columns: Sequence[str] = (),
     tables: Mapping[str, pl.LazyFrame] | None = None,
     now: datetime | None = None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> CheckResult:
-    """Judge rules over a frame, a lazy frame or a Parquet file.
+    """Judge rules over a frame, over rows, or over files; `open_data` says what can be given.
 
     Problems of the call (no rules, unreadable rules, unknown engine, a file that is not there) raise; problems of a
     rule with these data become that rule's `error`, and are never a pass.
@@ -54,7 +54,7 @@ def check(
         raise QualityError(
             f"a timeout of {timeout} seconds leaves no time", "give a positive number of seconds, or None"
         )
-    frame = open_data(data)
+    frame = open_data(data, storage_options=storage_options)
 
     def judge() -> CheckResult:
         schema = read_schema(frame)
@@ -76,30 +76,6 @@ def refuse_no_rules(rules: Sequence[object]) -> None:
     """Raise if there are no rules: a check that examines nothing must not look like one that passed."""
     if not rules:
         raise QualityError("there are no rules, so nothing would be checked", "give at least one rule")
-
-
-def open_data(data: Data | Path | str) -> Data:
-    """Return frames as they are, and a lazy frame for a path of Parquet."""
-    if isinstance(data, pl.DataFrame | pl.LazyFrame):
-        return data
-    if isinstance(data, str) and "://" in data:
-        return pl.scan_parquet(data)
-    path = Path(data)
-    if not path.exists():
-        raise QualityError(f"there is no file {path}", "give a Parquet file, a DataFrame or a LazyFrame")
-    # A path is a name, not a pattern: `a[1].parquet` is not the file a1.parquet.
-    return pl.scan_parquet(path, glob=False)
-
-
-def read_schema(frame: Data) -> pl.Schema:
-    """Return names and types of the columns, without reading rows."""
-    try:
-        return frame.schema if isinstance(frame, pl.DataFrame) else frame.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as broken:
-        reason = str(broken).strip().splitlines()[0]
-        raise QualityError(
-            f"the data cannot be read: {reason}", "is the file complete, and the query right?"
-        ) from broken
 
 
 def preflight(rules: Sequence[AnyRule], engine: DataQualityEngine, context: CheckContext) -> list[str | None]:

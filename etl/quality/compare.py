@@ -5,13 +5,13 @@ Belongs here: `EngineChain` and `compare_engines`. Not here: what a single engin
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from etl.errors import QualityError
 from etl.quality.checking import check
+from etl.quality.data import Readable, open_data
 from etl.quality.engine import (
     Capabilities,
     CheckContext,
@@ -126,7 +126,7 @@ class Comparison:
 
 
 def compare_engines(
-    data: pl.DataFrame | pl.LazyFrame | Path | str,
+    data: Readable,
     rules: Sequence[AnyRule | Mapping[str, Any]],
     engines: Sequence[str | DataQualityEngine],
     **arguments: Any,  # noqa: ANN401  the keyword arguments of check()
@@ -139,7 +139,8 @@ def compare_engines(
     found = [get_engine(each) for each in engines]
     if len({each.name for each in found}) != len(found) or len(found) < 2:  # noqa: PLR2004
         raise QualityError("a comparison needs two or more engines of different names")
-    results = {each.name: check(data, parsed, engine=each, **arguments) for each in found}
+    frame = open_data(data, storage_options=arguments.pop("storage_options", None))  # a stream can be read only once
+    results = {each.name: check(frame, parsed, engine=each, **arguments) for each in found}
     differences = []
     for index, name in enumerate(check_names(parsed)):
         verdicts = {engine: result.results[index] for engine, result in results.items()}

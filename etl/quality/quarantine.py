@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl.errors import QualityError
-from etl.quality.checking import open_data, read_schema
+from etl.quality.data import Readable, open_data, read_schema
 from etl.quality.engine import describe_failure
 from etl.quality.expressions import Scope, Unjudgeable, compile_rules
 from etl.quality.rules import AnyRule, check_names, parse_rules
@@ -43,7 +43,7 @@ class Split:
 
 
 def split(
-    data: pl.LazyFrame | pl.DataFrame | Path | str,
+    data: Readable,
     rules: Sequence[AnyRule | Mapping[str, Any]],
     good: Path,
     rejected: Path,

@@ -12,7 +12,8 @@ from typing import Any
 import polars as pl
 
 from etl.errors import QualityError
-from etl.quality.checking import check, open_data, refuse_no_rules
+from etl.quality.checking import check, refuse_no_rules
+from etl.quality.data import open_data
 from etl.quality.engine import DataQualityEngine
 from etl.quality.results import CheckResult, RuleResult
 from etl.quality.rules import AnyRule, check_names, parse_rules
