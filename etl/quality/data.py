@@ -7,8 +7,9 @@ is refused by name, because a value that changed on the way gets a verdict about
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from glob import glob
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -194,21 +195,22 @@ def _from_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     for place, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise QualityError(f"row {place} is a {type(row).__name__}, not a dict", "give a list of dicts")
-    _refuse_mixed(rows)
-    return _in_memory("the list of dicts", lambda: pl.DataFrame(rows, infer_schema_length=None))
+    names = dict.fromkeys(chain.from_iterable(rows))
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    for name, values in columns.items():
+        _refuse_mixed(name, values)
+    return _in_memory("the list of dicts", lambda: pl.DataFrame(columns))
 
 
-def _refuse_mixed(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Refuse columns of several types, which would be made one type with other values."""
-    kinds: dict[str, set[type]] = {}
-    wide: set[str] = set()
-    for row in rows:
-        for name, value in row.items():
-            if value is not None:
-                kinds.setdefault(name, set()).add(type(value))
-                if type(value) is int and not -_EXACT_FLOAT <= value <= _EXACT_FLOAT:
-                    wide.add(name)
-    for name, found in kinds.items():
-        if len(found) > 1 and not (found == {int, float} and name not in wide):
-            listed = ", ".join(sorted(each.__name__ for each in found))
-            raise QualityError(f"the column `{name}` has values of several types: {listed}", "give it one type")
+def _refuse_mixed(name: str, values: Sequence[Any]) -> None:
+    """Refuse a column of several types, which would be made one type with other values."""
+    kinds = {*map(type, values)} - {type(None)}
+    if len(kinds) < 2 or (kinds == {int, float} and all(_fits(each) for each in values)):  # noqa: PLR2004
+        return
+    listed = ", ".join(sorted(each.__name__ for each in kinds))
+    raise QualityError(f"the column `{name}` has values of several types: {listed}", "give it one type")
+
+
+def _fits(value: float | None) -> bool:
+    """Whether a float holds the number exactly."""
+    return not isinstance(value, int) or -_EXACT_FLOAT <= value <= _EXACT_FLOAT

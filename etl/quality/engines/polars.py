@@ -10,12 +10,13 @@ from typing import Any
 import polars as pl
 
 from etl.quality.engine import CheckContext, EngineReport, Outcome, Strictness, describe_failure
+from etl.quality.engines.large_keys import CHANGED, added, share, shares_of
 from etl.quality.engines.limits import CAPABILITIES
 from etl.quality.expressions import ROWS, ExpressionPlan, RuleFinding, Scope, compile_rules
 from etl.quality.expressions.rows import is_pattern
 from etl.quality.frames import Data, collect, is_scan, plain
 from etl.quality.results import LearnResult, ProfileResult
-from etl.quality.rules import AnyRule
+from etl.quality.rules import AnyRule, Unique
 
 FAULTS: tuple[type[BaseException], ...] = (
     pl.exceptions.PolarsError,
@@ -55,10 +56,38 @@ class PolarsEngine:
 def run_plan(plan: ExpressionPlan, data: Data) -> tuple[int | None, list[RuleFinding | str]]:
     """Run the one query, and a second one for the rules whose shortcut did not show that they pass.
 
-    If a query fails, its rules are run one by one, so that only the rule that fails is an error.
+    If a query fails, its rules are run one by one, so that only the rule that fails is an error. The keys of a
+    table that is too large for memory are judged apart, in shares.
     """
-    if plan.shortcuts and isinstance(data, pl.LazyFrame) and not is_scan(data):
-        plan = plan.exactly(range(len(plan.rules)))  # the cost of a second run of such a plan is unknown
+    try:
+        shares = shares_of(data, [each.rule for each in plan.rules])
+    except FAULTS as broken:
+        return None, [describe_failure(broken, data.lazy().collect_schema())] * len(plan.rules)
+    if shares > 1 and isinstance(data, pl.LazyFrame):
+        return _run_in_shares(plan, data, shares)
+    return _run_at_once(plan, data, once=isinstance(data, pl.LazyFrame) and not is_scan(data))
+
+
+def _run_in_shares(plan: ExpressionPlan, data: pl.LazyFrame, shares: int) -> tuple[int | None, list[RuleFinding | str]]:
+    """Judge each `unique` share by share, and all other rules in one query."""
+    others = [position for position, each in enumerate(plan.rules) if not isinstance(each.rule, Unique)]
+    rows, found = _run_at_once(plan.part(others), data)
+    findings = dict(zip(others, found, strict=True))
+    for position, each in enumerate(plan.rules):
+        if position in findings:
+            continue
+        alone = plan.part([position])
+        parts = [_run_at_once(alone, share(data, each.rule, number, shares)) for number in range(shares)]
+        finding = added([part for _, judged in parts for part in judged])
+        counted = None if isinstance(finding, str) else sum(part for part, _ in parts if part is not None)
+        findings[position] = CHANGED if counted is not None and rows is not None and counted != rows else finding
+    return rows, [findings[position] for position in range(len(plan.rules))]
+
+
+def _run_at_once(plan: ExpressionPlan, data: Data, *, once: bool = False) -> tuple[int | None, list[RuleFinding | str]]:
+    """Run the one query over all the data. `once`: what a second run would cost is unknown, so there is none."""
+    if plan.shortcuts and once:
+        plan = plan.exactly(range(len(plan.rules)))
     try:
         row = _select(plan, data, plan.select)
     except FAULTS as broken:
@@ -67,14 +96,14 @@ def run_plan(plan: ExpressionPlan, data: Data) -> tuple[int | None, list[RuleFin
         return _run_each(plan, data)
     found = plan.findings(row)
     unsure = [position for position, each in enumerate(found) if each is None]
-    exact = iter(run_plan(plan.exactly(unsure), data)[1] if unsure else ())
+    exact = iter(_run_at_once(plan.exactly(unsure), data)[1] if unsure else ())
     return int(row[ROWS]), [_failing(next(exact)) if each is None else each for each in found]
 
 
 def _failing(found: RuleFinding | str) -> RuleFinding | str:
     """Return the second query's result for a rule that the first query did not show to pass."""
     if isinstance(found, RuleFinding) and not found.failed:
-        return "the data changed while it was judged"
+        return CHANGED
     return found
 
 
@@ -82,7 +111,7 @@ def _run_each(plan: ExpressionPlan, data: Data) -> tuple[int | None, list[RuleFi
     findings: list[RuleFinding | str] = []
     rows: int | None = None
     for position in range(len(plan.rules)):
-        seen, found = run_plan(plan.exactly([position]), data)
+        seen, found = _run_at_once(plan.exactly([position]), data)
         rows = seen if seen is not None else rows
         findings.extend(found)
     return rows, findings
@@ -128,12 +157,26 @@ def fetch_samples(
     if not columns and not is_scan(data):
         return {}  # the numbers of the rows are not worth computing a plan a second time
     row = _unused("row", context.schema)
-    lazy = plan.prepare(data.lazy().with_row_index(row))
-    queries = [lazy.filter(good.not_()).select(row, *columns).head(context.sample_size) for _, good in failing]
-    frames = pl.collect_all(queries, engine="streaming")
+    numbered = data.lazy().with_row_index(row)
+    lazy = plan.prepare(numbered)
+    shares = shares_of(data, [plan.rules[position].rule for position, _ in failing])
+    queries: dict[int, pl.LazyFrame] = {}
+    frames: dict[int, pl.DataFrame] = {}
+    for position, good in failing:
+        rule = plan.rules[position].rule
+
+        def bad(lazy: pl.LazyFrame, good: pl.Expr = good) -> pl.LazyFrame:
+            return lazy.filter(good.not_()).select(row, *columns).head(context.sample_size)
+
+        if shares > 1 and isinstance(rule, Unique):
+            each = (bad(share(numbered, rule, number, shares)).collect(engine="streaming") for number in range(shares))
+            frames[position] = next((found for found in each if found.height), bad(lazy).clear().collect())
+        else:
+            queries[position] = bad(lazy)
+    frames |= zip(queries, pl.collect_all(queries.values(), engine="streaming"), strict=True)
     return {
         position: RowSample(tuple(frame[row].to_list()), _shown(frame.select(columns)) if columns else ())
-        for (position, _), frame in zip(failing, frames, strict=True)
+        for position, frame in frames.items()
     }
 
 

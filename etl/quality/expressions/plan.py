@@ -73,7 +73,13 @@ class ExpressionPlan:
 
     def exactly(self, positions: Sequence[int]) -> "ExpressionPlan":
         """The plan for some of the rules, without shortcuts."""
-        return _plan(tuple(self.rules[position] for position in positions), self.joins, shortcuts=False)
+        return self.part(positions, shortcuts=False)
+
+    def part(self, positions: Sequence[int], *, shortcuts: bool | None = None) -> "ExpressionPlan":
+        """The plan for some of the rules."""
+        rules = tuple(self.rules[position] for position in positions)
+        joins = self.joins if any(isinstance(each.rule, ForeignKey) for each in rules) else ()
+        return _plan(rules, joins, shortcuts=self.shortcuts if shortcuts is None else shortcuts)
 
     def findings(self, row: Mapping[str, Any]) -> list[RuleFinding | str | None]:
         """Turn the one row that the query returned into the finding of each rule, or the reason why there is none.
