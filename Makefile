@@ -50,6 +50,7 @@ soak: env ## the kill test, 200 rounds; prints its figures; then whatever CI doe
 	$(BIN)/python -m tests.soak --rounds 200 --seed $${SEED:-1}
 	ETL_TEST_WHOLE=1 TMPDIR=$(SCRATCH) $(BIN)/python -m pytest -n 2 --dist loadgroup -m slow $$(grep -rl "tests.amounts" tests --include='test_*.py')
 	$(BIN)/python -m tests.soak.iceberg --kills 100 --seed $${SEED:-1}
+	$(MAKE) wheel
 	ETL_TRINO_ALL=1 ETL_TRINO_HISTORIES=10 $(BIN)/python -m pytest -m slow -k "trino or iceberg" -o timeout=3600 tests/warehouse
 
 lint: env ## style, banned imports, layers
@@ -61,7 +62,7 @@ types: env ## mypy --strict
 	$(BIN)/mypy
 
 wheel: env ## the package that others install, tried with its lowest and newest versions on every Python
-	$(BIN)/python scripts/try_wheel.py
+	$(BIN)/python scripts/try_wheel.py $(TRIALS)
 
 bench: env ## what docs/performance.md shows; takes a while
 	$(BIN)/python -m benchmarks
