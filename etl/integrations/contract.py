@@ -60,6 +60,9 @@ class Verdict(BaseModel):
     status: CheckStatus = Field(strict=False)
     engine: str
     row_count: NonNegativeInt | None
+    """How many rows were checked."""
+    sampled_from: NonNegativeInt | None = None
+    """How many rows there are, if only a sample was checked. None: all rows were checked."""
     rule_count: NonNegativeInt
     passed_count: NonNegativeInt
     failed_count: NonNegativeInt
@@ -111,14 +114,18 @@ class Verdict(BaseModel):
         return self.model_dump(mode="json") | {"pass_rate": self.pass_rate}
 
 
-def verdict(result: CheckResult, *, subject: str = "") -> dict[str, Any]:
-    """Return the verdict of a check as plain data: exact counts, and the rules as far as they fit."""
+def verdict(result: CheckResult, *, subject: str = "", sampled_from: int | None = None) -> dict[str, Any]:
+    """Return the verdict of a check as plain data: exact counts, and the rules as far as they fit.
+
+    `sampled_from` is the number of all rows, if only a sample of them was checked.
+    """
     rules = [_rule_verdict(each) for each in result.results]
     found = Verdict.model_construct(
         subject=_clipped(subject),
         status=result.status,
         engine=_clipped(result.engine),
         row_count=result.row_count,
+        sampled_from=sampled_from,
         rule_count=result.total_count,
         passed_count=result.passed_count,
         failed_count=result.failed_count,

@@ -39,6 +39,8 @@ def as_line(found: Verdict) -> str:
     counts = [(found.failed_count, "failed"), (found.warning_count, "warned"), (found.error_count, "had no verdict")]
     bad = [f"{number} {word}" for number, word in counts if number]
     rows = "an unknown number of" if found.row_count is None else f"{found.row_count:,}"
+    if found.sampled_from is not None:
+        rows = f"a sample of {rows} of {found.sampled_from:,}"
     passed = f"{found.passed_count} of {found.rule_count} rules passed over {rows} rows"
     worst = [each for each in _worst_first(found) if each.status != "passed"][:3]
     reasons = "; ".join(f"{each.check_name}: {each.message}" for each in worst)

@@ -174,6 +174,12 @@ def test_a_rate_that_allows_everything_or_nothing_is_refused(rate: float) -> Non
         refusal(verdict(made([("passed", "error")])), min_pass_rate=rate)
 
 
+def test_a_sample_says_that_it_is_one() -> None:
+    raw = verdict(made([("passed", "error")]), sampled_from=1_000_000)
+    assert raw["sampled_from"] == 1_000_000
+    assert "over a sample of 9 of 1,000,000 rows" in as_line(read_verdict(raw))
+
+
 class TestTexts:
     def test_the_worst_rule_comes_first(self) -> None:
         found = read_verdict(verdict(made([("passed", "error"), ("failed", "warning"), ("error", "error")])))

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any, Protocol, Self
 
 from dagster import MetadataValue
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from etl.integrations.contract import verdict
 from etl.quality.results import CheckResult, ColumnProfile, ProfileResult, QualityCounts
 
 SHOWN = 10
@@ -27,6 +28,8 @@ class QualityCheckOutput(QualityCounts):
     sampled_from: int | None = None
     """Number of all rows, if only a sample was checked. None: all rows were checked."""
     summary: str = ""
+    verdict: dict[str, JsonValue] = Field(default_factory=dict)
+    """The verdict in the form that all orchestrators carry, with every rule; see `etl.integrations.contract`."""
 
     @classmethod
     def from_result(cls, result: CheckResult, *, sampled_from: int | None = None) -> Self:
@@ -36,7 +39,12 @@ class QualityCheckOutput(QualityCounts):
         if sampled_from is not None:
             summary = f"looked at a sample of {result.row_count} of {sampled_from} rows: {summary}"
         return cls(
-            **shared, engine=result.engine, row_count=result.row_count, sampled_from=sampled_from, summary=summary
+            **shared,
+            engine=result.engine,
+            row_count=result.row_count,
+            sampled_from=sampled_from,
+            summary=summary,
+            verdict=verdict(result, sampled_from=sampled_from),
         )
 
     @property
@@ -74,6 +82,8 @@ class QualityCheckOutput(QualityCounts):
             ),
             "engine": MetadataValue.text(self.engine),
         }
+        if self.verdict:
+            metadata["verdict"] = MetadataValue.json(self.verdict)
         if self.row_count is not None:
             metadata["row_count"] = MetadataValue.int(self.row_count)
         if self.sampled_from is not None:

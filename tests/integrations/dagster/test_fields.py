@@ -6,9 +6,11 @@ A table on purpose: whoever changes a name, a default or a bound changes what ot
 from datetime import UTC, datetime
 from typing import Any
 
+import polars as pl
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from etl.integrations.contract import read_verdict
 from etl.integrations.dagster import (
     CheckOpConfig,
     CheckStatus,
@@ -20,6 +22,7 @@ from etl.integrations.dagster import (
     QualityAssetConfig,
     QualityCheckOutput,
 )
+from etl.quality import check as quality_check
 from etl.quality.rules import RuleError
 
 RULES: dict[str, Any] = {"rules": [{"column": "id", "type": "not_null"}]}
@@ -116,6 +119,11 @@ def test_the_keys_of_the_metadata() -> None:
     assert set(check.to_metadata()) == specified | ours
     whole = check.model_copy(update={"row_count": 5, "sampled_from": 9})
     assert set(whole.to_metadata()) == specified | ours | {"row_count", "sampled_from_rows"}
+    judged = QualityCheckOutput.from_result(
+        quality_check(pl.DataFrame({"a": [1]}), [{"column": "a", "type": "not_null"}])
+    )
+    assert read_verdict(judged.to_metadata()["verdict"].value).is_success
+    assert QualityCheckOutput.from_dict(judged.to_dict()) == judged
     profile = ProfileOutput(columns={"id": {"dtype": "Int64", "null_count": 0, "unique_count": 3}}, row_count=3, **at)
     shown = profile.to_metadata()
     assert set(shown) == {"row_count", "column_count", "execution_time_ms", "profile_summary"}
