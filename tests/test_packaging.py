@@ -20,6 +20,7 @@ DISTRIBUTIONS = {
     "airflow": "apache-airflow",
     "dotenv": "python-dotenv",
     "yaml": "pyyaml",
+    "opentelemetry": "opentelemetry-api",
     "dbt": "dbt-duckdb",  # dbt.adapters.duckdb
     "dbt_common": "dbt-duckdb",  # which needs it, as dbt-core does
 }
@@ -32,6 +33,7 @@ NOT_IMPORTED = {
     "dbt-trino": "dbt loads it by the type of a profile",
     "duckdb-extension-postgres-scanner": "a file that DuckDB loads, found by its package's place",
     "duckdb-extension-sqlite-scanner": "a file that DuckDB loads, found by its package's place",
+    "opentelemetry-sdk": "the program that listens to checks configures it: it sends the spans",
     "tzdata": "zones for hosts that have none; zoneinfo reads it",
 }
 
@@ -68,6 +70,8 @@ def test_the_core_imports_the_base_and_what_each_engine_says() -> None:
         "quality/engines/truthound": EXTRAS["truthound"],
         "quality/engines/great_expectations.py": EXTRAS["great-expectations"],
         "quality/engines/pandera.py": EXTRAS["pandera"],
+        "quality/listeners/opentelemetry.py": EXTRAS["opentelemetry"],
+        "quality/listeners/prometheus.py": EXTRAS["metrics"],
         "quality/quarantine.py": {"pyarrow"},  # `split` writes files with it, and says so where it is missing
     }
     used: set[str] = set()
@@ -96,6 +100,8 @@ def test_the_core_imports_the_base_and_what_each_engine_says() -> None:
          "from etl.config.connections import LakeConfig; open_lake(load_settings(), LakeConfig(bucket='b'))"), "[s3]"),
         ("prometheus_client", "from etl.promises.prometheus import metrics_registry; metrics_registry([])",
          "[metrics]"),
+        ("prometheus_client", "from etl.quality import PrometheusListener; PrometheusListener()", "[metrics]"),
+        ("opentelemetry", "from etl.quality import OpenTelemetryListener; OpenTelemetryListener()", "[opentelemetry]"),
         ("pymysql", "from etl.source.mysql import connect; connect(None, None).__enter__()", "[mysql]"),
         ("psycopg", "from etl.source.postgres_catalogue import connect; connect(None, None).__enter__()",
          "[postgres]"),

@@ -27,6 +27,15 @@ if TYPE_CHECKING:
         engine_names as engine_names,
         get_engine as get_engine,
     )
+    from etl.quality.events import (
+        CheckEnded as CheckEnded,
+        CheckListener as CheckListener,
+        CheckStarted as CheckStarted,
+        RuleJudged as RuleJudged,
+    )
+    from etl.quality.listeners.log import LogListener as LogListener
+    from etl.quality.listeners.opentelemetry import OpenTelemetryListener as OpenTelemetryListener
+    from etl.quality.listeners.prometheus import PrometheusListener as PrometheusListener
     from etl.quality.quarantine import Split as Split, split as split
     from etl.quality.results import (
         CheckResult as CheckResult,
@@ -65,6 +74,10 @@ _HOMES = {
         "engine_names",
         "get_engine",
     ),
+    "events": ("CheckEnded", "CheckListener", "CheckStarted", "RuleJudged"),
+    "listeners.log": ("LogListener",),
+    "listeners.opentelemetry": ("OpenTelemetryListener",),
+    "listeners.prometheus": ("PrometheusListener",),
     "quarantine": ("Split", "split"),
     "results": (
         "CheckResult",

@@ -15,6 +15,7 @@ import polars as pl
 from etl.errors import QualityError
 from etl.quality.data import Readable, open_data, read_schema
 from etl.quality.engine import CheckContext, DataQualityEngine, Outcome, ask_engine, call_engine, get_engine
+from etl.quality.events import CheckListener, check_told
 from etl.quality.expressions import Scope, Unjudgeable, compile_rule
 from etl.quality.expressions.rows import require_columns
 from etl.quality.frames import Data
@@ -35,6 +36,7 @@ def check(
     tables: Mapping[str, pl.LazyFrame] | None = None,
     now: datetime | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    listeners: Sequence[CheckListener] = (),
 ) -> CheckResult:
     """Judge rules over a frame, over rows, or over files; `open_data` says what can be given.
 
@@ -42,7 +44,39 @@ def check(
     rule with these data become that rule's `error`, and are never a pass.
     `sample_size` bounds the failing rows that are named per rule: by their position, and with their values in key and
     safe columns only; pii columns never appear.
+    `listeners` are told about the check (`etl.quality.events`); what they raise changes no verdict.
     """
+
+    def work() -> CheckResult:
+        return _check(
+            data,
+            rules,
+            engine,
+            timeout=timeout,
+            sample_size=sample_size,
+            shown=[each for each in (*key_columns, *safe_columns) if each not in pii_columns],
+            tables=tables,
+            now=now,
+            storage_options=storage_options,
+        )
+
+    if not listeners:
+        return work()
+    return check_told(work, listeners, engine if isinstance(engine, str) else engine.name, len(rules))
+
+
+def _check(
+    data: Readable,
+    rules: Sequence[AnyRule | Mapping[str, Any]],
+    engine: str | DataQualityEngine,
+    *,
+    timeout: float | None,
+    sample_size: int,
+    shown: Sequence[str],
+    tables: Mapping[str, pl.LazyFrame] | None,
+    now: datetime | None,
+    storage_options: Mapping[str, Any] | None,
+) -> CheckResult:
     started = time.perf_counter()
     parsed = parse_rules(rules)
     refuse_no_rules(parsed)
@@ -58,8 +92,7 @@ def check(
 
     def judge() -> CheckResult:
         schema = read_schema(frame)
-        shown = tuple(dict.fromkeys(each for each in (*key_columns, *safe_columns) if each not in pii_columns))
-        context = CheckContext(schema, moment, tables or {}, max(sample_size, 0), shown)
+        context = CheckContext(schema, moment, tables or {}, max(sample_size, 0), tuple(dict.fromkeys(shown)))
         return _judge(frame, parsed, chosen, context, started)
 
     if timeout is None:
