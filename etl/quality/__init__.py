@@ -15,6 +15,7 @@ from etl.extras import install
 if TYPE_CHECKING:
     from etl.quality.asynchronous import acheck as acheck
     from etl.quality.batches import check_batches as check_batches
+    from etl.quality.aggregation import Strategy as Strategy, aggregate as aggregate
     from etl.quality.checking import check as check
     from etl.quality.compare import EngineChain as EngineChain, compare_engines as compare_engines
     from etl.quality.data import UnreadableData as UnreadableData, open_data as open_data
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "asynchronous": ("acheck",),
     "batches": ("check_batches",),
+    "aggregation": ("Strategy", "aggregate"),
     "checking": ("check",),
     "compare": ("EngineChain", "compare_engines"),
     "data": ("UnreadableData", "open_data"),
