@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         parse_rules as parse_rules,
         rule_json_schema as rule_json_schema,
     )
+    from etl.quality.versions import engine_version as engine_version, require_engine as require_engine
 
 _HOMES = {
     "asynchronous": ("acheck",),
@@ -94,6 +95,7 @@ _HOMES = {
         "ValidationFailure",
     ),
     "rules": ("AnyRule", "Rule", "RuleError", "check_names", "describe_rules", "parse_rules", "rule_json_schema"),
+    "versions": ("engine_version", "require_engine"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
