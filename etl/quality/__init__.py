@@ -28,6 +28,11 @@ if TYPE_CHECKING:
         engine_names as engine_names,
         get_engine as get_engine,
     )
+    from etl.quality.engine_methods import EngineMethods as EngineMethods
+    from etl.quality.engines.great_expectations import GreatExpectationsEngine as GreatExpectationsEngine
+    from etl.quality.engines.pandera import PanderaEngine as PanderaEngine
+    from etl.quality.engines.polars import PolarsEngine as PolarsEngine
+    from etl.quality.engines.truthound import TruthoundEngine as TruthoundEngine
     from etl.quality.events import (
         CheckEnded as CheckEnded,
         CheckListener as CheckListener,
@@ -61,6 +66,9 @@ if TYPE_CHECKING:
     )
     from etl.quality.versions import engine_version as engine_version, require_engine as require_engine
 
+    GreatExpectationsAdapter = GreatExpectationsEngine
+    PanderaAdapter = PanderaEngine
+
 _HOMES = {
     "asynchronous": ("acheck",),
     "batches": ("check_batches",),
@@ -77,6 +85,11 @@ _HOMES = {
         "engine_names",
         "get_engine",
     ),
+    "engine_methods": ("EngineMethods",),
+    "engines.great_expectations": ("GreatExpectationsEngine",),
+    "engines.pandera": ("PanderaEngine",),
+    "engines.polars": ("PolarsEngine",),
+    "engines.truthound": ("TruthoundEngine",),
     "events": ("CheckEnded", "CheckListener", "CheckStarted", "RuleJudged"),
     "listeners.log": ("LogListener",),
     "listeners.opentelemetry": ("OpenTelemetryListener",),
@@ -98,20 +111,31 @@ _HOMES = {
     "versions": ("engine_version", "require_engine"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
+_ALIASES = {"GreatExpectationsAdapter": "GreatExpectationsEngine", "PanderaAdapter": "PanderaEngine"}
+"""Names that others use for the same thing."""
+_EXTRAS = {
+    "great_expectations": "great-expectations",
+    "pandas": "great-expectations",
+    "pandera": "pandera",
+    "pyarrow": "dagster",  # `split` writes with it
+}
+"""Libraries that a core alone does not have, with the extra that brings them."""
 
-__all__ = sorted(_HOME)  # noqa: PLE0605  one list, kept with the modules above
+__all__ = sorted([*_HOME, *_ALIASES])  # noqa: PLE0605  one list, kept with the modules above
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Import the module in which a public name lives."""
-    if name not in _HOME:
+    own = _ALIASES.get(name, name)
+    if own not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        found = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        found = getattr(import_module(f"{__name__}.{_HOME[own]}"), own)
     except ModuleNotFoundError as missing:
-        if missing.name != "pyarrow":  # the only library that a core alone does not have; `split` writes with it
+        library = (missing.name or "").partition(".")[0]
+        if library not in _EXTRAS:
             raise
-        raise QualityError(f"etl.quality.{name} needs pyarrow", install("dagster")) from missing
+        raise QualityError(f"etl.quality.{name} needs {library}", install(_EXTRAS[library])) from missing
     globals()[name] = found
     return found
 

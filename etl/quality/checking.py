@@ -62,7 +62,7 @@ def check(
 
     if not listeners:
         return work()
-    return check_told(work, listeners, engine if isinstance(engine, str) else engine.name, len(rules))
+    return check_told(work, listeners, str(getattr(engine, "name", engine)), len(rules))
 
 
 def _check(

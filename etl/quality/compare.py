@@ -22,11 +22,13 @@ from etl.quality.engine import (
     call_engine,
     get_engine,
 )
+from etl.quality.engine_methods import EngineMethods
+from etl.quality.frames import Data
 from etl.quality.results import CheckResult, LearnResult, ProfileResult, RuleResult
 from etl.quality.rules import AnyRule, check_names, parse_rules
 
 
-class EngineChain:
+class EngineChain(EngineMethods):
     """Gives every rule to the first of several engines that can judge it; an engine like any other."""
 
     def __init__(self, engines: Sequence[str | DataQualityEngine]) -> None:
@@ -43,7 +45,7 @@ class EngineChain:
             unsupported=self._refusal,
         )
 
-    def check(self, data: pl.DataFrame | pl.LazyFrame, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
+    def judge(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Call each engine at most once, with the rules that no earlier engine can judge."""
         shares: dict[int, list[int]] = {}
         outcomes: list[Outcome] = []
@@ -69,19 +71,15 @@ class EngineChain:
             )
         return EngineReport(outcomes, rows)
 
-    def profile(self, data: pl.DataFrame | pl.LazyFrame, columns: Sequence[str] | None = None) -> ProfileResult:
-        """Describe the columns with the first engine that can."""
-        for engine in self.engines:
-            if engine.capabilities.profile:
-                return engine.profile(data, columns)
-        raise QualityError(f"none of {self.name} can profile", "put `polars` into the chain")
+    def profile(self, data: Data | Path | str, columns: Sequence[str] | None = None) -> ProfileResult:
+        """Describe the columns with the first engine that profiles in a way of its own."""
+        own = next((each for each in self.engines if each.capabilities.profile), None)
+        return own.profile(data, columns) if own is not None else super().profile(data, columns)
 
-    def learn(self, data: pl.DataFrame | pl.LazyFrame, strictness: Strictness = "moderate") -> LearnResult:
-        """Derive rules with the first engine that can."""
-        for engine in self.engines:
-            if engine.capabilities.learn:
-                return engine.learn(data, strictness)
-        raise QualityError(f"none of {self.name} can learn rules", "put `polars` into the chain")
+    def learn(self, data: Data | Path | str, strictness: Strictness = "moderate") -> LearnResult:
+        """Derive rules with the first engine that learns in a way of its own."""
+        own = next((each for each in self.engines if each.capabilities.learn), None)
+        return own.learn(data, strictness) if own is not None else super().learn(data, strictness)
 
     def _taker(self, rule: AnyRule, schema: pl.Schema | None) -> int | None:
         for index, engine in enumerate(self.engines):
@@ -127,6 +125,7 @@ class Comparison:
 
 def compare_engines(
     data: Readable,
+    data: Data | Path | str,
     rules: Sequence[AnyRule | Mapping[str, Any]],
     engines: Sequence[str | DataQualityEngine],
     **arguments: Any,  # noqa: ANN401  the keyword arguments of check()

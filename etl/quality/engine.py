@@ -13,13 +13,15 @@ from datetime import datetime
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import polars as pl
 
 from etl.errors import EtlError, QualityError
 from etl.extras import install
-from etl.quality.results import LearnResult, ProfileResult
+from etl.quality.frames import Data
+from etl.quality.results import CheckResult, LearnResult, ProfileResult
 from etl.quality.rules import AnyRule
 from etl.suggest import did_you_mean
 
@@ -88,7 +90,9 @@ class Capabilities:
     lazy: bool = False
     """Whether the engine takes a LazyFrame; if not, the frame is collected first."""
     profile: bool = False
+    """Whether the engine profiles in a way of its own; if not, the exact profile is the same for every engine."""
     learn: bool = False
+    """Whether the engine learns in a way of its own."""
     unsupported: Callable[[AnyRule, pl.Schema | None], str | None] | None = None
     """Further limits: returns why the engine cannot judge a rule (on a schema, if it is known), or None."""
 
@@ -101,7 +105,10 @@ class Capabilities:
 
 @runtime_checkable
 class DataQualityEngine(Protocol):
-    """Judges rules over data."""
+    """Judges rules over data. An engine of your own needs `name`, `capabilities` and `judge`.
+
+    The other methods are for those who use the engine: derive from `EngineMethods` to have them.
+    """
 
     @property
     def name(self) -> str:
@@ -111,13 +118,21 @@ class DataQualityEngine(Protocol):
     def capabilities(self) -> Capabilities:
         """What the engine can do."""
 
-    def check(self, data: pl.DataFrame | pl.LazyFrame, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
-        """Judge preflighted rules; exactly one outcome per rule, in any order."""
+    def judge(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
+        """Judge preflighted rules for `etl.quality.check`; exactly one outcome per rule, in any order."""
 
-    def profile(self, data: pl.DataFrame | pl.LazyFrame, columns: Sequence[str] | None = None) -> ProfileResult:
+    def check(
+        self,
+        data: Data | Path | str,
+        rules: Sequence[AnyRule | Mapping[str, Any]] = (),
+        **options: Any,  # noqa: ANN401  the keyword arguments of check()
+    ) -> CheckResult:
+        """Judge rules with this engine."""
+
+    def profile(self, data: Data | Path | str, columns: Sequence[str] | None = None) -> ProfileResult:
         """Describe the columns."""
 
-    def learn(self, data: pl.DataFrame | pl.LazyFrame, strictness: Strictness = "moderate") -> LearnResult:
+    def learn(self, data: Data | Path | str, strictness: Strictness = "moderate") -> LearnResult:
         """Derive rules that the data passes."""
 
 
@@ -130,7 +145,7 @@ def ask_engine(engine: DataQualityEngine, rule: AnyRule, schema: pl.Schema) -> s
 
 
 def call_engine(
-    engine: DataQualityEngine, frame: pl.DataFrame | pl.LazyFrame, rules: Sequence[AnyRule], context: CheckContext
+    engine: DataQualityEngine, frame: Data, rules: Sequence[AnyRule], context: CheckContext
 ) -> tuple[EngineReport, str | None]:
     """Call the engine once. An error that the engine raises becomes the reason why its rules have no verdict."""
     if not rules:
@@ -138,7 +153,9 @@ def call_engine(
     try:
         if isinstance(frame, pl.LazyFrame) and not engine.capabilities.lazy:
             frame = frame.collect(engine="streaming")
-        report = engine.check(frame, rules, context)
+        # An engine that was written for release 0.2 judges in `check(data, rules, context)`.
+        judge: Callable[..., object] = engine.judge if hasattr(engine, "judge") else engine.check
+        report = judge(frame, rules, context)
     except Exception as raised:  # noqa: BLE001  an engine is foreign code, and anything it raises is a verdict: error
         return EngineReport(()), f"the engine raised {describe_failure(raised, context.schema)}"
     except pl.exceptions.PanicException as raised:
@@ -181,25 +198,35 @@ BUILT_IN = {
 
 def get_engine(name: "str | DataQualityEngine") -> DataQualityEngine:
     """Return the engine of that name, imported now; an engine object is returned as it is."""
-    return _load_engine(name) if isinstance(name, str) else name
+    if isinstance(name, str):
+        return _load_engine(name)
+    _refuse_others(name, f"{type(name).__name__} is given as a quality engine, but it is not an engine")
+    return name
+
+
+def _refuse_others(made: object, problem: str) -> None:
+    if not (hasattr(made, "name") and hasattr(made, "capabilities")) or not (
+        callable(getattr(made, "judge", None)) or callable(getattr(made, "check", None))
+    ):
+        raise QualityError(
+            problem,
+            "it needs name, capabilities and judge; etl.quality.EngineMethods has the other methods",
+        )
 
 
 @lru_cache(maxsize=64)
 def _load_engine(name: str) -> DataQualityEngine:
     found = [each for each in entry_points(group="etl.quality.engines") if each.name == name]
     try:
-        made = found[0].load()() if found else _load_built_in(name)
+        made: Any = found[0].load()() if found else _load_built_in(name)
     except ImportError as missing:
         raise QualityError(
             f"the quality engine `{name}` cannot be imported: {missing}",
             install(name.replace("_", "-")),
         ) from missing
-    if not isinstance(made, DataQualityEngine):
-        raise QualityError(
-            f"`{name}` is registered as a quality engine, but it is not an engine",
-            "it needs name, capabilities, check, profile and learn (see etl.quality.engine.DataQualityEngine)",
-        )
-    return made
+    _refuse_others(made, f"`{name}` is registered as a quality engine, but it is not an engine")
+    engine: DataQualityEngine = made
+    return engine
 
 
 def _load_built_in(name: str) -> object:

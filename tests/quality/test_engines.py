@@ -13,6 +13,7 @@ from etl.errors import QualityError
 from etl.quality import (
     Capabilities,
     EngineChain,
+    EngineMethods,
     EngineReport,
     Outcome,
     check,
@@ -20,7 +21,7 @@ from etl.quality import (
     engine_names,
     get_engine,
 )
-from etl.quality.engine import BUILT_IN, DataQualityEngine, Strictness
+from etl.quality.engine import BUILT_IN, DataQualityEngine
 from etl.quality.engines.limits import CAPABILITIES
 from tests.effort import calls
 
@@ -31,7 +32,7 @@ FRAME = pl.DataFrame({"x": [1, 2, None]})
 RULES = [{"column": "x", "type": "not_null"}, {"column": "x", "type": "positive"}]
 
 
-class Only:
+class Only(EngineMethods):
     """An engine that knows one type of rule, and finds one failure."""
 
     def __init__(self, name: str, kind: str) -> None:
@@ -39,15 +40,9 @@ class Only:
         self.capabilities = Capabilities(rules=frozenset({kind}))
         self.calls = 0
 
-    def check(self, data: Any, rules: Any, context: Any) -> Any:
+    def judge(self, data: Any, rules: Any, context: Any) -> Any:
         self.calls += 1
         return EngineReport([Outcome(position, 1, 3) for position, _ in enumerate(rules)], 3)
-
-    def profile(self, data: Any, columns: Any = None) -> Any:
-        raise NotImplementedError
-
-    def learn(self, data: Any, strictness: Strictness = "moderate") -> Any:
-        raise NotImplementedError
 
 
 def test_engines_are_found_by_name() -> None:
@@ -89,7 +84,7 @@ def test_a_chain_says_why_nobody_can() -> None:
 
 def test_a_broken_engine_in_a_chain_spoils_only_its_own_rules() -> None:
     class Broken(Only):
-        def check(self, data: Any, rules: Any, context: Any) -> Any:
+        def judge(self, data: Any, rules: Any, context: Any) -> Any:
             raise RuntimeError("no")
 
     result = check(FRAME, RULES, engine=EngineChain([Broken("b", "positive"), "polars"]))

@@ -17,40 +17,29 @@ from great_expectations.core.batch import Batch
 from great_expectations.execution_engine import PandasExecutionEngine
 from great_expectations.validator.validator import Validator
 
-from etl.errors import QualityError
-from etl.quality.engine import CheckContext, EngineReport, Outcome, Strictness, describe_failure
+from etl.quality.engine import CheckContext, EngineReport, Outcome, describe_failure
+from etl.quality.engine_methods import EngineMethods
 from etl.quality.engines.classes import CLASSES, class_ranges
 from etl.quality.engines.limits import CAPABILITIES, EXACT_FLOATS, float_bounds
 from etl.quality.engines.samples import with_samples
 from etl.quality.engines.tasks import Task, task_of
 from etl.quality.engines.together import judge_together
 from etl.quality.expressions import Scope
-from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import AnyRule, RowCount
 
 Data = pl.DataFrame | pl.LazyFrame
 _CLASS = re.compile(r"\\(.)", re.DOTALL)
 
 
-class GreatExpectationsEngine:
+class GreatExpectationsEngine(EngineMethods):
     """Judges not_null, unique, ranges, sets, lengths, portable patterns and the number of rows."""
 
     name = "great_expectations"
     capabilities = CAPABILITIES["great_expectations"]
 
-    def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
+    def judge(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Judge all rules in one batch and one validation."""
         return judge_together(_judge, data, rules, context)
-
-    def profile(self, data: Data, columns: Sequence[str] | None = None) -> ProfileResult:
-        """Refuse: the library profiles data only in its online service."""
-        del data, columns
-        raise QualityError("Great Expectations does not profile here", "use the engine truthound or polars")
-
-    def learn(self, data: Data, strictness: Strictness = "moderate") -> LearnResult:
-        """Refuse: the library learns rules only in its online service."""
-        del data, strictness
-        raise QualityError("Great Expectations does not learn rules here", "use the engine truthound or polars")
 
 
 def _judge(frame: pl.DataFrame, rules: Sequence[AnyRule], context: CheckContext) -> list[Outcome]:

@@ -120,8 +120,8 @@ def float_bounds(task: Task) -> tuple[Any, Any]:
 
 
 CAPABILITIES: Mapping[str, Capabilities] = {
-    "truthound": Capabilities(rules=frozenset(RULE_TYPES), lazy=True, profile=True, learn=True, unsupported=_truthound),
-    "polars": Capabilities(rules=frozenset(RULE_TYPES) - {"truthound"}, lazy=True, profile=True, learn=True),
+    "truthound": Capabilities(rules=frozenset(RULE_TYPES), lazy=True, profile=True, unsupported=_truthound),
+    "polars": Capabilities(rules=frozenset(RULE_TYPES) - {"truthound"}, lazy=True),
     "great_expectations": Capabilities(rules=GREAT_EXPECTATIONS_RULES, lazy=True, unsupported=_great_expectations),
     "pandera": Capabilities(rules=PANDERA_RULES, lazy=True, unsupported=_pandera),
 }

@@ -13,38 +13,27 @@ import polars as pl
 from pandera.config import ValidationDepth, config_context
 from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 
-from etl.errors import QualityError
-from etl.quality.engine import CheckContext, EngineReport, Outcome, Strictness, describe_failure
+from etl.quality.engine import CheckContext, EngineReport, Outcome, describe_failure
+from etl.quality.engine_methods import EngineMethods
 from etl.quality.engines.limits import CAPABILITIES, PANDERA_DTYPES
 from etl.quality.engines.samples import with_samples
 from etl.quality.engines.tasks import Task, task_of
 from etl.quality.engines.together import judge_together
 from etl.quality.expressions import Scope
-from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import AnyRule, ColumnExists, Dtype
 
 Data = pl.DataFrame | pl.LazyFrame
 
 
-class PanderaEngine:
+class PanderaEngine(EngineMethods):
     """Judges not_null, unique, ranges, sets, lengths, patterns, types and the presence of columns."""
 
     name = "pandera"
     capabilities = CAPABILITIES["pandera"]
 
-    def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
+    def judge(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Judge each `unique`, which must not see nulls, in its own validation; all other rules in one validation."""
         return judge_together(_judge, data, rules, context)
-
-    def profile(self, data: Data, columns: Sequence[str] | None = None) -> ProfileResult:
-        """Refuse: Pandera has no statistics of columns."""
-        del data, columns
-        raise QualityError("Pandera does not profile", "use the engine truthound or polars")
-
-    def learn(self, data: Data, strictness: Strictness = "moderate") -> LearnResult:
-        """Refuse: what Pandera infers is not exact."""
-        del data, strictness
-        raise QualityError("Pandera does not learn rules here", "use the engine truthound or polars")
 
 
 def _judge(frame: pl.DataFrame, rules: Sequence[AnyRule], context: CheckContext) -> list[Outcome]:

@@ -9,13 +9,13 @@ from typing import Any
 
 import polars as pl
 
-from etl.quality.engine import CheckContext, EngineReport, Outcome, Strictness, describe_failure
+from etl.quality.engine import CheckContext, EngineReport, Outcome, describe_failure
+from etl.quality.engine_methods import EngineMethods
 from etl.quality.engines.large_keys import CHANGED, added, share, shares_of
 from etl.quality.engines.limits import CAPABILITIES
 from etl.quality.expressions import ROWS, ExpressionPlan, RuleFinding, Scope, compile_rules
 from etl.quality.expressions.rows import is_pattern
 from etl.quality.frames import Data, collect, is_scan, plain
-from etl.quality.results import LearnResult, ProfileResult
 from etl.quality.rules import AnyRule, Unique
 
 FAULTS: tuple[type[BaseException], ...] = (
@@ -26,31 +26,19 @@ FAULTS: tuple[type[BaseException], ...] = (
 )
 
 
-class PolarsEngine:
+class PolarsEngine(EngineMethods):
     """Judges every rule of the vocabulary except validators of other libraries."""
 
     name = "polars"
     capabilities = CAPABILITIES["polars"]
 
-    def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
+    def judge(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Judge all rules in one query."""
         plan = compile_rules(rules, Scope(context.schema, context.now, context.tables))
         row, findings = run_plan(plan, data)
         samples = fetch_samples(plan, data, findings, context)
         outcomes = [outcome_of(position, found, samples.get(position)) for position, found in enumerate(findings)]
         return EngineReport(outcomes, row)
-
-    def profile(self, data: Data, columns: Sequence[str] | None = None) -> ProfileResult:
-        """Describe the columns."""
-        from etl.quality.profile import profile_columns  # noqa: PLC0415  only who profiles pays for it
-
-        return profile_columns(data, columns, self.name)
-
-    def learn(self, data: Data, strictness: Strictness = "moderate") -> LearnResult:
-        """Derive rules that the data passes."""
-        from etl.quality.learn import learn_rules  # noqa: PLC0415  only who learns pays for it
-
-        return learn_rules(data, strictness, self)
 
 
 def run_plan(plan: ExpressionPlan, data: Data) -> tuple[int | None, list[RuleFinding | str]]:

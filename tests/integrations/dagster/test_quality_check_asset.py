@@ -32,6 +32,7 @@ from etl.integrations.dagster import (
     create_quality_profile_asset,
 )
 from etl.quality.engine import Capabilities
+from etl.quality.engine_methods import EngineMethods
 from etl.quality.rules import RULE_TYPES, RuleError
 from tests.integrations.dagster.runs import (
     BAD,
@@ -51,19 +52,13 @@ from tests.integrations.dagster.runs import (
 )
 
 
-class Broken:
+class Broken(EngineMethods):
     """An engine of one's own that raises."""
 
     name = "broken"
     capabilities = Capabilities(rules=frozenset(RULE_TYPES))
 
-    def check(self, data: Any, rules: Any, context: Any) -> Any:
-        raise ZeroDivisionError("inside the engine")
-
-    def profile(self, data: Any, columns: Any = None) -> Any:
-        raise ZeroDivisionError("inside the engine")
-
-    def learn(self, data: Any, strictness: Any = "moderate") -> Any:
+    def judge(self, data: Any, rules: Any, context: Any) -> Any:
         raise ZeroDivisionError("inside the engine")
 
 

@@ -27,6 +27,7 @@ from etl.integrations.dagster import (
     serialize_result,
 )
 from etl.quality.engine import Capabilities, EngineReport, Outcome
+from etl.quality.engine_methods import EngineMethods
 from etl.quality.engines.polars import PolarsEngine
 from etl.quality.rules import RULE_TYPES, RuleError
 from tests.integrations.dagster.runs import BAD, EMPTY, GOOD, NULL_AND_DUPLICATE, POLARS, RULES
@@ -38,7 +39,7 @@ class Custom(PolarsEngine):
     name = "custom"
 
 
-class Slow:
+class Slow(EngineMethods):
     """Takes its time; notes how many calls run at once."""
 
     name = "slow"
@@ -47,18 +48,12 @@ class Slow:
     def __init__(self, wait: Callable[[], Any]) -> None:
         self.wait, self.running, self.most = wait, 0, 0
 
-    def check(self, data: Any, rules: Any, context: Any) -> Any:
+    def judge(self, data: Any, rules: Any, context: Any) -> Any:
         self.running += 1
         self.most = max(self.most, self.running)
         self.wait()
         self.running -= 1
         return EngineReport([Outcome(position, 0, 1) for position in range(len(rules))], 1)
-
-    def profile(self, data: Any, columns: Any = None) -> Any:
-        raise NotImplementedError
-
-    def learn(self, data: Any, strictness: Any = "moderate") -> Any:
-        raise NotImplementedError
 
 
 @pytest.fixture

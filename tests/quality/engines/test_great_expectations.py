@@ -130,12 +130,6 @@ def test_samples_show_only_columns_that_may_be_shown() -> None:
     assert result.sample == ({"id": 1},)
 
 
-def test_it_does_not_pretend_to_profile_or_learn() -> None:
-    for refused in (get_engine("great_expectations").profile, get_engine("great_expectations").learn):
-        with pytest.raises(QualityError, match="Great Expectations"):
-            refused(FRAME)
-
-
 def test_it_writes_nothing_sends_nothing_and_shows_nothing(tmp_path: Path) -> None:
     code = """
 import socket, sys

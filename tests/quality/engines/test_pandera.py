@@ -8,7 +8,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from etl.errors import QualityError
 from etl.quality import check, get_engine, parse_rules
 from tests.conformance import libraries
 
@@ -106,14 +105,6 @@ def test_samples_show_only_columns_that_may_be_shown() -> None:
     (result,) = check(FRAME, rules, engine="pandera", key_columns=["id"]).results
     assert result.sample == ({"id": 1},)
     assert check(FRAME, rules, engine="pandera").results[0].sample == ()
-
-
-def test_it_does_not_pretend_to_profile_or_learn() -> None:
-    engine = get_engine("pandera")
-    assert (engine.capabilities.profile, engine.capabilities.learn) == (False, False)
-    for refused in (engine.profile, engine.learn):
-        with pytest.raises(QualityError, match="Pandera"):
-            refused(FRAME)
 
 
 WIDE = {

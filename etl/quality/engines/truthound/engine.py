@@ -5,15 +5,18 @@ Belongs here: the engine's contract with `check()`. Not here: how the library ru
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from etl.quality.engine import CheckContext, EngineReport, Strictness
+from etl.quality.checking import open_data
+from etl.quality.engine import CheckContext, EngineReport
+from etl.quality.engine_methods import EngineMethods
 from etl.quality.engines.limits import CAPABILITIES
 from etl.quality.engines.truthound.fused import check_all
 from etl.quality.engines.truthound.library import missing_library
-from etl.quality.results import LearnResult, ProfileResult
+from etl.quality.results import ProfileResult
 from etl.quality.rules import AnyRule
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 Data = pl.DataFrame | pl.LazyFrame
 
 
-class TruthoundEngine:
+class TruthoundEngine(EngineMethods):
     """Judges the whole vocabulary, and the library's other validators by name."""
 
     name = "truthound"
@@ -34,21 +37,15 @@ class TruthoundEngine:
         if find_spec("truthound") is None:
             raise missing_library()
 
-    def check(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
+    def judge(self, data: Data, rules: Sequence[AnyRule], context: CheckContext) -> EngineReport:
         """Judge all rules in one run of the library."""
         return check_all(data, rules, context)
 
-    def profile(self, data: Data, columns: Sequence[str] | None = None) -> ProfileResult:
-        """Describe the columns."""
+    def profile(self, data: Data | Path | str, columns: Sequence[str] | None = None) -> ProfileResult:
+        """Describe the columns, with the quantiles that the library knows."""
         from etl.quality.engines.truthound.profile import profile  # noqa: PLC0415  only who profiles pays for it
 
-        return profile(data, columns, self.name)
-
-    def learn(self, data: Data, strictness: Strictness = "moderate") -> LearnResult:
-        """Derive rules that the data passes."""
-        from etl.quality.learn import learn_rules  # noqa: PLC0415  only who learns pays for it
-
-        return learn_rules(data, strictness, self)
+        return profile(open_data(data), columns, self.name)
 
     def scan_pii(self, data: Data) -> "PiiScan":
         """Return which columns look like personal data; values are never shown."""
