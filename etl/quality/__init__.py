@@ -13,9 +13,9 @@ from etl.errors import QualityError
 from etl.extras import install
 
 if TYPE_CHECKING:
+    from etl.quality.aggregation import Strategy as Strategy, aggregate as aggregate
     from etl.quality.asynchronous import acheck as acheck
     from etl.quality.batches import check_batches as check_batches
-    from etl.quality.aggregation import Strategy as Strategy, aggregate as aggregate
     from etl.quality.checking import check as check
     from etl.quality.compare import EngineChain as EngineChain, compare_engines as compare_engines
     from etl.quality.data import UnreadableData as UnreadableData, open_data as open_data

@@ -71,12 +71,12 @@ class EngineChain(EngineMethods):
             )
         return EngineReport(outcomes, rows)
 
-    def profile(self, data: Data | Path | str, columns: Sequence[str] | None = None) -> ProfileResult:
+    def profile(self, data: Readable, columns: Sequence[str] | None = None) -> ProfileResult:
         """Describe the columns with the first engine that profiles in a way of its own."""
         own = next((each for each in self.engines if each.capabilities.profile), None)
         return own.profile(data, columns) if own is not None else super().profile(data, columns)
 
-    def learn(self, data: Data | Path | str, strictness: Strictness = "moderate") -> LearnResult:
+    def learn(self, data: Readable, strictness: Strictness = "moderate") -> LearnResult:
         """Derive rules with the first engine that learns in a way of its own."""
         own = next((each for each in self.engines if each.capabilities.learn), None)
         return own.learn(data, strictness) if own is not None else super().learn(data, strictness)
@@ -125,7 +125,6 @@ class Comparison:
 
 def compare_engines(
     data: Readable,
-    data: Data | Path | str,
     rules: Sequence[AnyRule | Mapping[str, Any]],
     engines: Sequence[str | DataQualityEngine],
     **arguments: Any,  # noqa: ANN401  the keyword arguments of check()

@@ -13,13 +13,13 @@ from datetime import datetime
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import polars as pl
 
 from etl.errors import EtlError, QualityError
 from etl.extras import install
+from etl.quality.data import Readable
 from etl.quality.frames import Data
 from etl.quality.results import CheckResult, LearnResult, ProfileResult
 from etl.quality.rules import AnyRule
@@ -123,16 +123,16 @@ class DataQualityEngine(Protocol):
 
     def check(
         self,
-        data: Data | Path | str,
+        data: Readable,
         rules: Sequence[AnyRule | Mapping[str, Any]] = (),
         **options: Any,  # noqa: ANN401  the keyword arguments of check()
     ) -> CheckResult:
         """Judge rules with this engine."""
 
-    def profile(self, data: Data | Path | str, columns: Sequence[str] | None = None) -> ProfileResult:
+    def profile(self, data: Readable, columns: Sequence[str] | None = None) -> ProfileResult:
         """Describe the columns."""
 
-    def learn(self, data: Data | Path | str, strictness: Strictness = "moderate") -> LearnResult:
+    def learn(self, data: Readable, strictness: Strictness = "moderate") -> LearnResult:
         """Derive rules that the data passes."""
 
 

@@ -8,13 +8,12 @@ does with an engine (`checking`).
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from etl.quality.checking import check, open_data
+from etl.quality.checking import check
+from etl.quality.data import Readable, open_data
 from etl.quality.engine import DataQualityEngine, Strictness
-from etl.quality.frames import Data
 from etl.quality.results import CheckResult, LearnResult, ProfileResult
 from etl.quality.rules import AnyRule
 
@@ -32,22 +31,20 @@ class EngineMethods:
 
     def check(
         self: DataQualityEngine,
-        data: Data | Path | str,
+        data: Readable,
         rules: Sequence[AnyRule | Mapping[str, Any]] = (),
         **options: Any,  # noqa: ANN401  the keyword arguments of check()
     ) -> CheckResult:
         """Judge rules with this engine; `options` are those of `etl.quality.check`."""
         return check(data, rules, engine=self, **options)
 
-    def profile(
-        self: DataQualityEngine, data: Data | Path | str, columns: Sequence[str] | None = None
-    ) -> ProfileResult:
+    def profile(self: DataQualityEngine, data: Readable, columns: Sequence[str] | None = None) -> ProfileResult:
         """Describe the columns: exact counts, bounds, means and lengths."""
         from etl.quality.profile import profile_columns  # noqa: PLC0415  only who profiles pays for it
 
         return profile_columns(open_data(data), columns, self.name)
 
-    def learn(self: DataQualityEngine, data: Data | Path | str, strictness: Strictness = "moderate") -> LearnResult:
+    def learn(self: DataQualityEngine, data: Readable, strictness: Strictness = "moderate") -> LearnResult:
         """Derive rules that the data passes, as this engine judges them."""
         from etl.quality.learn import learn_rules  # noqa: PLC0415  only who learns pays for it
 

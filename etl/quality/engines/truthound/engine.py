@@ -5,12 +5,11 @@ Belongs here: the engine's contract with `check()`. Not here: how the library ru
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from etl.quality.checking import open_data
+from etl.quality.data import Readable, open_data
 from etl.quality.engine import CheckContext, EngineReport
 from etl.quality.engine_methods import EngineMethods
 from etl.quality.engines.limits import CAPABILITIES
@@ -41,7 +40,7 @@ class TruthoundEngine(EngineMethods):
         """Judge all rules in one run of the library."""
         return check_all(data, rules, context)
 
-    def profile(self, data: Data | Path | str, columns: Sequence[str] | None = None) -> ProfileResult:
+    def profile(self, data: Readable, columns: Sequence[str] | None = None) -> ProfileResult:
         """Describe the columns, with the quantiles that the library knows."""
         from etl.quality.engines.truthound.profile import profile  # noqa: PLC0415  only who profiles pays for it
 
