@@ -72,6 +72,7 @@ def test_the_core_imports_the_base_and_what_each_engine_says() -> None:
         "quality/engines/pandera.py": EXTRAS["pandera"],
         "quality/listeners/opentelemetry.py": EXTRAS["opentelemetry"],
         "quality/listeners/prometheus.py": EXTRAS["metrics"],
+        "quality/testing": EXTRAS["testing"],
         "quality/quarantine.py": {"pyarrow"},  # `split` writes files with it, and says so where it is missing
     }
     used: set[str] = set()
