@@ -115,6 +115,12 @@ def suggest(file: Path, strictness: str, engine: str) -> str:
         raise QualityError(f"there is no strictness `{strictness}`{did_you_mean(strictness, get_args(Strictness))}")
     learnt = get_engine(engine).learn(_opened(file), strictness)  # type: ignore[arg-type]  # looked at above
     head = f"# Learnt from {file.name} ({learnt.row_count:,} rows, {strictness}), where all of them hold.\n"
+    if learnt.widened:
+        head += (
+            f"# One half of the rows broke what the other suggests; these allow more: {', '.join(learnt.widened)}.\n"
+        )
+    if learnt.left_out:
+        head += f"# For the same reason these are left out: {', '.join(learnt.left_out)}.\n"
     if not learnt.rules:
         raise NothingExamined(f"{file} suggests no rule", "give a file with rows, or another `--strictness`")
     return head + "quality:\n  rules:\n" + "".join(f"    - {_flow(rule)}\n" for rule in learnt.rules)

@@ -76,10 +76,12 @@ class EngineChain(EngineMethods):
         own = next((each for each in self.engines if each.capabilities.profile), None)
         return own.profile(data, columns) if own is not None else super().profile(data, columns)
 
-    def learn(self, data: Readable, strictness: Strictness = "moderate") -> LearnResult:
+    def learn(
+        self, data: Readable, strictness: Strictness = "moderate", *, holdout: float | None = None
+    ) -> LearnResult:
         """Derive rules with the first engine that learns in a way of its own."""
         own = next((each for each in self.engines if each.capabilities.learn), None)
-        return own.learn(data, strictness) if own is not None else super().learn(data, strictness)
+        return own.learn(data, strictness) if own is not None else super().learn(data, strictness, holdout=holdout)
 
     def _taker(self, rule: AnyRule, schema: pl.Schema | None) -> int | None:
         for index, engine in enumerate(self.engines):

@@ -44,11 +44,22 @@ class EngineMethods:
 
         return profile_columns(open_data(data), columns, self.name)
 
-    def learn(self: DataQualityEngine, data: Readable, strictness: Strictness = "moderate") -> LearnResult:
-        """Derive rules that the data passes, as this engine judges them."""
+    def learn(
+        self: DataQualityEngine,
+        data: Readable,
+        strictness: Strictness = "moderate",
+        *,
+        holdout: float | None = None,
+    ) -> LearnResult:
+        """Derive rules that the data passes, as this engine judges them.
+
+        `strict` describes the data as it is. `moderate` and `lenient` are for the next delivery: the rules are tried on
+        rows that they were not learned from (`holdout`, the share of the rows), and rules that break there are widened
+        or left out. The result names them.
+        """
         from etl.quality.learn import learn_rules  # noqa: PLC0415  only who learns pays for it
 
-        return learn_rules(open_data(data), strictness, self)
+        return learn_rules(open_data(data), strictness, self, holdout)
 
     def __enter__(self) -> Self:
         """Return the engine. An engine that holds something, such as a connection, opens it here."""

@@ -18,6 +18,7 @@ from etl.quality.checking import check
 from etl.quality.engine import DataQualityEngine, Strictness
 from etl.quality.expressions.exact import as_text, is_text
 from etl.quality.frames import Data, collect, is_scan
+from etl.quality.holdout import LEAST_ROWS, Withstood, withstand
 from etl.quality.profile import profile_columns
 from etl.quality.results import ColumnProfile, LearnResult, ProfileResult
 from etl.quality.rules import AnyRule, Dtype, InRange, InSet, Length, NonNegative, NotNull, Unique
@@ -31,28 +32,53 @@ _UNIQUE_ROWS: Mapping[str, int] = {"strict": 2, "moderate": 20, "lenient": 10**1
 # Up to this share of nulls, moderate learns that most values are not null.
 _FEW_NULLS = 0.05
 _MARGIN = 10
+# Strict describes the data as it is. The others are for the next delivery, so they are tried on rows held out.
+_HOLDOUT: Mapping[str, float] = {"strict": 0.0, "moderate": 0.5, "lenient": 0.5}
+_LARGEST_HOLDOUT = 0.5
 
 
-def learn_rules(data: Data, strictness: Strictness, engine: DataQualityEngine) -> LearnResult:
-    """Derive rules from the data. A rule that the data itself does not pass with `engine` is not returned."""
+def learn_rules(
+    data: Data, strictness: Strictness, engine: DataQualityEngine, holdout: float | None = None
+) -> LearnResult:
+    """Derive rules from the data. A rule that the data itself does not pass with `engine` is not returned.
+
+    `holdout` is the share of the rows on which rules are tried that were learned from the other rows; 0 tries nothing.
+    """
     started = time.perf_counter()
     if strictness not in _SET_SIZE:
         raise QualityError(f"there is no strictness `{strictness}`{did_you_mean(strictness, _SET_SIZE)}")
+    share = _HOLDOUT[strictness] if holdout is None else holdout
+    if not 0 <= share <= _LARGEST_HOLDOUT:
+        raise QualityError(
+            f"a hold-out of {holdout} is not a share from 0 to {_LARGEST_HOLDOUT}", "give for example 0.3"
+        )
     frame = readable(data)
-    profile = profile_columns(frame, None, engine.name)
-    schema = frame.lazy().collect_schema()
-    sets = _small_sets(frame.lazy(), schema, profile, strictness)
-    candidates: list[AnyRule] = []
-    for column, dtype in schema.items():
-        candidates += _rules_of(column, dtype, profile.columns[column], profile.row_count, strictness, sets.get(column))
-    verdicts = check(frame, candidates, engine=engine, sample_size=0).results if candidates else ()
+    rows, candidates = _candidates(frame, strictness)
+    tried = Withstood(tuple(candidates), (), ())
+    if share and rows >= LEAST_ROWS:
+        tried = withstand(frame, candidates, lambda part: _candidates(part, strictness)[1], engine, share)
+    verdicts = check(frame, tried.rules, engine=engine, sample_size=0).results if tried.rules else ()
     return LearnResult(
         rules=tuple(each.rule for each in verdicts if each.status == "passed"),
         strictness=strictness,
-        row_count=profile.row_count,
+        row_count=rows,
         engine=engine.name,
+        holdout=share if rows >= LEAST_ROWS else 0.0,
+        widened=tried.widened,
+        left_out=tried.left_out,
         execution_time_ms=(time.perf_counter() - started) * 1000,
     )
+
+
+def _candidates(frame: Data, strictness: Strictness) -> tuple[int, list[AnyRule]]:
+    """Return the number of rows, and the rules that they suggest."""
+    profile = profile_columns(frame, None, "")
+    schema = frame.lazy().collect_schema()
+    sets = _small_sets(frame.lazy(), schema, profile, strictness)
+    found: list[AnyRule] = []
+    for column, dtype in schema.items():
+        found += _rules_of(column, dtype, profile.columns[column], profile.row_count, strictness, sets.get(column))
+    return profile.row_count, found
 
 
 def readable(data: Data) -> Data:
@@ -90,8 +116,8 @@ def _rules_of(
     if filled == 0:
         return found
     found += _presence(column, seen.null_count, rows, strictness)
-    # Floats are equal only by accident; nulls say nothing about the values that will come in their place.
-    if seen.unique_count == filled == rows >= _UNIQUE_ROWS[strictness] and not dtype.is_float():
+    # Nulls say nothing about the values that will come in their place.
+    if seen.unique_count == filled == rows >= _UNIQUE_ROWS[strictness] and _can_be_key(dtype, strictness):
         found.append(Unique(column=column))
     if values is not None:
         return [*found, InSet(column=column, values=values)]
@@ -103,10 +129,17 @@ def _rules_of(
     return found + _range(column, dtype, seen, strictness)
 
 
+def _can_be_key(dtype: pl.DataType, strictness: Strictness) -> bool:
+    """Whether distinct values show a key. Floats differ by accident; amounts and moments do so in few rows."""
+    return not (dtype.is_float() or (strictness != "strict" and (dtype.is_decimal() or dtype.is_temporal())))
+
+
 def _presence(column: str, nulls: int, rows: int, strictness: Strictness) -> list[AnyRule]:
     if nulls == 0:
         return [NotNull(column=column)]
-    allowed = math.ceil(nulls / rows * 2 * 100) / 100
+    share = nulls / rows
+    # Twice as many nulls, or three standard deviations more where there are few rows.
+    allowed = math.ceil(max(2 * share, share + 3 * math.sqrt(share / rows)) * 100) / 100
     if strictness == "moderate" and nulls / rows <= _FEW_NULLS:
         return [NotNull(column=column, mostly=round(1 - allowed, 2))]
     return []

@@ -280,6 +280,12 @@ class LearnResult(BaseModel):
     strictness: Literal["strict", "moderate", "lenient"]
     row_count: int
     engine: str
+    holdout: float = 0.0
+    """Share of the rows that was held out to try the rules; 0 if nothing was tried."""
+    widened: tuple[str, ...] = ()
+    """Names of rules that allow more than the data suggests, because rows that were held out broke them."""
+    left_out: tuple[str, ...] = ()
+    """Names of rules that the data suggests, and that are not returned because rows that were held out broke them."""
     execution_time_ms: float = 0.0
     timestamp: datetime = Field(default_factory=lambda: datetime.now(UTC))
 

@@ -121,9 +121,9 @@ def test_stricter_learns_more() -> None:
 
 
 def test_moderate_leaves_room() -> None:
-    learned = {rule.check_name: rule.to_dict() for rule in ENGINE.learn(FRAME, "moderate").rules}
+    learned = {rule.check_name: rule.to_dict() for rule in ENGINE.learn(FRAME, "moderate", holdout=0).rules}
     assert (learned["in_range__id"]["min"], learned["in_range__id"]["max"]) == (0, 109)
-    assert learned["not_null__name"]["mostly"] == 0.98
+    assert learned["not_null__name"]["mostly"] == 0.96
 
 
 def test_nan_and_null_are_no_bounds() -> None:
