@@ -15,6 +15,11 @@ from etl.extras import install
 if TYPE_CHECKING:
     from etl.quality.aggregation import Strategy as Strategy, aggregate as aggregate
     from etl.quality.asynchronous import acheck as acheck
+    from etl.quality.baseline import (
+        Baseline as Baseline,
+        learn_baseline as learn_baseline,
+        load_baseline as load_baseline,
+    )
     from etl.quality.batches import check_batches as check_batches
     from etl.quality.checking import check as check
     from etl.quality.compare import EngineChain as EngineChain, compare_engines as compare_engines
@@ -71,6 +76,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "asynchronous": ("acheck",),
+    "baseline": ("Baseline", "learn_baseline", "load_baseline"),
     "batches": ("check_batches",),
     "aggregation": ("Strategy", "aggregate"),
     "checking": ("check",),

@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from etl.errors import QualityError
+from etl.quality.baseline import Baseline, with_baseline
 from etl.quality.data import Readable, open_data, read_schema
 from etl.quality.engine import CheckContext, DataQualityEngine, Outcome, ask_engine, call_engine, get_engine
 from etl.quality.events import CheckListener, check_told
@@ -25,7 +27,7 @@ from etl.quality.rules import AnyRule, Truthound, check_names, parse_rules
 
 def check(
     data: Readable,
-    rules: Sequence[AnyRule | Mapping[str, Any]],
+    rules: Sequence[AnyRule | Mapping[str, Any]] = (),
     *,
     engine: str | DataQualityEngine = "truthound",
     timeout: float | None = None,
@@ -36,6 +38,8 @@ def check(
     tables: Mapping[str, pl.LazyFrame] | None = None,
     now: datetime | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    auto_schema: str | Baseline | bool | None = None,
+    baselines: Path | str | None = None,
     listeners: Sequence[CheckListener] = (),
 ) -> CheckResult:
     """Judge rules over a frame, over rows, or over files; `open_data` says what can be given.
@@ -44,13 +48,14 @@ def check(
     rule with these data become that rule's `error`, and are never a pass.
     `sample_size` bounds the failing rows that are named per rule: by their position, and with their values in key and
     safe columns only; pii columns never appear.
+    `auto_schema` is the name of a baseline in the folder `baselines`, whose rules are judged too (`learn_baseline`).
     `listeners` are told about the check (`etl.quality.events`); what they raise changes no verdict.
     """
 
     def work() -> CheckResult:
         return _check(
             data,
-            rules,
+            with_baseline(parse_rules(rules), auto_schema, baselines),
             engine,
             timeout=timeout,
             sample_size=sample_size,
@@ -67,7 +72,7 @@ def check(
 
 def _check(
     data: Readable,
-    rules: Sequence[AnyRule | Mapping[str, Any]],
+    rules: tuple[AnyRule, ...],
     engine: str | DataQualityEngine,
     *,
     timeout: float | None,
@@ -78,8 +83,7 @@ def _check(
     storage_options: Mapping[str, Any] | None,
 ) -> CheckResult:
     started = time.perf_counter()
-    parsed = parse_rules(rules)
-    refuse_no_rules(parsed)
+    refuse_no_rules(rules)
     chosen = get_engine(engine)
     moment = now if now is not None else datetime.now(UTC)
     if moment.tzinfo is None:
@@ -93,7 +97,7 @@ def _check(
     def judge() -> CheckResult:
         schema = read_schema(frame)
         context = CheckContext(schema, moment, tables or {}, max(sample_size, 0), tuple(dict.fromkeys(shown)))
-        return _judge(frame, parsed, chosen, context, started)
+        return _judge(frame, rules, chosen, context, started)
 
     if timeout is None:
         return judge()
@@ -101,7 +105,7 @@ def _check(
     if done is not None:
         return done
     return _all_errors(
-        parsed, chosen.name, f"no verdict within {timeout:g} seconds; the engine was left behind", started
+        rules, chosen.name, f"no verdict within {timeout:g} seconds; the engine was left behind", started
     )
 
 

@@ -31,6 +31,7 @@ class CheckStarted:
     """The same in all events of one check, and in no other check."""
     engine: str
     rule_count: int
+    """Rules that the caller gave; a baseline adds its own when it is read."""
     time: datetime
 
 
