@@ -101,10 +101,8 @@ def load_baseline(name: str, *, store: Path | str) -> Baseline:
         found = Baseline.model_validate(raw)
     except ValidationError as broken:
         first = broken.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(each) for each in first["loc"])
-        raise QualityError(
-            f"the baseline {path} cannot be read: {place or 'the whole'}: {first['msg']}", _REMEDY
-        ) from broken
+        place = ".".join(str(each) for each in first["loc"]) or "the whole"
+        raise QualityError(f"the baseline {path} cannot be read: {place}: {first['msg']}", _REMEDY) from broken
     if found.name != name:
         raise QualityError(f"the baseline {path} was learned as `{found.name}`", "give its file that name")
     return found
@@ -132,9 +130,8 @@ def with_baseline(
                 "give its folder too, as in baselines='baselines'",
             )
         auto_schema = load_baseline(auto_schema, store=store)
-    source = (
-        f"learned from {auto_schema.row_count:,} rows, baseline {auto_schema.name} of {auto_schema.learned_at:%Y-%m-%d}"
-    )
+    learned = auto_schema.learned
+    source = f"learned from {learned.row_count:,} rows on {learned.timestamp:%Y-%m-%d}: baseline {auto_schema.name}"
     added = [rule for rule in learned.rules if rule not in rules]
     return (*rules, *(rule.model_copy(update={"description": source}) for rule in added))
 
