@@ -11,6 +11,7 @@ from rich.console import Console
 from etl.config.reference import reference_text
 from etl.config.schema import schema_text
 from etl.errors import EtlError
+from etl.integrations.reference import api_page
 from etl.quality.reference import rules_page
 from etl.settings import load_settings
 
@@ -22,6 +23,7 @@ def docs(
     project = load_settings().project_dir
     pages = {
         project / "docs" / "yaml-reference.md": reference_text(),
+        project / "docs" / "quality-api.md": api_page(),
         project / "docs" / "quality-rules.md": rules_page(),
         project / "tenants" / "tenant.schema.json": schema_text(),
     }

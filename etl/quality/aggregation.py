@@ -20,6 +20,7 @@ from etl.quality.results import CheckResult, RuleResult, RuleStatus
 from etl.suggest import did_you_mean
 
 Strategy = Literal["all", "any", "majority", "weighted"]
+"""How the verdicts of several engines become one."""
 Shares = tuple[Fraction, Fraction, Fraction]
 """The shares of the votes that passed, failed and could not judge; together 1."""
 

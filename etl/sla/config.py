@@ -137,6 +137,7 @@ class PipelineSLA(SLAConfig):
 
 
 DEFAULT_SLA_CONFIG = SLAConfig(max_failure_rate=0.05, min_pass_rate=0.95, max_consecutive_failures=3)
+"""At most 5 % of the rows fail, at least 95 % of the rules pass, at most three failures follow each other."""
 STRICT_SLA_CONFIG = SLAConfig(
     max_failure_rate=0.01,
     min_pass_rate=0.99,
@@ -144,6 +145,8 @@ STRICT_SLA_CONFIG = SLAConfig(
     alert_on_warning=True,
     alert_level=AlertLevel.CRITICAL,
 )
+"""At most 1 % of the rows fail, at least 99 % of the rules pass, and every failure counts."""
 LENIENT_SLA_CONFIG = SLAConfig(
     max_failure_rate=0.10, min_pass_rate=0.90, max_consecutive_failures=5, alert_level=AlertLevel.WARNING
 )
+"""At most 10 % of the rows fail, at least 90 % of the rules pass; a breach is a warning."""

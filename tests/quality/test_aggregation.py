@@ -2,14 +2,14 @@
 
 from datetime import UTC, datetime
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from etl.errors import QualityError
-from etl.quality import CheckResult, CheckStatus, RuleResult, aggregate, check, parse_rules
+from etl.quality import CheckResult, CheckStatus, RuleResult, Strategy, aggregate, check, parse_rules
 
 RULE = parse_rules([{"column": "x", "type": "positive"}])[0]
 ENGINES = ("a", "b", "c", "d", "e")
@@ -57,7 +57,7 @@ def expected(strategy: str, votes: list[str], weights: list[int]) -> str:
 
 
 @given(
-    st.sampled_from(["all", "any", "majority", "weighted"]),
+    st.sampled_from(get_args(Strategy)),
     st.lists(st.tuples(st.sampled_from(["passed", "failed", "error"]), st.integers(1, 9)), min_size=1, max_size=5),
 )
 @settings(max_examples=600, deadline=None)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from etl.errors import QualityError
-from etl.quality import LearnResult, ProfileResult, check, get_engine, parse_rules
+from etl.quality import LearnOutput, LearnResult, ProfileOutput, ProfileResult, check, get_engine, parse_rules
 from etl.quality.engine import Strictness
 
 ENGINE = get_engine("polars")
@@ -95,3 +95,8 @@ def test_among_infinite_values_there_is_no_mean(engine: str) -> None:
     assert [(each.mean, each.std) for each in profile.columns.values()] == [(None, None)] * 2
     text = json.dumps(profile.to_dict(), allow_nan=False)
     assert ProfileResult.from_dict(json.loads(text)) == profile
+
+
+def test_the_integrations_names_mean_the_same_results() -> None:
+    assert LearnOutput is LearnResult
+    assert ProfileOutput is ProfileResult

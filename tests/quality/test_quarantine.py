@@ -9,7 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from etl.errors import QualityError
-from etl.quality import check, split
+from etl.quality import Split, check, split
 from etl.quality.rules import RuleError
 
 FRAME = pl.DataFrame(
@@ -37,7 +37,7 @@ def paths(tmp_path: Path) -> Any:
 
 def test_rows_go_to_one_file_or_the_other_with_the_names_of_the_rules(paths: tuple[Path, Path]) -> None:
     result = split(FRAME.lazy(), RULES, *paths, extra={"_run_id": "r1"}, tables=TABLES)
-    assert (result.read, result.good, result.rejected) == (6, 2, 4)
+    assert result == Split(6, 2, 4, result.per_rule)
     assert result.per_rule == {"not_null__id": 1, "unique__id": 2, "positive__qty": 2, "foreign_key__code": 1}
     good, rejected = (pl.read_parquet(path) for path in paths)
     assert good.equals(FRAME[[0, 5]])

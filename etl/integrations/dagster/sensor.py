@@ -227,3 +227,4 @@ quality_sensor = DataQualitySensor(
     description="Logs each asset check that fails, once.",
     default_status=DefaultSensorStatus.RUNNING,
 )
+"""A sensor that is on and logs each asset check that fails, once."""

@@ -66,7 +66,9 @@ RowRule = (
 )
 TableRule = Dtype | ColumnExists | RowCount | Recency | Monotonic | MeanBetween | SumBetween | Truthound
 AnyRule = RowRule | TableRule
+"""Any rule of the vocabulary, as an annotation: one frozen model for each type."""
 Rule = Annotated[AnyRule, Field(discriminator="type")]
+"""The same as a field of a model of pydantic, which reads plain dicts by their `type`."""
 
 RULE_TYPES: dict[str, type[RuleFields]] = {model.model_fields["type"].default: model for model in get_args(AnyRule)}
 ROW_RULES: tuple[type[RuleFields], ...] = get_args(RowRule)

@@ -9,7 +9,7 @@ import pytest
 from etl.errors import EtlError
 from etl.quality import EngineReport, PolarsEngine
 from etl.quality.rules import RULE_TYPES
-from etl.quality.testing import differences, known_cases
+from etl.quality.testing import KnownCase, KnownVerdict, differences, known_cases
 from etl.quality.testing.cases import FOLDER, FORMAT, judged_types
 from tests.conformance import kit, libraries
 
@@ -70,6 +70,14 @@ def test_an_engine_that_is_wrong_by_one_is_noticed_for_every_type_of_rule(kind: 
     found = [line for case in known_cases() for line in differences(OneMore(kind), case)]
     assert found
     assert all(f"'type': '{kind}'" in line for line in found)
+
+
+def test_a_known_verdict_that_is_wrong_is_a_difference() -> None:
+    case = known_cases()[0]
+    verdict = KnownVerdict("passed", 0, 10**6)
+    wrong: KnownCase = replace(case, expected=(verdict, *case.expected[1:]))
+    (line,) = differences("polars", wrong)
+    assert "is passed (0 of 1000000), not " in line
 
 
 def test_what_an_engine_judges_is_known() -> None:

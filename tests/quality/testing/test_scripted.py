@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from etl.quality import CheckStatus, check
-from etl.quality.testing import ScriptedEngine
+from etl.quality.testing import Answer, ScriptedEngine
 
 FRAME = pl.DataFrame({"id": [1, 2], "qty": [1, 2]})
 RULES = [
@@ -49,6 +49,6 @@ def test_mostly_and_severity_are_judged_by_check_as_for_every_engine() -> None:
 
 
 @pytest.mark.parametrize("answer", [(3, 2), (-1, 2)])
-def test_impossible_answers_are_errors(answer: tuple[int, int]) -> None:
+def test_impossible_answers_are_errors(answer: Answer) -> None:
     result = check(FRAME, RULES[:1], engine=ScriptedEngine({"not_null__id": answer}))
     assert "impossible counts" in result.results[0].message
