@@ -18,7 +18,7 @@ from etl.quality.rules import AnyRule
 
 async def acheck(
     data: Readable,
-    rules: Sequence[AnyRule | Mapping[str, Any]],
+    rules: Sequence[AnyRule | Mapping[str, Any]] = (),
     **arguments: Any,  # noqa: ANN401  the keyword arguments of check()
 ) -> CheckResult:
     """Judge rules as `check` does, without stopping the event loop."""

@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from etl.errors import QualityError
+from etl.quality.baseline import Baseline, with_baseline
 from etl.quality.checking import check, refuse_no_rules
 from etl.quality.data import Readable, open_data, read_schema
 from etl.quality.results import CheckResult
@@ -27,9 +28,11 @@ ROWS_PER_FILE = 250_000
 
 def check_batches(
     batches: Iterable[Readable],
-    rules: Sequence[AnyRule | Mapping[str, Any]],
+    rules: Sequence[AnyRule | Mapping[str, Any]] = (),
     *,
     folder: Path | str | None = None,
+    auto_schema: str | Baseline | bool | None = None,
+    baselines: Path | str | None = None,
     **arguments: Any,  # noqa: ANN401  the keyword arguments of check()
 ) -> CheckResult:
     """Judge rules over all rows of an iterable of frames, rows or files. The verdict is that of the whole table.
@@ -37,7 +40,7 @@ def check_batches(
     Every piece needs the columns and types of the first. `folder` is where the temporary files are written; the
     system's own folder if it is None. No piece at all is an error, because nothing would be examined.
     """
-    parsed = parse_rules(rules)
+    parsed = with_baseline(parse_rules(rules), auto_schema, baselines)
     refuse_no_rules(parsed)
     with tempfile.TemporaryDirectory(prefix="etl-batches-", dir=folder) as place:
         files = _write(batches, _wanted(parsed, arguments), Path(place))

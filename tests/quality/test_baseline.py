@@ -1,5 +1,6 @@
 """Named baselines: learned once, kept as files, judged by later checks; never from the data that is judged."""
 
+import asyncio
 import json
 import threading
 from datetime import UTC, datetime
@@ -10,7 +11,16 @@ import polars as pl
 import pytest
 
 from etl.errors import EtlError, QualityError
-from etl.quality import Baseline, CheckStatus, PolarsEngine, check, learn_baseline, load_baseline
+from etl.quality import (
+    Baseline,
+    CheckStatus,
+    PolarsEngine,
+    acheck,
+    check,
+    check_batches,
+    learn_baseline,
+    load_baseline,
+)
 from etl.quality.baseline import FORMAT
 from tests.quality.realistic import table
 
@@ -45,6 +55,18 @@ def test_it_is_added_to_the_rules_of_the_check(tmp_path: Path) -> None:
     with PolarsEngine() as engine:
         assert engine.check(BAD, auto_schema="orders", baselines=tmp_path).status is CheckStatus.FAILED
     assert check(BAD, engine="polars", auto_schema=learned).status is CheckStatus.FAILED
+
+
+def test_every_way_to_check_takes_a_baseline(tmp_path: Path) -> None:
+    learn(tmp_path)
+    options: dict[str, Any] = {"engine": "polars", "auto_schema": "orders", "baselines": tmp_path}
+    expected = check(BAD, **options).results
+    assert check_batches((BAD.slice(place, 1) for place in range(3)), **options).results == expected
+    assert asyncio.run(acheck(BAD, **options)).results == expected
+    own = [{"column": "id", "type": "not_null"}]
+    assert len(check_batches([BAD], own, **options).results) == len(expected)
+    with pytest.raises(QualityError, match="no rule could ever fail"):
+        check_batches([BAD], own, engine="polars", auto_schema=True)
 
 
 def test_a_column_that_is_gone_is_an_error(tmp_path: Path) -> None:
