@@ -169,3 +169,9 @@ def test_a_file_gives_the_same_rules_as_its_frame(tmp_path: Path) -> None:
 def test_a_column_may_have_the_name_that_numbers_the_rows() -> None:
     result = learn(pl.DataFrame({"row": [1, 2] * 50, "_row": [1, 2] * 50}))
     assert {rule.check_name for rule in result.rules} >= {"in_range__row", "in_range___row"}
+
+
+def test_a_key_of_a_few_rows_is_no_key_yet() -> None:
+    few, many = (learn(pl.DataFrame({"id": [f"k{each}" for each in range(rows)]})) for rows in (30, 100))
+    assert "unique__id" in few.left_out
+    assert "unique__id" in {rule.check_name for rule in many.rules}
