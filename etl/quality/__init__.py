@@ -14,7 +14,7 @@ from etl.extras import install
 
 if TYPE_CHECKING:
     from etl.quality.aggregation import Strategy as Strategy, aggregate as aggregate
-    from etl.quality.asynchronous import acheck as acheck
+    from etl.quality.asynchronous import AsyncEngine as AsyncEngine, acheck as acheck
     from etl.quality.baseline import (
         Baseline as Baseline,
         learn_baseline as learn_baseline,
@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     PanderaAdapter = PanderaEngine
 
 _HOMES = {
-    "asynchronous": ("acheck",),
+    "asynchronous": ("AsyncEngine", "acheck"),
     "baseline": ("Baseline", "learn_baseline", "load_baseline"),
     "batches": ("check_batches",),
     "aggregation": ("Strategy", "aggregate"),

@@ -1,7 +1,5 @@
 """A table that comes in pieces gets the verdict of the whole table."""
 
-import asyncio
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from etl.errors import QualityError
-from etl.quality import acheck, check, check_batches
-from etl.quality.engines.polars import PolarsEngine
+from etl.quality import check, check_batches
 from tests.conformance.frames import KINDS, NOW, TABLES, make_frame
 from tests.conformance.oracle import expect
 from tests.conformance.test_conformance import ENGINES, make_rules
@@ -79,26 +76,3 @@ def test_no_file_stays_behind(tmp_path: Path) -> None:
         check_batches(pieces(), UNIQUE, folder=tmp_path)
     check_batches([[{"a": 1}], [{"a": 2}]], UNIQUE, folder=tmp_path)
     assert not [*tmp_path.iterdir()]
-
-
-def test_the_event_loop_goes_on_while_a_check_works() -> None:
-    """The check waits for a coroutine of the same loop: it could not end if it stopped the loop."""
-    ready = threading.Event()
-
-    class Waiting(PolarsEngine):
-        def check(self, *given: Any) -> Any:
-            assert ready.wait(30)
-            return super().check(*given)
-
-    async def main() -> Any:
-        judging = asyncio.create_task(acheck(pl.DataFrame({"a": [1, 1]}), UNIQUE, engine=Waiting()))
-        await asyncio.sleep(0)
-        ready.set()
-        return await judging
-
-    assert asyncio.run(main()).results[0].failed_count == 2
-
-
-def test_what_a_check_raises_is_raised_where_it_is_awaited() -> None:
-    with pytest.raises(QualityError, match="no rules"):
-        asyncio.run(acheck(pl.DataFrame({"a": [1]}), []))
