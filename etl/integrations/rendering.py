@@ -3,7 +3,7 @@
 Belongs here: texts that every orchestrator shows in the same words. Not here: what a verdict is (`contract`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from etl.integrations.contract import RuleVerdict, Verdict
 
@@ -22,13 +22,23 @@ def as_markdown(found: Verdict, *, title: str = "Quality check") -> str:
     """Return a report: the verdict, the counts, and a table of the rules, the worst first."""
     lines = [f"# {_escaped(title)}: {found.status.value.upper()}", "", _escaped(as_line(found)), ""]
     rows = as_table(found)
-    if rows:
-        lines += [_markdown_row([*rows[0]]), _markdown_row(["---"] * len(rows[0]))]
-        lines += [_markdown_row([*each.values()]) for each in rows]
+    lines += markdown_table(rows)
     hidden = found.rule_count - len(rows)
     if hidden:
         lines += ["", f"{hidden} more rules are not listed here."]
     return "\n".join(lines) + "\n"
+
+
+def markdown_table(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the lines of a Markdown table; the first row's keys are its head. Without rows there are no lines."""
+    if not rows:
+        return []
+    head = [*rows[0]]
+    return [
+        _markdown_row(head),
+        _markdown_row(["---"] * len(head)),
+        *(_markdown_row([*each.values()]) for each in rows),
+    ]
 
 
 def as_line(found: Verdict) -> str:
