@@ -14,7 +14,8 @@ from pydantic import Field, field_validator
 from etl.errors import QualityError
 from etl.integrations.prefect.artifacts import CHECK_KEY
 from etl.integrations.prefect.outcome import aconclude, conclude, run_log, subject_of
-from etl.quality.checking import check, open_data
+from etl.quality.checking import check
+from etl.quality.data import Readable, open_data
 from etl.quality.engine import DataQualityEngine, Strictness, get_engine
 from etl.quality.results import CheckResult, LearnResult, ProfileResult
 from etl.quality.rules import AnyRule, parse_rules
@@ -64,7 +65,7 @@ class DataQualityBlock(Block):
 
     def check(
         self,
-        data: Any,  # noqa: ANN401  whatever `etl.quality.check` reads
+        data: Readable,
         rules: Rules | None = None,
         *,
         fail_on_error: bool | None = None,
@@ -84,7 +85,7 @@ class DataQualityBlock(Block):
 
     async def acheck(
         self,
-        data: Any,  # noqa: ANN401
+        data: Readable,
         rules: Rules | None = None,
         *,
         fail_on_error: bool | None = None,
@@ -99,29 +100,29 @@ class DataQualityBlock(Block):
         await aconclude(result, subject=subject_of(data, subject), key=key, fails=fails, artifact=False)
         return result
 
-    def profile(self, data: Any, *, columns: Sequence[str] | None = None) -> ProfileResult:  # noqa: ANN401
+    def profile(self, data: Readable, *, columns: Sequence[str] | None = None) -> ProfileResult:
         """Describe the columns of the data, exactly."""
         found = self.get_engine().profile(open_data(data), columns)
         run_log().info("Data profile: %d rows, %d columns", found.row_count, len(found.columns))
         return found
 
-    async def aprofile(self, data: Any, *, columns: Sequence[str] | None = None) -> ProfileResult:  # noqa: ANN401
+    async def aprofile(self, data: Readable, *, columns: Sequence[str] | None = None) -> ProfileResult:
         """The same as `profile`, for async code."""
         return await asyncio.to_thread(self.profile, data, columns=columns)
 
-    def learn(self, data: Any, *, strictness: Strictness = "moderate") -> LearnResult:  # noqa: ANN401
+    def learn(self, data: Readable, *, strictness: Strictness = "moderate") -> LearnResult:
         """Derive rules that the data passes; they are for the next data, since this data cannot fail them."""
         found = self.get_engine().learn(open_data(data), strictness)
         run_log().info("Learned %d rules from %d rows", len(found.rules), found.row_count)
         return found
 
-    async def alearn(self, data: Any, *, strictness: Strictness = "moderate") -> LearnResult:  # noqa: ANN401
+    async def alearn(self, data: Readable, *, strictness: Strictness = "moderate") -> LearnResult:
         """The same as `learn`, for async code."""
         return await asyncio.to_thread(self.learn, data, strictness=strictness)
 
     def judged(
         self,
-        data: Any,  # noqa: ANN401
+        data: Readable,
         rules: Rules | None,
         *,
         auto_schema: bool | None = None,

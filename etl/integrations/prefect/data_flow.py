@@ -17,7 +17,7 @@ from prefect.futures import PrefectFuture
 
 from etl.errors import QualityError
 from etl.integrations.prefect.outcome import subject_of
-from etl.quality.checking import open_data
+from etl.quality.data import UnreadableData, open_data
 from etl.quality.learn import readable
 
 P = ParamSpec("P")
@@ -109,11 +109,12 @@ def as_frame(flow_name: str, value: Any) -> tuple[pl.DataFrame | pl.LazyFrame, s
     """Return the data as a frame, and what to call it. What is no data is an error: it must not pass unjudged."""
     try:
         return open_data(value), subject_of(value, None) or flow_name
-    except (QualityError, TypeError) as refused:
-        reason = refused.problem if isinstance(refused, QualityError) else "it is no data"
+    except UnreadableData:
+        raise
+    except QualityError as refused:
         raise QualityError(
-            f"flow `{flow_name}`: what it returned, a {type(value).__name__}, cannot be examined: {reason}",
-            "return a frame or the path of a Parquet file, or use @flow and call data_quality_check_task yourself",
+            f"what `{flow_name}` returned cannot be examined: {refused.problem}",
+            "return data or the path of a file, or use @flow and call data_quality_check_task in it",
         ) from refused
 
 

@@ -17,11 +17,12 @@ from prefect.context import FlowRunContext, TaskRunContext
 from prefect.events import emit_event
 from prefect.tasks import Task
 
+from etl.errors import EtlError
 from etl.integrations.contract import Verdict, read_verdict, verdict
 from etl.integrations.prefect.artifacts import ato_prefect_artifact, to_prefect_artifact
 from etl.integrations.rendering import as_line
+from etl.quality.data import UnreadableData
 from etl.quality.results import CheckResult, CheckStatus, DataQualityError
-from etl.quality.rules import RuleError
 
 EVENT = "etl.quality."
 """Name of the events, with the status behind it: `etl.quality.failed`. Their resource is `etl.quality.<key>`."""
@@ -76,10 +77,9 @@ def subject_of(data: object, subject: str | None) -> str:
 
 
 def may_be_asked_again(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001  Prefect's signature
-    """Whether a retry can change something: not if the data is bad, the rules are wrong or a library is missing."""
+    """Whether a retry can change something: not if the data is bad, or the call is wrong or a library is missing."""
     raised = state.data
-    cause = raised.__cause__ if isinstance(raised, BaseException) else None
-    return not (isinstance(raised, DataQualityError | RuleError) or isinstance(cause, ImportError))
+    return isinstance(raised, UnreadableData) or not isinstance(raised, EtlError)
 
 
 def _announce(result: CheckResult, found: Verdict, key: str, *, fails: bool) -> DataQualityError | None:

@@ -25,6 +25,7 @@ from etl.integrations.prefect.artifacts import (
 from etl.integrations.prefect.block import DataQualityBlock, Rules
 from etl.integrations.prefect.data_flow import of_kind
 from etl.integrations.prefect.outcome import aconclude, conclude, may_be_asked_again, subject_of
+from etl.quality.data import Readable
 from etl.quality.engine import Strictness
 from etl.quality.results import CheckResult, LearnResult, ProfileResult
 
@@ -77,7 +78,7 @@ def quality_task(name: str, description: str, kind: str) -> Callable[[Callable[P
 
 @quality_task("data_quality_check", "Judges rules over data.", "check")
 def data_quality_check_task(
-    data: Any,  # noqa: ANN401  whatever `etl.quality.check` reads
+    data: Readable,
     *,
     block: DataQualityBlock | None = None,
     rules: Rules | None = None,
@@ -94,7 +95,7 @@ def data_quality_check_task(
     `quality_checked_flow` is shorter.
 
     Args:
-        data: What `etl.quality.check` reads, such as a Polars frame or the path of a Parquet file.
+        data: A frame of Polars or pandas, a table of Arrow, a list of dicts, or the path or address of files.
         block: Engine, time limit and default rules. Without a block: Truthound, 300 seconds, no rules.
         rules: The rules; None means the rules of the block.
         auto_schema: Refused, because rules learned from the data that they judge can never fail.
@@ -118,7 +119,7 @@ def data_quality_check_task(
 
 @quality_task("data_quality_check", "Judges rules over data.", "check")
 async def adata_quality_check_task(
-    data: Any,  # noqa: ANN401
+    data: Readable,
     *,
     block: DataQualityBlock | None = None,
     rules: Rules | None = None,
@@ -140,7 +141,7 @@ async def adata_quality_check_task(
 
 @quality_task("data_quality_profile", "Describes the columns of data.", "profiling")
 def data_quality_profile_task(
-    data: Any,  # noqa: ANN401
+    data: Readable,
     *,
     block: DataQualityBlock | None = None,
     columns: Sequence[str] | None = None,
@@ -157,7 +158,7 @@ def data_quality_profile_task(
 
 @quality_task("data_quality_profile", "Describes the columns of data.", "profiling")
 async def adata_quality_profile_task(
-    data: Any,  # noqa: ANN401
+    data: Readable,
     *,
     block: DataQualityBlock | None = None,
     columns: Sequence[str] | None = None,
@@ -174,7 +175,7 @@ async def adata_quality_profile_task(
 
 @quality_task("data_quality_learn", "Derives rules from data.", "learning")
 def data_quality_learn_task(
-    data: Any,  # noqa: ANN401
+    data: Readable,
     *,
     block: DataQualityBlock | None = None,
     strictness: Strictness = "moderate",
@@ -191,7 +192,7 @@ def data_quality_learn_task(
 
 @quality_task("data_quality_learn", "Derives rules from data.", "learning")
 async def adata_quality_learn_task(
-    data: Any,  # noqa: ANN401
+    data: Readable,
     *,
     block: DataQualityBlock | None = None,
     strictness: Strictness = "moderate",

@@ -50,7 +50,9 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Any]],
     def ask(cases: dict[str, Any]) -> dict[str, dict[str, Any]]:
         path = tmp_path_factory.mktemp("bare") / "cases.json"
         path.write_text(json.dumps(cases))
-        done = subprocess.run([sys.executable, "-c", _BARE, path], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", _BARE, path], cwd=REPOSITORY, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         found: dict[str, dict[str, Any]] = json.loads(done.stdout)
         return found

@@ -35,7 +35,9 @@ class Api:
         """The task runs of a flow run; the server knows them a moment after they ended."""
 
         def ended() -> list[dict[str, Any]]:
-            found = self.post("task_runs/filter", {"flow_runs": {"id": {"any_": [str(run_id)]}}, "sort": "EXPECTED_START_TIME_ASC"})
+            found = self.post(
+                "task_runs/filter", {"flow_runs": {"id": {"any_": [str(run_id)]}}, "sort": "EXPECTED_START_TIME_ASC"}
+            )
             done = [each for each in found if each["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED")]
             return done if len(done) == len(found) else []
 
@@ -47,7 +49,9 @@ class Api:
         found = self.post("artifacts/filter", {"flow_runs": {"id": {"any_": [str(run_id)]}}})
         return {each["key"]: each for each in found if each["key"]}
 
-    def events(self, *names: str, run_id: object = None, resource: str | None = None, least: int = 1) -> list[dict[str, Any]]:
+    def events(
+        self, *names: str, run_id: object = None, resource: str | None = None, least: int = 1
+    ) -> list[dict[str, Any]]:
         """Events by their names, oldest first, as soon as there are as many as wanted."""
 
         def arrived() -> list[dict[str, Any]]:
