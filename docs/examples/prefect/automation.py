@@ -39,4 +39,6 @@ def create_automation(deployment: str, key: str = "*") -> UUID:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("deployment", help="flow and deployment, such as tell/people")
-    create_automation(parser.parse_args().deployment)
+    parser.add_argument("--key", default="*", help="key of the checks, such as orders-*; default: all checks")
+    arguments = parser.parse_args()
+    create_automation(arguments.deployment, arguments.key)

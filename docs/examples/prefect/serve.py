@@ -4,7 +4,7 @@ from flows.quality import daily_quality_flow
 
 if __name__ == "__main__":
     daily_quality_flow.serve(
-        name="daily-quality-check",
+        name="served-daily-check",
         cron="0 6 * * *",
         parameters={"path": "data/orders.parquet", "block_name": "production-quality"},
     )

@@ -5,6 +5,7 @@ Belongs here: the block. Not here: tasks (`tasks`), what a verdict does (`outcom
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -71,6 +72,7 @@ class DataQualityBlock(Block):
         fail_on_error: bool | None = None,
         auto_schema: bool | None = None,
         tables: Mapping[str, pl.LazyFrame] | None = None,
+        now: datetime | None = None,
         subject: str | None = None,
         key: str = CHECK_KEY,
     ) -> CheckResult:
@@ -79,7 +81,7 @@ class DataQualityBlock(Block):
         Raises `DataQualityError`, which has the result, if a rule of severity error fails or a rule cannot be judged.
         With `fail_on_error=False` nothing is raised, and only the result and the log show it.
         """
-        result = self.judged(data, rules, auto_schema=auto_schema, tables=tables)
+        result = self.judged(data, rules, auto_schema=auto_schema, tables=tables, now=now)
         conclude(result, subject=subject_of(data, subject), key=key, fails=self.fails(fail_on_error), artifact=False)
         return result
 
@@ -91,11 +93,12 @@ class DataQualityBlock(Block):
         fail_on_error: bool | None = None,
         auto_schema: bool | None = None,
         tables: Mapping[str, pl.LazyFrame] | None = None,
+        now: datetime | None = None,
         subject: str | None = None,
         key: str = CHECK_KEY,
     ) -> CheckResult:
         """The same as `check`, for async code: the event loop is not blocked."""
-        result = await asyncio.to_thread(self.judged, data, rules, auto_schema=auto_schema, tables=tables)
+        result = await asyncio.to_thread(self.judged, data, rules, auto_schema=auto_schema, tables=tables, now=now)
         fails = self.fails(fail_on_error)
         await aconclude(result, subject=subject_of(data, subject), key=key, fails=fails, artifact=False)
         return result
@@ -127,11 +130,12 @@ class DataQualityBlock(Block):
         *,
         auto_schema: bool | None = None,
         tables: Mapping[str, pl.LazyFrame] | None = None,
+        now: datetime | None = None,
     ) -> CheckResult:
         """Return the result of the check, whatever it is."""
         refuse_auto_schema(auto_schema)
         chosen = self.default_rules if rules is None else rules
-        return check(data, chosen, engine=self.engine_name, timeout=self.timeout_seconds, tables=tables)
+        return check(data, chosen, engine=self.engine_name, timeout=self.timeout_seconds, tables=tables, now=now)
 
     def fails(self, fail_on_error: bool | None) -> bool:
         """Whether bad data fails the run: what the call says, or else what the block says."""

@@ -75,7 +75,9 @@ class SLABlock(Block):
             return []
         metrics, key = _measured(result), _key_of(name)
         with get_client(sync_client=True) as client:
-            past = client.read_artifacts(artifact_filter=_versions(key), sort=ArtifactSort.CREATED_DESC, limit=self._depth)
+            past = client.read_artifacts(
+                artifact_filter=_versions(key), sort=ArtifactSort.CREATED_DESC, limit=self._depth
+            )
         found = self._judge(metrics, name, past)
         _table(key, name, metrics, found).create(_sync=True)  # type: ignore[call-arg]
         return found

@@ -6,6 +6,7 @@ judging (`block`), what a verdict does (`outcome`).
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, ParamSpec, Self, TypeVar
 
 import polars as pl
@@ -86,6 +87,7 @@ def data_quality_check_task(
     fail_on_error: bool | None = None,
     create_artifact: bool = True,
     tables: Mapping[str, pl.LazyFrame] | None = None,
+    now: datetime | None = None,
     subject: str | None = None,
     key: str = CHECK_KEY,
 ) -> CheckResult:
@@ -103,6 +105,7 @@ def data_quality_check_task(
             says, which is True by default.
         create_artifact: Show the verdict as artifacts of the run, also when the task fails.
         tables: The tables that `foreign_key` rules name.
+        now: The moment that counts as now, such as the moment for which the run is scheduled. Default: the clock.
         subject: What the data is called in messages. Default: the name of the file, if `data` is a path.
         key: Key of the artifact, and of the event's resource, `etl.quality.<key>`.
 
@@ -111,7 +114,7 @@ def data_quality_check_task(
     """
     checked_key(key)
     block = block if block is not None else DataQualityBlock()
-    result = block.judged(data, rules, auto_schema=auto_schema, tables=tables)
+    result = block.judged(data, rules, auto_schema=auto_schema, tables=tables, now=now)
     fails = block.fails(fail_on_error)
     conclude(result, subject=subject_of(data, subject), key=key, fails=fails, artifact=create_artifact)
     return result
@@ -127,13 +130,14 @@ async def adata_quality_check_task(
     fail_on_error: bool | None = None,
     create_artifact: bool = True,
     tables: Mapping[str, pl.LazyFrame] | None = None,
+    now: datetime | None = None,
     subject: str | None = None,
     key: str = CHECK_KEY,
 ) -> CheckResult:
     """The same as `data_quality_check_task`, for async flows: the event loop is not blocked."""
     checked_key(key)
     block = block if block is not None else DataQualityBlock()
-    result = await asyncio.to_thread(block.judged, data, rules, auto_schema=auto_schema, tables=tables)
+    result = await asyncio.to_thread(block.judged, data, rules, auto_schema=auto_schema, tables=tables, now=now)
     fails = block.fails(fail_on_error)
     await aconclude(result, subject=subject_of(data, subject), key=key, fails=fails, artifact=create_artifact)
     return result

@@ -50,7 +50,7 @@ class Api:
         return {each["key"]: each for each in found if each["key"]}
 
     def events(
-        self, *names: str, run_id: object = None, resource: str | None = None, least: int = 1
+        self, *names: str, run_id: object = None, resource: str | None = None, prefix: str | None = None, least: int = 1
     ) -> list[dict[str, Any]]:
         """Events by their names, oldest first, as soon as there are as many as wanted."""
 
@@ -58,6 +58,8 @@ class Api:
             wanted: dict[str, Any] = {"event": {"name": list(names)}, "order": "ASC"}
             if resource is not None:
                 wanted["resource"] = {"id": [resource]}
+            if prefix is not None:
+                wanted["resource"] = {"id_prefix": [prefix]}
             found = self.post("events/filter", {"filter": wanted, "limit": 50})["events"]
             if run_id is not None:
                 run = f"prefect.flow-run.{run_id}"
