@@ -25,6 +25,8 @@ BLOCK = re.compile(
     r"(?:<!-- (?P<order>[^\n]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 
+EXECUTED_BY_HOSTS = {"prefect.md": "tests/hosts/prefect/test_page.py"}
+
 
 @dataclass(frozen=True)
 class Block:
@@ -106,6 +108,12 @@ def test_the_index_names_every_page() -> None:
 
 def test_the_readme_is_one_screen() -> None:
     assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= 70
+
+
+@pytest.mark.parametrize(("page", "test"), EXECUTED_BY_HOSTS.items())
+def test_the_page_of_an_orchestrator_is_executed_in_its_own_environment(page: str, test: str) -> None:
+    """This environment has neither Airflow nor Prefect: `make test-airflow` and `make test-prefect` run their pages."""
+    assert f'"{page}"' in (REPOSITORY / test).read_text(encoding="utf-8")
 
 
 def rooms() -> dict[str, str]:

@@ -42,12 +42,12 @@ def conclude(result: CheckResult, *, subject: str, key: str, fails: bool, artifa
     found = read_verdict(verdict(result, subject=subject))
     failure = _announce(result, found, key, fails=fails)
     try:
-        if artifact:
-            to_prefect_artifact(found, key=key)
         run = _retried_run() if failure is not None else None
         if run is not None:
             with get_client(sync_client=True) as client:
                 client.update_flow_run(run.id, empirical_policy=_without_retries(run))
+        if artifact:
+            to_prefect_artifact(found, key=key)
     finally:  # whatever is wrong with the server, a bad verdict is raised as one
         if failure is not None:
             raise failure
@@ -58,12 +58,12 @@ async def aconclude(result: CheckResult, *, subject: str, key: str, fails: bool,
     found = read_verdict(verdict(result, subject=subject))
     failure = _announce(result, found, key, fails=fails)
     try:
-        if artifact:
-            await ato_prefect_artifact(found, key=key)
         run = _retried_run() if failure is not None else None
         if run is not None:
             async with get_client() as client:
                 await client.update_flow_run(run.id, empirical_policy=_without_retries(run))
+        if artifact:
+            await ato_prefect_artifact(found, key=key)
     finally:
         if failure is not None:
             raise failure

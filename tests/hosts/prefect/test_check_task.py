@@ -3,6 +3,8 @@
 import asyncio
 import os
 import pickle
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -300,5 +302,67 @@ def test_an_async_check_does_not_block_the_loop() -> None:
     assert ticks > 20
 
 
-def test_the_settings_of_the_tests_are_those_of_the_server() -> None:
-    assert os.environ["PREFECT_API_URL"].startswith("http://127.0.0.1:")
+def test_a_sync_check_in_an_async_flow_and_one_without_a_flow(api: Api) -> None:
+    @flow
+    async def judge() -> None:
+        data_quality_check_task(ROWS, rules=[UNIQUE], key="mixed")
+
+    state: Any = asyncio.run(judge(return_state=True))
+    assert "DataQualityError" in state.message
+    assert "mixed" in api.artifacts(run_of(state))
+    with pytest.raises(DataQualityError):
+        data_quality_check_task(ROWS, rules=[UNIQUE])
+    assert data_quality_check_task(ROWS, rules=[NOT_NULL]).is_success
+
+
+def test_a_check_that_takes_too_long_has_no_verdict_and_fails() -> None:
+    slow = ROWS.lazy().map_batches(lambda frame: (time.sleep(3), frame)[1])
+    with pytest.raises(DataQualityError, match="no verdict within 1 seconds"):
+        data_quality_check_task(slow, rules=[NOT_NULL], block=DataQualityBlock(timeout_seconds=1))
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_a_verdict_that_cannot_be_shown_is_no_success_and_stays_a_verdict(
+    asynchronous: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object, **__: object) -> None:
+        raise ConnectionError("the server is down")
+
+    async def adown(*_: object, **__: object) -> None:
+        down()
+
+    monkeypatch.setattr("etl.integrations.prefect.outcome.to_prefect_artifact", down)
+    monkeypatch.setattr("etl.integrations.prefect.outcome.ato_prefect_artifact", adown)
+
+    def judge(rule: dict[str, Any]) -> Any:
+        if asynchronous:
+            return asyncio.run(adata_quality_check_task(ROWS, rules=[rule]))
+        return data_quality_check_task(ROWS, rules=[rule])
+
+    with pytest.raises(DataQualityError, match="failed: 0 of 1"):
+        judge(UNIQUE)
+    with pytest.raises(ConnectionError):
+        judge(NOT_NULL)
+
+
+def test_a_block_judges_where_no_server_answers() -> None:
+    code = (
+        "from etl.integrations.prefect import DataQualityBlock\n"
+        "print(DataQualityBlock().check([{'id': 1}], [{'column': 'id', 'type': 'not_null'}]).status.value)\n"
+    )
+    environ = {**os.environ, "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "passed\n"), done.stderr
+    assert time.monotonic() - begun < 50
+
+
+def test_the_import_costs_little() -> None:
+    """At most 0.3 CPU seconds above `import prefect`, and none of our libraries before a name is used."""
+    code = "import sys, time, prefect; begun = time.process_time(); import etl.integrations.prefect; print(time.process_time() - begun, *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, *modules = done.stdout.split()
+    assert float(seconds) < 0.3
+    assert not {"polars", "truthound", "sqlglot", "etl.quality"} & set(modules)
