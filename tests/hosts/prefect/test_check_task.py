@@ -70,8 +70,10 @@ def run_of(state: State[Any]) -> object:
     return state.state_details.flow_run_id
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    ("name", "asynchronous"),
+    [*((name, False) for name in SCENARIOS), ("passing", True), ("failing", True), ("erring", True)],
+)
 def test_the_server_shows_the_verdict_of_a_bare_check(
     name: str, asynchronous: bool, files: dict[str, str], expected: dict[str, dict[str, Any]], api: Api
 ) -> None:
