@@ -43,16 +43,15 @@ def module_at(path: Path) -> ModuleType:
 @pytest.fixture
 def section(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
     """The code of a section, as a module."""
-    name = request.param
-    TESTED.add(name)
-    (code,) = CODE[name]
-    path = tmp_path / f"page_{len(TESTED)}.py"
+    (code,) = CODE[request.param]
+    path = tmp_path / f"page_{[*CODE].index(request.param)}.py"
     path.write_text(code)
     yield module_at(path)
     sys.modules.pop(path.stem, None)
 
 
 def of(name: str) -> pytest.MarkDecorator:
+    TESTED.add(name)
     return pytest.mark.parametrize("section", [name], indirect=True, ids=[name])
 
 
