@@ -6,8 +6,9 @@
 Belongs here: the dict, its bounds, reading it back, and whether a consumer may rely on it. Not here: texts for people
 (`rendering`), the API of an orchestrator (its folder).
 
-A verdict holds counts, names, rules and reasons, and no value of a row, so it may stand in a database that more people
-read than the data. Its JSON is at most `LARGEST` bytes long, whatever the number of rules.
+A verdict holds counts, names, rules and reasons, and no value of a row but those that a rule itself names, such as the
+list of a learned `in_set`. So it may stand in a database that more people read than the data. Its JSON is at most
+`LARGEST` bytes long, whatever the number of rules.
 """
 
 import json

@@ -29,7 +29,7 @@ def quality_checked_flow(
     rules: Rules | None = None,
     *,
     block: DataQualityBlock | None = None,
-    auto_schema: bool | None = None,
+    auto_schema: str | None = None,
     fail_on_error: bool | None = None,
     create_artifact: bool = True,
     tables: Mapping[str, pl.LazyFrame] | None = None,
@@ -47,6 +47,7 @@ def quality_checked_flow(
     given: dict[str, Any] = {
         "rules": chosen,
         "block": block,
+        "auto_schema": auto_schema,
         "fail_on_error": fail_on_error,
         "create_artifact": create_artifact,
         "tables": tables,
@@ -121,7 +122,7 @@ def profiled_flow(
 
 
 def refuse_wrong_rules(
-    rules: Rules | None, block: DataQualityBlock | None, auto_schema: bool | None, key: str
+    rules: Rules | None, block: DataQualityBlock | None, auto_schema: str | None, key: str
 ) -> Rules | None:
     """Refuse mistakes when the flow is defined, not when it runs; return the rules, read if they are given here."""
     refuse_auto_schema(auto_schema)
@@ -130,5 +131,7 @@ def refuse_wrong_rules(
         parsed = parse_rules(rules)
         refuse_no_rules(parsed)
         return parsed
-    refuse_no_rules(block.default_rules if block is not None else ())
+    named = auto_schema or (block.auto_schema if block is not None else None)
+    if named is None:
+        refuse_no_rules(block.default_rules if block is not None else ())
     return None

@@ -24,7 +24,7 @@ def create_quality_flow(
     rules: Rules | None = None,
     *,
     block: DataQualityBlock | None = None,
-    auto_schema: bool | None = None,
+    auto_schema: str | None = None,
     fail_on_error: bool | None = None,
     retries: int = 0,
     key: str = CHECK_KEY,
@@ -39,6 +39,7 @@ def create_quality_flow(
     given: dict[str, Any] = {
         "rules": refuse_wrong_rules(rules, block, auto_schema, key),
         "block": block,
+        "auto_schema": auto_schema,
         "fail_on_error": fail_on_error,
         "key": key,
     }
@@ -88,7 +89,7 @@ def create_pipeline_flow(
     pre_check_rules: Rules | None = None,
     post_check_rules: Rules | None = None,
     block: DataQualityBlock | None = None,
-    auto_schema: bool | None = None,
+    auto_schema: str | None = None,
     key: str = CHECK_KEY,
     **flow_options: Any,  # noqa: ANN401
 ) -> Callable[[Callable[..., Any]], DataFlow[..., Any]]:
@@ -102,8 +103,9 @@ def create_pipeline_flow(
         None if rules is None else refuse_wrong_rules(rules, None, auto_schema, key)
         for rules in (pre_check_rules, post_check_rules)
     )
-    before: dict[str, Any] = {"rules": rules_before, "block": block, "fail_on_error": True, "key": f"{key}-before"}
-    after: dict[str, Any] = {"rules": rules_after, "block": block, "fail_on_error": True, "key": f"{key}-after"}
+    given: dict[str, Any] = {"block": block, "auto_schema": auto_schema, "fail_on_error": True}
+    before: dict[str, Any] = {**given, "rules": rules_before, "key": f"{key}-before"}
+    after: dict[str, Any] = {**given, "rules": rules_after, "key": f"{key}-after"}
 
     def decorate(transform: Callable[..., Any]) -> DataFlow[..., Any]:
         refuse_strange(transform)

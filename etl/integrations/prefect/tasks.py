@@ -83,7 +83,7 @@ def data_quality_check_task(
     *,
     block: DataQualityBlock | None = None,
     rules: Rules | None = None,
-    auto_schema: bool | None = None,
+    auto_schema: str | None = None,
     fail_on_error: bool | None = None,
     create_artifact: bool = True,
     tables: Mapping[str, pl.LazyFrame] | None = None,
@@ -100,7 +100,7 @@ def data_quality_check_task(
         data: A frame of Polars or pandas, a table of Arrow, a list of dicts, or the path or address of files.
         block: Engine, time limit and default rules. Without a block: Truthound, 300 seconds, no rules.
         rules: The rules; None means the rules of the block.
-        auto_schema: Refused, because rules learned from the data that they judge can never fail.
+        auto_schema: Name of a baseline in the block's folder `baselines`, whose rules are judged too.
         fail_on_error: False: bad data does not fail the task, and the caller looks at the result. None: as the block
             says, which is True by default.
         create_artifact: Show the verdict as artifacts of the run, also when the task fails.
@@ -126,7 +126,7 @@ async def adata_quality_check_task(
     *,
     block: DataQualityBlock | None = None,
     rules: Rules | None = None,
-    auto_schema: bool | None = None,
+    auto_schema: str | None = None,
     fail_on_error: bool | None = None,
     create_artifact: bool = True,
     tables: Mapping[str, pl.LazyFrame] | None = None,

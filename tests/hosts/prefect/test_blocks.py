@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -10,8 +11,17 @@ import pytest
 from prefect import flow
 
 from etl.errors import QualityError
-from etl.integrations.prefect import DataQualityBlock, DataQualityError, SLABlock, SLAConfig, SLAMonitor, SLAViolation
-from etl.quality import check
+from etl.integrations.prefect import (
+    DataQualityBlock,
+    DataQualityError,
+    SLABlock,
+    SLAConfig,
+    SLAMonitor,
+    SLAViolation,
+    data_quality_check_task,
+    quality_checked_flow,
+)
+from etl.quality import check, learn_baseline
 from etl.sla.metrics import SLAMetrics
 from tests.hosts.prefect.reading import Api, table
 from tests.hosts.prefect.servers import command
@@ -93,6 +103,29 @@ def test_wrong_settings_are_refused(fields: dict[str, Any], problem: str) -> Non
         DataQualityBlock(**fields)
     with pytest.raises(QualityError, match="can never fail"):
         DataQualityBlock().check(ROWS, RULES, auto_schema=True)
+
+
+def test_a_baseline_judges_what_comes_later(tmp_path: Path) -> None:
+    trusted = pl.DataFrame({"id": range(50), "grade": ["a", "b"] * 25})
+    learn_baseline("grades", trusted, store=tmp_path, strictness="strict")
+    DataQualityBlock(auto_schema="grades", baselines=str(tmp_path)).save("by-baseline", overwrite=True)
+    today = pl.DataFrame({"id": [1, 2], "grade": ["a", "x"]})
+
+    @quality_checked_flow(block=DataQualityBlock.load("by-baseline"), fail_on_error=False)
+    def load() -> pl.DataFrame:
+        return today
+
+    load()
+    block = DataQualityBlock.load("by-baseline")
+    alone = check(today, auto_schema="grades", baselines=tmp_path)
+    assert block.check(today, fail_on_error=False).results == alone.results
+    assert alone.failed_count
+    with pytest.raises(DataQualityError):
+        data_quality_check_task.fn(today, block=block)
+    with pytest.raises(QualityError, match="no baseline `other`"):
+        block.check(today, auto_schema="other")
+    with pytest.raises(QualityError, match="nothing says where"):
+        DataQualityBlock(auto_schema="grades").check(today)
 
 
 # Promises
