@@ -1,19 +1,25 @@
 """Checking data in a task.
 
-Belongs here: `DataQualityCheckOperator`. Not here: where the data is (`sources`), what becomes of the verdict (`verdicts`).
+Belongs here: `DataQualityCheckOperator`. Not here: where the data is (`sources`), where a verdict is
+written (`verdicts`).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from etl.errors import QualityError
-from etl.integrations.airflow.mistakes import final_mistakes
+from etl.integrations.airflow.mistakes import DataQualityFailed, final_mistakes
+from etl.integrations.airflow.promises import judge_promise, read_promise
 from etl.integrations.airflow.quality_operator import QualityOperator
 from etl.integrations.airflow.rules import Rules, at_parse_time, at_run_time
-from etl.integrations.airflow.verdicts import publish, stop_if_blocking
+from etl.integrations.airflow.verdicts import publish
+from etl.integrations.contract import read_verdict
+from etl.integrations.rendering import as_line
 from etl.quality.checking import refuse_no_rules
 from etl.quality.data import Readable
+from etl.sla.config import SLAConfig
+from etl.sla.hooks import SLAHook
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -26,10 +32,11 @@ class DataQualityCheckOperator(QualityOperator):
     asset, and is what the task returns. With `fail_on_error=False` the task succeeds whatever the verdict is, and only
     the verdict shows it. `tables` are the tables that `foreign_key` rules name: paths, addresses, frames.
     `now` (a moment, or a text such as `{{ data_interval_end }}`) is the moment by which `not_future`, `not_past` and
-    `recency` judge; without it, the moment of the check.
+    `recency` judge; without it, the moment of the check. `sla` are thresholds of `etl.sla`: what the check breaks is in
+    XCom under `sla`, in the log, and told to `sla_hook`; it does not fail the task.
     """
 
-    template_fields: Collection[str] = (*QualityOperator.template_fields, "rules", "tables", "now")
+    template_fields: Sequence[str] = (*QualityOperator.template_fields, "rules", "tables", "now")
     template_fields_renderers = {  # noqa: RUF012  Airflow's own way
         **QualityOperator.template_fields_renderers,
         "rules": "json",
@@ -43,6 +50,8 @@ class DataQualityCheckOperator(QualityOperator):
         timeout: float | None = None,
         tables: Mapping[str, Readable] | None = None,
         now: datetime | str | None = None,
+        sla: SLAConfig | Mapping[str, Any] | None = None,
+        sla_hook: SLAHook | None = None,
         **kwargs: Any,  # noqa: ANN401  the arguments of every quality operator
     ) -> None:
         """Validate the rules now, so that a mistake is an error of the DAG and not of a night's run."""
@@ -57,21 +66,32 @@ class DataQualityCheckOperator(QualityOperator):
         self.timeout = timeout
         self.tables = tables
         self.now = now
+        self.sla = read_promise(sla)
+        self.sla_hook = sla_hook
 
-    def execute(self, context: "Context") -> dict[str, Any]:
+    def execute(self, context: "Context") -> Any:  # noqa: ANN401
         """Judge, write the verdict, then fail or return the verdict."""
-        with final_mistakes(self.task_id):
-            return self._judge(context)
+        found, _ = self._judge(context)
+        return found
 
-    def _judge(self, context: "Context") -> dict[str, Any]:
+    def _judge(self, context: "Context") -> tuple[dict[str, Any], Any]:
+        """Return the verdict and the data that it is about."""
+        with final_mistakes(self.task_id):
+            return self._checked(context)
+
+    def _checked(self, context: "Context") -> tuple[dict[str, Any], Any]:
         hook, source = self._hook, self._source
         rules = at_run_time(self.rules)
         with source.opened(context) as data:
             result = hook.check(data, rules, timeout=self.timeout, tables=self.tables, now=_moment(self.now))
         found = publish(context, self.outlets, result, source.subject)
+        read = read_verdict(found)
+        if self.sla is not None:
+            judge_promise(context, self.sla, read, self.sla_hook)
         fails = hook.settings.fail_on_error if self.fail_on_error is None else self.fail_on_error
-        stop_if_blocking(found, fail_on_error=fails)
-        return found
+        if read.is_blocking and fails:
+            raise DataQualityFailed(as_line(read), read)
+        return found, data
 
 
 def _moment(now: datetime | str | None) -> datetime | None:
@@ -80,4 +100,6 @@ def _moment(now: datetime | str | None) -> datetime | None:
     try:
         return datetime.fromisoformat(now)
     except ValueError as broken:
-        raise QualityError(f"`now` is `{now}`, which is no moment", "give for example {{ data_interval_end }}") from broken
+        raise QualityError(
+            f"`now` is `{now}`, which is no moment", "give for example {{ data_interval_end }}"
+        ) from broken

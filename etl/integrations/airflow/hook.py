@@ -24,6 +24,7 @@ from etl.quality.rules import Severity
 
 if TYPE_CHECKING:
     import polars as pl
+    from airflow.sdk import Connection
 
 DEFAULT_ENGINE = "truthound"
 
@@ -60,6 +61,18 @@ class DataQualitySettings(BaseModel):
         return value
 
 
+def read_settings(connection: "Connection") -> DataQualitySettings:
+    """Return the settings in the extra of a connection, or raise an error that shows none of its values."""
+    try:
+        return DataQualitySettings.model_validate(connection.extra_dejson)
+    except ValidationError as broken:
+        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in broken.errors(include_input=False)]
+        raise QualityError(
+            f"the extra of the connection `{connection.conn_id}` cannot be used: {'; '.join(problems)}",
+            f"it may have {', '.join(DataQualitySettings.model_fields)}",
+        ) from None
+
+
 class DataQualityHook(BaseHook):
     """Judges, describes and learns with the settings of a connection of type `data_quality`.
 
@@ -85,17 +98,7 @@ class DataQualityHook(BaseHook):
         """The settings of the connection."""
         if self.data_quality_conn_id is None:
             return DataQualitySettings()
-        extra = self.get_connection(self.data_quality_conn_id).extra_dejson
-        try:
-            return DataQualitySettings.model_validate(extra)
-        except ValidationError as broken:
-            problems = [
-                f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in broken.errors(include_input=False)
-            ]
-            raise QualityError(
-                f"the extra of the connection `{self.data_quality_conn_id}` cannot be used: {'; '.join(problems)}",
-                f"it may have {', '.join(DataQualitySettings.model_fields)}",
-            ) from None
+        return read_settings(self.get_connection(self.data_quality_conn_id))
 
     def get_conn(self) -> DataQualityEngine:
         """Return the engine, imported now."""

@@ -1,6 +1,7 @@
 """How an error of the quality core ends a task: for good, or with another try.
 
-Belongs here: `DataQualityFailed`, and which errors are final. Not here: what a verdict is (`etl.integrations.contract`).
+Belongs here: `DataQualityFailed`, and which errors are final. Not here: what a verdict is
+(`etl.integrations.contract`).
 
 A verdict is final, since the same data gets the same verdict. A mistake of the author is final too: a rule that does
 not exist, an engine that is not installed. What is merely not there, or cannot be reached, stays an ordinary error:
@@ -17,7 +18,7 @@ from etl.integrations.contract import Verdict
 from etl.quality.data import UnreadableData
 
 
-class DataQualityFailed(AirflowFailException):  # noqa: N818  it says what is the case, as the verdict does
+class DataQualityFailed(AirflowFailException):
     """The data did not pass, or a rule could not be judged. `verdict` has the whole verdict.
 
     The class is public so that a callback (`on_failure_callback`) can read `context["exception"].verdict`.

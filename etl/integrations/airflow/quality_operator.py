@@ -3,7 +3,7 @@
 Belongs here: `QualityOperator`. Not here: what is done with the data (`check_operator`, `profile_operator`, ...).
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -19,12 +19,18 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+def refuse_unknown_engine(engine: str | DataQualityEngine | None) -> None:
+    """Raise for a name that no engine has. No engine is imported: it need not be installed here."""
+    if isinstance(engine, str) and engine not in engine_names():
+        raise QualityError(f"there is no quality engine `{engine}`{did_you_mean(engine, engine_names())}")
+
+
 class QualityOperator(BaseOperator):
     """A task that reads data and asks a quality engine about it.
 
     Exactly one of these says what the data is:
 
-    - `data_path`: a path, a pattern (`day=*/*.parquet`) or an address (`s3://bucket/key`) of Parquet, CSV or JSON lines;
+    - `data_path`: a path, a pattern (`day=*/*.parquet`) or an address (`s3://bucket/key`): Parquet, CSV, JSON lines;
     - `sql` with `conn_id`: a query, and any Airflow connection whose hook runs SQL;
     - `python_callable` (with `op_args`, `op_kwargs`): a function that returns a frame, rows or a path in the worker;
     - `data`: small data from XCom, such as `upstream.output`: a list of dicts, or a path.
@@ -33,7 +39,7 @@ class QualityOperator(BaseOperator):
     judges, or else `truthound`.
     """
 
-    template_fields: Collection[str] = (
+    template_fields: Sequence[str] = (
         "data_path",
         "sql",
         "conn_id",
@@ -65,16 +71,15 @@ class QualityOperator(BaseOperator):
         self.data_path = data_path
         self.sql = sql
         self.conn_id = conn_id
-        self.python_callable = python_callable
-        self.op_args = op_args
-        self.op_kwargs = op_kwargs
+        self.python_callable: Any = python_callable
+        self.op_args: Any = op_args
+        self.op_kwargs: Any = op_kwargs
         self.data = data
         self.engine = engine
         self.data_quality_conn_id = data_quality_conn_id
         with final_mistakes(self.task_id):
             self._source.refuse_unclear()
-            if isinstance(engine, str) and engine not in engine_names():
-                raise QualityError(f"there is no quality engine `{engine}`{did_you_mean(engine, engine_names())}")
+            refuse_unknown_engine(engine)
 
     @property
     def _source(self) -> Source:

@@ -35,9 +35,7 @@ def at_parse_time(rules: object) -> Any:  # noqa: ANN401  a reference to another
     if not isinstance(rules, Sequence) or isinstance(rules, str):
         return rules
     parsed = parse_rules([_STANDS_IN if _is_templated(each) else each for each in rules])  # so that numbers fit
-    return [
-        each if _is_templated(each) else FixedRule(rule) for each, rule in zip(rules, parsed, strict=True)
-    ]
+    return [each if _is_templated(each) else FixedRule(rule) for each, rule in zip(rules, parsed, strict=True)]
 
 
 def at_run_time(rendered: object, *, severity: str | None = None) -> tuple[AnyRule, ...]:

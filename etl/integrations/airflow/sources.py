@@ -53,7 +53,7 @@ class Source:
         if self.data_path is not None:
             return str(self.data_path)
         if self.sql is not None:
-            return f"{self.conn_id}: {' '.join(str(self.sql).split())}"
+            return f"a query of {self.conn_id}"  # not its text, which can have values
         if self.python_callable is not None:
             return f"{getattr(self.python_callable, '__name__', 'a function')}()"
         return "data of XCom"

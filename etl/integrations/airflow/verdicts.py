@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
 
-from etl.integrations.airflow.mistakes import DataQualityFailed
-from etl.integrations.contract import Verdict, read_verdict, verdict
+from etl.integrations.contract import read_verdict, verdict
 from etl.integrations.rendering import as_line
 from etl.quality.results import CheckResult
 
@@ -39,11 +38,3 @@ def publish(context: "Context", outlets: Sequence[Any], result: CheckResult, sub
     if read.row_count == 0:
         _log.warning("there were no rows; a rule `row_count` says whether that may be")
     return found
-
-
-def stop_if_blocking(found: dict[str, Any], *, fail_on_error: bool) -> Verdict:
-    """Fail the task for good if a rule of severity error failed or any rule could not be judged."""
-    read = read_verdict(found)
-    if read.is_blocking and fail_on_error:
-        raise DataQualityFailed(as_line(read), read)
-    return read

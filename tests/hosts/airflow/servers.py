@@ -3,6 +3,7 @@
 Everything is in one folder and on free ports of the loopback device, and ends with the one who started it.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -110,22 +111,27 @@ class Airflow:
             found = self.ask("/api/v2/monitor/health")
         except (OSError, ValueError):
             return False
-        return all((found.get(part) or {}).get("status") == "healthy" for part in ("scheduler", "triggerer", "dag_processor"))
+        return all(
+            (found.get(part) or {}).get("status") == "healthy" for part in ("scheduler", "triggerer", "dag_processor")
+        )
 
     def stop(self) -> None:
         for process in self.processes.values():
             _signal(process, signal.SIGTERM)
         for process in self.processes.values():
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(15)
-            except subprocess.TimeoutExpired:
-                pass
             _signal(process, signal.SIGKILL)  # what a server left behind in its group too
             process.wait()
 
     def run(self, *words: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "airflow", *words], env=self.environ, cwd=self.home, capture_output=True, text=True
+            [sys.executable, "-m", "airflow", *words],
+            env=self.environ,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done.stdout
@@ -141,7 +147,10 @@ class Airflow:
             raise ValueError(f"{error.code} for {path}: {error.read()[:500]!r}") from None
 
     def dags_parsed(self, *wanted: str) -> None:
-        wait_for(f"the DAGs {wanted}", lambda: set(wanted) <= {each["dag_id"] for each in self.ask("/api/v2/dags?limit=1000")["dags"]})
+        wait_for(
+            f"the DAGs {wanted}",
+            lambda: set(wanted) <= {each["dag_id"] for each in self.ask("/api/v2/dags?limit=1000")["dags"]},
+        )
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         self.dags_parsed(dag_id)
@@ -177,7 +186,5 @@ class Airflow:
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)
-    except ProcessLookupError:
-        pass

@@ -1,0 +1,60 @@
+"""Learning rules from data in a task.
+
+Belongs here: `DataQualityLearnOperator`. Not here: how rules are learned (`etl.quality.learn`).
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, get_args
+
+from etl.errors import QualityError
+from etl.integrations.airflow.mistakes import final_mistakes
+from etl.integrations.airflow.profile_operator import fits, write_json
+from etl.integrations.airflow.quality_operator import QualityOperator
+from etl.quality.engine import Strictness
+from etl.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+XCOM_KEY = "learned"
+
+
+class DataQualityLearnOperator(QualityOperator):
+    """Derives rules that data passes; in XCom under `learned`, and what the task returns.
+
+    `learn.output["rules"]` are rules for a check of other data. To check the data that the rules were learned from
+    would prove nothing. Learned rules have values of the data, such as bounds and sets. `output_path` is a file that
+    gets them as JSON.
+    """
+
+    template_fields: Sequence[str] = (*QualityOperator.template_fields, "output_path")
+
+    def __init__(
+        self,
+        *,
+        strictness: Strictness = "moderate",
+        output_path: str | None = None,
+        **kwargs: Any,  # noqa: ANN401  the arguments of every quality operator
+    ) -> None:
+        """`strictness` is strict, moderate or lenient."""
+        super().__init__(**kwargs)
+        known = get_args(Strictness)
+        with final_mistakes(self.task_id):
+            if strictness not in known:
+                raise QualityError(
+                    f"there is no strictness `{strictness}`{did_you_mean(strictness, known)}", f"one of {known}"
+                )
+        self.strictness = strictness
+        self.output_path = output_path
+
+    def execute(self, context: "Context") -> dict[str, Any]:
+        """Learn the rules and return them."""
+        with final_mistakes(self.task_id), self._source.opened(context) as data:
+            learned = self._hook.learn(data, self.strictness).to_dict()
+            if not learned["rules"]:
+                raise QualityError("no rule could be learned from the data", "is the data empty?")
+            if self.output_path is not None:
+                write_json(self.output_path, learned)
+            fits(learned, "list of learned rules", "select fewer columns, or give an `output_path` and read that")
+        context["ti"].xcom_push(key=XCOM_KEY, value=learned)
+        return learned
