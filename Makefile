@@ -87,7 +87,7 @@ $(addprefix .venv-,$(addsuffix /.installed,$(HOSTS))): .venv-%/.installed: locks
 	@touch $@
 
 $(addprefix test-,$(HOSTS)): test-%: env .venv-%/.installed ## the quality core inside a real Airflow, a real Prefect
-	.venv-$*/bin/mypy etl/integrations/$* etl/integrations/contract.py
+	.venv-$*/bin/mypy etl/integrations/$*/*.py etl/integrations/contract.py
 	TMPDIR=$(SCRATCH) PATH=$(CURDIR)/.venv-$*/bin:$$PATH .venv-$*/bin/python -m pytest --confcutdir=tests/hosts --durations=10 -m "slow or not slow" tests/hosts/$*
 
 clean: ## everything that was made here, the data too
