@@ -42,7 +42,7 @@ class DataQualitySettings(BaseModel):
     timeout: float | None = Field(default=None, gt=0)
     """Seconds until a check is given up; its rules then have no verdict."""
     fail_on_error: bool = True
-    storage_options: dict[str, str] = Field(default={}, repr=False)
+    storage_options: dict[str, Any] = Field(default={}, repr=False)
     """How files in an object store are reached, in the words of Polars: `aws_access_key_id`, `aws_endpoint_url`, ..."""
 
     @field_validator("engine", mode="before")

@@ -10,6 +10,7 @@ from etl.errors import QualityError
 from etl.integrations.airflow.mistakes import final_mistakes
 from etl.integrations.airflow.profile_operator import fits, write_json
 from etl.integrations.airflow.quality_operator import QualityOperator
+from etl.integrations.airflow.rules import within_64_bits
 from etl.quality.engine import Strictness
 from etl.suggest import did_you_mean
 
@@ -50,7 +51,7 @@ class DataQualityLearnOperator(QualityOperator):
     def execute(self, context: "Context") -> dict[str, Any]:
         """Learn the rules and return them."""
         with final_mistakes(self.task_id), self._source.opened(context) as data:
-            learned = self._hook.learn(data, self.strictness).to_dict()
+            learned: dict[str, Any] = within_64_bits(self._hook.learn(data, self.strictness).to_dict())
             if not learned["rules"]:
                 raise QualityError("no rule could be learned from the data", "is the data empty?")
             if self.output_path is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from etl.errors import QualityError
 from etl.integrations.airflow.mistakes import final_mistakes
 from etl.integrations.airflow.quality_operator import QualityOperator
+from etl.integrations.airflow.rules import within_64_bits
 from etl.integrations.contract import LARGEST
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class DataQualityProfileOperator(QualityOperator):
     def execute(self, context: "Context") -> dict[str, Any]:
         """Describe the data and return the profile."""
         with final_mistakes(self.task_id), self._source.opened(context) as data:
-            profile = self._hook.profile(data, list(self.columns) if self.columns is not None else None).to_dict()
+            columns = list(self.columns) if self.columns is not None else None
+            profile: dict[str, Any] = within_64_bits(self._hook.profile(data, columns).to_dict())
             if self.output_path is not None:
                 write_json(self.output_path, profile)
             if not self.include_values:

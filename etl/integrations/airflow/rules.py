@@ -13,6 +13,7 @@ from etl.errors import QualityError
 from etl.quality.rules import AnyRule, RuleFields, parse_rules
 
 Rules: TypeAlias = Sequence[AnyRule | Mapping[str, Any]]
+_LEAST, _GREATEST = -(2**63), 2**64 - 1
 _STANDS_IN = {"type": "row_count", "min": 0}
 
 
@@ -24,7 +25,7 @@ class FixedRule:
 
     def serialize(self) -> dict[str, Any]:
         """Return the rule as plain data; Airflow calls this to show it."""
-        return self.rule.to_dict()
+        return dict(within_64_bits(self.rule.to_dict()))
 
 
 def at_parse_time(rules: object) -> Any:  # noqa: ANN401  a reference to another task's XCom is returned as it is
@@ -50,6 +51,18 @@ def at_run_time(rendered: object, *, severity: str | None = None) -> tuple[AnyRu
     if severity is not None:
         plain = [_with_severity(each, severity) for each in plain]
     return parse_rules(plain)
+
+
+def within_64_bits(value: Any) -> Any:  # noqa: ANN401  any plain data
+    """Return plain data in which a whole number of more than 64 bits is a text, which rules read as the same number.
+
+    The parts of Airflow speak MessagePack to each other, which has no larger numbers.
+    """
+    if isinstance(value, int) and not _LEAST <= value <= _GREATEST:
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: within_64_bits(each) for key, each in value.items()}
+    return [within_64_bits(each) for each in value] if isinstance(value, list) else value
 
 
 def _with_severity(rule: object, severity: str) -> object:

@@ -54,7 +54,7 @@ class DataArrivalTrigger(BaseTrigger):
                 return
             await asyncio.sleep(self.poke_interval)
 
-    async def _storage_options(self) -> dict[str, str]:
+    async def _storage_options(self) -> dict[str, Any]:
         if self.data_quality_conn_id is None or "://" not in self.data_path:
             return {}
         from etl.integrations.airflow.hook import read_settings  # noqa: PLC0415  it imports Polars
@@ -62,7 +62,7 @@ class DataArrivalTrigger(BaseTrigger):
         return dict(read_settings(await BaseHook.aget_connection(self.data_quality_conn_id)).storage_options)
 
 
-def version_of(place: str, storage_options: Mapping[str, str]) -> str | None:
+def version_of(place: str, storage_options: Mapping[str, Any]) -> str | None:
     """Return what tells the files at a place from later ones, or None if there is no file."""
     if "://" in place:
         return REMOTE if _is_reachable(place, storage_options) else None
@@ -72,7 +72,7 @@ def version_of(place: str, storage_options: Mapping[str, str]) -> str | None:
     return sha256(repr(seen).encode()).hexdigest() if seen else None
 
 
-def _is_reachable(address: str, storage_options: Mapping[str, str]) -> bool:
+def _is_reachable(address: str, storage_options: Mapping[str, Any]) -> bool:
     from etl.quality.data import open_data, read_schema  # noqa: PLC0415  Polars is needed for object stores only
 
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
 
+from etl.integrations.airflow.rules import within_64_bits
 from etl.integrations.contract import read_verdict, verdict
 from etl.integrations.rendering import as_line
 from etl.quality.results import CheckResult
@@ -27,7 +28,7 @@ _LEVELS = {"passed": logging.INFO, "warning": logging.WARNING, "failed": logging
 
 def publish(context: "Context", outlets: Sequence[Any], result: CheckResult, subject: str) -> dict[str, Any]:
     """Write the verdict where Airflow and consumers look for it, and return it."""
-    found = verdict(result, subject=subject)
+    found: dict[str, Any] = within_64_bits(verdict(result, subject=subject))
     context["ti"].xcom_push(key=XCOM_KEY, value=found)
     for asset in outlets:
         if isinstance(asset, Asset):
