@@ -9,7 +9,7 @@ from etl.integrations.airflow import DataQualityCheckOperator
 with DAG("quality_users", start_date=datetime(2026, 1, 1), schedule="@daily", catchup=False):
     validate_user_data = DataQualityCheckOperator(
         task_id="validate_user_data",
-        data_path="{{ var.value.data }}/users.parquet",
+        data_path="{{ var.value.data }}/new_users.parquet",
         rules=[
             {"column": "user_id", "type": "not_null"},
             {"column": "user_id", "type": "unique"},

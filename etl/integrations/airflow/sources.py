@@ -81,14 +81,21 @@ def _spooled(sql: str, conn_id: str, folder: Path) -> Any:  # noqa: ANN401  Pola
     hook = BaseHook.get_hook(conn_id)
     if not hasattr(hook, "get_conn"):
         raise QualityError(f"the connection `{conn_id}` is not one of a database", "name a connection that runs SQL")
-    plans = []
+    plans: list[pl.LazyFrame] = []
+    kinds: dict[str, pl.DataType] = {}
     with closing(hook.get_conn()) as connection:
         batches = pl.read_database(sql, connection, iter_batches=True, batch_size=BATCH, infer_schema_length=None)
         for number, batch in enumerate(batches):
+            for name, kind in batch.schema.items():
+                if kind != pl.Null and kinds.setdefault(name, kind) != kind:
+                    raise QualityError(
+                        f"the column `{name}` of the query is {kinds[name]} in some rows and {kind} in others",
+                        "cast it in the query",
+                    )
             place = folder / f"{number}.parquet"
             batch.write_parquet(place)
             plans.append(pl.scan_parquet(place, glob=False))
     if not plans:
         raise UnreadableData(f"the query of `{conn_id}` returned no table", "it must be a SELECT")
-    # A column that is null in one batch has its type from the others; anything else must agree exactly.
+    # A column that is null in a whole batch has its type from the other batches.
     return pl.concat(plans, how="vertical_relaxed") if len(plans) > 1 else plans[0]

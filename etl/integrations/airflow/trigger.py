@@ -5,7 +5,7 @@ triggerer's one loop serves every waiting task, and would stand still while rows
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from glob import glob
 from hashlib import sha256
 from pathlib import Path
@@ -67,8 +67,13 @@ def version_of(place: str, storage_options: Mapping[str, Any]) -> str | None:
     if "://" in place:
         return REMOTE if _is_reachable(place, storage_options) else None
     path = Path(place)
-    files = [path] if path.is_file() else sorted(map(Path, glob(place, recursive=True)))  # noqa: PTH207  it may be absolute
-    seen = [(str(each), each.stat().st_size, each.stat().st_mtime_ns) for each in files if each.is_file()]
+    matching: Iterable[Path] = [path]
+    if path.is_dir():
+        matching = path.rglob("*")
+    elif not path.is_file():
+        matching = map(Path, glob(place, recursive=True))  # noqa: PTH207  the pattern may be absolute
+    files = sorted(each for each in matching if each.is_file())
+    seen = [(str(each), each.stat().st_size, each.stat().st_mtime_ns) for each in files]
     return sha256(repr(seen).encode()).hexdigest() if seen else None
 
 

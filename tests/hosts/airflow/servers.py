@@ -84,6 +84,7 @@ class Airflow:
     port: int
     environ: dict[str, str]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    started: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:

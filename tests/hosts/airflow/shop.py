@@ -53,19 +53,17 @@ class Store:
     def options(self) -> dict[str, Any]:
         return storage_options(self.endpoint)
 
-    @classmethod
-    def ready(cls, endpoint: str) -> "Store":
-        """Wait until it answers, and make the bucket."""
+    def make_bucket(self) -> None:
+        """Wait until the store answers, and make the bucket."""
 
         def make() -> bool:
             with contextlib.suppress(OSError):
-                request = urllib.request.Request(f"{endpoint}/data-lake", method="PUT")
+                request = urllib.request.Request(f"{self.endpoint}/data-lake", method="PUT")
                 with urllib.request.urlopen(request, timeout=5):
                     return True
             return False
 
         wait_for("the object store", make)
-        return cls(endpoint)
 
 
 def storage_options(endpoint: str) -> dict[str, Any]:
@@ -78,6 +76,7 @@ def write(data: Path) -> None:
     (data / "days").mkdir(parents=True)
     USERS.write_parquet(data / "users.parquet")
     TWICE.write_parquet(data / "twice.parquet")
+    TWICE.write_parquet(data / "new_users.parquet")
     USERS.clear().write_parquet(data / "nobody.parquet")
     ORDERS.write_parquet(data / "orders.parquet")
     BAD_ORDERS.write_parquet(data / "bad_orders.parquet")

@@ -62,7 +62,12 @@ with DAG("until_good", schedule=None):
 
 with DAG("in_a_worker", schedule=None):
     DataQualitySensor(
-        task_id="sensor", data_path=f"{DATA}/twice.parquet", rules=UNIQUE, deferrable=False, poke_interval=0.5, retries=2
+        task_id="sensor",
+        data_path=f"{DATA}/twice.parquet",
+        rules=UNIQUE,
+        deferrable=False,
+        poke_interval=0.5,
+        retries=2,
     )
 
 # The same asset as that of the example, whose check fails its task.
