@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 class DataQualityCheckOperator(QualityOperator):
     """Judges rules over data; fails the task, without another try, if the data does not pass.
 
-    The verdict is in XCom under `quality` before the task fails, in `extra["quality"]` of the event of each outlet
-    asset, and is what the task returns. With `fail_on_error=False` the task succeeds whatever the verdict is, and only
-    the verdict shows it. `tables` are the tables that `foreign_key` rules name: paths, addresses, frames.
-    `now` (a moment, or a text such as `{{ data_interval_end }}`) is the moment by which `not_future`, `not_past` and
-    `recency` judge; without it, the moment of the check. `sla` are thresholds of `etl.sla`: what the check breaks is in
-    XCom under `sla`, in the log, and told to `sla_hook`; it does not fail the task.
+    The verdict is in XCom under `quality` before the task fails (`check.output["quality"]` in another task), and in
+    `extra["quality"]` of the event of each outlet asset. With `fail_on_error=False` the task succeeds whatever the
+    verdict is, and only the verdict shows it. `tables` are the tables that `foreign_key` rules name: paths, addresses,
+    frames. `now` (a moment, or a text such as `{{ data_interval_end }}`) is the moment by which `not_future`,
+    `not_past` and `recency` judge; without it, the moment of the check. `sla` are thresholds of `etl.sla`: what the
+    check breaks is in XCom under `sla`, in the log, and told to `sla_hook`; it does not fail the task.
     """
 
     template_fields: Sequence[str] = (*QualityOperator.template_fields, "rules", "tables", "now")
@@ -70,16 +70,12 @@ class DataQualityCheckOperator(QualityOperator):
         self.sla_hook = sla_hook
 
     def execute(self, context: "Context") -> Any:  # noqa: ANN401
-        """Judge, write the verdict, then fail or return the verdict."""
-        found, _ = self._judge(context)
-        return found
-
-    def _judge(self, context: "Context") -> tuple[dict[str, Any], Any]:
-        """Return the verdict and the data that it is about."""
+        """Judge, write the verdict, then fail or not."""
         with final_mistakes(self.task_id):
-            return self._checked(context)
+            self._judge(context)
 
-    def _checked(self, context: "Context") -> tuple[dict[str, Any], Any]:
+    def _judge(self, context: "Context") -> Any:  # noqa: ANN401  whatever data is
+        """Return the data that was judged."""
         hook, source = self._hook, self._source
         rules = at_run_time(self.rules)
         with source.opened(context) as data:
@@ -91,7 +87,7 @@ class DataQualityCheckOperator(QualityOperator):
         fails = hook.settings.fail_on_error if self.fail_on_error is None else self.fail_on_error
         if read.is_blocking and fails:
             raise DataQualityFailed(as_line(read), read)
-        return found, data
+        return data
 
 
 def _moment(now: datetime | str | None) -> datetime | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 
 from etl.integrations.airflow.check_operator import DataQualityCheckOperator
+from etl.integrations.airflow.mistakes import final_mistakes
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -43,7 +44,8 @@ class QualityCheckedTask(DecoratedOperator, DataQualityCheckOperator):
 
     def execute(self, context: "Context") -> Any:  # noqa: ANN401  whatever the function returned
         """Call the function, judge what it returned, and pass it on."""
-        _, data = self._judge(context)
+        with final_mistakes(self.task_id):
+            data = self._judge(context)
         if isinstance(data, Path):
             return str(data)
         return data if isinstance(data, str | list) else None

@@ -22,7 +22,7 @@ _WITHOUT_VALUES = ("dtype", "null_count", "unique_count", "min_length", "max_len
 
 
 class DataQualityProfileOperator(QualityOperator):
-    """Describes the columns of data: types, nulls, distinct values; in XCom under `profile`, and what the task returns.
+    """Describes the columns of data: types, nulls, distinct values. They are in XCom under `profile`.
 
     The least and the greatest value of a column can be personal data, so XCom has none of the values unless
     `include_values=True`. `output_path` is a file that gets the whole profile as JSON.
@@ -44,8 +44,8 @@ class DataQualityProfileOperator(QualityOperator):
         self.include_values = include_values
         self.output_path = output_path
 
-    def execute(self, context: "Context") -> dict[str, Any]:
-        """Describe the data and return the profile."""
+    def execute(self, context: "Context") -> None:
+        """Describe the data and write the profile to XCom."""
         with final_mistakes(self.task_id), self._source.opened(context) as data:
             columns = list(self.columns) if self.columns is not None else None
             profile: dict[str, Any] = within_64_bits(self._hook.profile(data, columns).to_dict())
@@ -57,7 +57,6 @@ class DataQualityProfileOperator(QualityOperator):
                 }
             fits(profile, "profile", "name fewer `columns`, or give an `output_path` and read that")
         context["ti"].xcom_push(key=XCOM_KEY, value=profile)
-        return profile
 
 
 def write_json(place: str, found: dict[str, Any]) -> None:
@@ -69,7 +68,7 @@ def write_json(place: str, found: dict[str, Any]) -> None:
     draft.replace(path)
 
 
-def fits(found: dict[str, Any], what: str, hint: str) -> None:
+def fits(found: object, what: str, hint: str) -> None:
     """Refuse what is too large for XCom, which is a row of Airflow's database."""
     size = len(json.dumps(found))
     if size > LARGEST:

@@ -5,10 +5,9 @@ Belongs here: `DataQualitySensor`. Not here: waiting without a worker (`trigger`
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator
-from airflow.sdk.bases.sensor import PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from etl.errors import QualityError
@@ -84,28 +83,27 @@ class DataQualitySensor(BaseSensorOperator):
         """Wait in the triggerer, or in the way of every sensor."""
         if not self.deferrable:
             return super().execute(context)
-        return self._look(context, judged=None, ends=datetime.now(UTC) + timedelta(seconds=self.timeout))
+        return self._wait(judged=None, ends=datetime.now(UTC) + timedelta(seconds=self.timeout))
 
-    def poke(self, context: "Context") -> bool | PokeReturnValue:
+    def poke(self, context: "Context") -> bool:
         """Judge the data if it is there and was not judged yet."""
         with final_mistakes(self.task_id):
             version = version_of(self.data_path, self._hook.settings.storage_options)
             kept = context["task_state_store"]  # a sensor in mode `reschedule` is another process each time
             if version is None or (version != REMOTE and version == kept.get(_JUDGED)):
                 return False
-            found = self._judge(context)
+            good = self._judge(context)
             kept.set(_JUDGED, version)
-            return PokeReturnValue(is_done=True, xcom_value=found) if found is not None else False
+            return good
 
-    def resume(self, context: "Context", event: str, ends: str) -> dict[str, Any]:
+    def resume(self, context: "Context", event: str, ends: str) -> None:
         """Judge what the triggerer saw; Airflow calls this."""
         with final_mistakes(self.task_id):
-            found = self._judge(context)
-        if found is not None:
-            return found
-        return self._look(context, judged=event, ends=datetime.fromisoformat(ends))
+            good = self._judge(context)
+        if not good:
+            self._wait(judged=event, ends=datetime.fromisoformat(ends))
 
-    def _look(self, context: "Context", *, judged: str | None, ends: datetime) -> dict[str, Any]:  # noqa: ARG002
+    def _wait(self, *, judged: str | None, ends: datetime) -> NoReturn:
         left = ends - datetime.now(UTC)
         if left <= timedelta(0):
             raise AirflowSensorTimeout(f"{self.data_path} was not good in time; XCom has the last verdict")
@@ -115,14 +113,13 @@ class DataQualitySensor(BaseSensorOperator):
             kwargs={"ends": ends.isoformat()},
             timeout=left,
         )
-        raise AssertionError("`defer` always raises")  # for the type checker
 
     @property
     def _hook(self) -> DataQualityHook:
         return DataQualityHook(self.data_quality_conn_id, engine=self.engine)
 
-    def _judge(self, context: "Context") -> dict[str, Any] | None:
-        """Return the verdict, or None if better data is to be waited for."""
+    def _judge(self, context: "Context") -> bool:
+        """Return whether the data is good; False means that better data is to be waited for."""
         rules = at_run_time(self.rules)
         result = self._hook.check(self.data_path, rules, timeout=self.check_timeout, tables=self.tables)
         found = publish(context, self.outlets, result, self.data_path)
@@ -132,7 +129,7 @@ class DataQualitySensor(BaseSensorOperator):
         else:
             refused = refusal(found, min_pass_rate=self.min_pass_rate, what=self.data_path)
         if refused is None:
-            return found
+            return True
         if self.wait_until_good and not read.error_count:
-            return None
+            return False
         raise DataQualityFailed(refused, read)

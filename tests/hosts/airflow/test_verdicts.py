@@ -74,4 +74,4 @@ def test_a_mistake_in_a_rule_is_an_error_of_the_dag_that_names_the_rule(
     (error,) = airflow.ask("/api/v2/importErrors")["import_errors"]
     assert error["filename"].endswith("mistaken.py")
     assert "task `check_users`" in error["stack_trace"]
-    assert "rule 2: there is no rule type `uniqe`, did you mean `unique`?" in error["stack_trace"]
+    assert "rule 2: there is no rule type `uniqe`; did you mean `unique`?" in error["stack_trace"]

@@ -22,8 +22,8 @@ def arrive(place: Path, frame: pl.DataFrame) -> None:
     draft.rename(place)
 
 
-def test_a_file_that_comes_later_is_tried_again(airflow: Airflow, started: dict[str, str]) -> None:
-    run = started["late_file"]
+def test_a_file_that_comes_later_is_tried_again(airflow: Airflow) -> None:
+    run = airflow.trigger("late_file")
     wait_for("a retry", lambda: state_of(airflow, "late_file", run) == "up_for_retry")
     arrive(airflow.home / "data" / "late.parquet", shop.USERS)
     assert airflow.ended("late_file", run) == "success"

@@ -36,7 +36,7 @@ with DAG("late_file", schedule=None):
         task_id="check",
         data_path=f"{DATA}/late.parquet",
         rules=UNIQUE,
-        retries=20,
+        retries=100,
         retry_delay=timedelta(seconds=1),
     )
 
@@ -69,6 +69,9 @@ with DAG("in_a_worker", schedule=None):
         poke_interval=0.5,
         retries=2,
     )
+
+with DAG("promised", schedule=None):
+    DataQualityCheckOperator(task_id="check", data_path=TWICE, rules=UNIQUE, sla={"max_consecutive_failures": 2})
 
 # The same asset as that of the example, whose check fails its task.
 with DAG("strict_orders", schedule=None):

@@ -1,4 +1,4 @@
-"""The rules of the conformance suite: once through the scheduler, frame by frame, and once each rule alone."""
+"""The rules of the conformance suite: each rule by an operator of its own, and whole frames as tasks of the scheduler."""
 
 import json
 import os
@@ -12,10 +12,11 @@ from etl.integrations.airflow import DataQualityCheckOperator
 
 CASES = Path(os.environ["ORACLE"])
 FRAMES = json.loads((CASES / "cases.json").read_text(encoding="utf-8"))
+SCHEDULED = 4  # frames that are tasks of their own
 COMMON = {"now": FRAMES["now"], "tables": {name: str(CASES / f"{name}.parquet") for name in FRAMES["tables"]}}
 
 with DAG("oracle", schedule=None):
-    for number, frame in enumerate(FRAMES["frames"]):
+    for number, frame in enumerate(FRAMES["frames"][:SCHEDULED]):
         DataQualityCheckOperator(
             task_id=f"judge_{number}",
             data_path=str(CASES / frame["file"]),
@@ -25,8 +26,8 @@ with DAG("oracle", schedule=None):
         )
 
     @task
-    def alone() -> list[list[str]]:
-        """Say for each rule by itself how an operator with this one rule ends."""
+    def alone() -> list[list[Any]]:
+        """Say for each rule by itself how an operator with this one rule ends, and what it wrote to XCom."""
         context = get_current_context()
         return [
             [ending(context, str(CASES / each["file"]), rule) for rule in each["rules"]] for each in FRAMES["frames"]
@@ -35,10 +36,13 @@ with DAG("oracle", schedule=None):
     alone()
 
 
-def ending(context: Any, path: str, rule: dict[str, Any]) -> str:
+def ending(context: Any, path: str, rule: dict[str, Any]) -> list[Any]:
     operator = DataQualityCheckOperator(task_id="alone", data_path=path, rules=[rule], **COMMON)
+    state = "success"
     try:
         operator.execute(context)
     except AirflowFailException:
-        return "failed"
-    return "success"
+        state = "failed"
+    (found,) = context["ti"].xcom_pull(task_ids="alone", key="quality")["results"]
+    context["ti"].xcom_push(key="quality", value=None)  # so that the next rule cannot be answered by this one
+    return [state, found["status"], found["failed_count"], found["total_count"]]
