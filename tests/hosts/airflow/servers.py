@@ -121,7 +121,7 @@ class Airflow:
             _signal(process, signal.SIGTERM)
         for process in self.processes.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(15)
+                process.wait(5)
             _signal(process, signal.SIGKILL)  # what a server left behind in its group too
             process.wait()
 
