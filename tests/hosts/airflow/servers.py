@@ -29,7 +29,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(what: str, look: Callable[[], Any], seconds: float = PATIENCE, pause: float = 0.3) -> Any:
+def wait_for(what: str, look: Callable[[], Any], seconds: float = PATIENCE, pause: float = 0.5) -> Any:
     """Look until there is something to see; the error says what there was last."""
     ends = time.monotonic() + seconds
     while True:
@@ -147,16 +147,19 @@ class Airflow:
         except urllib.error.HTTPError as error:
             raise ValueError(f"{error.code} for {path}: {error.read()[:500]!r}") from None
 
-    def dags_parsed(self, *wanted: str) -> None:
-        wait_for(
-            f"the DAGs {wanted}",
-            lambda: set(wanted) <= {each["dag_id"] for each in self.ask("/api/v2/dags?limit=1000")["dags"]},
-        )
-
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
-        self.dags_parsed(dag_id)
+        """Start a run as soon as the DAG is known."""
         body = {"logical_date": None, "conf": dict(conf or {})}
-        return str(self.ask(f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
+
+        def start() -> str | None:
+            try:
+                return str(self.ask(f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
+            except ValueError as refused:
+                if not str(refused).startswith("404"):
+                    raise
+                return None
+
+        return str(wait_for(f"the DAG {dag_id}", start))
 
     def ended(self, dag_id: str, run_id: str) -> str:
         """Wait for the end of a run, and return its state."""

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from airflow.sdk import DAG, get_current_context, task
@@ -38,11 +39,12 @@ with DAG("oracle", schedule=None):
 
 def ending(context: Any, path: str, rule: dict[str, Any]) -> list[Any]:
     operator = DataQualityCheckOperator(task_id="alone", data_path=path, rules=[rule], **COMMON)
+    written: dict[str, Any] = {}
+    ti = SimpleNamespace(xcom_push=lambda key, value: written.update({key: value}))  # no call of the API for each rule
     state = "success"
     try:
-        operator.execute(context)
+        operator.execute({**context, "ti": ti})
     except AirflowFailException:
         state = "failed"
-    (found,) = context["ti"].xcom_pull(task_ids="alone", key="quality")["results"]
-    context["ti"].xcom_push(key="quality", value=None)  # so that the next rule cannot be answered by this one
+    (found,) = written["quality"]["results"]
     return [state, found["status"], found["failed_count"], found["total_count"]]
