@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.hosts.airflow import shop
@@ -58,7 +59,9 @@ def store() -> Iterator[shop.Store]:
 def oracle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cases of the conformance suite with the answers of the SQL oracle, as files."""
     folder = tmp_path_factory.mktemp("oracle")
-    subprocess.run([OURS, "-m", "tests.hosts.write_cases", folder], cwd=REPOSITORY, check=True)
+    subprocess.run([OURS, "-m", "tests.hosts.oracle_cases", folder], cwd=REPOSITORY, check=True)
+    for frame in folder.glob("*.arrow"):
+        pl.read_ipc(frame, memory_map=False).write_parquet(frame.with_suffix(".parquet"))
     return folder
 
 

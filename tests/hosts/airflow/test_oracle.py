@@ -1,6 +1,6 @@
 """The verdicts of the operator over dirty data are those that SQL gives."""
 
-import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ CASES = 300
 @pytest.fixture(scope="module")
 def frames(airflow: Airflow, started: dict[str, str], oracle: Path) -> Any:
     assert airflow.ended("oracle", started["oracle"]) == "success"
-    return json.loads((oracle / "cases.json").read_text())["frames"]
+    return pickle.loads((oracle / "cases.pickle").read_bytes())["cases"]
 
 
 def test_an_operator_ends_as_the_oracle_says_and_its_verdict_has_the_counts_of_the_oracle(
@@ -27,7 +27,7 @@ def test_an_operator_ends_as_the_oracle_says_and_its_verdict_has_the_counts_of_t
             judged += 1
             due = ["success" if expected[0] == "passed" else "failed", *expected]
             if ending != due:
-                wrong.append(f"{each['file']} {rule}: {ending}, not {due}")
+                wrong.append(f"{each['frame']} {rule}: {ending}, not {due}")
     assert not wrong, "\n".join(wrong[:10])
     assert judged >= CASES
 
@@ -40,5 +40,5 @@ def test_the_verdicts_of_whole_frames_pass_through_the_scheduler(
     assert len(scheduled) == 4
     for task_id, each in zip(scheduled, frames, strict=False):
         found = airflow.xcom("oracle", started["oracle"], task_id)["results"]
-        verdicts = [[one["status"], one["failed_count"], one["total_count"]] for one in found]
+        verdicts = [(one["status"], one["failed_count"], one["total_count"]) for one in found]
         assert verdicts == each["expected"]

@@ -1,7 +1,7 @@
 """The rules of the conformance suite: each rule by an operator of its own, and whole frames as tasks of the scheduler."""
 
-import json
 import os
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,27 +12,23 @@ from airflow.sdk.exceptions import AirflowFailException
 from etl.integrations.airflow import DataQualityCheckOperator
 
 CASES = Path(os.environ["ORACLE"])
-FRAMES = json.loads((CASES / "cases.json").read_text(encoding="utf-8"))
+WRITTEN = pickle.loads((CASES / "cases.pickle").read_bytes())
+FRAMES = [(str((CASES / each["frame"]).with_suffix(".parquet")), each["rules"]) for each in WRITTEN["cases"]]
 SCHEDULED = 4  # frames that are tasks of their own
-COMMON = {"now": FRAMES["now"], "tables": {name: str(CASES / f"{name}.parquet") for name in FRAMES["tables"]}}
+COMMON = {
+    "now": WRITTEN["now"].isoformat(),
+    "tables": {name: str(CASES / f"{name}.parquet") for name in ("t_ints", "t_none")},
+}
 
 with DAG("oracle", schedule=None):
-    for number, frame in enumerate(FRAMES["frames"][:SCHEDULED]):
-        DataQualityCheckOperator(
-            task_id=f"judge_{number}",
-            data_path=str(CASES / frame["file"]),
-            rules=frame["rules"],
-            fail_on_error=False,
-            **COMMON,
-        )
+    for number, (path, rules) in enumerate(FRAMES[:SCHEDULED]):
+        DataQualityCheckOperator(task_id=f"judge_{number}", data_path=path, rules=rules, fail_on_error=False, **COMMON)
 
     @task
     def alone() -> list[list[Any]]:
         """Say for each rule by itself how an operator with this one rule ends, and what it wrote to XCom."""
         context = get_current_context()
-        return [
-            [ending(context, str(CASES / each["file"]), rule) for rule in each["rules"]] for each in FRAMES["frames"]
-        ]
+        return [[ending(context, path, rule) for rule in rules] for path, rules in FRAMES]
 
     alone()
 
