@@ -17,7 +17,16 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
 OURS = REPOSITORY / ".venv" / "bin" / "python"
 """The project's own environment: the oracle needs DuckDB, and the object store needs moto."""
-SIDE_BY_SIDE = ("verdicts", "many_sources", "extract_orders", "learned_rules", "store_down", "in_a_worker", "oracle")
+SIDE_BY_SIDE = (
+    "verdicts",
+    "many_sources",
+    "extract_orders",
+    "learned_rules",
+    "store_down",
+    "in_a_worker",
+    "mapped",
+    "oracle",
+)
 """DAGs whose first run starts with the servers, so that the tests wait for them together."""
 
 
@@ -61,7 +70,7 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("oracle")
     subprocess.run([OURS, "-m", "tests.hosts.oracle_cases", folder], cwd=REPOSITORY, check=True)
     for frame in folder.glob("*.arrow"):
-        pl.read_ipc(frame, memory_map=False).write_parquet(frame.with_suffix(".parquet"))
+        pl.read_ipc(frame).write_parquet(frame.with_suffix(".parquet"))
     return folder
 
 

@@ -75,3 +75,17 @@ def test_a_mistake_in_a_rule_is_an_error_of_the_dag_that_names_the_rule(
     assert error["filename"].endswith("mistaken.py")
     assert "task `check_users`" in error["stack_trace"]
     assert "rule 2: there is no rule type `uniqe`; did you mean `unique`?" in error["stack_trace"]
+
+
+def test_mapped_tasks_have_a_verdict_each_and_a_mistake_in_them_is_not_tried_again(
+    airflow: Airflow, started: dict[str, str]
+) -> None:
+    run = started["mapped"]
+    assert airflow.ended("mapped", run) == "failed"
+    found = {
+        (each["task_id"], each["map_index"]): (each["state"], each["try_number"])
+        for each in airflow.tasks("mapped", run)
+    }
+    assert found == {("check", 0): ("success", 1), ("check", 1): ("failed", 1), ("wrong", 0): ("failed", 1)}
+    verdicts = [airflow.xcom("mapped", run, "check", index=index)["status"] for index in (0, 1)]
+    assert verdicts == ["passed", "failed"]

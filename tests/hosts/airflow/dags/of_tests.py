@@ -70,6 +70,12 @@ with DAG("in_a_worker", schedule=None):
         retries=2,
     )
 
+# One task for each file; that the rules of the second task group are wrong is known only when its tasks are made.
+with DAG("mapped", schedule=None):
+    several = {"retries": 2, "retry_delay": timedelta(seconds=1)}
+    DataQualityCheckOperator.partial(task_id="check", rules=UNIQUE, **several).expand(data_path=[USERS, TWICE])
+    DataQualityCheckOperator.partial(task_id="wrong", rules=[{"type": "uniqe"}], **several).expand(data_path=[USERS])
+
 with DAG("promised", schedule=None):
     DataQualityCheckOperator(task_id="check", data_path=TWICE, rules=UNIQUE, sla={"max_consecutive_failures": 2})
 
