@@ -58,6 +58,9 @@ with DAG("until_good", schedule=None):
         wait_until_good=True,
         poke_interval=0.5,
         timeout=600,
+        # A scheduler that is slow takes the end of the first judgement for the end of the second, and fails the task.
+        retries=3,
+        retry_delay=timedelta(seconds=1),
     )
 
 with DAG("in_a_worker", schedule=None):
