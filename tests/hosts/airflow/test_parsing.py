@@ -11,6 +11,7 @@ from etl.integrations.airflow import (
     DataQualityCheckOperator,
     DataQualityLearnOperator,
     DataQualityNotifier,
+    DataQualityProfileOperator,
     DataQualitySensor,
 )
 
@@ -69,6 +70,8 @@ def test_the_other_operators_refuse_mistakes_too() -> None:
     with DAG("d", schedule=None):
         with pytest.raises(AirflowFailException, match="did you mean `strict`"):
             DataQualityLearnOperator(task_id="t", data_path="x", strictness="stricct")  # type: ignore[arg-type]
+        with pytest.raises(AirflowFailException, match="nothing to judge"):
+            DataQualityProfileOperator(task_id="p")
         with pytest.raises(AirflowFailException, match="pass rate of 0"):
             DataQualitySensor(task_id="s", data_path="x", rules=RULES, min_pass_rate=0)
         with pytest.raises(Exception, match="there is no target"):

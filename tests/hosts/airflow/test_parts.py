@@ -10,7 +10,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from airflow.sdk import BaseHook
+from airflow.sdk import Asset, BaseHook
+from airflow.sdk.exceptions import AirflowFailException
 
 from etl.errors import EtlError, NotifyError, QualityError
 from etl.integrations.airflow import (
@@ -18,8 +19,11 @@ from etl.integrations.airflow import (
     DataQualityFailed,
     DataQualityHook,
     DataQualityNotifier,
+    consumers,
+    require_quality,
     sources,
 )
+from etl.integrations.airflow.mistakes import final_mistakes
 from etl.integrations.airflow.rules import FixedRule, at_parse_time, at_run_time, within_64_bits
 from etl.integrations.airflow.sources import Source
 from etl.integrations.airflow.trigger import version_of
@@ -209,11 +213,14 @@ def test_a_connection_without_sql_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_is_not_there_stays_an_ordinary_error() -> None:
     """Airflow tries again what is no AirflowFailException."""
-    from airflow.sdk.exceptions import AirflowFailException
-
-    from etl.integrations.airflow.mistakes import final_mistakes
-
     with pytest.raises(UnreadableData), final_mistakes("t"):
         raise UnreadableData("there is no file")
     with pytest.raises(AirflowFailException, match="task `t`: wrong"), final_mistakes("t"):
         raise EtlError("wrong")
+
+
+def test_an_asset_that_is_no_inlet_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = {"ti": SimpleNamespace(task_id="make_report"), "inlet_events": {}}
+    monkeypatch.setattr(consumers, "get_current_context", lambda: context)
+    with pytest.raises(AirflowFailException, match="asset `orders` is no inlet of the task"):
+        require_quality(Asset("orders"))
