@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from etl.errors import EtlError, QualityError
 from etl.integrations.contract import LARGEST, read_verdict, refusal, to_result, verdict
-from etl.integrations.rendering import as_line, as_markdown, as_table, exit_code
+from etl.integrations.rendering import as_line, as_markdown, as_table, exit_code, markdown_table
 from etl.quality import CheckResult, RuleResult, check, parse_rules
 from tests.conformance.frames import KINDS, NOW, TABLES, make_frame
 from tests.conformance.test_conformance import ENGINES, make_rules
@@ -215,3 +215,7 @@ class TestTexts:
     )
     def test_an_exit_code_is_that_of_the_commands(self, pairs: list[tuple[str, str]], code: int) -> None:
         assert exit_code(read_verdict(verdict(made(pairs)))) == code
+
+    def test_a_table_of_any_rows(self) -> None:
+        assert markdown_table([]) == []
+        assert markdown_table([{"a": "1|2", "b": "<x>"}]) == ["| a | b |", "| --- | --- |", "| 1\\|2 | &lt;x&gt; |"]

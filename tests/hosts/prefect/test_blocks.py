@@ -18,10 +18,14 @@ from etl.integrations.prefect import (
     SLAConfig,
     SLAMonitor,
     SLAViolation,
+    adata_quality_learn_task,
+    adata_quality_profile_task,
     data_quality_check_task,
+    data_quality_learn_task,
+    data_quality_profile_task,
     quality_checked_flow,
 )
-from etl.quality import check, learn_baseline
+from etl.quality import check, get_engine, learn_baseline
 from etl.sla.metrics import SLAMetrics
 from tests.hosts.prefect.reading import Api, table
 from tests.hosts.prefect.servers import command
@@ -126,6 +130,26 @@ def test_a_baseline_judges_what_comes_later(tmp_path: Path) -> None:
         block.check(today, auto_schema="other")
     with pytest.raises(QualityError, match="nothing says where"):
         DataQualityBlock(auto_schema="grades").check(today)
+
+
+def test_profiles_and_learned_rules_are_artifacts_of_their_run(api: Api) -> None:
+    @flow
+    def look() -> tuple[int, int]:
+        profile = data_quality_profile_task(ROWS, key="sync-profile")
+        learned = data_quality_learn_task(ROWS, strictness="strict", key="sync-learned")
+        return profile.row_count, len(learned.rules)
+
+    @flow
+    async def alook() -> tuple[int, int]:
+        profile = await adata_quality_profile_task(ROWS, key="async-profile")
+        learned = await adata_quality_learn_task(ROWS, strictness="strict", key="async-learned")
+        return profile.row_count, len(learned.rules)
+
+    wanted = (3, len(get_engine("truthound").learn(ROWS, "strict").rules))
+    for state in (look(return_state=True), asyncio.run(alook(return_state=True))):
+        assert state.result() == wanted
+        kinds = {key.partition("-")[2] for key in api.artifacts(state.state_details.flow_run_id)}
+        assert {"profile", "learned"} <= kinds
 
 
 # Promises
