@@ -14,7 +14,7 @@ from pathlib import Path
 
 BIN = Path(sys.executable).parent
 REPOSITORY = Path(__file__).parents[3]
-EXAMPLES = REPOSITORY / "docs" / "examples" / "prefect"
+EXAMPLES = REPOSITORY / "examples" / "prefect"
 SECONDS = 120
 
 

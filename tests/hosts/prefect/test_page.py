@@ -1,4 +1,4 @@
-"""docs/prefect.md and docs/examples/prefect: every piece of code runs, in Prefect, and does what the page says."""
+"""docs/prefect.md and examples/prefect: every piece of code runs, in Prefect, and does what the page says."""
 
 import asyncio
 import importlib.util
