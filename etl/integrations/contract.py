@@ -14,24 +14,39 @@ list of a learned `in_set`. So it may stand in a database that more people read 
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    ValidationError,
+    model_validator,
+)
 
 from etl.errors import EtlError, QualityError
 from etl.formats import check_format
-from etl.quality.results import CheckResult, CheckStatus, RuleResult, RuleStatus
+from etl.quality.results import MEASURES, CheckResult, CheckStatus, RuleResult, RuleStatus, without_measure
+from etl.quality.rules.fields import Severity
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 """Number of the verdict's format. A later release that changes a meaning or takes a key away counts up."""
 LARGEST = 32 * 1024
 """Most bytes that the JSON of a verdict has: the database of every orchestrator holds a text of this size."""
 LARGEST_RULE = 2 * 1024
 LONGEST_TEXT = 300
+_ALWAYS_LISTED = 3
+"""So many rules fit, however long they are."""
 _WORST_FIRST = ("error", "failed", "passed")
-_MEASURES = frozenset({"recency", "mean_between", "sum_between", "truthound"})
-"""Rules whose message shows what was measured, which can be the value of a single row."""
 _MADE_BY = "only what `etl.integrations.contract.verdict` returned can be read"
+
+
+def _moment(value: object) -> object:
+    """Read a moment as `to_dict` writes it; a bare number is none."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 class RuleVerdict(BaseModel):
@@ -41,7 +56,7 @@ class RuleVerdict(BaseModel):
 
     check_name: str
     status: RuleStatus
-    severity: str
+    severity: Severity
     failed_count: NonNegativeInt
     total_count: NonNegativeInt
     message: str
@@ -49,20 +64,32 @@ class RuleVerdict(BaseModel):
     rule: dict[str, Any] | None
     """The rule as `parse_rules` reads it; None if it is too long to be carried."""
 
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        """Refuse counts that do not have this status."""
+        if self.failed_count > self.total_count:
+            raise ValueError("more rows failed than were judged")
+        tolerant = self.rule is None or self.rule.get("mostly") is not None
+        if (self.status == "passed" and self.failed_count and not tolerant) or (
+            self.status == "failed" and not self.failed_count
+        ):
+            raise ValueError("its status is not the one that its counts have")
+        return self
+
 
 class Verdict(BaseModel):
     """A check's verdict; `to_dict` is what orchestrators carry."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    format: int = FORMAT
+    format: Literal[1] = FORMAT
     subject: str
     """What was checked, in the words of the caller: a path, a table, an asset."""
     status: CheckStatus = Field(strict=False)
     engine: str
     row_count: NonNegativeInt | None
     """How many rows were checked."""
-    sampled_from: NonNegativeInt | None = None
+    sampled_from: NonNegativeInt | None
     """How many rows there are, if only a sample was checked. None: all rows were checked."""
     rule_count: NonNegativeInt
     passed_count: NonNegativeInt
@@ -71,10 +98,10 @@ class Verdict(BaseModel):
     info_count: NonNegativeInt
     error_count: NonNegativeInt
     execution_time_ms: float = Field(allow_inf_nan=False)
-    timestamp: datetime = Field(strict=False)
+    timestamp: Annotated[AwareDatetime, BeforeValidator(_moment)]
     results: tuple[RuleVerdict, ...] = Field(strict=False)
     """In the order of the rules; if they do not all fit, the worst stay."""
-    left_off: NonNegativeInt = 0
+    left_off: NonNegativeInt
     """How many rules are not listed, because the verdict would be too large. The counts are over all rules."""
 
     @property
@@ -101,13 +128,20 @@ class Verdict(BaseModel):
         if self.status != _worst(self.error_count, self.failed_count, self.warning_count, self.rule_count):
             raise ValueError("its status is not the one that its counts have")
         listed = [each.status for each in self.results]
-        if listed.count("error") > self.error_count or listed.count("passed") > self.passed_count:
+        bad = (listed.count("error"), listed.count("failed"))
+        counts = (self.error_count, self.failed_count + self.warning_count + self.info_count)
+        if bad[0] > counts[0] or bad[1] > counts[1] or listed.count("passed") > self.passed_count:
             raise ValueError("its list of rules has others than its counts")
-        if not self.left_off and (listed.count("error"), listed.count("passed")) != (
-            self.error_count,
-            self.passed_count,
-        ):
+        # The worst are listed first, so that only rules that passed can be missing beside one that passed.
+        if bad != counts and (not self.left_off or "passed" in listed):
             raise ValueError("its list of rules has others than its counts")
+        if self.left_off and len(listed) < _ALWAYS_LISTED:
+            raise ValueError("it leaves off rules that would fit")
+        rows = max(self.row_count or 0, 1)  # a rule about the table as a whole counts as one row
+        if self.row_count is not None and any(each.total_count > rows for each in self.results):
+            raise ValueError("it judged more rows than there are")
+        if self.sampled_from is not None and self.sampled_from < (self.row_count or 0):
+            raise ValueError("its sample has more rows than all the data")
         return self
 
     def to_dict(self) -> dict[str, Any]:
@@ -120,6 +154,13 @@ def verdict(result: CheckResult, *, subject: str = "", sampled_from: int | None 
 
     `sampled_from` is the number of all rows, if only a sample of them was checked.
     """
+    if sampled_from is not None and (
+        isinstance(sampled_from, bool) or not isinstance(sampled_from, int) or sampled_from < (result.row_count or 0)
+    ):
+        raise QualityError(
+            f"a sample of {result.row_count} rows cannot be drawn from {sampled_from!r}",
+            "give the number of all rows, or None if all were checked",
+        )
     rules = [_rule_verdict(each) for each in result.results]
     found = Verdict.model_construct(
         subject=_clipped(subject),
@@ -157,11 +198,15 @@ def read_verdict(raw: object, *, what: str = "the verdict") -> Verdict:
         raise QualityError(f"{what} is not a verdict of a check", _MADE_BY)
     check_format(raw["format"], newest=FORMAT, what=what)
     try:
-        return Verdict.model_validate({key: value for key, value in raw.items() if key != "pass_rate"})
+        found = Verdict.model_validate({key: value for key, value in raw.items() if key != "pass_rate"})
     except ValidationError as broken:
         first = broken.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(each) for each in first["loc"])
         raise QualityError(f"{what} cannot be read: {place or 'the whole'}: {first['msg']}", _MADE_BY) from broken
+    rate = raw.get("pass_rate")
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or rate != found.pass_rate:
+        raise QualityError(f"{what} cannot be read: pass_rate: it is not the one that its counts have", _MADE_BY)
+    return found
 
 
 def to_result(raw: object) -> CheckResult:
@@ -219,24 +264,18 @@ def _worst(errors: int, failed: int, warnings: int, rules: int) -> CheckStatus:
 
 def _rule_verdict(found: RuleResult) -> RuleVerdict:
     rule = found.rule.to_dict()
+    if found.rule.type in MEASURES:
+        found = without_measure(found)
     return RuleVerdict(
         check_name=_clipped(found.check_name),
         status=found.status,
-        severity=found.severity,
+        severity=found.rule.severity,
         failed_count=found.failed_count,
         total_count=found.total_count,
-        message=_clipped(_message(found)),
+        message=_clipped(found.message),
         column=_clipped(", ".join(found.rule.judged_columns)) or None,
         rule=rule if _size(rule) <= LARGEST_RULE else None,
     )
-
-
-def _message(found: RuleResult) -> str:
-    if found.status == "error" or found.rule.type not in _MEASURES:
-        return found.message
-    if found.total_count <= 1:
-        return "the data passes" if found.status == "passed" else "the data does not pass"
-    return f"{found.failed_count} of {found.total_count} rows failed"
 
 
 def _clipped(text: str) -> str:

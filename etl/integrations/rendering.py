@@ -43,7 +43,7 @@ def markdown_table(rows: Sequence[Mapping[str, str]]) -> list[str]:
 
 def as_line(found: Verdict) -> str:
     """Return the verdict in one line, for logs, messages and states of a task."""
-    subject = f"{found.subject}: " if found.subject else ""
+    subject = f"{' '.join(found.subject.split())}: " if found.subject else ""
     if not found.rule_count:
         return f"{subject}error: no rule was judged"
     counts = [(found.failed_count, "failed"), (found.warning_count, "warned"), (found.error_count, "had no verdict")]
@@ -55,7 +55,7 @@ def as_line(found: Verdict) -> str:
     worst = [each for each in _worst_first(found) if each.status != "passed"][:3]
     reasons = "; ".join(f"{each.check_name}: {each.message}" for each in worst)
     told = ", ".join([passed, *bad])
-    return f"{subject}{found.status.value}: {told}" + (f" ({reasons})" if reasons else "")
+    return " ".join((f"{subject}{found.status.value}: {told}" + (f" ({reasons})" if reasons else "")).split())
 
 
 def exit_code(found: Verdict) -> int:

@@ -23,7 +23,7 @@ from etl.lake.readable import require_readable
 from etl.pipeline.publish import DraftRows, audit_and_publish, drafting
 from etl.pipeline.stage import StageResult, StageRun, disk_errors
 from etl.pipeline.tables import pinned_frame, pinned_inputs, referenced_tables
-from etl.quality.engine import describe_failure
+from etl.quality.failures import describe_failure
 
 logger = logging.getLogger(__name__)
 

@@ -130,6 +130,8 @@ def with_baseline(
                 "give its folder too, as in baselines='baselines'",
             )
         auto_schema = load_baseline(auto_schema, store=store)
+    if not isinstance(auto_schema, Baseline):
+        raise QualityError(f"auto_schema={auto_schema!r} names no baseline", "give the name of a baseline")
     learned = auto_schema.learned
     source = f"learned from {learned.row_count:,} rows on {learned.timestamp:%Y-%m-%d}: baseline {auto_schema.name}"
     added = [rule for rule in learned.rules if rule not in rules]

@@ -21,7 +21,7 @@ from etl.quality.events import CheckListener, check_told
 from etl.quality.expressions import Scope, Unjudgeable, compile_rule
 from etl.quality.expressions.rows import require_columns
 from etl.quality.frames import Data
-from etl.quality.results import CheckResult, RuleResult, RuleStatus, within_mostly
+from etl.quality.results import MEASURES, CheckResult, RuleResult, RuleStatus, within_mostly, without_measure
 from etl.quality.rules import AnyRule, Truthound, check_names, parse_rules
 
 
@@ -60,6 +60,7 @@ def check(
             timeout=timeout,
             sample_size=sample_size,
             shown=[each for each in (*key_columns, *safe_columns) if each not in pii_columns],
+            hidden=frozenset(pii_columns),
             tables=tables,
             now=now,
             storage_options=storage_options,
@@ -78,6 +79,7 @@ def _check(
     timeout: float | None,
     sample_size: int,
     shown: Sequence[str],
+    hidden: frozenset[str],
     tables: Mapping[str, pl.LazyFrame] | None,
     now: datetime | None,
     storage_options: Mapping[str, Any] | None,
@@ -88,16 +90,16 @@ def _check(
     moment = now if now is not None else datetime.now(UTC)
     if moment.tzinfo is None:
         raise QualityError("`now` has no time zone", "give datetime.now(UTC) or another moment with a zone")
-    if timeout is not None and not timeout > 0:
+    if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout <= threading.TIMEOUT_MAX):
         raise QualityError(
-            f"a timeout of {timeout} seconds leaves no time", "give a positive number of seconds, or None"
+            f"a timeout of {timeout!r} seconds leaves no time", "give a positive number of seconds, or None"
         )
     frame = open_data(data, storage_options=storage_options)
 
     def judge() -> CheckResult:
         schema = read_schema(frame)
         context = CheckContext(schema, moment, tables or {}, max(sample_size, 0), tuple(dict.fromkeys(shown)))
-        return _judge(frame, rules, chosen, context, started)
+        return _judge(frame, rules, chosen, context, hidden, started)
 
     if timeout is None:
         return judge()
@@ -137,23 +139,31 @@ def preflight(rules: Sequence[AnyRule], engine: DataQualityEngine, context: Chec
 
 
 def _judge(
-    frame: Data, rules: tuple[AnyRule, ...], engine: DataQualityEngine, context: CheckContext, started: float
+    frame: Data,
+    rules: tuple[AnyRule, ...],
+    engine: DataQualityEngine,
+    context: CheckContext,
+    hidden: frozenset[str],
+    started: float,
 ) -> CheckResult:
     problems = preflight(rules, engine, context)
     judged = [index for index, problem in enumerate(problems) if problem is None]
     ready = time.perf_counter()
     report, broken = call_engine(engine, frame, [rules[index] for index in judged], context)
     finished = time.perf_counter()
+    rows = report.row_count
+    if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 0):
+        rows, broken = None, f"the engine returned {rows!r} as the number of rows"
     outcomes = _reconcile(report.outcomes, judged, broken)
     names = check_names(rules)
     results = tuple(
-        _result(rule, name, outcomes.get(index), problems[index])
+        _discreet(_result(rule, name, outcomes.get(index), problems[index], rows), context, hidden)
         for index, (rule, name) in enumerate(zip(rules, names, strict=True))
     )
     return CheckResult.model_construct(
         results=results,
         engine=engine.name,
-        row_count=report.row_count,
+        row_count=rows,
         execution_time_ms=(time.perf_counter() - started) * 1000,
         timings_ms={"preflight": (ready - started) * 1000, "engine": (finished - ready) * 1000},
         timestamp=datetime.now(UTC),
@@ -164,8 +174,9 @@ def _reconcile(outcomes: Sequence[Outcome], judged: Sequence[int], broken: str |
     """Give every judged rule exactly one outcome. No outcome, two outcomes, or one of an unknown rule is an error."""
     found: dict[int, list[Outcome]] = {index: [] for index in judged}
     for outcome in outcomes:
-        if not 0 <= outcome.position < len(judged):
-            broken = f"the engine returned a result for rule number {outcome.position}, which it was not given"
+        place: object = outcome.position
+        if not isinstance(place, int) or isinstance(place, bool) or not 0 <= place < len(judged):
+            broken = f"the engine returned a result for rule number {place}, which it was not given"
             break
         found[judged[outcome.position]].append(outcome)
     if broken is not None:
@@ -178,11 +189,27 @@ def _reconcile(outcomes: Sequence[Outcome], judged: Sequence[int], broken: str |
     }
 
 
-def _result(rule: AnyRule, name: str, outcome: Outcome | None, problem: str | None) -> RuleResult:
+def _discreet(found: RuleResult, context: CheckContext, hidden: frozenset[str]) -> RuleResult:
+    """Return the result without what may not be shown, whatever the engine returned."""
+    if hidden and found.rule.type in MEASURES and hidden.intersection(found.rule.columns_needed):
+        found = without_measure(found)
+    columns = context.sample_columns
+    if found.sample and not all(row.keys() <= {*columns} for row in found.sample):
+        sample = tuple({key: value for key, value in row.items() if key in columns} for row in found.sample)
+        found = found.model_copy(update={"sample": sample if columns else ()})
+    if len(found.sample) > context.sample_size or len(found.rows) > context.sample_size:
+        few = {"sample": found.sample[: context.sample_size], "rows": found.rows[: context.sample_size]}
+        found = found.model_copy(update=few)
+    return found
+
+
+def _result(
+    rule: AnyRule, name: str, outcome: Outcome | None, problem: str | None, rows: int | None = None
+) -> RuleResult:
     if problem is None and outcome is None:
         problem = "the engine returned no result for this rule"
     if problem is None and outcome is not None:
-        problem = outcome.error or _impossible(outcome)
+        problem = _reason(outcome.error) if outcome.error is not None else _impossible(rule, outcome, rows)
     if problem is not None or outcome is None:
         return _build(rule, name, "error", Outcome(0), problem or "")
     passed = within_mostly(outcome.failed, outcome.total, rule.mostly)
@@ -204,12 +231,19 @@ def _build(rule: AnyRule, name: str, status: RuleStatus, outcome: Outcome, messa
     )
 
 
-def _impossible(outcome: Outcome) -> str | None:
+def _reason(error: object) -> str:
+    """Return why an engine could not judge a rule. A reason that is no text, or empty, is a reason too."""
+    return error if isinstance(error, str) and error else "the engine could not judge it, and did not say why"
+
+
+def _impossible(rule: AnyRule, outcome: Outcome, rows: int | None) -> str | None:
     counts = (outcome.failed, outcome.total)
     if any(isinstance(count, bool) or not isinstance(count, int) for count in counts):
         return f"the engine returned counts that are no whole numbers: {counts}"
     if not 0 <= outcome.failed <= outcome.total:
         return f"the engine returned impossible counts: {outcome.failed} of {outcome.total} failed"
+    if rule.level == "row" and rows is not None and outcome.total > rows:
+        return f"the engine judged {outcome.total} rows of {rows}"
     return None
 
 

@@ -6,8 +6,10 @@ A file is opened as a plan that streams its rows; everything else is already in 
 is refused by name, because a value that changed on the way gets a verdict about something else.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, time
 from glob import glob
 from itertools import chain
 from pathlib import Path
@@ -17,6 +19,7 @@ import polars as pl
 
 from etl.errors import QualityError
 from etl.extras import install
+from etl.quality.failures import describe_failure, without_secrets
 from etl.quality.frames import Data
 
 
@@ -39,6 +42,10 @@ class ArrowBatch(Protocol):
 Readable: TypeAlias = pl.DataFrame | pl.LazyFrame | ArrowStream | ArrowBatch | Sequence[Mapping[str, Any]] | Path | str
 """What can be judged."""
 _EXACT_FLOAT = 2**53
+_FAR = 2**63 // 1000
+"""Seconds that are too many for 64 bits of milliseconds."""
+_NUMBER = re.compile(r"(?<![A-Za-z_])[-+]?[0-9][0-9.]*")
+_ONE_TYPE = "give each column one name and one type that Polars has; cast or leave out the others"
 _PATTERN = re.compile(r"[*?\[]")
 _SUFFIXES = {
     ".parquet": "parquet",
@@ -49,13 +56,6 @@ _SUFFIXES = {
     ".ndjson": "jsonl",
 }
 _COMPRESSED = frozenset({".gz", ".zst"})
-_DAMAGED: tuple[type[BaseException], ...] = (
-    pl.exceptions.PolarsError,
-    pl.exceptions.PanicException,
-    OSError,
-    ValueError,
-    TypeError,
-)
 
 
 class UnreadableData(QualityError):  # noqa: N818  it says what is the case, as the other children of EtlError do
@@ -80,7 +80,7 @@ def open_data(data: Readable, *, storage_options: Mapping[str, Any] | None = Non
     if isinstance(data, ArrowStream | ArrowBatch):
         _refuse_wide_integers(data)
         what = f"the {type(data).__name__} of {library.lstrip('_')}"
-        return _in_memory(what, lambda: pl.DataFrame(data))  # type: ignore[arg-type]  # Polars has a protocol of its own
+        return _in_memory(what, lambda: _from_arrow(data))
     if isinstance(data, Sequence) and not isinstance(data, str | bytes | bytearray):
         return _from_rows(data)
     raise QualityError(
@@ -90,15 +90,27 @@ def open_data(data: Readable, *, storage_options: Mapping[str, Any] | None = Non
     )
 
 
+def parquet_file(data: Readable) -> Path | None:
+    """Return the one file of Parquet that this is, or None if it is anything else."""
+    if not isinstance(data, str | Path) or "://" in str(data):
+        return None
+    path = Path(data)
+    return path if path.is_file() and _format_of(path.name) == "parquet" else None
+
+
 def read_schema(frame: Data) -> pl.Schema:
     """Return names and types of the columns, without reading rows."""
     try:
         return frame.schema if isinstance(frame, pl.DataFrame) else frame.collect_schema()
     except (pl.exceptions.PolarsError, OSError) as broken:
-        reason = str(broken).strip().splitlines()[0]
-        raise UnreadableData(
-            f"the data cannot be read: {reason}", "is the file complete, and the query right?"
-        ) from broken
+        raise unreadable(broken) from None
+
+
+def unreadable(broken: BaseException) -> UnreadableData:
+    """Return the error for data that a library could not read, without the values and the login that it quotes."""
+    return UnreadableData(
+        f"the data cannot be read: {describe_failure(broken, ())}", "is it there, complete, and the query right?"
+    )
 
 
 def _open_files(place: Path | str, options: dict[str, Any] | None) -> pl.LazyFrame:
@@ -133,12 +145,13 @@ def _scan(files: list[Path] | str, kind: str, options: dict[str, Any] | None) ->
     try:
         return _plan(files, kind, options)
     except (pl.exceptions.PolarsError, OSError) as broken:
-        reason = str(broken).strip().splitlines()[0]
-        raise UnreadableData(f"the data cannot be read: {reason}", "is it there, and complete?") from broken
+        raise unreadable(broken) from None
     except (ValueError, TypeError) as wrong:
+        place = files if isinstance(files, str) else ", ".join(map(str, files))
         raise QualityError(
-            f"{files} cannot be opened: {wrong}", "are `storage_options` those of the store, as Polars calls them?"
-        ) from wrong
+            without_secrets(f"{place} cannot be opened: {wrong}"),
+            "are `storage_options` those of the store, as Polars calls them?",
+        ) from None
 
 
 def _plan(files: list[Path] | str, kind: str, options: dict[str, Any] | None) -> pl.LazyFrame:
@@ -147,22 +160,52 @@ def _plan(files: list[Path] | str, kind: str, options: dict[str, Any] | None) ->
     if kind == "jsonl":
         # Each file is looked through for its keys, or those that came late would be dropped without a word.
         each_file = [files] if isinstance(files, str) else files
-        plans = [pl.scan_ndjson(each, infer_schema_length=None, storage_options=options) for each in each_file]
+        plans = [_json_lines(each, options) for each in each_file]
         return plans[0] if len(plans) == 1 else pl.concat(plans, how="diagonal_relaxed")
-    plan = pl.scan_csv(
-        files,
-        separator="\t" if kind == "tsv" else ",",
-        infer_schema_length=None,
-        try_parse_dates=True,
-        glob=isinstance(files, str),
-        storage_options=options,
-    )
-    renamed = [each for each in read_schema(plan) if re.search(r"_duplicated_\d+$", each)]
+    options_of_csv: dict[str, Any] = {
+        "separator": "\t" if kind == "tsv" else ",",
+        "infer_schema_length": None,
+        "try_parse_dates": True,
+        "glob": isinstance(files, str),
+        "storage_options": options,
+    }
+    plan = pl.scan_csv(files, **options_of_csv)
+    schema = read_schema(plan)
+    renamed = [each for each in schema if re.search(r"_duplicated_\d+$", each)]
     if renamed:
         raise QualityError(
             f"a column of the file has the name of another: Polars called it `{renamed[0]}`", "rename it"
         )
+    floats = [name for name, dtype in schema.items() if dtype.is_float()]
+    if floats:
+        as_text = pl.scan_csv(files, **options_of_csv, schema_overrides=dict.fromkeys(floats, pl.String))
+        _refuse_long_integers(as_text, floats)
+    # A row with too many fields is noticed only by who reads all columns.
+    return plan.map_batches(lambda frame: frame, streamable=True)
+
+
+def _json_lines(file: Path | str, options: dict[str, Any] | None) -> pl.LazyFrame:
+    plan = pl.scan_ndjson(file, infer_schema_length=None, storage_options=options)
+    floats = [name for name, dtype in read_schema(plan).items() if dtype.is_float()]
+    if floats:
+        line = pl.scan_lines(file, storage_options=options)
+        keys = {name: re.escape(json.dumps(name, ensure_ascii=False)) for name in floats}
+        numbers = [
+            pl.col("line").str.extract(rf"{key}\s*:\s*(-?[0-9]+)\s*[,}}\]]").alias(name) for name, key in keys.items()
+        ]
+        _refuse_long_integers(line.select(numbers), floats)
     return plan
+
+
+def _refuse_long_integers(as_text: pl.LazyFrame, floats: list[str]) -> None:
+    """Refuse whole numbers that a float cannot hold, in columns that are floats because of others of their values."""
+    long = as_text.select(pl.col(floats).cast(pl.String).str.contains(r"^\s*[+-]?[0-9]{16,}\s*$").any())
+    for name, found in long.collect(engine="streaming").row(0, named=True).items():
+        if found:
+            raise QualityError(
+                f"the column `{name}` has fractions beside whole numbers of more than 15 digits; no float holds both",
+                "open the file yourself, as a column of text or Decimal, and give the frame",
+            )
 
 
 def _in_memory(what: str, convert: Callable[[], pl.DataFrame]) -> pl.DataFrame:
@@ -170,18 +213,43 @@ def _in_memory(what: str, convert: Callable[[], pl.DataFrame]) -> pl.DataFrame:
         return convert()
     except ModuleNotFoundError as missing:
         raise QualityError(f"{what} cannot be read without {missing.name}", install("pandas")) from missing
-    except _DAMAGED as refused:
-        reason = str(refused).strip().splitlines()
-        raise QualityError(
-            f"{what} cannot be read exactly: {type(refused).__name__}: {reason[0][:200] if reason else ''}",
-            "give each column one name and one type that Polars has; cast or leave out the others",
-        ) from refused
+    except QualityError:
+        raise
+    except (Exception, pl.exceptions.PanicException) as refused:  # noqa: BLE001  each library has errors of its own
+        # No cause: the library's text quotes the values that it could not convert.
+        reason = _NUMBER.sub("...", describe_failure(refused, ()))
+        raise QualityError(f"{what} cannot be read exactly: {reason}", _ONE_TYPE) from None
 
 
 def _from_pandas(frame: Any) -> pl.DataFrame:  # noqa: ANN401  importing pandas for its name would cost a second
     """Convert a frame of pandas, or a series. NaN of pandas means that there is no value, as `isna` says: a null."""
+    columns = frame.items() if hasattr(frame, "columns") else [(frame.name, frame)]
+    for name, column in columns:
+        if column.dtype == object:
+            _refuse_mixed(name, [each for each in column.tolist() if each is not None and each == each])  # noqa: PLR0124  NaN
+        elif str(column.dtype).startswith(("datetime64[s", "timedelta64[s")):
+            _refuse_far(name, int(column.dropna().astype("int64").abs().max() or 0) if len(column.dropna()) else 0)
     found = pl.from_pandas(frame)
     return found.to_frame() if isinstance(found, pl.Series) else found
+
+
+def _from_arrow(data: Any) -> pl.DataFrame:  # noqa: ANN401  importing Arrow for its name would cost a moment
+    """Convert what is in Arrow's form. Polars counts milliseconds where Arrow may count seconds."""
+    if hasattr(data, "read_all"):
+        data = data.read_all()
+    for field in getattr(data, "schema", ()):
+        if str(getattr(field, "type", "")).startswith(("timestamp[s", "duration[s")):
+            column = data.column(field.name)
+            values = [each.value for each in column if each.is_valid]
+            _refuse_far(field.name, max(map(abs, values), default=0))
+    return pl.DataFrame(data)
+
+
+def _refuse_far(name: object, seconds: int) -> None:
+    if seconds >= _FAR:
+        raise QualityError(
+            f"the column `{name}` has moments or durations too far from zero for Polars", "leave them out"
+        )
 
 
 def _refuse_wide_integers(data: object) -> None:
@@ -196,19 +264,43 @@ def _from_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
         if not isinstance(row, Mapping):
             raise QualityError(f"row {place} is a {type(row).__name__}, not a dict", "give a list of dicts")
     names = dict.fromkeys(chain.from_iterable(rows))
+    if not names:
+        return pl.DataFrame(height=len(rows))
     columns = {name: [row.get(name) for row in rows] for name in names}
-    for name, values in columns.items():
-        _refuse_mixed(name, values)
-    return _in_memory("the list of dicts", lambda: pl.DataFrame(columns))
+    return _in_memory(
+        "the list of dicts", lambda: pl.DataFrame([_column(name, values) for name, values in columns.items()])
+    )
 
 
-def _refuse_mixed(name: str, values: Sequence[Any]) -> None:
+def _column(name: str, values: list[Any]) -> pl.Series:
+    _refuse_mixed(name, values)
+    found = pl.Series(name, values)
+    # Decimals of different scales, and lists and dicts of different types, are made one type: by losing values.
+    if (found.dtype.is_decimal() or found.dtype.is_nested()) and not _same(found.to_list(), values):
+        raise QualityError(f"the column `{name}` has values that no one type of Polars holds exactly", _ONE_TYPE)
+    return found
+
+
+def _same(found: object, given: object) -> bool:
+    """Whether a value is the one that was given. A key that a dict does not have is a null."""
+    if isinstance(found, Mapping) and isinstance(given, Mapping):
+        return all(_same(found.get(key), given.get(key)) for key in {*found, *given})
+    if isinstance(found, list) and isinstance(given, list | tuple):
+        return len(found) == len(given) and all(map(_same, found, given))
+    return found == given or (found != found and given != given)  # noqa: PLR0124  NaN
+
+
+def _refuse_mixed(name: object, values: Sequence[Any]) -> None:
     """Refuse a column of several types, which would be made one type with other values."""
     kinds = {*map(type, values)} - {type(None)}
+    if datetime in kinds and len({each.tzinfo is None for each in values if isinstance(each, datetime)}) > 1:
+        raise QualityError(f"the column `{name}` has moments with and without a time zone", _ONE_TYPE)
+    if time in kinds and any(isinstance(each, time) and each.tzinfo is not None for each in values):
+        raise QualityError(f"the column `{name}` has times of day with a zone, which Polars would drop", _ONE_TYPE)
     if len(kinds) < 2 or (kinds == {int, float} and all(_fits(each) for each in values)):  # noqa: PLR2004
         return
-    listed = ", ".join(sorted(each.__name__ for each in kinds))
-    raise QualityError(f"the column `{name}` has values of several types: {listed}", "give it one type")
+    listed = ", ".join(sorted(f"{each.__module__}.{each.__name__}".removeprefix("builtins.") for each in kinds))
+    raise QualityError(f"the column `{name}` has values of several types: {listed}", _ONE_TYPE)
 
 
 def _fits(value: float | None) -> bool:

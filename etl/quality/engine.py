@@ -6,8 +6,7 @@ Belongs here: the protocol between `check()` and engines, the registry. Not here
 that it supports them) and turns counts into verdicts itself, so `mostly` and `severity` mean the same everywhere.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -17,28 +16,15 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import polars as pl
 
-from etl.errors import EtlError, QualityError
+from etl.errors import QualityError
 from etl.extras import install
 from etl.quality.data import Readable
+from etl.quality.failures import describe_failure
 from etl.quality.frames import Data
 from etl.quality.results import CheckResult, LearnResult, ProfileResult
 from etl.quality.rules import AnyRule
 from etl.suggest import did_you_mean
 
-_QUOTED = re.compile(r"([\"'`])(.*?)\1")
-_LISTED = re.compile(r"\[.*\]?")
-_FOUND = re.compile(r"(?<=value of type )(\w+): .*")
-_TYPE_WORDS = frozenset(
-    {
-        "str",
-        "bool",
-        "date",
-        "datetime",
-        "f32",
-        "f64",
-        *(f"{sign}{bits}" for sign in "iu" for bits in (8, 16, 32, 64, 128)),
-    }
-)
 Strictness = Literal["strict", "moderate", "lenient"]
 
 
@@ -163,24 +149,6 @@ def call_engine(
     if not isinstance(report, EngineReport) or not all(isinstance(each, Outcome) for each in report.outcomes):
         return EngineReport(()), "the engine returned something else than a report of outcomes"
     return report, None
-
-
-def describe_failure(raised: BaseException, schema: Iterable[str]) -> str:
-    """Describe an error without values of the data: of its quoted words, only names of columns and types stay."""
-    if isinstance(raised, EtlError):
-        return raised.problem
-    lines = str(raised).strip().splitlines()
-    columns = frozenset(schema)
-
-    def keep(found: re.Match[str]) -> str:
-        return (
-            found.group()
-            if found.group(2) in columns or found.group(2) in _TYPE_WORDS
-            else f"{found.group(1)}...{found.group(1)}"
-        )
-
-    first = _FOUND.sub(r"\1", _LISTED.sub("[...]", _QUOTED.sub(keep, lines[0])))[:300] if lines else ""
-    return f"{type(raised).__name__}: {first}" if first else type(raised).__name__
 
 
 def engine_names() -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Protocol, runtime_checkable
 from uuid import uuid4
 
 from etl.errors import QualityError
-from etl.quality.engine import describe_failure
+from etl.quality.failures import describe_failure
 from etl.quality.results import CheckResult, CheckStatus, RuleResult, RuleStatus
 
 _LOG = logging.getLogger(__name__)
@@ -90,8 +90,10 @@ def check_told(
     work: Callable[[], CheckResult], listeners: Sequence[CheckListener], engine: str, rule_count: int
 ) -> CheckResult:
     """Do the work of a check, and tell the listeners about it. Errors of the work are raised as they are."""
+    if not isinstance(listeners, Sequence):
+        raise QualityError("the listeners of a check are a list", "write listeners=[...]")
     for each in listeners:
-        if not isinstance(each, CheckListener):
+        if isinstance(each, type) or not isinstance(each, CheckListener):
             raise QualityError(
                 f"{type(each).__name__} is no listener of checks",
                 "it needs check_started, rule_judged and check_ended (see etl.quality.events.CheckListener)",

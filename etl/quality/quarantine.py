@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl.errors import QualityError
-from etl.quality.data import Readable, open_data, read_schema
-from etl.quality.engine import describe_failure
+from etl.quality.data import Readable, open_data, parquet_file, read_schema
 from etl.quality.expressions import Scope, Unjudgeable, compile_rules
+from etl.quality.failures import describe_failure
 from etl.quality.rules import AnyRule, check_names, parse_rules
 
 RULES = "_rules"
@@ -75,9 +75,10 @@ def split(
         for (_, name), compiled in zip(row_rules, plan.rules, strict=True)
         if compiled.verdict is not None
     }
-    footer = (_footer_of(data) if isinstance(data, Path | str) else {}) | dict(metadata or {})
+    file = parquet_file(data)
+    footer = (_footer_of(file) if file is not None else {}) | dict(metadata or {})
     try:
-        counts = _write(plan.prepare(lazy), (schema, _types_of(data)), broken, (good, rejected), added, footer)
+        counts = _write(plan.prepare(lazy), (schema, _types_of(file)), broken, (good, rejected), added, footer)
     except (pl.exceptions.PolarsError, pa.ArrowException) as failed:
         raise QualityError(
             f"the rows cannot be split: {describe_failure(failed, schema)}",
@@ -180,14 +181,14 @@ def _arrow(frame: pl.DataFrame) -> pa.Table:
     return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-def _types_of(data: object) -> Mapping[str, pa.DataType]:
+def _types_of(file: Path | None) -> Mapping[str, pa.DataType]:
     """Return the Arrow types of a file's plain columns. Polars has fewer types and writes every time in nanoseconds.
 
     Text, binary and nested columns differ only in the width of their offsets, and Polars writes the safe width.
     """
-    if not isinstance(data, Path | str):
+    if file is None:
         return {}
-    return {field.name: field.type for field in pq.read_schema(data) if pa.types.is_primitive(field.type)}
+    return {field.name: field.type for field in pq.read_schema(file) if pa.types.is_primitive(field.type)}
 
 
 def _rows_written(path: Path) -> int:
@@ -195,7 +196,7 @@ def _rows_written(path: Path) -> int:
     return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
 
 
-def _footer_of(path: Path | str) -> dict[str, str]:
+def _footer_of(path: Path) -> dict[str, str]:
     """Return the metadata in the file's footer without Arrow's own entry, which describes only that file."""
     return {key: value for key, value in pl.read_parquet_metadata(path).items() if key != "ARROW:schema"}
 

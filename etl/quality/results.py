@@ -16,6 +16,8 @@ from etl.errors import QualityError
 from etl.quality.rules import Rule
 
 RuleStatus = Literal["passed", "failed", "error"]
+MEASURES = frozenset({"recency", "mean_between", "sum_between", "truthound"})
+"""Types of rules whose message shows what was measured, which can be the value of a single row."""
 _MESSAGE_LIMIT = 10
 
 
@@ -324,6 +326,16 @@ def within_mostly(failed: int, total: int, mostly: float | None) -> bool:
     if mostly is None:
         return failed == 0
     return failed <= (1 - Fraction(repr(mostly))) * total
+
+
+def without_measure(found: RuleResult) -> RuleResult:
+    """Return a result without what was measured: with the status and the counts alone."""
+    if found.status == "error":
+        return found
+    message = f"{found.failed_count} of {found.total_count} rows failed"
+    if found.total_count <= 1:
+        message = "the data passes" if found.status == "passed" else "the data does not pass"
+    return found.model_copy(update={"message": message, "actual": None})
 
 
 def listed(words: Sequence[str]) -> str:

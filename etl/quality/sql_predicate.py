@@ -15,6 +15,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from etl.quality.regex import check_pattern
+from etl.quality.rules.fields import is_finer
 
 MAX_LENGTH = 10_000
 MAX_DEPTH = 60
@@ -165,6 +166,8 @@ def cast_type(node: exp.Cast) -> str:
 
 def read_moment(text: str, kind: str) -> date:
     """Read what DATE '...' or TIMESTAMP '...' holds."""
+    if is_finer(text):
+        raise ValueError(f"{kind} '{text}' is finer than a microsecond; write at most six digits after the second")
     try:
         return date.fromisoformat(text) if kind == "DATE" else datetime.fromisoformat(text)
     except ValueError as odd:

@@ -138,7 +138,7 @@ class TestRefused:
             pytest.param([{"a": True}, {"a": 3}], "`a`", id="a truth value among numbers"),
             pytest.param([{"a": 2**53 + 1}, {"a": 0.5}], "`a`", id="a number that a float cannot hold"),
             pytest.param(pd.DataFrame([[1, 2]], columns=["a", "a"]), "exactly", id="two columns of one name"),
-            pytest.param(pd.DataFrame({"a": [1, "x"]}), "exactly", id="objects of pandas"),
+            pytest.param(pd.DataFrame({"a": [1, "x"]}), "`a`", id="objects of pandas"),
             pytest.param(pa.table([[1], [2]], names=["a", "a"]), "exactly", id="two columns of Arrow"),
             pytest.param(pa.table({"a": pa.array([1], pa.decimal256(50, 2))}), "exactly", id="256 bits"),
         ],

@@ -17,7 +17,7 @@ from great_expectations.core.batch import Batch
 from great_expectations.execution_engine import PandasExecutionEngine
 from great_expectations.validator.validator import Validator
 
-from etl.quality.engine import CheckContext, EngineReport, Outcome, describe_failure
+from etl.quality.engine import CheckContext, EngineReport, Outcome
 from etl.quality.engine_methods import EngineMethods
 from etl.quality.engines.classes import CLASSES, class_ranges
 from etl.quality.engines.limits import CAPABILITIES, EXACT_FLOATS, float_bounds
@@ -25,6 +25,7 @@ from etl.quality.engines.samples import with_samples
 from etl.quality.engines.tasks import Task, task_of
 from etl.quality.engines.together import judge_together
 from etl.quality.expressions import Scope
+from etl.quality.failures import describe_failure
 from etl.quality.rules import AnyRule, RowCount
 
 Data = pl.DataFrame | pl.LazyFrame

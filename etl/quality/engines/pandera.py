@@ -13,13 +13,14 @@ import polars as pl
 from pandera.config import ValidationDepth, config_context
 from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 
-from etl.quality.engine import CheckContext, EngineReport, Outcome, describe_failure
+from etl.quality.engine import CheckContext, EngineReport, Outcome
 from etl.quality.engine_methods import EngineMethods
 from etl.quality.engines.limits import CAPABILITIES, PANDERA_DTYPES
 from etl.quality.engines.samples import with_samples
 from etl.quality.engines.tasks import Task, task_of
 from etl.quality.engines.together import judge_together
 from etl.quality.expressions import Scope
+from etl.quality.failures import describe_failure
 from etl.quality.rules import AnyRule, ColumnExists, Dtype
 
 Data = pl.DataFrame | pl.LazyFrame

@@ -9,12 +9,13 @@ from typing import Any
 
 import polars as pl
 
-from etl.quality.engine import CheckContext, EngineReport, Outcome, describe_failure
+from etl.quality.engine import CheckContext, EngineReport, Outcome
 from etl.quality.engine_methods import EngineMethods
 from etl.quality.engines.large_keys import CHANGED, added, share, shares_of
 from etl.quality.engines.limits import CAPABILITIES
 from etl.quality.expressions import ROWS, ExpressionPlan, RuleFinding, Scope, compile_rules
 from etl.quality.expressions.rows import is_pattern
+from etl.quality.failures import describe_failure
 from etl.quality.frames import Data, collect, is_scan, plain
 from etl.quality.rules import AnyRule, Unique
 

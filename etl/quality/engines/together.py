@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import polars as pl
 
-from etl.quality.engine import CheckContext, EngineReport, Outcome, describe_failure
+from etl.quality.engine import CheckContext, EngineReport, Outcome
 from etl.quality.expressions.rows import is_pattern
+from etl.quality.failures import describe_failure
 from etl.quality.frames import collect
 from etl.quality.rules import AnyRule
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from etl.errors import QualityError
-from etl.quality.rules.fields import read_duration
+from etl.quality.rules.fields import is_finer, read_duration
 
 STEPS_PER_SECOND = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _EPOCH = date(1970, 1, 1)
@@ -94,6 +94,7 @@ def _date(value: Any, dtype: pl.DataType, what: str) -> date:  # noqa: ANN401
 
 
 def _microseconds(value: Any, dtype: pl.Datetime, what: str) -> int:  # noqa: ANN401
+    _refuse_finer(value, what)
     if isinstance(value, str):
         with suppress(ValueError):
             value = datetime.fromisoformat(value)
@@ -113,7 +114,13 @@ def _microseconds(value: Any, dtype: pl.Datetime, what: str) -> int:  # noqa: AN
     return since // timedelta(microseconds=1)
 
 
+def _refuse_finer(value: Any, what: str) -> None:  # noqa: ANN401
+    if isinstance(value, str) and is_finer(value):
+        raise Unjudgeable(f"{what} {value!r} is finer than a microsecond", "write at most six digits after the second")
+
+
 def _time_of_day(value: Any, dtype: pl.DataType, what: str) -> int:  # noqa: ANN401
+    _refuse_finer(value, what)
     if isinstance(value, str):
         with suppress(ValueError):
             value = time.fromisoformat(value)

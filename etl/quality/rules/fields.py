@@ -29,6 +29,7 @@ Level = Literal["row", "table"]
 Scalar = bool | int | float | Decimal | datetime | date | time | timedelta | str
 Number = int | float | Decimal
 _DURATION = TypeAdapter(timedelta)
+_FINER = re.compile(r"\d[.,]\d{6}\d*[1-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,14 @@ def as_written(bound: Any) -> Any:  # noqa: ANN401
     return Decimal(repr(bound)) if isinstance(bound, float) else bound
 
 
+def is_finer(text: str) -> bool:
+    """Whether a moment has digits below a microsecond. Python drops them, and another moment would be compared."""
+    return _FINER.search(text) is not None
+
+
 def _read_moment(text: str) -> object:
+    if is_finer(text):
+        raise ValueError(f"`{text}` is finer than a microsecond, which no rule can compare")
     for kind in (date, time, datetime):
         try:
             return kind.fromisoformat(text)
@@ -98,7 +106,7 @@ def _read_moment(text: str) -> object:
 
 def read_duration(text: str) -> timedelta | None:
     """Read a duration written as in ISO 8601, such as P1D or -PT0.5S."""
-    if not text.lstrip("+-").startswith("P"):
+    if not text.lstrip("+-").startswith("P") or is_finer(text):
         return None
     try:
         return _DURATION.validate_python(text)

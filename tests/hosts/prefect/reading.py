@@ -1,6 +1,7 @@
 """Reads back what Prefect's server shows, over HTTP, with none of our code."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +19,17 @@ class Api:
     address: str
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        answer = httpx.post(f"{self.address}/{path}", json=body, timeout=30)
-        answer.raise_for_status()
-        return answer.json()
+        return self._answer(lambda: httpx.post(f"{self.address}/{path}", json=body, timeout=30))
 
     def get(self, path: str) -> Any:
-        answer = httpx.get(f"{self.address}/{path}", timeout=30)
+        return self._answer(lambda: httpx.get(f"{self.address}/{path}", timeout=30))
+
+    def _answer(self, ask: Callable[[], httpx.Response]) -> Any:
+        """Ask again while the server's database is busy: it says so by 503, and has done nothing then."""
+        answer = wait_for(
+            lambda: None if (found := ask()).status_code == httpx.codes.SERVICE_UNAVAILABLE else found, "an answer", 60
+        )
+        assert isinstance(answer, httpx.Response)
         answer.raise_for_status()
         return answer.json()
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from etl.errors import QualityError
 from etl.extras import install
-from etl.quality.engine import describe_failure
+from etl.quality.failures import describe_failure
 
 CATEGORY = "etl"
 
