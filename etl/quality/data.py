@@ -114,6 +114,8 @@ def unreadable(broken: BaseException) -> UnreadableData:
 
 
 def _open_files(place: Path | str, options: dict[str, Any] | None) -> pl.LazyFrame:
+    if not str(place).strip():
+        raise QualityError("the path of the data is empty", "is the variable set that it is made from?")
     if isinstance(place, str) and "://" in place:
         return _scan(place, _format_of(place), options)
     path = Path(place)

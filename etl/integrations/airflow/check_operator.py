@@ -13,7 +13,7 @@ from etl.integrations.airflow.mistakes import DataQualityFailed, final_mistakes
 from etl.integrations.airflow.promises import judge_promise, read_promise
 from etl.integrations.airflow.quality_operator import QualityOperator
 from etl.integrations.airflow.rules import Rules, at_parse_time, at_run_time
-from etl.integrations.airflow.verdicts import publish
+from etl.integrations.airflow.verdicts import publish, unknown_until_judged
 from etl.integrations.contract import read_verdict
 from etl.integrations.rendering import as_line
 from etl.quality.checking import refuse_no_rules
@@ -77,9 +77,10 @@ class DataQualityCheckOperator(QualityOperator):
     def _judge(self, context: "Context") -> Any:  # noqa: ANN401  whatever data is
         """Return the data that was judged."""
         hook, source = self._hook, self._source
-        rules = at_run_time(self.rules)
-        with source.opened(context) as data:
-            result = hook.check(data, rules, timeout=self.timeout, tables=self.tables, now=_moment(self.now))
+        with unknown_until_judged(context, self.outlets):
+            rules = at_run_time(self.rules)
+            with source.opened(context) as data:
+                result = hook.check(data, rules, timeout=self.timeout, tables=self.tables, now=_moment(self.now))
         found = publish(context, self.outlets, result, source.subject)
         read = read_verdict(found)
         if self.sla is not None:

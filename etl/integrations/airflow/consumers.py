@@ -9,7 +9,7 @@ from airflow.sdk import Asset, get_current_context
 
 from etl.errors import QualityError
 from etl.integrations.airflow.mistakes import DataQualityFailed, final_mistakes
-from etl.integrations.airflow.verdicts import XCOM_KEY
+from etl.integrations.airflow.verdicts import XCOM_KEY, refused_check
 from etl.integrations.contract import Verdict, read_verdict, refusal
 
 
@@ -17,8 +17,8 @@ def require_quality(asset: Asset, *, min_pass_rate: float = 1.0) -> Verdict:
     """Return the verdict of an asset, or stop the task: without another try, since only a new verdict can help.
 
     The asset must be among the `inlets` of the task. The newest event of the asset must have a good verdict, and so
-    must the newest check of the asset, if that failed its task and therefore made no event. An asset without an event,
-    and an event without a verdict, stop the task: nobody judged the data.
+    must every check of the asset in its newest run, also one that failed its task, or ended without a verdict, and
+    therefore made no event. An asset without an event, and an event without a verdict, stop the task: nobody judged it.
     """
     context = get_current_context()
     task_id, name = context["ti"].task_id, f"asset `{asset.name}`"
@@ -33,10 +33,11 @@ def require_quality(asset: Asset, *, min_pass_rate: float = 1.0) -> Verdict:
     found = (newest[0].extra or {}).get(XCOM_KEY)
     last = context["asset_state_store"][asset].get(XCOM_KEY)
     with final_mistakes(task_id):
-        for raw, what in ((found, f"the newest event of {name}"), (last if last is not None else found, name)):
-            refused = refusal(raw, min_pass_rate=min_pass_rate, what=what)
-            if refused is not None:
-                raise DataQualityFailed(refused)
+        refused = refusal(found, min_pass_rate=min_pass_rate, what=f"the newest event of {name}")
+        if refused is None and last is not None:
+            refused = refused_check(last, min_pass_rate, name)
+        if refused is not None:
+            raise DataQualityFailed(refused)
         return read_verdict(found)
 
 

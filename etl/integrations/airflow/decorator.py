@@ -4,11 +4,13 @@ Belongs here: the decorator, which Airflow finds by the provider's metadata. Not
 """
 
 from collections.abc import Callable, Sequence
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 
+from etl.errors import QualityError
 from etl.integrations.airflow.check_operator import DataQualityCheckOperator
 from etl.integrations.airflow.mistakes import final_mistakes
 
@@ -39,6 +41,9 @@ class QualityCheckedTask(DecoratedOperator, DataQualityCheckOperator):
         **kwargs: Any,  # noqa: ANN401  the arguments of DataQualityCheckOperator
     ) -> None:
         """Hand the function to both parents."""
+        if iscoroutinefunction(python_callable):
+            with final_mistakes(kwargs.get("task_id", python_callable.__name__)):
+                raise QualityError("@task.quality_check takes no async function", "write it with `def`")
         upstream: dict[str, Any] = {"python_callable": python_callable, "op_args": op_args, "op_kwargs": op_kwargs}
         super().__init__(kwargs_to_upstream=upstream, **upstream, **kwargs)
 

@@ -16,7 +16,7 @@ from etl.integrations.airflow.mistakes import DataQualityFailed, final_mistakes
 from etl.integrations.airflow.quality_operator import refuse_unknown_engine
 from etl.integrations.airflow.rules import Rules, at_parse_time, at_run_time
 from etl.integrations.airflow.trigger import REMOTE, DataArrivalTrigger, version_of
-from etl.integrations.airflow.verdicts import publish
+from etl.integrations.airflow.verdicts import publish, unknown_until_judged
 from etl.integrations.contract import read_verdict, refusal
 from etl.integrations.rendering import as_line
 from etl.quality.checking import refuse_no_rules
@@ -74,6 +74,10 @@ class DataQualitySensor(BaseSensorOperator):
             self.rules = at_parse_time(rules)
             if data_quality_conn_id is None:
                 refuse_no_rules(self.rules or ())
+            if self.soft_fail:
+                raise QualityError(
+                    "soft_fail=True would make a verdict a skipped task, and its DAG run green", "leave soft_fail out"
+                )
             if min_pass_rate is not None and not 0 < min_pass_rate <= 1:
                 raise QualityError(
                     f"a pass rate of {min_pass_rate} is not above 0 and at most 1", "give for example 0.95"
@@ -120,8 +124,9 @@ class DataQualitySensor(BaseSensorOperator):
 
     def _judge(self, context: "Context") -> bool:
         """Return whether the data is good; False means that better data is to be waited for."""
-        rules = at_run_time(self.rules)
-        result = self._hook.check(self.data_path, rules, timeout=self.check_timeout, tables=self.tables)
+        with unknown_until_judged(context, self.outlets):
+            rules = at_run_time(self.rules)
+            result = self._hook.check(self.data_path, rules, timeout=self.check_timeout, tables=self.tables)
         found = publish(context, self.outlets, result, self.data_path)
         read = read_verdict(found)
         if self.min_pass_rate is None:

@@ -119,11 +119,21 @@ def as_frame(flow_name: str, value: Any) -> tuple[pl.DataFrame | pl.LazyFrame, s
 
 
 def _shown(value: object) -> object:
-    if isinstance(value, list | tuple) and any(isinstance(each, Mapping) for each in value):
-        return f"<{type(value).__name__} of {len(value):,} rows>"
+    """Return what Prefect may store of a parameter: of rows and of frames, wherever they are in it, only the kind."""
+    if _is_rows(value):
+        return f"<{type(value).__name__} of {len(value):,} rows>"  # type: ignore[arg-type]
+    if isinstance(value, Mapping):
+        columns = [each for each in value.values() if isinstance(each, list | tuple) and len(each) > 0]
+        if columns and len(columns) == len(value) and not any(map(_is_rows, columns)):
+            return f"<{type(value).__name__} of {len(columns):,} columns>"
+        return {key: _shown(each) for key, each in value.items()}
     if isinstance(value, _SHOWN) or not _is_frame(value):
         return value
     return f"<{type(value).__module__.partition('.')[0]} {type(value).__name__}>"
+
+
+def _is_rows(value: object) -> bool:
+    return isinstance(value, list | tuple) and any(isinstance(each, Mapping | list | tuple) for each in value)
 
 
 def _is_frame(value: object) -> bool:

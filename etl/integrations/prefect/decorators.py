@@ -75,6 +75,8 @@ def quality_checked_flow(
 
 def validated_flow(rules: Rules, **options: Any) -> Decorator:  # noqa: ANN401  of quality_checked_flow and @flow
     """A flow that fails if its returned data does not pass, whatever a block says."""
+    if "fail_on_error" in options:
+        raise QualityError("@validated_flow always fails for bad data", "use @quality_checked_flow for fail_on_error")
     return quality_checked_flow(rules, fail_on_error=True, **options)
 
 

@@ -184,9 +184,9 @@ class Airflow:
         found = self.ask(f"{place}?map_index={index}&deserialize=true")["value"]
         return json.loads(found) if isinstance(found, str) and found[:1] in "{[" else found
 
-    def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
+    def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1, index: int = -1) -> str:
         place = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
-        return json.dumps(self.ask(place + "?full_content=true")["content"])
+        return json.dumps(self.ask(f"{place}?full_content=true&map_index={index}")["content"])
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:

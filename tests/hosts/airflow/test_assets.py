@@ -80,3 +80,30 @@ def test_a_check_that_failed_without_an_event_stops_the_consumer(airflow: Airflo
     state, _, log = report_ends(airflow, airflow.trigger("report"))
     assert state == "failed"
     assert "is not good enough" in log
+
+
+def test_a_check_that_ended_without_a_verdict_stops_the_consumer(airflow: Airflow) -> None:
+    """The newest event is good. The check after it found no file, so that nobody knows what the data is like now."""
+    shop.ORDERS.write_parquet(airflow.home / "data" / "strict.parquet")
+    assert airflow.ended("strict_orders", airflow.trigger("strict_orders")) == "success"
+    assert report_ends(airflow, consumer(airflow))[0] == "success"
+    (airflow.home / "data" / "strict.parquet").unlink()
+    assert airflow.ended("strict_orders", airflow.trigger("strict_orders")) == "failed"
+    state, _, log = report_ends(airflow, airflow.trigger("report"))
+    assert state == "failed"
+    assert "the newest check, the task `check_orders`, ended without a verdict" in log
+
+
+def test_a_later_check_of_the_run_does_not_hide_an_earlier_one(airflow: Airflow) -> None:
+    assert airflow.ended("two_checks", airflow.trigger("two_checks")) == "success"
+    assert newest_event(airflow)["extra"]["quality"]["status"] == "passed"
+    state, _, log = report_ends(airflow, airflow.trigger("report"))
+    assert state == "failed"
+    assert "by the task `first`, is not good enough" in log
+
+
+def test_a_mapped_check_with_an_asset_is_refused(airflow: Airflow) -> None:
+    run = airflow.trigger("mapped_asset")
+    assert airflow.ended("mapped_asset", run) == "failed"
+    assert [(each["state"], each["try_number"]) for each in airflow.tasks("mapped_asset", run)] == [("failed", 1)] * 2
+    assert "a mapped check cannot have outlets" in airflow.log("mapped_asset", run, "check", index=0)

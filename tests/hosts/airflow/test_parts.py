@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from airflow.sdk import Asset, BaseHook
+from airflow.sdk import DAG, Asset, BaseHook
 from airflow.sdk.exceptions import AirflowFailException
 
 from etl.errors import EtlError, NotifyError, QualityError
@@ -19,10 +19,12 @@ from etl.integrations.airflow import (
     DataQualityFailed,
     DataQualityHook,
     DataQualityNotifier,
+    DataQualitySensor,
     consumers,
     require_quality,
     sources,
 )
+from etl.integrations.airflow.decorator import quality_check_task
 from etl.integrations.airflow.mistakes import final_mistakes
 from etl.integrations.airflow.rules import FixedRule, at_parse_time, at_run_time, within_64_bits
 from etl.integrations.airflow.sources import Source
@@ -224,3 +226,24 @@ def test_an_asset_that_is_no_inlet_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(consumers, "get_current_context", lambda: context)
     with pytest.raises(AirflowFailException, match="asset `orders` is no inlet of the task"):
         require_quality(Asset("orders"))
+
+
+def test_a_sensor_does_not_make_a_verdict_a_skipped_task() -> None:
+    with pytest.raises(AirflowFailException, match="soft_fail"):
+        DataQualitySensor(task_id="t", data_path="a.parquet", rules=[{"type": "row_count", "min": 1}], soft_fail=True)
+
+
+def test_an_async_function_is_refused_when_the_dag_is_parsed() -> None:
+    async def load() -> str:
+        return "a.parquet"
+
+    with pytest.raises(AirflowFailException, match="no async function"), DAG("d", schedule=None):
+        quality_check_task(load, rules=[{"type": "row_count", "min": 1}])()
+
+
+def test_an_empty_path_is_not_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "a.parquet")
+    monkeypatch.chdir(tmp_path)
+    for empty in ("", " "):
+        with pytest.raises(QualityError, match="path of the data is empty"):
+            DataQualityHook().check(empty, [{"column": "a", "type": "not_null"}])

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -283,3 +284,40 @@ def test_a_block_has_the_rules_of_a_flow() -> None:
     block = DataQualityBlock(default_rules=RULES, fail_on_error=False)
     assert state_of(quality_checked_flow(block=block)(function(False, lambda: BAD))).is_completed()
     assert state_of(quality_checked_flow(block=block, fail_on_error=True)(function(False, lambda: BAD))).is_failed()
+
+
+def test_rows_in_any_shape_are_not_stored_as_parameters(api: Api) -> None:
+    @validated_flow(rules=[{"column": "id", "type": "not_null"}])
+    def takes(**given: Any) -> pl.DataFrame:
+        return pl.DataFrame({"id": [1]})
+
+    shapes: dict[str, Any] = {
+        "rows": [{"id": "CANARY"}],
+        "deep": {"orders": [{"id": "CANARY"}], "limit": 5},
+        "columns": {"id": ["CANARY"], "name": ["CANARY"]},
+        "tuples": [("CANARY", 1)],
+        "frame": {"orders": pl.DataFrame({"id": ["CANARY"]})},
+        "limit": 7,
+    }
+    state = takes(**shapes, return_state=True)
+    stored = api.flow_run(state.state_details.flow_run_id)["parameters"]
+    assert "CANARY" not in json.dumps(stored)
+    assert stored["given"]["limit"] == 7
+
+
+def test_a_validated_flow_takes_no_tolerance() -> None:
+    with pytest.raises(QualityError, match="always fails"):
+        validated_flow([{"column": "id", "type": "not_null"}], fail_on_error=False)
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_path_is_not_the_working_directory(
+    empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pl.DataFrame({"id": [1]}).write_parquet(tmp_path / "a.parquet")
+    monkeypatch.chdir(tmp_path)
+    rules = [{"column": "id", "type": "not_null"}]
+    for judge in (create_quality_flow("empty-path", rules), validated_flow(rules)(lambda data: data)):
+        state = judge(data=empty, return_state=True)
+        assert state.is_failed()
+        assert "path of the data is empty" in state.message

@@ -90,3 +90,14 @@ with DAG("strict_orders", schedule=None):
         rules=[{"column": "order_id", "type": "unique"}],
         outlets=[Asset("orders")],
     )
+
+# The first check of the run finds bad orders, the second finds nothing to say against the same orders.
+with DAG("two_checks", schedule=None):
+    bad_orders = {"data_path": f"{DATA}/bad_orders.parquet", "fail_on_error": False, "outlets": [Asset("orders")]}
+    first = DataQualityCheckOperator(task_id="first", rules=[{"column": "order_id", "type": "unique"}], **bad_orders)
+    first >> DataQualityCheckOperator(task_id="second", rules=[{"type": "row_count", "min": 1}], **bad_orders)
+
+with DAG("mapped_asset", schedule=None):
+    DataQualityCheckOperator.partial(
+        task_id="check", rules=UNIQUE, outlets=[Asset("orders")], retries=2, retry_delay=timedelta(seconds=1)
+    ).expand(data_path=[USERS, TWICE])
