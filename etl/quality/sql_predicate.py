@@ -14,8 +14,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from etl.quality.moments import is_finer
 from etl.quality.regex import check_pattern
-from etl.quality.rules.fields import is_finer
 
 MAX_LENGTH = 10_000
 MAX_DEPTH = 60

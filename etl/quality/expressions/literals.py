@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from etl.errors import QualityError
-from etl.quality.rules.fields import is_finer, read_duration
+from etl.quality.moments import is_finer
+from etl.quality.rules.fields import read_duration
 
 STEPS_PER_SECOND = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _EPOCH = date(1970, 1, 1)

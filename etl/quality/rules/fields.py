@@ -24,12 +24,13 @@ from pydantic import (
     model_validator,
 )
 
+from etl.quality.moments import is_finer
+
 Severity = Literal["error", "warning", "info"]
 Level = Literal["row", "table"]
 Scalar = bool | int | float | Decimal | datetime | date | time | timedelta | str
 Number = int | float | Decimal
 _DURATION = TypeAdapter(timedelta)
-_FINER = re.compile(r"\d[.,]\d{6}\d*[1-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,6 @@ def json_infinity(value: Any, write: SerializerFunctionWrapHandler) -> Any:  # n
 def as_written(bound: Any) -> Any:  # noqa: ANN401
     """Return a float as the decimal number that the user wrote: 0.1 is a tenth. Other values stay as they are."""
     return Decimal(repr(bound)) if isinstance(bound, float) else bound
-
-
-def is_finer(text: str) -> bool:
-    """Whether a moment has digits below a microsecond. Python drops them, and another moment would be compared."""
-    return _FINER.search(text) is not None
 
 
 def _read_moment(text: str) -> object:
