@@ -32,7 +32,7 @@ from etl.formats import check_format
 from etl.quality.results import MEASURES, CheckResult, CheckStatus, RuleResult, RuleStatus, without_measure
 from etl.quality.rules.fields import Severity
 
-FORMAT: Literal[1] = 1
+FORMAT = 1
 """Number of the verdict's format. A later release that changes a meaning or takes a key away counts up."""
 LARGEST = 32 * 1024
 """Most bytes that the JSON of a verdict has: the database of every orchestrator holds a text of this size."""
@@ -82,7 +82,7 @@ class Verdict(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     subject: str
     """What was checked, in the words of the caller: a path, a table, an asset."""
     status: CheckStatus = Field(strict=False)

@@ -4,7 +4,7 @@ Belongs here: which rules a stage has, the verdict, and the effect of `on_failur
 (`etl.quality`), publishing (`extract.py`, `transfer.py`).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -116,7 +116,7 @@ def _check(
 ) -> CheckResult:
     quality = pipeline.quality
     keys = pipeline.trino_output.key_columns if pipeline.trino_output else ()
-    result = check(
+    return check(
         draft,
         rules,
         engine=quality.engine,
@@ -127,16 +127,6 @@ def _check(
         tables=tables,
         now=now,
     )
-    kept = tuple(_without_personal(each, pipeline.pii_columns) for each in result.results)
-    return result.model_copy(update={"results": kept})
-
-
-def _without_personal(result: RuleResult, personal: Collection[str]) -> RuleResult:
-    """Hide what was measured on a personal column (a sum, the latest moment): it can be one person's value."""
-    measured = result.rule.level == "table" and result.actual is not None
-    if not measured or not set(result.rule.judged_columns) & set(personal):
-        return result
-    return result.model_copy(update={"actual": None, "message": "what was measured is personal and not shown"})
 
 
 def _verdict(result: CheckResult) -> Verdict:

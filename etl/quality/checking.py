@@ -21,7 +21,7 @@ from etl.quality.events import CheckListener, check_told
 from etl.quality.expressions import Scope, Unjudgeable, compile_rule
 from etl.quality.expressions.rows import require_columns
 from etl.quality.frames import Data
-from etl.quality.results import MEASURES, CheckResult, RuleResult, RuleStatus, within_mostly, without_measure
+from etl.quality.results import MEASURES, CheckResult, RuleResult, RuleStatus, within_mostly
 from etl.quality.rules import AnyRule, Truthound, check_names, parse_rules
 
 
@@ -191,8 +191,11 @@ def _reconcile(outcomes: Sequence[Outcome], judged: Sequence[int], broken: str |
 
 def _discreet(found: RuleResult, context: CheckContext, hidden: frozenset[str]) -> RuleResult:
     """Return the result without what may not be shown, whatever the engine returned."""
-    if hidden and found.rule.type in MEASURES and hidden.intersection(found.rule.columns_needed):
-        found = without_measure(found)
+    personal = (
+        found.rule.type in MEASURES and found.status != "error" and hidden.intersection(found.rule.judged_columns)
+    )
+    if personal:
+        found = found.model_copy(update={"actual": None, "message": "what was measured is personal and not shown"})
     columns = context.sample_columns
     if found.sample and not all(row.keys() <= {*columns} for row in found.sample):
         sample = tuple({key: value for key, value in row.items() if key in columns} for row in found.sample)

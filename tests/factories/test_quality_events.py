@@ -128,7 +128,7 @@ def test_a_check_carries_everything_that_is_promised(project: TinyProject) -> No
 
 def test_what_nobody_could_judge_draws_no_rate(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
     judge(project, RULES, on_failure="warn")
-    monkeypatch.setattr(PolarsEngine, "check", fail)
+    monkeypatch.setattr(PolarsEngine, "judge", fail)
     with DagsterInstance.ephemeral() as instance:
         got = execute(project, instance, partition=DAY)
     for metadata in checks(got.result).values():

@@ -143,7 +143,7 @@ def test_a_verdict_decides_what_is_published(
     spoil(project, *statements)
     if case == "engine raises":
         for each in (PolarsEngine, TruthoundEngine):
-            monkeypatch.setattr(each, "check", fail)
+            monkeypatch.setattr(each, "judge", fail)
     read = (0 if case == "empty" else ROWS_PER_DAY) if partitioned else (0 if case == "empty" else 3 * ROWS_PER_DAY)
     partition = DAY if partitioned else None
 
