@@ -69,9 +69,9 @@ def refused_check(noted: object, min_pass_rate: float, what: str) -> str | None:
 
 def _note(context: "Context", outlets: Sequence[Any], found: dict[str, Any] | None) -> None:
     """Keep the verdict of each check of this run with the asset: a later one does not hide an earlier one."""
-    ti = context["ti"]
-    run = f"{ti.dag_id} {ti.run_id}"
     for asset in _assets(outlets):
+        ti = context["ti"]
+        run = f"{ti.dag_id} {ti.run_id}"
         state = context["asset_state_store"][asset]
         for _ in range(_TRIES):  # another task of the run may write at the same moment
             known: Any = state.get(XCOM_KEY)
@@ -82,7 +82,7 @@ def _note(context: "Context", outlets: Sequence[Any], found: dict[str, Any] | No
 
 
 def _refuse_mapped(context: "Context", outlets: Sequence[Any]) -> None:
-    if context["ti"].map_index not in (None, -1) and _assets(outlets):
+    if _assets(outlets) and context["ti"].map_index not in (None, -1):
         raise QualityError(
             "a mapped check cannot have outlets: the last of its instances would speak for all of them",
             "check all files in one task with a pattern as `data_path`, or give the outlet to a task behind this one",
