@@ -21,6 +21,7 @@ from typing import Any
 PARTS = ("scheduler", "api-server", "triggerer", "dag-processor")
 PATIENCE = 120.0
 ENDED = {"success", "failed"}
+_TRIES = 20
 
 
 def free_port() -> int:
@@ -52,7 +53,7 @@ def environment(home: Path, dags: Path, port: int, extra: Mapping[str, str]) -> 
         "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,
         "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "CORE__FERNET_KEY": "",
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=120",  # five processes write to it
         "API__HOST": "127.0.0.1",
         "API__PORT": port,
         "API__BASE_URL": f"http://127.0.0.1:{port}",
@@ -141,11 +142,17 @@ class Airflow:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return json.loads(answer.read() or b"null")
-        except urllib.error.HTTPError as error:
-            raise ValueError(f"{error.code} for {path}: {error.read()[:500]!r}") from None
+        for left in reversed(range(_TRIES if data is not None else 1)):
+            try:
+                with urllib.request.urlopen(request, timeout=150) as answer:
+                    return json.loads(answer.read() or b"null")
+            except urllib.error.HTTPError as error:
+                said = error.read()[:500]
+                # SQLite was busy, so that nothing was written: the same can be asked for again.
+                if not left or b"Database error" not in said:
+                    raise ValueError(f"{error.code} for {path}: {said!r}") from None
+                time.sleep(1)
+        raise AssertionError("unreachable")
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         """Start a run as soon as the DAG is known."""
