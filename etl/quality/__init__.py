@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from etl.quality.batches import check_batches as check_batches
     from etl.quality.checking import check as check
     from etl.quality.compare import EngineChain as EngineChain, compare_engines as compare_engines
-    from etl.quality.data import UnreadableData as UnreadableData, open_data as open_data
+    from etl.quality.data import open_data as open_data
     from etl.quality.engine import (
         Capabilities as Capabilities,
         CheckContext as CheckContext,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         CheckStarted as CheckStarted,
         RuleJudged as RuleJudged,
     )
+    from etl.quality.files import UnreadableData as UnreadableData
     from etl.quality.listeners.log import LogListener as LogListener
     from etl.quality.listeners.opentelemetry import OpenTelemetryListener as OpenTelemetryListener
     from etl.quality.listeners.prometheus import PrometheusListener as PrometheusListener
@@ -81,7 +82,7 @@ _HOMES = {
     "aggregation": ("Strategy", "aggregate"),
     "checking": ("check",),
     "compare": ("EngineChain", "compare_engines"),
-    "data": ("UnreadableData", "open_data"),
+    "data": ("open_data",),
     "engine": (
         "Capabilities",
         "CheckContext",
@@ -100,6 +101,7 @@ _HOMES = {
     "listeners.log": ("LogListener",),
     "listeners.opentelemetry": ("OpenTelemetryListener",),
     "listeners.prometheus": ("PrometheusListener",),
+    "files": ("UnreadableData",),
     "quarantine": ("Split", "split"),
     "results": (
         "CheckResult",

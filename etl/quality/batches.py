@@ -18,7 +18,8 @@ import polars as pl
 from etl.errors import QualityError
 from etl.quality.baseline import Baseline, with_baseline
 from etl.quality.checking import check, refuse_no_rules
-from etl.quality.data import Readable, open_data, read_schema
+from etl.quality.data import Readable, open_data
+from etl.quality.files import read_schema
 from etl.quality.results import CheckResult
 from etl.quality.rules import AnyRule, ColumnExists, Truthound, parse_rules
 

@@ -15,11 +15,12 @@ import polars as pl
 
 from etl.errors import QualityError
 from etl.quality.baseline import Baseline, with_baseline
-from etl.quality.data import Readable, open_data, read_schema
+from etl.quality.data import Readable, open_data
 from etl.quality.engine import CheckContext, DataQualityEngine, Outcome, ask_engine, call_engine, get_engine
 from etl.quality.events import CheckListener, check_told
 from etl.quality.expressions import Scope, Unjudgeable, compile_rule
 from etl.quality.expressions.rows import require_columns
+from etl.quality.files import read_schema
 from etl.quality.frames import Data
 from etl.quality.results import MEASURES, CheckResult, RuleResult, RuleStatus, within_mostly
 from etl.quality.rules import AnyRule, Truthound, check_names, parse_rules

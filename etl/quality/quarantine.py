@@ -19,9 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl.errors import QualityError
-from etl.quality.data import Readable, open_data, parquet_file, read_schema
+from etl.quality.data import Readable, open_data
 from etl.quality.expressions import Scope, Unjudgeable, compile_rules
 from etl.quality.failures import describe_failure
+from etl.quality.files import parquet_file, read_schema
 from etl.quality.rules import AnyRule, check_names, parse_rules
 
 RULES = "_rules"

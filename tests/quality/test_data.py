@@ -15,7 +15,8 @@ from polars.testing import assert_frame_equal
 
 from etl.errors import QualityError
 from etl.quality import CheckStatus, check, compare_engines
-from etl.quality.data import UnreadableData, open_data
+from etl.quality.data import open_data
+from etl.quality.files import UnreadableData
 from tests.conformance.cases import make_rules
 from tests.conformance.frames import KINDS, NOW, TABLES, make_frame
 from tests.conformance.oracle import expect

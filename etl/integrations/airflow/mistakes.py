@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from etl.errors import EtlError
 from etl.integrations.contract import Verdict
-from etl.quality.data import UnreadableData
+from etl.quality.files import UnreadableData
 
 
 class DataQualityFailed(AirflowFailException):

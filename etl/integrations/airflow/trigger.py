@@ -78,7 +78,8 @@ def version_of(place: str, storage_options: Mapping[str, Any]) -> str | None:
 
 
 def _is_reachable(address: str, storage_options: Mapping[str, Any]) -> bool:
-    from etl.quality.data import open_data, read_schema  # noqa: PLC0415  Polars is needed for object stores only
+    from etl.quality.data import open_data  # noqa: PLC0415  Polars is needed for object stores only
+    from etl.quality.files import read_schema  # noqa: PLC0415  as above
 
     try:
         read_schema(open_data(address, storage_options=storage_options))

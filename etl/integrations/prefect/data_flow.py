@@ -17,7 +17,8 @@ from prefect.futures import PrefectFuture
 
 from etl.errors import QualityError
 from etl.integrations.prefect.outcome import subject_of
-from etl.quality.data import UnreadableData, open_data
+from etl.quality.data import open_data
+from etl.quality.files import UnreadableData
 from etl.quality.learn import readable
 
 P = ParamSpec("P")

@@ -21,7 +21,7 @@ from etl.errors import EtlError
 from etl.integrations.contract import Verdict, read_verdict, verdict
 from etl.integrations.prefect.artifacts import ato_prefect_artifact, to_prefect_artifact
 from etl.integrations.rendering import as_line
-from etl.quality.data import UnreadableData
+from etl.quality.files import UnreadableData
 from etl.quality.results import CheckResult, CheckStatus, DataQualityError
 
 EVENT = "etl.quality."

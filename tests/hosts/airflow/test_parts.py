@@ -31,7 +31,7 @@ from etl.integrations.airflow.sources import Source
 from etl.integrations.airflow.trigger import version_of
 from etl.integrations.contract import read_verdict, verdict
 from etl.quality import check, parse_rules
-from etl.quality.data import UnreadableData
+from etl.quality.files import UnreadableData
 from tests.hosts.airflow import shop
 
 RULES: Any = [{"column": "user_id", "type": "unique"}]
