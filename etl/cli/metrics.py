@@ -15,7 +15,7 @@ from rich.console import Console
 
 from etl.cli.asked import asked_tenants
 from etl.cli.home import opened_instance
-from etl.cli.sla import PATIENCE, attainments, complain, loaded, write_whole
+from etl.cli.sla import PATIENCE, attainments, complain, loaded, write_report
 from etl.config.config_loader import list_tenants
 from etl.errors import EtlError, NothingExamined
 from etl.extras import install
@@ -56,7 +56,7 @@ def metrics(
     if output is None:
         sys.stdout.write(text)
     else:
-        write_whole(output, text)
+        write_report(output, text)
     complain(unloaded)
     if unloaded:
         sys.exit(2)

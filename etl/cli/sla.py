@@ -3,7 +3,6 @@
 Belongs here: the commands. Not here: judging (`etl.promises.judge`), the text of a report (`etl.promises.report`).
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -26,6 +25,7 @@ from etl.promises.attainment import OBJECTIVE, Attainment, attain, month_bounds
 from etl.promises.freshness import State
 from etl.promises.report import HEADER, report_html, report_json, report_rows
 from etl.promises.state_log import StateLog
+from etl.quality.whole_file import write_whole
 from etl.running.compat import SensorDaemon, get_daemon_statuses
 from etl.running.sla_watch import SlaWatch
 from etl.settings import Settings, load_settings
@@ -108,7 +108,7 @@ def report(
     found = attainments(settings, first, tenant, timezone=timezone, objective=objective)
     text = _text(found, format_, f"Promises kept in {first:%Y-%m}")
     if output is not None:
-        write_whole(output, text)
+        write_report(output, text)
     elif format_ == "table":
         _print_table(found, first)
     else:
@@ -164,15 +164,11 @@ def complain(errors: Sequence[EtlError]) -> None:
         console.print(f"[bold red]error:[/] {escape(str(each))}", highlight=False)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file in one step, so that no reader sees half of it."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+def write_report(path: Path, text: str) -> None:
+    """Write a file in one step; the error says what a person can do."""
     try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
+        write_whole(path, text)
     except OSError as error:
-        if unfinished.is_file():
-            unfinished.unlink()
         raise EtlError(f"{path} cannot be written: {error.strerror}", "name a file in a folder that exists") from error
 
 

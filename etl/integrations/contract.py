@@ -29,7 +29,15 @@ from pydantic import (
 
 from etl.errors import EtlError, QualityError
 from etl.formats import check_format
-from etl.quality.results import MEASURES, CheckResult, CheckStatus, RuleResult, RuleStatus, without_measure
+from etl.quality.results import (
+    MEASURES,
+    CheckResult,
+    CheckStatus,
+    RuleResult,
+    RuleStatus,
+    without_measure,
+    worst_status,
+)
 from etl.quality.rules.fields import Severity
 
 FORMAT = 1
@@ -125,7 +133,7 @@ class Verdict(BaseModel):
         counted = self.passed_count + self.failed_count + self.warning_count + self.info_count + self.error_count
         if counted != self.rule_count or len(self.results) + self.left_off != self.rule_count:
             raise ValueError("its counts do not add up")
-        if self.status != _worst(self.error_count, self.failed_count, self.warning_count, self.rule_count):
+        if self.status != worst_status(self.rule_count, self.error_count, self.failed_count, self.warning_count):
             raise ValueError("its status is not the one that its counts have")
         listed = [each.status for each in self.results]
         bad = (listed.count("error"), listed.count("failed"))
@@ -252,14 +260,6 @@ def refusal(raw: object, *, min_pass_rate: float = 1.0, what: str = "the data") 
         return None
     passed = f"{found.passed_count} of {found.rule_count} rules passed"
     return f"{what} is not good enough: {passed}, and {min_pass_rate:.0%} are wanted"
-
-
-def _worst(errors: int, failed: int, warnings: int, rules: int) -> CheckStatus:
-    if errors or not rules:
-        return CheckStatus.ERROR
-    if failed:
-        return CheckStatus.FAILED
-    return CheckStatus.WARNING if warnings else CheckStatus.PASSED
 
 
 def _rule_verdict(found: RuleResult) -> RuleVerdict:

@@ -10,11 +10,9 @@ a whole baseline, and of several writers the last one's stays whole.
 """
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any, Self
-from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -24,6 +22,7 @@ from etl.quality.data import Readable
 from etl.quality.engine import DataQualityEngine, Strictness, get_engine
 from etl.quality.results import LearnResult
 from etl.quality.rules import AnyRule
+from etl.quality.whole_file import write_whole
 
 FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -79,7 +78,8 @@ def learn_baseline(
             f"{learned.row_count} rows suggest {len(learned.rules)} rules, which is no baseline",
             "learn from data that has rows, or with another strictness",
         ) from nothing
-    _write(path, json.dumps(made.to_dict(), ensure_ascii=False, allow_nan=False, indent=1))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(made.to_dict(), ensure_ascii=False, allow_nan=False, indent=1))
     return made
 
 
@@ -145,17 +145,3 @@ def _path(name: str, store: Path | str) -> Path:
             "a name has letters, digits, dots, dashes and underscores, and starts with a letter or a digit",
         )
     return Path(store) / f"{name}.json"
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file in one step, under whatever names other writers use at the same time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with draft.open("x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

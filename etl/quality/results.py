@@ -30,6 +30,15 @@ class CheckStatus(StrEnum):
     ERROR = "error"
 
 
+def worst_status(rules: int, errors: int, failed: int, warnings: int) -> CheckStatus:
+    """Return the verdict over rules of which so many have no verdict, failed, or warned."""
+    if errors or not rules:
+        return CheckStatus.ERROR
+    if failed:
+        return CheckStatus.FAILED
+    return CheckStatus.WARNING if warnings else CheckStatus.PASSED
+
+
 class RuleResult(BaseModel):
     """Verdict of one rule."""
 
@@ -99,11 +108,7 @@ class CheckResult(BaseModel):
     @property
     def status(self) -> CheckStatus:
         """The worst status of all rules. A rule that could not be judged is never a pass, and no rules are no pass."""
-        if self.error_count or not self.results:
-            return CheckStatus.ERROR
-        if self.failed_count:
-            return CheckStatus.FAILED
-        return CheckStatus.WARNING if self.warning_count else CheckStatus.PASSED
+        return worst_status(len(self.results), self.error_count, self.failed_count, self.warning_count)
 
     @property
     def is_success(self) -> bool:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from etl.errors import QualityError
 from etl.integrations.airflow.mistakes import final_mistakes
-from etl.integrations.airflow.profile_operator import fits, write_json
 from etl.integrations.airflow.quality_operator import QualityOperator
 from etl.integrations.airflow.rules import within_64_bits
+from etl.integrations.airflow.written import fits, write_json
 from etl.quality.engine import Strictness
 from etl.suggest import did_you_mean
 

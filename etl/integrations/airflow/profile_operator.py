@@ -3,16 +3,13 @@
 Belongs here: `DataQualityProfileOperator`. Not here: how a profile is made (`etl.quality.profile`).
 """
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etl.errors import QualityError
 from etl.integrations.airflow.mistakes import final_mistakes
 from etl.integrations.airflow.quality_operator import QualityOperator
 from etl.integrations.airflow.rules import within_64_bits
-from etl.integrations.contract import LARGEST
+from etl.integrations.airflow.written import fits, write_json
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -57,19 +54,3 @@ class DataQualityProfileOperator(QualityOperator):
                 }
             fits(profile, "profile", "name fewer `columns`, or give an `output_path` and read that")
         context["ti"].xcom_push(key=XCOM_KEY, value=profile)
-
-
-def write_json(place: str, found: dict[str, Any]) -> None:
-    """Write plain data into a file, whole or not at all."""
-    path = Path(place)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(json.dumps(found, indent=2), encoding="utf-8")
-    draft.replace(path)
-
-
-def fits(found: object, what: str, hint: str) -> None:
-    """Refuse what is too large for XCom, which is a row of Airflow's database."""
-    size = len(json.dumps(found))
-    if size > LARGEST:
-        raise QualityError(f"the {what} has {size:,} bytes, and XCom gets at most {LARGEST:,}", hint)

@@ -4,7 +4,7 @@ Belongs here: `QualityOperator`. Not here: what is done with the data (`check_op
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.sdk import BaseOperator
 
@@ -14,9 +14,6 @@ from etl.integrations.airflow.mistakes import final_mistakes
 from etl.integrations.airflow.sources import Source
 from etl.quality.engine import DataQualityEngine, engine_names
 from etl.suggest import did_you_mean
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 def refuse_unknown_engine(engine: str | DataQualityEngine | None) -> None:
@@ -97,7 +94,3 @@ class QualityOperator(BaseOperator):
     @property
     def _hook(self) -> DataQualityHook:
         return DataQualityHook(self.data_quality_conn_id, engine=self.engine)
-
-    def execute(self, context: "Context") -> Any:  # noqa: ANN401
-        """Do what the task is for; each operator says it."""
-        raise NotImplementedError
