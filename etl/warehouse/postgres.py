@@ -7,7 +7,7 @@ constant memory. All other statements use an ordinary connection.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,12 +27,9 @@ from etl.sql import literal
 from etl.warehouse import ledger
 from etl.warehouse.care import loaded_tables
 from etl.warehouse.contract import (
-    BATCH_ROWS,
     ROW_NUMBER,
     Care,
     CareRequest,
-    Column,
-    Kind,
     LedgerEntry,
     LoadReport,
     LoadRequest,
@@ -40,11 +37,10 @@ from etl.warehouse.contract import (
     WarehousePlace,
 )
 from etl.warehouse.duckdb import engine_config, make_room
-from etl.warehouse.identifier import quoted
 from etl.warehouse.loadable import Loadable, read_loadable
 from etl.warehouse.postgres_care import vacuum_each
+from etl.warehouse.postgres_session import PostgresSession, ensure_schema, relation_of
 from etl.warehouse.postgres_types import check_types, needs_text_copy, postgres_type
-from etl.warehouse.schema_change import NO_TYPE
 from etl.warehouse.set_aside import set_aside
 from etl.warehouse.sql_warehouse import SqlWarehouse
 from etl.warehouse.transaction import Load
@@ -56,20 +52,7 @@ if TYPE_CHECKING:
 _STAGING = "etl_staging"
 _OPTIONS = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex"
 """Fixes how values become text, because a row's digest is made from its text and servers have different defaults."""
-_COLUMNS = """
-SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute
-WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
-"""
-_DESCRIBED = """
-SELECT nspname::text, relname::text, relkind::text, attname::text, format_type(atttypid, atttypmod)
-FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace JOIN pg_attribute ON attrelid = c.oid
-WHERE relkind = ANY(%s) AND lower(nspname) = ANY(%s) AND attnum > 0 AND NOT attisdropped
-ORDER BY nspname, relname, attnum
-"""
-_KIND = "SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)"
 _TLS = ("sslmode", "sslcert", "sslkey", "sslrootcert")
-_KINDS: dict[str, Kind] = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table"}
-_INDEXES = "SELECT 1 FROM pg_indexes WHERE schemaname = %s AND tablename = %s AND indexdef LIKE %s"
 _RIGHTS = """
 SELECT current_setting('server_version'), has_database_privilege(current_database(), 'CREATE')
  OR coalesce((SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'etl_ledger'), false)
@@ -110,12 +93,12 @@ class PostgresWarehouse(SqlWarehouse):
         return tuple(each for each in super().ledger() if each.tenant == self._tenant)
 
     @contextmanager
-    def session(self) -> "Iterator[_PostgresSession]":
+    def session(self) -> "Iterator[PostgresSession]":
         """Open a read-only session."""
         with self._connect("query") as connection:
             connection.read_only = True
             with connection.transaction():
-                yield _PostgresSession(connection)
+                yield PostgresSession(connection)
 
     def made_types(self, kind: str) -> tuple[str, ...]:
         """Return PostgreSQL's name of the type. Text has two: a COPY makes one, DuckDB's extension the other."""
@@ -137,7 +120,7 @@ class PostgresWarehouse(SqlWarehouse):
         """Vacuum and analyze the tenant's own tables."""
         with self.errors("the tables could not be cared for"), self._connect(asked.run_id) as connection:
             tables = loaded_tables(self, self._tenant)
-            session = _PostgresSession(connection)
+            session = PostgresSession(connection)
             connection.execute(f"SET lock_timeout = {int(self._lock_seconds * 1000)}")
             yield from vacuum_each(connection, session, tables, self.errors, dry_run=asked.dry_run)
 
@@ -154,7 +137,7 @@ class PostgresWarehouse(SqlWarehouse):
 
     def relation(self, schema: str, table: str) -> str:
         """Return a table's full name."""
-        return _relation(schema, table)
+        return relation_of(schema, table)
 
     @contextmanager
     def _connect(self, run_id: str) -> Iterator["Connection"]:
@@ -235,10 +218,10 @@ class _PostgresLoader:
     def load(self, request: LoadRequest, source: str | Path) -> LoadReport:
         """Load all of the object with its ledger entry, or nothing."""
         loadable = read_loadable(request, Path(source))
-        staged = _relation(_STAGING, "load_" + hashlib.sha256(self._relation.encode()).hexdigest()[:32])
+        staged = relation_of(_STAGING, "load_" + hashlib.sha256(self._relation.encode()).hexdigest()[:32])
         with self._warehouse.errors(f"{request.target} could not be loaded"):
             _prepare(self._connection, staged)
-            load = Load(_PostgresSession(self._connection, staged, loadable.untyped), request)
+            load = Load(PostgresSession(self._connection, staged, loadable.untyped), request)
             with self._connection.transaction():
                 report = load.look()
             if report is not None:
@@ -254,11 +237,11 @@ class _PostgresLoader:
     def set_aside(self) -> str:
         """Rename the table or view. Returns the new name; empty if there is none."""
         with self._warehouse.errors(f"{self._schema}.{self._table} could not be renamed"):
-            return set_aside(_PostgresSession(self._connection), self._schema, self._table)
+            return set_aside(PostgresSession(self._connection), self._schema, self._table)
 
     @property
     def _relation(self) -> str:
-        return _relation(self._schema, self._table)
+        return relation_of(self._schema, self._table)
 
 
 def _remedy(error: Exception) -> str:
@@ -270,82 +253,6 @@ def _remedy(error: Exception) -> str:
     if "authentication failed" in str(error):
         return "correct the user or the password of the tenant's warehouse"
     return "nothing was loaded; remove the cause and run it again"
-
-
-class _PostgresSession:
-    """A connection with the methods that `transaction` needs. The object's rows are in a staging table."""
-
-    temporary = "ON COMMIT DROP"
-    algorithm = "postgres-hashtextextended"
-    binary = 'COLLATE "C"'
-    retypes = True
-
-    def __init__(self, connection: "Connection", incoming: str = "", untyped: frozenset[str] = frozenset()) -> None:
-        self._connection = connection
-        self.incoming = incoming
-        self._untyped = untyped
-
-    def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        return max(0, int(self._execute(sql, parameters).rowcount))
-
-    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        return list(self._execute(sql, parameters).fetchall())
-
-    def frames(self, sql: str) -> "Iterator[pl.DataFrame]":
-        """Read through a server-side cursor."""
-        import polars as pl  # noqa: PLC0415  a load does not need it
-
-        with self._connection.cursor(name="etl_batches") as cursor:
-            cursor.execute(sql.encode())
-            names = [each.name for each in cursor.description or ()]
-            while rows := cursor.fetchmany(BATCH_ROWS):
-                yield pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
-
-    def described(self, schemas: Collection[str]) -> list[tuple[str, str, Kind, str, str]]:
-        found = self._connection.execute(_DESCRIBED, [list(_KINDS), [each.lower() for each in schemas]]).fetchall()
-        return [(schema, table, _KINDS[kind], *rest) for schema, table, kind, *rest in found]
-
-    def incoming_columns(self) -> list[Column]:
-        rows = self._connection.execute(_COLUMNS, [self.incoming]).fetchall()
-        return [Column(name, NO_TYPE if name in self._untyped else kind) for name, kind in rows if name != ROW_NUMBER]
-
-    def table_columns(self, schema: str, table: str) -> list[Column]:
-        rows = self._connection.execute(_COLUMNS, [_relation(schema, table)]).fetchall()
-        return [Column(name, kind) for name, kind in rows]
-
-    def kind(self, schema: str, name: str) -> Kind:
-        found = self._connection.execute(_KIND, [_relation(schema, name)]).fetchone()
-        return _KINDS.get(str(found[0]), "view") if found else ""
-
-    def relation(self, schema: str, table: str) -> str:
-        return _relation(schema, table)
-
-    def is_called(self, column: str) -> str:
-        return f"{column} = ?"
-
-    def ensure_schema(self, name: str) -> None:
-        _ensure_schema(self._connection, name)
-
-    def ensure_index(self, schema: str, table: str, columns: str, where: str = "") -> None:
-        rest = f"({columns})" + (f" WHERE {where}" if where else "")
-        known = self._connection.execute(_INDEXES, [schema, table, f"% {rest}"]).fetchone()
-        if not known:
-            self._connection.execute(f"CREATE INDEX ON {_relation(schema, table)} {rest}".encode())
-
-    def rows_hash(self, columns: Sequence[Column]) -> str:
-        """Hash the rows' texts, because `hash_record` does not support JSON."""
-        row = f"CAST(ROW({', '.join(quoted(each.name) for each in columns)}) AS text) {self.binary}"
-        return f"coalesce(sum(hashtextextended({row}, 0)::numeric), 0)"
-
-    def _execute(self, sql: str, parameters: Sequence[object]) -> Any:  # noqa: ANN401  a cursor of an optional library
-        """Run a statement. Those with parameters contain no names of a tenant, so every `?` in them is a parameter."""
-        if parameters:
-            return self._connection.execute(sql.replace("?", "%s").encode(), list(parameters))
-        return self._connection.execute(sql.encode())
-
-
-def _relation(schema: str, table: str) -> str:
-    return f"{quoted(schema)}.{quoted(table)}"
 
 
 def open_database(place: WarehousePlace, tenant: str) -> PostgresWarehouse:
@@ -378,8 +285,8 @@ def _run(connection: "Connection", load: Load, staged: str) -> LoadReport:
 def _prepare(connection: "Connection", staged: str) -> None:
     """Create the ledger and the staging schema, one process at a time; drop what an interrupted load has left."""
     with _alone(connection), connection.transaction():
-        _ensure_schema(connection, _STAGING)
-        ledger.prepare(_PostgresSession(connection))
+        ensure_schema(connection, _STAGING)
+        ledger.prepare(PostgresSession(connection))
     connection.execute(f"DROP TABLE IF EXISTS {staged}".encode())
 
 
@@ -390,12 +297,6 @@ def _alone(connection: "Connection") -> Iterator[None]:
         yield
     finally:
         connection.execute("SELECT pg_advisory_unlock(hashtext('etl schemas'))")
-
-
-def _ensure_schema(connection: "Connection", name: str) -> None:
-    """Create a schema if it is missing. CREATE SCHEMA IF NOT EXISTS would need a privilege even for an existing one."""
-    if not connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]).fetchone():
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(name)}".encode())
 
 
 def _driver() -> Any:  # noqa: ANN401  a module of an optional library

@@ -155,7 +155,7 @@ def test_a_writer_that_fails_leaves_the_old_baseline(tmp_path: Path, monkeypatch
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("etl.quality.baseline.os.fsync", full)
+    monkeypatch.setattr("etl.quality.whole_file.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         learn(tmp_path, GOOD.head(50))
     assert load_baseline("orders", store=tmp_path).learned.row_count == 100
