@@ -95,9 +95,9 @@ def _check(
         raise QualityError(
             f"a timeout of {timeout!r} seconds leaves no time", "give a positive number of seconds, or None"
         )
-    frame = open_data(data, storage_options=storage_options)
 
     def judge() -> CheckResult:
+        frame = open_data(data, storage_options=storage_options)  # the types of CSV are read from all its rows
         schema = read_schema(frame)
         context = CheckContext(schema, moment, tables or {}, max(sample_size, 0), tuple(dict.fromkeys(shown)))
         return _judge(frame, rules, chosen, context, hidden, started)

@@ -248,6 +248,20 @@ def test_a_timeout_is_an_error_for_every_rule() -> None:
         check(FRAME, RULES, engine="polars", timeout=0)
 
 
+def test_opening_the_data_is_part_of_the_time() -> None:
+    ready = threading.Event()
+
+    class Slow:
+        def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+            ready.wait(30)
+            return FRAME.__arrow_c_stream__(requested_schema)
+
+    result = check(Slow(), RULES, engine="polars", timeout=0.1)
+    ready.set()
+    assert {each.status for each in result.results} == {"error"}
+    assert "no verdict within 0.1 seconds" in result.results[0].message
+
+
 def test_errors_of_the_call_reach_the_caller_through_a_timeout() -> None:
     with pytest.raises(QualityError, match="cannot be read"):
         check(pl.LazyFrame({"a": [1]}).select("b"), RULES, engine="polars", timeout=30)
