@@ -122,9 +122,10 @@ class DataQualityHook(BaseHook):
         refuse_no_rules(parsed)
         engine = self.get_conn()  # first: an engine that is not installed is no matter of the data
         return check(
-            self.open(data),
+            data,
             parsed,
             engine=engine,
+            storage_options=self.settings.storage_options,
             timeout=timeout or self.settings.timeout,
             tables={name: self.open(each).lazy() for name, each in (tables or {}).items()},
             now=now,
