@@ -183,6 +183,12 @@ def child_of(command: subprocess.Popen[bytes]) -> psutil.Process:
     return child
 
 
+def is_quiet(process: psutil.Process) -> bool:
+    before = process.cpu_times()
+    time.sleep(1)
+    return bool(process.cpu_times() == before)
+
+
 def slots(instance: DagsterInstance) -> int:
     storage = instance.event_log_storage
     return sum(storage.get_concurrency_info(key).active_slot_count for key in storage.get_concurrency_keys())
@@ -235,6 +241,7 @@ def test_a_killed_process_that_was_asked_to_stop_leaves_no_run_behind(
     instance: DagsterInstance, hanging: subprocess.Popen[bytes], log: Path
 ) -> None:
     child = child_of(hanging)
+    until(lambda: is_quiet(child))  # a process that is suspended while it writes an event keeps the event log locked
     child.suspend()  # it hears nothing before it is killed
     hanging.send_signal(signal.SIGTERM)
     until(lambda: only_run(instance).status == DagsterRunStatus.CANCELING)

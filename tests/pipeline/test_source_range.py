@@ -317,6 +317,8 @@ def test_the_steps_of_a_run_share_statement_listing_and_warehouse(
 
     monkeypatch.setattr(DuckDBWarehouse, "connect", noted)
     back_fill(project)
-    assert counted == {"reads": 1, "listings": 1, "sizes": 1}
+    reads = counted.pop("reads")
+    assert 1 <= reads <= in_flight, "of two days at once, the later one may be the first to ask"
+    assert counted == {"listings": 1, "sizes": 1}
     assert opened == [False]
     assert table(project).height == 60
