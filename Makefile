@@ -32,7 +32,7 @@ demo: env ## three tenants, from their databases to the warehouse, with real Dag
 
 dev: env ## the same project in Dagster's UI, on port 3000
 	@$(BIN)/etl home
-	$(BIN)/dagster dev -w workspace.yaml -p 3000
+	$(BIN)/dg dev -w workspace.yaml -p 3000
 
 trino: env ## a Trino with tables of Iceberg on this machine, until Ctrl-C
 	@$(BIN)/python -m scripts.trino serve

@@ -1,6 +1,6 @@
 """Turns a tenant's YAML file into a Dagster code location.
 
-A tenant's `definitions.py` needs the two names below. They are loaded when they are first used, so that
+The names below are what a tenant's `definitions.py` and `dg` need. They are loaded when they are first used, so that
 `import etl.quality` imports no orchestrator.
 """
 
@@ -12,21 +12,31 @@ from etl.errors import EtlError
 from etl.extras import install
 
 if TYPE_CHECKING:
+    from etl.component import TenantComponent
     from etl.definitions import build_all_definitions, build_tenant_definitions, get_all_definitions
 
-__all__ = ["build_all_definitions", "build_tenant_definitions", "get_all_definitions"]
+__all__ = ["TenantComponent", "build_all_definitions", "build_tenant_definitions", "get_all_definitions"]
+
+
+def __dir__() -> list[str]:
+    """Return what `dg` looks for when it lists the components of an environment."""
+    return ["TenantComponent"]
 
 
 def __getattr__(name: str) -> object:
     """Load the assembler on first use, or read the version from the package's metadata."""
     if name in __all__:
         try:
-            from etl import definitions  # noqa: PLC0415  Dagster is imported only by those who build definitions
+            # Dagster is imported only by those who build definitions.
+            if name == "TenantComponent":
+                from etl import component as home  # noqa: PLC0415
+            else:
+                from etl import definitions as home  # type: ignore[no-redef]  # noqa: PLC0415
         except ModuleNotFoundError as missing:
             if find_spec("dagster") is not None:
                 raise
             raise EtlError(f"etl.{name} needs Dagster", install("dagster")) from missing
-        return getattr(definitions, name)
+        return getattr(home, name)
     if name == "__version__":
         return version("tenant-etl")
     raise AttributeError(name)

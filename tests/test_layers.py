@@ -31,6 +31,7 @@ LAYERS = [
     {"factories"},
     {"definitions"},
     {"cli", "all"},
+    {"component"},
 ]
 CORE = sorted(name for row in LAYERS[: LAYERS.index({"running"})] for name in row)
 ORCHESTRATORS = {"dagster", "dagster_dbt", "dagster_duckdb", "prefect", "airflow", "mage_ai", "kestra"}

@@ -27,6 +27,7 @@ DISTRIBUTIONS = {
 """Where a module is not called as its distribution is."""
 
 NOT_IMPORTED = {
+    "dagster-dg-cli": "the command `dg`, which reads `[tool.dg]` and the component",
     "dagster-webserver": "the command `dagster dev` starts it",
     "dbt-core": "the command `dbt`, started as a process",
     "dbt-postgres": "dbt loads it by the type of a profile",

@@ -43,7 +43,7 @@ class Locations(WorkspaceLoadTarget):
 
     def create_origins(self) -> Sequence[CodeLocationOrigin]:
         """Return the code locations; Dagster calls this method of a workspace."""
-        every = origins_of(self._settings.project_dir / "workspace.yaml")
+        every = origins_of(self._settings)
         wanted = {location_of(each, every, self._settings) for each in self._tenants}
         return [each for each in every if not self._tenants or each.location_name in wanted]
 

@@ -9,7 +9,7 @@ itself, such as the template of tenants, are read from their place in the reposi
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -55,17 +55,7 @@ def init(
     target = folder.resolve()
     if (target / "tenants").exists():
         raise EtlError(f"{target} has a folder `tenants` already", "give the name of another folder")
-    kept = []
-    try:
-        for part, source in _files():
-            path = target / part
-            if path.exists():
-                kept.append(part)
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(_text(source, part, target.name), encoding="utf-8")
-    except OSError as error:
-        raise EtlError(f"{target} cannot be written to: {error}", "name a folder that you may write to") from error
+    kept = _write(target, PARTS)
     settings = load_settings({**os.environ, "ETL_PROJECT_DIR": str(target)})
     make_tenant(settings, TENANT)
     console.print(f"[green]made[/] a project in {escape(str(target))}, with the tenant `{TENANT}`", soft_wrap=True)
@@ -75,9 +65,31 @@ def init(
     console.print(f"next: [bold]{place}etl demo[/] runs it, [bold]etl new NAME[/] makes another tenant", soft_wrap=True)
 
 
-def _files() -> Iterator[tuple[str, Path]]:
-    """Yield each file of a new project: its place in the project, and the file to copy."""
-    for part in PARTS:
+def make_tenants_folder(root: Path) -> None:
+    """Make the folder `tenants`, with its template and without a tenant, in the project of somebody else."""
+    if not (root / "tenants").exists():
+        _write(root, [part for part in PARTS if part.startswith("tenants/")])
+
+
+def _write(target: Path, parts: Sequence[str]) -> list[str]:
+    """Write these parts of a new project. Return those that exist already, which are left as they are."""
+    kept = []
+    try:
+        for part, source in _files(parts):
+            path = target / part
+            if path.exists():
+                kept.append(part)
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(_text(source, part, target.name), encoding="utf-8")
+    except OSError as error:
+        raise EtlError(f"{target} cannot be written to: {error}", "name a folder that you may write to") from error
+    return kept
+
+
+def _files(parts: Sequence[str]) -> Iterator[tuple[str, Path]]:
+    """Yield each file of these parts: its place in the project, and the file to copy."""
+    for part in parts:
         source = PACKAGED / part if (PACKAGED / part).exists() else CHECKOUT / part
         if source.is_file():
             yield part, source

@@ -10,21 +10,37 @@ from pathlib import Path
 from etl.config.config_loader import list_tenants
 from etl.config.shards import shard_members, shard_number, shards_of
 from etl.errors import ConfigError, EtlError
-from etl.running.compat import CodeLocationOrigin, ManagedGrpcPythonEnvCodeLocationOrigin, WorkspaceFileTarget
+from etl.running.compat import (
+    CodeLocationOrigin,
+    LoadableTargetOrigin,
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    WorkspaceFileTarget,
+)
 from etl.settings import Settings
 
 ALL = "etl.all"
 
 
-def origins_of(path: Path) -> Sequence[CodeLocationOrigin]:
-    """Return the code locations that a workspace.yaml names; none if there is no such file."""
+def origins_of(settings: Settings) -> Sequence[CodeLocationOrigin]:
+    """Return the code locations that workspace.yaml names.
+
+    Without such a file, as in a project of `dg` that has tenants as components, each tenant is a location of its own.
+    """
+    path = settings.project_dir / "workspace.yaml"
     if not path.is_file():
-        return []
+        return [_own_location(tenant, settings) for tenant in list_tenants(settings)]
     try:
         return WorkspaceFileTarget([str(path)]).create_origins()
     except Exception as error:  # Dagster raises errors of several kinds for a file that it cannot read
         problem = f"{path} cannot be read: {error}"
         raise EtlError(problem, "write `load_from:` with one entry for each location, each with a name") from error
+
+
+def _own_location(tenant: str, settings: Settings) -> CodeLocationOrigin:
+    target = LoadableTargetOrigin(
+        module_name=f"tenants.{tenant}.definitions", attribute="defs", working_directory=str(settings.project_dir)
+    )
+    return ManagedGrpcPythonEnvCodeLocationOrigin(target, tenant)
 
 
 def location_of(tenant: str, origins: Sequence[CodeLocationOrigin], settings: Settings) -> str | None:
@@ -62,7 +78,7 @@ def unserved(settings: Settings) -> Iterator[EtlError]:
     if not path.is_file():
         return
     try:
-        origins = origins_of(path)
+        origins = origins_of(settings)
     except EtlError as error:
         yield error
         return

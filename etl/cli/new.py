@@ -32,7 +32,9 @@ def new(
     console.print(f"next: edit tenants/{tenant}/config.yaml, or see it run: [bold]etl demo --tenant {tenant}[/]")
 
 
-def make_tenant(settings: Settings, tenant: str, group: str | None = None, name: str | None = None) -> None:
+def make_tenant(
+    settings: Settings, tenant: str, group: str | None = None, name: str | None = None, *, in_workspace: bool = True
+) -> None:
     """Copy the template under the tenant's id, and add it to workspace.yaml. After an error no files are left."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", tenant):
         raise EtlError(
@@ -44,7 +46,7 @@ def make_tenant(settings: Settings, tenant: str, group: str | None = None, name:
     source = settings.tenants_dir / TEMPLATE
     if not source.is_dir():
         raise EtlError(f"{source} is missing", "run this in the project's folder, the one with tenants/")
-    workspace = with_location(settings, tenant)
+    workspace = with_location(settings, tenant) if in_workspace else None
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
     for path in sorted(target.rglob("*")):
         if path.suffix in {".yaml", ".py", ".md", ".sql"}:
@@ -65,7 +67,8 @@ def make_tenant(settings: Settings, tenant: str, group: str | None = None, name:
     except EtlError:
         shutil.rmtree(target)  # for example, the group is not allowed
         raise
-    (settings.project_dir / "workspace.yaml").write_text(workspace, encoding="utf-8")
+    if workspace is not None:
+        (settings.project_dir / "workspace.yaml").write_text(workspace, encoding="utf-8")
 
 
 def with_location(settings: Settings, tenant: str) -> str:

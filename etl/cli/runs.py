@@ -158,7 +158,7 @@ def runs_of(
 
     A signal must not arrive between the start of a run and its entry in `started`: that happens within `held`.
     """
-    origins = origins_of(settings.project_dir / "workspace.yaml")
+    origins = origins_of(settings)
     entries: dict[str, ManagedGrpcPythonEnvCodeLocationOrigin] = {}
     for tenant in tenants:
         name = location_of(tenant, origins, settings)

@@ -45,6 +45,7 @@ from dagster._core.storage.tags import (
     GRPC_INFO_TAG,
     PARTITION_NAME_TAG,
 )
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.utils import make_new_run_id
 from dagster._grpc.types import ExecuteExternalJobArgs, ExecuteRunArgs, ExecutionPlanSnapshotArgs
 from dagster._serdes import ConfigurableClassData, deserialize_value, serialize_value
@@ -123,6 +124,7 @@ __all__ = [
     "JobSubsetSelector",
     "KnownExecutionState",
     "LaunchRunContext",
+    "LoadableTargetOrigin",
     "ManagedGrpcPythonEnvCodeLocationOrigin",
     "ModuleCodePointer",
     "NodeHandle",
