@@ -28,6 +28,7 @@ LAYERS = [
     {"dbt"},
     {"running"},
     {"resources", "integrations", "conventions"},
+    {"health"},
     {"factories"},
     {"definitions"},
     {"cli", "all"},

@@ -111,6 +111,12 @@ COMMANDS = (
         "home:home",
         "",
     ),
+    (
+        "doctor",
+        "Examine the installation: disk, clock, versions, leftovers, daemon, indexes, full files; `--fix` mends.",
+        "doctor:doctor",
+        "etl doctor --fix",
+    ),
     ("docs", "Write the reference pages and the editors' schema from the models.", "docs:docs", "etl docs --check"),
     ("schema", "Accept changed columns of a source.", "schema:app", ""),
     ("quarantine", "Show, replay or discard rows that broke a rule.", "quarantine:app", ""),

@@ -44,6 +44,22 @@ class StagingFolder:
             yield
 
 
+def dead_folders(staging_dir: Path) -> list[Path]:
+    """Return the private folders whose process has ended, of all tenants."""
+    return sorted(each.parent for each in staging_dir.rglob(_ALIVE) if not locks.is_held(each))
+
+
+def sweep_dead(staging_dir: Path, lock_dir: Path) -> int:
+    """Remove the private folders whose process has ended, of all tenants. Return their number."""
+    count = 0
+    for tenant_dir in sorted(each for each in staging_dir.glob("*") if each.is_dir()):
+        lock = lock_dir / f"{tenant_dir.name}.staging"
+        with locks.exclusive(lock, what="the staging area", limit_seconds=60, error=LakeError):
+            count += len(dead_folders(tenant_dir))
+            _sweep(tenant_dir)
+    return count
+
+
 def _sweep(folder: Path) -> None:
     """Remove all folders that no living process holds. A folder that is held is not opened."""
     lock = folder / _ALIVE

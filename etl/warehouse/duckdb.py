@@ -16,7 +16,7 @@ import duckdb
 from etl import locks
 from etl.errors import WarehouseError
 from etl.faults import reach
-from etl.warehouse import ledger
+from etl.warehouse import duckdb_space, ledger
 from etl.warehouse.care import noted
 from etl.warehouse.contract import (
     BATCH_ROWS,
@@ -142,6 +142,22 @@ class DuckDBWarehouse(SqlWarehouse):
                 care.after = self._size()
                 care.done.append("would make a checkpoint" if asked.dry_run else "made a checkpoint")
             yield care
+
+    def space(self) -> tuple[int, int] | None:
+        """Return the bytes of the file, and how many of them are free; None if there is no file."""
+        if not self._path.exists():
+            return None
+        with self.connect(read_only=True) as connection:
+            return duckdb_space.measured(connection)
+
+    def rewrite(self, run_id: str) -> tuple[int, int]:
+        """Write the file again without its free part, with nobody else in it. Return its size before and after."""
+        self._check_exists()
+        with _named(f"{self._path.name} could not be written again"), self.exclusive(run_id):
+            before = self._path.stat().st_size
+            with self.connect(read_only=False) as connection:
+                duckdb_space.rewrite(connection, self._path)
+            return before, self._path.stat().st_size
 
     def _size(self) -> dict[str, int]:
         files = (self._path, self._path.with_name(f"{self._path.name}.wal"))

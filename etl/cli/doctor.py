@@ -1,0 +1,152 @@
+"""`etl doctor`: examines the installation, says what is wrong and what to do, and does it with `--fix`.
+
+Belongs here: the command, its table, and running fixes. Not here: the examinations (`etl.health`).
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from etl.cli.asked import asked_tenants
+from etl.cli.home import FILE, missing_settings, opened_instance, prepare_dagster_home
+from etl.cli.locations import unserved
+from etl.config.config_loader import load_tenant
+from etl.config.tenant_config import TenantConfig
+from etl.errors import EtlError
+from etl.health.dagster_home import examine_dagster
+from etl.health.finding import Finding, State, good
+from etl.health.formats import examine_objects, examine_state_files
+from etl.health.leftovers import examine_leftovers
+from etl.health.machine import examine_machine
+from etl.health.releases import examine_releases
+from etl.health.tenants import examine_tenant
+from etl.settings import Settings, load_settings
+
+_COLOURS = {State.GOOD: "green", State.WARNING: "yellow", State.BAD: "bold red", State.UNKNOWN: "magenta"}
+
+
+def doctor(
+    tenant: Annotated[list[str] | None, typer.Argument(help="Tenants to examine. Default: all.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Do what can be done without losing anything.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show also what is good.")] = False,
+    format_: Annotated[Literal["table", "json"], typer.Option("--format", help="How the findings are written.")] = (
+        "table"
+    ),
+) -> None:
+    """Examine the installation: machine, versions, data folder, Dagster's storage, and what each tenant keeps.
+
+    Nothing is changed without --fix. A fix removes drafts of dead processes, parses a dbt project whose index is old,
+    or writes a DuckDB file again without its free part.
+
+    Exit code 1: something is wrong. 3: something could not be examined. A warning alone is no failure.
+    """
+    settings = load_settings()
+    names = asked_tenants(settings, tenant or ())
+    console = Console(stderr=format_ == "json")
+    findings = []
+    with console.status("examining") as status:
+        for each in _examine(settings, names):
+            status.update(f"examined {each.place}: {each.what}")
+            findings.append(_fixed(each, console) if fix and each.fix else each)
+    if format_ == "json":
+        typer.echo(json.dumps([_plain(each) for each in findings], indent=2, ensure_ascii=False))
+    else:
+        _show(findings, console, everything=everything)
+    states = {each.state for each in findings}
+    if State.BAD in states:
+        raise typer.Exit(1)
+    if State.UNKNOWN in states:
+        raise typer.Exit(3)
+
+
+def _examine(settings: Settings, tenants: tuple[str, ...]) -> Iterator[Finding]:
+    yield from examine_machine(settings)
+    yield from examine_releases()
+    yield from examine_leftovers(settings)
+    yield from examine_state_files(settings)
+    yield from _dagster(settings)
+    yield from (Finding("workspace.yaml", "tenants", State.WARNING, e.problem, e.hint) for e in unserved(settings))
+    for name in tenants:
+        try:
+            config = load_tenant(name, settings)
+        except EtlError as error:
+            what = f"cannot be loaded: {error.problem}"
+            yield Finding(name, "configuration", State.BAD, what, f"`etl check {name}` names every mistake")
+            continue
+        yield _loaded(config)
+        try:
+            yield from examine_objects(config, settings)
+        except EtlError as error:
+            yield Finding(name, "objects", State.UNKNOWN, error.problem, error.hint)
+        yield from examine_tenant(config, settings)
+
+
+def _loaded(config: TenantConfig) -> Finding:
+    count = len(config.pipelines)
+    if not count and config.enabled:
+        return Finding(
+            config.id, "configuration", State.WARNING, "it has no pipeline", "write one below `assets: pipelines:`"
+        )
+    return good(config.id, "configuration", f"loads, with {count} pipelines{'' if config.enabled else ', not enabled'}")
+
+
+def _dagster(settings: Settings) -> Iterator[Finding]:
+    """Yield what Dagster's home lacks, and the state of the storage in it."""
+    try:
+        home = prepare_dagster_home(settings)
+        path = home / FILE
+        there = path.is_file()
+        lacks = (
+            missing_settings(path)
+            if there
+            else [("there is no such file", "the project's own file: `etl init` has one")]
+        )
+        yield from (Finding("dagster", "settings", State.WARNING, f"{path}: {e}", f"add: {line}") for e, line in lacks)
+        if not lacks:
+            yield good("dagster", "settings", f"{path} has what the product needs")
+        with ExitStack() as stack:
+            yield from examine_dagster(stack.enter_context(opened_instance(settings)))
+    except EtlError as error:
+        yield Finding("dagster", "storage", State.UNKNOWN, error.problem, error.hint)
+
+
+def _fixed(found: Finding, console: Console) -> Finding:
+    """Do the fix of a finding, and return what became of it."""
+    if found.fix is None:
+        return found
+    try:
+        done = found.fix()
+    except EtlError as error:
+        console.print(f"[bold red]not fixed:[/] {escape(str(error))}", highlight=False)
+        return found
+    return good(found.place, found.what, done)
+
+
+def _show(findings: list[Finding], console: Console, *, everything: bool) -> None:
+    shown = [each for each in findings if everything or each.state is not State.GOOD]
+    if shown:
+        table = Table("where", "what", "state", "seen", "what to do")
+        for each in shown:
+            colour = _COLOURS[each.state]
+            words = (each.place, each.what, f"[{colour}]{each.state}[/]", escape(each.said), escape(each.remedy))
+            table.add_row(*words)
+        console.print(table)
+    count = sum(each.state is State.GOOD for each in findings)
+    console.print(f"{len(findings)} examined, {count} good", highlight=False)
+
+
+def _plain(found: Finding) -> dict[str, object]:
+    return {
+        "place": found.place,
+        "what": found.what,
+        "state": str(found.state),
+        "said": found.said,
+        "remedy": found.remedy,
+        "fixable": found.fix is not None,
+    }

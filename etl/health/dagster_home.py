@@ -1,0 +1,82 @@
+"""Examines Dagster's storage: the daemon, runs whose process is gone, and the size of the event log.
+
+Belongs here: what Dagster keeps. Not here: the settings in `dagster.yaml` (`etl.cli.home`), how a run's process is
+recognized (`etl.running.worker_process`).
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+
+from etl.health.finding import Finding, State, good, size
+from etl.running.compat import SensorDaemon, get_daemon_statuses
+from etl.running.worker_process import Life, life_of, worker_of
+
+LARGE_BYTES = 2 << 30
+SILENT_SECONDS = 300
+MOST_RUNS = 200
+_DAEMONS = "promises are not watched, schedules do not tick and queued runs stay queued"
+
+
+def examine_dagster(instance: DagsterInstance) -> Iterator[Finding]:
+    """Yield the state of Dagster's own storage and processes."""
+    yield _daemon(instance)
+    yield _runs(instance)
+    yield _event_log(instance)
+
+
+def _daemon(instance: DagsterInstance) -> Finding:
+    kind = SensorDaemon.daemon_type()
+    found = get_daemon_statuses(
+        instance, [kind], time.time(), ignore_errors=True, heartbeat_tolerance_seconds=SILENT_SECONDS
+    )[kind]
+    beat = found.last_heartbeat
+    if found.healthy:
+        return good("dagster", "daemon", "it runs")
+    seen = f"last seen {datetime.fromtimestamp(beat.timestamp, UTC):%Y-%m-%d %H:%M} UTC" if beat else "never seen"
+    remedy = "start it: `make dev`, or `dagster-daemon run` beside the web server"
+    return Finding("dagster", "daemon", State.WARNING, f"it does not run ({seen}): {_DAEMONS}", remedy)
+
+
+def _runs(instance: DagsterInstance) -> Finding:
+    """Runs at work whose process has certainly ended. A run of another host is never said to be dead."""
+    at_work = instance.get_runs(
+        RunsFilter(statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]), limit=MOST_RUNS
+    )
+    dead, unknown = [], 0
+    for run in at_work:
+        worker = worker_of(instance, run.run_id)
+        life = life_of(instance, run.run_id, worker) if worker is not None else Life.UNKNOWN
+        if life is Life.GONE:
+            dead.append(run.run_id)
+        unknown += life is Life.UNKNOWN
+    if dead:
+        return Finding(
+            "dagster",
+            "runs",
+            State.WARNING,
+            f"{len(dead)} of {len(at_work)} runs at work have lost their process: {', '.join(dead[:3])}",
+            "the daemon fails them and frees their pools when it runs; then run the same partitions again",
+        )
+    said = f"{len(at_work)} at work" + (f", {unknown} of them on other machines or not known" if unknown else "")
+    return good("dagster", "runs", said)
+
+
+def _event_log(instance: DagsterInstance) -> Finding:
+    """The size of the files, where the storage is files. A database server is its owner's to watch."""
+    root = Path(instance.root_directory)
+    files = [each for each in root.rglob("*.db*") if each.is_file()]
+    total = sum(each.stat().st_size for each in files)
+    if not files:
+        return good("dagster", "event log", "not in files of this machine: its database's owner watches its size")
+    said = f"{size(total)} in {len(files):,} files below {root}"
+    if total > LARGE_BYTES:
+        remedy = (
+            "delete old runs in the UI (Runs, select, Delete), and set `retention:` in dagster.yaml for ticks;"
+            " promises need the runs of the last month"
+        )
+        return Finding("dagster", "event log", State.WARNING, said, remedy)
+    return good("dagster", "event log", said)
