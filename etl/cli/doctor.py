@@ -20,7 +20,7 @@ from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.health.dagster_home import examine_dagster
-from etl.health.finding import Finding, State, good
+from etl.health.finding import Condition, Examined, good
 from etl.health.formats import examine_objects, examine_state_files
 from etl.health.leftovers import examine_leftovers
 from etl.health.machine import examine_machine
@@ -28,7 +28,12 @@ from etl.health.releases import examine_releases
 from etl.health.tenants import examine_tenant
 from etl.settings import Settings, load_settings
 
-_COLOURS = {State.GOOD: "green", State.WARNING: "yellow", State.BAD: "bold red", State.UNKNOWN: "magenta"}
+_COLOURS = {
+    Condition.GOOD: "green",
+    Condition.WARNING: "yellow",
+    Condition.BAD: "bold red",
+    Condition.UNKNOWN: "magenta",
+}
 
 
 def doctor(
@@ -59,44 +64,44 @@ def doctor(
     else:
         _show(findings, console, everything=everything)
     states = {each.state for each in findings}
-    if State.BAD in states:
+    if Condition.BAD in states:
         raise typer.Exit(1)
-    if State.UNKNOWN in states:
+    if Condition.UNKNOWN in states:
         raise typer.Exit(3)
 
 
-def _examine(settings: Settings, tenants: tuple[str, ...]) -> Iterator[Finding]:
+def _examine(settings: Settings, tenants: tuple[str, ...]) -> Iterator[Examined]:
     yield from examine_machine(settings)
     yield from examine_releases()
     yield from examine_leftovers(settings)
     yield from examine_state_files(settings)
     yield from _dagster(settings)
-    yield from (Finding("workspace.yaml", "tenants", State.WARNING, e.problem, e.hint) for e in unserved(settings))
+    yield from (Examined("workspace.yaml", "tenants", Condition.WARNING, e.problem, e.hint) for e in unserved(settings))
     for name in tenants:
         try:
             config = load_tenant(name, settings)
         except EtlError as error:
             what = f"cannot be loaded: {error.problem}"
-            yield Finding(name, "configuration", State.BAD, what, f"`etl check {name}` names every mistake")
+            yield Examined(name, "configuration", Condition.BAD, what, f"`etl check {name}` names every mistake")
             continue
         yield _loaded(config)
         try:
             yield from examine_objects(config, settings)
         except EtlError as error:
-            yield Finding(name, "objects", State.UNKNOWN, error.problem, error.hint)
+            yield Examined(name, "objects", Condition.UNKNOWN, error.problem, error.hint)
         yield from examine_tenant(config, settings)
 
 
-def _loaded(config: TenantConfig) -> Finding:
+def _loaded(config: TenantConfig) -> Examined:
     count = len(config.pipelines)
     if not count and config.enabled:
-        return Finding(
-            config.id, "configuration", State.WARNING, "it has no pipeline", "write one below `assets: pipelines:`"
+        return Examined(
+            config.id, "configuration", Condition.WARNING, "it has no pipeline", "write one below `assets: pipelines:`"
         )
     return good(config.id, "configuration", f"loads, with {count} pipelines{'' if config.enabled else ', not enabled'}")
 
 
-def _dagster(settings: Settings) -> Iterator[Finding]:
+def _dagster(settings: Settings) -> Iterator[Examined]:
     """Yield what Dagster's home lacks, and the state of the storage in it."""
     try:
         home = prepare_dagster_home(settings)
@@ -107,16 +112,18 @@ def _dagster(settings: Settings) -> Iterator[Finding]:
             if there
             else [("there is no such file", "the project's own file: `etl init` has one")]
         )
-        yield from (Finding("dagster", "settings", State.WARNING, f"{path}: {e}", f"add: {line}") for e, line in lacks)
+        yield from (
+            Examined("dagster", "settings", Condition.WARNING, f"{path}: {e}", f"add: {line}") for e, line in lacks
+        )
         if not lacks:
             yield good("dagster", "settings", f"{path} has what the product needs")
         with ExitStack() as stack:
             yield from examine_dagster(stack.enter_context(opened_instance(settings)))
     except EtlError as error:
-        yield Finding("dagster", "storage", State.UNKNOWN, error.problem, error.hint)
+        yield Examined("dagster", "storage", Condition.UNKNOWN, error.problem, error.hint)
 
 
-def _fixed(found: Finding, console: Console) -> Finding:
+def _fixed(found: Examined, console: Console) -> Examined:
     """Do the fix of a finding, and return what became of it."""
     if found.fix is None:
         return found
@@ -128,8 +135,8 @@ def _fixed(found: Finding, console: Console) -> Finding:
     return good(found.place, found.what, done)
 
 
-def _show(findings: list[Finding], console: Console, *, everything: bool) -> None:
-    shown = [each for each in findings if everything or each.state is not State.GOOD]
+def _show(findings: list[Examined], console: Console, *, everything: bool) -> None:
+    shown = [each for each in findings if everything or each.state is not Condition.GOOD]
     if shown:
         table = Table("where", "what", "state", "seen", "what to do")
         for each in shown:
@@ -137,11 +144,11 @@ def _show(findings: list[Finding], console: Console, *, everything: bool) -> Non
             words = (each.place, each.what, f"[{colour}]{each.state}[/]", escape(each.said), escape(each.remedy))
             table.add_row(*words)
         console.print(table)
-    count = sum(each.state is State.GOOD for each in findings)
+    count = sum(each.state is Condition.GOOD for each in findings)
     console.print(f"{len(findings)} examined, {count} good", highlight=False)
 
 
-def _plain(found: Finding) -> dict[str, object]:
+def _plain(found: Examined) -> dict[str, object]:
     return {
         "place": found.place,
         "what": found.what,

@@ -28,18 +28,26 @@ def maintain(
             help="On a Trino: remove snapshots and files that nothing has needed for so many days. Default: 7."
         ),
     ] = None,
+    rewrite: Annotated[
+        bool,
+        typer.Option("--rewrite", help="On DuckDB: write the file again, which gives back all of its free space."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Care for the tables that a tenant has loaded: join small files, remove what no load and no reader needs.
 
     The rows stay the same, and loads go on meanwhile. On a Trino: `optimize`, old snapshots and files without a
-    snapshot are removed. PostgreSQL: VACUUM (ANALYZE). DuckDB: CHECKPOINT. Tables of others are left alone.
+    snapshot are removed. PostgreSQL: VACUUM (ANALYZE). DuckDB: CHECKPOINT, or with --rewrite a
+    new file of the same content. Tables of others are left alone.
 
     Exit code 1: a table could not be cared for. 3: there is no table to care for.
     """
     config = load_tenant(tenant, load_settings())
     asked = CareRequest(
-        run_id="maintain", dry_run=dry_run, older_than=None if older_than is None else timedelta(days=older_than)
+        run_id="maintain",
+        dry_run=dry_run,
+        rewrite=rewrite,
+        older_than=None if older_than is None else timedelta(days=older_than),
     )
     found = list(warehouse_of_tenant(config).open(config).care(asked))
     console = Console()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
-from etl.health.finding import Finding, State, good, size
+from etl.health.finding import Condition, Examined, good, size
 from etl.running.compat import SensorDaemon, get_daemon_statuses
 from etl.running.worker_process import Life, life_of, worker_of
 
@@ -21,14 +21,14 @@ MOST_RUNS = 200
 _DAEMONS = "promises are not watched, schedules do not tick and queued runs stay queued"
 
 
-def examine_dagster(instance: DagsterInstance) -> Iterator[Finding]:
+def examine_dagster(instance: DagsterInstance) -> Iterator[Examined]:
     """Yield the state of Dagster's own storage and processes."""
     yield _daemon(instance)
     yield _runs(instance)
     yield _event_log(instance)
 
 
-def _daemon(instance: DagsterInstance) -> Finding:
+def _daemon(instance: DagsterInstance) -> Examined:
     kind = SensorDaemon.daemon_type()
     found = get_daemon_statuses(
         instance, [kind], time.time(), ignore_errors=True, heartbeat_tolerance_seconds=SILENT_SECONDS
@@ -38,10 +38,10 @@ def _daemon(instance: DagsterInstance) -> Finding:
         return good("dagster", "daemon", "it runs")
     seen = f"last seen {datetime.fromtimestamp(beat.timestamp, UTC):%Y-%m-%d %H:%M} UTC" if beat else "never seen"
     remedy = "start it: `make dev`, or `dagster-daemon run` beside the web server"
-    return Finding("dagster", "daemon", State.WARNING, f"it does not run ({seen}): {_DAEMONS}", remedy)
+    return Examined("dagster", "daemon", Condition.WARNING, f"it does not run ({seen}): {_DAEMONS}", remedy)
 
 
-def _runs(instance: DagsterInstance) -> Finding:
+def _runs(instance: DagsterInstance) -> Examined:
     """Runs at work whose process has certainly ended. A run of another host is never said to be dead."""
     at_work = instance.get_runs(
         RunsFilter(statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]), limit=MOST_RUNS
@@ -54,10 +54,10 @@ def _runs(instance: DagsterInstance) -> Finding:
             dead.append(run.run_id)
         unknown += life is Life.UNKNOWN
     if dead:
-        return Finding(
+        return Examined(
             "dagster",
             "runs",
-            State.WARNING,
+            Condition.WARNING,
             f"{len(dead)} of {len(at_work)} runs at work have lost their process: {', '.join(dead[:3])}",
             "the daemon fails them and frees their pools when it runs; then run the same partitions again",
         )
@@ -65,7 +65,7 @@ def _runs(instance: DagsterInstance) -> Finding:
     return good("dagster", "runs", said)
 
 
-def _event_log(instance: DagsterInstance) -> Finding:
+def _event_log(instance: DagsterInstance) -> Examined:
     """The size of the files, where the storage is files. A database server is its owner's to watch."""
     root = Path(instance.root_directory)
     files = [each for each in root.rglob("*.db*") if each.is_file()]
@@ -78,5 +78,5 @@ def _event_log(instance: DagsterInstance) -> Finding:
             "delete old runs in the UI (Runs, select, Delete), and set `retention:` in dagster.yaml for ticks;"
             " promises need the runs of the last month"
         )
-        return Finding("dagster", "event log", State.WARNING, said, remedy)
+        return Examined("dagster", "event log", Condition.WARNING, said, remedy)
     return good("dagster", "event log", said)

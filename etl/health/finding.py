@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class State(StrEnum):
+class Condition(StrEnum):
     """How the examined thing is."""
 
     GOOD = "good"
@@ -19,13 +19,13 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class Examined:
     """The state of one thing."""
 
     place: str
     """Where it is: `environment`, `disk`, `dagster`, or a tenant's id."""
     what: str
-    state: State
+    state: Condition
     said: str
     """What was seen, with figures."""
     remedy: str = ""
@@ -34,9 +34,9 @@ class Finding:
     """Does the remedy, and returns what was done. None if only a person can do it."""
 
 
-def good(place: str, what: str, said: str) -> Finding:
+def good(place: str, what: str, said: str) -> Examined:
     """Return the finding for something that is as it should be."""
-    return Finding(place, what, State.GOOD, said)
+    return Examined(place, what, Condition.GOOD, said)
 
 
 def size(count: float) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.formats import check_format
-from etl.health.finding import Finding, State, good
+from etl.health.finding import Condition, Examined, good
 from etl.lake.lake import ObjectRef, open_lake
 from etl.notify import outbox
 from etl.pipeline.stage import lake_place
@@ -22,7 +22,7 @@ from etl.settings import Settings
 _STAGES = ("extract", "transfer")
 
 
-def examine_state_files(settings: Settings) -> Iterator[Finding]:
+def examine_state_files(settings: Settings) -> Iterator[Examined]:
     """Yield the state of the files in which promises and messages are kept."""
     files = [(settings.data_dir / "sla.sqlite", state_log.FORMAT), (settings.data_dir / "notify.sqlite", outbox.FORMAT)]
     files += [(each, pipeline_log.FORMAT) for each in sorted((settings.data_dir / "sla").glob("*.sqlite"))]
@@ -34,7 +34,7 @@ def examine_state_files(settings: Settings) -> Iterator[Finding]:
         yield good("data", "state files", said)
 
 
-def _file(path: Path, newest: int) -> Finding | None:
+def _file(path: Path, newest: int) -> Examined | None:
     remedy = f"restore it from a backup, or begin a new one: mv '{path}' '{path}.damaged'"
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as db:
@@ -42,17 +42,17 @@ def _file(path: Path, newest: int) -> Finding | None:
             (whole,) = db.execute("PRAGMA quick_check(1)").fetchone()
         check_format(number or None, newest=newest, what=str(path))
     except sqlite3.Error as error:
-        return Finding("data", path.name, State.BAD, f"{path} cannot be read: {error}", remedy)
+        return Examined("data", path.name, Condition.BAD, f"{path} cannot be read: {error}", remedy)
     except EtlError as error:
-        return Finding("data", path.name, State.BAD, error.problem, error.hint)
-    return None if whole == "ok" else Finding("data", path.name, State.BAD, f"{path} is damaged: {whole}", remedy)
+        return Examined("data", path.name, Condition.BAD, error.problem, error.hint)
+    return None if whole == "ok" else Examined("data", path.name, Condition.BAD, f"{path} is damaged: {whole}", remedy)
 
 
-def examine_objects(config: TenantConfig, settings: Settings) -> Iterator[Finding]:
+def examine_objects(config: TenantConfig, settings: Settings) -> Iterator[Examined]:
     """Yield whether the newest object of each stage can be read by this release."""
     local, shared = open_lake(settings), open_lake(settings, lake_place(config))
     count = 0
-    wrong: list[Finding] = []
+    wrong: list[Examined] = []
     for name, pipeline in config.pipelines.items():
         lake = shared if pipeline.save_to_s3 else local
         for stage in _STAGES:
@@ -62,7 +62,7 @@ def examine_objects(config: TenantConfig, settings: Settings) -> Iterator[Findin
                 ref = ObjectRef(tenant=config.id, stage=stage, pipeline=name, partition=newest)
                 count += lake.find(ref) is not None
             except EtlError as error:
-                wrong.append(Finding(config.id, f"{name} {stage}", State.BAD, error.problem, error.hint))
+                wrong.append(Examined(config.id, f"{name} {stage}", Condition.BAD, error.problem, error.hint))
     yield from wrong
     if not wrong:
         yield good(config.id, "objects", f"the newest of {count} stages can be read" if count else "none is published")

@@ -10,37 +10,37 @@ from pathlib import Path
 
 from etl import locks
 from etl.config.config_loader import list_tenants
-from etl.health.finding import Finding, State, good, size
+from etl.health.finding import Condition, Examined, good, size
 from etl.lake.staging import dead_folders, sweep_dead
 from etl.settings import Settings
 
 LONG_SECONDS = 3600.0
 
 
-def examine_leftovers(settings: Settings) -> Iterator[Finding]:
+def examine_leftovers(settings: Settings) -> Iterator[Examined]:
     """Yield what is left over in the data folder."""
     yield _drafts(settings)
     yield _locks(settings)
     yield _of_nobody(settings)
 
 
-def _drafts(settings: Settings) -> Finding:
+def _drafts(settings: Settings) -> Examined:
     """Drafts of killed runs: the next run of the tenant removes them, and so does the fix."""
     dead = dead_folders(settings.staging_dir)
     if not dead:
         return good("data", "drafts", "no draft of a process that has ended")
     total = sum(_bytes(each) for each in dead)
-    return Finding(
+    return Examined(
         "data",
         "drafts",
-        State.WARNING,
+        Condition.WARNING,
         f"{len(dead)} folders of processes that have ended, {size(total)}, in {settings.staging_dir}",
         "the next run of the tenant removes them",
         lambda: f"removed {sweep_dead(settings.staging_dir, settings.data_dir / 'locks')} folders",
     )
 
 
-def _locks(settings: Settings) -> Finding:
+def _locks(settings: Settings) -> Examined:
     """Locks end with their process, so a lock that is held for long belongs to a process that still works or hangs."""
     long = []
     for path in sorted((settings.data_dir / "locks").glob("*")):
@@ -48,10 +48,10 @@ def _locks(settings: Settings) -> Finding:
         if path.is_file() and held_for > LONG_SECONDS and locks.is_held(path):
             long.append(f"{path.name} for {held_for / 3600:.1f} hours by process {_holder(path)}")
     if long:
-        return Finding(
+        return Examined(
             "data",
             "locks",
-            State.WARNING,
+            Condition.WARNING,
             f"held: {'; '.join(long)}",
             "look what that process does; other writers of the same tenant wait for it",
         )
@@ -65,17 +65,17 @@ def _holder(path: Path) -> str:
         return "unknown"
 
 
-def _of_nobody(settings: Settings) -> Finding:
+def _of_nobody(settings: Settings) -> Examined:
     """Data of tenants whose folder is gone is kept: nobody has said that it may be deleted."""
     tenants = set(list_tenants(settings))
     lake = [each.name for each in settings.lake_dir.glob("*") if each.is_dir()] if settings.lake_dir.is_dir() else []
     files = [each.stem for each in settings.warehouse_dir.glob("*.duckdb")]
     strangers = sorted({*lake, *files} - tenants)
     if strangers:
-        return Finding(
+        return Examined(
             "data",
             "tenants",
-            State.WARNING,
+            Condition.WARNING,
             f"data of {', '.join(strangers)}, which is no tenant of this project",
             f"bring the folder back, or delete the data yourself in {settings.lake_dir} and {settings.warehouse_dir}",
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from etl.health.finding import Finding, State, good, size
+from etl.health.finding import Condition, Examined, good, size
 from etl.settings import Settings
 
 LITTLE_BYTES, NO_BYTES = 5 << 30, 500 << 20
@@ -18,7 +18,7 @@ FEW_INODES = 10_000
 SECONDS_AHEAD = 60
 
 
-def examine_machine(settings: Settings) -> Iterator[Finding]:
+def examine_machine(settings: Settings) -> Iterator[Examined]:
     """Yield the state of the machine."""
     yield from _disks(settings)
     yield _one_filesystem(settings)
@@ -27,12 +27,12 @@ def examine_machine(settings: Settings) -> Iterator[Finding]:
         ZoneInfo("Asia/Seoul")
         yield good("machine", "time zones", "the database of time zones is there")
     except ZoneInfoNotFoundError:
-        yield Finding(
-            "machine", "time zones", State.BAD, "there is no database of time zones", "install the package tzdata"
+        yield Examined(
+            "machine", "time zones", Condition.BAD, "there is no database of time zones", "install the package tzdata"
         )
 
 
-def _disks(settings: Settings) -> Iterator[Finding]:
+def _disks(settings: Settings) -> Iterator[Examined]:
     """Yield the free space of each filesystem that the product writes to."""
     seen: set[int] = set()
     home = os.environ.get("DAGSTER_HOME")
@@ -48,41 +48,41 @@ def _disks(settings: Settings) -> Iterator[Finding]:
         what = f"disk of {path.name}"
         remedy = "free space, or move it: ETL_DATA_DIR names the data, DAGSTER_HOME Dagster's storage"
         if usage.free < NO_BYTES or (nodes.f_files and nodes.f_favail < FEW_INODES):
-            yield Finding("machine", what, State.BAD, f"{said}, {nodes.f_favail:,} more files", remedy)
+            yield Examined("machine", what, Condition.BAD, f"{said}, {nodes.f_favail:,} more files", remedy)
         elif usage.free < LITTLE_BYTES:
-            yield Finding("machine", what, State.WARNING, said, remedy)
+            yield Examined("machine", what, Condition.WARNING, said, remedy)
         else:
             yield good("machine", what, said)
         if not os.access(folder, os.W_OK):
-            yield Finding(
-                "machine", what, State.BAD, f"{folder} cannot be written", "give this user the right to write there"
+            yield Examined(
+                "machine", what, Condition.BAD, f"{folder} cannot be written", "give this user the right to write there"
             )
 
 
-def _one_filesystem(settings: Settings) -> Finding:
+def _one_filesystem(settings: Settings) -> Examined:
     """Publishing is one rename only if drafts and lake are on one filesystem."""
     devices = {each.stat().st_dev for each in (settings.staging_dir, settings.lake_dir) if each.exists()}
     if len(devices) > 1:
-        return Finding(
+        return Examined(
             "machine",
             "drafts and lake",
-            State.BAD,
+            Condition.BAD,
             f"{settings.staging_dir} and {settings.lake_dir} are two filesystems: publishing is no single step",
             "mount one filesystem at the data folder, above both",
         )
     return good("machine", "drafts and lake", "on one filesystem")
 
 
-def _clock(settings: Settings) -> Finding:
+def _clock(settings: Settings) -> Examined:
     """A file that was written in the future shows that the clock has been set back."""
     folders = [settings.data_dir, Path(os.environ.get("DAGSTER_HOME") or settings.data_dir)]
     files = [each for folder in folders if folder.is_dir() for each in (folder, *folder.iterdir())]
     ahead = max((each.stat().st_mtime for each in files), default=0.0) - time.time()
     if ahead > SECONDS_AHEAD:
-        return Finding(
+        return Examined(
             "machine",
             "clock",
-            State.BAD,
+            Condition.BAD,
             f"files were written {ahead:,.0f} seconds in the future, so this clock is late or was set back",
             "let a time service set the clock, then look whether partitions and promises were judged meanwhile",
         )

@@ -9,29 +9,29 @@ from etl.config.tenant_config import TenantConfig
 from etl.dbt.index import fresh_index
 from etl.dbt.project import tenant_dbt
 from etl.errors import EtlError
-from etl.health.finding import Finding, State, good, size
+from etl.health.finding import Condition, Examined, good, size
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.running.dbt_prepare import prepare
 from etl.settings import Settings
-from etl.warehouse.duckdb import DuckDBWarehouse
+from etl.warehouse.contract import CareRequest
 
 FREE_SHARE, FREE_BYTES = 0.5, 64 << 20
 """A DuckDB file of which more than this is free is said to be bloated."""
 
 
-def examine_tenant(config: TenantConfig, settings: Settings) -> Iterator[Finding]:
+def examine_tenant(config: TenantConfig, settings: Settings) -> Iterator[Examined]:
     """Yield the state of one tenant."""
     try:
         yield from _dbt(config, settings)
     except EtlError as error:
-        yield Finding(config.id, "dbt", State.BAD, error.problem, error.hint)
+        yield Examined(config.id, "dbt", Condition.BAD, error.problem, error.hint)
     try:
         yield from _duckdb(config)
     except EtlError as error:
-        yield Finding(config.id, "warehouse", State.UNKNOWN, error.problem, error.hint)
+        yield Examined(config.id, "warehouse", Condition.UNKNOWN, error.problem, error.hint)
 
 
-def _dbt(config: TenantConfig, settings: Settings) -> Iterator[Finding]:
+def _dbt(config: TenantConfig, settings: Settings) -> Iterator[Examined]:
     if not config.dbt.enabled:
         return
     project = tenant_dbt(config, settings)
@@ -42,39 +42,45 @@ def _dbt(config: TenantConfig, settings: Settings) -> Iterator[Finding]:
     def parse() -> str:
         return f"prepared {project.folder.name}: {len(prepare(config, project).assets)} assets"
 
-    yield Finding(
+    yield Examined(
         config.id,
         "dbt",
-        State.WARNING,
+        Condition.WARNING,
         f"the index of {project.folder.name} is missing or older than the project: the next load parses it",
         f"etl dbt prepare {config.id}",
         parse,
     )
 
 
-def _duckdb(config: TenantConfig) -> Iterator[Finding]:
-    warehouse = warehouse_of_tenant(config).open(config)
-    if not isinstance(warehouse, DuckDBWarehouse):
+def _duckdb(config: TenantConfig) -> Iterator[Examined]:
+    """Yield how much of a DuckDB file is free. A server's space is for its owner to watch."""
+    if config.warehouse.type != "duckdb":
         return
-    space = warehouse.space()
-    if space is None:
+    warehouse = warehouse_of_tenant(config).open(config)
+    looked = next(iter(warehouse.care(CareRequest(run_id="doctor", dry_run=True))), None)
+    if looked is None:
         yield good(config.id, "warehouse", "no file yet: the first load makes it")
         return
-    total, free = space
+    if looked.error is not None:
+        yield Examined(config.id, "warehouse", Condition.UNKNOWN, looked.error.problem, looked.error.hint)
+        return
+    total, free = looked.before["bytes"], looked.before["free bytes"]
     said = f"{size(total)}, of which {size(free)} are free"
     if free <= FREE_BYTES or free <= FREE_SHARE * total:
         yield good(config.id, "warehouse", said)
         return
 
     def rewrite() -> str:
-        before, after = warehouse.rewrite("doctor")
-        return f"wrote the file again: {size(before)} before, {size(after)} now"
+        (care,) = warehouse.care(CareRequest(run_id="doctor", rewrite=True))
+        if care.error is not None:
+            raise care.error
+        return f"wrote the file again: {size(care.before['bytes'])} before, {size(care.after['bytes'])} now"
 
-    yield Finding(
+    yield Examined(
         config.id,
         "warehouse",
-        State.WARNING,
+        Condition.WARNING,
         f"{said}: DuckDB does not give back the space of deleted rows in the middle of a file",
-        f"etl doctor {config.id} --fix writes the file again, while no run of the tenant is at work",
+        f"`etl maintain {config.id} --rewrite`, while no run of the tenant is at work",
         rewrite,
     )

@@ -271,6 +271,8 @@ class CareRequest(BaseModel):
     run_id: str
     dry_run: bool = False
     """Say what would be done, and do nothing."""
+    rewrite: bool = False
+    """On DuckDB, write the file again without its free part, instead of a checkpoint."""
     older_than: timedelta | None = None
     """On a Trino, the age at which old snapshots and files without a snapshot are removed. Default: 7 days."""
 

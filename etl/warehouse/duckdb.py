@@ -131,37 +131,30 @@ class DuckDBWarehouse(SqlWarehouse):
             raise WarehouseError(f"the warehouse {self._path} does not exist yet", "load a pipeline first")
 
     def care(self, asked: CareRequest) -> Iterator[Care]:
-        """Write everything into the file and give back the space at its end, while nobody else writes."""
+        """Write everything into the file and give back the space at its end, while nobody else writes.
+
+        On request, the whole file is written again, which also gives back the space in its middle.
+        """
         if self._path.exists():
             care = Care(self._path.name)
+            word = "write the file again" if asked.rewrite else "make a checkpoint"
+            done = "wrote the file again" if asked.rewrite else "made a checkpoint"
             with noted(care), _named(f"{self._path.name} could not be cared for"), self.exclusive(asked.run_id):
-                care.before = care.after = self._size()
                 with self.connect(read_only=asked.dry_run) as connection:
-                    if not asked.dry_run:
+                    care.before = care.after = self._size(connection)
+                    if asked.rewrite and not asked.dry_run:
+                        duckdb_space.rewrite(connection, self._path)
+                    elif not asked.dry_run:
                         connection.execute("CHECKPOINT")
-                care.after = self._size()
-                care.done.append("would make a checkpoint" if asked.dry_run else "made a checkpoint")
+                with self.connect(read_only=True) as connection:
+                    care.after = self._size(connection)
+                care.done.append(f"would {word}" if asked.dry_run else done)
             yield care
 
-    def space(self) -> tuple[int, int] | None:
-        """Return the bytes of the file, and how many of them are free; None if there is no file."""
-        if not self._path.exists():
-            return None
-        with self.connect(read_only=True) as connection:
-            return duckdb_space.measured(connection)
-
-    def rewrite(self, run_id: str) -> tuple[int, int]:
-        """Write the file again without its free part, with nobody else in it. Return its size before and after."""
-        self._check_exists()
-        with _named(f"{self._path.name} could not be written again"), self.exclusive(run_id):
-            before = self._path.stat().st_size
-            with self.connect(read_only=False) as connection:
-                duckdb_space.rewrite(connection, self._path)
-            return before, self._path.stat().st_size
-
-    def _size(self) -> dict[str, int]:
+    def _size(self, connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
         files = (self._path, self._path.with_name(f"{self._path.name}.wal"))
-        return {"bytes": sum(each.stat().st_size for each in files if each.exists())}
+        size = sum(each.stat().st_size for each in files if each.exists())
+        return {"bytes": size, "free bytes": duckdb_space.free_bytes(connection)}
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """Run a read-only statement and return its rows."""

@@ -15,14 +15,12 @@ from etl.warehouse.identifier import quoted, value_of
 _NEW = "etl_rewritten"
 
 
-def measured(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
-    """Return the bytes of the opened file, and how many of them are free."""
-    found = connection.execute(
-        "SELECT block_size, total_blocks, free_blocks FROM pragma_database_size()"
-        " WHERE database_name = current_database()"
+def free_bytes(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return how many bytes of the opened file are free."""
+    ((block, free),) = connection.execute(
+        "SELECT block_size, free_blocks FROM pragma_database_size() WHERE database_name = current_database()"
     ).fetchall()
-    ((block, total, free),) = found
-    return int(block) * int(total), int(block) * int(free)
+    return int(block) * int(free)
 
 
 def rewrite(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

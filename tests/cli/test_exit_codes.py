@@ -33,6 +33,7 @@ USAGE = {
     "metrics": ["metrics", "--tenant", "nobody"],
     "rules": ["rules", "no_rule"],
     "home": ["home", "--nothing"],
+    "doctor": ["doctor", "nobody"],
     "docs": ["docs", "--nothing"],
 }
 

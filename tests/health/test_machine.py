@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from etl.health.finding import State
+from etl.health.finding import Condition
 from etl.health.machine import examine_machine
 from etl.settings import Settings, load_settings
 from tests.tiny_project import TinyProject
@@ -26,18 +26,18 @@ def settings(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return load_settings(project.environ)
 
 
-def states(settings: Settings) -> dict[str, State]:
+def states(settings: Settings) -> dict[str, Condition]:
     return {each.what: each.state for each in examine_machine(settings)}
 
 
 def test_a_machine_with_room_is_good(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(100 << 30, 50 << 30, 50 << 30))
-    assert set(states(settings).values()) == {State.GOOD}
+    assert set(states(settings).values()) == {Condition.GOOD}
 
 
-@pytest.mark.parametrize(("free", "state"), [(1 << 30, State.WARNING), (100 << 20, State.BAD)])
+@pytest.mark.parametrize(("free", "state"), [(1 << 30, Condition.WARNING), (100 << 20, Condition.BAD)])
 def test_a_disk_that_is_nearly_full_is_told(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, free: int, state: State
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, free: int, state: Condition
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(100 << 30, 0, free))
     assert states(settings)[f"disk of {settings.data_dir.name}"] is state
@@ -48,7 +48,7 @@ def test_a_file_of_the_future_shows_a_clock_that_was_set_back(settings: Settings
     path.touch()
     os.utime(path, (time.time() + 3600, time.time() + 3600))
     (clock,) = [each for each in examine_machine(settings) if each.what == "clock"]
-    assert clock.state is State.BAD
+    assert clock.state is Condition.BAD
     assert "in the future" in clock.said
 
 
@@ -56,7 +56,7 @@ def test_drafts_on_another_filesystem_are_told(settings: Settings, monkeypatch: 
     other = next(each for each in (Path("/dev/shm"), Path("/proc")) if _device(each) != _device(settings.data_dir))
     settings.lake_dir.mkdir(parents=True, exist_ok=True)
     monkeypatch.setattr(Settings, "staging_dir", property(lambda _: other))
-    assert states(settings)["drafts and lake"] is State.BAD
+    assert states(settings)["drafts and lake"] is Condition.BAD
 
 
 def _device(path: Path) -> int:
