@@ -10,7 +10,7 @@ SCRATCH := $(shell test "$$(df -Pk /dev/shm 2>/dev/null | awk 'NR==2 {print $$4}
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo dev trino demo-trino test test-airflow test-prefect slow wheel soak lint types bench docs lock clean
+.PHONY: help env demo dev trino demo-trino test test-airflow test-prefect slow wheel soak lint types bench docs docs-site lock clean
 
 help: ## what can be asked for
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,11 @@ bench: env ## what docs/performance.md shows; takes a while
 
 docs: env ## the pages that are generated from the code
 	$(BIN)/etl docs
+
+docs-site: docs ## all pages as a site with a search, in .data/site; it is served on port 8000 until Ctrl-C
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build
+	@echo "the site is in .data/site; http://localhost:8000 shows it, with the search"
+	@test -n "$(CI)" || $(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory .data/site
 
 # Airflow and Prefect cannot be installed together, nor beside our own newest libraries: each has an environment of its own.
 HOSTS := airflow prefect

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from etl.cli.command_page import commands_page
 from etl.config.reference import reference_text
 from etl.config.schema import schema_text
 from etl.errors import EtlError
@@ -24,6 +25,7 @@ def docs(
     pages = {
         project / "docs" / "yaml-reference.md": reference_text(),
         project / "docs" / "quality-api.md": api_page(),
+        project / "docs" / "commands.md": commands_page(),
         project / "docs" / "quality-rules.md": rules_page(),
         project / "tenants" / "tenant.schema.json": schema_text(),
     }
