@@ -13,8 +13,8 @@ from etl.cli.commands import LazyCommand, app
 
 _HEAD = """# Commands
 
-Generated from the commands by `etl docs`; do not edit. `etl COMMAND --help` shows the same in the terminal. What a
-command's exit code means is in [Exit codes](exit-codes.md).
+Generated from the commands by `etl docs`; do not edit. The option `--help` of a command shows the same in the terminal.
+What a command's exit code means is in [Exit codes](exit-codes.md).
 """
 
 
