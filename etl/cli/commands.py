@@ -10,6 +10,8 @@ from typing import Any, Literal
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from etl.cli.signature import names_of_signature
+
 ROOM = "etl.cli"
 STYLE: Literal["markdown"] = "markdown"
 
@@ -25,7 +27,15 @@ class LazyCommand(TyperCommand):
     def load(self) -> Any:  # noqa: ANN401  a command or a group, which typer exports no common type of
         """Import the command's file and make the command from it."""
         module, _, attribute = self._where.partition(":")
-        written = getattr(import_module(f"{ROOM}.{module}"), attribute)
+        return self._made(getattr(import_module(f"{ROOM}.{module}"), attribute))
+
+    def signature(self) -> Any:  # noqa: ANN401
+        """Return a command that can show its help and do nothing else; the real one where there is no such command."""
+        module, _, attribute = self._where.partition(":")
+        names = names_of_signature(f"{ROOM}.{module}")
+        return self.load() if names is None or attribute not in names else self._made(names[attribute])
+
+    def _made(self, written: Any) -> Any:  # noqa: ANN401
         if isinstance(written, typer.Typer):
             written.rich_markup_mode = STYLE
             made: Any = typer.main.get_group(written)
@@ -36,9 +46,10 @@ class LazyCommand(TyperCommand):
         made.name = self.name
         return made
 
-    def make_context(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  handed on as it comes
-        """Make the real command's context, which handles all further arguments."""
-        return self.load().make_context(*arguments, **options)
+    def make_context(self, info_name: str | None, args: list[str], *more: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Make the real command's context, which handles all further arguments. Help alone needs no real command."""
+        command = self.signature() if args[-1:] == ["--help"] else self.load()
+        return command.make_context(info_name, args, *more, **options)
 
 
 class LazyGroup(TyperGroup):

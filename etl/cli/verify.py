@@ -35,8 +35,11 @@ def verify(
         int | None, typer.Option(help="Compare only this many of the newest partitions. Default: all.", min=1)
     ] = None,
     max_rows: Annotated[
-        int, typer.Option(help="In partitions with more rows, rows are counted but not compared.", min=1)
-    ] = MAX_ROWS,
+        int | None,
+        typer.Option(
+            help="In partitions with more rows, rows are counted but not compared. Default: 2 million.", min=1
+        ),
+    ] = None,
 ) -> None:
     """Compare source, lake and warehouse, read-only. The result is also the asset check `reconciled` in Dagster.
 
@@ -59,7 +62,7 @@ def verify(
     compared: list[Reconciliation] = []
     with opened_instance(settings) as instance:
         for each in chosen:
-            found = reconcile(config, each, url, warehouse, settings, days=days, max_rows=max_rows)
+            found = reconcile(config, each, url, warehouse, settings, days=days, max_rows=max_rows or MAX_ROWS)
             compared.append(found)
             instance.report_runless_asset_event(
                 AssetCheckEvaluation(

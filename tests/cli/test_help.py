@@ -2,11 +2,14 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 import typer
 
+from etl.cli.commands import app
 from tests.commands import loaded_commands
 
 from .conftest import Etl
@@ -38,6 +41,35 @@ def test_every_command_explains_itself_with_an_example_that_can_be_typed(etl: Et
         command.make_context("etl", words[len(path) :])  # every option and argument is one that exists
     for parameter in command.params:
         assert getattr(parameter, "help", None), f"{parameter.name} is not explained"
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_the_help_is_that_of_the_command_and_imports_nothing_heavy(path: tuple[str, ...]) -> None:
+    """What is shown comes from the text of the command's file; here it is held against the command itself."""
+    line = typer.main.get_command(app).commands[path[0]]  # type: ignore[attr-defined]
+    light = line.signature()
+    for name in path[1:]:
+        light = light.commands[name]
+    command = COMMANDS[path]
+    assert isinstance(command, typer.core.TyperCommand)
+    assert (light.help, light.epilog) == (command.help, command.epilog)
+    told = [(p.name, p.opts, p.secondary_opts, p.help, p.required, p.default, p.nargs) for p in light.params]
+    assert told == [(p.name, p.opts, p.secondary_opts, p.help, p.required, p.default, p.nargs) for p in command.params]
+
+
+def test_the_help_of_all_commands_is_read_without_the_libraries_of_any() -> None:
+    code = (
+        "import sys; from etl.cli.commands import LazyGroup, COMMANDS, LazyCommand\n"
+        "for each in COMMANDS: assert LazyCommand(*each).signature().help, each\n"
+        "print(*({'dagster', 'duckdb', 'polars', 'sqlalchemy', 'pyarrow', 'dbt', 'truthound'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("", "")
+
+
+def test_a_help_that_stands_where_a_value_is_expected_does_nothing(etl: Etl) -> None:
+    assert etl("run", "acme", "--job", "--help").code == 2
+    assert etl("dbt", "rules", "acme", "--from", "--help").code == 2
 
 
 def test_the_list_of_commands_is_what_no_argument_shows(etl: Etl) -> None:
