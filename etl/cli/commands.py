@@ -124,7 +124,7 @@ COMMANDS = (
     ),
     (
         "doctor",
-        "Examine the installation: disk, clock, versions, leftovers, daemon, indexes, full files; `--fix` mends.",
+        "Examine the installation: machine, versions, data folder, Dagster's storage, and what each tenant keeps.",
         "doctor:doctor",
         "etl doctor --fix",
     ),
