@@ -59,7 +59,8 @@ def extract(run: StageRun, source: str | SourceRange) -> StageResult:
         result = audit_and_publish(DraftRows(run, "extract", draft, report.rows, started, tables, detail=detail))
         source.published.add(run.partition)
         seconds = report.seconds + (datetime.now(UTC) - read).total_seconds()
-        return result.model_copy(update={"volume": volume, "personal": personal, "seconds": seconds})
+        found = {"volume": volume, "personal": personal, "seconds": seconds, "comments": dict(report.comments)}
+        return result.model_copy(update=found)
 
 
 def _volume(run: StageRun, rows: int, before: int | None) -> VolumeVerdict | None:

@@ -144,6 +144,8 @@ class StageResult(BaseModel):
     volume: VolumeVerdict | None = None
     personal: PersonalVerdict | None = None
     quarantine: Published | None = None
+    comments: dict[str, str] = {}
+    """What the source's catalogue says of the columns of an extract."""
     detail: dict[str, str | int | float | bool] = {}
 
     @property

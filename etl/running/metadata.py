@@ -24,7 +24,9 @@ def stage_metadata(result: StageResult) -> Metadata:
         "rows_per_second": MetadataValue.float(round(result.rows_per_second, 1)),
         "version": MetadataValue.text(result.version),
         "dagster/column_schema": MetadataValue.table_schema(
-            TableSchema(columns=[TableColumn(name, dtype) for name, dtype in result.sample.columns])
+            TableSchema(
+                columns=[TableColumn(name, dtype, result.comments.get(name)) for name, dtype in result.sample.columns]
+            )
         ),
     }
     if result.stage == "load":

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
 
 from etl.partitions.zones import ZoneName
 from etl.query_text import binds_itself
@@ -85,6 +85,8 @@ class ExtractRequest(BaseModel):
     """What `window` consists of, one behind the other, if the rows of each go into a file of their own."""
     part: Part | None = None
     sort_by: tuple[str, ...] = ()
+    limit: PositiveInt | None = None
+    """At most so many rows, for a sample."""
     mode: Mode = "exact"
     statement_timeout_seconds: float | None = None
 
@@ -115,6 +117,8 @@ class ExtractReport(BaseModel):
     rows: int
     driver: str
     seconds: float
+    comments: Mapping[str, str] = {}
+    """What the database's catalogue says of the columns."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,7 @@ class PlannedColumn:
     flag: str = ""  # source SQL that is true where not even the carrier can hold the value; selected as f0, f1, ...
     as_is: bool = False  # DuckDB's own reader of this source keeps every value for which `guard` is not true
     guard: str = ""  # source SQL that is true for a value which DuckDB's own reader would change
+    comment: str = ""  # what the database's catalogue says of the column
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,13 @@ class ReadPlan:
     windows: int = 0  # of the request: the rows of each go into a file of their own
     window_index: str = ""  # source SQL: which of the request's windows a row is in, from 0 on; travels as k
     page_index: str = ""  # the same in DuckDB's SQL, for reading by pages
+    limit: int | None = None  # at most so many rows
+    has_limit: bool = True  # whether the source's SQL has LIMIT; otherwise the reader stops after so many rows
+
+    @property
+    def comments(self) -> dict[str, str]:
+        """What the catalogue says of the columns; a column without a comment is left out."""
+        return {each.name: each.comment for each in self.columns if each.comment}
 
     def select(self) -> str:
         """Return the whole statement in the source's SQL. It selects the carrier of each column."""
@@ -162,7 +174,8 @@ class ReadPlan:
         """Return the part of the statement that begins with FROM."""
         where = f" WHERE {self.predicate}" if self.predicate else ""
         order = f" ORDER BY {self.order}" if self.order else ""
-        return f"FROM {self.relation}{where}{order}"
+        limit = f" LIMIT {self.limit}" if self.limit is not None and self.has_limit else ""
+        return f"FROM {self.relation}{where}{order}{limit}"
 
     def count(self) -> str:
         """Return the statement that counts the rows."""
@@ -231,6 +244,8 @@ class CatalogueTable(BaseModel):
     """None if the database has no schemas."""
     name: str
     is_view: bool
+    partition_of: str = ""
+    """The table whose partition this one is, if the database keeps the partitions of a table as tables."""
     comment: str = ""
     columns: tuple[CatalogueColumn, ...]
     primary_key: tuple[str, ...] = ()

@@ -52,6 +52,7 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
         fields = _describe(cursor, request, relation)
         if isinstance(bounding, Part) and bounding.column in fields:
             _check_keys(cursor, request, bounding, fields[bounding.column])
+        comments = _comments(cursor, request)
     choose(request, tuple(fields), request.sort_by)
     predicate = index = ""
     if bounding is not None:
@@ -67,9 +68,12 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
             index = window_index("mysql", quote("mysql", bounding.column), request.windows, kind)
             index = f"CAST({index} AS SIGNED)"
     chosen = choose(request, tuple(fields))
-    columns = tuple(planned(index, name, fields[name]) for index, name in enumerate(chosen))
+    columns = tuple(
+        replace(planned(index, name, fields[name]), comment=comments.get(name, "")) for index, name in enumerate(chosen)
+    )
     order = ", ".join(quote("mysql", each) for each in request.sort_by)
-    return ReadPlan(columns, relation, predicate, order, windows=len(request.windows), window_index=index)
+    windows = len(request.windows)
+    return ReadPlan(columns, relation, predicate, order, windows=windows, window_index=index, limit=request.limit)
 
 
 def read(
@@ -259,6 +263,18 @@ def _describe(cursor: "Cursor", request: ExtractRequest, relation: str) -> dict[
     if len({name for name, _ in found}) < len(found):
         raise SourceError("two columns of `query` have the same name", "give each a name with AS")
     return dict(found)
+
+
+def _comments(cursor: "Cursor", request: ExtractRequest) -> dict[str, str]:
+    """Return what the catalogue says of the table's columns; nothing for a query."""
+    if request.table is None:
+        return {}
+    cursor.execute(
+        "SELECT column_name, column_comment FROM information_schema.columns"
+        " WHERE table_schema = coalesce(%s, database()) AND table_name = %s AND column_comment <> ''",
+        (request.schema_name, request.table),
+    )
+    return dict(cursor.fetchall())
 
 
 def _check_keys(cursor: "Cursor", request: ExtractRequest, part: Part, field: ResultField) -> None:

@@ -30,6 +30,11 @@ _ROWS = """
 SELECT n.nspname::text, c.relname::text, CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'm')
 """
+_PARTITIONS = """
+SELECT n.nspname::text, c.relname::text, p.relname::text
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_inherits i ON i.inhrelid = c.oid JOIN pg_class p ON p.oid = i.inhparent WHERE c.relispartition
+"""
 
 
 def login(url: DatabaseUrl, request: ExtractRequest | None = None) -> Login:
@@ -47,7 +52,11 @@ def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
     with connected(login(url)) as connection:
         schemas = [row[0] for row in connection.exec_driver_sql(_SCHEMAS)]
         types, rows = connection.exec_driver_sql(_TYPES), connection.exec_driver_sql(_ROWS)
-        return described(connection, schemas, types, rows)
+        found = described(connection, schemas, types, rows)
+        parents = {(schema, name): parent for schema, name, parent in connection.exec_driver_sql(_PARTITIONS)}
+    return tuple(
+        each.model_copy(update={"partition_of": parents.get((each.schema_name, each.name), "")}) for each in found
+    )
 
 
 def read(

@@ -5,7 +5,7 @@ Belongs here: the session's settings, the plan of an extract, the count. Not her
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from etl.errors import SourceError
@@ -33,7 +33,10 @@ SELECT c.relkind = 'r', greatest(c.reltuples, 0)::bigint,
        (SELECT nspname::text FROM pg_namespace n WHERE n.oid = c.relnamespace),
        array(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attndims > 1),
        array(SELECT attname::text FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-             WHERE attrelid = c.oid AND attnum > 0 AND typtype = 'd')
+             WHERE attrelid = c.oid AND attnum > 0 AND typtype = 'd'),
+       coalesce((SELECT json_object_agg(attname::text, description) FROM pg_description d
+                 JOIN pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid
+                 WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid > 0), '{}')
 FROM pg_class c WHERE c.oid = to_regclass(%s)
 """
 
@@ -52,6 +55,7 @@ class _Relation:
     schema: str = ""
     nested: Sequence[str] = ()  # arrays of several dimensions
     domains: Sequence[str] = ()  # columns whose type is a domain: DuckDB's own reader reads them as text
+    comments: Mapping[str, str] = field(default_factory=dict)  # what the catalogue says of the columns
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ def plan(url: DatabaseUrl, request: ExtractRequest, *, only_text: bool = False) 
         chosen = choose(request, tuple(types))
         choose(request, tuple(types), request.sort_by)
         bounds = _Bounds()
-        rows, by_pages = about.rows, about.ordinary and not request.sort_by
+        rows, by_pages = about.rows, about.ordinary and not request.sort_by and request.limit is None
         if bounding is not None:
             bounds = _bounds(connection, request, types, bounding)
             rows = _estimate(connection, f"SELECT 1 FROM {relation} WHERE {bounds.predicate}") if by_pages else 0
@@ -139,7 +143,7 @@ def plan(url: DatabaseUrl, request: ExtractRequest, *, only_text: bool = False) 
     columns = []
     for index, name in enumerate(chosen):
         found = replace(types[name], dimensions=2) if name in about.nested else types[name]
-        column = planned(index, name, found, only_text=only_text)
+        column = replace(planned(index, name, found, only_text=only_text), comment=about.comments.get(name, ""))
         columns.append(replace(column, as_is=False) if name in about.domains else column)
     order = ", ".join(quote("postgresql", each) for each in request.sort_by)
     return ReadPlan(
@@ -154,6 +158,7 @@ def plan(url: DatabaseUrl, request: ExtractRequest, *, only_text: bool = False) 
         windows=len(request.windows),
         window_index=bounds.window_index,
         page_index=bounds.page_index,
+        limit=request.limit,
     )
 
 

@@ -77,7 +77,8 @@ def extract_to_parquet(
     reach("extract.verified")
     if on_progress is not None:
         on_progress(rows)
-    return ExtractReport(rows=rows, driver=result.driver, seconds=time.monotonic() - began)
+    seconds = time.monotonic() - began
+    return ExtractReport(rows=rows, driver=result.driver, seconds=seconds, comments=result.plan.comments)
 
 
 def reads_windows(url: str, request: ExtractRequest) -> bool:
@@ -112,7 +113,11 @@ def extract_windows(
         result = driver_of(source).read(source, wanted, folder, footer, None)
         rows = verified_rows(files, result.plan.columns)
     seconds, total = time.monotonic() - began, max(1, sum(rows))
-    reports = [ExtractReport(rows=each, driver=result.driver, seconds=seconds * each / total) for each in rows]
+    comments = result.plan.comments
+    reports = [
+        ExtractReport(rows=each, driver=result.driver, seconds=seconds * each / total, comments=comments)
+        for each in rows
+    ]
     return list(zip(files, reports, strict=True))
 
 

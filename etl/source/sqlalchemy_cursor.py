@@ -82,8 +82,9 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
     """Read the catalogue through SQLAlchemy and compose the statement with the dialect's own quoting."""
     with connected(login(url)) as connection:
         quote = connection.dialect.identifier_preparer.quote
+        comments: dict[str, str] = {}
         if request.table is not None:
-            kinds = _table_kinds(connection, request)
+            kinds, comments = _table_kinds(connection, request)
             parts = [each for each in (request.schema_name, request.table) if each]
             relation = ".".join(quote(each).replace(":", _COLON) for each in parts)
         else:
@@ -98,10 +99,17 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
         parameters = _parameters(bounding, kinds[bounding.column])
     order = ", ".join(quote(each).replace(":", _COLON) for each in choose(request, names, request.sort_by))
     columns = tuple(
-        PlannedColumn(each, kinds[each], quote(each).replace(":", _COLON), _restore(f"c{index}", each, kinds[each]))
+        PlannedColumn(
+            each,
+            kinds[each],
+            quote(each).replace(":", _COLON),
+            _restore(f"c{index}", each, kinds[each]),
+            comment=comments.get(each, ""),
+        )
         for index, each in enumerate(choose(request, names))
     )
-    return ReadPlan(columns, relation, predicate, order if request.sort_by else "", parameters)
+    sorting = order if request.sort_by else ""
+    return ReadPlan(columns, relation, predicate, sorting, parameters, limit=request.limit, has_limit=False)
 
 
 def _predicate(column: str, bounding: Window | Part, kind: str) -> str:
@@ -259,9 +267,9 @@ def _batches(
     rows, columns = 0, plan.columns
     names = [*(each.name for each in columns), *(each.name for each in columns if each.flag), "k"]
     size = FIRST_ROWS
-    while True:
+    while plan.limit is None or rows < plan.limit:
         try:
-            part = result.fetchmany(size)
+            part = result.fetchmany(size if plan.limit is None else min(size, plan.limit - rows))
             values = zip(*part, strict=True)
             arrays = [_array(each, kind, name) for each, kind, name in zip(values, schema.types, names, strict=False)]
         except (SourceError, sa.exc.SQLAlchemyError) as error:
@@ -307,7 +315,8 @@ def _unfit(name: str, kind: pa.DataType, why: str) -> SourceError:
     )
 
 
-def _table_kinds(connection: sa.Connection, request: ExtractRequest) -> dict[str, str]:
+def _table_kinds(connection: sa.Connection, request: ExtractRequest) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the type and the comment of each column."""
     inspector = sa.inspect(connection)
     try:
         found = inspector.get_columns(str(request.table), schema=request.schema_name)
@@ -315,7 +324,8 @@ def _table_kinds(connection: sa.Connection, request: ExtractRequest) -> dict[str
         tables = [*inspector.get_table_names(request.schema_name), *inspector.get_view_names(request.schema_name)]
         raise missing(request, tables) from None
     asked = set(request.columns) or {each["name"] for each in found}
-    return {each["name"]: _target(each["name"], each["type"], refuse=each["name"] in asked) for each in found}
+    kinds = {each["name"]: _target(each["name"], each["type"], refuse=each["name"] in asked) for each in found}
+    return kinds, {each["name"]: each.get("comment") or "" for each in found}
 
 
 def _query_kinds(connection: sa.Connection, request: ExtractRequest) -> tuple[str, dict[str, str]]:

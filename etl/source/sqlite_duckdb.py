@@ -89,7 +89,8 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
     choose(request, names, request.sort_by)
     order = ", ".join(quote("sqlite", each) for each in request.sort_by)
     columns = tuple(_planned(f"c{index}", each, available[each]) for index, each in enumerate(chosen))
-    return ReadPlan(columns, relation, predicate, order, windows=len(request.windows), window_index=index)
+    windows = len(request.windows)
+    return ReadPlan(columns, relation, predicate, order, windows=windows, window_index=index, limit=request.limit)
 
 
 def read(
