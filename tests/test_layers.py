@@ -25,7 +25,7 @@ LAYERS = [
     {"source", "lake"},
     {"warehouse"},
     {"pipeline"},
-    {"dbt"},
+    {"dbt", "onboarding"},
     {"running"},
     {"resources", "integrations", "conventions"},
     {"health"},

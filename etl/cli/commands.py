@@ -69,9 +69,9 @@ COMMANDS = (
     ),
     (
         "new",
-        "Make a tenant from the template. It runs at once on its own demo data; then edit its config.yaml.",
+        "Make a tenant: from the template, with demo data of its own; or from a database, with `--from VARIABLE`.",
         "new:new",
-        "etl new acme --group NPS",
+        "etl new acme --from ACME_DB_URL --tables 'order*'",
     ),
     (
         "demo",

@@ -1,21 +1,26 @@
-"""`etl new`: makes a working tenant from the template.
+"""`etl new`: makes a working tenant from the template, or a tenant from a database.
 
-Belongs here: copying, renaming, and the entry in workspace.yaml. Not here: the keys of a tenant (`etl.config`).
+Belongs here: the options, and copying and renaming the template. Not here: the keys of a tenant (`etl.config`), reading
+a database (`etl.onboarding`), showing what it offers (`new_from`).
 """
 
 import json
+import os
 import re
 import shutil
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import yaml
 from rich.console import Console
 
 from etl.config.config_loader import load_tenant
 from etl.errors import EtlError
+from etl.onboarding.workspace import with_location
+from etl.platform import platform_of
 from etl.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from etl.cli import new_from
 
 TEMPLATE = "_template"
 
@@ -24,12 +29,73 @@ def new(
     tenant: Annotated[str, typer.Argument(help="The new tenant's id: lowercase letters, digits, underscore.")],
     group: Annotated[str | None, typer.Option(help="The asset group, for example CD or NPS.")] = None,
     name: Annotated[str | None, typer.Option(help="The tenant's name for people. Default: made from the id.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="The variable that holds the URL of a database; its tables become pipelines."),
+    ] = None,
+    add: Annotated[
+        bool, typer.Option("--add", help="Add tables of its database to a tenant that exists. Nothing else changes.")
+    ] = False,
+    tables: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only tables whose names fit, for example `order*` or `sales.*`; may be given several times."
+        ),
+    ] = None,
+    timezone: Annotated[str | None, typer.Option(help="Zone of the days. Default: the zone of the server.")] = None,
+    rows: Annotated[int, typer.Option(min=100, help="Read at most so many rows of a table by a statement.")] = 20_000,
+    seconds: Annotated[int, typer.Option(min=1, help="The database ends a longer statement.")] = 20,
+    whole_below: Annotated[
+        int, typer.Option(min=0, help="A table with fewer rows is read as a whole, without partitions.")
+    ] = 10_000,
 ) -> None:
-    """Make a tenant from the template. It runs at once on its own demo data; then edit its config.yaml."""
-    make_tenant(load_settings(), tenant, group, name)
-    console = Console()
-    console.print(f"[green]made[/] tenants/{tenant}, and its entry in workspace.yaml")
-    console.print(f"next: edit tenants/{tenant}/config.yaml, or see it run: [bold]etl demo --tenant {tenant}[/]")
+    """Make a tenant: from the template, with demo data of its own; or from a database, whose tables become pipelines.
+
+    `--from` and `--add` read the database's catalogue and a bounded sample of each table, and propose keys, partitions,
+    rules and promises, each with its reason as a comment in the YAML. No file is overwritten.
+
+    Exit code 1: made, but a table was left out, which is named. 3: no table could be used, and nothing was made.
+    """
+    console, settings = Console(), load_settings()
+    if source is None and not add:
+        _refuse_options(tables, timezone)
+        make_tenant(settings, tenant, group, name)
+        console.print(f"[green]made[/] tenants/{tenant}, and its entry in workspace.yaml")
+        console.print(f"next: edit tenants/{tenant}/config.yaml, or see it run: [bold]etl demo --tenant {tenant}[/]")
+        return
+    from etl.cli import new_from  # noqa: PLC0415  reading a database loads Polars and SQLAlchemy
+
+    limits = new_from.Limits(rows, seconds, whole_below)
+    asked = new_from.Asked(tuple(part.strip() for each in tables or () for part in each.split(",")), timezone, limits)
+    if source is None:
+        if group is not None or name is not None:
+            raise EtlError("`--add` changes neither group nor name", f"edit tenants/{tenant}/config.yaml")
+        new_from.add_to_tenant(console, settings, tenant, asked)
+        return
+    if add:
+        raise EtlError(
+            "`--add` reads the tenant's own `source_database`",
+            "leave `--from` out, or make a new tenant without `--add`",
+        )
+    new_from.new_from_database(console, settings, _identity(settings, tenant, source, group, name), asked)
+
+
+def _refuse_options(tables: list[str] | None, timezone: str | None) -> None:
+    """Refuse options that only a database gives a meaning."""
+    given = "--tables" if tables else "--timezone" if timezone else ""
+    if given:
+        raise EtlError(f"`{given}` needs a database", "give `--from VARIABLE`, or `--add` for a tenant that exists")
+
+
+def _identity(
+    settings: Settings, tenant: str, variable: str, group: str | None, name: str | None
+) -> "new_from.Identity":
+    from etl.cli import new_from  # noqa: PLC0415  reading a database loads Polars and SQLAlchemy
+
+    groups = platform_of(settings.project_dir, os.environ).conventions.groups
+    why = "" if group is not None else f"the first allowed one of {', '.join(groups)}"
+    called = _called(tenant) if name is None else name
+    return new_from.Identity(tenant, called, group or groups[0], why, variable)
 
 
 def make_tenant(
@@ -56,7 +122,7 @@ def make_tenant(
     config_path = target / "config.yaml"
     text = config_path.read_text(encoding="utf-8")
     # JSON is YAML, so it can be used to quote a name with quotes and colons.
-    called = tenant.replace("_", " ").strip().title() if name is None else json.dumps(name, ensure_ascii=False)
+    called = _called(tenant) if name is None else json.dumps(name, ensure_ascii=False)
     text = text.replace("name: Template ", f"name: {called} ", 1)
     if group is not None:
         text = text.replace("group: CD ", f"group: {group} ", 1)
@@ -71,36 +137,6 @@ def make_tenant(
         (settings.project_dir / "workspace.yaml").write_text(workspace, encoding="utf-8")
 
 
-def with_location(settings: Settings, tenant: str) -> str:
-    """Return the text of workspace.yaml with one more code location at its end. The rest is not changed."""
-    path: Path = settings.project_dir / "workspace.yaml"
-    module = f"tenants.{tenant}.definitions"
-    text = path.read_text(encoding="utf-8") if path.is_file() else "load_from:\n"
-    if f"module_name: {module}\n" in text:
-        return text
-    entry = (
-        "  - python_module:\n"
-        f"      module_name: {module}\n"
-        "      attribute: defs\n"
-        f"      location_name: {tenant}\n"
-        "      working_directory: .\n"
-    )
-    before = text.replace("load_from: []", "load_from:").rstrip("\n")
-    longer = f"{before}\n{entry}"
-    if module not in _modules(longer):
-        raise EtlError(
-            "no entry can be added to workspace.yaml: `load_from:` must be its last key, with one entry per line",
-            f"add this entry yourself, then run the command again:\n{entry}",
-        )
-    return longer
-
-
-def _modules(text: str) -> list[str]:
-    """Return the modules that a workspace names; an empty list if it is no YAML."""
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return []
-    entries = content.get("load_from") if isinstance(content, dict) else None
-    places = [each.get("python_module") for each in entries or () if isinstance(each, dict)]
-    return [str(each.get("module_name")) for each in places if isinstance(each, dict)]
+def _called(tenant: str) -> str:
+    """Return a tenant's name for people, made from the id."""
+    return tenant.replace("_", " ").strip().title()

@@ -143,12 +143,16 @@ def describe(url: str) -> tuple[CatalogueTable, ...]:
 
 
 @contextmanager
-def connection(url: str) -> "Iterator[sa.Connection]":
-    """Open a SQLAlchemy connection, read-only if the database has such sessions, and roll it back at the end."""
+def connection(url: str, seconds: float | None = None) -> "Iterator[sa.Connection]":
+    """Open a SQLAlchemy connection, read-only if the database has such sessions, and roll it back at the end.
+
+    `seconds` limits the time of a statement if the database can end one.
+    """
     from etl.source.sqlalchemy_cursor import connected  # noqa: PLC0415  heavy, see the head
 
     source = parse(url)
     with ExitStack() as stack:
         with as_source_error(source):
-            opened = stack.enter_context(connected(driver_of(source).login(source)))
+            limited = ExtractRequest(query="", statement_timeout_seconds=seconds) if seconds else None
+            opened = stack.enter_context(connected(driver_of(source).login(source, limited)))
         yield opened

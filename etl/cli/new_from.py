@@ -1,0 +1,129 @@
+"""`etl new --from` and `etl new --add`: shows what a database offers, while it is read and at the end.
+
+Belongs here: progress, the table, the last line and the exit code. Not here: reading and proposing (`etl.onboarding`).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from etl.cli.start import EXIT_FAILED
+from etl.onboarding import survey as surveys
+from etl.onboarding.limits import Limits
+from etl.onboarding.pipeline_yaml import rows_of
+from etl.onboarding.proposal import Proposal
+from etl.onboarding.survey import Left, Survey
+from etl.onboarding.tenant_text import Identity
+from etl.onboarding.tenants import Asked, add_from_database, make_from_database
+from etl.settings import Settings
+
+__all__ = ["Asked", "Identity", "Limits", "add_to_tenant", "new_from_database"]
+
+
+def new_from_database(console: Console, settings: Settings, identity: Identity, asked: Asked) -> None:
+    """Make a tenant and show it."""
+    _announce(console, asked, f"the database of {identity.variable}")
+    with _progress(console) as on_progress:
+        found, config = make_from_database(settings, identity, asked, on_progress)
+    _show(console, found)
+    console.print(f"[green]made[/] tenants/{identity.tenant}, and its entry in workspace.yaml", highlight=False)
+    _next_steps(console, config.id, found.proposals)
+    _end(console, f"{len(found.proposals)} pipelines made", found.left)
+
+
+def add_to_tenant(console: Console, settings: Settings, tenant: str, asked: Asked) -> None:
+    """Add tables to a tenant and show them."""
+    _announce(console, asked, f"the database of tenant {tenant}")
+    with _progress(console) as on_progress:
+        found, config = add_from_database(settings, tenant, asked, on_progress)
+    for each in found.present:
+        console.print(f"there already: {escape(each.table)}: {escape(each.why)}", highlight=False)
+    if found.proposals:
+        _show(console, found)
+        console.print(f"[green]added[/] to tenants/{tenant}/config.yaml, which is otherwise unchanged", highlight=False)
+        _next_steps(console, config.id, found.proposals)
+    _end(console, f"{len(found.proposals)} pipelines added", found.left)
+
+
+def _announce(console: Console, asked: Asked, what: str) -> None:
+    limits = asked.limits
+    console.print(
+        f"reading the catalogue of {what}, then at most {limits.rows:,} rows of each table by a statement, "
+        f"and at most {limits.seconds} s a statement",
+        highlight=False,
+    )
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[surveys.Progress]:
+    """Show a bar on a terminal, and a line for each table elsewhere."""
+    if not console.is_terminal:
+
+        def told(done: int, total: int, table: str) -> None:
+            if table:
+                console.print(f"[{done + 1}/{total}] {escape(table)}", highlight=False)
+
+        yield told
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("the catalogue", total=None)
+
+        def moved(done: int, total: int, table: str) -> None:
+            bar.update(task, completed=done, total=total, description=escape(table))
+
+        yield moved
+
+
+def _show(console: Console, found: Survey) -> None:
+    table = Table("table", "rows", "key", "date column", "partitions", "mode", "rules", "personal columns")
+    for each in found.proposals:
+        table.add_row(
+            escape(each.name),
+            escape(rows_of(each.sample).partition(" row")[0]),
+            escape(", ".join(each.key.columns)) or "[yellow]none[/]",
+            escape(each.choice.column.name) if each.choice.column else "",
+            escape(each.partitions.shown) if each.partitions else "whole",
+            each.mode,
+            str(len(each.rules.rules)),
+            escape(", ".join(each.personal)),
+        )
+    console.print(table)
+    zone = found.zone
+    console.print(
+        f"time zone of the days: {zone.name} ({escape(zone.why)}); `--timezone` chooses another", highlight=False
+    )
+    for each in found.proposals:
+        for name, why in each.sample.unreadable.items():
+            console.print(
+                f"[yellow]left out:[/] column {escape(each.name)}.{escape(name)}: {escape(why)}", highlight=False
+            )
+        for note in each.notes:
+            console.print(f"[yellow]look at[/] {escape(each.name)}: {escape(note)}", highlight=False)
+
+
+def _next_steps(console: Console, tenant: str, proposals: Sequence[Proposal]) -> None:
+    console.print(f"next: read tenants/{tenant}/config.yaml, where each choice has its reason; then", highlight=False)
+    commands = [f"etl check {tenant} --connect", f"etl plan {tenant}", f"etl run {tenant}"]
+    for command in commands:
+        console.print(f"  [bold]{command}[/]", highlight=False)
+    starts = [str(each.partitions.values["start"]) for each in proposals if each.partitions]
+    if starts:
+        console.print(
+            f"`etl run {tenant}` runs the newest partitions; `etl run {tenant} --from {min(starts)}` runs all since then",
+            highlight=False,
+        )
+
+
+def _end(console: Console, made: str, left: Sequence[Left]) -> None:
+    for each in left:
+        console.print(f"[yellow]left out:[/] {escape(each.table)}: {escape(each.why)}", highlight=False)
+    if left:
+        console.print(f"[yellow]{made}, {len(left)} tables left out[/]", highlight=False)
+        raise typer.Exit(EXIT_FAILED)
+    console.print(f"[green]{made}[/], no table left out", highlight=False)

@@ -1,0 +1,178 @@
+"""Proposes one pipeline for one table, each choice with its reason.
+
+Belongs here: putting together what the other modules find. Not here: reading rows (`sampling`), and writing YAML
+(`pipeline_yaml`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from etl.config.pipeline_config import LoadMode
+from etl.onboarding.cutting import Cut, cut, first_key, is_far_back
+from etl.onboarding.dates import DateChoice, choose_date
+from etl.onboarding.keys import Key, find_key
+from etl.onboarding.lateness import Lateness, measure_lateness
+from etl.onboarding.limits import Limits
+from etl.onboarding.moments import date_columns
+from etl.onboarding.newest import Newest, newest_of
+from etl.onboarding.personal import personal_columns
+from etl.onboarding.promise import Promise, promise_of
+from etl.onboarding.rhythm import Rhythm, measure_rhythm
+from etl.onboarding.rules import ProposedRules, key_rules, learned_rules
+from etl.onboarding.sampling import Sample, sampled
+from etl.onboarding.zones import Zone
+from etl.source.contract import CatalogueTable
+
+
+@dataclass(frozen=True)
+class ProposedPartitions:
+    """The mapping `partitions` as it is written, and the reasons."""
+
+    values: Mapping[str, Any]
+    whys: tuple[str, ...]
+
+    @property
+    def shown(self) -> str:
+        """The unit and the first partition, for people."""
+        return f"{self.values.get('by', 'day')} from {self.values['start']}"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One pipeline."""
+
+    name: str
+    sample: Sample
+    key: Key
+    choice: DateChoice
+    partitions: ProposedPartitions | None
+    mode: LoadMode
+    mode_why: str
+    rhythm: Rhythm
+    promise: Promise
+    personal: Mapping[str, str]
+    rules: ProposedRules
+    notes: tuple[str, ...] = field(default=())
+    """What else a person should know, in sentences."""
+
+    @property
+    def table(self) -> CatalogueTable:
+        """The table that the pipeline reads."""
+        return self.sample.table
+
+    @property
+    def date_column(self) -> str | None:
+        """The column by which the rows are divided; None if the table is read as a whole."""
+        return self.choice.column.name if self.choice.column and self.partitions else None
+
+
+def propose(url: str, table: CatalogueTable, name: str, limits: Limits, zone: Zone) -> Proposal:
+    """Read a part of the table and propose its pipeline. Raises a SourceError if the table cannot be read."""
+    moment = datetime.now(UTC)
+    here = moment.astimezone(ZoneInfo(zone.name)).replace(tzinfo=None)
+    sample = sampled(url, table, limits)
+    key = find_key(url, sample, limits)
+    dates = date_columns(sample.frame, zone.name, moment)
+    choice = choose_date(sample, dates, key.columns)
+    newest: Newest | None = None
+    if choice.column is not None:
+        newest = newest_of(url, sample, choice.column, key.columns, zone.name, limits)
+        sample = newest.sample
+        dates = date_columns(sample.frame, zone.name, moment)
+        choice = DateChoice(dates[choice.column.name], choice.why, choice.moves, choice.created)
+    rhythm = (
+        measure_rhythm(newest.moments, here, truncated=not newest.whole)
+        if newest is not None and len(newest.moments)
+        else Rhythm("unknown", choice.why)
+    )
+    partitions: ProposedPartitions | None = None
+    notes: list[str] = [sample.note] if sample.note else []
+    if newest is not None and choice.column is not None and sample.rows >= limits.whole_below:
+        lateness = measure_lateness(sample, choice, dates, key.columns)
+        partitions, more = _partitions(newest, choice, lateness, rhythm, zone, here)
+        notes += more
+    mode, mode_why = _mode(choice, partitions, sample, limits)
+    personal = personal_columns(sample)
+    learned = learned_rules(sample, key, personal)
+    unit = str(partitions.values.get("by", "day")) if partitions else "whole"
+    return Proposal(
+        name=name,
+        sample=sample,
+        key=key,
+        choice=choice,
+        partitions=partitions,
+        mode=mode,
+        mode_why=mode_why,
+        rhythm=rhythm,
+        promise=promise_of(rhythm, unit, zone.name),
+        personal=personal,
+        rules=ProposedRules((*key_rules(key), *learned.rules), learned.notes),
+        notes=tuple(notes),
+    )
+
+
+def _partitions(
+    newest: Newest, choice: DateChoice, lateness: Lateness, rhythm: Rhythm, zone: Zone, here: datetime
+) -> tuple[ProposedPartitions, list[str]]:
+    """Return the partitions with the reasons, and what a person should know of the dates."""
+    span, notes = newest.span, list(newest.notes)
+    column = choice.column
+    if column is None:
+        raise TypeError("a table without a date column has no partitions")
+    usual = pl.Series([column.moments.quantile(0.001)]).to_list()[0]
+    first = span.first
+    if isinstance(usual, datetime) and is_far_back(first, usual):
+        notes.append(f"the earliest rows are of {first.date()}, long before the others: they belong to no partition")
+        first = usual
+    if span.last > here:
+        notes.append(f"the latest row is of {span.last.date()}, in the future: check how it came there")
+    made: Cut = cut(span)
+    values: dict[str, Any] = {} if made.by == "day" else {"by": made.by}
+    values["start"] = _plain(first_key(made.by, first))
+    whys = [made.why, f"start: the first row is of {span.first.date()}"]
+    if rhythm.kind == "ended":
+        last = min(span.last, here)
+        values["end"] = _plain(first_key(made.by, last))
+        whys.append(f"end: {rhythm.why}; remove `end` if rows come again")
+    values["timezone"] = zone.name
+    if column.kind == "timestamptz":
+        whys.append(f"timezone: {zone.why}; where a day begins, the rows themselves have a zone")
+    elif column.kind == "date":
+        whys.append(f"timezone: {zone.why}; where a day is over, the rows have no time")
+    else:
+        guess = "" if zone.is_guess else "a guess: "
+        whys.append(f"timezone: {guess}{zone.why}; the rows have no zone")
+    if made.by == "day":
+        values["lookback_days"] = lateness.days
+        whys.append(f"lookback_days: {lateness.why}")
+    else:
+        length = {"week": 7, "month": 28}[made.by]
+        values["lookback"] = max(1, -(-lateness.days // length))
+        whys.append(f"lookback: {lateness.why}")
+    return ProposedPartitions(values, tuple(whys)), notes
+
+
+def _plain(key: str) -> date | str:
+    """Return a day as a date, which YAML writes without quotes."""
+    try:
+        return date.fromisoformat(key)
+    except ValueError:
+        return key
+
+
+def _mode(
+    choice: DateChoice, partitions: ProposedPartitions | None, sample: Sample, limits: Limits
+) -> tuple[LoadMode, str]:
+    """Return how the table is loaded, and why."""
+    if partitions is None:
+        if choice.column is not None and sample.rows < limits.whole_below:
+            return "replace", f"the whole table each time: fewer than {limits.whole_below:,} rows"
+        return "replace", "the whole table each time: no column divides it"
+    if choice.moves and choice.column is not None:
+        return "upsert", f"a changed row comes again with a later `{choice.column.name}`"
+    return "replace_partition", "a partition that is read again replaces its rows"

@@ -1,0 +1,142 @@
+"""Proposes the quality rules of a table: its key, what its rows have in common, and its foreign keys.
+
+Belongs here: which rules are worth proposing. Not here: learning (`etl.quality.learn`), what a rule means
+(`etl.quality.rules`).
+
+A rule about the key is an error: rows that break it are not published. Everything that was learned from a part of the
+rows is a warning, because it says how the rows were, and not how they have to be.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from etl.onboarding.keys import Key
+from etl.onboarding.naming import Place, shown
+from etl.onboarding.sampling import Sample
+from etl.quality import get_engine
+from etl.quality.holdout import LEAST_ROWS
+from etl.quality.learn import learn_rules
+from etl.quality.rules import AnyRule
+from etl.source.contract import CatalogueForeignKey
+
+_LEARNED_FROM = 50
+"""Fewer rows say little about the next ones."""
+_FIRST_KEYS = ("column", "columns", "type")
+_KINDS = ("not_null", "unique", "in_set", "in_range", "non_negative")
+
+
+@dataclass(frozen=True)
+class ProposedRule:
+    """A rule as it is written in the YAML, and the reason."""
+
+    rule: Mapping[str, Any]
+    why: str
+
+
+@dataclass(frozen=True)
+class ProposedRules:
+    """The rules of a table, and what is left out, in sentences."""
+
+    rules: tuple[ProposedRule, ...]
+    notes: tuple[str, ...]
+
+
+def key_rules(key: Key) -> list[ProposedRule]:
+    """Return the rules that the key is filled and unique."""
+    if not key.columns:
+        return []
+    columns: dict[str, Any] = {"column": key.columns[0]} if len(key.columns) == 1 else {"columns": list(key.columns)}
+    return [
+        ProposedRule({**columns, "type": "not_null"}, key.why),
+        ProposedRule({**columns, "type": "unique"}, "within each object" if key.declared else key.why),
+    ]
+
+
+def learned_rules(sample: Sample, key: Key, personal: Collection[str]) -> ProposedRules:
+    """Return rules that the rows that were read keep, and that rows held out kept too."""
+    frame = sample.frame
+    if frame.height < max(_LEARNED_FROM, LEAST_ROWS):
+        return ProposedRules((), (f"no rules were learned: {frame.height:,} rows say little about the next ones",))
+    usable = [each.name for each in frame if not each.dtype.is_nested()]
+    learned = learn_rules(frame.select(usable), "moderate", get_engine("polars"))
+    declared = {each.name for each in sample.table.columns if not each.nullable}
+    references = {name for each in sample.table.foreign_keys for name in each.columns}
+    rules = [
+        _proposed(rule, frame)
+        for rule in learned.rules
+        if rule.type in _KINDS and _is_worth(rule, key, personal, declared, references)
+    ]
+    notes = [f"the rows held out broke: {', '.join(learned.left_out)}"] if learned.left_out else []
+    return ProposedRules(tuple(rules), tuple(notes))
+
+
+def _is_worth(
+    rule: AnyRule, key: Key, personal: Collection[str], declared: Collection[str], references: Collection[str]
+) -> bool:
+    """Whether a learned rule says more than the database's own declarations, and tells no value of a person."""
+    (column,) = rule.judged_columns
+    if rule.type == "not_null":
+        return column not in declared and column not in key.columns
+    if rule.type == "unique":
+        return (column,) != key.columns
+    # keys grow, and the ranges and sets of a personal column would be values of persons
+    return column not in personal and column not in key.columns and column not in references
+
+
+def _proposed(rule: AnyRule, frame: pl.DataFrame) -> ProposedRule:
+    plain = {key: value for key, value in rule.to_dict().items() if value is not None}
+    ordered = {key: plain[key] for key in _FIRST_KEYS if key in plain}
+    (column,) = rule.judged_columns
+    series = frame[column]
+    filled = frame.height - series.null_count()
+    why = {
+        "not_null": f"{series.null_count():,} of {frame.height:,} rows empty",
+        "unique": f"{series.n_unique():,} values in {frame.height:,} rows",
+        "in_set": f"{series.drop_nulls().n_unique()} values in {filled:,} rows",
+    }.get(rule.type, f"learned from {filled:,} rows")
+    return ProposedRule({**ordered, **plain, "severity": "warning"}, why)
+
+
+def reference_rules(
+    sample: Sample,
+    targets: Mapping[Place, tuple[str, Collection[str] | None]],
+    in_circle: Collection[CatalogueForeignKey],
+    partitioned: Collection[str],
+) -> ProposedRules:
+    """Return the foreign keys as rules. `targets` has the pipeline of each table, with the columns that it reads."""
+    rules: list[ProposedRule] = []
+    notes: list[str] = []
+    for each in sample.table.foreign_keys:
+        columns, place = ", ".join(each.columns), (each.schema_name, each.table)
+        target = targets.get(place)
+        own = place == (sample.table.schema_name, sample.table.name)
+        if own:
+            notes.append(f"{columns} refers to {shown(sample.table)} itself, which no rule compares with itself")
+        elif target is None:
+            notes.append(f"{columns} refers to {each.table}, which is not among the pipelines")
+        elif each in in_circle:
+            notes.append(f"{columns} refers to {each.table}, which refers back: each would wait for the other")
+        elif not _reads(sample.columns, each.columns) or not _reads(target[1], each.referred_columns):
+            notes.append(f"{columns} refers to {each.table}: a column of the key is not read")
+        else:
+            why = "a foreign key; a warning, because the tables are read one after the other"
+            if target[0] in partitioned:
+                why = f"a foreign key; holds when all partitions of {target[0]} were run"
+            rules.append(ProposedRule(_reference(each, target[0]), why))
+    return ProposedRules(tuple(rules), tuple(notes))
+
+
+def _reads(columns: Collection[str] | None, wanted: Collection[str]) -> bool:
+    """Whether a pipeline reads these columns. None stands for all columns."""
+    return columns is None or set(columns).issuperset(wanted)
+
+
+def _reference(key: CatalogueForeignKey, to: str) -> dict[str, Any]:
+    if len(key.columns) == 1:
+        rule: dict[str, Any] = {"column": key.columns[0], "type": "foreign_key", "to": to}
+        return {**rule, "to_column": key.referred_columns[0], "severity": "warning"}
+    rule = {"columns": list(key.columns), "type": "foreign_key", "to": to}
+    return {**rule, "to_columns": list(key.referred_columns), "severity": "warning"}

@@ -1,0 +1,147 @@
+"""Writes the whole file of a new tenant, and puts pipelines into the file of one that exists.
+
+Belongs here: the text around the pipelines, and the place in a file where pipelines end. Not here: the text of a pipeline
+(`pipeline_yaml`), files on the disk (`tenant_files`).
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+import yaml
+
+from etl.errors import ConfigError
+from etl.onboarding.limits import Limits
+from etl.onboarding.pipeline_yaml import comment_lines, pipelines_yaml
+from etl.onboarding.promise import SCHEDULE
+from etl.onboarding.survey import Left, Survey
+
+_PIPELINES_INDENT = 6
+_HEAD = """\
+# yaml-language-server: $schema=../tenant.schema.json
+{intro}
+tenant:
+  id: {tenant}
+  name: {name}
+  group: {group}
+  # owners: ["team:name"]          # who is told about this data: a team, or an e-mail address
+
+  source_database:
+    url: {url}
+"""
+_TAIL = """
+  dbt: {{enabled: false}}
+  jobs:
+    daily_etl:
+      description: Every pipeline of {name}, once a day
+      schedule: {{cron: "{cron}", timezone: {zone}, auto_start: false}}   # {zone_why}
+  notifications:
+    - {{type: log, on: [sla, failure, quality]}}   # or slack, email, webhook, pagerduty, opsgenie
+"""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the new tenant is."""
+
+    tenant: str
+    name: str
+    group: str
+    group_why: str
+    variable: str
+
+
+def whole_file(identity: Identity, found: Survey, limits: Limits, today: date) -> str:
+    """Return the text of a new config.yaml."""
+    intro = (
+        f"Proposed by `etl new {identity.tenant} --from {identity.variable}` on {today} from "
+        f"{len(found.proposals)} tables and views. Behind each choice stands its reason. At most {limits.rows:,} rows "
+        f"of a table were read by a statement, the first and the newest ones, each statement for at most "
+        f"{limits.seconds} s. Review the file, then run `etl check {identity.tenant} --connect`."
+    )
+    group = f"{identity.group}   # {identity.group_why}" if identity.group_why else identity.group
+    head = _HEAD.format(
+        intro=_comment(intro, 0),
+        tenant=identity.tenant,
+        name=_quoted(identity.name),
+        group=group,
+        url=f"${{{identity.variable}}}",
+    )
+    if found.schema is not None:
+        head += f"    schema: {_quoted(found.schema)}\n"
+    left = left_out(found.left, 2)
+    pipelines = pipelines_yaml(found.proposals, found.schema, _PIPELINES_INDENT)
+    tail = _TAIL.format(
+        name=_quoted_inside(identity.name), cron=SCHEDULE, zone=found.zone.name, zone_why=found.zone.why
+    )
+    return f"{head}\n  warehouse: {{type: duckdb}}\n\n{left}  assets:\n    pipelines:\n{pipelines}{tail}"
+
+
+def left_out(tables: Iterable[Left], indent: int) -> str:
+    """Return comments that name the tables which are left out; empty if there are none."""
+    return "".join(_comment(f"Left out: {each.table}: {each.why}", indent) + "\n" for each in tables)
+
+
+def with_pipelines(text: str, found: Survey, file: str) -> str:
+    """Return the text of a file with more pipelines behind its last one. All its lines stay as they are."""
+    block = _pipelines_node(text, file)
+    last_key = block.value[-1][0]
+    indent = last_key.start_mark.column
+    lines = text.splitlines(keepends=True)
+    at = _line_behind(lines, last_key.start_mark.line, indent)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    added = left_out(found.left, indent) + pipelines_yaml(found.proposals, found.schema, indent)
+    if at and not lines[at - 1].endswith(("\n", "\r")):
+        lines[at - 1] += newline
+    return "".join([*lines[:at], added.replace("\n", newline), *lines[at:]])
+
+
+def _line_behind(lines: list[str], start: int, indent: int) -> int:
+    """Return the first line behind the block of the last pipeline, with the comments that belong to the block."""
+    end = start + 1
+    for number in range(start + 1, len(lines)):
+        stripped = lines[number].strip()
+        if not stripped:
+            continue
+        depth = len(lines[number]) - len(lines[number].lstrip())
+        if depth < indent or (depth == indent and not stripped.startswith("#")):
+            break
+        end = number + 1
+    return end
+
+
+def _pipelines_node(text: str, file: str) -> yaml.MappingNode:
+    """Return the mapping of the pipelines, which has to be written as a block with one pipeline at least."""
+    node: yaml.Node | None = yaml.compose(text, yaml.SafeLoader)
+    tenant = _child(node, "tenant") or node
+    pipelines = _child(_child(tenant, "assets"), "pipelines")
+    if not isinstance(pipelines, yaml.MappingNode) or not pipelines.value or pipelines.flow_style:
+        raise ConfigError(
+            f"{file} has no `assets: pipelines:` as a block with a pipeline, behind which others could be added",
+            "write the pipelines as a block, one key a line; or make a new tenant with `etl new NAME --from VARIABLE`",
+        )
+    return pipelines
+
+
+def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    return next((value for name, value in node.value if name.value == key), None)
+
+
+def _comment(text: str, indent: int) -> str:
+    return "\n".join(f"{' ' * indent}# {line}" for line in comment_lines(text, indent + 2).splitlines())
+
+
+def _quoted(text: str) -> str:
+    """JSON is YAML, so it can be used to quote a name with quotes and colons."""
+    plain = text.replace(" ", "").replace("_", "").isalnum() and text[0].isalpha()
+    return text if plain and text.lower() not in _WORDS else json.dumps(text.replace("$", "$$"), ensure_ascii=False)
+
+
+def _quoted_inside(text: str) -> str:
+    return " ".join("".join(each if each.isalnum() or each in " _-." else " " for each in text).split()) or "the tenant"
+
+
+_WORDS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
