@@ -56,7 +56,7 @@ def new(
 
     Exit code 1: made, but a table was left out, which is named. 3: no table could be used, and nothing was made.
     """
-    console, settings = Console(), load_settings()
+    console, settings = Console(emoji=False), load_settings()
     if source is None and not add:
         _refuse_options(tables, timezone)
         make_tenant(settings, tenant, group, name)

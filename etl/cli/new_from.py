@@ -5,6 +5,7 @@ Belongs here: progress, the table, the last line and the exit code. Not here: re
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import typer
 from rich.console import Console
@@ -24,12 +25,14 @@ from etl.settings import Settings
 
 __all__ = ["Asked", "Identity", "Limits", "add_to_tenant", "new_from_database"]
 
+_NAMED = 5
+
 
 def new_from_database(console: Console, settings: Settings, identity: Identity, asked: Asked) -> None:
     """Make a tenant and show it."""
-    _announce(console, asked, f"the database of {identity.variable}")
+    announce = partial(_announce, console, asked, f"the database of {identity.variable}")
     with _progress(console) as on_progress:
-        found, config = make_from_database(settings, identity, asked, on_progress)
+        found, config = make_from_database(settings, identity, asked, announce, on_progress)
     _show(console, found)
     console.print(f"[green]made[/] tenants/{identity.tenant}, and its entry in workspace.yaml", highlight=False)
     _next_steps(console, config.id, found.proposals)
@@ -38,11 +41,11 @@ def new_from_database(console: Console, settings: Settings, identity: Identity, 
 
 def add_to_tenant(console: Console, settings: Settings, tenant: str, asked: Asked) -> None:
     """Add tables to a tenant and show them."""
-    _announce(console, asked, f"the database of tenant {tenant}")
+    announce = partial(_announce, console, asked, f"the database of tenant {tenant}")
     with _progress(console) as on_progress:
-        found, config = add_from_database(settings, tenant, asked, on_progress)
-    for each in found.present:
-        console.print(f"there already: {escape(each.table)}: {escape(each.why)}", highlight=False)
+        found, config = add_from_database(settings, tenant, asked, announce, on_progress)
+    if not found.proposals:
+        _show_covered(console, found)
     if found.proposals:
         _show(console, found)
         console.print(f"[green]added[/] to tenants/{tenant}/config.yaml, which is otherwise unchanged", highlight=False)
@@ -62,7 +65,7 @@ def _announce(console: Console, asked: Asked, what: str) -> None:
 @contextmanager
 def _progress(console: Console) -> Iterator[surveys.Progress]:
     """Show a bar on a terminal, and a line for each table elsewhere."""
-    if not console.is_terminal:
+    if not console.is_terminal:  # a bar needs one
 
         def told(done: int, total: int, table: str) -> None:
             if table:
@@ -98,6 +101,7 @@ def _show(console: Console, found: Survey) -> None:
     console.print(
         f"time zone of the days: {zone.name} ({escape(zone.why)}); `--timezone` chooses another", highlight=False
     )
+    _show_covered(console, found)
     for each in found.proposals:
         for name, why in each.sample.unreadable.items():
             console.print(
@@ -107,17 +111,21 @@ def _show(console: Console, found: Survey) -> None:
             console.print(f"[yellow]look at[/] {escape(each.name)}: {escape(note)}", highlight=False)
 
 
+def _show_covered(console: Console, found: Survey) -> None:
+    if len(found.covered) > _NAMED:
+        count = len(found.covered)
+        console.print(f"not needed: {count} tables whose rows a pipeline reads already, such as:", highlight=False)
+    for each in found.covered[:_NAMED]:
+        console.print(f"not needed: {escape(each.table)}: {escape(each.why)}", highlight=False)
+
+
 def _next_steps(console: Console, tenant: str, proposals: Sequence[Proposal]) -> None:
     console.print(f"next: read tenants/{tenant}/config.yaml, where each choice has its reason; then", highlight=False)
-    commands = [f"etl check {tenant} --connect", f"etl plan {tenant}", f"etl run {tenant}"]
-    for command in commands:
+    for command in (f"etl check {tenant} --connect", f"etl plan {tenant}", f"etl run {tenant}"):
         console.print(f"  [bold]{command}[/]", highlight=False)
     starts = [str(each.partitions.values["start"]) for each in proposals if each.partitions]
     if starts:
-        console.print(
-            f"`etl run {tenant}` runs the newest partitions; `etl run {tenant} --from {min(starts)}` runs all since then",
-            highlight=False,
-        )
+        console.print(f"  [bold]etl run {tenant} --from {min(starts)}[/]   all partitions since then", highlight=False)
 
 
 def _end(console: Console, made: str, left: Sequence[Left]) -> None:

@@ -95,9 +95,10 @@ def _changed(created: DateColumn, updated: DateColumn) -> float:
 
 def _no_column(sample: Sample, against: Mapping[str, str]) -> str:
     found = [each for each in against.values() if each]
-    for series in sample.frame:
-        if unit := epoch_unit(series):
-            found.append(f"`{series.name}` looks like {unit} since 1970, which only a `query` can convert")
+    units = {series.name: epoch_unit(series) for series in sample.frame}
+    found += [
+        f"`{name}` looks like {unit} since 1970: a `query` can convert it" for name, unit in units.items() if unit
+    ]
     return "; ".join(found) if found else "the table has no column of dates"
 
 

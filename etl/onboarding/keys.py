@@ -15,7 +15,7 @@ from etl.errors import SourceError
 from etl.onboarding.limits import Limits
 from etl.onboarding.sampling import Sample, figures, selectable
 
-_LIKE_A_KEY = re.compile(r"(?:^|_|[a-z](?=I))(?:id|key|code|no|nr|num|number|uuid|guid)$", re.IGNORECASE)
+LIKE_A_KEY = re.compile(r"(?:^|_|[a-z](?=I))(?:id|key|code|no|nr|num|number|uuid|guid)$", re.IGNORECASE)
 _LEAST_ROWS = 20
 """In fewer rows, values differ by chance."""
 _MOST_COUNTED = 5_000_000
@@ -56,12 +56,12 @@ def find_key(url: str, sample: Sample, limits: Limits) -> Key:
 def _unique_columns(frame: pl.DataFrame) -> Iterator[tuple[str]]:
     """Yield the columns without equal or empty values, those first whose names are like a key's."""
     unique = [each.name for each in frame if _can_be_key(each) and each.n_unique() == frame.height]
-    for name in sorted(unique, key=lambda each: (not _LIKE_A_KEY.search(each), frame.columns.index(each))):
+    for name in sorted(unique, key=lambda each: (not LIKE_A_KEY.search(each), frame.columns.index(each))):
         yield (name,)
 
 
 def _unique_pair(frame: pl.DataFrame) -> tuple[str, ...]:
-    parts = [each.name for each in frame if _can_be_key(each) and _LIKE_A_KEY.search(each.name)][:_MOST_PARTS]
+    parts = [each.name for each in frame if _can_be_key(each) and LIKE_A_KEY.search(each.name)][:_MOST_PARTS]
     return next((pair for pair in combinations(parts, 2) if frame.select(pair).n_unique() == frame.height), ())
 
 

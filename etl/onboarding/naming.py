@@ -17,6 +17,8 @@ from etl.source.contract import CatalogueTable
 
 Place = tuple[str | None, str]
 """Schema and name of a table."""
+_LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d"})
+"""Letters that do not come apart into a letter of English and an accent."""
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NAME: TypeAdapter[str] = TypeAdapter(ColumnName)
 _ROOM = NAME_LIMIT - 4  # a number may follow
@@ -54,7 +56,7 @@ def pipeline_names(tables: Iterable[CatalogueTable], taken: Collection[str] = ()
 
 def plain_name(text: str) -> str:
     """Return the text as lowercase letters, digits and underscores; `table` if it has none of them."""
-    spaced = _WORDS.sub("_", text)
+    spaced = _WORDS.sub("_", text.translate(_LETTERS))
     ascii_only = unicodedata.normalize("NFKD", spaced).encode("ascii", "ignore").decode()
     name = re.sub(r"[^a-z0-9]+", "_", ascii_only.lower()).strip("_")
     if not name or not name[0].isalpha():

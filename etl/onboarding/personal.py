@@ -5,42 +5,43 @@ says how many values look like what, never a value.
 """
 
 import re
+from collections.abc import Mapping
 from importlib.util import find_spec
 
 from etl.onboarding.sampling import Sample
 from etl.pipeline.personal import SURE
 from etl.quality.engines.truthound.pii import scan_pii
 
-_NAMES: tuple[tuple[str, str], ...] = (
-    (r"(?:first|last|middle|full|family|given|sur|maiden|nick|user|contact|customer|employee|person|holder|owner"
-     r"|patient|student|author|recipient|sender|ship|billing)_?name", "a name"),
-    (r"^(?:surname|forename|firstname|lastname|vorname|nachname|prenom|nombre|apellidos?|cognome|이름|성명|氏名|姓名)$",
-     "a name"),
-    (r"e_?mail|이메일", "an e-mail address"),
-    (r"phone|mobile|telefon|telephone|(?:^|_)(?:tel|fax|cell)(?:_|$)|extension$|전화|휴대폰|電話", "a telephone number"),
-    (r"address|street|(?:^|_)(?:adresse|strasse|rue)(?:_|$)|postal_?code|zip_?code|(?:^|_)zip$|postcode|주소|住所",
-     "an address"),
-    (r"birth|(?:^|_)dob(?:_|$)|geburt|생년월일|誕生日", "a date of birth"),
-    (r"(?:^|_)ssn(?:_|$)|social_?security|passport|national_?id|tax_?id|(?:^|_)vat_?(?:id|no)|identity|license_?no"
-     r"|licence_?no|주민|여권", "an identity number"),
-    (r"iban|(?:^|_)bic(?:_|$)|card_?(?:no|num|number)|credit_?card|account_?(?:no|num|number)|routing|계좌|카드번호",
-     "a bank account or card"),
-    (r"passw|pwd|secret|token|api_?key|(?:^|_)(?:salt|hash|pin)(?:_|$)", "a secret"),
-    (r"(?:^|_)ip(?:_|$)|ip_?addr|user_?agent|device_?id|(?:^|_)mac_?addr|latitude|longitude|(?:^|_)(?:lat|lon|lng)(?:_|$)",
-     "a device or place"),
-    (r"salary|wage|gender|(?:^|_)sex(?:_|$)|religion|ethnic|nationality|marital|diagnos|health|blood|급여|성별",
-     "a fact about a person"),
-    (r"photo|picture|avatar|portrait|signature|사진", "a picture"),
-)  # fmt: skip
+_PLACE, _PICTURE = "a place", "a picture"
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "a name": (
+        r"(?:first|last|middle|full|family|given|sur|maiden|nick|user|contact|customer|employee|person|holder)_?name",
+        r"(?:owner|patient|student|author|recipient|sender|ship|billing)_?name",
+        r"^(?:surname|forename|vorname|nachname|prenom|nombre|apellidos?|cognome|이름|성명|氏名|姓名)$",
+    ),
+    "an e-mail address": (r"e_?mail", "이메일"),
+    "a telephone number": (r"phone|mobile|telefon|extension$", r"(?:^|_)(?:tel|fax|cell)(?:_|$)", "전화|휴대폰|電話"),
+    "an address": (r"address|street", r"(?:^|_)(?:adresse|strasse|rue)(?:_|$)", r"(?:postal_?|zip_?|post)code",
+                   r"(?:^|_)zip$", "주소|住所"),
+    "a date of birth": (r"birth|geburt", r"(?:^|_)dob(?:_|$)", "생년월일|誕生日"),
+    "an identity number": (r"(?:^|_)ssn(?:_|$)", r"social_?security|passport|national_?id|tax_?id|identity",
+                           r"(?:^|_)vat_?(?:id|no)", r"licen[sc]e_?no", "주민|여권"),
+    "a bank account or card": (r"iban|credit_?card", r"(?:^|_)bic(?:_|$)", r"(?:card|account|routing)_?(?:no|num)",
+                               "계좌|카드번호"),
+    "a secret": (r"passw|pwd|secret|token|api_?key", r"(?:^|_)(?:salt|hash|pin)(?:_|$)"),
+    "a device": (r"(?:^|_)ip(?:_|$)", r"ip_?addr|user_?agent|device_?id", r"(?:^|_)mac_?addr"),
+    _PLACE: (r"latitude|longitude", r"(?:^|_)(?:lat|lon|lng)(?:_|$)"),
+    "a fact about a person": (r"salary|wage|gender|religion|ethnic|nationality|marital|diagnos|health|blood",
+                              r"(?:^|_)sex(?:_|$)", "급여|성별"),
+    _PICTURE: (r"photo|picture|avatar|portrait|signature", "사진"),
+}  # fmt: skip
+"""Words in names of columns, as patterns, for each kind of personal data."""
 _OF_PEOPLE = re.compile(
     r"customer|client|employee|staff|person|people|user|member|patient|student|contact|actor|author|account|driver"
     r"|passenger|supplier|vendor|guest|subscriber|고객|직원|회원|사용자",
     re.IGNORECASE,
 )
-_ONLY_OF_PEOPLE = re.compile(
-    r"^(?:name|title|notes?|comments?|bio|remarks?|latitude|longitude|lat|lon|lng)$", re.IGNORECASE
-)
-_PLACES = "a device or place"
+_ONLY_OF_PEOPLE = re.compile(r"^(?:name|notes?|comments?|bio|remarks?|latitude|longitude|lat|lon|lng)$", re.IGNORECASE)
 
 
 def personal_columns(sample: Sample) -> dict[str, str]:
@@ -51,7 +52,7 @@ def personal_columns(sample: Sample) -> dict[str, str]:
         if _is_key_of_another(sample, column):
             continue
         kind = _kind_of_name(column)
-        if kind and (kind != _PLACES or of_people or not re.search("lat|lon|lng", column, re.IGNORECASE)):
+        if kind and (of_people or kind not in (_PLACE, _PICTURE)):
             found[column] = f"named like {kind}"
         elif of_people and _ONLY_OF_PEOPLE.search(column):
             found[column] = "in a table of people"
@@ -70,7 +71,7 @@ def _is_key_of_another(sample: Sample, column: str) -> bool:
 
 def _kind_of_name(column: str) -> str:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column).replace(" ", "_")
-    return next((kind for pattern, kind in _NAMES if re.search(pattern, spaced, re.IGNORECASE)), "")
+    return next((kind for kind, words in _WORDS.items() if re.search("|".join(words), spaced, re.IGNORECASE)), "")
 
 
 def _by_values(sample: Sample) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Writes proposed pipelines as YAML, with the reasons as comments.
 
-Belongs here: the text of pipelines. Not here: the rest of a tenant's file (`tenant_text`), what is proposed (`proposal`).
+Belongs here: the text of pipelines. Not here: the rest of a file (`tenant_text`), what is proposed (`proposal`).
 """
 
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -20,6 +21,9 @@ from etl.onboarding.sampling import Sample
 
 _WIDTH = 116
 _STEP = 2
+_TEXT = "tag:yaml.org,2002:str"
+_PLAIN = re.compile(r"\w[\w .,()/$+-]*(?<! )")
+_RESOLVER: Any = yaml.SafeLoader("")  # reads `no` and `2026-01-05` as other types than text
 _LONGEST = 500
 """A longer comment of the database is cut."""
 
@@ -65,6 +69,9 @@ def _block(proposal: Proposal, schema: str | None, indent: int) -> CommentedMap:
         _behind(pipeline, "date_column", proposal.choice.why)
         pipeline["partitions"] = _flow(proposal.partitions.values)
         _before(pipeline, "partitions", proposal.partitions.whys, inner, indent)
+    if proposal.mode == "upsert":
+        pipeline["allow_empty"] = True
+        _behind(pipeline, "allow_empty", "all rows of a day may have changed since, and be in later days")
     pipeline["save_to_trino"] = True
     pipeline["trino_output"] = _output(proposal)
     if proposal.personal:
@@ -88,13 +95,18 @@ def _head(proposal: Proposal, indent: int) -> list[str]:
     if not proposal.key.columns:
         sentences.append(f"key: {proposal.key.why}")
     if proposal.partitions is None:
-        column = proposal.choice.column
-        why = f"`{column.name}` could divide it ({proposal.choice.why})" if column else proposal.choice.why
-        sentences.append(f"no partitions: {proposal.mode_why}; {why}")
-    if proposal.promise.values is None:
-        sentences.append(proposal.promise.why)
+        sentences.append(_why_whole(proposal))
+    if proposal.promise.values is None and proposal.choice.column is not None:
+        sentences.append(f"no promise is proposed: {proposal.promise.why}")
     sentences += proposal.notes
     return [line for each in sentences for line in comment_lines(each, indent).splitlines()]
+
+
+def _why_whole(proposal: Proposal) -> str:
+    column = proposal.choice.column
+    if column is None:
+        return f"read whole by each run, and no promise is proposed: {proposal.choice.why}"
+    return f"read whole by each run: {proposal.mode_why}; `{column.name}` could divide it ({proposal.choice.why})"
 
 
 def rows_of(sample: Sample) -> str:
@@ -114,7 +126,7 @@ def _output(proposal: Proposal) -> CommentedMap:
         output["order_column"] = _text(proposal.date_column)
         _behind(output, "order_column", "of the rows with one key, the last change counts")
     output["mode"] = proposal.mode
-    _behind(output, "mode", proposal.mode_why)
+    _behind(output, "mode", proposal.mode_why if proposal.partitions else "the table is read whole")
     return output
 
 
@@ -122,15 +134,14 @@ def _add_quality(pipeline: CommentedMap, proposal: Proposal, indent: int) -> Non
     rules = CommentedSeq()
     for each in proposal.rules.rules:
         rules.append(_flow(each.rule))
-        rules.yaml_add_eol_comment(one_line(each.why), len(rules) - 1)
+        rules.yaml_add_eol_comment(one_line(each.why), len(rules) - 1, column=1)
     quality = CommentedMap()
     if len(rules):
         quality["rules"] = rules
         pipeline["quality"] = quality
-    notes = [f"Not a rule: {each}" for each in proposal.rules.notes]
-    if notes:
+    if proposal.rules.notes:
         key = "quality" if len(rules) else next(reversed(pipeline))
-        _before(pipeline, key, notes, _STEP, indent)
+        _before(pipeline, key, proposal.rules.notes, _STEP, indent)
 
 
 def _flow(values: Mapping[str, Any]) -> CommentedMap:
@@ -165,12 +176,12 @@ def _text(value: str) -> str:
     In all keys of a pipeline `$$` is a dollar.
     """
     escaped = value.replace("$", "$$")
-    plain = yaml.SafeLoader("").resolve(yaml.ScalarNode, escaped, (True, False)) == "tag:yaml.org,2002:str"
-    return escaped if plain and escaped.isprintable() else DoubleQuotedScalarString(escaped)
+    plain = _RESOLVER.resolve(yaml.ScalarNode, escaped, (True, False)) == _TEXT and _PLAIN.fullmatch(escaped)
+    return escaped if plain else DoubleQuotedScalarString(escaped)
 
 
 def _behind(block: CommentedMap, key: str, why: str) -> None:
-    block.yaml_add_eol_comment(one_line(why), key)
+    block.yaml_add_eol_comment(one_line(why), key, column=1)
 
 
 def _before(block: CommentedMap, key: str, why: str | Sequence[str], inner: int, indent: int) -> None:

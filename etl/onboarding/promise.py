@@ -22,16 +22,19 @@ class Promise:
     why: str
 
 
-def promise_of(rhythm: Rhythm, unit: str, timezone: str) -> Promise:
-    """Return a deadline for a table whose rows come every day or every working day."""
+def promise_of(rhythm: Rhythm, unit: str, timezone: str, *, moves: bool) -> Promise:
+    """Return a deadline for a table whose rows come every day or every working day.
+
+    If rows move to a later day when they change, nothing is promised about their number.
+    """
     if rhythm.kind not in ("daily", "working days"):
-        return Promise(None, f"no promise is proposed: {rhythm.why}")
+        return Promise(None, rhythm.why)
     freshness: dict[str, Any] = {"deadline": _DEADLINES[unit], "timezone": timezone}
     if rhythm.kind == "working days" and unit in ("day", "whole"):
         freshness["business_days"] = True
     values: dict[str, Any] = {"freshness": freshness}
     why = rhythm.why
-    if unit == "day" and rhythm.kind == "daily":
+    if unit == "day" and rhythm.kind == "daily" and not moves:
         values["min_row_count"] = max(1, rhythm.fewest // 2)
         why += "; min_row_count is half of the fewest"
     return Promise(values, why)

@@ -5,7 +5,7 @@ Belongs here: putting together what the other modules find. Not here: reading ro
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ from etl.onboarding.personal import personal_columns
 from etl.onboarding.promise import Promise, promise_of
 from etl.onboarding.rhythm import Rhythm, measure_rhythm
 from etl.onboarding.rules import ProposedRules, key_rules, learned_rules
-from etl.onboarding.sampling import Sample, sampled
+from etl.onboarding.sampling import Sample, refused_window, sampled
 from etl.onboarding.zones import Zone
 from etl.source.contract import CatalogueTable
 
@@ -84,12 +84,10 @@ def propose(url: str, table: CatalogueTable, name: str, limits: Limits, zone: Zo
         newest = newest_of(url, sample, choice.column, key.columns, zone.name, limits)
         sample = newest.sample
         dates = date_columns(sample.frame, zone.name, moment)
-        choice = DateChoice(dates[choice.column.name], choice.why, choice.moves, choice.created)
-    rhythm = (
-        measure_rhythm(newest.moments, here, truncated=not newest.whole)
-        if newest is not None and len(newest.moments)
-        else Rhythm("unknown", choice.why)
-    )
+        choice = _still_usable(url, sample, replace(choice, column=dates[choice.column.name]), limits)
+    rhythm = Rhythm("unknown", choice.why)
+    if newest is not None and len(newest.moments):
+        rhythm = measure_rhythm(newest.moments, here, truncated=not newest.whole)
     partitions: ProposedPartitions | None = None
     notes: list[str] = [sample.note] if sample.note else []
     if newest is not None and choice.column is not None and sample.rows >= limits.whole_below:
@@ -109,11 +107,17 @@ def propose(url: str, table: CatalogueTable, name: str, limits: Limits, zone: Zo
         mode=mode,
         mode_why=mode_why,
         rhythm=rhythm,
-        promise=promise_of(rhythm, unit, zone.name),
+        promise=promise_of(rhythm, unit, zone.name, moves=choice.moves),
         personal=personal,
         rules=ProposedRules((*key_rules(key), *learned.rules), learned.notes),
         notes=tuple(notes),
     )
+
+
+def _still_usable(url: str, sample: Sample, choice: DateChoice, limits: Limits) -> DateChoice:
+    """Return the choice, or none if no extract can select rows by the column's type."""
+    refused = choice.column and refused_window(url, sample, choice.column.name, limits)
+    return DateChoice(None, f"rows cannot be selected by a date: {refused}") if refused else choice
 
 
 def _partitions(
@@ -131,7 +135,7 @@ def _partitions(
         first = usual
     if span.last > here:
         notes.append(f"the latest row is of {span.last.date()}, in the future: check how it came there")
-    made: Cut = cut(span)
+    made: Cut = cut(Span(first, max(first, min(span.last, here)), span.rows))
     values: dict[str, Any] = {} if made.by == "day" else {"by": made.by}
     values["start"] = _plain(first_key(made.by, first))
     whys = [made.why, f"start: the first row is of {span.first.date()}"]
@@ -141,12 +145,12 @@ def _partitions(
         whys.append(f"end: {rhythm.why}; remove `end` if rows come again")
     values["timezone"] = zone.name
     if column.kind == "timestamptz":
-        whys.append(f"timezone: {zone.why}; where a day begins, the rows themselves have a zone")
+        whys.append(f"timezone: {zone.why}; it says when a day begins, since the rows are exact moments")
     elif column.kind == "date":
-        whys.append(f"timezone: {zone.why}; where a day is over, the rows have no time")
+        whys.append(f"timezone: {zone.why}; it says when a day is over, since the rows are dates without a time")
     else:
         guess = "" if zone.is_guess else "a guess: "
-        whys.append(f"timezone: {guess}{zone.why}; the rows have no zone")
+        whys.append(f"timezone: {guess}{zone.why}; the rows are times without a zone")
     if made.by == "day":
         values["lookback_days"] = lateness.days
         whys.append(f"lookback_days: {lateness.why}")
@@ -170,9 +174,8 @@ def _mode(
 ) -> tuple[LoadMode, str]:
     """Return how the table is loaded, and why."""
     if partitions is None:
-        if choice.column is not None and sample.rows < limits.whole_below:
-            return "replace", f"the whole table each time: fewer than {limits.whole_below:,} rows"
-        return "replace", "the whole table each time: no column divides it"
+        few = choice.column is not None and sample.rows < limits.whole_below
+        return "replace", f"fewer than {limits.whole_below:,} rows" if few else "no column divides it"
     if choice.moves and choice.column is not None:
         return "upsert", f"a changed row comes again with a later `{choice.column.name}`"
     return "replace_partition", "a partition that is read again replaces its rows"

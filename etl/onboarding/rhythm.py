@@ -5,6 +5,7 @@ Belongs here: every day, working days, or no rhythm. Not here: the promise that 
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Literal
 
 import polars as pl
@@ -30,7 +31,7 @@ class Rhythm:
 
 
 def measure_rhythm(moments: pl.Series, now: datetime, *, truncated: bool) -> Rhythm:
-    """Judge the last eight weeks of days with rows. `truncated`: older rows were not read, so the first day is partial."""
+    """Judge the last eight weeks of days with rows. `truncated`: of the first day, not all rows were read."""
     counts = moments.dt.date().drop_nulls().value_counts().sort(moments.name or "")
     days: list[date] = counts[counts.columns[0]].to_list()
     rows: list[int] = counts[counts.columns[1]].to_list()
@@ -40,7 +41,7 @@ def measure_rhythm(moments: pl.Series, now: datetime, *, truncated: bool) -> Rhy
     if not past:
         return Rhythm("unknown", "no row lies in the past")
     last = past[-1][0]
-    gaps = [(after - before).days for (before, _), (after, _) in zip(past, past[1:], strict=False)]
+    gaps = [(after - before).days for (before, _), (after, _) in pairwise(past)]
     silent = (now.date() - last).days
     if silent > max(_ENDED_DAYS, _ENDED_GAPS * max(gaps[-_WINDOW_DAYS:], default=1)):
         return Rhythm("ended", f"the newest row is of {last}, {silent:,} days ago")

@@ -7,14 +7,15 @@ A rule about the key is an error: rows that break it are not published. Everythi
 rows is a warning, because it says how the rows were, and not how they have to be.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from etl.onboarding.keys import Key
-from etl.onboarding.naming import Place, shown
+from etl.onboarding.keys import LIKE_A_KEY, Key
+from etl.onboarding.naming import Place
 from etl.onboarding.sampling import Sample
 from etl.quality import get_engine
 from etl.quality.holdout import LEAST_ROWS
@@ -24,6 +25,7 @@ from etl.source.contract import CatalogueForeignKey
 
 _LEARNED_FROM = 50
 """Fewer rows say little about the next ones."""
+_OF_ONE_PERSON = re.compile(r"e_?mail|user_?name|login", re.IGNORECASE)
 _FIRST_KEYS = ("column", "columns", "type")
 _KINDS = ("not_null", "unique", "in_set", "in_range", "non_negative")
 
@@ -49,9 +51,10 @@ def key_rules(key: Key) -> list[ProposedRule]:
     if not key.columns:
         return []
     columns: dict[str, Any] = {"column": key.columns[0]} if len(key.columns) == 1 else {"columns": list(key.columns)}
+    judged = {} if key.declared else {"severity": "warning"}
     return [
-        ProposedRule({**columns, "type": "not_null"}, key.why),
-        ProposedRule({**columns, "type": "unique"}, "within each object" if key.declared else key.why),
+        ProposedRule({**columns, "type": "not_null", **judged}, key.why),
+        ProposedRule({**columns, "type": "unique", **judged}, "the same, within each object"),
     ]
 
 
@@ -59,7 +62,7 @@ def learned_rules(sample: Sample, key: Key, personal: Collection[str]) -> Propos
     """Return rules that the rows that were read keep, and that rows held out kept too."""
     frame = sample.frame
     if frame.height < max(_LEARNED_FROM, LEAST_ROWS):
-        return ProposedRules((), (f"no rules were learned: {frame.height:,} rows say little about the next ones",))
+        return ProposedRules((), (_too_few(frame.height),))
     usable = [each.name for each in frame if not each.dtype.is_nested()]
     learned = learn_rules(frame.select(usable), "moderate", get_engine("polars"))
     declared = {each.name for each in sample.table.columns if not each.nullable}
@@ -69,8 +72,14 @@ def learned_rules(sample: Sample, key: Key, personal: Collection[str]) -> Propos
         for rule in learned.rules
         if rule.type in _KINDS and _is_worth(rule, key, personal, declared, references)
     ]
-    notes = [f"the rows held out broke: {', '.join(learned.left_out)}"] if learned.left_out else []
+    notes = [f"no rules, because rows held out broke them: {', '.join(learned.left_out)}"] if learned.left_out else []
     return ProposedRules(tuple(rules), tuple(notes))
+
+
+def _too_few(rows: int) -> str:
+    if not rows:
+        return "no rules were learned: no row was read"
+    return f"no rules were learned: {rows:,} row{'s' if rows > 1 else ''} say little about the next ones"
 
 
 def _is_worth(
@@ -80,8 +89,10 @@ def _is_worth(
     (column,) = rule.judged_columns
     if rule.type == "not_null":
         return column not in declared and column not in key.columns
-    if rule.type == "unique":
-        return (column,) != key.columns
+    if rule.type == "unique":  # names and descriptions differ by chance where there are few rows
+        return (column,) != key.columns and bool(LIKE_A_KEY.search(column) or _OF_ONE_PERSON.search(column))
+    if rule.type == "in_set" and len(rule.values) == 1:
+        return False
     # keys grow, and the ranges and sets of a personal column would be values of persons
     return column not in personal and column not in key.columns and column not in references
 
@@ -114,15 +125,17 @@ def reference_rules(
         target = targets.get(place)
         own = place == (sample.table.schema_name, sample.table.name)
         if own:
-            notes.append(f"{columns} refers to {shown(sample.table)} itself, which no rule compares with itself")
+            notes.append(f"no rule for {columns}, which refers to its own table: a rule compares with another pipeline")
         elif target is None:
-            notes.append(f"{columns} refers to {each.table}, which is not among the pipelines")
+            notes.append(f"no rule for {columns}, which refers to {each.table}: no pipeline reads that table")
         elif each in in_circle:
-            notes.append(f"{columns} refers to {each.table}, which refers back: each would wait for the other")
+            notes.append(
+                f"no rule for {columns}, which refers to {each.table}, which refers back: each would wait for the other"
+            )
         elif not _reads(sample.columns, each.columns) or not _reads(target[1], each.referred_columns):
-            notes.append(f"{columns} refers to {each.table}: a column of the key is not read")
+            notes.append(f"no rule for {columns}, which refers to {each.table}: a column of the key is not read")
         else:
-            why = "a foreign key; a warning, because the tables are read one after the other"
+            why = "a foreign key"
             if target[0] in partitioned:
                 why = f"a foreign key; holds when all partitions of {target[0]} were run"
             rules.append(ProposedRule(_reference(each, target[0]), why))

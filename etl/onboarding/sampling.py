@@ -99,6 +99,17 @@ def with_newest(url: str, sample: Sample, column: str, oldest: datetime, limits:
     return replace(sample, frame=pl.concat([sample.frame, newest], how="vertical_relaxed"))
 
 
+def refused_window(url: str, sample: Sample, column: str, limits: Limits) -> str | None:
+    """Return why no extract can select rows by this column, or None if one can."""
+    window = Window(column=column, start=_FAR.replace(year=2000), end=_FAR)
+    request = _request(sample.table, sample.columns, limits).model_copy(update={"window": window})
+    try:
+        planned_schema(url, request)
+    except SourceError as error:
+        return _first_line(error)
+    return None
+
+
 def rows_of(url: str, request: ExtractRequest) -> pl.DataFrame:
     """Return the rows that an extract with this request would publish."""
     with TemporaryDirectory(prefix="etl-sample-") as folder:
@@ -107,7 +118,7 @@ def rows_of(url: str, request: ExtractRequest) -> pl.DataFrame:
         return pl.read_parquet(path)
 
 
-def figures(url: str, statement: sa.Select[Any], limits: Limits) -> list[tuple[Any, ...]]:
+def figures(url: str, statement: sa.Executable, limits: Limits) -> list[tuple[Any, ...]]:
     """Return the rows of a statement about a table. Raises a SourceError if it fails or takes too long."""
     with as_source_error(parse(url)), connection(url, limits.seconds) as opened:
         _limit_sqlite(opened, limits.seconds)
@@ -116,7 +127,9 @@ def figures(url: str, statement: sa.Select[Any], limits: Limits) -> list[tuple[A
 
 def selectable(table: CatalogueTable) -> sa.TableClause:
     """Return the table for a statement; SQLAlchemy quotes its names as its database needs."""
-    columns = (sa.column(sa.sql.quoted_name(each.name, quote=True)) for each in table.columns)
+    columns: list[sa.ColumnClause[Any]] = [
+        sa.column(sa.sql.quoted_name(each.name, quote=True)) for each in table.columns
+    ]
     schema = sa.sql.quoted_name(table.schema_name, quote=True) if table.schema_name else None
     return sa.table(sa.sql.quoted_name(table.name, quote=True), *columns, schema=schema)
 
@@ -197,7 +210,7 @@ def _first_line(error: SourceError) -> str:
 
 def _limit_sqlite(opened: sa.Connection, seconds: int) -> None:
     """SQLite has no time limit of its own: it asks after so many steps whether to go on."""
-    raw = opened.connection.driver_connection
+    raw: Any = opened.connection.driver_connection
     if hasattr(raw, "set_progress_handler"):
         end = datetime.now(UTC).timestamp() + seconds
         raw.set_progress_handler(lambda: datetime.now(UTC).timestamp() > end, _STEPS_BETWEEN_LOOKS)

@@ -50,8 +50,8 @@ class Survey:
 
     proposals: tuple[Proposal, ...]
     left: tuple[Left, ...]
-    present: tuple[Left, ...]
-    """Tables that a pipeline of the tenant reads already."""
+    covered: tuple[Left, ...]
+    """Tables whose rows a pipeline reads already, or will read."""
     schema: str | None
     """The schema of most tables, which the tenant names once."""
     zone: Zone
@@ -78,12 +78,14 @@ def survey(
             else "grant SELECT to the database user",
         )
     left: list[Left] = []
-    present: list[Left] = []
+    covered: list[Left] = []
     usable: list[CatalogueTable] = []
     taken = {each.place: each.name for each in existing}
     for table in tables:
         if (name := taken.get(place_of(table))) is not None:
-            present.append(Left(shown(table), f"pipeline `{name}` reads it already"))
+            covered.append(Left(shown(table), f"pipeline `{name}` reads it already"))
+        elif table.partition_of:
+            covered.append(Left(shown(table), f"a partition of {table.partition_of}, which has its rows"))
         elif reason := _refusal(table):
             left.append(Left(shown(table), reason))
         else:
@@ -100,7 +102,7 @@ def survey(
     return Survey(
         proposals=tuple(_with_references(found, existing)),
         left=tuple(left),
-        present=tuple(present),
+        covered=tuple(covered),
         schema=schema if existing or schema else _usual_schema([each.table for each in found]),
         zone=zone,
     )
@@ -122,8 +124,6 @@ def _asked(url: str, tables: Collection[CatalogueTable], patterns: Sequence[str]
 
 def _refusal(table: CatalogueTable) -> str:
     """Return why the catalogue alone shows that a table cannot be used; empty if it can."""
-    if table.partition_of:
-        return f"a partition of {table.partition_of}, which is read with all its partitions"
     if not table.columns:
         return "it has no column that this user may see"
     for name in (table.name, table.schema_name):

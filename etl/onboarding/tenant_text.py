@@ -1,7 +1,7 @@
 """Writes the whole file of a new tenant, and puts pipelines into the file of one that exists.
 
-Belongs here: the text around the pipelines, and the place in a file where pipelines end. Not here: the text of a pipeline
-(`pipeline_yaml`), files on the disk (`tenant_files`).
+Belongs here: the text around the pipelines, and the place in a file where pipelines end. Not here: the text of a
+pipeline (`pipeline_yaml`), files on the disk (`tenant_files`).
 """
 
 import json
@@ -54,11 +54,13 @@ class Identity:
 
 def whole_file(identity: Identity, found: Survey, limits: Limits, today: date) -> str:
     """Return the text of a new config.yaml."""
+    read = f"At most {limits.rows:,} rows of a table were read by a statement, for at most {limits.seconds} s"
     intro = (
         f"Proposed by `etl new {identity.tenant} --from {identity.variable}` on {today} from "
-        f"{len(found.proposals)} tables and views. Behind each choice stands its reason. At most {limits.rows:,} rows "
-        f"of a table were read by a statement, the first and the newest ones, each statement for at most "
-        f"{limits.seconds} s. Review the file, then run `etl check {identity.tenant} --connect`."
+        f"{len(found.proposals)} tables and views. Each choice has its reason behind it. {read}: the first and "
+        f"the newest rows. Rules about keys that the database declares are errors. Rules that were learned from rows, and "
+        f"foreign keys between tables that are read one after the other, are warnings, which stop nothing. "
+        f"Review the file, then run `etl check {identity.tenant} --connect`."
     )
     group = f"{identity.group}   # {identity.group_why}" if identity.group_why else identity.group
     head = _HEAD.format(

@@ -6,9 +6,12 @@ Belongs here: the order of the steps, and whose variable may be named. Not here:
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import registry
 
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.ownership import checked_url
@@ -26,7 +29,7 @@ from etl.secrets.namespace import refusal
 from etl.secrets.ownership import may_name, prefix_of
 from etl.settings import Settings
 from etl.source.database_url import parse
-from etl.suggest import hint
+from etl.suggest import did_you_mean, hint
 
 _ID = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -38,11 +41,11 @@ class Asked:
     patterns: Sequence[str] = ()
     """The tables: patterns such as `order*` or `sales.*`. None: all."""
     timezone: str | None = None
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 def make_from_database(
-    settings: Settings, identity: Identity, asked: Asked, on_progress: Progress
+    settings: Settings, identity: Identity, asked: Asked, on_begin: Callable[[], None], on_progress: Progress
 ) -> tuple[Survey, TenantConfig]:
     """Make the folder of a new tenant from the database whose URL a variable holds. After an error nothing is left."""
     if not _ID.fullmatch(identity.tenant):
@@ -53,7 +56,9 @@ def make_from_database(
     url = _url_of(settings, identity.tenant, identity.variable)
     # What only the identity can make wrong, such as the group, is found before the database is read.
     check_text(settings, identity.tenant, _without_pipelines(identity))
-    zone = zone_of(url, _known_zone(asked.timezone))
+    asked_zone = _known_zone(asked.timezone)
+    on_begin()
+    zone = zone_of(url, asked_zone)
     found = survey(url, asked.patterns, asked.limits, zone, on_progress=on_progress)
     refuse_nothing(found)
     text = whole_file(identity, found, asked.limits, datetime.now(UTC).date())
@@ -63,7 +68,7 @@ def make_from_database(
 
 
 def add_from_database(
-    settings: Settings, tenant: str, asked: Asked, on_progress: Progress
+    settings: Settings, tenant: str, asked: Asked, on_begin: Callable[[], None], on_progress: Progress
 ) -> tuple[Survey, TenantConfig]:
     """Add tables of a tenant's own database to its file, which keeps every line and comment that it has."""
     config = load_tenant(tenant, settings)
@@ -74,7 +79,9 @@ def add_from_database(
     before = read_config(settings, tenant)
     url = checked_url(config.source_database.resolve_url(config.namespace()), tenant, settings, config.origin.platform)
     schema = config.source_database.schema_name
-    zone = zone_of(url, _known_zone(asked.timezone) or _zone_in_use(config))
+    asked_zone = _known_zone(asked.timezone) or _zone_in_use(config)
+    on_begin()
+    zone = zone_of(url, asked_zone)
     found = survey(
         url,
         asked.patterns,
@@ -85,7 +92,7 @@ def add_from_database(
         on_progress=on_progress,
     )
     if not found.proposals:
-        if not found.present:
+        if not found.covered:
             refuse_nothing(found)
         return found, config
     text = with_pipelines(before, found, f"tenants/{tenant}/config.yaml")
@@ -114,8 +121,23 @@ def _url_of(settings: Settings, tenant: str, variable: str) -> str:
             f"the variable {variable} is not set",
             near or f"write {variable}=dialect://user:password@host/database into the file `.env` of the project",
         )
-    parse(url)
+    _require_dialect(parse(url).dialect)
     return checked_url(url, tenant, settings, platform)
+
+
+def _require_dialect(dialect: str) -> None:
+    """Raise an error if no library here knows the kind of database."""
+    if dialect == "postgres":
+        raise ConfigError("the URL begins with `postgres:`, which SQLAlchemy does not know", "write `postgresql:`")
+    try:
+        registry.load(dialect)
+    except sa.exc.NoSuchModuleError:
+        known = ("postgresql", "mysql", "mariadb", "sqlite", "oracle", "mssql")
+        near = did_you_mean(dialect, known)
+        raise ConfigError(
+            f"no library here reads databases of the kind `{dialect}`{near}",
+            f"install the library that adds this kind to SQLAlchemy; without one, there are {', '.join(known)}",
+        ) from None
 
 
 def _known_zone(name: str | None) -> str | None:
