@@ -36,7 +36,7 @@ def new_from_database(console: Console, settings: Settings, identity: Identity, 
     _show(console, found)
     console.print(f"[green]made[/] tenants/{identity.tenant}, and its entry in workspace.yaml", highlight=False)
     _next_steps(console, config.id, found.proposals)
-    _end(console, f"{len(found.proposals)} pipelines made", found.left)
+    _end(console, f"{_counted(len(found.proposals), 'pipeline')} made", found.left)
 
 
 def add_to_tenant(console: Console, settings: Settings, tenant: str, asked: Asked) -> None:
@@ -50,7 +50,7 @@ def add_to_tenant(console: Console, settings: Settings, tenant: str, asked: Aske
         _show(console, found)
         console.print(f"[green]added[/] to tenants/{tenant}/config.yaml, which is otherwise unchanged", highlight=False)
         _next_steps(console, config.id, found.proposals)
-    _end(console, f"{len(found.proposals)} pipelines added", found.left)
+    _end(console, f"{_counted(len(found.proposals), 'pipeline')} added", found.left)
 
 
 def _announce(console: Console, asked: Asked, what: str) -> None:
@@ -132,6 +132,10 @@ def _end(console: Console, made: str, left: Sequence[Left]) -> None:
     for each in left:
         console.print(f"[yellow]left out:[/] {escape(each.table)}: {escape(each.why)}", highlight=False)
     if left:
-        console.print(f"[yellow]{made}, {len(left)} tables left out[/]", highlight=False)
+        console.print(f"[yellow]{made}, {_counted(len(left), 'table')} left out[/]", highlight=False)
         raise typer.Exit(EXIT_FAILED)
     console.print(f"[green]{made}[/], no table left out", highlight=False)
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -40,9 +40,14 @@ class DateChoice:
     """The column with the time at which a row came, if the chosen one has the time of the last change."""
 
 
-def choose_date(sample: Sample, dates: Mapping[str, DateColumn], key: tuple[str, ...]) -> DateChoice:
-    """Return the column that says when a row came or changed, as far as the sample and the names show it."""
-    against = {name: _against(each) for name, each in dates.items()}
+def choose_date(
+    sample: Sample, dates: Mapping[str, DateColumn], key: tuple[str, ...], *, first_rows: bool = False
+) -> DateChoice:
+    """Return the column that says when a row came or changed, as far as the sample and the names show it.
+
+    `first_rows`: the sample has only the first rows of a large table, which may all be of one day.
+    """
+    against = {name: _against(each, fewest=1 if first_rows else _FEWEST_DAYS) for name, each in dates.items()}
     usable = [each for name, each in dates.items() if not against[name]]
     updated = [each for each in usable if _UPDATED.search(each.name)]
     created = [each for each in usable if each not in updated]
@@ -74,13 +79,13 @@ def _liking(name: str, indexed: set[str]) -> int:
     return liking - 3 * bool(_LATER.search(name)) + (name in indexed)
 
 
-def _against(date: DateColumn) -> str:
+def _against(date: DateColumn, *, fewest: int) -> str:
     """Return what speaks against a column; empty if nothing does."""
     if date.empty:
         return f"`{date.name}` is empty in {_percent(date.empty)} of the rows, which would belong to no partition"
     if date.future > _MANY_IN_FUTURE:
         return f"`{date.name}` lies in the future in {_percent(date.future)} of the rows"
-    if date.days < _FEWEST_DAYS:
+    if date.days < fewest:
         return f"`{date.name}` has only {date.days} different day{'s' if date.days > 1 else ''}"
     if re.search(r"birth|dob|hire", date.name, re.IGNORECASE):
         return f"`{date.name}` says nothing about when a row came"

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from etl.config.pipeline_config import LoadMode
-from etl.onboarding.cutting import Cut, cut, first_key, is_far_back
+from etl.onboarding.cutting import Cut, Span, cut, first_key, is_far_back
 from etl.onboarding.dates import DateChoice, choose_date
 from etl.onboarding.keys import Key, find_key
 from etl.onboarding.lateness import Lateness, measure_lateness
@@ -78,16 +78,21 @@ def propose(url: str, table: CatalogueTable, name: str, limits: Limits, zone: Zo
     sample = sampled(url, table, limits)
     key = find_key(url, sample, limits)
     dates = date_columns(sample.frame, zone.name, moment)
-    choice = choose_date(sample, dates, key.columns)
+    choice = choose_date(sample, dates, key.columns, first_rows=not sample.whole)
     newest: Newest | None = None
     if choice.column is not None:
         newest = newest_of(url, sample, choice.column, key.columns, zone.name, limits)
-        sample = newest.sample
-        dates = date_columns(sample.frame, zone.name, moment)
-        choice = _still_usable(url, sample, replace(choice, column=dates[choice.column.name]), limits)
+        dates = date_columns(newest.sample.frame, zone.name, moment)
+        again = choose_date(newest.sample, dates, key.columns)
+        if again.column is not None and again.column.name != choice.column.name:  # the newest rows show another one
+            newest = newest_of(url, newest.sample, again.column, key.columns, zone.name, limits)
+            dates = date_columns(newest.sample.frame, zone.name, moment)
+        sample, choice = newest.sample, again
+        if again.column is not None:
+            choice = _still_usable(url, sample, replace(again, column=dates[again.column.name]), limits)
     rhythm = Rhythm("unknown", choice.why)
-    if newest is not None and len(newest.moments):
-        rhythm = measure_rhythm(newest.moments, here, truncated=not newest.whole)
+    if newest is not None and choice.column is not None:
+        rhythm = measure_rhythm(newest.counts, here, truncated=not newest.whole)
     partitions: ProposedPartitions | None = None
     notes: list[str] = [sample.note] if sample.note else []
     if newest is not None and choice.column is not None and sample.rows >= limits.whole_below:

@@ -3,6 +3,7 @@
 Belongs here: every day, working days, or no rhythm. Not here: the promise that is made of it (`promise`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -11,7 +12,7 @@ from typing import Literal
 import polars as pl
 
 Kind = Literal["daily", "working days", "none", "ended", "unknown"]
-_WINDOW_DAYS = 56
+WINDOW_DAYS = 56
 _LEAST_DAYS = 14
 _NEARLY_ALL = 0.95
 _HARDLY_ANY = 0.1
@@ -30,25 +31,26 @@ class Rhythm:
     """The fewest rows of a day with rows, among the last weeks."""
 
 
-def measure_rhythm(moments: pl.Series, now: datetime, *, truncated: bool) -> Rhythm:
-    """Judge the last eight weeks of days with rows. `truncated`: of the first day, not all rows were read."""
-    counts = moments.dt.date().drop_nulls().value_counts().sort(moments.name or "")
-    days: list[date] = counts[counts.columns[0]].to_list()
-    rows: list[int] = counts[counts.columns[1]].to_list()
-    past = [(day, count) for day, count in zip(days, rows, strict=True) if day <= now.date()]
-    if truncated:
-        past = past[1:]
+def counts_of(moments: pl.Series) -> list[tuple[date, int]]:
+    """Return each day that has rows with the number of its rows, in order."""
+    counts = moments.dt.date().drop_nulls().value_counts(name="rows")
+    return [(day, rows) for day, rows in counts.sort(counts.columns[0]).iter_rows()]
+
+
+def measure_rhythm(counts: Sequence[tuple[date, int]], now: datetime, *, truncated: bool) -> Rhythm:
+    """Judge the last eight weeks of days with rows. `truncated`: of the first day, not all rows were counted."""
+    past = [each for each in counts if each[0] <= now.date()][1 if truncated else 0 :]
     if not past:
-        return Rhythm("unknown", "no row lies in the past")
+        return Rhythm("unknown", "too few of its days were read")
     last = past[-1][0]
     gaps = [(after - before).days for (before, _), (after, _) in pairwise(past)]
     silent = (now.date() - last).days
-    if silent > max(_ENDED_DAYS, _ENDED_GAPS * max(gaps[-_WINDOW_DAYS:], default=1)):
+    if silent > max(_ENDED_DAYS, _ENDED_GAPS * max(gaps[-WINDOW_DAYS:], default=1)):
         return Rhythm("ended", f"the newest row is of {last}, {silent:,} days ago")
     complete = past[:-1] if last == now.date() else past  # today is not over
     if not complete:
         return Rhythm("unknown", f"all rows are of {last}")
-    recent = [each for each in complete if each[0] > complete[-1][0] - timedelta(days=_WINDOW_DAYS)]
+    recent = [each for each in complete if each[0] > complete[-1][0] - timedelta(days=WINDOW_DAYS)]
     first, end = recent[0][0], recent[-1][0]
     span = [first + timedelta(days=offset) for offset in range((end - first).days + 1)]
     if len(span) < _LEAST_DAYS:

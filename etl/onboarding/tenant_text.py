@@ -58,8 +58,8 @@ def whole_file(identity: Identity, found: Survey, limits: Limits, today: date) -
     intro = (
         f"Proposed by `etl new {identity.tenant} --from {identity.variable}` on {today} from "
         f"{len(found.proposals)} tables and views. Each choice has its reason behind it. {read}: the first and "
-        f"the newest rows. Rules about keys that the database declares are errors. Rules that were learned from rows, and "
-        f"foreign keys between tables that are read one after the other, are warnings, which stop nothing. "
+        f"the newest rows. Rules about keys that the database declares are errors. Rules that were learned from rows "
+        f"are warnings, which stop nothing; so are foreign keys, because their tables are read one after the other. "
         f"Review the file, then run `etl check {identity.tenant} --connect`."
     )
     group = f"{identity.group}   # {identity.group_why}" if identity.group_why else identity.group
