@@ -4,11 +4,14 @@ The structures are those that everybody knows: foreign keys, keys of two columns
 bytes, dates, arrays, enums. The rows are ours.
 """
 
+import contextlib
 import random
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 Row = tuple[Any, ...]
@@ -141,7 +144,7 @@ def sakila(dialect: str, *, rentals: int = 16_044) -> Iterator[Made]:
     yield Made("", "CREATE VIEW customer_list AS SELECT c.customer_id AS id, c.first_name AS name, a.phone, a.address FROM customer c JOIN address a ON c.address_id = a.address_id")
 
 
-def statements(tables: Iterator[Made], dialect: str, *, prefix: str = "") -> Iterator[tuple[str, Sequence[Row]]]:
+def statements(tables: Iterator[Made], dialect: str) -> Iterator[tuple[str, Sequence[Row]]]:
     """Yield the SQL of each table with the rows for it, and the SQL behind it."""
     quote = "`{}`" if dialect == "mysql" else '"{}"'
     mark = "?" if dialect == "sqlite" else "%s"
@@ -177,3 +180,41 @@ def _comment(dialect: str, table: str, text: str, **columns: str) -> list[str]:
 
 def _person(chance: random.Random) -> str:
     return f"{chance.choice(FIRST)} {chance.choice(LAST)}"
+
+
+def fill_postgres(server: Any, name: str, tables: Iterator[Made]) -> str:
+    """Make a database with the tables on a PostgreSQL; returns the URL of a user who may read it."""
+    server.run(f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
+    with server.connect(name) as connection, connection.cursor() as cursor:
+        for sql, rows in statements(tables, "postgresql"):
+            cursor.executemany(sql, rows) if rows else cursor.execute(sql)
+    return f"{server.url.rsplit('/', 1)[0]}/{name}"
+
+
+def fill_mariadb(server: Any, name: str, tables: Iterator[Made]) -> str:
+    """The same on a MariaDB."""
+    server.run(f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}",
+               f"GRANT SELECT, SHOW VIEW ON {name}.* TO reader@'%'")  # fmt: skip
+    with server.connect(name) as connection, connection.cursor() as cursor:
+        for sql, rows in statements(tables, "mysql"):
+            cursor.executemany(sql, rows) if rows else cursor.execute(sql)
+    return f"{server.url.rsplit('/', 1)[0]}/{name}"
+
+
+def fill_sqlite(path: Path, tables: Iterator[Made]) -> str:
+    """The same in a file of SQLite."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        for sql, rows in statements(tables, "sqlite"):
+            plain = [tuple(_of_sqlite(each) for each in row) for row in rows]
+            connection.executemany(sql, plain) if rows else connection.execute(sql)
+        connection.commit()
+    return f"sqlite:///{path}"
+
+
+def _of_sqlite(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
+    return value.isoformat() if isinstance(value, date) else value
