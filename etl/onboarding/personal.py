@@ -57,7 +57,7 @@ def personal_columns(sample: Sample) -> dict[str, str]:
         elif of_people and _ONLY_OF_PEOPLE.search(column):
             found[column] = "in a table of people"
     for column, why in _by_values(sample).items():
-        found.setdefault(column, why)
+        found[column] = f"{found[column]}, {why}" if column in found else why
     return {column: found[column] for column in sample.columns if column in found}
 
 

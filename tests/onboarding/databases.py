@@ -61,13 +61,20 @@ def northwind(dialect: str, *, today: date = date(2026, 11, 28)) -> Iterator[Mad
     yield Made("orders", f"order_id int NOT NULL PRIMARY KEY, customer_id char(5), employee_id smallint, order_date date NOT NULL, required_date date, shipped_date date, ship_via smallint, freight decimal(10,2), ship_name varchar(40), ship_address varchar(60), ship_city varchar(15), ship_country varchar(15), {_refers('customer_id', 'customers')}, {_refers('employee_id', 'employees')}, {_refers('ship_via', 'shippers', 'shipper_id')}",
                orders, _comment(dialect, "orders", "What customers ordered; 100% of it: all", freight=f"in EUR, {chr(36)}{{not a variable}}"))  # fmt: skip
     yield Made("order_details", f"order_id int NOT NULL, product_id smallint NOT NULL, unit_price decimal(10,2) NOT NULL, quantity smallint NOT NULL, discount {real} NOT NULL, PRIMARY KEY (order_id, product_id), {_refers('order_id', 'orders')}, {_refers('product_id', 'products')}", details)  # fmt: skip
-    yield Made("region", "region_id smallint NOT NULL PRIMARY KEY, region_description varchar(60) NOT NULL", [(1, "Eastern"), (2, "Western")])
+    yield Made(
+        "region",
+        "region_id smallint NOT NULL PRIMARY KEY, region_description varchar(60) NOT NULL",
+        [(1, "Eastern"), (2, "Western")],
+    )
     yield Made("territories", f"territory_id varchar(20) NOT NULL PRIMARY KEY, territory_description varchar(60) NOT NULL, region_id smallint NOT NULL, {_refers('region_id', 'region')}",
                [(f"{n:05d}", f"Territory {n}", 1 + n % 2) for n in range(53)])  # fmt: skip
     yield Made("employee_territories", f"employee_id smallint NOT NULL, territory_id varchar(20) NOT NULL, PRIMARY KEY (employee_id, territory_id), {_refers('employee_id', 'employees')}, {_refers('territory_id', 'territories')}",
                [(1 + n % 9, f"{n:05d}") for n in range(49)])  # fmt: skip
     yield Made("customer_demographics", "customer_type_id char(5) NOT NULL PRIMARY KEY, customer_desc text")
-    yield Made("", "CREATE VIEW order_subtotals AS SELECT order_id, sum(unit_price * quantity) AS subtotal FROM order_details GROUP BY order_id")
+    yield Made(
+        "",
+        "CREATE VIEW order_subtotals AS SELECT order_id, sum(unit_price * quantity) AS subtotal FROM order_details GROUP BY order_id",
+    )
 
 
 def chinook(dialect: str) -> Iterator[Made]:
@@ -79,7 +86,11 @@ def chinook(dialect: str) -> Iterator[Made]:
     def named(columns: str) -> str:
         return " ".join(q.format(word[1:-1]) if word.startswith("[") else word for word in columns.split(" "))
 
-    yield Made("Artist", named("[ArtistId] int NOT NULL PRIMARY KEY, [Name] varchar(120)"), [(n, f"Artist {n}") for n in range(1, 276)])
+    yield Made(
+        "Artist",
+        named("[ArtistId] int NOT NULL PRIMARY KEY, [Name] varchar(120)"),
+        [(n, f"Artist {n}") for n in range(1, 276)],
+    )
     yield Made("Album", named("[AlbumId] int NOT NULL PRIMARY KEY, [Title] varchar(160) NOT NULL, [ArtistId] int NOT NULL, FOREIGN KEY ( [ArtistId] ) REFERENCES [Artist] ( [ArtistId] )"),
                [(n, f"Album {n}", 1 + n % 275) for n in range(1, 348)])  # fmt: skip
     yield Made("Employee", named(f"[EmployeeId] int NOT NULL PRIMARY KEY, [LastName] varchar(20) NOT NULL, [FirstName] varchar(20) NOT NULL, [ReportsTo] int, [BirthDate] {when}, [Email] varchar(60), FOREIGN KEY ( [ReportsTo] ) REFERENCES [Employee] ( [EmployeeId] )"),
@@ -141,7 +152,10 @@ def sakila(dialect: str, *, rentals: int = 16_044) -> Iterator[Made]:
     paid = [(row[0], row[3], row[5], row[0], Decimal(chance.randrange(0, 1199)) / 100, row[1]) for row in rented]
     parts = [f"CREATE TABLE payment_p{number} PARTITION OF payment FOR VALUES FROM ('{low}') TO ('{high}')" for number, low, high in ((1, "2005-01-01", "2005-09-01"), (2, "2005-09-01", "2007-01-01"))]  # fmt: skip
     yield Made("payment", f"payment_id int NOT NULL, customer_id int NOT NULL, staff_id int NOT NULL, rental_id int NOT NULL, amount decimal(5,2) NOT NULL, payment_date {wall} NOT NULL, {key}{_refers('customer_id', 'customer')}, {_refers('rental_id', 'rental')})" + cut + ("" if cut else " --"), paid, parts if cut else ())  # fmt: skip
-    yield Made("", "CREATE VIEW customer_list AS SELECT c.customer_id AS id, c.first_name AS name, a.phone, a.address FROM customer c JOIN address a ON c.address_id = a.address_id")
+    yield Made(
+        "",
+        "CREATE VIEW customer_list AS SELECT c.customer_id AS id, c.first_name AS name, a.phone, a.address FROM customer c JOIN address a ON c.address_id = a.address_id",
+    )
 
 
 def statements(tables: Iterator[Made], dialect: str) -> Iterator[tuple[str, Sequence[Row]]]:
@@ -174,7 +188,9 @@ def _comment(dialect: str, table: str, text: str, **columns: str) -> list[str]:
         return said + [f"COMMENT ON COLUMN {table}.{name} IS '{what}'" for name, what in columns.items()]
     if dialect == "mysql":
         said = [f"ALTER TABLE {table} COMMENT '{text}'"]
-        return said + [f"ALTER TABLE {table} MODIFY {name} decimal(10,2) COMMENT '{what}'" for name, what in columns.items()]
+        return said + [
+            f"ALTER TABLE {table} MODIFY {name} decimal(10,2) COMMENT '{what}'" for name, what in columns.items()
+        ]
     return []
 
 

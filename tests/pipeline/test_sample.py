@@ -29,3 +29,11 @@ def test_a_note_stands_where_the_rows_would(project: TinyProject, monkeypatch: p
     result = run_stage(project, "extract")
     assert result.rows == 20
     assert "cannot be shown: PanicException" in str(stage_metadata(result)["preview"].value)
+
+
+def test_the_comments_of_the_database_are_the_descriptions_of_the_columns(project: TinyProject) -> None:
+    result = run_stage(project, "extract").model_copy(update={"comments": {"amount": "in EUR"}})
+    columns = stage_metadata(result)["dagster/column_schema"].value.columns
+    assert {each.name: each.description for each in columns} == {
+        "order_id": None, "name": None, "amount": "in EUR", "created_at": None,
+    }  # fmt: skip

@@ -10,8 +10,9 @@ import pytest
 
 from etl.errors import SourceError
 from etl.source import reading, sqlalchemy_cursor
-from etl.source.contract import CatalogueForeignKey, CatalogueTable
+from etl.source.contract import CatalogueForeignKey, CatalogueTable, ExtractRequest
 from etl.source.database_url import parse
+from etl.source.server_time import server_timezone
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
 
@@ -95,6 +96,52 @@ def test_postgres(postgres: str) -> None:
     assert northwind["employees"].rows is None  # never analyzed, so nothing is known
     assert [each.name for each in by_name(tables, "hr").values()] == ["badges"]
     assert not {each.schema_name for each in tables} & {"pg_catalog", "information_schema"}
+
+
+def check_sample(url: str, schema: str | None, folder: Path, rows: int, freight: str) -> None:
+    """A limited extract has so many rows, and the report has the comments of the columns that it reads."""
+    request = ExtractRequest(table="orders", schema_name=schema, columns=("order_id", "freight"), limit=rows)
+    report = reading.extract_to_parquet(url, request, folder / "sample.parquet", footer={})
+    assert report.rows == rows
+    assert {name: text for name, text in report.comments.items() if text} == ({"freight": freight} if freight else {})
+    whole = request.model_copy(update={"limit": None})
+    assert reading.extract_to_parquet(url, whole, folder / "whole.parquet", footer={}).rows > rows
+
+
+def test_postgres_tells_comments_and_keeps_a_limit(postgres: str, tmp_path: Path) -> None:
+    check_sample(postgres, "northwind", tmp_path, 7, "in EUR")
+
+
+def test_mariadb_tells_comments_and_keeps_a_limit(mariadb: str, tmp_path: Path) -> None:
+    check_sample(mariadb, "northwind", tmp_path, 1, "in EUR")
+
+
+def test_any_other_dialect_tells_comments_and_keeps_a_limit(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_BY_DIALECT", {})
+    url = postgres.replace("postgresql:", "postgresql+psycopg:")
+    check_sample(url, "northwind", tmp_path, 300, "in EUR")  # more than the cursor's first batch
+
+
+def test_the_partitions_of_a_table_are_told_from_tables(postgres: str, postgres_server: PostgresServer) -> None:
+    postgres_server.run(
+        "CREATE TABLE northwind.payment (paid date) PARTITION BY RANGE (paid)",
+        "CREATE TABLE northwind.payment_1 PARTITION OF northwind.payment FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')",
+    )
+    found = by_name(reading.describe(postgres), "northwind")
+    postgres_server.run("DROP TABLE northwind.payment")
+    assert (found["payment"].partition_of, found["payment_1"].partition_of) == ("", "payment")
+
+
+@pytest.mark.parametrize(("setting", "zone"), [("Asia/Seoul", "Asia/Seoul"), ("UTC", "UTC")])
+def test_the_zone_of_a_postgres_is_its_own(
+    postgres: str, postgres_server: PostgresServer, setting: str, zone: str
+) -> None:
+    postgres_server.run(f"ALTER DATABASE src SET TimeZone TO '{setting}'")
+    found = server_timezone(postgres)
+    postgres_server.run("ALTER DATABASE src RESET TimeZone")
+    assert found == zone
 
 
 def test_a_schema_that_the_login_may_not_use_is_left_out(postgres: str, postgres_server: PostgresServer) -> None:
@@ -213,6 +260,7 @@ def test_a_driver_is_loaded_when_its_dialect_is_read_and_no_other(url: str, load
 import sys
 from etl.source import reading
 from etl.source.database_url import parse
+from etl.source.server_time import server_timezone
 if {url!r}: reading.driver_of(parse({url!r}))
 print(*({loaded!r} - {{*sys.modules}}), *({absent!r} & {{*sys.modules}}))
 """
