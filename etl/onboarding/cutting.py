@@ -13,7 +13,7 @@ _FAR_BACK_DAYS = 3_650
 
 
 @dataclass(frozen=True)
-class Span:
+class TimeSpan:
     """The time that the rows of a table span, and how many rows a day of it has on average."""
 
     first: datetime
@@ -32,21 +32,21 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Cut:
+class UnitChoice:
     """The unit of the partitions and the reason."""
 
     by: Unit
     why: str
 
 
-def cut(span: Span) -> Cut:
+def cut(span: TimeSpan) -> UnitChoice:
     """Return the smallest unit whose partitions are not nearly empty: each of them is a file and a load."""
     rate = f"{span.rows:,} rows over {span.days:,} days, {span.rows_a_day:,.1f} a day"
     if span.rows_a_day >= _ROWS_OF_A_DAY:
-        return Cut("day", rate)
+        return UnitChoice("day", rate)
     if span.rows_a_day >= _ROWS_OF_A_WEEK:
-        return Cut("week", f"{rate}; a week is loaded when it is over, `by: day` is sooner")
-    return Cut("month", f"{rate}; a month is loaded when it is over, `by: day` is sooner")
+        return UnitChoice("week", f"{rate}; a week is loaded when it is over, `by: day` is sooner")
+    return UnitChoice("month", f"{rate}; a month is loaded when it is over, `by: day` is sooner")
 
 
 def first_key(by: Unit, moment: datetime) -> str:

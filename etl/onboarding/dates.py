@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from etl.onboarding.moments import DateColumn, epoch_unit
-from etl.onboarding.sampling import Sample
+from etl.onboarding.sampling import TableSample
 
 _CREATED = re.compile(
     r"creat|insert|added|order|placed|regist|log|event|occur|record|book|post|invoice|rental|payment|transact|trade"
@@ -41,7 +41,7 @@ class DateChoice:
 
 
 def choose_date(
-    sample: Sample, dates: Mapping[str, DateColumn], key: tuple[str, ...], *, first_rows: bool = False
+    sample: TableSample, dates: Mapping[str, DateColumn], key: tuple[str, ...], *, first_rows: bool = False
 ) -> DateChoice:
     """Return the column that says when a row came or changed, as far as the sample and the names show it.
 
@@ -98,7 +98,7 @@ def _changed(created: DateColumn, updated: DateColumn) -> float:
     return int(later.sum()) / max(1, len(updated.moments))
 
 
-def _no_column(sample: Sample, against: Mapping[str, str]) -> str:
+def _no_column(sample: TableSample, against: Mapping[str, str]) -> str:
     found = [each for each in against.values() if each]
     units = {series.name: epoch_unit(series) for series in sample.frame}
     found += [

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from etl.errors import SourceError
 from etl.onboarding.limits import Limits
-from etl.onboarding.sampling import Sample, figures, selectable
+from etl.onboarding.sampling import TableSample, figures, selectable
 
 LIKE_A_KEY = re.compile(r"(?:^|_|[a-z](?=I))(?:id|key|code|no|nr|num|number|uuid|guid)$", re.IGNORECASE)
 _LEAST_ROWS = 20
@@ -32,7 +32,7 @@ class Key:
     """Whether the database itself makes sure that the key is unique and filled."""
 
 
-def find_key(url: str, sample: Sample, limits: Limits) -> Key:
+def find_key(url: str, sample: TableSample, limits: Limits) -> Key:
     """Return the primary key, or a unique key without empty values, or columns that are unique in the rows read."""
     table, readable = sample.table, set(sample.columns)
     if table.primary_key and readable.issuperset(table.primary_key):
@@ -69,7 +69,7 @@ def _can_be_key(series: pl.Series) -> bool:
     return not series.null_count() and (series.dtype.is_integer() or isinstance(series.dtype, pl.String))
 
 
-def _unique_everywhere(url: str, sample: Sample, columns: tuple[str], limits: Limits) -> str | None:
+def _unique_everywhere(url: str, sample: TableSample, columns: tuple[str], limits: Limits) -> str | None:
     """Return the reason if the whole table has no two equal values, or if the table is too large to be asked."""
     if sample.rows > _MOST_COUNTED:
         return f"none is declared; unique in the {sample.frame.height:,} rows that were read, which is a guess"

@@ -16,7 +16,7 @@ import polars as pl
 
 from etl.onboarding.dates import DateChoice
 from etl.onboarding.moments import DateColumn
-from etl.onboarding.sampling import Sample
+from etl.onboarding.sampling import TableSample
 
 MOST_DAYS = 31
 """Rows that come later than this are left to a back-fill: every run would read so many days again."""
@@ -35,7 +35,7 @@ class Lateness:
 
 
 def measure_lateness(
-    sample: Sample, choice: DateChoice, dates: Mapping[str, DateColumn], key: tuple[str, ...]
+    sample: TableSample, choice: DateChoice, dates: Mapping[str, DateColumn], key: tuple[str, ...]
 ) -> Lateness:
     """Return the days within which nearly all rows have come and were changed."""
     column = choice.column
@@ -49,7 +49,7 @@ def measure_lateness(
     return max(found, key=lambda each: each.days)
 
 
-def _by_key(sample: Sample, column: DateColumn, key: tuple[str, ...]) -> Lateness | None:
+def _by_key(sample: TableSample, column: DateColumn, key: tuple[str, ...]) -> Lateness | None:
     """Compare the order of a counted key with the order of the dates."""
     if len(key) != 1 or key[0] not in sample.frame.columns or not sample.frame[key[0]].dtype.is_integer():
         return None

@@ -5,7 +5,7 @@ Belongs here: the two statements about one column of dates. Not here: the choice
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,12 +13,11 @@ import polars as pl
 import sqlalchemy as sa
 
 from etl.errors import SourceError
-from etl.onboarding.cutting import Span
+from etl.onboarding.cutting import TimeSpan
 from etl.onboarding.limits import Limits
 from etl.onboarding.moments import DateColumn
 from etl.onboarding.rhythm import WINDOW_DAYS, counts_of
-from etl.onboarding.sampling import Sample, figures, selectable, with_newest
-from etl.source.database_url import parse
+from etl.onboarding.sampling import TableSample, figures, selectable, with_newest
 
 _PLACES = 4
 """Between the first and the newest rows, rows are read at so many places."""
@@ -28,23 +27,23 @@ _PLACES = 4
 class Newest:
     """The sample with the newest rows, how many rows came on the last days, and the span of all rows."""
 
-    sample: Sample
+    sample: TableSample
     counts: Sequence[tuple[date, int]]
     """The last days that have rows, each with the number of its rows."""
-    span: Span
+    span: TimeSpan
     whole: bool
     """Whether all rows of each of these days were counted."""
     notes: tuple[str, ...] = ()
 
 
 def newest_of(
-    url: str, sample: Sample, column: DateColumn, key: Sequence[str], timezone: str, limits: Limits
+    url: str, sample: TableSample, column: DateColumn, key: Sequence[str], timezone: str, limits: Limits
 ) -> Newest:
     """Add the newest rows, and rows from between, to the first rows of a large table, and ask for its time span.
 
     If the database does not answer in time, the figures are those of the sample, and a note says so.
     """
-    known = Span(column.first, column.last, max(1, sample.rows))
+    known = TimeSpan(column.first, column.last, max(1, sample.rows))
     if sample.whole:
         return Newest(sample, counts_of(column.moments), known, whole=True)
     table = selectable(sample.table)
@@ -53,7 +52,7 @@ def newest_of(
         ends = figures(url, sa.select(sa.func.min(chosen), sa.func.max(chosen)), limits)
         filled = sa.select(chosen).where(chosen.is_not(None)).order_by(chosen.desc()).limit(limits.rows)
         values = [row[0] for row in figures(url, filled, limits)]
-        first, last = (local(each, timezone) for each in ends[0])
+        first, last = (local(each, column, timezone) for each in ends[0])
         oldest = as_moment(values[-1]) if values else None
         if first is None or last is None or oldest is None:
             return Newest(
@@ -68,9 +67,9 @@ def newest_of(
         why = error.problem.splitlines()[0]
         note = f"first and last date are those of the {sample.frame.height:,} rows read, not of all: {why}"
         return Newest(sample, counts_of(column.moments), known, whole=False, notes=(note,))
-    moments = pl.Series("moment", [local(each, timezone) for each in values], dtype=pl.Datetime("us"))
+    moments = pl.Series("moment", [local(each, column, timezone) for each in values], dtype=pl.Datetime("us"))
     found = Newest(
-        _without_repeats(longer, key), counts_of(moments), Span(first, last, max(1, sample.rows)), whole=False
+        _without_repeats(longer, key), counts_of(moments), TimeSpan(first, last, max(1, sample.rows)), whole=False
     )
     if len(found.counts) > WINDOW_DAYS:
         return found
@@ -91,8 +90,9 @@ def _counted_days(
     start = newest - timedelta(days=WINDOW_DAYS + 1)
     is_text = isinstance(last, str)
     bound = start.date().isoformat() if is_text else start if isinstance(last, datetime) else start.date()
-    if column.kind == "timestamptz" and parse(url).dialect == "postgresql":
-        day: sa.ColumnElement[Any] = sa.cast(sa.func.timezone(timezone, chosen), sa.Date)
+    if isinstance(last, datetime) and last.tzinfo is not None:  # the session's days are those of UTC
+        offset = last.astimezone(ZoneInfo(timezone)).utcoffset() or timedelta()
+        day: sa.ColumnElement[Any] = sa.cast(chosen + sa.literal(offset, sa.Interval), sa.Date)
     else:
         day = sa.func.substr(chosen, 1, 10) if is_text else sa.cast(chosen, sa.Date)
     statement = sa.select(day, sa.func.count()).where(chosen >= bound).group_by(day)
@@ -100,11 +100,13 @@ def _counted_days(
     return sorted((day.date(), count) for day, count in rows if day is not None)[1:]  # the first day is not whole
 
 
-def local(value: object, timezone: str) -> datetime | None:
+def local(value: object, column: DateColumn, timezone: str) -> datetime | None:
     """Return a database's value as a wall-clock time of the zone; None if it is no date."""
     moment = as_moment(value)
-    if moment is None or moment.tzinfo is None:
+    if moment is None or (moment.tzinfo is None and column.kind != "timestamptz"):
         return moment
+    if moment.tzinfo is None:  # a session of MySQL gives moments in UTC, without saying so
+        moment = moment.replace(tzinfo=UTC)
     return moment.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
 
 
@@ -128,7 +130,7 @@ def _between(ends: Sequence[object]) -> list[datetime]:
     return [first + (last - first) * number / (_PLACES + 1) for number in range(1, _PLACES + 1)]
 
 
-def _without_repeats(sample: Sample, key: Sequence[str]) -> Sample:
+def _without_repeats(sample: TableSample, key: Sequence[str]) -> TableSample:
     """Remove rows that are both among the first and among the newest ones."""
     names = [each for each in key if each in sample.frame.columns]
     names = names or [each.name for each in sample.frame if not each.dtype.is_nested()]

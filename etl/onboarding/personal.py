@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 
-from etl.onboarding.sampling import Sample
+from etl.onboarding.sampling import TableSample
 from etl.pipeline.personal import SURE
 from etl.quality.engines.truthound.pii import scan_pii
 
@@ -44,7 +44,7 @@ _OF_PEOPLE = re.compile(
 _ONLY_OF_PEOPLE = re.compile(r"^(?:name|notes?|comments?|bio|remarks?|latitude|longitude|lat|lon|lng)$", re.IGNORECASE)
 
 
-def personal_columns(sample: Sample) -> dict[str, str]:
+def personal_columns(sample: TableSample) -> dict[str, str]:
     """Return the columns that look personal, each with the reason."""
     of_people = bool(_OF_PEOPLE.search(sample.table.name))
     found = dict[str, str]()
@@ -61,7 +61,7 @@ def personal_columns(sample: Sample) -> dict[str, str]:
     return {column: found[column] for column in sample.columns if column in found}
 
 
-def _is_key_of_another(sample: Sample, column: str) -> bool:
+def _is_key_of_another(sample: TableSample, column: str) -> bool:
     """Whether the column only refers to another table: `address_id` is no address."""
     refers = any(column in each.columns for each in sample.table.foreign_keys)
     return refers or (
@@ -74,7 +74,7 @@ def _kind_of_name(column: str) -> str:
     return next((kind for kind, words in _WORDS.items() if re.search("|".join(words), spaced, re.IGNORECASE)), "")
 
 
-def _by_values(sample: Sample) -> dict[str, str]:
+def _by_values(sample: TableSample) -> dict[str, str]:
     """Return the columns of text whose values have a form of personal data; nothing without the library of forms."""
     if find_spec("truthound") is None or not sample.frame.height:
         return {}

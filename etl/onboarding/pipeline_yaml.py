@@ -17,7 +17,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from etl.onboarding.naming import shown
 from etl.onboarding.proposal import Proposal
-from etl.onboarding.sampling import Sample
+from etl.onboarding.sampling import TableSample
 
 _WIDTH = 116
 _STEP = 2
@@ -109,7 +109,7 @@ def _why_whole(proposal: Proposal) -> str:
     return f"read whole by each run: {proposal.mode_why}; `{column.name}` could divide it ({proposal.choice.why})"
 
 
-def rows_of(sample: Sample) -> str:
+def rows_of(sample: TableSample) -> str:
     """Return the number of rows, and how many of them were read."""
     rows = f"{sample.rows:,} row{'s' if sample.rows != 1 else ''}"
     if sample.whole:

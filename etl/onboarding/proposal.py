@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from etl.config.pipeline_config import LoadMode
-from etl.onboarding.cutting import Cut, Span, cut, first_key, is_far_back
+from etl.onboarding.cutting import TimeSpan, UnitChoice, cut, first_key, is_far_back
 from etl.onboarding.dates import DateChoice, choose_date
 from etl.onboarding.keys import Key, find_key
 from etl.onboarding.lateness import Lateness, measure_lateness
@@ -24,7 +24,7 @@ from etl.onboarding.personal import personal_columns
 from etl.onboarding.promise import Promise, promise_of
 from etl.onboarding.rhythm import Rhythm, measure_rhythm
 from etl.onboarding.rules import ProposedRules, key_rules, learned_rules
-from etl.onboarding.sampling import Sample, refused_window, sampled
+from etl.onboarding.sampling import TableSample, refused_window, sampled
 from etl.onboarding.zones import Zone
 from etl.source.contract import CatalogueTable
 
@@ -47,7 +47,7 @@ class Proposal:
     """One pipeline."""
 
     name: str
-    sample: Sample
+    sample: TableSample
     key: Key
     choice: DateChoice
     partitions: ProposedPartitions | None
@@ -119,7 +119,7 @@ def propose(url: str, table: CatalogueTable, name: str, limits: Limits, zone: Zo
     )
 
 
-def _still_usable(url: str, sample: Sample, choice: DateChoice, limits: Limits) -> DateChoice:
+def _still_usable(url: str, sample: TableSample, choice: DateChoice, limits: Limits) -> DateChoice:
     """Return the choice, or none if no extract can select rows by the column's type."""
     refused = choice.column and refused_window(url, sample, choice.column.name, limits)
     return DateChoice(None, f"rows cannot be selected by a date: {refused}") if refused else choice
@@ -140,7 +140,7 @@ def _partitions(
         first = usual
     if span.last > here:
         notes.append(f"the latest row is of {span.last.date()}, in the future: check how it came there")
-    made: Cut = cut(Span(first, max(first, min(span.last, here)), span.rows))
+    made: UnitChoice = cut(TimeSpan(first, max(first, min(span.last, here)), span.rows))
     values: dict[str, Any] = {} if made.by == "day" else {"by": made.by}
     values["start"] = _plain(first_key(made.by, first))
     whys = [made.why, f"start: the first row is of {span.first.date()}"]
@@ -175,7 +175,7 @@ def _plain(key: str) -> date | str:
 
 
 def _mode(
-    choice: DateChoice, partitions: ProposedPartitions | None, sample: Sample, limits: Limits
+    choice: DateChoice, partitions: ProposedPartitions | None, sample: TableSample, limits: Limits
 ) -> tuple[LoadMode, str]:
     """Return how the table is loaded, and why."""
     if partitions is None:

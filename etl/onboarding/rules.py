@@ -16,7 +16,7 @@ import polars as pl
 
 from etl.onboarding.keys import LIKE_A_KEY, Key
 from etl.onboarding.naming import Place
-from etl.onboarding.sampling import Sample
+from etl.onboarding.sampling import TableSample
 from etl.quality import get_engine
 from etl.quality.holdout import LEAST_ROWS
 from etl.quality.learn import learn_rules
@@ -58,7 +58,7 @@ def key_rules(key: Key) -> list[ProposedRule]:
     ]
 
 
-def learned_rules(sample: Sample, key: Key, personal: Collection[str]) -> ProposedRules:
+def learned_rules(sample: TableSample, key: Key, personal: Collection[str]) -> ProposedRules:
     """Return rules that the rows that were read keep, and that rows held out kept too."""
     frame = sample.frame
     if frame.height < max(_LEARNED_FROM, LEAST_ROWS):
@@ -112,7 +112,7 @@ def _proposed(rule: AnyRule, frame: pl.DataFrame) -> ProposedRule:
 
 
 def reference_rules(
-    sample: Sample,
+    sample: TableSample,
     targets: Mapping[Place, tuple[str, Collection[str] | None]],
     in_circle: Collection[CatalogueForeignKey],
     partitioned: Collection[str],

@@ -36,7 +36,7 @@ _FAR = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Sample:
+class TableSample:
     """What was read of a table."""
 
     table: CatalogueTable
@@ -64,12 +64,12 @@ class Sample:
         return tuple(each.name for each in self.table.columns if each.name not in self.unreadable)
 
 
-def sampled(url: str, table: CatalogueTable, limits: Limits) -> Sample:
+def sampled(url: str, table: CatalogueTable, limits: Limits) -> TableSample:
     """Read the first rows of a table, and count its rows. Raises a SourceError if no column of it can be read."""
     unreadable = _refused_columns(url, table, limits)
     binary = tuple(each.name for each in table.columns if each.name not in unreadable and _BINARY.search(each.type))
     wanted = [each.name for each in table.columns if each.name not in unreadable and each.name not in binary]
-    nothing = Sample(table, pl.DataFrame(), 0, counted=False, unreadable=unreadable, not_read=binary)
+    nothing = TableSample(table, pl.DataFrame(), 0, counted=False, unreadable=unreadable, not_read=binary)
     if not wanted:
         return _counted(url, nothing, limits)
     most = _most_rows(url, table, limits)
@@ -86,11 +86,11 @@ def sampled(url: str, table: CatalogueTable, limits: Limits) -> Sample:
             wanted.remove(named[1])
             if not wanted:
                 raise
-    found = Sample(table, frame, frame.height, counted=True, unreadable=unreadable, not_read=binary)
+    found = TableSample(table, frame, frame.height, counted=True, unreadable=unreadable, not_read=binary)
     return found if frame.height < most else _counted(url, found, limits)
 
 
-def with_newest(url: str, sample: Sample, column: str, oldest: datetime, limits: Limits) -> Sample:
+def with_newest(url: str, sample: TableSample, column: str, oldest: datetime, limits: Limits) -> TableSample:
     """Add the newest rows, from `oldest` on, to a sample that has only the first rows of the table."""
     aware = oldest if oldest.tzinfo else oldest.replace(tzinfo=UTC)
     window = Window(column=column, start=aware, end=_FAR, naive_timezone="UTC")
@@ -99,7 +99,7 @@ def with_newest(url: str, sample: Sample, column: str, oldest: datetime, limits:
     return replace(sample, frame=pl.concat([sample.frame, newest], how="vertical_relaxed"))
 
 
-def refused_window(url: str, sample: Sample, column: str, limits: Limits) -> str | None:
+def refused_window(url: str, sample: TableSample, column: str, limits: Limits) -> str | None:
     """Return why no extract can select rows by this column, or None if one can."""
     window = Window(column=column, start=_FAR.replace(year=2000), end=_FAR)
     request = _request(sample.table, sample.columns, limits).model_copy(update={"window": window})
@@ -181,13 +181,15 @@ def _request(
 
 def _most_rows(url: str, table: CatalogueTable, limits: Limits) -> int:
     """Return how many rows may be read, so that very wide rows do not fill the memory."""
-    if not table.rows or table.is_view or parse(url).dialect == "sqlite":
+    if (
+        not table.rows or table.is_view or not parse(url).host
+    ):  # of a database that is a file, only the size of the file is known
         return limits.rows
     size = table_size(url, _request(table, (), limits))
     return max(_FEWEST, min(limits.rows, SAMPLE_BYTES * table.rows // max(1, size)))
 
 
-def _counted(url: str, sample: Sample, limits: Limits) -> Sample:
+def _counted(url: str, sample: TableSample, limits: Limits) -> TableSample:
     """Add the number of rows of a table of which not all rows were read."""
     estimate = sample.table.rows
     if estimate is not None and estimate >= _COUNTED_BELOW:
@@ -200,7 +202,7 @@ def _counted(url: str, sample: Sample, limits: Limits) -> Sample:
     return replace(sample, rows=int(rows), counted=True)
 
 
-def _with_note(sample: Sample, error: SourceError) -> Sample:
+def _with_note(sample: TableSample, error: SourceError) -> TableSample:
     return replace(sample, note=sample.note or _first_line(error))
 
 

@@ -16,8 +16,7 @@ from etl.onboarding.proposal import Proposal, propose
 from etl.onboarding.rules import ProposedRules, reference_rules
 from etl.onboarding.zones import Zone
 from etl.source.contract import CatalogueForeignKey, CatalogueTable
-from etl.source.database_url import parse
-from etl.source.reading import describe
+from etl.source.reading import describe, home_schema, shows_other_databases
 
 Progress = Callable[[int, int, str], None]
 """Is told the number of tables that are done, of how many, and the table at work."""
@@ -103,16 +102,15 @@ def survey(
         proposals=tuple(_with_references(found, existing)),
         left=tuple(left),
         covered=tuple(covered),
-        schema=schema if existing or schema else _usual_schema([each.table for each in found]),
+        schema=schema if existing or schema else _usual_schema(url, [each.table for each in found]),
         zone=zone,
     )
 
 
 def _asked(url: str, tables: Collection[CatalogueTable], patterns: Sequence[str]) -> list[CatalogueTable]:
-    """Return the tables whose names fit; without a pattern all, of MySQL those of the database that the URL names."""
-    source = parse(url)
+    """Return the tables whose names fit; without a pattern, all tables of the database that the URL names."""
     if not patterns:
-        own = source.database if source.dialect in ("mysql", "mariadb") else None
+        own = home_schema(url) if shows_other_databases(url) else None
         return [each for each in tables if own is None or each.schema_name == own]
     lowered = [each.lower() for each in patterns]
     return [
@@ -132,10 +130,10 @@ def _refusal(table: CatalogueTable) -> str:
     return ""
 
 
-def _usual_schema(tables: Sequence[CatalogueTable]) -> str | None:
+def _usual_schema(url: str, tables: Sequence[CatalogueTable]) -> str | None:
     schemas = [each.schema_name for each in tables if each.schema_name]
-    if "public" in schemas:
-        return "public"
+    if (home := home_schema(url)) in schemas:
+        return home
     return max(sorted(set(schemas)), key=schemas.count, default=None)
 
 

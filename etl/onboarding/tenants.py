@@ -10,9 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import sqlalchemy as sa
-from sqlalchemy.dialects import registry
-
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.ownership import checked_url
 from etl.config.pipeline_config import PipelineConfig
@@ -28,8 +25,8 @@ from etl.platform import platform_of
 from etl.secrets.namespace import refusal
 from etl.secrets.ownership import may_name, prefix_of
 from etl.settings import Settings
-from etl.source.database_url import parse
-from etl.suggest import did_you_mean, hint
+from etl.source.reading import home_schema, require_known
+from etl.suggest import hint
 
 _ID = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -121,23 +118,8 @@ def _url_of(settings: Settings, tenant: str, variable: str) -> str:
             f"the variable {variable} is not set",
             near or f"write {variable}=dialect://user:password@host/database into the file `.env` of the project",
         )
-    _require_dialect(parse(url).dialect)
+    require_known(url)
     return checked_url(url, tenant, settings, platform)
-
-
-def _require_dialect(dialect: str) -> None:
-    """Raise an error if no library here knows the kind of database."""
-    if dialect == "postgres":
-        raise ConfigError("the URL begins with `postgres:`, which SQLAlchemy does not know", "write `postgresql:`")
-    try:
-        registry.load(dialect)
-    except sa.exc.NoSuchModuleError:
-        known = ("postgresql", "mysql", "mariadb", "sqlite", "oracle", "mssql")
-        near = did_you_mean(dialect, known)
-        raise ConfigError(
-            f"no library here reads databases of the kind `{dialect}`{near}",
-            f"install the library that adds this kind to SQLAlchemy; without one, there are {', '.join(known)}",
-        ) from None
 
 
 def _known_zone(name: str | None) -> str | None:
@@ -153,11 +135,9 @@ def _zone_in_use(config: TenantConfig) -> str | None:
 
 
 def _existing(pipeline: PipelineConfig, schema: str | None, url: str) -> Existing:
-    source = parse(url)
-    usual = {"postgresql": "public", "mysql": source.database, "mariadb": source.database}.get(source.dialect)
     return Existing(
         name=pipeline.name,
-        place=(pipeline.source_schema or schema or usual, pipeline.source_table or ""),
+        place=(pipeline.source_schema or schema or home_schema(url), pipeline.source_table or ""),
         columns=pipeline.columns or None,
         is_partitioned=pipeline.partitions is not None,
         refers_to=tuple(each.rule.to for each in pipeline.quality.rules if each.rule.type == "foreign_key"),

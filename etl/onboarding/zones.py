@@ -1,13 +1,13 @@
 """Decides the time zone of a tenant's days, and says whether it is a guess.
 
-Belongs here: from what the server tells to a name that a configuration may contain. Not here: asking (`server_time`).
+Belongs here: from what the server tells to a name that a configuration may contain. Not here: asking the server.
 """
 
 from dataclasses import dataclass
 
 from etl.errors import SourceError
 from etl.partitions.zones import zone_names
-from etl.source.server_time import server_timezone
+from etl.source.reading import server_timezone
 
 _ALIASES = {"Etc/UTC": "UTC", "Etc/UCT": "UTC", "GMT": "UTC", "Etc/GMT": "UTC", "+00:00": "UTC", "Zulu": "UTC"}
 

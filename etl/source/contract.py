@@ -266,6 +266,9 @@ class Driver(Protocol):
     def describe(self, url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
         """Describe every table and view that the user may see, except the database's system tables."""
 
+    def timezone(self, url: DatabaseUrl) -> str:
+        """Return the zone in which the server writes times without a zone; empty if it has or tells none."""
+
     def plan(self, url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
         """Decide how each column is read, without reading a row."""
 

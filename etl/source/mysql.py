@@ -37,6 +37,7 @@ NAME = "mysql_connectorx"
 NAME_CURSOR = "mysql_pymysql"
 BATCH_ROWS = 16_384
 _NO_TABLE, _NO_COLUMN = 1146, 1054
+_ABBREVIATED = {"UTC": "UTC", "GMT": "UTC", "KST": "Asia/Seoul", "JST": "Asia/Tokyo"}
 _OWN_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys")
 
 
@@ -103,6 +104,13 @@ def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
         rows = connection.exec_driver_sql("SELECT table_schema, table_name, table_rows FROM information_schema.tables")
         schemas = [row[0] for row in connection.exec_driver_sql("SELECT schema_name FROM information_schema.schemata")]
         return described(connection, [each for each in schemas if each not in _OWN_SCHEMAS], types, rows)
+
+
+def timezone(url: DatabaseUrl) -> str:
+    """Return the zone of the server. A zone of the machine is known only as an abbreviation, which few zones own."""
+    with sqlalchemy_cursor.connected(login(url)) as connection:
+        name, machine = connection.exec_driver_sql("SELECT @@global.time_zone, @@system_time_zone").one()
+    return _ABBREVIATED.get(str(machine), str(machine)) if name == "SYSTEM" else str(name)
 
 
 def _read_by_connectorx(

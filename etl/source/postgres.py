@@ -4,6 +4,7 @@ Belongs here: choosing between the two, and describing all tables. Not here: the
 (`postgres_catalogue`), types (`postgres_types`), reading with the extension (`postgres_duckdb`).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from etl.source.database_url import DatabaseUrl
 from etl.source.postgres_catalogue import connection_parts, count, plan, size
 from etl.source.writer import extension_path
 
-__all__ = ["count", "describe", "login", "plan", "read", "size"]
+__all__ = ["count", "describe", "login", "plan", "read", "size", "timezone"]
 
 _SCHEMAS = """
 SELECT nspname::text FROM pg_namespace
@@ -57,6 +58,17 @@ def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
     return tuple(
         each.model_copy(update={"partition_of": parents.get((each.schema_name, each.name), "")}) for each in found
     )
+
+
+def timezone(url: DatabaseUrl) -> str:
+    """Return the zone of the server, or the one that the database or the role sets."""
+    from etl.source.sqlalchemy_cursor import connected  # noqa: PLC0415  heavy, see `reading`
+
+    own = login(url)
+    # The session of an extract sets the zone itself, and would be told that zone.
+    options = re.sub(r"-c TimeZone=\S+", "", str(own.connect_args["options"]))
+    with connected(replace(own, connect_args={**own.connect_args, "options": options})) as connection:
+        return str(connection.exec_driver_sql("SHOW TimeZone").scalar_one())
 
 
 def read(

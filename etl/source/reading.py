@@ -13,11 +13,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from etl.errors import SourceError
 from etl.faults import reach
 from etl.source.contract import CatalogueTable, Driver, ExtractReport, ExtractRequest, Mode, Part, Progress, Window
 from etl.source.database_url import DatabaseUrl, parse
 from etl.source.failures import as_source_error
 from etl.source.writer import TooWideError, empty_schema, verified_rows, window_file
+from etl.suggest import did_you_mean
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,8 +41,12 @@ __all__ = [
     "describe",
     "extract_to_parquet",
     "extract_windows",
+    "home_schema",
     "planned_schema",
     "reads_windows",
+    "require_known",
+    "server_timezone",
+    "shows_other_databases",
     "table_size",
 ]
 
@@ -140,6 +146,41 @@ def describe(url: str) -> tuple[CatalogueTable, ...]:
     source = parse(url)
     with as_source_error(source):
         return driver_of(source).describe(source)
+
+
+def server_timezone(url: str) -> str:
+    """Return the zone in which the server writes times without a zone; empty if it has or tells none."""
+    source = parse(url)
+    with as_source_error(source):
+        return driver_of(source).timezone(source)
+
+
+def require_known(url: str) -> None:
+    """Raise an error if no installed library reads databases of the URL's dialect. Nothing is connected to."""
+    source = parse(url)
+    if source.dialect == "postgres":
+        raise SourceError("the URL begins with `postgres:`, which SQLAlchemy does not know", "write `postgresql:`")
+    if source.dialect in _BY_DIALECT:
+        return
+    from etl.source.sqlalchemy_cursor import is_known  # noqa: PLC0415  heavy, see the head
+
+    if not is_known(source):
+        known = (*_BY_DIALECT, "oracle", "mssql")
+        raise SourceError(
+            f"no library here reads databases of the kind `{source.dialect}`{did_you_mean(source.dialect, known)}",
+            f"install the library that adds this kind to SQLAlchemy; without one, there are {', '.join(known)}",
+        )
+
+
+def home_schema(url: str) -> str | None:
+    """Return the schema of tables that are named without one; None if there is none, or it is not known."""
+    source = parse(url)
+    return {"postgresql": "public", "mysql": source.database, "mariadb": source.database}.get(source.dialect)
+
+
+def shows_other_databases(url: str) -> bool:
+    """Whether `describe` also shows the tables of other databases of the server than the one that the URL names."""
+    return parse(url).dialect in ("mysql", "mariadb")
 
 
 @contextmanager

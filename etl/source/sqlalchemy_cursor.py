@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy import types
+from sqlalchemy.dialects import registry
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 from etl.errors import SourceError
@@ -70,6 +71,15 @@ def login(url: DatabaseUrl, request: ExtractRequest | None = None) -> Login:  # 
     A database that is a file is opened for each partition, because another file may have taken its place.
     """
     return Login(url, keep=bool(url.host))
+
+
+def is_known(url: DatabaseUrl) -> bool:
+    """Whether SQLAlchemy, or a library that extends it, reads databases of the URL's dialect."""
+    try:
+        registry.load(url.driver_name.replace("+", "."))
+    except sa.exc.NoSuchModuleError:
+        return False
+    return True
 
 
 def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
@@ -128,6 +138,11 @@ def _restore(carrier: str, name: str, target: str) -> str:
     if target not in ("DATE", "TIMESTAMP", "TIMESTAMPTZ"):
         return carrier
     return in_calendar(carrier, target, name, carrier)
+
+
+def timezone(url: DatabaseUrl) -> str:  # noqa: ARG001  the protocol of a driver
+    """Return nothing: it is not known."""
+    return ""
 
 
 def size(url: DatabaseUrl, request: ExtractRequest) -> int:  # noqa: ARG001  the protocol of a driver

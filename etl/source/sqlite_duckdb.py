@@ -151,6 +151,11 @@ def count(url: DatabaseUrl, request: ExtractRequest) -> int:
         return int(connection.execute(counted).fetchone()[0])
 
 
+def timezone(url: DatabaseUrl) -> str:  # noqa: ARG001  the protocol of a driver
+    """Return nothing: a file has no zone."""
+    return ""
+
+
 def size(url: DatabaseUrl, request: ExtractRequest) -> int:  # noqa: ARG001  the protocol of a driver
     """Return the bytes of the whole file, which are more than those of the table."""
     return _existing(url).stat().st_size

@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+# ruff: noqa: DTZ001  times without a zone are what some of these tables have
 Row = tuple[Any, ...]
 
 FIRST = ("Nancy", "Andrew", "Janet", "Margaret", "Steven", "Michael", "Robert", "Laura", "Anne", "Yuki", "Søren", "Zoë")

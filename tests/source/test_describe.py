@@ -12,7 +12,6 @@ from etl.errors import SourceError
 from etl.source import reading, sqlalchemy_cursor
 from etl.source.contract import CatalogueForeignKey, CatalogueTable, ExtractRequest
 from etl.source.database_url import parse
-from etl.source.server_time import server_timezone
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
 
@@ -139,7 +138,7 @@ def test_the_zone_of_a_postgres_is_its_own(
     postgres: str, postgres_server: PostgresServer, setting: str, zone: str
 ) -> None:
     postgres_server.run(f"ALTER DATABASE src SET TimeZone TO '{setting}'")
-    found = server_timezone(postgres)
+    found = reading.server_timezone(postgres)
     postgres_server.run("ALTER DATABASE src RESET TimeZone")
     assert found == zone
 
@@ -260,7 +259,6 @@ def test_a_driver_is_loaded_when_its_dialect_is_read_and_no_other(url: str, load
 import sys
 from etl.source import reading
 from etl.source.database_url import parse
-from etl.source.server_time import server_timezone
 if {url!r}: reading.driver_of(parse({url!r}))
 print(*({loaded!r} - {{*sys.modules}}), *({absent!r} & {{*sys.modules}}))
 """
