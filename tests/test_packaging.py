@@ -19,6 +19,7 @@ CORE = ("quality", "sla", "notify", "errors", "extras", "suggest", "formats", "f
 DISTRIBUTIONS = {
     "airflow": "apache-airflow",
     "dotenv": "python-dotenv",
+    "ruamel": "ruamel-yaml",
     "yaml": "pyyaml",
     "opentelemetry": "opentelemetry-api",
     "dbt": "dbt-duckdb",  # dbt.adapters.duckdb
