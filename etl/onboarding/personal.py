@@ -8,16 +8,23 @@ import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 
+import polars as pl
+
 from etl.onboarding.sampling import TableSample
 from etl.pipeline.personal import SURE
 from etl.quality.engines.truthound.pii import scan_pii
 
-_PLACE, _PICTURE = "a place", "a picture"
+_PERSON, _PLACE, _PICTURE = "a person", "a place", "a picture"
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "a name": (
         r"(?:first|last|middle|full|family|given|sur|maiden|nick|user|contact|customer|employee|person|holder)_?name",
         r"(?:owner|patient|student|author|recipient|sender|ship|billing)_?name",
         r"^(?:surname|forename|vorname|nachname|prenom|nombre|apellidos?|cognome|이름|성명|氏名|姓名)$",
+    ),
+    _PERSON: (
+        r"(?:^|_)(?:person|contact|representative|rep|manager|agent|assignee|reporter|approver|doctor|driver)$",
+        r"(?:^|_)(?:clerk|cashier|seller|buyer|holder|author|owner|user|customer|client|employee|student|patient)$",
+        r"(?:^|_)(?:member|guest|kunde|mitarbeiter|ansprechpartner|betreuer|sachbearbeiter)$|_by$",
     ),
     "an e-mail address": (r"e_?mail", "이메일"),
     "a telephone number": (r"phone|mobile|telefon|extension$", r"(?:^|_)(?:tel|fax|cell)(?:_|$)", "전화|휴대폰|電話"),
@@ -52,6 +59,8 @@ def personal_columns(sample: TableSample) -> dict[str, str]:
         if _is_key_of_another(sample, column):
             continue
         kind = _kind_of_name(column)
+        if kind == _PERSON and not _is_text(sample, column):
+            continue  # a number only refers to a person
         if kind and (of_people or kind not in (_PLACE, _PICTURE)):
             found[column] = f"named like {kind}"
         elif of_people and _ONLY_OF_PEOPLE.search(column):
@@ -59,6 +68,10 @@ def personal_columns(sample: TableSample) -> dict[str, str]:
     for column, why in _by_values(sample).items():
         found[column] = f"{found[column]}, {why}" if column in found else why
     return {column: found[column] for column in sample.columns if column in found}
+
+
+def _is_text(sample: TableSample, column: str) -> bool:
+    return column in sample.frame.columns and isinstance(sample.frame[column].dtype, pl.String)
 
 
 def _is_key_of_another(sample: TableSample, column: str) -> bool:

@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from importlib.util import find_spec
 from io import StringIO
 from typing import Any
 
@@ -137,6 +138,8 @@ def _add_quality(pipeline: CommentedMap, proposal: Proposal, indent: int) -> Non
         rules.yaml_add_eol_comment(one_line(each.why), len(rules) - 1, column=1)
     quality = CommentedMap()
     if len(rules):
+        if find_spec("truthound") is None:  # the usual engine is an extra
+            quality["engine"] = "polars"
         quality["rules"] = rules
         pipeline["quality"] = quality
     if proposal.rules.notes:

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from etl.errors import QualityError
 from etl.onboarding.keys import LIKE_A_KEY, Key
 from etl.onboarding.naming import Place
 from etl.onboarding.sampling import TableSample
@@ -25,6 +26,8 @@ from etl.source.contract import CatalogueForeignKey
 
 _LEARNED_FROM = 50
 """Fewer rows say little about the next ones."""
+_NAME = re.compile(r"[^\W\d_]+\.?(?:[ '-][^\W\d_]+\.?){1,3}")
+"""Two to four words of letters, as names of persons are."""
 _OF_ONE_PERSON = re.compile(r"e_?mail|user_?name|login", re.IGNORECASE)
 _FIRST_KEYS = ("column", "columns", "type")
 _KINDS = ("not_null", "unique", "in_set", "in_range", "non_negative")
@@ -64,7 +67,10 @@ def learned_rules(sample: TableSample, key: Key, personal: Collection[str]) -> P
     if frame.height < max(_LEARNED_FROM, LEAST_ROWS):
         return ProposedRules((), (_too_few(frame.height),))
     usable = [each.name for each in frame if not each.dtype.is_nested()]
-    learned = learn_rules(frame.select(usable), "moderate", get_engine("polars"))
+    try:
+        learned = learn_rules(frame.select(usable), "moderate", get_engine("polars"))
+    except QualityError as error:
+        return ProposedRules((), (f"no rules were learned: {error.problem.splitlines()[0]}",))
     declared = {each.name for each in sample.table.columns if not each.nullable}
     references = {name for each in sample.table.foreign_keys for name in each.columns}
     rules = [
@@ -91,8 +97,8 @@ def _is_worth(
         return column not in declared and column not in key.columns
     if rule.type == "unique":  # names and descriptions differ by chance where there are few rows
         return (column,) != key.columns and bool(LIKE_A_KEY.search(column) or _OF_ONE_PERSON.search(column))
-    if rule.type == "in_set" and len(rule.values) == 1:
-        return False
+    if rule.type == "in_set" and (len(rule.values) == 1 or all(_NAME.fullmatch(str(each)) for each in rule.values)):
+        return False  # one value says little, and names of persons are not to be written
     # keys grow, and the ranges and sets of a personal column would be values of persons
     return column not in personal and column not in key.columns and column not in references
 

@@ -122,6 +122,8 @@ def _asked(url: str, tables: Collection[CatalogueTable], patterns: Sequence[str]
 
 def _refusal(table: CatalogueTable) -> str:
     """Return why the catalogue alone shows that a table cannot be used; empty if it can."""
+    if table.broken:
+        return f"the database cannot describe it: {table.broken}"
     if not table.columns:
         return "it has no column that this user may see"
     for name in (table.name, table.schema_name):

@@ -4,10 +4,11 @@ Belongs here: checking what is about to be written, and writing it whole or not 
 (`tenant_text`), the entry in workspace.yaml of a tenant that is made from the template (`etl.cli.new`).
 """
 
-import os
 import shutil
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 from etl.config.config_loader import CONFIG_FILE, list_tenants, load_tenant
 from etl.config.tenant_config import TenantConfig
@@ -17,6 +18,7 @@ from etl.onboarding.workspace import with_location
 from etl.quality.whole_file import write_whole
 from etl.settings import Settings
 
+_OLD_SECONDS = 3600
 _DEFINITIONS = '''"""The code location of tenant {tenant}; its assets are made from config.yaml."""
 
 from etl import build_tenant_definitions
@@ -59,8 +61,8 @@ def write_tenant(settings: Settings, tenant: str, text: str) -> None:
     """Write the folder of a new tenant under another name, rename it, and add the tenant to workspace.yaml."""
     workspace = with_location(settings, tenant)
     target = settings.tenants_dir / tenant
-    draft = settings.tenants_dir / f".{tenant}.{os.getpid()}"
-    shutil.rmtree(draft, ignore_errors=True)
+    _remove_old_drafts(settings, tenant)
+    draft = settings.tenants_dir / f".{tenant}.{uuid4().hex}"
     try:
         draft.mkdir()
         (draft / CONFIG_FILE).write_text(text, encoding="utf-8")
@@ -76,6 +78,13 @@ def write_tenant(settings: Settings, tenant: str, text: str) -> None:
         shutil.rmtree(draft, ignore_errors=True)
     reach("new.made")
     _replace(settings.project_dir / "workspace.yaml", workspace)
+
+
+def _remove_old_drafts(settings: Settings, tenant: str) -> None:
+    """Remove what a command has left that was killed while it wrote. Another command may be writing at this moment."""
+    for left in settings.tenants_dir.glob(f".{tenant}.*"):
+        if time.time() - left.stat().st_mtime > _OLD_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def write_config(settings: Settings, tenant: str, before: str, text: str) -> None:

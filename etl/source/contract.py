@@ -248,6 +248,8 @@ class CatalogueTable(BaseModel):
     """The table whose partition this one is, if the database keeps the partitions of a table as tables."""
     comment: str = ""
     columns: tuple[CatalogueColumn, ...]
+    broken: str = ""
+    """Why the database cannot describe it, as of a view whose table is gone; `columns` is empty then."""
     primary_key: tuple[str, ...] = ()
     unique_keys: tuple[tuple[str, ...], ...] = ()
     """The columns of unique constraints and of unique indexes over whole columns; the primary key is not repeated."""

@@ -5,7 +5,8 @@ that only one kind of database understands (both are in its driver).
 """
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,12 +42,24 @@ def _of_schema(
     types: Mapping[tuple[Any, ...], str],
     rows: Mapping[tuple[Any, ...], int | None],
 ) -> Iterator[CatalogueTable]:
-    asked: dict[str, Any] = {"schema": schema, "kind": ObjectKind.ANY}
-    keys, foreign_keys = inspector.get_multi_pk_constraint(**asked), inspector.get_multi_foreign_keys(**asked)
-    indexes, uniques = inspector.get_multi_indexes(**asked), inspector.get_multi_unique_constraints(**asked)
-    comments = inspector.get_multi_table_comment(**asked) if inspector.dialect.supports_comments else None
     views = {*inspector.get_view_names(schema), *_materialized(inspector, schema)}
-    for found, columns in inspector.get_multi_columns(**asked).items():
+    names = sorted({*inspector.get_table_names(schema), *views})
+    described, broken = _each(inspector.get_multi_columns, schema, names)
+    names = [name for name in names if name not in broken]
+    keys, foreign_keys, indexes, uniques = (
+        _each(ask, schema, names)[0]
+        for ask in (
+            inspector.get_multi_pk_constraint,
+            inspector.get_multi_foreign_keys,
+            inspector.get_multi_indexes,
+            inspector.get_multi_unique_constraints,
+        )
+    )
+    told = inspector.dialect.supports_comments
+    comments = _each(inspector.get_multi_table_comment, schema, names)[0] if told else None
+    for name, why in broken.items():
+        yield CatalogueTable(schema_name=schema, name=name, is_view=name in views, columns=(), broken=why)
+    for found, columns in described.items():
         name = found[1]
         key = keys.get(found)
         of_table = [each for each in indexes.get(found, []) if each["name"]]
@@ -56,7 +69,7 @@ def _of_schema(
             schema_name=schema,
             name=name,
             is_view=name in views,
-            comment=(comments and comments[found]["text"]) or "",
+            comment=(comments and comments.get(found, {}).get("text")) or "",
             columns=tuple(
                 CatalogueColumn(
                     name=each["name"],
@@ -87,6 +100,35 @@ def _of_schema(
             ),
             rows=rows.get((schema, name)),
         )
+
+
+def _each(
+    ask: Callable[..., Mapping[Any, Any]], schema: str | None, names: Sequence[str]
+) -> tuple[Mapping[Any, Any], dict[str, str]]:
+    """Return the answers about all tables and views, and why those of `names` are not among them that are missing.
+
+    A view whose table is gone makes some databases refuse the question about all tables together.
+    """
+    asked: dict[str, Any] = {"schema": schema, "kind": ObjectKind.ANY}
+    try:
+        found = ask(**asked)
+    except sa.exc.DBAPIError:
+        found = {}
+        for name in names:
+            with suppress(sa.exc.DBAPIError, sa.exc.UnreflectableTableError):
+                found |= ask(**asked, filter_names=[name])
+    missing = [name for name in names if (schema, name) not in found]
+    return found, {name: _reason(ask, asked, name) for name in missing}
+
+
+def _reason(ask: Callable[..., object], asked: Mapping[str, Any], name: str) -> str:
+    try:
+        ask(**asked, filter_names=[name])
+    except sa.exc.DBAPIError as error:
+        return str(error.orig)
+    except sa.exc.UnreflectableTableError as error:
+        return str(error)
+    return "the database does not describe it"
 
 
 def _materialized(inspector: sa.Inspector, schema: str | None) -> list[str]:

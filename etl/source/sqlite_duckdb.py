@@ -8,7 +8,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,10 +54,6 @@ _SHAPES = {  # DuckDB's casts accept more: they drop an offset or a time, and ac
     "TIMESTAMPTZ": rf"{_DAY}[ T]{_CLOCK} ?(Z|[+-]\d{{2}}(:?\d{{2}})?)",
     "TIME": _CLOCK,
 }
-
-_DECLARED = """
-SELECT NULL, t.name, c.name, c.type FROM sqlite_schema t, pragma_table_xinfo(t.name) c WHERE t.type IN ('table', 'view')
-"""
 
 
 def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
@@ -127,7 +123,15 @@ def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
             (None, name, own.execute(f"SELECT count(*) FROM {quote('sqlite', name)}").fetchone()[0])
             for (name,) in tables
         ]
-        return described(connection, [None], own.execute(_DECLARED), rows)
+        return described(connection, [None], _declared(own), rows)
+
+
+def _declared(connection: sqlite3.Connection) -> Iterator[tuple[str | None, str, str, str]]:
+    """Yield the declared type of each column. Nothing is said of a view whose table is gone."""
+    for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')").fetchall():
+        with suppress(sqlite3.OperationalError):
+            for column, declared in connection.execute("SELECT name, type FROM pragma_table_xinfo(?)", (name,)):
+                yield None, name, column, declared
 
 
 def _read_by_duckdb(

@@ -123,6 +123,23 @@ def test_any_other_dialect_tells_comments_and_keeps_a_limit(
     check_sample(url, "northwind", tmp_path, 300, "in EUR")  # more than the cursor's first batch
 
 
+def test_a_view_whose_table_is_gone_hides_no_other(sqlite: str, mariadb: str, mariadb_server: MariadbServer) -> None:
+    with sqlite3.connect(parse(sqlite).database) as connection:
+        connection.execute("CREATE VIEW lost AS SELECT * FROM gone")
+    connection.close()
+    mariadb_server.run(
+        "CREATE TABLE northwind.gone (a int)", "CREATE VIEW northwind.lost AS SELECT * FROM northwind.gone",
+        "DROP TABLE northwind.gone",
+    )  # fmt: skip
+    for url, schema in ((sqlite, None), (mariadb, "northwind")):
+        found = by_name(reading.describe(url), schema)
+        lost = found.pop("lost")
+        assert (lost.columns, lost.is_view) == ((), True)
+        assert "gone" in lost.broken or "lost" in lost.broken
+        check_northwind(found, schema)
+    mariadb_server.run("DROP VIEW northwind.lost")
+
+
 def test_the_partitions_of_a_table_are_told_from_tables(postgres: str, postgres_server: PostgresServer) -> None:
     postgres_server.run(
         "CREATE TABLE northwind.payment (paid date) PARTITION BY RANGE (paid)",
