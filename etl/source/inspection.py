@@ -44,10 +44,11 @@ def _of_schema(
 ) -> Iterator[CatalogueTable]:
     views = {*inspector.get_view_names(schema), *_materialized(inspector, schema)}
     names = sorted({*inspector.get_table_names(schema), *views})
-    described, broken = _each(inspector.get_multi_columns, schema, names)
+    described = _each(inspector.get_multi_columns, schema, names)
+    broken = {name: _reason(inspector, schema, name) for name in names if (schema, name) not in described}
     names = [name for name in names if name not in broken]
     keys, foreign_keys, indexes, uniques = (
-        _each(ask, schema, names)[0]
+        _each(ask, schema, names)
         for ask in (
             inspector.get_multi_pk_constraint,
             inspector.get_multi_foreign_keys,
@@ -56,7 +57,7 @@ def _of_schema(
         )
     )
     told = inspector.dialect.supports_comments
-    comments = _each(inspector.get_multi_table_comment, schema, names)[0] if told else None
+    comments = _each(inspector.get_multi_table_comment, schema, names) if told else None
     for name, why in broken.items():
         yield CatalogueTable(schema_name=schema, name=name, is_view=name in views, columns=(), broken=why)
     for found, columns in described.items():
@@ -102,10 +103,8 @@ def _of_schema(
         )
 
 
-def _each(
-    ask: Callable[..., Mapping[Any, Any]], schema: str | None, names: Sequence[str]
-) -> tuple[Mapping[Any, Any], dict[str, str]]:
-    """Return the answers about all tables and views, and why those of `names` are not among them that are missing.
+def _each(ask: Callable[..., Mapping[Any, Any]], schema: str | None, names: Sequence[str]) -> Mapping[Any, Any]:
+    """Return the answers about all tables and views that the database can describe. `names` are those there are.
 
     A view whose table is gone makes some databases refuse the question about all tables together.
     """
@@ -117,18 +116,18 @@ def _each(
         for name in names:
             with suppress(sa.exc.DBAPIError, sa.exc.UnreflectableTableError):
                 found |= ask(**asked, filter_names=[name])
-    missing = [name for name in names if (schema, name) not in found]
-    return found, {name: _reason(ask, asked, name) for name in missing}
+    return found
 
 
-def _reason(ask: Callable[..., object], asked: Mapping[str, Any], name: str) -> str:
+def _reason(inspector: sa.Inspector, schema: str | None, name: str) -> str:
+    """Return the database's reason for not describing a table."""
     try:
-        ask(**asked, filter_names=[name])
+        inspector.get_columns(name, schema)
     except sa.exc.DBAPIError as error:
         return str(error.orig)
-    except sa.exc.UnreflectableTableError as error:
+    except sa.exc.SQLAlchemyError as error:
         return str(error)
-    return "the database does not describe it"
+    return "the database does not describe it together with the others"
 
 
 def _materialized(inspector: sa.Inspector, schema: str | None) -> list[str]:

@@ -131,13 +131,14 @@ def test_a_view_whose_table_is_gone_hides_no_other(sqlite: str, mariadb: str, ma
         "CREATE TABLE northwind.gone (a int)", "CREATE VIEW northwind.lost AS SELECT * FROM northwind.gone",
         "DROP TABLE northwind.gone",
     )  # fmt: skip
+    told = {url: reading.describe(url) for url in (sqlite, mariadb)}
+    mariadb_server.run("DROP VIEW northwind.lost")
     for url, schema in ((sqlite, None), (mariadb, "northwind")):
-        found = by_name(reading.describe(url), schema)
+        found = by_name(told[url], schema)
         lost = found.pop("lost")
         assert (lost.columns, lost.is_view) == ((), True)
-        assert "gone" in lost.broken or "lost" in lost.broken
+        assert "gone" in lost.broken or "northwind.lost" in lost.broken
         check_northwind(found, schema)
-    mariadb_server.run("DROP VIEW northwind.lost")
 
 
 def test_the_partitions_of_a_table_are_told_from_tables(postgres: str, postgres_server: PostgresServer) -> None:
