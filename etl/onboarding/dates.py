@@ -82,9 +82,10 @@ def _liking(name: str, indexed: set[str]) -> int:
 def _against(date: DateColumn, *, fewest: int) -> str:
     """Return what speaks against a column; empty if nothing does."""
     if date.empty:
-        return f"`{date.name}` is empty in {_percent(date.empty)} of the rows, which would belong to no partition"
+        rows = f"{date.moments.null_count():,} of {len(date.moments):,} rows"
+        return f"`{date.name}` is empty in {rows}, which would belong to no partition"
     if date.future > _MANY_IN_FUTURE:
-        return f"`{date.name}` lies in the future in {_percent(date.future)} of the rows"
+        return f"`{date.name}` lies in the future in {date.future:.0%} of the rows"
     if date.days < fewest:
         return f"`{date.name}` has only {date.days} different day{'s' if date.days > 1 else ''}"
     if re.search(r"birth|dob|hire", date.name, re.IGNORECASE):
@@ -105,7 +106,3 @@ def _no_column(sample: TableSample, against: Mapping[str, str]) -> str:
         f"`{name}` looks like {unit} since 1970: a `query` can convert it" for name, unit in units.items() if unit
     ]
     return "; ".join(found) if found else "the table has no column of dates"
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}" if share < _MANY_IN_FUTURE * 10 else f"{share:.0%}"

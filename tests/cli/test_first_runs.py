@@ -1,5 +1,8 @@
 """A tenant that `etl new --from` has made of a well-known database passes `etl check`, and its first run is green."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -63,3 +66,18 @@ def test_on_sqlite(etl: Etl, project: TinyProject, monkeypatch: pytest.MonkeyPat
     path: Path = project.data / "demo" / "northwind" / "northwind.db"
     url = databases.fill_sqlite(path, databases.northwind("sqlite"))
     first_run(etl, project, "northwind", url, monkeypatch)
+
+
+def test_a_command_that_is_killed_leaves_no_half_tenant(
+    etl: Etl, project: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = databases.fill_sqlite(project.data / "demo" / "chinook" / "chinook.db", databases.chinook("sqlite"))
+    monkeypatch.setenv("CHINOOK_DB_URL", url)
+    command = [str(Path(sys.executable).parent / "etl"), "new", "chinook", "--from", "CHINOOK_DB_URL"]
+    environ = {**project.process_environ, "CHINOOK_DB_URL": url, "ETL_FAULT": "new.drafted=kill"}
+    done = subprocess.run(command, cwd=project.root, env=environ, capture_output=True, timeout=300, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not (project.root / "tenants" / "chinook").exists()
+    assert etl("check").code == 0  # the draft that is left is no tenant
+    assert etl("new", "chinook", "--from", "CHINOOK_DB_URL").code == 0
+    assert etl("check", "chinook").code == 0
