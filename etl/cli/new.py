@@ -54,7 +54,7 @@ def new(
     `--from` and `--add` read the database's catalogue and a bounded sample of each table, and propose keys, partitions,
     rules and promises, each with its reason as a comment in the YAML. No file is overwritten.
 
-    Exit code 1: made, but a table was left out, which is named. 3: no table could be used, and nothing was made.
+    Exit code 1: made, but a table or column was left out, which is named. 3: no table can be used, nothing was made.
     """
     console, settings = Console(emoji=False), load_settings()
     if source is None and not add:

@@ -18,7 +18,7 @@ from etl.onboarding import survey as surveys
 from etl.onboarding.limits import Limits
 from etl.onboarding.pipeline_yaml import rows_of
 from etl.onboarding.proposal import Proposal
-from etl.onboarding.survey import Left, Survey
+from etl.onboarding.survey import Survey
 from etl.onboarding.tenant_text import Identity
 from etl.onboarding.tenants import Asked, add_from_database, make_from_database
 from etl.settings import Settings
@@ -36,7 +36,7 @@ def new_from_database(console: Console, settings: Settings, identity: Identity, 
     _show(console, found)
     console.print(f"[green]made[/] tenants/{identity.tenant}, and its entry in workspace.yaml", highlight=False)
     _next_steps(console, config.id, found.proposals)
-    _end(console, f"{_counted(len(found.proposals), 'pipeline')} made", found.left)
+    _end(console, f"{_counted(len(found.proposals), 'pipeline')} made", found)
 
 
 def add_to_tenant(console: Console, settings: Settings, tenant: str, asked: Asked) -> None:
@@ -50,7 +50,7 @@ def add_to_tenant(console: Console, settings: Settings, tenant: str, asked: Aske
         _show(console, found)
         console.print(f"[green]added[/] to tenants/{tenant}/config.yaml, which is otherwise unchanged", highlight=False)
         _next_steps(console, config.id, found.proposals)
-    _end(console, f"{_counted(len(found.proposals), 'pipeline')} added", found.left)
+    _end(console, f"{_counted(len(found.proposals), 'pipeline')} added", found)
 
 
 def _announce(console: Console, asked: Asked, what: str) -> None:
@@ -128,13 +128,16 @@ def _next_steps(console: Console, tenant: str, proposals: Sequence[Proposal]) ->
         console.print(f"  [bold]etl run {tenant} --from {min(starts)}[/]   all partitions since then", highlight=False)
 
 
-def _end(console: Console, made: str, left: Sequence[Left]) -> None:
-    for each in left:
+def _end(console: Console, made: str, found: Survey) -> None:
+    """Say what was made and what was left out. Something that was left out is a finding."""
+    for each in found.left:
         console.print(f"[yellow]left out:[/] {escape(each.table)}: {escape(each.why)}", highlight=False)
+    columns = sum(len(each.sample.unreadable) for each in found.proposals)
+    left = [_counted(number, word) for number, word in ((len(found.left), "table"), (columns, "column")) if number]
     if left:
-        console.print(f"[yellow]{made}, {_counted(len(left), 'table')} left out[/]", highlight=False)
+        console.print(f"[yellow]{made}, {' and '.join(left)} left out[/]", highlight=False)
         raise typer.Exit(EXIT_FAILED)
-    console.print(f"[green]{made}[/], no table left out", highlight=False)
+    console.print(f"[green]{made}[/], nothing left out", highlight=False)
 
 
 def _counted(number: int, word: str) -> str:

@@ -85,7 +85,7 @@ def learned_rules(sample: TableSample, key: Key, personal: Collection[str]) -> P
 def _too_few(rows: int) -> str:
     if not rows:
         return "no rules were learned: no row was read"
-    return f"no rules were learned: {rows:,} row{'s' if rows > 1 else ''} say little about the next ones"
+    return f"no rules were learned: {rows:,} row{'s say' if rows > 1 else ' says'} little about the next ones"
 
 
 def _is_worth(

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from etl.config.config_loader import CONFIG_FILE, list_tenants, load_tenant
 from etl.config.tenant_config import TenantConfig
+from etl.config.yaml_source import SIZE_LIMIT
 from etl.errors import ConfigError, EtlError
 from etl.faults import reach
 from etl.onboarding.workspace import with_location
@@ -41,6 +42,11 @@ def check_text(settings: Settings, tenant: str, text: str) -> TenantConfig:
 
     It is checked as in dev, because in prod the new tenant's variables need not be set yet.
     """
+    if (size := len(text.encode())) > SIZE_LIMIT:
+        raise EtlError(
+            f"the file of tenant {tenant} would have {size:,} bytes; allowed: {SIZE_LIMIT:,}",
+            "choose fewer tables with `--tables`; several tenants can read one database",
+        )
     with TemporaryDirectory(prefix="etl-new-") as folder:
         project = Path(folder)
         if (settings.project_dir / "pyproject.toml").is_file():

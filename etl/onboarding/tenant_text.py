@@ -88,10 +88,9 @@ def left_out(tables: Iterable[Left], indent: int) -> str:
 def with_pipelines(text: str, found: Survey, file: str) -> str:
     """Return the text of a file with more pipelines behind its last one. All its lines stay as they are."""
     block = _pipelines_node(text, file)
-    last_key = block.value[-1][0]
-    indent = last_key.start_mark.column
+    indent = block.value[-1][0].start_mark.column
     lines = text.splitlines(keepends=True)
-    at = _line_behind(lines, last_key.start_mark.line, indent)
+    at = _line_behind(lines, block)
     newline = "\r\n" if "\r\n" in text else "\n"
     added = left_out(found.left, indent) + pipelines_yaml(found.proposals, found.schema, indent)
     if at and not lines[at - 1].endswith(("\n", "\r")):
@@ -99,18 +98,27 @@ def with_pipelines(text: str, found: Survey, file: str) -> str:
     return "".join([*lines[:at], added.replace("\n", newline), *lines[at:]])
 
 
-def _line_behind(lines: list[str], start: int, indent: int) -> int:
-    """Return the first line behind the block of the last pipeline, with the comments that belong to the block."""
-    end = start + 1
-    for number in range(start + 1, len(lines)):
+def _line_behind(lines: list[str], pipelines: yaml.MappingNode) -> int:
+    """Return the first line behind the last pipeline, with the comments that belong to the pipelines."""
+    key, value = pipelines.value[-1]
+    end = max(key.end_mark.line + 1, _end_of(value) if value.start_mark.index > key.start_mark.index else 0)
+    for number in range(end, len(lines)):
         stripped = lines[number].strip()
-        if not stripped:
-            continue
         depth = len(lines[number]) - len(lines[number].lstrip())
-        if depth < indent or (depth == indent and not stripped.startswith("#")):
+        if stripped and not (stripped.startswith("#") and depth >= key.start_mark.column):
             break
-        end = number + 1
+        end = number + 1 if stripped else end
     return end
+
+
+def _end_of(node: yaml.Node) -> int:
+    """Return the first line behind a node. PyYAML ends a block only where the next key begins."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        parts = last if isinstance(last, tuple) else (last,)
+        return max(_end_of(each) for each in parts if each.start_mark.index >= node.start_mark.index)
+    mark = node.end_mark
+    return int(mark.line) + (1 if mark.column else 0)
 
 
 def _pipelines_node(text: str, file: str) -> yaml.MappingNode:

@@ -34,4 +34,4 @@ def zone_of(url: str, asked: str | None) -> Zone:
         return Zone(name, "the server's own zone", is_guess=False)
     if told:
         return Zone("UTC", f"a guess: the server's zone `{told}` is no name of a time zone", is_guess=True)
-    return Zone("UTC", "a guess: this database has no time zone", is_guess=True)
+    return Zone("UTC", "a guess: this database tells no time zone", is_guess=True)

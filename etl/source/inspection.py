@@ -124,9 +124,9 @@ def _reason(inspector: sa.Inspector, schema: str | None, name: str) -> str:
     try:
         inspector.get_columns(name, schema)
     except sa.exc.DBAPIError as error:
-        return str(error.orig)
+        return str(error.orig).splitlines()[0]
     except sa.exc.SQLAlchemyError as error:
-        return str(error)
+        return str(error).splitlines()[0]
     return "the database does not describe it together with the others"
 
 

@@ -25,7 +25,7 @@ def first_run(etl: Etl, project: TinyProject, tenant: str, url: str, monkeypatch
     monkeypatch.setenv(f"{tenant.upper()}_DB_URL", url)
     made = etl("new", tenant, "--from", f"{tenant.upper()}_DB_URL")
     assert made.code == 0, made.out + made.err
-    assert "no table left out" in made.out.splitlines()[-1]
+    assert "nothing left out" in made.out.splitlines()[-1]
     path = project.root / "tenants" / tenant / "config.yaml"
     checked = etl("check", tenant, "--connect")
     assert checked.code == 0, checked.out
