@@ -69,7 +69,7 @@ COMMANDS = (
     ),
     (
         "new",
-        "Make a tenant: from the template, with demo data of its own; or from a database, whose tables become pipelines.",
+        "Make a tenant: from the template, with demo data; or from a database, whose tables become pipelines.",
         "new:new",
         "etl new acme --from ACME_DB_URL --tables 'order*'",
     ),

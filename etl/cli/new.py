@@ -49,7 +49,7 @@ def new(
         int, typer.Option(min=0, help="A table with fewer rows is read as a whole, without partitions.")
     ] = 10_000,
 ) -> None:
-    """Make a tenant: from the template, with demo data of its own; or from a database, whose tables become pipelines.
+    """Make a tenant: from the template, with demo data; or from a database, whose tables become pipelines.
 
     `--from` and `--add` read the database's catalogue and a bounded sample of each table, and propose keys, partitions,
     rules and promises, each with its reason as a comment in the YAML. No file is overwritten.

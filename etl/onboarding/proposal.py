@@ -6,7 +6,7 @@ Belongs here: putting together what the other modules find. Not here: reading ro
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,6 +27,10 @@ from etl.onboarding.rules import ProposedRules, key_rules, learned_rules
 from etl.onboarding.sampling import TableSample, refused_window, sampled
 from etl.onboarding.zones import Zone
 from etl.source.contract import CatalogueTable
+
+_FURTHEST_EAST = timedelta(hours=26)
+"""Between the clocks of the most western and the most eastern zone."""
+_JUST_NOW = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ def _partitions(
         notes.append(f"the earliest rows are of {first.date()}, long before the others: they belong to no partition")
         first = usual
     if span.last > here:
-        notes.append(f"the latest row is of {span.last.date()}, in the future: check how it came there")
+        notes.append(_in_the_future(span.last - here, span.last, column.kind, zone))
     made: UnitChoice = cut(TimeSpan(first, max(first, min(span.last, here)), span.rows))
     values: dict[str, Any] = {} if made.by == "day" else {"by": made.by}
     values["start"] = _plain(first_key(made.by, first))
@@ -154,8 +158,7 @@ def _partitions(
     elif column.kind == "date":
         whys.append(f"timezone: {zone.why}; it says when a day is over, since the rows are dates without a time")
     else:
-        guess = "" if zone.is_guess else "a guess: "
-        whys.append(f"timezone: {guess}{zone.why}; the rows are times without a zone")
+        whys.append(f"timezone: {_of_naive_times(here - span.last, zone)}")
     if made.by == "day":
         values["lookback_days"] = lateness.days
         whys.append(f"lookback_days: {lateness.why}")
@@ -164,6 +167,23 @@ def _partitions(
         values["lookback"] = max(1, -(-lateness.days // length))
         whys.append(f"lookback: {lateness.why}")
     return ProposedPartitions(values, tuple(whys)), notes
+
+
+def _in_the_future(ahead: timedelta, last: datetime, kind: str, zone: Zone) -> str:
+    """Say what a row of the future tells: times without a zone that are some hours ahead are of a zone further east."""
+    if kind in ("timestamp", "text") and ahead <= _FURTHEST_EAST:
+        hours = ahead / timedelta(hours=1)
+        return f"the newest row is {hours:.1f} h ahead of the clock of {zone.name}: is `timezone` another one?"
+    return f"the latest row is of {last.date()}, in the future: check how it came there"
+
+
+def _of_naive_times(age: timedelta, zone: Zone) -> str:
+    """Return why times without a zone are taken for times of this zone."""
+    if timedelta(0) <= age <= _JUST_NOW:
+        minutes = age / timedelta(minutes=1)
+        return f"{zone.why}; the newest row is {minutes:.0f} min old in it, so its times are of this zone"
+    guess = "" if zone.is_guess else "a guess: "
+    return f"{guess}{zone.why}; the rows are times without a zone"
 
 
 def _plain(key: str) -> date | str:

@@ -101,7 +101,7 @@ def with_pipelines(text: str, found: Survey, file: str) -> str:
 def _line_behind(lines: list[str], pipelines: yaml.MappingNode) -> int:
     """Return the first line behind the last pipeline, with the comments that belong to the pipelines."""
     key, value = pipelines.value[-1]
-    end = max(key.end_mark.line + 1, _end_of(value) if value.start_mark.index > key.start_mark.index else 0)
+    end: int = max(key.end_mark.line + 1, _end_of(value) if value.start_mark.index > key.start_mark.index else 0)
     for number in range(end, len(lines)):
         stripped = lines[number].strip()
         depth = len(lines[number]) - len(lines[number].lstrip())
@@ -117,8 +117,8 @@ def _end_of(node: yaml.Node) -> int:
         last = node.value[-1]
         parts = last if isinstance(last, tuple) else (last,)
         return max(_end_of(each) for each in parts if each.start_mark.index >= node.start_mark.index)
-    mark = node.end_mark
-    return int(mark.line) + (1 if mark.column else 0)
+    line, column = int(node.end_mark.line), int(node.end_mark.column)
+    return line + 1 if column else line
 
 
 def _pipelines_node(text: str, file: str) -> yaml.MappingNode:

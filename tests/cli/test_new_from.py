@@ -3,7 +3,7 @@
 import shlex
 import sqlite3
 from contextlib import closing
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -328,3 +328,19 @@ def test_the_page_works(etl: Etl, project: TinyProject, shop: Path) -> None:
         said = etl(*shlex.split(command)[1:])
         assert said.code == 0, said.out + said.err
     assert "invoice_line" in config_of(project)["assets"]["pipelines"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "says"), [(0, "min old in it, so its times are of this zone"), (9, "9.0 h ahead of the clock of UTC")]
+)
+def test_the_newest_row_tells_the_zone_of_times_without_one(
+    hours: int, says: str, etl: Etl, project: TinyProject, shop: Path
+) -> None:
+    newest = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=2) + timedelta(hours=hours)
+    with closing(sqlite3.connect(shop)) as db:
+        db.execute("INSERT INTO click VALUES (999999, ?, '/page/1')", (f"{newest:%Y-%m-%d %H:%M:%S}",))
+        db.commit()
+    said = etl("new", "shop", "--from", "SHOP_DB_URL", "--tables", "click", "--whole-below", "100", "--timezone", "UTC")
+    assert said.code == 0
+    text = (project.root / "tenants/shop/config.yaml").read_text(encoding="utf-8")
+    assert says in " ".join(text.replace("# ", "").split())
