@@ -19,7 +19,7 @@ from etl.onboarding.limits import Limits
 from etl.onboarding.survey import Existing, Progress, Survey, refuse_nothing, survey
 from etl.onboarding.tenant_files import check_text, read_config, refuse_existing, write_config, write_tenant
 from etl.onboarding.tenant_text import Identity, whole_file, with_pipelines
-from etl.onboarding.zones import zone_of
+from etl.onboarding.zones import Zone, zone_of
 from etl.partitions.zones import zone_names
 from etl.platform import platform_of
 from etl.secrets.namespace import refusal
@@ -76,9 +76,9 @@ def add_from_database(
     before = read_config(settings, tenant)
     url = checked_url(config.source_database.resolve_url(config.namespace()), tenant, settings, config.origin.platform)
     schema = config.source_database.schema_name
-    asked_zone = _known_zone(asked.timezone) or _zone_in_use(config)
+    asked_zone = _known_zone(asked.timezone)
     on_begin()
-    zone = zone_of(url, asked_zone)
+    zone = (None if asked_zone else _zone_in_use(config)) or zone_of(url, asked_zone)
     found = survey(
         url,
         asked.patterns,
@@ -128,10 +128,14 @@ def _known_zone(name: str | None) -> str | None:
     return name
 
 
-def _zone_in_use(config: TenantConfig) -> str | None:
-    """Return the zone of the tenant's partitions if all of them have the same."""
-    zones = {each.partitions.timezone for each in config.assets.pipelines.values() if each.partitions}
-    return zones.pop() if len(zones) == 1 else None
+def _zone_in_use(config: TenantConfig) -> Zone | None:
+    """Return the zone of the tenant's partitions, or else of its schedules, if all of them have the same."""
+    partitions = {each.partitions.timezone for each in config.assets.pipelines.values() if each.partitions}
+    schedules = {each.schedule.timezone for each in config.jobs.values() if each.schedule}
+    for zones, whose in ((partitions, "partitions"), (schedules, "schedules")):
+        if len(zones) == 1:
+            return Zone(zones.pop(), f"the zone of the tenant's other {whose}", is_guess=False)
+    return None
 
 
 def _existing(pipeline: PipelineConfig, schema: str | None, url: str) -> Existing:

@@ -271,7 +271,7 @@ def test_tables_are_added_and_every_line_stays(etl: Etl, project: TinyProject, s
     )
     path.write_text(mine.replace("\n", "\r\n"), encoding="utf-8", newline="")
     before = path.read_bytes()
-    said = etl("new", "shop", "--add", "--tables", "Ord*,customer", "--whole-below", "100", "--timezone", "Asia/Seoul")
+    said = etl("new", "shop", "--add", "--tables", "Ord*,customer", "--whole-below", "100")
     assert said.code == 0, said.out + said.err
     after = path.read_bytes()
     left, right = before.splitlines(keepends=True), iter(after.splitlines(keepends=True))
@@ -279,7 +279,7 @@ def test_tables_are_added_and_every_line_stays(etl: Etl, project: TinyProject, s
     assert b"\n" not in after.replace(b"\r\n", b"")
     assert "customer: pipeline `customer` reads it already" in said.out
     added = config_of(project)["assets"]["pipelines"]["orders"]
-    assert added["partitions"]["timezone"] == "Asia/Seoul"
+    assert added["partitions"]["timezone"] == "Asia/Seoul"  # as the schedule that is there already
     assert "customer" in [each.get("to") for each in rules_of(added)]  # the pipeline that was there already
     assert etl("check", "shop").code == 0
     again = etl("new", "shop", "--add", "--tables", "Ord*,customer")
