@@ -31,6 +31,7 @@ LAYERS = [
     {"health"},
     {"factories"},
     {"definitions"},
+    {"planning"},
     {"cli", "all"},
     {"component"},
 ]

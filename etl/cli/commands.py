@@ -80,6 +80,12 @@ COMMANDS = (
         "etl demo --tenant project_01",
     ),
     (
+        "plan",
+        "Show what a change of a tenant's files will do before anything runs, and with --apply do it.",
+        "plan:plan",
+        "etl plan project_01 --against main",
+    ),
+    (
         "run",
         "Run a tenant's assets: `etl run project_01 --pipeline lot_history --from 2026-01-01 --to 2026-01-05`.",
         "run:run",

@@ -1,22 +1,21 @@
 """`etl run`: a tenant's assets, all or some of them, for a range of partitions, by real Dagster runs.
 
-Belongs here: the command. Not here: which assets are meant (`chosen`), launching (`runs`), showing how far it is
-(`follow`), signals (`signals`), what a step does (`etl.pipeline`).
+Belongs here: the command. Not here: which assets are meant (`chosen`), launching and showing the runs (`launching`),
+signals (`signals`), what a step does (`etl.pipeline`).
 """
 
 import time
 from typing import Annotated
 
 import typer
-from dagster import DagsterInstance, DagsterRunStatus
 from rich.console import Console
 
 from etl.cli.demo_source import make_source
-from etl.cli.follow import Followed, follow, view
 from etl.cli.home import opened_instance
-from etl.cli.messages import PlannedRun, Wanted
-from etl.cli.runs import StartedRun, failures, runs_of
-from etl.cli.signals import Interrupted, interruptible, stop_run
+from etl.cli.launching import run_wanted
+from etl.cli.messages import Wanted
+from etl.cli.runs import runs_of
+from etl.cli.signals import Interrupted, interruptible
 from etl.errors import EtlError
 from etl.resources.run_worker import release_dead_runs
 from etl.running import naming
@@ -55,48 +54,13 @@ def run(
         try:
             release_dead_runs(instance)
             with runs_of(instance, settings, {tenant}) as runs:
-                plan = runs.plan(tenant, wanted, more)
-                console.print(plan.note, style="yellow", markup=False, end="", soft_wrap=True)
-                if len(plan.runs) > 1:
-                    console.print(f"{len(plan.runs)} runs, since the pipelines do not have the same partitions")
-                failed = 0
-                for number, each in enumerate(plan.runs, start=1):
-                    started: StartedRun | None = None
-                    try:
-                        with signals.held():
-                            (started,) = runs.start([(tenant, each)])
-                            console.print(f"run {started.run_id} ({each.words})", highlight=False, soft_wrap=True)
-                        failed += not _succeeded(instance, started, each, console)
-                    except Interrupted as why:
-                        if started is not None:
-                            stop_run(instance, started, why, console)
-                        elif number == 1:
-                            raise
-                        for later in plan.runs[number if started else number - 1 :]:
-                            console.print(f"{why}: not started: {later.words}", highlight=False, soft_wrap=True)
-                        raise typer.Exit(why.exit_code) from why
+                failed = run_wanted(tenant, wanted, more, instance, runs, signals, console)
         except Interrupted as why:
             console.print(f"{why}: no run was started", highlight=False)
             raise typer.Exit(why.exit_code) from why
     if failed:
-        if len(plan.runs) > 1:
-            console.print(f"{failed} of {len(plan.runs)} runs did not succeed", style="red", highlight=False)
         raise typer.Exit(1)
     console.print(f"[green]succeeded[/] in {time.monotonic() - began:.0f} s")
-
-
-def _succeeded(instance: DagsterInstance, started: StartedRun, run: PlannedRun, console: Console) -> bool:
-    """Show the run until it has ended, and show what failed in it. Return whether it succeeded.
-
-    A run that failed does not keep the runs of other partitions from being started: they are other pipelines' too.
-    """
-    with view(console) as shown:
-        (ended,) = follow(instance, [Followed(started, run.size, word=run.unit)], shown)
-    if ended.status == DagsterRunStatus.SUCCESS:
-        return True
-    for problem in failures(instance, started.run_id):
-        console.print(problem, style="red", markup=False, highlight=False)
-    return False
 
 
 def _asked(first: str | None, last: str | None, partition: str | None) -> tuple[str | None, str | None]:

@@ -14,6 +14,7 @@ from typing import Protocol
 from uuid import uuid4
 
 import polars as pl
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from etl.errors import LakeError
@@ -211,6 +212,11 @@ class Lake:
         return Published(
             ref=ref, uri=uri, version=stamp.version, rows=footer.rows, bytes=size, provenance=stamp.provenance
         )
+
+    def columns(self, ref: ObjectRef) -> pa.Schema | None:
+        """Return the columns of the published object, from its footer; `None` if nothing is published."""
+        found = self._store.footer(ref.key)
+        return found[0].schema if found is not None else None
 
     def find_intact(self, ref: ObjectRef) -> Published | None:
         """The same for a run that is going to replace the object: a damaged object counts as no object."""

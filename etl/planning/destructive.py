@@ -1,0 +1,134 @@
+"""Marks the changes by which something is lost, or is not watched any more.
+
+Belongs here: the list of such changes, with the reason in words. Not here: finding changes (`compare`), columns of the
+data (`columns`), and refusing to apply (`apply`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import JsonValue
+
+from etl.planning.compare import Change, ValueChange
+from etl.planning.description import Description, Thing
+
+_SEVERITIES: Sequence[JsonValue] = ("info", "warning", "error")
+_ON_FAILURE: Sequence[JsonValue] = ("warn", "quarantine", "block")
+
+
+def marked(changes: Sequence[Change], old: Description | None, new: Description | None) -> tuple[Change, ...]:
+    """Return the changes, each with what it loses."""
+    return tuple(each.model_copy(update={"loses": tuple(_losses(each, old, new))}) for each in changes)
+
+
+def _losses(change: Change, old: Description | None, new: Description | None) -> Iterator[str]:
+    before = old.by_key.get((change.kind, change.name)) if old else None
+    match change.kind, change.action:
+        case "tenant", "removed":
+            yield "the tenant is gone; its objects and tables stay, and nothing keeps them up to date"
+        case "tenant", "changed":
+            if (switch := change.value("enabled")) and switch.new is False:
+                yield "the tenant is disabled: it has no asset, job or schedule any more"
+            yield from _lost_owners(change)
+        case "pipeline", "removed":
+            yield _removed_pipeline(change, old)
+        case "pipeline", "changed":
+            yield from _of_pipeline(change)
+        case "table", "removed":
+            if _still_there(change, new) and before is not None:
+                yield f"the table {before.values['target']} stays as it is and is not loaded any more"
+        case "table", "changed":
+            yield from _of_table(change)
+        case "table", "added":
+            yield from _taken_table(change, old, new)
+        case "check", "removed":
+            if not _with_its_asset(change, new):
+                yield "the check is deleted: nothing looks for such rows any more"
+        case "check", "changed":
+            yield from _weaker(change.value("severity"), _SEVERITIES, "the check does not stop a run any more")
+        case "promise", "removed":
+            if _still_there(change, new):
+                yield "the promise is deleted: nobody is told when it would be broken"
+        case "notification", "removed":
+            yield "nobody is told there any more"
+        case _:
+            return
+
+
+def _removed_pipeline(change: Change, old: Description | None) -> str:
+    table = old.by_key.get(("table", change.name)) if old else None
+    if table is not None:
+        return f"the table {table.values['target']} stays as it is and is not loaded any more"
+    return "its objects in the lake stay as they are and are not renewed any more"
+
+
+def _of_pipeline(change: Change) -> Iterator[str]:
+    for name in ("partitions.by", "date_column", "partitions.timezone"):
+        if (found := change.value(name)) and found.old is not None:
+            yield f"the partitions are cut in another way ({name}), so objects of the old cut do not fit"
+    if (keys := change.value("partitions.keys")) and _gone(keys):
+        yield f"the keys {_listed(_gone(keys))} are no partitions any more; their rows stay and are not renewed"
+    start, end = change.value("partitions.start"), change.value("partitions.end")
+    if start and isinstance(start.old, str) and isinstance(start.new, str) and start.new > start.old:
+        yield f"the partitions before {start.new} are not renewed any more"
+    if end and isinstance(end.new, str) and (end.old is None or str(end.old) > end.new):
+        yield f"the partitions after {end.new} are not made any more"
+    if (columns := change.value("columns")) and columns.new and (gone := _gone(columns)):
+        yield f"the column {_listed(gone)} is not read any more"
+    yield from _weaker(change.value("quality.on_failure"), _ON_FAILURE, "bad rows that were stopped are let through")
+    yield from _lost_owners(change)
+
+
+def _of_table(change: Change) -> Iterator[str]:
+    if target := change.value("target"):
+        yield f"the table {target.old} stays as it is and is not loaded any more"
+    if (mode := change.value("mode")) and mode.new == "replace":
+        yield "each load replaces all rows of the table"
+    if (mode := change.value("mode")) and mode.old == "append":
+        yield "the table keeps only the newest rows, no earlier versions"
+    if keys := change.value("key_columns"):
+        yield f"another row may win: rows are the same by {_listed(_texts(keys.new))}, not by {_listed(_texts(keys.old))}"
+
+
+def _taken_table(change: Change, old: Description | None, new: Description | None) -> Iterator[str]:
+    """Tell of a table that another pipeline loaded before: its owner changes."""
+    own = new.by_key.get((change.kind, change.name)) if new else None
+    for each in old.of_kind("table") if old and own else ():
+        if own and each.values.get("target") == own.values.get("target") and each.name != own.name:
+            yield f"the table {own.values['target']} gets another owner: `{each.name}` loaded it"
+
+
+def _lost_owners(change: Change) -> Iterator[str]:
+    owners = change.value("owners")
+    if owners and (gone := _gone(owners)):
+        yield f"{_listed(gone)} is no owner any more, and is not told of a breach"
+
+
+def _weaker(change: ValueChange | None, from_weak_to_strong: Sequence[JsonValue], words: str) -> Iterator[str]:
+    known: Mapping[JsonValue, int] = {str(each): place for place, each in enumerate(from_weak_to_strong)}
+    if change and str(change.old) in known and str(change.new) in known:
+        if known[str(change.new)] < known[str(change.old)]:
+            yield words
+
+
+def _gone(change: ValueChange) -> list[str]:
+    return [each for each in _texts(change.old) if each not in _texts(change.new)]
+
+
+def _texts(value: JsonValue) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else []
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{each}`" for each in names) or "nothing"
+
+
+def _still_there(change: Change, new: Description | None) -> bool:
+    """Whether the pipeline of what was removed is still there; otherwise the pipeline's own line says it."""
+    return new is not None and change.pipeline is not None and ("pipeline", change.pipeline) in new.by_key
+
+
+def _with_its_asset(change: Change, new: Description | None) -> bool:
+    """Whether a check is gone because its asset is, which has a line of its own."""
+    asset = change.name.rpartition(":")[0]
+    found: list[Thing] = [*new.of_kind("asset", "model", "exposure")] if new else []
+    return asset not in {each.name for each in found}

@@ -1,0 +1,167 @@
+"""Finds what a change does to the data: from which stage on a pipeline is made again, and why.
+
+Belongs here: the first stage that a change reaches, and the pipelines that read from it. Not here: which partitions
+that are, how many rows and seconds (`backfills`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from etl.config.pipeline_config import Stage
+from etl.config.tenant_config import TenantConfig
+from etl.planning.compare import Change
+from etl.planning.description import Description
+
+ORDER: tuple[Stage, ...] = ("extract", "transfer", "load")
+
+_OF_EXTRACT: Mapping[str, str] = {
+    "source_table": "another table is read",
+    "source_schema": "another schema is read",
+    "query": "another query is read",
+    "date_column": "the rows are cut by another column",
+    "columns": "other columns are read",
+    "sort_by": "the rows of an object are in another order",
+    "save_to_s3": "the objects lie elsewhere",
+    "partitions.by": "the partitions are others",
+    "partitions.timezone": "days begin and end at another moment",
+    "partitions.naive_timezone": "times without a zone mean another moment",
+}
+_OF_TRANSFER: Mapping[str, str] = {
+    "transform": "the transform is another",
+    "transfer_inputs": "the transform reads other pipelines",
+    "has_transfer": "the rows are refined, or not any more",
+}
+_OF_TABLE: Mapping[str, str] = {
+    "target": "another table is loaded",
+    "mode": "the table is loaded in another way",
+    "key_columns": "rows are the same by other columns",
+    "order_column": "another row of a key is the last one",
+}
+_OF_KEYS = ("partitions.start", "partitions.end", "partitions.keys")
+
+
+@dataclass
+class Effect:
+    """What happens to one pipeline. `since` is the first stage that is made again; None: only new partitions are."""
+
+    pipeline: str
+    since: Stage | None = None
+    is_new: bool = False
+    """The pipeline was not there before: what the lake lacks is made."""
+    has_new_keys: bool = False
+    """There are partitions that were none before."""
+    reasons: list[str] = field(default_factory=list)
+
+    def begins_at(self, stage: Stage, reason: str) -> None:
+        """Note that the pipeline is made again from `stage` on."""
+        if self.since is None or ORDER.index(stage) < ORDER.index(self.since):
+            self.since = stage
+        if reason not in self.reasons:
+            self.reasons.append(reason)
+
+
+def effects(config: TenantConfig, old: Description | None, changes: Sequence[Change]) -> dict[str, Effect]:
+    """Return the effect on each pipeline that has one, in the order in which the pipelines read from each other."""
+    found: dict[str, Effect] = {}
+    for name in config.pipelines:
+        effect = Effect(name)
+        for change in changes:
+            if change.pipeline == name and change.kind in ("pipeline", "table"):
+                _note(effect, change, config)
+        if any(each.kind == "connection" and each.name == "warehouse" and each.action == "changed" for each in changes):
+            if config.pipelines[name].save_to_trino and _moves(changes):
+                effect.begins_at("load", "the warehouse is another one")
+        if effect.since or effect.is_new or effect.has_new_keys:
+            found[name] = effect
+    _spread(config, found)
+    return {name: found[name] for name in in_order(config) if name in found}
+
+
+_SAME_PLACE = frozenset({"username", "password", "options"})
+
+
+def _moves(changes: Sequence[Change]) -> bool:
+    """Whether the warehouse is at another place, and not only opened by another user."""
+    return any(
+        {one.name for one in each.values} - _SAME_PLACE
+        for each in changes
+        if each.kind == "connection" and each.name == "warehouse"
+    )
+
+
+def _note(effect: Effect, change: Change, config: TenantConfig) -> None:
+    stages = config.pipelines[effect.pipeline].stages
+    match change.kind, change.action:
+        case "pipeline", "added":
+            effect.is_new = True
+            effect.reasons.append("the pipeline is new")
+        case "table", "added":
+            if not effect.is_new:
+                effect.begins_at("load", "the table is new")
+        case "pipeline", "changed":
+            for names, stage in ((_OF_EXTRACT, "extract"), (_OF_TRANSFER, "transfer")):
+                for value in change.values:
+                    if value.name in names:
+                        effect.begins_at(_had(stages, stage), names[value.name])
+            if any(change.value(each) for each in _OF_KEYS):
+                effect.has_new_keys = True
+        case "table", "changed":
+            for value in change.values:
+                if value.name in _OF_TABLE:
+                    effect.begins_at("load", _OF_TABLE[value.name])
+
+
+def _had(stages: Sequence[Stage], wanted: str) -> Stage:
+    """Return the wanted stage, or the next one that the pipeline has."""
+    after = [each for each in stages if each in ORDER and ORDER.index(each) >= ORDER.index(_stage(wanted))]
+    return after[0] if after else stages[-1]
+
+
+def _stage(name: str) -> Stage:
+    return next(each for each in ORDER if each == name)
+
+
+def _spread(config: TenantConfig, found: dict[str, Effect]) -> None:
+    """Add the pipelines whose transforms read the extracts of affected pipelines."""
+    for name in in_order(config):
+        pipeline = config.pipelines[name]
+        for source in pipeline.transfer_inputs if pipeline.has_transfer else ():
+            above = found.get(source)
+            if source != name and above is not None and above.since == "extract":
+                found.setdefault(name, Effect(name)).begins_at("transfer", f"it reads `{source}`, which is made again")
+
+
+def in_order(config: TenantConfig) -> tuple[str, ...]:
+    """Return the pipelines so that each stands after the pipelines that it reads."""
+    done: dict[str, None] = {}
+
+    def visit(name: str, above: frozenset[str]) -> None:
+        if name in done or name in above:
+            return
+        for source in config.pipelines[name].transfer_inputs:
+            if source in config.pipelines:
+                visit(source, above | {name})
+        done[name] = None
+
+    for name in config.pipelines:
+        visit(name, frozenset())
+    return tuple(done)
+
+
+def readers(description: Description, pipeline: str) -> Iterator[str]:
+    """Yield what reads the pipeline's assets, directly or through others, without the pipeline's own assets."""
+    things = description.of_kind("asset", "model", "exposure")
+    own = {each.name for each in things if each.pipeline == pipeline}
+    reached = set(own)
+    grown = True
+    while grown:
+        more = {each.name for each in things if set(map(str, _reads(each.values.get("reads")))) & reached} - reached
+        reached |= more
+        grown = bool(more)
+    for each in things:
+        if each.name in reached - own:
+            yield f"{each.name} (exposure)" if each.kind == "exposure" else each.name
+
+
+def _reads(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

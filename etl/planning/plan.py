@@ -1,0 +1,223 @@
+"""Makes the plan of one tenant: what is another than before, and what that will do.
+
+Belongs here: the model of a plan, and putting its parts together. Not here: the parts (`compare`, `destructive`,
+`effects`, `backfills`, `columns`, `verdicts`), showing a plan (`show`), applying it (`apply`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+import pyarrow as pa
+from dagster import DagsterInstance
+from pydantic import BaseModel, ConfigDict
+
+from etl.config.tenant_config import TenantConfig
+from etl.dbt.index import last_models
+from etl.errors import EtlError
+from etl.lake.lake import Lake
+from etl.partitions.keys import Unit
+from etl.partitions.scheme import StaticKeys, TimeScheme
+from etl.pipeline.extract import extract_request
+from etl.pipeline.stage import StageRun
+from etl.planning.applied_state import lake_of
+from etl.planning.backfills import BackFill, History, backfill_of
+from etl.planning.columns import LOSING, ColumnChange, Columns, foresee
+from etl.planning.compare import Change, compare, renamed
+from etl.planning.description import Description, Thing
+from etl.planning.destructive import marked
+from etl.planning.effects import Effect, effects, readers
+from etl.planning.verdicts import EXAMINED, RuleVerdict, verdicts
+from etl.resources.rdb import rdb_resource
+from etl.settings import Settings
+from etl.source.reading import planned_schema
+
+FORMAT = 1
+"""The format of a plan as JSON."""
+
+
+class Plan(BaseModel):
+    """What differs for one tenant, and what it will do."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    tenant: str
+    compared_with: str
+    """What stands on the other side, in words."""
+    is_first: bool = False
+    """Nothing was applied before, so everything is new."""
+    changes: tuple[Change, ...] = ()
+    columns: tuple[ColumnChange, ...] = ()
+    backfills: tuple[BackFill, ...] = ()
+    verdicts: tuple[RuleVerdict, ...] = ()
+    owners: tuple[str, ...] = ()
+    """The owners of what changes, before and after."""
+    downstream: tuple[str, ...] = ()
+    """What reads from the pipelines whose rows change."""
+    hints: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    """What could not be found out."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is as before."""
+        return not self.changes
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What the plan loses, in words; empty if it is not destructive."""
+        said = [f"{each.kind} {each.name}: {loss}" for each in self.changes for loss in each.loses]
+        return (*said, *(f"pipeline {each.pipeline}: {each.loses}" for each in self.columns if each.loses))
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a plan looks: the tenant, this installation, Dagster's event log, and how much it examines."""
+
+    config: TenantConfig
+    settings: Settings
+    instance: DagsterInstance | None
+    now: datetime
+    examined: int = EXAMINED
+    connects: bool = False
+    """Ask the source for its columns."""
+
+
+def make_plan(
+    around: Surroundings, old: Description | None, new: Description, compared_with: str, *, is_first: bool = False
+) -> Plan:
+    """Compare, and find out what the differences do. Nothing is changed by that."""
+    changes = marked(compare(old, new), old, new)
+    affected = effects(around.config, old, changes)
+    config = around.config
+    with ExitStack() as stack:
+        bucket = stack.enter_context(lake_of(config, around.settings))
+        local = stack.enter_context(lake_of(config, around.settings, local=True))
+        lakes = {name: bucket if each.save_to_s3 else local for name, each in config.pipelines.items()}
+        columns = _columns(around, affected, lakes, changes)
+        judged = verdicts(config, changes, lakes, around.settings, around.now, around.examined)
+        backfills = tuple(_backfills(around, old, affected, lakes))
+    moved = {change.pipeline for change in changes if change.kind in ("pipeline", "table")} & {
+        each.pipeline for each in new.of_kind("pipeline")
+    }
+    gone = {each.name for each in changes if each.kind == "pipeline" and each.action == "removed"}
+    downstream = [found for name in sorted(filter(None, moved)) for found in readers(new, name)]
+    downstream += [found for name in sorted(gone) if old for found in readers(old, name)]
+    return Plan(
+        tenant=config.id,
+        compared_with=compared_with,
+        is_first=is_first,
+        changes=changes,
+        columns=columns.changes,
+        backfills=backfills,
+        verdicts=judged,
+        owners=tuple(_owners(changes, old, new)),
+        downstream=tuple(dict.fromkeys(downstream)) if not is_first else (),
+        hints=tuple(_hints(old, new, columns)),
+        unknown=columns.unknown,
+    )
+
+
+def removed_tenant(old: Description, compared_with: str) -> Plan:
+    """Return the plan of a tenant that is not there any more."""
+    changes = marked(compare(old, None), old, None)
+    return Plan(
+        tenant=old.tenant, compared_with=compared_with, changes=changes, owners=tuple(_owners(changes, old, None))
+    )
+
+
+def _columns(
+    around: Surroundings, affected: Mapping[str, Effect], lakes: Mapping[str, Lake], changes: Sequence[Change]
+) -> Columns:
+    rewritten = frozenset(
+        each.name
+        for each in changes
+        if each.kind == "pipeline" and any(each.value(name) for name in ("query", "source_table", "source_schema"))
+    )
+    asked: dict[str, pa.Schema] = {}
+    problems = []
+    if around.connects:
+        for name, effect in affected.items():
+            if effect.since == "extract" or effect.is_new:
+                try:
+                    asked[name] = _ask_source(around, name)
+                except EtlError as error:
+                    problems.append(f"{name}: the source does not answer: {error.problem}")
+    found = foresee(around.config, affected, lakes, asked, rewritten)
+    return found.model_copy(update={"unknown": (*problems, *found.unknown)})
+
+
+def _ask_source(around: Surroundings, name: str) -> pa.Schema:
+    config, settings = around.config, around.settings
+    pipeline = config.pipelines[name]
+    key = next(reversed(pipeline.scheme.keys(around.now)), None)
+    run = StageRun(config=config, pipeline=pipeline, partition=key, run_id="plan", settings=settings)
+    url = rdb_resource(config, str(settings.demo_dir / f"{config.id}.sqlite")).url(config)
+    return planned_schema(url, extract_request(run))
+
+
+def _backfills(
+    around: Surroundings, old: Description | None, affected: Mapping[str, Effect], lakes: Mapping[str, Lake]
+) -> Iterator[BackFill]:
+    models = last_models(around.config, around.settings)
+    history = History(around.instance)
+    for name, effect in affected.items():
+        before = old.by_key.get(("pipeline", name)) if old else None
+        found = backfill_of(
+            around.config,
+            effect,
+            lakes[name],
+            history,
+            around.now,
+            earlier=earlier_partitions(before),
+            models=bool(models.get(name)),
+        )
+        if found is not None:
+            yield found
+
+
+def earlier_partitions(pipeline: Thing | None) -> TimeScheme | StaticKeys | None:
+    """Return the partitions that a pipeline had according to its description; None if it had none."""
+    values = pipeline.values if pipeline else {}
+    start, end, by = values.get("partitions.start"), values.get("partitions.end"), values.get("partitions.by", "day")
+    keys = values.get("partitions.keys")
+    if isinstance(keys, list) and keys:
+        return StaticKeys(str(by), tuple(map(str, keys)))
+    if not isinstance(start, str):
+        return None
+    zone = str(values.get("partitions.timezone", "UTC"))
+    endless = TimeScheme(cast("Unit", by), start, None, zone)
+    if not isinstance(end, str):
+        return endless
+    return TimeScheme(endless.unit, start, endless.key_at(endless.window(end)[0]), zone)
+
+
+def _owners(changes: Sequence[Change], old: Description | None, new: Description | None) -> Iterator[str]:
+    """Yield the owners of the changed pipelines, and of the tenant for what belongs to no pipeline."""
+    found: dict[str, None] = {}
+    for change in changes:
+        for side in (old, new):
+            if side is None:
+                continue
+            thing = side.by_key.get(("pipeline", change.pipeline)) if change.pipeline else None
+            thing = thing or side.by_key.get(("tenant", side.tenant))
+            owners = thing.values.get("owners") if thing else None
+            found |= dict.fromkeys(map(str, owners) if isinstance(owners, list) else ())
+    yield from sorted(found)
+
+
+def _hints(old: Description | None, new: Description, columns: Columns) -> Iterator[str]:
+    for before, after in renamed(old, new).items():
+        yield (
+            f"`{after}` is `{before}` but for its name. A pipeline with another name is another pipeline: its objects,"
+            f" its history and its promises begin anew, and those of `{before}` stay where they are"
+        )
+    for pipeline in dict.fromkeys(each.pipeline for each in columns.changes if each.action in LOSING):
+        yield (
+            f"the runs of `{pipeline}` stop at the changed columns until somebody accepts them:"
+            f" `etl schema accept {new.tenant} {pipeline} --yes` for the extract, `etl set-aside {new.tenant} {pipeline}"
+            " --yes` for the table"
+        )

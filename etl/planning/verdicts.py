@@ -1,0 +1,185 @@
+"""Judges new and changed rules over the rows that are already published, before any run does.
+
+Belongs here: which rules and which partitions are examined, and the verdict in words. Not here: judging itself
+(`etl.quality`), and the audit of a run (`etl.pipeline.audit`).
+
+Only the newest partitions are examined, and the answer says how many. A rule that could not be judged has no verdict:
+it never counts as one that passes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from etl.config.pipeline_config import PipelineConfig, Stage
+from etl.config.tenant_config import TenantConfig
+from etl.errors import EtlError
+from etl.lake.lake import Lake, ObjectRef
+from etl.pipeline.stage import StageRun
+from etl.pipeline.tables import referenced_tables
+from etl.planning.compare import Change
+from etl.quality.checking import check
+from etl.quality.results import RuleResult
+from etl.quality.rules import AnyRule, check_names, wording
+from etl.settings import Settings
+
+EXAMINED = 3
+"""So many of the newest partitions are examined, if nobody asks for more."""
+LARGEST = 5_000_000
+"""An object with more rows is not examined."""
+PATIENCE = 60.0
+"""Seconds for one rule over one object, if the pipeline has no limit of its own."""
+
+Status = Literal["passed", "failed", "error", "not examined"]
+
+
+class RuleVerdict(BaseModel):
+    """What one rule says of the published rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pipeline: str
+    check: str
+    rule: str
+    line: int | None = None
+    status: Status
+    partitions: tuple[str, ...] = ()
+    """The examined partitions; empty for a whole table."""
+    failed_in: tuple[str, ...] = ()
+    failed_rows: int = 0
+    rows: int = 0
+    why: str = ""
+    """Why the rule has no verdict, or what was measured of the table as a whole."""
+    consequence: str = ""
+
+
+def verdicts(
+    config: TenantConfig,
+    changes: Sequence[Change],
+    lakes: Mapping[str, Lake],
+    settings: Settings,
+    now: datetime,
+    examined: int = EXAMINED,
+) -> tuple[RuleVerdict, ...]:
+    """Judge each rule that is new or whose text has changed."""
+    wanted = {
+        each.name: each
+        for each in changes
+        if each.kind == "check" and (each.action == "added" or (each.action == "changed" and each.value("rule")))
+    }
+    found = []
+    for pipeline in config.pipelines.values():
+        for stage in pipeline.stages:
+            for name, rule in _rules(config, pipeline, stage):
+                if name in wanted:
+                    found.append(
+                        _verdict(config, pipeline, stage, name, rule, lakes[pipeline.name], settings, now, examined)
+                    )
+    return tuple(each.model_copy(update={"line": wanted[each.check].line}) for each in found)
+
+
+def _rules(config: TenantConfig, pipeline: PipelineConfig, stage: Stage) -> Iterator[tuple[str, AnyRule]]:
+    rules = pipeline.rules_for(stage)
+    for name, rule in zip(check_names(rules), rules, strict=True):
+        yield f"{config.id}/{stage}/{pipeline.name}:{name}", rule
+
+
+def _verdict(
+    config: TenantConfig,
+    pipeline: PipelineConfig,
+    stage: Stage,
+    name: str,
+    rule: AnyRule,
+    lake: Lake,
+    settings: Settings,
+    now: datetime,
+    examined: int,
+) -> RuleVerdict:
+    blank = RuleVerdict(pipeline=pipeline.name, check=name, rule=wording(rule), status="not examined")
+    keys: Sequence[str | None] = (None,)
+    if pipeline.partitions:
+        keys = lake.partitions(config.id, stage, pipeline.name)[-examined:]
+    judged: dict[str, RuleResult] = {}
+    try:
+        for key in keys:
+            ref = ObjectRef(tenant=config.id, stage=stage, pipeline=pipeline.name, partition=key)
+            found = lake.find(ref)
+            if found is None:
+                continue
+            if found.rows > LARGEST:
+                why = f"{found.rows:,} rows of {key or 'the table'} are too many to be examined here"
+                return blank.model_copy(update={"why": why})
+            judged[key or ""] = _judge(config, pipeline, stage, rule, key, lake, ref, settings, now)
+    except EtlError as error:
+        return blank.model_copy(update={"status": "error", "why": error.problem})
+    if not judged:
+        return blank.model_copy(update={"why": "nothing is published yet"})
+    return _summed(blank, judged, rule, pipeline)
+
+
+def _judge(
+    config: TenantConfig,
+    pipeline: PipelineConfig,
+    stage: Stage,
+    rule: AnyRule,
+    key: str | None,
+    lake: Lake,
+    ref: ObjectRef,
+    settings: Settings,
+    now: datetime,
+) -> RuleResult:
+    run = StageRun(config=config, pipeline=pipeline, partition=key, run_id="plan", settings=settings)
+    try:
+        result = check(
+            lake.local_copy(ref),
+            (rule,),
+            engine=pipeline.quality.engine,
+            timeout=pipeline.quality.timeout_seconds or PATIENCE,
+            sample_size=0,
+            pii_columns=pipeline.pii_columns,
+            tables=referenced_tables(run, stage),
+            now=now,
+        )
+    finally:
+        run.close()
+    return result.results[0]
+
+
+def _summed(
+    blank: RuleVerdict, judged: Mapping[str, RuleResult], rule: AnyRule, pipeline: PipelineConfig
+) -> RuleVerdict:
+    results = judged.values()
+    broken = tuple(key for key, each in judged.items() if each.status == "failed")
+    errors = [each for each in results if each.status == "error"]
+    status: Status = "error" if errors else "failed" if broken else "passed"
+    why = errors[0].message if errors else ""
+    if not errors and broken and rule.level == "table":
+        why = judged[broken[0]].message
+    return blank.model_copy(
+        update={
+            "status": status,
+            "partitions": tuple(key for key in judged if key),
+            "failed_in": tuple(key for key in broken if key),
+            "failed_rows": sum(each.failed_count for each in results),
+            "rows": sum(each.total_count for each in results),
+            "why": why,
+            "consequence": _consequence(status, rule, pipeline),
+        }
+    )
+
+
+def _consequence(status: Status, rule: AnyRule, pipeline: PipelineConfig) -> str:
+    """Say what a run would do with such rows."""
+    if status == "passed":
+        return ""
+    if status == "failed" and rule.severity != "error":
+        return "a run would publish all rows and warn"
+    match pipeline.quality.on_failure:
+        case "warn":
+            return "a run would publish all rows and warn"
+        case "quarantine" if status == "failed" and rule.level == "row":
+            return "a run would set these rows aside and publish the others"
+        case _:
+            return "a run would publish nothing of such a partition"
