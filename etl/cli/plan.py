@@ -27,6 +27,7 @@ from etl.definitions import load_location
 from etl.errors import EtlError, NothingExamined
 from etl.planning.applied_state import Applied, lake_of, read_applied, write_applied
 from etl.planning.apply import description_after, refuse_losses
+from etl.planning.backfills import BackFill
 from etl.planning.describe import describe
 from etl.planning.description import Description
 from etl.planning.plan import Plan, Surroundings, make_plan, removed_tenant
@@ -192,10 +193,10 @@ class _Command:
             try:
                 release_dead_runs(instance)
                 with runs_of(instance, self._settings, {plan.tenant}) as runs:
-                    for pipeline, wanted in wanted_runs(plan):
-                        more = {naming.RELOAD_TAG: "true"}
+                    for each, wanted in wanted_runs(plan):
+                        more = {naming.RELOAD_TAG: "true"} if each.reload else {}
                         if run_wanted(plan.tenant, wanted, more, instance, runs, signals, self._console):
-                            failed.append(pipeline)
+                            failed.append(each.pipeline)
             except Interrupted as why:
                 self._console.print(f"{why}: nothing was recorded", highlight=False)
                 raise typer.Exit(why.exit_code) from why
@@ -215,11 +216,11 @@ class _Command:
             raise typer.Exit(_FAILED)
 
 
-def wanted_runs(plan: Plan) -> Iterator[tuple[str, Wanted]]:
-    """Yield the runs of a plan's back-fills, each with its pipeline."""
+def wanted_runs(plan: Plan) -> Iterator[tuple[BackFill, Wanted]]:
+    """Yield the runs of a plan, each with its back-fill."""
     for each in plan.backfills:
         for first, last in each.ranges or ((None, None),):
-            yield each.pipeline, Wanted(pipelines=(each.pipeline,), stages=each.stages, first=first, last=last)
+            yield each, Wanted(pipelines=(each.pipeline,), stages=each.stages, first=first, last=last)
 
 
 def _names(settings: Settings, only: Sequence[str], revision: RevisionAnswer | None) -> tuple[str, ...]:

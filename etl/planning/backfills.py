@@ -6,7 +6,8 @@ is made again (`effects`), starting the runs (`etl.cli.plan`).
 What is not known is None, and is shown as unknown: no number is made up. A number that is reckoned from others says so.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -15,12 +16,12 @@ from statistics import mean, median
 from dagster import AssetKey, DagsterInstance
 from pydantic import BaseModel, ConfigDict
 
-from etl.config.pipeline_config import PipelineConfig
+from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig
 from etl.lake.lake import Lake, ObjectRef
+from etl.partitions.keys import kind_of
 from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.planning.effects import ORDER, Effect
-from etl.running.naming import asset_key
 from etl.running.run_outcomes import number
 
 FOOTERS = 200
@@ -44,6 +45,8 @@ class BackFill(BaseModel):
     partitions: int
     rewritten: int
     """How many of them are published now and are replaced."""
+    reload: bool = False
+    """The table has to take rows that it may hold already."""
     rows: int | None = None
     rows_known_from: str = ""
     seconds: float | None = None
@@ -52,7 +55,7 @@ class BackFill(BaseModel):
     def commands(self, tenant: str) -> tuple[str, ...]:
         """The commands that do the same by hand."""
         stages = "".join(f" --stage {each}" for each in self.stages)
-        reload = " --reload" if "load" in self.stages else ""
+        reload = " --reload" if self.reload else ""
         words = f"etl run {tenant} --pipeline {self.pipeline}{stages}"
         if not self.ranges:
             return (f"{words}{reload}",)
@@ -60,7 +63,11 @@ class BackFill(BaseModel):
 
 
 def _range(first: str, last: str) -> str:
-    return f" --from {first} --to {last}" if first != last else f" --from {first}"
+    if kind_of(first) == "static" and first == last:
+        return f" --partition {shlex.quote(first)}"
+    return (
+        f" --from {shlex.quote(first)} --to {shlex.quote(last)}" if first != last else f" --from {shlex.quote(first)}"
+    )
 
 
 @dataclass(frozen=True)
@@ -80,40 +87,65 @@ class History:
         return median(known) if known else None
 
 
-def backfill_of(
-    config: TenantConfig,
-    effect: Effect,
-    lake: Lake,
-    history: History,
-    now: datetime,
-    earlier: TimeScheme | StaticKeys | None = None,
-    models: bool = False,
-) -> BackFill | None:
-    """Return what the pipeline has to make; None if there is nothing.
+@dataclass(frozen=True)
+class Looked:
+    """One pipeline, and where it is looked up what there is of it."""
 
-    `earlier` are the partitions that it had before. `models` says that dbt models follow the pipeline.
+    config: TenantConfig
+    pipeline: PipelineConfig
+    lake: Lake
+    history: History
+    now: datetime
+    has_models: bool = False
+    """Whether dbt models follow the pipeline."""
+
+
+def backfills_of(at: Looked, effect: Effect, earlier: TimeScheme | StaticKeys | None = None) -> Iterator[BackFill]:
+    """Yield what the pipeline has to make again, and what it has to make for the first time.
+
+    `earlier` are the partitions that it had before.
     """
-    pipeline = config.pipelines[effect.pipeline]
-    due = pipeline.scheme.keys(now)
-    published = _published(config, pipeline, lake)
-    wanted = _wanted(effect, due, published, earlier, now)
-    if not wanted:
-        return None
-    since = effect.since or "extract"
-    if effect.is_new or any(key not in published for key in wanted):
-        since = "extract"
-    stages: list[str] = [each for each in pipeline.stages if ORDER.index(each) >= ORDER.index(since)]
-    stages += ["dbt"] if models and since == "extract" else []
-    rows, rows_from = _rows(config, pipeline, lake, [key for key in wanted if key in published], len(wanted))
-    seconds, seconds_from = _seconds(config, pipeline, stages, history, len(wanted))
+    due = at.pipeline.scheme.keys(at.now)
+    published = _published(at.config, at.pipeline, at.lake)
+    again = [key for key in due if key in published] if effect.since else []
+    before = set(earlier.keys(at.now)) if earlier is not None else set(due)
+    if effect.is_new or (effect.since == "extract" and published and not again):  # all keys are others than before
+        more = [key for key in due if key not in published]
+    elif effect.has_new_keys:
+        more = [key for key in due if key not in before and key not in published]
+    else:
+        more = []
+    if again and effect.since:
+        yield _backfill(at, again, due, effect.since, effect.reasons, published, reload=effect.loads_again)
+    if more:
+        reasons = effect.reasons if effect.is_new else ["there are partitions that were none before"]
+        yield _backfill(at, more, due, "extract", reasons, published)
+
+
+def _backfill(
+    at: Looked,
+    wanted: Sequence[str | None],
+    due: Sequence[str | None],
+    since: Stage,
+    reasons: Sequence[str],
+    published: frozenset[str | None],
+    *,
+    reload: bool = False,
+) -> BackFill:
+    stages: list[str] = [each for each in at.pipeline.stages if ORDER.index(each) >= ORDER.index(since)]
+    stages += ["dbt"] if at.has_models and since == "extract" else []
+    known = [key for key in due if key in published]
+    rows, rows_from = _rows(at, known, wanted)
+    seconds, seconds_from = _seconds(at, stages, len(wanted))
     return BackFill(
-        pipeline=pipeline.name,
+        pipeline=at.pipeline.name,
         stages=tuple(stages),
-        reasons=tuple(effect.reasons) or ("there are more partitions than before",),
-        word=pipeline.scheme.word,
+        reasons=tuple(reasons),
+        word=at.pipeline.scheme.word,
         ranges=tuple(_series(wanted, due)),
         partitions=len(wanted),
         rewritten=sum(key in published for key in wanted),
+        reload=reload,
         rows=rows,
         rows_known_from=rows_from,
         seconds=seconds,
@@ -129,24 +161,6 @@ def _published(config: TenantConfig, pipeline: PipelineConfig, lake: Lake) -> fr
     return frozenset() if found is None else frozenset({None})
 
 
-def _wanted(
-    effect: Effect,
-    due: Sequence[str | None],
-    published: frozenset[str | None],
-    earlier: TimeScheme | StaticKeys | None,
-    now: datetime,
-) -> list[str | None]:
-    """The partitions to be made: of a new pipeline what is missing, of a changed one what is there, and new keys."""
-    if effect.is_new:
-        return [key for key in due if key not in published]
-    before = set(earlier.keys(now)) if earlier is not None else set(due)
-    again = {key for key in due if key in published} if effect.since else set()
-    more = {key for key in due if key not in before and key not in published} if effect.has_new_keys else set()
-    if effect.since == "extract" and published and not again:  # cut in another way: no key is as before
-        return list(due)
-    return [key for key in due if key in again or key in more]
-
-
 def _series(wanted: Sequence[str | None], due: Sequence[str | None]) -> Iterable[tuple[str, str]]:
     """Yield the first and the last key of each series of partitions that follow each other."""
     place = {key: number for number, key in enumerate(due)}
@@ -156,36 +170,29 @@ def _series(wanted: Sequence[str | None], due: Sequence[str | None]) -> Iterable
         yield series[0], series[-1]
 
 
-def _rows(
-    config: TenantConfig, pipeline: PipelineConfig, lake: Lake, published: Sequence[str | None], wanted: int
-) -> tuple[int | None, str]:
-    looked = published[-FOOTERS:]
+def _rows(at: Looked, published: Sequence[str | None], wanted: Sequence[str | None]) -> tuple[int | None, str]:
+    """Return the rows of the wanted partitions; what is not published is taken to be like what is."""
+    own = [key for key in published if key in set(wanted)]
+    looked = (own or published)[-FOOTERS:]
     counts = []
     for key in looked:
-        ref = ObjectRef(tenant=config.id, stage=pipeline.published_stage, pipeline=pipeline.name, partition=key)
-        found = lake.find_intact(ref)
+        stage, name = at.pipeline.published_stage, at.pipeline.name
+        found = at.lake.find_intact(ObjectRef(tenant=at.config.id, stage=stage, pipeline=name, partition=key))
         if found is not None:
             counts.append(found.rows)
     if not counts:
         return None, "nothing of it is published yet"
-    if len(counts) == wanted:
+    if own and len(counts) == len(wanted):
         return sum(counts), ""
-    return round(mean(counts) * wanted), f"reckoned from {len(counts)} published of {wanted}"
+    return round(mean(counts) * len(wanted)), f"as in {len(counts)} published partitions"
 
 
-def _seconds(
-    config: TenantConfig, pipeline: PipelineConfig, stages: Sequence[str], history: History, wanted: int
-) -> tuple[float | None, str]:
+def _seconds(at: Looked, stages: Sequence[str], wanted: int) -> tuple[float | None, str]:
     known: Mapping[str, float | None] = {
-        each: history.seconds(config.id, pipeline.name, each) for each in stages if each != "dbt"
+        each: at.history.seconds(at.config.id, at.pipeline.name, each) for each in stages if each != "dbt"
     }
     without = [each for each, found in known.items() if found is None]
     if without:
         return None, f"{' and '.join(without)} never ran here"
     total = sum(each for each in known.values() if each is not None) * wanted
     return round(total, 3), "from earlier runs" + (", without its dbt models" if "dbt" in stages else "")
-
-
-def stage_asset(tenant: str, stage: str, pipeline: str) -> AssetKey:
-    """Return the asset of a stage."""
-    return asset_key(tenant, next(each for each in ORDER if each == stage), pipeline)

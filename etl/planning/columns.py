@@ -21,8 +21,9 @@ from etl.lake.lake import Lake, ObjectRef
 from etl.planning.effects import Effect
 
 Types = Mapping[str, pl.DataType]
+StageOfColumns = Literal["extract", "transfer"]
+STAGES: tuple[StageOfColumns, ...] = ("extract", "transfer")
 ColumnAction = Literal["added", "removed", "narrowed", "widened", "retyped"]
-LOSING: frozenset[ColumnAction] = frozenset({"removed", "narrowed", "retyped"})
 
 _FAMILIES: Sequence[Sequence[type[pl.DataType]]] = (
     (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.Int128),
@@ -37,6 +38,7 @@ class ColumnChange(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pipeline: str
+    stage: StageOfColumns
     column: str
     action: ColumnAction
     old: str | None = None
@@ -81,26 +83,33 @@ def foresee(
         if effect.is_new or effect.since not in ("extract", "transfer"):
             continue
         pipeline = config.pipelines[name]
-        old = _published(config, name, pipeline.published_stage, lakes[name])
-        if old is None:
-            continue
-        try:
-            new = _new(config, pipeline, lakes, asked, rewritten)
-        except EtlError as error:
-            unknown.append(f"{name}: the columns cannot be foreseen: {error.problem}")
-            continue
-        if new is None:
-            unknown.append(f"{name}: the source was not asked for its columns; `--connect` does that")
-        else:
-            changes += _differences(name, old, new)
+        before = len(unknown)
+        for stage in STAGES if pipeline.has_transfer else STAGES[:1]:
+            old = _published(config, name, stage, lakes[name])
+            if old is None or len(unknown) > before:
+                continue
+            try:
+                new = _made(config, pipeline, stage, lakes, asked, rewritten)
+            except EtlError as error:
+                unknown.append(f"{name}: the columns cannot be foreseen: {error.problem}")
+                continue
+            if new is None:
+                unknown.append(f"{name}: the source was not asked for its columns; `--connect` does that")
+            else:
+                changes += _differences(name, stage, old, new)
     return Columns(changes=tuple(changes), unknown=tuple(unknown))
 
 
-def _new(
-    config: TenantConfig, pipeline: PipelineConfig, lakes: Mapping[str, Lake], asked: Asked, rewritten: frozenset[str]
+def _made(
+    config: TenantConfig,
+    pipeline: PipelineConfig,
+    stage: str,
+    lakes: Mapping[str, Lake],
+    asked: Asked,
+    rewritten: frozenset[str],
 ) -> Types | None:
-    """The columns that the pipeline will publish; None if they are not known."""
-    if not pipeline.has_transfer:
+    """The columns that a stage will publish; None if they are not known."""
+    if stage == "extract":
         return _extracted(config, pipeline, lakes[pipeline.name], asked, rewritten)
     frames: dict[str, pl.LazyFrame] = {}
     for name in pipeline.transfer_inputs:
@@ -151,20 +160,25 @@ def types_of(schema: pa.Schema) -> Types:
     return dict(frame.schema) if isinstance(frame, pl.DataFrame) else {}
 
 
-def _differences(pipeline: str, old: Types, new: Types) -> list[ColumnChange]:
-    found = [
-        ColumnChange(pipeline=pipeline, column=name, action="removed", old=str(dtype))
-        for name, dtype in old.items()
-        if name not in new
-    ]
-    for name, dtype in new.items():
-        if name not in old:
-            found.append(ColumnChange(pipeline=pipeline, column=name, action="added", new=str(dtype)))
-        elif dtype != old[name]:
-            action = _direction(old[name], dtype)
-            found.append(
-                ColumnChange(pipeline=pipeline, column=name, action=action, old=str(old[name]), new=str(dtype))
+def _differences(pipeline: str, stage: StageOfColumns, old: Types, new: Types) -> list[ColumnChange]:
+    found: list[ColumnChange] = []
+    for name in dict.fromkeys([*old, *new]):
+        before, after = old.get(name), new.get(name)
+        if before == after:
+            continue
+        action: ColumnAction = "added" if before is None else "removed"
+        if before is not None and after is not None:
+            action = _direction(before, after)
+        found.append(
+            ColumnChange(
+                pipeline=pipeline,
+                stage=stage,
+                column=name,
+                action=action,
+                old=None if before is None else str(before),
+                new=None if after is None else str(after),
             )
+        )
     return found
 
 

@@ -51,7 +51,7 @@ def compare(old: Description | None, new: Description | None) -> tuple[Change, .
     """Return the differences in the order of the description. Without a description, everything is new, or removed."""
     before = old.by_key if old else {}
     after = new.by_key if new else {}
-    both = {**{key: each for key, each in before.items()}, **after}
+    both = dict.fromkeys([*before, *after])
     found = [change for key in both if (change := _change(before.get(key), after.get(key))) is not None]
     order = [*(new.things if new else ()), *(old.things if old else ())]
     places = {each.key: number for number, each in reversed([*enumerate(order)])}

@@ -37,13 +37,13 @@ def describe(config: TenantConfig, definitions: Definitions, settings: Settings)
 
 
 def _of_tenant(config: TenantConfig) -> Iterator[Thing]:
-    values = {
+    values: dict[str, JsonValue] = {
         "description": config.description,
         "enabled": config.enabled,
         "group": config.group,
         "name": config.name,
         "owners": list(config.owners),
-        "tags": dict(sorted(config.tags.items())),
+        "tags": {name: said for name, said in sorted(config.tags.items())},
     }
     yield _thing(config, "tenant", config.id, values, ())
     connections: dict[str, BaseModel | None] = {
@@ -56,7 +56,7 @@ def _of_tenant(config: TenantConfig) -> Iterator[Thing]:
         if model is not None:
             yield _thing(config, "connection", name, plain(model), (name,))
     for number, target in enumerate(config.notifications):
-        said = {
+        said: dict[str, JsonValue] = {
             "on": list(target.on),
             "owners": list(target.owners),
             "pipelines": list(target.pipelines),

@@ -42,8 +42,6 @@ def _settings(config: TenantConfig, pipeline: PipelineConfig) -> Thing:
     if pipeline.has_transfer:
         values["transform"] = _code(config, pipeline.name)
         lines["transform"] = config.line_of(*place, "has_transfer")
-    values["owners"] = [*dict.fromkeys([*pipeline.owners, *config.owners])]
-    values["tags"] = dict(sorted(pipeline.tags.items()))
     lines[""] = config.line_of(*place)
     return Thing(kind="pipeline", name=pipeline.name, pipeline=pipeline.name, values=values, lines=lines)
 

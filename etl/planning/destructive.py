@@ -4,7 +4,7 @@ Belongs here: the list of such changes, with the reason in words. Not here: find
 data (`columns`), and refusing to apply (`apply`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
 
@@ -21,37 +21,46 @@ def marked(changes: Sequence[Change], old: Description | None, new: Description 
 
 
 def _losses(change: Change, old: Description | None, new: Description | None) -> Iterator[str]:
-    before = old.by_key.get((change.kind, change.name)) if old else None
-    match change.kind, change.action:
-        case "tenant", "removed":
+    match change.action:
+        case "removed":
+            yield from _of_removed(change, old, new)
+        case "changed":
+            yield from _of_changed(change)
+        case "added":
+            if change.kind == "table":
+                yield from _taken_table(change, old, new)
+
+
+def _of_removed(change: Change, old: Description | None, new: Description | None) -> Iterator[str]:
+    is_still_there = new is not None and ("pipeline", change.pipeline) in new.by_key
+    match change.kind:
+        case "tenant":
             yield "the tenant is gone; its objects and tables stay, and nothing keeps them up to date"
-        case "tenant", "changed":
+        case "pipeline":
+            yield _removed_pipeline(change, old)
+        case "table" if is_still_there and old is not None:
+            target = old.by_key["table", change.name].values["target"]
+            yield f"the table {target} stays as it is and is not loaded any more"
+        case "check" if not _with_its_asset(change, new):
+            yield "the check is deleted: nothing looks for such rows any more"
+        case "promise" if is_still_there:
+            yield "the promise is deleted: nobody is told when it would be broken"
+        case "notification":
+            yield "nobody is told there any more"
+
+
+def _of_changed(change: Change) -> Iterator[str]:
+    match change.kind:
+        case "tenant":
             if (switch := change.value("enabled")) and switch.new is False:
                 yield "the tenant is disabled: it has no asset, job or schedule any more"
             yield from _lost_owners(change)
-        case "pipeline", "removed":
-            yield _removed_pipeline(change, old)
-        case "pipeline", "changed":
+        case "pipeline":
             yield from _of_pipeline(change)
-        case "table", "removed":
-            if _still_there(change, new) and before is not None:
-                yield f"the table {before.values['target']} stays as it is and is not loaded any more"
-        case "table", "changed":
+        case "table":
             yield from _of_table(change)
-        case "table", "added":
-            yield from _taken_table(change, old, new)
-        case "check", "removed":
-            if not _with_its_asset(change, new):
-                yield "the check is deleted: nothing looks for such rows any more"
-        case "check", "changed":
+        case "check":
             yield from _weaker(change.value("severity"), _SEVERITIES, "the check does not stop a run any more")
-        case "promise", "removed":
-            if _still_there(change, new):
-                yield "the promise is deleted: nobody is told when it would be broken"
-        case "notification", "removed":
-            yield "nobody is told there any more"
-        case _:
-            return
 
 
 def _removed_pipeline(change: Change, old: Description | None) -> str:
@@ -86,7 +95,8 @@ def _of_table(change: Change) -> Iterator[str]:
     if (mode := change.value("mode")) and mode.old == "append":
         yield "the table keeps only the newest rows, no earlier versions"
     if keys := change.value("key_columns"):
-        yield f"another row may win: rows are the same by {_listed(_texts(keys.new))}, not by {_listed(_texts(keys.old))}"
+        now, before = _listed(_texts(keys.new)), _listed(_texts(keys.old))
+        yield f"another row may win: rows are the same by {now}, not by {before}"
 
 
 def _taken_table(change: Change, old: Description | None, new: Description | None) -> Iterator[str]:
@@ -104,10 +114,10 @@ def _lost_owners(change: Change) -> Iterator[str]:
 
 
 def _weaker(change: ValueChange | None, from_weak_to_strong: Sequence[JsonValue], words: str) -> Iterator[str]:
-    known: Mapping[JsonValue, int] = {str(each): place for place, each in enumerate(from_weak_to_strong)}
-    if change and str(change.old) in known and str(change.new) in known:
-        if known[str(change.new)] < known[str(change.old)]:
-            yield words
+    known = [str(each) for each in from_weak_to_strong]
+    both = (str(change.old), str(change.new)) if change else ()
+    if both and set(both) <= set(known) and known.index(both[1]) < known.index(both[0]):
+        yield words
 
 
 def _gone(change: ValueChange) -> list[str]:
@@ -120,11 +130,6 @@ def _texts(value: JsonValue) -> list[str]:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(f"`{each}`" for each in names) or "nothing"
-
-
-def _still_there(change: Change, new: Description | None) -> bool:
-    """Whether the pipeline of what was removed is still there; otherwise the pipeline's own line says it."""
-    return new is not None and change.pipeline is not None and ("pipeline", change.pipeline) in new.by_key
 
 
 def _with_its_asset(change: Change, new: Description | None) -> bool:

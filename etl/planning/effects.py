@@ -37,6 +37,7 @@ _OF_TABLE: Mapping[str, str] = {
     "key_columns": "rows are the same by other columns",
     "order_column": "another row of a key is the last one",
 }
+NEW_TABLE, OTHER_WAREHOUSE = "the table is new", "the warehouse is another one"
 _OF_KEYS = ("partitions.start", "partitions.end", "partitions.keys")
 
 
@@ -52,6 +53,11 @@ class Effect:
     """There are partitions that were none before."""
     reasons: list[str] = field(default_factory=list)
 
+    @property
+    def loads_again(self) -> bool:
+        """Whether the table has to take rows that it may hold already."""
+        return any(each in self.reasons for each in (*_OF_TABLE.values(), NEW_TABLE, OTHER_WAREHOUSE))
+
     def begins_at(self, stage: Stage, reason: str) -> None:
         """Note that the pipeline is made again from `stage` on."""
         if self.since is None or ORDER.index(stage) < ORDER.index(self.since):
@@ -60,7 +66,7 @@ class Effect:
             self.reasons.append(reason)
 
 
-def effects(config: TenantConfig, old: Description | None, changes: Sequence[Change]) -> dict[str, Effect]:
+def effects(config: TenantConfig, changes: Sequence[Change]) -> dict[str, Effect]:
     """Return the effect on each pipeline that has one, in the order in which the pipelines read from each other."""
     found: dict[str, Effect] = {}
     for name in config.pipelines:
@@ -68,9 +74,8 @@ def effects(config: TenantConfig, old: Description | None, changes: Sequence[Cha
         for change in changes:
             if change.pipeline == name and change.kind in ("pipeline", "table"):
                 _note(effect, change, config)
-        if any(each.kind == "connection" and each.name == "warehouse" and each.action == "changed" for each in changes):
-            if config.pipelines[name].save_to_trino and _moves(changes):
-                effect.begins_at("load", "the warehouse is another one")
+        if config.pipelines[name].save_to_trino and _moves(changes):
+            effect.begins_at("load", OTHER_WAREHOUSE)
         if effect.since or effect.is_new or effect.has_new_keys:
             found[name] = effect
     _spread(config, found)
@@ -85,40 +90,33 @@ def _moves(changes: Sequence[Change]) -> bool:
     return any(
         {one.name for one in each.values} - _SAME_PLACE
         for each in changes
-        if each.kind == "connection" and each.name == "warehouse"
+        if each.kind == "connection" and each.name == "warehouse" and each.action == "changed"
     )
 
 
 def _note(effect: Effect, change: Change, config: TenantConfig) -> None:
     stages = config.pipelines[effect.pipeline].stages
-    match change.kind, change.action:
-        case "pipeline", "added":
+    if change.action == "added":
+        if change.kind == "pipeline":
             effect.is_new = True
             effect.reasons.append("the pipeline is new")
-        case "table", "added":
-            if not effect.is_new:
-                effect.begins_at("load", "the table is new")
-        case "pipeline", "changed":
-            for names, stage in ((_OF_EXTRACT, "extract"), (_OF_TRANSFER, "transfer")):
-                for value in change.values:
-                    if value.name in names:
-                        effect.begins_at(_had(stages, stage), names[value.name])
-            if any(change.value(each) for each in _OF_KEYS):
-                effect.has_new_keys = True
-        case "table", "changed":
-            for value in change.values:
-                if value.name in _OF_TABLE:
-                    effect.begins_at("load", _OF_TABLE[value.name])
+        elif not effect.is_new:
+            effect.begins_at("load", NEW_TABLE)
+        return
+    for value in change.values:
+        if change.kind == "table" and value.name in _OF_TABLE:
+            effect.begins_at("load", _OF_TABLE[value.name])
+        elif change.kind == "pipeline" and value.name in _OF_EXTRACT:
+            effect.begins_at("extract", _OF_EXTRACT[value.name])
+        elif change.kind == "pipeline" and value.name in _OF_TRANSFER:
+            effect.begins_at(_after_extract(stages), _OF_TRANSFER[value.name])
+        elif value.name in _OF_KEYS:
+            effect.has_new_keys = True
 
 
-def _had(stages: Sequence[Stage], wanted: str) -> Stage:
-    """Return the wanted stage, or the next one that the pipeline has."""
-    after = [each for each in stages if each in ORDER and ORDER.index(each) >= ORDER.index(_stage(wanted))]
-    return after[0] if after else stages[-1]
-
-
-def _stage(name: str) -> Stage:
-    return next(each for each in ORDER if each == name)
+def _after_extract(stages: Sequence[Stage]) -> Stage:
+    """Return the stage that takes the extracted rows."""
+    return stages[1] if len(stages) > 1 else stages[0]
 
 
 def _spread(config: TenantConfig, found: dict[str, Effect]) -> None:

@@ -23,8 +23,8 @@ from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.pipeline.extract import extract_request
 from etl.pipeline.stage import StageRun
 from etl.planning.applied_state import lake_of
-from etl.planning.backfills import BackFill, History, backfill_of
-from etl.planning.columns import LOSING, ColumnChange, Columns, foresee
+from etl.planning.backfills import BackFill, History, Looked, backfills_of
+from etl.planning.columns import ColumnChange, Columns, foresee
 from etl.planning.compare import Change, compare, renamed
 from etl.planning.description import Description, Thing
 from etl.planning.destructive import marked
@@ -91,7 +91,7 @@ def make_plan(
 ) -> Plan:
     """Compare, and find out what the differences do. Nothing is changed by that."""
     changes = marked(compare(old, new), old, new)
-    affected = effects(around.config, old, changes)
+    affected = effects(around.config, changes)
     config = around.config
     with ExitStack() as stack:
         bucket = stack.enter_context(lake_of(config, around.settings))
@@ -162,21 +162,13 @@ def _ask_source(around: Surroundings, name: str) -> pa.Schema:
 def _backfills(
     around: Surroundings, old: Description | None, affected: Mapping[str, Effect], lakes: Mapping[str, Lake]
 ) -> Iterator[BackFill]:
-    models = last_models(around.config, around.settings)
+    config = around.config
+    models = last_models(config, around.settings)
     history = History(around.instance)
     for name, effect in affected.items():
         before = old.by_key.get(("pipeline", name)) if old else None
-        found = backfill_of(
-            around.config,
-            effect,
-            lakes[name],
-            history,
-            around.now,
-            earlier=earlier_partitions(before),
-            models=bool(models.get(name)),
-        )
-        if found is not None:
-            yield found
+        looked = Looked(around.config, config.pipelines[name], lakes[name], history, around.now, bool(models.get(name)))
+        yield from backfills_of(looked, effect, earlier_partitions(before))
 
 
 def earlier_partitions(pipeline: Thing | None) -> TimeScheme | StaticKeys | None:
@@ -215,9 +207,7 @@ def _hints(old: Description | None, new: Description, columns: Columns) -> Itera
             f"`{after}` is `{before}` but for its name. A pipeline with another name is another pipeline: its objects,"
             f" its history and its promises begin anew, and those of `{before}` stay where they are"
         )
-    for pipeline in dict.fromkeys(each.pipeline for each in columns.changes if each.action in LOSING):
-        yield (
-            f"the runs of `{pipeline}` stop at the changed columns until somebody accepts them:"
-            f" `etl schema accept {new.tenant} {pipeline} --yes` for the extract, `etl set-aside {new.tenant} {pipeline}"
-            " --yes` for the table"
-        )
+    for pipeline, stage in dict.fromkeys((each.pipeline, each.stage) for each in columns.changes if each.loses):
+        accepts = "schema accept" if stage == "extract" else "set-aside"
+        what = "the extract is" if stage == "extract" else "the load into a table that has the old columns is"
+        yield f"{what} refused until somebody accepts the change: `etl {accepts} {new.tenant} {pipeline} --yes`"

@@ -1,4 +1,4 @@
-"""The process that describes the tenants of another revision: `python -m etl.planning.revision_process FILE [TENANT...]`.
+"""The process that describes the tenants of another revision; it is given the file for the answer, and tenants.
 
 Belongs here: loading each tenant, and writing the answer to the file. Not here: taking the revision's files
 (`revision`). The answer is a file, because a tenant's Python may print.

@@ -24,11 +24,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     if plan.losses:
         yield f"\n**{len(plan.losses)} destructive change(s)**, which need `--allow`:\n"
         yield from _bounded([f"- {_escaped(each)}" for each in plan.losses])
-    shown = [
-        each
-        for each in plan.changes
-        if not each.follows and not (plan.is_first and each.kind in ("asset", "connection"))
-    ]
+    shown = words.shown(plan)
     if shown:
         yield "\n| | what | change | line |\n|---|---|---|---|"
         rows = [
@@ -38,10 +34,10 @@ def _lines(plan: Plan) -> Iterator[str]:
         ]
         yield from _bounded(rows)
     yield from _section("Columns", [words.column(each) for each in plan.columns])
-    yield from _section("To be made again", [words.backfill(each) for each in plan.backfills])
+    yield from _section("To be made", [words.backfill(each) for each in plan.backfills])
     yield from _section(
         "New and changed rules, on the rows that are published",
-        [f"`{each.check}` {words.verdict(each)}" for each in plan.verdicts],
+        [f"{names}: {words.verdict(each)}" for each, names in words.grouped(plan.verdicts)],
     )
     yield from _section("Downstream", [f"`{each}`" for each in plan.downstream])
     if plan.owners and not plan.is_empty:

@@ -22,9 +22,32 @@ def _lines(plan: Plan) -> Iterator[Text]:
     yield Text(words.summary(plan), style="bold")
     if plan.is_first:
         yield Text("  nothing was applied before, so everything is new. `--apply` records it", style="yellow")
-    for change in plan.changes:
-        if change.follows or (plan.is_first and change.kind in ("asset", "connection")):
-            continue
+    yield from _changes(plan)
+    for column in plan.columns:
+        style = "bold red" if column.loses else ""
+        yield Text(f"  {'destructive: ' if column.loses else ''}{words.column(column)}", style=style)
+    if plan.backfills:
+        yield Text("  To be made:", style="bold")
+    for backfill in plan.backfills:
+        yield Text(f"    {words.backfill(backfill)}")
+        yield Text(f"      because {', '.join(backfill.reasons)}", style="dim")
+        for command in backfill.commands(plan.tenant)[: words.SERIES_SHOWN]:
+            yield Text(f"      {command}", style="cyan")
+    if plan.verdicts:
+        yield Text("  New and changed rules, on the rows that are published:", style="bold")
+    for verdict, names in words.grouped(plan.verdicts):
+        style = {"passed": "green", "failed": "red", "error": "red"}.get(verdict.status, "yellow")
+        yield Text.assemble(f"    {names}: ", (words.verdict(verdict), style))
+    if plan.downstream:
+        yield Text(f"  Downstream: {', '.join(plan.downstream)}")
+    if plan.owners and not plan.is_empty:
+        yield Text(f"  Owners: {', '.join(plan.owners)}")
+    for note in (*plan.hints, *(f"unknown: {each}" for each in plan.unknown)):
+        yield Text(f"  Note: {note}", style="yellow")
+
+
+def _changes(plan: Plan) -> Iterator[Text]:
+    for change in words.shown(plan):
         place = words.place(change.line)
         yield Text.assemble(
             (f"  {words.SIGNS[change.action]} {words.thing(change)}", _STYLES[change.action]),
@@ -35,29 +58,6 @@ def _lines(plan: Plan) -> Iterator[Text]:
             yield Text.assemble(f"      {words.value_change(value)}", (f"  {line}" if line else "", "dim"))
         for loss in change.loses:
             yield Text(f"      destructive: {loss}", style="bold red")
-    following = sum(each.follows for each in plan.changes)
+    following = len(plan.changes) - len(words.shown(plan))
     if following and not plan.is_first:
         yield Text(f"    and {following} asset(s) and job(s) follow from that", style="dim")
-    for each in plan.columns:
-        style = "bold red" if each.loses else ""
-        yield Text(f"  {'destructive: ' if each.loses else ''}{words.column(each)}", style=style)
-    if plan.backfills:
-        yield Text("  To be made again:", style="bold")
-        for backfill in plan.backfills:
-            yield Text(f"    {words.backfill(backfill)}")
-            yield Text(f"      because {', '.join(backfill.reasons)}", style="dim")
-            for command in backfill.commands(plan.tenant)[:3]:
-                yield Text(f"      {command}", style="cyan")
-    if plan.verdicts:
-        yield Text("  New and changed rules, on the rows that are published:", style="bold")
-        for verdict in plan.verdicts:
-            style = {"passed": "green", "failed": "red", "error": "red"}.get(verdict.status, "yellow")
-            yield Text.assemble(f"    {verdict.check}: ", (words.verdict(verdict), style))
-    if plan.downstream:
-        yield Text(f"  Downstream: {', '.join(plan.downstream)}")
-    if plan.owners and not plan.is_empty:
-        yield Text(f"  Owners: {', '.join(plan.owners)}")
-    for hint in plan.hints:
-        yield Text(f"  Note: {hint}", style="yellow")
-    for unknown in plan.unknown:
-        yield Text(f"  Unknown: {unknown}", style="yellow")

@@ -3,18 +3,20 @@
 Belongs here: one sentence or phrase for each part. Not here: the layout (`show_text`, `show_markdown`).
 """
 
+from collections.abc import Iterable, Iterator
+
 from pydantic import JsonValue
 
 from etl.planning.backfills import BackFill
 from etl.planning.columns import ColumnChange
 from etl.planning.compare import Change, ValueChange
-from etl.planning.description import Kind
 from etl.planning.plan import Plan
 from etl.planning.verdicts import RuleVerdict
 
 LONGEST_VALUE = 60
+SERIES_SHOWN = 3
+_MINUTE, _HOUR = 60, 3600
 SIGNS = {"added": "+", "changed": "~", "removed": "-"}
-PLURALS: dict[Kind, str] = {"tenant": "tenant", "promise": "promises"}
 
 
 def summary(plan: Plan) -> str:
@@ -61,11 +63,13 @@ def column(change: ColumnChange) -> str:
     """Return what happens to a column."""
     match change.action:
         case "added":
-            return f"{change.pipeline}: column `{change.column}` ({change.new}) is new"
+            return f"{change.stage} {change.pipeline}: column `{change.column}` ({change.new}) is new"
         case "removed":
-            return f"{change.pipeline}: column `{change.column}` ({change.old}) is gone"
+            return f"{change.stage} {change.pipeline}: column `{change.column}` ({change.old}) is gone"
         case _:
-            return f"{change.pipeline}: column `{change.column}` was {change.old} and will be {change.new}"
+            return (
+                f"{change.stage} {change.pipeline}: column `{change.column}` was {change.old} and will be {change.new}"
+            )
 
 
 def backfill(each: BackFill) -> str:
@@ -82,7 +86,8 @@ def _keys(each: BackFill) -> str:
     series = [first if first == last else f"{first} to {last}" for first, last in each.ranges]
     if not series:
         return ""
-    return f" ({', '.join(series[:3])}{f' and {len(series) - 3} more series' if len(series) > 3 else ''})"
+    more = f" and {len(series) - SERIES_SHOWN} more series" if len(series) > SERIES_SHOWN else ""
+    return f" ({', '.join(series[:SERIES_SHOWN])}{more})"
 
 
 def rows(each: BackFill) -> str:
@@ -96,15 +101,13 @@ def cost(each: BackFill) -> str:
     """Return the time that it takes, or that it is unknown."""
     if each.seconds is None:
         return f"time unknown ({each.seconds_known_from})"
-    seconds = each.seconds
-    amount = (
-        f"{seconds:.1f} s"
-        if seconds < 90
-        else f"{seconds / 60:.0f} min"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} h"
-    )
-    return f"about {amount} ({each.seconds_known_from})"
+    return f"about {_duration(each.seconds)} ({each.seconds_known_from})"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 2 * _MINUTE:
+        return f"{seconds:.1f} s"
+    return f"{seconds / _MINUTE:.0f} min" if seconds < 2 * _HOUR else f"{seconds / _HOUR:.1f} h"
 
 
 def verdict(each: RuleVerdict) -> str:
@@ -128,3 +131,21 @@ def verdict(each: RuleVerdict) -> str:
 def thing(change: Change) -> str:
     """Return the kind and the name of what changes."""
     return f"{change.kind} {change.name}"
+
+
+def shown(plan: Plan) -> list[Change]:
+    """Return the changes that people read: those that do not only follow from another one."""
+    obvious = ("asset", "connection", "job", "sensor", "schedule") if plan.is_first else ()
+    return [each for each in plan.changes if not each.follows and each.kind not in obvious]
+
+
+def grouped(verdicts: Iterable[RuleVerdict]) -> Iterator[tuple[RuleVerdict, str]]:
+    """Yield each verdict with the name of its check; rules that were not examined for the same reason are one."""
+    unexamined: dict[tuple[str, str], list[RuleVerdict]] = {}
+    for each in verdicts:
+        if each.status == "not examined":
+            unexamined.setdefault((each.pipeline, each.why), []).append(each)
+        else:
+            yield each, each.check
+    for (pipeline, _), found in unexamined.items():
+        yield found[0], f"{len(found)} rules of {pipeline}" if len(found) > 1 else found[0].check
