@@ -51,6 +51,8 @@ class Settings(BaseModel):
     data_dir: Path
     s3: S3Settings = S3Settings()
     trino: TrinoSettings = TrinoSettings()
+    ui_url: str | None = None
+    """The address of Dagster's web server, as people open it: messages and explanations link to it."""
 
     @property
     def tenants_dir(self) -> Path:
@@ -111,11 +113,19 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             user=env.get("TRINO_USER") or "etl",
             catalog=env.get("TRINO_CATALOG") or "iceberg",
         ),
+        ui_url=_address(env, "ETL_UI_URL"),
     )
 
 
 def _secret(env: Mapping[str, str], name: str) -> SecretStr | None:
     return SecretStr(env[name]) if env.get(name) else None
+
+
+def _address(env: Mapping[str, str], name: str) -> str | None:
+    text = (env.get(name) or "").rstrip("/")
+    if text and not text.startswith(("http://", "https://")):
+        raise EtlError(f"{name} is `{text}`", "write the address of Dagster's UI, such as https://dagster.example.com")
+    return text or None
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

@@ -92,6 +92,12 @@ COMMANDS = (
         "",
     ),
     (
+        "explain",
+        "Say what happened to a pipeline, why it is late or blocked, who is told, and what to do.",
+        "explain:explain",
+        "etl explain project_01/lot_history",
+    ),
+    (
         "set-aside",
         "Rename the table or view that a pipeline cannot load, so that the next loads make a new one.",
         "set_aside:set_aside",

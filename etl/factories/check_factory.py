@@ -33,6 +33,7 @@ from etl.running.check_results import (
     checks_undated,
     checks_volume,
 )
+from etl.running.explain import Explanation
 from etl.running.naming import SLA_CHECK, PipelineStage
 from etl.running.reconcile_result import reconciliation_metadata, summary
 from etl.running.sla_result import evaluation, promised
@@ -89,7 +90,10 @@ def _description(rule: AnyRule) -> str:
     return f"{rule.description or meaning} {wording(rule)}"
 
 
-Judge = Callable[[DagsterInstance, datetime], tuple[dict[str, tuple[PromiseVerdict, ...]], dict[str, str]]]
+Judge = Callable[
+    [DagsterInstance, datetime],
+    tuple[dict[str, tuple[PromiseVerdict, ...]], dict[str, str], Callable[[str], Explanation]],
+]
 
 
 def sla_checks(config: TenantConfig, judge: Judge) -> list[AssetChecksDefinition]:
@@ -108,12 +112,12 @@ def sla_checks(config: TenantConfig, judge: Judge) -> list[AssetChecksDefinition
         can_subset=True,
     )
     def sla(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
-        verdicts, unjudged = judge(context.instance, datetime.now(UTC))
+        verdicts, unjudged, explained = judge(context.instance, datetime.now(UTC))
         selected_names = {selected: names[selected.asset_key] for selected in context.selected_asset_check_keys}
         for selected, name in sorted(selected_names.items()):
             if name in unjudged:
                 continue
-            found = evaluation(selected.asset_key, verdicts[name])
+            found = evaluation(selected.asset_key, verdicts[name], explained(name))
             yield AssetCheckResult(
                 passed=found.passed,
                 asset_key=found.asset_key,

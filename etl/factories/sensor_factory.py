@@ -17,6 +17,7 @@ from dagster import DagsterInstance, DefaultSensorStatus, SensorDefinition, Sens
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.running import naming
+from etl.running.explain import Explanation
 from etl.running.sla_location import LocationWatch
 from etl.running.sla_result import promised
 from etl.running.sla_watch import SlaWatch, Unjudged, Verdicts
@@ -50,9 +51,13 @@ class SensorFactory:
             )
         ]
 
-    def judge_now(self, instance: DagsterInstance, now: datetime) -> tuple[Verdicts, Unjudged]:
-        """Judge the promises for the check `sla` when it is run by hand."""
-        return self._watch().judge_now(instance, now)
+    def judge_now(
+        self, instance: DagsterInstance, now: datetime
+    ) -> tuple[Verdicts, Unjudged, Callable[[str], Explanation]]:
+        """Judge the promises for the check `sla` when it is run by hand. The last value explains one pipeline."""
+        watch = self._watch()
+        verdicts, unjudged = watch.judge_now(instance, now)
+        return verdicts, unjudged, lambda name: watch.explained(name, verdicts, unjudged, now)
 
     def _watch(self) -> SlaWatch:
         return SlaWatch(self._config, self._settings or load_settings())

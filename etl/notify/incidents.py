@@ -14,7 +14,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from etl.notify.targets import SEVERITIES, Event, Severity
 
@@ -42,6 +42,8 @@ class Trouble(BaseModel):
     detail: str = ""
     since: datetime
     owners: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    """What a person can do about it."""
 
 
 class Incident(BaseModel):
@@ -64,6 +66,8 @@ class Incident(BaseModel):
     owners: tuple[str, ...] = ()
     downstream: tuple[str, ...] = ()
     """Pipelines that read from the affected pipelines and have no trouble of their own yet."""
+    advice: tuple[str, ...] = Field((), exclude=True)
+    """What a person can do about its root. Only its first message says it, so it is not stored."""
 
     @property
     def key(self) -> str:
@@ -131,6 +135,8 @@ def broken_message(incident: Incident, at: datetime) -> Message:
         lines.append(f"Affected with {incident.root}: {_list(others)}.")
     if incident.downstream:
         lines.append(f"Downstream of it: {_list(incident.downstream)}.")
+    if incident.advice:
+        lines += ["What to do:", *(f"- {each}" for each in incident.advice)]
     return _message(incident, "broken", title[:LONGEST_LINE], "\n".join(lines), at)
 
 
@@ -197,6 +203,7 @@ def _incident(
         details=tuple(details)[:NAMED],
         owners=tuple(sorted({owner for each in troubles for owner in each.owners})),
         downstream=tuple(sorted(_downstream(tenant, pipelines, readers))),
+        advice=ordered[0].advice,
     )
 
 

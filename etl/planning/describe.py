@@ -43,7 +43,7 @@ def _of_tenant(config: TenantConfig) -> Iterator[Thing]:
         "group": config.group,
         "name": config.name,
         "owners": list(config.owners),
-        "tags": {name: said for name, said in sorted(config.tags.items())},
+        "tags": {**dict(sorted(config.tags.items()))},
     }
     yield _thing(config, "tenant", config.id, values, ())
     connections: dict[str, BaseModel | None] = {

@@ -26,13 +26,7 @@ def _lines(plan: Plan) -> Iterator[Text]:
     for column in plan.columns:
         style = "bold red" if column.loses else ""
         yield Text(f"  {'destructive: ' if column.loses else ''}{words.column(column)}", style=style)
-    if plan.backfills:
-        yield Text("  To be made:", style="bold")
-    for backfill in plan.backfills:
-        yield Text(f"    {words.backfill(backfill)}")
-        yield Text(f"      because {', '.join(backfill.reasons)}", style="dim")
-        for command in backfill.commands(plan.tenant)[: words.SERIES_SHOWN]:
-            yield Text(f"      {command}", style="cyan")
+    yield from _backfills(plan)
     if plan.verdicts:
         yield Text("  New and changed rules, on the rows that are published:", style="bold")
     for verdict, names in words.grouped(plan.verdicts):
@@ -44,6 +38,16 @@ def _lines(plan: Plan) -> Iterator[Text]:
         yield Text(f"  Owners: {', '.join(plan.owners)}")
     for note in (*plan.hints, *(f"unknown: {each}" for each in plan.unknown)):
         yield Text(f"  Note: {note}", style="yellow")
+
+
+def _backfills(plan: Plan) -> Iterator[Text]:
+    if plan.backfills:
+        yield Text("  To be made:", style="bold")
+    for backfill in plan.backfills:
+        yield Text(f"    {words.backfill(backfill)}")
+        yield Text(f"      because {', '.join(backfill.reasons)}", style="dim")
+        for command in backfill.commands(plan.tenant)[: words.SERIES_SHOWN]:
+            yield Text(f"      {command}", style="cyan")
 
 
 def _changes(plan: Plan) -> Iterator[Text]:

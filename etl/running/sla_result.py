@@ -12,6 +12,7 @@ from dagster import AssetCheckEvaluation, AssetCheckSeverity, AssetKey, Metadata
 from etl.config.tenant_config import TenantConfig
 from etl.promises.freshness import State
 from etl.promises.judge import FROM_BAD_TO_GOOD, UNITS, PromiseVerdict
+from etl.running.explain import Explanation
 from etl.running.metadata import Metadata, markdown_table
 from etl.running.naming import SLA_CHECK
 from etl.running.subjects import last_asset
@@ -34,8 +35,8 @@ def promised(config: TenantConfig) -> dict[str, AssetKey]:
     }
 
 
-def evaluation(asset: AssetKey, verdicts: Verdicts) -> AssetCheckEvaluation:
-    """Return one evaluation for all promises of a pipeline; it shows the worst state."""
+def evaluation(asset: AssetKey, verdicts: Verdicts, explained: Explanation | None = None) -> AssetCheckEvaluation:
+    """Return one evaluation for all promises of a pipeline; it shows the worst state, and what to do."""
     worst = worst_of(verdicts)
     state = worst.state if worst else State.UNMEASURED
     return AssetCheckEvaluation(
@@ -44,7 +45,7 @@ def evaluation(asset: AssetKey, verdicts: Verdicts) -> AssetCheckEvaluation:
         passed=state in GREEN,
         severity=AssetCheckSeverity.ERROR if state is State.BROKEN else AssetCheckSeverity.WARN,
         description=f"{worst.promise}: {worst.message}" if worst else "nothing is known yet",
-        metadata=_metadata(worst, verdicts) if worst else {},
+        metadata=(_metadata(worst, verdicts) if worst else {}) | _explained(explained),
     )
 
 
@@ -92,6 +93,13 @@ def _metadata(worst: PromiseVerdict, verdicts: Verdicts) -> Metadata:
     if worst.due is not None:
         metadata["due"] = MetadataValue.timestamp(worst.due)
     return metadata
+
+
+def _explained(explained: Explanation | None) -> Metadata:
+    if explained is None:
+        return {}
+    found: Metadata = {"explanation": MetadataValue.md(explained.as_text())}
+    return found | ({"where": MetadataValue.url(explained.link)} if explained.link else {})
 
 
 def _plain(value: float | None) -> str:

@@ -19,10 +19,11 @@ from etl.notify.outbox import Outbox
 from etl.notify.send import send
 from etl.notify.targets import NotificationConfig
 from etl.promises.freshness import AtWork, State
-from etl.promises.judge import FROM_BAD_TO_GOOD, PromiseVerdict, judge_pipeline, worst
+from etl.promises.judge import FROM_BAD_TO_GOOD, PipelineHistory, PromiseVerdict, judge_pipeline, worst
 from etl.promises.pipeline_log import PipelineLog, stale
 from etl.promises.state_log import StateLog
 from etl.running.earlier_failures import successors
+from etl.running.explain import Explanation, Known, explain
 from etl.running.sla_history import BUDGET, Reader, SlaHistory
 from etl.running.sla_result import digest, evaluation, promised
 from etl.running.subjects import Location, Subjects
@@ -111,7 +112,7 @@ class SlaWatch:
         """Judge the promises after the events were read, and collect what is wrong."""
         self._mend_failures(instance, now, location)
         verdicts, unjudged = self.judge(now)
-        return Looked(verdicts, unjudged, self._troubles(verdicts, now))
+        return Looked(verdicts, unjudged, self._troubles(verdicts, unjudged, now))
 
     def judge(self, now: datetime) -> tuple[Verdicts, Unjudged]:
         """Judge every promise. If one pipeline cannot be judged, the others are still judged."""
@@ -122,9 +123,8 @@ class SlaWatch:
             sla, past = self.config.sla_of(name), histories.get(name)
             if past is None:
                 continue
-            history = replace(past, published=replace(past.published, at_work=self.at_work.get(name, ())))
             try:
-                verdicts[name] = judge_pipeline(sla, history, now) if sla else ()
+                verdicts[name] = judge_pipeline(sla, self._at_work(name, past), now) if sla else ()
             except Exception as error:  # noqa: BLE001  any error belongs to this pipeline and is reported
                 unjudged[name] = f"{self.config.id}/{name} cannot be judged: {type(error).__name__}: {error}"
         return verdicts, unjudged
@@ -136,6 +136,30 @@ class SlaWatch:
         unread = promised(self.config).keys() - verdicts.keys() - unjudged.keys()
         late = {name: f"{self.config.id}/{name} is not judged yet: its past is still being read" for name in unread}
         return verdicts, late | unjudged
+
+    def explained(self, name: str, verdicts: Verdicts, unjudged: Unjudged, now: datetime) -> Explanation:
+        """Return the explanation of one pipeline, from what is known after `judge` or `judge_now`."""
+        return explain(self._known(verdicts, unjudged, now), name, now)
+
+    def _known(self, verdicts: Verdicts, unjudged: Unjudged, now: datetime) -> Known:
+        state = self.reader.current(now)
+        return Known(
+            config=self.config,
+            histories={name: self._at_work(name, each) for name, each in state.histories.items()},
+            failures=state.failures,
+            verdicts=verdicts,
+            unjudged=unjudged,
+            upstream=self._reads,
+            ui_url=self.settings.ui_url,
+        )
+
+    def _at_work(self, name: str, past: PipelineHistory) -> PipelineHistory:
+        return replace(past, published=replace(past.published, at_work=self.at_work.get(name, ())))
+
+    @property
+    def _reads(self) -> dict[tuple[str, str], frozenset[str]]:
+        """What each pipeline, dbt model and exposure reads."""
+        return {**self.subjects.upstream, **self.subjects.models(last_assets(self.config, self.settings))}
 
     @cached_property
     def subjects(self) -> Subjects:
@@ -177,8 +201,7 @@ class SlaWatch:
     def _incidents(self, troubles: list[Trouble]) -> list[Incident]:
         if not troubles:
             return []
-        models = self.subjects.models(last_assets(self.config, self.settings))
-        return list(group(troubles, {**self.subjects.upstream, **models}))
+        return list(group(troubles, self._reads))
 
     def tell(self, looked: Looked, now: datetime) -> tuple[int, int, tuple[str, ...]]:
         """Record incidents and send messages. Return how many messages were sent, the incidents, and what failed."""
@@ -202,7 +225,13 @@ class SlaWatch:
         clean = message.model_copy(update={"title": scrub(message.title), "text": scrub(message.text)})
         send(target, clean, lambda text: interpolate(text, values))
 
-    def _troubles(self, verdicts: Verdicts, now: datetime) -> list[Trouble]:
+    def _troubles(self, verdicts: Verdicts, unjudged: Unjudged, now: datetime) -> list[Trouble]:
+        known = self._known(verdicts, unjudged, now)
+
+        def advice(pipeline: str) -> tuple[str, ...]:
+            found = explain(known, pipeline, now)
+            return (*found.next_steps, *([found.link] if found.link else []))
+
         broken = [each for found in verdicts.values() for each in found if each.state is State.BROKEN]
         troubles = [
             Trouble(
@@ -214,6 +243,7 @@ class SlaWatch:
                 detail=f"{each.promise}: {each.message}",
                 since=each.since or now,
                 owners=self.subjects.owners(each.pipeline),
+                advice=advice(each.pipeline),
             )
             for each in broken
         ]
@@ -226,6 +256,7 @@ class SlaWatch:
                 detail=each.detail,
                 since=each.at,
                 owners=self.subjects.owners(each.pipeline),
+                advice=advice(each.pipeline),
             )
             for each in self.reader.current(now).failures
         ]
@@ -241,9 +272,10 @@ class SlaWatch:
         if not names:
             return []
         assets = promised(self.config)
+        known = self._known(verdicts, {}, now)
         self.log.note_told({name: digest(verdicts[name]) for name in names}, now, now.isoformat())
         self.reader.state = None
-        return [evaluation(assets[name], verdicts[name]) for name in names]
+        return [evaluation(assets[name], verdicts[name], explain(known, name, now)) for name in names]
 
 
 def record_states(settings: Settings, looked: Iterable[Looked], now: datetime) -> None:

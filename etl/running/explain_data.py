@@ -1,0 +1,151 @@
+"""Adds to an explanation what the lake and the ledger say: what is published, set aside, loaded, and out of date.
+
+Belongs here: looking at one partition of each stage. Not here: what the event log says (`explain`), comparing rows with
+the source (`etl.pipeline.verify`). It opens the lake and the warehouse, so no sensor calls it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from etl.config.pipeline_config import PipelineConfig
+from etl.config.tenant_config import TenantConfig
+from etl.errors import EtlError
+from etl.lake.lake import Provenance, Published
+from etl.pipeline.stage import StageRun
+from etl.pipeline.tables import present_inputs
+from etl.running.explain import Explanation
+from etl.settings import Settings
+from etl.warehouse.contract import Warehouse
+from etl.warehouse.ledger import live
+
+
+@dataclass
+class _Seen:
+    """What was found out about one partition."""
+
+    lines: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+
+
+def with_data(
+    explanation: Explanation,
+    config: TenantConfig,
+    pipeline: PipelineConfig,
+    settings: Settings,
+    warehouse: Warehouse,
+    partition: str | None,
+) -> Explanation:
+    """Return the explanation with what the data say. Without a partition, the newest published one is looked at."""
+    seen = _Seen()
+    run = StageRun(config=config, pipeline=pipeline, partition=partition, run_id="explain", settings=settings)
+    try:
+        key = partition
+        if key is None and pipeline.partitions:
+            keys = run.lake.partitions(config.id, "extract", pipeline.name)
+            key = keys[-1] if keys else None
+        if key is None and pipeline.partitions:
+            seen.missing.append("no partition of it is in the lake")
+        else:
+            run = run.model_copy(update={"partition": key})
+            _look(run, warehouse, seen)
+    except EtlError as error:
+        seen.unknown.append(f"the lake cannot be read: {error.problem}")
+    finally:
+        run.close()
+    return _joined(explanation, seen, config, pipeline, partition)
+
+
+def _look(run: StageRun, warehouse: Warehouse, seen: _Seen) -> None:
+    name = f" {run.partition}" if run.partition else ""
+    published: Published | None = None
+    for stage in run.pipeline.stages:
+        if stage == "load":
+            continue
+        found = run.lake.find(run.ref(stage))
+        if found is None:
+            seen.missing.append(f"{stage}{name} is not published")
+            return
+        published = found
+        said = found.provenance
+        seen.lines.append(
+            f"{stage}{name}: {found.rows:,} rows published at {said.created_at:%Y-%m-%d %H:%M} UTC by run"
+            f" {said.run_id[:8]}; {_audit(said)}"
+        )
+        if said.rows_quarantined:
+            option = f" --partition {run.partition}" if run.partition else ""
+            command = f"`etl quarantine show {run.config.id} {run.pipeline.name}{option}`"
+            seen.lines.append(f"{stage}{name}: {said.rows_quarantined:,} rows were set aside, {command} shows them")
+        if stage == "transfer":
+            seen.stale += _outdated(run, found)
+    if run.pipeline.save_to_trino and published is not None:
+        seen.stale += _loaded(run, warehouse, published, seen)
+
+
+def _audit(said: Provenance) -> str:
+    match said.audit:
+        case "passed":
+            return "every rule passed"
+        case "warned":
+            return "a rule warned"
+        case "failed":
+            return "rules failed, and " + (
+                "the bad rows were set aside" if said.rows_quarantined else "all was published"
+            )
+        case _:
+            return "no rule judged it"
+
+
+def _outdated(run: StageRun, refined: Published) -> Iterator[str]:
+    made_from = refined.provenance.inputs
+    if made_from is None:
+        return
+    if made_from.digest != present_inputs(run).digest:
+        yield "its transfer was made from other versions of its inputs than are published now"
+
+
+def _loaded(run: StageRun, warehouse: Warehouse, published: Published, seen: _Seen) -> list[str]:
+    output = run.pipeline.trino_output
+    if output is None:
+        return []
+    target = (output.target_schema, output.target_table)
+    try:
+        entries = [each for each in warehouse.ledger() if (each.schema_name, each.table_name) == target]
+    except EtlError as error:
+        seen.unknown.append(f"the ledger cannot be read: {error.problem}")
+        return []
+    own = [each for each in live(entries) if each.partition == run.partition and each.tenant == run.config.id]
+    if not own:
+        seen.missing.append(f"{'.'.join(target)} does not hold it yet")
+        return []
+    last = own[-1]
+    seen.lines.append(
+        f"load: {'.'.join(target)} has {last.rows:,} rows of it since {last.loaded_at:%Y-%m-%d %H:%M} UTC,"
+        f" run {last.run_id[:8]}"
+    )
+    if last.version != published.version:
+        return [f"{'.'.join(target)} holds another version than is published"]
+    return []
+
+
+def _joined(
+    explanation: Explanation, seen: _Seen, config: TenantConfig, pipeline: PipelineConfig, partition: str | None
+) -> Explanation:
+    """Let the data correct what the event log says: nothing is healthy that is missing, out of date or unknown."""
+    found = replace(
+        explanation, evidence=(*explanation.evidence, *seen.lines, *seen.missing, *seen.stale, *seen.unknown)
+    )
+    at = f" --from {partition}" if partition and pipeline.partitions and not pipeline.partitions.keys else ""
+    at = f" --partition {partition}" if partition and pipeline.partitions and pipeline.partitions.keys else at
+    command = f"`etl run {config.id} --pipeline {pipeline.name}{at}`"
+    if explanation.standing not in ("healthy", "unknown"):
+        return found
+    if seen.stale:
+        return replace(found, standing="stale", headline=seen.stale[0], next_steps=(command,))
+    if seen.missing:
+        return replace(found, standing="unknown", headline=seen.missing[0], next_steps=(command,))
+    if seen.unknown:
+        return replace(found, standing="unknown", headline=seen.unknown[0])
+    return found
