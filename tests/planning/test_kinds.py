@@ -1,0 +1,161 @@
+"""What `etl plan` says of each kind of change, beside a file that a person has read, and beside what then happens.
+
+After a wanted change: `ETL_WRITE_GOLDEN=1 .venv/bin/python -m pytest tests/planning/test_kinds.py`, then read the diff.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from etl.planning.plan import Plan
+from etl.planning.show_markdown import markdown_of
+from etl.planning.show_text import text_of
+from tests.planning.kinds import KINDS
+from tests.planning.world import World, failed_rows, made, make_world, steady
+from tests.tiny_project import TinyProject
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "plan"
+REFUSED = {"removed_column"}
+"""The guards of a run refuse these changes until a person accepts them; the plan says so."""
+BLOCKED = {"new_rule_fails", "new_rule_without_column"}
+"""The next run of these publishes nothing, because a new rule forbids it; the plan says so."""
+RUN = sorted(KINDS.keys() - REFUSED - BLOCKED - {"disabled_tenant"})
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small tenant after a run of everything, recorded as applied."""
+    root = tmp_path_factory.mktemp("ran")
+    world = make_world(root)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in world.project.environ.items():
+            patch.setenv(name, value)
+        world.run_everything()
+        world.record()
+    return root
+
+
+@pytest.fixture
+def world(ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A copy of it of the test's own."""
+    root = tmp_path / "copy"
+    shutil.copytree(ran, root)
+    own = World(TinyProject(root / "project", root / "data"))
+    for name, value in own.project.environ.items():
+        monkeypatch.setenv(name, value)
+    return own
+
+
+def shown(plan: Plan) -> str:
+    return steady(f"{text_of(plan).plain}\n\n{markdown_of(plan)}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_plan_says_what_the_golden_file_says(world: World, kind: str) -> None:
+    KINDS[kind](world)
+    path = GOLDEN / f"{kind}.md"
+    found = shown(world.plan())
+    if os.environ.get("ETL_WRITE_GOLDEN"):
+        path.write_text(found, encoding="utf-8")
+    assert found == path.read_text(encoding="utf-8")
+
+
+def test_each_golden_file_is_of_a_kind() -> None:
+    assert {each.stem for each in GOLDEN.glob("*.md")} == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", RUN)
+def test_what_the_plan_says_is_what_happens(world: World, kind: str) -> None:
+    """The runs make what the plan said; then nothing is left to be made, as a run of everything shows."""
+    KINDS[kind](world)
+    plan = world.plan()
+    results = world.apply(plan)
+    assert all(each.success for each in results)
+    for each, result in zip([one for one in plan.backfills for _ in one.ranges or (None,)], results, strict=True):
+        found = {one for one in made(result) if "/quarantine/" not in one[0]}
+        assert {asset.split("/")[1] for asset, _, _ in found} == set(each.stages)
+        assert len({partition for _, partition, _ in found}) == each.partitions
+        if not each.rows_known_from:
+            last = f"acme/{'transfer' if 'transfer' in each.stages else 'extract'}/"
+            rows = [rows for asset, _, rows in found if asset.startswith(last)]
+            assert kind in REDUCED or not rows or sum(rows) == each.rows
+    world.record()
+    assert world.plan().is_empty
+    objects, tables = world.objects(), world.tables()
+    world.run_everything()
+    assert world.objects() == objects, "the plan left something to be made"
+    assert world.tables() == tables
+
+
+REDUCED = {"changed_query", "timezone"}
+"""Kinds that change the number of rows, which the plan knows only from before: it says how many are rewritten."""
+
+
+@pytest.mark.parametrize("kind", ["new_rule_passes", "new_rule_fails", "new_rule_sets_aside", "changed_rule"])
+def test_what_a_new_rule_says_of_the_data_is_what_it_says_in_the_run(world: World, kind: str) -> None:
+    KINDS[kind](world)
+    (verdict,) = world.plan().verdicts
+    result = world.run("orders", ("transfer",), "2026-01-01", "2026-01-03", reload=False)
+    found = failed_rows(result)
+    days = verdict.partitions[:1] if kind == "new_rule_fails" else verdict.partitions
+    told = [found[f"{verdict.check} {day}"] for day in days]
+    if kind == "new_rule_fails":
+        assert not result.success
+        assert verdict.consequence == "a run would publish nothing of such a partition"
+        assert told[0] * len(verdict.partitions) == verdict.failed_rows
+    else:
+        assert result.success
+        assert sum(told) == verdict.failed_rows
+    assert (verdict.status == "failed") == bool(verdict.failed_rows)
+
+
+def test_a_rule_that_cannot_be_judged_is_never_one_that_passes(world: World) -> None:
+    KINDS["new_rule_without_column"](world)
+    (verdict,) = world.plan().verdicts
+    assert verdict.status == "error"
+    assert "colour" in verdict.why
+    assert not world.run("orders", ("transfer",), "2026-01-01", "2026-01-03", reload=False).success
+
+
+def test_a_run_refuses_what_the_plan_said_it_refuses(world: World) -> None:
+    KINDS["removed_column"](world)
+    plan = world.plan()
+    assert [each.column for each in plan.columns] == ["name"]
+    assert any("etl schema accept acme names --yes" in each for each in plan.hints)
+    (result,) = world.apply(plan)
+    assert not result.success
+
+
+def test_columns_are_those_that_the_run_publishes(world: World) -> None:
+    import polars as pl
+
+    KINDS["changed_transform"](world)
+    plan = world.plan()
+    before = pl.read_parquet_schema(world.project.data / "lake/acme/transfer/orders/dt=2026-01-03/data.parquet")
+    world.apply(plan)
+    after = pl.read_parquet_schema(world.project.data / "lake/acme/transfer/orders/dt=2026-01-03/data.parquet")
+    assert {each.column: each.new for each in plan.columns} == {
+        name: str(dtype) for name, dtype in after.items() if name not in before
+    }
+
+
+def test_a_disabled_tenant_has_nothing_any_more(world: World) -> None:
+    KINDS["disabled_tenant"](world)
+    plan = world.plan()
+    gone = {each.name for each in plan.changes if each.kind == "asset" and each.action == "removed"}
+    assert gone == {
+        f"acme/{each}"
+        for each in (
+            "extract/names",
+            "extract/orders",
+            "extract/summary",
+            "load/names",
+            "load/orders",
+            "transfer/orders",
+            "transfer/summary",
+        )
+    }
+    assert plan.losses
+    assert plan.backfills == ()
