@@ -116,7 +116,7 @@ def make_plan(
         verdicts=judged,
         owners=tuple(_owners(changes, old, new)),
         downstream=tuple(dict.fromkeys(downstream)) if not is_first else (),
-        hints=tuple(_hints(old, new, columns)),
+        hints=(*_hints(old, new, columns), *_hints_about_rules(config, changes, judged)),
         unknown=columns.unknown,
     )
 
@@ -211,3 +211,19 @@ def _hints(old: Description | None, new: Description, columns: Columns) -> Itera
         accepts = "schema accept" if stage == "extract" else "set-aside"
         what = "the extract is" if stage == "extract" else "the load into a table that has the old columns is"
         yield f"{what} refused until somebody accepts the change: `etl {accepts} {new.tenant} {pipeline} --yes`"
+
+
+def _hints_about_rules(config: TenantConfig, changes: Sequence[Change], judged: Sequence[RuleVerdict]) -> Iterator[str]:
+    """Tell what becomes of partitions that are published: a rule alone makes none of them again."""
+    for name in dict.fromkeys(each.pipeline for each in judged if each.status == "failed"):
+        yield (
+            f"the published partitions of `{name}` stay as they are; a run of theirs judges them by the new rules:"
+            f" `etl run {config.id} --pipeline {name} --from ...`"
+        )
+    for name, pipeline in config.pipelines.items():
+        weaker = [each for each in changes if each.pipeline == name and each.kind == "check" and each.action != "added"]
+        if weaker and pipeline.quality.on_failure == "quarantine":
+            yield (
+                f"rows of `{name}` that were set aside stay so until somebody replays them:"
+                f" `etl quarantine replay {config.id} {name}`"
+            )

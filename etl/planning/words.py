@@ -77,8 +77,8 @@ def backfill(each: BackFill) -> str:
     count = f"{each.partitions:,} {each.word}{'s' if each.partitions != 1 else ''}"
     if not each.ranges:
         count = "the whole table"
-    again = f", {each.rewritten:,} of them rewritten" if each.ranges and each.rewritten else ""
-    again = " (rewritten)" if not each.ranges and each.rewritten else again
+    whole = each.rewritten == each.partitions
+    again = ", rewritten" if whole else f", {each.rewritten:,} of them rewritten" if each.rewritten else ""
     return f"{each.pipeline}: {', '.join(each.stages)} of {count}{again}{_keys(each)}; {rows(each)}; {cost(each)}"
 
 

@@ -110,8 +110,10 @@ class World:
         if first is not None and last is not None:
             ends = ("start", "end")
             tags |= {f"dagster/asset_partition_range_{end}": key for end, key in zip(ends, (first, last), strict=True)}
+        job = definitions_of(self.config).resolve_implicit_global_asset_job_def()
         keys = [AssetKey(["acme", stage, pipeline]) for stage in stages]
-        job = definitions_of(self.config).resolve_job_def("acme_all")
+        rejected = AssetKey(["acme", "quarantine", pipeline])
+        keys += [rejected] if rejected in job.asset_layer.selected_asset_keys and "transfer" in stages else []
         with self.instance() as instance:
             return job.execute_in_process(instance=instance, asset_selection=keys, tags=tags, raise_on_error=False)
 
