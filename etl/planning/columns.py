@@ -6,7 +6,7 @@ refuse a column that is gone.
 The transform is called as in a run, with frames that have the columns and no row. What cannot be foreseen is said.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import polars as pl
@@ -23,6 +23,8 @@ from etl.planning.effects import Effect
 Types = Mapping[str, pl.DataType]
 StageOfColumns = Literal["extract", "transfer"]
 STAGES: tuple[StageOfColumns, ...] = ("extract", "transfer")
+REFUSED_BY_TABLES = ("removed", "widened", "retyped")
+"""A table takes a new column, and a narrower type into its wider column (`etl.warehouse.schema_change`)."""
 ColumnAction = Literal["added", "removed", "narrowed", "widened", "retyped"]
 
 _FAMILIES: Sequence[Sequence[type[pl.DataType]]] = (
@@ -188,3 +190,20 @@ def _direction(old: pl.DataType, new: pl.DataType) -> ColumnAction:
         if type(old) in kinds and type(new) in kinds:
             return "widened" if kinds.index(type(new)) > kinds.index(type(old)) else "narrowed"
     return "retyped"
+
+
+def refusals(config: TenantConfig, changes: Sequence[ColumnChange]) -> Iterator[str]:
+    """Yield what the guards of a run will refuse, with the command by which a person accepts it."""
+    tenant = config.id
+    for name in dict.fromkeys(each.pipeline for each in changes):
+        pipeline = config.pipelines[name]
+        strict = pipeline.schema_changes == "fail"
+        extract = [each for each in changes if each.pipeline == name and each.stage == "extract"]
+        loaded = [each for each in changes if each.pipeline == name and each.stage == pipeline.published_stage]
+        if any(strict or each.action != "added" for each in extract):
+            yield f"the extract of `{name}` is refused until somebody accepts it: `etl schema accept {tenant} {name} --yes`"
+        if pipeline.save_to_trino and any(strict or each.action in REFUSED_BY_TABLES for each in loaded):
+            yield (
+                f"the load of `{name}` is refused as long as the table has the old columns:"
+                f" `etl set-aside {tenant} {name} --yes` moves the table away"
+            )

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from etl.planning.description import Description, Kind, Thing
+from etl.running.naming import RECONCILED_CHECK, SLA_CHECK
 
 Action = Literal["added", "changed", "removed"]
 
@@ -83,25 +84,46 @@ def _same(old: JsonValue, new: JsonValue) -> bool:
     return old == new or (old in nothing and new in nothing)
 
 
+_OF_ASSETS = ("asset", "model", "exposure")
 _FOLLOWING = frozenset({"code_version", "description", "group", "lake", "owners", "partitions", "tags", "reads"})
 """Values of an asset that follow from its pipeline or its tenant."""
+_WHERE_THE_LAST_STAGE_IS = (f":{SLA_CHECK}", f":{RECONCILED_CHECK}")
+"""Checks that every pipeline has, on the asset of its last stage."""
 
 
 def _marked(changes: Sequence[Change]) -> Iterator[Change]:
     """Yield the changes; those that only follow from another one are marked, so that people read them once."""
-    causes = {each.pipeline for each in changes if each.kind in ("pipeline", "table")}
+    causes = {each.pipeline for each in changes if each.kind not in _OF_ASSETS and each.pipeline is not None}
     causes |= {None} if any(each.kind in ("tenant", "connection") for each in changes) else set()
-    assets = {each.name for each in changes if each.kind in ("asset", "model", "exposure") and each.action != "changed"}
+    came_or_gone = {
+        each.name: each.action
+        for each in changes
+        if each.kind in ("pipeline", *_OF_ASSETS) and each.action != "changed"
+    }
+    is_off = any(each.kind == "tenant" and (switch := each.value("enabled")) and not switch.new for each in changes)
     for each in changes:
-        if each.kind == "asset" and each.action == "changed":
-            caused = each.pipeline in causes or None in causes
-            yield each.model_copy(update={"follows": caused and {one.name for one in each.values} <= _FOLLOWING})
-        elif each.kind == "asset":
-            yield each.model_copy(update={"follows": each.pipeline in causes})
-        elif each.kind == "job" and each.action == "changed":
-            yield each.model_copy(update={"follows": all(_lists_only(one, assets) for one in each.values)})
-        else:
-            yield each
+        yield each.model_copy(update={"follows": _follows(each, causes, came_or_gone, is_off=is_off)})
+
+
+def _follows(change: Change, causes: set[str | None], came_or_gone: Mapping[str, Action], *, is_off: bool) -> bool:
+    names = {each.name for each in change.values}
+    is_caused = change.pipeline in causes or None in causes
+    its_pipeline = came_or_gone.get(change.pipeline or "")
+    match change.kind:
+        case "asset":
+            return is_caused and (change.action != "changed" or names <= _FOLLOWING)
+        case "check" if change.name.endswith(_WHERE_THE_LAST_STAGE_IS):
+            return True
+        case "check" if change.action == "changed":
+            return names == {"stops_publishing"}
+        case "table" | "check" | "promise":
+            return its_pipeline == change.action == "removed"
+        case "job" if change.action == "changed":
+            return all(_lists_only(each, came_or_gone) for each in change.values)
+        case "job" | "schedule" | "sensor":
+            return is_off
+        case _:
+            return False
 
 
 def _lists_only(change: ValueChange, assets: Iterable[str]) -> bool:

@@ -4,6 +4,7 @@ Belongs here: which values of a definition two revisions are compared by. Not he
 that belong to one pipeline (`describe_pipeline`).
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, JsonValue
 
 from etl.config.tenant_config import TenantConfig
 from etl.dbt.index import last_assets
+from etl.notify.routes import target_name
 from etl.partitions.scheme import StaticKeys, TimeScheme, WholeTable
 from etl.planning.describe_pipeline import pipeline_things
 from etl.planning.description import Description, Kind, Thing, ordered
@@ -55,14 +57,17 @@ def _of_tenant(config: TenantConfig) -> Iterator[Thing]:
     for name, model in connections.items():
         if model is not None:
             yield _thing(config, "connection", name, plain(model), (name,))
+    kinds: Counter[str] = Counter()
     for number, target in enumerate(config.notifications):
+        kinds[target.type] += 1
         said: dict[str, JsonValue] = {
+            "mailbox": target_name(target),
             "on": list(target.on),
             "owners": list(target.owners),
             "pipelines": list(target.pipelines),
             "severity": target.severity,
         }
-        yield _thing(config, "notification", f"{target.type} {number + 1}", said, ("notifications", number))
+        yield _thing(config, "notification", f"{target.type} {kinds[target.type]}", said, ("notifications", number))
 
 
 def plain(model: BaseModel) -> dict[str, JsonValue]:

@@ -35,6 +35,9 @@ def _settings(config: TenantConfig, pipeline: PipelineConfig) -> Thing:
     place = ("assets", "pipelines", pipeline.name)
     values: dict[str, JsonValue] = pipeline.model_dump(mode="json", exclude=_ELSEWHERE)
     lines = {key: config.line_of(*place, key) for key in values}
+    if pipeline.partitions is not None:  # the model leaves out what is as usual
+        values |= {f"partitions.{name}": _json(getattr(pipeline.partitions, name)) for name in ("by", "lookback")}
+        values["partitions.keys"] = list(pipeline.partitions.keys)
     for part, model in (("partitions", pipeline.partitions), ("quality", pipeline.quality)):
         said = model.model_dump(mode="json", exclude={"rules"}) if isinstance(model, BaseModel) else {}
         values |= {f"{part}.{key}": value for key, value in said.items()}
@@ -116,4 +119,4 @@ def _promises(config: TenantConfig, pipeline: PipelineConfig) -> Iterator[Thing]
 def _json(value: object) -> JsonValue:
     if isinstance(value, Enum):
         return str(value.value)
-    return value if isinstance(value, bool | int | float | str) else str(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

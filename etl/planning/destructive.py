@@ -73,17 +73,21 @@ def _removed_pipeline(change: Change, old: Description | None) -> str:
 def _of_pipeline(change: Change) -> Iterator[str]:
     for name in ("partitions.by", "date_column", "partitions.timezone"):
         if (found := change.value(name)) and found.old is not None:
-            yield f"the partitions are cut in another way ({name}), so objects of the old cut do not fit"
+            yield f"the partitions are cut in another way ({name}); what was made by the old cut stays in lake and table"
     if (keys := change.value("partitions.keys")) and _gone(keys):
         yield f"the keys {_listed(_gone(keys))} are no partitions any more; their rows stay and are not renewed"
-    start, end = change.value("partitions.start"), change.value("partitions.end")
+    same_cut = change.value("partitions.by") is None
+    start = change.value("partitions.start") if same_cut else None
+    end = change.value("partitions.end") if same_cut else None
     if start and isinstance(start.old, str) and isinstance(start.new, str) and start.new > start.old:
         yield f"the partitions before {start.new} are not renewed any more"
     if end and isinstance(end.new, str) and (end.old is None or str(end.old) > end.new):
         yield f"the partitions after {end.new} are not made any more"
     if (columns := change.value("columns")) and columns.new and (gone := _gone(columns)):
         yield f"the column {_listed(gone)} is not read any more"
-    yield from _weaker(change.value("quality.on_failure"), _ON_FAILURE, "bad rows that were stopped are let through")
+    failing = change.value("quality.on_failure")
+    effect = "are published" if failing and failing.new == "warn" else "are set aside, and do not stop the others"
+    yield from _weaker(failing, _ON_FAILURE, f"bad rows that stopped a partition {effect}")
     yield from _lost_owners(change)
 
 

@@ -4,13 +4,13 @@ Belongs here: the first stage that a change reaches, and the pipelines that read
 that are, how many rows and seconds (`backfills`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from etl.config.pipeline_config import Stage
 from etl.config.tenant_config import TenantConfig
 from etl.planning.compare import Change
-from etl.planning.description import Description
+from etl.planning.description import Description, Thing
 
 ORDER: tuple[Stage, ...] = ("extract", "transfer", "load")
 
@@ -146,20 +146,27 @@ def in_order(config: TenantConfig) -> tuple[str, ...]:
     return tuple(done)
 
 
-def readers(description: Description, pipeline: str) -> Iterator[str]:
-    """Yield what reads the pipeline's assets, directly or through others, without the pipeline's own assets."""
+def readers(description: Description, assets: Iterable[str], pipeline: str) -> Iterator[str]:
+    """Yield what reads these assets, directly or through others, without the assets of the pipeline itself."""
     things = description.of_kind("asset", "model", "exposure")
-    own = {each.name for each in things if each.pipeline == pipeline}
-    reached = set(own)
+    reached = set(assets)
     grown = True
     while grown:
-        more = {each.name for each in things if set(map(str, _reads(each.values.get("reads")))) & reached} - reached
+        more = {each.name for each in things if reached & {*_reads(each)}} - reached
         reached |= more
         grown = bool(more)
     for each in things:
-        if each.name in reached - own:
+        if each.name in reached and each.pipeline != pipeline:
             yield f"{each.name} (exposure)" if each.kind == "exposure" else each.name
 
 
-def _reads(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
+def assets_of(description: Description, pipeline: str, since: Stage = "extract") -> list[str]:
+    """Return the assets of a pipeline from a stage on."""
+    after = ORDER[ORDER.index(since) :]
+    own = [each.name for each in description.of_kind("asset") if each.pipeline == pipeline]
+    return [each for each in own if each.split("/")[1] in after]
+
+
+def _reads(thing: Thing) -> list[str]:
+    said = thing.values.get("reads")
+    return [str(each) for each in said] if isinstance(said, list) else []

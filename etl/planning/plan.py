@@ -24,11 +24,11 @@ from etl.pipeline.extract import extract_request
 from etl.pipeline.stage import StageRun
 from etl.planning.applied_state import lake_of
 from etl.planning.backfills import BackFill, History, Looked, backfills_of
-from etl.planning.columns import ColumnChange, Columns, foresee
+from etl.planning.columns import ColumnChange, Columns, foresee, refusals
 from etl.planning.compare import Change, compare, renamed
 from etl.planning.description import Description, Thing
 from etl.planning.destructive import marked
-from etl.planning.effects import Effect, effects, readers
+from etl.planning.effects import Effect, assets_of, effects, readers
 from etl.planning.verdicts import EXAMINED, RuleVerdict, verdicts
 from etl.resources.rdb import rdb_resource
 from etl.settings import Settings
@@ -100,12 +100,6 @@ def make_plan(
         columns = _columns(around, affected, lakes, changes)
         judged = verdicts(config, changes, lakes, around.settings, around.now, around.examined)
         backfills = tuple(_backfills(around, old, affected, lakes))
-    moved = {change.pipeline for change in changes if change.kind in ("pipeline", "table")} & {
-        each.pipeline for each in new.of_kind("pipeline")
-    }
-    gone = {each.name for each in changes if each.kind == "pipeline" and each.action == "removed"}
-    downstream = [found for name in sorted(filter(None, moved)) for found in readers(new, name)]
-    downstream += [found for name in sorted(gone) if old for found in readers(old, name)]
     return Plan(
         tenant=config.id,
         compared_with=compared_with,
@@ -115,8 +109,12 @@ def make_plan(
         backfills=backfills,
         verdicts=judged,
         owners=tuple(_owners(changes, old, new)),
-        downstream=tuple(dict.fromkeys(downstream)) if not is_first else (),
-        hints=(*_hints(old, new, columns), *_hints_about_rules(config, changes, judged)),
+        downstream=tuple(dict.fromkeys(_downstream(old, new, changes, affected))) if old else (),
+        hints=(
+            *_hints(config, old, new, changes),
+            *refusals(config, columns.changes),
+            *_hints_about_rules(config, changes, judged),
+        ),
         unknown=columns.unknown,
     )
 
@@ -187,30 +185,50 @@ def earlier_partitions(pipeline: Thing | None) -> TimeScheme | StaticKeys | None
     return TimeScheme(endless.unit, start, endless.key_at(endless.window(end)[0]), zone)
 
 
+def _downstream(
+    old: Description | None, new: Description, changes: Sequence[Change], affected: Mapping[str, Effect]
+) -> Iterator[str]:
+    """Yield what reads the assets that are made again, or that are gone."""
+    for name, effect in affected.items():
+        yield from readers(new, assets_of(new, name, effect.since or "extract"), name)
+    for change in changes:
+        if change.kind == "pipeline" and change.action == "removed" and old is not None:
+            yield from readers(old, assets_of(old, change.name), change.name)
+
+
 def _owners(changes: Sequence[Change], old: Description | None, new: Description | None) -> Iterator[str]:
     """Yield the owners of the changed pipelines, and of the tenant for what belongs to no pipeline."""
     found: dict[str, None] = {}
     for change in changes:
         for side in (old, new):
-            if side is None:
-                continue
-            thing = side.by_key.get(("pipeline", change.pipeline)) if change.pipeline else None
-            thing = thing or side.by_key.get(("tenant", side.tenant))
-            owners = thing.values.get("owners") if thing else None
-            found |= dict.fromkeys(map(str, owners) if isinstance(owners, list) else ())
+            if side is not None and not change.follows:
+                found |= dict.fromkeys(_owned_by(side, change.pipeline))
     yield from sorted(found)
 
 
-def _hints(old: Description | None, new: Description, columns: Columns) -> Iterator[str]:
+def _owned_by(side: Description, pipeline: str | None) -> Iterator[str]:
+    """Yield the owners of a pipeline, or else those of the tenant."""
+    thing = side.by_key.get(("pipeline", pipeline)) if pipeline else None
+    for each in (thing, side.by_key.get(("tenant", side.tenant))):
+        owners = each.values.get("owners") if each else None
+        if isinstance(owners, list) and owners:
+            yield from map(str, owners)
+            return
+
+
+def _hints(config: TenantConfig, old: Description | None, new: Description, changes: Sequence[Change]) -> Iterator[str]:
+    if any(
+        each.kind == "connection" and each.name == "source_database" and each.action == "changed" for each in changes
+    ):
+        yield (
+            "the source is another one, or is opened in another way. What is published stays;"
+            f" `etl verify {config.id}` compares it with the source, and `etl run {config.id} --from ...` reads it again"
+        )
     for before, after in renamed(old, new).items():
         yield (
             f"`{after}` is `{before}` but for its name. A pipeline with another name is another pipeline: its objects,"
             f" its history and its promises begin anew, and those of `{before}` stay where they are"
         )
-    for pipeline, stage in dict.fromkeys((each.pipeline, each.stage) for each in columns.changes if each.loses):
-        accepts = "schema accept" if stage == "extract" else "set-aside"
-        what = "the extract is" if stage == "extract" else "the load into a table that has the old columns is"
-        yield f"{what} refused until somebody accepts the change: `etl {accepts} {new.tenant} {pipeline} --yes`"
 
 
 def _hints_about_rules(config: TenantConfig, changes: Sequence[Change], judged: Sequence[RuleVerdict]) -> Iterator[str]:

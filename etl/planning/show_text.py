@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from etl.planning import words
+from etl.planning.compare import Action
 from etl.planning.plan import Plan
 
-_STYLES = {"added": "green", "changed": "yellow", "removed": "red"}
+_STYLES: dict[Action, str] = {"added": "green", "changed": "yellow", "removed": "red"}
 
 
 def text_of(plan: Plan) -> Text:
@@ -64,4 +65,4 @@ def _changes(plan: Plan) -> Iterator[Text]:
             yield Text(f"      destructive: {loss}", style="bold red")
     following = len(plan.changes) - len(words.shown(plan))
     if following and not plan.is_first:
-        yield Text(f"    and {following} asset(s) and job(s) follow from that", style="dim")
+        yield Text(f"    {following} more changes only follow from that", style="dim")

@@ -3,28 +3,29 @@
 Belongs here: one sentence or phrase for each part. Not here: the layout (`show_text`, `show_markdown`).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from pydantic import JsonValue
 
 from etl.planning.backfills import BackFill
 from etl.planning.columns import ColumnChange
-from etl.planning.compare import Change, ValueChange
+from etl.planning.compare import Action, Change, ValueChange
 from etl.planning.plan import Plan
 from etl.planning.verdicts import RuleVerdict
 
 LONGEST_VALUE = 60
 SERIES_SHOWN = 3
 _MINUTE, _HOUR = 60, 3600
-SIGNS = {"added": "+", "changed": "~", "removed": "-"}
+SIGNS: dict[Action, str] = {"added": "+", "changed": "~", "removed": "-"}
 
 
 def summary(plan: Plan) -> str:
     """Return the plan in one line."""
     if plan.is_empty:
         return f"{plan.tenant}: nothing has changed, compared with {plan.compared_with}"
-    counts = {sign: sum(each.action == action for each in plan.changes) for action, sign in SIGNS.items()}
-    said = ", ".join(f"{counts[sign]} {action}" for action, sign in SIGNS.items() if counts[sign])
+    counts = Counter(each.action for each in plan.changes if not each.follows)
+    said = ", ".join(f"{counts[action]} {action}" for action in SIGNS if counts[action])
     losses = f", {len(plan.losses)} destructive" if plan.losses else ""
     return f"{plan.tenant}: {said}{losses}, compared with {plan.compared_with}"
 

@@ -77,6 +77,17 @@ KINDS: dict[str, Edit] = {
     "shared_helper": lambda world: world.project.write_transform("RATE = 2\n", "rates") and None,
     "removed_column": pipeline("names", {"columns": ["order_id"]}),
     "new_column": pipeline("names", {"columns": ["order_id", "name", "amount"]}),
+    "strict_new_column": lambda world: (
+        (
+            KINDS["changed_transform"](world),
+            world.edit({"assets": {"pipelines": {"orders": {"schema_changes": "fail"}}}}),
+            KINDS["changed_transform"](world),
+        )
+        and None
+    ),
+    "dropped_by_transform": transform(TRANSFORM.replace('.sort("order_id")', '.sort("order_id").drop("name")')),
+    "retyped": transform(TRANSFORM.replace("pl.Int64", "pl.String")),
+    "widened_type": transform(TRANSFORM.replace("pl.Int64", "pl.Int128")),
     "narrowed_type": transform(TRANSFORM.replace("pl.Int64", "pl.Int32")),
     "earlier_start": orders(partitions={"start": "2025-12-31"}),
     "later_start": both({"start": "2026-01-02"}),
