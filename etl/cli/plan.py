@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from uuid import uuid4
 
 import typer
-from dagster import DagsterInstance
+from dagster import DagsterInstance, Definitions
 from rich.console import Console
 
 from etl.cli.asked import asked_tenants
@@ -130,9 +130,6 @@ class _Command:
             self._note(error, self._unknown)
         except EtlError as error:
             self._note(error, self._wrong)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  a tenant's own code may raise anything
-            what = f"{name} cannot be built: {type(error).__name__}: {error}"
-            self._note(EtlError(what, "correct the code that raises this error; see `etl check`"), self._wrong)
         return None
 
     def _planned(self, name: str, instance: DagsterInstance) -> _Made | None:
@@ -142,7 +139,7 @@ class _Command:
             return _Made(gone, self.revision.descriptions[name], None)
         config = load_tenant(name, settings)
         learn_tenant(config)
-        new = describe(config, load_location(name), settings)
+        new = describe(config, _built(name), settings)
         applied: Applied | None = None
         if self.revision is not None:
             if name in self.revision.problems:
@@ -214,6 +211,16 @@ class _Command:
             raise typer.Exit(_UNKNOWN)
         if self._failed or changed:
             raise typer.Exit(_FAILED)
+
+
+def _built(tenant: str) -> Definitions:
+    try:
+        return load_location(tenant)
+    except EtlError:
+        raise
+    except (Exception, SystemExit) as error:  # a tenant's own code may raise anything
+        what = f"{tenant} cannot be built: {type(error).__name__}: {error}"
+        raise EtlError(what, "correct the code that raises this error; see `etl check`") from error
 
 
 def wanted_runs(plan: Plan) -> Iterator[tuple[BackFill, Wanted]]:

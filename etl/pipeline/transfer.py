@@ -67,6 +67,18 @@ def transfer(run: StageRun) -> StageResult:
         return audit_and_publish(DraftRows(run, "transfer", draft, rows, started, tables, Inputs.of(read), detail))
 
 
+def refined_rows(run: StageRun) -> pl.LazyFrame:
+    """Return what the transform makes of the published inputs of this partition. It runs when the rows are collected.
+
+    Nothing is written or published. `StageRun.close` removes the inputs.
+    """
+    transform = load_transform(run.tenant_dir, run.pipeline.name, inputs=run.pipeline.transfer_inputs)
+    frames = {name: pinned_frame(pinned_inputs(run, name)) for name in run.pipeline.transfer_inputs}
+    result = _call(run, transform, frames)
+    _check_date_column(run, frames, result)
+    return _in_microseconds(result)
+
+
 def _file_schema(result: pl.LazyFrame) -> pa.Schema | None:
     """Return the types for the file if they differ from the types that Polars would write.
 

@@ -118,7 +118,8 @@ def backfills_of(at: Looked, effect: Effect, earlier: TimeScheme | StaticKeys | 
     if again and effect.since:
         yield _backfill(at, again, due, effect.since, effect.reasons, published, reload=effect.loads_again)
     if more:
-        reasons = effect.reasons if effect.is_new else ["there are partitions that were none before"]
+        reasons = effect.reasons if effect.is_new or effect.since == "extract" else []
+        reasons = reasons or ["there are partitions that were none before"]
         yield _backfill(at, more, due, "extract", reasons, published)
 
 

@@ -201,7 +201,7 @@ def refusals(config: TenantConfig, changes: Sequence[ColumnChange]) -> Iterator[
         extract = [each for each in changes if each.pipeline == name and each.stage == "extract"]
         loaded = [each for each in changes if each.pipeline == name and each.stage == pipeline.published_stage]
         if any(strict or each.action != "added" for each in extract):
-            yield f"the extract of `{name}` is refused until somebody accepts it: `etl schema accept {tenant} {name} --yes`"
+            yield f"the extract of `{name}` is refused until it is accepted: `etl schema accept {tenant} {name} --yes`"
         if pipeline.save_to_trino and any(strict or each.action in REFUSED_BY_TABLES for each in loaded):
             yield (
                 f"the load of `{name}` is refused as long as the table has the old columns:"

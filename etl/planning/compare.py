@@ -94,7 +94,7 @@ _WHERE_THE_LAST_STAGE_IS = (f":{SLA_CHECK}", f":{RECONCILED_CHECK}")
 def _marked(changes: Sequence[Change]) -> Iterator[Change]:
     """Yield the changes; those that only follow from another one are marked, so that people read them once."""
     causes = {each.pipeline for each in changes if each.kind not in _OF_ASSETS and each.pipeline is not None}
-    causes |= {None} if any(each.kind in ("tenant", "connection") for each in changes) else set()
+    of_all = any(each.kind in ("tenant", "connection") for each in changes)
     came_or_gone = {
         each.name: each.action
         for each in changes
@@ -102,12 +102,13 @@ def _marked(changes: Sequence[Change]) -> Iterator[Change]:
     }
     is_off = any(each.kind == "tenant" and (switch := each.value("enabled")) and not switch.new for each in changes)
     for each in changes:
-        yield each.model_copy(update={"follows": _follows(each, causes, came_or_gone, is_off=is_off)})
+        yield each.model_copy(
+            update={"follows": _follows(each, of_all or each.pipeline in causes, came_or_gone, is_off=is_off)}
+        )
 
 
-def _follows(change: Change, causes: set[str | None], came_or_gone: Mapping[str, Action], *, is_off: bool) -> bool:
+def _follows(change: Change, is_caused: bool, came_or_gone: Mapping[str, Action], *, is_off: bool) -> bool:
     names = {each.name for each in change.values}
-    is_caused = change.pipeline in causes or None in causes
     its_pipeline = came_or_gone.get(change.pipeline or "")
     match change.kind:
         case "asset":

@@ -73,7 +73,7 @@ def _removed_pipeline(change: Change, old: Description | None) -> str:
 def _of_pipeline(change: Change) -> Iterator[str]:
     for name in ("partitions.by", "date_column", "partitions.timezone"):
         if (found := change.value(name)) and found.old is not None:
-            yield f"the partitions are cut in another way ({name}); what was made by the old cut stays in lake and table"
+            yield f"the partitions are cut in another way ({name}); what was made before stays in lake and table"
     if (keys := change.value("partitions.keys")) and _gone(keys):
         yield f"the keys {_listed(_gone(keys))} are no partitions any more; their rows stay and are not renewed"
     same_cut = change.value("partitions.by") is None

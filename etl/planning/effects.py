@@ -164,7 +164,7 @@ def assets_of(description: Description, pipeline: str, since: Stage = "extract")
     """Return the assets of a pipeline from a stage on."""
     after = ORDER[ORDER.index(since) :]
     own = [each.name for each in description.of_kind("asset") if each.pipeline == pipeline]
-    return [each for each in own if each.split("/")[1] in after]
+    return [each for each in own if len(parts := each.split("/")) > 1 and parts[1] in after]
 
 
 def _reads(thing: Thing) -> list[str]:

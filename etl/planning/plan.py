@@ -29,7 +29,7 @@ from etl.planning.compare import Change, compare, renamed
 from etl.planning.description import Description, Thing
 from etl.planning.destructive import marked
 from etl.planning.effects import Effect, assets_of, effects, readers
-from etl.planning.verdicts import EXAMINED, RuleVerdict, verdicts
+from etl.planning.verdicts import EXAMINED, Judged, RuleVerdict, verdicts
 from etl.resources.rdb import rdb_resource
 from etl.settings import Settings
 from etl.source.reading import planned_schema
@@ -98,7 +98,7 @@ def make_plan(
         local = stack.enter_context(lake_of(config, around.settings, local=True))
         lakes = {name: bucket if each.save_to_s3 else local for name, each in config.pipelines.items()}
         columns = _columns(around, affected, lakes, changes)
-        judged = verdicts(config, changes, lakes, around.settings, around.now, around.examined)
+        judged = verdicts(Judged(config, lakes, affected, around.settings, around.now, around.examined), changes)
         backfills = tuple(_backfills(around, old, affected, lakes))
     return Plan(
         tenant=config.id,
@@ -113,7 +113,7 @@ def make_plan(
         hints=(
             *_hints(config, old, new, changes),
             *refusals(config, columns.changes),
-            *_hints_about_rules(config, changes, judged),
+            *_hints_about_rules(config, changes, judged, affected),
         ),
         unknown=columns.unknown,
     )
@@ -221,8 +221,8 @@ def _hints(config: TenantConfig, old: Description | None, new: Description, chan
         each.kind == "connection" and each.name == "source_database" and each.action == "changed" for each in changes
     ):
         yield (
-            "the source is another one, or is opened in another way. What is published stays;"
-            f" `etl verify {config.id}` compares it with the source, and `etl run {config.id} --from ...` reads it again"
+            "the source is another one, or is opened in another way. What is published stays:"
+            f" `etl verify {config.id}` compares it with the source"
         )
     for before, after in renamed(old, new).items():
         yield (
@@ -231,9 +231,13 @@ def _hints(config: TenantConfig, old: Description | None, new: Description, chan
         )
 
 
-def _hints_about_rules(config: TenantConfig, changes: Sequence[Change], judged: Sequence[RuleVerdict]) -> Iterator[str]:
+def _hints_about_rules(
+    config: TenantConfig, changes: Sequence[Change], judged: Sequence[RuleVerdict], affected: Mapping[str, Effect]
+) -> Iterator[str]:
     """Tell what becomes of partitions that are published: a rule alone makes none of them again."""
-    for name in dict.fromkeys(each.pipeline for each in judged if each.status == "failed"):
+    again = {name for name, effect in affected.items() if effect.since in ("extract", "transfer")}
+    failing = dict.fromkeys(each.pipeline for each in judged if each.status == "failed")
+    for name in [each for each in failing if each not in again]:
         yield (
             f"the published partitions of `{name}` stay as they are; a run of theirs judges them by the new rules:"
             f" `etl run {config.id} --pipeline {name} --from ...`"

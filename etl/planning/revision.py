@@ -82,8 +82,12 @@ def _take(commit: str, revision: str, project: Path, into: Path) -> None:
     archive = _git(top, "archive", "--format=tar", tree, "--", *wanted)
     if archive.returncode != 0:
         raise NothingExamined(f"git cannot give the files of `{revision}`: {_said(archive.stderr)}", "see `git fsck`")
-    with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
-        files.extractall(into, filter="data")
+    try:
+        with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
+            files.extractall(into, filter="data")
+    except (tarfile.TarError, OSError) as error:
+        problem = f"the files of `{revision}` cannot be written to a temporary folder: {error}"
+        raise NothingExamined(problem, "a link that leads out of the project is refused") from error
 
 
 def _git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
@@ -95,15 +99,19 @@ def _git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
 
 def _ask(project: Path, data: Path, answer: Path, tenants: Sequence[str], revision: str) -> None:
     command = [sys.executable, "-P", "-m", "etl.planning.revision_process", str(answer), *tenants]
-    ended = subprocess.run(  # noqa: S603  no shell
-        command,
-        cwd=project,
-        env={**os.environ, **_places(project, data)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    try:
+        ended = subprocess.run(  # noqa: S603  no shell
+            command,
+            cwd=project,
+            env={**os.environ, **_places(project, data)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        problem = f"the revision `{revision}` was not described within {PATIENCE} s"
+        raise NothingExamined(problem, "check it out and see `etl check`") from error
     if ended.returncode != 0 or not answer.is_file():
         raise NothingExamined(
             f"the revision `{revision}` cannot be described: {_said(ended.stderr)}",

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from etl.planning import words
 from etl.planning.plan import Plan
 
+LONGEST = 400
+"""The length of a line."""
 MOST = 30
 """So many lines of one section are shown."""
 
@@ -36,7 +38,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield from _section("Columns", [words.column(each) for each in plan.columns])
     yield from _section("To be made", [words.backfill(each) for each in plan.backfills])
     yield from _section(
-        "New and changed rules, on the rows that are published",
+        "What new and changed rules say of the rows",
         [f"{names}: {words.verdict(each)}" for each, names in words.grouped(plan.verdicts)],
     )
     yield from _section("Downstream", [f"`{each}`" for each in plan.downstream])
@@ -63,4 +65,5 @@ def _cell(text: str) -> str:
 
 def _escaped(text: str) -> str:
     """Return the text in one line and without HTML, which a comment would show as such."""
-    return " ".join(text.split()).replace("<", "&lt;")
+    line = " ".join(text.split()).replace("<", "&lt;")
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"

@@ -29,7 +29,7 @@ def _lines(plan: Plan) -> Iterator[Text]:
         yield Text(f"  {'destructive: ' if column.loses else ''}{words.column(column)}", style=style)
     yield from _backfills(plan)
     if plan.verdicts:
-        yield Text("  New and changed rules, on the rows that are published:", style="bold")
+        yield Text("  What new and changed rules say of the rows:", style="bold")
     for verdict, names in words.grouped(plan.verdicts):
         style = {"passed": "green", "failed": "red", "error": "red"}.get(verdict.status, "yellow")
         yield Text.assemble(f"    {names}: ", (words.verdict(verdict), style))

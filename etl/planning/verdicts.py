@@ -7,7 +7,8 @@ Only the newest partitions are examined, and the answer says how many. A rule th
 it never counts as one that passes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -19,7 +20,9 @@ from etl.errors import EtlError
 from etl.lake.lake import Lake, ObjectRef
 from etl.pipeline.stage import StageRun
 from etl.pipeline.tables import referenced_tables
+from etl.pipeline.transfer import refined_rows
 from etl.planning.compare import Change
+from etl.planning.effects import ORDER, Effect
 from etl.quality.checking import check
 from etl.quality.results import RuleResult
 from etl.quality.rules import AnyRule, check_names, wording
@@ -50,97 +53,92 @@ class RuleVerdict(BaseModel):
     failed_in: tuple[str, ...] = ()
     failed_rows: int = 0
     rows: int = 0
+    is_foreseen: bool = False
+    """The rows are those that the changed transform makes of the published extracts, and not published yet."""
     why: str = ""
     """Why the rule has no verdict, or what was measured of the table as a whole."""
     consequence: str = ""
 
 
-def verdicts(
-    config: TenantConfig,
-    changes: Sequence[Change],
-    lakes: Mapping[str, Lake],
-    settings: Settings,
-    now: datetime,
-    examined: int = EXAMINED,
-) -> tuple[RuleVerdict, ...]:
-    """Judge each rule that is new or whose text has changed."""
+@dataclass(frozen=True)
+class Judged:
+    """What rules are judged over: the tenant's lakes by pipeline, and what happens to its pipelines."""
+
+    config: TenantConfig
+    lakes: Mapping[str, Lake]
+    effects: Mapping[str, Effect]
+    settings: Settings
+    now: datetime
+    examined: int = EXAMINED
+
+
+def verdicts(of: Judged, changes: Sequence[Change]) -> tuple[RuleVerdict, ...]:
+    """Judge each rule that is new, or whose text or severity has changed."""
     wanted = {
         each.name: each
         for each in changes
-        if each.kind == "check" and (each.action == "added" or (each.action == "changed" and each.value("rule")))
+        if each.kind == "check" and (each.action == "added" or each.value("rule") or each.value("severity"))
     }
     found = []
-    for pipeline in config.pipelines.values():
+    for pipeline in of.config.pipelines.values():
         for stage in pipeline.stages:
-            for name, rule in _rules(config, pipeline, stage):
-                if name in wanted:
-                    found.append(
-                        _verdict(config, pipeline, stage, name, rule, lakes[pipeline.name], settings, now, examined)
-                    )
-    return tuple(each.model_copy(update={"line": wanted[each.check].line}) for each in found)
+            rules = pipeline.rules_for(stage)
+            for name, rule in zip(check_names(rules), rules, strict=True):
+                change = wanted.get(f"{of.config.id}/{stage}/{pipeline.name}:{name}")
+                if change is not None:
+                    found.append(_verdict(of, pipeline, stage, change, rule))
+    return tuple(found)
 
 
-def _rules(config: TenantConfig, pipeline: PipelineConfig, stage: Stage) -> Iterator[tuple[str, AnyRule]]:
-    rules = pipeline.rules_for(stage)
-    for name, rule in zip(check_names(rules), rules, strict=True):
-        yield f"{config.id}/{stage}/{pipeline.name}:{name}", rule
-
-
-def _verdict(
-    config: TenantConfig,
-    pipeline: PipelineConfig,
-    stage: Stage,
-    name: str,
-    rule: AnyRule,
-    lake: Lake,
-    settings: Settings,
-    now: datetime,
-    examined: int,
-) -> RuleVerdict:
-    blank = RuleVerdict(pipeline=pipeline.name, check=name, rule=wording(rule), status="not examined")
+def _verdict(of: Judged, pipeline: PipelineConfig, stage: Stage, change: Change, rule: AnyRule) -> RuleVerdict:
+    blank = RuleVerdict(
+        pipeline=pipeline.name, check=change.name, rule=wording(rule), line=change.line, status="not examined"
+    )
+    effect, lake = of.effects.get(pipeline.name), of.lakes[pipeline.name]
+    again = effect is not None and not effect.is_new and effect.since is not None and stage != "load"
+    if again and effect and (effect.since == "extract" or stage == "extract") and _reaches(effect, stage):
+        return blank.model_copy(update={"why": "its rows are read again, by another query or other columns"})
+    made_now = again and effect is not None and effect.since == "transfer" and stage == "transfer"
     keys: Sequence[str | None] = (None,)
     if pipeline.partitions:
-        keys = lake.partitions(config.id, stage, pipeline.name)[-examined:]
+        keys = lake.partitions(of.config.id, "extract" if made_now else stage, pipeline.name)[-of.examined :]
     judged: dict[str, RuleResult] = {}
     try:
         for key in keys:
-            ref = ObjectRef(tenant=config.id, stage=stage, pipeline=pipeline.name, partition=key)
+            ref = ObjectRef(tenant=of.config.id, stage=stage, pipeline=pipeline.name, partition=key)
             found = lake.find(ref)
             if found is None:
                 continue
             if found.rows > LARGEST:
                 why = f"{found.rows:,} rows of {key or 'the table'} are too many to be examined here"
                 return blank.model_copy(update={"why": why})
-            judged[key or ""] = _judge(config, pipeline, stage, rule, key, lake, ref, settings, now)
+            judged[key or ""] = _judge(of, pipeline, stage, rule, ref, made_now=made_now)
     except EtlError as error:
         return blank.model_copy(update={"status": "error", "why": error.problem})
     if not judged:
         return blank.model_copy(update={"why": "nothing is published yet"})
-    return _summed(blank, judged, rule, pipeline)
+    return _summed(blank.model_copy(update={"is_foreseen": made_now}), judged, rule, pipeline)
+
+
+def _reaches(effect: Effect, stage: Stage) -> bool:
+    return effect.since is not None and ORDER.index(effect.since) <= ORDER.index(stage)
 
 
 def _judge(
-    config: TenantConfig,
-    pipeline: PipelineConfig,
-    stage: Stage,
-    rule: AnyRule,
-    key: str | None,
-    lake: Lake,
-    ref: ObjectRef,
-    settings: Settings,
-    now: datetime,
+    of: Judged, pipeline: PipelineConfig, stage: Stage, rule: AnyRule, ref: ObjectRef, *, made_now: bool
 ) -> RuleResult:
-    run = StageRun(config=config, pipeline=pipeline, partition=key, run_id="plan", settings=settings)
+    """Judge the rule over the published object, or over what the changed transform makes of the published extracts."""
+    run = StageRun(config=of.config, pipeline=pipeline, partition=ref.partition, run_id="plan", settings=of.settings)
     try:
         result = check(
-            lake.local_copy(ref),
+            refined_rows(run) if made_now else of.lakes[pipeline.name].local_copy(ref),
             (rule,),
             engine=pipeline.quality.engine,
             timeout=pipeline.quality.timeout_seconds or PATIENCE,
             sample_size=0,
             pii_columns=pipeline.pii_columns,
             tables=referenced_tables(run, stage),
-            now=now,
+            now=of.now,
         )
     finally:
         run.close()

@@ -50,6 +50,17 @@ def rename(world: World) -> None:
     path.write_text(yaml.safe_dump(said, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
+def strict_new_column(world: World) -> None:
+    world.edit({"assets": {"pipelines": {"orders": {"schema_changes": "fail"}}}})
+    world.project.write_transform(VAT)
+
+
+def rule_on_new_column(world: World) -> None:
+    """The transform makes a column, and a rule is about it: the rule is judged over what the transform will make."""
+    rules(NOT_NULL, UNIQUE, IN_RANGE, {"column": "vat", "type": "in_range", "min": 1, "severity": "warning"})(world)
+    world.project.write_transform(VAT)
+
+
 NOT_NULL = {"column": "order_id", "type": "not_null"}
 UNIQUE = {"column": "order_id", "type": "unique"}
 IN_RANGE = {"column": "amount", "type": "in_range", "min": 0}
@@ -74,17 +85,10 @@ KINDS: dict[str, Edit] = {
         query="SELECT * FROM orders WHERE amount > 2 AND created_at >= :window_start AND created_at < :window_end",
     ),
     "changed_transform": transform(VAT),
-    "shared_helper": lambda world: world.project.write_transform("RATE = 2\n", "rates") and None,
+    "shared_helper": transform("RATE = 2\n", "rates"),
     "removed_column": pipeline("names", {"columns": ["order_id"]}),
     "new_column": pipeline("names", {"columns": ["order_id", "name", "amount"]}),
-    "strict_new_column": lambda world: (
-        (
-            KINDS["changed_transform"](world),
-            world.edit({"assets": {"pipelines": {"orders": {"schema_changes": "fail"}}}}),
-            KINDS["changed_transform"](world),
-        )
-        and None
-    ),
+    "strict_new_column": strict_new_column,
     "dropped_by_transform": transform(TRANSFORM.replace('.sort("order_id")', '.sort("order_id").drop("name")')),
     "retyped": transform(TRANSFORM.replace("pl.Int64", "pl.String")),
     "widened_type": transform(TRANSFORM.replace("pl.Int64", "pl.Int128")),
@@ -106,6 +110,7 @@ KINDS: dict[str, Edit] = {
         NOT_NULL, UNIQUE, IN_RANGE, {"column": "cents", "type": "in_range", "min": 100}, on_failure="quarantine"
     ),
     "new_rule_without_column": rules(NOT_NULL, UNIQUE, IN_RANGE, {"column": "colour", "type": "not_null"}),
+    "rule_on_new_column": rule_on_new_column,
     "changed_rule": rules(NOT_NULL, UNIQUE, {**IN_RANGE, "max": 15, "severity": "warning"}),
     "deleted_rule": rules(NOT_NULL, IN_RANGE),
     "on_failure_warn": rules(NOT_NULL, UNIQUE, IN_RANGE, on_failure="warn"),

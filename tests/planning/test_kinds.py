@@ -24,7 +24,7 @@ BLOCKED = {"new_rule_fails", "new_rule_without_column"}
 UNFORCED = {"new_rule_sets_aside"}
 """A rule makes no published partition again by itself; the plan says so."""
 RUN = sorted(KINDS.keys() - REFUSED - BLOCKED - UNFORCED - {"disabled_tenant"})
-QUICK = {"new_pipeline", "earlier_start", "changed_transform", "mode_upsert", "narrowed_type"}
+QUICK = {"earlier_start", "changed_transform", "mode_upsert"}
 """The kinds of which the default tests run what the plan says; the others take a minute."""
 
 
@@ -98,7 +98,9 @@ REDUCED = {"changed_query", "timezone"}
 """Kinds that change the number of rows, which the plan knows only from before: it says how many are rewritten."""
 
 
-@pytest.mark.parametrize("kind", ["new_rule_passes", "new_rule_fails", "new_rule_sets_aside", "changed_rule"])
+@pytest.mark.parametrize(
+    "kind", ["new_rule_passes", "new_rule_fails", "new_rule_sets_aside", "changed_rule", "rule_on_new_column"]
+)
 def test_what_a_new_rule_says_of_the_data_is_what_it_says_in_the_run(world: World, kind: str) -> None:
     KINDS[kind](world)
     (verdict,) = world.plan().verdicts
@@ -124,7 +126,9 @@ def test_a_rule_that_cannot_be_judged_is_never_one_that_passes(world: World) -> 
     assert not world.run("orders", ("transfer",), "2026-01-01", "2026-01-03", reload=False).success
 
 
-@pytest.mark.parametrize("kind", sorted(REFUSED))
+@pytest.mark.parametrize(
+    "kind", [pytest.param(each, marks=() if each == "retyped" else pytest.mark.slow) for each in sorted(REFUSED)]
+)
 def test_a_run_refuses_what_the_plan_said_it_refuses(world: World, kind: str) -> None:
     KINDS[kind](world)
     plan = world.plan()
