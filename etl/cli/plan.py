@@ -30,7 +30,7 @@ from etl.planning.apply import description_after, refuse_losses
 from etl.planning.backfills import BackFill
 from etl.planning.describe import describe
 from etl.planning.description import Description
-from etl.planning.plan import Plan, Surroundings, make_plan, removed_tenant
+from etl.planning.plan import Surroundings, TenantPlan, make_plan, removed_tenant
 from etl.planning.revision import RevisionAnswer, describe_revision
 from etl.planning.show_markdown import markdown_of
 from etl.planning.show_text import text_of
@@ -80,7 +80,7 @@ def plan(
     settings, console = load_settings(), Console()
     command = _Command(settings, console, against, examine, connect)
     names = _names(settings, tenant or (), command.revision)
-    found: list[Plan] = []
+    found: list[TenantPlan] = []
     with opened_instance(settings) as instance:
         for name in names:
             made = command.planned(name, instance)
@@ -102,7 +102,7 @@ def plan(
 class _Made:
     """A plan with the two sides that it was made from."""
 
-    plan: Plan
+    plan: TenantPlan
     new: Description
     applied: Applied | None
 
@@ -123,7 +123,7 @@ class _Command:
         self._failed = False
 
     def planned(self, name: str, instance: DagsterInstance) -> _Made | None:
-        """Plan one tenant; None if that is not possible, which is noted."""
+        """TenantPlan one tenant; None if that is not possible, which is noted."""
         try:
             return self._planned(name, instance)
         except NothingExamined as error:
@@ -180,7 +180,7 @@ class _Command:
         else:
             self._console.print(f"[green]applied[/] {made.plan.tenant}", highlight=False)
 
-    def _run(self, plan: Plan, instance: DagsterInstance) -> list[str]:
+    def _run(self, plan: TenantPlan, instance: DagsterInstance) -> list[str]:
         """Run the back-fills in order. Return the pipelines of which a run did not succeed."""
         failed: list[str] = []
         if not plan.backfills:
@@ -223,7 +223,7 @@ def _built(tenant: str) -> Definitions:
         raise EtlError(what, "correct the code that raises this error; see `etl check`") from error
 
 
-def wanted_runs(plan: Plan) -> Iterator[tuple[BackFill, Wanted]]:
+def wanted_runs(plan: TenantPlan) -> Iterator[tuple[BackFill, Wanted]]:
     """Yield the runs of a plan, each with its back-fill."""
     for each in plan.backfills:
         for first, last in each.ranges or ((None, None),):

@@ -8,12 +8,12 @@ from collections.abc import Collection
 
 from etl.errors import EtlError
 from etl.planning.description import Description, ordered
-from etl.planning.plan import Plan
+from etl.planning.plan import TenantPlan
 
 SHOWN = 5
 
 
-def refuse_losses(plan: Plan) -> None:
+def refuse_losses(plan: TenantPlan) -> None:
     """Raise an error if the plan loses something that nobody has allowed."""
     if not plan.losses:
         return

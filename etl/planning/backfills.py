@@ -88,7 +88,7 @@ class History:
 
 
 @dataclass(frozen=True)
-class Looked:
+class PipelineSight:
     """One pipeline, and where it is looked up what there is of it."""
 
     config: TenantConfig
@@ -100,7 +100,9 @@ class Looked:
     """Whether dbt models follow the pipeline."""
 
 
-def backfills_of(at: Looked, effect: Effect, earlier: TimeScheme | StaticKeys | None = None) -> Iterator[BackFill]:
+def backfills_of(
+    at: PipelineSight, effect: Effect, earlier: TimeScheme | StaticKeys | None = None
+) -> Iterator[BackFill]:
     """Yield what the pipeline has to make again, and what it has to make for the first time.
 
     `earlier` are the partitions that it had before.
@@ -124,7 +126,7 @@ def backfills_of(at: Looked, effect: Effect, earlier: TimeScheme | StaticKeys | 
 
 
 def _backfill(
-    at: Looked,
+    at: PipelineSight,
     wanted: Sequence[str | None],
     due: Sequence[str | None],
     since: Stage,
@@ -171,7 +173,7 @@ def _series(wanted: Sequence[str | None], due: Sequence[str | None]) -> Iterable
         yield series[0], series[-1]
 
 
-def _rows(at: Looked, published: Sequence[str | None], wanted: Sequence[str | None]) -> tuple[int | None, str]:
+def _rows(at: PipelineSight, published: Sequence[str | None], wanted: Sequence[str | None]) -> tuple[int | None, str]:
     """Return the rows of the wanted partitions; what is not published is taken to be like what is."""
     own = [key for key in published if key in set(wanted)]
     looked = (own or published)[-FOOTERS:]
@@ -188,7 +190,7 @@ def _rows(at: Looked, published: Sequence[str | None], wanted: Sequence[str | No
     return round(mean(counts) * len(wanted)), f"as in {len(counts)} published partitions"
 
 
-def _seconds(at: Looked, stages: Sequence[str], wanted: int) -> tuple[float | None, str]:
+def _seconds(at: PipelineSight, stages: Sequence[str], wanted: int) -> tuple[float | None, str]:
     known: Mapping[str, float | None] = {
         each: at.history.seconds(at.config.id, at.pipeline.name, each) for each in stages if each != "dbt"
     }

@@ -26,7 +26,7 @@ class ValueChange(BaseModel):
     line: int | None = None
 
 
-class Change(BaseModel):
+class DefinitionChange(BaseModel):
     """One thing that is added, changed or removed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,7 +48,7 @@ class Change(BaseModel):
         return next((each for each in self.values if each.name == name), None)
 
 
-def compare(old: Description | None, new: Description | None) -> tuple[Change, ...]:
+def compare(old: Description | None, new: Description | None) -> tuple[DefinitionChange, ...]:
     """Return the differences in the order of the description. Without a description, everything is new, or removed."""
     before = old.by_key if old else {}
     after = new.by_key if new else {}
@@ -60,14 +60,14 @@ def compare(old: Description | None, new: Description | None) -> tuple[Change, .
     return tuple(_marked(found))
 
 
-def _change(old: Thing | None, new: Thing | None) -> Change | None:
+def _change(old: Thing | None, new: Thing | None) -> DefinitionChange | None:
     if new is None and old is not None:
-        return Change(action="removed", kind=old.kind, name=old.name, pipeline=old.pipeline)
+        return DefinitionChange(action="removed", kind=old.kind, name=old.name, pipeline=old.pipeline)
     if new is None:
         return None
     line = new.line_of("")
     if old is None:
-        return Change(action="added", kind=new.kind, name=new.name, pipeline=new.pipeline, line=line)
+        return DefinitionChange(action="added", kind=new.kind, name=new.name, pipeline=new.pipeline, line=line)
     values = tuple(
         ValueChange(name=name, old=old.values.get(name), new=new.values.get(name), line=new.line_of(name))
         for name in sorted({*old.values, *new.values})
@@ -75,7 +75,9 @@ def _change(old: Thing | None, new: Thing | None) -> Change | None:
     )
     if not values:
         return None
-    return Change(action="changed", kind=new.kind, name=new.name, pipeline=new.pipeline, line=line, values=values)
+    return DefinitionChange(
+        action="changed", kind=new.kind, name=new.name, pipeline=new.pipeline, line=line, values=values
+    )
 
 
 def _same(old: JsonValue, new: JsonValue) -> bool:
@@ -91,7 +93,7 @@ _WHERE_THE_LAST_STAGE_IS = (f":{SLA_CHECK}", f":{RECONCILED_CHECK}")
 """Checks that every pipeline has, on the asset of its last stage."""
 
 
-def _marked(changes: Sequence[Change]) -> Iterator[Change]:
+def _marked(changes: Sequence[DefinitionChange]) -> Iterator[DefinitionChange]:
     """Yield the changes; those that only follow from another one are marked, so that people read them once."""
     causes = {each.pipeline for each in changes if each.kind not in _OF_ASSETS and each.pipeline is not None}
     of_all = any(each.kind in ("tenant", "connection") for each in changes)
@@ -107,7 +109,7 @@ def _marked(changes: Sequence[Change]) -> Iterator[Change]:
         )
 
 
-def _follows(change: Change, is_caused: bool, came_or_gone: Mapping[str, Action], *, is_off: bool) -> bool:
+def _follows(change: DefinitionChange, is_caused: bool, came_or_gone: Mapping[str, Action], *, is_off: bool) -> bool:
     names = {each.name for each in change.values}
     its_pipeline = came_or_gone.get(change.pipeline or "")
     match change.kind:

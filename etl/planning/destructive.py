@@ -8,19 +8,21 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
 
-from etl.planning.compare import Change, ValueChange
+from etl.planning.compare import DefinitionChange, ValueChange
 from etl.planning.description import Description, Thing
 
 _SEVERITIES: Sequence[JsonValue] = ("info", "warning", "error")
 _ON_FAILURE: Sequence[JsonValue] = ("warn", "quarantine", "block")
 
 
-def marked(changes: Sequence[Change], old: Description | None, new: Description | None) -> tuple[Change, ...]:
+def marked(
+    changes: Sequence[DefinitionChange], old: Description | None, new: Description | None
+) -> tuple[DefinitionChange, ...]:
     """Return the changes, each with what it loses."""
     return tuple(each.model_copy(update={"loses": tuple(_losses(each, old, new))}) for each in changes)
 
 
-def _losses(change: Change, old: Description | None, new: Description | None) -> Iterator[str]:
+def _losses(change: DefinitionChange, old: Description | None, new: Description | None) -> Iterator[str]:
     match change.action:
         case "removed":
             yield from _of_removed(change, old, new)
@@ -31,7 +33,7 @@ def _losses(change: Change, old: Description | None, new: Description | None) ->
                 yield from _taken_table(change, old, new)
 
 
-def _of_removed(change: Change, old: Description | None, new: Description | None) -> Iterator[str]:
+def _of_removed(change: DefinitionChange, old: Description | None, new: Description | None) -> Iterator[str]:
     is_still_there = new is not None and ("pipeline", change.pipeline) in new.by_key
     match change.kind:
         case "tenant":
@@ -49,7 +51,7 @@ def _of_removed(change: Change, old: Description | None, new: Description | None
             yield "nobody is told there any more"
 
 
-def _of_changed(change: Change) -> Iterator[str]:
+def _of_changed(change: DefinitionChange) -> Iterator[str]:
     match change.kind:
         case "tenant":
             if (switch := change.value("enabled")) and switch.new is False:
@@ -63,14 +65,14 @@ def _of_changed(change: Change) -> Iterator[str]:
             yield from _weaker(change.value("severity"), _SEVERITIES, "the check does not stop a run any more")
 
 
-def _removed_pipeline(change: Change, old: Description | None) -> str:
+def _removed_pipeline(change: DefinitionChange, old: Description | None) -> str:
     table = old.by_key.get(("table", change.name)) if old else None
     if table is not None:
         return f"the table {table.values['target']} stays as it is and is not loaded any more"
     return "its objects in the lake stay as they are and are not renewed any more"
 
 
-def _of_pipeline(change: Change) -> Iterator[str]:
+def _of_pipeline(change: DefinitionChange) -> Iterator[str]:
     for name in ("partitions.by", "date_column", "partitions.timezone"):
         if (found := change.value(name)) and found.old is not None:
             yield f"the partitions are cut in another way ({name}); what was made before stays in lake and table"
@@ -91,7 +93,7 @@ def _of_pipeline(change: Change) -> Iterator[str]:
     yield from _lost_owners(change)
 
 
-def _of_table(change: Change) -> Iterator[str]:
+def _of_table(change: DefinitionChange) -> Iterator[str]:
     if target := change.value("target"):
         yield f"the table {target.old} stays as it is and is not loaded any more"
     if (mode := change.value("mode")) and mode.new == "replace":
@@ -103,7 +105,7 @@ def _of_table(change: Change) -> Iterator[str]:
         yield f"another row may win: rows are the same by {now}, not by {before}"
 
 
-def _taken_table(change: Change, old: Description | None, new: Description | None) -> Iterator[str]:
+def _taken_table(change: DefinitionChange, old: Description | None, new: Description | None) -> Iterator[str]:
     """Tell of a table that another pipeline loaded before: its owner changes."""
     own = new.by_key.get((change.kind, change.name)) if new else None
     for each in old.of_kind("table") if old and own else ():
@@ -111,7 +113,7 @@ def _taken_table(change: Change, old: Description | None, new: Description | Non
             yield f"the table {own.values['target']} gets another owner: `{each.name}` loaded it"
 
 
-def _lost_owners(change: Change) -> Iterator[str]:
+def _lost_owners(change: DefinitionChange) -> Iterator[str]:
     owners = change.value("owners")
     if owners and (gone := _gone(owners)):
         yield f"{_listed(gone)} is no owner any more, and is not told of a breach"
@@ -136,7 +138,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(f"`{each}`" for each in names) or "nothing"
 
 
-def _with_its_asset(change: Change, new: Description | None) -> bool:
+def _with_its_asset(change: DefinitionChange, new: Description | None) -> bool:
     """Whether a check is gone because its asset is, which has a line of its own."""
     asset = change.name.rpartition(":")[0]
     found: list[Thing] = [*new.of_kind("asset", "model", "exposure")] if new else []

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from etl.config.pipeline_config import Stage
 from etl.config.tenant_config import TenantConfig
-from etl.planning.compare import Change
+from etl.planning.compare import DefinitionChange
 from etl.planning.description import Description, Thing
 
 ORDER: tuple[Stage, ...] = ("extract", "transfer", "load")
@@ -66,7 +66,7 @@ class Effect:
             self.reasons.append(reason)
 
 
-def effects(config: TenantConfig, changes: Sequence[Change]) -> dict[str, Effect]:
+def effects(config: TenantConfig, changes: Sequence[DefinitionChange]) -> dict[str, Effect]:
     """Return the effect on each pipeline that has one, in the order in which the pipelines read from each other."""
     found: dict[str, Effect] = {}
     for name in config.pipelines:
@@ -85,7 +85,7 @@ def effects(config: TenantConfig, changes: Sequence[Change]) -> dict[str, Effect
 _SAME_PLACE = frozenset({"username", "password", "options"})
 
 
-def _moves(changes: Sequence[Change]) -> bool:
+def _moves(changes: Sequence[DefinitionChange]) -> bool:
     """Whether the warehouse is at another place, and not only opened by another user."""
     return any(
         {one.name for one in each.values} - _SAME_PLACE
@@ -94,7 +94,7 @@ def _moves(changes: Sequence[Change]) -> bool:
     )
 
 
-def _note(effect: Effect, change: Change, config: TenantConfig) -> None:
+def _note(effect: Effect, change: DefinitionChange, config: TenantConfig) -> None:
     stages = config.pipelines[effect.pipeline].stages
     if change.action == "added":
         if change.kind == "pipeline":

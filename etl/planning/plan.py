@@ -23,13 +23,13 @@ from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.pipeline.extract import extract_request
 from etl.pipeline.stage import StageRun
 from etl.planning.applied_state import lake_of
-from etl.planning.backfills import BackFill, History, Looked, backfills_of
+from etl.planning.backfills import BackFill, History, PipelineSight, backfills_of
 from etl.planning.columns import ColumnChange, Columns, foresee, refusals
-from etl.planning.compare import Change, compare, renamed
+from etl.planning.compare import DefinitionChange, compare, renamed
 from etl.planning.description import Description, Thing
 from etl.planning.destructive import marked
 from etl.planning.effects import Effect, assets_of, effects, readers
-from etl.planning.verdicts import EXAMINED, Judged, RuleVerdict, verdicts
+from etl.planning.verdicts import EXAMINED, Judged, RuleForecast, verdicts
 from etl.resources.rdb import rdb_resource
 from etl.settings import Settings
 from etl.source.reading import planned_schema
@@ -38,7 +38,7 @@ FORMAT = 1
 """The format of a plan as JSON."""
 
 
-class Plan(BaseModel):
+class TenantPlan(BaseModel):
     """What differs for one tenant, and what it will do."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,10 +49,10 @@ class Plan(BaseModel):
     """What stands on the other side, in words."""
     is_first: bool = False
     """Nothing was applied before, so everything is new."""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[DefinitionChange, ...] = ()
     columns: tuple[ColumnChange, ...] = ()
     backfills: tuple[BackFill, ...] = ()
-    verdicts: tuple[RuleVerdict, ...] = ()
+    verdicts: tuple[RuleForecast, ...] = ()
     owners: tuple[str, ...] = ()
     """The owners of what changes, before and after."""
     downstream: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class Surroundings:
 
 def make_plan(
     around: Surroundings, old: Description | None, new: Description, compared_with: str, *, is_first: bool = False
-) -> Plan:
+) -> TenantPlan:
     """Compare, and find out what the differences do. Nothing is changed by that."""
     changes = marked(compare(old, new), old, new)
     affected = effects(around.config, changes)
@@ -100,7 +100,7 @@ def make_plan(
         columns = _columns(around, affected, lakes, changes)
         judged = verdicts(Judged(config, lakes, affected, around.settings, around.now, around.examined), changes)
         backfills = tuple(_backfills(around, old, affected, lakes))
-    return Plan(
+    return TenantPlan(
         tenant=config.id,
         compared_with=compared_with,
         is_first=is_first,
@@ -119,16 +119,16 @@ def make_plan(
     )
 
 
-def removed_tenant(old: Description, compared_with: str) -> Plan:
+def removed_tenant(old: Description, compared_with: str) -> TenantPlan:
     """Return the plan of a tenant that is not there any more."""
     changes = marked(compare(old, None), old, None)
-    return Plan(
+    return TenantPlan(
         tenant=old.tenant, compared_with=compared_with, changes=changes, owners=tuple(_owners(changes, old, None))
     )
 
 
 def _columns(
-    around: Surroundings, affected: Mapping[str, Effect], lakes: Mapping[str, Lake], changes: Sequence[Change]
+    around: Surroundings, affected: Mapping[str, Effect], lakes: Mapping[str, Lake], changes: Sequence[DefinitionChange]
 ) -> Columns:
     rewritten = frozenset(
         each.name
@@ -165,7 +165,9 @@ def _backfills(
     history = History(around.instance)
     for name, effect in affected.items():
         before = old.by_key.get(("pipeline", name)) if old else None
-        looked = Looked(around.config, config.pipelines[name], lakes[name], history, around.now, bool(models.get(name)))
+        looked = PipelineSight(
+            around.config, config.pipelines[name], lakes[name], history, around.now, bool(models.get(name))
+        )
         yield from backfills_of(looked, effect, earlier_partitions(before))
 
 
@@ -186,7 +188,7 @@ def earlier_partitions(pipeline: Thing | None) -> TimeScheme | StaticKeys | None
 
 
 def _downstream(
-    old: Description | None, new: Description, changes: Sequence[Change], affected: Mapping[str, Effect]
+    old: Description | None, new: Description, changes: Sequence[DefinitionChange], affected: Mapping[str, Effect]
 ) -> Iterator[str]:
     """Yield what reads the assets that are made again, or that are gone."""
     for name, effect in affected.items():
@@ -196,7 +198,7 @@ def _downstream(
             yield from readers(old, assets_of(old, change.name), change.name)
 
 
-def _owners(changes: Sequence[Change], old: Description | None, new: Description | None) -> Iterator[str]:
+def _owners(changes: Sequence[DefinitionChange], old: Description | None, new: Description | None) -> Iterator[str]:
     """Yield the owners of the changed pipelines, and of the tenant for what belongs to no pipeline."""
     found: dict[str, None] = {}
     for change in changes:
@@ -216,7 +218,9 @@ def _owned_by(side: Description, pipeline: str | None) -> Iterator[str]:
             return
 
 
-def _hints(config: TenantConfig, old: Description | None, new: Description, changes: Sequence[Change]) -> Iterator[str]:
+def _hints(
+    config: TenantConfig, old: Description | None, new: Description, changes: Sequence[DefinitionChange]
+) -> Iterator[str]:
     if any(
         each.kind == "connection" and each.name == "source_database" and each.action == "changed" for each in changes
     ):
@@ -232,7 +236,10 @@ def _hints(config: TenantConfig, old: Description | None, new: Description, chan
 
 
 def _hints_about_rules(
-    config: TenantConfig, changes: Sequence[Change], judged: Sequence[RuleVerdict], affected: Mapping[str, Effect]
+    config: TenantConfig,
+    changes: Sequence[DefinitionChange],
+    judged: Sequence[RuleForecast],
+    affected: Mapping[str, Effect],
 ) -> Iterator[str]:
     """Tell what becomes of partitions that are published: a rule alone makes none of them again."""
     again = {name for name, effect in affected.items() if effect.since in ("extract", "transfer")}

@@ -6,7 +6,7 @@ Belongs here: the layout, and the bound on its length. Not here: the words (`wor
 from collections.abc import Iterator, Sequence
 
 from etl.planning import words
-from etl.planning.plan import Plan
+from etl.planning.plan import TenantPlan
 
 LONGEST = 400
 """The length of a line."""
@@ -14,12 +14,12 @@ MOST = 30
 """So many lines of one section are shown."""
 
 
-def markdown_of(plan: Plan) -> str:
+def markdown_of(plan: TenantPlan) -> str:
     """Return the plan as a section of Markdown."""
     return "\n".join(_lines(plan)) + "\n"
 
 
-def _lines(plan: Plan) -> Iterator[str]:
+def _lines(plan: TenantPlan) -> Iterator[str]:
     yield f"### {_escaped(words.summary(plan))}"
     if plan.is_first:
         yield "\nNothing was applied before, so everything is new."

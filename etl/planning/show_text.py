@@ -9,17 +9,17 @@ from rich.text import Text
 
 from etl.planning import words
 from etl.planning.compare import Action
-from etl.planning.plan import Plan
+from etl.planning.plan import TenantPlan
 
 _STYLES: dict[Action, str] = {"added": "green", "changed": "yellow", "removed": "red"}
 
 
-def text_of(plan: Plan) -> Text:
+def text_of(plan: TenantPlan) -> Text:
     """Return the plan with colours."""
     return Text("\n").join(_lines(plan))
 
 
-def _lines(plan: Plan) -> Iterator[Text]:
+def _lines(plan: TenantPlan) -> Iterator[Text]:
     yield Text(words.summary(plan), style="bold")
     if plan.is_first:
         yield Text("  nothing was applied before, so everything is new. `--apply` records it", style="yellow")
@@ -41,7 +41,7 @@ def _lines(plan: Plan) -> Iterator[Text]:
         yield Text(f"  Note: {note}", style="yellow")
 
 
-def _backfills(plan: Plan) -> Iterator[Text]:
+def _backfills(plan: TenantPlan) -> Iterator[Text]:
     if plan.backfills:
         yield Text("  To be made:", style="bold")
     for backfill in plan.backfills:
@@ -51,7 +51,7 @@ def _backfills(plan: Plan) -> Iterator[Text]:
             yield Text(f"      {command}", style="cyan")
 
 
-def _changes(plan: Plan) -> Iterator[Text]:
+def _changes(plan: TenantPlan) -> Iterator[Text]:
     for change in words.shown(plan):
         place = words.place(change.line)
         yield Text.assemble(

@@ -21,7 +21,7 @@ from etl.lake.lake import Lake, ObjectRef
 from etl.pipeline.stage import StageRun
 from etl.pipeline.tables import referenced_tables
 from etl.pipeline.transfer import refined_rows
-from etl.planning.compare import Change
+from etl.planning.compare import DefinitionChange
 from etl.planning.effects import ORDER, Effect
 from etl.quality.checking import check
 from etl.quality.results import RuleResult
@@ -38,7 +38,7 @@ PATIENCE = 60.0
 Status = Literal["passed", "failed", "error", "not examined"]
 
 
-class RuleVerdict(BaseModel):
+class RuleForecast(BaseModel):
     """What one rule says of the published rows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,7 +72,7 @@ class Judged:
     examined: int = EXAMINED
 
 
-def verdicts(of: Judged, changes: Sequence[Change]) -> tuple[RuleVerdict, ...]:
+def verdicts(of: Judged, changes: Sequence[DefinitionChange]) -> tuple[RuleForecast, ...]:
     """Judge each rule that is new, or whose text or severity has changed."""
     wanted = {
         each.name: each
@@ -90,8 +90,10 @@ def verdicts(of: Judged, changes: Sequence[Change]) -> tuple[RuleVerdict, ...]:
     return tuple(found)
 
 
-def _verdict(of: Judged, pipeline: PipelineConfig, stage: Stage, change: Change, rule: AnyRule) -> RuleVerdict:
-    blank = RuleVerdict(
+def _verdict(
+    of: Judged, pipeline: PipelineConfig, stage: Stage, change: DefinitionChange, rule: AnyRule
+) -> RuleForecast:
+    blank = RuleForecast(
         pipeline=pipeline.name, check=change.name, rule=wording(rule), line=change.line, status="not examined"
     )
     effect, lake = of.effects.get(pipeline.name), of.lakes[pipeline.name]
@@ -146,8 +148,8 @@ def _judge(
 
 
 def _summed(
-    blank: RuleVerdict, judged: Mapping[str, RuleResult], rule: AnyRule, pipeline: PipelineConfig
-) -> RuleVerdict:
+    blank: RuleForecast, judged: Mapping[str, RuleResult], rule: AnyRule, pipeline: PipelineConfig
+) -> RuleForecast:
     results = judged.values()
     broken = tuple(key for key, each in judged.items() if each.status == "failed")
     errors = [each for each in results if each.status == "error"]

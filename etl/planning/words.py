@@ -10,9 +10,9 @@ from pydantic import JsonValue
 
 from etl.planning.backfills import BackFill
 from etl.planning.columns import ColumnChange
-from etl.planning.compare import Action, Change, ValueChange
-from etl.planning.plan import Plan
-from etl.planning.verdicts import RuleVerdict
+from etl.planning.compare import Action, DefinitionChange, ValueChange
+from etl.planning.plan import TenantPlan
+from etl.planning.verdicts import RuleForecast
 
 LONGEST_VALUE = 60
 SERIES_SHOWN = 3
@@ -20,7 +20,7 @@ _MINUTE, _HOUR = 60, 3600
 SIGNS: dict[Action, str] = {"added": "+", "changed": "~", "removed": "-"}
 
 
-def summary(plan: Plan) -> str:
+def summary(plan: TenantPlan) -> str:
     """Return the plan in one line."""
     if plan.is_empty:
         return f"{plan.tenant}: nothing has changed, compared with {plan.compared_with}"
@@ -111,7 +111,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / _MINUTE:.0f} min" if seconds < 2 * _HOUR else f"{seconds / _HOUR:.1f} h"
 
 
-def verdict(each: RuleVerdict) -> str:
+def verdict(each: RuleForecast) -> str:
     """Return what a rule says of the rows that are published."""
     where = f"the newest {len(each.partitions)} partitions" if len(each.partitions) > 1 else "the newest partition"
     where = where if each.partitions else "the whole table"
@@ -130,20 +130,20 @@ def verdict(each: RuleVerdict) -> str:
             return f"{count} of {where}{failing}{why}; {each.consequence}"
 
 
-def thing(change: Change) -> str:
+def thing(change: DefinitionChange) -> str:
     """Return the kind and the name of what changes."""
     return f"{change.kind} {change.name}"
 
 
-def shown(plan: Plan) -> list[Change]:
+def shown(plan: TenantPlan) -> list[DefinitionChange]:
     """Return the changes that people read: those that do not only follow from another one."""
     obvious = ("asset", "connection", "job", "sensor", "schedule") if plan.is_first else ()
     return [each for each in plan.changes if not each.follows and each.kind not in obvious]
 
 
-def grouped(verdicts: Iterable[RuleVerdict]) -> Iterator[tuple[RuleVerdict, str]]:
+def grouped(verdicts: Iterable[RuleForecast]) -> Iterator[tuple[RuleForecast, str]]:
     """Yield each verdict with the name of its check; rules that were not examined for the same reason are one."""
-    unexamined: dict[tuple[str, str], list[RuleVerdict]] = {}
+    unexamined: dict[tuple[str, str], list[RuleForecast]] = {}
     for each in verdicts:
         if each.status == "not examined":
             unexamined.setdefault((each.pipeline, each.why), []).append(each)

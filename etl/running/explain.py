@@ -64,7 +64,7 @@ class Explanation:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownFacts:
     """What a tick knows of one tenant."""
 
     config: TenantConfig
@@ -77,7 +77,7 @@ class Known:
     ui_url: str | None = None
 
 
-def explain(known: Known, pipeline: str, now: datetime) -> Explanation:
+def explain(known: KnownFacts, pipeline: str, now: datetime) -> Explanation:
     """Return the explanation of one pipeline."""
     tenant = known.config.id
     found = _standing(known, pipeline)
@@ -91,13 +91,13 @@ def explain(known: Known, pipeline: str, now: datetime) -> Explanation:
     )
 
 
-def asset_link(known: Known, pipeline: str) -> str:
+def asset_link(known: KnownFacts, pipeline: str) -> str:
     """Return the address of the pipeline's last asset in Dagster's UI."""
     stage = known.config.pipelines[pipeline].stages[-1]
     return f"{known.ui_url}/assets/{known.config.id}/{stage}/{pipeline}"
 
 
-def _standing(known: Known, pipeline: str) -> Explanation:
+def _standing(known: KnownFacts, pipeline: str) -> Explanation:
     """The worst thing that is known of the pipeline."""
     blank = Explanation(known.config.id, pipeline, "unknown", "")
     own = [each for each in known.failures if each.pipeline == pipeline]
@@ -128,7 +128,7 @@ def _standing(known: Known, pipeline: str) -> Explanation:
     return replace(blank, standing="healthy", headline=f"the last known run succeeded, and {kept}")
 
 
-def _of_failure(known: Known, blank: Explanation, failure: Failure) -> Explanation:
+def _of_failure(known: KnownFacts, blank: Explanation, failure: Failure) -> Explanation:
     problem, hint = _parts(failure.detail)
     run = _run(known, failure)
     partition = run.partition if run else None
@@ -156,7 +156,7 @@ def _of_failure(known: Known, blank: Explanation, failure: Failure) -> Explanati
     )
 
 
-def _of_promise(known: Known, blank: Explanation, worst: PromiseVerdict) -> Explanation:
+def _of_promise(known: KnownFacts, blank: Explanation, worst: PromiseVerdict) -> Explanation:
     late = worst.promise in _FRESHNESS
     standing: Standing = "at risk" if worst.state is State.AT_RISK else "late" if late else "promise broken"
     steps: list[str] = []
@@ -188,13 +188,13 @@ def _parts(detail: str) -> tuple[str, str]:
     return problem, hint if len(detail) < LONGEST_DETAIL else ""
 
 
-def _run(known: Known, failure: Failure) -> PipelineRun | None:
+def _run(known: KnownFacts, failure: Failure) -> PipelineRun | None:
     history = known.histories.get(failure.pipeline)
     runs = history.runs if history else ()
     return next((each for each in runs if each.run_id == failure.run_id), None)
 
 
-def _rules_named(known: Known, pipeline: str, detail: str) -> Iterator[str]:
+def _rules_named(known: KnownFacts, pipeline: str, detail: str) -> Iterator[str]:
     """Yield where each rule stands that the failure names."""
     rules = known.config.pipelines[pipeline].quality.rules if pipeline in known.config.pipelines else ()
     for number, name in enumerate(check_names([each.rule for each in rules])):
@@ -203,7 +203,7 @@ def _rules_named(known: Known, pipeline: str, detail: str) -> Iterator[str]:
             yield f"mend the data in the source, or the rule `{name}` at {place}"
 
 
-def _runs(known: Known, pipeline: str) -> Iterator[str]:
+def _runs(known: KnownFacts, pipeline: str) -> Iterator[str]:
     history = known.histories.get(pipeline)
     if history is None:
         return
@@ -224,12 +224,12 @@ def _runs(known: Known, pipeline: str) -> Iterator[str]:
         yield f"newest publish: {newest.partition or 'the table'}, at {newest.at:%Y-%m-%d %H:%M} UTC"
 
 
-def _promises(known: Known, pipeline: str) -> Iterator[str]:
+def _promises(known: KnownFacts, pipeline: str) -> Iterator[str]:
     for each in known.verdicts.get(pipeline, ()):
         yield f"promise {each.promise}: {each.state.value.replace('_', ' ')}, {_short(each.message)}"
 
 
-def _told(known: Known, pipeline: str, found: Explanation, now: datetime) -> Iterator[str]:
+def _told(known: KnownFacts, pipeline: str, found: Explanation, now: datetime) -> Iterator[str]:
     """Yield the owners, and the targets that get a message about such a trouble. Addresses are not named."""
     said = known.config.assets.pipelines.get(pipeline)
     owners = (said.owners if said else ()) or known.config.owners
@@ -251,14 +251,14 @@ def _told(known: Known, pipeline: str, found: Explanation, now: datetime) -> Ite
             yield f"{target.type} (notification {number})"
 
 
-def _severity(known: Known, pipeline: str, standing: Standing) -> Literal["info", "warning", "error", "critical"]:
+def _severity(known: KnownFacts, pipeline: str, standing: Standing) -> Literal["info", "warning", "error", "critical"]:
     if standing in ("blocked", "failed"):
         return "error"
     sla = known.config.sla_of(pipeline) if pipeline in known.config.assets.pipelines else None
     return sla.alert_level.value if sla is not None else "error"
 
 
-def _failing_above(known: Known, pipeline: str) -> set[str]:
+def _failing_above(known: KnownFacts, pipeline: str) -> set[str]:
     """The pipelines that it reads, directly or through others, and that have failed."""
     failed = {each.pipeline for each in known.failures}
     seen, new = {pipeline}, {pipeline}
@@ -268,7 +268,7 @@ def _failing_above(known: Known, pipeline: str) -> set[str]:
     return (seen - {pipeline}) & failed
 
 
-def _downstream(known: Known, pipeline: str) -> list[str]:
+def _downstream(known: KnownFacts, pipeline: str) -> list[str]:
     seen, new = {pipeline}, {pipeline}
     while new:
         new = {name for (_, name), reads in known.upstream.items() if reads & new} - seen
@@ -276,7 +276,7 @@ def _downstream(known: Known, pipeline: str) -> list[str]:
     return sorted(seen - {pipeline})
 
 
-def _command(known: Known, pipeline: str, partition: str | None) -> str:
+def _command(known: KnownFacts, pipeline: str, partition: str | None) -> str:
     words = f"etl run {known.config.id} --pipeline {pipeline}"
     if partition is None:
         return f"`{words}`"

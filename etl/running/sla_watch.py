@@ -23,7 +23,7 @@ from etl.promises.judge import FROM_BAD_TO_GOOD, PipelineHistory, PromiseVerdict
 from etl.promises.pipeline_log import PipelineLog, stale
 from etl.promises.state_log import StateLog
 from etl.running.earlier_failures import successors
-from etl.running.explain import Explanation, Known, explain
+from etl.running.explain import Explanation, KnownFacts, explain
 from etl.running.sla_history import BUDGET, Reader, SlaHistory
 from etl.running.sla_result import digest, evaluation, promised
 from etl.running.subjects import Location, Subjects
@@ -141,9 +141,9 @@ class SlaWatch:
         """Return the explanation of one pipeline, from what is known after `judge` or `judge_now`."""
         return explain(self._known(verdicts, unjudged, now), name, now)
 
-    def _known(self, verdicts: Verdicts, unjudged: Unjudged, now: datetime) -> Known:
+    def _known(self, verdicts: Verdicts, unjudged: Unjudged, now: datetime) -> KnownFacts:
         state = self.reader.current(now)
-        return Known(
+        return KnownFacts(
             config=self.config,
             histories={name: self._at_work(name, each) for name, each in state.histories.items()},
             failures=state.failures,

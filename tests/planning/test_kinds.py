@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.planning.plan import Plan
+from etl.planning.plan import TenantPlan
 from etl.planning.show_markdown import markdown_of
 from etl.planning.show_text import text_of
 from tests.planning.kinds import KINDS
@@ -52,7 +52,7 @@ def world(ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return own
 
 
-def shown(plan: Plan) -> str:
+def shown(plan: TenantPlan) -> str:
     return steady(f"{text_of(plan).plain}\n\n{markdown_of(plan)}")
 
 

@@ -19,7 +19,7 @@ from etl.definitions import definitions_of
 from etl.planning.applied_state import lake_of, read_applied, write_applied
 from etl.planning.describe import describe
 from etl.planning.description import Description
-from etl.planning.plan import Plan, Surroundings, make_plan
+from etl.planning.plan import Surroundings, TenantPlan, make_plan
 from etl.settings import load_settings
 from tests.tiny_project import DAYS, TinyProject, make_project
 
@@ -90,7 +90,7 @@ class World:
         with DagsterInstance.from_config(str(self.project.data / "dagster")) as opened:
             yield opened
 
-    def plan(self, **more: Any) -> Plan:
+    def plan(self, **more: Any) -> TenantPlan:
         config, new = self.config, self.described()
         with lake_of(config, load_settings()) as lake:
             applied = read_applied(config, lake)
@@ -125,7 +125,7 @@ class World:
                 keys = config.pipelines[name].scheme.keys(NOW)
                 self.run(name, config.pipelines[name].stages, keys[0], keys[-1], reload=False)
 
-    def apply(self, plan: Plan) -> list[Any]:
+    def apply(self, plan: TenantPlan) -> list[Any]:
         """What `etl plan --apply` runs, in this process."""
         return [
             self.run(each.pipeline, each.stages, wanted.first, wanted.last, reload=each.reload)
