@@ -144,6 +144,8 @@ def _joined(
         return found
     if seen.stale:
         return replace(found, standing="stale", headline=seen.stale[0], next_steps=(command,))
+    if explanation.standing == "unknown":
+        return found
     if seen.missing:
         return replace(found, standing="unknown", headline=seen.missing[0], next_steps=(command,))
     if seen.unknown:
