@@ -226,13 +226,16 @@ class SlaWatch:
         send(target, clean, lambda text: interpolate(text, values))
 
     def _troubles(self, verdicts: Verdicts, unjudged: Unjudged, now: datetime) -> list[Trouble]:
+        broken = [each for found in verdicts.values() for each in found if each.state is State.BROKEN]
+        failures = self.reader.current(now).failures
+        if not (broken or failures):
+            return []
         known = self._known(verdicts, unjudged, now)
 
         def advice(pipeline: str) -> tuple[str, ...]:
             found = explain(known, pipeline, now)
             return (*found.next_steps, *([found.link] if found.link else []))
 
-        broken = [each for found in verdicts.values() for each in found if each.state is State.BROKEN]
         troubles = [
             Trouble(
                 event="sla",
@@ -258,7 +261,7 @@ class SlaWatch:
                 owners=self.subjects.owners(each.pipeline),
                 advice=advice(each.pipeline),
             )
-            for each in self.reader.current(now).failures
+            for each in failures
         ]
 
     def stale_checks(self, verdicts: Verdicts, now: datetime, cursor: str | None) -> list[str]:

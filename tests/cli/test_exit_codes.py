@@ -15,6 +15,8 @@ USAGE = {
     "init": ["init", "."],
     "new": ["new", "Not An Id"],
     "demo": ["demo", "--tenant", "nobody"],
+    "plan": ["plan", "nobody"],
+    "explain": ["explain", "nobody/orders"],
     "run": ["run", "nobody"],
     "set-aside": ["set-aside", "nobody", "orders", "--yes"],
     "schema accept": ["schema", "accept", "nobody", "orders"],
