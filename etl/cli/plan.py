@@ -60,8 +60,9 @@ def plan(
         bool, typer.Option("--exit-code", help="End with 1 if anything has changed, as `git diff --exit-code`.")
     ] = False,
     examine: Annotated[
-        int, typer.Option(help="Judge new rules over this many of the newest partitions.", min=1, max=1000)
-    ] = EXAMINED,
+        int | None,
+        typer.Option(help="Judge new rules over this many of the newest partitions. Default: 3.", min=1, max=1000),
+    ] = None,
     connect: Annotated[
         bool, typer.Option("--connect", help="Ask the sources which columns a changed query has.")
     ] = False,
@@ -78,7 +79,7 @@ def plan(
     if allow and not apply:
         raise EtlError("--allow without --apply", "--allow only matters for --apply")
     settings, console = load_settings(), Console()
-    command = _Command(settings, console, against, examine, connect)
+    command = _Command(settings, console, against, examine or EXAMINED, connect)
     names = _names(settings, tenant or (), command.revision)
     found: list[TenantPlan] = []
     with opened_instance(settings) as instance:
