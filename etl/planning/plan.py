@@ -114,6 +114,7 @@ def make_plan(
             *_hints(config, old, new, changes),
             *refusals(config, columns.changes),
             *_hints_about_rules(config, changes, judged, affected),
+            *_hints_where_nothing_is(affected, backfills),
         ),
         unknown=columns.unknown,
     )
@@ -255,4 +256,15 @@ def _hints_about_rules(
             yield (
                 f"rows of `{name}` that were set aside stay so until somebody replays them:"
                 f" `etl quarantine replay {config.id} {name}`"
+            )
+
+
+def _hints_where_nothing_is(affected: Mapping[str, Effect], backfills: Sequence[BackFill]) -> Iterator[str]:
+    """Tell of pipelines that a change would make again if there were anything of them, as in an empty lake."""
+    found = {each.pipeline for each in backfills}
+    for name, effect in affected.items():
+        if effect.since is not None and name not in found:
+            yield (
+                f"nothing of `{name}` is published in this lake, so nothing is made again. Where it is published, it is"
+                f" made again from the stage {effect.since} on, because {', '.join(effect.reasons)}"
             )

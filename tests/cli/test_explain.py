@@ -70,6 +70,7 @@ def test_rows_that_were_set_aside_are_named_with_their_place(etl: Etl, project: 
     assert "1 rows were set aside, `etl quarantine show acme orders --partition 2026-01-03`" in said.out
 
 
+@pytest.mark.slow
 def test_what_is_out_of_date_is_stale_although_its_last_run_succeeded(etl: Etl, project: TinyProject) -> None:
     assert run(project)
     project.write_transform(TRANSFORM.replace("* 100", "* 1000"))
@@ -79,6 +80,7 @@ def test_what_is_out_of_date_is_stale_although_its_last_run_succeeded(etl: Etl, 
     assert "is stale: shop.orders holds another version than is published" in said.out
 
 
+@pytest.mark.slow
 def test_a_lake_that_cannot_be_read_is_not_healthy(etl: Etl, project: TinyProject) -> None:
     assert run(project)
     path = project.data / "lake/acme/transfer/orders/dt=2026-01-03/data.parquet"

@@ -24,7 +24,7 @@ BLOCKED = {"new_rule_fails", "new_rule_without_column"}
 UNFORCED = {"new_rule_sets_aside"}
 """A rule makes no published partition again by itself; the plan says so."""
 RUN = sorted(KINDS.keys() - REFUSED - BLOCKED - UNFORCED - {"disabled_tenant"})
-QUICK = {"earlier_start", "changed_transform", "mode_upsert"}
+QUICK = {"earlier_start", "changed_transform"}
 """The kinds of which the default tests run what the plan says; the others take a minute."""
 
 
@@ -99,7 +99,14 @@ REDUCED = {"changed_query", "timezone"}
 
 
 @pytest.mark.parametrize(
-    "kind", ["new_rule_passes", "new_rule_fails", "new_rule_sets_aside", "changed_rule", "rule_on_new_column"]
+    "kind",
+    [
+        "new_rule_fails",
+        "new_rule_sets_aside",
+        "rule_on_new_column",
+        pytest.param("new_rule_passes", marks=pytest.mark.slow),
+        pytest.param("changed_rule", marks=pytest.mark.slow),
+    ],
 )
 def test_what_a_new_rule_says_of_the_data_is_what_it_says_in_the_run(world: World, kind: str) -> None:
     KINDS[kind](world)
@@ -147,6 +154,42 @@ def test_columns_are_those_that_the_run_publishes(world: World) -> None:
     assert {each.column: each.new for each in plan.columns} == {
         name: str(dtype) for name, dtype in after.items() if name not in before
     }
+
+
+def test_the_source_is_asked_for_the_columns_of_another_query(world: World) -> None:
+    KINDS["changed_query"](world)
+    assert any("was not asked" in each for each in world.plan().unknown)
+    world.edit(
+        {
+            "assets": {
+                "pipelines": {
+                    "orders": {
+                        "source_table": None,
+                        "query": "SELECT order_id, amount, created_at, 'x' AS kind FROM orders"
+                        " WHERE created_at >= :window_start AND created_at < :window_end",
+                    }
+                }
+            }
+        }
+    )
+    found = world.plan(connects=True)
+    assert found.unknown == ()
+    assert {(each.pipeline, each.stage, each.column, each.action) for each in found.columns} == {
+        ("orders", "extract", "name", "removed"),
+        ("orders", "extract", "kind", "added"),
+        ("orders", "transfer", "name", "removed"),
+        ("orders", "transfer", "kind", "added"),
+    }
+    assert not world.run("orders", ("extract",), "2026-01-01", "2026-01-03", reload=False).success, "as the plan says"
+
+
+def test_where_nothing_is_published_that_is_said(world: World) -> None:
+    shutil.rmtree(world.project.data / "lake" / "acme" / "extract")
+    shutil.rmtree(world.project.data / "lake" / "acme" / "transfer")
+    KINDS["changed_transform"](world)
+    found = world.plan()
+    assert found.backfills == ()
+    assert any("nothing of `orders` is published in this lake" in each for each in found.hints)
 
 
 def test_a_disabled_tenant_has_nothing_any_more(world: World) -> None:
