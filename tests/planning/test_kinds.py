@@ -5,6 +5,8 @@ After a wanted change: `ETL_WRITE_GOLDEN=1 .venv/bin/python -m pytest tests/plan
 
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -190,6 +192,27 @@ def test_where_nothing_is_published_that_is_said(world: World) -> None:
     found = world.plan()
     assert found.backfills == ()
     assert any("nothing of `orders` is published in this lake" in each for each in found.hints)
+
+
+@pytest.mark.slow
+def test_a_table_that_is_loaded_in_another_way_holds_what_that_way_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same order stands in two days. By `replace_partition` the table has both rows, by `upsert` the later one."""
+    world = make_world(tmp_path)
+    for name, value in world.project.environ.items():
+        monkeypatch.setenv(name, value)
+    with closing(sqlite3.connect(world.project.source)) as db, db:
+        db.execute(
+            "INSERT INTO orders SELECT order_id, 'later', amount, '2026-01-02 23:00:00' FROM orders WHERE order_id = 105"
+        )
+    world.run("orders", ("extract", "transfer", "load"), "2026-01-01", "2026-01-03", reload=False)
+    world.record()
+    assert sorted(row[1] for row in world.table("shop.orders") if row[0] == 105) == ["later", "이름 5"]
+    KINDS["mode_upsert"](world)
+    plan = world.plan()
+    assert all(each.success for each in world.apply(plan))
+    assert [row[1] for row in world.table("shop.orders") if row[0] == 105] == ["later"]
 
 
 def test_a_disabled_tenant_has_nothing_any_more(world: World) -> None:
