@@ -23,6 +23,7 @@ from etl.promises.freshness import State
 from etl.promises.judge import FROM_BAD_TO_GOOD, PipelineHistory, PipelineRun, PromiseVerdict
 from etl.promises.pipeline_facts import Failure
 from etl.quality.rules import check_names
+from etl.running.naming import AssetAddress
 from etl.running.run_outcomes import LONGEST_DETAIL
 
 Standing = Literal["healthy", "at risk", "late", "promise broken", "waiting", "blocked", "failed", "stale", "unknown"]
@@ -137,7 +138,8 @@ def _of_failure(known: KnownFacts, blank: Explanation, failure: Failure) -> Expl
     blocked = failure.event == "quality"
     steps = [*_rules_named(known, blank.pipeline, failure.detail)] if blocked else []
     steps += [_short(hint)] if hint else []
-    if blocked and known.config.pipelines[blank.pipeline].quality.on_failure == "quarantine":
+    said = known.config.pipelines.get(blank.pipeline)
+    if blocked and said is not None and said.quality.on_failure == "quarantine":
         steps.append(f"see rows that were set aside before: `etl quarantine show {blank.tenant} {blank.pipeline}`")
     elif not blocked:
         steps.append(f"see whether everything answers: `etl check {blank.tenant} --connect`")
@@ -278,6 +280,8 @@ def _downstream(known: KnownFacts, pipeline: str) -> list[str]:
 
 def _command(known: KnownFacts, pipeline: str, partition: str | None) -> str:
     words = f"etl run {known.config.id} --pipeline {pipeline}"
+    if pipeline not in known.config.pipelines:  # a step of dbt models, of the tenant's own code, or a whole job
+        words = f"etl run {known.config.id}" + (" --stage dbt" if AssetAddress.of_step(pipeline).stage == "dbt" else "")
     if partition is None:
         return f"`{words}`"
     option = "--partition" if kind_of(partition) == "static" else "--from"

@@ -161,3 +161,23 @@ def test_a_tick_opens_neither_lake_nor_warehouse(
         monkeypatch.setattr(name, opened)
     World(instance, "acme").run("orders", at(6, 1), at(6, 2), partition="2026-01-05")
     assert explained(tmp_path, instance).standing == "late"
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "command"),
+    [("dbt", "models", "`etl run acme --stage dbt"), ("own", "step", "`etl run acme")],
+)
+def test_what_is_no_pipeline_gets_a_command_that_exists(
+    tmp_path: Path, instance: DagsterInstance, stage: str, name: str, command: str
+) -> None:
+    World(instance, "acme").run(name, at(10, 1), at(10, 2), stages=(stage,), error="a column is gone")
+    config = make_config("acme", {"orders": DAILY}, notifications=TARGETS)
+    watch = SlaWatch(config, make_settings(tmp_path))
+    watch.tick(instance, NOW)
+    with watch.outbox._store.transaction() as db:
+        bodies = [row[0] for row in db.execute("SELECT body FROM messages")]
+    assert bodies
+    for body in bodies:
+        assert "a column is gone" in body
+        assert command in body
+        assert "--pipeline" not in body
