@@ -50,6 +50,9 @@ class Conventions(BaseModel):
     kinds: tuple[str, ...] | None = None
     """None means the list of `etl.conventions.kinds`."""
     required_tags: tuple[str, ...] = ("data_tier",)
+    recommended_tags: tuple[str, ...] = ("domain",)
+    file_prefixes: dict[str, str] | None = None
+    """The beginnings of the names of files with assets, by group. None means the group in lowercase letters and `_`."""
     max_kinds: int = 3
     max_file_lines: int = 1500
     name_pattern: str = "[a-z][a-z0-9_]*"

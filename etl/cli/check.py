@@ -1,37 +1,60 @@
-"""`etl check`: checks every tenant's configuration, and whether the built definitions keep the conventions.
+"""`etl check`: checks every tenant's configuration and code, and whether the built definitions keep the conventions.
 
-Belongs here: walking tenants and showing findings. Not here: the conventions (`etl.conventions.check`).
+Belongs here: the command, which locations are checked, and comparing tenants with each other. Not here: checking one
+location (`checking`), connecting (`connect`), the text (`check_text`), the rules (`etl.conventions`).
 """
 
-import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, NamedTuple
 
 import typer
-from dagster import Definitions
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from etl.cli.asked import asked_tenants
+from etl.cli.check_text import CheckText, rules_table, show_rule
+from etl.cli.checking import Checking, findings_of_error
 from etl.cli.connect import Tried, shown, try_out
 from etl.cli.locations import unserved
-from etl.config.config_loader import list_tenants, load_tenant
+from etl.config.config_loader import list_tenants, load_tenant, tenants_listed_once
 from etl.config.shared_jobs import shared_job_names
 from etl.config.shared_prefixes import shared_prefixes
 from etl.config.shared_tables import shared_tables
-from etl.conventions.check import file_violations, files_of, violations
+from etl.config.tenant_config import TenantConfig
+from etl.conventions.location import JudgedLocation
+from etl.conventions.registry import finding, rule_named
+from etl.conventions.reports.github import github_report
+from etl.conventions.reports.junit import junit_report
+from etl.conventions.reports.report import CheckReport, json_report
+from etl.conventions.reports.sarif import sarif_report
 from etl.dbt.ownership import dbt_place, shared_dbt_schemas
-from etl.definitions import load_location
-from etl.errors import ConfigError, EtlError, NothingExamined
-from etl.platform import Conventions, platform_of
+from etl.errors import ConfigError, EtlError
+from etl.platform import platform_of
+from etl.project import find_project
+from etl.quality.whole_file import write_whole
 from etl.resources.warehouse import refused_warehouse
-from etl.settings import Settings, load_settings
+from etl.settings import Environment, Settings, load_settings
+
+Format = Literal["text", "json", "sarif", "junit", "github"]
+_WRITERS: dict[str, Callable[[CheckReport], str]] = {
+    "json": json_report,
+    "sarif": sarif_report,
+    "junit": junit_report,
+    "github": github_report,
+}
+_SHARED = "all tenants"
+
+
+class _Asked(NamedTuple):
+    """One location to be checked."""
+
+    name: str
+    check: Callable[[], JudgedLocation]
 
 
 def check(
@@ -39,90 +62,127 @@ def check(
     module: Annotated[
         str | None, typer.Option(help="Check a hand-written code location instead, e.g. my_project.definitions.")
     ] = None,
+    source: Annotated[
+        list[Path] | None, typer.Option(help="Check only the text of Python files instead: a file or a folder.")
+    ] = None,
+    env: Annotated[
+        Environment | None,
+        typer.Option(help="Check as this environment, and list every variable that is not set there."),
+    ] = None,
     connect: Annotated[
         bool,
         typer.Option(
             "--connect",
-            help="Also connect to each tenant's source, lake (a small object is written and deleted) and warehouse.",
+            help="Also connect to each tenant's source, lake, warehouse, secrets and receivers of messages, and compare"
+            " clocks. A small object and a table are made and removed; no message is sent.",
         ),
     ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail the check, too.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds that the Python of one location may take; 0: any.")] = 120,
+    format_: Annotated[Format, typer.Option("--format", help="How findings are written.")] = "text",
+    output: Annotated[Path | None, typer.Option(help="Write the findings to this file.")] = None,
+    rules: Annotated[bool, typer.Option("--rules", help="List the rules, and check nothing.")] = False,
+    rule: Annotated[str | None, typer.Option(help="Explain one rule, and check nothing.")] = None,
 ) -> None:
     """Load tenants and check that they keep the conventions.
 
-    A tenant that no code location of workspace.yaml serves is a warning.
+    Python is checked by its text, too. `# etl: allow RULE (reason)` allows one place. A warning does not fail the check.
 
     Exit code 1: violations. 2: a tenant cannot be loaded, or with --connect something does not answer as a run needs.
     3: there was nothing to check, or a tenant has no asset.
     """
-    console = Console()
-    settings = load_settings()
-    names = [module] if module else list(asked_tenants(settings, tenant or ()))
-    look = _Look(platform_of(settings.project_dir, os.environ).conventions)
-    for name in names:
-        look.at(name, lambda name=name: _module(name) if module else _tenant(name, settings))  # type: ignore[misc]
-    look.broken += [] if module else _shared_places(settings, set(names))
-    tried = _connected(names, settings, look) if connect and not module else []
-    for warning in unserved(settings) if not module else ():
-        console.print(f"[yellow]warning:[/] {escape(str(warning))}", highlight=False)
-    for problem in look.broken:
-        console.print(f"[bold red]error:[/] {escape(str(problem))}", highlight=False)
-    if tried:
-        console.print(shown(tried))
-    if look.found.row_count:
-        console.print(look.found)
-    if look.broken:
-        sys.exit(2)
-    if look.found.row_count:
-        sys.exit(1)
-    empty = [name for name in look.empty if module or load_tenant(name, settings).enabled]
-    if empty or len(look.empty) == len(names):
-        raise NothingExamined(
-            f"nothing was examined: {', '.join(empty or look.empty)} has no asset",
-            "write a pipeline below `assets: {pipelines: ...}`; a tenant with `enabled: false` has no assets either",
-        )
-    console.print(f"[green]{len(names)} checked[/], no findings: {', '.join(names)}")
+    if rules or rule is not None:
+        _explain(rule)
+        return
+    if (module is not None) + bool(source) + bool(tenant) > 1:
+        raise EtlError("tenants, --module and --source are three ways to say what is checked", "give one of them")
+    if env is not None:
+        os.environ["DAGSTER_ENVIRONMENT"] = env
+    settings = _settings(needs_project=module is None and not source)
+    with tenants_listed_once(settings) as tenants:
+        platform = platform_of(settings.project_dir, os.environ)
+        checking = Checking(platform, settings.project_dir, tenants, timeout)
+        asked = _asked(tenant or (), module, source or (), checking, settings)
+        report = CheckReport([], settings.project_dir, settings.environment, strict=strict)
+        shows = format_ == "text" and output is None
+        text = CheckText(report, len(asked), findings=shows)
+        tried: list[Tried] = []
+        for each in asked:
+            text.begin(each.name)
+            location = each.check()
+            if connect and module is None and not source:
+                tried += _connected(location, settings)
+            report.locations.append(location)
+            text.end(location)
+        if module is None and not source:
+            _compare(report, text, settings, {each.name for each in asked})
+    if tried and shows:
+        Console().print(shown(tried))
+    _write(report, format_, output)
+    if shows:
+        text.summary()
+    sys.exit(report.exit_code)
 
 
-@dataclass
-class _Look:
-    """The findings about the locations that were checked."""
-
-    conventions: Conventions
-    broken: list[EtlError] = field(default_factory=list)
-    empty: list[str] = field(default_factory=list)
-    """Locations that define nothing, so that nothing was examined."""
-    found: Table = field(default_factory=lambda: Table("where", "asset", "what is wrong", "remedy"))
-
-    def at(self, name: str, load: Callable[[], tuple[Definitions, set[Path]]]) -> None:
-        """Check one location. If a location cannot be built, the other locations are still checked."""
-        try:
-            definitions, files = load()
-            if not definitions.resolve_asset_graph().get_all_asset_keys() and not definitions.resolve_all_job_defs():
-                self.empty.append(name)
-            wrong = [*violations(definitions, self.conventions), *file_violations(files, self.conventions)]
-        except EtlError as error:
-            self.broken.append(error)
-            return
-        except (Exception, SystemExit) as error:  # noqa: BLE001  a person's own code may raise anything
-            what = f"{type(error).__name__}: {error}"
-            self.broken.append(EtlError(f"{name} cannot be built: {what}", "correct the code that raises this error"))
-            return
-        for each in wrong:
-            self.found.add_row(name, each.subject, each.problem, each.remedy)
+def _explain(rule: str | None) -> None:
+    console = Console(highlight=False)
+    if rule is None:
+        console.print(rules_table())
+    else:
+        show_rule(rule_named(rule), console)
 
 
-def _tenant(name: str, settings: Settings) -> tuple[Definitions, set[Path]]:
-    """Return a tenant's definitions, with the additions of its own definitions.py, and its Python files."""
-    return load_location(name), set((settings.tenants_dir / name).rglob("*.py"))
+def _settings(*, needs_project: bool) -> Settings:
+    """Return the settings. Code that is no project of this product is checked with the conventions of its own folder."""
+    if needs_project or find_project(os.environ) is not None:
+        return load_settings()
+    here = Path.cwd()
+    return Settings(project_dir=here, data_dir=here / ".data")
 
 
-def _connected(names: list[str], settings: Settings, look: _Look) -> list[Tried]:
-    """Try the places of all tenants that can be loaded, and note what does not answer."""
-    tried: list[Tried] = []
-    for name in names:
-        with suppress(ConfigError):  # reported by `_Look`
-            tried += try_out(load_tenant(name, settings), settings)
-    look.broken += [each.error for each in tried if each.error]
+def _asked(
+    tenants: Sequence[str], module: str | None, sources: Sequence[Path], checking: Checking, settings: Settings
+) -> list[_Asked]:
+    if module is not None:
+        return [_Asked(module, lambda: checking.module(module))]
+    if sources:
+        return [_Asked(str(path), partial(checking.folder, path)) for path in sources]
+    return [_Asked(name, partial(checking.tenant, name, settings)) for name in asked_tenants(settings, tenants)]
+
+
+def _compare(report: CheckReport, text: CheckText, settings: Settings, names: set[str]) -> None:
+    """Note what two tenants would share, and tenants that no location serves."""
+    together = JudgedLocation(_SHARED, is_location=False)
+    for error in _shared_places(settings, names):
+        together.add(findings_of_error(error, settings.project_dir))
+    together.add(finding("not-served", each.problem, each.hint) for each in unserved(settings))
+    if together.findings:
+        report.locations.append(together)
+        text.end(together)
+
+
+def _write(report: CheckReport, format_: Format, output: Path | None) -> None:
+    if format_ == "text" and output is None:
+        return
+    content = _WRITERS[format_](report)
+    if output is None:
+        sys.stdout.write(content)
+        return
+    try:
+        write_whole(output, content)
+    except OSError as error:
+        raise EtlError(f"{output} cannot be written: {error.strerror}", "name a file in a folder that exists") from error
+    Console(stderr=True, highlight=False).print(f"{len(report.findings)} findings are written to {escape(str(output))}")
+
+
+def _connected(location: JudgedLocation, settings: Settings) -> list[Tried]:
+    """Try the places of a tenant, if it can be loaded, and note what does not answer."""
+    try:
+        config = load_tenant(location.name, settings)
+    except ConfigError:
+        return []  # its problems are among the findings
+    tried = list(try_out(config, settings))
+    location.add(finding for each in tried for finding in each.findings())
     return tried
 
 
@@ -131,9 +191,9 @@ def _shared_places(settings: Settings, names: set[str]) -> list[ConfigError]:
 
     All tenants are compared, not only checked ones.
     """
-    configs = []
+    configs: list[TenantConfig] = []
     for each in list_tenants(settings):
-        with suppress(ConfigError):  # reported above if the tenant is one of the checked ones
+        with suppress(ConfigError):  # reported by the check of the tenant, if it is one of the checked ones
             configs.append(load_tenant(each, settings))
     places = [dbt_place(each, settings) for each in configs]
     unfit = [(frozenset({each.id}), error) for each in configs if (error := refused_warehouse(each, settings))]
@@ -145,18 +205,3 @@ def _shared_places(settings: Settings, names: set[str]) -> list[ConfigError]:
         *unfit,
     )
     return [error for tenants, error in found if tenants & names]
-
-
-def _module(name: str) -> tuple[Definitions, set[Path]]:
-    """Return the definitions of a hand-written code location, and the files in which its assets are written."""
-    sys.path.insert(0, ".")
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise EtlError(
-            f"{name} cannot be imported: {error}", "run this where `python -c 'import ...'` finds the module"
-        ) from error
-    found = getattr(module, "defs", None)
-    if not isinstance(found, Definitions):
-        raise EtlError(f"{name} has no `defs`", "name a module whose `defs` is a Dagster Definitions")
-    return found, files_of(found) | ({Path(module.__file__)} if module.__file__ else set())

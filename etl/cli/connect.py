@@ -11,6 +11,8 @@ from typing import NamedTuple
 from rich.table import Table
 
 from etl.config.tenant_config import TenantConfig
+from etl.conventions.registry import finding
+from etl.conventions.rule import CheckFinding
 from etl.errors import EtlError, SourceError
 from etl.lake.lake import open_lake
 from etl.pipeline.extract import extract_request
@@ -28,6 +30,11 @@ class Tried(NamedTuple):
     place: str
     answer: str
     error: EtlError | None = None
+
+    def findings(self) -> Iterator[CheckFinding]:
+        """Yield what is wrong with the place."""
+        if self.error is not None:
+            yield finding("place-not-usable", self.error.problem, self.error.hint, subject=self.place)
 
 
 def try_out(config: TenantConfig, settings: Settings) -> Iterator[Tried]:

@@ -1,0 +1,98 @@
+"""Finds errors that are caught and forgotten, and attempts inside attempts.
+
+Belongs here: `swallowed-exception`, `nested-try`. Not here: loops that try again (`retries`).
+
+A handler forgets an error if it catches any exception, raises nothing, and tells nobody but a log or the metadata of an
+asset that then counts as made. A handler that keeps the exception or hands it to its caller forgets nothing.
+"""
+
+import ast
+from collections.abc import Iterator
+
+from etl.conventions.source_file import SourceFile, Spot
+from etl.conventions.syntax import dotted_name, last_name, runs_here
+
+_ANY = frozenset({"Exception", "BaseException"})
+_OF_A_DATABASE = frozenset({
+    "OperationalError", "DatabaseError", "InterfaceError", "ProgrammingError", "IntegrityError", "DataError",
+    "SQLAlchemyError", "DBAPIError", "RequestException", "HTTPError", "URLError", "ClientError", "ConnectTimeout",
+    "ReadTimeout", "HTTPStatusError", "EndpointConnectionError", "BotoCoreError",
+})  # fmt: skip
+"""Errors of databases and services: if only `pass` or a log follows one, data is missing and nobody knows."""
+_LOGS = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "log", "print", "print_exc"})
+_METADATA = frozenset({"MaterializeResult", "Output", "add_output_metadata", "text", "md"})
+_LEAVES = frozenset({"sys.exit", "os._exit", "exit", "pytest.fail", "pytest.skip"})
+
+
+def caught(file: SourceFile) -> Iterator[Spot]:
+    """Yield handlers that forget errors, calls of `suppress(Exception)`, and `try` inside `try`."""
+    for attempt in file.nodes(ast.Try, ast.TryStar):
+        for handler in attempt.handlers:
+            name = _forgotten(handler)
+            if name:
+                yield Spot("swallowed-exception", handler, f"{name} is caught, and the code goes on as if nothing had failed")
+        inner = _inner_attempt(attempt)
+        if inner is not None:
+            yield Spot("nested-try", inner, "a `try` with handlers stands inside another")
+    for call in file.nodes(ast.Call):
+        if last_name(call) == "suppress" and any(last_name(each) in _ANY for each in call.args):
+            yield Spot("swallowed-exception", call, "every exception is suppressed")
+
+
+def _forgotten(handler: ast.ExceptHandler) -> str:
+    """Return what the handler catches and forgets; an empty text if it forgets nothing."""
+    types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    names = ["" if each is None else last_name(each) for each in types]
+    if any(not each or each in _ANY for each in names):
+        return "" if _tells(handler) else "any exception"
+    if all(each in _OF_A_DATABASE for each in names) and all(_is_idle(each) for each in handler.body):
+        return f"`{', '.join(names)}`"
+    return ""
+
+
+def _tells(handler: ast.ExceptHandler) -> bool:
+    """Whether the error is raised, kept, handed on, or becomes a failed result."""
+    for node in runs_here(handler.body):
+        if isinstance(node, ast.Raise):
+            return True
+        if isinstance(node, ast.Call) and dotted_name(node) in _LEAVES:
+            return True
+        if isinstance(node, ast.keyword) and node.arg in ("passed", "success") and _is_false(node.value):
+            return True
+    return handler.name is not None and _is_used(handler.body, handler.name)
+
+
+def _is_used(body: list[ast.stmt], name: str) -> bool:
+    """Whether the exception goes anywhere but into a log or metadata."""
+    waiting: list[ast.AST] = list(body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Call) and last_name(node) in _LOGS | _METADATA:
+            continue
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
+            return True
+        waiting.extend(ast.iter_child_nodes(node))
+    return False
+
+
+def _is_idle(statement: ast.stmt) -> bool:
+    """Whether a statement does nothing about an error: `pass`, `continue`, `...`, a log."""
+    if isinstance(statement, ast.Pass | ast.Continue):
+        return True
+    if not isinstance(statement, ast.Expr):
+        return False
+    value = statement.value
+    return isinstance(value, ast.Constant) or (isinstance(value, ast.Call) and last_name(value) in _LOGS)
+
+
+def _is_false(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is False
+
+
+def _inner_attempt(attempt: ast.Try | ast.TryStar) -> ast.AST | None:
+    if not attempt.handlers:
+        return None
+    for node in runs_here(attempt.body):
+        if isinstance(node, ast.Try | ast.TryStar) and node.handlers:
+            return node
+    return None

@@ -1,0 +1,103 @@
+"""Finds old ways of writing: types that have a shorter name, imports inside functions, prints, work row by row.
+
+Belongs here: `old-typing`, `import-in-function`, `print-call`, `row-loop`, `select-star`. Not here: errors (`caught`,
+`retries`), values in code (`literals`).
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from etl.conventions.source_file import SourceFile, Spot
+from etl.conventions.syntax import dotted_name, keyword, last_name
+
+_BUILT_IN = {
+    "Dict": "dict", "List": "list", "Set": "set", "FrozenSet": "frozenset", "Tuple": "tuple", "Type": "type",
+    "Optional": "X | None", "Union": "X | Y",
+}  # fmt: skip
+_TYPING = ("typing", "typing_extensions")
+_MISSING = ("ImportError", "ModuleNotFoundError")
+_LINTED = re.compile(r"#\s*noqa:[\w, ]*\bPLC0415\b")  # ruff's name of the same rule
+_SELECT_ALL = re.compile(r"^\s*select\s+\*\s+from\s+[\w.\"`\[\]]+\s*;?\s*$", re.IGNORECASE)
+_ROWS = frozenset({"iterrows", "itertuples", "iter_rows"})
+
+
+def modern(file: SourceFile) -> Iterator[Spot]:
+    """Yield what is written in an old or slow way."""
+    yield from _old_types(file)
+    yield from _late_imports(file)
+    if not file.is_script and not _renames_print(file):
+        for call in file.nodes(ast.Call):
+            if isinstance(call.func, ast.Name) and call.func.id == "print":
+                yield Spot("print-call", call, "`print` writes where nobody looks for it")
+    yield from _row_by_row(file)
+    for node in file.nodes(ast.Constant):
+        if isinstance(node.value, str) and _SELECT_ALL.match(node.value):
+            yield Spot("select-star", node, "the query reads every column of every row")
+
+
+def _old_types(file: SourceFile) -> Iterator[Spot]:
+    names: dict[str, None] = {}
+    for node in file.nodes(ast.ImportFrom):
+        old = [each.name for each in node.names if each.name in _BUILT_IN] if node.module in _TYPING else []
+        if old:
+            yield Spot("old-typing", node, f"`{', '.join(old)}` of typing", _instead(old))
+    for attribute in file.nodes(ast.Attribute):
+        if attribute.attr in _BUILT_IN and dotted_name(attribute).partition(".")[0] in ("typing", "t", "tp"):
+            if dotted_name(attribute) not in names and _imports_typing(file, dotted_name(attribute).partition(".")[0]):
+                names[dotted_name(attribute)] = None
+                yield Spot("old-typing", attribute, f"`{dotted_name(attribute)}`", _instead([attribute.attr]))
+
+
+def _instead(old: list[str]) -> str:
+    return "write " + ", ".join(f"`{_BUILT_IN[each]}` for `{each}`" for each in old)
+
+
+def _imports_typing(file: SourceFile, name: str) -> bool:
+    imports = [each for node in file.nodes(ast.Import) for each in node.names]
+    return any(each.name in _TYPING and (each.asname or each.name) == name for each in imports)
+
+
+def _late_imports(file: SourceFile) -> Iterator[Spot]:
+    for node in file.nodes(ast.Import, ast.ImportFrom):
+        if file.function_of(node) is None or _is_optional(node, file) or _LINTED.search(file.lines[node.lineno - 1]):
+            continue
+        name = node.names[0].name if isinstance(node, ast.Import) else "." * node.level + (node.module or "")
+        yield Spot("import-in-function", node, f"`{name}` is imported inside a function")
+
+
+def _is_optional(node: ast.AST, file: SourceFile) -> bool:
+    """Whether the import may fail, because what it imports need not be installed, or is only for type checkers."""
+    for outer in file.above(node):
+        if isinstance(outer, ast.Try) and any(
+            each.type is not None and any(name in _MISSING for name in map(last_name, _types(each.type)))
+            for each in outer.handlers
+        ):
+            return True
+        if isinstance(outer, ast.If) and last_name(outer.test) == "TYPE_CHECKING":
+            return True
+    return False
+
+
+def _types(caught: ast.expr) -> list[ast.expr]:
+    return caught.elts if isinstance(caught, ast.Tuple) else [caught]
+
+
+def _renames_print(file: SourceFile) -> bool:
+    """Whether the file has a function of its own of that name."""
+    return any(each.name == "print" for each in file.nodes(ast.FunctionDef)) or any(
+        (each.asname or each.name) == "print" for node in file.nodes(ast.ImportFrom) for each in node.names
+    )
+
+
+def _row_by_row(file: SourceFile) -> Iterator[Spot]:
+    for loop in file.nodes(ast.For, ast.comprehension):
+        if isinstance(loop.iter, ast.Call) and last_name(loop.iter) in _ROWS:
+            yield Spot("row-loop", loop.iter, f"`{last_name(loop.iter)}` visits the rows one by one")
+    for call in file.nodes(ast.Call):
+        if not isinstance(call.func, ast.Attribute):
+            continue
+        axis = keyword(call, "axis")
+        by_row = isinstance(axis, ast.Constant) and axis.value in (1, "columns")
+        if call.func.attr == "map_elements" or (call.func.attr == "apply" and by_row):
+            yield Spot("row-loop", call, f"`{call.func.attr}` calls Python for each row")
