@@ -110,7 +110,7 @@ def show(
         frame = read_rejected(config, settings, each, rows)
         title = f"{_name(each)}: {min(rows, each.rows)} of {each.rows} rejected rows"
         table = Table(*map(escape, frame.columns), title=title)
-        for reasons, *values in frame.iter_rows():
+        for reasons, *values in frame.iter_rows():  # etl: allow row-loop (as many rows as fit on a screen)
             table.add_row(", ".join(reasons), *(_cell(each) for each in values))
         console.print(table)
 

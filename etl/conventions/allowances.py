@@ -2,6 +2,8 @@
 
 Belongs here: reading the comments, and leaving out what they allow. Not here: finding violations (`source_rules`).
 
+A `noqa` of the linter ruff for its own rule of the same meaning counts too. For an error, a reason must stand behind it.
+
 A comment allows a rule on its own line, or, if nothing else stands on that line, on the next line of code. A comment at
 a function's decorators or at its `def` allows what is said about the built asset. A comment without a reason allows
 nothing. A comment that allows nothing is told, so that it does not stay when its cause is gone.
@@ -19,6 +21,12 @@ from etl.conventions.rule import CheckFinding
 from etl.suggest import did_you_mean
 
 _COMMENT = re.compile(r"#\s*etl:\s*allow\b(?P<rest>[^#]*)")
+_NOQA = re.compile(r"#\s*noqa:\s*(?P<codes>[A-Z]+\d+(?:\s*,\s*[A-Z]+\d+)*)(?P<reason>[^#]*)")
+_OF_RUFF = {
+    "T201": "print-call", "BLE001": "swallowed-exception", "S110": "swallowed-exception", "S112": "swallowed-exception",
+    "S105": "secret-in-source", "S106": "secret-in-source", "S107": "secret-in-source",
+    "PLC0415": "import-in-function", "UP006": "old-typing", "UP035": "old-typing",
+}  # fmt: skip
 _WELL_WRITTEN = re.compile(r"^\s*(?P<rules>[a-z-]+(?:\s*,\s*[a-z-]+)*)\s*(?:\((?P<reason>.*)\))?\s*$")
 
 
@@ -31,19 +39,24 @@ class Allowance:
     line: int
     first: int
     last: int
+    is_of_ruff: bool = False
 
 
 def allowances_in(path: Path, text: str) -> tuple[list[Allowance], list[CheckFinding]]:
     """Return the comments of a file, and what is wrong with them."""
-    if "etl:" not in text:
+    if "etl:" not in text and "noqa:" not in text:
         return [], []
     found: list[Allowance] = []
     wrong: list[CheckFinding] = []
     for token, is_alone, following in _comments(text):
         match = _COMMENT.search(token.string)
+        line = token.start[0]
+        if linted := _NOQA.search(token.string):
+            rules = [_OF_RUFF[code] for each in linted["codes"].split(",") if (code := each.strip()) in _OF_RUFF]
+            if same := tuple(each for each in rules if linted["reason"].strip() or RULES[each].severity == "warning"):
+                found.append(Allowance(path, same, line, line, line, is_of_ruff=True))
         if match is None:
             continue
-        line = token.start[0]
         written = _WELL_WRITTEN.match(match["rest"])
         if written is None or not (written["reason"] or "").strip():
             problem = "the comment has no reason" if written else "the comment names no rule"
@@ -86,7 +99,7 @@ def without_allowed(
     looked_for = set(judged)
     for allowance in allowances:
         for rule in allowance.rules:
-            if rule in looked_for and (allowance, rule) not in used:
+            if rule in looked_for and not allowance.is_of_ruff and (allowance, rule) not in used:
                 problem = f"the comment allows `{rule}`, which is not broken here"
                 yield finding("allow-unused", problem, path=allowance.path, line=allowance.line)
 

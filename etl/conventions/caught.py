@@ -93,6 +93,12 @@ def _inner_attempt(attempt: ast.Try | ast.TryStar) -> ast.AST | None:
     if not attempt.handlers:
         return None
     for node in runs_here(attempt.body):
-        if isinstance(node, ast.Try | ast.TryStar) and node.handlers:
+        if isinstance(node, ast.Try | ast.TryStar) and not all(_only_cleans_up(each) for each in node.handlers):
             return node
     return None
+
+
+def _only_cleans_up(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler raises the same error again at its end, as one that rolls back or closes something does."""
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None

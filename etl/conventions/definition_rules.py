@@ -183,7 +183,7 @@ def _tag_violations(subject: str, tags: Mapping[str, str], conventions: Conventi
     for tag in conventions.recommended_tags:
         if tag not in tags and tag not in conventions.required_tags:
             yield finding("domain-tag", f"tag `{tag}` is missing", f"add the tag `{tag}`", subject=subject)
-    for tag in sorted(_own_tags(tags)):
+    for tag in sorted({*conventions.required_tags, *conventions.recommended_tags} & tags.keys()):
         if not tags[tag]:
             yield finding("tag-without-value", f"tag `{tag}` has no value", subject=subject)
     tier = tags.get(_TIER)

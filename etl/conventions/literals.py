@@ -17,6 +17,10 @@ _STRONG = re.compile(r"(pass(word|wd|phrase)|pwd|api[_-]?key|access[_-]?key|priv
 _NO_VALUE = re.compile(r"\$\{?|^<.*>$|^\{.*\}$|^[*x.]+$|^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$|\s", re.IGNORECASE)
 _ENDPOINT = re.compile(r"(^|_)(host|hostname|url|uri|endpoint|endpoint_url|base_url|server|account)$", re.IGNORECASE)
 _LOCAL = re.compile(r"^(localhost|127\.0\.0\.1|::1|0\.0\.0\.0|:memory:)?$|^\w+://(localhost|127\.0\.0\.1)\b")
+_PLACEHOLDER = re.compile(
+    r":(?:pass(?:word|wd)?|pw|pwd|secret|token|x+|\*+|\.{3}|<[^<>]*>|\{[^{}]*\}|%s|%\(\w+\)s|\$\{?\w+\}?|\[\^.*)(?=@)",
+    re.IGNORECASE,
+)
 _SHORTEST = 4
 _ENVIRONMENT = frozenset({"os.getenv", "os.environ.get", "getenv", "environ.get"})
 
@@ -28,7 +32,7 @@ def literals(file: SourceFile) -> Iterator[Spot]:
         if text is not None and _is_written_secret(key, text):
             yield Spot("secret-in-source", value, f"`{key}` is a secret in clear")
     for node in file.nodes(ast.Constant):
-        if isinstance(node.value, str) and is_secret("", node.value) and not _is_docstring(node, file):
+        if isinstance(node.value, str) and _holds_secret(node.value) and not _is_no_value(node, file):
             yield Spot("secret-in-source", node, "the text contains a secret")
     for call in file.nodes(ast.Call):
         if not last_name(call).endswith(("Resource", "IOManager", "Client")):
@@ -79,11 +83,18 @@ def _is_written_secret(key: str, text: str) -> bool:
     return bool(re.search(r"\d", text)) and bool(re.search(r"[A-Za-z]", text)) and len(text) >= 2 * _SHORTEST
 
 
+def _holds_secret(text: str) -> bool:
+    """Whether a text contains a secret. An address whose password is a placeholder contains none."""
+    return is_secret("", _PLACEHOLDER.sub("", text))
+
+
 def _reads_environment(value: ast.expr) -> bool:
     if isinstance(value, ast.Call):
         return dotted_name(value) in _ENVIRONMENT
     return isinstance(value, ast.Subscript) and dotted_name(value.value) in ("os.environ", "environ")
 
 
-def _is_docstring(node: ast.Constant, file: SourceFile) -> bool:
-    return isinstance(next(file.above(node), None), ast.Expr)
+def _is_no_value(node: ast.Constant, file: SourceFile) -> bool:
+    """Whether a text is a docstring or a pattern."""
+    outer = next(file.above(node), None)
+    return isinstance(outer, ast.Expr) or (isinstance(outer, ast.Call) and dotted_name(outer).startswith("re."))

@@ -17,7 +17,6 @@ _BUILT_IN = {
 }  # fmt: skip
 _TYPING = ("typing", "typing_extensions")
 _MISSING = ("ImportError", "ModuleNotFoundError")
-_LINTED = re.compile(r"#\s*noqa:[\w, ]*\bPLC0415\b")  # ruff's name of the same rule
 _SELECT_ALL = re.compile(r"^\s*select\s+\*\s+from\s+[\w.\"`\[\]]+\s*;?\s*$", re.IGNORECASE)
 _ROWS = frozenset({"iterrows", "itertuples", "iter_rows"})
 
@@ -40,6 +39,7 @@ def _old_types(file: SourceFile) -> Iterator[Spot]:
     names: dict[str, None] = {}
     for node in file.nodes(ast.ImportFrom):
         old = [each.name for each in node.names if each.name in _BUILT_IN] if node.module in _TYPING else []
+        old = [each for each in old if each != "Union" or _is_filled_in(each, file)]
         if old:
             yield Spot("old-typing", node, f"`{', '.join(old)}` of typing", _instead(old))
     for attribute in file.nodes(ast.Attribute):
@@ -47,6 +47,11 @@ def _old_types(file: SourceFile) -> Iterator[Spot]:
             if dotted_name(attribute) not in names and _imports_typing(file, dotted_name(attribute).partition(".")[0]):
                 names[dotted_name(attribute)] = None
                 yield Spot("old-typing", attribute, f"`{dotted_name(attribute)}`", _instead([attribute.attr]))
+
+
+def _is_filled_in(name: str, file: SourceFile) -> bool:
+    """Whether the type stands with types in brackets. Code that looks at types at run time needs `Union` itself."""
+    return any(isinstance(each.value, ast.Name) and each.value.id == name for each in file.nodes(ast.Subscript))
 
 
 def _instead(old: list[str]) -> str:
@@ -60,7 +65,7 @@ def _imports_typing(file: SourceFile, name: str) -> bool:
 
 def _late_imports(file: SourceFile) -> Iterator[Spot]:
     for node in file.nodes(ast.Import, ast.ImportFrom):
-        if file.function_of(node) is None or _is_optional(node, file) or _LINTED.search(file.lines[node.lineno - 1]):
+        if file.function_of(node) is None or _is_optional(node, file):
             continue
         name = node.names[0].name if isinstance(node, ast.Import) else "." * node.level + (node.module or "")
         yield Spot("import-in-function", node, f"`{name}` is imported inside a function")
@@ -92,12 +97,22 @@ def _renames_print(file: SourceFile) -> bool:
 
 def _row_by_row(file: SourceFile) -> Iterator[Spot]:
     for loop in file.nodes(ast.For, ast.comprehension):
-        if isinstance(loop.iter, ast.Call) and last_name(loop.iter) in _ROWS:
+        if isinstance(loop.iter, ast.Call) and last_name(loop.iter) in _ROWS and not _is_of_few(loop.iter):
             yield Spot("row-loop", loop.iter, f"`{last_name(loop.iter)}` visits the rows one by one")
     for call in file.nodes(ast.Call):
-        if not isinstance(call.func, ast.Attribute):
+        if not isinstance(call.func, ast.Attribute) or _is_of_few(call):
             continue
         axis = keyword(call, "axis")
         by_row = isinstance(axis, ast.Constant) and axis.value in (1, "columns")
         if call.func.attr == "map_elements" or (call.func.attr == "apply" and by_row):
             yield Spot("row-loop", call, f"`{call.func.attr}` calls Python for each row")
+
+
+def _is_of_few(call: ast.Call) -> bool:
+    """Whether the rows are only the first ones: `frame.head(10).iter_rows()`."""
+    inner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    while isinstance(inner, ast.Call):
+        if last_name(inner) in ("head", "limit", "tail"):
+            return True
+        inner = inner.func.value if isinstance(inner.func, ast.Attribute) else None
+    return False

@@ -29,7 +29,7 @@ _NO_FAILURE = frozenset({
     "Empty", "Full", "QueueEmpty", "QueueFull", "StopIteration", "StopAsyncIteration", "KeyError", "IndexError",
     "LookupError", "ValueError", "TypeError", "AttributeError", "ImportError", "ModuleNotFoundError", "FileExistsError",
     "FileNotFoundError", "BlockingIOError", "InterruptedError", "UnicodeDecodeError", "UnicodeError", "JSONDecodeError",
-    "TimeoutError", "KeyboardInterrupt", "EOFError", "ProcessLookupError", "NameError", "ZeroDivisionError",
+    "TimeoutError", "ValidationError", "KeyboardInterrupt", "EOFError", "ProcessLookupError", "NameError", "ZeroDivisionError",
 })  # fmt: skip
 """Exceptions that tell of a state or a value: a queue is still empty, a lock is taken, a text has another encoding."""
 

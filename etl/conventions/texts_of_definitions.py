@@ -80,9 +80,9 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         id="tag-without-value",
         where="definitions",
         severity="warning",
-        reason="A tag without a value cannot be searched for by what it means.",
-        violating=_assets('group_name="CD", tags={"data_tier": "gold", "domain": "stocks", "cache": ""}'),
-        conforming=_assets('group_name="CD", tags={"data_tier": "gold", "domain": "stocks", "cache": "enabled"}'),
+        reason="A search for what an asset is about does not find an empty tag. Only required and recommended tags are looked at.",
+        violating=_assets('group_name="CD", tags={"data_tier": "gold", "domain": ""}'),
+        conforming=_assets(_GOOD),
         fix="give the tag a value, or remove it",
     ),
     ConventionRule(

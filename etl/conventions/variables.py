@@ -104,9 +104,8 @@ def missing_from_example(
         line = f"# {each.name}=" if is_secret_variable(each.name, "x" * 8) else f"# {each.name}=..."
         yield finding(
             "env-example",
-            f"`{each.name}` is not in {EXAMPLE}" + ("" if path.is_file() else ", which does not exist"),
+            f"the variable {each.name} is not in {EXAMPLE}" + ("" if path.is_file() else ", which does not exist"),
             f"add the line: {line}",
-            subject=each.name,
             path=each.path,
             line=each.line,
             column=each.column,

@@ -82,8 +82,8 @@ def _metadata_of(call: ast.Call) -> ast.expr | None:
 
 def _may_tell_elsewhere(function: Function, nodes: list[ast.AST]) -> bool:
     """Whether something else may attach metadata: an IO manager that gets a value, a function that gets the context."""
-    if not any(not _is_empty(each) for each in function.body):
-        return True  # a declaration without code
+    if all(_is_empty(each) for each in function.body) or isinstance(function.body[-1], ast.Raise):
+        return True  # a declaration without code, or an asset that is never made
     names = {each.arg for each in [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]}
     context = "context" if "context" in names else None
     for node in nodes:

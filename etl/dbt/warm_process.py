@@ -107,6 +107,7 @@ def _load_dbt(output: int, command: dict[str, Any]) -> None:
 
         for name in wanted.keys() - _done:
             # Another release of dbt, or a parse that cannot be read: dbt sees to it in its command.
+            # etl: allow swallowed-exception (only speed is lost: dbt does the same work in its command)
             with contextlib.suppress(Exception):
                 runpy.run_path(str(Path(__file__).with_name("first_use.py")))[name](*wanted[name])
         _done.update(wanted)

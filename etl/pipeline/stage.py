@@ -172,7 +172,7 @@ def preview_rows(frame: pl.LazyFrame, pipeline: PipelineConfig, *, rows: int = 5
     hidden = set(pipeline.pii_columns)
     return tuple(
         {name: "***" if name in hidden and value is not None else _text(value) for name, value in row.items()}
-        for row in head.iter_rows(named=True)
+        for row in head.iter_rows(named=True)  # etl: allow row-loop (the first rows only)
     )
 
 

@@ -158,7 +158,8 @@ def _execute(job: ReconstructableJob, instance: DagsterInstance, run: DagsterRun
     try:
         for _ in core_execute_run(job, run, instance, inject_env_vars=False):
             pass
-    except BaseException:  # Dagster has written it to the event log before, also an interrupt
+    # etl: allow swallowed-exception (Dagster has written it to the event log before, also an interrupt)
+    except BaseException:
         logger.debug("run %s ended with an error", run.run_id, exc_info=True)
     finally:
         instance.report_engine_event(f"Process for run exited (pid: {pid}).", run)

@@ -144,7 +144,7 @@ class IcebergCare:
 
     def _joined(self, target: IcebergTable, statement: str) -> None:
         for attempt in range(_ATTEMPTS):
-            try:
+            try:  # etl: allow retry-loop (only a commit that another writer overtook is made again)
                 self.session.change(statement)
             except driver().exceptions.TrinoQueryError as error:
                 if error.error_name not in COMMIT_CONFLICTS:
@@ -161,7 +161,7 @@ class IcebergCare:
             table = _still(target)
             replaced = replaced_before(table.metadata, before)
             if replaced and not self.asked.dry_run:
-                try:
+                try:  # etl: allow retry-loop (only a commit that another writer overtook is made again)
                     table.maintenance.expire_snapshots().by_ids(replaced).commit()
                 except CONFLICTS:
                     pause(attempt)

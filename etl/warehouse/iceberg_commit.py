@@ -152,7 +152,7 @@ class Commits:
                 transaction.set_properties({OWNER: owner_of(self.request)})
             elif not is_planned_anew(table):
                 transaction.set_properties(PLANNED_ANEW)
-            try:
+            try:  # etl: allow retry-loop (only a commit that another writer overtook is made again)
                 transaction.commit_transaction()
             except CONFLICTS:
                 pause(attempt)

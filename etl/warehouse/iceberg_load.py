@@ -210,7 +210,7 @@ class IcebergLoad(Load):
         for attempt in range(ATTEMPTS):
             base = self._place.target.now()
             commits.check_still(base)
-            try:
+            try:  # etl: allow retry-loop (only a commit that another writer overtook is made again)
                 kept.merge(self._columns, since=since, all_keys=all_keys)
             except driver().exceptions.TrinoQueryError as error:
                 if error.error_name not in COMMIT_CONFLICTS:
@@ -295,7 +295,7 @@ class IcebergLoad(Load):
             reach("warehouse.staged")
             replaced = replaced_files(table, own, commits.is_whole(kept.kept, kept.of_partition))
             number = stage_snapshot(transaction, replaced, files, commits.summary(0), lambda _: {})
-            try:
+            try:  # etl: allow retry-loop (only a commit that another writer overtook is made again)
                 transaction.commit_transaction()
             except CONFLICTS:
                 pause(attempt)
