@@ -93,6 +93,11 @@ def definitions_of(config: TenantConfig) -> Definitions:
         )
 
 
+def built_config(tenant_id: str) -> TenantConfig | None:
+    """Return the configuration of a tenant that this process has built, or None. Its file is not read again."""
+    return _configs.get(tenant_id)
+
+
 @cache
 def build_all_definitions(shard: int | None = None) -> Definitions:
     """Return all tenants, or those of one shard, in one code location.

@@ -4,9 +4,10 @@ Belongs here: the command, which locations are checked, and comparing tenants wi
 location (`checking`), connecting (`connect`), the text (`check_text`), the rules (`etl.conventions`).
 """
 
+import gc
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -110,12 +111,13 @@ def check(
         for each in asked:
             text.begin(each.name)
             location = each.check()
-            if connect and module is None and not source:
-                tried += _connected(location, settings)
+            if connect and each.name in checking.configs:
+                tried += _connected(location, checking.configs[each.name], settings)
             report.locations.append(location)
             text.end(location)
+            gc.freeze()  # the definitions stay until the end: the collector need not search them again and again
         if module is None and not source:
-            _compare(report, text, settings, {each.name for each in asked})
+            _compare(report, text, settings, {each.name for each in asked}, checking.configs)
     if tried and shows:
         Console().print(shown(tried))
     _write(report, format_, output)
@@ -150,10 +152,12 @@ def _asked(
     return [_Asked(name, partial(checking.tenant, name, settings)) for name in asked_tenants(settings, tenants)]
 
 
-def _compare(report: CheckReport, text: CheckText, settings: Settings, names: set[str]) -> None:
+def _compare(
+    report: CheckReport, text: CheckText, settings: Settings, names: set[str], built: Mapping[str, TenantConfig]
+) -> None:
     """Note what two tenants would share, and tenants that no location serves."""
     together = JudgedLocation(_SHARED, is_location=False)
-    for error in _shared_places(settings, names):
+    for error in _shared_places(settings, names, built):
         together.add(findings_of_error(error, settings.project_dir))
     together.add(finding("not-served", each.problem, each.hint) for each in unserved(settings))
     if together.findings:
@@ -175,26 +179,22 @@ def _write(report: CheckReport, format_: Format, output: Path | None) -> None:
     Console(stderr=True, highlight=False).print(f"{len(report.findings)} findings are written to {escape(str(output))}")
 
 
-def _connected(location: JudgedLocation, settings: Settings) -> list[Tried]:
-    """Try the places of a tenant, if it can be loaded, and note what does not answer."""
-    try:
-        config = load_tenant(location.name, settings)
-    except ConfigError:
-        return []  # its problems are among the findings
+def _connected(location: JudgedLocation, config: TenantConfig, settings: Settings) -> list[Tried]:
+    """Try the places of a tenant that was built, and note what does not answer."""
     tried = list(try_out(config, settings))
     location.add(finding for each in tried for finding in each.findings())
     return tried
 
 
-def _shared_places(settings: Settings, names: set[str]) -> list[ConfigError]:
+def _shared_places(settings: Settings, names: set[str], built: Mapping[str, TenantConfig]) -> list[ConfigError]:
     """Return warehouses that cannot work, and places that two tenants would write to.
 
-    All tenants are compared, not only checked ones.
+    All tenants are compared, not only checked ones. `built` are the configurations that are known already.
     """
     configs: list[TenantConfig] = []
     for each in list_tenants(settings):
         with suppress(ConfigError):  # reported by the check of the tenant, if it is one of the checked ones
-            configs.append(load_tenant(each, settings))
+            configs.append(built.get(each) or load_tenant(each, settings))
     places = [dbt_place(each, settings) for each in configs]
     unfit = [(frozenset({each.id}), error) for each in configs if (error := refused_warehouse(each, settings))]
     found = (

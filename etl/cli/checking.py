@@ -5,19 +5,21 @@ Belongs here: loading what `etl check` examines, and errors of loading as findin
 """
 
 import importlib
+import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dagster import Definitions
 
 from etl.cli.time_limit import time_limit
-from etl.config.config_loader import load_tenant
+from etl.config.config_loader import CONFIG_FILE
 from etl.config.leaving import leaving_raises
+from etl.config.tenant_config import TenantConfig
 from etl.conventions.location import (
     JudgedLocation,
     allowed_left_out,
@@ -30,8 +32,15 @@ from etl.conventions.registry import finding
 from etl.conventions.rule import CheckFinding
 from etl.conventions.source_file import python_files, without_tests
 from etl.conventions.source_rules import JudgedSource, judge_source
-from etl.conventions.variables import missing_from_example, variables_of_code, variables_of_tenant
-from etl.definitions import load_location
+from etl.conventions.variables import (
+    NamedVariable,
+    missing_from_example,
+    not_set,
+    variables_not_set,
+    variables_of_code,
+    variables_of_tenant,
+)
+from etl.definitions import built_config, load_location
 from etl.errors import ConfigError, DbtError, EtlError
 from etl.platform import Platform
 from etl.settings import Settings
@@ -49,6 +58,8 @@ class Checking:
     tenants: tuple[str, ...] = ()
     seconds: float = 0.0
     """The most that a location's own Python may take; 0 is no limit."""
+    configs: dict[str, TenantConfig] = field(default_factory=dict)
+    """The configurations of the tenants that were built."""
 
     def tenant(self, name: str, settings: Settings) -> JudgedLocation:
         """Check a tenant: its file, its Python, the definitions of both, and the variables that they name."""
@@ -56,21 +67,21 @@ class Checking:
         with _timed(JudgedLocation(name)) as location:
             source = judge_source(without_tests(python_files(folder), folder), folder, self.platform.conventions)
             location.files = len(source.files)
-            built = self._built(lambda: load_location(name), location, source, self.project_dir)
+            unset = self._not_set(name, settings)
+            with _given(unset):
+                built = self._built(lambda: load_location(name), location, source, self.project_dir)
             found = list(source.findings)
-            if built is not None:
+            config = built_config(name) if built is not None else None
+            if built is not None and config is not None:
+                self.configs[name] = config
                 found += self._judged(built, location, source, of_tenant=True)
-                if not location.assets and not location.jobs and load_tenant(name, settings).enabled:
+                if not location.assets and not location.jobs and config.enabled:
                     problem = f"nothing was examined: {name} has no asset"
-                    location.add([finding("nothing-examined", problem, path=folder / "config.yaml")])
-            found += missing_from_example(
-                [
-                    *variables_of_tenant(name, settings, settings.environment, self.platform.secrets.store),
-                    *variables_of_code(source.files),
-                ],
-                self.project_dir,
-                self.tenants,
-            )
+                    location.add([finding("nothing-examined", problem, path=folder / CONFIG_FILE)])
+            if unset and (config is None or config.enabled):
+                location.add([variables_not_set(name, settings.environment, unset)])
+            named = [*variables_of_tenant(name, settings, config), *variables_of_code(source.files)]
+            found += missing_from_example(named, self.project_dir, self.tenants)
             location.add(allowed_left_out(found, source, built=built is not None))
         return location
 
@@ -104,6 +115,12 @@ class Checking:
                 location.add([finding("nothing-examined", f"nothing was examined: {path} has no Python file")])
         return location
 
+    def _not_set(self, name: str, settings: Settings) -> list[NamedVariable]:
+        """Return the variables that a tenant needs and the environment does not have. In dev, a demo takes their place."""
+        if settings.environment == "dev":
+            return []
+        return not_set(variables_of_tenant(name, settings, None), os.environ)
+
     def _built(
         self, load: Callable[[], Definitions], location: JudgedLocation, source: JudgedSource, project: Path
     ) -> Definitions | None:
@@ -111,7 +128,7 @@ class Checking:
         try:
             with redirect_stdout(sys.stderr), time_limit(self.seconds, location.name, project):
                 definitions = load()
-                resolved_jobs(definitions)
+                definitions.get_repository_def()  # Dagster refuses some definitions only when it serves the location
                 return definitions
         except EtlError as error:
             location.add(findings_of_error(error, project))
@@ -183,7 +200,20 @@ def _imported(name: str) -> Definitions:
         found = found()
     if not isinstance(found, Definitions):
         raise EtlError(f"{name} has no `defs`", "name a module whose `defs` is a Dagster Definitions")
+    Definitions.validate_loadable(found)
     return found
+
+
+@contextmanager
+def _given(unset: Sequence[NamedVariable]) -> Iterator[None]:
+    """Give the variables a value within the block, so that all else can be checked. No definition holds the value."""
+    names = [each.name for each in unset]
+    os.environ.update({name: f"etl-check-{name.lower()}" for name in names})
+    try:
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
 
 
 @contextmanager

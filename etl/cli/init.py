@@ -108,4 +108,8 @@ def _text(source: Path, part: str, name: str) -> str:
         return text.replace("PROJECT", distribution).replace("truthound]>=0", f"truthound]>={version('tenant-etl')}")
     if part == "README.md":
         return text.replace("PROJECT", name)
-    return text.replace("PROJECT_01", TENANT.upper()) if part == ".env.example" else text
+    if part == ".env.example":
+        lines = text.replace("PROJECT_01", TENANT.upper()).splitlines(keepends=True)
+        kept = "".join(each for each in lines if not re.match(r"# (DEFAULT|PROJECT_02)_", each))
+        return re.sub(r"\n{3,}", "\n\n", kept)  # the lines of tenants that the new project does not have
+    return text

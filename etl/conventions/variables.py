@@ -6,24 +6,26 @@ a tenant whose variables are not set (`etl.config.config_loader`).
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from etl.config.config_loader import CONFIG_FILE
+from etl.config.findings import KeyPath
 from etl.config.overrides import KEYS_RESOLVED_IN_RUNS, for_environment
 from etl.config.ownership import texts
-from etl.config.yaml_source import Node, parse
+from etl.config.tenant_config import TenantConfig
+from etl.config.yaml_source import Mark, Node, parse
 from etl.conventions.registry import finding
 from etl.conventions.rule import CheckFinding
 from etl.conventions.source_file import SourceFile
 from etl.conventions.syntax import constant_text, dotted_name, last_name
 from etl.errors import ConfigError
-from etl.secrets.in_clear import is_secret_variable
+from etl.platform import platform_of
 from etl.secrets.ownership import PROCESS_VARIABLES, matches, owner_of
 from etl.secrets.stores import DEFAULT_KEY, variable_of
 from etl.secrets.template import secrets_of, split_secret, variables_of
-from etl.settings import Environment, Settings
+from etl.settings import Settings
 
 EXAMPLE = ".env.example"
 _LINE = re.compile(r"^\s*(?:#\s*)?(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=", re.MULTILINE)
@@ -41,30 +43,56 @@ class NamedVariable:
     needed: bool
 
 
-def variables_of_tenant(tenant: str, settings: Settings, environment: Environment, store: str) -> list[NamedVariable]:
-    """Return the variables that a tenant's file names for an environment, also if the file has mistakes.
+def variables_of_tenant(tenant: str, settings: Settings, config: TenantConfig | None) -> list[NamedVariable]:
+    """Return the variables that a tenant's file names for this environment.
 
-    With the store `env`, the variables of its secrets are among them.
+    Without `config`, the file has mistakes, and is read as far as it can be. If secrets are looked up in the
+    environment, their variables are among them.
     """
+    store = platform_of(settings.project_dir, {}).secrets.store if config is None else config.origin.platform.secrets.store
     path = settings.tenants_dir / tenant / CONFIG_FILE
+    found: dict[str, NamedVariable] = {}
+    for text, place in _texts_of_file(path, settings) if config is None else _texts_of_config(config):
+        for name, default in _names(text, tenant, store):
+            known = found.get(name)
+            if known is None or (default is None and not known.needed):
+                found[name] = NamedVariable(name, path, place.line, place.column, default is None)
+    return list(found.values())
+
+
+def _texts_of_config(config: TenantConfig) -> Iterator[tuple[str, Mark]]:
+    """Yield the templates of a configuration, with the places of their keys."""
+    waiting: list[tuple[KeyPath, object]] = [
+        ((key,), value)
+        for key, value in config.model_dump(mode="json", by_alias=True, include=set(KEYS_RESOLVED_IN_RUNS)).items()
+    ]
+    places = config.origin.places
+    while waiting:
+        path, value = waiting.pop(0)
+        if isinstance(value, dict):
+            waiting += [((*path, key), each) for key, each in value.items()]
+        elif isinstance(value, list):
+            waiting += [((*path, index), each) for index, each in enumerate(value)]
+        elif isinstance(value, str) and "${" in value:
+            known = (places[path[:length]] for length in range(len(path), -1, -1) if path[:length] in places)
+            yield value, next(known, Mark())
+
+
+def _texts_of_file(path: Path, settings: Settings) -> Iterator[tuple[str, Mark]]:
+    """Yield the same of a file whose configuration is not known."""
     try:
         root = parse(path.read_bytes()).root
     except OSError:
-        return []
+        return
     if root is None or not isinstance(root.value, dict):
-        return []
+        return
     inner = root.value.get("tenant")
     if inner is not None and isinstance(inner.value, dict):
         root = Node({**root.value, **inner.value}, inner.mark, keys={**root.keys, **inner.keys})
-    tree = for_environment(root, environment)
-    found: dict[str, NamedVariable] = {}
+    tree = for_environment(root, settings.environment)
     for key, node in tree.value.items() if isinstance(tree.value, dict) else ():
-        for _, text in texts(node, (key,)) if key in KEYS_RESOLVED_IN_RUNS else ():
-            for name, default in _names(text.text, tenant, store):
-                known = found.get(name)
-                if known is None or (default is None and not known.needed):
-                    found[name] = NamedVariable(name, path, text.mark.line, text.mark.column, default is None)
-    return list(found.values())
+        if key in KEYS_RESOLVED_IN_RUNS:
+            yield from ((text.text, text.mark) for _, text in texts(node, (key,)))
 
 
 def variables_of_code(files: Iterable[SourceFile]) -> Iterator[NamedVariable]:
@@ -95,26 +123,38 @@ def missing_from_example(
     except OSError:
         listed = set()
     every = tuple(tenants)
+    missing: dict[Path, list[NamedVariable]] = {}
     told: set[str] = set()
     for each in named:
         optional = not each.needed and owner_of(each.name, every) is not None
         if each.name in listed or each.name in told or optional or matches(each.name, PROCESS_VARIABLES):
             continue
         told.add(each.name)
-        line = f"# {each.name}=" if is_secret_variable(each.name, "x" * 8) else f"# {each.name}=..."
-        yield finding(
-            "env-example",
-            f"the variable {each.name} is not in {EXAMPLE}" + ("" if path.is_file() else ", which does not exist"),
-            f"add the line: {line}",
-            path=each.path,
-            line=each.line,
-            column=each.column,
-        )
+        missing.setdefault(each.path, []).append(each)
+    for variables in missing.values():
+        first = variables[0]
+        verb = "is" if len(variables) == 1 else "are"
+        problem = f"{', '.join(each.name for each in variables)} {verb} not in {EXAMPLE}"
+        problem += "" if path.is_file() else ", which does not exist"
+        lines = "".join(f"\n       # {each.name}=" for each in variables)
+        words = "the line" if len(variables) == 1 else "the lines"
+        fix = f"add {words} to {EXAMPLE}, with examples of values, but of no password{lines}"
+        yield finding("env-example", problem, fix, path=first.path, line=first.line, column=first.column)
 
 
 def not_set(named: Iterable[NamedVariable], environ: Mapping[str, str]) -> list[NamedVariable]:
     """Return the variables without a default that the environment does not have."""
     return [each for each in named if each.needed and not environ.get(each.name)]
+
+
+def variables_not_set(tenant: str, environment: str, unset: Sequence[NamedVariable]) -> CheckFinding:
+    """Return one finding that lists all variables which a tenant needs and the environment does not have."""
+    first = unset[0]
+    count = "1 variable that" if len(unset) == 1 else f"{len(unset)} variables that"
+    verb = "is" if len(unset) == 1 else "are"
+    problem = f"{tenant} needs {count} {verb} not set in {environment}: {', '.join(each.name for each in unset)}"
+    fix = "set in the environment of Dagster's processes, or in .env" + "".join(f"\n       {each.name}=" for each in unset)
+    return finding("variable-not-set", problem, fix, path=first.path, line=first.line, column=first.column)
 
 
 def _names(text: str, tenant: str, store: str) -> Iterator[tuple[str, str | None]]:
