@@ -87,7 +87,7 @@ def check(
 ) -> None:
     """Load tenants and check that they keep the conventions.
 
-    Python is checked by its text, too. `# etl: allow RULE (reason)` allows one place. A warning does not fail the check.
+    Python is checked by its text, too; `# etl: allow RULE (reason)` allows one place. A warning never fails the check.
 
     Exit code 1: violations. 2: a tenant cannot be loaded, or with --connect something does not answer as a run needs.
     3: there was nothing to check, or a tenant has no asset.
@@ -135,7 +135,7 @@ def _explain(rule: str | None) -> None:
 
 
 def _settings(*, needs_project: bool) -> Settings:
-    """Return the settings. Code that is no project of this product is checked with the conventions of its own folder."""
+    """Return the settings. Code that is no project of this product has the conventions of its own folder."""
     if needs_project or find_project(os.environ) is not None:
         return load_settings()
     here = Path.cwd()
@@ -175,7 +175,9 @@ def _write(report: CheckReport, format_: Format, output: Path | None) -> None:
     try:
         write_whole(output, content)
     except OSError as error:
-        raise EtlError(f"{output} cannot be written: {error.strerror}", "name a file in a folder that exists") from error
+        raise EtlError(
+            f"{output} cannot be written: {error.strerror}", "name a file in a folder that exists"
+        ) from error
     Console(stderr=True, highlight=False).print(f"{len(report.findings)} findings are written to {escape(str(output))}")
 
 

@@ -27,7 +27,7 @@ class CheckText:
     """Shows locations as they are checked: the present one on stderr, findings and results on stdout."""
 
     def __init__(self, report: CheckReport, count: int, *, findings: bool) -> None:
-        """`count` locations will be checked. Without `findings`, another format shows them, and only progress is shown."""
+        """`count` locations will be checked. Without `findings`, another format shows them, and this only progress."""
         self._report, self._count, self._findings = report, count, findings
         self._out, self._progress = Console(highlight=False), Console(stderr=True, highlight=False)
         self._done = 0

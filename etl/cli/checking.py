@@ -46,7 +46,7 @@ from etl.platform import Platform
 from etl.settings import Settings
 
 _PLACE = re.compile(r"^(?P<problem>.*?) at (?P<file>[^\s:]+):(?P<line>\d+):(?P<column>\d+)(?P<rest>.*)$", re.DOTALL)
-_RAISED = re.compile(r'^(?P<file>[^\n:]+\.py):(?P<line>\d+): ')
+_RAISED = re.compile(r"^(?P<file>[^\n:]+\.py):(?P<line>\d+): ")
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Checking:
         return location
 
     def _not_set(self, name: str, settings: Settings) -> list[NamedVariable]:
-        """Return the variables that a tenant needs and the environment does not have. In dev, a demo takes their place."""
+        """Return the variables that a tenant needs and the environment lacks. In dev, a demo takes their place."""
         if settings.environment == "dev":
             return []
         return not_set(variables_of_tenant(name, settings, None), os.environ)
@@ -135,7 +135,9 @@ class Checking:
         except SyntaxError as error:
             path = Path(error.filename or "").resolve()
             if not any(each.rule == "syntax-error" and each.path == path for each in source.findings):
-                location.add([finding("syntax-error", f"{error.msg}", path=path, line=error.lineno, column=error.offset)])
+                location.add(
+                    [finding("syntax-error", f"{error.msg}", path=path, line=error.lineno, column=error.offset)]
+                )
         except (Exception, SystemExit) as error:  # noqa: BLE001  a person's own code may raise anything
             place = _own_place(error, project)
             problem = f"{location.name} cannot be built: {type(error).__name__}: {error}"

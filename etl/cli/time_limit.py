@@ -13,7 +13,7 @@ from types import FrameType
 from etl.errors import EtlError
 
 
-class _OutOfTime(BaseException):  # noqa: N818  not an Exception, so that the code's own handlers do not catch it
+class _OutOfTime(BaseException):
     """Raised in the code that takes too long."""
 
     def __init__(self, place: str) -> None:

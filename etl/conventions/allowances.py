@@ -2,7 +2,7 @@
 
 Belongs here: reading the comments, and leaving out what they allow. Not here: finding violations (`source_rules`).
 
-A `noqa` of the linter ruff for its own rule of the same meaning counts too. For an error, a reason must stand behind it.
+A `noqa` of the linter ruff for its own rule of the same meaning counts too. For an error, it needs a reason as well.
 
 A comment allows a rule on its own line, or, if nothing else stands on that line, on the next line of code. A comment at
 a function's decorators or at its `def` allows what is said about the built asset. A comment without a reason allows

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator
 
 from etl.conventions.source_file import SourceFile, Spot
-from etl.conventions.syntax import dotted_name, last_name, runs_here
+from etl.conventions.syntax import caught_types, dotted_name, last_name, runs_here
 
 _ANY = frozenset({"Exception", "BaseException"})
 _OF_A_DATABASE = frozenset({
@@ -30,7 +30,9 @@ def caught(file: SourceFile) -> Iterator[Spot]:
         for handler in attempt.handlers:
             name = _forgotten(handler)
             if name:
-                yield Spot("swallowed-exception", handler, f"{name} is caught, and the code goes on as if nothing had failed")
+                yield Spot(
+                    "swallowed-exception", handler, f"{name} is caught, and the code goes on as if nothing had failed"
+                )
         inner = _inner_attempt(attempt)
         if inner is not None:
             yield Spot("nested-try", inner, "a `try` with handlers stands inside another")
@@ -41,9 +43,8 @@ def caught(file: SourceFile) -> Iterator[Spot]:
 
 def _forgotten(handler: ast.ExceptHandler) -> str:
     """Return what the handler catches and forgets; an empty text if it forgets nothing."""
-    types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    names = ["" if each is None else last_name(each) for each in types]
-    if any(not each or each in _ANY for each in names):
+    names = [last_name(each) for each in caught_types(handler)]
+    if handler.type is None or any(each in _ANY for each in names):
         return "" if _tells(handler) else "any exception"
     if all(each in _OF_A_DATABASE for each in names) and all(_is_idle(each) for each in handler.body):
         return f"`{', '.join(names)}`"

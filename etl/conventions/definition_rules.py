@@ -44,16 +44,8 @@ Place = tuple[Path, int, int]
 def violations(definitions: Definitions, jobs: list[JobDefinition], conventions: Conventions) -> Iterator[CheckFinding]:
     """Yield all violations by single definitions of a code location. `jobs` are the location's resolved jobs."""
     for each in definitions.assets or ():
-        if isinstance(each, AssetsDefinition):
-            place = place_of(each)
-            for found in (*_retry_of_asset(each), *_function_violations(each)):
-                yield _at(found, place)
-            for spec in each.specs:
-                for found in _spec_violations(spec, conventions):
-                    yield _at(found, place or _place_in_spec(spec))
-        elif isinstance(each, AssetSpec):
-            for found in _spec_violations(each, conventions):
-                yield _at(found, _place_in_spec(each))
+        if isinstance(each, AssetsDefinition | AssetSpec):
+            yield from _asset_violations(each, conventions)
     for job in jobs:
         yield from _job_violations(job)
     for schedule in definitions.schedules or ():
@@ -62,6 +54,16 @@ def violations(definitions: Definitions, jobs: list[JobDefinition], conventions:
     for key, resource in (definitions.resources or {}).items():
         if isinstance(resource, ConfigurableResource):
             yield from _resource_violations(key, resource)
+
+
+def _asset_violations(each: AssetsDefinition | AssetSpec, conventions: Conventions) -> Iterator[CheckFinding]:
+    place = place_of(each) if isinstance(each, AssetsDefinition) else None
+    if isinstance(each, AssetsDefinition):
+        for found in (*_retry_of_asset(each), *_function_violations(each)):
+            yield _at(found, place)
+    for spec in each.specs if isinstance(each, AssetsDefinition) else [each]:
+        for found in _spec_violations(spec, conventions):
+            yield _at(found, place or _place_in_spec(spec))
 
 
 def function_of(assets: AssetsDefinition) -> FunctionType | None:
@@ -172,7 +174,9 @@ def _spec_violations(spec: AssetSpec, conventions: Conventions) -> Iterator[Chec
         fix = f"names match {conventions.name_pattern}: lowercase letters, digits and underscores"
         yield finding("name-pattern", problem, fix, subject=subject)
     if "pii" not in spec.tags and (columns := _personal_columns(spec)):
-        yield finding("pii-tag", f"{', '.join(columns)} may be about people, and the tag `pii` is missing", subject=subject)
+        yield finding(
+            "pii-tag", f"{', '.join(columns)} may be about people, and the tag `pii` is missing", subject=subject
+        )
 
 
 def _tag_violations(subject: str, tags: Mapping[str, str], conventions: Conventions) -> Iterator[CheckFinding]:

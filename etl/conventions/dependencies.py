@@ -34,9 +34,13 @@ def unknown_dependencies(definitions: Definitions) -> Iterator[CheckFinding]:
             found = finding(
                 "unknown-dependency",
                 f"it depends on `{name}`, which no asset of the location is",
-                f"did you mean `{close}`? An asset of another location is declared with `dg.AssetSpec(...)`" if close else "",
+                f"did you mean `{close}`? An asset of another location is declared with `dg.AssetSpec(...)`"
+                if close
+                else "",
                 subject=spec.key.to_user_string(),
             )
-            yield found if place is None else found.model_copy(
-                update={"path": place[0], "line": place[1], "end_line": place[2]}
+            yield (
+                found
+                if place is None
+                else found.model_copy(update={"path": place[0], "line": place[1], "end_line": place[2]})
             )

@@ -43,7 +43,9 @@ def literals(file: SourceFile) -> Iterator[Spot]:
             if each.arg and at_import and is_secret_key(each.arg) and _reads_environment(each.value):
                 yield Spot("secret-at-import", each.value, f"`{each.arg}` is read when the definitions are built")
             elif each.arg and text is not None and _ENDPOINT.search(each.arg) and not _LOCAL.search(text):
-                yield Spot("endpoint-in-source", each.value, f"`{each.arg}` of `{last_name(call)}` is written in the code")
+                yield Spot(
+                    "endpoint-in-source", each.value, f"`{each.arg}` of `{last_name(call)}` is written in the code"
+                )
 
 
 def _named_texts(file: SourceFile) -> Iterator[tuple[str, ast.expr]]:

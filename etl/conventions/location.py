@@ -6,7 +6,6 @@ Belongs here: the order of the rules, and leaving out what comments allow. Not h
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from dagster import AssetsDefinition, AssetSpec, Definitions, JobDefinition
 
@@ -41,7 +40,12 @@ class JudgedLocation:
 
 
 def judge_definitions(
-    definitions: Definitions, jobs: list[JobDefinition], source: JudgedSource, conventions: Conventions, *, of_tenant: bool
+    definitions: Definitions,
+    jobs: list[JobDefinition],
+    source: JudgedSource,
+    conventions: Conventions,
+    *,
+    of_tenant: bool,
 ) -> list[CheckFinding]:
     """Return the violations of built definitions. A tenant's folder is its files' prefix."""
     found = [*violations(definitions, jobs, conventions), *unknown_dependencies(definitions)]
@@ -65,9 +69,7 @@ def count_assets(definitions: Definitions) -> int:
     return single + sum(len(each.keys) for each in several)
 
 
-def allowed_left_out(
-    findings: Sequence[CheckFinding], source: JudgedSource, *, built: bool
-) -> list[CheckFinding]:
+def allowed_left_out(findings: Sequence[CheckFinding], source: JudgedSource, *, built: bool) -> list[CheckFinding]:
     """Return the findings that no comment allows, sorted by their place, and the comments that allow nothing."""
     judged = [*SOURCE_RULES, *(_OF_DEFINITIONS if built else ())]
     left = without_allowed(dict.fromkeys(findings), source.allowances, judged)

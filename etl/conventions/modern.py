@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from etl.conventions.source_file import SourceFile, Spot
-from etl.conventions.syntax import dotted_name, keyword, last_name
+from etl.conventions.syntax import caught_types, dotted_name, keyword, last_name
 
 _BUILT_IN = {
     "Dict": "dict", "List": "list", "Set": "set", "FrozenSet": "frozenset", "Tuple": "tuple", "Type": "type",
@@ -36,17 +36,17 @@ def modern(file: SourceFile) -> Iterator[Spot]:
 
 
 def _old_types(file: SourceFile) -> Iterator[Spot]:
-    names: dict[str, None] = {}
+    told: set[str] = set()
     for node in file.nodes(ast.ImportFrom):
         old = [each.name for each in node.names if each.name in _BUILT_IN] if node.module in _TYPING else []
         old = [each for each in old if each != "Union" or _is_filled_in(each, file)]
         if old:
             yield Spot("old-typing", node, f"`{', '.join(old)}` of typing", _instead(old))
     for attribute in file.nodes(ast.Attribute):
-        if attribute.attr in _BUILT_IN and dotted_name(attribute).partition(".")[0] in ("typing", "t", "tp"):
-            if dotted_name(attribute) not in names and _imports_typing(file, dotted_name(attribute).partition(".")[0]):
-                names[dotted_name(attribute)] = None
-                yield Spot("old-typing", attribute, f"`{dotted_name(attribute)}`", _instead([attribute.attr]))
+        module, _, name = dotted_name(attribute).rpartition(".")
+        if name in _BUILT_IN and module in ("typing", "t", "tp") and name not in told and _imports_typing(file, module):
+            told.add(name)
+            yield Spot("old-typing", attribute, f"`{module}.{name}`", _instead([name]))
 
 
 def _is_filled_in(name: str, file: SourceFile) -> bool:
@@ -75,17 +75,12 @@ def _is_optional(node: ast.AST, file: SourceFile) -> bool:
     """Whether the import may fail, because what it imports need not be installed, or is only for type checkers."""
     for outer in file.above(node):
         if isinstance(outer, ast.Try) and any(
-            each.type is not None and any(name in _MISSING for name in map(last_name, _types(each.type)))
-            for each in outer.handlers
+            last_name(each) in _MISSING for handler in outer.handlers for each in caught_types(handler)
         ):
             return True
         if isinstance(outer, ast.If) and last_name(outer.test) == "TYPE_CHECKING":
             return True
     return False
-
-
-def _types(caught: ast.expr) -> list[ast.expr]:
-    return caught.elts if isinstance(caught, ast.Tuple) else [caught]
 
 
 def _renames_print(file: SourceFile) -> bool:

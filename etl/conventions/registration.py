@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from dagster import AssetsDefinition, AssetSpec, Definitions, JobDefinition, SourceAsset
+from dagster import AssetKey, AssetsDefinition, AssetSpec, Definitions, JobDefinition, SourceAsset
 
 from etl.conventions.definition_rules import function_of
 from etl.conventions.registry import finding
@@ -41,7 +41,9 @@ def package_files(definitions: Definitions, module: str) -> tuple[Path, set[Path
     return folder or Path.cwd(), files
 
 
-def unregistered(files: Iterable[SourceFile], definitions: Definitions, jobs: Sequence[JobDefinition]) -> Iterator[CheckFinding]:
+def unregistered(
+    files: Iterable[SourceFile], definitions: Definitions, jobs: Sequence[JobDefinition]
+) -> Iterator[CheckFinding]:
     """Yield what stands at the top of a file for Dagster, and is not part of the definitions."""
     registered = {
         "asset": {key.path[-1] for each in definitions.assets or () for key in _keys(each)},
@@ -81,7 +83,7 @@ def wrong_prefixes(definitions: Definitions, conventions: Conventions) -> Iterat
     for path, names in sorted(groups.items()):
         wanted = {prefix for name in names if (prefix := _prefix(name, conventions))}
         if wanted and path.name not in _FREE and not path.name.startswith(tuple(wanted)):
-            prefix = sorted(wanted)[0]
+            prefix = min(wanted)
             problem = f"the file has assets of the group {' and '.join(sorted(names))} and is called {path.name}"
             yield finding("file-prefix", problem, f"call it {prefix}{path.name}", path=path, line=1)
 
@@ -99,7 +101,7 @@ def _functions(definitions: Definitions) -> Iterator[object]:
             yield function
 
 
-def _keys(each: object) -> Iterable[object]:
+def _keys(each: object) -> Iterable[AssetKey]:
     if isinstance(each, AssetsDefinition):
         return each.keys
     return [each.key] if isinstance(each, AssetSpec | SourceAsset) else []

@@ -13,9 +13,7 @@ from etl.conventions.texts_of_source import SOURCE_FILE_RULES
 from etl.errors import EtlError
 from etl.suggest import did_you_mean
 
-RULES: dict[str, ConventionRule] = {
-    each.id: each for each in (*SOURCE_FILE_RULES, *DEFINITION_RULES, *PROJECT_RULES)
-}
+RULES: dict[str, ConventionRule] = {each.id: each for each in (*SOURCE_FILE_RULES, *DEFINITION_RULES, *PROJECT_RULES)}
 
 
 def rule_named(name: str) -> ConventionRule:

@@ -16,6 +16,7 @@ from etl.conventions.source_file import SourceFile, Spot
 from etl.conventions.syntax import (
     Loop,
     always_leaves,
+    caught_types,
     dotted_name,
     last_name,
     names_in,
@@ -24,12 +25,15 @@ from etl.conventions.syntax import (
 
 _ATTEMPT = re.compile(r"(^|_)(attempts?|retr(y|ies|ying)|tries|backoff)($|_)", re.IGNORECASE)
 _LIBRARIES = frozenset({"tenacity", "backoff", "retrying", "retry", "retry2", "stamina", "opnieuw", "aiohttp_retry"})
-_OPTIONS = re.compile(r"^(max_)?(num_)?(retry|retries|retry_(attempts|count|total|policy)|max_attempts|op_retry_policy)$")
+_OPTIONS = re.compile(
+    r"^(max_)?(num_)?(retry|retries|retry_(attempts|count|total|policy)|max_attempts|op_retry_policy)$"
+)
 _NO_FAILURE = frozenset({
     "Empty", "Full", "QueueEmpty", "QueueFull", "StopIteration", "StopAsyncIteration", "KeyError", "IndexError",
     "LookupError", "ValueError", "TypeError", "AttributeError", "ImportError", "ModuleNotFoundError", "FileExistsError",
     "FileNotFoundError", "BlockingIOError", "InterruptedError", "UnicodeDecodeError", "UnicodeError", "JSONDecodeError",
-    "TimeoutError", "ValidationError", "KeyboardInterrupt", "EOFError", "ProcessLookupError", "NameError", "ZeroDivisionError",
+    "TimeoutError", "ValidationError", "KeyboardInterrupt", "EOFError", "ProcessLookupError", "NameError",
+    "ZeroDivisionError",
 })  # fmt: skip
 """Exceptions that tell of a state or a value: a queue is still empty, a lock is taken, a text has another encoding."""
 
@@ -81,7 +85,11 @@ def _is_same_attempt(attempt: ast.Try, loop: Loop) -> bool:
 
 def _is_named_attempt(loop: Loop) -> bool:
     """Whether the loop's own names say that it counts attempts: `for attempt in range(3)`."""
-    return any(_ATTEMPT.search(name) for name in names_in([loop.test if isinstance(loop, ast.While) else loop.target]))
+    return any(_ATTEMPT.search(name) for name in names_in([_head(loop)]))
+
+
+def _head(loop: Loop) -> ast.expr:
+    return loop.test if isinstance(loop, ast.While) else loop.target
 
 
 def _ends(attempt: ast.Try, loop: Loop) -> bool:
@@ -102,9 +110,7 @@ def _ends(attempt: ast.Try, loop: Loop) -> bool:
 
 def _statements_after(attempt: ast.Try, body: list[ast.stmt]) -> list[ast.stmt]:
     """Return what follows the attempt in the same block, if no handler skips it."""
-    if attempt not in body or not all(
-        always_leaves(each.body) or _continues(each.body) for each in attempt.handlers
-    ):
+    if attempt not in body or not all(always_leaves(each.body) or _continues(each.body) for each in attempt.handlers):
         return []
     return body[body.index(attempt) + 1 :]
 
@@ -114,8 +120,7 @@ def _continues(body: list[ast.stmt]) -> bool:
 
 
 def _catches_failure(handler: ast.ExceptHandler) -> bool:
-    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(each is None or last_name(each) not in _NO_FAILURE for each in caught)
+    return handler.type is None or any(last_name(each) not in _NO_FAILURE for each in caught_types(handler))
 
 
 def _calls(body: list[ast.stmt]) -> Iterator[ast.Call]:

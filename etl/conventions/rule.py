@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-
 Severity = Literal["error", "warning"]
 Where = Literal["source", "definitions", "project", "places"]
 RuleId = Annotated[str, StringConstraints(pattern=r"^[a-z]+(-[a-z]+)*$")]

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from etl.conventions.syntax import Function, decorators
 
@@ -30,6 +30,8 @@ _TEST_FILE = re.compile(r"^(test_.*|.*_test|conftest)\.py$")
 _DAGSTER = frozenset({"asset", "multi_asset", "graph_asset", "asset_check", "multi_asset_check", "op", "job", "sensor",
                       "schedule", "asset_sensor"})  # fmt: skip
 Node = TypeVar("Node", bound=ast.AST)
+Other = TypeVar("Other", bound=ast.AST)
+Third = TypeVar("Third", bound=ast.AST)
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,24 @@ class SourceFile:
                 waiting.append(child)
         return by_type, parents
 
-    def nodes(self, *types: type[Node]) -> Sequence[Node]:
+    @overload
+    def nodes(self, first: type[Node], /) -> Sequence[Node]: ...
+
+    @overload
+    def nodes(self, first: type[Node], second: type[Other], /) -> Sequence[Node | Other]: ...
+
+    @overload
+    def nodes(
+        self, first: type[Node], second: type[Other], third: type[Third], /
+    ) -> Sequence[Node | Other | Third]: ...
+
+    @overload
+    def nodes(self, *types: type[ast.AST]) -> Sequence[ast.AST]: ...
+
+    def nodes(self, *types: type[ast.AST]) -> Sequence[ast.AST]:
         """Return all nodes of the types, in the order of the file."""
         found = [node for each in types for node in self._index[0].get(each, ())]
-        return sorted(found, key=_position)  # type: ignore[arg-type]
+        return sorted(found, key=_position)
 
     def above(self, node: ast.AST) -> Iterator[ast.AST]:
         """Yield what a node stands in, from the inside out."""

@@ -67,7 +67,5 @@ def _placed(file: SourceFile, spot: Spot) -> CheckFinding:
     column = len(text.encode()[:offset].decode(errors="replace")) + 1
     if isinstance(node, Function) and node.decorator_list:
         first = min(each.lineno for each in node.decorator_list)
-        return finding(
-            spot.rule, spot.problem, spot.fix, path=file.path, line=first, column=column, end_line=line
-        )
+        return finding(spot.rule, spot.problem, spot.fix, path=file.path, line=first, column=column, end_line=line)
     return finding(spot.rule, spot.problem, spot.fix, path=file.path, line=line, column=column, end_line=end)

@@ -61,6 +61,13 @@ def always_leaves(body: Iterable[ast.stmt]) -> bool:
     return False
 
 
+def caught_types(handler: ast.ExceptHandler) -> list[ast.expr]:
+    """Return the types that a handler names; none if it catches everything."""
+    if isinstance(handler.type, ast.Tuple):
+        return handler.type.elts
+    return [] if handler.type is None else [handler.type]
+
+
 def names_in(nodes: Iterable[ast.AST]) -> set[str]:
     """Return the plain names that are read or written anywhere in the nodes."""
     return {inner.id for node in nodes for inner in ast.walk(node) if isinstance(inner, ast.Name)}

@@ -21,7 +21,8 @@ def _assets(*assets: str, more: str = "") -> str:
 
 _GOOD = 'group_name="CD", tags={"data_tier": "gold", "domain": "stocks"}'
 _PRICES = f"{_TOP}\n@dg.asset({_GOOD})\ndef cd_prices() -> None: ...\n\n\n"
-_JOB = 'dg.define_asset_job("cd_daily_job", selection=[cd_prices], description="Prices of the day", tags={"domain": "stocks"}'
+_BARE_JOB = 'daily = dg.define_asset_job("cd_daily_job", selection=[cd_prices]'
+_JOB = f'{_BARE_JOB}, description="Prices of the day", tags={{"domain": "stocks"}}'
 _DATABASE = f"{_TOP}\nclass Database(dg.ConfigurableResource):\n    user: str\n    password: str\n\n\n"
 
 DEFINITION_RULES: tuple[ConventionRule, ...] = (
@@ -41,7 +42,9 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         id="tier-missing",
         where="definitions",
         severity="error",
-        reason="The tag `data_tier` says whether an asset is raw, cleaned or ready: people search and jobs select by it.",
+        reason=(
+            "The tag `data_tier` says whether an asset is raw, cleaned or ready: people search and jobs select by it."
+        ),
         violating=_assets('group_name="CD", tags={"domain": "stocks"}'),
         conforming=_assets(_GOOD),
         fix="add the tag `data_tier` with bronze, silver or gold",
@@ -80,7 +83,10 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         id="tag-without-value",
         where="definitions",
         severity="warning",
-        reason="A search for what an asset is about does not find an empty tag. Only required and recommended tags are looked at.",
+        reason=(
+            "A search for what an asset is about does not find an empty tag. Only required and recommended tags are"
+            " looked at."
+        ),
         violating=_assets('group_name="CD", tags={"data_tier": "gold", "domain": ""}'),
         conforming=_assets(_GOOD),
         fix="give the tag a value, or remove it",
@@ -99,9 +105,11 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         where="definitions",
         severity="error",
         reason="Dagster shows three kinds at most. The limit is `max_kinds` of [tool.etl.conventions].",
-        violating=_assets('key=["cd_prices"], group_name="CD", tags={"data_tier": "gold", "domain": "stocks", '
-                          '"dagster/kind/polars": "", "dagster/kind/parquet": "", "dagster/kind/python": "", '
-                          '"dagster/kind/s3": ""}'),
+        violating=_assets(
+            'key=["cd_prices"], group_name="CD", tags={"data_tier": "gold", "domain": "stocks", '
+            '"dagster/kind/polars": "", "dagster/kind/parquet": "", "dagster/kind/python": "", '
+            '"dagster/kind/s3": ""}'
+        ),
         conforming=_assets(f'{_GOOD}, kinds={{"polars", "parquet", "python"}}'),
         fix="keep the three that say most",
     ),
@@ -127,7 +135,9 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         id="name-pattern",
         where="definitions",
         severity="error",
-        reason="Names in one style can be typed without looking. The pattern is `name_pattern` of [tool.etl.conventions].",
+        reason=(
+            "Names in one style can be typed without looking. The pattern is `name_pattern` of [tool.etl.conventions]."
+        ),
         violating=_assets(f"{_GOOD} as CdPrices"),
         conforming=_assets(_GOOD),
         fix="lowercase letters, digits and underscores",
@@ -146,9 +156,9 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         where="definitions",
         severity="error",
         reason="The tag `dagster/max_retries` makes Dagster launch a failed run again.",
-        violating=f'{_PRICES}daily = {_JOB[:-1]}, "dagster/max_retries": "2"}})\n'
+        violating=f'{_PRICES}{_JOB[:-1]}, "dagster/max_retries": "2"}})\n'
         "defs = dg.Definitions(assets=[cd_prices], jobs=[daily])\n",
-        conforming=f"{_PRICES}daily = {_JOB})\ndefs = dg.Definitions(assets=[cd_prices], jobs=[daily])\n",
+        conforming=f"{_PRICES}{_JOB})\ndefs = dg.Definitions(assets=[cd_prices], jobs=[daily])\n",
         fix="remove the tag `dagster/max_retries`",
     ),
     ConventionRule(
@@ -156,7 +166,8 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         where="definitions",
         severity="error",
         reason="A secret in a resource stands in the code, and Dagster shows it in the UI.",
-        violating=f'{_DATABASE}defs = dg.Definitions(resources={{"cd_postgres": Database(user="etl", password="hunter22")}})\n',
+        violating=f"{_DATABASE}defs = dg.Definitions(\n"
+        '    resources={"cd_postgres": Database(user="etl", password="hunter22")}\n)\n',
         conforming=f"{_DATABASE}defs = dg.Definitions(\n"
         '    resources={"cd_postgres": Database(user="etl", password=dg.EnvVar("CD_POSTGRES_PASSWORD"))}\n)\n',
         fix='write `dg.EnvVar("...")`',
@@ -166,7 +177,8 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         where="definitions",
         severity="error",
         reason=(
-            "Dagster accepts a dependency on an asset that does not exist. The asset then never waits for the one that was"
+            "Dagster accepts a dependency on an asset that does not exist. The asset then never waits for the one"
+            " that was"
             " meant, and its lineage ends in nothing."
         ),
         violating=_assets(_GOOD, f'{_GOOD}, deps=["cd_price"] as cd_ranks'),
@@ -178,9 +190,9 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         where="definitions",
         severity="error",
         reason="The description is what a person reads before the button that starts the job is pressed.",
-        violating=f'{_PRICES}daily = dg.define_asset_job("cd_daily_job", selection=[cd_prices], tags={{"domain": "stocks"}})\n'
+        violating=f'{_PRICES}{_BARE_JOB}, tags={{"domain": "stocks"}})\n'
         "defs = dg.Definitions(assets=[cd_prices], jobs=[daily])\n",
-        conforming=f"{_PRICES}daily = {_JOB})\ndefs = dg.Definitions(assets=[cd_prices], jobs=[daily])\n",
+        conforming=f"{_PRICES}{_JOB})\ndefs = dg.Definitions(assets=[cd_prices], jobs=[daily])\n",
         fix='give the job `description="..."`',
     ),
     ConventionRule(
@@ -188,9 +200,9 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         where="definitions",
         severity="error",
         reason="Runs are searched, counted and limited by the tags of their jobs.",
-        violating=f'{_PRICES}daily = dg.define_asset_job("cd_daily_job", selection=[cd_prices], description="Of the day")\n'
+        violating=f'{_PRICES}{_BARE_JOB}, description="Of the day")\n'
         "defs = dg.Definitions(assets=[cd_prices], jobs=[daily])\n",
-        conforming=f"{_PRICES}daily = {_JOB})\ndefs = dg.Definitions(assets=[cd_prices], jobs=[daily])\n",
+        conforming=f"{_PRICES}{_JOB})\ndefs = dg.Definitions(assets=[cd_prices], jobs=[daily])\n",
         fix='give the job `tags={"domain": "..."}`',
     ),
     ConventionRule(
@@ -211,7 +223,10 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         id="unregistered-definition",
         where="definitions",
         severity="warning",
-        reason="Dagster shows only what `Definitions(...)` holds; a new file whose assets are not added there does nothing.",
+        reason=(
+            "Dagster shows only what `Definitions(...)` holds; a new file whose assets are not added there does"
+            " nothing."
+        ),
         violating=_assets(_GOOD, f"{_GOOD} as cd_ranks").replace("[cd_prices, cd_ranks]", "[cd_prices]"),
         conforming=_assets(_GOOD, f"{_GOOD} as cd_ranks"),
         fix="add it to `Definitions(...)`, or load its module with `load_assets_from_modules`",

@@ -5,8 +5,6 @@ Belongs here: words. Not here: finding violations (`variables`, `etl.cli.check`,
 
 from etl.conventions.rule import ConventionRule
 
-
-
 PROJECT_RULES: tuple[ConventionRule, ...] = (
     ConventionRule(
         id="configuration",
@@ -24,7 +22,9 @@ PROJECT_RULES: tuple[ConventionRule, ...] = (
         where="project",
         severity="error",
         exit_code=2,
-        reason="A location whose own Python raises an error, ends the process or does not finish is not shown in Dagster.",
+        reason=(
+            "A location whose own Python raises an error, ends the process or does not finish is not shown in Dagster."
+        ),
         violating="raise ValueError('mine')\n",
         conforming='from etl import build_tenant_definitions\n\ndefs = build_tenant_definitions("acme")\n',
         fix="correct the code that raises this error",
@@ -35,7 +35,9 @@ PROJECT_RULES: tuple[ConventionRule, ...] = (
         severity="error",
         exit_code=2,
         language="yaml",
-        reason="Without its dbt project, a manifest, its sources or its profile, the models of a tenant cannot be built.",
+        reason=(
+            "Without its dbt project, a manifest, its sources or its profile, the models of a tenant cannot be built."
+        ),
         violating="tenant:\n  id: acme\n  dbt: {enabled: true}\n# and there is no folder dbt_projects/acme\n",
         conforming="tenant:\n  id: acme\n  dbt: {enabled: false}\n",
         fix="make the project, or write `dbt: {enabled: false}`",
@@ -46,7 +48,8 @@ PROJECT_RULES: tuple[ConventionRule, ...] = (
         severity="warning",
         language="sh",
         reason=(
-            "`.env.example` is the list of what an installation has to set. A variable that is not in it is found only when"
+            "`.env.example` is the list of what an installation has to set. A variable that is not in it is found"
+            " only when"
             " a run fails. A tenant's own variable with a default need not be in it."
         ),
         violating="# config.yaml names ${ACME_DB_PASSWORD}; .env.example has no such line\n",
@@ -91,7 +94,9 @@ PROJECT_RULES: tuple[ConventionRule, ...] = (
         severity="error",
         exit_code=2,
         language="text",
-        reason="A source, lake, warehouse, secret or receiver of messages does not answer as a run needs it (`--connect`).",
+        reason=(
+            "A source, lake, warehouse, secret or receiver of messages does not answer as a run needs it (`--connect`)."
+        ),
         violating="the user of the source may not read the table `orders`\n",
         conforming="GRANT SELECT ON orders TO reader\n",
         fix="correct the place, or the rights of its user",
@@ -102,7 +107,8 @@ PROJECT_RULES: tuple[ConventionRule, ...] = (
         severity="warning",
         language="text",
         reason=(
-            "Windows end and promises are due by the clock of this machine. Rows that a database stamps with another time"
+            "Windows end and promises are due by the clock of this machine. Rows that a database stamps with another"
+            " time"
             " fall into the wrong partition (`--connect`)."
         ),
         violating="the database's clock is 90 seconds behind\n",

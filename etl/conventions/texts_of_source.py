@@ -11,7 +11,8 @@ SOURCE_FILE_RULES: tuple[ConventionRule, ...] = (
         where="source",
         severity="error",
         reason=(
-            "A failure is shown at once, where its cause can still be found. A loop that tries again hides a database that"
+            "A failure is shown at once, where its cause can still be found. A loop that tries again hides a"
+            " database that"
             " is failing, keeps a run busy for a long time, and may do work twice."
         ),
         violating="""\
@@ -62,7 +63,10 @@ def fetch(client):
         id="retry-option",
         where="source",
         severity="error",
-        reason="An option of a client or of Dagster that asks for retries hides failures, far away from the code that fails.",
+        reason=(
+            "An option of a client or of Dagster that asks for retries hides failures, far away from the code that"
+            " fails."
+        ),
         violating="""\
 from openai import OpenAI
 
@@ -100,7 +104,9 @@ def amount(row):
         id="nested-try",
         where="source",
         severity="warning",
-        reason="Attempts inside attempts are defence in many layers: which of them has handled an error is hard to see.",
+        reason=(
+            "Attempts inside attempts are defence in many layers: which of them has handled an error is hard to see."
+        ),
         violating="""\
 def read(path):
     try:
@@ -118,13 +124,18 @@ def read(path):
     except FileNotFoundError as error:
         raise ValueError("no file") from error
 """,
-        fix="keep one `try` around the one call that can fail; put the inner one into a function of its own if it is needed",
+        fix=(
+            "keep one `try` around the one call that can fail; put the inner one into a function of its own if it is"
+            " needed"
+        ),
     ),
     ConventionRule(
         id="print-call",
         where="source",
         severity="error",
-        reason="What `print` writes has no level, no run and no asset, and nobody who looks at a run in Dagster finds it.",
+        reason=(
+            "What `print` writes has no level, no run and no asset, and nobody who looks at a run in Dagster finds it."
+        ),
         violating="""\
 def orders(frame):
     print(frame.columns)
@@ -156,14 +167,17 @@ import os
 def connect(driver):
     return driver.connect(host="db", password=os.environ["CD_POSTGRES_PASSWORD"])
 """,
-        fix="read it from the environment where the connection opens (`dg.EnvVar` in a resource), and change the secret",
+        fix=(
+            "read it from the environment where the connection opens (`dg.EnvVar` in a resource), and change the secret"
+        ),
     ),
     ConventionRule(
         id="secret-at-import",
         where="source",
         severity="error",
         reason=(
-            "A secret that is read while definitions are built becomes part of them: the UI and the event log can show it,"
+            "A secret that is read while definitions are built becomes part of them: the UI and the event log can"
+            " show it,"
             " and the location does not load where the variable is not set."
         ),
         violating="""\
@@ -238,7 +252,10 @@ def total(frame):
         id="row-loop",
         where="source",
         severity="warning",
-        reason="Python visits some hundred thousand rows in a second; an expression over whole columns takes many millions.",
+        reason=(
+            "Python visits some hundred thousand rows in a second; an expression over whole columns takes many"
+            " millions."
+        ),
         violating="""\
 def total(frame):
     amount = 0
@@ -269,7 +286,10 @@ QUERY = "SELECT business_name, subscriber_count FROM national_pension_businesses
         id="metadata-missing",
         where="source",
         severity="warning",
-        reason="Without metadata nobody sees in the UI what a run has made, how many rows it had, or since when that changed.",
+        reason=(
+            "Without metadata nobody sees in the UI what a run has made, how many rows it had, or since when that"
+            " changed."
+        ),
         violating="""\
 import dagster as dg
 
@@ -294,7 +314,10 @@ def cd_prices() -> dg.MaterializeResult:
         id="row-count-missing",
         where="source",
         severity="warning",
-        reason="Dagster draws the number of rows over time from `dagster/row_count`; a sudden change there is often the first sign.",
+        reason=(
+            "Dagster draws the number of rows over time from `dagster/row_count`; a sudden change there is often the"
+            " first sign."
+        ),
         violating="""\
 import dagster as dg
 

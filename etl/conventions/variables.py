@@ -49,10 +49,12 @@ def variables_of_tenant(tenant: str, settings: Settings, config: TenantConfig | 
     Without `config`, the file has mistakes, and is read as far as it can be. If secrets are looked up in the
     environment, their variables are among them.
     """
-    store = platform_of(settings.project_dir, {}).secrets.store if config is None else config.origin.platform.secrets.store
+    store = (
+        platform_of(settings.project_dir, {}).secrets.store if config is None else config.origin.platform.secrets.store
+    )
     path = settings.tenants_dir / tenant / CONFIG_FILE
     found: dict[str, NamedVariable] = {}
-    for text, place in _texts_of_file(path, settings) if config is None else _texts_of_config(config):
+    for text, place in _texts_of_file(path, settings) if config is None else texts_of_config(config):
         for name, default in _names(text, tenant, store):
             known = found.get(name)
             if known is None or (default is None and not known.needed):
@@ -60,7 +62,7 @@ def variables_of_tenant(tenant: str, settings: Settings, config: TenantConfig | 
     return list(found.values())
 
 
-def _texts_of_config(config: TenantConfig) -> Iterator[tuple[str, Mark]]:
+def texts_of_config(config: TenantConfig) -> Iterator[tuple[str, Mark]]:
     """Yield the templates of a configuration, with the places of their keys."""
     waiting: list[tuple[KeyPath, object]] = [
         ((key,), value)
@@ -100,9 +102,13 @@ def variables_of_code(files: Iterable[SourceFile]) -> Iterator[NamedVariable]:
     for file in files:
         for node in file.nodes(ast.Call, ast.Subscript):
             if isinstance(node, ast.Call):
-                named = dotted_name(node) in _READS or last_name(node) == "EnvVar" or dotted_name(node).endswith("EnvVar.int")
+                named = (
+                    dotted_name(node) in _READS
+                    or last_name(node) == "EnvVar"
+                    or dotted_name(node).endswith("EnvVar.int")
+                )
                 name = constant_text(node.args[0]) if named and node.args else None
-                needed = len(getattr(node, "args", ())) < 2 and not node.keywords  # noqa: PLR2004  the second is a default
+                needed = len(node.args) <= 1 and not node.keywords  # the second would be a default
             else:
                 is_environment = dotted_name(node.value) in ("os.environ", "environ") and isinstance(node.ctx, ast.Load)
                 name, needed = constant_text(node.slice) if is_environment else None, True
@@ -153,7 +159,9 @@ def variables_not_set(tenant: str, environment: str, unset: Sequence[NamedVariab
     count = "1 variable that" if len(unset) == 1 else f"{len(unset)} variables that"
     verb = "is" if len(unset) == 1 else "are"
     problem = f"{tenant} needs {count} {verb} not set in {environment}: {', '.join(each.name for each in unset)}"
-    fix = "set in the environment of Dagster's processes, or in .env" + "".join(f"\n       {each.name}=" for each in unset)
+    fix = "set in the environment of Dagster's processes, or in .env" + "".join(
+        f"\n       {each.name}=" for each in unset
+    )
     return finding("variable-not-set", problem, fix, path=first.path, line=first.line, column=first.column)
 
 

@@ -54,15 +54,15 @@ def send(target: NotificationConfig, message: Message, resolve: Resolve, *, time
             level = logging.INFO if recovered else _LOG_LEVELS[message.severity]
             _log.log(level, "%s\n%s", message.title, message.text)
         case WebhookTarget():
-            headers = {name: _value(target, name, value, resolve) for name, value in target.headers.items()}
+            headers = {name: resolved(target, name, value, resolve) for name, value in target.headers.items()}
             _post(target, target.url, message.model_dump(mode="json"), headers, resolve, timeout)
         case SlackTarget():
             _post(target, target.url, slack_body(message), {}, resolve, timeout)
         case PagerDutyTarget():
-            key = _value(target, "routing_key", target.routing_key, resolve)
+            key = resolved(target, "routing_key", target.routing_key, resolve)
             _post(target, target.url, pagerduty_body(message, key), {}, resolve, timeout)
         case OpsgenieTarget():
-            headers = {"Authorization": f"GenieKey {_value(target, 'api_key', target.api_key, resolve)}"}
+            headers = {"Authorization": f"GenieKey {resolved(target, 'api_key', target.api_key, resolve)}"}
             path, body = opsgenie_request(message)
             _post(target, target.url.rstrip("/") + path, body, headers, resolve, timeout)
         case EmailTarget():
@@ -140,7 +140,7 @@ def _post(
     resolve: Resolve,
     timeout: float,
 ) -> None:
-    url = _value(target, "url", url_template, resolve)
+    url = resolved(target, "url", url_template, resolve)
     data = json.dumps(body).encode()
     problem: str | None = None
     try:
@@ -152,23 +152,23 @@ def _post(
             with _opener.open(request, timeout=timeout):
                 return
     except (OSError, ValueError, http.client.HTTPException) as error:
-        problem = _cause(error, timeout)
+        problem = cause_of(error, timeout)
     raise _failed(target, problem)  # outside the handler: the caught error may quote the address
 
 
 def _mail(target: EmailTarget, message: Message, resolve: Resolve, timeout: float) -> None:
-    host = _value(target, "host", target.host, resolve)
-    port_text = _value(target, "port", str(target.port), resolve)
-    sender = _value(target, "sender", target.sender, resolve)
-    to = tuple(_value(target, "to", each, resolve) for each in target.to)
-    user = _value(target, "username", target.username, resolve) if target.username else None
-    password = _value(target, "password", target.password, resolve) if target.password else ""
+    host = resolved(target, "host", target.host, resolve)
+    port_text = resolved(target, "port", str(target.port), resolve)
+    sender = resolved(target, "sender", target.sender, resolve)
+    to = tuple(resolved(target, "to", each, resolve) for each in target.to)
+    user = resolved(target, "username", target.username, resolve) if target.username else None
+    password = resolved(target, "password", target.password, resolve) if target.password else ""
     if not port_text.isdigit():
         raise _failed(target, "its port is no number")
     problem: str | None = None
     try:
         mail = mail_of(message, sender, to)
-        with _connect(target.security, host, int(port_text), timeout) as server:
+        with mail_connection(target.security, host, int(port_text), timeout) as server:
             if user is not None:
                 server.login(user, password)
             refused = server.send_message(mail)
@@ -176,11 +176,12 @@ def _mail(target: EmailTarget, message: Message, resolve: Resolve, timeout: floa
             return
         problem = f"{len(refused)} of {len(to)} recipients were refused"
     except (OSError, ValueError, smtplib.SMTPException) as error:
-        problem = _cause(error, timeout)
+        problem = cause_of(error, timeout)
     raise _failed(target, problem)
 
 
-def _connect(security: str, host: str, port: int, timeout: float) -> smtplib.SMTP:
+def mail_connection(security: str, host: str, port: int, timeout: float) -> smtplib.SMTP:
+    """Return a connection to a mail server, encrypted as the target says."""
     if security == "ssl":
         return smtplib.SMTP_SSL(host, port, timeout=timeout, context=ssl.create_default_context())
     server = smtplib.SMTP(host, port, timeout=timeout)
@@ -193,7 +194,7 @@ def _connect(security: str, host: str, port: int, timeout: float) -> smtplib.SMT
     return server
 
 
-def _value(target: NotificationConfig, field: str, template: str, resolve: Resolve) -> str:
+def resolved(target: NotificationConfig, field: str, template: str, resolve: Resolve) -> str:
     """Return the value of one field. A variable that is not set is a failure of the target."""
     try:
         return resolve(template)
@@ -208,7 +209,7 @@ def _failed(target: NotificationConfig, problem: str) -> NotifyError:
     )
 
 
-def _cause(error: Exception, timeout: float) -> str:
+def cause_of(error: Exception, timeout: float) -> str:
     """Describe the kind of a failure, without any part of the request."""
     if isinstance(error, urllib.error.HTTPError):
         error.close()

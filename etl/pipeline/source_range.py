@@ -114,7 +114,7 @@ class SourceRange(AbstractContextManager["SourceRange"]):
             )
             folder = run.lake.scratch(run.ref("extract"), run.run_id)
             self._folders.append(folder)
-            try:  # etl: allow retry-loop (each turn asks for fewer partitions; a database in trouble is not asked again)
+            try:  # etl: allow retry-loop (each turn asks for fewer partitions; a database that is gone is not asked)
                 files = extract_windows(self._url, request, windows, folder.path / "windows", footer=PLACEHOLDER_FOOTER)
             except TooWideError as error:
                 self._most = max(1, error.most)

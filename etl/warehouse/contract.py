@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
@@ -176,6 +176,14 @@ class LoadRequest(BaseModel):
     def upsert_by(self) -> str | None:
         """The key and order columns as the ledger stores them. If they change, the rows are compared again."""
         return json.dumps([*self.key_columns, self.order_column]) if self.mode == "upsert" else None
+
+
+class Answer(NamedTuple):
+    """What a warehouse that was tried out has answered."""
+
+    words: str
+    seconds_ahead: float | None = None
+    """By how much its clock is ahead of this machine's; None for a file."""
 
 
 class LoadReport(BaseModel):
@@ -366,8 +374,8 @@ class Warehouse(Protocol):
         A table that fails does not keep the others from being cared for.
         """
 
-    def try_out(self) -> str:
-        """Connect as a load does. Returns what answered; raises WarehouseError if a load could not work."""
+    def try_out(self, schemas: Collection[str] = ()) -> "Answer":
+        """Connect as a load does, into these schemas. Raises WarehouseError if a load could not work."""
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """Run a read-only statement that a person or a test wrote, and return its rows."""

@@ -21,6 +21,7 @@ from etl.warehouse.care import noted
 from etl.warehouse.contract import (
     BATCH_ROWS,
     ROW_NUMBER,
+    Answer,
     Care,
     CareRequest,
     Column,
@@ -116,15 +117,17 @@ class DuckDBWarehouse(SqlWarehouse):
         """Return the same type: this warehouse is DuckDB."""
         return (kind,)
 
-    def try_out(self) -> str:
-        """Open the file, or look whether it can be made."""
+    def try_out(self, schemas: Collection[str] = ()) -> Answer:  # noqa: ARG002  a file has no rights for single schemas
+        """Open the file and look whether it can be written, or look whether it can be made."""
         if self._path.exists():
+            if not os.access(self._path, os.W_OK):
+                raise WarehouseError(f"{self._path} cannot be written", "give the user the right")
             with self.reading("the file could not be opened") as session:
-                return f"DuckDB {session.rows('SELECT version()')[0][0]}, {self._path.name}"
+                return Answer(f"DuckDB {session.rows('SELECT version()')[0][0]}, {self._path.name}")
         folder = next(each for each in self._path.parents if each.exists())
         if not os.access(folder, os.W_OK):
             raise WarehouseError(f"{self._path} cannot be made: {folder} cannot be written", "give the user the right")
-        return f"{self._path.name}, which the first load makes"
+        return Answer(f"{self._path.name}, which the first load makes")
 
     def _check_exists(self) -> None:
         if not self._path.exists():

@@ -7,11 +7,12 @@ constant memory. All other statements use an ordinary connection.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as percent
+from uuid import uuid4
 
 import duckdb
 from pydantic import SecretStr
@@ -21,6 +22,7 @@ from etl.errors import WarehouseError
 from etl.extras import install
 from etl.faults import reach
 from etl.secrets.scrub import scrub
+from etl.source.clock import NOW, seconds_ahead
 from etl.source.database_url import conninfo, parse
 from etl.source.writer import extension_path
 from etl.sql import literal
@@ -28,6 +30,7 @@ from etl.warehouse import ledger
 from etl.warehouse.care import loaded_tables
 from etl.warehouse.contract import (
     ROW_NUMBER,
+    Answer,
     Care,
     CareRequest,
     LedgerEntry,
@@ -105,16 +108,29 @@ class PostgresWarehouse(SqlWarehouse):
         name = postgres_type(kind)
         return (name, name.replace("text", "character varying")) if name.startswith("text") else (name,)
 
-    def try_out(self) -> str:
-        """Connect, and look whether the user may create schemas, or has the schemas of the product."""
+    def try_out(self, schemas: Collection[str] = ()) -> Answer:
+        """Connect, look whether the user may create schemas or has the product's, and make a table in each schema.
+
+        The tables are made in a transaction that is rolled back.
+        """
         with self.reading("the database does not answer as a load needs it") as session:
             ((version, may_create),) = session.rows(_RIGHTS)
+            ahead = seconds_ahead(lambda: float(session.rows(NOW["postgresql"])[0][0]))
         if not may_create:
             raise WarehouseError(
                 "the user may not create schemas, and there is no schema etl_ledger in which it may create tables",
                 "GRANT CREATE ON DATABASE ... TO the user of the tenant's warehouse",
             )
-        return f"PostgreSQL {version}"
+        for schema in schemas:
+            with (
+                self.errors(f"a load could not make a table in the schema `{schema}`"),
+                self._connect("check") as connection,
+                connection.transaction(force_rollback=True),
+            ):
+                ensure_schema(connection, schema)
+                table = relation_of(schema, f"etl_check_{uuid4().hex}")
+                connection.execute(f"CREATE TABLE {table} (n int)".encode())
+        return Answer(f"PostgreSQL {version}", ahead)
 
     def care(self, asked: CareRequest) -> Iterator[Care]:
         """Vacuum and analyze the tenant's own tables."""

@@ -5,7 +5,7 @@ Belongs here: connecting to Trino, reading, the errors of the cluster. Not here:
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +19,10 @@ from requests import RequestException
 from etl.errors import WarehouseError
 from etl.faults import reach
 from etl.secrets.scrub import scrub
+from etl.source.clock import NOW, seconds_ahead
 from etl.warehouse import ledger
 from etl.warehouse.care import loaded_tables
-from etl.warehouse.contract import Care, CareRequest, LedgerEntry, ObjectRows, RowsOf, TrinoPlace
+from etl.warehouse.contract import Answer, Care, CareRequest, LedgerEntry, ObjectRows, RowsOf, TrinoPlace
 from etl.warehouse.iceberg import IcebergLoader, LoadingSession
 from etl.warehouse.iceberg_care import IcebergCare
 from etl.warehouse.iceberg_entries import lost_entries
@@ -120,7 +121,7 @@ class TrinoWarehouse(SqlWarehouse):
         name = trino_of_duckdb(kind)
         return (name, name.replace('"', "")) if '"' in name else (name,)
 
-    def try_out(self) -> str:
+    def try_out(self, schemas: Collection[str] = ()) -> Answer:  # noqa: ARG002  the ledger stands for all schemas
         """Make the ledger as the first load does, write a file and look whether Trino sees the same ledger."""
         failure = "Trino, the catalog or the bucket do not answer as a load needs it"
         opening = opened(self._place, self.errors(failure))
@@ -128,7 +129,8 @@ class TrinoWarehouse(SqlWarehouse):
             session = TrinoSession(connection, self._place.catalog, self._version)
             check_same_catalog(IcebergLedger(catalog), session)
             IcebergLedger(catalog).try_out()
-            return f"Trino {self._version(session)}, catalog {self._place.catalog}"
+            ahead = seconds_ahead(lambda: float(session.rows(NOW["trino"])[0][0]))
+            return Answer(f"Trino {self._version(session)}, catalog {self._place.catalog}", ahead)
 
     def care(self, asked: CareRequest) -> Iterator[Care]:
         """Join small files, let old snapshots expire and remove files that nothing needs, table by table."""

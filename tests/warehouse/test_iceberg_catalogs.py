@@ -111,4 +111,4 @@ def test_loads_through_another_catalog(lake: Lake, place: TrinoPlace, tmp_path: 
 
 
 def test_another_catalog_is_tried_out(place: TrinoPlace, tmp_path: Path) -> None:
-    assert place.catalog in opened(place, tmp_path).try_out()
+    assert place.catalog in opened(place, tmp_path).try_out().words

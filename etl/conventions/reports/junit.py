@@ -53,7 +53,9 @@ def _suite(root: Element, location: JudgedLocation, report: CheckReport) -> None
 
 def _lines(found: Iterable[CheckFinding], report: CheckReport) -> Iterable[str]:
     for each in found:
-        place = ":".join(str(part) for part in (each.path and report.shown_path(each.path), each.line, each.column) if part)
+        place = ":".join(
+            str(part) for part in (each.path and report.shown_path(each.path), each.line, each.column) if part
+        )
         yield f"{place}{' ' if place else ''}{message(each)}\n  -> {each.fix}"
 
 
