@@ -170,7 +170,9 @@ def _write(report: CheckReport, format_: Format, output: Path | None) -> None:
         return
     content = _WRITERS[format_](report)
     if output is None:
-        sys.stdout.write(content)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content.encode("utf-8", "replace"))  # each text in it is scrubbed by itself
+        sys.stdout.buffer.flush()
         return
     try:
         write_whole(output, content)

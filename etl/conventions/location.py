@@ -17,6 +17,7 @@ from etl.conventions.registry import RULES
 from etl.conventions.rule import CheckFinding
 from etl.conventions.source_rules import SOURCE_RULES, JudgedSource
 from etl.platform import Conventions
+from etl.secrets.scrub import scrub
 
 _OF_DEFINITIONS = tuple(each.id for each in RULES.values() if each.where == "definitions")
 
@@ -35,8 +36,10 @@ class JudgedLocation:
     """Whether it is one; false for what concerns all tenants together."""
 
     def add(self, findings: Iterable[CheckFinding]) -> None:
-        """Note findings under the name of the location."""
-        self.findings += [each.model_copy(update={"location": self.name}) for each in findings]
+        """Note findings under the name of the location. Their texts may quote errors, and are scrubbed."""
+        for each in findings:
+            texts = {"problem": scrub(each.problem), "fix": scrub(each.fix), "location": self.name}
+            self.findings.append(each.model_copy(update=texts))
 
 
 def judge_definitions(

@@ -142,9 +142,8 @@ def missing_from_example(
         verb = "is" if len(variables) == 1 else "are"
         problem = f"{', '.join(each.name for each in variables)} {verb} not in {EXAMPLE}"
         problem += "" if path.is_file() else ", which does not exist"
-        lines = "".join(f"\n       # {each.name}=" for each in variables)
-        words = "the line" if len(variables) == 1 else "the lines"
-        fix = f"add {words} to {EXAMPLE}, with examples of values, but of no password{lines}"
+        lines = ", ".join(f"# {each.name}=" for each in variables)
+        fix = f"add to {EXAMPLE}: {lines}, with examples of values, but of no password"
         yield finding("env-example", problem, fix, path=first.path, line=first.line, column=first.column)
 
 

@@ -1,5 +1,6 @@
 """`etl check`: what is wrong is found, named, and gives the exit code that a script can rely on."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -115,21 +116,24 @@ def test_every_planted_violation_of_a_hand_written_location_is_found(
 ) -> None:
     (project.root / "by_hand_1.py").write_text(HAND_WRITTEN)
     monkeypatch.syspath_prepend(str(project.root))
-    said = etl("check", "--module", "by_hand_1")
+    said = etl("check", "--module", "by_hand_1", "--format", "json")
     assert said.code == 1
-    rows = [[cell.strip() for cell in line.split("│")] for line in said.out.splitlines() if "by_hand_1" in line]
-    found = [(row[2].removeprefix("job "), row[3]) for row in rows]
+    errors = [each for each in json.loads(said.out)["findings"] if each["severity"] == "error"]
+    found = [(each["subject"].removeprefix("job "), each["problem"]) for each in errors]
     for subject, problem in VIOLATIONS.items():
         assert [text for name, text in found if name == subject and problem in text], f"{subject}\n{said.out}"
     clean = {"as_it_should_be", "three_kinds", "made_by_a_factory", "resource database"}
     assert not [name for name, _ in found if name in clean]
-    assert "hunter22" not in said.out
+    (secret,) = [each for each in errors if each["rule"] == "secret-in-source"]
+    line = HAND_WRITTEN.splitlines().index('        "open_database": Database(host="db", password="hunter22"),') + 1
+    assert (secret["path"], secret["line"], secret["column"]) == ("by_hand_1.py", line, 55)
+    assert "hunter22" not in said.out + said.err
 
 
 def test_the_conventions_are_the_projects_own(etl: Etl, project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
     (project.root / "by_hand_2.py").write_text(HAND_WRITTEN)
     (project.root / "pyproject.toml").write_text(
-        '[tool.etl.conventions]\ngroups = ["CD", "marketing"]\nrequired_tags = []\nmax_kinds = 2\n'
+        '[tool.etl.conventions]\ngroups = ["CD", "marketing"]\nrequired_tags = []\nrecommended_tags = []\nmax_kinds = 2\n'
         'max_file_lines = 20\nname_pattern = "[a-zA-Z_]+"\n'
     )
     monkeypatch.syspath_prepend(str(project.root))
@@ -137,10 +141,10 @@ def test_the_conventions_are_the_projects_own(etl: Etl, project: TinyProject, mo
     assert said.code == 1
     assert "three_kinds" in said.out
     assert "foreign_group" not in said.out
-    assert "no_tier" not in said.out
-    assert "BigName" not in said.out
-    (row,) = [line for line in said.out.splitlines() if "by_hand_2.py" in line]
-    assert f"has {len(HAND_WRITTEN.splitlines())} lines, 20 are allowed" in row
+    assert "tier-missing" not in said.out
+    assert "name-pattern" not in said.out
+    assert "domain-tag" not in said.out
+    assert f"has {len(HAND_WRITTEN.splitlines())} lines, 20 are allowed" in said.out
 
 
 def test_a_misspelt_convention_is_wrong_usage(etl: Etl, project: TinyProject) -> None:
