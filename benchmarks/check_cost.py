@@ -62,7 +62,12 @@ def main() -> None:
 
 
 def cpu_seconds(command: list[str], root: Path) -> float:
-    environ = {**os.environ, "ETL_PROJECT_DIR": str(root), "ETL_DATA_DIR": f"{root}/.data", "DAGSTER_ENVIRONMENT": "dev"}
+    environ = {
+        **os.environ,
+        "ETL_PROJECT_DIR": str(root),
+        "ETL_DATA_DIR": f"{root}/.data",
+        "DAGSTER_ENVIRONMENT": "dev",
+    }
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

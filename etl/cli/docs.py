@@ -11,6 +11,7 @@ from rich.console import Console
 from etl.cli.command_page import commands_page
 from etl.config.reference import reference_text
 from etl.config.schema import schema_text
+from etl.conventions.reference import conventions_page
 from etl.errors import EtlError
 from etl.integrations.reference import api_page
 from etl.quality.reference import rules_page
@@ -24,6 +25,7 @@ def docs(
     project = load_settings().project_dir
     pages = {
         project / "docs" / "yaml-reference.md": reference_text(),
+        project / "docs" / "conventions.md": conventions_page(),
         project / "docs" / "quality-api.md": api_page(),
         project / "docs" / "commands.md": commands_page(),
         project / "docs" / "quality-rules.md": rules_page(),

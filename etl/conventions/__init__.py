@@ -1,1 +1,1 @@
-"""The conventions that all definitions must keep: groups, tiers, kinds, tags and names."""
+"""The conventions that definitions and Python files must keep, as rules by name, and reports of what breaks them."""

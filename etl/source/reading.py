@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from etl.errors import SourceError
 from etl.faults import reach
+from etl.source.clock import NOW
 from etl.source.contract import CatalogueTable, Driver, ExtractReport, ExtractRequest, Mode, Part, Progress, Window
 from etl.source.database_url import DatabaseUrl, parse
 from etl.source.failures import as_source_error
@@ -57,6 +58,11 @@ _ANY_OTHER = "sqlalchemy_cursor"
 def driver_of(url: DatabaseUrl) -> Driver:
     """Import and return the module that reads databases of the URL's dialect."""
     return cast("Driver", import_module(f"etl.source.{_BY_DIALECT.get(url.dialect, _ANY_OTHER)}"))
+
+
+def now_statement(url: DatabaseUrl) -> str | None:
+    """Return the statement that asks the database for the present moment; None if it is not known, or has no clock."""
+    return NOW.get(url.dialect)
 
 
 def extract_to_parquet(

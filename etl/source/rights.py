@@ -9,11 +9,11 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from etl.source import sqlalchemy_cursor
-from etl.source.clock import NOW, seconds_ahead
+from etl.source.clock import seconds_ahead
 from etl.source.contract import ExtractRequest
 from etl.source.database_url import parse
 from etl.source.failures import as_source_error
-from etl.source.reading import driver_of
+from etl.source.reading import driver_of, now_statement
 
 
 def try_to_read(url: str, request: ExtractRequest) -> None:
@@ -32,7 +32,7 @@ def try_to_read(url: str, request: ExtractRequest) -> None:
 def source_clock(url: str) -> float | None:
     """Return by how many seconds the source's clock is ahead of this machine's; None if it has no clock of its own."""
     source = parse(url)
-    statement = NOW.get(source.dialect)
+    statement = now_statement(source)
     if statement is None:
         return None
     with as_source_error(source), sqlalchemy_cursor.connected(driver_of(source).login(source)) as connection:
