@@ -34,7 +34,7 @@ from etl.conventions.reports.junit import junit_report
 from etl.conventions.reports.report import CheckReport, json_report
 from etl.conventions.reports.sarif import sarif_report
 from etl.dbt.ownership import dbt_place, shared_dbt_schemas
-from etl.errors import ConfigError, EtlError
+from etl.errors import ConfigError, EtlError, NothingExamined
 from etl.platform import platform_of
 from etl.project import find_project
 from etl.quality.whole_file import write_whole
@@ -116,6 +116,11 @@ def check(
             report.locations.append(location)
             text.end(location)
             gc.freeze()  # the definitions stay until the end: the collector need not search them again and again
+        if not source and not any(each.assets or each.jobs or each.findings for each in report.locations):
+            raise NothingExamined(
+                f"nothing was examined: {', '.join(each.name for each in asked)} has no asset",
+                "a tenant with `enabled: false` has no assets; name one that is switched on",
+            )
         if module is None and not source:
             _compare(report, text, settings, {each.name for each in asked}, checking.configs)
     if tried and shows:

@@ -4,9 +4,9 @@ Belongs here: the text for a terminal. Not here: the formats for programs (`etl.
 (`checking`).
 """
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,7 +19,9 @@ from etl.conventions.reports.report import CheckReport, message
 from etl.conventions.rule import CheckFinding, ConventionRule
 
 _COLOURS = {"error": "bold red", "warning": "yellow"}
+_UNBUILT = ("configuration", "location", "dbt-project", "syntax-error")
 _FEW = 20  # locations of which each clean one is named
+_SAME = 5  # findings of one rule in one file that are shown; other formats have all
 _WIDE = 96
 
 
@@ -51,10 +53,18 @@ class CheckText:
 
     def show(self, findings: Iterable[CheckFinding]) -> None:
         """Show findings, each with its place, its rule, the problem and the remedy."""
+        counted: Counter[tuple[Path | None, str]] = Counter()
         for each in findings:
+            counted[each.path, each.rule] += 1
+            if each.path is not None and each.line is not None and counted[each.path, each.rule] > _SAME:
+                continue
             self._out.print(f"  {self._place(each)}", soft_wrap=True)
             self._out.print(f"    {escape(message(each))}", soft_wrap=True)
             self._out.print(f"    [green]->[/] {escape(each.fix)}", soft_wrap=True)
+        for (path, rule), count in counted.items():
+            if path is not None and count > _SAME:
+                place = escape(self._report.shown_path(path))
+                self._out.print(f"  [cyan]{place}[/]  and {count - _SAME} more of {rule}", soft_wrap=True)
 
     def summary(self) -> None:
         """Show the last line: what was checked, and how many findings there are."""
@@ -96,7 +106,7 @@ def rules_table() -> Table:
 def show_rule(rule: ConventionRule, console: Console) -> None:
     """Show one rule: its reason, an example that breaks it, one that keeps it, and how to get from one to the other."""
     console.print(f"[bold]{rule.id}[/]  {rule.severity}, looks at: {rule.where}, exit code {rule.exit_code}")
-    console.print(textwrap.fill(rule.reason, _WIDE))
+    console.print(rule.reason)
     for title, text in (("breaks the rule", rule.violating), ("keeps the rule", rule.conforming)):
         console.print(f"\n[bold]{title}[/]")
         console.print(Syntax(shortened(text), rule.language, background_color="default", word_wrap=True))
@@ -119,5 +129,6 @@ def _examined(location: JudgedLocation) -> str:
         (location.files, "Python file"),
     )
     words = ", ".join(f"{number} {word}{'s' if number != 1 else ''}" for number, word in parts if number)
-    state = "[red]not examined[/]" if any(each.exit_code != 1 for each in location.findings) else ""
+    unbuilt = not location.assets and any(each.rule in _UNBUILT for each in location.findings)
+    state = "[red]not built[/]" if unbuilt else ""
     return ", ".join(each for each in (words, f"{location.seconds:.1f} s", state) if each)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dagster import Definitions
 
-from etl.cli.time_limit import time_limit
+from etl.cli.time_limit import OutOfTimeError, time_limit
 from etl.config.config_loader import CONFIG_FILE
 from etl.config.leaving import leaving_raises
 from etl.config.tenant_config import TenantConfig
@@ -64,7 +64,7 @@ class Checking:
     def tenant(self, name: str, settings: Settings) -> JudgedLocation:
         """Check a tenant: its file, its Python, the definitions of both, and the variables that they name."""
         folder = (settings.tenants_dir / name).resolve()
-        with _timed(JudgedLocation(name)) as location:
+        with _timed(JudgedLocation(name, path=folder / CONFIG_FILE)) as location:
             source = judge_source(without_tests(python_files(folder), folder), folder, self.platform.conventions)
             location.files = len(source.files)
             unset = self._not_set(name, settings)
@@ -77,7 +77,7 @@ class Checking:
                 found += self._judged(built, location, source, of_tenant=True)
                 if not location.assets and not location.jobs and config.enabled:
                     problem = f"nothing was examined: {name} has no asset"
-                    location.add([finding("nothing-examined", problem, path=folder / CONFIG_FILE)])
+                    location.add([finding("nothing-examined", problem)])
             if unset and (config is None or config.enabled):
                 location.add([variables_not_set(name, settings.environment, unset)])
             named = [*variables_of_tenant(name, settings, config), *variables_of_code(source.files)]
@@ -108,7 +108,9 @@ class Checking:
             if not here.exists():
                 raise EtlError(f"there is no file or folder {path}", "name one below the current folder")
             folder = here if here.is_dir() else here.parent
-            source = judge_source(python_files(here) if here.is_dir() else [here], folder, self.platform.conventions)
+            files = list(python_files(here)) if here.is_dir() else [here]
+            files = list(without_tests(files, folder)) or files
+            source = judge_source(files, folder, self.platform.conventions)
             location.files = len(source.files)
             location.add(allowed_left_out(source.findings, source, built=False))
             if not source.files and not source.findings:
@@ -130,6 +132,8 @@ class Checking:
                 definitions = load()
                 definitions.get_repository_def()  # Dagster refuses some definitions only when it serves the location
                 return definitions
+        except OutOfTimeError as error:
+            location.add([finding("location", error.problem, error.hint, path=error.path, line=error.line)])
         except EtlError as error:
             location.add(findings_of_error(error, project))
         except SyntaxError as error:

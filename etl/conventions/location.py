@@ -6,6 +6,7 @@ Belongs here: the order of the rules, and leaving out what comments allow. Not h
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dagster import AssetsDefinition, AssetSpec, Definitions, JobDefinition
 
@@ -32,14 +33,16 @@ class JudgedLocation:
     jobs: int = 0
     files: int = 0
     seconds: float = 0.0
+    path: Path | None = None
+    """The file to which findings belong that have no place of their own."""
     is_location: bool = True
     """Whether it is one; false for what concerns all tenants together."""
 
     def add(self, findings: Iterable[CheckFinding]) -> None:
         """Note findings under the name of the location. Their texts may quote errors, and are scrubbed."""
         for each in findings:
-            texts = {"problem": scrub(each.problem), "fix": scrub(each.fix), "location": self.name}
-            self.findings.append(each.model_copy(update=texts))
+            changed = {"problem": scrub(each.problem), "fix": scrub(each.fix), "location": self.name}
+            self.findings.append(each.model_copy(update={**changed, "path": each.path or self.path}))
 
 
 def judge_definitions(

@@ -25,6 +25,7 @@ from etl.conventions.syntax import (
 
 _ATTEMPT = re.compile(r"(^|_)(attempts?|retr(y|ies|ying)|tries|backoff)($|_)", re.IGNORECASE)
 _LIBRARIES = frozenset({"tenacity", "backoff", "retrying", "retry", "retry2", "stamina", "opnieuw", "aiohttp_retry"})
+_POLICIES = frozenset({"Retry", "RetryPolicy", "AsyncRetrying", "Retrying", "ExponentialBackoff"})
 _OPTIONS = re.compile(
     r"^(max_)?(num_)?(retry|retries|retry_(attempts|count|total|policy)|max_attempts|op_retry_policy)$"
 )
@@ -149,14 +150,21 @@ def _libraries(file: SourceFile) -> Iterator[Spot]:
 
 
 def _options(call: ast.Call) -> Iterator[Spot]:
+    name = dotted_name(call) or "the call"
+    if last_name(call) in _POLICIES and not any(_is_zero(each.value) for each in call.keywords):
+        yield Spot("retry-option", call, f"`{name}` makes something try again")
+        return
     for each in call.keywords:
-        if each.arg is None or not _OPTIONS.match(each.arg) or not _asks_for_more(each.value):
-            continue
-        yield Spot("retry-option", each.value, f"`{dotted_name(call) or 'the call'}` gets `{each.arg}`: it tries again")
+        if each.arg is not None and _OPTIONS.match(each.arg) and _asks_for_more(each.value):
+            yield Spot("retry-option", each.value, f"`{name}` gets `{each.arg}`: it tries again")
+
+
+def _is_zero(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value == 0
 
 
 def _asks_for_more(value: ast.expr) -> bool:
     """Whether an option is a literal that asks for retries. What a variable holds is not known, and not told."""
-    if isinstance(value, ast.Constant):
-        return value.value is True or (isinstance(value.value, int | float) and value.value > 0)
-    return isinstance(value, ast.Call) and last_name(value) in ("Retry", "RetryPolicy", "ExponentialBackoff")
+    if not isinstance(value, ast.Constant):
+        return False
+    return value.value is True or (isinstance(value.value, int | float) and value.value > 0)

@@ -9,6 +9,7 @@ file is read under the link's own name; a link to a folder is not followed, so t
 import ast
 import os
 import re
+import sys
 import tokenize
 import warnings
 from collections import defaultdict
@@ -25,6 +26,7 @@ _SKIPPED = frozenset({
     "__pycache__", "node_modules", "site-packages", "dist-packages", "build", "dist", "target", "dbt_packages",
 })  # fmt: skip
 _SCRIPT_FOLDERS = frozenset({"scripts", "script", "bin", "tools", "benchmarks", "examples", "tests", "test"})
+_PYTHON = f"Python {sys.version_info.major}.{sys.version_info.minor}"
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _TEST_FILE = re.compile(r"^(test_.*|.*_test|conftest)\.py$")
 _DAGSTER = frozenset({"asset", "multi_asset", "graph_asset", "asset_check", "multi_asset_check", "op", "job", "sensor",
@@ -148,9 +150,9 @@ def read_source(path: Path, folder: Path) -> SourceFile | Unreadable:
             warnings.simplefilter("ignore")  # such as an invalid escape: Python itself tells it when the file is run
             tree = ast.parse(raw, str(path))
     except SyntaxError as error:
-        return Unreadable(path, "syntax-error", f"is not valid Python: {error.msg}", error.lineno or 1, error.offset)
+        return Unreadable(path, "syntax-error", f"is not valid {_PYTHON}: {error.msg}", error.lineno or 1, error.offset)
     except (ValueError, RecursionError, MemoryError) as error:
-        return Unreadable(path, "syntax-error", f"is not valid Python: {error}")
+        return Unreadable(path, "syntax-error", f"is not valid {_PYTHON}: {error}")
     return SourceFile(path, folder, text, tree)
 
 
