@@ -3,10 +3,10 @@
 import json
 import os
 import re
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
-from xml.etree import ElementTree
 
 import pytest
 
@@ -135,7 +135,7 @@ def test_sarif_has_what_the_standard_asks_for(etl: Etl, project: TinyProject) ->
 def test_junit_is_read_by_a_parser_and_counts_rightly(etl: Etl, project: TinyProject) -> None:
     broken(project)
     said = etl("check", "--format", "junit")
-    root = ElementTree.fromstring(said.out)  # the file is ours
+    root = ET.fromstring(said.out)  # the file is ours
     assert root.tag == "testsuites"
     suites = {each.get("name"): each for each in root}
     assert set(suites) == {"acme", "other", "all tenants"}
