@@ -256,6 +256,9 @@ def test_another_environment_lists_all_that_is_not_set(
     assert report["environment"] == "prod"
     assert report["locations"][0]["assets"], "the rest is checked all the same"
     assert "configuration" not in rules(said)
+    tried = etl("check", "--env", "prod", "--connect").out
+    assert "not set in the environment: ACME_DB_NAME" in tried, "no value was made up for a connection"
+    assert "etl-check-acme" not in tried
     for name in names.split(", "):
         monkeypatch.setenv(name, "postgresql://db/x" if name.endswith("URL") else "set")
     assert etl("check", "--env", "prod").code == 0
