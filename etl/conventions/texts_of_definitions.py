@@ -19,11 +19,28 @@ def _assets(*assets: str, more: str = "") -> str:
     return f"{_TOP}{chr(10).join(parts)}\n\ndefs = dg.Definitions(assets=[{names}]{more})\n"
 
 
+def _lines(*arguments: str) -> str:
+    """Return arguments that stand in a line each."""
+    return "\n" + "".join(f"    {each},\n" for each in arguments)
+
+
 _GOOD = 'group_name="CD", tags={"data_tier": "gold", "domain": "stocks"}'
 _PRICES = f"{_TOP}\n@dg.asset({_GOOD})\ndef cd_prices() -> None: ...\n\n\n"
 _BARE_JOB = 'daily = dg.define_asset_job("cd_daily_job", selection=[cd_prices]'
-_JOB = f'{_BARE_JOB}, description="Prices of the day", tags={{"domain": "stocks"}}'
-_DATABASE = f"{_TOP}\nclass Database(dg.ConfigurableResource):\n    user: str\n    password: str\n\n\n"
+_JOB = """daily = dg.define_asset_job(
+    "cd_daily_job", selection=[cd_prices], description="Prices of the day", tags={"domain": "stocks"}
+)
+"""
+_JOB_AGAIN = """daily = dg.define_asset_job(
+    "cd_daily_job",
+    selection=[cd_prices],
+    description="Prices of the day",
+    tags={"domain": "stocks", "dagster/max_retries": "2"},
+)
+"""
+_DEFS = "defs = dg.Definitions(assets=[cd_prices], jobs=[daily])\n"
+_EMAIL = 'metadata={"dagster/column_schema": dg.TableSchema([dg.TableColumn("email", "string")])}'
+_DATABASE = f"{_TOP}\nclass Database(dg.ConfigurableResource):\n    password: str\n\n\n"
 
 DEFINITION_RULES: tuple[ConventionRule, ...] = (
     ConventionRule(
@@ -106,9 +123,11 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         severity="error",
         reason="Dagster shows three kinds at most. The limit is `max_kinds` of [tool.etl.conventions].",
         violating=_assets(
-            'key=["cd_prices"], group_name="CD", tags={"data_tier": "gold", "domain": "stocks", '
-            '"dagster/kind/polars": "", "dagster/kind/parquet": "", "dagster/kind/python": "", '
-            '"dagster/kind/s3": ""}'
+            _lines(
+                'group_name="CD"',
+                'tags={"data_tier": "gold", "domain": "stocks", "dagster/kind/python": "", "dagster/kind/s3": ""}',
+                'kinds={"polars", "parquet"}',
+            )
         ),
         conforming=_assets(f'{_GOOD}, kinds={{"polars", "parquet", "python"}}'),
         fix="keep the three that say most",
@@ -156,9 +175,8 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         where="definitions",
         severity="error",
         reason="The tag `dagster/max_retries` makes Dagster launch a failed run again.",
-        violating=f'{_PRICES}{_JOB[:-1]}, "dagster/max_retries": "2"}})\n'
-        "defs = dg.Definitions(assets=[cd_prices], jobs=[daily])\n",
-        conforming=f"{_PRICES}{_JOB})\ndefs = dg.Definitions(assets=[cd_prices], jobs=[daily])\n",
+        violating=_PRICES + _JOB_AGAIN + _DEFS,
+        conforming=_PRICES + _JOB + _DEFS,
         fix="remove the tag `dagster/max_retries`",
     ),
     ConventionRule(
@@ -166,10 +184,9 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         where="definitions",
         severity="error",
         reason="A secret in a resource stands in the code, and Dagster shows it in the UI.",
-        violating=f"{_DATABASE}defs = dg.Definitions(\n"
-        '    resources={"cd_postgres": Database(user="etl", password="hunter22")}\n)\n',
-        conforming=f"{_DATABASE}defs = dg.Definitions(\n"
-        '    resources={"cd_postgres": Database(user="etl", password=dg.EnvVar("CD_POSTGRES_PASSWORD"))}\n)\n',
+        violating=_DATABASE + 'defs = dg.Definitions(resources={"cd_postgres": Database(password="hunter22")})\n',
+        conforming=_DATABASE
+        + 'defs = dg.Definitions(resources={"cd_postgres": Database(password=dg.EnvVar("CD_POSTGRES_PASSWORD"))})\n',
         fix='write `dg.EnvVar("...")`',
     ),
     ConventionRule(
@@ -190,9 +207,8 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         where="definitions",
         severity="error",
         reason="The description is what a person reads before the button that starts the job is pressed.",
-        violating=f'{_PRICES}{_BARE_JOB}, tags={{"domain": "stocks"}})\n'
-        "defs = dg.Definitions(assets=[cd_prices], jobs=[daily])\n",
-        conforming=f"{_PRICES}{_JOB})\ndefs = dg.Definitions(assets=[cd_prices], jobs=[daily])\n",
+        violating=f'{_PRICES}{_BARE_JOB}, tags={{"domain": "stocks"}})\n{_DEFS}',
+        conforming=_PRICES + _JOB + _DEFS,
         fix='give the job `description="..."`',
     ),
     ConventionRule(
@@ -200,9 +216,8 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         where="definitions",
         severity="error",
         reason="Runs are searched, counted and limited by the tags of their jobs.",
-        violating=f'{_PRICES}{_BARE_JOB}, description="Of the day")\n'
-        "defs = dg.Definitions(assets=[cd_prices], jobs=[daily])\n",
-        conforming=f"{_PRICES}{_JOB})\ndefs = dg.Definitions(assets=[cd_prices], jobs=[daily])\n",
+        violating=f'{_PRICES}{_BARE_JOB}, description="Of the day")\n{_DEFS}',
+        conforming=_PRICES + _JOB + _DEFS,
         fix='give the job `tags={"domain": "..."}`',
     ),
     ConventionRule(
@@ -210,12 +225,9 @@ DEFINITION_RULES: tuple[ConventionRule, ...] = (
         where="definitions",
         severity="warning",
         reason="Who may see personal data, and for how long it is kept, is decided by the tag `pii`.",
-        violating=_assets(
-            f'{_GOOD}, metadata={{"dagster/column_schema": dg.TableSchema([dg.TableColumn("email", "string")])}}'
-        ),
+        violating=_assets(_lines('group_name="CD"', 'tags={"data_tier": "gold", "domain": "stocks"}', _EMAIL)),
         conforming=_assets(
-            'group_name="CD", tags={"data_tier": "gold", "domain": "stocks", "pii": "true"},'
-            ' metadata={"dagster/column_schema": dg.TableSchema([dg.TableColumn("email", "string")])}'
+            _lines('group_name="CD"', 'tags={"data_tier": "gold", "domain": "stocks", "pii": "true"}', _EMAIL)
         ),
         fix='add the tag `pii` with the value "true", or "false" if the column is not about a person',
     ),

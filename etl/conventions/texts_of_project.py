@@ -25,7 +25,7 @@ PROJECT_RULES: tuple[ConventionRule, ...] = (
         reason=(
             "A location whose own Python raises an error, ends the process or does not finish is not shown in Dagster."
         ),
-        violating="raise ValueError('mine')\n",
+        violating='raise ValueError("mine")\n',
         conforming='from etl import build_tenant_definitions\n\ndefs = build_tenant_definitions("acme")\n',
         fix="correct the code that raises this error",
     ),
