@@ -46,6 +46,8 @@ from etl.platform import Platform
 from etl.settings import Settings
 
 _PLACE = re.compile(r"^(?P<problem>.*?) at (?P<file>[^\s:]+):(?P<line>\d+):(?P<column>\d+)(?P<rest>.*)$", re.DOTALL)
+_DBT_FILE = re.compile(r"[\w./-]+\.(?:sql|ya?ml)\b")
+_DBT_LINE = re.compile(r"\bline (\d+)")
 _RAISED = re.compile(r"^(?P<file>[^\n:]+\.py):(?P<line>\d+): ")
 
 
@@ -159,10 +161,23 @@ class Checking:
 def findings_of_error(error: EtlError, project_dir: Path, rule: str = "configuration") -> list[CheckFinding]:
     """Return an error as findings: one for each problem of a file, with its line."""
     if isinstance(error, DbtError):
-        return [finding("dbt-project", error.problem, error.hint)]
+        return [_of_dbt(error, project_dir)]
     if isinstance(error, ConfigError) and error.problems:
         return [_placed(each, error.hint, project_dir, rule) for each in error.problems]
     return [_placed(error.problem, error.hint, project_dir, rule)]
+
+
+def _of_dbt(error: DbtError, project_dir: Path) -> CheckFinding:
+    """Return the finding at the file that dbt names, if there is one."""
+    for name in _DBT_FILE.findall(error.problem):
+        for folder in sorted((project_dir / "dbt_projects").glob("*")):
+            for path in (folder / name, folder / "models" / name):
+                if path.is_file():
+                    line = _DBT_LINE.search(error.problem)
+                    return finding(
+                        "dbt-project", error.problem, error.hint, path=path, line=int(line[1]) if line else 1
+                    )
+    return finding("dbt-project", error.problem, error.hint)
 
 
 def _placed(problem: str, hint: str, project_dir: Path, rule: str) -> CheckFinding:

@@ -158,10 +158,7 @@ def variables_not_set(tenant: str, environment: str, unset: Sequence[NamedVariab
     count = "1 variable that" if len(unset) == 1 else f"{len(unset)} variables that"
     verb = "is" if len(unset) == 1 else "are"
     problem = f"{tenant} needs {count} {verb} not set in {environment}: {', '.join(each.name for each in unset)}"
-    fix = "set in the environment of Dagster's processes, or in .env" + "".join(
-        f"\n       {each.name}=" for each in unset
-    )
-    return finding("variable-not-set", problem, fix, path=first.path, line=first.line, column=first.column)
+    return finding("variable-not-set", problem, path=first.path, line=first.line, column=first.column)
 
 
 def _names(text: str, tenant: str, store: str) -> Iterator[tuple[str, str | None]]:

@@ -280,8 +280,20 @@ def _lake_environ(config: TenantConfig, settings: Settings) -> dict[str, str]:
 def _shared_outputs(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return the targets of the profile that all tenants share."""
     path = settings.dbt_dir / "profiles.yml"
-    shared: dict[str, Any] = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+    shared = _read_profiles(path) if path.is_file() else {}
     return {target: output for profile in shared.values() for target, output in profile.get("outputs", {}).items()}
+
+
+def _read_profiles(path: Path) -> dict[str, Any]:
+    """Return the profiles of a file. Raises DbtError if it is missing, empty or no YAML."""
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+        raise DbtError(f"{path} cannot be read: {reason}", "correct it, or write it as `etl init` does") from error
+    if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()) or not found:
+        raise DbtError(f"{path} has no profile", "write it as `etl init` does: a profile with `outputs`")
+    return found
 
 
 def _profiles_dir(folder: Path, outputs: Mapping[str, Any], settings: Settings, config: TenantConfig) -> Path:
@@ -296,7 +308,7 @@ def _write_profile(project: TenantDbt) -> None:
     if project.has_own_profile:
         return
     source = project.folder.parent / "profiles.yml"
-    shared: Any = yaml.safe_load(source.read_text(encoding="utf-8"))
+    shared = _read_profiles(source)
     wanted = yaml.safe_load((project.folder / "dbt_project.yml").read_text(encoding="utf-8")).get("profile", "etl")
     profile = next(iter(shared.values()))
     if project.environ["ETL_LAKE_DIR"].startswith("s3://"):

@@ -302,3 +302,24 @@ def test_dbt_without_a_project_is_named(etl: Etl, listed: TinyProject) -> None:
     assert found["rule"] == "dbt-project", found
     assert "dbt_projects" in found["problem"]
     assert found["path"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "problem"),
+    [(None, "No such file or directory"), ("[", "cannot be read"), ("", "has no profile"), ("- a", "has no profile")],
+)
+def test_a_profile_that_is_missing_or_wrong_is_named(
+    etl: Etl, listed: TinyProject, profile: str | None, problem: str
+) -> None:
+    folder = listed.root / "dbt_projects/acme"
+    folder.mkdir(parents=True)
+    (folder / "dbt_project.yml").write_text("name: acme\nversion: '1'\nprofile: etl\n")
+    if profile is not None:
+        (folder.parent / "profiles.yml").write_text(profile)
+    listed.write_tenant({"dbt": {"enabled": True}})
+    said = etl("check", "--format", "json")
+    assert said.code == 2
+    (found,) = json.loads(said.out)["findings"]
+    assert found["rule"] == "dbt-project", found
+    assert "profiles.yml" in found["problem"]
+    assert problem in found["problem"]
