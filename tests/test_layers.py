@@ -25,7 +25,7 @@ LAYERS = [
     {"source", "lake"},
     {"warehouse"},
     {"pipeline"},
-    {"dbt", "onboarding"},
+    {"dbt", "onboarding", "unit_tests", "odcs"},
     {"running"},
     {"resources", "integrations", "conventions"},
     {"health"},

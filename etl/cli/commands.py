@@ -115,6 +115,12 @@ COMMANDS = (
         "maintain:maintain",
         "etl maintain project_01 --dry-run",
     ),
+    (
+        "test",
+        "Run a tenant's unit tests: given rows, the real transform and rules, expected rows. No database is needed.",
+        "test:unit_test",
+        "etl test project_01 --pipeline lot_history",
+    ),
     ("check", "Load tenants and check that they keep the conventions.", "check:check", "etl check project_01"),
     (
         "metrics",

@@ -30,9 +30,12 @@ logger = logging.getLogger(__name__)
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
-def transfer(run: StageRun) -> StageResult:
-    """Run the transform over this partition of its inputs, audit the result and publish it."""
-    started = datetime.now(UTC)
+def transfer(run: StageRun, *, now: datetime | None = None) -> StageResult:
+    """Run the transform over this partition of its inputs, audit the result and publish it.
+
+    `now` is the moment for rules such as `not_future`. Default: the clock.
+    """
+    started = now or datetime.now(UTC)
     pipeline = run.pipeline
     transform = load_transform(run.tenant_dir, pipeline.name, inputs=pipeline.transfer_inputs)
     # The published object is remembered before the inputs are read, so that older inputs cannot overwrite newer rows.
@@ -47,7 +50,7 @@ def transfer(run: StageRun) -> StageResult:
                 draft,
                 compression="zstd",
                 metadata=dict(PLACEHOLDER_FOOTER),
-                arrow_schema=_file_schema(result),
+                arrow_schema=file_schema(result),
                 engine="streaming",
             )
         except OSError:
@@ -79,7 +82,7 @@ def refined_rows(run: StageRun) -> pl.LazyFrame:
     return _in_microseconds(result)
 
 
-def _file_schema(result: pl.LazyFrame) -> pa.Schema | None:
+def file_schema(result: pl.LazyFrame) -> pa.Schema | None:
     """Return the types for the file if they differ from the types that Polars would write.
 
     A time of day is written in microseconds, as every source and warehouse stores it. Polars has only nanoseconds, so

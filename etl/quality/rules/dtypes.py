@@ -72,6 +72,19 @@ _SHORT = {
     **{f"u{bits}": f"UInt{bits}" for bits in (8, 16, 32, 64, 128)},
     **{f"f{bits}": f"Float{bits}" for bits in (32, 64)},
 }
+_USUAL: dict[type[pl.DataType], pl.DataType] = {
+    pl.Int64: pl.Int64(),
+    pl.UInt64: pl.UInt64(),
+    pl.Float64: pl.Float64(),
+    pl.String: pl.String(),
+    pl.Boolean: pl.Boolean(),
+    pl.Date: pl.Date(),
+    pl.Datetime: pl.Datetime("us"),
+    pl.Time: pl.Time(),
+    pl.Duration: pl.Duration("us"),
+    pl.Binary: pl.Binary(),
+    pl.Null: pl.Null(),
+}
 _CALL = re.compile(r"^\s*(\w+)\s*[\(\[](.*)[\)\]]\s*$", re.DOTALL)
 
 
@@ -85,6 +98,20 @@ def has_dtype(actual: pl.DataType, name: str) -> bool:
     """Return whether a column of type `actual` has the type of that name."""
     wanted = _read(name)
     return isinstance(actual, wanted) if isinstance(wanted, tuple) else actual == wanted
+
+
+def exact_dtype(name: str) -> pl.DataType:
+    """Return the one type of that name. Of a family, the type that is usual for it: `integer` is Int64.
+
+    Raises ValueError if the name is unknown, or if its family has no usual type, such as `decimal` without digits.
+    """
+    wanted = _read(name)
+    if not isinstance(wanted, tuple):
+        return wanted
+    usual = next((_USUAL[kind] for kind in wanted if kind in _USUAL), None)
+    if usual is None or name.strip().lower() in ("number", "numeric"):
+        raise ValueError(f"`{name}` is more than one type; write one of them, e.g. Decimal(12, 2) or List(Int64)")
+    return usual
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,177 @@
+"""Replaces personal values by invented ones of the same type and shape.
+
+Belongs here: inventing values. Not here: which columns are personal (`recording`).
+
+Equal values get equal replacements, and different values get different ones, so keys still fit together, also across
+columns and inputs. A replacement depends on a secret of this installation: without it, nobody can find a phone number
+again by replacing all phone numbers and comparing. What a shape tells (the length of a name, the script) stays visible.
+"""
+
+import hashlib
+import ipaddress
+import re
+import secrets
+from collections.abc import Callable, Hashable, Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from etl.errors import EtlError
+
+_ATTEMPTS = 2_000
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_SCHEME = re.compile(r"(https?|ftps?)://")
+_HANGUL, _HAN, _KANA = (0xAC00, 0xD7A3), (0x4E00, 0x9FFF), (0x3041, 0x3096)
+_LOWER, _UPPER = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_DAYS_BACK = 400
+
+
+def secret_of(data_dir: Path) -> bytes:
+    """Return the secret of this installation for replacements; the first call makes it."""
+    path = data_dir / "unit_tests" / "secret"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_bytes(secrets.token_bytes(32))
+    return path.read_bytes()
+
+
+class Fakes:
+    """The replacements of one recording."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._made: dict[Hashable, Any] = {}
+        self._taken: set[Hashable] = set()
+
+    def replace(self, value: Any) -> Any:  # noqa: ANN401  a value of any type
+        """Return the replacement of a value; null stays null. Raises EtlError if the shape allows no other value."""
+        if value is None or value in ("", b""):
+            return value
+        if isinstance(value, list):
+            return [self.replace(each) for each in value]
+        if isinstance(value, dict):
+            return {name: self.replace(each) for name, each in value.items()}
+        key = (type(value).__name__, value)
+        if key not in self._made:
+            self._made[key] = self._invent(value, key)
+        return self._made[key]
+
+    def _invent(self, value: Any, key: Hashable) -> Any:  # noqa: ANN401  a value of any type
+        if isinstance(value, bool):
+            return self._bytes(("bool", "every"), 0)[0] % 2 == int(value)  # both values, or none, change places
+        make = next((make for kind, make in _MAKERS if isinstance(value, kind)), None)
+        if make is None:
+            raise EtlError(f"values of {type(value).__name__} cannot be replaced", "write this unit test by hand")
+        for attempt in range(_ATTEMPTS):
+            made = make(value, _stream(self._bytes(key, attempt)))
+            taken = (type(made).__name__, made)
+            if made != value and taken not in self._taken:
+                self._taken.add(taken)
+                return made
+        raise EtlError(
+            "a personal value has too few letters and digits to be replaced by another one of its shape",
+            "write this unit test by hand",
+        )
+
+    def _bytes(self, key: Hashable, attempt: int) -> bytes:
+        return hashlib.shake_256(self._secret + repr((key, attempt)).encode()).digest(4096)
+
+
+def _stream(digest: bytes) -> Iterator[int]:
+    """Yield numbers without end, two bytes each."""
+    while True:
+        for place in range(0, len(digest) - 1, 2):
+            yield digest[place] << 8 | digest[place + 1]
+
+
+def _text(value: str, numbers: Iterator[int]) -> str:
+    """Return a text with other letters and digits in the same places."""
+    if _UUID.fullmatch(value):
+        return "".join(_hexadecimal(each, numbers) for each in value)
+    if (address := _address(value, numbers)) is not None:
+        return address
+    scheme = _SCHEME.match(value)
+    start = scheme.group() if scheme else ""
+    return start + "".join(_character(each, numbers) for each in value[len(start) :])
+
+
+def _character(character: str, numbers: Iterator[int]) -> str:
+    number, code = next(numbers), ord(character)
+    if character.isdecimal():
+        return character if character == "0" and number % 4 else "0123456789"[number % 10]
+    for first, last in (_HANGUL, _HAN, _KANA):
+        if first <= code <= last:
+            return chr(first + number % (last - first + 1))
+    if not character.isalpha():
+        return character
+    return (_UPPER if character.isupper() else _LOWER)[number % 26]
+
+
+def _hexadecimal(character: str, numbers: Iterator[int]) -> str:
+    if character == "-":
+        return character
+    made = "0123456789abcdef"[next(numbers) % 16]
+    return made.upper() if character.isupper() else made
+
+
+def _address(value: str, numbers: Iterator[int]) -> str | None:
+    """Return another IP address of the same version; None if the text is no address."""
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        return None
+    parts = [next(numbers) for _ in range(len(address.packed))]
+    return str(ipaddress.ip_address(bytes(each % 256 for each in parts)))
+
+
+def _digits(text: str, numbers: Iterator[int]) -> str:
+    """Return a number with other digits. The first digit is not 0, and is not larger, so that the type still fits."""
+    made: list[str] = []
+    for each in text:
+        if not each.isdigit():
+            made.append(each)
+        elif any(one.isdigit() and one != "0" for one in made) or each == "0":
+            made.append("0123456789"[next(numbers) % 10] if any(one.isdigit() for one in made) else each)
+        else:
+            made.append(str(1 + next(numbers) % int(each)))
+    return "".join(made)
+
+
+def _whole(value: int, numbers: Iterator[int]) -> int:
+    if abs(value) < 10:  # noqa: PLR2004  one digit
+        return (1 if value >= 0 else -1) * (next(numbers) % 10)
+    made = int(_digits(str(abs(value)), numbers))
+    return (1 if value >= 0 else -1) * min(made, abs(value))
+
+
+def _float(value: float, numbers: Iterator[int]) -> float:
+    return float(_digits(repr(value), numbers)) if value == value and abs(value) != float("inf") else value  # noqa: PLR0124  NaN
+
+
+def _decimal(value: Decimal, numbers: Iterator[int]) -> Decimal:
+    return Decimal(_digits(format(value, "f"), numbers))
+
+
+def _moment(value: datetime, numbers: Iterator[int]) -> datetime:
+    return value - timedelta(days=1 + next(numbers) % _DAYS_BACK, seconds=next(numbers) % 3600)
+
+
+def _date(value: date, numbers: Iterator[int]) -> date:
+    return value - timedelta(days=1 + next(numbers) % _DAYS_BACK)
+
+
+def _binary(value: bytes, numbers: Iterator[int]) -> bytes:
+    return bytes(next(numbers) % 256 for _ in value)
+
+
+_MAKERS: tuple[tuple[type, Callable[[Any, Iterator[int]], Any]], ...] = (
+    (str, _text),
+    (int, _whole),
+    (float, _float),
+    (Decimal, _decimal),
+    (datetime, _moment),
+    (date, _date),
+    (bytes, _binary),
+)
