@@ -121,6 +121,12 @@ COMMANDS = (
         "test:unit_test",
         "etl test project_01 --pipeline lot_history",
     ),
+    (
+        "contract",
+        "Data contracts (Open Data Contract Standard): export a pipeline's, import one, say what a change breaks.",
+        "contract:app",
+        "",
+    ),
     ("check", "Load tenants and check that they keep the conventions.", "check:check", "etl check project_01"),
     (
         "metrics",

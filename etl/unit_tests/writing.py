@@ -18,7 +18,7 @@ import polars as pl
 from pydantic import TypeAdapter
 
 from etl.config.yaml_source import resolve_plain
-from etl.quality.rules.dtypes import exact_dtype
+from etl.quality.rules.dtypes import dtype_name, exact_dtype
 
 _PLAIN = re.compile(r"[^\W\d_](?:[\w ./@+()'-]*[\w)])?")
 _DURATION = TypeAdapter(timedelta)
@@ -53,22 +53,13 @@ def type_names(schema: Mapping[str, pl.DataType]) -> dict[str, str]:
     """Return the types as a unit test names them. A type that has no such name is left out."""
     named = {}
     for name, dtype in schema.items():
-        text = type_name(dtype)
+        text = dtype_name(dtype)
         try:
             if exact_dtype(text) == dtype:
                 named[name] = text
         except ValueError:
             continue
     return named
-
-
-def type_name(dtype: pl.DataType) -> str:
-    """Return the short name of a type, such as `Decimal(12, 2)` or `Datetime('us', 'UTC')`."""
-    if isinstance(dtype, pl.Decimal):
-        return f"Decimal({dtype.precision}, {dtype.scale})"
-    if isinstance(dtype, pl.Datetime):
-        return f"Datetime('{dtype.time_unit}'" + (f", '{dtype.time_zone}')" if dtype.time_zone else ")")
-    return str(dtype)
 
 
 def _float(value: float) -> str:

@@ -94,6 +94,20 @@ def check_dtype_name(name: str) -> str:
     return name
 
 
+def dtype_name(dtype: pl.DataType) -> str:
+    """Return the short name of a type, such as `Decimal(12, 2)` or `Datetime('us', 'UTC')`."""
+    if isinstance(dtype, pl.Decimal):
+        return f"Decimal({dtype.precision}, {dtype.scale})"
+    if isinstance(dtype, pl.Datetime):
+        return f"Datetime('{dtype.time_unit}'" + (f", '{dtype.time_zone}')" if dtype.time_zone else ")")
+    return str(dtype)
+
+
+def is_family(name: str) -> bool:
+    """Return whether the name stands for several types, such as `integer`."""
+    return isinstance(_read(name), tuple)
+
+
 def has_dtype(actual: pl.DataType, name: str) -> bool:
     """Return whether a column of type `actual` has the type of that name."""
     wanted = _read(name)

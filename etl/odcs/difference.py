@@ -1,0 +1,200 @@
+"""Compares two contracts and says for each change whether it breaks a consumer.
+
+Belongs here: tables, columns, places, people. Not here: rules (`rule_difference`), promises (`promise_difference`),
+showing the result (`etl.cli.contract`).
+
+A consumer is somebody who reads the data as the old contract promises it. What the new contract promises in addition
+breaks nobody; what it no longer promises breaks those who relied on it. A column that was taken away and another one
+that was added with the same type and key are named as a column that was probably renamed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from etl.odcs.changes import Change, breaking, harmless, unknown
+from etl.odcs.columns import column_name
+from etl.odcs.document import Contract
+from etl.odcs.promise_difference import promise_changes
+from etl.odcs.rule_difference import rule_changes
+from etl.odcs.types import column_type, is_wider
+
+_ENDED = ("deprecated", "retired")
+
+
+def contract_changes(old: Contract, new: Contract) -> tuple[Change, ...]:
+    """Return all changes from the old to the new contract, those that break a consumer first."""
+    changes = [*_fundamentals(old.data, new.data), *_servers(old.data, new.data)]
+    before, after = _tables(old.data), _tables(new.data)
+    if len(before) == 1 and len(after) == 1 and before.keys() != after.keys():
+        changes.append(breaking("schema", f"the table `{_one(before)}` is called `{_one(after)}` now"))
+        after = {_one(before): after[_one(after)]}
+    for name, table in before.items():
+        if name not in after:
+            changes.append(breaking(f"schema.{name}", "the table is gone"))
+        else:
+            changes += _table_changes(name, table, after[name])
+    changes += [harmless(f"schema.{name}", "the table is new") for name in after if name not in before]
+    if not before or not after:
+        changes.append(unknown("schema", "one of the contracts names no table, so no column was compared"))
+    changes += promise_changes(old.data.get("slaProperties") or [], new.data.get("slaProperties") or [])
+    order = ("breaking", "unknown", "harmless")
+    return tuple(sorted(changes, key=lambda each: order.index(each.effect)))
+
+
+def version_advice(old: Contract, new: Contract, changes: Sequence[Change]) -> str:
+    """Return the sentence about the version that the new contract should have; empty if its version fits."""
+    before, after = _version(old.data), _version(new.data)
+    if before is None or after is None or not changes:
+        return ""
+    said = ".".join(map(str, before))
+    if any(each.effect == "breaking" for each in changes):
+        wanted = (before[0] + 1, 0, 0)
+        return "" if after[0] > before[0] else f"a consumer breaks: {said} becomes {'.'.join(map(str, wanted))}"
+    wanted = (before[0], before[1] + 1, 0)
+    return "" if after > before else f"no consumer breaks: {said} becomes {'.'.join(map(str, wanted))}"
+
+
+def _one(tables: Mapping[str, Any]) -> str:
+    return next(iter(tables))
+
+
+def _version(data: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    parts = str(data.get("version", "")).removeprefix("v").split(".")
+    if len(parts) != 3 or not all(each.isdigit() for each in parts):  # noqa: PLR2004  major, minor, patch
+        return None
+    return int(parts[0]), int(parts[1]), int(parts[2])
+
+
+def _tables(data: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {str(each["name"]): each for each in data.get("schema") or []}
+
+
+def _fundamentals(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    before, after = old.get("status"), new.get("status")
+    if before != after:
+        said = f"`{before}` becomes `{after}`"
+        yield breaking("status", said) if after == "retired" else harmless("status", said)
+    for key in ("domain", "tenant", "name", "description", "team", "tags", "roles", "support", "price"):
+        if old.get(key) != new.get(key):
+            yield harmless(key, "it has changed" if old.get(key) and new.get(key) else "it is new or gone")
+
+
+def _servers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    before = {str(each["server"]): each for each in old.get("servers") or []}
+    after = {str(each["server"]): each for each in new.get("servers") or []}
+    for name, server in before.items():
+        if name not in after:
+            yield breaking(f"servers.{name}", "the place is gone")
+            continue
+        keys = {*server, *after[name]} - {"environment", "description", "customProperties", "id", "roles"}
+        for key in sorted(each for each in keys if server.get(each) != after[name].get(each)):
+            yield breaking(f"servers.{name}.{key}", f"`{server.get(key)}` becomes `{after[name].get(key)}`")
+    for name in after:
+        if name not in before:
+            yield harmless(f"servers.{name}", "the place is new")
+
+
+def _table_changes(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    at = f"schema.{name}"
+    if old.get("physicalName") != new.get("physicalName"):
+        yield breaking(f"{at}.physicalName", f"`{old.get('physicalName')}` becomes `{new.get('physicalName')}`")
+    before = {column_name(each): each for each in old.get("properties") or []}
+    after = {column_name(each): each for each in new.get("properties") or []}
+    if before and not after:
+        yield unknown(f"{at}.properties", "the new contract names no column, so none was compared")
+        return
+    gone = [each for each in before if each not in after]
+    added = [each for each in after if each not in before]
+    for column in gone:
+        renamed = [each for each in added if _could_be(before[column], after[each])]
+        if len(renamed) == 1:
+            added.remove(renamed[0])
+            yield breaking(f"{at}.{column}", f"the column is gone; it is probably `{renamed[0]}` now")
+        else:
+            yield breaking(f"{at}.{column}", "the column is gone")
+    for column in added:
+        yield harmless(f"{at}.{column}", "the column is new")
+    for column in (each for each in before if each in after):
+        yield from _column_changes(f"{at}.{column}", before[column], after[column])
+    yield from _key_changes(at, before, after)
+    yield from rule_changes(at, old, new)
+    for key in ("description", "dataGranularityDescription", "customProperties", "tags", "physicalType"):
+        if old.get(key) != new.get(key):
+            yield from _table_key(at, key, old, new)
+
+
+def _table_key(at: str, key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    if key != "customProperties":
+        yield harmless(f"{at}.{key}", "it has changed")
+        return
+    before = {each["property"]: each["value"] for each in old.get(key) or []}
+    after = {each["property"]: each["value"] for each in new.get(key) or []}
+    for name in sorted({*before, *after}):
+        if before.get(name) == after.get(name):
+            continue
+        said = f"`{before.get(name)}` becomes `{after.get(name)}`"
+        if name == "onFailure" and after.get(name) == "warn":
+            yield breaking(f"{at}.{name}", f"{said}: rows that break a rule are delivered")
+        elif name == "loadMode":
+            yield breaking(f"{at}.{name}", f"{said}: which rows the table holds changes")
+        else:
+            yield harmless(f"{at}.{name}", said)
+
+
+def _could_be(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    keys = ("logicalType", "physicalType", "primaryKey", "primaryKeyPosition", "required")
+    return old.get("logicalType") is not None and all(old.get(each) == new.get(each) for each in keys)
+
+
+def _column_changes(at: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    yield from _type_changes(at, old, new)
+    for key, lost, won in (
+        ("required", "it may be null now", "it is never null now"),
+        ("unique", "values may occur twice now", "no value occurs twice now"),
+    ):
+        before, after = bool(old.get(key)), bool(new.get(key))
+        if before and not after:
+            yield breaking(f"{at}.{key}", lost)
+        elif after and not before:
+            yield harmless(f"{at}.{key}", won)
+    if bool(old.get("partitioned")) != bool(new.get("partitioned")):
+        yield breaking(f"{at}.partitioned", "rows are divided in another way")
+    for key in ("classification", "description", "businessName", "tags"):
+        if old.get(key) != new.get(key):
+            yield harmless(f"{at}.{key}", f"`{old.get(key)}` becomes `{new.get(key)}`")
+
+
+def _type_changes(at: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    keys = ("logicalType", "physicalType", "logicalTypeOptions", "items")
+    if all(old.get(each) == new.get(each) for each in keys):
+        return
+    before = " ".join(str(old[each]) for each in keys if old.get(each))
+    after = " ".join(str(new[each]) for each in keys if new.get(each))
+    if not before:
+        yield harmless(f"{at}.type", f"the type is {after}, and was not known before")
+        return
+    if not after:
+        yield unknown(f"{at}.type", f"the type was {before}, and the new contract names none")
+        return
+    one, other = column_type(old), column_type(new)
+    if one is not None and other is not None and is_wider(one, other):
+        yield harmless(f"{at}.type", f"{before} becomes {after}, which holds all of the old values and more")
+    else:
+        yield breaking(f"{at}.type", f"{before} becomes {after}")
+
+
+def _key_changes(
+    at: str, before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Change]:
+    old, new = _key(before), _key(after)
+    if old == new:
+        return
+    if not old:
+        yield harmless(f"{at}.key", f"rows have the key {', '.join(new)} now")
+    else:
+        yield breaking(f"{at}.key", f"the key {', '.join(old)} becomes {', '.join(new) or 'none'}")
+
+
+def _key(columns: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    keys = [(each.get("primaryKeyPosition", 0), name) for name, each in columns.items() if each.get("primaryKey")]
+    return tuple(name for _, name in sorted(keys))
