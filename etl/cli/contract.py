@@ -22,7 +22,7 @@ from etl.odcs.changes import Change, Effect
 from etl.odcs.difference import contract_changes, version_advice
 from etl.odcs.document import Contract, contract_text, read_contract
 from etl.odcs.exporting import export_contract, undelivered_rules
-from etl.odcs.importing import import_contract
+from etl.odcs.importing import grouped, import_contract
 from etl.odcs.tenant_file import pipeline_text, with_imported
 from etl.settings import load_settings
 
@@ -103,7 +103,7 @@ def import_file(
     path.write_text(text, encoding="utf-8")
     for each in imported:
         console.print(Text.from_markup("[green]made[/] the pipeline ").append(f"{tenant}/{each.name}"))
-    _show_left([left for each in imported for left in each.left], contract, console)
+    _show_left(list(dict.fromkeys(left for each in imported for left in each.left)), contract, console)
     names = " ".join(each.name for each in imported)
     console.print(
         Text(f"next: check `source_table` of {names} in tenants/{tenant}/config.yaml, then `etl check {tenant}`"),
@@ -157,7 +157,7 @@ def _show_left(left: Sequence[tuple[str, str]], contract: Contract, console: Con
     if not left:
         return
     table = Table("line", "part of the contract", "why it became nothing", title="Not taken over", title_justify="left")
-    for at, reason in left:
+    for at, reason in grouped(left):
         line = contract.line_of(_path(at))
         table.add_row(str(line or ""), Text(at), Text(reason))
     console.print(table)
@@ -165,7 +165,7 @@ def _show_left(left: Sequence[tuple[str, str]], contract: Contract, console: Con
 
 def _path(at: str) -> tuple[str | int, ...]:
     """Return the keys of a place such as `schema[0].quality[1]`."""
-    words = at.replace("[", ".").replace("]", "").split(".")
+    words = at.partition(":")[0].replace("[", ".").replace("]", "").split(".")
     return tuple(int(each) if each.isdigit() else each for each in words)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from etl.errors import QualityError
-from etl.odcs.rules import NoRuleError, rule_of
+from etl.odcs.rules import NoRuleError, rule_of, unused_keys
 from etl.odcs.types import column_type
 from etl.quality.rules import AnyRule, NotNull, Unique, parse_rules
 from etl.quality.rules.dtypes import dtype_name
@@ -30,6 +30,7 @@ _USED = {
     "partitionKeyPosition",
     "classification",
     "quality",
+    "relationships",
 }
 _FAMILIES = {
     "string": "string",
@@ -75,15 +76,23 @@ def rules_of_column(keys: Mapping[str, Any], at: str, left: list[tuple[str, str]
     rules = _of_type(keys, name, at, left)
     stated: list[AnyRule] = []
     for index, entry in enumerate(keys.get("quality") or []):
-        try:
-            stated.append(rule_of(entry, name))
-        except NoRuleError as error:
-            left.append((f"{at}.quality[{index}]", str(error)))
+        stated += taken_rule(entry, name, f"{at}.quality[{index}]", left)
     if keys.get("required") and not any(_is_strict(each, NotNull) for each in stated):
         rules.append(NotNull(column=name))
     if keys.get("unique") and not any(_is_strict(each, Unique) for each in stated):
         rules.append(Unique(column=name))
     return [*rules, *stated]
+
+
+def taken_rule(entry: Mapping[str, Any], column: str | None, at: str, left: list[tuple[str, str]]) -> list[AnyRule]:
+    """Return the rule of an entry, or nothing. What has no counterpart is added to `left`."""
+    try:
+        rule = rule_of(entry, column)
+    except NoRuleError as error:
+        left.append((at, str(error)))
+        return []
+    left += [(f"{at}.{key}", "a rule has no such key") for key in unused_keys(entry)]
+    return [rule]
 
 
 def _is_strict(rule: AnyRule, kind: type[NotNull] | type[Unique]) -> bool:

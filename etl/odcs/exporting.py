@@ -15,6 +15,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError
 from etl.odcs.document import API_VERSION, Contract, checked
 from etl.odcs.promises import sla_properties
+from etl.odcs.relationships import column_relationships, table_relationships
 from etl.odcs.rules import quality_entry
 from etl.odcs.servers import dialect_of, servers_of
 from etl.odcs.types import contract_type
@@ -42,7 +43,7 @@ def export_contract(config: TenantConfig, settings: Settings, pipeline: str) -> 
     data: dict[str, Any] = {
         "apiVersion": API_VERSION,
         "kind": "DataContract",
-        "id": str(uuid5(NAMESPACE_URL, f"tenant-etl:{config.id}/{pipeline}")),
+        "id": contract_id(config.id, pipeline),
         "name": f"{config.id}/{pipeline}",
         "version": tags.get(VERSION_TAG, FIRST_VERSION),
         "status": tags.get(STATUS_TAG, USUAL_STATUS if own.enabled else "draft"),
@@ -64,12 +65,23 @@ def export_contract(config: TenantConfig, settings: Settings, pipeline: str) -> 
     return checked(data, f"{config.id}/{pipeline}")
 
 
+def contract_id(tenant: str, pipeline: str) -> str:
+    """Return the id of a pipeline's contract, which is the same at each export."""
+    return str(uuid5(NAMESPACE_URL, f"tenant-etl:{tenant}/{pipeline}"))
+
+
+def granularity(keys: Sequence[str]) -> str:
+    """Return the sentence about what one row is."""
+    return f"One row for each {' and '.join(keys)}"
+
+
 def promised_types(pipeline: PipelineConfig) -> dict[str, pl.DataType | None]:
     """Return the columns that the configuration itself names, each with its type if a rule `dtype` says it."""
     types: dict[str, pl.DataType | None] = dict.fromkeys(() if pipeline.has_transfer else pipeline.columns)
     keys = pipeline.trino_output.key_columns if pipeline.trino_output else ()
     named = [name for each in delivered_rules(pipeline) for name in each.rule.judged_columns]
-    for name in (*keys, *([pipeline.date_column] if pipeline.date_column else []), *named):
+    dated = [pipeline.date_column] if pipeline.date_column else []
+    for name in (*keys, *dated, *named, *pipeline.pii_columns):
         if not pipeline.columns or pipeline.has_transfer or name in pipeline.columns:
             types.setdefault(name, None)
     for each in delivered_rules(pipeline):
@@ -106,11 +118,12 @@ def _table(config: TenantConfig, pipeline: PipelineConfig, types: Mapping[str, p
     if pipeline.description:
         table["description"] = pipeline.description
     if keys:
-        table["dataGranularityDescription"] = f"One row for each {' and '.join(keys)}"
+        table["dataGranularityDescription"] = granularity(keys)
     entries = _entries(pipeline, types)
     table["properties"] = [_property(config, pipeline, name, dtype, entries) for name, dtype in types.items()]
     if not table["properties"]:
         del table["properties"]
+    table |= table_relationships(pipeline.name, delivered_rules(pipeline), types)
     if entries.get(None):
         table["quality"] = entries[None]
     table["customProperties"] = [{"property": key, "value": value} for key, value in custom_keys(pipeline).items()]
@@ -173,6 +186,7 @@ def _property(
         made |= {"partitioned": True, "partitionKeyPosition": 1}
     if name in pipeline.pii_columns:
         made["classification"] = RESTRICTED
+    made |= column_relationships(name, delivered_rules(pipeline))
     if entries.get(name):
         made["quality"] = entries[name]
     return made

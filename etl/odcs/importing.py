@@ -15,11 +15,19 @@ from etl.config.identifiers import ColumnName, Owner, PipelineName, TagKey, TagV
 from etl.config.pipeline_config import Partitions
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError
-from etl.odcs.columns import column_name, rules_of_column
+from etl.odcs.columns import column_name, rules_of_column, taken_rule
 from etl.odcs.document import Contract
-from etl.odcs.exporting import DOMAIN_TAG, FIRST_VERSION, STATUS_TAG, USUAL_STATUS, VERSION_TAG
+from etl.odcs.exporting import (
+    DOMAIN_TAG,
+    FIRST_VERSION,
+    STATUS_TAG,
+    USUAL_STATUS,
+    VERSION_TAG,
+    contract_id,
+    granularity,
+)
 from etl.odcs.promises import promise_of
-from etl.odcs.rules import NoRuleError, rule_of
+from etl.odcs.relationships import rules_of_relationships
 from etl.quality.rules import AnyRule
 
 Left = tuple[str, str]
@@ -60,6 +68,7 @@ _USED_TABLE = {
     "dataGranularityDescription",
     "properties",
     "quality",
+    "relationships",
     "customProperties",
 }
 _PIPELINE_NAME: TypeAdapter[str] = TypeAdapter(PipelineName)
@@ -87,29 +96,69 @@ class ImportedPipeline:
 
 def import_contract(contract: Contract, config: TenantConfig, name: str | None = None) -> tuple[ImportedPipeline, ...]:
     """Return a pipeline for each table of the contract. `name` is the pipeline's name, if there is one table."""
-    tables = contract.data.get("schema") or []
+    tables: Sequence[Mapping[str, Any]] = contract.data.get("schema") or []
     if not tables:
         raise ConfigError(f"{contract.name} has no table in `schema`", "a pipeline needs one")
     if name is not None and len(tables) > 1:
         named = ", ".join(str(each["name"]) for each in tables)
         raise ConfigError(f"{contract.name} has {len(tables)} tables ({named})", "leave --pipeline out")
-    left = [(key, reason) for key, reason in _TOP.items() if contract.data.get(key)]
-    left += [(key, "it is unknown") for key in contract.data if key not in _USED_TOP and key not in _TOP]
-    left += _left_of_description(contract.data.get("description") or {})
-    said_tenant = contract.data.get("tenant")
-    if said_tenant not in (None, config.id):
-        left.append(("tenant", f"the pipeline is of the tenant {config.id}, the contract says {said_tenant}"))
+    names = {str(each["name"]): _pipeline_name(name or str(each["name"])) for each in tables}
+    _refuse_taken(names, contract, config)
+    left = _left_of_contract(contract.data, tables, config)
     shared = _shared_keys(contract.data, config, left)
-    made = [_pipeline(index, each, contract, shared, name) for index, each in enumerate(tables)]
-    taken = {name for name in config.assets.pipelines if name in {each.name for each in made}}
-    if taken:
-        raise ConfigError(
-            f"tenant {config.id} has a pipeline `{min(taken)}` already, and it is not changed",
-            f"`etl contract diff {config.id}/{min(taken)} {contract.name}` shows the differences; "
-            "--pipeline gives another name",
-        )
+    made = [_pipeline(index, each, contract, config, shared, names) for index, each in enumerate(tables)]
     first, *others = made
     return (ImportedPipeline(first.name, first.keys, (*left, *first.left)), *others)
+
+
+def grouped(left: Iterable[Left]) -> list[Left]:
+    """Return the parts that became nothing, those of one place and one reason together."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for at, reason in left:
+        place, _, key = at.rpartition(".")
+        groups.setdefault((place, reason), []).append(key)
+    return [(_together(place, keys), reason) for (place, reason), keys in groups.items()]
+
+
+def _together(place: str, keys: Sequence[str]) -> str:
+    listed = ", ".join(keys)
+    return f"{place}: {listed}" if place and len(keys) > 1 else f"{place}.{listed}" if place else listed
+
+
+def _refuse_taken(names: Mapping[str, str], contract: Contract, config: TenantConfig) -> None:
+    made = list(names.values())
+    if twice := [each for each in made if made.count(each) > 1]:
+        raise ConfigError(
+            f"{contract.name}: two tables would be the pipeline `{twice[0]}`", "rename one in the contract"
+        )
+    if taken := sorted({*made} & {*config.assets.pipelines}):
+        raise ConfigError(
+            f"tenant {config.id} has a pipeline `{taken[0]}` already, and it is not changed",
+            f"`etl contract diff {config.id}/{taken[0]} {contract.name}` shows the differences; "
+            "--pipeline gives another name",
+        )
+
+
+def _left_of_contract(data: Mapping[str, Any], tables: Sequence[Mapping[str, Any]], config: TenantConfig) -> list[Left]:
+    """Return the parts that belong to no table and become nothing."""
+    left = [(key, reason) for key, reason in _TOP.items() if data.get(key)]
+    left += [(key, "it is unknown") for key in data if key not in _USED_TOP and key not in _TOP]
+    described = data.get("description") or {}
+    left += [(f"description.{key}", "a pipeline has one description") for key in described if key != "purpose"]
+    purpose = described.get("purpose")
+    if purpose and all(each.get("description") not in (None, purpose) for each in tables):
+        left.append(("description.purpose", "a pipeline has one description, and the table has its own"))
+    if data.get("tenant") not in (None, config.id):
+        left.append(("tenant", f"the pipeline is of the tenant {config.id}, the contract says {data['tenant']}"))
+    made = {contract_id(config.id, str(each["name"])) for each in tables}
+    if data.get("id") not in made:
+        left.append(("id", "the id of a contract is made from the tenant and the pipeline"))
+    if data.get("name") not in (None, *(f"{config.id}/{each['name']}" for each in tables)):
+        left.append(("name", "the name of a contract is made from the tenant and the pipeline"))
+    for index, each in enumerate(data.get("slaProperties") or []):
+        if each.get("element") and not any(_is_about(each, table) for table in tables):
+            left.append((f"slaProperties[{index}]", f"the contract has no table of `{each['element']}`"))
+    return left
 
 
 def _shared_keys(data: Mapping[str, Any], config: TenantConfig, left: list[Left]) -> dict[str, Any]:
@@ -148,6 +197,9 @@ def _owners(team: object, left: list[Left]) -> list[str]:
         names = [f"team:{team['name']}"] if team.get("name") and not members else []
         members = [*members, *({"username": each} for each in names)]
         left += [(f"team.{key}", "only owners are known") for key in team if key not in ("members", "name", "id")]
+        named = f"team:{team.get('name')}"
+        if team.get("name") and members and named not in [each.get("username") for each in members]:
+            left.append(("team.name", "the owners are the members"))
     else:
         return []
     owners: list[str] = []
@@ -160,22 +212,31 @@ def _owners(team: object, left: list[Left]) -> list[str]:
     return list(dict.fromkeys(owners))
 
 
-def _left_of_description(description: Mapping[str, Any]) -> list[Left]:
-    return [(f"description.{key}", "a pipeline has one description") for key in description if key != "purpose"]
-
-
 def _pipeline(
-    index: int, table: Mapping[str, Any], contract: Contract, shared: Mapping[str, Any], name: str | None
+    index: int,
+    table: Mapping[str, Any],
+    contract: Contract,
+    config: TenantConfig,
+    shared: Mapping[str, Any],
+    pipelines: Mapping[str, str],
 ) -> ImportedPipeline:
     left: list[Left] = []
     at = f"schema[{index}]"
-    pipeline = _valid_name(name or str(table["name"]))
+    pipeline = pipelines[str(table["name"])]
+    if pipeline != table["name"]:
+        left.append((f"{at}.name", f"`{table['name']}` is the pipeline `{pipeline}`"))
     properties = _usable(table.get("properties") or [], f"{at}.properties", left)
     names = [column_name(each) for each in properties]
     left += [(f"{at}.{key}", "no key of a pipeline has this meaning") for key in table if key not in _USED_TABLE]
+    keyed = [column_name(each) for each in sorted(properties, key=_key_position) if each.get("primaryKey")]
+    if table.get("dataGranularityDescription") not in (None, granularity(keyed)):
+        left.append((f"{at}.dataGranularityDescription", "a pipeline has one description"))
     custom = _custom(table, at, left)
-    promises, unit = promise_of(_of_table(contract.data.get("slaProperties") or [], table), left)
+    said = enumerate(contract.data.get("slaProperties") or [])
+    promises, unit = promise_of({place: each for place, each in said if _is_about(each, table)}, left)
     rules = _rules(table, properties, names, at, left)
+    targets = {**{name: name for name in config.assets.pipelines}, **pipelines}
+    rules += rules_of_relationships(table, properties, rules, targets, at, left)
     purpose = table.get("description") or (contract.data.get("description") or {}).get("purpose")
     keys: dict[str, Any] = {"description": purpose} if purpose else {}
     keys |= {key: shared[key] for key in ("owners", "tags") if key in shared}
@@ -183,7 +244,7 @@ def _pipeline(
     keys |= _partition_keys(properties, custom, unit, at, left)
     if names:
         keys["columns"] = names
-    keys |= _output(table, pipeline, properties, custom, at, left)
+    keys |= _output(config, table, pipeline, properties, custom, at, left)
     if personal := [column_name(each) for each in properties if _is_personal(each, at, left)]:
         keys["pii_columns"] = personal
     quality = {own: custom[key] for key, own in _KEYS_OF_QUALITY.items() if key in custom}
@@ -196,14 +257,15 @@ def _pipeline(
     return ImportedPipeline(pipeline, keys, tuple(dict.fromkeys(left)))
 
 
-def _valid_name(name: str) -> str:
+def _pipeline_name(name: str) -> str:
+    """Return the name as the name of a pipeline: lowercase letters, digits and underscores."""
+    close = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")
     try:
-        return _PIPELINE_NAME.validate_python(name)
+        return _PIPELINE_NAME.validate_python(close)
     except ValidationError:
-        close = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")
         raise ConfigError(
             f"`{name}` cannot be the name of a pipeline: lowercase letters, digits and _, a letter first",
-            f"give a name: --pipeline {close or 'orders'}",
+            "give a name with --pipeline, or rename the table in the contract",
         ) from None
 
 
@@ -232,14 +294,11 @@ def _custom(table: Mapping[str, Any], at: str, left: list[Left]) -> dict[str, An
     return found
 
 
-def _of_table(properties: Sequence[Mapping[str, Any]], table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the promises about a table: those whose element is of the table, and those without an element."""
+def _is_about(promise: Mapping[str, Any], table: Mapping[str, Any]) -> bool:
+    """Whether a promise is about a table: its element is the table or one of its columns, or it names none."""
+    element = str(promise.get("element") or "")
     names = {str(table["name"]), str(table.get("physicalName", table["name"]))}
-    return [each for each in properties if not each.get("element") or _is_of(str(each["element"]), names)]
-
-
-def _is_of(element: str, names: Iterable[str]) -> bool:
-    return any(element == name or element.startswith(f"{name}.") for name in names)
+    return not element or any(element == name or element.startswith(f"{name}.") for name in names)
 
 
 def _rules(
@@ -249,16 +308,12 @@ def _rules(
     for index, each in enumerate(properties):
         rules += rules_of_column(each, f"{at}.properties[{index}]", left)
     for index, entry in enumerate(table.get("quality") or []):
-        try:
-            rule = rule_of(entry, None)
-        except NoRuleError as error:
-            left.append((f"{at}.quality[{index}]", str(error)))
-            continue
-        unknown = [name for name in rule.columns_needed if names and name not in names]
-        if unknown:
-            left.append((f"{at}.quality[{index}]", f"the contract has no column `{unknown[0]}`"))
-        else:
-            rules.append(rule)
+        for rule in taken_rule(entry, None, f"{at}.quality[{index}]", left):
+            unknown = [name for name in rule.columns_needed if names and name not in names]
+            if unknown:
+                left.append((f"{at}.quality[{index}]", f"the contract has no column `{unknown[0]}`"))
+            else:
+                rules.append(rule)
     return rules
 
 
@@ -295,6 +350,7 @@ def _partition_keys(
 
 
 def _output(
+    config: TenantConfig,
     table: Mapping[str, Any],
     pipeline: str,
     properties: Sequence[Mapping[str, Any]],
@@ -314,12 +370,22 @@ def _output(
             output |= {key: _TARGET.validate_python(value)} if value else {}
         except ValidationError:
             left.append((f"{at}.physicalName", f"`{value}` cannot be the name of a table or schema"))
+    where = (output.get("target_schema", config.id), output.get("target_table", pipeline))
+    if owner := next((name for name, loaded in _loaded(config).items() if loaded == where), None):
+        left.append((f"{at}.physicalName", f"`{'.'.join(where)}` is the table of the pipeline `{owner}`"))
+        output.pop("target_table", None)
     if keys:
         output["key_columns"] = [column_name(each) for each in keys]
     output |= {
         own: custom[key] for key, own in (("orderColumn", "order_column"), ("loadMode", "mode")) if key in custom
     }
     return {"save_to_trino": True, "trino_output": output}
+
+
+def _loaded(config: TenantConfig) -> dict[str, tuple[str, str]]:
+    """Return the schema and table of each pipeline that is loaded."""
+    outputs = {name: each.trino_output for name, each in config.assets.pipelines.items() if each.save_to_trino}
+    return {name: (each.target_schema, each.target_table) for name, each in outputs.items() if each is not None}
 
 
 def _key_position(column: Mapping[str, Any]) -> int:

@@ -3,7 +3,7 @@
 Belongs here: the names and units of properties. Not here: what a promise means (`etl.sla.config`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -56,13 +56,16 @@ def sla_properties(sla: PipelineSLA | None, element: str, unit: str | None) -> l
 
 
 def promise_of(
-    properties: Sequence[Mapping[str, Any]], left: list[tuple[str, str]]
+    properties: Mapping[int, Mapping[str, Any]], left: list[tuple[str, str]]
 ) -> tuple[dict[str, Any], str | None]:
-    """Return the `sla` of a pipeline and the unit of its partitions. What has no counterpart is added to `left`."""
+    """Return the `sla` of a pipeline and the unit of its partitions. What has no counterpart is added to `left`.
+
+    `properties` are the promises about one table, by their places in the contract.
+    """
     sla: dict[str, Any] = {}
     fresh: dict[str, Any] = {}
     unit: str | None = None
-    for index, each in enumerate(properties):
+    for index, each in properties.items():
         at = f"slaProperties[{index}]"
         name = _SYNONYMS.get(str(each.get("property")), str(each.get("property")))
         reason = ""

@@ -28,7 +28,15 @@ _DIMENSIONS = {
     "mean_between": "accuracy",
     "sum_between": "accuracy",
 }
-_KEYS_OF_METRICS = {"id", "type", "metric", "arguments", "name", "description", "severity", "dimension", "unit"}
+_ONLY_FOR_PEOPLE = (
+    "authoritativeDefinitions",
+    "businessImpact",
+    "customProperties",
+    "method",
+    "schedule",
+    "scheduler",
+    "tags",
+)
 _OPERATORS = (
     "mustBe",
     "mustBeGreaterOrEqualTo",
@@ -61,6 +69,11 @@ def quality_entry(rule: AnyRule, check_name: str, at_column: str | None) -> dict
         implementation.pop(key, None)
     ordered = {"type": implementation.pop("type"), **implementation}
     return entry | {"type": "custom", "engine": ENGINE, "implementation": ordered}
+
+
+def unused_keys(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys of an entry that change nothing about its rule, and that a rule has no place for."""
+    return tuple(key for key in _ONLY_FOR_PEOPLE if entry.get(key))
 
 
 def rule_of(entry: Mapping[str, Any], at_column: str | None) -> AnyRule:
@@ -118,9 +131,6 @@ def _library_rule(entry: Mapping[str, Any], at_column: str | None) -> AnyRule:
     metric = entry.get("metric") or entry.get("rule")
     arguments = entry.get("arguments") or {}
     operators = {key: entry[key] for key in entry if key.startswith(("mustBe", "mustNot"))}
-    surplus = [key for key in entry if key not in _KEYS_OF_METRICS and key not in operators and key != "rule"]
-    if surplus and not {*surplus} <= {"businessImpact", "schedule", "scheduler", "method", "tags"}:
-        raise NoRuleError(f"`{surplus[0]}` has no counterpart")
     if len(operators) != 1 or (operator := next(iter(operators))) not in _OPERATORS:
         raise NoRuleError(f"`{', '.join(operators) or 'no limit'}` has no counterpart")
     limit = operators[operator]

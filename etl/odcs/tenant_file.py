@@ -16,7 +16,7 @@ from etl.config.config_loader import CONFIG_FILE, load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.config.yaml_source import Node, parse
 from etl.errors import ConfigError
-from etl.odcs.importing import ImportedPipeline
+from etl.odcs.importing import ImportedPipeline, grouped
 from etl.settings import Settings
 
 _WIDTH = 110
@@ -44,7 +44,7 @@ def pipeline_text(imported: ImportedPipeline, indent: int, contract: str) -> str
     """Return a pipeline as YAML, with what was not taken over as comments."""
     space, inner = " " * indent, " " * (indent + _STEP)
     lines = [f"{space}{imported.name}:", f"{inner}# Made from the contract {contract}."]
-    lines += [f"{inner}# Not taken over: {at}: {reason}" for at, reason in imported.left]
+    lines += [f"{inner}# Not taken over: {at}: {reason}" for at, reason in grouped(imported.left)]
     for key, value in imported.keys.items():
         lines += _key_lines(key, value, inner)
         if key == "source_table":
