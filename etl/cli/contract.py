@@ -119,7 +119,7 @@ def diff(
 ) -> None:
     """Say which changes between two contracts break a consumer.
 
-    Exit code 1: a change breaks a consumer. 3: something could not be compared, and nothing else breaks anybody.
+    Exit code 1: a change breaks a consumer. 3: something could not be compared.
     """
     if output_format not in ("text", "json", "markdown"):
         raise EtlError(f"there is no format `{output_format}`", "text, json or markdown")
@@ -132,10 +132,10 @@ def diff(
         typer.echo(_markdown(before, after, changes, advice))
     else:
         _show_changes(before, after, changes, advice)
-    if any(each.effect == "breaking" for each in changes):
-        sys.exit(EXIT_FAILED)
     if any(each.effect == "unknown" for each in changes):
         sys.exit(EXIT_UNKNOWN)
+    if any(each.effect == "breaking" for each in changes):
+        sys.exit(EXIT_FAILED)
 
 
 def _contract(subject: str) -> Contract:

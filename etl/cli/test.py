@@ -110,10 +110,10 @@ def _end(console: Console, results: Sequence[TestResult], tenant: str | None, fo
     console.print(f"{', '.join(parts)} in {seconds:.1f} s", highlight=False)
     if count["mistaken"]:
         sys.exit(EXIT_USAGE)
-    if count["failed"]:
-        sys.exit(EXIT_FAILED)
     if count["unknown"]:
         sys.exit(EXIT_UNKNOWN)
+    if count["failed"]:
+        sys.exit(EXIT_FAILED)
 
 
 def _show(console: Console, tenant: str, result: TestResult) -> None:

@@ -22,7 +22,7 @@ _ENDED = ("deprecated", "retired")
 
 
 def contract_changes(old: Contract, new: Contract) -> tuple[Change, ...]:
-    """Return all changes from the old to the new contract, those that break a consumer first."""
+    """Return all changes from the old to the new contract, the harmless ones last."""
     changes = [*_fundamentals(old.data, new.data), *_servers(old.data, new.data)]
     before, after = _tables(old.data), _tables(new.data)
     if len(before) == 1 and len(after) == 1 and before.keys() != after.keys():
@@ -37,7 +37,7 @@ def contract_changes(old: Contract, new: Contract) -> tuple[Change, ...]:
     if not before or not after:
         changes.append(unknown("schema", "one of the contracts names no table, so no column was compared"))
     changes += promise_changes(old.data.get("slaProperties") or [], new.data.get("slaProperties") or [])
-    order = ("breaking", "unknown", "harmless")
+    order = ("unknown", "breaking", "harmless")
     return tuple(sorted(changes, key=lambda each: order.index(each.effect)))
 
 

@@ -52,9 +52,10 @@ def compare_rows(
     equality = _Equality(columns, dict(tolerance or {}))
     if ordered:
         return _in_order(expected, actual, equality)
-    left, right = _without_equal(expected, actual, columns)
     if equality.tolerant:
-        left, right = _without_close(left, right, equality)
+        left, right = _without_close(expected, actual, equality)
+    else:
+        left, right = _without_equal(expected, actual, columns)
     changed, left, right = _paired(left, right, equality, [each for each in keys if each in columns])
     return RowDifference(tuple(left), tuple(right), tuple(changed))
 
@@ -127,31 +128,39 @@ def _without_equal(
     return surplus(expected, actual), surplus(actual, expected)
 
 
-def _without_close(left: list[Row], right: list[Row], equality: _Equality) -> tuple[list[Row], list[Row]]:
+def _without_close(expected: Sequence[Row], actual: Sequence[Row], equality: _Equality) -> tuple[list[Row], list[Row]]:
     """Return the rows that are left after as many as possible are paired within the tolerance.
 
     A row may be close to several rows, so a pair is given up again if both rows then find another one (Kuhn's method).
     """
-    close = [[index for index, row in enumerate(right) if not equality.differing(one, row)] for one in left]
-    partner: dict[int, int] = {}
-
-    def place(row: int, tried: set[int]) -> bool:
-        for candidate in close[row]:
-            if candidate in tried:
-                continue
-            tried.add(candidate)
-            if candidate not in partner or place(partner[candidate], tried):
-                partner[candidate] = row
-                return True
-        return False
-
-    for row in range(len(left)):
-        place(row, set())
-    placed = set(partner.values())
+    close = [[place for place, row in enumerate(actual) if not equality.differing(one, row)] for one in expected]
+    row_at: dict[int, int] = {}
+    place_of: dict[int, int] = {}
+    for row in range(len(expected)):
+        _place(row, close, row_at, place_of)
     return (
-        [row for index, row in enumerate(left) if index not in placed],
-        [row for index, row in enumerate(right) if index not in partner],
+        [row for index, row in enumerate(expected) if index not in place_of],
+        [row for index, row in enumerate(actual) if index not in row_at],
     )
+
+
+def _place(row: int, close: Sequence[Sequence[int]], row_at: dict[int, int], place_of: dict[int, int]) -> None:
+    """Give the row a place, if necessary by moving other rows to other places."""
+    reached_by: dict[int, int] = {}
+    waiting = [row]
+    for each in waiting:  # grows while it is read
+        for place in (one for one in close[each] if one not in reached_by):
+            reached_by[place] = each
+            if place in row_at:
+                waiting.append(row_at[place])
+                continue
+            free: int | None = place
+            while free is not None:
+                mover = reached_by[free]
+                before = place_of.get(mover)
+                row_at[free], place_of[mover] = mover, free
+                free = before
+            return
 
 
 def _paired(

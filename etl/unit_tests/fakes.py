@@ -25,6 +25,8 @@ _SCHEME = re.compile(r"(https?|ftps?)://")
 _HANGUL, _HAN, _KANA = (0xAC00, 0xD7A3), (0x4E00, 0x9FFF), (0x3041, 0x3096)
 _LOWER, _UPPER = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DAYS_BACK = 400
+_LIMITS = (*sorted((1 << bits) - 1 for width in (8, 16, 32, 64, 128) for bits in (width - 1, width)), 10**60)
+"""The largest whole numbers of Polars' types, and one that is larger than all."""
 
 
 def secret_of(data_dir: Path) -> bytes:
@@ -127,7 +129,7 @@ def _address(value: str, numbers: Iterator[int]) -> str | None:
 
 
 def _digits(text: str, numbers: Iterator[int]) -> str:
-    """Return a number with other digits. The first digit is not 0, and is not larger, so that the type still fits."""
+    """Return a decimal number with other digits in the same places. The first one is not larger, so that it fits."""
     made: list[str] = []
     for each in text:
         if not each.isdigit():
@@ -140,10 +142,16 @@ def _digits(text: str, numbers: Iterator[int]) -> str:
 
 
 def _whole(value: int, numbers: Iterator[int]) -> int:
-    if abs(value) < 10:  # noqa: PLR2004  one digit
-        return (1 if value >= 0 else -1) * (next(numbers) % 10)
-    made = int(_digits(str(abs(value)), numbers))
-    return (1 if value >= 0 else -1) * min(made, abs(value))
+    """Return another whole number with as many digits, which fits into each type that the value fits into."""
+    size = abs(value)
+    most = min(int("9" * len(str(size))), next(each for each in _LIMITS if each >= size))
+    least = int("1".ljust(len(str(size)), "0")) if size > 9 else 0  # noqa: PLR2004  one digit
+    span = most - least + 1
+    number = 0
+    for _ in range(-(-span.bit_length() // 16)):
+        number = number << 16 | next(numbers)
+    made = least + number % span
+    return made if value >= 0 else -made
 
 
 def _float(value: float, numbers: Iterator[int]) -> float:

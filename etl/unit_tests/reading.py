@@ -84,7 +84,7 @@ class _FileReader:
         names: dict[str, int] = {}
         for index, each in enumerate(made):
             if each.name in names:
-                self._report((TOP, index, "name"), root, f"the name `{each.name}` is used twice")
+                self._finding((TOP, index, "name"), each.mark, f"the name `{each.name}` is used twice")
             names[each.name] = index
         return tuple(made)
 

@@ -26,7 +26,7 @@ from etl.unit_tests.discovery import tests_folder
 from etl.unit_tests.fakes import Fakes, secret_of
 from etl.unit_tests.fixture import GivenStage
 from etl.unit_tests.reading import read_unit_tests
-from etl.unit_tests.running import published_types
+from etl.unit_tests.running import published_types, quiet_stages
 from etl.unit_tests.sandbox import Outcome, needed_objects, run_unit_test
 from etl.unit_tests.writing import row_lines, type_names, yaml_line
 
@@ -159,7 +159,8 @@ def _run(recording: _Recording, name: str, skipped: list[str], config: TenantCon
         path = Path(folder) / f"{name}.yaml"
         path.write_text(text, encoding="utf-8")
         (test,) = read_unit_tests(path, path.name, config, recording.pipeline)
-        return run_unit_test(test, config, settings, Path(folder) / "lake", published_types(config, settings))
+        with quiet_stages():
+            return run_unit_test(test, config, settings, Path(folder) / "lake", published_types(config, settings))
 
 
 def _head(recording: _Recording, name: str, skipped: list[str]) -> list[str]:

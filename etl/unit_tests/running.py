@@ -26,7 +26,7 @@ from etl.unit_tests.sandbox import run_unit_test
 def run_tests(found: TenantTests, config: TenantConfig, settings: Settings) -> Iterator[TestResult]:
     """Run each unit test and yield its result. A wrong test is a result too, so that the others still run."""
     published = published_types(config, settings)
-    with TemporaryDirectory(prefix="etl-test-") as folder, _quiet_stages():
+    with TemporaryDirectory(prefix="etl-test-") as folder, quiet_stages():
         tests = [each for of_pipeline in found.tests.values() for each in of_pipeline]
         for number, test in enumerate(tests):
             yield _run(test, config, settings, Path(folder) / str(number), published)
@@ -45,7 +45,7 @@ def _run(
 
 
 @contextmanager
-def _quiet_stages() -> Iterator[None]:
+def quiet_stages() -> Iterator[None]:
     """Keep the warnings of stages out of the output: rejected rows are often what a unit test expects."""
     logger = logging.getLogger("etl.pipeline")
     before = logger.level

@@ -6,7 +6,6 @@ PyYAML is not used, because it writes a moment in a row as `!!timestamp '...'`. 
 `etl.config.yaml_source`, which allows the same values without quotes as a person would write.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,8 @@ from etl.config.yaml_source import resolve_plain
 from etl.quality.rules.dtypes import dtype_name, exact_dtype
 
 _PLAIN = re.compile(r"[^\W\d_](?:[\w ./@+()'-]*[\w)])?")
+_RAW = re.compile("[ -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\U00010000-\U0010ffff]")
+"""A character that every reader of YAML takes as it is; some take others for line breaks."""
 _DURATION = TypeAdapter(timedelta)
 
 
@@ -76,4 +77,13 @@ def _text(value: str | bytes | time | timedelta) -> str:
     text = value.hex() if isinstance(value, bytes) else value
     if _PLAIN.fullmatch(text) and resolve_plain(text) == text:
         return text
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    return f'"{"".join(map(_character, text))}"'
+
+
+def _character(character: str) -> str:
+    """Return a character as it stands between double quotes of YAML."""
+    if character in '"\\':
+        return f"\\{character}"
+    if _RAW.fullmatch(character):
+        return character
+    return f"\\u{ord(character):04x}"
