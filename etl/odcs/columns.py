@@ -73,6 +73,8 @@ def rules_of_column(keys: Mapping[str, Any], at: str, left: list[tuple[str, str]
         for key, value in keys.items()
         if key not in _USED and value not in (None, [], _USUAL.get(key))
     ]
+    if name != keys["name"]:
+        left.append((f"{at}.name", f"`{keys['name']}` is the column `{name}`"))
     rules = _of_type(keys, name, at, left)
     stated: list[AnyRule] = []
     for index, entry in enumerate(keys.get("quality") or []):
@@ -113,7 +115,7 @@ def _of_type(keys: Mapping[str, Any], name: str, at: str, left: list[tuple[str, 
             (f"{at}.physicalType", f"`{keys['physicalType']}` is not known as a type of {logical or 'a column'}")
         )
     options = dict(keys.get("logicalTypeOptions") or {})
-    if isinstance(dtype, pl.Datetime):
+    if isinstance(dtype, pl.Datetime) and (dtype.time_zone or not options.get("timezone")):
         options.pop("timezone", None)
         options.pop("defaultTimezone", None)
     made += _of_options(options, f"{at}.logicalTypeOptions", left)

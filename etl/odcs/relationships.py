@@ -50,6 +50,18 @@ def rules_of_relationships(
     """Return rules for the relationships that no rule says yet. `pipelines` are the names by table."""
     said = {(each.judged_columns, each.to, each.referenced_columns) for each in rules if isinstance(each, ForeignKey)}
     places: list[tuple[str, object, object]] = []
+    listed = [(f"{at}.relationships", table.get("relationships") or [])]
+    listed += [
+        (f"{at}.properties[{index}].relationships", column.get("relationships") or [])
+        for index, column in enumerate(columns)
+    ]
+    left += [
+        (f"{place}[{number}].{key}", "a rule has no such key")
+        for place, several in listed
+        for number, each in enumerate(several)
+        for key in each
+        if key not in ("id", "type", "from", "to")
+    ]
     for index, column in enumerate(columns):
         for number, each in enumerate(column.get("relationships") or []):
             places.append((f"{at}.properties[{index}].relationships[{number}]", column_name(column), each.get("to")))

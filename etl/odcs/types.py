@@ -124,6 +124,8 @@ def contract_type(dtype: pl.DataType, dialect: Dialect) -> ContractType:
         return ContractType("array", physical, items=contract_type(inner, dialect))
     if isinstance(dtype, pl.Datetime) and dtype.time_zone:
         return ContractType("timestamp", physical, {"timezone": True, "defaultTimezone": dtype.time_zone})
+    if physical.startswith("decimal") and dtype.is_integer():
+        return ContractType("number", physical)  # Trino has no integer that is large enough
     return ContractType(_logical(dtype), physical)
 
 
