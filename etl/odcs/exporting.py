@@ -150,17 +150,22 @@ def custom_keys(pipeline: PipelineConfig) -> dict[str, Any]:
 def _entries(
     pipeline: PipelineConfig, types: Mapping[str, pl.DataType | None]
 ) -> dict[str | None, list[dict[str, Any]]]:
-    """Return the quality of each property, and below None that of the table."""
-    entries: dict[str | None, list[dict[str, Any]]] = {}
-    rules = delivered_rules(pipeline)
-    names = check_names([each.rule for each in rules])
-    for staged, name in zip(rules, names, strict=True):
+    """Return the quality of each property, and below None that of the table.
+
+    The ids are made in the order of the contract, so that an imported pipeline has the same ones.
+    """
+    placed: list[tuple[str | None, AnyRule]] = []
+    for staged in delivered_rules(pipeline):
         dtype = folded_type(staged)
         column: str | None = getattr(staged.rule, "column", None)
-        if dtype is not None and column is not None and types.get(column) == dtype:
-            continue  # the property's type says it
-        at = column if column in types else None
-        entries.setdefault(at, []).append(quality_entry(staged.rule, name, at))
+        if dtype is None or column is None or types.get(column) != dtype:  # else the property's type says it
+            placed.append((column if column in types else None, staged.rule))
+    order: dict[str | None, int] = {name: place for place, name in enumerate([*types, None])}
+    placed.sort(key=lambda each: order[each[0]])
+    names = check_names([rule for _, rule in placed])
+    entries: dict[str | None, list[dict[str, Any]]] = {}
+    for (at, rule), name in zip(placed, names, strict=True):
+        entries.setdefault(at, []).append(quality_entry(rule, name, at))
     return entries
 
 
