@@ -18,11 +18,12 @@ from rich.text import Text
 from etl.cli.start import EXIT_FAILED, EXIT_UNKNOWN
 from etl.config.config_loader import load_tenant
 from etl.errors import EtlError, NothingExamined
-from etl.odcs.changes import Change, Effect
+from etl.odcs.changes import ContractChange, Effect
 from etl.odcs.difference import contract_changes, version_advice
 from etl.odcs.document import Contract, contract_text, read_contract
 from etl.odcs.exporting import export_contract, undelivered_rules
-from etl.odcs.importing import grouped, import_contract
+from etl.odcs.fundamentals import grouped
+from etl.odcs.importing import import_contract
 from etl.odcs.tenant_file import pipeline_text, with_imported
 from etl.settings import load_settings
 
@@ -169,7 +170,7 @@ def _path(at: str) -> tuple[str | int, ...]:
     return tuple(int(each) if each.isdigit() else each for each in words)
 
 
-def _show_changes(old: Contract, new: Contract, changes: Sequence[Change], advice: str) -> None:
+def _show_changes(old: Contract, new: Contract, changes: Sequence[ContractChange], advice: str) -> None:
     console = Console()
     if not changes:
         console.print(Text(f"{old.name} and {new.name} promise the same", style="green"), soft_wrap=True)
@@ -183,7 +184,7 @@ def _show_changes(old: Contract, new: Contract, changes: Sequence[Change], advic
         console.print(Text(advice, style="bold"), soft_wrap=True)
 
 
-def _markdown(old: Contract, new: Contract, changes: Sequence[Change], advice: str) -> str:
+def _markdown(old: Contract, new: Contract, changes: Sequence[ContractChange], advice: str) -> str:
     if not changes:
         return f"`{old.name}` and `{new.name}` promise the same."
     lines = [f"From `{old.name}` to `{new.name}`:", "", "| | where | what |", "|---|---|---|"]

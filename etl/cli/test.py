@@ -21,7 +21,7 @@ from etl.errors import EtlError, NothingExamined
 from etl.settings import load_settings
 from etl.unit_tests.comparison import RowDifference
 from etl.unit_tests.discovery import TESTS, TenantTests, find_unit_tests
-from etl.unit_tests.judgement import TestResult
+from etl.unit_tests.judgement import UnitTestResult
 from etl.unit_tests.junit import junit_text
 from etl.unit_tests.recording import record_unit_test
 from etl.unit_tests.running import run_tests
@@ -66,7 +66,7 @@ def unit_test(
     if output_format not in ("text", "junit"):
         raise EtlError(f"there is no format `{output_format}`", "text or junit")
     console = Console(stderr=output_format == "junit" and output is None)
-    results: dict[str, list[TestResult]] = {}
+    results: dict[str, list[UnitTestResult]] = {}
     found: dict[str, TenantTests] = {}
     for name in asked_tenants(settings, [tenant] if tenant else []):
         config = load_tenant(name, settings)
@@ -93,7 +93,9 @@ def _own(pipeline: str | None, pipelines: Mapping[str, object]) -> str | None:
     return pipeline
 
 
-def _end(console: Console, results: Sequence[TestResult], tenant: str | None, found: Mapping[str, TenantTests]) -> None:
+def _end(
+    console: Console, results: Sequence[UnitTestResult], tenant: str | None, found: Mapping[str, TenantTests]
+) -> None:
     """Show the sum and end with the exit code."""
     if not results:
         names = ", ".join(found)
@@ -116,7 +118,7 @@ def _end(console: Console, results: Sequence[TestResult], tenant: str | None, fo
         sys.exit(EXIT_FAILED)
 
 
-def _show(console: Console, tenant: str, result: TestResult) -> None:
+def _show(console: Console, tenant: str, result: UnitTestResult) -> None:
     test = result.test
     line = Text.from_markup(f"{_MARKS[result.status]} ")
     line.append(f"{tenant}/{test.pipeline}  {test.name}")
@@ -132,7 +134,7 @@ def _show(console: Console, tenant: str, result: TestResult) -> None:
             console.print(difference_table(title, difference))
 
 
-def _types(result: TestResult) -> str:
+def _types(result: UnitTestResult) -> str:
     said = [f"{count} {origin}" for origin, count in result.outcome.origins.items()]
     skipped = f"; left out: {', '.join(result.test.skip_rules)}" if result.test.skip_rules else ""
     return f"  types: {', '.join(said)}{skipped}" if said else ""

@@ -10,7 +10,7 @@ Effect = Literal["breaking", "unknown", "harmless"]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ContractChange:
     """A change at a place of the contract. `unknown`: it could not be compared, so nobody knows."""
 
     effect: Effect
@@ -18,16 +18,16 @@ class Change:
     what: str
 
 
-def breaking(at: str, what: str) -> Change:
+def breaking(at: str, what: str) -> ContractChange:
     """Return a change that breaks a consumer."""
-    return Change("breaking", at, what)
+    return ContractChange("breaking", at, what)
 
 
-def harmless(at: str, what: str) -> Change:
+def harmless(at: str, what: str) -> ContractChange:
     """Return a change that breaks no consumer."""
-    return Change("harmless", at, what)
+    return ContractChange("harmless", at, what)
 
 
-def unknown(at: str, what: str) -> Change:
+def unknown(at: str, what: str) -> ContractChange:
     """Return a part that could not be compared."""
-    return Change("unknown", at, what)
+    return ContractChange("unknown", at, what)

@@ -11,7 +11,7 @@ that was added with the same type and key are named as a column that was probabl
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from etl.odcs.changes import Change, breaking, harmless, unknown
+from etl.odcs.changes import ContractChange, breaking, harmless, unknown
 from etl.odcs.columns import column_name
 from etl.odcs.document import Contract
 from etl.odcs.promise_difference import promise_changes
@@ -21,7 +21,7 @@ from etl.odcs.types import column_type, is_wider
 _ENDED = ("deprecated", "retired")
 
 
-def contract_changes(old: Contract, new: Contract) -> tuple[Change, ...]:
+def contract_changes(old: Contract, new: Contract) -> tuple[ContractChange, ...]:
     """Return all changes from the old to the new contract, the harmless ones last."""
     changes = [*_fundamentals(old.data, new.data), *_servers(old.data, new.data)]
     before, after = _tables(old.data), _tables(new.data)
@@ -41,7 +41,7 @@ def contract_changes(old: Contract, new: Contract) -> tuple[Change, ...]:
     return tuple(sorted(changes, key=lambda each: order.index(each.effect)))
 
 
-def version_advice(old: Contract, new: Contract, changes: Sequence[Change]) -> str:
+def version_advice(old: Contract, new: Contract, changes: Sequence[ContractChange]) -> str:
     """Return the sentence about the version that the new contract should have; empty if its version fits."""
     before, after = _version(old.data), _version(new.data)
     if before is None or after is None or not changes:
@@ -69,7 +69,7 @@ def _tables(data: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {str(each["name"]): each for each in data.get("schema") or []}
 
 
-def _fundamentals(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _fundamentals(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ContractChange]:
     before, after = old.get("status"), new.get("status")
     if before != after:
         said = f"`{before}` becomes `{after}`"
@@ -79,7 +79,7 @@ def _fundamentals(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Ch
             yield harmless(key, "it has changed" if old.get(key) and new.get(key) else "it is new or gone")
 
 
-def _servers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _servers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ContractChange]:
     before = {str(each["server"]): each for each in old.get("servers") or []}
     after = {str(each["server"]): each for each in new.get("servers") or []}
     for name, server in before.items():
@@ -94,7 +94,7 @@ def _servers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]
             yield harmless(f"servers.{name}", "the place is new")
 
 
-def _table_changes(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _table_changes(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ContractChange]:
     at = f"schema.{name}"
     if old.get("physicalName") != new.get("physicalName"):
         yield breaking(f"{at}.physicalName", f"`{old.get('physicalName')}` becomes `{new.get('physicalName')}`")
@@ -123,7 +123,7 @@ def _table_changes(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) ->
             yield from _table_key(at, key, old, new)
 
 
-def _table_key(at: str, key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _table_key(at: str, key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ContractChange]:
     if key != "customProperties":
         yield harmless(f"{at}.{key}", "it has changed")
         return
@@ -146,7 +146,7 @@ def _could_be(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return old.get("logicalType") is not None and all(old.get(each) == new.get(each) for each in keys)
 
 
-def _column_changes(at: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _column_changes(at: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ContractChange]:
     yield from _type_changes(at, old, new)
     for key, lost, won in (
         ("required", "it may be null now", "it is never null now"),
@@ -164,7 +164,7 @@ def _column_changes(at: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> 
             yield harmless(f"{at}.{key}", f"`{old.get(key)}` becomes `{new.get(key)}`")
 
 
-def _type_changes(at: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _type_changes(at: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ContractChange]:
     keys = ("logicalType", "physicalType", "logicalTypeOptions", "items")
     if all(old.get(each) == new.get(each) for each in keys):
         return
@@ -185,7 +185,7 @@ def _type_changes(at: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> It
 
 def _key_changes(
     at: str, before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]
-) -> Iterator[Change]:
+) -> Iterator[ContractChange]:
     old, new = _key(before), _key(after)
     if old == new:
         return

@@ -6,7 +6,7 @@ Belongs here: what a weaker promise is. Not here: the rest of a contract (`diffe
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from etl.odcs.changes import Change, breaking, harmless
+from etl.odcs.changes import ContractChange, breaking, harmless
 
 _HIGHER_IS_WEAKER = ("latency", "errorrate", "executiontime", "maxrowcount", "consecutivefailures", "timetodetect")
 _LOWER_IS_WEAKER = ("passrate", "minrowcount", "retention", "availability", "throughput")
@@ -24,7 +24,7 @@ _LONG = {
 }
 
 
-def promise_changes(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
+def promise_changes(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> Iterator[ContractChange]:
     """Yield the changes of all promises."""
     before, after = _by_name(old), _by_name(new)
     for (name, element), promise in before.items():

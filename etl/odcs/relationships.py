@@ -41,19 +41,22 @@ def table_relationships(table: str, rules: Iterable[StagedRule], columns: Iterab
 
 def rules_of_relationships(
     table: Mapping[str, Any],
-    columns: Sequence[Mapping[str, Any]],
+    columns: Mapping[int, Mapping[str, Any]],
     rules: Sequence[AnyRule],
     pipelines: Mapping[str, str],
     at: str,
     left: list[tuple[str, str]],
 ) -> list[AnyRule]:
-    """Return rules for the relationships that no rule says yet. `pipelines` are the names by table."""
+    """Return rules for the relationships that no rule says yet.
+
+    `columns` are by their places in the contract, `pipelines` are the names of pipelines by table.
+    """
     said = {(each.judged_columns, each.to, each.referenced_columns) for each in rules if isinstance(each, ForeignKey)}
     places: list[tuple[str, object, object]] = []
     listed = [(f"{at}.relationships", table.get("relationships") or [])]
     listed += [
         (f"{at}.properties[{index}].relationships", column.get("relationships") or [])
-        for index, column in enumerate(columns)
+        for index, column in columns.items()
     ]
     left += [
         (f"{place}[{number}].{key}", "a rule has no such key")
@@ -62,7 +65,7 @@ def rules_of_relationships(
         for key in each
         if key not in ("id", "type", "from", "to")
     ]
-    for index, column in enumerate(columns):
+    for index, column in columns.items():
         for number, each in enumerate(column.get("relationships") or []):
             places.append((f"{at}.properties[{index}].relationships[{number}]", column_name(column), each.get("to")))
     for number, each in enumerate(table.get("relationships") or []):

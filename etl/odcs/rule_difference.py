@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from etl.odcs.changes import Change, breaking, harmless, unknown
+from etl.odcs.changes import ContractChange, breaking, harmless, unknown
 from etl.odcs.columns import column_name
 from etl.odcs.rules import NoRuleError, rule_of
 from etl.quality.rules import AnyRule
@@ -19,7 +19,7 @@ _TEXTS = ("name", "description")
 _BOUNDS = {"min": "low", "max": "high", "max_age_hours": "high"}
 
 
-def rule_changes(at: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def rule_changes(at: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ContractChange]:
     """Yield the changes of the rules of a table and of its columns."""
     before, after = _rules(old), _rules(new)
     columns = {column_name(each) for each in new.get("properties") or []}
@@ -73,7 +73,7 @@ def _of_a_column_that_is_gone(rule: AnyRule | None, columns: set[str]) -> bool:
     return rule is not None and bool(rule.judged_columns) and not {*rule.judged_columns} <= columns
 
 
-def _changed(at: str, old: _Known, new: _Known) -> Iterator[Change]:
+def _changed(at: str, old: _Known, new: _Known) -> Iterator[ContractChange]:
     (old_entry, before), (new_entry, after) = old, new
     if before is None or after is None:
         ignored = {"description", "id", "businessImpact", "tags", "dimension"}

@@ -16,7 +16,8 @@ from etl.config.config_loader import CONFIG_FILE, load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.config.yaml_source import Node, parse
 from etl.errors import ConfigError
-from etl.odcs.importing import ImportedPipeline, grouped
+from etl.odcs.fundamentals import grouped
+from etl.odcs.importing import ImportedPipeline
 from etl.settings import Settings
 
 _WIDTH = 110

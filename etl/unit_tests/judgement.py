@@ -21,7 +21,7 @@ from etl.suggest import nearest
 from etl.unit_tests.comparison import RowDifference, compare_rows
 from etl.unit_tests.fixture import TestVerdict, UnitTest, WrittenRow
 from etl.unit_tests.given import absent_cells, rows_error, wrong_cells
-from etl.unit_tests.sandbox import Outcome
+from etl.unit_tests.sandbox import PipelineOutcome
 from etl.unit_tests.typed import typed_column
 
 TestStatus = Literal["passed", "failed", "unknown", "mistaken"]
@@ -32,7 +32,7 @@ _NULL = Node(None, Mark())
 
 
 @dataclass(frozen=True)
-class TestResult:
+class UnitTestResult:
     """The result of one unit test."""
 
     test: UnitTest
@@ -40,19 +40,19 @@ class TestResult:
     problems: tuple[str, ...] = ()
     rows: RowDifference = field(default_factory=RowDifference)
     rejected: RowDifference = field(default_factory=RowDifference)
-    outcome: Outcome = field(default_factory=Outcome)
+    outcome: PipelineOutcome = field(default_factory=PipelineOutcome)
     seconds: float = 0.0
 
 
-def judge(test: UnitTest, outcome: Outcome, pipeline: PipelineConfig) -> TestResult:
+def judge(test: UnitTest, outcome: PipelineOutcome, pipeline: PipelineConfig) -> UnitTestResult:
     """Compare the outcome with what the unit test expects. Raises ConfigError if expected rows have wrong values."""
     expect = test.expect
     if outcome.unjudged:
-        return TestResult(test, "unknown", (f"could not be judged: {outcome.unjudged}",), outcome=outcome)
+        return UnitTestResult(test, "unknown", (f"could not be judged: {outcome.unjudged}",), outcome=outcome)
     if expect.error is not None:
         return _judge_error(test, outcome, expect.error)
     if outcome.error:
-        return TestResult(test, "failed", (outcome.error,), outcome=outcome)
+        return UnitTestResult(test, "failed", (outcome.error,), outcome=outcome)
     problems = []
     wanted = _wanted_verdict(test)
     broken = "; ".join(outcome.audits)
@@ -72,21 +72,21 @@ def judge(test: UnitTest, outcome: Outcome, pipeline: PipelineConfig) -> TestRes
     if outcome.rejected is not None and not (expect.rejected is None and wanted == "quarantined"):
         rejected = _compare_rejected(test, outcome.rejected, keys)
     failed = problems or rows or rejected
-    return TestResult(test, "failed" if failed else "passed", tuple(problems), rows, rejected, outcome)
+    return UnitTestResult(test, "failed" if failed else "passed", tuple(problems), rows, rejected, outcome)
 
 
 def _wanted_verdict(test: UnitTest) -> TestVerdict:
     return test.expect.verdict or ("quarantined" if test.expect.rejected else "passed")
 
 
-def _judge_error(test: UnitTest, outcome: Outcome, text: str) -> TestResult:
+def _judge_error(test: UnitTest, outcome: PipelineOutcome, text: str) -> UnitTestResult:
     if not outcome.error:
         problem = f"an error with `{text}` was expected, and the verdict is {outcome.verdict}"
     elif text not in outcome.error:
         problem = f"an error with `{text}` was expected, the error is: {outcome.error}"
     else:
-        return TestResult(test, "passed", outcome=outcome)
-    return TestResult(test, "failed", (problem,), outcome=outcome)
+        return UnitTestResult(test, "passed", outcome=outcome)
+    return UnitTestResult(test, "failed", (problem,), outcome=outcome)
 
 
 def _compare(

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from etl.unit_tests.comparison import RowDifference
 from etl.unit_tests.discovery import TenantTests
-from etl.unit_tests.judgement import TestResult
+from etl.unit_tests.judgement import UnitTestResult
 
 
-def junit_text(results: Mapping[str, Sequence[TestResult]], found: Mapping[str, TenantTests]) -> str:
+def junit_text(results: Mapping[str, Sequence[UnitTestResult]], found: Mapping[str, TenantTests]) -> str:
     """Return the XML: a suite for each tenant. A transform without a test is a skipped case, so that it is seen."""
     root = ET.Element("testsuites")
     for tenant, listed in results.items():
@@ -31,7 +31,7 @@ def junit_text(results: Mapping[str, Sequence[TestResult]], found: Mapping[str, 
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _add_case(suite: ET.Element, tenant: str, result: TestResult) -> None:
+def _add_case(suite: ET.Element, tenant: str, result: UnitTestResult) -> None:
     test = result.test
     case = ET.SubElement(suite, "testcase", classname=f"{tenant}.{test.pipeline}", name=_clean(test.name))
     case.set("file", test.shown_path)

@@ -27,7 +27,7 @@ from etl.unit_tests.fakes import Fakes, secret_of
 from etl.unit_tests.fixture import GivenStage
 from etl.unit_tests.reading import read_unit_tests
 from etl.unit_tests.running import published_types, quiet_stages
-from etl.unit_tests.sandbox import Outcome, needed_objects, run_unit_test
+from etl.unit_tests.sandbox import PipelineOutcome, needed_objects, run_unit_test
 from etl.unit_tests.writing import row_lines, type_names, yaml_line
 
 
@@ -152,7 +152,9 @@ def _without_personal(frame: pl.DataFrame, personal: list[str], fakes: Fakes) ->
     return frame.with_columns(columns)
 
 
-def _run(recording: _Recording, name: str, skipped: list[str], config: TenantConfig, settings: Settings) -> Outcome:
+def _run(
+    recording: _Recording, name: str, skipped: list[str], config: TenantConfig, settings: Settings
+) -> PipelineOutcome:
     """Run the unit test as it will be written, so that the file is proved to be readable."""
     text = "\n".join([*_head(recording, name, skipped), "    expect: {verdict: passed}"]) + "\n"
     with TemporaryDirectory(prefix="etl-record-") as folder:
@@ -185,7 +187,7 @@ def _head(recording: _Recording, name: str, skipped: list[str]) -> list[str]:
     return lines
 
 
-def _expected(outcome: Outcome) -> list[str]:
+def _expected(outcome: PipelineOutcome) -> list[str]:
     lines = ["    expect:", f"      verdict: {outcome.verdict}"]
     lines += [f"      failed_rules: {yaml_line(list(outcome.failed_rules))}"] if outcome.failed_rules else []
     if outcome.rows is not None:
@@ -198,7 +200,7 @@ def _expected(outcome: Outcome) -> list[str]:
     return lines
 
 
-def _notes(recording: _Recording, skipped: list[str], outcome: Outcome) -> tuple[str, ...]:
+def _notes(recording: _Recording, skipped: list[str], outcome: PipelineOutcome) -> tuple[str, ...]:
     rows = {name: frame.height for (name, _), frame in recording.inputs.items()}
     notes = [f"given: {', '.join(f'{count} rows of {name}' for name, count in rows.items())}"]
     notes += [f"expected: {outcome.verdict}, as it is today; read the rows before you trust them"]

@@ -19,11 +19,11 @@ from etl.settings import Settings
 from etl.unit_tests.discovery import TenantTests
 from etl.unit_tests.fixture import UnitTest
 from etl.unit_tests.given import PublishedTypes
-from etl.unit_tests.judgement import TestResult, judge
+from etl.unit_tests.judgement import UnitTestResult, judge
 from etl.unit_tests.sandbox import run_unit_test
 
 
-def run_tests(found: TenantTests, config: TenantConfig, settings: Settings) -> Iterator[TestResult]:
+def run_tests(found: TenantTests, config: TenantConfig, settings: Settings) -> Iterator[UnitTestResult]:
     """Run each unit test and yield its result. A wrong test is a result too, so that the others still run."""
     published = published_types(config, settings)
     with TemporaryDirectory(prefix="etl-test-") as folder, quiet_stages():
@@ -34,13 +34,13 @@ def run_tests(found: TenantTests, config: TenantConfig, settings: Settings) -> I
 
 def _run(
     test: UnitTest, config: TenantConfig, settings: Settings, folder: Path, published: PublishedTypes
-) -> TestResult:
+) -> UnitTestResult:
     started = time.perf_counter()
     try:
         outcome = run_unit_test(test, config, settings, folder, published)
         result = judge(test, outcome, config.pipelines[test.pipeline])
     except ConfigError as error:
-        result = TestResult(test, "mistaken", (str(error),))
+        result = UnitTestResult(test, "mistaken", (str(error),))
     return _timed(result, time.perf_counter() - started)
 
 
@@ -56,8 +56,8 @@ def quiet_stages() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _timed(result: TestResult, seconds: float) -> TestResult:
-    return TestResult(
+def _timed(result: UnitTestResult, seconds: float) -> UnitTestResult:
+    return UnitTestResult(
         result.test, result.status, result.problems, result.rows, result.rejected, result.outcome, seconds
     )
 

@@ -36,7 +36,7 @@ _RUN = "unit_test"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PipelineOutcome:
     """What the stages left of the given rows."""
 
     verdict: TestVerdict | None = None
@@ -55,7 +55,7 @@ class Outcome:
 
 def run_unit_test(
     test: UnitTest, config: TenantConfig, settings: Settings, folder: Path, published: PublishedTypes
-) -> Outcome:
+) -> PipelineOutcome:
     """Publish the given rows below `folder`, run the stages of the pipeline, and return what they leave.
 
     Raises ConfigError if the unit test itself is wrong.
@@ -75,7 +75,7 @@ def run_unit_test(
 
 def _run(
     run: StageRun, frames: Mapping[tuple[str, GivenStage], GivenFrame], now: datetime, origins: Counter[str]
-) -> Outcome:
+) -> PipelineOutcome:
     audits: list[Audit] = []
     own = run.pipeline.name
     try:
@@ -89,9 +89,9 @@ def _run(
     except Blocked as blocked:
         return _outcome([*audits, blocked.audit], "blocked", None, None, origins)
     except QualityError as error:
-        return Outcome(unjudged=str(error), origins=origins)
+        return PipelineOutcome(unjudged=str(error), origins=origins)
     except EtlError as error:
-        return Outcome(error=str(error), origins=origins)
+        return PipelineOutcome(error=str(error), origins=origins)
     rows = run.lake.scan([run.ref(run.pipeline.published_stage)]).collect()
     rejected = _rejected(run)
     return _outcome(audits, _verdict(audits), rows, rejected, origins)
@@ -103,10 +103,10 @@ def _outcome(
     rows: pl.DataFrame | None,
     rejected: pl.DataFrame | None,
     origins: Counter[str],
-) -> Outcome:
+) -> PipelineOutcome:
     results = [each for audit in audits for each in audit.check.results if each.status != "passed"]
     unjudged = [describe(each) for each in results if each.status == "error"]
-    return Outcome(
+    return PipelineOutcome(
         verdict=None if unjudged else verdict,
         rows=rows,
         rejected=rejected,

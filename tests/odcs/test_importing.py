@@ -12,7 +12,8 @@ from etl.config import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError
 from etl.odcs.document import Contract, read_contract
-from etl.odcs.importing import ImportedPipeline, grouped, import_contract
+from etl.odcs.fundamentals import grouped
+from etl.odcs.importing import ImportedPipeline, import_contract
 from etl.odcs.tenant_file import with_imported
 from etl.settings import load_settings
 from tests.tiny_project import TinyProject
