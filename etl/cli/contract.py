@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.cli.start import EXIT_FAILED, EXIT_UNKNOWN
+from etl.config.changed_file import read_config, write_config
 from etl.config.config_loader import load_tenant
 from etl.errors import EtlError, NothingExamined
 from etl.odcs.changes import ContractChange, Effect
@@ -94,14 +95,14 @@ def import_file(
     config = load_tenant(tenant, settings)
     contract = read_contract(file)
     imported = import_contract(contract, config, pipeline)
-    text = with_imported(config, settings, imported, file.name)
+    before = read_config(settings, tenant)
+    text = with_imported(before, tenant, settings, imported, file.name)
     console = Console()
     if dry_run:
         for each in imported:
             typer.echo(pipeline_text(each, 6, file.name), nl=False)
         return
-    path = settings.tenants_dir / tenant / "config.yaml"
-    path.write_text(text, encoding="utf-8")
+    write_config(settings, tenant, before, text)
     for each in imported:
         console.print(Text.from_markup("[green]made[/] the pipeline ").append(f"{tenant}/{each.name}"))
     _show_left(list(dict.fromkeys(left for each in imported for left in each.left)), contract, console)

@@ -9,9 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-import yaml
-
-from etl.errors import ConfigError
+from etl.config.changed_file import behind_last_pipeline
 from etl.onboarding.limits import Limits
 from etl.onboarding.pipeline_yaml import comment_lines, pipelines_yaml
 from etl.onboarding.promise import SCHEDULE
@@ -87,57 +85,11 @@ def left_out(tables: Iterable[Left], indent: int) -> str:
 
 def with_pipelines(text: str, found: Survey, file: str) -> str:
     """Return the text of a file with more pipelines behind its last one. All its lines stay as they are."""
-    block = _pipelines_node(text, file)
-    indent = block.value[-1][0].start_mark.column
-    lines = text.splitlines(keepends=True)
-    at = _line_behind(lines, block)
-    newline = "\r\n" if "\r\n" in text else "\n"
-    added = left_out(found.left, indent) + pipelines_yaml(found.proposals, found.schema, indent)
-    if at and not lines[at - 1].endswith(("\n", "\r")):
-        lines[at - 1] += newline
-    return "".join([*lines[:at], added.replace("\n", newline), *lines[at:]])
-
-
-def _line_behind(lines: list[str], pipelines: yaml.MappingNode) -> int:
-    """Return the first line behind the last pipeline, with the comments that belong to the pipelines."""
-    key, value = pipelines.value[-1]
-    end: int = max(key.end_mark.line + 1, _end_of(value) if value.start_mark.index > key.start_mark.index else 0)
-    for number in range(end, len(lines)):
-        stripped = lines[number].strip()
-        depth = len(lines[number]) - len(lines[number].lstrip())
-        if stripped and not (stripped.startswith("#") and depth >= key.start_mark.column):
-            break
-        end = number + 1 if stripped else end
-    return end
-
-
-def _end_of(node: yaml.Node) -> int:
-    """Return the first line behind a node. PyYAML ends a block only where the next key begins."""
-    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
-        last = node.value[-1]
-        parts = last if isinstance(last, tuple) else (last,)
-        return max(_end_of(each) for each in parts if each.start_mark.index >= node.start_mark.index)
-    line, column = int(node.end_mark.line), int(node.end_mark.column)
-    return line + 1 if column else line
-
-
-def _pipelines_node(text: str, file: str) -> yaml.MappingNode:
-    """Return the mapping of the pipelines, which has to be written as a block with one pipeline at least."""
-    node: yaml.Node | None = yaml.compose(text, yaml.SafeLoader)
-    tenant = _child(node, "tenant") or node
-    pipelines = _child(_child(tenant, "assets"), "pipelines")
-    if not isinstance(pipelines, yaml.MappingNode) or not pipelines.value or pipelines.flow_style:
-        raise ConfigError(
-            f"{file} has no `assets: pipelines:` as a block with a pipeline, behind which others could be added",
-            "write the pipelines as a block, one key a line; or make a new tenant with `etl new NAME --from VARIABLE`",
-        )
-    return pipelines
-
-
-def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
-    if not isinstance(node, yaml.MappingNode):
-        return None
-    return next((value for name, value in node.value if name.value == key), None)
+    return behind_last_pipeline(
+        text,
+        lambda indent: left_out(found.left, indent) + pipelines_yaml(found.proposals, found.schema, indent),
+        file,
+    )
 
 
 def _comment(text: str, indent: int) -> str:

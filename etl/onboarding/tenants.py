@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from etl.config.changed_file import check_text, read_config, write_config
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.ownership import checked_url
 from etl.config.pipeline_config import PipelineConfig
@@ -17,7 +18,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError, EtlError
 from etl.onboarding.limits import Limits
 from etl.onboarding.survey import Existing, Progress, Survey, refuse_nothing, survey
-from etl.onboarding.tenant_files import check_text, read_config, refuse_existing, write_config, write_tenant
+from etl.onboarding.tenant_files import refuse_existing, write_tenant
 from etl.onboarding.tenant_text import Identity, whole_file, with_pipelines
 from etl.onboarding.zones import Zone, zone_of
 from etl.partitions.zones import zone_names

@@ -116,8 +116,8 @@ def test_the_examples_of_the_standard_become_pipelines_that_load(
 ) -> None:
     settings = load_settings(project.environ)
     imported = import_contract(read_contract(path), tenant)
-    text = with_imported(tenant, settings, imported, path.name)
     before = (project.root / "tenants" / "acme" / "config.yaml").read_text(encoding="utf-8")
+    text = with_imported(before, "acme", settings, imported, path.name)
     lines = text.splitlines()
     assert [each for each in before.splitlines() if each not in lines] == []
     assert text.count("# Not taken over: ") == sum(len(grouped(each.left)) for each in imported)
@@ -191,8 +191,8 @@ def test_a_table_of_another_pipeline_is_not_loaded_twice(tenant: TenantConfig) -
 def test_texts_that_look_like_variables_stay_texts(tenant: TenantConfig, project: TinyProject) -> None:
     settings = load_settings(project.environ)
     (made,) = import_contract(contract({"description": "costs ${PRICE} or $$ 5: {a, 'b'} # no\ncomment"}), tenant)
-    text = with_imported(tenant, settings, [made], "x.yaml")
     file = project.root / "tenants" / "acme" / "config.yaml"
+    text = with_imported(file.read_text(encoding="utf-8"), "acme", settings, [made], "x.yaml")
     file.write_text(text, encoding="utf-8")
     read = load_tenant("acme", settings).pipelines["sales"]
     assert read.description == "costs ${PRICE} or $$ 5: {a, 'b'} # no\ncomment"

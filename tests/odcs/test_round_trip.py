@@ -37,8 +37,11 @@ def exported_again(text: str, tenant: dict[str, Any], pipeline: str, root: Path)
     environ = {"ETL_PROJECT_DIR": str(root), "ETL_DATA_DIR": str(root / "data")}
     settings = load_settings(environ)
     config = load_tenant(name, settings, environ)
+    before = (folder / "config.yaml").read_text(encoding="utf-8")
     (imported,) = import_contract(read_contract(file), config)
-    (folder / "config.yaml").write_text(with_imported(config, settings, [imported], "contract.yaml"), encoding="utf-8")
+    (folder / "config.yaml").write_text(
+        with_imported(before, name, settings, [imported], "contract.yaml"), encoding="utf-8"
+    )
     again = export_contract(load_tenant(name, settings, environ), settings, pipeline)
     return contract_text(again.data), imported
 
