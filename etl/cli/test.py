@@ -4,7 +4,7 @@ Belongs here: the choice of tests, showing results, exit codes. Not here: what a
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ from etl.cli.asked import asked_tenants
 from etl.cli.start import EXIT_FAILED, EXIT_UNKNOWN, EXIT_USAGE
 from etl.config.config_loader import load_tenant
 from etl.errors import EtlError, NothingExamined
-from etl.settings import load_settings
+from etl.settings import Settings, load_settings
 from etl.unit_tests.comparison import RowDifference
 from etl.unit_tests.discovery import TESTS, TenantTests, find_unit_tests
 from etl.unit_tests.judgement import UnitTestResult
@@ -54,63 +54,85 @@ def unit_test(
     No database, lake, warehouse or Dagster is needed. Exit code 1: a test failed. 2: a file has a mistake. 3: nothing
     was examined, or a test could not be judged.
     """
-    settings = load_settings()
     if record is not None:
-        if tenant is None:
-            raise EtlError(
-                "--record needs a tenant", "for example: etl test acme --record orders --partition 2026-01-05"
-            )
-        made = record_unit_test(load_tenant(tenant, settings), settings, record, partition, rows)
-        _show_recorded(made.path.relative_to(settings.project_dir).as_posix(), made.notes)
+        _record(tenant, record, partition, rows)
         return
     if output_format not in ("text", "junit"):
         raise EtlError(f"there is no format `{output_format}`", "text or junit")
+    if pipeline is not None and tenant is None:
+        raise EtlError("--pipeline needs a tenant", f"for example: etl test acme --pipeline {pipeline}")
     console = Console(stderr=output_format == "junit" and output is None)
-    results: dict[str, list[UnitTestResult]] = {}
-    found: dict[str, TenantTests] = {}
-    for name in asked_tenants(settings, [tenant] if tenant else []):
-        config = load_tenant(name, settings)
-        found[name] = find_unit_tests(config, settings, pipeline if tenant else _own(pipeline, config.assets.pipelines))
-        results[name] = []
-        for result in run_tests(found[name], config, settings):
-            results[name].append(result)
-            _show(console, name, result)
-        _show_gaps(console, name, found[name])
+    ran = _Ran(load_settings(), console)
+    for name in asked_tenants(ran.settings, [tenant] if tenant else []):
+        ran.run(name, pipeline)
     if output_format == "junit":
-        text = junit_text(results, found)
-        if output is None:
-            typer.echo(text)
-        else:
-            output.parent.mkdir(parents=True, exist_ok=True)
-            output.write_text(text, encoding="utf-8")
-    _end(console, [each for listed in results.values() for each in listed], tenant, found)
+        _write_junit(ran, output)
+    _end(ran)
 
 
-def _own(pipeline: str | None, pipelines: Mapping[str, object]) -> str | None:
-    """Return the pipeline if the tenant has it; refuse --pipeline for all tenants otherwise."""
-    if pipeline is not None and pipeline not in pipelines:
-        raise EtlError(f"not every tenant has a pipeline `{pipeline}`", "name the tenant too: etl test acme --pipeline")
-    return pipeline
+@dataclass
+class _Ran:
+    """The results so far, and the tenants that do not load."""
+
+    settings: Settings
+    console: Console
+    results: dict[str, list[UnitTestResult]] = field(default_factory=dict)
+    found: dict[str, TenantTests] = field(default_factory=dict)
+    is_broken: bool = False
+
+    def run(self, name: str, pipeline: str | None) -> None:
+        """Run and show the unit tests of a tenant. If it does not load, the other tenants are still tested."""
+        try:
+            config = load_tenant(name, self.settings)
+            found = find_unit_tests(config, self.settings, pipeline)
+        except EtlError as error:
+            self.is_broken = True
+            self.console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+            return
+        self.found[name], self.results[name] = found, []
+        for result in run_tests(found, config, self.settings):
+            self.results[name].append(result)
+            _show(self.console, name, result)
+        _show_gaps(self.console, name, found)
 
 
-def _end(
-    console: Console, results: Sequence[UnitTestResult], tenant: str | None, found: Mapping[str, TenantTests]
-) -> None:
+def _record(tenant: str | None, pipeline: str, partition: str | None, rows: int) -> None:
+    if tenant is None:
+        raise EtlError("--record needs a tenant", "for example: etl test acme --record orders --partition 2026-01-05")
+    settings = load_settings()
+    made = record_unit_test(load_tenant(tenant, settings), settings, pipeline, partition, rows)
+    console = Console()
+    path = made.path.relative_to(settings.project_dir).as_posix()
+    console.print(Text.from_markup("[green]made[/] ").append(path), soft_wrap=True)
+    for each in made.notes:
+        console.print(Text(f"  {each}"), soft_wrap=True)
+
+
+def _write_junit(ran: _Ran, output: Path | None) -> None:
+    text = junit_text(ran.results, ran.found)
+    if output is None:
+        typer.echo(text)
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text, encoding="utf-8")
+
+
+def _end(ran: _Ran) -> None:
     """Show the sum and end with the exit code."""
-    if not results:
-        names = ", ".join(found)
-        untested = [f"{name}/{each}" for name, tests in found.items() for each in tests.untested]
+    results = [each for listed in ran.results.values() for each in listed]
+    if not results and not ran.is_broken:
+        untested = [f"{name}/{each}" for name, tests in ran.found.items() for each in tests.untested]
         hint = f"write {TESTS}/<pipeline>/<name>.yaml in the tenant's folder; docs/testing-a-tenant.md shows how"
         more = f"; transforms without a test: {', '.join(untested)}" if untested else ""
-        raise NothingExamined(f"nothing was examined: {tenant or names} has no unit test{more}", hint)
+        raise NothingExamined(f"nothing was examined: {', '.join(ran.found)} has no unit test{more}", hint)
     count = {status: sum(each.status == status for each in results) for status in _MARKS}
     seconds = sum(each.seconds for each in results)
     parts = [f"[green]{count['passed']} passed[/]"]
     parts += [f"[bold red]{count['failed']} failed[/]"] if count["failed"] else []
     parts += [f"[bold yellow]{count['unknown']} could not be judged[/]"] if count["unknown"] else []
     parts += [f"[bold red]{count['mistaken']} wrong[/]"] if count["mistaken"] else []
-    console.print(f"{', '.join(parts)} in {seconds:.1f} s", highlight=False)
-    if count["mistaken"]:
+    ran.console.print(f"{', '.join(parts)} in {seconds:.1f} s", highlight=False)
+    if count["mistaken"] or ran.is_broken:
         sys.exit(EXIT_USAGE)
     if count["unknown"]:
         sys.exit(EXIT_UNKNOWN)
@@ -178,10 +200,3 @@ def _show_gaps(console: Console, tenant: str, found: TenantTests) -> None:
         console.print(Text.from_markup(f"[yellow]warning:[/] no unit test examines the transform of {tenant}/{name}"))
     for name in found.disabled:
         console.print(Text.from_markup(f"[yellow]warning:[/] {tenant}/{name} is switched off, its tests did not run"))
-
-
-def _show_recorded(path: str, notes: Sequence[str]) -> None:
-    console = Console()
-    console.print(Text.from_markup("[green]made[/] ").append(path), soft_wrap=True)
-    for each in notes:
-        console.print(Text(f"  {each}"), soft_wrap=True)

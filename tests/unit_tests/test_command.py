@@ -215,3 +215,26 @@ def test_a_frame_without_rows_is_examined_too(etl: Etl, write: Write) -> None:
     write(text)
     assert etl("test", "acme").code == 0
     assert pl.__version__
+
+
+def test_a_tenant_that_does_not_load_does_not_keep_the_others_from_their_tests(
+    project: TinyProject, etl: Etl, write: Write
+) -> None:
+    write(GOOD)
+    project.write_tenant({"group": "NOPE"}, tenant="broken")
+    said = etl("test")
+    assert said.code == 2
+    assert "1 passed" in said.out
+    assert "NOPE" in said.out
+    assert etl("test", "acme").code == 0
+
+
+def test_a_bucket_is_not_waited_for(
+    project: TinyProject, etl: Etl, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write_tenant({"storage": {"bucket": "no-such-bucket"}})
+    monkeypatch.setenv("S3_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("etl.unit_tests.running.newest_schema", None)  # a call would raise
+    write(GOOD)
+    said = etl("test", "acme")
+    assert (said.code, "2 as written" in said.out) == (0, True), said

@@ -78,7 +78,7 @@ def test_a_mistake_is_named_with_its_line(etl: Etl, write: Write, text: str, lin
     write(text)
     shown = etl("test", "acme")
     assert shown.code == 2, shown
-    flat = " ".join(shown.err.split())
+    flat = " ".join(shown.out.split())
     assert said in flat
     assert f"tests/orders/cases.yaml:{line}:" in flat
 
@@ -103,7 +103,7 @@ def test_a_folder_that_is_no_pipeline_and_a_file_without_one_are_named(etl: Etl,
     write(HEAD + GIVEN + EXPECT, pipeline="ordrs")
     write(HEAD + GIVEN + EXPECT, pipeline="")
     shown = etl("test", "acme")
-    flat = " ".join(shown.err.split())
+    flat = " ".join(shown.out.split())
     assert shown.code == 2
     assert "tests/ordrs is no pipeline of the tenant, did you mean `orders`?" in flat
     assert "belongs to no pipeline" in flat
@@ -120,5 +120,6 @@ def test_missing_columns_are_null_only_if_the_test_says_so(etl: Etl, write: Writ
 
 def test_a_pipeline_that_does_not_exist_is_wrong_usage(etl: Etl) -> None:
     assert etl("test", "acme", "--pipeline", "ordrs").code == 2
+    assert etl("test", "--pipeline", "orders").code == 2
     assert etl("test", "--record", "orders").code == 2
     assert etl("test", "acme", "--format", "html").code == 2
