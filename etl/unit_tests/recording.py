@@ -17,6 +17,8 @@ import polars as pl
 
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
+from etl.lake.lake import scan_pinned
+from etl.lake.pairs import rejection_of
 from etl.pipeline.quarantine import REASONS
 from etl.pipeline.stage import StageRun
 from etl.pipeline.tables import input_refs, refined_frame
@@ -95,7 +97,10 @@ def _task(config: TenantConfig, settings: Settings, pipeline: str, partition: st
 
 
 def _read(run: StageRun, rows: int, fakes: Fakes) -> _Recording:
-    """Return some rows of each object that the stages read, with personal values replaced."""
+    """Return some rows of each object that the stages read, with personal values replaced.
+
+    The pipeline's own input comes first, because the rows of the other inputs are chosen to fit to its rows.
+    """
     personal = {name for each in run.config.assets.pipelines.values() for name in each.pii_columns}
     frames: dict[tuple[str, GivenStage], pl.DataFrame] = {}
     own: pl.DataFrame | None = None
@@ -108,7 +113,7 @@ def _read(run: StageRun, rows: int, fakes: Fakes) -> _Recording:
             now = now or (found.provenance.created_at if found else None)
         else:
             lazy = refined_frame(run, name)
-        frames[name, stage] = _some(lazy, own, rows)
+        frames[name, stage] = _own_rows(run, lazy, rows) if own is None else _some(lazy, own, rows)
         own = frames[name, stage] if own is None else own
     replaced = sorted({name for frame in frames.values() for name in frame.columns if name in personal})
     _refuse_dates(run, replaced)
@@ -121,10 +126,27 @@ def _read(run: StageRun, rows: int, fakes: Fakes) -> _Recording:
     )
 
 
-def _some(lazy: pl.LazyFrame, own: pl.DataFrame | None, rows: int) -> pl.DataFrame:
-    """Return some rows; of a further input those that have values in common with the rows of the first input."""
-    if own is None:
-        return lazy.head(rows).collect()
+def _own_rows(run: StageRun, lazy: pl.LazyFrame, rows: int) -> pl.DataFrame:
+    """Return the first rows of the partition, and up to a third of the rows from which rejected rows were made."""
+    first = lazy.head(rows).collect()
+    rejection = rejection_of(run.lake, run.ref(run.pipeline.published_stage))
+    if rejection is None or rejection.object is None:
+        return first
+    rejected = scan_pinned([(rejection.object.ref, rejection.object.path)]).head(rows // 3 + 1).collect()
+    if not run.pipeline.has_transfer:
+        made_from = rejected.select(first.columns)
+    else:
+        keys = run.pipeline.trino_output.key_columns if run.pipeline.trino_output else ()
+        shared = [each for each in keys if first.schema.get(each) == rejected.schema.get(each, pl.Unknown)]
+        if not shared:
+            return first
+        wanted = rejected.select(shared).unique().lazy()
+        made_from = lazy.join(wanted, on=shared, how="semi", nulls_equal=True).head(rows // 3 + 1).collect()
+    return pl.concat([made_from, first]).unique(maintain_order=True).head(rows)
+
+
+def _some(lazy: pl.LazyFrame, own: pl.DataFrame, rows: int) -> pl.DataFrame:
+    """Return some rows of a further input, those that have values in common with the rows of the first input."""
     schema = lazy.collect_schema()
     for name in (each for each in schema if each in own.columns and schema[each] == own.schema[each]):
         if own[name].n_unique() > 1 or own.height == 1:

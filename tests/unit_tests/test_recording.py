@@ -108,3 +108,15 @@ def test_a_personal_date_column_is_refused(project: TinyProject, etl: Etl) -> No
     shown = etl("test", "acme", "--record", "orders", "--partition", DAYS[0])
     assert (shown.code, "is personal" in shown.err) == (2, True)
     assert not list((project.root / "tenants" / "acme").glob("tests/*/*"))
+
+
+def test_rows_that_became_rejected_rows_are_among_the_recorded_ones(project: TinyProject, etl: Etl) -> None:
+    late = [{"column": "order_id", "type": "in_range", "max": 117}]
+    published(project, quality={"on_failure": "quarantine", "rules": late, "max_quarantine_rate": None})
+    run_stage(project, "transfer")
+    assert etl("test", "acme", "--record", "orders", "--partition", DAYS[0], "--rows", "5").code == 0
+    text = (project.root / "tenants/acme/tests/orders" / f"recorded_{DAYS[0]}.yaml").read_text(encoding="utf-8")
+    assert "verdict: quarantined" in text
+    assert text.count("}, rules: [in_range__order_id]") == 2  # 118 and 119, at the end of the day
+    assert text.count("order_id: 1") == 10
+    assert etl("test", "acme").code == 0
