@@ -53,6 +53,12 @@ def test_keys_still_fit_and_no_value_stays(values: list[Any]) -> None:
             assert two < one  # an earlier day, so that it is not in the future
 
 
+def test_few_possible_values_stay_different_ones() -> None:
+    fakes = Fakes(SECRET)
+    for values in ([f"{number}x" for number in range(20, 80)], list(range(20, 80)), list(range(8))):
+        assert len({fakes.replace(each) for each in values}) == len(values)
+
+
 def test_another_secret_gives_other_values() -> None:
     assert Fakes(SECRET).replace("hong gildong") != Fakes(b"y" * 32).replace("hong gildong")
 
