@@ -158,7 +158,9 @@ def _has_types(contract: Contract) -> bool:
 def _show_left(left: Sequence[tuple[str, str]], contract: Contract, console: Console) -> None:
     if not left:
         return
-    table = Table("line", "part of the contract", "why it became nothing", title="Not taken over", title_justify="left")
+    table = Table("line", title="Not taken over", title_justify="left")
+    table.add_column("part of the contract", overflow="fold")
+    table.add_column("why it became nothing", overflow="fold")
     for at, reason in grouped(left):
         line = contract.line_of(_path(at))
         table.add_row(str(line or ""), Text(at), Text(reason))
@@ -176,7 +178,9 @@ def _show_changes(old: Contract, new: Contract, changes: Sequence[ContractChange
     if not changes:
         console.print(Text(f"{old.name} and {new.name} promise the same", style="green"), soft_wrap=True)
         return
-    table = Table("", "where", "what", title=f"From {old.name} to {new.name}", title_justify="left")
+    table = Table("", title=f"From {old.name} to {new.name}", title_justify="left")
+    table.add_column("where", overflow="fold")
+    table.add_column("what", overflow="fold")
     for each in changes:
         word, style = _EFFECTS[each.effect]
         table.add_row(Text(word, style=style), Text(each.at), Text(each.what))

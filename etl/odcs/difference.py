@@ -25,8 +25,10 @@ def contract_changes(old: Contract, new: Contract) -> tuple[ContractChange, ...]
     """Return all changes from the old to the new contract, the harmless ones last."""
     changes = [*_fundamentals(old.data, new.data), *_servers(old.data, new.data)]
     before, after = _tables(old.data), _tables(new.data)
+    renamed: tuple[str, str] | None = None
     if len(before) == 1 and len(after) == 1 and before.keys() != after.keys():
         changes.append(breaking("schema", f"the table `{_one(before)}` is called `{_one(after)}` now"))
+        renamed = (_one(after), _one(before))
         after = {_one(before): after[_one(after)]}
     for name, table in before.items():
         if name not in after:
@@ -36,7 +38,8 @@ def contract_changes(old: Contract, new: Contract) -> tuple[ContractChange, ...]
     changes += [harmless(f"schema.{name}", "the table is new") for name in after if name not in before]
     if not before or not after:
         changes.append(unknown("schema", "one of the contracts names no table, so no column was compared"))
-    changes += promise_changes(old.data.get("slaProperties") or [], new.data.get("slaProperties") or [])
+    promises = (old.data.get("slaProperties") or [], new.data.get("slaProperties") or [])
+    changes += promise_changes(*promises, renamed)
     order = ("unknown", "breaking", "harmless")
     return tuple(sorted(changes, key=lambda each: order.index(each.effect)))
 

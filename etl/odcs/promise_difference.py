@@ -24,9 +24,11 @@ _LONG = {
 }
 
 
-def promise_changes(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> Iterator[ContractChange]:
-    """Yield the changes of all promises."""
-    before, after = _by_name(old), _by_name(new)
+def promise_changes(
+    old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]], renamed: tuple[str, str] | None = None
+) -> Iterator[ContractChange]:
+    """Yield the changes of all promises. `renamed` is the new and the old name of the only table, if they differ."""
+    before, after = _by_name(old), _by_name(new, renamed)
     for (name, element), promise in before.items():
         at = f"slaProperties.{name}" + (f"({element})" if element else "")
         other = after.get((name, element))
@@ -44,8 +46,16 @@ def promise_changes(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str,
             yield harmless(f"slaProperties.{name}", f"the promise {_shown(promise)} is new")
 
 
-def _by_name(promises: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Mapping[str, Any]]:
-    return {(str(each["property"]), str(each.get("element") or "")): each for each in promises}
+def _by_name(
+    promises: Sequence[Mapping[str, Any]], renamed: tuple[str, str] | None = None
+) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Return the promises by property and element; an element of a renamed table has the table's old name."""
+    found = {}
+    for each in promises:
+        table, dot, column = str(each.get("element") or "").partition(".")
+        name = renamed[1] if renamed and table == renamed[0] else table
+        found[str(each["property"]), f"{name}{dot}{column}"] = each
+    return found
 
 
 def _value(promise: Mapping[str, Any]) -> tuple[object, ...]:

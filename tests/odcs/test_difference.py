@@ -169,6 +169,14 @@ def test_a_change_breaks_a_consumer_or_not(
     assert "breaking" not in others or effect in ("breaking", "unknown"), changes
 
 
+def test_the_promises_of_a_renamed_table_are_still_the_same_promises() -> None:
+    new = copy.deepcopy(BASE)
+    table(new)["name"] = "sales"
+    sla(new, 0).update(element="sales")
+    changes = contract_changes(Contract(BASE, "old"), Contract(new, "new"))
+    assert [each.at for each in changes] == ["schema"]
+
+
 def test_nothing_differs_from_itself() -> None:
     assert contract_changes(Contract(BASE, "old"), Contract(copy.deepcopy(BASE), "new")) == ()
 
