@@ -9,13 +9,21 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from etl.config.connection_checks import connection_findings
 from etl.config.cross_checks import conflicts
 from etl.config.findings import ConfigFinding, Conflict, KeyPath, in_order
-from etl.config.overrides import KEYS_RESOLVED_IN_RUNS, for_environment, literal, named_environments
+from etl.config.overrides import (
+    KEYS_RESOLVED_IN_RUNS,
+    for_environment,
+    literal,
+    named_environments,
+    nested_environments,
+)
 from etl.config.ownership import Project, foreign_names, foreign_things, texts
+from etl.config.pipeline_config import PipelineConfig
 from etl.config.secrets import secrets_in_clear
 from etl.config.tenant_config import Origin, TenantConfig, fingerprint
-from etl.config.tenant_loader import inspect_transform
+from etl.config.tenant_loader import TRANSFORMS, inspect_transform, transform_path
 from etl.config.validation import FINDINGS_LIMIT, placed, validate, validate_rest
 from etl.config.yaml_source import SIZE_LIMIT, Mark, Node, marks, parse
 from etl.errors import ConfigError
@@ -44,8 +52,11 @@ def load_tenant(
     config: TenantConfig | None = None
     if tenant is not None:
         findings += secrets_in_clear(tenant)
+        findings += connection_findings(tenant)
+        findings += nested_environments(tenant)
         merged, config, wrong = _judge(tenant, project, settings.environment)
-        findings += wrong
+        places = {(each.line, each.column) for each in findings if not each.path or each.path == ("id",)}
+        findings += [each for each in wrong if (each.line, each.column) not in places]
         findings += _late(merged, config, project, environ)
         findings += _elsewhere(tenant, project, findings)
         findings += _transforms(path.parent, merged, config) if config else []
@@ -174,7 +185,13 @@ def _child_text(tree: Node, key: str) -> str:
 
 
 def _as_finding(conflict: Conflict, tree: Node) -> ConfigFinding:
-    bare = ConfigFinding(conflict.path, conflict.problem, allowed=conflict.allowed, suggestion=conflict.suggestion)
+    bare = ConfigFinding(
+        conflict.path,
+        conflict.problem,
+        allowed=conflict.allowed,
+        suggestion=conflict.suggestion,
+        remedy=conflict.remedy,
+    )
     return placed(bare, tree)
 
 
@@ -182,7 +199,8 @@ def _explained(conflict: Conflict, findings: Iterable[ConfigFinding]) -> bool:
     """Whether another mistake in the same pipeline may be the cause, such as a mistyped `source_table`."""
     for finding in findings:
         same = finding.path[:_PIPELINE] == conflict.path[:_PIPELINE]
-        if same and ({finding.suggestion, *finding.path[_PIPELINE - 1 :]} & conflict.about or not conflict.about):
+        named = {finding.suggestion, finding.meant, *finding.path[_PIPELINE - 1 :]}
+        if same and (named & conflict.about or not conflict.about):
             return True
         if len(finding.path) < len(conflict.path) and finding.path[:1] == ("dbt",) and "dbt" in conflict.about:
             return True
@@ -214,15 +232,29 @@ def _late(tree: Node, config: TenantConfig | None, project: Project, environ: Ma
 def _transforms(folder: Path, tree: Node, config: TenantConfig) -> list[ConfigFinding]:
     """Return findings about transforms that are missing or cannot be called. The transforms are not run for this."""
     findings: list[ConfigFinding] = []
+    at: KeyPath
     for name, pipeline in config.pipelines.items():
-        wrong = inspect_transform(folder, name, pipeline.transfer_inputs) if pipeline.has_transfer else None
+        inputs = tuple(dict.fromkeys(pipeline.transfer_inputs))
+        wrong = inspect_transform(folder, name, inputs) if pipeline.has_transfer else None
+        if _is_forgotten(folder, name, pipeline):
+            at = ("assets", "pipelines", name)
+            problem = f"{TRANSFORMS}/{name}.py is written, but `has_transfer` is not, so that nothing runs it"
+            remedy = "write `has_transfer: true`, or `false` to keep the file for later"
+            findings.append(placed(ConfigFinding(at, problem, remedy=remedy), tree))
         if wrong is not None:
             place = f"{wrong.path.relative_to(folder)}:{wrong.line}"
-            at: KeyPath = ("assets", "pipelines", name, "has_transfer")
+            at = ("assets", "pipelines", name, "has_transfer")
             findings.append(
-                placed(ConfigFinding(at, f"the transform {place} {wrong.problem}", allowed=wrong.hint), tree)
+                placed(ConfigFinding(at, f"the transform {place} {wrong.problem}", remedy=wrong.hint), tree)
             )
     return findings
+
+
+def _is_forgotten(folder: Path, name: str, pipeline: PipelineConfig) -> bool:
+    """Whether the tenant has a transform of this name that no environment switches on or off."""
+    written = "has_transfer" in pipeline.model_fields_set
+    elsewhere = any("has_transfer" in values for values in pipeline.environments.values())
+    return not written and not elsewhere and transform_path(folder, name).is_file()
 
 
 def _elsewhere(tenant: Node, project: Project, known: list[ConfigFinding]) -> list[ConfigFinding]:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
-from etl.config.identifiers import SourceName
+from etl.config.identifiers import SourceName, placed_error
 from etl.errors import ConfigError
 from etl.secrets.in_clear import is_secret_key
 from etl.secrets.scrub import learn, learn_url
@@ -140,7 +140,7 @@ class WarehouseConfig(Connection):
                 raise ValueError(f"`{name}` is no property of a catalog that a tenant can give (see docs/warehouse.md)")
         kind = value.get("type")
         if kind is not None and not kind.variables and kind.text not in _CATALOGS:
-            raise ValueError(f"`type: {kind.text}` is no catalog: {', '.join(_CATALOGS)}")
+            raise placed_error("type", f"`type: {kind.text}` is no catalog", f"write one of {', '.join(_CATALOGS)}")
         return value
 
     def templates(self) -> tuple[EnvTemplate, ...]:
@@ -151,9 +151,11 @@ class WarehouseConfig(Connection):
     @model_validator(mode="after")
     def _check_trino(self) -> "WarehouseConfig":
         if self.type == "trino" and self.url is not None:
-            raise ValueError("a Trino has no `url`: give `host`, `port`, `username`, `password` and `catalog`")
+            remedy = "write `host`, `port`, `username`, `password` and `catalog`"
+            raise placed_error("url", "a Trino has no `url`", remedy)
         if self.type != "trino" and (self.iceberg or self.http_scheme):
-            raise ValueError("`iceberg` and `http_scheme` are only for `type: trino`")
+            key = "iceberg" if self.iceberg else "http_scheme"
+            raise placed_error(key, f"`{key}` is only for Trino", "write `type: trino`, or leave it out")
         return self
 
     def resolve_iceberg(self, environ: Mapping[str, str]) -> dict[str, str]:

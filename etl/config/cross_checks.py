@@ -9,16 +9,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
+from etl.config.effect_checks import effect_conflicts, empty_promise
 from etl.config.findings import Conflict, KeyPath, absent_column
 from etl.config.identifiers import keeper_of
 from etl.config.partition_checks import due_conflicts, partition_conflicts, unfit_input
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.rule_checks import rule_conflicts
+from etl.config.selection_checks import selection_conflicts
 from etl.config.tenant_config import TenantConfig
 from etl.errors import SourceError
-from etl.query_text import BINDS, PARTITION, binds
+from etl.query_text import BINDS, PARTITION, binds, tokens
 from etl.suggest import nearest
 
+_TEMPLATE = re.compile(r"\{\{\s*[A-Za-z_][\w.\[\]'\"]*\s*(?:\([^{}]*\)|\|[^{}]*)?\s*\}\}|\{%.*?%\}", re.DOTALL)
+_READS = ("select", "with", "values", "table", "from", "show", "pragma", "exec", "execute", "call", "describe")
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 JOB_OF_ALL = "all"  # the job that every tenant has
 
@@ -45,6 +49,7 @@ def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Co
         yield from due_conflicts(at, pipeline, config)
         yield from _output(at, pipeline)
         yield from _schema(at, pipeline, config)
+        yield from effect_conflicts(at, pipeline)
         yield from _inputs(at, pipeline, config)
         if pipeline.has_dbt_transform and not config.dbt.enabled:
             yield Conflict(
@@ -54,6 +59,8 @@ def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Co
                 about=_keys("dbt", "enabled"),
             )
     yield from dbt_conflicts(config)
+    yield from empty_promise(("sla",), config.sla) if config.sla is not None else ()
+    yield from selection_conflicts(config)
     yield from _targets(pipelines)
     yield from _job_names(config)
     yield from _idle_jobs(config)
@@ -68,7 +75,9 @@ def _keys(*names: str) -> frozenset[str]:
 def _source(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
     about = _keys("source_table", "query")
     if pipeline.source_table is None and pipeline.query is None:
-        yield Conflict(at, "the pipeline has neither `source_table` nor `query`", "one of the two", about=about)
+        remedy = "write `source_table: ...`, or `query: SELECT ...`"
+        yield Conflict(at, "the pipeline has neither `source_table` nor `query`", about=about, remedy=remedy)
+    yield from _qualified(at, pipeline)
     if pipeline.source_table is not None and pipeline.query is not None:
         yield Conflict(
             (*at, "query"), "the pipeline has both `source_table` and `query`", "one of the two", about=about
@@ -77,6 +86,27 @@ def _source(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
         yield Conflict((*at, "source_schema"), "`source_schema` has no effect on a `query`", "with `source_table` only")
     if pipeline.query is not None and pipeline.query.strip().rstrip(";").count(";"):
         yield Conflict((*at, "query"), "`query` holds more than one statement", "one SELECT", about=about)
+
+
+def _qualified(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
+    """Refuse a table's name with its schema. A table whose name has a dot is believed beside a `source_schema`."""
+    schema, dot, table = (pipeline.source_table or "").rpartition(".")
+    if dot and schema and table and pipeline.source_schema is None and "source_schema" not in pipeline.model_fields_set:
+        problem = f"`{pipeline.source_table}` is a schema and a table"
+        remedy = f"write source_schema: {schema} and source_table: {table}"
+        yield Conflict((*at, "source_table"), problem, remedy=remedy)
+
+
+def _statement(at: KeyPath, query: str) -> Iterator[Conflict]:
+    """Refuse a template, a file and a statement that does not read."""
+    if template := _TEMPLATE.search(query):
+        problem = f"`query` has a template in it, `{template[0]}`, which nothing fills in"
+        remedy = f"write {' and '.join(BINDS)}, the bounds of the partition"
+        yield Conflict((*at, "query"), problem, remedy=remedy)
+    first = next((text for kind, text in tokens(query) if kind not in ("blank", "comment") and text != "("), "")
+    if first.lower() not in _READS:
+        problem = f"`query` begins with `{first[:60]}` and reads nothing"
+        yield Conflict((*at, "query"), problem, remedy="write the SQL itself, which begins with SELECT or WITH")
 
 
 def _query(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
@@ -88,6 +118,7 @@ def _query(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
     except SourceError as error:
         yield Conflict((*at, "query"), error.problem, error.hint)
         return
+    yield from _statement(at, pipeline.query)
     both = " and ".join(BINDS)
     static = pipeline.scheme.kind == "static"
     cut = static or pipeline.date_column is not None
@@ -108,7 +139,7 @@ def _query(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
     elif static and known != [PARTITION] and known:
         problem = f"`query` binds `{known[0]}`, but its partitions are no time"
         yield Conflict((*at, "query"), problem, PARTITION, about=about)
-    elif len(known) == 1 and not static:
+    elif len(known) == 1 == len(found) and not static:
         yield Conflict((*at, "query"), f"`query` binds only `{known[0]}`", f"{both}, or none", about=about)
 
 
@@ -265,6 +296,7 @@ def _cycles(config: TenantConfig) -> Iterator[Conflict]:
 def _notified(config: TenantConfig) -> Iterator[Conflict]:
     """Refuse a target that would never get a message: no pipeline has its names, or its address cannot be used."""
     pipelines = config.assets.pipelines
+    owners = {*config.owners, *(each for pipeline in pipelines.values() for each in pipeline.owners)}
     for index, target in enumerate(config.notifications):
         for position, name in enumerate(target.pipelines):
             if "$" in name or any(fnmatchcase(each, name) for each in pipelines):
@@ -274,6 +306,12 @@ def _notified(config: TenantConfig) -> Iterator[Conflict]:
             problem = f"no pipeline is called like `{name}`" if pattern else f"there is no pipeline `{name}`"
             close = "" if pattern else nearest(name, pipelines) or ""
             yield Conflict(path, problem, ", ".join(sorted(pipelines)) or "no `pipelines`", close, _keys("pipelines"))
+        for position, owner in enumerate(target.owners):
+            if "$" not in owner and owner not in owners:
+                path = ("notifications", index, "owners", position)
+                problem = f"no pipeline is owned by `{owner}`, so that this target never gets a message"
+                remedy = "write one of the `owners` of the tenant or of a pipeline, or leave `owners` out"
+                yield Conflict(path, problem, "", nearest(owner, owners) or "", _keys("owners"), remedy)
         url = getattr(target, "url", "")
         if url and not url.startswith("${") and not _ADDRESS.match(url):
             yield Conflict(

@@ -13,7 +13,11 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class ConfigFinding:
-    """A problem at a place. `path` has the keys from the tenant's root to the place."""
+    """A problem at a place. `path` has the keys from the tenant's root to the place.
+
+    `allowed` lists what may stand there, `suggestion` is the nearest of it, and `remedy` says what to do instead.
+    `meant` is the key that stands for an unknown key, so that it is not reported as missing, too; it is not shown.
+    """
 
     path: KeyPath
     problem: str
@@ -22,6 +26,8 @@ class ConfigFinding:
     found: str = ""
     allowed: str = ""
     suggestion: str = ""
+    remedy: str = ""
+    meant: str = ""
 
     def render(self, file: str) -> str:
         """The whole finding in one line."""
@@ -30,6 +36,7 @@ class ConfigFinding:
         text += f", found {self.found}" if self.found else ""
         text += f", did you mean `{self.suggestion}`?" if self.suggestion else ""
         text += f"{'' if self.suggestion else ';'} allowed: {self.allowed}" if self.allowed else ""
+        text += f"; {self.remedy}" if self.remedy else ""
         return text
 
 
@@ -42,6 +49,7 @@ class Conflict:
     allowed: str = ""
     suggestion: str = ""
     about: frozenset[str] = frozenset()
+    remedy: str = ""
 
 
 def absent_column(path: KeyPath, column: str, columns: tuple[str, ...], about: frozenset[str]) -> Conflict:

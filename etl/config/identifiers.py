@@ -23,8 +23,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from etl.partitions.zones import zone_names
-from etl.suggest import nearest
+from etl.partitions.zones import near_zone, zone_names
 
 NAME_LIMIT = 63
 SOURCE_LIMIT = 128
@@ -42,12 +41,44 @@ _RUN_TAGS = ("dagster/priority", "dagster/max_runtime")  # Dagster's own tags th
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}")
 
 
-def _refuse(kind: str, allowed: str, suggestion: str = "") -> PydanticCustomError:
+def _refuse(kind: str, allowed: str, suggestion: str = "", remedy: str = "") -> PydanticCustomError:
     return PydanticCustomError(
         "identifier",
         "not a valid {kind}; allowed: {allowed}",
-        {"kind": kind, "allowed": allowed, "suggestion": suggestion},
+        {"kind": kind, "allowed": allowed, "suggestion": suggestion, "remedy": remedy},
     )
+
+
+def placed_error(key: str, problem: str, remedy: str) -> PydanticCustomError:
+    """Return an error of a whole mapping that is about its key `key`."""
+    return PydanticCustomError("placed", "{problem}", {"key": key, "problem": problem, "remedy": remedy})
+
+
+def _mended(value: str, pattern: re.Pattern[str], limit: int | None) -> str:
+    """Return the valid name with the letters of `value`, and `_` for other characters; nothing if there is none."""
+    last = value.rstrip("/").rsplit("/", maxsplit=1)[-1] if "/" in value and not pattern.fullmatch("a/a") else value
+    for text in (value.strip(" \"'`[]"), last.strip(), last.strip().lower()):
+        name = text if pattern is _SOURCE else re.sub(r"[^A-Za-z0-9_.]+|(?<!\w)_+$", "_", text).strip("_")
+        for tried in (name, name.replace(".", "_")):
+            if tried and pattern.fullmatch(tried) and (limit is None or len(tried) <= limit):
+                return tried
+    return ""
+
+
+def _of_sql(value: str) -> str:
+    """Return the remedy for SQL in the place of a name."""
+    return "SQL belongs to `query`" if re.match(r"\s*(?:select|with)\s", value, re.IGNORECASE) else ""
+
+
+def _divided(value: str) -> str:
+    """Return the remedy for a name that has the schema in it."""
+    parts = value.split(".")
+    if len(parts) == _SCHEMA_AND_TABLE and all(_TARGET.fullmatch(each) for each in parts):
+        return f"write target_schema: {parts[0]} and target_table: {parts[1]}"
+    return ""
+
+
+_SCHEMA_AND_TABLE = 2
 
 
 def _source_name(value: str) -> str:
@@ -62,7 +93,8 @@ def _source_name(value: str) -> str:
 def _checker(kind: str, pattern: re.Pattern[str], allowed: str, limit: int | None = None) -> Callable[[str], str]:
     def check(value: str) -> str:
         if not pattern.fullmatch(value) or (limit is not None and len(value) > limit):
-            raise _refuse(kind, allowed)
+            remedy = _divided(value) if pattern is _TARGET else _of_sql(value) if pattern is _SOURCE else ""
+            raise _refuse(kind, allowed, "" if remedy else _mended(value, pattern, limit), remedy)
         return value
 
     return check
@@ -82,8 +114,7 @@ def _no_keyword(value: str) -> str:
 
 def _timezone(value: str) -> str:
     if value not in zone_names():
-        close = nearest(value, sorted(zone_names()))
-        raise _refuse("time zone", "an IANA name such as Asia/Seoul or UTC", close or "")
+        raise _refuse("time zone", "an IANA name such as Asia/Seoul or UTC", near_zone(value))
     return value
 
 
@@ -133,7 +164,9 @@ RunTags = dict[Annotated[TagKey, AfterValidator(_not_of_dagster)], TagValue]
 
 def _owner(value: str) -> str:
     if not (_EMAIL.fullmatch(value) or _TEAM.fullmatch(value)):
-        raise _refuse("owner", "an email address, or team:name with letters, digits, _ and -")
+        team = value if _TEAM.fullmatch(f"team:{value}") else ""
+        suggestion = f"team:{team}" if team else ""
+        raise _refuse("owner", "an email address, or team:name with letters, digits, _ and -", suggestion)
     return value
 
 

@@ -22,6 +22,49 @@ def allowed_keys(root: type[BaseModel], location: tuple[str | int, ...]) -> tupl
     return tuple(dict.fromkeys(keys))
 
 
+def below(root: type[BaseModel], location: tuple[str | int, ...], key: str) -> tuple[str, ...] | None:
+    """Return the nearest keys below `location` under which the models have `key`; `<name>` stands for any name."""
+    candidates: list[Any] = [root]
+    for part in location:
+        candidates = [target for candidate in candidates for target in _step(candidate, part)] or candidates
+    level: list[tuple[tuple[str, ...], list[Any]]] = [((), candidates)]
+    for _ in range(_DEEPEST):
+        following: list[tuple[tuple[str, ...], list[Any]]] = []
+        for trail, annotations in level:
+            for model in _models(annotations):
+                for name, field in model.model_fields.items():
+                    inner = _named(field.annotation)
+                    if key in _model_keys(inner):
+                        return (*trail, field.alias or name, *_any_name(field.annotation))
+                    following.append(((*trail, field.alias or name, *_any_name(field.annotation)), inner))
+        level = following
+    return None
+
+
+_DEEPEST = 3
+
+
+def _named(annotation: Any) -> list[Any]:  # noqa: ANN401  an annotation can be anything
+    """Return the models of a field, or of the values of a mapping by names. Items of lists are left out."""
+    found: list[Any] = []
+    for option in _options(annotation):
+        origin, arguments = get_origin(option), get_args(option)
+        if isinstance(origin, type) and issubclass(origin, Mapping) and len(arguments) > 1:
+            found += _options(arguments[1])
+        elif _is_model(option):
+            found.append(option)
+    return found
+
+
+def _any_name(annotation: Any) -> tuple[str, ...]:  # noqa: ANN401  an annotation can be anything
+    mappings = [get_origin(each) for each in _options(annotation)]
+    return ("<name>",) if any(isinstance(each, type) and issubclass(each, Mapping) for each in mappings) else ()
+
+
+def _model_keys(annotations: Iterable[Any]) -> list[str]:
+    return [key for model in _models(annotations) for key in _keys(model)]
+
+
 def _step(candidate: Any, part: str | int) -> list[Any]:  # noqa: ANN401  an annotation can be anything
     """Return the annotations that `part` leads to from one annotation."""
     options = list(_options(candidate))

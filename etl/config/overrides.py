@@ -7,6 +7,7 @@ The keys of KEYS_RESOLVED_IN_RUNS are resolved when a run opens a connection or 
 visible in definitions, so that a variable or a secret in one of them is refused.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from etl.config.findings import ConfigFinding, KeyPath
@@ -37,6 +38,17 @@ def for_environment(tenant: Node, environment: str) -> Node:
     if assets is None or block is None or not pipelines:
         return merged
     return _with_child(merged, "assets", _with_child(assets, "pipelines", replace(block, value=pipelines)))
+
+
+def nested_environments(tenant: Node) -> Iterator[ConfigFinding]:
+    """Yield `environments` inside the values of an environment: nothing would read them."""
+    block = _child(tenant, "environments")
+    for name, values in block.value.items() if block is not None and isinstance(block.value, dict) else ():
+        if _child(values, "environments") is not None:
+            mark = values.keys["environments"]
+            path = ("environments", name, "environments")
+            problem = f"`environments` inside the values of `{name}` has no effect"
+            yield ConfigFinding(path, problem, mark.line, mark.column, remedy="leave it out")
 
 
 def literal(node: Node, findings: list[ConfigFinding], path: KeyPath = ()) -> Node:

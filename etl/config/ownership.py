@@ -24,6 +24,7 @@ from etl.secrets.namespace import refusal
 from etl.secrets.ownership import may_name
 from etl.secrets.template import malformed, secrets_of, variables_of
 from etl.settings import Settings
+from etl.suggest import nearest
 
 _NOT_RESOLVED = frozenset({"type", "on", "severity", "owners", "pipelines", "security"})
 """Keys of a notification that are no templates."""
@@ -54,7 +55,8 @@ def _of_text(path: KeyPath, node: Node, tenant: str, project: Project) -> Iterat
         yield visible(node, path)
         return
     if path[0] == "notifications" and (problem := malformed(node.text)):  # the other models check this themselves
-        yield ConfigFinding(path, problem, node.mark.line, node.mark.column)
+        remedy = "write ${NAME} or ${secret:name#key}"
+        yield ConfigFinding(path, problem, node.mark.line, node.mark.column, remedy=remedy)
     if path[0] == "storage" and any(each.startswith("secret:") for each in references):
         problem = f"`{key}` becomes part of addresses that people see and takes no secret"
         yield ConfigFinding(path, problem, node.mark.line, node.mark.column, allowed="a variable, or the value itself")
@@ -109,9 +111,13 @@ def _files(config: TenantConfig, project: Project) -> Iterator[Conflict]:
             url = connection.resolve_url({})
         except ConfigError:
             continue  # its wrong syntax already has a finding
+        dialect = url.partition("://")[0].partition("+")[0].lower()
+        if dialect not in DIALECTS and (nearest(dialect, DIALECTS) or dialect.startswith("jdbc:")):
+            continue  # a mistyped dialect already has a finding
         for path in named_files(url):
             if problem := refused_file(path, config.id, project.settings, project.platform):
-                yield Conflict((key,), *problem)
+                part = "url" if connection.url is not None else "database"
+                yield Conflict((key, part), *problem)
 
 
 def _base_path(config: TenantConfig) -> Iterator[Conflict]:
@@ -156,6 +162,10 @@ _SERVERS = frozenset({
     "clickhouse", "clickhousedb", "bigquery", "databricks", "hive", "teradatasql", "cockroachdb", "vertica", "hana",
 })  # fmt: skip
 """Dialects whose database is no file, with or without a host."""
+DIALECTS = (_SERVERS | {"sqlite", "duckdb", "access", "firebird", "sybase", "exasol", "impala", "druid", "pinot"}) - {
+    "postgres"
+}
+"""The dialects that SQLAlchemy and well-known packages bring; `postgres` is only a spelling of URLs."""
 _OPTIONS = frozenset({
     "passfile", "sslkey", "sslcert", "servicefile", "read_default_file", "ssl_key", "ssl_cert", "database", "dbname",
 })  # fmt: skip

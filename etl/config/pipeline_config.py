@@ -4,6 +4,7 @@ Belongs here: `PipelineConfig` and its parts. Not here: rules that need more tha
 (`cross_checks`), and how a stage does its work (`etl.pipeline`).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -41,7 +42,9 @@ BY_TIME = UNITS
 
 def _static_key(key: str) -> str:
     if kind_of(key) != "static":
-        raise PydanticCustomError("key", "`{key}` cannot be a partition's key", {"key": key, "allowed": STATIC_KEY})
+        close = re.sub(r"[^A-Za-z0-9-]+", "_", key).strip("_")
+        context = {"key": key, "allowed": STATIC_KEY, "suggestion": close if kind_of(close) == "static" else ""}
+        raise PydanticCustomError("key", "`{key}` cannot be a partition's key", context)
     return key
 
 
@@ -147,7 +150,7 @@ class StagedRule(BaseModel):
     @classmethod
     def _separate(cls, data: Any) -> Any:  # noqa: ANN401  whatever stands in the file
         """Separate the stage from the rule's own keys, beside which it stands in the file."""
-        if isinstance(data, Mapping) and "rule" not in data:
+        if isinstance(data, Mapping) and not isinstance(data.get("rule"), Mapping | BaseModel):
             rule: dict[str, Any] = {key: value for key, value in data.items() if key != "stage"}
             if "truthound" in rule and "type" not in rule:
                 rule = spell_out_truthound(rule)
@@ -192,7 +195,7 @@ class PipelineConfig(BaseModel):
     source_table: SourceName | None = Field(None, description="The table to read; or `query`.")
     source_schema: SourceName | None = Field(None, description="Default: the schema of the source database.")
     query: str | None = Field(
-        None, min_length=1, description="SELECT with :window_start and :window_end, or :partition."
+        None, pattern=r"\S", description="SELECT with :window_start and :window_end, or :partition."
     )
     date_column: ColumnName | None = Field(
         None, description="Partitions by time, of a day by default; without it a whole-table snapshot."

@@ -16,7 +16,7 @@ from etl.errors import ConfigError
 from etl.notify.targets import SECRET_FIELDS
 from etl.secrets.in_clear import is_secret, is_secret_key
 from etl.secrets.scrub import learn, learn_url
-from etl.secrets.template import interpolate, missing_variables, references_of, secrets_of, variables_of
+from etl.secrets.template import interpolate, malformed, missing_variables, references_of, secrets_of, variables_of
 
 
 def secrets_in_clear(node: Node, path: KeyPath = ()) -> Iterator[ConfigFinding]:
@@ -32,7 +32,7 @@ def secrets_in_clear(node: Node, path: KeyPath = ()) -> Iterator[ConfigFinding]:
     elif isinstance(node.value, list):
         for index, each in enumerate(node.value):
             yield from secrets_in_clear(each, (*path, index))
-    elif node.value is not None and _gives_away(node.text, path):
+    elif node.value is not None and not malformed(node.text) and _gives_away(node.text, path):
         yield _in_clear(node, path)
 
 

@@ -17,6 +17,8 @@ from typing import Any
 import yaml
 
 from etl.config.findings import ConfigFinding, KeyPath
+from etl.config.yaml_explained import explain
+from etl.suggest import nearest
 
 SIZE_LIMIT = 1_000_000
 DEPTH_LIMIT = 40
@@ -33,6 +35,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATETIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[-+][0-9:]+)?"
 )
+_FLATTER = "write the file flatter, or without aliases of large parts"
 _TAG_PREFIX = "tag:yaml.org,2002:"
 _TAGS = frozenset({"str", "int", "float", "bool", "null", "map", "seq", "timestamp"})
 
@@ -73,26 +76,27 @@ class Document:
 def parse(raw: bytes) -> Document:
     """Read one YAML document. No content of the document raises an error."""
     if len(raw) > SIZE_LIMIT:
-        return _broken(f"the file has {len(raw):,} bytes; allowed: {SIZE_LIMIT:,}")
+        return _broken(f"the file has {len(raw):,} bytes; allowed: {SIZE_LIMIT:,}", "divide it into several tenants")
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return _broken("the file is UTF-16; save it as UTF-8")
+        return _broken("the file is UTF-16", "save it as UTF-8")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = raw[: error.start]
         column = error.start - before.rfind(b"\n")
-        return _broken(f"the file is not UTF-8 (byte 0x{raw[error.start]:02x})", Mark(before.count(b"\n") + 1, column))
-    builder = _Builder()
+        problem = f"the file is not UTF-8 (byte 0x{raw[error.start]:02x})"
+        return _broken(problem, "save it as UTF-8", Mark(before.count(b"\n") + 1, column))
+    builder = _Builder(text)
     try:
-        root = builder.build(text)
+        root = builder.build()
     except yaml.MarkedYAMLError as error:
-        return _broken(*_explain(error, text))
+        wrong = explain(error, text)
+        return _broken(wrong.problem, wrong.remedy, Mark(wrong.line, wrong.column))
     except yaml.reader.ReaderError as error:
-        return _broken(
-            f"a control character that YAML does not allow (U+{_code(error):04X})", _mark_at(text, error.position)
-        )
+        problem = f"a control character that YAML does not allow (U+{_code(error):04X})"
+        return _broken(problem, "remove it; it cannot be seen", _mark_at(text, error.position))
     except _RefusedError as error:
-        return _broken(error.problem, error.mark)
+        return _broken(error.problem, error.remedy, error.mark)
     return Document(root, tuple(builder.findings))
 
 
@@ -164,38 +168,41 @@ def find(root: Node, path: KeyPath) -> tuple[Node | None, Mark]:
 class _RefusedError(Exception):
     """A problem after which the rest of the file is not read."""
 
-    def __init__(self, problem: str, mark: Mark) -> None:
+    def __init__(self, problem: str, mark: Mark, remedy: str) -> None:
         super().__init__(problem)
         self.problem = problem
         self.mark = mark
+        self.remedy = remedy
 
 
 class _Builder:
     """Builds the tree from the parser's events."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
         self.findings: list[ConfigFinding] = []
+        self._text = text
         self._anchors: dict[str, Node] = {}
         self._events: Iterator[Any] = iter(())
         self._merged = 0
 
-    def build(self, text: str) -> Node | None:
+    def build(self) -> Node | None:
         root: Node | None = None
-        self._events = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
+        self._events = iter(yaml.parse(self._text, Loader=yaml.CSafeLoader))
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    raise _RefusedError("a second document begins; one file holds one document", _mark(event))
+                    remedy = "one file holds one document: remove `---`, or make a folder for each tenant"
+                    raise _RefusedError("a second document begins", _mark(event), remedy)
                 root = self._node(next(self._events), 1)
         return root
 
     def _node(self, event: Any, depth: int) -> Node:  # noqa: ANN401  PyYAML's events have no types
         mark = _mark(event)
         if depth > DEPTH_LIMIT:
-            raise _RefusedError(f"nested deeper than {DEPTH_LIMIT} levels", mark)
+            raise _RefusedError(f"nested deeper than {DEPTH_LIMIT} levels", mark, _FLATTER)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                raise _RefusedError(f"the alias `*{event.anchor}` names no anchor that is complete before it", mark)
+                raise _RefusedError(*_unknown_alias(event.anchor, mark, self._anchors))
             return self._anchors[event.anchor]
         tag = self._tag(event, mark)
         if isinstance(event, yaml.ScalarEvent):
@@ -205,9 +212,9 @@ class _Builder:
         else:
             node = self._mapping(mark, depth)
         if node.size > NODE_LIMIT:
-            raise _RefusedError(f"aliases expand to more than {NODE_LIMIT:,} values", mark)
+            raise _RefusedError(f"aliases expand to more than {NODE_LIMIT:,} values", mark, _FLATTER)
         if node.depth > DEPTH_LIMIT:
-            raise _RefusedError(f"nested deeper than {DEPTH_LIMIT} levels", mark)
+            raise _RefusedError(f"nested deeper than {DEPTH_LIMIT} levels", mark, _FLATTER)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
@@ -217,9 +224,8 @@ class _Builder:
             return None
         short = event.tag.removeprefix(_TAG_PREFIX)
         if short not in _TAGS:
-            self.findings.append(
-                ConfigFinding((), f"the tag `{_short(event.tag)}` is not allowed", mark.line, mark.column)
-            )
+            remedy = "write the value without it; a variable is ${NAME}, and no other file is read"
+            self._report(f"the tag `{_short(event.tag)}` is not allowed", mark, remedy)
         return str(short)
 
     def _sequence(self, mark: Mark, depth: int) -> Node:
@@ -237,12 +243,13 @@ class _Builder:
             key = self._node(event, depth + 1)
             value = self._node(next(self._events), depth + 1)
             if isinstance(key.value, dict | list):
-                self._report("a key must be a text, not a list or a mapping", key.mark)
+                self._report(*self._no_key(key.mark))
             elif key.text == "<<" and key.plain:
                 merged += self._merge_sources(value, key.mark)
             elif key.text in values:
                 first = keys[key.text].line
-                self._report(f"duplicate key `{_short(key.text)}`, first written in line {first}", key.mark)
+                problem = f"duplicate key `{_short(key.text)}`, first written in line {first}"
+                self._report(problem, key.mark, "keep one of the two")
             else:
                 values[key.text], keys[key.text] = value, key.mark
         for source in merged:
@@ -255,14 +262,22 @@ class _Builder:
     def _merge_sources(self, value: Node, mark: Mark) -> list[Node]:
         self._merged += value.size
         if self._merged > NODE_LIMIT:
-            raise _RefusedError(f"merge keys expand to more than {NODE_LIMIT:,} values", mark)
+            raise _RefusedError(f"merge keys expand to more than {NODE_LIMIT:,} values", mark, _FLATTER)
         sources = value.value if isinstance(value.value, list) else [value]
         if any(not isinstance(each.value, dict) for each in sources):
-            self._report("`<<` merges mappings only", value.mark)
+            self._report(
+                "`<<` merges mappings only", value.mark, "write an alias of a mapping, or a mapping: <<: {key: value}"
+            )
         return sources
 
-    def _report(self, problem: str, mark: Mark) -> None:
-        self.findings.append(ConfigFinding((), problem, mark.line, mark.column))
+    def _no_key(self, mark: Mark) -> tuple[str, Mark, str]:
+        row = self._text.splitlines()[mark.line - 1]
+        if row[mark.column - 2 : mark.column] in ("{{", "{%"):
+            return "`{{` begins a mapping inside a mapping", mark, "a variable of the environment is written ${NAME}"
+        return "a key must be a text, not a list or a mapping", mark, "write a text as the key"
+
+    def _report(self, problem: str, mark: Mark, remedy: str) -> None:
+        self.findings.append(ConfigFinding((), problem, mark.line, mark.column, remedy=remedy))
 
 
 def _measure(children: Iterable[Node]) -> tuple[int, int]:
@@ -288,9 +303,15 @@ def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004  fits in a line
 
 
-def _broken(problem: str, mark: Mark | None = None) -> Document:
+def _unknown_alias(name: str | None, mark: Mark, anchors: Iterable[str]) -> tuple[str, Mark, str]:
+    close = nearest(name or "", anchors)
+    remedy = f"did you mean `{close}`?" if close else f"write `&{name}` before the value that is meant, further up"
+    return f"the alias `*{name}` names no anchor that is complete before it", mark, remedy
+
+
+def _broken(problem: str, remedy: str, mark: Mark | None = None) -> Document:
     place = mark or Mark(1, 1)
-    return Document(None, (ConfigFinding((), problem, place.line, place.column),))
+    return Document(None, (ConfigFinding((), problem, place.line, place.column, remedy=remedy),))
 
 
 def _code(error: yaml.reader.ReaderError) -> int:
@@ -300,19 +321,3 @@ def _code(error: yaml.reader.ReaderError) -> int:
 def _mark_at(text: str, position: int | None) -> Mark:
     before = text[: position or 0]
     return Mark(before.count("\n") + 1, len(before) - before.rfind("\n"))
-
-
-def _explain(error: yaml.MarkedYAMLError, text: str) -> tuple[str, Mark]:
-    """Explain an error of PyYAML with its remedy. PyYAML's excerpt of the file is left out: it could show a secret."""
-    place = error.problem_mark or error.context_mark
-    mark = Mark(place.line + 1, place.column + 1) if place else Mark(1, 1)
-    rows = text.splitlines()
-    if mark.line > len(rows) and error.context_mark:  # at the end of the file: rather where the unfinished thing began
-        mark = Mark(error.context_mark.line + 1, error.context_mark.column + 1)
-    row = rows[mark.line - 1] if mark.line <= len(rows) else ""
-    if "\t" in row[: max(mark.column, len(row) - len(row.lstrip()))]:
-        return "a tab; YAML is indented with spaces", Mark(mark.line, row.index("\t") + 1)
-    if "${" in row and any(bracket in row.replace("${", "") for bracket in "{["):
-        return 'inside {...} and [...] a variable needs quotes: "${NAME}"', mark
-    context = f" {error.context}," if error.context else ""
-    return f"not valid YAML:{context} {error.problem}", mark

@@ -3,6 +3,7 @@
 Belongs here: the check of a name, with a suggestion. Not here: windows in a zone (`scheme`).
 """
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated
@@ -21,10 +22,42 @@ def moment(timestamp: float) -> datetime:
 def zone(name: str) -> ZoneInfo:
     """Return the zone with this name. The ValueError for a wrong name suggests a similar one."""
     if name not in zone_names():
-        close = nearest(name, sorted(zone_names()))
+        close = near_zone(name)
         meant = f"; did you mean `{close}`?" if close else ""
         raise ValueError(f"`{name}` is not a time zone: write an IANA name such as Asia/Seoul or UTC{meant}")
     return ZoneInfo(name)
+
+
+_ABBREVIATIONS = {
+    "KST": "Asia/Seoul",
+    "JST": "Asia/Tokyo",
+    "IST": "Asia/Kolkata",
+    "SGT": "Asia/Singapore",
+    "HKT": "Asia/Hong_Kong",
+    "CEST": "Europe/Berlin",
+    "BST": "Europe/London",
+    "EDT": "America/New_York",
+    "CST": "America/Chicago",
+    "CDT": "America/Chicago",
+    "MDT": "America/Denver",
+    "PST": "America/Los_Angeles",
+    "PDT": "America/Los_Angeles",
+    "AEST": "Australia/Sydney",
+}
+_OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])0?([0-9]{1,2})(?::?00)?")
+
+
+def near_zone(name: str) -> str:
+    """Return the zone that was probably meant by a wrong name, or nothing. In `Etc/GMT-9` the sign is turned round."""
+    if name.upper() in _ABBREVIATIONS:
+        return _ABBREVIATIONS[name.upper()]
+    if match := _OFFSET.fullmatch(name.strip()):
+        fixed = f"Etc/GMT{'-' if match[1] == '+' else '+'}{int(match[2])}"
+        return fixed if fixed in zone_names() else ""
+    cities = [
+        each for each in sorted(zone_names()) if each.rpartition("/")[2].lower() == name.replace(" ", "_").lower()
+    ]
+    return cities[0] if cities else nearest(name, sorted(zone_names())) or ""
 
 
 @lru_cache(maxsize=1)  # listing them reads a folder

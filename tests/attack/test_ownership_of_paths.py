@@ -47,7 +47,7 @@ def test_a_file_of_somebody_else_is_no_source(two: Target, kind: str) -> None:
     said = two.etl("check", "acme")
     assert said.code == 2, said.text
     assert "does not belong to tenant acme at tenants/acme/config.yaml:" in said.text
-    assert "(source_database)" in said.text
+    assert "(source_database.url)" in said.text
     assert REMEDY in " ".join(said.text.split()), "the terminal may wrap a long path"
 
 

@@ -125,7 +125,7 @@ def test_a_rule_that_can_have_no_verdict_is_refused_where_it_stands(target: Targ
     ("selection", "says"),
     [
         ("ordrs*", "the selection `ordrs*` cannot be read"),
-        ("tag:data_tier=platinum", "selects nothing of tenant acme"),
+        ("tag:domain=platinum", "selects nothing of tenant acme"),
     ],
 )
 def test_a_selection_of_nothing_shows_its_place_and_no_raw_error(target: Target, selection: str, says: str) -> None:
@@ -141,7 +141,7 @@ def test_a_selection_of_nothing_shows_its_place_and_no_raw_error(target: Target,
 
 @pytest.mark.slow
 def test_a_run_says_problem_and_remedy_of_a_selection_of_nothing_and_no_source_line(target: Target) -> None:
-    target.project.write_tenant({"jobs": {"daily_etl": {"selection": "tag:data_tier=platinum"}}})
+    target.project.write_tenant({"jobs": {"daily_etl": {"selection": "tag:domain=platinum"}}})
     said = target.etl("run", "acme")
     assert said.code == 2, said.text
     assert "selects nothing of tenant acme" in " ".join(said.text.split())

@@ -73,7 +73,7 @@ tenant:
         ("        has_transfer: maybe\n", "found `maybe`; allowed: true or false"),
         ("        columns: id\n", "found `id`; allowed: a list"),
         ("        columns: {id: 1}\n", "found a mapping; allowed: a list"),
-        ("        max_shrink: 2\n", "should be less than or equal to 1"),
+        ("        max_shrink: 2\n", "allowed: a number less than or equal to 1"),
         ("        partitions: 2026-01-01\n", "allowed: a mapping"),
         ("        name: other\n", "`name` differs from the pipeline's key"),
         ("        quality: {engine: truthhound}\n", "did you mean `truthound`?"),

@@ -15,7 +15,7 @@ def pipelines(text: str) -> str:
     ("text", "expected", "place"),
     [
         ("    a: {description: x}\n", "neither `source_table` nor `query`", "4:5"),
-        ("    a: {query: x, source_table: a}\n", "both `source_table` and `query`", "4:16"),
+        ("    a: {query: SELECT 1, source_table: a}\n", "both `source_table` and `query`", "4:16"),
         ("    a: {query: select 1; drop table x}\n", "more than one statement", "4:16"),
         ("    a: {query: select 1, source_schema: s}\n", "`source_schema` has no effect on a `query`", "4:41"),
         ("    a: {source_table: a, partitions: {start: 2026-01-01}}\n", "`partitions` without a `date_column`", "4:26"),
@@ -51,18 +51,26 @@ def pipelines(text: str) -> str:
             "no load stage",
             "4:79",
         ),
-        ("    a: {source_table: a, trino_output: {mode: upsert}}\n", "`upsert` without `key_columns`", "4:47"),
         (
-            "    a: {source_table: a, trino_output: {mode: replace_partition}}\n",
+            "    a: {source_table: a, save_to_trino: true, trino_output: {mode: upsert}}\n",
+            "`upsert` without `key_columns`",
+            "4:68",
+        ),
+        (
+            "    a: {source_table: a, save_to_trino: true, trino_output: {mode: replace_partition}}\n",
             "`replace_partition` without a `date_column`",
-            "4:47",
+            "4:68",
         ),
         (
-            "    a: {source_table: a, date_column: d, trino_output: {mode: replace}}\n",
+            "    a: {source_table: a, date_column: d, save_to_trino: true, trino_output: {mode: replace}}\n",
             "would leave only the last day",
-            "4:63",
+            "4:84",
         ),
-        ("    a: {source_table: a, columns: [id], trino_output: {key_columns: [ix]}}\n", "column `ix`", "4:70"),
+        (
+            "    a: {source_table: a, columns: [id], save_to_trino: true, trino_output: {key_columns: [ix]}}\n",
+            "column `ix`",
+            "4:91",
+        ),
         ("    a: {source_table: a, transfer_inputs: [a]}\n", "`transfer_inputs` without a transfer", "4:26"),
         ("    a: {source_table: a, has_dbt_transform: true}\n", "the tenant has no dbt project", "4:45"),
         (

@@ -44,7 +44,11 @@ def tenant(*keys: str, more: str = "") -> str:
         (("partitions: {by: region, keys: [c, a/b]}",), "`a/b` cannot be a partition's key", "6:42"),
         (("partitions: {by: region, keys: ['2026-01']}",), "`2026-01` cannot be a partition's key", "6:39"),
         (("partitions: {by: region, keys: [é]}",), "allowed: letters from a to z, digits, `-`", "6:39"),
-        (("partitions: {by: region, keys: [a, 1.5]}",), "keys[1]), found `1.5`; allowed: letters", "6:42"),
+        (
+            ("partitions: {by: region, keys: [a, 1.5]}",),
+            "keys[1]), found `1.5`, did you mean `1_5`? allowed: letters",
+            "6:42",
+        ),
         (("partitions: {by: region, keys: [a], start: 2026-01-01}",), "`start` beside partitions by `region`", "6:50"),
         (("date_column: d", "partitions: {by: region, keys: [a]}"), "a `date_column` beside partitions", "6:20"),
         (("columns: [id]", "partitions: {by: region, keys: [a]}"), "column `region` is not among", "7:24"),

@@ -17,6 +17,7 @@ def finding(text: str | bytes) -> tuple[str, int, int]:
     document = parse(text.encode() if isinstance(text, str) else text)
     assert len(document.findings) == 1, document.findings
     only = document.findings[0]
+    assert only.remedy
     return only.problem, only.line, only.column
 
 
@@ -92,11 +93,11 @@ def test_a_byte_order_mark_is_not_part_of_the_first_key() -> None:
     ("text", "problem", "line", "column"),
     [
         (b"a: 1\nb: 2\na: 3", "duplicate key `a`, first written in line 1", 3, 1),
-        (b"a:\n  b: 1\n\tc: 2", "a tab; YAML is indented with spaces", 3, 1),
-        (b"a:\n\t- 1", "a tab; YAML is indented with spaces", 2, 1),
-        (b"a: 1\n---\nb: 2", "a second document begins; one file holds one document", 2, 1),
+        (b"a:\n  b: 1\n\tc: 2", "a tab", 3, 1),
+        (b"a:\n\t- 1", "a tab", 2, 1),
+        (b"a: 1\n---\nb: 2", "a second document begins", 2, 1),
         ("a: 1\nb: 산\xe9".encode("latin-1", "replace"), "the file is not UTF-8 (byte 0xe9)", 2, 5),
-        ("a: 1".encode("utf-16"), "the file is UTF-16; save it as UTF-8", 1, 1),
+        ("a: 1".encode("utf-16"), "the file is UTF-16", 1, 1),
         (b"a: \x00", "a control character that YAML does not allow (U+0000)", 1, 4),
         (
             b"a: !!python/object/apply:os.system [x]",
@@ -109,8 +110,8 @@ def test_a_byte_order_mark_is_not_part_of_the_first_key() -> None:
         (b"a: *b", "the alias `*b` names no anchor that is complete before it", 1, 4),
         (b"a: &a [*a]", "the alias `*a` names no anchor that is complete before it", 1, 8),
         (b"a: {<<: 1}", "`<<` merges mappings only", 1, 9),
-        (b"a: {b: ${X}}", 'inside {...} and [...] a variable needs quotes: "${NAME}"', 1, 9),
-        (b"a: [1, 2", "not valid YAML: while parsing a flow sequence, did not find expected ',' or ']'", 1, 4),
+        (b"a: {b: ${X}}", "inside {...} and [...] a variable needs quotes", 1, 9),
+        (b"a: [1, 2", "not valid YAML: the `[` is not closed", 1, 4),
     ],
 )
 def test_a_hazard_is_named_with_its_place(text: bytes, problem: str, line: int, column: int) -> None:

@@ -33,7 +33,7 @@ IN_FILES: dict[str, tuple[Callable[[TinyProject], object], list[str]]] = {
     ),
     "neither_table_nor_query": (
         lambda project: project.write_pipeline({"source_table": None}),
-        ["neither `source_table` nor `query`", "assets.pipelines.orders", "allowed: one of the two"],
+        ["neither `source_table` nor `query`", "assets.pipelines.orders", "write `source_table: ...`"],
     ),
     "two_pipelines_load_one_table": (
         same_target,
@@ -56,12 +56,12 @@ IN_FILES: dict[str, tuple[Callable[[TinyProject], object], list[str]]] = {
         ["not_nul", "did you mean `not_null`", "config.yaml:"],
     ),
     "a_job_selects_nothing": (
-        lambda project: project.write_tenant({"jobs": {"nightly": {"selection": "tag:data_tier=golden"}}}),
+        lambda project: project.write_tenant({"jobs": {"nightly": {"selection": "tag:domain=golden"}}}),
         ["job `nightly`", "config.yaml:", "selects nothing of tenant acme", "a selection looks like"],
     ),
     "a_job_reaches_for_another_tenant": (
         lambda project: project.write_tenant({"jobs": {"nightly": {"selection": 'key:"other/*"'}}}),
-        ["job `nightly`", "selects nothing of tenant acme"],
+        ["job `nightly`", "assets of `other`", "a job runs assets of its own tenant"],
     ),
 }
 
