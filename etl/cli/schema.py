@@ -1,7 +1,7 @@
-"""`etl schema`: accepts changed columns of a source.
+"""`etl schema`: accepts changed columns of a source; the schema of a tenant's file for editors.
 
-Belongs here: the command. Not here: comparing the columns (`etl.pipeline.schema_guard`), the warehouse's table
-(`etl.cli.set_aside`).
+Belongs here: `etl schema accept`. Not here: comparing the columns (`etl.pipeline.schema_guard`), the warehouse's table
+(`etl.cli.set_aside`), the commands for editors (`etl.cli.schema_for_editors`).
 """
 
 import getpass
@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from etl.cli.schema_for_editors import editor, print_schema
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
@@ -21,12 +22,14 @@ from etl.settings import Settings, load_settings
 from etl.source.reading import planned_schema
 from etl.suggest import nearest
 
-app = typer.Typer(help="Accept changed columns of a source.", no_args_is_help=True)
+app = typer.Typer(help="Accept changed columns of a source; help editors with tenants' files.", no_args_is_help=True)
+app.command("print", epilog="For example: `etl schema print --rules`")(print_schema)
+app.command("editor", epilog="For example: `etl schema editor vscode --write`")(editor)
 
 
 @app.callback()
 def _schema() -> None:
-    """Accept changed columns of a source."""
+    """Accept changed columns of a source; help editors with tenants' files."""
 
 
 @app.command("accept", epilog="For example: `etl schema accept project_01 lot_history --yes`")

@@ -42,10 +42,16 @@ def load_tenant(
 ) -> TenantConfig:
     """Return the configuration of one tenant for this environment. Raises one ConfigError that lists all problems."""
     settings = settings or load_settings()
-    environ = os.environ if environ is None else environ
     path = _config_path(tenant_id, settings)
+    return load_text(tenant_id, _read(path), path, settings, environ)
+
+
+def load_text(
+    tenant_id: str, raw: bytes, path: Path, settings: Settings, environ: Mapping[str, str] | None = None
+) -> TenantConfig:
+    """Return the configuration that the text of a file gives if it stands at `path`. Raises ConfigError as above."""
+    environ = os.environ if environ is None else environ
     project = Project(settings, platform_of(settings.project_dir, environ), list_tenants(settings))
-    raw = _read(path)
     document = parse(raw)
     findings = list(document.findings)
     tenant = _tenant(document.root, tenant_id, findings) if document.root else None

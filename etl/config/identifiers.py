@@ -175,6 +175,7 @@ Owner = Annotated[str, AfterValidator(_owner)]
 
 _OF_LOADS = ("etl_ledger", "etl_kept", "etl_staging")
 _OF_DATABASES = ("information_schema", "pg_catalog")
+RESERVED_SCHEMAS = (*_OF_LOADS, *_OF_DATABASES)
 
 
 def keeper_of(schema: str, database: str) -> str:

@@ -1,7 +1,7 @@
 """Keys that people bring from other tools and from older files, and what stands for them here.
 
 Belongs here: the tables of keys. Not here: words (`words_from_elsewhere`), finding unknown keys (`validation`), and
-rewriting a file (`etl.migration`).
+rewriting a file (`migration`).
 
 The keys are those of Dagster's components and of projects that make Dagster pipelines from YAML files of tenants, of
 dag-factory, Sling, dlt, Meltano and Singer, PipelineWise, Airbyte, Bruin and ingestr, dbt, Great Expectations and Soda.
@@ -15,8 +15,8 @@ from etl.config.findings import KeyPath
 from etl.config.sections import section_of
 
 Change = Literal["as_written", "list", "not", "mode", "table"]
-"""How a value changes when its key moves: `list` wraps a single value, `not` turns a switch round, `mode` is a word of a
-load, and `table` divides `schema.table`."""
+"""How a value changes when its key moves: `list` wraps a single value, `not` turns a switch round, `mode` is a word for
+how rows are loaded, and `table` divides `schema.table`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,10 @@ _ANY: Mapping[str, Elsewhere] = {
     "retry_delay_sec": _NO_RETRY,
     "retry_policy": _NO_RETRY,
     "owner": _is("owners", change="list"),
+    "batch_size": _STREAMED,
+    "batch_size_rows": _STREAMED,
+    "chunk_size": _STREAMED,
+    "fetch_size": _STREAMED,
 }
 
 _TENANT: Mapping[str, Elsewhere] = {
@@ -174,8 +178,7 @@ _SOURCE: Mapping[str, Elsewhere] = {
     "tables": _by_hand("tables stand in `assets: {pipelines: ...}`"),
 }
 _WAREHOUSE: Mapping[str, Elsewhere] = {
-    **_CONNECTION,
-    "driver": _is("type"),
+    **{key: value for key, value in _CONNECTION.items() if value.to != ("statement_timeout_seconds",)},
     "kind": _is("type"),
     "engine": _is("type"),
     "schema": _by_hand("each pipeline names its schema: `trino_output: {target_schema: ...}`"),
@@ -290,11 +293,6 @@ _PIPELINE: Mapping[str, Elsewhere] = {
     "group_name": _out("it is `group` of the tenant, which holds for all its assets"),
     "key_prefix": _out("the keys of assets begin with the tenant's id"),
     "kinds": _out("the kinds follow from the stage and the database"),
-    "batch_size": _STREAMED,
-    "batch_size_rows": _STREAMED,
-    "chunk_size": _STREAMED,
-    "fetch_size": _STREAMED,
-    "pii": _by_hand("the personal columns are `pii_columns`; `pii` is scan or off"),
     "sensitive_columns": _is("pii_columns", change="list"),
     "masked_columns": _is("pii_columns", change="list"),
     "order_by": _is("sort_by", change="list"),

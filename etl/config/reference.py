@@ -84,12 +84,14 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("jobs.&lt;name&gt;", "", JobConfig),
     ("jobs.&lt;name&gt;.schedule", "", ScheduleConfig),
 )
+_NAMED: dict[type[BaseModel], str] = {TenantConfig: "Tenant", SourceDatabase: "Connection"}
+"""Models whose part of the schema has another name."""
 _TARGETS = (LogTarget, WebhookTarget, SlackTarget, EmailTarget, PagerDutyTarget, OpsgenieTarget)
 
 
 def reference_text() -> str:
     """The whole page."""
-    parts: dict[str, Any] = tenant_schema()["$defs"]
+    parts: dict[str, Any] = tenant_schema()["definitions"]
     sections = [_INTRODUCTION]
     for title, remark, model in _SECTIONS:
         sections.append(_section(f"## {title}", remark or _summary(model), model, parts))
@@ -116,9 +118,8 @@ def _section(title: str, remark: str, model: type[BaseModel], parts: dict[str, A
 
 
 def _own_schema(model: type[BaseModel], parts: dict[str, Any]) -> dict[str, Any]:
-    name = "Tenant" if model is TenantConfig else model.__name__
-    found: dict[str, Any] = parts[name]
-    return found["anyOf"][0] if "anyOf" in found else found
+    found: dict[str, Any] = parts[_NAMED.get(model, model.__name__)]
+    return found
 
 
 def _rules() -> str:
@@ -164,14 +165,21 @@ def _words(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(f"`{each}`" for each in schema["enum"])
     for union in ("anyOf", "oneOf"):
+        if union in schema and {"type": "boolean"} in schema[union]:
+            return "boolean"
         if union in schema:
             words = [_words(each) for each in schema[union] if each.get("type") != "null"]
             return " or ".join(dict.fromkeys(each for each in words if each)) or "any"
     if "allOf" in schema:
         return _words(schema["allOf"][0])
+    return _kind(schema)
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """The type of a value in a word."""
     kind = schema.get("type")
     if isinstance(kind, list):
-        return "text"
+        kind = "string" if "string" in kind else next(each for each in ("number", *kind) if each in kind)
     if kind == "array":
         inner = _words(schema.get("items", {}))
         return f"list of {inner}s" if inner in ("text", "mapping") else f"list of {inner}"

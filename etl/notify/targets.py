@@ -38,7 +38,7 @@ class WebhookTarget(Route):
     """A POST of the message as JSON."""
 
     type: Literal["webhook"]
-    url: Text
+    url: Text = Field(description="Where the message is sent.")
     headers: dict[Header, Text] = Field({}, description="Such as Authorization; values may be templates.")
 
 
@@ -46,35 +46,35 @@ class SlackTarget(Route):
     """An incoming webhook of Slack, or of anything that understands its messages."""
 
     type: Literal["slack"]
-    url: Text
+    url: Text = Field(description="The address of the webhook, as ${VAR}: whoever has it can write into the channel.")
 
 
 class EmailTarget(Route):
     """A mail through an SMTP server."""
 
     type: Literal["email"]
-    host: Text
+    host: Text = Field(description="Name of the SMTP server.")
     port: int | Text = Field(587, description="587 with starttls, 465 with ssl, 25 with none.")
-    security: Literal["starttls", "ssl", "none"] = "starttls"
-    username: Text | None = None
-    password: Text | None = None
-    sender: Text
-    to: Annotated[tuple[Text, ...], Field(min_length=1)]
+    security: Literal["starttls", "ssl", "none"] = Field("starttls", description="How the connection is protected.")
+    username: Text | None = Field(None, description="The login of the server. Default: none.")
+    password: Text | None = Field(None, description="Only as ${VAR} or ${secret:name#key}.")
+    sender: Text = Field(description="The address from which the mail comes.")
+    to: Annotated[tuple[Text, ...], Field(min_length=1)] = Field(description="The addresses that get the mail.")
 
 
 class PagerDutyTarget(Route):
     """An event of PagerDuty's Events API v2: triggered when a promise breaks, resolved when it recovers."""
 
     type: Literal["pagerduty"]
-    routing_key: Text
-    url: Text = "https://events.pagerduty.com/v2/enqueue"
+    routing_key: Text = Field(description="The key of the service's integration, as ${VAR} or ${secret:name#key}.")
+    url: Text = Field("https://events.pagerduty.com/v2/enqueue", description="Where events are sent.")
 
 
 class OpsgenieTarget(Route):
     """An alert of Opsgenie: created when a promise breaks, closed when it recovers."""
 
     type: Literal["opsgenie"]
-    api_key: Text
+    api_key: Text = Field(description="The key of the API integration, as ${VAR} or ${secret:name#key}.")
     url: Text = Field("https://api.opsgenie.com", description="https://api.eu.opsgenie.com in Europe.")
 
 

@@ -32,8 +32,8 @@ _WORD = (
     r"(?:\w*(?:password|passwd|passphrase)|pwd|passfile|sslkey|token|access_token|refresh_token|api_?key|routing_key"
     r"|client_secret|secret|secret_access_key|access_key_id|private_key|signature)"
 )
-_VALUE = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\\\"(?:[^\"\\]|\\[^\"])*\\\"|[^\s;,&)}\]'\"]+"
-# `${secret:name}` is the name of a secret, not a secret.
+_VALUE = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\\\"(?:[^\"\\]|\\[^\"])*\\\"|(?!\$\{\w+\}|[{\[]\s)[^\s;,&)}\]'\"]+"
+# `${NAME}` and the beginning of a mapping are no secrets, and `${secret:name}` is the name of a secret, not a secret.
 _ASSIGNED = re.compile(rf"(?i)(?<!\$\{{)\b({_WORD})(\\?['\"]?\s*[=:]\s*)({_VALUE})")
 _HEADER = re.compile(
     r"(?i)\b((?:proxy-)?authorization\\?['\"]?\s*[=:]\s*\\?['\"]?)((?:bearer|basic|token|geniekey)\s+)?\S+"

@@ -127,7 +127,7 @@ class FreshnessPromise(BaseModel):
 class PipelineSLA(SLAConfig):
     """All promises of one pipeline: the `sla:` of the YAML."""
 
-    freshness: FreshnessPromise | None = None
+    freshness: FreshnessPromise | None = Field(None, description="When the data is due, and how old it may be.")
 
     @property
     def says_something(self) -> bool:

@@ -5,12 +5,16 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from etl.config import load_tenant
+from etl.config.schema import tenant_schema
+from etl.config.yaml_source import parse
 from etl.errors import ConfigError
 from etl.settings import Settings
 from tests.config.broken.case import Case, every_case
+from tests.config.test_schema import as_json
 
 CASES = tuple(every_case())
 PLACE = re.compile(r" at tenants/acme/config\.yaml:(\d+):(\d+)")
@@ -62,3 +66,18 @@ def test_a_mistake_is_refused_with_its_place_and_a_remedy_that_works(case: Case,
         assert suggested in str(case.repaired), f"the repair does not follow the message: {problem}"
     files = {**case.files, **case.repaired_files}
     assert load(root, case.repaired, files, case.environment) == (), "the repair does not load"
+
+
+def test_the_schema_refuses_each_mistake_that_a_schema_can_and_no_repair() -> None:
+    validator = jsonschema.Draft7Validator(tenant_schema())
+
+    def is_refused(text: str | bytes) -> bool:
+        document = parse(text.encode() if isinstance(text, str) else text)
+        if document.root is None or document.findings or isinstance(text, bytes):
+            return False  # an editor has no tree that it could hold against the schema
+        return not validator.is_valid(as_json(text))
+
+    accepted = [case.mistake for case in CASES if not case.unseen and not is_refused(case.broken)]
+    assert accepted == [], "the schema accepts them, and the corpus gives no reason why it must"
+    assert [case.mistake for case in CASES if case.unseen and is_refused(case.broken)] == [], "the reason is not true"
+    assert [case.mistake for case in CASES if is_refused(case.repaired)] == []

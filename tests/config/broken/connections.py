@@ -45,7 +45,6 @@ CASES = (
         right="host: ${ACME_DB_HOST}",
         says="{{",
         remedy="${ACME_DB_HOST}",
-        unseen="a text with braces is a text",
     ),
     SOURCE.case(
         "a variable as Python and Windows write it",
@@ -383,6 +382,5 @@ CASES = (
         right="warehouse: {type: postgres, host: db}",
         says="`warehouse`",
         remedy="{type: postgres",
-        unseen="a text alone is a URL",
     ),
 )

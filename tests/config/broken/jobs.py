@@ -93,7 +93,6 @@ CASES = (
         right='daily: {schedule: {cron: "0 6 * * *"}}',
         says="it needs five fields",
         remedy="minute hour day month weekday",
-        unseen=CRON,
     ),
     JOBS.case(
         "the 61st minute",
@@ -109,7 +108,6 @@ CASES = (
         right='daily: {schedule: {cron: "@daily"}}',
         says="`daily` is no cron expression",
         remedy="did you mean `@daily`?",
-        unseen=CRON,
     ),
     JOBS.case(
         "a weekday with a typing error",

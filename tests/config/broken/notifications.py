@@ -61,7 +61,6 @@ CASES = (
         right=f"- {{type: slack, {URL}}}",
         says="a secret in clear",
         remedy="${NAME}",
-        unseen="a schema cannot know a secret",
     ),
     NOTIFICATIONS.case(
         "Slack without an address",
