@@ -155,7 +155,7 @@ COMMANDS = (
     ("docs", "Write the reference pages and the editors' schema from the models.", "docs:docs", "etl docs --check"),
     (
         "migrate",
-        "Rewrite a file of another tool, or of an older spelling, into a tenant's file; show what is left to decide.",
+        "Rewrite a file into a tenant's file, with its comments; show the difference, and what a person has to decide.",
         "migrate:migrate_file",
         "etl migrate tenants/project_01/config.yaml",
     ),

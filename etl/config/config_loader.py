@@ -58,7 +58,7 @@ def load_text(
     config: TenantConfig | None = None
     if tenant is not None:
         findings += secrets_in_clear(tenant)
-        findings += connection_findings(tenant)
+        findings += connection_findings(tenant, is_whole=not document.findings)
         findings += nested_environments(tenant)
         merged, config, wrong = _judge(tenant, project, settings.environment)
         places = {(each.line, each.column) for each in findings if not each.path or each.path == ("id",)}

@@ -17,6 +17,7 @@ from etl.config.yaml_source import Node
 from etl.suggest import nearest
 
 _PARTS = ("driver", "host", "port", "database", "username", "user", "password")
+_TIME_LIMIT = "statement_timeout_seconds"
 _WAREHOUSES = ("duckdb", "postgres", "trino")
 _PORTS = 65_535
 _VARIABLE = re.compile(r"(?<!\$)\$([A-Z][A-Z0-9_]{2,})\b|%([A-Z][A-Z0-9_]{2,})%")
@@ -25,12 +26,36 @@ _HOST_AND_PORT = re.compile(r"([\w.-]+):([0-9]+)")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def connection_findings(tenant: Node) -> Iterator[ConfigFinding]:
-    """Yield what is wrong in the tenant's connections, and in those of its environments."""
+def connection_findings(tenant: Node, *, is_whole: bool) -> Iterator[ConfigFinding]:
+    """Yield what is wrong in the tenant's connections, and in those of its environments.
+
+    `is_whole`: nothing of the file was left out because it could not be read, so that what is missing is missing.
+    """
     yield from _of_blocks(tenant, ())
+    yield from _lacking(tenant) if is_whole else ()
     environments = _child(tenant, "environments")
     for name, block in _items(environments):
         yield from _of_blocks(block, ("environments", name))
+
+
+def _lacking(tenant: Node) -> Iterator[ConfigFinding]:
+    """Find connections without an address, and keys of a bucket without a bucket, in no environment either."""
+    for key, one_of in (("source_database", ("url", "host", "database")), ("storage", ("bucket",))):
+        block = _child(tenant, key)
+        elsewhere = any(_child(values, key) is not None for _, values in _items(_child(tenant, "environments")))
+        if block is None or not isinstance(block.value, dict) or elsewhere:
+            continue
+        written = [name for name, _ in _items(block)]
+        mistyped = key == "source_database" and not set(written) <= {*_PARTS, "options", "schema", _TIME_LIMIT}
+        if not mistyped and not set(one_of) & set(written) and (written or key == "source_database"):
+            mark = tenant.keys.get(key, block.mark) if isinstance(tenant.value, dict) else block.mark
+            if key == "storage":
+                problem = f"`{written[0]}` has no effect without a `bucket`"
+                remedy = "write the `bucket`, or leave `storage` out for the local lake"
+            else:
+                problem = "`source_database` has no address"
+                remedy = "write `host` and `database`, or the whole `url`; or leave it out: dev has the demo source"
+            yield ConfigFinding((key,), problem, mark.line, mark.column, remedy=remedy)
 
 
 def _of_blocks(block: Node, at: KeyPath) -> Iterator[ConfigFinding]:
@@ -104,6 +129,10 @@ def _warehouse(node: Node, parts: dict[str, Node], at: KeyPath) -> Iterator[Conf
         yield _at_key(
             node, at, addresses[0], problem, "write `type: postgres` or `type: trino`, or leave the address out"
         )
+    if kind == "postgres":
+        yield from _of_postgres(parts, at)
+    if kind in ("duckdb", "postgres") and "catalog" in parts:
+        yield _at_key(node, at, "catalog", "`catalog` is only for Trino", "write `type: trino`, or leave it out")
     if kind == "postgres" and not addresses and at == ("warehouse",):
         problem = "a warehouse of the type `postgres` has no address"
         yield _at_key(
@@ -113,6 +142,15 @@ def _warehouse(node: Node, parts: dict[str, Node], at: KeyPath) -> Iterator[Conf
     if scheme is not None and _is_plain(scheme) and scheme.text not in ("http", "https"):
         close = nearest(scheme.text.rstrip(":/"), ("http", "https")) or ""
         yield _finding((*at, "http_scheme"), scheme, "wrong value for `http_scheme`", "http or https", suggestion=close)
+
+
+def _of_postgres(parts: dict[str, Node], at: KeyPath) -> Iterator[ConfigFinding]:
+    for key in ("driver", "url"):
+        node = parts.get(key)
+        name = node.text.partition("://")[0].partition("+")[0].lower() if node is not None else ""
+        if node is not None and _is_plain(node) and name in DIALECTS and name != "postgresql":
+            problem = f"a warehouse of the type `postgres` with the dialect `{name}`"
+            yield _finding((*at, key), node, problem, remedy="write a database of PostgreSQL")
 
 
 def _url(node: Node, at: KeyPath) -> Iterator[ConfigFinding]:
@@ -147,7 +185,10 @@ def _of_packages() -> frozenset[str]:
 
 def _host(node: Node, at: KeyPath) -> Iterator[ConfigFinding]:
     if "://" in node.text:
-        yield _finding(at, node, "the `host` is a URL", remedy="write it as `url`")
+        what = "write it as `url`" if "source_database" in at or "warehouse" in at else "write the name of the server"
+        yield _finding(at, node, "the `host` is a URL", remedy=what)
+    elif "@" in node.text:
+        yield _finding(at, node, "the `host` has a login in it", remedy="write it as `username` and `password`")
     elif match := _HOST_AND_PORT.fullmatch(node.text):
         yield _finding(at, node, "the `host` has the port in it", remedy=f"write host: {match[1]} and port: {match[2]}")
     elif re.search(r"\s", node.text):
@@ -187,6 +228,11 @@ def _target(node: Node, at: KeyPath) -> Iterator[ConfigFinding]:
         return
     if (port := parts.get("port")) is not None and _is_plain(port):
         yield from _port(port, (*at, "port"))
+    if (host := parts.get("host")) is not None and _is_plain(host):
+        yield from _host(host, (*at, "host"))
+    for one, other in (("username", "password"), ("password", "username")):
+        if one in parts and other not in parts:
+            yield _at_key(node, at, one, f"a `{one}` without a `{other}`", f"write the `{other}` too, or neither")
     to = parts.get("to")
     receivers = (
         [((*at, "to", place), each) for place, each in enumerate(to.value)]

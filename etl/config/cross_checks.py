@@ -9,20 +9,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
-from etl.config.effect_checks import effect_conflicts, empty_promise
+from etl.config.effect_checks import effect_conflicts, empty_promise, given_tags
 from etl.config.findings import Conflict, KeyPath, absent_column
 from etl.config.identifiers import keeper_of
 from etl.config.partition_checks import due_conflicts, partition_conflicts, unfit_input
 from etl.config.pipeline_config import PipelineConfig
+from etl.config.query_checks import query_conflicts
 from etl.config.rule_checks import rule_conflicts
 from etl.config.selection_checks import selection_conflicts
 from etl.config.tenant_config import TenantConfig
-from etl.errors import SourceError
-from etl.query_text import BINDS, PARTITION, binds, tokens
 from etl.suggest import nearest
 
-_TEMPLATE = re.compile(r"\{\{\s*[A-Za-z_][\w.\[\]'\"]*\s*(?:\([^{}]*\)|\|[^{}]*)?\s*\}\}|\{%.*?%\}", re.DOTALL)
-_READS = ("select", "with", "values", "table", "from", "show", "pragma", "exec", "execute", "call", "describe")
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 JOB_OF_ALL = "all"  # the job that every tenant has
 
@@ -42,7 +39,7 @@ def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Co
         if pipeline.name != name:
             yield Conflict((*at, "name"), "`name` differs from the pipeline's key", f"{name}, or no `name` at all")
         yield from _source(at, pipeline)
-        yield from _query(at, pipeline)
+        yield from query_conflicts(at, pipeline)
         yield from partition_conflicts(at, pipeline)
         yield from _columns(at, pipeline)
         yield from rule_conflicts(at, pipeline, pipelines)
@@ -59,6 +56,7 @@ def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Co
                 about=_keys("dbt", "enabled"),
             )
     yield from dbt_conflicts(config)
+    yield from given_tags((), config.tags)
     yield from empty_promise(("sla",), config.sla) if config.sla is not None else ()
     yield from selection_conflicts(config)
     yield from _targets(pipelines)
@@ -95,52 +93,6 @@ def _qualified(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
         problem = f"`{pipeline.source_table}` is a schema and a table"
         remedy = f"write source_schema: {schema} and source_table: {table}"
         yield Conflict((*at, "source_table"), problem, remedy=remedy)
-
-
-def _statement(at: KeyPath, query: str) -> Iterator[Conflict]:
-    """Refuse a template, a file and a statement that does not read."""
-    if template := _TEMPLATE.search(query):
-        problem = f"`query` has a template in it, `{template[0]}`, which nothing fills in"
-        remedy = f"write {' and '.join(BINDS)}, the bounds of the partition"
-        yield Conflict((*at, "query"), problem, remedy=remedy)
-    first = next((text for kind, text in tokens(query) if kind not in ("blank", "comment") and text != "("), "")
-    if first.lower() not in _READS:
-        problem = f"`query` begins with `{first[:60]}` and reads nothing"
-        yield Conflict((*at, "query"), problem, remedy="write the SQL itself, which begins with SELECT or WITH")
-
-
-def _query(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
-    """Check the names that a query binds: both bounds of the window, and only if there is a window."""
-    if pipeline.query is None:
-        return
-    try:
-        found = binds(pipeline.query)
-    except SourceError as error:
-        yield Conflict((*at, "query"), error.problem, error.hint)
-        return
-    yield from _statement(at, pipeline.query)
-    both = " and ".join(BINDS)
-    static = pipeline.scheme.kind == "static"
-    cut = static or pipeline.date_column is not None
-    about = _keys("query", "date_column", "partitions")
-    for name in found:
-        if name not in (*BINDS, PARTITION):
-            problem = f"`query` binds `{name}`, which has no value"
-            allowed = (PARTITION,) if static else BINDS
-            suggestion = nearest(name, allowed) or ""
-            yield Conflict((*at, "query"), problem, " and ".join(allowed) if cut else "no binds", suggestion, about)
-    known = [name for name in found if name in (*BINDS, PARTITION)]
-    if known and not cut:
-        problem = f"`query` binds `{known[0]}`, but the pipeline has no partitions"
-        yield Conflict((*at, "query"), problem, "a `date_column`, or no binds", about=about)
-    elif PARTITION in known and not static:
-        problem = f"`query` binds `{PARTITION}`, which only partitions by the values of a column have"
-        yield Conflict((*at, "query"), problem, both, about=about)
-    elif static and known != [PARTITION] and known:
-        problem = f"`query` binds `{known[0]}`, but its partitions are no time"
-        yield Conflict((*at, "query"), problem, PARTITION, about=about)
-    elif len(known) == 1 == len(found) and not static:
-        yield Conflict((*at, "query"), f"`query` binds only `{known[0]}`", f"{both}, or none", about=about)
 
 
 def _columns(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
@@ -298,6 +250,9 @@ def _notified(config: TenantConfig) -> Iterator[Conflict]:
     pipelines = config.assets.pipelines
     owners = {*config.owners, *(each for pipeline in pipelines.values() for each in pipeline.owners)}
     for index, target in enumerate(config.notifications):
+        if target in config.notifications[:index]:
+            problem = "this target stands there twice, so that each message would be sent twice"
+            yield Conflict(("notifications", index), problem, remedy="leave one of the two out")
         for position, name in enumerate(target.pipelines):
             if "$" in name or any(fnmatchcase(each, name) for each in pipelines):
                 continue

@@ -5,11 +5,14 @@ Belongs here: keys of a pipeline whose switch is not on. Not here: other rules b
 A switch that is written is believed, also if it says `false`; so is one that any environment writes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from etl.config.findings import Conflict, KeyPath, absent_column
 from etl.config.pipeline_config import PipelineConfig
+from etl.quality.rules import CompareColumns, Regex
 from etl.sla.config import PipelineSLA
+
+_GIVEN_TAGS = ("tenant", "pipeline", "data_tier")
 
 
 def effect_conflicts(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
@@ -31,10 +34,19 @@ def effect_conflicts(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict
         problem = f"`max_quarantine_rate` has no effect with `on_failure: {quality.on_failure}`"
         remedy = "write `on_failure: quarantine`, or leave it out"
         yield Conflict((*at, "quality", "max_quarantine_rate"), problem, remedy=remedy)
+    yield from given_tags(at, pipeline.tags)
     yield from _hidden_columns(at, pipeline)
     yield from _rules_twice(at, pipeline)
     if pipeline.sla is not None:
         yield from empty_promise((*at, "sla"), pipeline.sla)
+
+
+def given_tags(at: KeyPath, tags: Mapping[str, str]) -> Iterator[Conflict]:
+    """Yield tags that the product sets itself: the value of the file would be lost."""
+    for key in tags:
+        if key in _GIVEN_TAGS:
+            problem = f"the tag `{key}` is set by the product"
+            yield Conflict((*at, "tags", key), problem, remedy="give the tag another name, or leave it out")
 
 
 def empty_promise(at: KeyPath, sla: PipelineSLA) -> Iterator[Conflict]:
@@ -62,6 +74,11 @@ def _rules_twice(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
     names: set[str] = set()
     for index, staged in enumerate(pipeline.quality.rules):
         place = (*at, "quality", "rules", index)
+        if isinstance(staged.rule, CompareColumns) and staged.rule.left == staged.rule.right:
+            yield Conflict(place, "this rule compares a column with itself", remedy="write the other column")
+        if isinstance(staged.rule, Regex) and staged.rule.pattern.startswith("/^"):
+            remedy = "write the pattern without `/` around it"
+            yield Conflict((*place, "pattern"), "the `/` around the pattern would be part of it", remedy=remedy)
         if staged in seen:
             yield Conflict(place, "this rule stands there twice", "each rule once", remedy="was another column meant?")
         elif staged.rule.name is not None and staged.rule.name in names:

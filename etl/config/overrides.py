@@ -41,14 +41,16 @@ def for_environment(tenant: Node, environment: str) -> Node:
 
 
 def nested_environments(tenant: Node) -> Iterator[ConfigFinding]:
-    """Yield `environments` inside the values of an environment: nothing would read them."""
+    """Yield keys that the values of an environment cannot have: the id, and environments of their own."""
     block = _child(tenant, "environments")
     for name, values in block.value.items() if block is not None and isinstance(block.value, dict) else ():
-        if _child(values, "environments") is not None:
-            mark = values.keys["environments"]
-            path = ("environments", name, "environments")
-            problem = f"`environments` inside the values of `{name}` has no effect"
-            yield ConfigFinding(path, problem, mark.line, mark.column, remedy="leave it out")
+        for key in ("environments", "id"):
+            if _child(values, key) is not None:
+                mark = values.keys[key]
+                what = "has no effect" if key == "environments" else "would make it the file of another tenant"
+                problem = f"`{key}` inside the values of `{name}` {what}"
+                path = ("environments", name, key)
+                yield ConfigFinding(path, problem, mark.line, mark.column, remedy="leave it out")
 
 
 def literal(node: Node, findings: list[ConfigFinding], path: KeyPath = ()) -> Node:

@@ -62,7 +62,10 @@ def tenant_schema() -> Schema:
     for name in ("Tenant", "PipelineConfig"):
         values = parts[name]["properties"]["environments"]
         values.pop("propertyNames", None)
-        part: Schema = {"allOf": [{"$ref": f"#/$defs/{name}"}], "properties": {"environments": False}}
+        part: Schema = {
+            "allOf": [{"$ref": f"#/$defs/{name}"}],
+            "properties": {"environments": False, **({"id": False} if name == "Tenant" else {})},
+        }
         values["properties"] = dict.fromkeys(("dev", "staging", "prod"), part)
         values["additionalProperties"] = False
     parts["Notification"] = _notification(parts)
@@ -74,6 +77,8 @@ def tenant_schema() -> Schema:
             definition["properties"][key] = _as_read(_with_values(name, key, values), nullable=optional)
     _describe_connections(parts)
     parts["JobConfig"]["allOf"] = job_rules()
+    parts["EmailTarget"]["dependencies"] = {"username": ["password"], "password": ["username"]}
+    parts["Tenant"]["properties"]["notifications"]["uniqueItems"] = True
     parts["PipelineRules"] = pipeline_rules()
     parts["PromiseRules"] = promise_rules()
     parts["TenantRules"] = tenant_rules()

@@ -69,8 +69,8 @@ def warehouse_rules() -> list[Schema]:
     """What belongs to each type of a warehouse, in every block of it."""
     return [
         *connection_rules(),
-        when(says("type", "duckdb"), never(any_given(*_ADDRESS, "iceberg", "http_scheme"))),
-        when(says("type", "postgres"), never(any_given("iceberg", "http_scheme"))),
+        when(says("type", "duckdb"), never(any_given(*_ADDRESS, "iceberg", "http_scheme", "catalog"))),
+        when(says("type", "postgres"), never(any_given("iceberg", "http_scheme", "catalog"))),
         when(says("type", "trino"), never(given("url"))),
     ]
 
@@ -79,11 +79,19 @@ def tenant_rules() -> Schema:
     """The rules of a whole tenant."""
     warehouse = {
         "allOf": [
-            when(never(given("type")), never(any_given(*_ADDRESS, "iceberg", "http_scheme"))),
+            when(never(given("type")), never(any_given(*_ADDRESS, "iceberg", "http_scheme", "catalog"))),
             when(says("type", "postgres"), any_given(*_ADDRESS)),
         ]
     }
+    named = any_given("url", "host", "database")
+    alone = {
+        "properties": {
+            "source_database": {"if": {"type": "object"}, "then": named},
+            "storage": {"if": {"type": "object", "minProperties": 1}, "then": given("bucket")},
+        }
+    }
     return {
+        "allOf": [when(never(given("environments")), alone)],
         "properties": {
             "warehouse": {"if": {"type": "object"}, "then": warehouse},
             "sla": {"$ref": "#/definitions/PromiseRules"},
@@ -92,7 +100,7 @@ def tenant_rules() -> Schema:
                     "pipelines": {"additionalProperties": {"$ref": "#/definitions/PipelineRules"}},
                 }
             },
-        }
+        },
     }
 
 

@@ -90,4 +90,12 @@ CASES = (
         says="environments",
         remedy="leave it out",
     ),
+    TENANT.case(
+        "another id in an environment, which would be another tenant",
+        wrong="environments:\n  prod:\n    id: other",
+        right="environments:\n  prod: {}",
+        line=3,
+        says="`id` inside the values of `prod`",
+        remedy="leave it out",
+    ),
 )

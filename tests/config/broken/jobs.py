@@ -242,4 +242,28 @@ CASES = (
         says="`dagster/run_id`",
         remedy="dagster/priority",
     ),
+    JOBS.case(
+        "one of two pipelines of a selection with a typing error",
+        wrong='daily: {selection: "tag:pipeline=orders or tag:pipeline=itmes"}',
+        right='daily: {selection: "tag:pipeline=orders or tag:pipeline=orders"}',
+        says="names the pipeline `itmes`",
+        remedy="orders",
+        unseen=SELECTION,
+    ),
+    JOBS.case(
+        "a stage of a selection with a typing error",
+        wrong="daily: {selection: 'key:\"acme/extrakt/orders\"'}",
+        right="daily: {selection: 'key:\"acme/extract/orders\"'}",
+        says="`extrakt`, which is no stage",
+        remedy="did you mean `extract`?",
+        unseen=SELECTION,
+    ),
+    JOBS.case(
+        "a tag of a selection with a typing error",
+        wrong='daily: {selection: "tag:pipelin=orders"}',
+        right='daily: {selection: "tag:pipeline=orders"}',
+        says="the tag `pipelin`, which no asset has",
+        remedy="did you mean `pipeline`?",
+        unseen=SELECTION,
+    ),
 )

@@ -222,4 +222,19 @@ CASES = (
         says="integration_key",
         remedy="`routing_key`",
     ),
+    NOTIFICATIONS.case(
+        "the same target twice",
+        wrong="- {type: log}\n- {type: log}",
+        right="- {type: log}",
+        line=2,
+        says="this target stands there twice",
+        remedy="leave one of the two out",
+    ),
+    NOTIFICATIONS.case(
+        "a login of a mail server without its password",
+        wrong="- {type: email, host: smtp, username: etl, sender: a@example.com, to: [a@example.com]}",
+        right="- {type: email, host: smtp, sender: a@example.com, to: [a@example.com]}",
+        says="a `username` without a `password`",
+        remedy="or neither",
+    ),
 )

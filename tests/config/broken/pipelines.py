@@ -398,4 +398,58 @@ CASES = (
         says="unknown key `quality`",
         remedy="`assets.pipelines.<name>`",
     ),
+    PIPELINES.case(
+        "the window with BETWEEN, which doubles midnight",
+        wrong="orders:\n  date_column: day\n"
+        "  query: SELECT * FROM orders WHERE day BETWEEN :window_start AND :window_end",
+        right="orders:\n  date_column: day\n"
+        "  query: SELECT * FROM orders WHERE day >= :window_start AND day < :window_end",
+        line=3,
+        says="BETWEEN, so that a row at its end is in two partitions",
+        remedy=">= :window_start and < :window_end",
+        unseen="a schema reads no SQL",
+    ),
+    PIPELINES.case(
+        "the end of the window with <=",
+        wrong="orders:\n  date_column: day\n"
+        "  query: SELECT * FROM orders WHERE day >= :window_start AND day <= :window_end",
+        right="orders:\n  date_column: day\n"
+        "  query: SELECT * FROM orders WHERE day >= :window_start AND day < :window_end",
+        line=3,
+        says="`<= :window_end`",
+        remedy=">= :window_start and < :window_end",
+        unseen="a schema reads no SQL",
+    ),
+    PIPELINES.case(
+        "the beginning of the window with >, which loses midnight",
+        wrong="orders:\n  date_column: day\n"
+        "  query: SELECT * FROM orders WHERE day > :window_start AND day < :window_end",
+        right="orders:\n  date_column: day\n"
+        "  query: SELECT * FROM orders WHERE day >= :window_start AND day < :window_end",
+        line=3,
+        says="`> :window_start`",
+        remedy=">= :window_start and < :window_end",
+        unseen="a schema reads no SQL",
+    ),
+    PIPELINES.case(
+        "the bounds in quotes",
+        wrong="orders:\n  date_column: day\n"
+        "  query: SELECT * FROM orders WHERE day >= ':window_start' AND day < ':window_end'",
+        right="orders:\n  date_column: day\n"
+        "  query: SELECT * FROM orders WHERE day >= :window_start AND day < :window_end",
+        line=3,
+        says="`:window_start` in quotes",
+        remedy="without quotes",
+        unseen="a schema reads no SQL",
+    ),
+    PIPELINES.case(
+        "a placeholder of a Python driver",
+        wrong="orders:\n  date_column: day\n  query: SELECT * FROM orders WHERE day >= %(start)s AND day < %(end)s",
+        right="orders:\n  date_column: day\n"
+        "  query: SELECT * FROM orders WHERE day >= :window_start AND day < :window_end",
+        line=3,
+        says="%(start)s",
+        remedy=":window_start",
+        unseen="a schema reads no SQL",
+    ),
 )

@@ -497,4 +497,20 @@ CASES = (
         says="unknown key `checks`",
         remedy="`quality: {rules: ...}`",
     ),
+    RULES.case(
+        "a column that is compared with itself",
+        wrong='- {type: compare_columns, left: a, operator: "<", right: a}',
+        right='- {type: compare_columns, left: a, operator: "<", right: b}',
+        says="compares a column with itself",
+        remedy="the other column",
+        unseen=ACROSS,
+    ),
+    RULES.case(
+        "a pattern between slashes, as in JavaScript",
+        wrong="- {column: code, type: regex, pattern: /^A/}",
+        right="- {column: code, type: regex, pattern: ^A}",
+        says="the `/` around the pattern",
+        remedy="without `/`",
+        unseen="a slash is a character like any other",
+    ),
 )

@@ -234,4 +234,11 @@ CASES = (
         remedy="${NAME}",
         unseen="a schema cannot know a secret",
     ),
+    TENANT.case(
+        "a tag that the product sets",
+        wrong="tags: {tenant: other}",
+        right="tags: {customer: other}",
+        says="the tag `tenant` is set by the product",
+        remedy="another name",
+    ),
 )
