@@ -34,7 +34,7 @@ class Rhythm:
 def counts_of(moments: pl.Series) -> list[tuple[date, int]]:
     """Return each day that has rows with the number of its rows, in order."""
     counts = moments.dt.date().drop_nulls().value_counts(name="rows")
-    return [(day, rows) for day, rows in counts.sort(counts.columns[0]).iter_rows()]
+    return counts.sort(counts.columns[0]).rows()
 
 
 def measure_rhythm(counts: Sequence[tuple[date, int]], now: datetime, *, truncated: bool) -> Rhythm:

@@ -75,7 +75,7 @@ def sampled(url: str, table: CatalogueTable, limits: Limits) -> TableSample:
     most = _most_rows(url, table, limits)
     while True:
         request = _request(table, wanted, limits, limit=most)
-        try:
+        try:  # etl: allow retry-loop (each attempt leaves out the column that the database has refused)
             frame = rows_of(url, request)
             break
         except SourceError as error:
