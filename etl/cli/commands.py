@@ -93,7 +93,7 @@ COMMANDS = (
     ),
     (
         "explain",
-        "Say what happened to a pipeline, why it is late or blocked, who is told, and what to do.",
+        "Say what happened to a pipeline, why it is late, blocked or out of date, who is told, and what to do.",
         "explain:explain",
         "etl explain project_01/lot_history",
     ),

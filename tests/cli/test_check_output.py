@@ -260,9 +260,9 @@ def test_another_environment_lists_all_that_is_not_set(
     assert "not set in the environment: ACME_DB_NAME" in tried, "no value was made up for a connection"
     assert "etl-check-acme" not in tried
     for name in names.split(", "):
-        monkeypatch.setenv(name, "postgresql://db/x" if name.endswith("URL") else "set")
+        monkeypatch.setenv(name, "postgresql://db/x" if name.endswith("URL") else "a-value-of-this-test")
     assert etl("check", "--env", "prod").code == 0
-    assert os.environ["ACME_DB_NAME"] == "set"
+    assert os.environ["ACME_DB_NAME"] == "a-value-of-this-test"
 
 
 def test_an_unknown_environment_is_wrong_usage(etl: Etl, project: TinyProject) -> None:
