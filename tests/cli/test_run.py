@@ -105,8 +105,8 @@ def test_what_env_says_is_said_to_every_command(etl: Etl, project: TinyProject) 
     (project.root / ".env").write_text("DAGSTER_ENVIRONMENT=prod\nACME_DB_HOST=db.example.com\n")
     found = etl("check", "acme")
     assert found.code == 2
-    assert "ACME_DB_NAME is not set" in found.out
-    assert "ACME_DB_HOST" not in found.out
+    assert "not set in prod: ACME_DB_NAME" in found.out
+    assert "not set in prod: ACME_DB_HOST" not in found.out
 
 
 def test_a_code_server_has_ended_when_its_block_has(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
