@@ -29,7 +29,8 @@ from etl.odcs.tenant_file import pipeline_text, with_imported
 from etl.settings import load_settings
 
 app = typer.Typer(
-    no_args_is_help=True, help="Data contracts (Open Data Contract Standard): export a pipeline's, import one, say what a change breaks."
+    no_args_is_help=True,
+    help="Data contracts (Open Data Contract Standard): export a pipeline's, import one, say what a change breaks.",
 )
 _EFFECTS: dict[Effect, tuple[str, str]] = {
     "breaking": ("breaks a consumer", "bold red"),
