@@ -9,8 +9,8 @@ import etl as package
 from .conftest import Etl
 from .test_exit_codes import EVERY, USAGE
 
-WITHOUT_A_PROJECT = {"init", "rules", "schema print", "schema editor"}
-"""`etl rules` and `etl schema print` show what belongs to no project; `etl init` makes one. Settings of an editor are
+WITHOUT_A_PROJECT = {"init", "rules", "contract diff", "schema print", "schema editor"}
+"""Two contracts are two files; `etl rules` and `etl schema print` show what belongs to no project; `etl init` makes one. Settings of an editor are
 printed anywhere, and written only in a project.
 """
 
