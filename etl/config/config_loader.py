@@ -25,7 +25,7 @@ from etl.config.secrets import secrets_in_clear
 from etl.config.tenant_config import Origin, TenantConfig, fingerprint
 from etl.config.tenant_loader import TRANSFORMS, inspect_transform, transform_path
 from etl.config.validation import FINDINGS_LIMIT, placed, validate, validate_rest
-from etl.config.yaml_source import SIZE_LIMIT, Mark, Node, marks, parse
+from etl.config.yaml_source import SIZE_LIMIT, Mark, Node, marks, parse, text_at
 from etl.errors import ConfigError
 from etl.platform import platform_of
 from etl.secrets.ownership import may_name
@@ -175,7 +175,7 @@ def _judge(tenant: Node, project: Project, environment: str) -> tuple[Node, Tena
     unresolved = {each.path for each in findings}
     config, wrong = validate(tree)
     findings += [each for each in wrong if each.path not in unresolved]
-    owner = _child_text(tree, "id")
+    owner = text_at(tree, "id")
     findings += [each for each in foreign_names(tree, owner, project) if each not in findings]
     judged = config
     if config is None and len(findings) < FINDINGS_LIMIT:
@@ -184,10 +184,6 @@ def _judge(tenant: Node, project: Project, environment: str) -> tuple[Node, Tena
         found = [*conflicts(judged, project.platform.conventions.groups), *foreign_things(judged, project)]
         findings += [_as_finding(each, tree) for each in found if not _explained(each, findings)]
     return tree, config, findings
-
-
-def _child_text(tree: Node, key: str) -> str:
-    return tree.value[key].text if isinstance(tree.value, dict) and key in tree.value else ""
 
 
 def _as_finding(conflict: Conflict, tree: Node) -> ConfigFinding:
@@ -219,7 +215,7 @@ def _late(tree: Node, config: TenantConfig | None, project: Project, environ: Ma
     if not isinstance(tree.value, dict) or (config is not None and not config.enabled) or environment == "dev":
         return []
     findings: list[ConfigFinding] = []
-    owner, shared = _child_text(tree, "id"), project.platform.shared_variables
+    owner, shared = text_at(tree, "id"), project.platform.shared_variables
     for key in sorted(KEYS_RESOLVED_IN_RUNS & tree.value.keys()):
         for path, node in texts(tree.value[key], (key,)):
             own = [each for each in variables_of(node.text) if may_name(each[0], owner, project.tenants, shared)]

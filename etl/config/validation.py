@@ -30,7 +30,7 @@ from etl.config.remedies import (
 from etl.config.sections import section_of
 from etl.config.tenant_config import TenantConfig
 from etl.config.words_from_elsewhere import word_from_elsewhere
-from etl.config.yaml_source import Node, find, to_data
+from etl.config.yaml_source import Node, find, text_at, to_data
 from etl.notify.targets import SECRET_FIELDS
 from etl.quality.rules import RULE_TYPES
 from etl.secrets.in_clear import is_secret_key
@@ -227,7 +227,7 @@ def _unknown_key(tree: Node, path: KeyPath, location: tuple[int | str, ...]) -> 
         return replace(bare, remedy=f"it belongs below `{'.'.join(deeper)}`", meant=deeper[0])
     if (known := from_elsewhere(path[:-1], key)) is not None:
         return replace(bare, remedy=known.answer, meant=known.to[0] if known.to else "")
-    if len(path) == 1 and (_same(key, "tenant") or _same(key, "tenants") or key == _text_at(tree, "id")):
+    if len(path) == 1 and (_same(key, "tenant") or _same(key, "tenants") or key == text_at(tree, "id")):
         remedy = "write the keys of the tenant below `tenant:`"
         return replace(bare, remedy=remedy, suggestion="tenant", meant="tenant")
     if len(path) == _IN_ASSETS and path[0] == "assets" and not nearest(key, keys):
@@ -245,10 +245,6 @@ def _unknown_key(tree: Node, path: KeyPath, location: tuple[int | str, ...]) -> 
 
 def _same(one: str, other: str) -> bool:
     return one.casefold() == other
-
-
-def _text_at(tree: Node, key: str) -> str:
-    return tree.value[key].text if isinstance(tree.value, dict) and key in tree.value else ""
 
 
 def _wrong_key(tree: Node, path: KeyPath, detail: ErrorDetails) -> ConfigFinding:
