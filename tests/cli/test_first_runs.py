@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dagster import AssetKey, DagsterInstance
 
 from tests.onboarding import databases
 from tests.onboarding.databases import Made
@@ -37,6 +38,16 @@ def first_run(etl: Etl, project: TinyProject, tenant: str, url: str, monkeypatch
     return path.read_text(encoding="utf-8")
 
 
+def descriptions(project: TinyProject, asset: str) -> dict[str, str | None]:
+    """What the newest materialization says of the columns, which Dagster's UI shows."""
+    with DagsterInstance.from_config(str(project.data / "dagster")) as instance:
+        event = instance.get_latest_materialization_event(AssetKey(asset.split("/")))
+        assert event is not None
+        assert event.asset_materialization is not None
+        schema = event.asset_materialization.metadata["dagster/column_schema"].value
+        return {each.name: each.description for each in schema.columns}
+
+
 MAKERS: dict[str, Callable[[str], Iterator[Made]]] = {
     "northwind": databases.northwind,
     "chinook": databases.chinook,
@@ -51,6 +62,9 @@ def test_on_postgresql(
     url = databases.fill_postgres(postgres_server, name, MAKERS[name]("postgresql"))
     text = first_run(etl, project, name, url, monkeypatch)
     assert postgres_server.url.split(":")[2].split("@")[0] not in text  # the password
+    if name == "northwind":
+        assert 'description: "What customers ordered; 100% of it: all"' in text
+        assert descriptions(project, "northwind/extract/orders")["freight"] == "in EUR, ${not a variable}"
     if name == "sakila":
         assert "partitions: {start: 2005-05-24, end: 2006-01-29, timezone: UTC, lookback_days: 9}" in text
 
