@@ -56,8 +56,8 @@ WAREHOUSE_SQL = re.compile(
     r"(FROM|INTO|TABLE|SET|VIEW)\b"
 )
 OWN_SQL = {  # not the warehouse's: SQLite stores of the product, an object of the lake, sources
-    "notify/outbox.py", "promises/pipeline_log.py", "promises/state_log.py", "lake/readable.py", "config/cross_checks.py",
-    "running/event_log.py", "config/schema_values.py",
+    "notify/outbox.py", "promises/pipeline_log.py", "promises/state_log.py", "lake/readable.py", "config/schema_values.py",
+    "running/event_log.py",
 }  # fmt: skip
 
 

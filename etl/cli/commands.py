@@ -159,7 +159,7 @@ COMMANDS = (
         "migrate:migrate_file",
         "etl migrate tenants/project_01/config.yaml",
     ),
-    ("schema", "Accept changed columns of a source; help editors complete tenants' files.", "schema:app", ""),
+    ("schema", "Accept changed columns of a source; help editors with tenants' files.", "schema:app", ""),
     ("quarantine", "Show, replay or discard rows that broke a rule.", "quarantine:app", ""),
     ("dbt", "Prepare dbt projects; convert rules into dbt tests and back.", "dbt:app", ""),
     ("sla", "The present state of promises, and how well they were kept.", "sla:app", ""),

@@ -57,6 +57,8 @@ def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Co
             )
     yield from dbt_conflicts(config)
     yield from given_tags((), config.tags)
+    for name, job in config.jobs.items():
+        yield from given_tags(("jobs", name), job.tags, ("tenant",))
     yield from empty_promise(("sla",), config.sla) if config.sla is not None else ()
     yield from selection_conflicts(config)
     yield from _targets(pipelines)

