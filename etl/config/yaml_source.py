@@ -155,11 +155,6 @@ def marks(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Mark]]:
             yield from marks(each, (*path, index))
 
 
-def text_at(tree: Node, key: str) -> str:
-    """Return the text that stands below a key; empty if there is none."""
-    return tree.value[key].text if isinstance(tree.value, dict) and key in tree.value else ""
-
-
 def find(root: Node, path: KeyPath) -> tuple[Node | None, Mark]:
     """Return the value at `path` (None if nothing is written there) and the mark of its key, or of a key around it."""
     node, mark = root, root.mark
