@@ -104,26 +104,35 @@ class World:
         with lake_of(config, load_settings()) as lake:
             write_applied(config, lake, self.described(), "test")
 
-    def run(self, pipeline: str, stages: tuple[str, ...], first: str | None, last: str | None, *, reload: bool) -> Any:
+    def run(
+        self, pipeline: str, stages: tuple[str, ...], first: str | None, last: str | None, *, reload: bool = False
+    ) -> Any:
         """Make these stages of a pipeline by a real run of Dagster, in this process."""
+        return self._run({pipeline: stages}, first, last, reload=reload)
+
+    def _run(
+        self, wanted: Mapping[str, tuple[str, ...]], first: str | None, last: str | None, *, reload: bool = False
+    ) -> Any:
         tags = {"etl/reload": "true"} if reload else {}
         if first is not None and last is not None:
             ends = ("start", "end")
             tags |= {f"dagster/asset_partition_range_{end}": key for end, key in zip(ends, (first, last), strict=True)}
         job = definitions_of(self.config).resolve_implicit_global_asset_job_def()
-        keys = [AssetKey(["acme", stage, pipeline]) for stage in stages]
-        rejected = AssetKey(["acme", "quarantine", pipeline])
-        keys += [rejected] if rejected in job.asset_layer.selected_asset_keys and "transfer" in stages else []
+        known = job.asset_layer.selected_asset_keys
+        keys = [AssetKey(["acme", stage, name]) for name, stages in wanted.items() for stage in stages]
+        rejected = [AssetKey(["acme", "quarantine", name]) for name, stages in wanted.items() if "transfer" in stages]
+        keys += [each for each in rejected if each in known]
         with self.instance() as instance:
             return job.execute_in_process(instance=instance, asset_selection=keys, tags=tags, raise_on_error=False)
 
-    def run_everything(self, config: TenantConfig | None = None) -> None:
-        """Every partition of every pipeline, in the order in which they read from each other."""
-        config = config or self.config
-        for name in ("orders", "summary", *(set(config.pipelines) - {"orders", "summary"})):
-            if name in config.pipelines:
-                keys = config.pipelines[name].scheme.keys(NOW)
-                self.run(name, config.pipelines[name].stages, keys[0], keys[-1], reload=False)
+    def run_everything(self) -> None:
+        """Every partition of every pipeline, those with the same partitions in one run."""
+        together: dict[tuple[Any, ...], dict[str, tuple[str, ...]]] = {}
+        for name, each in self.config.pipelines.items():
+            keys = each.scheme.keys(NOW)
+            together.setdefault((keys[0], keys[-1]), {})[name] = each.stages
+        for (first, last), wanted in sorted(together.items(), key=lambda each: "summary" in each[1]):
+            self._run(wanted, first, last)
 
     def apply(self, plan: TenantPlan) -> list[Any]:
         """What `etl plan --apply` runs, in this process."""
