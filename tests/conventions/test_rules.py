@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from etl.conventions.guideline import GUIDELINE
 from etl.conventions.registry import RULES
 from etl.conventions.rule import ConventionRule
 from tests.cli.conftest import Etl, etl, project
@@ -62,3 +63,8 @@ def test_the_text_of_a_conforming_example_breaks_no_other_rule(etl: Etl, project
             path.write_text(each.conforming)
             said = etl("check", "--source", str(path), "--format", "json")
             assert json.loads(said.out)["findings"] == [], each.id
+
+
+def test_each_line_of_the_guidelines_has_rules_that_exist_or_a_reason_why_not() -> None:
+    assert [line.says for line in GUIDELINE if not line.rules and not line.why_not] == []
+    assert {rule for line in GUIDELINE for rule in line.rules} <= RULES.keys()
