@@ -1,17 +1,19 @@
 """`etl schema`: accepts changed columns of a source; the schema of a tenant's file for editors.
 
-Belongs here: `etl schema accept`. Not here: comparing the columns (`etl.pipeline.schema_guard`), the warehouse's table
-(`etl.cli.set_aside`), the commands for editors (`etl.cli.schema_for_editors`).
+Belongs here: the commands. Not here: comparing the columns (`etl.pipeline.schema_guard`), the warehouse's table
+(`etl.cli.set_aside`), the schema (`etl.config.schema`), the settings of an editor (`etl.config.editors`).
 """
 
 import getpass
+import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from etl.cli.schema_for_editors import editor, print_schema
 from etl.config.config_loader import load_tenant
+from etl.config.editors import EDITORS, SCHEMA_FILE
+from etl.config.schema import rules_schema_text, schema_text
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.pipeline.extract import extract_request
@@ -23,8 +25,6 @@ from etl.source.reading import planned_schema
 from etl.suggest import nearest
 
 app = typer.Typer(help="Accept changed columns of a source; help editors with tenants' files.", no_args_is_help=True)
-app.command("print", epilog="For example: `etl schema print --rules`")(print_schema)
-app.command("editor", epilog="For example: `etl schema editor vscode --write`")(editor)
 
 
 @app.callback()
@@ -59,6 +59,48 @@ def accept_change(
     finally:
         run.close()
     Console().print(_what_follows(config, pipeline), highlight=False, markup=False)
+
+
+@app.command("print", epilog="For example: `etl schema print --rules`")
+def print_schema(
+    rules: Annotated[bool, typer.Option("--rules", help="The schema of a list of quality rules alone.")] = False,
+) -> None:
+    """Print the JSON Schema of a tenant's file, or of a list of rules, for an editor or a validator of your own.
+
+    The schema is of draft 7. It refuses no file that loads, and not every file that does not load.
+    """
+    sys.stdout.write(rules_schema_text() if rules else schema_text())
+
+
+@app.command("editor", epilog="For example: `etl schema editor vscode --write`")
+def editor(
+    name: Annotated[str, typer.Argument(help="vscode, jetbrains, helix, neovim, emacs, zed or sublime.")],
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the file. A file that exists is never changed.")
+    ] = False,
+) -> None:
+    """Print the settings with which an editor completes and checks tenants' files; with --write, write the file."""
+    if name not in EDITORS:
+        close = nearest(name, EDITORS)
+        hint = f"did you mean `{close}`?" if close else f"known: {', '.join(EDITORS)}"
+        raise EtlError(f"there are no settings for an editor `{name}`", hint)
+    wanted = EDITORS[name]
+    console = Console(stderr=not write)
+    console.print(f"file: {wanted.path}; needs: {wanted.needs}", highlight=False, markup=False)
+    if not write:
+        sys.stdout.write(wanted.text)
+        return
+    project = load_settings().project_dir
+    path = project / wanted.path
+    if path.exists():
+        raise EtlError(f"{wanted.path} exists already", f"add to it what `etl schema editor {name}` prints")
+    if not (project / SCHEMA_FILE).is_file():
+        (project / SCHEMA_FILE).parent.mkdir(parents=True, exist_ok=True)
+        (project / SCHEMA_FILE).write_text(schema_text(), encoding="utf-8")
+        console.print(f"written: {SCHEMA_FILE}", highlight=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(wanted.text, encoding="utf-8")
+    console.print(f"written: {wanted.path}", highlight=False)
 
 
 def _run(config: TenantConfig, settings: Settings, pipeline: str) -> StageRun:

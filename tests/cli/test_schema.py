@@ -1,9 +1,11 @@
 """`etl schema print` and `etl schema editor`."""
 
 import json
+import re
 
 import jsonschema
 
+from etl.config.editors import EDITORS
 from tests.tiny_project import TinyProject
 
 from .conftest import Etl
@@ -35,6 +37,11 @@ def test_settings_that_exist_are_never_changed(etl: Etl, project: TinyProject) -
     assert said.code == 2
     assert "exists already" in said.err
     assert path.read_text() == "{}"
+
+
+def test_the_help_names_every_editor(etl: Etl) -> None:
+    words = set(re.findall(r"\w+", etl("schema", "editor", "--help").out))
+    assert set(EDITORS) <= words
 
 
 def test_an_unknown_editor_is_named_with_the_nearest_one(etl: Etl) -> None:
