@@ -15,6 +15,7 @@ from rich.console import Console
 
 from etl.config.config_loader import load_tenant
 from etl.errors import EtlError
+from etl.onboarding.example_variables import add_to_example
 from etl.onboarding.workspace import with_location
 from etl.platform import platform_of
 from etl.settings import Settings, load_settings
@@ -135,6 +136,7 @@ def make_tenant(
         raise
     if workspace is not None:
         (settings.project_dir / "workspace.yaml").write_text(workspace, encoding="utf-8")
+    add_to_example(settings, tenant, text)
 
 
 def _called(tenant: str) -> str:

@@ -13,6 +13,7 @@ from etl.config.changed_file import replace_file
 from etl.config.config_loader import CONFIG_FILE
 from etl.errors import EtlError
 from etl.faults import reach
+from etl.onboarding.example_variables import add_to_example
 from etl.onboarding.workspace import with_location
 from etl.settings import Settings
 
@@ -55,6 +56,7 @@ def write_tenant(settings: Settings, tenant: str, text: str) -> None:
         shutil.rmtree(draft, ignore_errors=True)
     reach("new.made")
     replace_file(settings.project_dir / "workspace.yaml", workspace)
+    add_to_example(settings, tenant, text)
 
 
 def _remove_old_drafts(settings: Settings, tenant: str) -> None:

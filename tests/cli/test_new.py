@@ -95,7 +95,8 @@ def test_a_tenant_can_be_made_where_its_variables_are_not_set(
     assert etl("new", "umbrella").code == 0
     said = etl("check", "umbrella")
     assert said.code == 2
-    assert "UMBRELLA_DB_PASSWORD=" in said.out
+    assert "not set in prod: " in said.out
+    assert "UMBRELLA_DB_PASSWORD" in said.out
 
 
 @pytest.mark.slow
@@ -114,3 +115,13 @@ def test_a_new_tenant_runs_end_to_end_at_once(etl: Etl, template: TinyProject, t
     assert (template.data / "warehouse" / "umbrella.duckdb").is_file()
     assert len(template.published()) >= 30  # bronze, silver and what was set aside, ten days each
     assert template.leftovers() == []
+
+
+def test_the_variables_of_a_new_tenant_are_added_to_the_example_once(etl: Etl, template: TinyProject) -> None:
+    example = template.root / ".env.example"
+    example.write_text("# mine\nUMBRELLA_DB_HOST=localhost\nX=1")
+    assert etl("new", "umbrella").code == 0
+    text = example.read_text()
+    assert text.startswith("# mine\nUMBRELLA_DB_HOST=localhost\nX=1\n\n# Of the tenant umbrella.\n")
+    assert text.count("UMBRELLA_DB_HOST") == 1
+    assert "# UMBRELLA_DB_PASSWORD=\n" in text
