@@ -33,12 +33,24 @@ class ConfigError(EtlError):
         self.problems = tuple(problems)
 
 
+class SecretError(ConfigError):
+    """A secret could not be read, because of the secret: it is not there, was deleted, or may not be read."""
+
+
+class SecretStoreError(SecretError):
+    """A secret could not be read, because the store did not answer or refused the login: nothing is known about it."""
+
+
 class SourceError(EtlError):
     """The tenant's database could not be read, or not exactly."""
 
 
 class SourceGoneError(SourceError):
     """The tenant's database could not be reached, or it ended the connection."""
+
+
+class LoginRefusedError(SourceError):
+    """The tenant's database refused the user or the password."""
 
 
 class TransformError(EtlError):

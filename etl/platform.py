@@ -8,9 +8,9 @@ import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from etl.errors import ConfigError
 
@@ -28,16 +28,43 @@ SHARED_VARIABLES = (
 )
 """The default variables that every tenant's file may name. None of them is a secret."""
 
-StoreName = Literal["env", "files"]
+StoreName = Literal["env", "files", "openbao", "vault", "aws", "gcp", "azure", "sops"]
+_IN_FOLDERS = ("files", "sops")
 
 
 class SecretsConfig(BaseModel):
-    """`[tool.etl.secrets]`: where `${secret:...}` is looked up. The variable ETL_SECRETS overrides the section."""
+    """`[tool.etl.secrets]`: where `${secret:...}` is looked up. ETL_SECRETS and ETL_SECRETS_PATH override it.
+
+    `path` is the place of the tenants' secrets in the store, and `{tenant}` in it is the tenant's id. `vault` means the
+    same as `openbao`. `cache_seconds` is how long a process keeps what it has read. `address` is the server's
+    (`openbao`, `azure`), or another endpoint than the usual one (`aws`, `gcp`). `certificate` is the file of the
+    authorities that have signed the server's certificate. The other keys belong to one store: `kv`, `auth`,
+    `auth_mount`, `role`, `jwt_file` and `namespace` to `openbao`, `region` to `aws`, `project` to `gcp`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     store: StoreName = "env"
     path: str | None = None
+    cache_seconds: int = Field(300, ge=0, le=3600)
+    address: str | None = None
+    certificate: str | None = None
+    kv: Literal[1, 2] = 2
+    auth: Literal["token", "approle", "kubernetes"] = "token"
+    auth_mount: str | None = None
+    role: str | None = None
+    jwt_file: str = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+    namespace: str | None = None
+    region: str | None = None
+    project: str | None = None
+
+    @field_validator("path")
+    @classmethod
+    def _check_path(cls, value: str | None) -> str | None:
+        """Refuse a path in which a tenant's id would not be a part of its own, and one that leads upwards."""
+        if value is not None and (".." in value.split("/") or "{" in value.replace("{tenant}", "")):
+            raise ValueError("the path may contain {tenant}, no other name in braces, and no `..`")
+        return value
 
 
 class Conventions(BaseModel):
@@ -90,14 +117,17 @@ def platform_of(project_dir: Path, environ: Mapping[str, str]) -> Platform:
         platform = Platform()
     store = environ.get("ETL_SECRETS")
     place = environ.get("ETL_SECRETS_PATH")
-    if not store and not place:
-        return platform
     said = platform.secrets.model_dump() | ({"store": store} if store else {}) | ({"path": place} if place else {})
+    if said["store"] in _IN_FOLDERS and said["path"]:
+        said["path"] = str(project_dir / Path(said["path"]).expanduser())
     try:
         secrets = SecretsConfig.model_validate(said)
-    except ValidationError:
-        raise ConfigError(f"ETL_SECRETS is `{store}`", "set it to env or files") from None
-    return platform.model_copy(update={"secrets": secrets})
+    except ValidationError as error:
+        name, value = ("ETL_SECRETS", store) if error.errors()[0]["loc"] == ("store",) else ("ETL_SECRETS_PATH", place)
+        known = ", ".join(get_args(StoreName))
+        hint = f"set it to one of {known}" if name == "ETL_SECRETS" else error.errors()[0]["msg"]
+        raise ConfigError(f"{name} is `{value}`", hint) from None
+    return platform if secrets == platform.secrets else platform.model_copy(update={"secrets": secrets})
 
 
 @lru_cache(maxsize=8)

@@ -18,6 +18,9 @@ CORE = ("quality", "sla", "notify", "errors", "extras", "suggest", "formats", "f
 
 DISTRIBUTIONS = {
     "airflow": "apache-airflow",
+    "azure": "azure-keyvault-secrets",
+    "botocore": "boto3",
+    "google": "google-cloud-secret-manager",
     "dotenv": "python-dotenv",
     "ruamel": "ruamel-yaml",
     "yaml": "pyyaml",
@@ -28,6 +31,7 @@ DISTRIBUTIONS = {
 """Where a module is not called as its distribution is."""
 
 NOT_IMPORTED = {
+    "azure-identity": "azure.identity, a part of the same module `azure`",
     "dagster-dg-cli": "the command `dg`, which reads `[tool.dg]` and the component",
     "dagster-webserver": "the command `dagster dev` starts it",
     "dbt-core": "the command `dbt`, started as a process",
@@ -106,6 +110,11 @@ def test_the_core_imports_the_base_and_what_each_engine_says() -> None:
         ("prometheus_client", "from etl.quality import PrometheusListener; PrometheusListener()", "[metrics]"),
         ("opentelemetry", "from etl.quality import OpenTelemetryListener; OpenTelemetryListener()", "[opentelemetry]"),
         ("pymysql", "from etl.source.mysql import connect; connect(None, None).__enter__()", "[mysql]"),
+        ("hvac", "from etl.secrets.openbao import *; OpenBaoSecrets('http://x', 's', BaoLogin()).read('a', 'b', 'c')",
+         "[openbao]"),
+        ("botocore", "from etl.secrets.aws import AwsSecrets; AwsSecrets('p').read('a', 'b', 'c')", "[aws]"),
+        ("google", "from etl.secrets.gcp import GcpSecrets; GcpSecrets('p', 'q').read('a', 'b', 'c')", "[gcp]"),
+        ("azure", "from etl.secrets.azure import AzureSecrets; AzureSecrets('h', 'p').read('a', 'b', 'c')", "[azure]"),
         ("psycopg", "from etl.source.postgres_catalogue import connect; connect(None, None).__enter__()",
          "[postgres]"),
     ],

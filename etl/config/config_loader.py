@@ -13,8 +13,8 @@ from etl.config.connection_checks import connection_findings
 from etl.config.cross_checks import conflicts
 from etl.config.findings import ConfigFinding, Conflict, KeyPath, in_order
 from etl.config.overrides import (
-    KEYS_RESOLVED_IN_RUNS,
     for_environment,
+    late_parts,
     literal,
     named_environments,
     nested_environments,
@@ -216,13 +216,13 @@ def _late(tree: Node, config: TenantConfig | None, project: Project, environ: Ma
         return []
     findings: list[ConfigFinding] = []
     owner, shared = text_at(tree, "id"), project.platform.shared_variables
-    for key in sorted(KEYS_RESOLVED_IN_RUNS & tree.value.keys()):
-        for path, node in texts(tree.value[key], (key,)):
+    for place, part in late_parts(tree):
+        for path, node in texts(part, place):
             own = [each for each in variables_of(node.text) if may_name(each[0], owner, project.tenants, shared)]
             unset = dict.fromkeys(name for name, default in own if default is None and not environ.get(name))
             if unset:
                 problem = f"the environment variable {' and '.join(unset)} is not set and has no default"
-                if key == "source_database":
+                if place == ("source_database",):
                     problem += f" (DAGSTER_ENVIRONMENT={environment}; in dev the demo source would be read instead)"
                 findings.append(ConfigFinding(path, problem, node.mark.line, node.mark.column))
     if config is not None and config.pipelines and config.source_database is None:

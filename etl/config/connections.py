@@ -115,11 +115,31 @@ class LakeConfig(BaseModel):
     )
     endpoint_url: EnvTemplate | None = Field(None, description="Default: S3_ENDPOINT_URL.")
     region: EnvTemplate | None = Field(None, description="Default: AWS_REGION.")
+    access_key_id: EnvTemplate | None = Field(
+        None,
+        description="The tenant's own key for the bucket, as ${VAR} or ${secret:name#key}; default: the platform's.",
+        examples=["${secret:lake#id}"],
+    )
+    secret_access_key: EnvTemplate | None = Field(
+        None, description="The secret that belongs to `access_key_id`.", examples=["${secret:lake#key}"]
+    )
 
     def templates(self) -> tuple[EnvTemplate, ...]:
-        """Every part that may name a variable."""
+        """Every part of the address that may name a variable. The keys are no part of the address."""
         parts = (self.bucket, self.base_path, self.endpoint_url, self.region)
         return tuple(part for part in parts if part is not None)
+
+    @property
+    def keys(self) -> tuple[EnvTemplate, EnvTemplate] | None:
+        """The tenant's own keys; None: the platform's keys are used."""
+        both = (self.access_key_id, self.secret_access_key)
+        return both if both[0] is not None and both[1] is not None else None  # type: ignore[return-value]
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> "LakeConfig":
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError("`access_key_id` and `secret_access_key` belong together: give both, or none")
+        return self
 
 
 class WarehouseConfig(Connection):

@@ -18,6 +18,7 @@ from etl.config.query_checks import query_conflicts
 from etl.config.rule_checks import rule_conflicts
 from etl.config.selection_checks import selection_conflicts
 from etl.config.tenant_config import TenantConfig
+from etl.secrets.ownership import owner_of, prefix_of
 from etl.suggest import nearest
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
@@ -286,6 +287,7 @@ def _repeated(path: KeyPath, names: Iterable[str]) -> Iterator[Conflict]:
         seen.add(name)
 
 
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 OWN_VARIABLES = ("tenant", "schema", "partition_start", "partition_end")
 """The dbt variables that the product gives: a file that gave them could read another tenant's lake."""
 
@@ -296,6 +298,14 @@ def dbt_conflicts(config: TenantConfig) -> Iterator[Conflict]:
         if name in OWN_VARIABLES:
             instead = "`dbt: {schema: ...}`" if name == "schema" else "a variable of another name"
             yield Conflict(("dbt", "vars", name), f"the dbt variable `{name}` is given by the product", instead)
+    for name in config.dbt.env:
+        own = owner_of(name, {*config.origin.tenants, config.id}) == config.id or name.startswith("DBT_ENV_SECRET_")
+        if not own or not _VARIABLE.fullmatch(name):
+            yield Conflict(
+                ("dbt", "env", name),
+                f"the variable `{name}` is not the tenant's own",
+                f"a name that begins with {prefix_of(config.id)}, or with DBT_ENV_SECRET_",
+            )
     schema = config.dbt.target_schema
     database = "postgres" if "postgres" in (config.dbt.target, config.warehouse.type) else "duckdb"
     if schema is not None and (keeper := keeper_of(schema, database)):

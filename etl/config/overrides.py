@@ -3,8 +3,8 @@
 Belongs here: merging `environments:`, and which keys may name variables; both happen before the validation. Not here:
 validating the result, and whether a tenant owns a variable (`ownership`).
 
-The keys of KEYS_RESOLVED_IN_RUNS are resolved when a run opens a connection or sends a message. All other keys become
-visible in definitions, so that a variable or a secret in one of them is refused.
+The keys of KEYS_RESOLVED_IN_RUNS are resolved when a run opens a connection or sends a message, and `dbt: env` when a
+run starts dbt. All other keys become visible in definitions, so that a variable or a secret in one of them is refused.
 """
 
 from collections.abc import Iterator
@@ -15,12 +15,24 @@ from etl.config.yaml_source import Node
 from etl.secrets.template import literal_of, references_of
 
 KEYS_RESOLVED_IN_RUNS = frozenset({"source_database", "storage", "warehouse", "notifications"})
+DBT_ENV = ("dbt", "env")
+_LATE_PATHS: tuple[tuple[str, ...], ...] = (*((key,) for key in sorted(KEYS_RESOLVED_IN_RUNS)), DBT_ENV)
 _PIPELINE_DEPTH = 3  # assets, pipelines, name
 
 
 def is_late(path: KeyPath) -> bool:
     """Whether the texts at `path` stay templates until a run needs their values."""
-    return bool(path) and path[0] in KEYS_RESOLVED_IN_RUNS
+    return path[:1] in _LATE_PATHS or path[:2] in _LATE_PATHS
+
+
+def late_parts(tenant: Node) -> Iterator[tuple[KeyPath, Node]]:
+    """Yield the parts of a tenant whose texts stay templates, with their paths."""
+    for path in _LATE_PATHS:
+        node: Node | None = tenant
+        for key in path:
+            node = _child(node, key) if node is not None else None
+        if node is not None:
+            yield path, node
 
 
 def named_environments(tenant: Node) -> frozenset[str]:

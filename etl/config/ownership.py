@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote
 
 from etl.config.findings import ConfigFinding, Conflict, KeyPath
-from etl.config.overrides import KEYS_RESOLVED_IN_RUNS, visible
+from etl.config.overrides import late_parts, visible
 from etl.config.tenant_config import TenantConfig
 from etl.config.yaml_source import Node
 from etl.errors import ConfigError
@@ -30,6 +30,10 @@ _NOT_RESOLVED = frozenset({"type", "on", "severity", "owners", "pipelines", "sec
 """Keys of a notification that are no templates."""
 
 
+_KEYS_OF_BUCKET = frozenset({"access_key_id", "secret_access_key"})
+"""Keys of `storage` that are no part of an address."""
+
+
 @dataclass(frozen=True)
 class Project:
     """What surrounds a tenant: the other tenants, the platform, and the places."""
@@ -41,10 +45,8 @@ class Project:
 
 def foreign_names(tree: Node, tenant: str, project: Project) -> Iterator[ConfigFinding]:
     """Yield variables below late keys that the tenant may not name, and secrets where no secret is allowed."""
-    if not isinstance(tree.value, dict):
-        return
-    for key in sorted(KEYS_RESOLVED_IN_RUNS & tree.value.keys()):
-        for path, node in texts(tree.value[key], (key,)):
+    for place, part in late_parts(tree):
+        for path, node in texts(part, place):
             yield from _of_text(path, node, tenant, project)
 
 
@@ -57,7 +59,7 @@ def _of_text(path: KeyPath, node: Node, tenant: str, project: Project) -> Iterat
     if path[0] == "notifications" and (problem := malformed(node.text)):  # the other models check this themselves
         remedy = "write ${NAME} or ${secret:name#key}"
         yield ConfigFinding(path, problem, node.mark.line, node.mark.column, remedy=remedy)
-    if path[0] == "storage" and any(each.startswith("secret:") for each in references):
+    if path[0] == "storage" and key not in _KEYS_OF_BUCKET and any(each.startswith("secret:") for each in references):
         problem = f"`{key}` becomes part of addresses that people see and takes no secret"
         yield ConfigFinding(path, problem, node.mark.line, node.mark.column, allowed="a variable, or the value itself")
     for name, _ in variables_of(node.text):

@@ -6,17 +6,27 @@ here. A run fetches it when it opens a connection, and the value is then remembe
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from etl.config.connections import WarehouseConfig
 from etl.config.findings import ConfigFinding, KeyPath
-from etl.config.overrides import KEYS_RESOLVED_IN_RUNS
+from etl.config.overrides import DBT_ENV, KEYS_RESOLVED_IN_RUNS
 from etl.config.tenant_config import TenantConfig
 from etl.config.yaml_source import Node
 from etl.errors import ConfigError
 from etl.notify.targets import SECRET_FIELDS
+from etl.secrets.contract import DEFAULT_KEY
 from etl.secrets.in_clear import is_secret, is_secret_key
 from etl.secrets.scrub import learn, learn_url
-from etl.secrets.template import interpolate, malformed, missing_variables, references_of, secrets_of, variables_of
+from etl.secrets.template import (
+    interpolate,
+    malformed,
+    missing_variables,
+    references_of,
+    secrets_of,
+    split_secret,
+    variables_of,
+)
 
 
 def secrets_in_clear(node: Node, path: KeyPath = ()) -> Iterator[ConfigFinding]:
@@ -42,9 +52,40 @@ def _in_clear(node: Node, path: KeyPath) -> ConfigFinding:
 
 
 def _gives_away(text: str, path: KeyPath) -> bool:
-    in_connection = any(part in KEYS_RESOLVED_IN_RUNS for part in path)
+    in_connection = any(part in KEYS_RESOLVED_IN_RUNS for part in path) or {*DBT_ENV} <= {*path}
     key = next((str(part) for part in path if is_secret_key(part)), "") if in_connection else ""
     return is_secret(key, text)
+
+
+class NamedSecret(NamedTuple):
+    """A key of a secret that a tenant's file names, and the paths in the file where it is named."""
+
+    name: str
+    key: str
+    paths: tuple[KeyPath, ...]
+
+
+def named_secrets(config: TenantConfig) -> list[NamedSecret]:
+    """Return all secrets that the configuration names, in the order of their first mention."""
+    found: dict[tuple[str, str], list[KeyPath]] = {}
+    late: dict[str, Any] = {**dict.fromkeys(KEYS_RESOLVED_IN_RUNS, True), "dbt": {"env"}}
+    dumped = config.model_dump(mode="json", include=late, exclude_none=True)
+    for path, text in _texts(dumped, ()):
+        for reference in secrets_of(text):
+            name, key = split_secret(reference)
+            found.setdefault((name, key or DEFAULT_KEY), []).append(path)
+    return [NamedSecret(name, key, tuple(paths)) for (name, key), paths in found.items()]
+
+
+def _texts(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _texts(each, (*path, key))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _texts(each, (*path, index))
+    elif isinstance(value, str):
+        yield path, value
 
 
 def learn_tenant(config: TenantConfig, environ: Mapping[str, str] | None = None) -> None:
@@ -73,6 +114,8 @@ def _templates(config: TenantConfig) -> Iterator[str]:
         iceberg = connection.iceberg if isinstance(connection, WarehouseConfig) else {}
         parts |= {key: value for key, value in iceberg.items() if is_secret_key(key) or key == "uri"}
         yield from (each.text for each in parts.values() if each is not None)
+    yield from (each.text for each in config.storage.keys or ())
+    yield from (each.text for name, each in config.dbt.env.items() if is_secret_key(name))
     for target in config.notifications:
         for name in SECRET_FIELDS[target.type]:
             value = getattr(target, name)

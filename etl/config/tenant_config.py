@@ -21,6 +21,7 @@ from etl.notify.targets import NotificationConfig
 from etl.partitions.cron import CronText
 from etl.platform import Platform
 from etl.secrets.namespace import Namespace
+from etl.secrets.template import EnvTemplate
 from etl.settings import Environment
 from etl.sla.config import PipelineSLA
 
@@ -96,6 +97,10 @@ class DbtConfig(BaseModel):
     target: str = Field("dev", min_length=1, description="Target of profiles.yml.")
     variables: dict[str, str | int | float | bool | None] = Field(
         {}, alias="vars", description="Variables for dbt, besides the variables that every tenant gets."
+    )
+    env: dict[str, EnvTemplate] = Field(
+        {},
+        description="Environment variables for dbt while it connects, such as ACME_DBT_PASSWORD: ${secret:db}.",
     )
     target_schema: TargetName | None = Field(
         None, alias="schema", description="Schema of the models. Default: the profile's, or dbt_<tenant> if shared."

@@ -22,8 +22,9 @@ from etl.conventions.source_file import SourceFile
 from etl.conventions.syntax import constant_text, dotted_name, last_name
 from etl.errors import ConfigError
 from etl.platform import platform_of
+from etl.secrets.contract import DEFAULT_KEY
+from etl.secrets.environment import variable_of
 from etl.secrets.ownership import PROCESS_VARIABLES, matches, owner_of
-from etl.secrets.stores import DEFAULT_KEY, variable_of
 from etl.secrets.template import secrets_of, split_secret, variables_of
 from etl.settings import Settings
 

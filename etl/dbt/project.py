@@ -24,12 +24,14 @@ from etl.dbt.clean import clean_folders
 from etl.errors import DbtError
 from etl.locks import exclusive
 from etl.pipeline.stage import lake_place
-from etl.secrets.ownership import DBT_VARIABLES, environment_of
+from etl.secrets.ownership import DBT_VARIABLES, STORE_LOGINS, environment_of, prefix_of
 from etl.secrets.scrub import learn, learn_environment, scrub
+from etl.secrets.template import EnvTemplate, secrets_of
 from etl.settings import Settings
 from etl.sql import file_pattern
 
 PARTIAL_PARSE = "partial_parse.msgpack"
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 # Folders that dbt writes; they do not belong to the project's sources.
 _MADE_BY_DBT = {"target", "logs", "dbt_packages", "dbt_modules", ".user.yml", "package-lock.yml"}
 
@@ -50,8 +52,8 @@ class TenantDbt(BaseModel):
     tenants: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     """Names or patterns of variables that dbt gets although they are not the tenant's own."""
-    password: Callable[[], str] | None = None
-    """Resolves the password of the tenant's own Trino, for a dbt that connects."""
+    late: Mapping[str, Callable[[], str]] = {}
+    """Variables that are resolved when dbt connects, because they name secrets; empty where dbt only parses."""
 
     @property
     def target_path(self) -> Path:
@@ -87,11 +89,10 @@ class TenantDbt(BaseModel):
         shared = (*DBT_VARIABLES, *self.shared, *(("AWS_*", "S3_*") if self.reads_bucket else ()))
         own = environment_of(self.tenant, os.environ, self.tenants, shared)
         learn_environment(own)
-        if self.password is None or not connects:
-            return {**own, **self.environ}
-        clear = self.password()
-        learn(clear)
-        return {**own, **self.environ, "TRINO_PASSWORD": clear}
+        for name in STORE_LOGINS:
+            own.pop(f"{prefix_of(self.tenant)}{name}", None)
+        late = {name: resolve() if connects else "" for name, resolve in self.late.items()}
+        return {**own, **self.environ, **late}
 
     @property
     def reads_bucket(self) -> bool:
@@ -118,9 +119,11 @@ def tenant_dbt(config: TenantConfig, settings: Settings) -> TenantDbt:
     # The tenant gets its own schema if others may write into the same database; its DuckDB file is already its own.
     alone = name == config.id and outputs.get(config.dbt.target, {}).get("type", "duckdb") == "duckdb"
     schema = config.dbt.target_schema or (None if alone else f"dbt_{config.id}")
+    parts = _trino_parts(config) | _postgres_parts(config)
+    late = _late(config, parts)
     environ = {
         **_lake_environ(config, settings),
-        **_trino_environ(config),
+        **{name: part.resolve(config.namespace()) for name, part in parts.items() if name not in late},
         "ETL_DUCKDB_PATH": str(settings.warehouse_dir / f"{config.id}.duckdb"),
         "ETL_DBT_TARGET": config.dbt.target,
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -138,13 +141,13 @@ def tenant_dbt(config: TenantConfig, settings: Settings) -> TenantDbt:
         environ=environ,
         tenants=config.origin.tenants,
         shared=(*platform.shared_variables, *platform.process_variables),
-        password=_password(config),
+        late=late,
     )
 
 
-def _trino_environ(config: TenantConfig) -> dict[str, str]:
+def _trino_parts(config: TenantConfig) -> dict[str, EnvTemplate]:
     """Return the variables by which the shared profile finds the tenant's own Trino, as far as the YAML names one."""
-    said, values = config.warehouse, config.namespace()
+    said = config.warehouse
     if said.type != "trino":
         return {}
     parts = {
@@ -153,17 +156,48 @@ def _trino_environ(config: TenantConfig) -> dict[str, str]:
         "TRINO_HTTP_SCHEME": said.http_scheme,
         "TRINO_USER": said.username,
         "TRINO_CATALOG": said.catalog,
+        "TRINO_PASSWORD": said.password,
     }
-    found = {name: part.resolve(values) for name, part in parts.items() if part is not None}
-    # The platform's password is for the platform's Trino. The tenant's own follows when dbt connects.
-    return found | ({"TRINO_PASSWORD": ""} if said.host is not None or said.password is not None else {})
+    # The platform's password is for the platform's Trino: where the host is the tenant's own, it is empty.
+    none = {"TRINO_PASSWORD": EnvTemplate("")} if said.host is not None else {}
+    return none | {name: part for name, part in parts.items() if part is not None}
 
 
-def _password(config: TenantConfig) -> Callable[[], str] | None:
+def _postgres_parts(config: TenantConfig) -> dict[str, EnvTemplate]:
+    """Return the same of the tenant's own PostgreSQL, if a secret is part of it and the platform gives no server."""
     said = config.warehouse
-    if said.type != "trino" or said.password is None:
-        return None
-    return partial(said.password.resolve, config.namespace())
+    if said.type != "postgres" or said.url is not None or "ETL_POSTGRES_HOST" in os.environ:
+        return {}
+    parts = {
+        "ETL_POSTGRES_HOST": said.host,
+        "ETL_POSTGRES_PORT": said.port,
+        "ETL_POSTGRES_USER": said.username,
+        "ETL_POSTGRES_PASSWORD": said.password,
+        "ETL_POSTGRES_DB": said.database,
+    }
+    found = {name: part for name, part in parts.items() if part is not None}
+    return found if any(secrets_of(each.text) for each in found.values()) else {}
+
+
+def _late(config: TenantConfig, parts: Mapping[str, EnvTemplate]) -> dict[str, Callable[[], str]]:
+    """Return what is resolved only when dbt connects: passwords, all that names a secret, and the bucket's keys."""
+    values = config.namespace()
+    late: dict[str, Callable[[], str]] = {
+        name: partial(_learned, part, values) if name.endswith("_PASSWORD") else partial(part.resolve, values)
+        for name, part in parts.items()
+        if secrets_of(part.text) or name.endswith("_PASSWORD")
+    }
+    late |= {name: partial(part.resolve, values) for name, part in config.dbt.env.items()}
+    keys = config.storage.keys if config.storage.bucket is not None else None
+    if keys is not None:
+        late |= {name: partial(_learned, part, values) for name, part in zip(_KEYS, keys, strict=True)}
+    return late
+
+
+def _learned(part: EnvTemplate, values: Mapping[str, str]) -> str:
+    clear = part.resolve(values)
+    learn(clear)
+    return clear
 
 
 def _given(config: TenantConfig) -> dict[str, str | int | float | bool | None]:

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import uuid4
 
 import polars as pl
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from etl.errors import LakeError
 from etl.extras import install
@@ -34,10 +34,12 @@ from etl.lake.objects import DATA, SUFFIX, Input, Inputs, ObjectRef, Partner, Pr
 from etl.lake.scan import scan_files
 from etl.lake.staging import StagingFolder
 from etl.partitions.keys import key_in
+from etl.secrets.renewal import Renewable
 from etl.settings import Settings
 
 __all__ = [
     "PLACEHOLDER_FOOTER",
+    "BucketKeys",
     "Input",
     "Inputs",
     "Lake",
@@ -62,15 +64,30 @@ class OvertakenError(LakeError):
 _PUBLISHED = f"/{DATA}{SUFFIX}"
 
 
-class LakePlace(BaseModel):
-    """Where a tenant's objects are stored; without a bucket in the local lake. Values are resolved before."""
+class BucketKeys(NamedTuple):
+    """The login of a bucket."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    access_key_id: str
+    secret_access_key: str
+
+    def __repr__(self) -> str:
+        """No value."""
+        return "BucketKeys(...)"
+
+
+class LakePlace(BaseModel):
+    """Where a tenant's objects are stored; without a bucket in the local lake. The address is resolved before.
+
+    `keys` are the tenant's own keys, which are resolved when the bucket is opened; None: the platform's keys.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     bucket: str | None = None
     base_path: str = ""
     endpoint_url: str | None = None
     region: str | None = None
+    keys: Renewable[BucketKeys] | None = Field(None, repr=False, exclude=True)
 
 
 class Store(Protocol):
@@ -351,7 +368,7 @@ def open_lake(settings: Settings, storage: LakePlace | None = None) -> Lake:
             raise LakeError(f"the bucket {storage.bucket} cannot be read without obstore", install("s3")) from None
         own = {"endpoint_url": storage.endpoint_url, "region": storage.region}
         s3 = settings.s3.model_copy(update={key: value for key, value in own.items() if value})
-        store = S3Store(s3, storage.bucket, storage.base_path)
+        store = S3Store(s3, storage.bucket, storage.base_path, keys=storage.keys)
     return Lake(store, settings.staging_dir, locks_dir)
 
 

@@ -11,38 +11,74 @@ import hashlib
 import http
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import obstore
 import obstore.store
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from pydantic import SecretStr
 
 from etl.errors import LakeError
 from etl.faults import reach
 from etl.lake.footer import TRAILER, Footer, decode, footer_length
+from etl.secrets.renewal import Renewable
 from etl.secrets.scrub import learn, scrub
 from etl.settings import S3Settings
 
+_T = TypeVar("_T")
 MAX_BYTES = 5 * 1024**3
 """S3's own limit for one PUT."""
 _BLOCK = 1 << 20
 _TAIL = 1 << 16
+_REFUSED = {http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN}
 _LOST = {http.HTTPStatus.PRECONDITION_FAILED, http.HTTPStatus.CONFLICT, http.HTTPStatus.NOT_FOUND}
 
 
 class S3Store:
     """Publishes by one conditional upload."""
 
-    def __init__(self, settings: S3Settings, bucket: str, base_path: str, *, timeout_seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        settings: S3Settings,
+        bucket: str,
+        base_path: str,
+        *,
+        timeout_seconds: float = 60.0,
+        keys: Renewable[Any] | None = None,
+    ) -> None:
+        """`keys` are the tenant's own keys, instead of the keys in `settings`."""
         self._bucket = bucket
+        self._keys = keys
+        self._used = keys.now() if keys else None
+        settings = _with_keys(settings, self._used) if self._used else settings
+        self._settings = settings
         self._prefix = f"{base_path.strip('/')}/" if base_path.strip("/") else ""
         self._timeout = timeout_seconds
         learn(*(each.get_secret_value() for each in (settings.access_key_id, settings.secret_access_key) if each))
         self._store = _connect(settings, bucket, timeout_seconds)
+
+    def _asked(self, work: Callable[[Any], _T]) -> _T:
+        """Send requests. If the keys are refused, and their store has others by now, send the requests once more."""
+        try:
+            return work(self._store)
+        except (PermissionDeniedError, UnauthenticatedError):
+            if not self._renew():
+                raise
+        return work(self._store)
+
+    def _renew(self) -> bool:
+        """Use the keys that the store of secrets has now. Returns whether they are other keys."""
+        keys = self._keys.renewed(self._used) if self._keys else None
+        if keys is None:
+            return False
+        self._used = keys
+        self._settings = _with_keys(self._settings, keys)
+        self._store = _connect(self._settings, self._bucket, self._timeout)
+        return True
 
     def uri(self, key: str) -> str:
         """The object's address, without credentials."""
@@ -52,7 +88,7 @@ class S3Store:
         """Return the store's own tag of the object; `None` if there is no object."""
         with self._errors(key):
             try:
-                return str(obstore.head(self._store, self._prefix + key)["e_tag"])
+                return str(self._asked(lambda store: obstore.head(store, self._prefix + key))["e_tag"])
             except FileNotFoundError:
                 return None
 
@@ -76,29 +112,38 @@ class S3Store:
                 f"{self.uri(key)} would take {size / 1024**3:.1f} GiB, one upload takes {MAX_BYTES // 1024**3} GiB",
                 "give the pipeline daily partitions, or fewer columns",
             )
-        with self._errors(key):
-            address = obstore.sign(self._store, "PUT", self._prefix + key, timedelta(hours=1))
         headers = {"If-Match": expected} if expected else {"If-None-Match": "*"}
         headers |= {"Content-Length": str(size), "Content-Type": "application/vnd.apache.parquet"}
-        request = urllib.request.Request(address, data=_blocks(draft), method="PUT", headers=headers)  # noqa: S310
+        code, reason = self._upload(key, draft, headers)
+        if code in _REFUSED and self._renew():  # nothing was written
+            code, reason = self._upload(key, draft, headers)
+        if code in _LOST and (expected or code != http.HTTPStatus.NOT_FOUND):
+            return False
+        if code >= http.HTTPStatus.MULTIPLE_CHOICES:
+            raise self._failed(key, f"the store answered {code} {reason}")
+        return True
+
+    def _upload(self, key: str, draft: Path, headers: Mapping[str, str]) -> tuple[int, str]:
+        """Upload the file in one request, and return the store's answer."""
+        with self._errors(key):
+            address = obstore.sign(self._store, "PUT", self._prefix + key, timedelta(hours=1))
+        request = urllib.request.Request(address, data=_blocks(draft), method="PUT", headers=dict(headers))  # noqa: S310
         reach("lake.upload.begin")
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout):  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self._timeout) as answer:  # noqa: S310
                 reach("lake.uploaded")
+                return answer.status, answer.reason
         except urllib.error.HTTPError as error:
             with error:
-                if error.code in _LOST and (expected or error.code != http.HTTPStatus.NOT_FOUND):
-                    return False
-                raise self._failed(key, f"the store answered {error.code} {error.reason}") from None
+                return error.code, str(error.reason)
         except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
             reason = str(getattr(error, "reason", error)) or type(error).__name__
             raise self._failed(key, f"the connection broke ({reason})") from None
-        return True
 
     def fetch(self, key: str, into: Path) -> Path:
         """Return the object as it is now as a local file."""
         with self._errors(key):
-            answer = obstore.get(self._store, self._prefix + key)
+            answer = self._asked(lambda store: obstore.get(store, self._prefix + key))
             tag = hashlib.sha256(f"{key}\0{answer.meta['e_tag']}".encode()).hexdigest()[:32]
             local = into / f"{tag}.parquet"
             if not local.exists():
@@ -116,19 +161,20 @@ class S3Store:
         """Return all objects below the folder, by their path in the folder."""
         prefix = f"{self._prefix}{folder}/"
         with self._errors(folder):
-            keys = [each["path"] for batch in obstore.list(self._store, prefix) for each in batch]
+            keys = self._asked(lambda store: [each["path"] for batch in obstore.list(store, prefix) for each in batch])
         return tuple(key[len(prefix) :] for key in keys if key.endswith(".parquet"))
 
     def delete(self, key: str) -> None:
         """Remove the object; a missing object is no error."""
         with self._errors(key):
             try:
-                obstore.delete(self._store, self._prefix + key)
+                self._asked(lambda store: obstore.delete(store, self._prefix + key))
             except FileNotFoundError:
                 return
 
     def _tail(self, key: str, length: int) -> tuple[int, bytes]:
-        answer = obstore.get(self._store, self._prefix + key, options={"range": {"suffix": length}})
+        options = {"range": {"suffix": length}}
+        answer = self._asked(lambda store: obstore.get(store, self._prefix + key, options=options))
         return int(answer.meta["size"]), bytes(answer.bytes())
 
     @contextmanager
@@ -158,6 +204,11 @@ def address(settings: S3Settings) -> dict[str, Any]:
             "secret_access_key": settings.secret_access_key.get_secret_value(),
         }
     return options
+
+
+def _with_keys(settings: S3Settings, keys: tuple[str, str]) -> S3Settings:
+    access, secret = keys
+    return settings.model_copy(update={"access_key_id": SecretStr(access), "secret_access_key": SecretStr(secret)})
 
 
 def _connect(settings: S3Settings, bucket: str, timeout_seconds: float) -> Any:  # noqa: ANN401  untyped here

@@ -17,11 +17,13 @@ from etl.config.ownership import refused_base_path
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError, LakeError
-from etl.lake.lake import Lake, LakePlace, ObjectRef, Published, open_lake
+from etl.lake.lake import BucketKeys, Lake, LakePlace, ObjectRef, Published, open_lake
 from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.pipeline.audit import Audit
 from etl.pipeline.guards import VolumeVerdict
 from etl.pipeline.personal import PersonalVerdict
+from etl.secrets.renewal import Renewable
+from etl.secrets.scrub import learn
 from etl.settings import Settings
 from etl.source.reading import Part, Window
 
@@ -182,10 +184,11 @@ def _text(value: object) -> object:
 
 
 def lake_place(config: TenantConfig) -> LakePlace:
-    """Return the place of a tenant's objects from its YAML, with resolved variables."""
-    given = {name: getattr(config.storage, name) for name in LakePlace.model_fields}
+    """Return the place of a tenant's objects from its YAML, with resolved variables. Its keys are not resolved yet."""
+    given = {name: getattr(config.storage, name) for name in ("bucket", "base_path", "endpoint_url", "region")}
     values = config.namespace()
-    place = LakePlace(**{name: template.resolve(values) for name, template in given.items() if template is not None})
+    address = {name: template.resolve(values) for name, template in given.items() if template is not None}
+    place = LakePlace(**address, keys=bucket_keys(config))
     if problem := refused_base_path(place.base_path):
         line = config.line_of("storage", "base_path")
         raise ConfigError(
@@ -193,3 +196,18 @@ def lake_place(config: TenantConfig) -> LakePlace:
             "write a path below the bucket, such as raw/acme",
         )
     return place
+
+
+def bucket_keys(config: TenantConfig) -> Renewable[BucketKeys] | None:
+    """Return the tenant's own keys for its bucket, which are resolved when they are used; None: the platform's."""
+    templates = config.storage.keys
+    if templates is None:
+        return None
+    values = config.namespace()
+
+    def made() -> BucketKeys:
+        access, secret = (each.resolve(values) for each in templates)
+        learn(access, secret)
+        return BucketKeys(access, secret)
+
+    return values.renewable(made, templates) or Renewable(made, lambda: None)

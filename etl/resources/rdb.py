@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from dagster import ConfigurableResource
 
 from etl.config.config_loader import load_tenant
+from etl.config.connections import Connection
 from etl.config.ownership import checked_url
 from etl.config.tenant_config import TenantConfig
 from etl.errors import SourceError
+from etl.secrets.renewal import RenewableUrl
 from etl.settings import load_settings
 from etl.source.reading import connection
 
@@ -42,8 +44,18 @@ class RDBResource(ConfigurableResource):  # type: ignore[type-arg]
                 f"tenant {self.tenant} names no source database",
                 "add `source_database` to its config.yaml; the demo source is used only in dev",
             )
-        url = config.source_database.resolve_url(config.namespace())
+        return tenant_url(config, config.source_database)
+
+
+def tenant_url(config: TenantConfig, connection: Connection) -> str:
+    """Return the URL of a connection of the tenant. One that names secrets can be made again from newer versions."""
+
+    def made() -> str:
+        url = connection.resolve_url(config.namespace())
         return checked_url(url, config.id, load_settings(), config.origin.platform)
+
+    source = config.namespace().renewable(made, connection.templates())
+    return RenewableUrl(source) if source is not None else made()
 
 
 def rdb_resource(config: TenantConfig, demo_path: str) -> RDBResource:

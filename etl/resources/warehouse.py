@@ -14,6 +14,7 @@ from etl.config.ownership import checked_url
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError
 from etl.extras import install
+from etl.resources.rdb import tenant_url
 from etl.secrets.scrub import learn
 from etl.secrets.template import EnvTemplate
 from etl.settings import Settings, load_settings
@@ -39,8 +40,7 @@ class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
             return open_warehouse(_trino(config, settings), settings, config.id)
         url: SecretStr | None = None
         if has_address(warehouse.type):
-            clear = warehouse.resolve_url(config.namespace())
-            url = SecretStr(checked_url(clear, config.id, settings, config.origin.platform))
+            url = SecretStr(tenant_url(config, warehouse))
         return open_warehouse(WarehousePlace(type=warehouse.type, url=url), settings, config.id)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dagster import MetadataValue, TableColumn, TableSchema
 
 from etl.pipeline.stage import StageResult
+from etl.secrets.cache import versions_read
 
 Metadata = dict[str, MetadataValue]
 
@@ -41,6 +42,12 @@ def stage_metadata(result: StageResult) -> Metadata:
     for key, value in result.detail.items():
         metadata.setdefault(key, MetadataValue.text(str(value)) if isinstance(value, bool | str) else _number(value))
     return metadata
+
+
+def secret_versions(tenant: str) -> Metadata:
+    """Return which versions of the tenant's secrets this process has read last; empty if it has read none."""
+    found = {name: f"{each.store} {each.version}".strip() for name, each in versions_read(tenant).items()}
+    return {"secret_versions": MetadataValue.json(found)} if found else {}
 
 
 def markdown_table(rows: Sequence[Mapping[str, object]]) -> str:

@@ -24,7 +24,7 @@ from etl.errors import EtlError
 from etl.platform import platform_of
 from etl.running.reports import scrub_reports
 from etl.running.run_tenants import tenants_of
-from etl.secrets.ownership import PROCESS_VARIABLES, environment_of
+from etl.secrets.ownership import PROCESS_VARIABLES, STORE_PREFIXES, environment_of
 from etl.secrets.scrub import learn_environment
 from etl.secrets.streams import scrub_streams
 from etl.settings import load_settings
@@ -83,7 +83,8 @@ def keep_only(tenants: Iterable[str], known: tuple[str, ...]) -> None:
     """Remove other tenants' variables from this process's environment; the scrubber still knows their secrets."""
     learn_environment(os.environ)
     platform = platform_of(load_settings().project_dir, os.environ)
-    shared = (*PROCESS_VARIABLES, *platform.shared_variables, *platform.process_variables)
+    of_store = (f"{each}*" for each in STORE_PREFIXES.get(platform.secrets.store, ()))
+    shared = (*PROCESS_VARIABLES, *of_store, *platform.shared_variables, *platform.process_variables)
     kept: dict[str, str] = {}
     for tenant in tenants:
         kept |= environment_of(tenant, os.environ, known, shared)

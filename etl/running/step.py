@@ -47,7 +47,7 @@ from etl.running.check_results import (
     volume_evaluation,
 )
 from etl.running.compat import AssetCheckExecutionRecordStatus as Status, PartitionKeyFilter
-from etl.running.metadata import Metadata, stage_metadata
+from etl.running.metadata import Metadata, secret_versions, stage_metadata
 from etl.running.naming import PipelineStage
 from etl.running.partition_keys import partition_keys
 from etl.running.progress import progress_line
@@ -296,7 +296,11 @@ class Step:
 
     def _makers(self, context: AssetExecutionContext) -> dict[AssetKey, Callable[[StageResult], Metadata]]:
         """The assets of the step, each with the function that makes its metadata."""
-        makers: dict[AssetKey, Callable[[StageResult], Metadata]] = {self.of.asset: stage_metadata}
+
+        def with_secrets(result: StageResult) -> Metadata:
+            return stage_metadata(result) | secret_versions(self.of.config.id)
+
+        makers: dict[AssetKey, Callable[[StageResult], Metadata]] = {self.of.asset: with_secrets}
         if self.of.quarantine in context.selected_asset_keys:
             makers[self.of.quarantine] = quarantine_metadata
         return makers

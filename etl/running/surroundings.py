@@ -1,4 +1,4 @@
-"""A context around the work of every step: failures show no secret, and warnings are written to the run's log.
+"""A context around the work of every step: failures show no secret, warnings and the audit are in the run's log.
 
 Belongs here: the context. Not here: the warnings themselves, which any module below writes with its own logger.
 """
@@ -9,14 +9,15 @@ from contextlib import contextmanager
 
 from etl.config.secrets import learn_tenant
 from etl.config.tenant_config import TenantConfig
+from etl.secrets.cache import AUDIT
 from etl.secrets.scrub import scrubbed_failures
 
 PACKAGE = "etl"
 
 
 class _IntoRun(logging.Handler):
-    def __init__(self, log: logging.Logger) -> None:
-        super().__init__(logging.WARNING)
+    def __init__(self, log: logging.Logger, level: int = logging.WARNING) -> None:
+        super().__init__(level)
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -25,12 +26,14 @@ class _IntoRun(logging.Handler):
 
 @contextmanager
 def step_of(config: TenantConfig, log: logging.Logger) -> Iterator[None]:
-    """While the block runs, failures are raised without secrets, and warnings are written to `log`, the run's log."""
+    """While the block runs, failures are raised without secrets. `log`, the run's log, gets warnings and the audit."""
     learn_tenant(config)
-    handler, logger = _IntoRun(log), logging.getLogger(PACKAGE)
-    logger.addHandler(handler)
+    handlers = ((logging.getLogger(PACKAGE), _IntoRun(log)), (AUDIT, _IntoRun(log, logging.INFO)))
+    for logger, handler in handlers:
+        logger.addHandler(handler)
     try:
         with scrubbed_failures():
             yield
     finally:
-        logger.removeHandler(handler)
+        for logger, handler in handlers:
+            logger.removeHandler(handler)

@@ -9,7 +9,7 @@ import re
 from etl.secrets.template import literal_of
 
 _KEY = re.compile(
-    r"(?:^|[._-])(?:password|passwd|passphrase|pwd|pw|secret|secret_key|token|api[_-]?key|access[_-]key"
+    r"(?:^|[._-])(?:password|passwd|passphrase|pwd|pw|secret|secret_key|secret_id|token|api[_-]?key|access[_-]key"
     r"|access[_-]key[_-]id|account[_-]key|connection[_-]string|private_key|routing_key|integration_key|service_key"
     r"|credentials?|authorization|cookie|sslpassword)$",
     re.IGNORECASE,

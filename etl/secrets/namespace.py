@@ -4,16 +4,23 @@ Belongs here: `Namespace`, which refuses another owner's variable at the moment 
 a file is read (`etl.config.ownership`), and the rule itself (`ownership`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
-from etl.errors import ConfigError
+from etl.errors import ConfigError, SecretError
 from etl.platform import SHARED_VARIABLES, SecretsConfig
+from etl.secrets.cache import read, read_again
+from etl.secrets.contract import DEFAULT_KEY, SecretResolver
 from etl.secrets.in_clear import is_secret_key
 from etl.secrets.ownership import may_name, owner_of, prefix_of
+from etl.secrets.renewal import Renewable
 from etl.secrets.scrub import learn
-from etl.secrets.stores import DEFAULT_KEY, open_store
-from etl.secrets.template import SECRET, split_secret
+from etl.secrets.stores import open_store
+from etl.secrets.template import SECRET, EnvTemplate, is_reference, secrets_of, split_secret
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -33,9 +40,13 @@ class Namespace(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         """The value. Raises KeyError if a variable is not set, ConfigError if the tenant may not name the variable."""
         if name.startswith(SECRET):
+            if not is_reference(name):
+                words = "lower-case letters, digits, `_`, `-` and `/`; then `#` and a key"
+                raise SecretError(
+                    f"tenant {self.tenant}: `{name}` is no secret's name", f"write secret:name#key: {words}"
+                )
             secret, key = split_secret(name)
-            store = open_store(self.secrets, self.environ, self.tenants)
-            value = store.fetch(self.tenant, secret, key or DEFAULT_KEY)
+            value = read(self.store(), self.tenant, secret, key or DEFAULT_KEY, self.secrets.cache_seconds)
             learn(value)
             return value
         if not may_name(name, self.tenant, self.tenants, self.shared):
@@ -45,6 +56,21 @@ class Namespace(Mapping[str, str]):
         if is_secret_key(name):
             learn(value)
         return value
+
+    def store(self) -> SecretResolver:
+        """The store of the tenant's secrets. Nothing is read."""
+        return open_store(self.secrets, self.environ, self.tenant, self.tenants)
+
+    def read_again(self, references: Iterable[str]) -> None:
+        """Ask the store for these secrets (`secret:name#key`) once more, whatever this process keeps."""
+        store = self.store()
+        for secret, key in dict(map(split_secret, references)).items():  # one read has all keys of a secret
+            read_again(store, self.tenant, secret, key or DEFAULT_KEY, self.secrets.cache_seconds)
+
+    def renewable(self, make: Callable[[], _T], templates: Iterable[EnvTemplate]) -> Renewable[_T] | None:
+        """Return what `make` makes from these templates, so that it can be made again; None if none names a secret."""
+        references = [name for each in templates for name in secrets_of(each.text)]
+        return Renewable(make, partial(self.read_again, references)) if references else None
 
     def __iter__(self) -> Iterator[str]:
         """The variables that the tenant may name; secrets are not listed."""

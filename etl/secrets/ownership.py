@@ -31,6 +31,21 @@ PROCESS_VARIABLES = (
 )  # fmt: skip
 """Variables that a run's process keeps, besides the tenant's own variables and the shared variables."""
 
+STORE_PREFIXES: Mapping[str, tuple[str, ...]] = {
+    "openbao": ("BAO_", "VAULT_"),
+    "vault": ("BAO_", "VAULT_"),
+    "gcp": ("GOOGLE_", "CLOUDSDK_"),
+    "azure": ("AZURE_", "IDENTITY_", "MSI_"),
+    "sops": ("SOPS_", "BAO_", "VAULT_", "GOOGLE_", "AZURE_", "AWS_"),
+}
+"""The beginnings of variables by which a process reaches a store of secrets. Only the chosen store's are kept."""
+
+STORE_LOGINS = (
+    "BAO_TOKEN", "BAO_ROLE_ID", "BAO_SECRET_ID", "VAULT_TOKEN", "VAULT_ROLE_ID", "VAULT_SECRET_ID",
+    "SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE",
+)  # fmt: skip
+"""Logins of stores. A tenant's own (`ACME_BAO_TOKEN`) are for the process of its run, and not for its dbt."""
+
 _NOT_FOR_DBT = ("AWS_", "S3_", "DAGSTER_", "KUBERN", "PYICEBERG_")
 DBT_VARIABLES = tuple(each for each in PROCESS_VARIABLES if not each.startswith(_NOT_FOR_DBT))
 """The same for dbt, whose SQL can show variables: it gets the object store's keys only if its lake is a bucket."""

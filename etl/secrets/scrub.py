@@ -40,6 +40,9 @@ _HEADER = re.compile(
 )
 _BEARER = re.compile(r"\b(Bearer|Basic|GenieKey)\s+[A-Za-z0-9+/=._~-]{16,}")
 
+_NO_SECRETS = ("PWD", "OLDPWD", "ETL_SECRETS")
+"""Variables that are named like secrets: the folder that a shell is in, and the name of the store of secrets."""
+
 _lock = threading.Lock()
 _known: set[str] = set()
 _pattern: re.Pattern[str] | None = None
@@ -75,7 +78,7 @@ def learn_url(url: str) -> None:
 def learn_environment(environ: Mapping[str, str]) -> None:
     """Remember variables whose names say that they contain a secret, and the logins in variables that contain a URL."""
     for name, value in environ.items():
-        if is_secret_variable(name, value) and name not in ("PWD", "OLDPWD"):  # the folder that a shell is in
+        if is_secret_variable(name, value) and name not in _NO_SECRETS:
             learn(value)
         if "://" in value and "@" in value:
             learn_url(value)

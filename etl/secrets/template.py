@@ -22,9 +22,10 @@ from etl.errors import ConfigError
 
 RESERVED = ("secret", "vault", "openbao", "aws", "gcp", "azure", "sops", "file", "files", "env")
 SECRET = "secret:"  # noqa: S105  the beginning of a reference, not a secret
+_REFERENCE = r"secret:[a-z0-9_][a-z0-9_-]*(?:/[a-z0-9_-]+)*(?:#[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
 _TOKEN = re.compile(
     r"\$\$"
-    r"|\$\{(?P<secret>secret:[a-z0-9_][a-z0-9_-]*(?:/[a-z0-9_-]+)*(?:#[A-Za-z0-9_][A-Za-z0-9_.-]*)?)\}"
+    rf"|\$\{{(?P<secret>{_REFERENCE})\}}"
     rf"|(?P<reserved>\$\{{(?i:{'|'.join(RESERVED)}):)"
     r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-?(?P<default>(?:[^}$]|\$(?!\{))*))?\}"
     r"|\$\{"
@@ -45,6 +46,11 @@ def variables_of(text: str) -> tuple[tuple[str, str | None], ...]:
 def secrets_of(text: str) -> tuple[str, ...]:
     """Return the secrets of `text`, each as `secret:name#key`."""
     return tuple(name for name, _ in references_of(text) if name.startswith(SECRET))
+
+
+def is_reference(text: str) -> bool:
+    """Whether the text is `secret:name` or `secret:name#key`. No such name leads out of the tenant's secrets."""
+    return re.fullmatch(_REFERENCE, text) is not None
 
 
 def split_secret(reference: str) -> tuple[str, str | None]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import duckdb
 
-from etl.errors import SourceError, SourceGoneError
+from etl.errors import LoginRefusedError, SourceError, SourceGoneError
 from etl.secrets.scrub import scrub
 from etl.source.contract import ExtractRequest
 from etl.source.database_url import DatabaseUrl
@@ -20,10 +20,11 @@ _GONE = (
     "check that the database is up and that host and port are right",
     "the database ended the connection; look at its log and run again",
 )
+_LOGIN = "correct user or password"
 _REMEDIES = (
     (r"Out of Memory Error",
      "the values are too large for the memory that an extract may use: leave large columns out with `columns:`"),
-    (r"password authentication|Access denied .*using password|no password supplied", "correct user or password"),
+    (r"password authentication|Access denied .*using password|no password supplied", _LOGIN),
     (r"permission denied|access denied|SELECT command denied", "grant SELECT on it to the database user"),
     (r"invalid input (syntax|value)", "correct the cast in the `query`, or the `keys` of `partitions`"),
     (r"statement timeout|max_statement_time|maximum statement execution", "raise the timeout or narrow the window"),
@@ -58,5 +59,5 @@ def source_error(message: str, url: DatabaseUrl, request: ExtractRequest | None 
     remedy = next((hint for pattern, hint in _REMEDIES if re.search(pattern, text, re.IGNORECASE)), "")
     where = f"{url.dialect} database `{url.database}`" + (f" on {url.host}" if url.host else "")
     what = f"{request.subject} of {where}" if request else where
-    kind = SourceGoneError if remedy in _GONE else SourceError
+    kind = SourceGoneError if remedy in _GONE else LoginRefusedError if remedy == _LOGIN else SourceError
     return kind(f"{what} could not be read: {text}", remedy or "look at the database's log")

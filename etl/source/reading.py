@@ -7,16 +7,27 @@ A driver is imported only when a URL of its dialect is read: SQLAlchemy and Arro
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from etl.errors import SourceError
+from etl.errors import LoginRefusedError, SourceError
 from etl.faults import reach
+from etl.secrets.renewal import current, renewed
 from etl.source.clock import NOW
-from etl.source.contract import CatalogueTable, Driver, ExtractReport, ExtractRequest, Mode, Part, Progress, Window
+from etl.source.contract import (
+    CatalogueTable,
+    Driver,
+    ExtractReport,
+    ExtractRequest,
+    Mode,
+    Part,
+    Progress,
+    ReadResult,
+    Window,
+)
 from etl.source.database_url import DatabaseUrl, parse
 from etl.source.failures import as_source_error
 from etl.source.writer import TooWideError, empty_schema, verified_rows, window_file
@@ -53,6 +64,27 @@ __all__ = [
 
 _BY_DIALECT = {"sqlite": "sqlite_duckdb", "postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 _ANY_OTHER = "sqlalchemy_cursor"
+_T = TypeVar("_T")
+
+
+def _asked(url: str, work: Callable[[DatabaseUrl], _T], request: ExtractRequest | None = None) -> _T:
+    """Do the work with the database of a URL. Every failure is a SourceError without secrets.
+
+    A login that was refused, with a password that was changed in its store, is made once more with the new password.
+    The work begins with the login, so that nothing was read by then.
+    """
+    used = current(url)
+    source = parse(used)
+    try:
+        with as_source_error(source, request):
+            return work(source)
+    except LoginRefusedError:
+        again = renewed(url, used)
+        if again is None:
+            raise
+    source = parse(again)
+    with as_source_error(source, request):
+        return work(source)
 
 
 def driver_of(url: DatabaseUrl) -> Driver:
@@ -78,14 +110,17 @@ def extract_to_parquet(
     After an error no file is left. `on_progress` gets the number of rows: at the end, and from some drivers earlier.
     """
     began = time.monotonic()
-    source = parse(url)
-    with as_source_error(source, request):
+
+    def work(source: DatabaseUrl) -> tuple[ReadResult, int]:
         try:
             result = driver_of(source).read(source, request, path, footer, on_progress)
             (rows,) = verified_rows([path], result.plan.columns)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
+        return result, rows
+
+    result, rows = _asked(url, work, request)
     reach("extract.verified")
     if on_progress is not None:
         on_progress(rows)
@@ -104,9 +139,7 @@ def reads_windows(url: str, request: ExtractRequest) -> bool:
 
 def table_size(url: str, request: ExtractRequest) -> int:
     """Return about how many bytes the table takes; 0 if the database does not say."""
-    source = parse(url)
-    with as_source_error(source, request):
-        return driver_of(source).size(source, request)
+    return _asked(url, lambda source: driver_of(source).size(source, request), request)
 
 
 def extract_windows(
@@ -117,13 +150,15 @@ def extract_windows(
     Each file has the rows that the statement of its window alone would give.
     """
     began = time.monotonic()
-    source = parse(url)
     whole = windows[0].model_copy(update={"end": windows[-1].end})
     wanted = request.model_copy(update={"window": whole, "windows": tuple(windows)})
     files = [window_file(folder, index) for index in range(len(windows))]
-    with as_source_error(source, request):
+
+    def work(source: DatabaseUrl) -> tuple[ReadResult, list[int]]:
         result = driver_of(source).read(source, wanted, folder, footer, None)
-        rows = verified_rows(files, result.plan.columns)
+        return result, verified_rows(files, result.plan.columns)
+
+    result, rows = _asked(url, work, request)
     seconds, total = time.monotonic() - began, max(1, sum(rows))
     comments = result.plan.comments
     reports = [
@@ -135,30 +170,22 @@ def extract_windows(
 
 def count_rows(url: str, request: ExtractRequest) -> int:
     """Return how many rows the request would write now."""
-    source = parse(url)
-    with as_source_error(source, request):
-        return driver_of(source).count(source, request)
+    return _asked(url, lambda source: driver_of(source).count(source, request), request)
 
 
 def planned_schema(url: str, request: ExtractRequest) -> "pa.Schema":
     """Return the columns that an extract would write now, without reading a row."""
-    source = parse(url)
-    with as_source_error(source, request):
-        return empty_schema(driver_of(source).plan(source, request).columns)
+    return _asked(url, lambda source: empty_schema(driver_of(source).plan(source, request).columns), request)
 
 
 def describe(url: str) -> tuple[CatalogueTable, ...]:
     """Describe every table and view that the user may see: columns, keys, indexes, comments and estimated rows."""
-    source = parse(url)
-    with as_source_error(source):
-        return driver_of(source).describe(source)
+    return _asked(url, lambda source: driver_of(source).describe(source))
 
 
 def server_timezone(url: str) -> str:
     """Return the zone in which the server writes times without a zone; empty if it has or tells none."""
-    source = parse(url)
-    with as_source_error(source):
-        return driver_of(source).timezone(source)
+    return _asked(url, lambda source: driver_of(source).timezone(source))
 
 
 def require_known(url: str) -> None:
@@ -197,9 +224,6 @@ def connection(url: str, seconds: float | None = None) -> "Iterator[sa.Connectio
     """
     from etl.source.sqlalchemy_cursor import connected  # noqa: PLC0415  heavy, see the head
 
-    source = parse(url)
     with ExitStack() as stack:
-        with as_source_error(source):
-            limited = ExtractRequest(query="", statement_timeout_seconds=seconds) if seconds else None
-            opened = stack.enter_context(connected(driver_of(source).login(source, limited)))
-        yield opened
+        limited = ExtractRequest(query="", statement_timeout_seconds=seconds) if seconds else None
+        yield _asked(url, lambda source: stack.enter_context(connected(driver_of(source).login(source, limited))))

@@ -21,6 +21,7 @@ from etl import locks
 from etl.errors import WarehouseError
 from etl.extras import install
 from etl.faults import reach
+from etl.secrets.renewal import current, renewed
 from etl.secrets.scrub import scrub
 from etl.source.clock import NOW, seconds_ahead
 from etl.source.database_url import conninfo, parse
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 _STAGING = "etl_staging"
 _OPTIONS = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex"
 """Fixes how values become text, because a row's digest is made from its text and servers have different defaults."""
+_REFUSED = "authentication failed"
 _TLS = ("sslmode", "sslcert", "sslkey", "sslrootcert")
 _RIGHTS = """
 SELECT current_setting('server_version'), has_database_privilege(current_database(), 'CREATE')
@@ -71,7 +73,7 @@ class PostgresWarehouse(SqlWarehouse):
     """A tenant's tables in a PostgreSQL database. No connection stays open between calls."""
 
     def __init__(self, url: str, tenant: str, *, lock_seconds: float = 600.0) -> None:
-        self._url = parse(url)
+        self._address = url
         self._tenant = tenant
         self._lock_seconds = lock_seconds
 
@@ -158,9 +160,20 @@ class PostgresWarehouse(SqlWarehouse):
     @contextmanager
     def _connect(self, run_id: str) -> Iterator["Connection"]:
         psycopg = _driver()
-        with psycopg.connect(**self._login(run_id), autocommit=True) as connection:
+        with self._opened(psycopg, run_id) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             yield connection
+
+    def _opened(self, psycopg: Any, run_id: str) -> "Connection":  # noqa: ANN401  a module of an optional library
+        """Connect. A login that is refused is made once more, if its store has another password by now."""
+        used = current(self._address)
+        try:
+            return psycopg.connect(**self._login(run_id, used), autocommit=True)
+        except psycopg.OperationalError as error:
+            again = renewed(self._address, used) if _REFUSED in str(error) else None
+            if again is None:
+                raise
+        return psycopg.connect(**self._login(run_id, again), autocommit=True)
 
     @contextmanager
     def errors(self, what: str) -> Iterator[None]:
@@ -171,8 +184,8 @@ class PostgresWarehouse(SqlWarehouse):
         except (psycopg.Error, duckdb.Error, OSError) as error:
             raise WarehouseError(f"{what}: {scrub(str(error)).strip()}", _remedy(error)) from None
 
-    def _login(self, run_id: str) -> dict[str, str]:
-        parts = self._url.libpq()
+    def _login(self, run_id: str, url: str) -> dict[str, str]:
+        parts = parse(url).libpq()
         name = f"etl {self._tenant} {run_id}"[:63]
         defaults = {"connect_timeout": "15", "application_name": name, "client_encoding": "UTF8"}
         return {**defaults, **parts, "options": f"{parts.get('options', '')} {_OPTIONS}".strip()}
@@ -201,7 +214,7 @@ class PostgresWarehouse(SqlWarehouse):
                 "a PostgreSQL warehouse needs DuckDB's postgres extension",
                 "install duckdb-extension-postgres-scanner of DuckDB's own version",
             )
-        parts = self._login(request.run_id)
+        parts = self._login(request.run_id, current(self._address))
         password = parts.pop("password", "")
         secret = f", PASSWORD {literal('duckdb', password)}" if password else ""
         select = loadable.select(ROW_NUMBER if request.mode == "upsert" else "")
@@ -266,7 +279,7 @@ def _remedy(error: Exception) -> str:
             "grant the role what it needs: its own schema, USAGE and CREATE on the schemas etl_ledger, etl_staging and"
             " etl_kept, SELECT and INSERT on etl_ledger.loads and etl_ledger.format; see docs/warehouse.md"
         )
-    if "authentication failed" in str(error):
+    if _REFUSED in str(error):
         return "correct the user or the password of the tenant's warehouse"
     return "nothing was loaded; remove the cause and run it again"
 

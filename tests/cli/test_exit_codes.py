@@ -37,6 +37,8 @@ USAGE = {
     "quarantine history": ["quarantine", "history", "nobody"],
     "dbt prepare": ["dbt", "prepare", "nobody"],
     "dbt rules": ["dbt", "rules", "nobody"],
+    "secrets list": ["secrets", "list", "nobody"],
+    "secrets check": ["secrets", "check", "nobody"],
     "sla status": ["sla", "status", "--tenant", "nobody"],
     "sla report": ["sla", "report", "--tenant", "nobody"],
     "metrics": ["metrics", "--tenant", "nobody"],

@@ -5,9 +5,10 @@ from hypothesis import given, strategies as st
 
 from etl.errors import ConfigError
 from etl.platform import SecretsConfig
+from etl.secrets.environment import EnvSecrets, variable_of
+from etl.secrets.files import FileSecrets
 from etl.secrets.namespace import Namespace
 from etl.secrets.ownership import PROCESS_VARIABLES, environment_of, owner_of
-from etl.secrets.stores import EnvSecrets, FileSecrets, variable_of
 from etl.secrets.template import interpolate, split_secret
 
 NAMES = st.from_regex(r"[a-z0-9]{1,3}([_/-][a-z0-9]{1,3}){0,3}", fullmatch=True)
@@ -24,7 +25,7 @@ def test_a_secret_of_the_environment() -> None:
     environ = {"ACME_SECRET_DB__PASSWORD": "p", "ACME_SECRET_TOKEN": "t", "BETA_SECRET_DB__PASSWORD": "b"}
     values = Namespace("acme", environ, ("acme", "beta"))
     assert interpolate("${secret:db#password}/${secret:token}", values) == "p/t"
-    with pytest.raises(ConfigError, match="ACME_SECRET_OTHER is not set"):
+    with pytest.raises(ConfigError, match=r"env .ACME_SECRET_OTHER.: the variable is not set"):
         interpolate("${secret:other}", values)
     with pytest.raises(ConfigError, match="the variable `BETA_X` belongs to tenant beta"):
         interpolate("${BETA_X}", values)
@@ -33,7 +34,7 @@ def test_a_secret_of_the_environment() -> None:
 def test_a_secret_whose_variable_another_tenant_owns_is_refused() -> None:
     store = EnvSecrets({"A_SECRET_X": "v"}, ("a", "a_secret"))
     with pytest.raises(ConfigError, match="belongs to tenant a_secret"):
-        store.fetch("a", "x", "value")
+        store.read("a", "x", "value")
 
 
 @pytest.mark.parametrize("pattern", ["{tmp}", "{tmp}/{{tenant}}"])
@@ -46,11 +47,11 @@ def test_a_secret_of_a_file(tmp_path: Path, pattern: str) -> None:
     (tmp_path / "beta" / "key").write_text("b")
     (folder / "stolen").symlink_to(tmp_path / "beta" / "key")
     store = FileSecrets(pattern.format(tmp=tmp_path))
-    assert store.fetch("acme", "db", "password") == "p"
-    assert store.fetch("acme", "token", "value") == "t"
+    assert store.read("acme", "db", "password").values["password"] == "p"
+    assert store.read("acme", "token", "value").values["value"] == "t"
     for name, why in (("stolen", "leads out"), ("none", "No such file")):
         with pytest.raises(ConfigError, match=why):
-            store.fetch("acme", name, "value")
+            store.read("acme", name, "value")
 
 
 def test_the_platform_chooses_the_store(tmp_path: Path) -> None:

