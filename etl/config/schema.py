@@ -22,6 +22,7 @@ from etl.config.schema_rules import (
     promise_rules,
     rule_arguments,
     tenant_rules,
+    unsuggested,
     warehouse_rules,
 )
 from etl.config.schema_values import CATALOGS, EXAMPLES, ITEMS, NAMES, OF_RULE, OF_RULES, PATTERNS, UNIQUE, VALUES
@@ -76,12 +77,12 @@ def tenant_schema() -> Schema:
             optional = key not in definition.get("required", ())
             definition["properties"][key] = _as_read(_with_values(name, key, values), nullable=optional)
     _describe_connections(parts)
-    parts["JobConfig"]["allOf"] = job_rules()
+    parts["JobConfig"]["allOf"] = unsuggested(job_rules())
     parts["EmailTarget"]["dependencies"] = {"username": ["password"], "password": ["username"]}
     parts["Tenant"]["properties"]["notifications"]["uniqueItems"] = True
-    parts["PipelineRules"] = pipeline_rules()
-    parts["PromiseRules"] = promise_rules()
-    parts["TenantRules"] = tenant_rules()
+    parts["PipelineRules"] = unsuggested(pipeline_rules())
+    parts["PromiseRules"] = unsuggested(promise_rules())
+    parts["TenantRules"] = unsuggested(tenant_rules())
     whole: Schema = _in_draft_7({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "A tenant",
@@ -136,7 +137,7 @@ def _describe_rules(parts: dict[str, Schema]) -> None:
         for key, takes in (("mostly", model.takes_mostly), ("where", model.takes_where)):
             if not takes:
                 rule["properties"].pop(key)
-        rule["allOf"] = demanded.get(kind, [])
+        rule["allOf"] = unsuggested(demanded.get(kind, []))
         if not rule["allOf"]:
             rule.pop("allOf")
         said = {"properties": {"type": {"const": kind}}, "required": ["type"]}
@@ -149,14 +150,14 @@ def _describe_rules(parts: dict[str, Schema]) -> None:
         "description": "One rule: its `type`, the column or columns, and the arguments of that type.",
         "properties": {
             "type": kinds,
-            "truthound": {"type": "string", "description": "Instead of `type`: any validator of Truthound, by name."},
+            "truthound": {
+                "type": "string",
+                "description": "Instead of `type`: any validator of Truthound, by name.",
+                "doNotSuggest": True,
+            },
         },
         "anyOf": [{"required": ["type"]}, short],
         "allOf": branches,
-        "defaultSnippets": [
-            {"label": kind, "description": model.__doc__, "body": _example(model.doc.example)}
-            for kind, model in RULE_TYPES.items()
-        ],
     }
 
 
@@ -200,7 +201,7 @@ def _describe_connections(parts: dict[str, Schema]) -> None:
         ]
         port["anyOf"].append({"type": "null"})
         port.pop("type")
-        parts[name]["allOf"] = rules
+        parts[name]["allOf"] = unsuggested(rules)
     parts["WarehouseConfig"]["properties"]["iceberg"]["properties"] = {"type": {"pattern": CATALOGS}}
     mail = parts["EmailTarget"]["properties"]["port"]
     mail["anyOf"] = [

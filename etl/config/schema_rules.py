@@ -200,3 +200,18 @@ def job_rules() -> list[Schema]:
         ]
     }
     return [when(on("maintain"), never(selects))]
+
+
+def unsuggested(schema: Any) -> Any:  # noqa: ANN401  any JSON
+    """Mark the keys of rules, so that a language server does not propose a key a second time because of a rule."""
+    if isinstance(schema, list):
+        return [unsuggested(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    changed = {key: unsuggested(each) for key, each in schema.items() if key != "properties"}
+    if "properties" in schema:
+        changed["properties"] = {
+            name: {"allOf": [unsuggested(each)], "doNotSuggest": True}  # beside `$ref`, draft 7 ignores every key
+            for name, each in schema["properties"].items()
+        }
+    return changed

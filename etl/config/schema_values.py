@@ -32,6 +32,7 @@ PATTERNS: dict[tuple[str, str], str] = {
     ("TrinoOutput", "order_column"): _SOURCE,
     ("TrinoOutput", "target_schema"): rf"^(?!(?:{_reserved})$)[A-Za-z_][A-Za-z0-9_$]*$",
     ("DbtConfig", "schema"): rf"^(?!(?:{_reserved})$)[A-Za-z_][A-Za-z0-9_$]*$",
+    ("Tenant", "id"): rf"^_template$|{NAME}",
     ("PipelineConfig", "query"): r"\S",
     ("Partitions", "start"): _START,
     ("Partitions", "end"): _START,

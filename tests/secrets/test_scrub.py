@@ -191,3 +191,13 @@ def test_a_variable_is_a_secret_wherever_its_name_says_so(name: str) -> None:
 def test_a_variable_about_a_secret_is_none(name: str, value: str) -> None:
     learn_environment({name: value})
     assert scrub(f"it is {value}") == f"it is {value}"
+
+
+@pytest.mark.parametrize("text", ['"password": {\n  "type": "string"', "password: ${ACME_DB_PASSWORD}", "api_key: [ 1"])
+def test_a_variable_and_the_beginning_of_a_mapping_are_no_secrets(text: str) -> None:
+    assert scrub(text) == text
+
+
+@pytest.mark.parametrize("text", ["password: {hunter22", "password: $hunter22", "password={22", "token: ${"])
+def test_a_secret_may_begin_with_any_sign(text: str) -> None:
+    assert "***" in scrub(text)
