@@ -19,7 +19,7 @@ from etl.secrets.contract import shown
 from etl.secrets.template import SECRET
 from etl.settings import load_settings
 
-app = typer.Typer(help="Which secrets a tenant names, where they are, and whether they can be read. Never a value.")
+app = typer.Typer(help="Which secrets a tenant names, where they are, and whether they can be read.")
 Tenant = Annotated[str, typer.Argument(help="The tenant's id.")]
 
 
