@@ -55,9 +55,13 @@ class TenantScaffolder(Scaffolder[TenantParams]):
         root = request.project_root or Path.cwd()
         make_tenants_folder(root)
         settings = load_settings({**os.environ, "ETL_PROJECT_DIR": str(root)})
-        if not (settings.tenants_dir / tenant).exists():
-            make_tenant(settings, tenant, request.params.group, in_workspace=False)
-        scaffold_component(request, {"tenant": tenant})
+        folder = settings.tenants_dir / tenant
+        is_project_of_tenants = folder.resolve() == request.target_path.resolve()  # as `etl init` makes it
+        if is_project_of_tenants and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()  # dg has just made it
+        if not folder.exists():
+            make_tenant(settings, tenant, request.params.group, in_workspace=is_project_of_tenants)
+        scaffold_component(request, {"tenant": tenant})  # dg wants the file, also where all tenants are served anyway
 
 
 @scaffold_with(TenantScaffolder)

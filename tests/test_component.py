@@ -99,6 +99,22 @@ def test_a_scaffolded_tenant_is_made_and_stands_beside_the_projects_own_assets(h
     assert host.run("dg", "check", "yaml").returncode == 0
 
 
+def test_in_a_project_that_has_only_tenants_the_component_is_a_tenant(tmp_path: Path) -> None:
+    program = Path(sys.executable).parent
+    environ = {each: value for each, value in os.environ.items() if not each.startswith(("ETL_", "DAGSTER_"))}
+    for command in (["etl", "init", "."], ["dg", "scaffold", "defs", "etl.TenantComponent", "acme"]):
+        done = subprocess.run(
+            [program / command[0], *command[1:]],
+            check=False, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(each.name for each in (tmp_path / "tenants" / "acme").iterdir())[:2] == [
+        "config.yaml",
+        "definitions.py",
+    ]
+    assert "location_name: acme" in (tmp_path / "workspace.yaml").read_text()
+
+
 def test_a_tenant_that_exists_is_left_as_it_is(host: Host) -> None:
     config = host.root / "tenants" / "acme" / "config.yaml"
     before = config.read_text()

@@ -4,7 +4,7 @@ Belongs here: from the options of the command to runs that can be started. Not h
 (`chosen`), dividing partitions into runs (`etl.running.run_spans`), starting the runs (`runs`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dagster import AssetKey
 
@@ -14,6 +14,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.partitions.scheme import TimeScheme
 from etl.running.compat import RemoteRepository
+from etl.running.naming import AssetAddress
 from etl.running.partition_definitions import scheme_of, schemes_of
 from etl.running.run_spans import (
     Definition,
@@ -43,7 +44,27 @@ def plan(
     """Return the runs for what a person wants, in order, each with these tags. Raises an error if there is none."""
     chosen = choose(repository, config, settings, wanted.job, wanted.pipelines, wanted.stages)
     found = spans_of(repository, config, chosen, wanted.first, wanted.last)
-    return Plan(runs=tuple(_run(chosen, each, tags) for each in found), note=chosen.note)
+    return Plan(
+        runs=tuple(_run(chosen, each, tags) for each in found), note=chosen.note + _left_out(repository, chosen, found)
+    )
+
+
+def _left_out(repository: RemoteRepository, chosen: Chosen, found: Sequence[Span]) -> str:
+    """Return a line for each pipeline that no run reads, because it does not have these partitions."""
+    taken = {key for each in found for key in each.keys}
+    graph = repository.asset_graph
+    spans: dict[str, str] = {}
+    for key in sorted(chosen.keys - taken):
+        definition = graph.get(key).partitions_def
+        known = bounds(definition) if definition is not None else None
+        name = AssetAddress.of(key).name
+        spans.setdefault(
+            name, f"its {_word(definition)}s go from {known[0]} to {known[1]}" if known and definition else ""
+        )
+    lines = [
+        f"not in this run: {name}, {why or 'none of its partitions is complete yet'}" for name, why in spans.items()
+    ]
+    return "".join(f"{each}\n" for each in lines)
 
 
 def _run(chosen: Chosen, span: Span, tags: Mapping[str, str]) -> PlannedRun:

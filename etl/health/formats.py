@@ -65,4 +65,8 @@ def examine_objects(config: TenantConfig, settings: Settings) -> Iterator[Examin
                 wrong.append(Examined(config.id, f"{name} {stage}", Condition.BAD, error.problem, error.hint))
     yield from wrong
     if not wrong:
-        yield good(config.id, "objects", f"the newest of {count} stages can be read" if count else "none is published")
+        yield good(
+            config.id,
+            "objects",
+            f"the footers of the newest of {count} stages can be read; rows were not" if count else "none is published",
+        )

@@ -65,7 +65,7 @@ def _duckdb(config: TenantConfig) -> Iterator[Examined]:
         yield Examined(config.id, "warehouse", Condition.UNKNOWN, looked.error.problem, looked.error.hint)
         return
     total, free = looked.before["bytes"], looked.before["free bytes"]
-    said = f"{size(total)}, of which {size(free)} are free"
+    said = f"{size(total)}, of which {size(free)} are free; it can be opened, its rows were not read"
     if free <= FREE_BYTES or free <= FREE_SHARE * total:
         yield good(config.id, "warehouse", said)
         return

@@ -4,6 +4,7 @@ Belongs here: measuring and rewriting one file. Not here: who may open the file 
 """
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def rewrite(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
     The caller keeps every other process from the file. After an error the file is as it was.
     """
+    path = path.resolve()  # a link stays a link
     new = path.with_name(f".{path.name}.rewritten")
     new.unlink(missing_ok=True)
     ((old,),) = connection.execute("SELECT current_database()").fetchall()
@@ -45,6 +47,7 @@ def rewrite(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         connection.execute(f"DETACH {_NEW}")
         with new.open("rb") as written:
             os.fsync(written.fileno())
+        shutil.copymode(path, new)
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
