@@ -21,7 +21,7 @@ from etl.conventions.rule import CheckFinding, ConventionRule
 _COLOURS = {"error": "bold red", "warning": "yellow"}
 _UNBUILT = ("configuration", "location", "dbt-project", "syntax-error")
 _FEW = 20  # locations of which each clean one is named
-_SAME = 5  # findings of one rule in one file that are shown; other formats have all
+_SAME = 5  # findings of one rule in one file that are shown; other formats have all. Mistakes of a YAML are all shown
 _WIDE = 96
 
 
@@ -55,16 +55,22 @@ class CheckText:
         """Show findings, each with its place, its rule, the problem and the remedy."""
         counted: Counter[tuple[Path | None, str]] = Counter()
         for each in findings:
+            if each.rule == "configuration":
+                self._show(each)
+                continue
             counted[each.path, each.rule] += 1
             if each.path is not None and each.line is not None and counted[each.path, each.rule] > _SAME:
                 continue
-            self._out.print(f"  {self._place(each)}", soft_wrap=True)
-            self._out.print(f"    {escape(message(each))}", soft_wrap=True)
-            self._out.print(f"    [green]->[/] {escape(each.fix)}", soft_wrap=True)
+            self._show(each)
         for (path, rule), count in counted.items():
             if path is not None and count > _SAME:
                 place = escape(self._report.shown_path(path))
                 self._out.print(f"  [cyan]{place}[/]  and {count - _SAME} more of {rule}", soft_wrap=True)
+
+    def _show(self, found: CheckFinding) -> None:
+        self._out.print(f"  {self._place(found)}", soft_wrap=True)
+        self._out.print(f"    {escape(message(found))}", soft_wrap=True)
+        self._out.print(f"    [green]->[/] {escape(found.fix)}", soft_wrap=True)
 
     def summary(self) -> None:
         """Show the last line: what was checked, and how many findings there are."""

@@ -91,7 +91,7 @@ class OpenBaoSecrets:
         client: Any = None
         try:
             client, is_new = self._client()
-            try:
+            try:  # etl: allow nested-try (a login that has ended is one of the errors that the outer one tells)
                 return ask(client)
             except exceptions.Forbidden:
                 if is_new or self.login.method == "token" or not _is_logged_out(client):

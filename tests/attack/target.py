@@ -1,7 +1,9 @@
 """What an attacker holds in the hand: the project's files, its source, its warehouse, and the commands."""
 
 import contextlib
+import json
 import os
+import re
 import sqlite3
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -45,6 +47,18 @@ class Target:
         if is_forked(arguments) and not fresh:
             return Said(*forks().run(arguments, self.project.root, self.process_environ | dict(environ or {})))
         return self.command([str(BIN / "etl"), *arguments], environ=environ, timeout=timeout)
+
+    def checked(self, tenant: str) -> Said:
+        """`etl check`, with one line for each finding: the problem, and where it is."""
+        said = self.etl("check", tenant, "--format", "json")
+        found = [each for each in json.loads(said.out)["findings"] if each["severity"] == "error"]
+        lines = []
+        for each in found:
+            place = f" at {each['path']}:{each['line']}:{each['column']}" if each["line"] else ""
+            key = re.search(r" \([\w.\[\]]+\)", each["problem"])
+            at = key.start() if key else len(each["problem"])
+            lines.append(f"{each['problem'][:at]}{place}{each['problem'][at:]}")
+        return Said(said.code, "\n".join(lines), said.err)
 
     def dagster(self, *arguments: str, environ: Mapping[str, str] | None = None, timeout: float = 240) -> Said:
         """`dagster ...` in a process of its own."""

@@ -48,7 +48,7 @@ def test_every_cron_that_dagster_accepts_is_a_schedule_and_a_deadline(target: Ta
 
 def test_a_cron_that_means_something_else_is_refused_in_both_places(target: Target) -> None:
     target.project.write_tenant({"assets": {"pipelines": pipelines(REFUSED)}, "jobs": jobs(REFUSED)})
-    said = target.etl("check", "acme", environ={"COLUMNS": "1000"})
+    said = target.checked("acme")
     assert said.code == 2, said.text
     for n, says in enumerate(REFUSED.values()):
         for where in (f"(assets.pipelines.p{n}.sla.freshness.deadline)", f"(jobs.j{n}.schedule.cron)"):

@@ -11,7 +11,7 @@ __all__ = ["postgres_server"]
 BARE = {
     "date_column": None,
     "partitions": None,
-    "has_transfer": None,
+    "has_transfer": False,
     "trino_output": None,
     "quality": None,
     "source_table": "orders",

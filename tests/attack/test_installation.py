@@ -22,10 +22,10 @@ def test_a_run_names_the_pipelines_that_have_no_such_partition(etl: Etl, project
 
 @pytest.mark.parametrize("linked", [True, False])
 def test_a_file_that_is_written_again_keeps_its_place_and_who_may_read_it(
-    etl: Etl,
-    project: TinyProject,
+    etl: Etl,  # noqa: F811
+    project: TinyProject,  # noqa: F811
     tmp_path: Path,
-    linked: bool,  # noqa: F811
+    linked: bool,
 ) -> None:
     file = project.data / "warehouse" / "acme.duckdb"
     file.parent.mkdir(parents=True)

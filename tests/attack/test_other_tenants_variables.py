@@ -31,7 +31,7 @@ def test_a_variable_of_somebody_else_is_refused(two: Target) -> None:
         "storage": {"base_path": "".join(f"${{{name}:x}}" for name in NAMES)},
     }
     two.project.write_tenant(changes)
-    said = two.etl("check", "acme")
+    said = two.checked("acme")
     assert said.code == 2, said.text
     for place, name in enumerate(NAMES):
         owner = "belongs to tenant beta" if name.startswith("BETA") else "does not belong to tenant acme"
@@ -57,7 +57,7 @@ def test_what_people_see_holds_no_variable_and_no_secret(two: Target) -> None:
         "environments": {"prod": {"sla": {"min_row_count": "${ACME_TITLE}"}}},
     }
     two.project.write_tenant(changes)
-    said = two.etl("check", "acme")
+    said = two.checked("acme")
     assert said.code == 2, said.text
     pipeline = "assets.pipelines.orders"
     places = ["name", "description", "tags.domain", "owners[0]", f"{pipeline}.description", f"{pipeline}.tags.a"]

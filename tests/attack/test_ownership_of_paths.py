@@ -44,7 +44,7 @@ def test_a_file_of_somebody_else_is_no_source(two: Target, kind: str) -> None:
     two.project.write_tenant(
         {"source_database": {"url": urls[kind]} | dict.fromkeys(("host", "database", "username", "password"))}
     )
-    said = two.etl("check", "acme")
+    said = two.checked("acme")
     assert said.code == 2, said.text
     assert "does not belong to tenant acme at tenants/acme/config.yaml:" in said.text
     assert "(source_database.url)" in said.text
@@ -63,12 +63,12 @@ def test_files_below_the_own_folder_and_lent_ones_are_accepted(two: Target) -> N
 
 def test_a_dbt_project_of_somebody_else_is_refused_unless_it_is_lent(two: Target) -> None:
     two.project.write_tenant({"dbt": {"enabled": True, "project": "beta"}})
-    said = two.etl("check", "acme")
+    said = two.checked("acme")
     assert said.code == 2, said.text
     assert "the dbt project `beta` does not belong to tenant acme at tenants/acme/config.yaml:" in said.text
     assert "[tool.etl] shared_dbt_projects in pyproject.toml" in said.text
     platform(two, 'shared_dbt_projects = ["common"]')
-    said = two.etl("check", "acme")
+    said = two.checked("acme")
     assert said.code == 2, "another project is lent"
     assert "or a project that the platform shares: common" in said.text
     platform(two, 'shared_dbt_projects = ["beta"]')
@@ -84,7 +84,7 @@ def test_an_owner_of_somebody_else_is_refused_where_the_platform_has_a_map(two: 
         {"owners": ["team:beta"], "assets": {"pipelines": {"orders": orders}}, "notifications": [log]}
     )
     platform(two, '[tool.etl.owners]\n"*" = ["team:all"]\nacme = ["team:shop"]\nbeta = ["team:beta"]')
-    said = two.etl("check", "acme")
+    said = two.checked("acme")
     assert said.code == 2, said.text
     for place in ("owners[0]", "assets.pipelines.orders.owners[1]", "notifications[0].owners[1]"):
         assert f"({place})" in said.text, said.text
@@ -95,7 +95,7 @@ def test_an_owner_of_somebody_else_is_refused_where_the_platform_has_a_map(two: 
 @pytest.mark.parametrize("path", ["../beta", "raw/../../beta", "raw//acme", "./raw", "raw/%2e%2e/beta", "raw\\beta"])
 def test_a_base_path_that_leads_elsewhere_is_refused_with_its_line(two: Target, path: str) -> None:
     two.project.write_tenant({"storage": {"bucket": "lake", "base_path": path}})
-    said = two.etl("check", "acme")
+    said = two.checked("acme")
     assert said.code == 2, said.text
     assert "at tenants/acme/config.yaml:" in said.text
     assert "(storage.base_path)" in said.text

@@ -109,7 +109,7 @@ def test_a_rule_that_can_have_no_verdict_is_refused_where_it_stands(target: Targ
     path = target.project.write_tenant({"assets": {"pipelines": pipelines}})
     for name in names.values():
         target.project.write_transform(TRANSFORM.format(name=name), name)
-    said = target.etl("check", "acme", environ={"COLUMNS": "1000"})
+    said = target.checked("acme")
     assert said.code == 2, said.text
     assert "Traceback" not in said.text
     written = path.read_text(encoding="utf-8").splitlines()
@@ -153,7 +153,7 @@ def test_what_can_never_be_told_or_tagged_is_refused_where_it_stands(target: Tar
     wrong = [{"type": "webhook", "url": "file:///tmp/x"}, {"type": "log", "pipelines": ["nosuch*"]}]
     jobs = {"daily_etl": {"tags": {"dagster/run_id": "x"}}}
     path = target.project.write_tenant({"notifications": wrong, "jobs": jobs})
-    said = target.etl("check", "acme", environ={"COLUMNS": "1000"})
+    said = target.checked("acme")
     assert said.code == 2, said.text
     written = path.read_text(encoding="utf-8").splitlines()
     for says, begins in (

@@ -12,9 +12,9 @@ BROKEN = ["secret:", "secret:../other#password", "secret:/etc/passwd", "secret:a
 def test_a_store_is_never_a_variable_with_a_default(target: Target) -> None:
     options = {f"option_{store}": f"${{{store}:db#host}}" for store in STORES}
     target.project.write_tenant({"source_database": {"options": options}})
-    said = target.etl("check", "acme")
+    said = target.checked("acme")
     assert said.code == 2, said.text
-    assert f"{len(STORES)} problems" in said.text
+    assert len(said.out.splitlines()) >= len(STORES)
     for store in STORES:
         assert f"`${{{store}:` is reserved" in said.text
         assert f"(source_database.options.option_{store})" in said.text
@@ -25,7 +25,7 @@ def test_a_store_is_never_a_variable_with_a_default(target: Target) -> None:
 def test_a_secret_cannot_lead_out_of_the_tenants_own(target: Target) -> None:
     options = {f"option_{number}": f"${{{each}}}" for number, each in enumerate(BROKEN)}
     target.project.write_tenant({"source_database": {"options": options}})
-    said = target.etl("check", "acme")
+    said = target.checked("acme")
     assert said.code == 2, said.text
     assert said.text.count("a secret is written ${secret:name} or ${secret:name#key}") == len(BROKEN)
 

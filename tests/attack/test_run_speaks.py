@@ -142,6 +142,4 @@ def test_a_missing_variable_says_that_the_environment_is_why(target: Target) -> 
     for environment in ("prod", "staging"):
         said = target.etl("check", "acme", environ={"DAGSTER_ENVIRONMENT": environment})
         assert said.code == 2
-        assert "ACME_DB_HOST is not set" in said.text
-        assert f"DAGSTER_ENVIRONMENT={environment}" in said.text
-        assert "demo" in said.text
+        assert f"not set in {environment}: ACME_DB_HOST" in said.text

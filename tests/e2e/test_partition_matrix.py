@@ -125,7 +125,7 @@ class World:
             "source_table": "sales",
             "date_column": "at" if partitions and "keys" not in partitions else None,
             "partitions": None,
-            "has_transfer": None,
+            "has_transfer": False,
             "quality": None,
             "undated": "ignore",
             "volume": "off",

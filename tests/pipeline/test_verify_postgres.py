@@ -52,7 +52,7 @@ class World:
             {
                 "source_table": "every_type",
                 "date_column": "at" if dated else None,
-                "has_transfer": None,
+                "has_transfer": False,
                 "columns": columns,
                 "trino_output": output,
                 "quality": {"rules": []},

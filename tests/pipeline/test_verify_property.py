@@ -336,7 +336,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TinyProject
         project.write_pipeline(
             {
                 "undated": "fail",
-                "trino_output": {"mode": mode, "order_column": "amount"},
+                "trino_output": {"mode": mode, "order_column": "amount" if mode == "upsert" else None},
                 "quality": {
                     "on_failure": "quarantine",
                     "rules": [{"column": "cents", "type": "in_range", "max": LIMIT}],
