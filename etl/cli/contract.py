@@ -25,6 +25,7 @@ from etl.odcs.document import Contract, contract_text, read_contract
 from etl.odcs.exporting import export_contract, undelivered_rules
 from etl.odcs.fundamentals import grouped
 from etl.odcs.importing import import_contract
+from etl.odcs.reading import EARLIER, READS_FROM
 from etl.odcs.tenant_file import pipeline_text, with_imported
 from etl.settings import load_settings
 
@@ -56,6 +57,9 @@ def export(
     config = load_tenant(tenant, settings)
     console = Console(stderr=True)
     names = [pipeline] if pipeline else list(config.pipelines)
+    for name, each in config.assets.pipelines.items():
+        if not pipeline and not each.enabled:
+            console.print(Text(f"{tenant}/{name}: left out: it is switched off"))
     if not names:
         raise NothingExamined(f"nothing was examined: {tenant} has no pipeline", "write one below `assets: pipelines:`")
     if out is None and not pipeline:
@@ -65,6 +69,7 @@ def export(
         text = contract_text(contract.data)
         for rule in undelivered_rules(config.assets.pipelines[name]):
             console.print(Text(f"{tenant}/{name}: left out: {rule} judges the extract, which consumers do not get"))
+        _name_what_is_unsure(contract, f"{tenant}/{name}", console)
         if not _has_types(contract):
             console.print(Text(f"{tenant}/{name}: without types, because nothing is published and no rule says them"))
         if out is None:
@@ -154,6 +159,16 @@ def _contract(subject: str) -> Contract:
 def _has_types(contract: Contract) -> bool:
     columns = [column for table in contract.data["schema"] for column in table.get("properties") or []]
     return any(each.get("logicalType") for each in columns)
+
+
+def _name_what_is_unsure(contract: Contract, label: str, console: Console) -> None:
+    custom = {each["property"]: each["value"] for each in contract.data["schema"][0]["customProperties"]}
+    if custom[READS_FROM].get("published") == EARLIER:
+        said = "the YAML has changed since the newest object was published, which its columns and types come from"
+        console.print(Text(f"{label}: {said}"))
+    if elsewhere := custom.get("environments"):
+        said = f"left out: the values for {', '.join(elsewhere)}, of which only fingerprints are written"
+        console.print(Text(f"{label}: {said}"))
 
 
 def _show_left(left: Sequence[tuple[str, str]], contract: Contract, console: Console) -> None:

@@ -15,10 +15,47 @@ from etl.odcs.changes import ContractChange, breaking, harmless, unknown
 from etl.odcs.columns import column_name
 from etl.odcs.document import Contract
 from etl.odcs.promise_difference import promise_changes
+from etl.odcs.property_difference import property_changes
+from etl.odcs.reading import EARLIER, READS_FROM
 from etl.odcs.rule_difference import rule_changes
 from etl.odcs.types import column_type, is_wider
 
-_ENDED = ("deprecated", "retired")
+_FOR_PEOPLE = frozenset(
+    {
+        "authoritativeDefinitions",
+        "businessName",
+        "classification",
+        "criticalDataElement",
+        "dataGranularityDescription",
+        "description",
+        "examples",
+        "id",
+        "physicalType",
+        "tags",
+        "transformDescription",
+        "transformLogic",
+        "transformSourceObjects",
+    }
+)
+_COMPARED_OF_TABLE = frozenset(
+    {"name", "physicalName", "logicalType", "properties", "quality", "customProperties", "relationships"}
+)
+_TYPE = ("logicalType", "physicalType", "logicalTypeOptions", "items", "properties")
+_COMPARED_OF_COLUMN = frozenset(
+    {
+        *_TYPE,
+        "name",
+        "physicalName",
+        "required",
+        "unique",
+        "partitioned",
+        "partitionKeyPosition",
+        "primaryKey",
+        "primaryKeyPosition",
+        "quality",
+        "relationships",
+    }
+)
 
 
 def contract_changes(old: Contract, new: Contract) -> tuple[ContractChange, ...]:
@@ -35,6 +72,7 @@ def contract_changes(old: Contract, new: Contract) -> tuple[ContractChange, ...]
             changes.append(breaking(f"schema.{name}", "the table is gone"))
         else:
             changes += _table_changes(name, table, after[name])
+            changes += _reading_changes(f"schema.{name}", table, after[name], sure=new.columns_are_sure)
     changes += [harmless(f"schema.{name}", "the table is new") for name in after if name not in before]
     if not before or not after:
         changes.append(unknown("schema", "one of the contracts names no table, so no column was compared"))
@@ -80,6 +118,9 @@ def _fundamentals(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Co
     for key in ("domain", "tenant", "name", "description", "team", "tags", "roles", "support", "price"):
         if old.get(key) != new.get(key):
             yield harmless(key, "it has changed" if old.get(key) and new.get(key) else "it is new or gone")
+    for key in ("customProperties", "slaDefaultElement"):
+        if old.get(key) != new.get(key):
+            yield unknown(key, "it has changed, and nobody here knows what it promises")
 
 
 def _servers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ContractChange]:
@@ -121,27 +162,34 @@ def _table_changes(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) ->
         yield from _column_changes(f"{at}.{column}", before[column], after[column])
     yield from _key_changes(at, before, after)
     yield from rule_changes(at, old, new)
-    for key in ("description", "dataGranularityDescription", "customProperties", "tags", "physicalType"):
-        if old.get(key) != new.get(key):
-            yield from _table_key(at, key, old, new)
+    yield from property_changes(at, old.get("customProperties") or [], new.get("customProperties") or [])
+    yield from _relationship_changes(at, old, new)
+    yield from _other_keys(at, old, new, _COMPARED_OF_TABLE)
 
 
-def _table_key(at: str, key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ContractChange]:
-    if key != "customProperties":
-        yield harmless(f"{at}.{key}", "it has changed")
+def _reading_changes(
+    at: str, old: Mapping[str, Any], new: Mapping[str, Any], *, sure: bool
+) -> Iterator[ContractChange]:
+    """Yield that the columns are unknown, if rows are read in another way and nothing was published since."""
+    before, after = (_reading(each) for each in (old, new))
+    if not after or (before and before.get("fingerprint") == after.get("fingerprint")):
         return
-    before = {each["property"]: each["value"] for each in old.get(key) or []}
-    after = {each["property"]: each["value"] for each in new.get(key) or []}
-    for name in sorted({*before, *after}):
-        if before.get(name) == after.get(name):
-            continue
-        said = f"`{before.get(name)}` becomes `{after.get(name)}`"
-        if name == "onFailure" and after.get(name) == "warn":
-            yield breaking(f"{at}.{name}", f"{said}: rows that break a rule are delivered")
-        elif name == "loadMode":
-            yield breaking(f"{at}.{name}", f"{said}: which rows the table holds changes")
-        else:
-            yield harmless(f"{at}.{name}", said)
+    published = after.get("published")
+    if not before and published != EARLIER:
+        return
+    if published is None and sure:
+        yield harmless(f"{at}.{READS_FROM}", "another table, query or transform gives the rows, and they are published")
+    else:
+        yield unknown(
+            f"{at}.{READS_FROM}",
+            "the table, the query or the transform has changed, so nobody knows the columns: publish once, export the "
+            "contract, and compare the two files",
+        )
+
+
+def _reading(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    said = [each.get("value") for each in table.get("customProperties") or [] if each["property"] == READS_FROM]
+    return said[0] if said and isinstance(said[0], Mapping) else {}
 
 
 def _could_be(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
@@ -160,15 +208,38 @@ def _column_changes(at: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> 
             yield breaking(f"{at}.{key}", lost)
         elif after and not before:
             yield harmless(f"{at}.{key}", won)
-    if bool(old.get("partitioned")) != bool(new.get("partitioned")):
+    places = {each["partitionKeyPosition"] for each in (old, new) if each.get("partitionKeyPosition")}
+    if bool(old.get("partitioned")) != bool(new.get("partitioned")) or len(places) > 1:
         yield breaking(f"{at}.partitioned", "rows are divided in another way")
-    for key in ("classification", "description", "businessName", "tags"):
-        if old.get(key) != new.get(key):
-            yield harmless(f"{at}.{key}", f"`{old.get(key)}` becomes `{new.get(key)}`")
+    yield from _relationship_changes(at, old, new)
+    yield from _other_keys(at, old, new, _COMPARED_OF_COLUMN)
+
+
+def _relationship_changes(at: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ContractChange]:
+    before, after = old.get("relationships") or [], new.get("relationships") or []
+    if any(each not in after for each in before):
+        yield breaking(f"{at}.relationships", "a relationship is gone or is another one")
+    elif before != after:
+        yield harmless(f"{at}.relationships", "a relationship is new")
+
+
+def _other_keys(
+    at: str, old: Mapping[str, Any], new: Mapping[str, Any], compared: frozenset[str]
+) -> Iterator[ContractChange]:
+    """Yield the changes of the keys that nothing else has compared: those for people, and those that nobody knows."""
+    for key in sorted({*old, *new} - compared):
+        one, other = old.get(key), new.get(key)
+        if one == other or (not one and not other):
+            continue
+        said = f"{'none' if one is None else f'`{one}`'} becomes {'none' if other is None else f'`{other}`'}"
+        if key in _FOR_PEOPLE:
+            yield harmless(f"{at}.{key}", said)
+        else:
+            yield unknown(f"{at}.{key}", f"{said}, and nobody here knows what it promises")
 
 
 def _type_changes(at: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ContractChange]:
-    keys = ("logicalType", "physicalType", "logicalTypeOptions", "items")
+    keys = _TYPE
     if all(old.get(each) == new.get(each) for each in keys):
         return
     before = " ".join(str(old[each]) for each in keys if old.get(each))

@@ -34,6 +34,8 @@ class Contract:
     name: str
     """Its file, or its pipeline, for people."""
     root: Node | None = field(default=None, repr=False)
+    columns_are_sure: bool = True
+    """False: made from a pipeline whose newest object was perhaps not made by its YAML and code as they are."""
 
     def line_of(self, path: KeyPath) -> int | None:
         """Return the line of a part of the contract; None if the contract was not read from a file."""

@@ -16,10 +16,11 @@ from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError
 from etl.odcs.columns import column_name, rules_of_column, taken_rule
 from etl.odcs.document import Contract
-from etl.odcs.exporting import granularity
+from etl.odcs.exporting import GUARDS, granularity
 from etl.odcs.fundamentals import Left, is_about, left_of_contract, shared_keys
 from etl.odcs.placing import key_position, output_keys, partition_keys
 from etl.odcs.promises import promise_of
+from etl.odcs.reading import READS_FROM
 from etl.odcs.relationships import rules_of_relationships
 from etl.quality.rules import AnyRule
 
@@ -43,6 +44,11 @@ _KEYS_OF_QUALITY = {
     "qualityEngine": "engine",
     "maxQuarantineRate": "max_quarantine_rate",
     "safeColumns": "safe_columns",
+    "timeoutSeconds": "timeout_seconds",
+}
+_ONLY_COMPARED = {
+    READS_FROM: "where rows come from is not in a contract; its fingerprint is for `etl contract diff`",
+    "environments": "values of environments are not in a contract; their fingerprints are for `etl contract diff`",
 }
 
 
@@ -108,7 +114,7 @@ def _pipeline(
         left.append((f"{at}.dataGranularityDescription", "a pipeline has one description"))
     custom = _custom(table, at, left)
     said = enumerate(contract.data.get("slaProperties") or [])
-    promises, unit = promise_of({place: each for place, each in said if is_about(each, table)}, left)
+    promises, unit = promise_of({place: each for place, each in said if is_about(each, table)}, table, left)
     rules = _rules(table, usable, names, at, left)
     targets = {**{name: name for name in config.assets.pipelines}, **pipelines}
     rules += rules_of_relationships(table, usable, rules, targets, at, left)
@@ -122,7 +128,11 @@ def _pipeline(
     keys |= output_keys(config, table, pipeline, properties, custom, at, left)
     if personal := [column_name(each) for each in properties if _is_personal(each, at, left)]:
         keys["pii_columns"] = personal
+    keys |= {own: custom[key] for key, own in GUARDS.items() if key in custom}
     quality = {own: custom[key] for key, own in _KEYS_OF_QUALITY.items() if key in custom}
+    if names and (strange := [each for each in quality.get("safe_columns", ()) if each not in names]):
+        left.append((f"{at}.customProperties", f"`safeColumns`: the contract has no column `{strange[0]}`"))
+        quality["safe_columns"] = [each for each in quality["safe_columns"] if each in names]
     if rules:
         quality["rules"] = [_as_written(each) for each in rules]
     if quality:
@@ -158,14 +168,15 @@ def _usable(properties: Sequence[Mapping[str, Any]], at: str, left: list[Left]) 
 
 def _custom(table: Mapping[str, Any], at: str, left: list[Left]) -> dict[str, Any]:
     """Return our own custom properties of a table; the others are left."""
-    known = {*_KEYS_OF_QUALITY, "loadMode", "orderColumn", "partitions"}
+    known = {*_KEYS_OF_QUALITY, *GUARDS, "loadMode", "orderColumn", "partitions"}
     found: dict[str, Any] = {}
     for index, each in enumerate(table.get("customProperties") or []):
         if each["property"] in known:
             found[each["property"]] = each["value"]
         else:
             place = f"{at}.customProperties[{index}]"
-            left.append((place, f"`{each['property']}`: no key of a pipeline has this meaning"))
+            reason = _ONLY_COMPARED.get(each["property"], "no key of a pipeline has this meaning")
+            left.append((place, f"`{each['property']}`: {reason}"))
     return found
 
 

@@ -22,7 +22,11 @@ _PLAIN = {
     "judged": "enabled",
 }
 _UNITS = {"executionTime": "s"}
-_SYNONYMS = {"er": "errorRate", "ly": "latency", "fy": "frequency", "freshness": "latency"}
+_SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hr": 3600, "hour": 3600, "d": 86_400}
+_SHARES = ("errorRate", "passRate")
+_DUE = "The newest complete partition is there at these moments."
+_READ = ("id", "property", "value", "element")
+SYNONYMS = {"er": "errorRate", "ly": "latency", "fy": "frequency", "freshness": "latency"}
 FREQUENCY_UNITS = {"hour": "h", "day": "d", "week": "w", "month": "m"}
 _HOURS = {"h": 1, "hr": 1, "hour": 1, "hours": 1, "d": 24, "day": 24, "days": 24, "w": 168, "week": 168, "weeks": 168}
 
@@ -40,7 +44,7 @@ def sla_properties(sla: PipelineSLA | None, element: str, unit: str | None) -> l
         if fresh.timezone is not None:
             due["valueExt"] = fresh.timezone
         due |= {"element": element, "scheduler": "cron", "schedule": fresh.deadline}
-        made.append(due | {"description": "The newest complete partition is there at these moments."})
+        made.append(due | {"description": _DUE})
     if fresh is not None and fresh.business_days:
         made.append({"property": "businessDaysOnly", "value": True, "element": element})
     if fresh is not None and fresh.max_age_hours is not None:
@@ -56,18 +60,19 @@ def sla_properties(sla: PipelineSLA | None, element: str, unit: str | None) -> l
 
 
 def promise_of(
-    properties: Mapping[int, Mapping[str, Any]], left: list[tuple[str, str]]
+    properties: Mapping[int, Mapping[str, Any]], table: Mapping[str, Any], left: list[tuple[str, str]]
 ) -> tuple[dict[str, Any], str | None]:
     """Return the `sla` of a pipeline and the unit of its partitions. What has no counterpart is added to `left`.
 
-    `properties` are the promises about one table, by their places in the contract.
+    `properties` are the promises about the table, by their places in the contract. Of a promise that is taken over,
+    each key that was not read is added too.
     """
     sla: dict[str, Any] = {}
     fresh: dict[str, Any] = {}
     unit: str | None = None
     for index, each in properties.items():
         at = f"slaProperties[{index}]"
-        name = _SYNONYMS.get(str(each.get("property")), str(each.get("property")))
+        name = SYNONYMS.get(str(each.get("property")), str(each.get("property")))
         reason = ""
         if name == "frequency":
             unit = next((key for key, short in FREQUENCY_UNITS.items() if _is_unit(each, key, short)), None)
@@ -75,10 +80,10 @@ def promise_of(
         elif name in _OF_FRESHNESS:
             reason = _OF_FRESHNESS[name](each, fresh)
         elif name in _PLAIN:
-            sla[_PLAIN[name]] = each.get("value")
+            reason = _take_plain(name, each, sla)
         else:
             reason = f"there is no promise `{name}`"
-        left += [(at, reason)] if reason else []
+        left += [(at, reason)] if reason else _unread(name, each, table, at)
     if fresh:
         sla = {"freshness": fresh, **sla}
     try:
@@ -87,6 +92,39 @@ def promise_of(
         left += [("slaProperties", f"{'.'.join(map(str, each['loc']))}: {each['msg']}") for each in error.errors()]
         sla = {}
     return sla, unit
+
+
+def _take_plain(name: str, entry: Mapping[str, Any], sla: dict[str, Any]) -> str:
+    """Take a promise whose value is a key of `sla`. Returns the reason if it is not taken."""
+    if _PLAIN[name] in sla:
+        return f"a pipeline has one promise `{name}`"
+    value, unit = entry.get("value"), str(entry.get("unit") or "").lower()
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if unit and is_number and name == "executionTime":
+        seconds = _SECONDS.get(unit) or _SECONDS.get(unit.removesuffix("s"))
+        if seconds is None:
+            return f"`{unit}` is no unit of seconds, minutes, hours or days"
+        value = value * seconds if isinstance(value, int | float) else value
+    elif unit in ("%", "percent") and is_number and name in _SHARES:
+        value = round(value / 100, 12) if isinstance(value, int | float) else value
+    elif unit and not (unit == "rows" and name.endswith("RowCount")):
+        return f"its unit `{unit}` has no counterpart"
+    sla[_PLAIN[name]] = value
+    return ""
+
+
+def _unread(name: str, entry: Mapping[str, Any], table: Mapping[str, Any], at: str) -> list[tuple[str, str]]:
+    """Return the parts of a promise that were not read, although the promise was taken over."""
+    read = {*_READ, *(("valueExt", "scheduler", "schedule") if name == "timeOfAvailability" else ("unit",))}
+    left = [
+        (f"{at}.{key}", "a promise has no such key")
+        for key, value in entry.items()
+        if key not in read and value is not None and value != _DUE
+    ]
+    element = str(entry.get("element") or "")
+    if element and element not in (str(table["name"]), str(table.get("physicalName"))):
+        left.append((f"{at}.element", f"a promise is about the whole pipeline, and not about `{element}`"))
+    return left
 
 
 def _is_unit(entry: Mapping[str, Any], unit: str, short: str) -> bool:

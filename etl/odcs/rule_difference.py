@@ -6,7 +6,7 @@ Belongs here: what "looser" means for each type of rule. Not here: the rest of a
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from etl.odcs.changes import ContractChange, breaking, harmless, unknown
 from etl.odcs.columns import column_name
@@ -84,56 +84,68 @@ def _changed(at: str, old: _Known, new: _Known) -> Iterator[ContractChange]:
         return
     if _plain(before) == _plain(after):
         return
-    looser, tighter = _compared(before, after)
-    if looser:
-        yield breaking(at, f"the rule allows more: {'; '.join(looser)}")
-    if tighter:
-        yield harmless(at, f"the rule allows less: {'; '.join(tighter)}")
+    told = _compared(before, after)
+    if told["looser"]:
+        yield breaking(at, f"the rule allows more: {'; '.join(told['looser'])}")
+    if told["unordered"]:
+        said = "; ".join(told["unordered"])
+        yield breaking(at, f"the rule is another one; it cannot be put in order, and counts as a break: {said}")
+    if told["tighter"]:
+        yield harmless(at, f"the rule allows less: {'; '.join(told['tighter'])}")
 
 
 def _plain(rule: AnyRule) -> dict[str, Any]:
     return rule.model_dump(exclude={*_TEXTS})
 
 
-def _compared(old: AnyRule, new: AnyRule) -> tuple[list[str], list[str]]:
-    """Return what is looser and what is tighter, each in words. What cannot be ordered counts as looser."""
+Order = Literal["looser", "tighter", "unordered"]
+
+
+def _compared(old: AnyRule, new: AnyRule) -> dict[Order, list[str]]:
+    """Return what is looser, what is tighter, and what cannot be put in order, each in words."""
     before, after = _plain(old), _plain(new)
-    looser: list[str] = []
-    tighter: list[str] = []
+    told: dict[Order, list[str]] = {"looser": [], "tighter": [], "unordered": []}
     for key in before:
         one, other = before[key], after.get(key)
-        if one == other:
-            continue
-        said = f"{key} {_shown(one)} becomes {_shown(other)}"
-        (tighter if _is_tighter(old.type, key, one, other) else looser).append(said)
-    return looser, tighter
+        if one != other:
+            told[_order(old.type, key, one, other)].append(f"{key} {_shown(one)} becomes {_shown(other)}")
+    return told
 
 
-def _is_tighter(kind: str, key: str, old: Any, new: Any) -> bool:  # noqa: ANN401  values of rules
+def _order(kind: str, key: str, old: Any, new: Any) -> Order:  # noqa: ANN401  values of rules
     if key == "severity":
-        return _SEVERITIES.index(new) > _SEVERITIES.index(old)
+        return _of(_SEVERITIES.index(new) > _SEVERITIES.index(old))
     if key == "mostly":
-        return (1.0 if new is None else new) > (1.0 if old is None else old)
-    if key == "where":
-        return new is None  # every row is judged
+        return _of((1.0 if new is None else new) > (1.0 if old is None else old))
+    if key == "where" and (old is None or new is None):
+        return _of(new is None)  # every row is judged
     if key in ("min_inclusive", "max_inclusive"):
-        return not new
+        return _of(not new)
     if key == "strict":
-        return bool(new)
+        return _of(bool(new))
     if key == "values" and kind in ("in_set", "not_in_set"):
-        return {*map(str, new)} < {*map(str, old)} if kind == "in_set" else {*map(str, new)} > {*map(str, old)}
+        before, after = {*map(str, old)}, {*map(str, new)}
+        if before < after or after < before:
+            return _of((after < before) == (kind == "in_set"))
+        return "looser"  # a value that was not allowed is allowed
     if key in _BOUNDS:
-        return _is_tighter_bound(_BOUNDS[key], old, new)
-    return key == "exact" and old is None
+        return _order_of_bounds(_BOUNDS[key], old, new)
+    if key in ("exact", "version") and (old is None or new is None):
+        return _of(old is None)
+    return "unordered"
 
 
-def _is_tighter_bound(side: str, old: Any, new: Any) -> bool:  # noqa: ANN401  a number, a moment, a duration
+def _of(tighter: bool) -> Order:
+    return "tighter" if tighter else "looser"
+
+
+def _order_of_bounds(side: str, old: Any, new: Any) -> Order:  # noqa: ANN401  a number, a moment, a duration
     if old is None or new is None:
-        return old is None
+        return _of(old is None)
     try:
-        return bool(as_written(new) > as_written(old)) == (side == "low")
+        return _of(bool(as_written(new) > as_written(old)) == (side == "low"))
     except TypeError:  # bounds of two kinds cannot be ordered
-        return False
+        return "unordered"
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401  values of rules

@@ -28,15 +28,9 @@ _DIMENSIONS = {
     "mean_between": "accuracy",
     "sum_between": "accuracy",
 }
-_ONLY_FOR_PEOPLE = (
-    "authoritativeDefinitions",
-    "businessImpact",
-    "customProperties",
-    "method",
-    "schedule",
-    "scheduler",
-    "tags",
-)
+_READ = ("id", "type", "name", "description", "dimension", "severity")
+_READ_OF_METRIC = ("metric", "rule", "arguments", "unit")
+_READ_OF_OWN = ("engine", "implementation")
 _OPERATORS = (
     "mustBe",
     "mustBeGreaterOrEqualTo",
@@ -72,8 +66,16 @@ def quality_entry(rule: AnyRule, check_name: str, at_column: str | None) -> dict
 
 
 def unused_keys(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the keys of an entry that change nothing about its rule, and that a rule has no place for."""
-    return tuple(key for key in _ONLY_FOR_PEOPLE if entry.get(key))
+    """Return the keys of an entry that were not read, although it became a rule."""
+    own = entry.get("type") == "custom"
+    read = {*_READ, *(_READ_OF_OWN if own else (*_READ_OF_METRIC, *_OPERATORS))}
+    if "metric" in entry or own:
+        read.discard("rule")
+    unread = [key for key, value in entry.items() if key not in read and value not in (None, [], {}, "")]
+    if entry.get("metric") == "rowCount":
+        rows = ("rows", None)
+        unread += [key for key in ("arguments", "unit") if entry.get(key) and entry.get(key) not in rows]
+    return tuple(unread)
 
 
 def rule_of(entry: Mapping[str, Any], at_column: str | None) -> AnyRule:
