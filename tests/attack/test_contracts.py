@@ -68,8 +68,15 @@ def fixed(tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
     """A project whose pipeline has published a day as BASE says it."""
     made = make_project(tmp_path_factory.mktemp("contracts"))
     made.write_pipeline({**BASE, "quality": {"engine": "polars"}})
-    contract_of(made, {"quality": {"rules": [], "engine": "polars", "timeout_seconds": None}})
     run_stage(made, "extract")
+    return made
+
+
+@pytest.fixture(scope="module")
+def old(fixed: TinyProject) -> Contract:
+    """The contract of BASE, which is the same when it is made again."""
+    made = contract_of(fixed, {}, "old")
+    assert contract_changes(made, contract_of(fixed, {})) == ()
     return made
 
 
@@ -119,10 +126,8 @@ WEAKER: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.mark.parametrize(("changes", "effect", "at"), WEAKER.values(), ids=WEAKER)
 def test_a_weaker_pipeline_is_never_called_harmless(
-    fixed: TinyProject, changes: dict[str, Any], effect: str, at: str
+    fixed: TinyProject, old: Contract, changes: dict[str, Any], effect: str, at: str
 ) -> None:
-    old = contract_of(fixed, {}, "old")
-    assert contract_changes(old, contract_of(fixed, {})) == ()
     found = contract_changes(old, contract_of(fixed, changes))
     assert [each.effect for each in found if each.at.endswith(at)] == [effect], found
     if effect == "harmless":
@@ -139,21 +144,20 @@ def test_a_weaker_pipeline_is_never_called_harmless(
     ],
 )
 def test_a_rule_that_cannot_be_put_in_order_says_so_and_counts(
-    fixed: TinyProject, keys: tuple[int, dict[str, Any]]
+    fixed: TinyProject, old: Contract, keys: tuple[int, dict[str, Any]]
 ) -> None:
-    found = contract_changes(contract_of(fixed, {}, "old"), contract_of(fixed, rule(keys[0], **keys[1])))
+    found = contract_changes(old, contract_of(fixed, rule(keys[0], **keys[1])))
     assert [(each.effect, "put in order" in each.what, "allows more" in each.what) for each in found] == [
         ("breaking", True, False)
     ]
 
 
-def test_a_condition_where_there_was_none_allows_more(fixed: TinyProject) -> None:
-    found = contract_changes(contract_of(fixed, {}, "old"), contract_of(fixed, rule(5, where="amount < 5")))
+def test_a_condition_where_there_was_none_allows_more(fixed: TinyProject, old: Contract) -> None:
+    found = contract_changes(old, contract_of(fixed, rule(5, where="amount < 5")))
     assert [(each.effect, "allows more" in each.what) for each in found] == [("breaking", True)]
 
 
-def test_a_contract_by_hand_is_not_compared_with_columns_of_an_earlier_yaml(fixed: TinyProject) -> None:
-    old = contract_of(fixed, {}, "old")
+def test_a_contract_by_hand_is_not_compared_with_columns_of_an_earlier_yaml(fixed: TinyProject, old: Contract) -> None:
     data = yaml.safe_load(contract_text(old.data))
     table = data["schema"][0]
     table["customProperties"] = [each for each in table["customProperties"] if each["property"] != "readsFrom"]
