@@ -109,7 +109,10 @@ def make_tenant(
         )
     target = settings.tenants_dir / tenant
     if target.exists():
-        raise EtlError(f"tenants/{tenant} exists already", "choose another id, or edit the existing tenant")
+        remedy = "choose another id, or edit the existing tenant"
+        if not (target / "config.yaml").exists():
+            remedy = f"choose another id, or move it away; `etl new {tenant} --from VARIABLE` keeps its files"
+        raise EtlError(f"tenants/{tenant} exists already", remedy)
     source = settings.tenants_dir / TEMPLATE
     if not source.is_dir():
         raise EtlError(f"{source} is missing", "run this in the project's folder, the one with tenants/")

@@ -18,20 +18,24 @@ from etl.errors import ConfigError, EtlError
 from etl.quality.whole_file import write_whole
 from etl.settings import Settings
 
+_STEPS = ("tenant", "assets", "pipelines")
+_STEP = 2
+
 
 def behind_last_pipeline(text: str, added: Callable[[int], str], file: str) -> str:
     """Return the text of a file with more pipelines behind its last one. All its lines stay as they are.
 
-    `added` makes the new lines, indented by the number that it is given.
+    `added` makes the new lines, indented by the number that it is given. Where the file has no pipelines yet, the keys
+    above them are added too. Raises a ConfigError if the mapping that would get them is not written as a block.
     """
-    block = _pipelines_node(text, file)
-    indent = block.value[-1][0].start_mark.column
+    at, indent, missing = _place(text, file)
+    above = "".join(f"{' ' * (indent + _STEP * number)}{key}:\n" for number, key in enumerate(missing))
+    new = above + added(indent + _STEP * len(missing))
     lines = text.splitlines(keepends=True)
-    at = _line_behind(lines, block)
     newline = "\r\n" if "\r\n" in text else "\n"
     if at and not lines[at - 1].endswith(("\n", "\r")):
         lines[at - 1] += newline
-    return "".join([*lines[:at], added(indent).replace("\n", newline), *lines[at:]])
+    return "".join([*lines[:at], new.replace("\n", newline), *lines[at:]])
 
 
 def check_text(settings: Settings, tenant: str, text: str) -> TenantConfig:
@@ -85,14 +89,44 @@ def replace_file(path: Path, text: str) -> None:
         raise EtlError(f"{path.name} cannot be written: {error.strerror}", "free the disk, or grant rights") from error
 
 
-def _line_behind(lines: list[str], pipelines: yaml.MappingNode) -> int:
-    """Return the first line behind the last pipeline, with the comments that belong to the pipelines."""
-    key, value = pipelines.value[-1]
+def _place(text: str, file: str) -> tuple[int, int, tuple[str, ...]]:
+    """Return the line before which pipelines are put, their indentation, and the keys above them that are missing."""
+    lines = text.splitlines(keepends=True)
+    root: yaml.Node | None = yaml.compose(text, yaml.SafeLoader)
+    steps = ("assets", "pipelines") if _child(root, "assets") or not _child(root, "tenant") else _STEPS
+    if not isinstance(root, yaml.MappingNode) or root.flow_style or not root.value:
+        raise _no_block(file, "the whole file")
+    block = root
+    for number, step in enumerate(steps):
+        column = block.value[0][0].start_mark.column
+        pair = next((each for each in block.value if each[0].value == step), None)
+        if pair is None:
+            key, value = block.value[-1]
+            return _line_behind(lines, key, value, column), column, steps[number:]
+        key, value = pair
+        if isinstance(value, yaml.ScalarNode) and not value.value and not value.style:
+            return _line_behind(lines, key, value, column + 1), column + _STEP, steps[number + 1 :]
+        if not isinstance(value, yaml.MappingNode) or value.flow_style or value.start_mark.index < key.end_mark.index:
+            raise _no_block(file, f"`{step}`")
+        block = value
+    key, value = block.value[-1]
+    return _line_behind(lines, key, value, key.start_mark.column), key.start_mark.column, ()
+
+
+def _no_block(file: str, what: str) -> ConfigError:
+    return ConfigError(
+        f"{file}: {what} is written in braces, or as an alias, and not as a block, so no pipeline can be added",
+        "write it as a block, one key a line; an empty `pipelines:` has no braces",
+    )
+
+
+def _line_behind(lines: list[str], key: yaml.Node, value: yaml.Node, column: int) -> int:
+    """Return the first line behind a key and its value, with the comments that stand at this column or deeper."""
     end: int = max(key.end_mark.line + 1, _end_of(value) if value.start_mark.index > key.start_mark.index else 0)
     for number in range(end, len(lines)):
         stripped = lines[number].strip()
         depth = len(lines[number]) - len(lines[number].lstrip())
-        if stripped and not (stripped.startswith("#") and depth >= key.start_mark.column):
+        if stripped and not (stripped.startswith("#") and depth >= column):
             break
         end = number + 1 if stripped else end
     return end
@@ -106,19 +140,6 @@ def _end_of(node: yaml.Node) -> int:
         return max(_end_of(each) for each in parts if each.start_mark.index >= node.start_mark.index)
     line, column = int(node.end_mark.line), int(node.end_mark.column)
     return line + 1 if column else line
-
-
-def _pipelines_node(text: str, file: str) -> yaml.MappingNode:
-    """Return the mapping of the pipelines, which has to be written as a block with one pipeline at least."""
-    node: yaml.Node | None = yaml.compose(text, yaml.SafeLoader)
-    tenant = _child(node, "tenant") or node
-    pipelines = _child(_child(tenant, "assets"), "pipelines")
-    if not isinstance(pipelines, yaml.MappingNode) or not pipelines.value or pipelines.flow_style:
-        raise ConfigError(
-            f"{file} has no `assets: pipelines:` as a block with a pipeline, behind which others could be added",
-            "write the pipelines as a block, one key a line",
-        )
-    return pipelines
 
 
 def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:

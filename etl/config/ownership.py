@@ -205,10 +205,11 @@ def refused_file(path: str, tenant: str, settings: Settings, platform: Platform)
         return None
     if real.parent == demo and real.name.startswith(f"{tenant}."):
         return None
-    return (
-        f"the file `{path}` does not belong to tenant {tenant}",
-        f"a file below tenants/{tenant}/, or in a folder that the platform lists: [tool.etl] file_sources",
+    remedy = (
+        f"a file below tenants/{tenant}/, or in a folder that the platform lists: [tool.etl] file_sources"
+        f" in pyproject.toml; or a file below {demo / tenant}/"
     )
+    return f"the file `{path}` does not belong to tenant {tenant}", remedy
 
 
 def absolute(path: str, settings: Settings) -> Path:

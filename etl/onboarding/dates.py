@@ -69,8 +69,15 @@ def choose_date(
         names = ", ".join(f"`{each.name}`" for each in usable)
         return DateChoice(None, f"none of the dates ({names}) says when a row came")
     why = "by its name it says when a row came" if _CREATED.search(first.name) else "a guess: the only column of dates"
-    if last is not None:
-        why += f"; `{last.name}` tells no changes" if key else f"; `{last.name}` is of no use without a key"
+    if last is not None and not key:
+        why += f"; `{last.name}` is of no use without a key"
+    elif last is not None and _changed(first, last) > _FEW:
+        why += f"; `{last.name}` has only {last.days} different days, so it tells of no changes"
+    elif last is not None:
+        why += f"; `{last.name}` tells no changes"
+    refused = "; ".join(against[each] for each in dates if against[each] and _UPDATED.search(each))
+    if refused:
+        why += f"; no column of changes is used: {refused}"
     return DateChoice(first, f"{why}, and no row is without it")
 
 

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 import polars as pl
 
+from etl.onboarding.naming import plain_name
 from etl.onboarding.sampling import TableSample
 from etl.pipeline.personal import SURE
 from etl.quality.engines.truthound.pii import scan_pii
@@ -45,7 +46,13 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 """Words in names of columns, as patterns, for each kind of personal data."""
 _OF_PEOPLE = re.compile(
     r"customer|client|employee|staff|person|people|user|member|patient|student|contact|actor|author|account|driver"
-    r"|passenger|supplier|vendor|guest|subscriber|고객|직원|회원|사용자",
+    r"|passenger|supplier|vendor|(?:^|_)emps?(?:_|$)|worker|teacher|doctor|nurse|crew|guest|subscriber|고객|직원|회원|사용자",
+    re.IGNORECASE,
+)
+_TELLS_OF_PEOPLE = ("a date of birth", "a fact about a person")
+_OWN_NAME = re.compile(
+    r"(?:^|_)(?:first|last|middle|full|family|given|sur|maiden)_?name$|^(?:forename|vorname|nachname|prenom)$|ssn|passport"
+    r"|social_?security|national_?id",
     re.IGNORECASE,
 )
 _ONLY_OF_PEOPLE = re.compile(r"^(?:name|notes?|comments?|bio|remarks?|latitude|longitude|lat|lon|lng)$", re.IGNORECASE)
@@ -53,7 +60,7 @@ _ONLY_OF_PEOPLE = re.compile(r"^(?:name|notes?|comments?|bio|remarks?|latitude|l
 
 def personal_columns(sample: TableSample) -> dict[str, str]:
     """Return the columns that look personal, each with the reason."""
-    of_people = bool(_OF_PEOPLE.search(sample.table.name))
+    of_people = bool(_OF_PEOPLE.search(sample.table.name)) or any(_tells_of_people(each) for each in sample.columns)
     found = dict[str, str]()
     for column in sample.columns:
         if _is_key_of_another(sample, column):
@@ -70,6 +77,26 @@ def personal_columns(sample: TableSample) -> dict[str, str]:
     return {column: found[column] for column in sample.columns if column in found}
 
 
+def as_elsewhere(sample: TableSample, own: Mapping[str, str], elsewhere: Mapping[str, str]) -> dict[str, str]:
+    """Return the personal columns, with those that are personal in another table, of which a view may be made.
+
+    `elsewhere` has the name of the other table for each plain name of a column.
+    """
+    found = dict[str, str]()
+    for column in sample.columns:
+        table = elsewhere.get(plain_name(column))
+        if column in own:
+            found[column] = own[column]
+        elif table and not _is_key_of_another(sample, column):
+            found[column] = f"as in {table}"
+    return found
+
+
+def _tells_of_people(column: str) -> bool:
+    """Whether a table with such a column has a row for each person."""
+    return _kind_of_name(column) in _TELLS_OF_PEOPLE or bool(_OWN_NAME.search(_spaced(column)))
+
+
 def _is_text(sample: TableSample, column: str) -> bool:
     return column in sample.frame.columns and isinstance(sample.frame[column].dtype, pl.String)
 
@@ -83,8 +110,12 @@ def _is_key_of_another(sample: TableSample, column: str) -> bool:
 
 
 def _kind_of_name(column: str) -> str:
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column).replace(" ", "_")
-    return next((kind for kind, words in _WORDS.items() if re.search("|".join(words), spaced, re.IGNORECASE)), "")
+    name = _spaced(column)
+    return next((kind for kind, words in _WORDS.items() if re.search("|".join(words), name, re.IGNORECASE)), "")
+
+
+def _spaced(column: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column).replace(" ", "_")
 
 
 def _by_values(sample: TableSample) -> dict[str, str]:

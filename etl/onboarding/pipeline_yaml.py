@@ -56,8 +56,8 @@ def comment_lines(text: str, indent: int) -> str:
 def _block(proposal: Proposal, schema: str | None, indent: int) -> CommentedMap:
     table, inner = proposal.table, _STEP
     pipeline = CommentedMap()
-    if table.comment:
-        pipeline["description"] = _text(one_line(table.comment))
+    if proposal.description:
+        pipeline["description"] = _text(one_line(proposal.description))
     pipeline["source_table"] = _text(table.name)
     if table.schema_name != schema:
         pipeline["source_schema"] = _text(str(table.schema_name))

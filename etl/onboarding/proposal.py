@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from etl.config.pipeline_config import LoadMode
+from etl.onboarding.comments import description_of
 from etl.onboarding.cutting import TimeSpan, UnitChoice, cut, first_key, is_far_back
 from etl.onboarding.dates import DateChoice, choose_date
 from etl.onboarding.keys import Key, find_key
@@ -20,7 +21,7 @@ from etl.onboarding.lateness import Lateness, measure_lateness
 from etl.onboarding.limits import Limits
 from etl.onboarding.moments import date_columns
 from etl.onboarding.newest import Newest, newest_of
-from etl.onboarding.personal import personal_columns
+from etl.onboarding.personal import as_elsewhere, personal_columns
 from etl.onboarding.promise import Promise, promise_of
 from etl.onboarding.rhythm import Rhythm, measure_rhythm
 from etl.onboarding.rules import ProposedRules, key_rules, learned_rules
@@ -61,6 +62,8 @@ class Proposal:
     promise: Promise
     personal: Mapping[str, str]
     rules: ProposedRules
+    description: str = ""
+    """The table's comment, if it shows neither a secret nor a person."""
     notes: tuple[str, ...] = field(default=())
     """What else a person should know, in sentences."""
 
@@ -105,7 +108,9 @@ def propose(url: str, table: CatalogueTable, name: str, limits: Limits, zone: Zo
         notes += more
     mode, mode_why = _mode(choice, partitions, sample, limits)
     personal = personal_columns(sample)
-    learned = learned_rules(sample, key, personal)
+    description, why_none = description_of(table.comment or "")
+    if why_none:
+        notes.append(why_none)
     unit = str(partitions.values.get("by", "day")) if partitions else "whole"
     return Proposal(
         name=name,
@@ -118,9 +123,23 @@ def propose(url: str, table: CatalogueTable, name: str, limits: Limits, zone: Zo
         rhythm=rhythm,
         promise=promise_of(rhythm, unit, zone.name, moves=choice.moves),
         personal=personal,
-        rules=ProposedRules((*key_rules(key), *learned.rules), learned.notes),
+        rules=_rules(sample, key, personal),
+        description=description,
         notes=tuple(notes),
     )
+
+
+def with_elsewhere(proposal: Proposal, elsewhere: Mapping[str, str]) -> Proposal:
+    """Return the proposal with the columns that are personal in another table, and without their values in rules."""
+    personal = as_elsewhere(proposal.sample, proposal.personal, elsewhere)
+    if personal == proposal.personal:
+        return proposal
+    return replace(proposal, personal=personal, rules=_rules(proposal.sample, proposal.key, personal))
+
+
+def _rules(sample: TableSample, key: Key, personal: Mapping[str, str]) -> ProposedRules:
+    learned = learned_rules(sample, key, personal)
+    return ProposedRules((*key_rules(key), *learned.rules), learned.notes)
 
 
 def _still_usable(url: str, sample: TableSample, choice: DateChoice, limits: Limits) -> DateChoice:

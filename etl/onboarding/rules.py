@@ -18,6 +18,7 @@ from etl.errors import QualityError
 from etl.onboarding.keys import LIKE_A_KEY, Key
 from etl.onboarding.naming import Place
 from etl.onboarding.sampling import TableSample
+from etl.onboarding.value_sets import may_be_written
 from etl.quality import get_engine
 from etl.quality.holdout import LEAST_ROWS
 from etl.quality.learn import learn_rules
@@ -26,8 +27,6 @@ from etl.source.contract import CatalogueForeignKey
 
 _LEARNED_FROM = 50
 """Fewer rows say little about the next ones."""
-_NAME = re.compile(r"[^\W\d_]+\.?(?:[ '-][^\W\d_]+\.?){1,3}")
-"""Two to four words of letters, as names of persons are."""
 _OF_ONE_PERSON = re.compile(r"e_?mail|user_?name|login", re.IGNORECASE)
 _FIRST_KEYS = ("column", "columns", "type")
 _KINDS = ("not_null", "unique", "in_set", "in_range", "non_negative")
@@ -73,12 +72,21 @@ def learned_rules(sample: TableSample, key: Key, personal: Collection[str]) -> P
         return ProposedRules((), (f"no rules were learned: {error.problem.splitlines()[0]}",))
     declared = {each.name for each in sample.table.columns if not each.nullable}
     references = {name for each in sample.table.foreign_keys for name in each.columns}
+    worth = [
+        each for each in learned.rules if each.type in _KINDS and _is_worth(each, key, personal, declared, references)
+    ]
+    unwritten = [
+        each.judged_columns[0]
+        for each in worth
+        if each.type == "in_set"
+        and not may_be_written(each.judged_columns[0], each.values, beside_personal=bool(personal))
+    ]
     rules = [
-        _proposed(rule, frame)
-        for rule in learned.rules
-        if rule.type in _KINDS and _is_worth(rule, key, personal, declared, references)
+        _proposed(each, frame) for each in worth if each.type != "in_set" or each.judged_columns[0] not in unwritten
     ]
     notes = [f"no rules, because rows held out broke them: {', '.join(learned.left_out)}"] if learned.left_out else []
+    if unwritten:
+        notes.append(f"no set of values for {', '.join(unwritten)}: the values may be of persons, and are not written")
     return ProposedRules(tuple(rules), tuple(notes))
 
 
@@ -97,8 +105,8 @@ def _is_worth(
         return column not in declared and column not in key.columns
     if rule.type == "unique":  # names and descriptions differ by chance where there are few rows
         return (column,) != key.columns and bool(LIKE_A_KEY.search(column) or _OF_ONE_PERSON.search(column))
-    if rule.type == "in_set" and (len(rule.values) == 1 or all(_NAME.fullmatch(str(each)) for each in rule.values)):
-        return False  # one value says little, and names of persons are not to be written
+    if rule.type == "in_set" and len(rule.values) == 1:
+        return False  # one value says little
     # keys grow, and the ranges and sets of a personal column would be values of persons
     return column not in personal and column not in key.columns and column not in references
 

@@ -9,11 +9,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 
+import polars as pl
+
 from etl.errors import NothingExamined, SourceError
 from etl.onboarding.limits import Limits
-from etl.onboarding.naming import Place, is_allowed, pipeline_names, place_of, shown
-from etl.onboarding.proposal import Proposal, propose
+from etl.onboarding.naming import Place, is_allowed, pipeline_names, place_of, plain_name, shown
+from etl.onboarding.personal import personal_columns
+from etl.onboarding.proposal import Proposal, propose, with_elsewhere
 from etl.onboarding.rules import ProposedRules, reference_rules
+from etl.onboarding.sampling import TableSample
 from etl.onboarding.zones import Zone
 from etl.source.contract import CatalogueForeignKey, CatalogueTable
 from etl.source.reading import describe, home_schema, shows_other_databases
@@ -41,6 +45,8 @@ class Existing:
     is_partitioned: bool
     refers_to: tuple[str, ...] = ()
     """The pipelines that its rules refer to."""
+    personal: tuple[str, ...] = ()
+    """Its personal columns."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,8 @@ def survey(
     on_progress: Progress = lambda _done, _total, _table: None,
 ) -> Survey:
     """Propose a pipeline for each table whose name fits a pattern. Raises NothingExamined if no name does."""
-    tables = _asked(url, describe(url), patterns)
+    described = describe(url)
+    tables = _asked(url, described, patterns)
     if not tables:
         wanted = f" whose name fits {' or '.join(f'`{each}`' for each in patterns)}" if patterns else ""
         raise NothingExamined(
@@ -98,6 +105,8 @@ def survey(
         except SourceError as error:
             left.append(Left(shown(table), error.problem.splitlines()[0]))
     on_progress(len(usable), len(usable), "")
+    elsewhere = _personal_elsewhere(found, described, existing)
+    found = [with_elsewhere(each, elsewhere) for each in found]
     return Survey(
         proposals=tuple(_with_references(found, existing)),
         left=tuple(left),
@@ -105,6 +114,19 @@ def survey(
         schema=schema if existing or schema else _usual_schema(url, [each.table for each in found]),
         zone=zone,
     )
+
+
+def _personal_elsewhere(
+    proposals: Sequence[Proposal], described: Collection[CatalogueTable], existing: Sequence[Existing]
+) -> dict[str, str]:
+    """Return a table for each name of a column that is personal in one. Of tables that were not read, names tell it."""
+    read = {place_of(each.table) for each in proposals}
+    known = [(shown(each.table), each.personal) for each in proposals]
+    known += [(f"pipeline {each.name}", dict.fromkeys(each.personal, "")) for each in existing]
+    for table in described:
+        if place_of(table) not in read:
+            known.append((shown(table), personal_columns(TableSample(table, pl.DataFrame(), 0, counted=False))))
+    return {plain_name(column): table for table, columns in reversed(known) for column in columns}
 
 
 def _asked(url: str, tables: Collection[CatalogueTable], patterns: Sequence[str]) -> list[CatalogueTable]:

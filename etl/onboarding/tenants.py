@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from etl.config.changed_file import check_text, read_config, write_config
+from etl.config.changed_file import behind_last_pipeline, check_text, read_config, write_config
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.ownership import checked_url
 from etl.config.pipeline_config import PipelineConfig
@@ -75,6 +75,7 @@ def add_from_database(
         what = f"{', '.join(missing)} is not set" if missing else f"tenant {tenant} names no `source_database`"
         raise ConfigError(f"{what}, so there is no database to read", "set it in `.env`, or write `source_database`")
     before = read_config(settings, tenant)
+    behind_last_pipeline(before, lambda _: "", f"tenants/{tenant}/config.yaml")  # refused before the database is read
     url = checked_url(config.source_database.resolve_url(config.namespace()), tenant, settings, config.origin.platform)
     schema = config.source_database.schema_name
     asked_zone = _known_zone(asked.timezone)
@@ -145,6 +146,7 @@ def _existing(pipeline: PipelineConfig, schema: str | None, url: str) -> Existin
         place=(pipeline.source_schema or schema or home_schema(url), pipeline.source_table or ""),
         columns=pipeline.columns or None,
         is_partitioned=pipeline.partitions is not None,
+        personal=tuple(pipeline.pii_columns),
         refers_to=tuple(each.rule.to for each in pipeline.quality.rules if each.rule.type == "foreign_key"),
     )
 

@@ -67,10 +67,10 @@ def plan(url: DatabaseUrl, request: ExtractRequest) -> ReadPlan:
         else:
             relation, available = _query_columns(connection, request)
         names = tuple(available)
-        for name, declared in available.items():
-            if not declared:
-                available[name] = _found_class(connection, relation, name)
-    chosen = choose(request, names)
+        chosen = choose(request, names)
+        read = {*chosen, request.bounding.column} if request.bounding else {*chosen}
+        for name in read.intersection(each for each, declared in available.items() if not declared):
+            available[name] = _found_class(connection, relation, name)
     bounding, predicate, index = request.bounding, "", ""
     if bounding is not None:
         choose(request, names, (bounding.column,))

@@ -43,7 +43,7 @@ def test_the_place_is_behind_the_last_pipeline(last: str, tail: str, newline: st
     assert [each for each in lines if each.strip()] == [each for each in tail.splitlines() if each.strip()]
 
 
-@pytest.mark.parametrize("text", ["tenant: {assets: {pipelines: {}}}\n", "tenant:\n  id: shop\n", "- a\n", "", HEAD])
+@pytest.mark.parametrize("text", ["tenant: {assets: {pipelines: {}}}\n", f"{HEAD[:-1]} {{}}\n", "- a\n", ""])
 def test_a_file_without_a_block_of_pipelines_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="as a block"):
         with_pipelines(text, NEW, "config.yaml")
