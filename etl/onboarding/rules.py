@@ -10,6 +10,7 @@ rows is a warning, because it says how the rows were, and not how they have to b
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -28,6 +29,8 @@ from etl.source.contract import CatalogueForeignKey
 _LEARNED_FROM = 50
 """Fewer rows say little about the next ones."""
 _OF_ONE_PERSON = re.compile(r"e_?mail|user_?name|login", re.IGNORECASE)
+_LONG_NUMBER = 100_000
+"""In a table with personal columns, a longer number may be that of a telephone or an identity card."""
 _FIRST_KEYS = ("column", "columns", "type")
 _KINDS = ("not_null", "unique", "in_set", "in_range", "non_negative")
 
@@ -75,18 +78,12 @@ def learned_rules(sample: TableSample, key: Key, personal: Collection[str]) -> P
     worth = [
         each for each in learned.rules if each.type in _KINDS and _is_worth(each, key, personal, declared, references)
     ]
-    unwritten = [
-        each.judged_columns[0]
-        for each in worth
-        if each.type == "in_set"
-        and not may_be_written(each.judged_columns[0], each.values, beside_personal=bool(personal))
-    ]
-    rules = [
-        _proposed(each, frame) for each in worth if each.type != "in_set" or each.judged_columns[0] not in unwritten
-    ]
+    unwritten = [each for each in worth if _may_show_a_person(each, beside_personal=bool(personal))]
+    rules = [_proposed(each, frame) for each in worth if each not in unwritten]
     notes = [f"no rules, because rows held out broke them: {', '.join(learned.left_out)}"] if learned.left_out else []
     if unwritten:
-        notes.append(f"no set of values for {', '.join(unwritten)}: the values may be of persons, and are not written")
+        names = ", ".join(dict.fromkeys(each.judged_columns[0] for each in unwritten))
+        notes.append(f"no set or range of values for {names}: they may be values of persons, and are not written")
     return ProposedRules(tuple(rules), tuple(notes))
 
 
@@ -109,6 +106,14 @@ def _is_worth(
         return False  # one value says little
     # keys grow, and the ranges and sets of a personal column would be values of persons
     return column not in personal and column not in key.columns and column not in references
+
+
+def _may_show_a_person(rule: AnyRule, *, beside_personal: bool) -> bool:
+    """Whether a value in the rule can be a name of a person, or a number that identifies one."""
+    if rule.type == "in_set":
+        return not may_be_written(rule.judged_columns[0], rule.values, beside_personal=beside_personal)
+    bounds = (rule.min, rule.max) if rule.type == "in_range" and beside_personal else ()
+    return any(isinstance(each, int | float | Decimal) and abs(float(each)) >= _LONG_NUMBER for each in bounds)
 
 
 def _proposed(rule: AnyRule, frame: pl.DataFrame) -> ProposedRule:
