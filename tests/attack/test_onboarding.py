@@ -155,7 +155,7 @@ def test_a_table_with_a_fact_about_persons_is_one_of_people(other: str) -> None:
 PEOPLE = (
     "create table customers (id integer primary key, name text, note text, email text)",
     """with recursive n(i) as (select 1 union all select i + 1 from n where i < 120)
-    insert into customers select i, case i % 2 when 0 then 'HANS' else 'PETER' end, 'call ' || i % 2, 'a' || i || '@example.org' from n""",
+    insert into customers select i, case i % 2 when 0 then 'HANS' else 'PETER' end, 'call ' || (i % 2), 'a' || i || '@example.org' from n""",
     "create view v as select id, name as Name, note, name as ref from customers",
     "create table letters (id integer primary key, e_mail text, note text)",
     "insert into letters select id, null, note from customers",
