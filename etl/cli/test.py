@@ -30,6 +30,7 @@ _MARKS = {
     "passed": "[green]ok[/]    ",
     "failed": "[bold red]failed[/]",
     "unknown": "[bold yellow]?[/]     ",
+    "unexamined": "[bold yellow]?[/]     ",
     "mistaken": "[bold red]wrong[/] ",
 }
 _SHOWN_ROWS = 20
@@ -130,11 +131,12 @@ def _end(ran: _Ran) -> None:
     parts = [f"[green]{count['passed']} passed[/]"]
     parts += [f"[bold red]{count['failed']} failed[/]"] if count["failed"] else []
     parts += [f"[bold yellow]{count['unknown']} could not be judged[/]"] if count["unknown"] else []
+    parts += [f"[bold yellow]{count['unexamined']} examined nothing[/]"] if count["unexamined"] else []
     parts += [f"[bold red]{count['mistaken']} wrong[/]"] if count["mistaken"] else []
     ran.console.print(f"{', '.join(parts)} in {seconds:.1f} s", highlight=False)
     if count["mistaken"] or ran.is_broken:
         sys.exit(EXIT_USAGE)
-    if count["unknown"]:
+    if count["unknown"] or count["unexamined"]:
         sys.exit(EXIT_UNKNOWN)
     if count["failed"]:
         sys.exit(EXIT_FAILED)

@@ -9,12 +9,24 @@ import re
 from collections.abc import Iterator
 
 from etl.conventions.source_file import SourceFile, Spot
-from etl.conventions.syntax import constant_text, dotted_name, last_name
+from etl.conventions.syntax import Function, constant_text, dotted_name, last_name, template_text
 from etl.secrets.in_clear import is_secret, is_secret_key
 
 _STRONG = re.compile(r"(pass(word|wd|phrase)|pwd|api[_-]?key|access[_-]?key|private_key|secret_key)$", re.IGNORECASE)
 """Names whose value is a secret whatever it looks like. A `token` or a `cookie` may also be a word of a grammar."""
-_NO_VALUE = re.compile(r"\$\{?|^<.*>$|^\{.*\}$|^[*x.]+$|^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$|\s", re.IGNORECASE)
+_NO_VALUE = re.compile(r"\$\{?|^<.*>$|^\{.*\}$|^[*xX.]+$|^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$|^[a-z]+(_[a-z]+)+$|\s")
+_FIELD = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
+"""Perhaps the name of a column, if it is short: `hash_sha256`."""
+_LONGEST_FIELD = 20
+_SCHEME = re.compile(r"^(?:Bearer|Basic|Token|GenieKey)\s+", re.IGNORECASE)
+_LOGIN = re.compile(r"(?:^|[\s;])(?:host|hostaddr|server|user|username|uid|user id|dbname|data source|dsn)=", re.IGNORECASE)
+_PASSWORD = re.compile(
+    r"(?:^|[\s;])(?:password|passwd|pwd)="
+    r"(?!(?:password|passwd|pass|pw|pwd|secret|x+|\*+|\.+)(?:[\s;]|$))(?:'[^'{}$<%]{3,}'|[^\s;'\"{}()$<%*?:]{3,})",
+    re.IGNORECASE,
+)
+"""Settings of a connection as libpq and ODBC write them; `_LOGIN` is what stands beside the password."""
+_SETTERS = frozenset({"setdefault", "setattr", "getattr", "get", "pop", "set", "set_option", "setenv", "putenv"})
 _ENDPOINT = re.compile(r"(^|_)(host|hostname|url|uri|endpoint|endpoint_url|base_url|server|account)$", re.IGNORECASE)
 _LOCAL = re.compile(r"^(localhost|127\.0\.0\.1|::1|0\.0\.0\.0|:memory:)?$|^\w+://(localhost|127\.0\.0\.1)\b")
 _PLACEHOLDER = re.compile(
@@ -22,41 +34,90 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _SHORTEST = 4
+_PAIR = 2
 _ENVIRONMENT = frozenset({"os.getenv", "os.environ.get", "getenv", "environ.get"})
+_MAPPINGS = frozenset({"os.environ", "environ"})
 
 
 def literals(file: SourceFile) -> Iterator[Spot]:
     """Yield secrets and endpoints that are written in the code."""
     for key, value in _named_texts(file):
-        text = constant_text(value)
+        text = _plain(value)
         if text is not None and _is_written_secret(key, text):
             yield Spot("secret-in-source", value, f"`{key}` is a secret in clear")
-    for node in file.nodes(ast.Constant):
-        if isinstance(node.value, str) and _holds_secret(node.value) and not _is_no_value(node, file):
+    for key, value in _pairs(file):
+        text = _plain(value)
+        if text is not None and _is_written_secret(key, text) and _looks_drawn(text):
+            yield Spot("secret-in-source", value, f"`{key}` is a secret in clear")
+    for node in file.nodes(ast.Constant, ast.JoinedStr):
+        text = _plain(node)
+        if text is not None and _holds_secret(text) and not _is_no_value(node, file):
             yield Spot("secret-in-source", node, "the text contains a secret")
+    yield from _read_at_import(file)
     for call in file.nodes(ast.Call):
         if not last_name(call).endswith(("Resource", "IOManager", "Client")):
             continue
-        at_import = file.function_of(call) is None
         for each in call.keywords:
             text = constant_text(each.value)
-            if each.arg and at_import and is_secret_key(each.arg) and _reads_environment(each.value):
-                yield Spot("secret-at-import", each.value, f"`{each.arg}` is read when the definitions are built")
-            elif each.arg and text is not None and _ENDPOINT.search(each.arg) and not _LOCAL.search(text):
+            if each.arg and text is not None and _ENDPOINT.search(each.arg) and not _LOCAL.search(text):
                 yield Spot(
                     "endpoint-in-source", each.value, f"`{each.arg}` of `{last_name(call)}` is written in the code"
                 )
 
 
+def _read_at_import(file: SourceFile) -> Iterator[Spot]:
+    """Yield secrets that are read from the environment while a module is imported. A script has no importers."""
+    if file.is_script:
+        return
+    for node in file.nodes(ast.Call, ast.Subscript):
+        variable = _variable_read(node)
+        if variable is None or any(isinstance(each, Function | ast.Lambda) for each in file.above(node)):
+            continue
+        outer = next(file.above(node), None)
+        if isinstance(outer, ast.keyword) and outer.arg and is_secret_key(outer.arg):
+            yield Spot("secret-at-import", node, f"`{outer.arg}` is read when the definitions are built")
+        elif is_secret_key(variable):
+            yield Spot("secret-at-import", node, f"`{variable}` is read when the module is imported")
+
+
+def _pairs(file: SourceFile) -> Iterator[tuple[str, ast.expr]]:
+    """Yield values that stand behind a name without belonging to it: `("password", ...)`, `d.setdefault(...)`."""
+    for node in file.nodes(ast.Tuple, ast.Call):
+        if isinstance(node, ast.Tuple):
+            found = node.elts if len(node.elts) == _PAIR else []
+        else:
+            found = node.args[-_PAIR:] if last_name(node) in _SETTERS and dotted_name(node) not in _ENVIRONMENT else []
+        if len(found) == _PAIR and (name := constant_text(found[0])):
+            yield name, found[1]
+
+
+def _plain(node: ast.AST) -> str | None:
+    """Return a literal text; bytes as a text too, and `{}` for what an f-string fills in."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, bytes):
+        return node.value.decode("latin-1")
+    return template_text(node)
+
+
+def _looks_drawn(text: str) -> bool:
+    """Whether a text has letters and digits, is not short, and is not written like the name of a column."""
+    if len(text) < _LONGEST_FIELD and _FIELD.fullmatch(text):
+        return False
+    return bool(re.search(r"\d", text)) and bool(re.search(r"[A-Za-z]", text)) and len(text) >= 2 * _SHORTEST
+
+
 def _named_texts(file: SourceFile) -> Iterator[tuple[str, ast.expr]]:
     """Yield every value that has a name: an assignment, an argument, a default, a key of a mapping."""
-    for node in file.nodes(ast.Assign, ast.AnnAssign, ast.Call, ast.Dict, ast.FunctionDef, ast.AsyncFunctionDef):
+    for node in file.nodes(
+        ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.Call, ast.Dict, ast.FunctionDef, ast.AsyncFunctionDef
+    ):
         match node:
             case ast.Assign(targets=targets, value=value):
                 yield from ((last_name(each), value) for each in targets if isinstance(each, ast.Name | ast.Attribute))
                 for each in targets:
                     if isinstance(each, ast.Subscript) and (name := constant_text(each.slice)):
                         yield name, value
+            case ast.NamedExpr(target=target, value=value):
+                yield target.id, value
             case ast.AnnAssign(target=ast.Name() | ast.Attribute() as target, value=ast.expr() as value):
                 yield last_name(target), value
             case ast.Call():
@@ -75,6 +136,7 @@ def _named_texts(file: SourceFile) -> Iterator[tuple[str, ast.expr]]:
 
 def _is_written_secret(key: str, text: str) -> bool:
     """Whether a text under this name is a secret and not the name of one, a template or a placeholder."""
+    text = _SCHEME.sub("", text)
     if not is_secret_key(key) or len(text) < _SHORTEST or _NO_VALUE.search(text) or is_secret("", text):
         return False  # the last: told as a text that contains a secret
     plain = text.lower().replace("-", "_")
@@ -82,21 +144,26 @@ def _is_written_secret(key: str, text: str) -> bool:
         return False  # the name of a field, such as "access_token"
     if _STRONG.search(key):
         return plain != key.lower() or plain in ("password", "secret")
-    return bool(re.search(r"\d", text)) and bool(re.search(r"[A-Za-z]", text)) and len(text) >= 2 * _SHORTEST
+    return _looks_drawn(text)
 
 
 def _holds_secret(text: str) -> bool:
     """Whether a text contains a secret. An address whose password is a placeholder contains none."""
-    return is_secret("", _PLACEHOLDER.sub("", text))
+    return is_secret("", _PLACEHOLDER.sub("", text)) or bool(_LOGIN.search(text) and _PASSWORD.search(text))
 
 
-def _reads_environment(value: ast.expr) -> bool:
-    if isinstance(value, ast.Call):
-        return dotted_name(value) in _ENVIRONMENT
-    return isinstance(value, ast.Subscript) and dotted_name(value.value) in ("os.environ", "environ")
+def _variable_read(node: ast.Call | ast.Subscript) -> str | None:
+    """Return the variable that the node reads from the environment; an empty text if its name is not written here."""
+    if isinstance(node, ast.Call):
+        if dotted_name(node) not in _ENVIRONMENT:
+            return None
+        return (constant_text(node.args[0]) if node.args else None) or ""
+    if dotted_name(node.value) not in _MAPPINGS or not isinstance(node.ctx, ast.Load):
+        return None
+    return constant_text(node.slice) or ""
 
 
-def _is_no_value(node: ast.Constant, file: SourceFile) -> bool:
-    """Whether a text is a docstring or a pattern."""
+def _is_no_value(node: ast.AST, file: SourceFile) -> bool:
+    """Whether a text is a docstring, a pattern, or a part of an f-string, which is judged as a whole."""
     outer = next(file.above(node), None)
-    return isinstance(outer, ast.Expr) or (isinstance(outer, ast.Call) and dotted_name(outer).startswith("re."))
+    return isinstance(outer, ast.Expr | ast.JoinedStr) or (isinstance(outer, ast.Call) and dotted_name(outer).startswith("re."))

@@ -78,6 +78,13 @@ def constant_text(node: ast.AST | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
+def template_text(node: ast.AST | None) -> str | None:
+    """Return the text of a literal or of an f-string, with `{}` for each value that is filled in."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(constant_text(each) or "{}" for each in node.values)
+    return constant_text(node)
+
+
 def keyword(call: ast.Call, name: str) -> ast.expr | None:
     """Return the value of a keyword argument, or None."""
     return next((each.value for each in call.keywords if each.arg == name), None)

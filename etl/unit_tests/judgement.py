@@ -24,8 +24,11 @@ from etl.unit_tests.given import absent_cells, rows_error, wrong_cells
 from etl.unit_tests.sandbox import PipelineOutcome
 from etl.unit_tests.typed import typed_column
 
-TestStatus = Literal["passed", "failed", "unknown", "mistaken"]
-"""unknown: a rule could not be judged. mistaken: the unit test itself cannot be used."""
+TestStatus = Literal["passed", "failed", "unknown", "unexamined", "mistaken"]
+"""unknown: a rule could not be judged. unexamined: no row and no rule was looked at, so that nothing is known.
+
+mistaken: the unit test itself cannot be used.
+"""
 RULES_COLUMN = "rules"
 """The column of the names of rules, as people see it beside the columns of a rejected row."""
 _NULL = Node(None, Mark())
@@ -71,8 +74,31 @@ def judge(test: UnitTest, outcome: PipelineOutcome, pipeline: PipelineConfig) ->
         rows = _compare(test, expect.rows, outcome.rows, keys)
     if outcome.rejected is not None and not (expect.rejected is None and wanted == "quarantined"):
         rejected = _compare_rejected(test, outcome.rejected, keys)
-    failed = problems or rows or rejected
-    return UnitTestResult(test, "failed" if failed else "passed", tuple(problems), rows, rejected, outcome)
+    if not problems and not rows and not rejected:
+        return _judge_examined(test, outcome, pipeline)
+    return UnitTestResult(test, "failed", tuple(problems), rows, rejected, outcome)
+
+
+def _judge_examined(test: UnitTest, outcome: PipelineOutcome, pipeline: PipelineConfig) -> UnitTestResult:
+    """Return the result of a test whose expectations hold: they also hold if there was nothing to look at."""
+    expect = test.expect
+    inputs = pipeline.transfer_inputs if pipeline.has_transfer else (pipeline.name,)
+    given = sum(len(each.rows) for each in test.given if each.pipeline in inputs)
+    came_out = sum(frame.height for frame in (outcome.rows, outcome.rejected) if frame is not None)
+    if not came_out and not outcome.failed_rules:
+        if not given:
+            problem = "nothing was examined: no row is given and none came out; give a row"
+            return UnitTestResult(test, "unexamined", (problem,), outcome=outcome)
+        if expect.rows is None:
+            problem = (
+                f"none of the {given} given rows came out, so that no rule had a row to judge; write `rows: []` if"
+                " that is meant"
+            )
+            return UnitTestResult(test, "failed", (problem,), outcome=outcome)
+    if expect.rows is None and not expect.rejected and not outcome.judged_rules:
+        problem = "nothing was examined: no rule was judged and no row is expected; expect `rows`, or skip fewer rules"
+        return UnitTestResult(test, "unexamined", (problem,), outcome=outcome)
+    return UnitTestResult(test, "passed", outcome=outcome)
 
 
 def _wanted_verdict(test: UnitTest) -> TestVerdict:

@@ -140,11 +140,14 @@ class _FileReader:
             self._report(path, node, "nothing is expected", allowed="rows, rejected, verdict, failed_rules or error")
         if "error" in said and len(compared & said.keys()) > 1:
             self._report((*path, "error"), node, "after an `error` there is nothing else to compare")
+        rows = self._rows(said, path, node)
+        if any(not each for each in rows or ()):
+            self._report((*path, "rows"), said.get("rows", node), "an expected row names no column")
         rejected = said.get("rejected")
         failed = said.get("failed_rules")
         verdict = self._choice(said.get("verdict"), (*path, "verdict"), VERDICTS, "verdict")
         return Expectation(
-            rows=self._rows(said, path, node),
+            rows=rows,
             rejected=None
             if rejected is None
             else tuple(

@@ -63,6 +63,10 @@ def record_unit_test(
         raise EtlError(f"{path} exists already", "rename it, or delete it if nobody needs it any more")
     with closing(run):
         recording = _read(run, rows, Fakes(secret_of(settings.data_dir)))
+    if not any(frame.height for frame in recording.inputs.values()):
+        raise EtlError(
+            f"{run.label} has no row, so that a unit test would examine nothing", "name a partition that has rows"
+        )
     skipped: list[str] = []
     outcome = _run(recording, name, skipped, config, settings)
     levels = {rule.check_name: rule.level for each in config.pipelines[pipeline].quality.rules for rule in (each.rule,)}
@@ -121,7 +125,7 @@ def _read(run: StageRun, rows: int, fakes: Fakes) -> _Recording:
         run.pipeline.name,
         run.partition,
         now or datetime.now().astimezone(),
-        {key: _without_personal(frame, replaced, fakes) for key, frame in frames.items()},
+        {key: _without_personal(frame, replaced, fakes, f"{run.label}, {key[0]}") for key, frame in frames.items()},
         tuple(replaced),
     )
 
@@ -165,13 +169,26 @@ def _refuse_dates(run: StageRun, replaced: list[str]) -> None:
         )
 
 
-def _without_personal(frame: pl.DataFrame, personal: list[str], fakes: Fakes) -> pl.DataFrame:
-    columns = [
-        pl.Series(name, [fakes.replace(each) for each in frame[name].to_list()], dtype=frame.schema[name])
-        for name in personal
-        if name in frame.columns
-    ]
-    return frame.with_columns(columns)
+def _without_personal(frame: pl.DataFrame, personal: list[str], fakes: Fakes, label: str) -> pl.DataFrame:
+    return frame.with_columns(_invented(frame[name], fakes, label) for name in personal if name in frame.columns)
+
+
+def _invented(column: pl.Series, fakes: Fakes, label: str) -> pl.Series:
+    """Return invented values. An enumeration has none, so its first value stands for each."""
+    dtype = column.dtype
+    try:
+        if isinstance(dtype, pl.Enum):
+            values = [None if each is None else dtype.categories[0] for each in column.to_list()]
+        else:
+            values = [fakes.replace(each) for each in column.to_list()]
+        return pl.Series(column.name, values, dtype=dtype)
+    except EtlError as error:
+        raise EtlError(f"{label}: the personal column `{column.name}`: {error.problem}", error.hint) from error
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):
+        raise EtlError(  # the cause would name real values
+            f"{label}: the personal column `{column.name}` has the type {dtype}, which has no invented values",
+            "write the unit test by hand",
+        ) from None
 
 
 def _run(
@@ -226,6 +243,8 @@ def _notes(recording: _Recording, skipped: list[str], outcome: PipelineOutcome) 
     rows = {name: frame.height for (name, _), frame in recording.inputs.items()}
     notes = [f"given: {', '.join(f'{count} rows of {name}' for name, count in rows.items())}"]
     notes += [f"expected: {outcome.verdict}, as it is today; read the rows before you trust them"]
+    if outcome.rows is not None and not outcome.rows.height:
+        notes += ["no row comes out of the given rows, and this is what the test expects: is it meant?"]
     if recording.replaced:
         notes += [f"invented values in the personal columns {', '.join(recording.replaced)}"]
     else:

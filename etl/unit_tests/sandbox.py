@@ -45,6 +45,8 @@ class PipelineOutcome:
     rejected: pl.DataFrame | None = None
     """The rejected rows of all stages, with the names of their rules in the column `_rules`."""
     failed_rules: tuple[str, ...] = ()
+    judged_rules: int = 0
+    """How many rules were judged; skipped ones were not."""
     audits: tuple[str, ...] = ()
     """One sentence for each rule that did not pass."""
     error: str = ""
@@ -104,13 +106,15 @@ def _outcome(
     rejected: pl.DataFrame | None,
     origins: Counter[str],
 ) -> PipelineOutcome:
-    results = [each for audit in audits for each in audit.check.results if each.status != "passed"]
+    judged = [each for audit in audits for each in audit.check.results]
+    results = [each for each in judged if each.status != "passed"]
     unjudged = [describe(each) for each in results if each.status == "error"]
     return PipelineOutcome(
         verdict=None if unjudged else verdict,
         rows=rows,
         rejected=rejected,
         failed_rules=tuple(each.check_name for each in results if each.status == "failed"),
+        judged_rules=len(judged),
         audits=tuple(describe(each) for each in results),
         unjudged="; ".join(unjudged),
         origins=origins,

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pytest
 from hypothesis import given, settings, strategies as st
 
-from etl.errors import EtlError
 from etl.quality import check
 from etl.unit_tests.fakes import Fakes, secret_of
 
@@ -77,12 +75,11 @@ def test_values_keep_the_forms_that_rules_ask_for() -> None:
     assert ipaddress.ip_address(fakes.replace("2001:db8::1")).version == 6
 
 
-def test_nothing_to_replace_stays_and_a_value_without_alternatives_is_refused() -> None:
+def test_nothing_to_replace_stays_and_a_value_without_alternatives_becomes_a_fixed_one() -> None:
     fakes = Fakes(SECRET)
     assert [fakes.replace(None), fakes.replace(""), fakes.replace([None])] == [None, "", [None]]
-    with pytest.raises(EtlError, match="too few letters and digits"):
-        fakes.replace("--")
-    assert {fakes.replace(True), fakes.replace(False)} == {True, False}
+    assert [fakes.replace("--"), fakes.replace("??")] == ["invented", "invented"]
+    assert {fakes.replace(True), fakes.replace(False)} == {False}
 
 
 def test_the_secret_is_made_once_and_for_this_user_only(tmp_path: Path) -> None:
