@@ -21,7 +21,7 @@ from etl.cli.asked import asked_tenants
 from etl.cli.check_text import CheckText, rules_table, show_rule
 from etl.cli.checking import Checking, findings_of_error
 from etl.cli.connect import Tried, shown, try_out
-from etl.cli.locations import unserved
+from etl.cli.locations import gone, unserved
 from etl.config.config_loader import list_tenants, load_tenant, tenants_listed_once
 from etl.config.shared_jobs import shared_job_names
 from etl.config.shared_prefixes import shared_prefixes
@@ -122,7 +122,7 @@ def check(
                 "a tenant with `enabled: false` has no assets; name one that is switched on",
             )
         if module is None and not source:
-            _compare(report, text, settings, {each.name for each in asked}, checking.configs)
+            _compare(report, text, settings, {each.name for each in asked}, checking.configs, every=not tenant)
     if tried and shows:
         Console().print(shown(tried))
     _write(report, format_, output)
@@ -158,13 +158,22 @@ def _asked(
 
 
 def _compare(
-    report: CheckReport, text: CheckText, settings: Settings, names: set[str], built: Mapping[str, TenantConfig]
+    report: CheckReport,
+    text: CheckText,
+    settings: Settings,
+    names: set[str],
+    built: Mapping[str, TenantConfig],
+    *,
+    every: bool,
 ) -> None:
-    """Note what two tenants would share, and tenants that no location serves."""
+    """Note what two tenants would share, tenants that no location serves, and, for all, locations without a tenant."""
     together = JudgedLocation(_SHARED, is_location=False)
     for error in _shared_places(settings, names, built):
         together.add(findings_of_error(error, settings.project_dir))
     together.add(finding("not-served", each.problem, each.hint) for each in unserved(settings))
+    if every:
+        workspace = settings.project_dir / "workspace.yaml"
+        together.add(finding("location", each.problem, each.hint, path=workspace, line=1) for each in gone(settings))
     if together.findings:
         report.locations.append(together)
         text.end(together)

@@ -100,7 +100,8 @@ class Checking:
             found += missing_from_example(variables_of_code(source.files), self.project_dir, self.tenants)
             location.add(allowed_left_out(found, source, built=True))
             if not location.assets and not location.jobs:
-                location.add([finding("nothing-examined", f"nothing was examined: {name} has no asset")])
+                fix = "give `Definitions` in `defs` an asset or a job"
+                location.add([finding("nothing-examined", f"nothing was examined: {name} has no asset", fix)])
         return location
 
     def folder(self, path: Path) -> JudgedLocation:
@@ -116,7 +117,7 @@ class Checking:
             location.files = len(source.files)
             location.add(allowed_left_out(source.findings, source, built=False))
             if not source.files and not source.findings:
-                location.add([finding("nothing-examined", f"nothing was examined: {path} has no Python file")])
+                location.add([_no_python(path, here)])
         return location
 
     def _not_set(self, name: str, settings: Settings) -> list[NamedVariable]:
@@ -156,6 +157,19 @@ class Checking:
         jobs = resolved_jobs(definitions)
         location.assets, location.jobs = count_assets(definitions), len(jobs)
         return judge_definitions(definitions, jobs, source, self.platform.conventions, of_tenant=of_tenant)
+
+
+def _no_python(path: Path, here: Path) -> CheckFinding:
+    """Say what was looked for in a folder in which it was not found."""
+    notebooks = sum(1 for _ in here.rglob("*.ipynb")) if here.is_dir() else 0
+    many = f"{notebooks} notebooks" if notebooks > 1 else "a notebook"
+    aside = f", only {many} (.ipynb), which `etl check` does not read" if notebooks else ""
+    return finding(
+        "nothing-examined",
+        f"nothing was examined: {path} has no Python file{aside}",
+        "name a file, or a folder that has files `*.py`; hidden folders, environments and built files are left out"
+        + ("; move the code of a notebook into a `.py` file to have it checked" if notebooks else ""),
+    )
 
 
 def findings_of_error(error: EtlError, project_dir: Path, rule: str = "configuration") -> list[CheckFinding]:

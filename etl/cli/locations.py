@@ -69,6 +69,38 @@ def tenants_of_origin(origin: CodeLocationOrigin, settings: Settings) -> tuple[s
         return ()
 
 
+def gone(settings: Settings) -> Iterator[EtlError]:
+    """Yield an error for each location of workspace.yaml whose Python file is gone, as after a tenant is removed."""
+    path = settings.project_dir / "workspace.yaml"
+    if not path.is_file():
+        return
+    try:
+        origins = origins_of(settings)
+    except EtlError:  # told by `unserved`
+        return
+    for name, file in _without_files(origins, settings):
+        yield EtlError(
+            f"workspace.yaml names the location {name}, and there is no {file}: Dagster shows a location that cannot be"
+            " loaded",
+            f"remove the entry of {name} from workspace.yaml, or restore the file",
+        )
+
+
+def _without_files(origins: Sequence[CodeLocationOrigin], settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield the locations whose file is gone, and the file. Where a module of another package is, is not known."""
+    for each in origins:
+        target = each.loadable_target_origin if isinstance(each, ManagedGrpcPythonEnvCodeLocationOrigin) else None
+        if target is None:
+            continue
+        folder = settings.project_dir / (target.working_directory or ".")
+        name = target.python_file or ""
+        if target.module_name and target.module_name.startswith("tenants."):
+            name = f"{target.module_name.replace('.', '/')}.py"
+        as_package = folder / name.removesuffix(".py") / "__init__.py"
+        if name and not (folder / name).is_file() and not as_package.is_file():
+            yield each.location_name, name
+
+
 def unserved(settings: Settings) -> Iterator[EtlError]:
     """Yield a warning for each tenant that no location of workspace.yaml serves.
 
@@ -82,7 +114,10 @@ def unserved(settings: Settings) -> Iterator[EtlError]:
     except EtlError as error:
         yield error
         return
-    found = {each.location_name: tenants_of_origin(each, settings) for each in origins}
+    lost = {each for each, _ in _without_files(origins, settings)}
+    found = {
+        each.location_name: tenants_of_origin(each, settings) for each in origins if each.location_name not in lost
+    }
     every = list_tenants(settings)
     if not all(tenants or name in every for name, tenants in found.items()):
         return

@@ -4,13 +4,17 @@ Belongs here: `swallowed-exception`, `nested-try`. Not here: loops that try agai
 
 A handler forgets an error if it catches any exception, raises nothing, and tells nobody but a log or the metadata of an
 asset that then counts as made. A handler that keeps the exception or hands it to its caller forgets nothing.
+
+One expected error of a value may have a default (`except ValueError: return None`), also in a loop. A loop that drops
+its item after any of several errors is told only if one of them is a whole family, such as OSError: then a source that
+is away looks like items that are not there.
 """
 
 import ast
 from collections.abc import Iterator
 
 from etl.conventions.source_file import SourceFile, Spot
-from etl.conventions.syntax import caught_types, dotted_name, last_name, runs_here
+from etl.conventions.syntax import always_leaves, caught_types, dotted_name, last_name, names_in, runs_here
 
 _ANY = frozenset({"Exception", "BaseException"})
 _OF_A_DATABASE = frozenset({
@@ -19,6 +23,8 @@ _OF_A_DATABASE = frozenset({
     "ReadTimeout", "HTTPStatusError", "EndpointConnectionError", "BotoCoreError",
 })  # fmt: skip
 """Errors of databases and services: if only `pass` or a log follows one, data is missing and nobody knows."""
+_FAMILIES = frozenset({"OSError", "IOError", "EnvironmentError", "RuntimeError", "ConnectionError", "ArithmeticError"})
+"""Errors of which many others are kinds."""
 _LOGS = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "log", "print", "print_exc"})
 _METADATA = frozenset({"MaterializeResult", "Output", "add_output_metadata", "text", "md"})
 _LEAVES = frozenset({"sys.exit", "os._exit", "exit", "pytest.fail", "pytest.skip"})
@@ -33,6 +39,12 @@ def caught(file: SourceFile) -> Iterator[Spot]:
                 yield Spot(
                     "swallowed-exception", handler, f"{name} is caught, and the code goes on as if nothing had failed"
                 )
+        yield from (
+            Spot("swallowed-exception", each, f"{what} in `finally` drops every error of the block")
+            for each, what in _left_in_finally(attempt)
+        )
+        if names := _dropped_items(attempt, file):
+            yield Spot("swallowed-exception", attempt, f"`{names}` are caught, and the loop drops the item")
         inner = _inner_attempt(attempt)
         if inner is not None:
             yield Spot("nested-try", inner, "a `try` with handlers stands inside another")
@@ -51,6 +63,30 @@ def _forgotten(handler: ast.ExceptHandler) -> str:
     return ""
 
 
+def _left_in_finally(attempt: ast.Try | ast.TryStar) -> Iterator[tuple[ast.stmt, str]]:
+    """Yield what leaves a block `finally` before its end, so that the error that is on its way is gone."""
+    for node in runs_here(attempt.finalbody):
+        if isinstance(node, ast.Return):
+            yield node, "`return`"
+    for node in runs_here(attempt.finalbody, into_loops=False):
+        if isinstance(node, ast.Break | ast.Continue):
+            yield node, "`break`" if isinstance(node, ast.Break) else "`continue`"
+
+
+def _dropped_items(attempt: ast.Try | ast.TryStar, file: SourceFile) -> str:
+    """Return the errors after which a loop silently goes on with its next item; empty if there are none."""
+    loop = next(file.above(attempt), None)
+    if not isinstance(loop, ast.For | ast.AsyncFor) or not names_in([loop.target]) & names_in(attempt.body):
+        return ""
+    if any(isinstance(each, ast.Return | ast.Break) for each in runs_here(attempt.body, into_loops=False)):
+        return ""  # it tries several readings, and takes the first that succeeds
+    for handler in attempt.handlers:
+        names = [last_name(each) for each in caught_types(handler)]
+        if len(names) > 1 and _FAMILIES & {*names} and not _ANY & {*names} and all(map(_is_idle, handler.body)):
+            return ", ".join(names)
+    return ""
+
+
 def _tells(handler: ast.ExceptHandler) -> bool:
     """Whether the error is raised, kept, handed on, or becomes a failed result."""
     for node in runs_here(handler.body):
@@ -60,15 +96,26 @@ def _tells(handler: ast.ExceptHandler) -> bool:
             return True
         if isinstance(node, ast.keyword) and node.arg in ("passed", "success") and _is_false(node.value):
             return True
-    return handler.name is not None and _is_used(handler.body, handler.name)
+    return handler.name is not None and _is_used(handler.body, handler.name, leaves=always_leaves(handler.body))
 
 
-def _is_used(body: list[ast.stmt], name: str) -> bool:
-    """Whether the exception goes anywhere but into a log or metadata."""
+def _is_used(body: list[ast.stmt], name: str, *, leaves: bool) -> bool:
+    """Whether the exception goes anywhere but into a log or metadata. `leaves`: the handler never reaches its end.
+
+    A variable of such a handler that is made from the exception is looked for in the same way.
+    """
     waiting: list[ast.AST] = list(body)
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.Call) and last_name(node) in _LOGS | _METADATA:
+            continue
+        if leaves and isinstance(node, ast.Assign) and all(isinstance(each, ast.Name) for each in node.targets):
+            made = [each.id for each in node.targets if isinstance(each, ast.Name)]
+            if name in made or name not in names_in([node.value]):
+                continue
+            others = [each for each in body if each is not node]
+            if any(_is_used(others, each, leaves=leaves) for each in made):
+                return True
             continue
         if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
             return True

@@ -6,7 +6,7 @@ Belongs here: `secret-in-source`, `endpoint-in-source`, `secret-at-import`. Not 
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from etl.conventions.source_file import SourceFile, Spot
 from etl.conventions.syntax import Function, constant_text, dotted_name, last_name, template_text
@@ -19,7 +19,9 @@ _FIELD = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
 """Perhaps the name of a column, if it is short: `hash_sha256`."""
 _LONGEST_FIELD = 20
 _SCHEME = re.compile(r"^(?:Bearer|Basic|Token|GenieKey)\s+", re.IGNORECASE)
-_LOGIN = re.compile(r"(?:^|[\s;])(?:host|hostaddr|server|user|username|uid|user id|dbname|data source|dsn)=", re.IGNORECASE)
+_LOGIN = re.compile(
+    r"(?:^|[\s;])(?:host|hostaddr|server|user|username|uid|user id|dbname|data source|dsn)=", re.IGNORECASE
+)
 _PASSWORD = re.compile(
     r"(?:^|[\s;])(?:password|passwd|pwd)="
     r"(?!(?:password|passwd|pass|pw|pwd|secret|x+|\*+|\.+)(?:[\s;]|$))(?:'[^'{}$<%]{3,}'|[^\s;'\"{}()$<%*?:]{3,})",
@@ -41,18 +43,7 @@ _MAPPINGS = frozenset({"os.environ", "environ"})
 
 def literals(file: SourceFile) -> Iterator[Spot]:
     """Yield secrets and endpoints that are written in the code."""
-    for key, value in _named_texts(file):
-        text = _plain(value)
-        if text is not None and _is_written_secret(key, text):
-            yield Spot("secret-in-source", value, f"`{key}` is a secret in clear")
-    for key, value in _pairs(file):
-        text = _plain(value)
-        if text is not None and _is_written_secret(key, text) and _looks_drawn(text):
-            yield Spot("secret-in-source", value, f"`{key}` is a secret in clear")
-    for node in file.nodes(ast.Constant, ast.JoinedStr):
-        text = _plain(node)
-        if text is not None and _holds_secret(text) and not _is_no_value(node, file):
-            yield Spot("secret-in-source", node, "the text contains a secret")
+    yield from _secrets(file)
     yield from _read_at_import(file)
     for call in file.nodes(ast.Call):
         if not last_name(call).endswith(("Resource", "IOManager", "Client")):
@@ -65,12 +56,28 @@ def literals(file: SourceFile) -> Iterator[Spot]:
                 )
 
 
+def _secrets(file: SourceFile) -> Iterator[Spot]:
+    told: set[ast.AST] = set()
+    pairs = [each for each in _pairs(file) if _looks_drawn(_plain(each[1]) or "")]
+    for key, value in [*_named_texts(file), *pairs]:
+        text = _plain(value)
+        if text is not None and value not in told and _is_written_secret(key, text):
+            told.add(value)
+            yield Spot("secret-in-source", value, f"`{key}` is a secret in clear")
+    for node in file.nodes(ast.Constant, ast.JoinedStr):
+        text = _plain(node)
+        if text is not None and node not in told and _holds_secret(text) and not _is_no_value(node, file):
+            yield Spot("secret-in-source", node, "the text contains a secret")
+
+
 def _read_at_import(file: SourceFile) -> Iterator[Spot]:
     """Yield secrets that are read from the environment while a module is imported. A script has no importers."""
     if file.is_script:
         return
+    imports = [each for node in file.nodes(ast.ImportFrom) if node.module == "os" for each in node.names]
+    renamed = {each.asname: each.name for each in imports if each.asname}
     for node in file.nodes(ast.Call, ast.Subscript):
-        variable = _variable_read(node)
+        variable = _variable_read(node, renamed)
         if variable is None or any(isinstance(each, Function | ast.Lambda) for each in file.above(node)):
             continue
         outer = next(file.above(node), None)
@@ -107,15 +114,13 @@ def _looks_drawn(text: str) -> bool:
 
 def _named_texts(file: SourceFile) -> Iterator[tuple[str, ast.expr]]:
     """Yield every value that has a name: an assignment, an argument, a default, a key of a mapping."""
-    for node in file.nodes(
-        ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.Call, ast.Dict, ast.FunctionDef, ast.AsyncFunctionDef
-    ):
+    for assigned in file.nodes(ast.Assign):
+        targets, given = assigned.targets, assigned.value
+        yield from ((last_name(each), given) for each in targets if isinstance(each, ast.Name | ast.Attribute))
+        slices = (constant_text(each.slice) for each in targets if isinstance(each, ast.Subscript))
+        yield from ((name, given) for name in slices if name)
+    for node in file.nodes(ast.AnnAssign, ast.NamedExpr, ast.Call, ast.Dict, ast.FunctionDef, ast.AsyncFunctionDef):
         match node:
-            case ast.Assign(targets=targets, value=value):
-                yield from ((last_name(each), value) for each in targets if isinstance(each, ast.Name | ast.Attribute))
-                for each in targets:
-                    if isinstance(each, ast.Subscript) and (name := constant_text(each.slice)):
-                        yield name, value
             case ast.NamedExpr(target=target, value=value):
                 yield target.id, value
             case ast.AnnAssign(target=ast.Name() | ast.Attribute() as target, value=ast.expr() as value):
@@ -152,13 +157,15 @@ def _holds_secret(text: str) -> bool:
     return is_secret("", _PLACEHOLDER.sub("", text)) or bool(_LOGIN.search(text) and _PASSWORD.search(text))
 
 
-def _variable_read(node: ast.Call | ast.Subscript) -> str | None:
+def _variable_read(node: ast.Call | ast.Subscript, renamed: Mapping[str, str]) -> str | None:
     """Return the variable that the node reads from the environment; an empty text if its name is not written here."""
+    first, dot, rest = dotted_name(node if isinstance(node, ast.Call) else node.value).partition(".")
+    name = f"{renamed.get(first, first)}{dot}{rest}"
     if isinstance(node, ast.Call):
-        if dotted_name(node) not in _ENVIRONMENT:
+        if name not in _ENVIRONMENT:
             return None
         return (constant_text(node.args[0]) if node.args else None) or ""
-    if dotted_name(node.value) not in _MAPPINGS or not isinstance(node.ctx, ast.Load):
+    if name not in _MAPPINGS or not isinstance(node.ctx, ast.Load):
         return None
     return constant_text(node.slice) or ""
 
@@ -166,4 +173,6 @@ def _variable_read(node: ast.Call | ast.Subscript) -> str | None:
 def _is_no_value(node: ast.AST, file: SourceFile) -> bool:
     """Whether a text is a docstring, a pattern, or a part of an f-string, which is judged as a whole."""
     outer = next(file.above(node), None)
-    return isinstance(outer, ast.Expr | ast.JoinedStr) or (isinstance(outer, ast.Call) and dotted_name(outer).startswith("re."))
+    return isinstance(outer, ast.Expr | ast.JoinedStr) or (
+        isinstance(outer, ast.Call) and dotted_name(outer).startswith("re.")
+    )

@@ -9,16 +9,26 @@ import re
 from collections.abc import Iterator
 
 from etl.conventions.source_file import SourceFile, Spot
-from etl.conventions.syntax import caught_types, dotted_name, keyword, last_name
+from etl.conventions.syntax import caught_types, dotted_name, keyword, last_name, template_text
 
 _BUILT_IN = {
     "Dict": "dict", "List": "list", "Set": "set", "FrozenSet": "frozenset", "Tuple": "tuple", "Type": "type",
     "Optional": "X | None", "Union": "X | Y",
 }  # fmt: skip
+_OF_DATA = frozenset({"polars", "pandas", "pyarrow", "pyspark"})
+_WITH_STEP = 3
 _TYPING = ("typing", "typing_extensions")
 _MISSING = ("ImportError", "ModuleNotFoundError")
-_SELECT_ALL = re.compile(r"^\s*select\s+\*\s+from\s+[\w.\"`\[\]]+\s*;?\s*$", re.IGNORECASE)
-_ROWS = frozenset({"iterrows", "itertuples", "iter_rows"})
+_SELECT_ALL = re.compile(
+    r"^\s*select\s+(?:\w+\.)?\*\s+from\s+[\w.\"`\[\]{}]+"
+    r"(?:\s+(?:as\s+)?(?!where\b|limit\b|order\b|join\b|sample\b|fetch\b|offset\b)\w+)?"
+    r"(?:\s+order\s+by\s+(?:(?!\b(?:limit|fetch|offset)\b)[^;{}])+)?\s*;?\s*$",
+    re.IGNORECASE,
+)
+_ROWS = frozenset({"iterrows", "itertuples", "iter_rows", "to_dicts"})
+_FRAME = re.compile(r"(^|_)(df|frame|dataframe)$", re.IGNORECASE)
+"""A name of a table. `range(len(...))` over anything else may be a list."""
+_STREAMS = frozenset({"sys.stdout.write", "sys.stderr.write", "sys.stdout.writelines", "sys.stderr.writelines"})
 
 
 def modern(file: SourceFile) -> Iterator[Spot]:
@@ -29,9 +39,12 @@ def modern(file: SourceFile) -> Iterator[Spot]:
         for call in file.nodes(ast.Call):
             if isinstance(call.func, ast.Name) and call.func.id == "print":
                 yield Spot("print-call", call, "`print` writes where nobody looks for it")
+            elif dotted_name(call) in _STREAMS and _works_on_data(file):
+                yield Spot("print-call", call, f"`{dotted_name(call)}` writes where nobody looks for it")
     yield from _row_by_row(file)
-    for node in file.nodes(ast.Constant):
-        if isinstance(node.value, str) and _SELECT_ALL.match(node.value):
+    for node in file.nodes(ast.Constant, ast.JoinedStr):
+        text = template_text(node)
+        if text and _SELECT_ALL.match(text) and not isinstance(next(file.above(node), None), ast.JoinedStr):
             yield Spot("select-star", node, "the query reads every column of every row")
 
 
@@ -90,10 +103,19 @@ def _renames_print(file: SourceFile) -> bool:
     )
 
 
+def _works_on_data(file: SourceFile) -> bool:
+    """Whether the file is no command: what a command writes to its own output is what it is for."""
+    modules = [each.name for node in file.nodes(ast.Import) for each in node.names]
+    modules += [node.module or "" for node in file.nodes(ast.ImportFrom) if not node.level]
+    return file.has_assets or bool({each.partition(".")[0] for each in modules} & _OF_DATA)
+
+
 def _row_by_row(file: SourceFile) -> Iterator[Spot]:
     for loop in file.nodes(ast.For, ast.comprehension):
         if isinstance(loop.iter, ast.Call) and last_name(loop.iter) in _ROWS and not _is_of_few(loop.iter):
             yield Spot("row-loop", loop.iter, f"`{last_name(loop.iter)}` visits the rows one by one")
+        elif _counts_rows(loop.iter):
+            yield Spot("row-loop", loop.iter, "the loop visits the rows one by one, by their numbers")
     for call in file.nodes(ast.Call):
         if not isinstance(call.func, ast.Attribute) or _is_of_few(call):
             continue
@@ -101,6 +123,22 @@ def _row_by_row(file: SourceFile) -> Iterator[Spot]:
         by_row = isinstance(axis, ast.Constant) and axis.value in (1, "columns")
         if call.func.attr == "map_elements" or (call.func.attr == "apply" and by_row):
             yield Spot("row-loop", call, f"`{call.func.attr}` calls Python for each row")
+
+
+def _counts_rows(node: ast.expr) -> bool:
+    """Whether a loop runs over the numbers of a frame's rows: `range(len(frame))`, `range(df.height)`."""
+    if not isinstance(node, ast.Call) or dotted_name(node) != "range" or not node.args:
+        return False
+    count = node.args[-1] if len(node.args) < _WITH_STEP else node.args[1]
+    rows: ast.expr | None = None
+    match count:
+        case ast.Call(func=ast.Name(id="len"), args=[frame]):
+            rows = frame
+        case ast.Attribute(attr="height", value=frame):
+            rows = frame
+        case ast.Subscript(value=ast.Attribute(attr="shape", value=frame), slice=ast.Constant(value=0)):
+            rows = frame
+    return isinstance(rows, ast.Name | ast.Attribute) and bool(_FRAME.search(last_name(rows)))
 
 
 def _is_of_few(call: ast.Call) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from etl.conventions.source_file import SourceFile, Spot
 from etl.conventions.syntax import (
+    Function,
     Loop,
     always_leaves,
     caught_types,
@@ -41,15 +42,8 @@ _NO_FAILURE = frozenset({
 
 def retries(file: SourceFile) -> Iterator[Spot]:
     """Yield everything in the file that tries again."""
-    for loop in file.nodes(ast.For, ast.AsyncFor, ast.While):
-        attempt = _repeated_attempt(loop)
-        if attempt is not None:
-            yield Spot("retry-loop", attempt, "the loop makes the same attempt again after an error")
-    for handler in file.nodes(ast.ExceptHandler):
-        function = file.function_of(handler)
-        again = _own_call(handler, function.name) if function is not None else None
-        if again is not None and function is not None:
-            yield Spot("retry-loop", again, f"`{function.name}` calls itself again after an error")
+    yield from _loops(file)
+    yield from _self_calls(file)
     yield from _libraries(file)
     for call in file.nodes(ast.Call):
         yield from _options(call)
@@ -58,11 +52,75 @@ def retries(file: SourceFile) -> Iterator[Spot]:
             yield Spot("retry-option", raised, "`RetryRequested` makes Dagster run the step again")
 
 
-def _repeated_attempt(loop: Loop) -> ast.Try | None:
-    """Return the `try` that the loop repeats until it succeeds, or None."""
+def _loops(file: SourceFile) -> Iterator[Spot]:
+    for loop in file.nodes(ast.For, ast.AsyncFor, ast.While):
+        attempt = _repeated_attempt(loop)
+        if attempt is not None:
+            yield Spot("retry-loop", attempt, "the loop makes the same attempt again after an error")
+    for counted in file.nodes(ast.For, ast.AsyncFor):
+        asked = _asked_again(counted)
+        if asked is not None:
+            yield Spot("retry-loop", asked, "the loop asks the same again until it succeeds")
+
+
+def _self_calls(file: SourceFile) -> Iterator[Spot]:
+    for each in file.nodes(ast.FunctionDef, ast.AsyncFunctionDef):
+        called = _called_after_failure(each)
+        if called is not None:
+            yield Spot("retry-loop", called, f"`{each.name}` calls itself again after an error")
+    for handler in file.nodes(ast.ExceptHandler):
+        function = file.function_of(handler)
+        again = _own_call(handler, function.name) if function is not None else None
+        if again is not None and function is not None:
+            yield Spot("retry-loop", again, f"`{function.name}` calls itself again after an error")
+
+
+def _repeated_attempt(loop: Loop) -> ast.Try | ast.With | None:
+    """Return the `try` or `with suppress(...)` that the loop repeats until it succeeds, or None."""
     for node in runs_here(loop.body, into_loops=False):
         if isinstance(node, ast.Try) and _goes_on_after_failure(node, loop) and _is_same_attempt(node, loop):
             return node
+        if isinstance(node, ast.With) and _is_suppressed_attempt(node, loop):
+            return node
+    return None
+
+
+def _is_suppressed_attempt(block: ast.With, loop: Loop) -> bool:
+    """Whether a block suppresses a failure, does the same in each turn, and ends the loop when it succeeds."""
+    calls = [each.context_expr for each in block.items if isinstance(each.context_expr, ast.Call)]
+    types = [kind for call in calls if last_name(call) == "suppress" for kind in call.args]
+    if not any(last_name(each) not in _NO_FAILURE for each in types):
+        return False
+    if isinstance(loop, ast.For | ast.AsyncFor) and names_in([loop.target]) & names_in(block.body):
+        return False
+    return any(isinstance(each, ast.Return | ast.Break) for each in runs_here(block.body, into_loops=False))
+
+
+def _asked_again(loop: ast.For | ast.AsyncFor) -> ast.If | None:
+    """Return the question of `for attempt in range(3): if client.try_once(): return`, or None."""
+    counted = isinstance(loop.iter, ast.Tuple | ast.List) or last_name(loop.iter) == "range"
+    if not counted or not _is_named_attempt(loop):
+        return None
+    questions = [each for each in loop.body if not isinstance(each, ast.Expr)]
+    for each in questions if len(questions) == 1 else ():  # more may prepare the next attempt, which is another one
+        asks = each.test if isinstance(each, ast.If) else None
+        asks = asks.value if isinstance(asks, ast.NamedExpr) else asks
+        asks = asks.value if isinstance(asks, ast.Await) else asks
+        if isinstance(each, ast.If) and isinstance(asks, ast.Call) and always_leaves(each.body):
+            return each
+    return None
+
+
+def _called_after_failure(function: Function) -> ast.Call | None:
+    """Return the call of the function by itself that follows a `try` which a failure leaves without a result."""
+    for attempt, after in zip(function.body, function.body[1:], strict=False):
+        if not isinstance(attempt, ast.Try) or not always_leaves([*attempt.body, *attempt.orelse]):
+            continue
+        if any(_catches_failure(each) and not always_leaves(each.body) for each in attempt.handlers):
+            names = (function.name, f"self.{function.name}", f"cls.{function.name}")
+            called = after.value if isinstance(after, ast.Return | ast.Expr) else None
+            called = called.value if isinstance(called, ast.Await) else called
+            return called if isinstance(called, ast.Call) and dotted_name(called) in names else None
     return None
 
 
@@ -131,7 +189,8 @@ def _calls(body: list[ast.stmt]) -> Iterator[ast.Call]:
 def _own_call(handler: ast.ExceptHandler, function: str) -> ast.Call | None:
     if not _catches_failure(handler):
         return None
-    return next((each for each in _calls(handler.body) if dotted_name(each) in (function, f"self.{function}")), None)
+    names = (function, f"self.{function}", f"cls.{function}")
+    return next((each for each in _calls(handler.body) if dotted_name(each) in names), None)
 
 
 def _libraries(file: SourceFile) -> Iterator[Spot]:

@@ -126,7 +126,12 @@ class SourceFile:
             return True
         if not any(_is_main(each) for each in self.tree.body):
             return False
-        return not any(decorators(each) & _DAGSTER for each in self.nodes(ast.FunctionDef, ast.AsyncFunctionDef))
+        return not self.has_assets
+
+    @cached_property
+    def has_assets(self) -> bool:
+        """Whether a function of the file is made an asset, a job or the like."""
+        return any(decorators(each) & _DAGSTER for each in self.nodes(ast.FunctionDef, ast.AsyncFunctionDef))
 
 
 def read_source(path: Path, folder: Path) -> SourceFile | Unreadable:

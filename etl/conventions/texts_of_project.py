@@ -23,7 +23,8 @@ PROJECT_RULES: tuple[ConventionRule, ...] = (
         severity="error",
         exit_code=2,
         reason=(
-            "A location whose own Python raises an error, ends the process or does not finish is not shown in Dagster."
+            "A location whose own Python raises an error, ends the process or does not finish is not shown in Dagster;"
+            " nor is one whose file is gone while workspace.yaml still names it."
         ),
         violating='raise ValueError("mine")\n',
         conforming='from etl import build_tenant_definitions\n\ndefs = build_tenant_definitions("acme")\n',

@@ -25,7 +25,7 @@ from etl.pipeline.remedies import Remedies
 from etl.pipeline.stage import StageRun
 from etl.pipeline.undated import counts_undated, look_for_undated
 from etl.pipeline.verdict import DayVerdict, Finding, Findings, Reconciliation, TableVerdict
-from etl.pipeline.verify_lake import LakeDay, compare_lake, joined, run_again
+from etl.pipeline.verify_lake import LakeDay, compare_lake, is_intact, joined, run_again
 from etl.pipeline.verify_table import compare_table
 from etl.secrets.scrub import scrub
 from etl.settings import Settings
@@ -64,6 +64,7 @@ def reconcile(
     output = pipeline.trino_output if pipeline.save_to_trino else None
     found: dict[str | None, LakeDay] = {}
     table, undated, notes = TableVerdict(), None, list[Finding]()
+    published: dict[str | None, Pinned] = {}
     try:
         with KeptConnections() as connections, connections.in_use():
             for each in chosen:
@@ -88,7 +89,7 @@ def reconcile(
     except EtlError as error:  # a pipeline that cannot be compared must not hide the others
         whole.skip(error.problem, joined(error.hint, remedies.verify()))
     except pl.exceptions.PolarsError as error:
-        whole.skip(f"the values cannot be compared: {scrub(str(error)).strip()}", _OTHER_TYPES)
+        _not_comparable(run, whole, error, published)
     finally:
         run.close()
     return Reconciliation(
@@ -101,6 +102,18 @@ def reconcile(
         undated=undated,
         has_table=output is not None,
     )
+
+
+def _not_comparable(
+    run: StageRun, whole: Findings, error: pl.exceptions.PolarsError, published: dict[str | None, Pinned]
+) -> None:
+    """Tell what to do about values that cannot be read: a damaged object is made again, whatever the table has."""
+    cause = f"the values cannot be compared: {scrub(str(error)).strip()}"
+    damaged = [partition for partition, each in published.items() if not is_intact(each)]
+    for partition in damaged:
+        whole.skip(f"{partition}: {cause}" if partition else cause, run_again(_of(run, partition)))
+    if not damaged:
+        whole.skip(cause, _OTHER_TYPES)
 
 
 def settled(pipeline: PipelineConfig, now: datetime) -> Sequence[str | None]:

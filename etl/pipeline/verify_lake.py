@@ -21,6 +21,7 @@ from etl.pipeline.remedies import Remedies
 from etl.pipeline.stage import StageRun
 from etl.pipeline.tables import present_inputs
 from etl.pipeline.verdict import Findings
+from etl.secrets.scrub import scrub
 from etl.source.reading import count_rows, extract_to_parquet
 
 
@@ -42,6 +43,8 @@ def compare_lake(run: StageRun, url: str, max_rows: int) -> LakeDay:
             look(run, url, day, max_rows)
         except LakeError as error:  # an unreadable object is a finding; the other days are still compared
             day.findings.differ(error.problem, joined(error.hint, run_again(run)))
+        except pl.exceptions.PolarsError as error:  # a damaged file, whose footer is whole
+            day.findings.differ(f"the values cannot be read: {scrub(str(error)).strip()}", run_again(run))
         except EtlError as error:  # an object of a later release, or a source that does not answer
             day.findings.skip(error.problem, joined(error.hint, Remedies(run.config, run.pipeline).verify()))
     return day
@@ -86,7 +89,7 @@ def _object(run: StageRun, stage: str, day: LakeDay) -> tuple[Pinned, Rejection]
         return None
     pinned = run.lake.pin(ref)
     day.rejected_rows += rejection.rows
-    if not _is_intact(pinned):
+    if not is_intact(pinned):
         changed = f"the rows of the {stage} object are not those that were published: the file was changed by hand"
         day.findings.differ(changed, run_again(run))
     said = pinned.provenance
@@ -101,12 +104,13 @@ def _object(run: StageRun, stage: str, day: LakeDay) -> tuple[Pinned, Rejection]
             day.findings.skip(f"{gone} are not there, and an earlier release did not say why", run_again(run))
         else:
             day.findings.differ(f"{gone} are gone, and nobody discarded them", run_again(run))
-    elif rejection.state == "replaced" or (rejection.object and not _is_intact(rejection.object)):
+    elif rejection.state == "replaced" or (rejection.object and not is_intact(rejection.object)):
         day.findings.differ(f"{gone} are not those that stand there: they were replaced by hand", run_again(run))
     return pinned, rejection
 
 
-def _is_intact(pinned: Pinned) -> bool:
+def is_intact(pinned: Pinned) -> bool:
+    """Whether an object's bytes are those that were published."""
     footer = read_footer(pinned.path, str(pinned.ref))
     return footer.rows == pinned.rows and data_version(pinned.path, footer) == pinned.version
 

@@ -349,6 +349,7 @@ def _query_kinds(connection: sa.Connection, request: ExtractRequest) -> tuple[st
     sql = bind_query(str(request.query), {name: name for name in names_bound}, colon=_COLON)
     relation = f"({sql}\n) q"
     bound = None if request.bounding else request.window or request.part
+    # etl: allow select-star (the query itself names its columns, and only its first rows are fetched)
     with connection.execute(sa.text(f"SELECT * FROM {relation}"), dict(_parameters(bound, ""))) as result:
         names = tuple(result.keys())
         rows = result.fetchmany(1000)

@@ -3,10 +3,10 @@
 Belongs here: inventing values. Not here: which columns are personal (`recording`).
 
 Equal values get equal replacements, and different values get different ones, so keys still fit together, also across
-columns and inputs. Of a yes or no nothing may stay, so each becomes `false`; and a value whose shape allows no other one
-that is still free becomes a fixed value. A replacement depends on a secret of this installation: without it, nobody can find a phone number
-again by replacing all phone numbers and comparing. What a shape tells (the length of a name, the script, the number of
-digits, a zero at the beginning) stays visible.
+columns and inputs. Of a yes or no nothing may stay, so each becomes `false`; and a value whose shape allows no other
+one that is still free becomes a fixed value. A replacement depends on a secret of this installation: without it, nobody
+can find a phone number again by replacing all phone numbers and comparing. What a shape tells (the length of a name,
+the script, the number of digits, a zero at the beginning) stays visible.
 """
 
 import hashlib

@@ -248,7 +248,7 @@ LEFT_ALONE = {
     "print of a script": "def main():\n    print('rows')\n\n\nif __name__ == '__main__':\n    main()\n",
     "a method called print": "console.print('x')\n",
     "print of rich": "from rich import print\n\nprint('x')\n",
-    "a password from the environment": "connect(password=os.environ['CD_DB_PASSWORD'])\n",
+    "a password from the environment": "def a():\n    connect(password=os.environ['CD_DB_PASSWORD'])\n",
     "EnvVar": "Database(password=EnvVar('CD_DB_PASSWORD'), host=EnvVar('CD_DB_HOST'))\n",
     "the name of a variable": "PASSWORD = 'CD_DB_PASSWORD'\nlogin(password_variable='CD_DB_PASSWORD')\n",
     "the name of a field": "headers = {'token': 'access_token', 'api_key': 'api_key'}\nfield(password='db_password')\n",

@@ -176,6 +176,7 @@ def _unused(name: str, schema: pl.Schema) -> str:
 
 
 def _shown(frame: pl.DataFrame) -> tuple[dict[str, Any], ...]:
+    # etl: allow row-loop (these are the few rows of a sample)
     return tuple({key: plain(value) for key, value in row.items()} for row in frame.to_dicts())
 
 
