@@ -86,7 +86,8 @@ client = OpenAI(max_retries=0)
         reason=(
             "If an error is caught and nobody is told, a run is green although data is missing. A default for one"
             " expected error of a value (`except ValueError: return None`) is allowed. `return` in `finally` drops any"
-            " error, and so does a loop that goes on after a family of errors (`except (OSError, ValueError): continue`)."
+            " error, and so does a loop that goes on after a family of errors:"
+            " `except (OSError, ValueError): continue`."
         ),
         violating="""\
 def amount(row):

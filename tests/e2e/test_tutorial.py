@@ -195,7 +195,7 @@ def test_the_plan_names_what_is_new_and_later_what_a_rule_would_say(typed: Typed
 def test_the_ui_shows_the_checks_of_the_table(typed: Typed) -> None:
     (words,) = typed.said["dg dev -w workspace.yaml"]
     assert "non_negative__freight" in words
-    assert "in_set__ship_country" in words
+    assert "foreign_key__customer_id" in words
 
 
 def test_every_table_of_the_database_is_in_the_warehouse(typed: Typed, database: PostgresServer) -> None:
