@@ -7,6 +7,7 @@ moves with the key; the lines below belong to the key that follows, and stay.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
@@ -30,6 +31,15 @@ def line_of(mapping: CommentedMap, key: Any) -> int:  # noqa: ANN401  a key of Y
 def place(mapping: CommentedMap, key: Any, line: int) -> None:  # noqa: ANN401  a key of YAML can be anything
     """Note the line from which a key comes."""
     mapping.lc.add_kv_line_col(key, [line - 1, 0, line - 1, 0])
+
+
+def mapping_at(line: int, values: Mapping[str, Any]) -> CommentedMap:
+    """Return a new mapping whose keys come from a line of the file that was read."""
+    made = CommentedMap(values)
+    made.lc.line, made.lc.col = line - 1, 0
+    for key in values:
+        place(made, key, line)
+    return made
 
 
 def rename(mapping: CommentedMap, old: Any, new: Any) -> None:  # noqa: ANN401  a key of YAML can be anything
@@ -59,9 +69,10 @@ def take(mapping: CommentedMap, key: Any) -> tuple[Any, str]:  # noqa: ANN401  a
 
 def put(mapping: CommentedMap, path: tuple[str, ...], value: Any, comment: str = "") -> None:  # noqa: ANN401
     """Write a value below `path`; mappings on the way are made if they are not there."""
+    line = line_of(mapping, path[0])
     for part in path[:-1]:
         if not isinstance(mapping.get(part), CommentedMap):
-            mapping[part] = CommentedMap()
+            mapping[part] = mapping_at(line, {})
         mapping = mapping[part]
     mapping[path[-1]] = value
     if comment:

@@ -92,6 +92,10 @@ _TENANT: Mapping[str, Elsewhere] = {
     "db_conn": _is("source_database"),
     "extractor": _is("source_database"),
     "extractors": _by_hand("it is `source_database` here, one database for each tenant"),
+    "plugins": _by_hand(
+        "they are Meltano's: `config` of the extractor is `source_database` here, that of the loader `warehouse`,"
+        " and each table of `select` is a pipeline in `assets: {pipelines: ...}`"
+    ),
     "sources": _by_hand("it is `source_database` here, one database for each tenant"),
     "target": _is("warehouse"),
     "target_database": _is("warehouse"),
@@ -184,7 +188,6 @@ _WAREHOUSE: Mapping[str, Elsewhere] = {
     "schema": _by_hand("each pipeline names its schema: `trino_output: {target_schema: ...}`"),
     "path": _out("a DuckDB is the tenant's own file below the data folder (ETL_DATA_DIR)"),
 }
-_CREDENTIALS = _out("the platform gives it to all tenants, as S3_ACCESS_KEY and S3_SECRET_KEY")
 _STORAGE: Mapping[str, Elsewhere] = {
     "prefix": _is("base_path"),
     "path": _is("base_path"),
@@ -194,10 +197,10 @@ _STORAGE: Mapping[str, Elsewhere] = {
     "endpoint": _is("endpoint_url"),
     "url": _is("endpoint_url"),
     "region_name": _is("region"),
-    "access_key": _CREDENTIALS,
-    "aws_access_key_id": _CREDENTIALS,
-    "secret_key": _CREDENTIALS,
-    "aws_secret_access_key": _CREDENTIALS,
+    "access_key": _is("access_key_id"),
+    "aws_access_key_id": _is("access_key_id"),
+    "secret_key": _is("secret_access_key"),
+    "aws_secret_access_key": _is("secret_access_key"),
     "type": _out("with a `bucket` it is S3, without one the local lake"),
     "format": _out("objects are Parquet"),
 }

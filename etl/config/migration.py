@@ -16,15 +16,21 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from etl.config.commented import indentation_of, line_of, own_keys, place, put, rename, take
+from etl.config.commented import indentation_of, line_of, mapping_at, own_keys, place, put, rename, take
 from etl.config.findings import KeyPath
 from etl.config.keys_from_elsewhere import from_elsewhere
-from etl.config.migration_values import PIPELINES, items_of, keys_at, secrets_of_file
+from etl.config.migration_secrets import (
+    SecretVariables,
+    comments_with_secrets,
+    hide,
+    hide_in_comments,
+    secrets_of_file,
+)
+from etl.config.migration_values import PIPELINES, items_of, keys_at, spelled_here
 from etl.config.rewriting import Note, Rewriting
 from etl.config.words_from_elsewhere import WORDS, word_from_elsewhere
 from etl.errors import ConfigError
 from etl.quality.rules import RULE_TYPES
-from etl.secrets.in_clear import is_secret
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -41,10 +47,8 @@ class Migration:
 
     def difference(self, before: str) -> list[str]:
         """Return the lines that differ from the text before, as in a patch, without any secret."""
-        lines = list(unified_diff(before.splitlines(), self.text.splitlines(), "before", "after", lineterm=""))
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            lines = [line.replace(secret, "***") for line in lines]
-        return lines
+        lines = unified_diff(before.splitlines(), self.text.splitlines(), "before", "after", lineterm="")
+        return [hide_in_comments(hide(line, self.secrets), self.secrets) for line in lines]
 
 
 def migrate(text: str, tenant: str) -> Migration:
@@ -60,27 +64,39 @@ def migrate(text: str, tenant: str) -> Migration:
         raise ConfigError("the file holds no mapping", "a file of keys and values can be migrated")
     secrets = frozenset(secrets_of_file(root))
     done = Rewriting()
-    _File(tenant, done).rewrite(root)
+    _File(tenant, done, secrets).rewrite(root)
+    said = "a secret stood in this comment: it is hidden, or it went with its key; change the secret"
+    done.changed += [Note(line, "comment", said) for line in comments_with_secrets(text, secrets)]
     indent, offset = indentation_of(text)
     writer.indent(mapping=indent, sequence=offset + 2, offset=offset)
     stream = StringIO()
     writer.dump(root, stream)
-    return Migration(stream.getvalue(), sorted(done.changed, key=_line), sorted(done.left, key=_line), secrets)
+    written = hide_in_comments(stream.getvalue(), secrets)
+    return Migration(written, sorted(done.changed, key=_line), sorted(done.left, key=_line), secrets)
 
 
 def _line(note: Note) -> int:
     return note.line
 
 
+def _free(name: str, taken: CommentedMap) -> str:
+    """Return the name, with a number if it is taken."""
+    if name not in taken:
+        return name
+    return next(each for number in range(2, len(taken) + 3) if (each := f"{name}_{number}") not in taken)
+
+
 class _File:
     """Walks a file from the outside to the inside."""
 
-    def __init__(self, tenant: str, keys: Rewriting) -> None:
+    def __init__(self, tenant: str, keys: Rewriting, secrets: frozenset[str]) -> None:
         self._tenant = tenant
         self._keys = keys
+        self._secrets = secrets
 
     def rewrite(self, root: CommentedMap) -> None:
         tenant = self._tenant_in(root)
+        self._one_source(tenant)
         self._keys.section(tenant, ())
         self._pipelines(tenant)
         for key in ("source_database", "warehouse", "storage", "dbt", "sla"):
@@ -92,7 +108,8 @@ class _File:
             if isinstance(target, CommentedMap):
                 self._keys.section(target, ("notifications", index))
         self._connections(tenant)
-        self._secrets(tenant, ())
+        self._variables(tenant, ())
+        SecretVariables(self._tenant, self._keys.did, self._keys.note).replace(tenant, root, self._secrets)
         for name, job in self._keys.jobs.items():
             put(tenant, ("jobs", name), job)
 
@@ -121,6 +138,31 @@ class _File:
             tenant["id"] = self._tenant
         return tenant
 
+    def _one_source(self, tenant: CommentedMap) -> None:
+        """A list with one source is the database of the tenant, and its tables are the pipelines."""
+        sources = tenant.get("sources")
+        several = list(sources) if isinstance(sources, CommentedSeq) else []
+        if len(several) != 1 or not isinstance(several[0], CommentedMap) or "source_database" in tenant:
+            return
+        source, line = several[0], line_of(tenant, "sources")
+        tenant["sources"] = source
+        rename(tenant, "sources", "source_database")
+        self._keys.did(line, ("sources",), "one source: it is `source_database` here")
+        if "name" in source:
+            self._keys.did(line_of(source, "name"), ("sources", 0, "name"), "left out: a tenant has one source")
+            take(source, "name")
+        for key in ("type", "dialect", "driver") if "url" in source else ():
+            if key in source:
+                self._keys.did(line_of(source, key), ("sources", 0, key), "left out: the URL says it")
+                take(source, key)
+        if "tables" in source and not {"assets", "tables", "streams"} & set(own_keys(tenant)):
+            line = line_of(source, "tables")
+            tables, _ = take(source, "tables")
+            put(tenant, ("assets", "pipelines"), tables)
+            place(tenant, "assets", line)
+            place(tenant["assets"], "pipelines", line)
+            self._keys.did(line, ("sources", 0, "tables"), "it is `assets: {pipelines: ...}` here")
+
     def _pipelines(self, tenant: CommentedMap) -> None:
         assets = tenant.get("assets")
         if not isinstance(assets, CommentedMap) or "pipelines" not in assets:
@@ -133,16 +175,20 @@ class _File:
 
     def _by_name(self, given: CommentedSeq, line: int) -> CommentedMap:
         """Turn a list of pipelines into a mapping by their names."""
-        named = CommentedMap()
+        named = mapping_at(line, {})
         for each in given:
             if isinstance(each, str):
-                named[each] = CommentedMap()
+                named[each] = mapping_at(line, {})
             elif isinstance(each, CommentedMap):
                 key = next((key for key in ("name", "table_name", "table", "id") if key in each), None)
                 name = str(each[key]) if key is not None else f"pipeline_{len(named) + 1}"
                 line_of_item = line_of(each, key) if key is not None else line
                 if key in ("name", "id"):
                     take(each, key)
+                if name in named:  # the same name in two schemas
+                    if "query" not in each and "source_table" not in each:
+                        put(each, ("source_table",), name)
+                    name = _free(f"{each['schema']}_{name}" if "schema" in each else name, named)
                 named[name] = each
                 place(named, name, line_of_item)
         self._keys.did(line, PIPELINES, "each pipeline stands below its name")
@@ -151,7 +197,7 @@ class _File:
     def _pipeline(self, pipelines: CommentedMap, name: str) -> None:
         line = line_of(pipelines, name)
         if pipelines[name] is None:
-            pipelines[name] = CommentedMap()
+            pipelines[name] = mapping_at(line, {})
         pipeline = pipelines[name]
         if not isinstance(pipeline, CommentedMap):
             return
@@ -196,7 +242,7 @@ class _File:
 
     def _rules(self, pipeline: CommentedMap, path: KeyPath) -> None:
         if isinstance(pipeline.get("quality"), CommentedSeq):
-            pipeline["quality"] = CommentedMap(rules=pipeline["quality"])
+            pipeline["quality"] = mapping_at(line_of(pipeline, "quality"), {"rules": pipeline["quality"]})
         quality = pipeline.get("quality")
         rules = quality.get("rules") if isinstance(quality, CommentedMap) else None
         if not isinstance(rules, CommentedSeq):
@@ -208,7 +254,9 @@ class _File:
                 known = word_from_elsewhere((*at, "type"), kind) or kind
                 inner = rule[kind]
                 if known in RULE_TYPES and isinstance(inner, CommentedMap):
-                    rules[index] = CommentedMap(type=known, **inner)
+                    inner.insert(0, "type", known)
+                    place(inner, "type", line_of(rule, kind))
+                    rules[index] = inner
                     self._keys.did(line_of(rule, kind), at, f"the kind of the rule is `type: {known}`")
             if isinstance(rules[index], CommentedMap):
                 self._keys.section(rules[index], at)
@@ -224,7 +272,7 @@ class _File:
                 job["selection"] = names
                 self._keys.did(line, (*path, key), f"it is `selection: {names}` here")
         if isinstance(job.get("schedule"), str):
-            job["schedule"] = CommentedMap(cron=job["schedule"])
+            job["schedule"] = mapping_at(line_of(job, "schedule"), {"cron": job["schedule"]})
             self._keys.did(line_of(job, "schedule"), (*path, "schedule"), "the cron is `schedule: {cron: ...}` here")
         if "enabled" in job:
             line, on = line_of(job, "enabled"), job["enabled"]
@@ -249,20 +297,21 @@ class _File:
             kind = WORDS["warehouse", "type"].get(warehouse.lower(), warehouse.lower())
             line = line_of(tenant, "warehouse")
             if kind in ("duckdb", "trino"):
-                tenant["warehouse"] = CommentedMap(type=kind)
+                tenant["warehouse"] = mapping_at(line, {"type": kind})
                 self._keys.did(line, ("warehouse",), f"the type is written `type: {kind}`")
             else:
                 take(tenant, "warehouse")
                 why = f"`{warehouse}` is a name of another tool: write `warehouse`, or keep the default, a DuckDB"
                 self._keys.left.append(Note(line, "warehouse", why))
 
-    def _secrets(self, node: Any, path: KeyPath) -> None:  # noqa: ANN401  whatever stands in the file
-        """Replace a secret in clear by a variable of the tenant."""
+    def _variables(self, node: Any, path: KeyPath) -> None:  # noqa: ANN401  whatever stands in the file
+        """Write the variables of connections and targets in the one way that there is here."""
         for key, value in items_of(node):
             at = (*path, key)
-            if isinstance(value, str) and path and "$" not in value and is_secret(str(key), value):
-                name = f"{self._tenant}_{path[0]}_{key}".upper()
-                node[key] = f"${{{name}}}"
-                said = f"a secret in clear: set the variable {name}, and change the secret"
-                self._keys.did(line_of(node, key), at, said)
-            self._secrets(value, at)
+            if at[0] in ("source_database", "warehouse", "storage", "notifications"):
+                if isinstance(value, str) and (spelled := spelled_here(value)) != value:
+                    node[key] = spelled
+                    line = line_of(node, key) if isinstance(node, CommentedMap) else int(node.lc.line or 0) + 1
+                    shown = hide(spelled, self._secrets)
+                    self._keys.did(line, at, f"a variable is written {shown}")
+                self._variables(value, at)

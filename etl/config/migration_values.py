@@ -14,10 +14,11 @@ from etl.config.keys_from_elsewhere import Elsewhere
 from etl.config.model_keys import allowed_keys
 from etl.config.tenant_config import TenantConfig
 from etl.config.words_from_elsewhere import word_from_elsewhere
-from etl.secrets.in_clear import is_secret
 
 PIPELINES: KeyPath = ("assets", "pipelines")
 _WHOLE = 100
+_JINJA = re.compile(r"\{\{\s*(?:env_var\(\s*)?['\"]?(?:env\.|var\.value\.)?([A-Z][A-Z0-9_]+)['\"]?\s*\)?\s*\}\}")
+_SHELL = re.compile(r"(?<!\$)\$([A-Z][A-Z0-9_]+)\b")
 _KEYED = ("primary_key", "primary_keys", "unique_key", "merge_key", "key_columns")
 
 
@@ -98,11 +99,6 @@ def items_of(node: Any) -> list[tuple[Any, Any]]:  # noqa: ANN401  whatever stan
     return list(enumerate(node)) if isinstance(node, CommentedSeq) else []
 
 
-def secrets_of_file(node: Any) -> set[str]:  # noqa: ANN401  whatever stands in the file
-    """Return every text of the file that is a secret or holds one, so that none of them is shown."""
-    found: set[str] = set()
-    for key, value in items_of(node):
-        if isinstance(value, str) and "${" not in value and is_secret(str(key), value):
-            found.add(str(value))
-        found |= secrets_of_file(value)
-    return found
+def spelled_here(value: str) -> str:
+    """Return the text with its variables as `${NAME}`, for those of a shell and of Jinja."""
+    return _SHELL.sub(r"${\1}", _JINJA.sub(r"${\1}", value))

@@ -12,11 +12,16 @@ from dataclasses import replace
 
 from etl.config.findings import ConfigFinding, KeyPath
 from etl.config.yaml_source import Node
-from etl.secrets.template import literal_of, references_of
+from etl.secrets.in_clear import is_secret_key
+from etl.secrets.template import literal_of, references_of, secrets_of
 
 KEYS_RESOLVED_IN_RUNS = frozenset({"source_database", "storage", "warehouse", "notifications"})
 DBT_ENV = ("dbt", "env")
 _LATE_PATHS: tuple[tuple[str, ...], ...] = (*((key,) for key in sorted(KEYS_RESOLVED_IN_RUNS)), DBT_ENV)
+_HIDDEN_ELSEWHERE = (
+    "no secret, neither here nor in clear; the variable of a connection stands below `source_database`, `warehouse`,"
+    " `storage` or `notifications`"
+)
 _PIPELINE_DEPTH = 3  # assets, pipelines, name
 
 
@@ -90,12 +95,15 @@ def visible(node: Node, path: KeyPath) -> ConfigFinding:
     """Return the finding of a variable or secret in a key whose value people see."""
     key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
     references = " and ".join(f"${{{name}}}" for name, _ in references_of(node.text)) or "`${`"
+    itself = "the value itself; what differs per environment stands under `environments:`; $$ is a dollar"
+    names = [key, *(name for name, _ in references_of(node.text))]
+    is_hidden = key == "url" or bool(secrets_of(node.text)) or any(is_secret_key(name) for name in names)
     return ConfigFinding(
         path,
         f"`{key}` is shown to people and takes neither a variable nor a secret: {references}",
         node.mark.line,
         node.mark.column,
-        allowed="the value itself; what differs per environment stands under `environments:`; $$ is a dollar",
+        allowed=_HIDDEN_ELSEWHERE if is_hidden else itself,
     )
 
 

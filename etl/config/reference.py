@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from etl.config.connections import LakeConfig, SourceDatabase, WarehouseConfig
 from etl.config.pipeline_config import DbtTransform, Partitions, PipelineConfig, PipelineQuality, TrinoOutput
 from etl.config.schema import tenant_schema
+from etl.config.schema_values import NUMBER
 from etl.config.tenant_config import DbtConfig, JobConfig, ScheduleConfig, TenantConfig
 from etl.notify.targets import EmailTarget, LogTarget, OpsgenieTarget, PagerDutyTarget, SlackTarget, WebhookTarget
 from etl.quality.rules import RULE_TYPES
@@ -168,7 +169,7 @@ def _words(schema: dict[str, Any]) -> str:
         if union in schema and {"type": "boolean"} in schema[union]:
             return "boolean"
         if union in schema:
-            words = [_words(each) for each in schema[union] if each.get("type") != "null"]
+            words = [_words(each) for each in schema[union] if each.get("type") != "null" and "not" not in each]
             return " or ".join(dict.fromkeys(each for each in words if each)) or "any"
     if "allOf" in schema:
         return _words(schema["allOf"][0])
@@ -179,6 +180,7 @@ def _kind(schema: dict[str, Any]) -> str:
     """The type of a value in a word."""
     kind = schema.get("type")
     if isinstance(kind, list):
+        kind = [each for each in kind if not (each == "string" and schema.get("pattern") == NUMBER)]
         kind = "string" if "string" in kind else next(each for each in ("number", *kind) if each in kind)
     if kind == "array":
         inner = _words(schema.get("items", {}))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ruamel.yaml.comments import CommentedMap
 
-from etl.config.commented import line_of, own_keys, put, rename, take
+from etl.config.commented import line_of, mapping_at, own_keys, put, rename, take
 from etl.config.findings import KeyPath, dotted
 from etl.config.keys_from_elsewhere import Elsewhere, from_elsewhere
 from etl.config.migration_values import (
@@ -25,17 +25,16 @@ from etl.config.migration_values import (
 from etl.config.model_keys import below
 from etl.config.sections import section_of
 from etl.config.tenant_config import TenantConfig
-from etl.config.words_from_elsewhere import word_from_elsewhere
+from etl.config.words_from_elsewhere import meant_by, word_from_elsewhere
+from etl.notify.targets import SECRET_FIELDS
 from etl.quality.rules import RULE_TYPES
+from etl.suggest import did_you_mean
 
-_JINJA = re.compile(r"\{\{\s*(?:env_var\(\s*)?['\"]?(?:env\.|var\.value\.)?([A-Z][A-Z0-9_]+)['\"]?\s*\)?\s*\}\}")
-_SHELL = re.compile(r"(?<!\$)\$([A-Z][A-Z0-9_]+)\b")
 _CRON = re.compile(r"(@\w+|\S+( \S+){4})")
 _SHARES = ("mostly", "max_failure_rate", "min_pass_rate", "max_quarantine_rate", "max_shrink")
 _CRONS = ("schedule", "schedule_interval", "cron", "cron_schedule")
 _TRANSFORMS = {"has_transfer", "has_transform", "transform", "transfer"}
 _LISTS_OF_NAMES = ("columns", "key_columns", "pii_columns", "sort_by", "transfer_inputs", "safe_columns")
-_CONNECTIONS = ("source_database", "warehouse", "storage", "notifications")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +60,8 @@ class Rewriting:
         """Move, rename or remove each key that does not belong here."""
         if section_of(path) in ("rule", "notification"):
             self._type_first(mapping, path)
+            if self._unknown_type(mapping, path):
+                return
         for key in own_keys(mapping):
             if key in mapping and key not in self._keys(mapping, path) and not str(key).startswith("x-"):
                 self._foreign_key(mapping, str(key), path)
@@ -77,6 +78,16 @@ class Rewriting:
                     break
         if "type" in mapping:
             self._value(mapping, "type", path)
+
+    def _unknown_type(self, mapping: CommentedMap, path: KeyPath) -> bool:
+        """Name a type that there is not; which keys belong to it cannot be said. Return whether it was one."""
+        known = list(RULE_TYPES) if section_of(path) == "rule" else sorted(SECRET_FIELDS)
+        if "type" not in mapping or not isinstance(mapping["type"], str) or mapping["type"] in known:
+            return False
+        kind = mapping["type"]
+        close = meant_by(section_of(path), kind) or did_you_mean(kind, known).lstrip("; ")
+        self.leave(mapping, "type", path, f"there is no type `{kind}`; {close}")
+        return True
 
     def _keys(self, mapping: CommentedMap, path: KeyPath) -> tuple[str, ...]:
         section = section_of(path)
@@ -138,10 +149,11 @@ class Rewriting:
             cron = value.get("cron") or value.get("cron_schedule") if isinstance(value, CommentedMap) else value
             if isinstance(cron, str) and _CRON.fullmatch(cron):
                 name = str(path[-1]) if path else "daily"
-                schedule = CommentedMap(cron=cron)
+                schedule = mapping_at(line, {"cron": cron})
                 if isinstance(value, CommentedMap) and "timezone" in value:
                     schedule["timezone"] = value["timezone"]
-                self.jobs[name] = CommentedMap(selection=f"tag:pipeline={name}" if path else "*", schedule=schedule)
+                selection = f"tag:pipeline={name}" if path else "*"
+                self.jobs[name] = mapping_at(line, {"selection": selection, "schedule": schedule})
                 take(mapping, key)
                 self.did(
                     line, (*path, key), f"it is the job `{name}` now, whose schedule is stopped until it is started"
@@ -150,7 +162,7 @@ class Rewriting:
         if section == "tenant" and key == "schedules" and isinstance(value, CommentedMap):
             for name, each in value.items():
                 if isinstance(each, CommentedMap):
-                    self.jobs[name] = CommentedMap(selection="*", schedule=each)
+                    self.jobs[name] = mapping_at(line_of(value, name), {"selection": "*", "schedule": each})
             take(mapping, key)
             self.did(line, (*path, key), "each schedule is a job of its name now, of all assets")
             return True
@@ -178,21 +190,15 @@ class Rewriting:
         if isinstance(value, CommentedMap) and list(value) == ["env"]:
             mapping[key] = f"${{{value['env']}}}"
             self.did(line_of(mapping, key), at, f"a variable is written {mapping[key]}")
-        if isinstance(value, str) and path[:1] in (
-            ("source_database",),
-            ("warehouse",),
-            ("storage",),
-            ("notifications",),
-        ):
-            spelled = _SHELL.sub(r"${\1}", _JINJA.sub(r"${\1}", value))
-            if spelled != value:
-                mapping[key] = spelled
-                self.did(line_of(mapping, key), at, f"a variable is written {spelled}")
 
     def did(self, line: int, path: KeyPath, text: str) -> None:
         """Note a change."""
         self.changed.append(Note(line, dotted(path), text))
 
+    def note(self, line: int, path: KeyPath, why: str) -> None:
+        """Note what a person has to do, at a line."""
+        self.left.append(Note(line, dotted(path), why))
+
     def leave(self, mapping: CommentedMap, key: str, path: KeyPath, why: str) -> None:
         """Note what a person has to decide."""
-        self.left.append(Note(line_of(mapping, key), dotted((*path, key)), why))
+        self.note(line_of(mapping, key), (*path, key), why)

@@ -25,7 +25,22 @@ from etl.config.schema_rules import (
     unsuggested,
     warehouse_rules,
 )
-from etl.config.schema_values import CATALOGS, EXAMPLES, ITEMS, NAMES, OF_RULE, OF_RULES, PATTERNS, UNIQUE, VALUES
+from etl.config.schema_values import (
+    CATALOGS,
+    EXAMPLES,
+    ITEMS,
+    NAMES,
+    NUMBER,
+    OF_RULE,
+    OF_RULES,
+    ONLY_FALSE,
+    ONLY_NULL,
+    PATTERNS,
+    UNIQUE,
+    VALUES,
+    WORD_OFF,
+    WORD_ON,
+)
 from etl.config.tenant_config import TenantConfig
 from etl.config.yaml_source import parse, to_data
 from etl.quality.rules import RULE_TYPES, rule_json_schema
@@ -35,17 +50,12 @@ Schema = dict[str, Any]
 _STAGE = {"enum": ["extract", "transfer", "load"], "description": "The judged stage. Default: transfer, else extract."}
 _URL = {
     "type": "string",
-    "pattern": r"^[A-Za-z][\w+.-]*://|\$\{",
+    "pattern": r"^$|^[A-Za-z][\w+.-]*://|\$\{",
     "description": "The whole SQLAlchemy URL, with secrets as ${VAR} or ${secret:name#key}.",
 }
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
-_SWITCH = {
-    "anyOf": [
-        {"type": "boolean"},
-        {"type": "string", "pattern": "^(?:[Yy]|[Yy]es|YES|[Nn]|[Nn]o|NO|[Oo]n|ON|[Oo]ff|OFF)$"},
-    ]
-}
-"""A text such as `no` is a switch too: with the rules of YAML 1.2 it is no boolean."""
+_SWITCH = {"anyOf": [{"type": "boolean"}, WORD_ON, WORD_OFF]}
+"""What the loader reads as a switch: with the rules of YAML 1.2, `no` is a text."""
 _FILLED_IN = ("Tenant", "PipelineConfig", "TrinoOutput")
 """Parts whose required keys the loader fills in."""
 _TARGETS = "Target"
@@ -260,14 +270,31 @@ def _as_read(schema: Any, *, nullable: bool = False) -> Any:  # noqa: ANN401  an
     elif len(options) > 1 and all(each.keys() <= {"type", "format"} for each in options):
         changed.pop("anyOf")
         changed["type"] = sorted({kind for each in options for kind in _kinds(each.get("type", []))})
-    if changed.get("type") == "boolean":
-        changed.pop("type")
-        changed |= _SWITCH
-    may_be_number = re.search(changed.get("pattern", ""), "1") is not None
-    if changed.get("type") == "string" and "enum" not in changed and may_be_number:
-        changed["type"] = ["string", "number"]
+    changed = _spelled(changed)
     changed.pop("format", None)
     return _or_nothing(changed) if nullable else changed
+
+
+def _spelled(schema: Schema) -> Schema:
+    """Allow the spellings of a value that the loader reads."""
+    kinds = _kinds(schema.get("type", []))
+    if kinds == ["boolean"]:
+        return {**{key: value for key, value in schema.items() if key != "type"}, **_SWITCH}
+    if "off" in (schema.get("const"), *schema.get("enum", ())):
+        return _off_or_false(schema)
+    if {"integer", "number"} & {*kinds} and "string" not in kinds:
+        return {**schema, "type": [*kinds, "string"], "pattern": NUMBER}
+    may_be_number = re.search(schema.get("pattern", ""), "1") is not None
+    if kinds == ["string"] and not schema.keys() & {"enum", "const"} and may_be_number:
+        return {**schema, "type": ["string", "number"]}
+    return schema
+
+
+def _off_or_false(schema: Schema) -> Schema:
+    """Allow `false` for `off`, which it is with the rules of YAML 1.1. An editor proposes the words only."""
+    words = {key: schema[key] for key in ("const", "enum", "type") if key in schema}
+    rest = {key: value for key, value in schema.items() if key not in words}
+    return {**rest, "anyOf": [words, ONLY_FALSE]}
 
 
 def _or_nothing(schema: Schema) -> Schema:
@@ -277,8 +304,15 @@ def _or_nothing(schema: Schema) -> Schema:
             "anyOf": [{"$ref": schema["$ref"]}, {"type": "null"}],
             **{key: schema[key] for key in schema if key != "$ref"},
         }
-    if schema.get("anyOf") == _SWITCH["anyOf"]:
-        return schema  # an editor would propose `null` beside true and false
+    if "anyOf" in schema and schema["anyOf"] == _SWITCH["anyOf"]:
+        return {
+            **schema,
+            "anyOf": [*schema["anyOf"], ONLY_NULL],
+        }  # an editor would propose `null` beside true and false
+    if "enum" in schema:
+        choice = {key: schema[key] for key in ("enum", "type") if key in schema}
+        rest = {key: value for key, value in schema.items() if key not in choice}
+        return {**rest, "anyOf": [choice, ONLY_NULL]}
     if "anyOf" in schema:
         return {**schema, "anyOf": [*schema["anyOf"], {"type": "null"}]}
     changed = dict(schema)

@@ -9,25 +9,43 @@ without them.
 
 from typing import Any
 
+from etl.config.connections import LakeConfig
 from etl.config.pipeline_config import BY_TIME
+from etl.config.schema_values import WORD_OFF, WORD_ON
 from etl.quality.rules import RULE_TYPES
 from etl.sla.config import PipelineSLA
 
 Schema = dict[str, Any]
 
 _ADDRESS = ("url", "host", "port", "database", "username", "user", "password", "options")
+_OF_BUCKET = tuple(name for name in LakeConfig.model_fields if name != "bucket")
+_MAPPINGS = ("iceberg", "options")
+"""Keys whose empty mapping counts as not written."""
 _PARTS = ("driver", "host", "port", "database", "username", "user", "password")
 _OF_TIME = ("timezone", "start", "end", "lookback_days", "lookback", "naive_timezone")
 _PROMISES = tuple(
     name for name in PipelineSLA.model_fields if name not in ("alert_on_warning", "alert_level", "enabled")
 )
-_NO_TIME: Schema = {"properties": {"by": {"not": {"enum": list(BY_TIME)}}}, "required": ["by"]}
-_KEYS: Schema = {"properties": {"keys": {"minItems": 1}}, "required": ["keys"]}
+_NO_TIME: Schema = {
+    "type": "object",
+    "properties": {"by": {"not": {"enum": [*BY_TIME, None]}}},
+    "required": ["by"],
+}
+
+
+def filled(key: str) -> Schema:
+    """Satisfied where the key has a list with an item."""
+    return {"type": "object", "properties": {key: {"type": "array", "minItems": 1}}, "required": [key]}
+
+
+_KEYS = filled("keys")
 
 
 def given(*keys: str) -> Schema:
     """Satisfied where each of the keys stands with a value."""
-    return {"properties": {key: {"not": {"type": "null"}} for key in keys}, "required": list(keys)}
+    something = {"type": "object", "minProperties": 1}
+    present = {key: something if key in _MAPPINGS else {"not": {"type": "null"}} for key in keys}
+    return {"type": "object", "properties": present, "required": list(keys)}
 
 
 def any_given(*keys: str) -> Schema:
@@ -37,17 +55,17 @@ def any_given(*keys: str) -> Schema:
 
 def says(key: str, *values: str) -> Schema:
     """Satisfied where the key has one of the values."""
-    return {"properties": {key: {"enum": list(values)}}, "required": [key]}
+    return {"type": "object", "properties": {key: {"enum": list(values)}}, "required": [key]}
 
 
 def on(key: str) -> Schema:
     """Satisfied where the switch is on."""
-    return {"properties": {key: {"const": True}}, "required": [key]}
+    return {"type": "object", "properties": {key: {"anyOf": [{"const": True}, WORD_ON]}}, "required": [key]}
 
 
 def off(key: str) -> Schema:
     """Satisfied where the switch is off."""
-    return {"properties": {key: {"const": False}}, "required": [key]}
+    return {"type": "object", "properties": {key: {"anyOf": [{"const": False}, WORD_OFF]}}, "required": [key]}
 
 
 def when(condition: Schema, then: Schema) -> Schema:
@@ -87,7 +105,7 @@ def tenant_rules() -> Schema:
     alone = {
         "properties": {
             "source_database": {"if": {"type": "object"}, "then": named},
-            "storage": {"if": {"type": "object", "minProperties": 1}, "then": given("bucket")},
+            "storage": when(any_given(*_OF_BUCKET), given("bucket")),
         }
     }
     return {
@@ -125,7 +143,7 @@ def pipeline_rules() -> Schema:
             "allOf": [
                 never(given("source_table", "query")),
                 never(given("source_schema", "query")),
-                when(given("transfer_inputs"), {"anyOf": [on("has_transfer"), given("environments")]}),
+                when(filled("transfer_inputs"), {"anyOf": [on("has_transfer"), given("environments")]}),
                 {"properties": {"partitions": _partition_rules(), "sla": {"$ref": "#/definitions/PromiseRules"}}},
                 when(is_static, never(given("date_column"))),
                 when(given("partitions"), is_cut),
@@ -141,7 +159,7 @@ def _rules_alone(is_cut: Schema) -> list[Schema]:
     whole = {"trino_output": says("mode", "replace")}
     merged = {
         "if": says("mode", "upsert"),
-        "then": {"properties": {"key_columns": {"minItems": 1}}, "required": ["key_columns"]},
+        "then": filled("key_columns"),
     }
     ordered = {"if": given("order_column"), "then": says("mode", "upsert")}
     threshold = {"if": given("max_quarantine_rate"), "then": says("on_failure", "quarantine")}
@@ -158,7 +176,7 @@ def _rules_alone(is_cut: Schema) -> list[Schema]:
 
 def _partition_rules() -> Schema:
     by_column = {"allOf": [_KEYS, never(any_given(*_OF_TIME))]}
-    days = {"anyOf": [never({"required": ["by"]}), says("by", "day")]}
+    days = {"anyOf": [never(given("by")), says("by", "day")]}
     rules = [
         when(_KEYS, _NO_TIME),
         when(_NO_TIME, by_column),
@@ -166,7 +184,7 @@ def _partition_rules() -> Schema:
         when(says("by", "month"), _starts(r"^\d{4}-(0[1-9]|1[0-2])(-01)?$")),
         when(says("by", "week"), _starts(r"^\d{4}-(W[0-5]\d|\d\d-\d\d)$")),
         when(says("by", "day"), _starts(r"^\d{4}-\d\d-\d\d$")),
-        when(never({"required": ["by"]}), _starts(r"^\d{4}-\d\d-\d\d(T00:00(:00)?)?$")),
+        when(never(given("by")), _starts(r"^\d{4}-\d\d-\d\d(T00:00(:00)?)?$")),
     ]
     return {"if": {"type": "object"}, "then": {"allOf": rules}}
 
@@ -179,7 +197,7 @@ def rule_arguments() -> dict[str, list[Schema]]:
     """For each type of rule that has any, what its arguments demand of each other."""
     bounds = any_given("min", "max")
     limits = {"oneOf": [given("exact"), bounds]}
-    keyed = {"oneOf": [given("column"), {"properties": {"columns": {"minItems": 1}}, "required": ["columns"]}]}
+    keyed = {"oneOf": [given("column"), filled("columns")]}
     demanded: dict[str, list[Schema]] = {}
     for kind, model in RULE_TYPES.items():
         if kind in ("in_range", "mean_between", "sum_between"):

@@ -20,6 +20,33 @@ _CRON = r"^\s*(@[A-Za-z]+|\S+(\s+\S+){4})\s*$"
 _START = r"^\d{4}-(\d\d(-\d\d([T ]\d\d:?\d\d.*)?)?|W\d\d(-1)?)$"
 _ADDRESS = rf"^(https?://|HTTPS?://|.*{_VARIABLE})"
 _MAIL = rf"^[^@\s]+@[^@\s]+$|<[^@\s]+@[^@\s]+>$|{_VARIABLE}"
+NUMBER = r"^\s*[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][+-]?\d+)?\s*$"
+"""A number that is written as a text."""
+
+
+def _any_case(*words: str) -> str:
+    return "|".join("".join(f"[{each.upper()}{each}]" for each in word) for word in words)
+
+
+WORD_ON: dict[str, Any] = {
+    "type": ["string", "number"],
+    "pattern": f"^(?:{_any_case('y', 'yes', 'on', 't', 'true')}|1)$",
+    "minimum": 1,
+    "maximum": 1,
+}
+WORD_OFF: dict[str, Any] = {
+    "type": ["string", "number"],
+    "pattern": f"^(?:{_any_case('n', 'no', 'off', 'f', 'false')}|0)$",
+    "minimum": 0,
+    "maximum": 0,
+}
+"""The texts and numbers that a switch takes."""
+ONLY_FALSE: dict[str, Any] = {
+    "not": {"anyOf": [{"const": True}, {"type": ["string", "number", "object", "array", "null"]}]}
+}
+"""`false`, in a form that no editor proposes."""
+ONLY_NULL: dict[str, Any] = {"not": {"type": ["boolean", "string", "number", "object", "array"]}}
+"""No value, in a form that no editor proposes."""
 CATALOGS = rf"^(sql|rest|glue|hive)$|{_VARIABLE}"
 """The types of a catalog of Iceberg."""
 _reserved = "|".join(RESERVED_SCHEMAS)
@@ -41,10 +68,10 @@ PATTERNS: dict[tuple[str, str], str] = {
     ("LakeConfig", "bucket"): rf"^([A-Za-z0-9][A-Za-z0-9._-]*)?$|{_VARIABLE}",
     ("LakeConfig", "endpoint_url"): _ADDRESS,
     ("WarehouseConfig", "http_scheme"): rf"^https?$|{_VARIABLE}",
-    ("SourceDatabase", "host"): rf"^(?!.*://)\S+$|{_VARIABLE}",
-    ("WarehouseConfig", "host"): rf"^(?!.*://)\S+$|{_VARIABLE}",
-    ("SourceDatabase", "port"): rf"^\d{{1,5}}$|{_VARIABLE}",
-    ("WarehouseConfig", "port"): rf"^\d{{1,5}}$|{_VARIABLE}",
+    ("SourceDatabase", "host"): rf"^$|^(?!.*://)\S+$|{_VARIABLE}",
+    ("WarehouseConfig", "host"): rf"^$|^(?!.*://)\S+$|{_VARIABLE}",
+    ("SourceDatabase", "port"): rf"^$|^\d{{1,5}}$|{_VARIABLE}",
+    ("WarehouseConfig", "port"): rf"^$|^\d{{1,5}}$|{_VARIABLE}",
     ("WebhookTarget", "url"): _ADDRESS,
     ("SlackTarget", "url"): _VARIABLE,
     ("EmailTarget", "sender"): _MAIL,

@@ -146,7 +146,7 @@ class TenantConfig(BaseModel):
         if not isinstance(data, Mapping):
             return data
         filled = dict(data)
-        if not filled.get("name") and isinstance(filled.get("id"), str):
+        if filled.get("name") in (None, "") and isinstance(filled.get("id"), str):
             filled["name"] = filled["id"]
         assets = filled.get("assets")
         pipelines = assets.get("pipelines") if isinstance(assets, Mapping) else None

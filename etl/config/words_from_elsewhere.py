@@ -56,6 +56,19 @@ _RULES: Mapping[str, str] = {
     "custom_sql": "expression",
     "type": "dtype",
 }
+_MEANT: Mapping[tuple[str, str], str] = {
+    **dict.fromkeys(
+        (("rule", "greater_than"), ("rule", "gt"), ("rule", "expect_column_values_to_be_greater_than")),
+        "write `type: in_range` with `min` and `min_inclusive: false`",
+    ),
+    **dict.fromkeys(
+        (("rule", "less_than"), ("rule", "lt"), ("rule", "expect_column_values_to_be_less_than")),
+        "write `type: in_range` with `max` and `max_inclusive: false`",
+    ),
+    **dict.fromkeys((("rule", "min"), ("rule", "at_least"), ("rule", "gte")), "write `type: in_range` with `min`"),
+    **dict.fromkeys((("rule", "max"), ("rule", "at_most"), ("rule", "lte")), "write `type: in_range` with `max`"),
+}
+"""Types of other tools whose arguments have another form here, and what a person writes instead."""
 WORDS: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("trino_output", "mode"): MODES,
     ("rule", "type"): _RULES,
@@ -80,3 +93,8 @@ def word_from_elsewhere(path: KeyPath, word: str) -> str:
     """Return the word that stands here for the value `word` at `path`, or nothing."""
     *around, key = path or ("",)
     return WORDS.get((section_of(tuple(around)), str(key)), {}).get(word.lower(), "")
+
+
+def meant_by(section: str, word: str) -> str:
+    """Return what a person writes instead of a type whose arguments have another form here, or nothing."""
+    return _MEANT.get((section, word.lower()), "")

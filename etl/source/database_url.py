@@ -54,8 +54,17 @@ def parse(url: str) -> DatabaseUrl:
     learn_url(url)
     found = _URL.fullmatch(url)
     # SQLAlchemy takes what is before an `@` for a user, and then cannot read what follows.
-    if found is None or (found["username"] is None and "@" in url.partition("://")[2].partition("/")[0]):
-        raise SourceError("the database URL cannot be read", "write dialect://user:password@host:port/database")
+    # An `@` in a host is the end of a password that is not encoded.
+    if (
+        found is None
+        or "@" in (found["host"] or "")
+        or (found["username"] is None and "@" in url.partition("://")[2].partition("/")[0])
+    ):
+        raise SourceError(
+            "the database URL cannot be read",
+            "write dialect://user:password@host:port/database; in the user and the password, write `@` as %40, `/` as"
+            " %2F, `#` as %23, `:` as %3A, `?` as %3F and `%` as %25",
+        )
     learn(_decoded(found["password"]) or "")
     query = dict[str, str | tuple[str, ...]]()
     for key, value in parse_qsl(found["query"] or ""):
