@@ -107,13 +107,18 @@ def test_what_the_loader_takes_the_schema_takes(before: str, after: str) -> None
     assert errors(WHOLE.replace(before, after)) == []
 
 
+def keys_of(schema: dict[str, Any]) -> set[str]:
+    """The keys of a schema and of its alternatives."""
+    return {*schema, *(key for each in schema.get("anyOf", ()) for key in each)}
+
+
 def test_no_key_is_without_a_description_and_an_example_or_a_default() -> None:
     lacking = [
         f"{name}.{key}"
         for name, part in tenant_schema()["definitions"].items()
         for key, value in part.get("properties", {}).items()
         if not name.endswith("Rules") and isinstance(value, dict) and key not in ("truthound", "type")
-        if "description" not in value or not {"examples", "default", "enum", "const"} & value.keys()
+        if "description" not in value or not {"examples", "default", "enum", "const"} & keys_of(value)
     ]
     # what stands below `$defs` elsewhere is explained where it is used
     assert [each for each in lacking if not each.startswith("WarehouseConfig.iceberg")] == []

@@ -304,11 +304,11 @@ CASES = (
         remedy="`base_path`",
     ),
     TENANT.case(
-        "keys of S3 in the file",
-        wrong="storage: {bucket: lake, access_key: '${ACME_S3_KEY}'}",
-        right="storage: {bucket: lake}",
+        "a key of S3 under its name elsewhere",
+        wrong="storage: {bucket: lake, access_key: '${ACME_S3_KEY}', secret_access_key: '${ACME_S3_SECRET}'}",
+        right="storage: {bucket: lake, access_key_id: '${ACME_S3_KEY}', secret_access_key: '${ACME_S3_SECRET}'}",
         says="access_key",
-        remedy="S3_ACCESS_KEY",
+        remedy="`access_key_id`",
     ),
     WAREHOUSE.case(
         "a warehouse of an unknown type",
