@@ -24,8 +24,8 @@ _VALUE = r"\$\{[^}]*\}|\{\{[^}]*\}\}|[^\s\"',{}#]+"
 _KEY_AND_VALUE = re.compile(rf"([\w.-]+)([\"']?\s*[:=]\s*[\"']?)({_VALUE})(?=([\"']?\s*(?:[,}}#]|$))?)")
 """A pair of a comment; the last group stands where the value is a single word."""
 _VARIABLE = re.compile(r"\$\w+|\$?\{.*\}|<.*>|[*.]+|!.*")
-_WORD = re.compile(r"[A-Za-z_]+|\d{1,5}")
-"""A secret that is a word such as `postgres` also stands where it is no secret, so it is hidden in comments only."""
+_WORD = re.compile(r"[A-Za-z_]+|.{1,5}")
+"""A word such as `postgres`, or a short text, also stands where it is no secret, so it is hidden in comments only."""
 _SHORTEST = 2
 
 

@@ -83,6 +83,12 @@ def test_a_secret_that_is_a_usual_word_is_hidden_in_comments_and_other_values_st
     assert [each.where for each in done.left] == ["tenant.source_database.username"]
 
 
+def test_a_short_secret_does_not_damage_other_values() -> None:
+    done = migrate(CONNECTION.format("p1 # p1, step1") + "    schema: step1\n", "demo")
+    assert "# ***, step1" in done.text
+    assert "schema: step1" in done.text
+
+
 def test_a_comment_without_a_secret_and_a_variable_stay() -> None:
     text = CONNECTION.format("${DEMO_PW}  # password: ${DEMO_PW}, token: see the wiki") + "  # secret: nothing to see\n"
     done = migrate(text, "demo")
