@@ -67,14 +67,15 @@ def take(mapping: CommentedMap, key: Any) -> tuple[Any, str]:  # noqa: ANN401  a
     return value, behind.strip()
 
 
-def put(mapping: CommentedMap, path: tuple[str, ...], value: Any, comment: str = "") -> None:  # noqa: ANN401
+def put(mapping: CommentedMap, path: tuple[str, ...], value: Any, comment: str = "", line: int = 0) -> None:  # noqa: ANN401
     """Write a value below `path`; mappings on the way are made if they are not there."""
-    line = line_of(mapping, path[0])
+    line = line or line_of(mapping, path[0])
     for part in path[:-1]:
         if not isinstance(mapping.get(part), CommentedMap):
             mapping[part] = mapping_at(line, {})
         mapping = mapping[part]
     mapping[path[-1]] = value
+    place(mapping, path[-1], line)
     if comment:
         mapping.yaml_add_eol_comment(comment.lstrip("# "), path[-1])
 

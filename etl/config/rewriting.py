@@ -132,7 +132,7 @@ class Rewriting:
         else:
             _, comment = take(mapping, key)
             for to, changed in changes:
-                put(mapping, to, changed, comment)
+                put(mapping, to, changed, comment, line)
         if known.loads and "save_to_trino" not in mapping:
             put(mapping, ("save_to_trino",), value=True)
         self.did(line, (*path, key), known.answer)

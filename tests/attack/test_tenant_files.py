@@ -285,6 +285,7 @@ tenant:
           - {column: q, check: greater_than, value: 5}
           - {column: q, check: not_nul}
           - {column: q, check: banana, value: 5}
+        primary_key: [{name: id}]
         schedule: "0 6 * * *"
 """
 
@@ -304,7 +305,7 @@ def test_an_unknown_type_is_named_with_the_nearest_and_nothing_is_said_of_its_ke
 def test_each_note_names_the_line_of_its_key() -> None:
     rows = RULES_ELSEWHERE.splitlines()
     for each in migrate(RULES_ELSEWHERE, "demo").changed:
-        key = each.where.rpartition(".")[2].partition("[")[0]
+        key = each.where.rpartition(".")[2].partition("[")[0].replace("key_columns", "primary_key")
         assert each.line >= 7, each
         assert key in ("rules", "orders") or key in rows[each.line - 1] or "check" in rows[each.line - 1], each
 
