@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
-from uuid import uuid4
 
 import typer
 from dagster import DagsterInstance, Definitions
@@ -21,15 +20,16 @@ from etl.cli.launching import run_wanted
 from etl.cli.messages import Wanted
 from etl.cli.runs import runs_of
 from etl.cli.signals import Interrupted, interruptible
-from etl.config.config_loader import load_tenant
+from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.secrets import learn_tenant
 from etl.definitions import load_location
 from etl.errors import EtlError, NothingExamined
-from etl.planning.applied_state import Applied, lake_of, read_applied, write_applied
-from etl.planning.apply import description_after, refuse_losses
+from etl.planning.applied_state import Applied, Begun, forget_tenant, lake_of, read_applied, read_begun
+from etl.planning.apply import Applying, files_of, refuse_losses
 from etl.planning.backfills import BackFill
 from etl.planning.describe import describe
 from etl.planning.description import Description
+from etl.planning.gone import LakeMaker, removed_tenants
 from etl.planning.plan import Surroundings, TenantPlan, make_plan, removed_tenant
 from etl.planning.revision import RevisionAnswer, describe_revision
 from etl.planning.show_markdown import markdown_of
@@ -79,8 +79,8 @@ def plan(
     if allow and not apply:
         raise EtlError("--allow without --apply", "--allow only matters for --apply")
     settings, console = load_settings(), Console()
-    command = _Command(settings, console, against, examine or EXAMINED, connect)
-    names = _names(settings, tenant or (), command.revision)
+    command = _Command(settings, console, against, examine or EXAMINED, connect, tenant or ())
+    names = _names(settings, tenant or (), command)
     found: list[TenantPlan] = []
     with opened_instance(settings) as instance:
         for name in names:
@@ -105,20 +105,33 @@ class _Made:
 
     plan: TenantPlan
     new: Description
-    applied: Applied | None
+    applied: Applied | None = None
+    begun: Begun | None = None
+    files: str = ""
+    """A hash of the files that `new` was described from."""
+    place: LakeMaker | None = None
+    """Where the applied state of a tenant is that was removed."""
 
 
 class _Command:
     """One call of the command. Problems of one tenant do not keep the others from being planned."""
 
     def __init__(
-        self, settings: Settings, console: Console, against: str | None, examined: int, connects: bool
+        self,
+        settings: Settings,
+        console: Console,
+        against: str | None,
+        examined: int,
+        connects: bool,
+        only: Sequence[str],
     ) -> None:
         self._settings, self._console, self._against = settings, console, against
         self._examined, self._connects = examined, connects
         self.revision: RevisionAnswer | None = None
         if against is not None:
             self.revision = describe_revision(against, (), settings)
+        looks = against is None and not ({*only} and {*only} <= {*list_tenants(settings)})
+        self.removed: Mapping[str, LakeMaker] = removed_tenants(settings) if looks else {}
         self._wrong: list[EtlError] = []
         self._unknown: list[EtlError] = []
         self._failed = False
@@ -137,9 +150,13 @@ class _Command:
         settings = self._settings
         if self.revision is not None and not (settings.tenants_dir / name / "config.yaml").is_file():
             gone = removed_tenant(self.revision.descriptions[name], f"`{self._against}`")
-            return _Made(gone, self.revision.descriptions[name], None)
+            return _Made(gone, self.revision.descriptions[name])
+        if name in self.removed:
+            return self._removed(name, self.removed[name])
         config = load_tenant(name, settings)
         learn_tenant(config)
+        files = files_of(config, settings)
+        begun: Begun | None = None
         new = describe(config, _built(name), settings)
         applied: Applied | None = None
         if self.revision is not None:
@@ -151,29 +168,47 @@ class _Command:
             old, words = self.revision.descriptions.get(name), f"`{self._against}`"
         else:
             with lake_of(config, settings) as lake:
-                applied = read_applied(config, lake)
+                applied, begun = read_applied(name, lake), read_begun(name, lake)
             old = applied.description if applied else None
             words = f"what was applied at {applied.at:%Y-%m-%d %H:%M} UTC" if applied else "nothing"
         around = Surroundings(config, settings, instance, datetime.now(UTC), self._examined, self._connects)
-        made = make_plan(around, old, new, words, is_first=self.revision is None and applied is None)
-        return _Made(made, new, applied)
+        made = make_plan(around, old, new, words, is_first=self.revision is None and applied is None, begun=begun)
+        return _Made(made, new, applied, begun, files)
+
+    def _removed(self, name: str, place: LakeMaker) -> _Made:
+        with place() as lake:
+            applied = read_applied(name, lake)
+        if applied is None:
+            raise NothingExamined(f"tenant {name}: its applied state is gone", "plan again")
+        words = f"what was applied at {applied.at:%Y-%m-%d %H:%M} UTC"
+        return _Made(removed_tenant(applied.description, words), applied.description, applied, place=place)
 
     def apply(self, made: _Made, instance: DagsterInstance, *, allow: bool) -> None:
         """Run the back-fills of a plan, and record what has succeeded."""
         if made.plan.is_empty and made.applied is not None:
             return
-        if not allow:
-            try:
+        try:
+            if not allow:
                 refuse_losses(made.plan)
-            except EtlError as error:
-                self._note(error, self._wrong)
-                return
+            self._apply(made, instance)
+        except NothingExamined as error:
+            self._note(error, self._unknown)
+        except EtlError as error:
+            self._note(error, self._wrong)
+
+    def _apply(self, made: _Made, instance: DagsterInstance) -> None:
+        if made.place is not None:
+            with made.place() as lake:
+                forget_tenant(made.plan.tenant, lake)
+            self._console.print(f"[green]applied[/] {made.plan.tenant}: it is gone", highlight=False)
+            return
+        config = load_tenant(made.plan.tenant, self._settings)
+        applying = Applying(config, self._settings, made.new, made.applied, made.begun, made.files)
+        if made.plan.backfills:
+            applying.begin()
         failed = self._run(made.plan, instance)
         self._failed |= bool(failed)
-        config = load_tenant(made.plan.tenant, self._settings)
-        old = made.applied.description if made.applied else None
-        with lake_of(config, self._settings) as lake:
-            write_applied(config, lake, description_after(old, made.new, failed), f"plan-{uuid4().hex[:12]}")
+        applying.end(failed)
         if failed:
             self._console.print(
                 f"applied, without {', '.join(failed)}: plan again when that is mended", style="red", highlight=False
@@ -196,7 +231,7 @@ class _Command:
                         if run_wanted(plan.tenant, wanted, more, instance, runs, signals, self._console):
                             failed.append(each.pipeline)
             except Interrupted as why:
-                self._console.print(f"{why}: nothing was recorded", highlight=False)
+                self._console.print(f"{why}: nothing was recorded; the next plan says so", highlight=False)
                 raise typer.Exit(why.exit_code) from why
         return [*dict.fromkeys(failed)]
 
@@ -231,12 +266,14 @@ def wanted_runs(plan: TenantPlan) -> Iterator[tuple[BackFill, Wanted]]:
             yield each, Wanted(pipelines=(each.pipeline,), stages=each.stages, first=first, last=last)
 
 
-def _names(settings: Settings, only: Sequence[str], revision: RevisionAnswer | None) -> tuple[str, ...]:
-    """Return the tenants to plan: those that are named, or all, also those that only the revision has."""
-    before: Mapping[str, Description] = revision.descriptions if revision else {}
+def _names(settings: Settings, only: Sequence[str], command: _Command) -> tuple[str, ...]:
+    """Return the tenants to plan: those that are named, or all, also those that only the other side has."""
+    before = command.revision.descriptions if command.revision else command.removed
     gone = [each for each in before if not (settings.tenants_dir / each / "config.yaml").is_file()]
     if only:
         here = [each for each in only if each not in gone]
         named = asked_tenants(settings, here) if here else ()
         return tuple(each for each in only if each in gone or each in named)
+    if gone and not list_tenants(settings):
+        return tuple(gone)
     return (*asked_tenants(settings), *gone)

@@ -99,6 +99,7 @@ class Store(Protocol):
     def put(self, key: str, draft: Path, expected: str | None) -> bool: ...
     def fetch(self, key: str, into: Path) -> Path: ...
     def names(self, folder: str) -> tuple[str, ...]: ...
+    def folders(self) -> tuple[str, ...]: ...
     def delete(self, key: str) -> None: ...
 
 
@@ -304,6 +305,10 @@ class Lake:
             return self._store.fetch(ref.key, self._pins[ref.tenant].path)
         except FileNotFoundError:
             raise LakeError(f"{ref} is not published", "materialize it first") from None
+
+    def tenants(self) -> tuple[str, ...]:
+        """Return the folders of the lake's first level, in order: the tenants that have any object."""
+        return self._store.folders()
 
     def delete(self, ref: ObjectRef) -> None:
         """Remove an object; a missing object is no error."""

@@ -70,6 +70,12 @@ class LocalStore:
         root = self._root / folder
         return tuple(each.relative_to(root).as_posix() for each in root.glob("**/*.parquet"))
 
+    def folders(self) -> tuple[str, ...]:
+        """Return the folders of the first level, in order."""
+        if not self._root.is_dir():
+            return ()
+        return tuple(sorted(each.name for each in self._root.iterdir() if each.is_dir()))
+
     def delete(self, key: str) -> None:
         """Remove the object; a missing object is no error."""
         (self._root / key).unlink(missing_ok=True)

@@ -164,6 +164,12 @@ class S3Store:
             keys = self._asked(lambda store: [each["path"] for batch in obstore.list(store, prefix) for each in batch])
         return tuple(key[len(prefix) :] for key in keys if key.endswith(".parquet"))
 
+    def folders(self) -> tuple[str, ...]:
+        """Return the folders of the first level, in order."""
+        with self._errors("the lake"):
+            found = self._asked(lambda store: obstore.list_with_delimiter(store, self._prefix)["common_prefixes"])
+        return tuple(sorted(each.rstrip("/").rpartition("/")[2] for each in found))
+
     def delete(self, key: str) -> None:
         """Remove the object; a missing object is no error."""
         with self._errors(key):

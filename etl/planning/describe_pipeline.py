@@ -5,13 +5,12 @@ Belongs here: the things that the YAML says of one pipeline. Not here: the asset
 
 from collections.abc import Iterator
 from enum import Enum
-from hashlib import sha256
 
 from pydantic import BaseModel, JsonValue
 
 from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig
-from etl.config.tenant_loader import transform_path
+from etl.planning.code import code_of
 from etl.planning.description import Thing
 from etl.quality.rules import check_names, wording
 from etl.running.naming import PipelineStage, asset_key
@@ -43,20 +42,10 @@ def _settings(config: TenantConfig, pipeline: PipelineConfig) -> Thing:
         values |= {f"{part}.{key}": value for key, value in said.items()}
         lines |= {f"{part}.{key}": config.line_of(*place, part, key) for key in said}
     if pipeline.has_transfer:
-        values["transform"] = _code(config, pipeline.name)
+        values["transform"] = code_of(config, pipeline.name)
         lines["transform"] = config.line_of(*place, "has_transfer")
     lines[""] = config.line_of(*place)
     return Thing(kind="pipeline", name=pipeline.name, pipeline=pipeline.name, values=values, lines=lines)
-
-
-def _code(config: TenantConfig, pipeline: str) -> str:
-    """Return a hash of the transform and of the files beside it that it may import: all but other transforms."""
-    own = transform_path(config.origin.folder, pipeline)
-    others = {transform_path(config.origin.folder, name) for name in config.pipelines} - {own}
-    digest = sha256()
-    for path in sorted({*own.parent.glob("*.py")} - others):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]
 
 
 def _table(config: TenantConfig, pipeline: PipelineConfig) -> Thing:

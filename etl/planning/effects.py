@@ -38,6 +38,7 @@ _OF_TABLE: Mapping[str, str] = {
     "order_column": "another row of a key is the last one",
 }
 NEW_TABLE, OTHER_WAREHOUSE = "the table is new", "the warehouse is another one"
+UNFINISHED = "an apply that was begun did not end"
 _OF_KEYS = ("partitions.start", "partitions.end", "partitions.keys")
 
 
@@ -80,6 +81,16 @@ def effects(config: TenantConfig, changes: Sequence[DefinitionChange]) -> dict[s
             found[name] = effect
     _spread(config, found)
     return {name: found[name] for name in in_order(config) if name in found}
+
+
+def add_unfinished(config: TenantConfig, found: dict[str, Effect], changes: Sequence[DefinitionChange]) -> None:
+    """Add the effects of going back from what was begun to be applied: its runs may have published some of it."""
+    for name, effect in effects(config, changes).items():
+        if effect.since is None:
+            continue
+        mine = found.setdefault(name, Effect(name))
+        for reason in (*effect.reasons, UNFINISHED):
+            mine.begins_at(effect.since, reason)
 
 
 _SAME_PLACE = frozenset({"username", "password", "options"})

@@ -22,13 +22,13 @@ from etl.partitions.keys import Unit
 from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.pipeline.extract import extract_request
 from etl.pipeline.stage import StageRun
-from etl.planning.applied_state import lake_of
+from etl.planning.applied_state import Begun, lake_of
 from etl.planning.backfills import BackFill, History, PipelineSight, backfills_of
 from etl.planning.columns import ColumnChange, Columns, foresee, refusals
 from etl.planning.compare import DefinitionChange, compare, renamed
 from etl.planning.description import Description, Thing
 from etl.planning.destructive import marked
-from etl.planning.effects import Effect, assets_of, effects, readers
+from etl.planning.effects import Effect, add_unfinished, assets_of, effects, in_order, readers
 from etl.planning.verdicts import EXAMINED, Judged, RuleForecast, verdicts
 from etl.resources.rdb import rdb_resource
 from etl.settings import Settings
@@ -49,6 +49,8 @@ class TenantPlan(BaseModel):
     """What stands on the other side, in words."""
     is_first: bool = False
     """Nothing was applied before, so everything is new."""
+    unfinished: datetime | None = None
+    """When an apply was begun that did not end, or not well: what it published may be by other definitions."""
     changes: tuple[DefinitionChange, ...] = ()
     columns: tuple[ColumnChange, ...] = ()
     backfills: tuple[BackFill, ...] = ()
@@ -64,7 +66,7 @@ class TenantPlan(BaseModel):
     @property
     def is_empty(self) -> bool:
         """Whether everything is as before."""
-        return not self.changes
+        return not self.changes and self.unfinished is None
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -87,12 +89,24 @@ class Surroundings:
 
 
 def make_plan(
-    around: Surroundings, old: Description | None, new: Description, compared_with: str, *, is_first: bool = False
+    around: Surroundings,
+    old: Description | None,
+    new: Description,
+    compared_with: str,
+    *,
+    is_first: bool = False,
+    begun: Begun | None = None,
 ) -> TenantPlan:
-    """Compare, and find out what the differences do. Nothing is changed by that."""
+    """Compare, and find out what the differences do. Nothing is changed by that.
+
+    `begun` is what was begun to be applied and not recorded: the lake and the tables may hold some of it.
+    """
     changes = marked(compare(old, new), old, new)
     affected = effects(around.config, changes)
     config = around.config
+    for each in begun.descriptions if begun else ():
+        add_unfinished(config, affected, compare(each, new))
+    affected = {name: affected[name] for name in in_order(config) if name in affected}
     with ExitStack() as stack:
         bucket = stack.enter_context(lake_of(config, around.settings))
         local = stack.enter_context(lake_of(config, around.settings, local=True))
@@ -104,6 +118,7 @@ def make_plan(
         tenant=config.id,
         compared_with=compared_with,
         is_first=is_first,
+        unfinished=begun.at if begun else None,
         changes=changes,
         columns=columns.changes,
         backfills=backfills,
@@ -111,6 +126,7 @@ def make_plan(
         owners=tuple(_owners(changes, old, new)),
         downstream=tuple(dict.fromkeys(_downstream(old, new, changes, affected))) if old else (),
         hints=(
+            *_hints_about_unfinished(begun, new),
             *_hints(config, old, new, changes),
             *refusals(config, columns.changes),
             *_hints_about_rules(config, changes, judged, affected),
@@ -234,6 +250,18 @@ def _hints(
             f"`{after}` is `{before}` but for its name. A pipeline with another name is another pipeline: its objects,"
             f" its history and its promises begin anew, and those of `{before}` stay where they are"
         )
+
+
+def _hints_about_unfinished(begun: Begun | None, new: Description) -> Iterator[str]:
+    if begun is None:
+        return
+    yield (
+        f"an apply that was begun at {begun.at:%Y-%m-%d %H:%M} UTC did not end, or not all of it succeeded. What it may"
+        " have published by other definitions is made again"
+    )
+    made = {name for each in begun.descriptions for kind, name in each.by_key if kind == "pipeline"}
+    for name in sorted(each for each in made if ("pipeline", each) not in new.by_key):
+        yield f"it may have made objects and a table of `{name}`, which nothing defines any more"
 
 
 def _hints_about_rules(

@@ -22,6 +22,11 @@ SIGNS: dict[Action, str] = {"added": "+", "changed": "~", "removed": "-"}
 
 def summary(plan: TenantPlan) -> str:
     """Return the plan in one line."""
+    if plan.unfinished is not None and not plan.changes:
+        return (
+            f"{plan.tenant}: what is defined is {plan.compared_with}, but an apply that was begun at"
+            f" {plan.unfinished:%Y-%m-%d %H:%M} UTC did not end"
+        )
     if plan.is_empty:
         return f"{plan.tenant}: nothing has changed, compared with {plan.compared_with}"
     counts = Counter(each.action for each in plan.changes if not each.follows)

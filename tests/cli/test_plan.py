@@ -166,7 +166,7 @@ def test_no_secret_and_no_row_is_in_a_plan(etl: Etl, project: TinyProject, monke
     record()
     config = load_tenant("acme", load_settings())
     with lake_of(config, load_settings()) as lake:
-        applied = read_applied(config, lake)
+        applied = read_applied("acme", lake)
     assert applied is not None
     kept = applied.description.model_dump_json()
     for text in (*(f"{each.out}{each.err}" for each in texts), kept):
@@ -200,7 +200,7 @@ def test_two_that_apply_at_once_do_not_overwrite_each_other(project: TinyProject
         with pytest.raises(OvertakenError, match="theirs"):
             write_applied(config, one, mine, "mine")
     with lake_of(config, settings) as lake:
-        applied = read_applied(config, lake)
+        applied = read_applied("acme", lake)
     assert applied is not None
     assert applied.description.environment == "prod"
 

@@ -16,7 +16,7 @@ from etl.cli.plan import wanted_runs
 from etl.config import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.definitions import definitions_of
-from etl.planning.applied_state import lake_of, read_applied, write_applied
+from etl.planning.applied_state import Applied, Begun, lake_of, read_applied, read_begun, write_applied
 from etl.planning.describe import describe
 from etl.planning.description import Description
 from etl.planning.plan import Surroundings, TenantPlan, make_plan
@@ -92,12 +92,15 @@ class World:
 
     def plan(self, **more: Any) -> TenantPlan:
         config, new = self.config, self.described()
-        with lake_of(config, load_settings()) as lake:
-            applied = read_applied(config, lake)
+        applied, begun = self.applied()
         with self.instance() as instance:
             around = Surroundings(config, load_settings(), instance, NOW, **more)
             old = applied.description if applied else None
-            return make_plan(around, old, new, "what was applied", is_first=applied is None)
+            return make_plan(around, old, new, "what was applied", is_first=applied is None, begun=begun)
+
+    def applied(self) -> tuple[Applied | None, Begun | None]:
+        with lake_of(self.config, load_settings()) as lake:
+            return read_applied("acme", lake), read_begun("acme", lake)
 
     def record(self) -> None:
         config = self.config
