@@ -48,7 +48,7 @@ def explain(
     with opened_instance(settings) as instance:
         watch = SlaWatch(config, settings, budget=PATIENCE)
         verdicts, unjudged = watch.judge_now(instance, now)
-        found = watch.explained(name, verdicts, unjudged, now)
+        found = watch.explained(name, verdicts, unjudged, now, instance, key)
     pipeline = config.pipelines[name]
     found = with_data(found, config, pipeline, settings, warehouse_of_tenant(config).open(config), key)
     _show(found)

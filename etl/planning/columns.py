@@ -33,6 +33,8 @@ _FAMILIES: Sequence[Sequence[type[pl.DataType]]] = (
     (pl.Float32, pl.Float64),
 )
 
+_MOST_DIGITS = 38
+
 
 class ColumnChange(BaseModel):
     """One column of the rows that a pipeline publishes."""
@@ -185,6 +187,10 @@ def _differences(pipeline: str, stage: StageOfColumns, old: Types, new: Types) -
 
 
 def _direction(old: pl.DataType, new: pl.DataType) -> ColumnAction:
+    if isinstance(old, pl.Decimal) and isinstance(new, pl.Decimal):
+        scales = new.scale - old.scale
+        whole = (new.precision or _MOST_DIGITS) - new.scale - (old.precision or _MOST_DIGITS) + old.scale
+        return "widened" if scales >= 0 and whole >= 0 else "narrowed"
     for family in _FAMILIES:
         kinds = [*family]
         if type(old) in kinds and type(new) in kinds:

@@ -1,7 +1,7 @@
 """Marks the changes by which something is lost, or is not watched any more.
 
 Belongs here: the list of such changes, with the reason in words. Not here: finding changes (`compare`), columns of the
-data (`columns`), and refusing to apply (`apply`).
+data (`columns`), what is only weaker (`weaker`), and refusing to apply (`apply`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,8 +10,8 @@ from pydantic import JsonValue
 
 from etl.planning.compare import DefinitionChange, ValueChange
 from etl.planning.description import Description, Thing
+from etl.planning.weaker import fewer_messages, rarer_schedule, weaker_promise, weaker_settings
 
-_SEVERITIES: Sequence[JsonValue] = ("info", "warning", "error")
 _ON_FAILURE: Sequence[JsonValue] = ("warn", "quarantine", "block")
 
 
@@ -62,7 +62,15 @@ def _of_changed(change: DefinitionChange) -> Iterator[str]:
         case "table":
             yield from _of_table(change)
         case "check":
-            yield from _weaker(change.value("severity"), _SEVERITIES, "the check does not stop a run any more")
+            severity = change.value("severity")
+            if severity and severity.old == "error":  # a warning never stopped a run
+                yield "the check does not stop a run any more"
+        case "promise":
+            yield from weaker_promise(change)
+        case "schedule":
+            yield from rarer_schedule(change)
+        case "notification":
+            yield from fewer_messages(change)
 
 
 def _removed_pipeline(change: DefinitionChange, old: Description | None) -> str:
@@ -90,6 +98,7 @@ def _of_pipeline(change: DefinitionChange) -> Iterator[str]:
     failing = change.value("quality.on_failure")
     effect = "are published" if failing and failing.new == "warn" else "are set aside, and do not stop the others"
     yield from _weaker(failing, _ON_FAILURE, f"bad rows that stopped a partition {effect}")
+    yield from weaker_settings(change)
     yield from _lost_owners(change)
 
 

@@ -21,6 +21,7 @@ from etl.lake.lake import Lake
 from etl.partitions.keys import Unit
 from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.pipeline.extract import extract_request
+from etl.pipeline.quarantine import rejected_rows
 from etl.pipeline.stage import StageRun
 from etl.planning.applied_state import Begun, lake_of
 from etl.planning.backfills import BackFill, History, PipelineSight, backfills_of
@@ -113,6 +114,7 @@ def make_plan(
         lakes = {name: bucket if each.save_to_s3 else local for name, each in config.pipelines.items()}
         columns = _columns(around, affected, lakes, changes)
         judged = verdicts(Judged(config, lakes, affected, around.settings, around.now, around.examined), changes)
+        set_aside = tuple(_hints_about_rows_set_aside(around, changes))
         backfills = tuple(_backfills(around, old, affected, lakes))
     return TenantPlan(
         tenant=config.id,
@@ -130,6 +132,7 @@ def make_plan(
             *_hints(config, old, new, changes),
             *refusals(config, columns.changes),
             *_hints_about_rules(config, changes, judged, affected),
+            *set_aside,
             *_hints_where_nothing_is(affected, backfills),
         ),
         unknown=columns.unknown,
@@ -285,6 +288,18 @@ def _hints_about_rules(
                 f"rows of `{name}` that were set aside stay so until somebody replays them:"
                 f" `etl quarantine replay {config.id} {name}`"
             )
+
+
+def _hints_about_rows_set_aside(around: Surroundings, changes: Sequence[DefinitionChange]) -> Iterator[str]:
+    """Tell how many rows are set aside where no row will be from now on."""
+    for change in changes:
+        value = change.value("quality.on_failure") if change.kind == "pipeline" else None
+        if value is None or value.old != "quarantine":
+            continue
+        found = [*rejected_rows(around.config, around.settings, change.name)]
+        rows, partitions = sum(each.rows for each in found), len(found)
+        what = "would publish nothing of such a partition" if value.new == "block" else "would publish them too"
+        yield f"{rows:,} rows of `{change.name}` are set aside now, of {partitions:,} partitions; a run {what}"
 
 
 def _hints_where_nothing_is(affected: Mapping[str, Effect], backfills: Sequence[BackFill]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Judges new and changed rules over the rows that are already published, before any run does.
+"""Judges new and changed rules over the rows that are published or set aside already, before any run does.
 
 Belongs here: which rules and which partitions are examined, and the verdict in words. Not here: judging itself
 (`etl.quality`), and the audit of a run (`etl.pipeline.audit`).
@@ -10,14 +10,17 @@ it never counts as one that passes.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from etl.config.pipeline_config import PipelineConfig, Stage
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
-from etl.lake.lake import Lake, ObjectRef
+from etl.lake.lake import Lake, ObjectRef, Pinned
+from etl.lake.pairs import rejection_of
 from etl.pipeline.stage import StageRun
 from etl.pipeline.tables import referenced_tables
 from etl.pipeline.transfer import refined_rows
@@ -53,6 +56,8 @@ class RuleForecast(BaseModel):
     failed_in: tuple[str, ...] = ()
     failed_rows: int = 0
     rows: int = 0
+    set_aside: int = 0
+    """How many of the rows are set aside now, and not published."""
     is_foreseen: bool = False
     """The rows are those that the changed transform makes of the published extracts, and not published yet."""
     why: str = ""
@@ -79,23 +84,37 @@ def verdicts(of: Judged, changes: Sequence[DefinitionChange]) -> tuple[RuleForec
         for each in changes
         if each.kind == "check" and (each.action == "added" or each.value("rule") or each.value("severity"))
     }
+    others = _pipelines_of_weaker_checks(changes)
     found = []
     for pipeline in of.config.pipelines.values():
         for stage in pipeline.stages:
             rules = pipeline.rules_for(stage)
             for name, rule in zip(check_names(rules), rules, strict=True):
                 change = wanted.get(f"{of.config.id}/{stage}/{pipeline.name}:{name}")
-                if change is not None:
-                    found.append(_verdict(of, pipeline, stage, change, rule))
+                if change is None and pipeline.name in others and rule.level == "row":
+                    key = f"{of.config.id}/{stage}/{pipeline.name}:{name}"
+                    told = _verdict(of, pipeline, stage, key, rule, None)
+                    if told.set_aside and told.status in ("failed", "error"):
+                        found.append(told)
+                elif change is not None:
+                    found.append(_verdict(of, pipeline, stage, change.name, rule, change.line))
     return tuple(found)
 
 
-def _verdict(
-    of: Judged, pipeline: PipelineConfig, stage: Stage, change: DefinitionChange, rule: AnyRule
-) -> RuleForecast:
-    blank = RuleForecast(
-        pipeline=pipeline.name, check=change.name, rule=wording(rule), line=change.line, status="not examined"
+def _pipelines_of_weaker_checks(changes: Sequence[DefinitionChange]) -> frozenset[str | None]:
+    """Return the pipelines of which a rule is removed or replaced: rows that it set aside meet the other rules then."""
+    return frozenset(
+        each.pipeline
+        for each in changes
+        if (each.kind == "check" and each.action != "added" and not each.follows)
+        or (each.kind == "pipeline" and each.value("quality.on_failure"))
     )
+
+
+def _verdict(
+    of: Judged, pipeline: PipelineConfig, stage: Stage, name: str, rule: AnyRule, line: int | None
+) -> RuleForecast:
+    blank = RuleForecast(pipeline=pipeline.name, check=name, rule=wording(rule), line=line, status="not examined")
     effect, lake = of.effects.get(pipeline.name), of.lakes[pipeline.name]
     again = effect is not None and not effect.is_new and effect.since is not None and stage != "load"
     if again and effect and (effect.since == "extract" or stage == "extract") and _reaches(effect, stage):
@@ -105,6 +124,7 @@ def _verdict(
     if pipeline.partitions:
         keys = lake.partitions(of.config.id, "extract" if made_now else stage, pipeline.name)[-of.examined :]
     judged: dict[str, RuleResult] = {}
+    set_aside = 0
     try:
         for key in keys:
             ref = ObjectRef(tenant=of.config.id, stage=stage, pipeline=pipeline.name, partition=key)
@@ -114,26 +134,51 @@ def _verdict(
             if found.rows > LARGEST:
                 why = f"{found.rows:,} rows of {key or 'the table'} are too many to be examined here"
                 return blank.model_copy(update={"why": why})
-            judged[key or ""] = _judge(of, pipeline, stage, rule, ref, made_now=made_now)
+            kept = None if made_now else _rejected(of, pipeline, ref)
+            set_aside += kept.rows if kept else 0
+            judged[key or ""] = _judge(of, pipeline, stage, rule, ref, made_now=made_now, kept=kept)
     except EtlError as error:
         return blank.model_copy(update={"status": "error", "why": error.problem})
     if not judged:
         return blank.model_copy(update={"why": "nothing is published yet"})
-    return _summed(blank.model_copy(update={"is_foreseen": made_now}), judged, rule, pipeline)
+    return _summed(blank.model_copy(update={"is_foreseen": made_now, "set_aside": set_aside}), judged, rule, pipeline)
 
 
 def _reaches(effect: Effect, stage: Stage) -> bool:
     return effect.since is not None and ORDER.index(effect.since) <= ORDER.index(stage)
 
 
+def _rejected(of: Judged, pipeline: PipelineConfig, ref: ObjectRef) -> Pinned | None:
+    """Return the rows that were set aside with the published object; None if there are none."""
+    found = rejection_of(of.lakes[pipeline.name], ref)
+    return found.object if found is not None and found.state == "there" else None
+
+
 def _judge(
-    of: Judged, pipeline: PipelineConfig, stage: Stage, rule: AnyRule, ref: ObjectRef, *, made_now: bool
+    of: Judged,
+    pipeline: PipelineConfig,
+    stage: Stage,
+    rule: AnyRule,
+    ref: ObjectRef,
+    *,
+    made_now: bool,
+    kept: Pinned | None,
 ) -> RuleResult:
-    """Judge the rule over the published object, or over what the changed transform makes of the published extracts."""
+    """Judge the rule over the rows that the next run will have.
+
+    They are those that the changed transform makes of the published extracts; or else the published ones with those
+    that were set aside beside them, because a run judges both again.
+    """
     run = StageRun(config=of.config, pipeline=pipeline, partition=ref.partition, run_id="plan", settings=of.settings)
+    lake = of.lakes[pipeline.name]
+    data: Path | pl.LazyFrame = refined_rows(run) if made_now else lake.local_copy(ref)
+    if kept is not None:
+        own = pl.scan_parquet(lake.local_copy(ref))
+        columns = own.collect_schema().names()
+        data = pl.concat([own, pl.scan_parquet(kept.path).select(columns)], how="vertical_relaxed")
     try:
         result = check(
-            refined_rows(run) if made_now else of.lakes[pipeline.name].local_copy(ref),
+            data,
             (rule,),
             engine=pipeline.quality.engine,
             timeout=pipeline.quality.timeout_seconds or PATIENCE,
@@ -142,6 +187,10 @@ def _judge(
             tables=referenced_tables(run, stage),
             now=of.now,
         )
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise EtlError(
+            f"the rows that were set aside do not fit the published ones ({type(error).__name__})"
+        ) from error
     finally:
         run.close()
     return result.results[0]

@@ -120,6 +120,7 @@ def verdict(each: RuleForecast) -> str:
     """Return what a rule says of the rows that are published."""
     where = f"the newest {len(each.partitions)} partitions" if len(each.partitions) > 1 else "the newest partition"
     where = where if each.partitions else "the whole table"
+    where += f", of which {each.set_aside:,} are set aside now" if each.set_aside else ""
     where += ", as the changed transform makes them" if each.is_foreseen else ""
     why = f": {each.why}" if each.why else ""
     match each.status:

@@ -23,6 +23,7 @@ from etl.promises.freshness import State
 from etl.promises.judge import FROM_BAD_TO_GOOD, PipelineHistory, PipelineRun, PromiseVerdict
 from etl.promises.pipeline_facts import Failure
 from etl.quality.rules import check_names
+from etl.running.explain_partitions import Unpublished
 from etl.running.naming import AssetAddress
 from etl.running.run_outcomes import LONGEST_DETAIL
 
@@ -46,7 +47,9 @@ class Explanation:
     evidence: tuple[str, ...] = ()
     """What is known, line by line."""
     told: tuple[str, ...] = ()
-    """Owners, and targets of notifications by their kind and place in the file."""
+    """Who would get a message about such a trouble: targets of notifications by their kind and place in the file."""
+    owners: tuple[str, ...] = ()
+    """Who owns the pipeline. An owner gets a message only by a target."""
     downstream: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
     """What a person can do, with the commands."""
@@ -57,6 +60,11 @@ class Explanation:
         lines = [f"{self.standing}: {self.headline}", *(f"- {each}" for each in self.evidence)]
         if self.told:
             lines.append(f"Told: {', '.join(self.told)}.")
+        if self.owners:
+            is_sent = any(not each.startswith("log ") for each in self.told)
+            lines.append(
+                f"Owners: {', '.join(self.owners)}{'' if is_sent else '; no target sends a message to anybody'}."
+            )
         if self.downstream:
             lines.append(f"Downstream: {', '.join(self.downstream)}.")
         if self.next_steps:
@@ -76,20 +84,56 @@ class KnownFacts:
     upstream: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     """What each pipeline, dbt model and exposure reads."""
     ui_url: str | None = None
+    unpublished: Sequence[Unpublished] = ()
+    """The partitions of the explained pipeline that failed or were blocked, where somebody has looked for them."""
 
 
-def explain(known: KnownFacts, pipeline: str, now: datetime) -> Explanation:
-    """Return the explanation of one pipeline."""
+def explain(known: KnownFacts, pipeline: str, now: datetime, partition: str | None = None) -> Explanation:
+    """Return the explanation of one pipeline, or of one partition of it."""
     tenant = known.config.id
-    found = _standing(known, pipeline)
+    found = _with_unpublished(known, _standing(known, pipeline), partition)
     return replace(
         found,
         evidence=(*found.evidence, *_runs(known, pipeline), *_promises(known, pipeline)),
         told=tuple(_told(known, pipeline, found, now)),
+        owners=tuple(_owners(known, pipeline)),
         downstream=tuple(_downstream(known, pipeline)),
         link=asset_link(known, pipeline) if known.ui_url and pipeline in known.config.pipelines else None,
         tenant=tenant,
     )
+
+
+def _with_unpublished(known: KnownFacts, found: Explanation, partition: str | None) -> Explanation:
+    """Add the partitions that failed or were blocked and were not published since: a later one mends none of them."""
+    wrong = [each for each in known.unpublished if partition in (None, each.partition)]
+    if not wrong:
+        others = ", ".join(each.partition for each in known.unpublished)
+        return replace(found, evidence=(*found.evidence, f"not published: {others}")) if others else found
+    told = "\n".join([found.headline, *found.next_steps])
+    named = {each.partition for each in wrong if each.partition in told}
+    evidence = tuple(
+        f"{each.partition} is not published: its run {each.run_id[:8]} {_ended(each)}, {each.at:%Y-%m-%d %H:%M} UTC"
+        for each in wrong
+    )
+    names = " ".join(name for each in wrong for name in each.rules)
+    steps = [*found.next_steps]
+    steps += [each for each in _rules_named(known, found.pipeline, names) if each not in steps]
+    steps += [
+        f"then run it again: {_command(known, found.pipeline, each.partition)}"
+        for each in wrong
+        if each.partition not in named
+    ]
+    more = replace(found, evidence=(*found.evidence, *evidence), next_steps=tuple(steps))
+    if found.standing in ("blocked", "failed") and (partition is None or partition in named):
+        return more
+    days = ", ".join(each.partition for each in wrong)
+    standing: Standing = "blocked" if any(each.rules for each in wrong) else "failed"
+    headline = f"the newest run of {days} {_ended(wrong[-1])}, and nothing of it was published since"
+    return replace(more, standing=standing, headline=headline)
+
+
+def _ended(each: Unpublished) -> str:
+    return f"was blocked by {', '.join(dict.fromkeys(each.rules))}" if each.rules else "failed"
 
 
 def asset_link(known: KnownFacts, pipeline: str) -> str:
@@ -218,7 +262,9 @@ def _runs(known: KnownFacts, pipeline: str) -> Iterator[str]:
         if metrics is not None and metrics.row_count is not None:
             parts.append(f"{metrics.row_count:,} rows")
         if metrics is not None and metrics.total_count:
-            parts.append(f"{metrics.passed_count} of {metrics.total_count} checks passed")
+            bad = metrics.total_count - metrics.passed_count
+            words = "found bad rows, and the run went on" if run.succeeded else "failed"
+            parts.append(f"{bad} of {metrics.total_count} checks {words}" if bad else "every check passed")
         yield ", ".join(parts)
     publishes = sorted(history.published.publishes, key=lambda each: (each.partition or "", each.at))
     if publishes:
@@ -232,10 +278,8 @@ def _promises(known: KnownFacts, pipeline: str) -> Iterator[str]:
 
 
 def _told(known: KnownFacts, pipeline: str, found: Explanation, now: datetime) -> Iterator[str]:
-    """Yield the owners, and the targets that get a message about such a trouble. Addresses are not named."""
-    said = known.config.assets.pipelines.get(pipeline)
-    owners = (said.owners if said else ()) or known.config.owners
-    yield from owners
+    """Yield the targets that get a message about such a trouble. Addresses are not named."""
+    owners = _owners(known, pipeline)
     kinds: Mapping[Standing, Event] = {"blocked": "quality", "failed": "failure"}
     trouble = Trouble(
         event=kinds.get(found.standing, "sla"),
@@ -250,7 +294,13 @@ def _told(known: KnownFacts, pipeline: str, found: Explanation, now: datetime) -
     message = broken_message(incident, now)
     for number, target in enumerate(known.config.notifications, start=1):
         if wants(target, message):
-            yield f"{target.type} (notification {number})"
+            where = " of the process that judges" if target.type == "log" else ""
+            yield f"{target.type}{where} (notification {number})"
+
+
+def _owners(known: KnownFacts, pipeline: str) -> tuple[str, ...]:
+    said = known.config.assets.pipelines.get(pipeline)
+    return tuple(map(str, (said.owners if said else ()) or known.config.owners))
 
 
 def _severity(known: KnownFacts, pipeline: str, standing: Standing) -> Literal["info", "warning", "error", "critical"]:

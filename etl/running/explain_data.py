@@ -15,7 +15,7 @@ from etl.pipeline.stage import StageRun
 from etl.pipeline.tables import present_inputs
 from etl.running.explain import Explanation
 from etl.settings import Settings
-from etl.warehouse.contract import Warehouse
+from etl.warehouse.contract import LedgerEntry, RowsOf, Warehouse
 from etl.warehouse.ledger import live
 
 
@@ -122,12 +122,29 @@ def _loaded(run: StageRun, warehouse: Warehouse, published: Published, seen: _Se
         return []
     last = own[-1]
     seen.lines.append(
-        f"load: {'.'.join(target)} has {last.rows:,} rows of it since {last.loaded_at:%Y-%m-%d %H:%M} UTC,"
-        f" run {last.run_id[:8]}"
+        f"load: the ledger says that {last.rows:,} rows were loaded into {'.'.join(target)} at"
+        f" {last.loaded_at:%Y-%m-%d %H:%M} UTC by run {last.run_id[:8]}"
     )
+    _count(run, warehouse, last, seen)
     if last.version != published.version:
         return [f"{'.'.join(target)} holds another version than is published"]
     return []
+
+
+def _count(run: StageRun, warehouse: Warehouse, last: LedgerEntry, seen: _Seen) -> None:
+    """Count the rows that the table has now: somebody may have removed what the ledger says was loaded."""
+    of = RowsOf(last.schema_name, last.table_name, run.partition, last.seq if last.mode == "append" else None)
+    table = f"{last.schema_name}.{last.table_name}"
+    try:
+        name = warehouse.relation(last.schema_name, last.table_name)
+        found = int(warehouse.query(f"SELECT count(*) AS counted FROM {name} WHERE {of.where}").item())
+    except EtlError as error:
+        seen.unknown.append(f"{table} cannot be counted: {error.problem}")
+        return
+    seen.lines.append(f"{table} has {found:,} rows of it now")
+    fits = 0 < found <= last.rows or found == last.rows if last.mode == "upsert" else found == last.rows
+    if not fits:  # by `upsert`, rows of other partitions may hide some
+        seen.stale.append(f"{table} has {found:,} rows of it, and {last.rows:,} were loaded")
 
 
 def _joined(

@@ -8,6 +8,7 @@ whole, or never starts because its code server is away, it fails for every pipel
 cancelled run has no outcome.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,8 @@ from dagster import (
 )
 from dagster_shared.error import SerializableErrorInfo
 
+from etl import errors
+from etl.errors import TransformError
 from etl.notify.incidents import cause_of
 from etl.partitions.keys import kind_of
 from etl.partitions.zones import moment
@@ -44,6 +47,11 @@ TYPES = {
     DagsterEventType.RUN_FAILURE,
 }
 LONGEST_DETAIL = 300
+_TENANTS_LINE = re.compile(r'File "[^"]*?/(tenants/[^/"]+/[^"]+\.py)", line (\d+)')
+_PRODUCT = frozenset(
+    name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, errors.EtlError)
+)
+"""The classes of errors whose texts this product writes."""
 ROWS = ("dagster/partition_row_count", "dagster/row_count")
 
 
@@ -277,9 +285,25 @@ def number(metadata: Mapping[str, object], name: str) -> float | None:
 
 
 def _words(error: SerializableErrorInfo | None) -> str:
-    """Return the text of the innermost cause."""
+    """Return the text of the innermost cause; of an error that a tenant's own code raised, only its kind and place.
+
+    The message of such an error may hold values of rows. It stays in the run's own events.
+    """
     if error is None:
         return ""
-    while error.cause is not None:
-        error = error.cause
-    return error.message.strip()
+    chain = [error]
+    while chain[-1].cause is not None:
+        chain.append(chain[-1].cause)
+    innermost = chain[-1]
+    place = next((found for each in reversed(chain) for line in reversed(each.stack) if (found := _own_line(line))), "")
+    is_own = bool(place) or any(each.cls_name == TransformError.__name__ for each in chain[:-1])
+    if not is_own or innermost.cls_name in _PRODUCT:
+        return innermost.message.strip()
+    at = f" at {place}" if place else ""
+    return f"the tenant's own code raised {innermost.cls_name}{at}\n  -> its message is only in the events of the run"
+
+
+def _own_line(line: str) -> str:
+    """Return file and line of a line of a traceback, if it is in a tenant's own code; else an empty text."""
+    found = _TENANTS_LINE.search(line)
+    return f"{found[1]}:{found[2]}" if found else ""

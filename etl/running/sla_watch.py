@@ -24,6 +24,7 @@ from etl.promises.pipeline_log import PipelineLog, stale
 from etl.promises.state_log import StateLog
 from etl.running.earlier_failures import successors
 from etl.running.explain import Explanation, KnownFacts, explain
+from etl.running.explain_partitions import unpublished
 from etl.running.sla_history import BUDGET, Reader, SlaHistory
 from etl.running.sla_result import digest, evaluation, promised
 from etl.running.subjects import Location, Subjects
@@ -137,9 +138,24 @@ class SlaWatch:
         late = {name: f"{self.config.id}/{name} is not judged yet: its past is still being read" for name in unread}
         return verdicts, late | unjudged
 
-    def explained(self, name: str, verdicts: Verdicts, unjudged: Unjudged, now: datetime) -> Explanation:
-        """Return the explanation of one pipeline, from what is known after `judge` or `judge_now`."""
-        return explain(self._known(verdicts, unjudged, now), name, now)
+    def explained(
+        self,
+        name: str,
+        verdicts: Verdicts,
+        unjudged: Unjudged,
+        now: datetime,
+        instance: DagsterInstance | None = None,
+        partition: str | None = None,
+    ) -> Explanation:
+        """Return the explanation of one pipeline, from what is known after `judge` or `judge_now`.
+
+        With an instance, its event log is also asked about each partition that failed.
+        """
+        known = self._known(verdicts, unjudged, now)
+        if instance is not None:
+            found = unpublished(instance, self.config, name, known.histories.get(name))
+            known = replace(known, unpublished=found)
+        return explain(known, name, now, partition)
 
     def _known(self, verdicts: Verdicts, unjudged: Unjudged, now: datetime) -> KnownFacts:
         state = self.reader.current(now)

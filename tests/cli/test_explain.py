@@ -39,8 +39,9 @@ def test_what_ran_is_healthy_with_the_evidence(etl: Etl, project: TinyProject) -
     assert "acme/orders is healthy: the last known run succeeded, and nothing is promised" in said.out
     assert "extract 2026-01-03: 20 rows published" in said.out
     assert "transfer 2026-01-03: 20 rows published" in said.out
-    assert "load: shop.orders has 20 rows of it" in said.out
-    assert "Told: team:shop." in said.out
+    assert "load: the ledger says that 20 rows were loaded into shop.orders" in said.out
+    assert "shop.orders has 20 rows of it now" in said.out
+    assert "Owners: team:shop; no target sends a message to anybody." in said.out
     said = etl("explain", "acme/orders", "--partition", "2026-01-01")
     assert said.code == 3
     assert "is unknown: extract 2026-01-01 is not published" in said.out

@@ -104,7 +104,8 @@ def test_a_blocked_pipeline_names_the_rule_and_its_line(tmp_path: Path, instance
     assert any("the rule `unique__id` at " in each for each in found.next_steps)
     assert found.next_steps[-1] == "then run it again: `etl run acme --pipeline orders --from 2026-01-09`"
     assert any("https://dagster.example.com/runs/" in each for each in found.evidence)
-    assert set(found.told) == {"team:shop", "slack (notification 1)", "log (notification 3)"}
+    assert found.told == ("slack (notification 1)", "log of the process that judges (notification 3)")
+    assert found.owners == ("team:shop",)
 
 
 def test_a_failure_says_what_to_look_at(tmp_path: Path, instance: DagsterInstance) -> None:
