@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 from pydantic import BaseModel, ConfigDict
 
 from etl.errors import NothingExamined
+from etl.planning.code import imported
 from etl.planning.description import Description
 from etl.secrets.scrub import scrub
 from etl.settings import Settings
@@ -73,7 +74,7 @@ def _take(commit: str, revision: str, project: Path, into: Path) -> None:
     tree = f"{commit}:{prefix}"
     listed = _git(project, "ls-tree", "--name-only", "--full-tree", tree)
     there = set(listed.stdout.decode().splitlines())
-    wanted = [each for each in FILES if each in there]
+    wanted = [each for each in (*FILES, *sorted(_imported_from(project))) if each in there]
     if "tenants" not in wanted:
         raise NothingExamined(
             f"the revision `{revision}` has no folder {prefix}tenants", "name one in which the project is there"
@@ -88,6 +89,13 @@ def _take(commit: str, revision: str, project: Path, into: Path) -> None:
     except (tarfile.TarError, OSError) as error:
         problem = f"the files of `{revision}` cannot be written to a temporary folder: {error}"
         raise NothingExamined(problem, "a link that leads out of the project is refused") from error
+
+
+def _imported_from(project: Path) -> frozenset[str]:
+    """Return the other files and folders of the project that the tenants' code imports from."""
+    root = project.resolve()
+    found = imported(root.glob("tenants/*/transforms/*.py"), root)
+    return frozenset(each.relative_to(root).parts[0] for each in found) - {*FILES}
 
 
 def _git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":

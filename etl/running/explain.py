@@ -181,7 +181,7 @@ def _of_failure(known: KnownFacts, blank: Explanation, failure: Failure) -> Expl
     where = f"the run {failure.run_id[:8]}{about} stopped at {failure.at:%Y-%m-%d %H:%M} UTC"
     blocked = failure.event == "quality"
     steps = [*_rules_named(known, blank.pipeline, failure.detail)] if blocked else []
-    steps += [_short(hint)] if hint else []
+    steps += [_short(hint)] if hint.strip() else []
     said = known.config.pipelines.get(blank.pipeline)
     if blocked and said is not None and said.quality.on_failure == "quarantine":
         steps.append(f"see rows that were set aside before: `etl quarantine show {blank.tenant} {blank.pipeline}`")

@@ -1,7 +1,6 @@
 """What `etl plan` and `etl explain` must never miss: each test is something that they once did not say."""
 
 import shutil
-import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
