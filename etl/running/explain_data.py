@@ -11,11 +11,12 @@ from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.lake.lake import Provenance, Published
+from etl.partitions.keys import key_of_value, kind_of
 from etl.pipeline.stage import StageRun
 from etl.pipeline.tables import present_inputs
 from etl.running.explain import Explanation
 from etl.settings import Settings
-from etl.warehouse.contract import LedgerEntry, RowsOf, Warehouse
+from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, CountedRows, LedgerEntry, Warehouse
 from etl.warehouse.ledger import live
 
 
@@ -133,11 +134,18 @@ def _loaded(run: StageRun, warehouse: Warehouse, published: Published, seen: _Se
 
 def _count(run: StageRun, warehouse: Warehouse, last: LedgerEntry, seen: _Seen) -> None:
     """Count the rows that the table has now: somebody may have removed what the ledger says was loaded."""
-    of = RowsOf(last.schema_name, last.table_name, run.partition, last.seq if last.mode == "append" else None)
+    column = LOAD_COLUMN if last.mode == "append" else PARTITION_COLUMN if run.partition else None
+    mine = str(last.seq) if last.mode == "append" else run.partition
+    kind = kind_of(run.partition) if run.partition else None
     table = f"{last.schema_name}.{last.table_name}"
+    wanted = CountedRows(last.schema_name, last.table_name, (column,) if column else ())
     try:
-        name = warehouse.relation(last.schema_name, last.table_name)
-        found = int(warehouse.query(f"SELECT count(*) AS counted FROM {name} WHERE {of.where}").item())
+        (counts,) = warehouse.counts([wanted])
+        found = sum(
+            rows
+            for values, rows in counts.items()
+            if not values or key_of_value(values[0], kind if kind and column == PARTITION_COLUMN else "static") == mine
+        )
     except EtlError as error:
         seen.unknown.append(f"{table} cannot be counted: {error.problem}")
         return
