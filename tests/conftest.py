@@ -1,10 +1,12 @@
 """Fixtures that every test may ask for: real servers, started when the first test needs one, and this project's data."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from etl.secrets import scrub
 from tests.installation import installation, installed
 from tests.servers.mariadb import mariadb_server
 from tests.servers.postgres import postgres_server
@@ -14,6 +16,20 @@ __all__ = ["installation", "installed", "mariadb_server", "postgres_server"]
 # A busy machine is no failure: no example has to end within 200 ms.
 settings.register_profile("etl", deadline=None)
 settings.load_profile("etl")
+
+
+
+@pytest.fixture(autouse=True)
+def secrets_of_a_test_stay_in_it() -> Iterator[None]:
+    """A process hides every secret that it has known: what is a password in one test is a date in another one."""
+    before = frozenset(scrub._known)
+    yield
+    if scrub._known != before:
+        with scrub._lock:
+            scrub._known.clear()
+            scrub._known.update(before)
+            scrub._compile()
+
 
 # What starts dbt, Dagster's servers or a browser many times over, or kills a process at every point there is: minutes,
 # not seconds. `make test` leaves it out, `make slow` runs those.

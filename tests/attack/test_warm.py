@@ -11,7 +11,7 @@ from tests.tiny_project import DAYS
 def test_a_forked_command_shows_the_same_as_a_fresh_one(target: Target) -> None:
     target.environ["ACME_TOKEN"] = "Sperber-9-token"
     (target.project.root / "tenants" / "acme" / "definitions.py").write_text(
-        "import os\n\nfrom etl import build_tenant_definitions\n\nprint('read', os.environ['ACME_TOKEN'])  # etl: allow print-call (the test reads it)\n"
+        "import os\n\nfrom etl import build_tenant_definitions\n\nprint('read', os.environ['ACME_TOKEN'])  # etl: allow print-call, secret-at-import (the test reads it)\n"
         "defs = build_tenant_definitions('acme')\nos.environ['ACME_LEFT'] = 'x'\nassert not os.path.exists('left')\n"
     )
     fresh = target.command([str(BIN / "etl"), "check", "acme"])
