@@ -18,7 +18,6 @@ settings.register_profile("etl", deadline=None)
 settings.load_profile("etl")
 
 
-
 @pytest.fixture(autouse=True)
 def secrets_of_a_test_stay_in_it() -> Iterator[None]:
     """A process hides every secret that it has known: what is a password in one test is a date in another one."""

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,13 +49,20 @@ class OpenBao:
     @contextlib.contextmanager
     def sealed(self) -> Iterator[None]:
         """Seal the server while the block runs."""
-        client = self.client()
+        client, key = self.client(), self._unseal_key()
         client.sys.seal()
         try:
             yield
         finally:
-            (key,) = re.findall(r"Unseal Key: (\S+)", self.log.read_text())
             client.sys.submit_unseal_key(key)
+
+    def _unseal_key(self) -> str:
+        """The key that the server writes into its log, some time after it has begun to answer."""
+        deadline = time.monotonic() + 60
+        while not (found := re.findall(r"Unseal Key: (\S+)", self.log.read_text())):
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.1)
+        return str(found[0])
 
 
 @contextlib.contextmanager
