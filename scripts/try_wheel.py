@@ -169,7 +169,7 @@ def tried(uv: str, home: str, trial: Trial, wheel: Path) -> bool:
                 run(folder / "bin" / "etl", "demo", cwd=project)
                 said = run(python, "-c", ROWS, cwd=project).strip()
                 if trial.has_dg:
-                    run(uv, "pip", "install", "--quiet", "--python", python, "--group", "dev", "-e", ".", cwd=project)
+                    run(uv, "pip", "install", "--quiet", "--python", python, "-e", ".", cwd=project)
                     run(folder / "bin" / "dg", "check", "defs", cwd=project)
                     said += ", dg loads it"
     except subprocess.CalledProcessError as error:
