@@ -45,7 +45,7 @@ def test_a_failed_check_names_its_columns_its_bounds_and_its_rows(target: Target
         "has_transfer": False,
         "pii_columns": ["name", COLUMN],
         "trino_output": {"key_columns": []},
-        "quality": {"engine": "polars", "on_failure": "warn", "rules": RULES, "safe_columns": ["amount", COLUMN]},
+        "quality": {"engine": "polars", "on_failure": "warn", "rules": RULES, "safe_columns": ["amount"]},
     }
     target.project.write_pipeline(pipeline)
     target.run_days(DAYS[0], DAYS[0])

@@ -30,7 +30,7 @@ def test_a_run_of_some_assets_makes_no_others_in_any_location(target: Target) ->
             for number in (1, 2)
         )
     )
-    assert "warning" not in target.etl("check").text
+    assert "not-served" not in target.etl("check").text
     said = target.etl("run", "acme", "--pipeline", "items", "--from", DAYS[0], "--to", DAYS[1])
     assert said.code == 0, said.text
     assert published(target) == {"acme/extract/items"}
