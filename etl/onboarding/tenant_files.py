@@ -65,7 +65,6 @@ def write_tenant(settings: Settings, tenant: str, text: str) -> None:
         ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    reach("new.made")
     replace_file(settings.project_dir / "workspace.yaml", workspace)
     add_to_example(settings, tenant, text)
 

@@ -9,6 +9,7 @@ STAGED = ("extract", "transfer")
 
 # The points outside extract, transfer and load: which test stops a process there.
 ELSEWHERE = {
+    "new.drafted": "tests/cli/test_first_runs.py",
     "notify.sent": "tests/notify/test_outbox.py",
     "quarantine.decided": "tests/pipeline/test_quarantine.py",
 }
