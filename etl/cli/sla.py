@@ -20,13 +20,13 @@ from etl.cli.home import opened_instance
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, NothingExamined
+from etl.health.dagster_home import sensor_daemon
 from etl.partitions.zones import zone
 from etl.promises.attainment import OBJECTIVE, Attainment, attain, month_bounds
 from etl.promises.freshness import State
 from etl.promises.report import HEADER, report_html, report_json, report_rows
 from etl.promises.state_log import StateLog
 from etl.quality.whole_file import write_whole
-from etl.running.compat import SensorDaemon, get_daemon_statuses
 from etl.running.sla_watch import SlaWatch
 from etl.settings import Settings, load_settings
 
@@ -35,7 +35,6 @@ app = typer.Typer(help="The present state of promises, and how well they were ke
 Format = Literal["table", "json", "html"]
 TenantOption = Annotated[str | None, typer.Option(help="Only this tenant. Default: all.")]
 PATIENCE = 60.0  # seconds that a command may read the event log; a sensor has less time
-DAEMON_SILENT = 150  # seconds after its next sign of life is due, one every 30, a daemon counts as ended
 _COLOURS = {
     State.BROKEN: "red",
     State.AT_RISK: "yellow",
@@ -130,16 +129,9 @@ def attainments(
 
 def watchers(instance: DagsterInstance, now: datetime) -> str:
     """Say whether the process that runs sensors is alive. Without it, no message about a broken promise is sent."""
-    daemon = SensorDaemon.daemon_type()
-    found = get_daemon_statuses(
-        instance, [daemon], now.timestamp(), ignore_errors=True, heartbeat_tolerance_seconds=DAEMON_SILENT
-    )[daemon]
-    if found.healthy:
+    is_alive, seen = sensor_daemon(instance, now)
+    if is_alive:
         return "The sensors' daemon runs, so promises are watched."
-    beat = found.last_heartbeat
-    seen = (
-        f"last seen {datetime.fromtimestamp(beat.timestamp, UTC):%Y-%m-%d %H:%M} UTC" if beat else "it never ran here"
-    )
     return (
         f"[yellow]The sensors' daemon does not run[/] ({seen}): no message about a broken promise is sent. "
         "`dagster dev` and `dagster-daemon run` start it."

@@ -5,7 +5,6 @@ a tenant whose variables are not set (`etl.config.config_loader`).
 """
 
 import ast
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from etl.conventions.rule import CheckFinding
 from etl.conventions.source_file import SourceFile
 from etl.conventions.syntax import constant_text, dotted_name, last_name
 from etl.errors import ConfigError
+from etl.onboarding.example_variables import EXAMPLE, listed_in
 from etl.platform import platform_of
 from etl.secrets.contract import DEFAULT_KEY
 from etl.secrets.environment import variable_of
@@ -28,8 +28,6 @@ from etl.secrets.ownership import PROCESS_VARIABLES, matches, owner_of
 from etl.secrets.template import secrets_of, split_secret, variables_of
 from etl.settings import Settings
 
-EXAMPLE = ".env.example"
-_LINE = re.compile(r"^\s*(?:#\s*)?(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=", re.MULTILINE)
 _READS = frozenset({"os.getenv", "os.environ.get", "getenv", "environ.get"})
 
 
@@ -126,7 +124,7 @@ def missing_from_example(
     """
     path = project_dir / EXAMPLE
     try:
-        listed = set(_LINE.findall(path.read_text(encoding="utf-8", errors="replace")))
+        listed = listed_in(path.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         listed = set()
     every = tuple(tenants)

@@ -4,7 +4,6 @@ Belongs here: what Dagster keeps. Not here: the settings in `dagster.yaml` (`etl
 recognized (`etl.running.worker_process`).
 """
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from etl.running.compat import SensorDaemon, get_daemon_statuses
 from etl.running.worker_process import Life, life_of, worker_of
 
 LARGE_BYTES = 2 << 30
-SILENT_SECONDS = 300
+SILENT_SECONDS = 150  # after its next sign of life is due, one every 30 seconds, a daemon counts as ended
 MOST_RUNS = 200
 _DAEMONS = "promises are not watched, schedules do not tick and queued runs stay queued"
 
@@ -28,15 +27,23 @@ def examine_dagster(instance: DagsterInstance) -> Iterator[Examined]:
     yield _event_log(instance)
 
 
-def _daemon(instance: DagsterInstance) -> Examined:
+def sensor_daemon(instance: DagsterInstance, now: datetime) -> tuple[bool, str]:
+    """Return whether the daemon that runs sensors is alive, and when it was seen last, in words."""
     kind = SensorDaemon.daemon_type()
     found = get_daemon_statuses(
-        instance, [kind], time.time(), ignore_errors=True, heartbeat_tolerance_seconds=SILENT_SECONDS
+        instance, [kind], now.timestamp(), ignore_errors=True, heartbeat_tolerance_seconds=SILENT_SECONDS
     )[kind]
     beat = found.last_heartbeat
-    if found.healthy:
+    seen = (
+        f"last seen {datetime.fromtimestamp(beat.timestamp, UTC):%Y-%m-%d %H:%M} UTC" if beat else "it never ran here"
+    )
+    return found.healthy, seen
+
+
+def _daemon(instance: DagsterInstance) -> Examined:
+    is_alive, seen = sensor_daemon(instance, datetime.now(UTC))
+    if is_alive:
         return good("dagster", "daemon", "it runs")
-    seen = f"last seen {datetime.fromtimestamp(beat.timestamp, UTC):%Y-%m-%d %H:%M} UTC" if beat else "never seen"
     remedy = "start it: `make dev`, or `dagster-daemon run` beside the web server"
     return Examined("dagster", "daemon", Condition.WARNING, f"it does not run ({seen}): {_DAEMONS}", remedy)
 

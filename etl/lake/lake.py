@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from uuid import uuid4
 
 import polars as pl
@@ -23,7 +23,6 @@ from etl.faults import reach
 from etl.lake.footer import (
     PLACEHOLDER_FOOTER,
     DamagedError,
-    Footer,
     Stamp,
     data_version,
     read_footer,
@@ -33,6 +32,7 @@ from etl.lake.local_store import LocalStore
 from etl.lake.objects import DATA, SUFFIX, Input, Inputs, ObjectRef, Partner, Provenance, Published
 from etl.lake.scan import scan_files
 from etl.lake.staging import StagingFolder
+from etl.lake.store import Store
 from etl.partitions.keys import key_in
 from etl.secrets.renewal import Renewable
 from etl.settings import Settings
@@ -88,19 +88,6 @@ class LakePlace(BaseModel):
     endpoint_url: str | None = None
     region: str | None = None
     keys: Renewable[BucketKeys] | None = Field(None, repr=False, exclude=True)
-
-
-class Store(Protocol):
-    """The operations that the lake needs from a disk or an object store."""
-
-    def uri(self, key: str) -> str: ...
-    def etag(self, key: str) -> str | None: ...
-    def footer(self, key: str) -> tuple[Footer, int] | None: ...
-    def put(self, key: str, draft: Path, expected: str | None) -> bool: ...
-    def fetch(self, key: str, into: Path) -> Path: ...
-    def names(self, folder: str) -> tuple[str, ...]: ...
-    def folders(self) -> tuple[str, ...]: ...
-    def delete(self, key: str) -> None: ...
 
 
 @dataclass(frozen=True)

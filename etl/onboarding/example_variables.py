@@ -11,6 +11,12 @@ from etl.secrets.template import variables_of
 from etl.settings import Settings
 
 EXAMPLE = ".env.example"
+_LINE = re.compile(r"^\s*(?:#\s*)?(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=", re.MULTILINE)
+
+
+def listed_in(text: str) -> set[str]:
+    """Return the variables that a text in the form of `.env.example` lists, also those behind a `#`."""
+    return set(_LINE.findall(text))
 
 
 def add_to_example(settings: Settings, tenant: str, text: str) -> None:
@@ -19,7 +25,7 @@ def add_to_example(settings: Settings, tenant: str, text: str) -> None:
     own = {name for name, _ in variables_of(text) if name.startswith(prefix_of(tenant))}
     try:
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
-        new = [each for each in sorted(own) if not re.search(rf"^#?\s*{each}\s*=", before, re.MULTILINE)]
+        new = sorted(own - listed_in(before))
         if new:
             gap = "\n" if before.endswith("\n") or not before else "\n\n"
             added = "".join(f"# {each}=\n" for each in new)

@@ -1,0 +1,45 @@
+"""What the lake asks of a store of objects.
+
+Belongs here: the protocol. Not here: the stores (`local_store`, `s3_store`), and what an object is (`objects`).
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+from etl.lake.footer import Footer
+
+
+class Store(Protocol):
+    """The operations that the lake needs from a disk or an object store."""
+
+    def uri(self, key: str) -> str:
+        """Return an object's address, for people."""
+        ...
+
+    def etag(self, key: str) -> str | None:
+        """Return a tag that changes with every replacement; None if there is no object."""
+        ...
+
+    def footer(self, key: str) -> tuple[Footer, int] | None:
+        """Return the footer of an object and the object's size; None if there is no object."""
+        ...
+
+    def put(self, key: str, draft: Path, expected: str | None) -> bool:
+        """Publish the draft if the present object has the expected tag. Return whether it was published."""
+        ...
+
+    def fetch(self, key: str, into: Path) -> Path:
+        """Return the object as it is now as a local file in a folder."""
+        ...
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """Return the names of the objects below a folder."""
+        ...
+
+    def folders(self) -> tuple[str, ...]:
+        """Return the folders at the top."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove an object; a missing object is no error."""
+        ...
