@@ -37,7 +37,7 @@ def sensor_daemon(instance: DagsterInstance, now: datetime) -> tuple[bool, str]:
     seen = (
         f"last seen {datetime.fromtimestamp(beat.timestamp, UTC):%Y-%m-%d %H:%M} UTC" if beat else "it never ran here"
     )
-    return found.healthy, seen
+    return bool(found.healthy), seen
 
 
 def _daemon(instance: DagsterInstance) -> Examined:
