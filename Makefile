@@ -77,7 +77,7 @@ docs-site: docs ## all pages as a site with a search, in .data/site; it is serve
 
 # Airflow and Prefect cannot be installed together, nor beside our own newest libraries: each has an environment of its own.
 HOSTS := airflow prefect
-OURS  := dagster truthound great-expectations pandera postgres mysql s3 trino pandas metrics opentelemetry testing openbao aws gcp azure
+OURS  := dagster truthound great-expectations pandera postgres mysql s3 trino pandas metrics opentelemetry openlineage production docker kubernetes testing openbao aws gcp azure
 COMPILE = $$(command -v uv || echo .venv-uv/bin/uv) pip compile pyproject.toml --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 lock: ## requirements.lock and locks/*.lock again, from pyproject.toml
