@@ -116,12 +116,12 @@ def test_a_warehouse_whose_password_was_rotated(
         openbao.write("tenants/acme/db", password="first-password")
         place = source("postgresql", postgres_server.port)
         warehouse = warehouse_of_tenant(config := tenant({"warehouse": {"type": "postgres", **place}})).open(config)
-        assert "PostgreSQL" in warehouse.try_out()
+        assert "PostgreSQL" in warehouse.try_out().words
         postgres_server.run("ALTER ROLE rotated PASSWORD 'second-password'")
         with pytest.raises(WarehouseError, match="authentication failed"):
             warehouse.try_out()
         openbao.write("tenants/acme/db", password="second-password")
-        assert "PostgreSQL" in warehouse.try_out()
+        assert "PostgreSQL" in warehouse.try_out().words
     finally:
         postgres_server.run("REVOKE CREATE ON DATABASE src FROM rotated", "DROP ROLE rotated")
 
