@@ -16,6 +16,7 @@ import duckdb
 from etl import locks
 from etl.errors import WarehouseError
 from etl.faults import reach
+from etl.sql import file_literal, literal
 from etl.warehouse import duckdb_space, ledger
 from etl.warehouse.care import noted
 from etl.warehouse.contract import (
@@ -108,6 +109,33 @@ class DuckDBWarehouse(SqlWarehouse):
         self._check_exists()
         with self.connect(read_only=True) as connection:
             yield DuckDBSession(connection)
+
+    @contextmanager
+    def changing(self, run_id: str) -> "Iterator[DuckDBSession]":
+        """Open a transaction that may change any table, while nobody else writes the file."""
+        with self.exclusive(run_id), self.connect(read_only=False) as connection, _transaction(connection):
+            yield DuckDBSession(connection)
+
+    def copy_out(self, schema: str, table: str, path: Path) -> None:
+        """Write all rows of a table to a Parquet file."""
+        with self.session() as session:
+            relation = session.relation(schema, table)
+            session.rows(f"COPY (SELECT * FROM {relation}) TO {literal('duckdb', str(path))} (FORMAT parquet)")
+
+    @contextmanager
+    def rows_from(self, path: Path, run_id: str) -> Iterator[str]:  # noqa: ARG002  of the protocol
+        """Return the relation with the rows of a Parquet file."""
+        yield f"read_parquet({file_literal(path)}, hive_partitioning = false)"
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that hold this tenant's tables and nothing else."""
+        beside = (self._path, self._path.with_name(f"{self._path.name}.wal"))
+        return tuple(each for each in beside if each.exists())
+
+    def give_back_space(self, tables: Sequence[tuple[str, str]], run_id: str) -> None:  # noqa: ARG002  of the protocol
+        """Write the file again, so that it has no block with rows that were deleted."""
+        with self.exclusive(run_id), self.connect(read_only=False) as connection:
+            duckdb_space.rewrite(connection, self._path)
 
     def errors(self, what: str) -> AbstractContextManager[None]:
         """Translate DuckDB's errors."""

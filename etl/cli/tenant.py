@@ -1,0 +1,111 @@
+"""`etl tenant`: a tenant's life: export, import, rename, retire, erase, and the erasure of one person.
+
+Belongs here: arguments, tables, exit codes. Not here: what is done (`etl.lifecycle`).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from etl.cli.home import opened_instance
+from etl.config.config_loader import list_tenants, load_tenant
+from etl.errors import EtlError
+from etl.health.finding import size
+from etl.lifecycle.certificate import Certificate
+from etl.lifecycle.dagster_records import DagsterRecords
+from etl.lifecycle.erase import erase as erase_all, planned, subject_of
+from etl.lifecycle.item import Amount
+from etl.lifecycle.not_erased import not_erased
+from etl.lifecycle.retire import make_active, retire as retire_tenant
+from etl.settings import load_settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="A tenant's life: export, import, rename, retire or erase it; erase the rows of one person.",
+)
+Tenant = Annotated[str, typer.Argument(help="The tenant's id.")]
+Confirm = Annotated[str | None, typer.Option(help="The tenant's id once more. Without it, nothing is changed.")]
+
+
+@app.command(epilog="For example: `etl tenant retire acme --reason 'the contract ended' --confirm acme`")
+def retire(
+    tenant: Tenant,
+    reason: Annotated[str, typer.Option(help="Why, for everybody who asks later.")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Make a retired tenant active again.")] = False,
+    confirm: Confirm = None,
+) -> None:
+    """Stop a tenant and keep everything that it has.
+
+    The tenant has no jobs, schedules and sensors any more. A step of a run that begins later, on any host, is refused.
+    Without --confirm, the command only says what it would do.
+    """
+    settings, console = load_settings(), Console()
+    config = load_tenant(tenant, settings)
+    if undo:
+        if is_confirmed(tenant, confirm, "would be made active again", console):
+            make_active(config, settings)
+            console.print(f"{tenant} is active; load its code location again", highlight=False)
+        return
+    if is_confirmed(tenant, confirm, "would be retired: it stops, and its data stays", console):
+        with opened_instance(settings) as instance:
+            records = DagsterRecords(instance, tenant, list_tenants(settings))
+            state, runs = retire_tenant(config, settings, records, reason)
+        console.print(f"{tenant} is retired since {state.since:%Y-%m-%d %H:%M} UTC; load its code location again")
+        console.print(f"`tenants/{tenant}/life.json` says so: put it under version control", highlight=False)
+        if runs:
+            console.print(f"these runs had begun before; their next steps are refused: {', '.join(runs)}")
+
+
+@app.command(epilog="For example: `etl tenant erase acme`, then the same with `--confirm acme`")
+def erase(
+    tenant: Tenant,
+    confirm: Confirm = None,
+    out: Annotated[Path | None, typer.Option(help="The certificate's file. Default: below certificates/.")] = None,
+    without_warehouse: Annotated[
+        bool, typer.Option("--without-warehouse", help="Leave the warehouse alone; the certificate says so.")
+    ] = False,
+) -> None:
+    """Erase a tenant: its lake, tables, state, messages, history in Dagster, variables in .env, and files.
+
+    Without --confirm, the command lists what it would remove. A second call goes on where a first one was interrupted.
+    At the end everything is counted again, and a certificate says what was removed and what could not be.
+    """
+    settings, console = load_settings(), Console()
+    with opened_instance(settings) as instance:
+        subject = subject_of(tenant, settings, instance, with_warehouse=not without_warehouse)
+        if confirm is None:
+            _show(planned(subject), console)
+            for each in not_erased(subject):
+                console.print(Text(f"not erased: {each.what}: {each.do}"), soft_wrap=True)
+        if is_confirmed(tenant, confirm, "would be erased: all of the above", console):
+            certificate, path = erase_all(subject, out, lambda title: console.print(Text(f"removed: {title}")))
+            _tell(certificate, path, console)
+
+
+def is_confirmed(tenant: str, confirm: str | None, what: str, console: Console) -> bool:
+    """Whether the tenant's id was given a second time. If it was not given, say that nothing was done."""
+    if confirm is None:
+        console.print(f"{tenant} {what}. Nothing was changed; `--confirm {tenant}` does it", highlight=False)
+        return False
+    if confirm != tenant:
+        raise EtlError(f"--confirm names `{confirm}`, the tenant is `{tenant}`", "give the same id twice")
+    return True
+
+
+def _show(amounts: Sequence[Amount], console: Console) -> None:
+    table = Table("what", "number", "rows", "bytes")
+    for each in amounts:
+        table.add_row(each.title, str(each.count), str(each.rows or "-"), size(each.bytes) if each.bytes else "-")
+    console.print(table)
+
+
+def _tell(certificate: Certificate, path: Path, console: Console) -> None:
+    _show(certificate.removed, console)
+    console.print(f"{certificate.tenant} is erased; nothing is left in these places", highlight=False)
+    console.print(Text(f"certificate: {path} and {path.with_suffix('.txt')}"), soft_wrap=True)
+    console.print(f"{len(certificate.not_erased)} things could not be erased from here; the certificate names them")
