@@ -19,7 +19,10 @@ from etl.health.finding import size
 from etl.lifecycle.certificate import Certificate
 from etl.lifecycle.dagster_records import DagsterRecords
 from etl.lifecycle.erase import erase as erase_all, planned, subject_of
+from etl.lifecycle.export import export as export_tenant
+from etl.lifecycle.importing import import_tenant
 from etl.lifecycle.item import Amount
+from etl.lifecycle.manifest import FILE, checked_manifest
 from etl.lifecycle.not_erased import not_erased
 from etl.lifecycle.retire import make_active, retire as retire_tenant
 from etl.settings import load_settings
@@ -85,6 +88,61 @@ def erase(
         if is_confirmed(tenant, confirm, "would be erased: all of the above", console):
             certificate, path = erase_all(subject, out, lambda title: console.print(Text(f"removed: {title}")))
             _tell(certificate, path, console)
+
+
+@app.command(epilog="For example: `etl tenant export acme --out /srv/exports/acme`")
+def export(
+    tenant: Tenant,
+    out: Annotated[Path, typer.Option(help="A new folder for the export.")],
+    without_warehouse: Annotated[
+        bool, typer.Option("--without-warehouse", help="Leave the tables out; the manifest says so.")
+    ] = False,
+) -> None:
+    """Write a tenant into a folder: objects, tables, ledger, contracts and its own files, with a manifest of hashes.
+
+    Keep the SHA-256 of the manifest, which the command tells, apart from the folder: with it, an import notices every
+    change. Exit code 3: the tenant has nothing to export.
+    """
+    settings, console = load_settings(), Console()
+    with opened_instance(settings) as instance:
+        subject = subject_of(tenant, settings, instance, with_warehouse=not without_warehouse)
+        manifest, digest = export_tenant(subject, out.absolute())
+    objects = [each for each in manifest.files if each.kind == "object"]
+    rows = sum(each.table.rows for each in manifest.tables)
+    console.print(
+        f"{len(objects)} objects ({size(sum(each.bytes for each in objects))}), {len(manifest.tables)} tables"
+        f" ({rows} rows), {manifest.entries} entries of the ledger",
+        highlight=False,
+    )
+    for each in manifest.not_exported:
+        console.print(Text(f"not exported: {each}"), soft_wrap=True)
+    console.print(Text(f"{out.absolute() / FILE}, SHA-256 {digest}"), soft_wrap=True)
+
+
+@app.command("import", epilog="For example: `etl tenant import /srv/exports/acme --sha256 ...`")
+def import_folder(
+    folder: Annotated[Path, typer.Argument(help="The folder of an export.")],
+    sha256: Annotated[str | None, typer.Option(help="The SHA-256 of the manifest, as the export has told it.")] = None,
+    over_erased: Annotated[
+        str | None, typer.Option(help="The tenant's id: import it although it was erased here.")
+    ] = None,
+) -> None:
+    """Make an exported tenant here: the same objects, tables and ledger. A run afterwards changes nothing.
+
+    A changed or incomplete export is refused before anything is written. A second call goes on where a first one was
+    interrupted.
+    """
+    settings, console = load_settings(), Console()
+    manifest = checked_manifest(folder, sha256)
+    remarks = import_tenant(folder, manifest, settings, over_erased=over_erased == manifest.tenant)
+    console.print(
+        f"{manifest.tenant} is here: {sum(each.kind == 'object' for each in manifest.files)} objects,"
+        f" {sum(each.table.kind == 'table' for each in manifest.tables)} tables, {manifest.entries} ledger entries",
+        highlight=False,
+    )
+    for each in remarks:
+        console.print(Text(each), soft_wrap=True)
+    console.print(f"`etl check {manifest.tenant}` says which variables are missing; load the code location again")
 
 
 def is_confirmed(tenant: str, confirm: str | None, what: str, console: Console) -> bool:

@@ -311,6 +311,12 @@ class Lake:
         """Return the address of the tenant's folder, for people."""
         return self._store.uri(tenant)
 
+    def local_copy_of_key(self, tenant: str, key: str) -> Path:
+        """Return what is stored under a key of the tenant's folder as a local file. `close` removes the file."""
+        if tenant not in self._pins:
+            self._pins[tenant] = self._folder(tenant, "reading", "pins")
+        return self._store.fetch(key, self._pins[tenant].path)
+
     def delete_key(self, tenant: str, key: str) -> None:
         """Remove what is stored under a key of the tenant's folder; a missing object is no error."""
         if not key.startswith(f"{tenant}/"):
