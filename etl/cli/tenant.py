@@ -3,6 +3,8 @@
 Belongs here: arguments, tables, exit codes. Not here: what is done (`etl.lifecycle`).
 """
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.cli.home import opened_instance
+from etl.cli.start import EXIT_FAILED
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.errors import EtlError
 from etl.health.finding import size
@@ -25,6 +28,7 @@ from etl.lifecycle.item import Amount
 from etl.lifecycle.manifest import FILE, checked_manifest
 from etl.lifecycle.not_erased import not_erased
 from etl.lifecycle.retire import make_active, retire as retire_tenant
+from etl.lifecycle.subject import person_of
 from etl.settings import load_settings
 
 app = typer.Typer(
@@ -143,6 +147,70 @@ def import_folder(
     for each in remarks:
         console.print(Text(each), soft_wrap=True)
     console.print(f"`etl check {manifest.tenant}` says which variables are missing; load the code location again")
+
+
+@app.command("erase-subject", epilog="For example: `etl tenant erase-subject acme --key customer_id=-`")
+def erase_subject(
+    tenant: Tenant,
+    key: Annotated[
+        list[str],
+        typer.Option(
+            help="COLUMN=@NAME takes the value from the variable NAME, COLUMN=- from the standard input, one a line."
+            " COLUMN=VALUE works too, but other users of the machine see a command line. Several must all be met."
+        ),
+    ],
+    confirm: Confirm = None,
+    out: Annotated[Path | None, typer.Option(help="The certificate's file. Default: below certificates/.")] = None,
+    without_warehouse: Annotated[
+        bool, typer.Option("--without-warehouse", help="Leave the warehouse alone; the certificate says so.")
+    ] = False,
+) -> None:
+    """Erase the rows of one person: in the lake, among rejected rows, in the warehouse, and in Dagster's previews.
+
+    Without --confirm, the command counts the rows and changes nothing. The certificate names the key columns and holds
+    no value. It tells what could not be examined, and what the source would bring back. Exit code 1: the person has no
+    row anywhere.
+    """
+    settings, console = load_settings(), Console()
+    with opened_instance(settings) as instance:
+        subject = subject_of(tenant, settings, instance, with_warehouse=not without_warehouse)
+        person = person_of(subject, _values(key))
+        if confirm is None:
+            found = person.find()
+            _show(found.amounts, console)
+            for each in sorted({f"{ref.stage} {ref.pipeline}" for ref in found.without_key}):
+                console.print(Text(f"not examined, because it lacks a key column: {each}"), soft_wrap=True)
+            if found.tables_without_key:
+                console.print(Text(f"not examined: {', '.join(found.tables_without_key)}"), soft_wrap=True)
+        if is_confirmed(tenant, confirm, "would lose these rows", console):
+            certificate, path = person.erase(out)
+            _show(certificate.removed, console)
+            for line in certificate.changed:
+                console.print(Text(line), soft_wrap=True)
+            console.print(Text(f"certificate: {path} and {path.with_suffix('.txt')}"), soft_wrap=True)
+            for other in certificate.not_erased:
+                console.print(Text(f"not erased: {other.what}: {other.do}"), soft_wrap=True)
+            if not any(each.rows for each in certificate.removed):
+                raise typer.Exit(EXIT_FAILED)
+
+
+def _values(keys: Sequence[str]) -> dict[str, str]:
+    """Return the values of the key columns: given, of a variable, or of the standard input."""
+    found = {}
+    for each in keys:
+        column, equals, value = each.partition("=")
+        if not column or not equals or not value:
+            raise EtlError("a --key is COLUMN=-, COLUMN=@NAME or COLUMN=VALUE", "for example --key customer_id=-")
+        if value == "-":
+            value = sys.stdin.readline().rstrip("\n")
+        elif value.startswith("@"):
+            if value[1:] not in os.environ:
+                raise EtlError(f"--key {column}: the variable {value[1:]} is not set", "set it")
+            value = os.environ[value[1:]]
+        if not value:
+            raise EtlError(f"--key {column}: the value is empty", "an empty value names no person")
+        found[column] = value
+    return found
 
 
 def is_confirmed(tenant: str, confirm: str | None, what: str, console: Console) -> bool:

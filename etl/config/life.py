@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from etl.errors import ConfigError
 from etl.formats import check_format
 
-State = Literal["active", "retired", "erasing", "erased", "importing"]
+State = Literal["active", "retired", "changing", "erasing", "erased", "importing"]
 FILE = "life.json"
 FORMAT = 1
 

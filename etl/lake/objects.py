@@ -81,6 +81,8 @@ class Erased(BaseModel):
     by: str
     """The id of the erasure; the certificate has the same."""
     at: datetime
+    before: str
+    """The version of the object before, which tells a later step of the same erasure which loads to make again."""
     rows: int
     """The number of rows that were removed, over all erasures."""
 

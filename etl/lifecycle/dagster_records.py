@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,18 @@ class DagsterRecords:
                 except sqlite3.OperationalError as error:
                     return f"{path}: {error}"
         return ""
+
+    def conditions(self, connection: Any) -> Iterator[tuple[sa.Table, Any]]:  # noqa: ANN401  of SQLAlchemy
+        """Yield the tables of a database that may hold rows of the tenant, with the condition for these rows."""
+        return self._conditions(connection, ())
+
+    def event_databases(self) -> Iterator[Callable[[], AbstractContextManager[Any]]]:
+        """Yield how each database with events of the tenant is opened: the index, and the file of each run."""
+        storage: Any = self._instance.event_log_storage
+        yield storage.index_connection
+        if hasattr(storage, "path_for_shard"):
+            for run in self.runs().own:
+                yield partial(storage.run_connection, run.run_id)
 
     def _databases(self) -> tuple[Callable[[], AbstractContextManager[Any]], ...]:
         instance: Any = self._instance

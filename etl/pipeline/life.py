@@ -147,6 +147,10 @@ def refused(tenant: str, life: Life) -> EtlError:
     """Return the error for work that a tenant in this state may not do."""
     what = {
         "retired": ("is retired", f"`etl tenant retire {tenant} --undo` makes it active again"),
+        "changing": (
+            "is being changed",
+            f"`etl tenant erase-subject {tenant}` or `etl tenant rename` was not finished: run the same command again",
+        ),
         "erasing": ("is being erased", f"`etl tenant erase {tenant} --confirm {tenant}` finishes it"),
         "erased": (
             "was erased",
