@@ -5,7 +5,8 @@ Belongs here: arguments, tables, exit codes. Not here: what is done (`etl.lifecy
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from etl.cli.start import EXIT_FAILED
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.errors import EtlError
 from etl.health.finding import size
-from etl.lifecycle.certificate import Certificate
+from etl.lifecycle.certificate import Certificate, LeftError
 from etl.lifecycle.dagster_records import DagsterRecords
 from etl.lifecycle.erase import erase as erase_all, planned, subject_of
 from etl.lifecycle.export import export as export_tenant
@@ -27,6 +28,7 @@ from etl.lifecycle.importing import import_tenant
 from etl.lifecycle.item import Amount
 from etl.lifecycle.manifest import FILE, checked_manifest
 from etl.lifecycle.not_erased import not_erased
+from etl.lifecycle.rename import refuse_rename, rename as rename_tenant
 from etl.lifecycle.retire import make_active, retire as retire_tenant
 from etl.lifecycle.subject import person_of
 from etl.settings import load_settings
@@ -90,7 +92,8 @@ def erase(
             for each in not_erased(subject):
                 console.print(Text(f"not erased: {each.what}: {each.do}"), soft_wrap=True)
         if is_confirmed(tenant, confirm, "would be erased: all of the above", console):
-            certificate, path = erase_all(subject, out, lambda title: console.print(Text(f"removed: {title}")))
+            with left_is_failed():
+                certificate, path = erase_all(subject, out, lambda title: console.print(Text(f"removed: {title}")))
             _tell(certificate, path, console)
 
 
@@ -149,6 +152,29 @@ def import_folder(
     console.print(f"`etl check {manifest.tenant}` says which variables are missing; load the code location again")
 
 
+@app.command(epilog="For example: `etl tenant rename acme acme_eu --confirm acme`")
+def rename(
+    tenant: Tenant,
+    new: Annotated[str, typer.Argument(help="The new id.")],
+    confirm: Confirm = None,
+) -> None:
+    """Give a tenant another id: its objects, its ledger, its state and its files.
+
+    Tables keep their names, so that their readers notice nothing. Dagster's history stays under the old id. A second
+    call goes on where a first one was interrupted.
+    """
+    settings, console = load_settings(), Console()
+    config = load_tenant(tenant, settings).as_if_active()
+    refuse_rename(config, settings, new)
+    if is_confirmed(tenant, confirm, f"would be renamed to {new}", console):
+        with opened_instance(settings) as instance:
+            records = DagsterRecords(instance, tenant, list_tenants(settings))
+            remarks = rename_tenant(config, settings, records, new)
+        console.print(f"{tenant} is called {new} now; load its code location again", highlight=False)
+        for each in remarks:
+            console.print(Text(each), soft_wrap=True)
+
+
 @app.command("erase-subject", epilog="For example: `etl tenant erase-subject acme --key customer_id=-`")
 def erase_subject(
     tenant: Tenant,
@@ -183,7 +209,8 @@ def erase_subject(
             if found.tables_without_key:
                 console.print(Text(f"not examined: {', '.join(found.tables_without_key)}"), soft_wrap=True)
         if is_confirmed(tenant, confirm, "would lose these rows", console):
-            certificate, path = person.erase(out)
+            with left_is_failed():
+                certificate, path = person.erase(out)
             _show(certificate.removed, console)
             for line in certificate.changed:
                 console.print(Text(line), soft_wrap=True)
@@ -211,6 +238,17 @@ def _values(keys: Sequence[str]) -> dict[str, str]:
             raise EtlError(f"--key {column}: the value is empty", "an empty value names no person")
         found[column] = value
     return found
+
+
+@contextmanager
+def left_is_failed() -> Iterator[None]:
+    """End with the code of a failure, and not of wrong usage, if something is left at the end of an erasure."""
+    try:
+        yield
+    except LeftError as error:
+        console = Console(stderr=True)
+        console.print(Text(f"{error.problem}\n  -> {error.hint}"), style="red", soft_wrap=True)
+        raise typer.Exit(EXIT_FAILED) from None
 
 
 def is_confirmed(tenant: str, confirm: str | None, what: str, console: Console) -> bool:

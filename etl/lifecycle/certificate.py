@@ -15,9 +15,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from etl.errors import EtlError
 from etl.lifecycle.item import Amount
 
 FORMAT = 1
+
+
+class LeftError(EtlError):
+    """An erasure came to its end, and something is still there."""
 
 
 class NotErased(BaseModel):

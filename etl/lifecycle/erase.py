@@ -6,11 +6,13 @@ certificate's text (`certificate`).
 An interruption is harmless. First the state of the tenant's life becomes `erasing`. From that moment on, no
 run on any host begins to work. Then the amounts of all places are written to a journal in the lake, and one place after
 the other is emptied. The same command goes on at any point: what is gone already is not there to be listed. The
-tenant's `config.yaml` says where the places are, so it goes last. The state `erased` stays in the lake.
+tenant's `config.yaml` says where the places are, so it goes last, with the transforms that it needs to be valid. The
+state `erased` stays in the lake.
 """
 
 import json
 import secrets
+import shutil
 import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -22,11 +24,10 @@ from pydantic import BaseModel, ConfigDict
 from etl.config.config_loader import CONFIG_FILE, list_tenants, load_tenant, load_text
 from etl.config.life import write_life_file
 from etl.config.tenant_config import TenantConfig
-from etl.errors import EtlError
 from etl.faults import reach
 from etl.formats import check_format
 from etl.lake.lake import Lake
-from etl.lifecycle.certificate import Certificate, product, write_certificate
+from etl.lifecycle.certificate import Certificate, LeftError, product, write_certificate
 from etl.lifecycle.going_on import refuse_going_on
 from etl.lifecycle.item import Amount
 from etl.lifecycle.not_erased import not_erased
@@ -55,8 +56,7 @@ def config_to_erase(tenant: str, settings: Settings) -> TenantConfig:
     """Return the tenant's configuration with everything switched on, also of one whose erasure was interrupted."""
     path = folder_being_erased(settings, tenant) / CONFIG_FILE
     if tenant not in list_tenants(settings) and path.is_file():
-        place = settings.tenants_dir / tenant / CONFIG_FILE
-        return load_text(tenant, path.read_bytes(), place, settings).as_if_active()
+        return load_text(tenant, path.read_bytes(), path, settings).as_if_active()
     return load_tenant(tenant, settings).as_if_active()
 
 
@@ -131,7 +131,7 @@ def _end(
     digest = write_certificate(certificate, path)
     if not certificate.is_complete:
         left = ", ".join(f"{each.count} {each.title}" for each in certificate.remaining if each.count)
-        raise EtlError(
+        raise LeftError(
             f"tenant {subject.id} is not erased: still there: {left}; {path} says the same",
             "see what writes there (a process of another release, a file that may not be removed), then run it again",
         )
@@ -141,10 +141,20 @@ def _end(
     write_note(lake, subject.id, JOURNAL, None)
     remove_locks(subject.settings, subject.id)
     last = folder_being_erased(subject.settings, subject.id)
-    (last / CONFIG_FILE).unlink(missing_ok=True)
     if last.is_dir():
-        last.rmdir()
+        last.replace(_garbage(subject.settings, subject.id))
+    sweep(subject.settings)
     return certificate, path
+
+
+def _garbage(settings: Settings, tenant: str) -> Path:
+    return settings.tenants_dir / f".{tenant}.erased"
+
+
+def sweep(settings: Settings) -> None:
+    """Remove the last files of erased tenants, if an erasure was interrupted in its last step."""
+    for each in settings.tenants_dir.glob(".*.erased"):
+        shutil.rmtree(each)
 
 
 def _read(lake: Lake, tenant: str) -> Journal | None:
@@ -158,5 +168,6 @@ def _read(lake: Lake, tenant: str) -> Journal | None:
 
 def subject_of(tenant: str, settings: Settings, instance: DagsterInstance, *, with_warehouse: bool = True) -> Subject:
     """Return the tenant with everything that an erasure needs to look for it."""
+    sweep(settings)
     config = config_to_erase(tenant, settings)
     return Subject(config, settings, instance, f"erase-{tenant}", with_warehouse=with_warehouse)

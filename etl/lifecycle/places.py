@@ -17,6 +17,7 @@ from dotenv import dotenv_values, unset_key
 
 from etl.config.config_loader import CONFIG_FILE, list_tenants, load_tenant
 from etl.config.tenant_config import TenantConfig
+from etl.config.tenant_loader import TRANSFORMS
 from etl.dbt.project import work_dir
 from etl.errors import EtlError
 from etl.lake.lake import Lake, open_lake
@@ -33,6 +34,9 @@ from etl.resources.warehouse import warehouse_of_tenant
 from etl.secrets.ownership import owner_of
 from etl.settings import Settings
 from etl.warehouse.contents import contents, movable, remove
+
+_LAST = (CONFIG_FILE, TRANSFORMS)
+"""The tenant's file says where the other places are, and is valid only with its transforms: both go last."""
 
 
 @dataclass(frozen=True)
@@ -230,8 +234,8 @@ def _project_files(subject: Subject) -> Place:
 
     def items() -> list[Item]:
         found = [item for path in folders for item in _files(path, settings.project_dir)]
-        left = f"tenants/{folders[0].name}/{CONFIG_FILE}"
-        listed = [each for each in found if each.name != left]
+        left = tuple(f"tenants/{folders[0].name}/{name}" for name in _LAST)
+        listed = [each for each in found if not each.name.startswith(left)]
         return [*listed, Item(name="workspace.yaml")] if without_location(settings, subject.id) is not None else listed
 
     def remove_files() -> None:
@@ -245,7 +249,7 @@ def _project_files(subject: Subject) -> Place:
         if text is not None:
             (settings.project_dir / "workspace.yaml").write_text(text, encoding="utf-8")
         for path in being_erased.iterdir() if being_erased.exists() else ():
-            if path.name != CONFIG_FILE:  # it says where the other places are, so it goes last
+            if path.name not in _LAST:
                 _remove(path)
 
     return Place("files", "the tenant's folder, its dbt project, its entry in workspace.yaml", items, remove_files)

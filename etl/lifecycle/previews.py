@@ -3,8 +3,8 @@
 Belongs here: finding and removing these parts of events. Not here: everything else of Dagster's storage
 (`dagster_records`).
 
-An event shows some rows as a table in Markdown, in which columns may be hidden or shortened, so a single row in it cannot
-be found for certain. The whole table is removed, and the event stays.
+An event shows some rows as a table in Markdown, in which columns may be hidden or shortened. So a single row in it
+cannot be found for certain: the whole table is removed, and the event stays.
 """
 
 import json

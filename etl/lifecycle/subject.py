@@ -27,7 +27,7 @@ from etl.faults import reach
 from etl.formats import check_format
 from etl.lake.lake import Lake, ObjectRef, open_lake
 from etl.lake.staging import sweep_dead
-from etl.lifecycle.certificate import Certificate, NotErased, product, write_certificate
+from etl.lifecycle.certificate import Certificate, LeftError, NotErased, product, write_certificate
 from etl.lifecycle.going_on import refuse_going_on
 from etl.lifecycle.item import Amount, Item
 from etl.lifecycle.places import Subject
@@ -137,7 +137,7 @@ class Person:
                 warehouse[1], held.tables, held.entries, self.key, versions, f"erase-subject-{begun.id}"
             )
             changed += [f"{table.target}: {rows} rows deleted" for table, rows in deleted]
-            if changed and not deleted:
+            if not deleted and (changed or begun.interruptions):
                 targets = [(each.schema_name, each.name) for each in held.tables if each.kind == "table"]
                 warehouse[1].give_back_space(targets, f"erase-subject-{begun.id}")
         events = remove_previews(subject.records)
@@ -203,7 +203,7 @@ class Person:
         path = out or subject.settings.project_dir / "certificates" / f"subject-{subject.id}-{begun.id}.json"
         write_certificate(certificate, path)
         if not certificate.is_complete:
-            raise EtlError(
+            raise LeftError(
                 f"tenant {subject.id}: {left.rows} rows of the person are still there; {path} says where",
                 "views show rows of other tables: run `etl run` for dbt; then run the same command again",
             )
@@ -280,7 +280,7 @@ class Person:
                 yield NotErased(
                     what=f"{what} has {rows} rows of the person",
                     why="it belongs to the tenant; the product only reads it",
-                    do=f"delete them there: an extract {days}would bring them back, and this command is needed again",
+                    do=f"delete them there: an extract {days}would bring them back, and needs this command again",
                 )
 
     def _rows_in_source(self, name: str) -> int:

@@ -78,6 +78,11 @@ class StateLog:
         with self._store.transaction() as db:
             return int(db.execute("SELECT count(*) FROM states WHERE tenant = ?", (tenant,)).fetchone()[0])
 
+    def rename(self, old: str, new: str) -> None:
+        """Give the states of a tenant to another id, which has none."""
+        with self._store.transaction() as db:
+            db.execute("UPDATE states SET tenant = ? WHERE tenant = ?", (new, old))
+
     def forget(self, tenant: str) -> None:
         """Delete all states of a tenant, also from the bytes of the file."""
         with self._store.transaction() as db:

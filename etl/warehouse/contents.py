@@ -204,6 +204,14 @@ def remove(
             warehouse.give_back_space([(ledger.SCHEMA, ledger.TABLE)], run_id)
 
 
+def rename_owner(warehouse: Movable, old: str, new: str, run_id: str) -> None:
+    """Give the ledger's entries of a tenant to another id. The tables stay as they are."""
+    with warehouse.errors("the ledger could not be changed"), warehouse.changing(run_id) as session:
+        if session.table_columns(ledger.SCHEMA, ledger.TABLE):
+            loads = session.relation(ledger.SCHEMA, ledger.TABLE)
+            session.change(f"UPDATE {loads} SET tenant = ? WHERE tenant = ?", [new, old])
+
+
 def bring_in(
     warehouse: Movable, tables: Sequence[tuple[OwnTable, Path]], entries: Sequence[LedgerEntry], run_id: str
 ) -> None:
