@@ -27,7 +27,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.faults import reach
 from etl.formats import check_format
 from etl.lake.lake import Lake
-from etl.lifecycle.certificate import Certificate, LeftError, product, write_certificate
+from etl.lifecycle.certificate import Certificate, LeftError, NotErased, product, write_certificate
 from etl.lifecycle.going_on import refuse_going_on
 from etl.lifecycle.item import Amount
 from etl.lifecycle.not_erased import not_erased
@@ -50,6 +50,8 @@ class Journal(BaseModel):
     begun: datetime
     interruptions: int = 0
     amounts: tuple[Amount, ...]
+    not_erased: tuple[NotErased, ...]
+    """Found before the removal, because the ledger tells which schemas are the tenant's."""
 
 
 def config_to_erase(tenant: str, settings: Settings) -> TenantConfig:
@@ -86,6 +88,7 @@ def _begin(subject: Subject, lake: Lake) -> Journal:
     """Keep every run from working, and note how much there is."""
     found = _read(lake, subject.id)
     amounts = found.amounts if found is not None else tuple(planned(subject))
+    others = found.not_erased if found is not None else not_erased(subject)
     life = life_in(lake, subject.id)
     if life is None or life.state not in ("erasing", "erased"):
         state = now("erasing")
@@ -96,7 +99,7 @@ def _begin(subject: Subject, lake: Lake) -> Journal:
     if found is not None:
         journal = found.model_copy(update={"interruptions": found.interruptions + 1})
     else:
-        journal = Journal(id=secrets.token_hex(8), begun=datetime.now(UTC), amounts=amounts)
+        journal = Journal(id=secrets.token_hex(8), begun=datetime.now(UTC), amounts=amounts, not_erased=others)
     write_note(lake, subject.id, JOURNAL, journal.model_dump_json())
     return journal
 
@@ -125,7 +128,7 @@ def _end(
             ),
             "this certificate",
         ),
-        not_erased=not_erased(subject),
+        not_erased=journal.not_erased,
     )
     path = out or subject.settings.project_dir / "certificates" / f"erased-{subject.id}-{journal.id}.json"
     digest = write_certificate(certificate, path)

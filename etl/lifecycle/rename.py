@@ -51,9 +51,7 @@ def refuse_rename(config: TenantConfig, settings: Settings, new: str) -> None:
         going_on = read_note(lake, config.id, NOTE)
         there = lake.everything(new)
     if going_on not in (None, new):
-        raise EtlError(
-            f"tenant {config.id} is being renamed to {going_on}", f"finish that first, with the id {going_on}"
-        )
+        raise EtlError(f"tenant {config.id} is being renamed to {going_on}", "finish that first, with that id")
     if going_on is None and (new in list_tenants(settings) or (settings.tenants_dir / new).exists() or there):
         raise EtlError(f"there is a tenant {new} already, or something of one", "choose another id")
     places = config.origin.places
