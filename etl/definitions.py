@@ -27,7 +27,7 @@ from dagster_shared.record import copy
 
 from etl.config.config_loader import load_tenant, tenants_listed_once
 from etl.config.leaving import leaving_raises
-from etl.config.life import Life
+from etl.config.life import TenantLife
 from etl.config.shards import shard_members, shards_of
 from etl.config.shared_prefixes import shared_prefixes
 from etl.config.shared_tables import shared_tables
@@ -97,7 +97,7 @@ def definitions_of(config: TenantConfig) -> Definitions:
         )
 
 
-def _not_active(config: TenantConfig, life: Life) -> Definitions:
+def _not_active(config: TenantConfig, life: TenantLife) -> Definitions:
     """Return an asset that shows the state of a tenant that is retired, is being erased or is being imported."""
     spec = AssetSpec(
         naming.asset_key(config.id, "life", life.state),

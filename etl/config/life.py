@@ -19,7 +19,7 @@ FILE = "life.json"
 FORMAT = 1
 
 
-class Life(BaseModel):
+class TenantLife(BaseModel):
     """In which state a tenant is, since when, who said so, and why.
 
     `certificate` is the SHA-256 of the certificate of an erasure that has ended.
@@ -35,7 +35,7 @@ class Life(BaseModel):
     certificate: str = ""
 
 
-def read_life_file(path: Path) -> Life | None:
+def read_life_file(path: Path) -> TenantLife | None:
     """Return what the file says; None if there is no file, which means that the tenant is active."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -44,7 +44,7 @@ def read_life_file(path: Path) -> Life | None:
     try:
         content = json.loads(text)
         check_format(content.get("format"), newest=FORMAT, what=str(path))
-        return Life.model_validate(content)
+        return TenantLife.model_validate(content)
     except (ValueError, ValidationError, TypeError, AttributeError):
         raise ConfigError(
             f"{path} does not say in which state the tenant is",
@@ -52,7 +52,7 @@ def read_life_file(path: Path) -> Life | None:
         ) from None
 
 
-def write_life_file(path: Path, life: Life | None) -> None:
+def write_life_file(path: Path, life: TenantLife | None) -> None:
     """Write the file in one step; without a state, remove it."""
     if life is None:
         path.unlink(missing_ok=True)

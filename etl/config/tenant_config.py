@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraint
 
 from etl.config.connections import LakeConfig, SourceDatabase, WarehouseConfig
 from etl.config.identifiers import JobName, Owner, RunTags, Tags, TargetName, TenantId, Timezone
-from etl.config.life import Life
+from etl.config.life import TenantLife
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.yaml_source import Mark
 from etl.notify.targets import NotificationConfig
@@ -41,7 +41,7 @@ class Origin(BaseModel):
     """The ids of all tenants of the project, which decide who owns a variable."""
     platform: Platform = Field(Platform(), repr=False)
     data_dir: Path = Path(".data")
-    life: Life | None = None
+    life: TenantLife | None = None
     """The state of the tenant's life, if it is not active."""
 
     @property

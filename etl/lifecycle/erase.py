@@ -31,7 +31,7 @@ from etl.lifecycle.certificate import Certificate, LeftError, NotErased, product
 from etl.lifecycle.going_on import refuse_going_on
 from etl.lifecycle.item import Amount
 from etl.lifecycle.not_erased import not_erased
-from etl.lifecycle.places import Place, Subject, folder_being_erased, life_objects, places_of, remove_locks
+from etl.lifecycle.places import ErasablePlace, Subject, folder_being_erased, life_objects, places_of, remove_locks
 from etl.pipeline.life import life_file, life_in, main_lake, now, read_note, write_life, write_note
 from etl.settings import Settings
 
@@ -40,7 +40,7 @@ FORMAT = 1
 Progress = Callable[[str], None]
 
 
-class Journal(BaseModel):
+class ErasureJournal(BaseModel):
     """What an erasure found when it began. So its certificate tells the whole, however often it was interrupted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,7 +84,7 @@ def erase(subject: Subject, out: Path | None, tell: Progress) -> tuple[Certifica
         return _end(subject, lake, journal, places, out)
 
 
-def _begin(subject: Subject, lake: Lake) -> Journal:
+def _begin(subject: Subject, lake: Lake) -> ErasureJournal:
     """Keep every run from working, and note how much there is."""
     found = _read(lake, subject.id)
     amounts = found.amounts if found is not None else tuple(planned(subject))
@@ -99,13 +99,13 @@ def _begin(subject: Subject, lake: Lake) -> Journal:
     if found is not None:
         journal = found.model_copy(update={"interruptions": found.interruptions + 1})
     else:
-        journal = Journal(id=secrets.token_hex(8), begun=datetime.now(UTC), amounts=amounts, not_erased=others)
+        journal = ErasureJournal(id=secrets.token_hex(8), begun=datetime.now(UTC), amounts=amounts, not_erased=others)
     write_note(lake, subject.id, JOURNAL, journal.model_dump_json())
     return journal
 
 
 def _end(
-    subject: Subject, lake: Lake, journal: Journal, places: Sequence[Place], out: Path | None
+    subject: Subject, lake: Lake, journal: ErasureJournal, places: Sequence[ErasablePlace], out: Path | None
 ) -> tuple[Certificate, Path]:
     """Count again, write the certificate, and let the state `erased` stay."""
     state = now("erased")
@@ -160,13 +160,13 @@ def sweep(settings: Settings) -> None:
         shutil.rmtree(each)
 
 
-def _read(lake: Lake, tenant: str) -> Journal | None:
+def _read(lake: Lake, tenant: str) -> ErasureJournal | None:
     text = read_note(lake, tenant, JOURNAL)
     if text is None:
         return None
     content = json.loads(text)
     check_format(content.get("format"), newest=FORMAT, what=f"the journal of the erasure of tenant {tenant}")
-    return Journal.model_validate(content)
+    return ErasureJournal.model_validate(content)
 
 
 def subject_of(tenant: str, settings: Settings, instance: DagsterInstance, *, with_warehouse: bool = True) -> Subject:

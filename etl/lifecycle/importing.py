@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from etl.config.config_loader import CONFIG_FILE, list_tenants, load_tenant
-from etl.config.life import Life, write_life_file
+from etl.config.life import TenantLife, write_life_file
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.faults import reach
@@ -74,7 +74,7 @@ def _refuse_living(tenant: str, settings: Settings) -> None:
 
 
 def _fence(lake: Lake, tenant: str, *, over_erased: bool) -> None:
-    life: Life | None = life_in(lake, tenant)
+    life: TenantLife | None = life_in(lake, tenant)
     if life is not None and life.state == "erased" and not over_erased:
         raise EtlError(
             f"tenant {tenant} was erased here on {life.since:%Y-%m-%d}",

@@ -42,7 +42,7 @@ def _warehouse(subject: Subject) -> Iterator[NotErased]:
         yield NotErased(
             what="the tenant's tables in its warehouse, and its entries of the ledger",
             why="the command was given --without-warehouse",
-            do="drop the tables that etl_ledger.loads names for the tenant, then its entries there",
+            do="drop the tables that the ledger names for the tenant there, then its entries",
         )
         return
     if config.warehouse.type == "duckdb":

@@ -40,7 +40,7 @@ _LAST = (CONFIG_FILE, TRANSFORMS)
 
 
 @dataclass(frozen=True)
-class Place:
+class ErasablePlace:
     """One place: what it holds of the tenant, and how that is removed. Both can be called again after a crash."""
 
     key: str
@@ -74,7 +74,7 @@ class Subject:
         return DagsterRecords(self.instance, self.id, list_tenants(self.settings))
 
 
-def places_of(subject: Subject) -> Iterator[Place]:
+def places_of(subject: Subject) -> Iterator[ErasablePlace]:
     """Yield the places in the order of removal: what makes new things first, the project's files last."""
     yield _runs(subject)
     yield _records(subject)
@@ -89,11 +89,11 @@ def places_of(subject: Subject) -> Iterator[Place]:
     yield _project_files(subject)
 
 
-def _runs(subject: Subject) -> Place:
-    return Place("runs", "runs of Dagster, with their events and logs", subject.records.run_items, lambda: None)
+def _runs(subject: Subject) -> ErasablePlace:
+    return ErasablePlace("runs", "runs of Dagster, with their events and logs", subject.records.run_items, lambda: None)
 
 
-def _records(subject: Subject) -> Place:
+def _records(subject: Subject) -> ErasablePlace:
     def remove_records() -> None:
         subject.records.remove()
         if (problem := subject.records.compact()) and subject.records.runs().own:
@@ -101,7 +101,7 @@ def _records(subject: Subject) -> Place:
                 f"Dagster's storage could not be written again: {problem}", "stop the web server and the daemon"
             )
 
-    return Place(
+    return ErasablePlace(
         "records",
         "rows of Dagster about assets, checks, schedules, sensors and back-fills",
         subject.records.row_items,
@@ -109,7 +109,7 @@ def _records(subject: Subject) -> Place:
     )
 
 
-def _state(subject: Subject) -> Place:
+def _state(subject: Subject) -> ErasablePlace:
     """Files of the data folder that belong to this tenant alone."""
     data, tenant = subject.settings.data_dir, subject.id
     names = [
@@ -126,22 +126,22 @@ def _state(subject: Subject) -> Place:
         for path in names:
             _remove(path)
 
-    return Place("state", "files of the data folder: drafts, journals, decisions, dbt's work, the demo source",
+    return ErasablePlace("state", "files of the data folder: drafts, journals, decisions, dbt's work, the demo source",
                  lambda: [item for path in names for item in _files(path, data)], remove_files)  # fmt: skip
 
 
-def _promises(subject: Subject) -> Place:
+def _promises(subject: Subject) -> ErasablePlace:
     path = subject.settings.data_dir / "sla.sqlite"
 
     def items() -> list[Item]:
         found = StateLog(path).count(subject.id) if path.exists() else 0
         return [Item(name="states", rows=found)] if found else []
 
-    return Place("promises", "states of promises over time", items,
+    return ErasablePlace("promises", "states of promises over time", items,
                  lambda: StateLog(path).forget(subject.id) if path.exists() else None)  # fmt: skip
 
 
-def _messages(subject: Subject) -> Place:
+def _messages(subject: Subject) -> ErasablePlace:
     path = subject.settings.data_dir / "notify.sqlite"
 
     def items() -> list[Item]:
@@ -149,11 +149,11 @@ def _messages(subject: Subject) -> Place:
         found = [Item(name="incidents", rows=incidents), Item(name="messages", rows=messages)]
         return [each for each in found if each.rows]
 
-    return Place("messages", "incidents and messages", items,
+    return ErasablePlace("messages", "incidents and messages", items,
                  lambda: Outbox(path).forget(subject.id) if path.exists() else None)  # fmt: skip
 
 
-def _tables(subject: Subject) -> Place:
+def _tables(subject: Subject) -> ErasablePlace:
     config = subject.config
     warehouse = movable(warehouse_of_tenant(config).open(config), subject.id, "remove")
 
@@ -162,7 +162,7 @@ def _tables(subject: Subject) -> Place:
             return []
         found = contents(warehouse, subject.id, dbt_schemas(config, subject.settings))
         tables = [Item(name=each.target, rows=each.rows) for each in found.tables]
-        ledger = [Item(name="etl_ledger.loads", rows=len(found.entries))] if found.entries else []
+        ledger = [Item(name="ledger", rows=len(found.entries))] if found.entries else []
         return [*tables, *ledger]
 
     def remove_tables() -> None:
@@ -170,10 +170,10 @@ def _tables(subject: Subject) -> Place:
             schemas = dbt_schemas(config, subject.settings)
             remove(warehouse, subject.id, schemas, subject.run_id, own_schemas(subject.id))
 
-    return Place("tables", "tables and views of the warehouse, and entries of its ledger", items, remove_tables)
+    return ErasablePlace("tables", "tables and views of the warehouse, and entries of its ledger", items, remove_tables)
 
 
-def _warehouse_files(subject: Subject) -> Place:
+def _warehouse_files(subject: Subject) -> ErasablePlace:
     config = subject.config
     warehouse = movable(warehouse_of_tenant(config).open(config), subject.id, "remove")
 
@@ -181,15 +181,15 @@ def _warehouse_files(subject: Subject) -> Place:
         for path in warehouse.files():
             path.unlink(missing_ok=True)
 
-    return Place("warehouse_files", "the warehouse's own file",
+    return ErasablePlace("warehouse_files", "the warehouse's own file",
                  lambda: [Item(name=each.name, bytes=each.stat().st_size) for each in warehouse.files()],
                  remove_files)  # fmt: skip
 
 
-def _lakes(subject: Subject) -> Iterator[Place]:
+def _lakes(subject: Subject) -> Iterator[ErasablePlace]:
     """The tenant's objects: in the local lake, and in its bucket. The state of its life stays, and is no data."""
 
-    def place(key: str, title: str, opened: Callable[[], Lake]) -> Place:
+    def place(key: str, title: str, opened: Callable[[], Lake]) -> ErasablePlace:
         def items() -> list[Item]:
             lake = opened()
             own = [each for each in lake.everything(subject.id) if not each[0].startswith(f"{subject.id}/{STAGE}/")]
@@ -201,7 +201,7 @@ def _lakes(subject: Subject) -> Iterator[Place]:
                 lake.delete_key(subject.id, each.name)
             lake.prune(subject.id)
 
-        return Place(key, title, items, remove_objects)
+        return ErasablePlace(key, title, items, remove_objects)
 
     yield place("lake", "objects of the local lake, also rejected rows", lambda: open_lake(subject.settings))
     if subject.config.storage.bucket is not None:
@@ -209,7 +209,7 @@ def _lakes(subject: Subject) -> Iterator[Place]:
         yield place("bucket", f"objects of the bucket {where.bucket}", lambda: open_lake(subject.settings, where))
 
 
-def _variables(subject: Subject) -> Place:
+def _variables(subject: Subject) -> ErasablePlace:
     """The tenant's variables in the project's `.env`, which often are passwords."""
     path = subject.settings.project_dir / ".env"
     tenants = {*list_tenants(subject.settings), subject.id}
@@ -222,10 +222,12 @@ def _variables(subject: Subject) -> Place:
         for name in names():
             unset_key(path, name)
 
-    return Place("variables", "variables in .env", lambda: [Item(name=each) for each in names()], remove_variables)
+    return ErasablePlace(
+        "variables", "variables in .env", lambda: [Item(name=each) for each in names()], remove_variables
+    )
 
 
-def _project_files(subject: Subject) -> Place:
+def _project_files(subject: Subject) -> ErasablePlace:
     """The tenant's folder, its own dbt project, its entry in workspace.yaml. The folder is moved away first."""
     settings = subject.settings
     folders = [folder_being_erased(settings, subject.id), settings.tenants_dir / subject.id]
@@ -252,7 +254,9 @@ def _project_files(subject: Subject) -> Place:
             if path.name not in _LAST:
                 _remove(path)
 
-    return Place("files", "the tenant's folder, its dbt project, its entry in workspace.yaml", items, remove_files)
+    return ErasablePlace(
+        "files", "the tenant's folder, its dbt project, its entry in workspace.yaml", items, remove_files
+    )
 
 
 def remove_locks(settings: Settings, tenant: str) -> None:

@@ -4,7 +4,7 @@ Belongs here: writing the state in both of its places. Not here: what the state 
 `etl.definitions`), erasing (`erase`).
 """
 
-from etl.config.life import Life, write_life_file
+from etl.config.life import TenantLife, write_life_file
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.faults import reach
@@ -15,7 +15,7 @@ from etl.settings import Settings
 
 def retire(
     config: TenantConfig, settings: Settings, records: DagsterRecords, reason: str
-) -> tuple[Life, tuple[str, ...]]:
+) -> tuple[TenantLife, tuple[str, ...]]:
     """Retire the tenant. Returns its state, and the runs that had begun before, which end as they would have ended."""
     with main_lake(config, settings) as lake:
         before = life_in(lake, config.id)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from etl.config.life import Life
+from etl.config.life import TenantLife
 from etl.errors import EtlError, NothingExamined, SourceError
 from etl.faults import reach
 from etl.formats import check_format
@@ -53,7 +53,7 @@ _LONG = 6
 """A shorter value is a part of usual words and numbers, so it is not hidden in texts."""
 
 
-class Begun(BaseModel):
+class BegunErasure(BaseModel):
     """The erasure of a person that was begun."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,7 +66,7 @@ class Begun(BaseModel):
     salt: str
     check: str
     """A salted hash of the values, which is deleted when the erasure has ended."""
-    before: Life | None
+    before: TenantLife | None
     amounts: tuple[Amount, ...]
 
 
@@ -145,13 +145,13 @@ class Person:
         reach("lifecycle.previews_removed")
         return self._end(begun, done, changed, out)
 
-    def _begin(self, lake: Lake) -> Begun:
+    def _begin(self, lake: Lake) -> BegunErasure:
         tenant = self.of.id
         text = read_note(lake, tenant, NOTE)
         if text is not None:
             content = json.loads(text)
             check_format(content.get("format"), newest=FORMAT, what=f"the journal of an erasure of tenant {tenant}")
-            found = Begun.model_validate(content)
+            found = BegunErasure.model_validate(content)
             if not hmac.compare_digest(found.check, _hash(self.key, found.salt)):
                 raise EtlError(
                     f"tenant {tenant}: the erasure {found.id} of another person was not finished",
@@ -163,7 +163,7 @@ class Person:
             if life is not None and life.state not in ("active", "retired"):
                 raise refused(tenant, life)
             salt = secrets.token_hex(16)
-            begun = Begun(
+            begun = BegunErasure(
                 id=secrets.token_hex(8),
                 begun=datetime.now(UTC),
                 columns=tuple(self.key),
@@ -177,7 +177,7 @@ class Person:
         return begun
 
     def _end(
-        self, begun: Begun, done: Sequence[Objects], changed: Sequence[str], out: Path | None
+        self, begun: BegunErasure, done: Sequence[Objects], changed: Sequence[str], out: Path | None
     ) -> tuple[Certificate, Path]:
         subject = self.of
         left = self.find()

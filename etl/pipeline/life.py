@@ -25,7 +25,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import ValidationError
 
-from etl.config.life import FILE, FORMAT, Life, State, read_life_file
+from etl.config.life import FILE, FORMAT, State, TenantLife, read_life_file
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, LakeError
 from etl.formats import check_format
@@ -46,7 +46,7 @@ def main_lake(config: TenantConfig, settings: Settings) -> Iterator[Lake]:
         yield lake
 
 
-def life_in(lake: Lake, tenant: str) -> Life | None:
+def life_in(lake: Lake, tenant: str) -> TenantLife | None:
     """Return the state that the lake has of a tenant; None if nothing was ever said about it."""
     text = read_note(lake, tenant, NAME)
     if text is None:
@@ -54,12 +54,12 @@ def life_in(lake: Lake, tenant: str) -> Life | None:
     try:
         content = json.loads(text)
         check_format(content.get("format"), newest=FORMAT, what=f"the state of tenant {tenant} in its lake")
-        return Life.model_validate(content)
+        return TenantLife.model_validate(content)
     except (ValidationError, ValueError, TypeError, AttributeError) as error:
         raise _damaged(lake, tenant, NAME, error) from None
 
 
-def write_life(lake: Lake, tenant: str, life: Life) -> None:
+def write_life(lake: Lake, tenant: str, life: TenantLife) -> None:
     """Replace the state in the lake. Raises an error if somebody else replaced it meanwhile."""
     write_note(lake, tenant, NAME, life.model_dump_json())
 
@@ -111,9 +111,9 @@ def write_note(lake: Lake, tenant: str, name: str, text: str | None) -> None:
         )
 
 
-def now(state: State, reason: str = "", certificate: str = "") -> Life:
+def now(state: State, reason: str = "", certificate: str = "") -> TenantLife:
     """Return a state that begins now."""
-    return Life(
+    return TenantLife(
         state=state,
         since=datetime.now(UTC),
         by=f"{getpass.getuser()}@{socket.gethostname()}",
@@ -122,7 +122,7 @@ def now(state: State, reason: str = "", certificate: str = "") -> Life:
     )
 
 
-def life_of(config: TenantConfig, settings: Settings) -> Life | None:
+def life_of(config: TenantConfig, settings: Settings) -> TenantLife | None:
     """Return the state of a tenant's life; None if it is active. The lake counts before the tenant's folder."""
     with main_lake(config, settings) as lake:
         found = life_in(lake, config.id)
@@ -143,7 +143,7 @@ def require_active(config: TenantConfig, settings: Settings) -> None:
         raise refused(config.id, found)
 
 
-def refused(tenant: str, life: Life) -> EtlError:
+def refused(tenant: str, life: TenantLife) -> EtlError:
     """Return the error for work that a tenant in this state may not do."""
     what = {
         "retired": ("is retired", f"`etl tenant retire {tenant} --undo` makes it active again"),

@@ -21,25 +21,25 @@ from etl.warehouse.identifier import quoted
 from etl.warehouse.session import Session
 
 
-class Examined(NamedTuple):
+class CountedTable(NamedTuple):
     """How many rows of a table are the person's; None if the table has not all key columns."""
 
     table: OwnTable
     rows: int | None
 
 
-def count_rows(warehouse: Movable, tables: Iterable[OwnTable], key: Mapping[str, str]) -> list[Examined]:
+def count_rows(warehouse: Movable, tables: Iterable[OwnTable], key: Mapping[str, str]) -> list[CountedTable]:
     """Count the person's rows in tables and views."""
     found = []
     with warehouse.errors("the rows could not be counted"), warehouse.session() as session:
         for each in tables:
             names = _names(each, key)
             if names is None:
-                found.append(Examined(each, None))
+                found.append(CountedTable(each, None))
                 continue
             relation = session.relation(each.schema_name, each.name)
             query = f"SELECT count(*) FROM {relation} WHERE {_condition(names)}"
-            found.append(Examined(each, int(session.rows(query, list(key.values()))[0][0])))
+            found.append(CountedTable(each, int(session.rows(query, list(key.values()))[0][0])))
     return found
 
 
