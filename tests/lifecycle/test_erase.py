@@ -106,3 +106,16 @@ def test_another_id_is_no_confirmation(world: World, etl: Etl) -> None:
     said = etl("tenant", "erase", "acme", "--confirm", "acme_eu")
     assert said.code == 2
     assert "give the same id twice" in said.err
+
+
+def test_tables_on_a_trino_are_refused_with_what_to_do_there(world: World, etl: Etl) -> None:
+    catalog = {"type": "sql", "uri": "sqlite:///:memory:", "warehouse": "s3://nowhere"}
+    place = {"type": "trino", "host": "nowhere", "iceberg": catalog}
+    world.project.write_tenant({"warehouse": place}, tenant="acme")
+    said = etl("tenant", "erase", "acme")
+    assert said.code == 2
+    assert "SELECT DISTINCT schema_name, table_name" in said.err
+    said = etl("tenant", "erase", "acme", "--without-warehouse", "--confirm", "acme")
+    assert said.code == 0, said.err
+    text = next((world.project.root / "certificates").glob("*.txt")).read_text()
+    assert "the command was given --without-warehouse" in text
