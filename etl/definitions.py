@@ -27,6 +27,7 @@ from dagster_shared.record import copy
 
 from etl.config.config_loader import load_tenant, tenants_listed_once
 from etl.config.leaving import leaving_raises
+from etl.config.life import TenantLife
 from etl.config.shards import shard_members, shards_of
 from etl.config.shared_prefixes import shared_prefixes
 from etl.config.shared_tables import shared_tables
@@ -41,6 +42,7 @@ from etl.factories.own_resources import with_own_resources
 from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
 from etl.factories.sensor_factory import SensorFactory, TenantSlaSensor, location_sensor
+from etl.pipeline.life import refused
 from etl.running import naming
 from etl.running.executors import in_process_executor
 from etl.running.run_process import keep_only, protect_texts
@@ -68,6 +70,8 @@ def build_tenant_definitions(tenant_id: str) -> Definitions:
 
 def definitions_of(config: TenantConfig) -> Definitions:
     """Return the definitions of a configuration that is already loaded."""
+    if config.origin.life is not None:
+        return _not_active(config, config.origin.life)
     with warnings.catch_warnings():
         # Dagster marks partitioned checks and single-run back-fills as previews; tests here cover both.
         warnings.simplefilter("ignore", BetaWarning)
@@ -91,6 +95,18 @@ def definitions_of(config: TenantConfig) -> Definitions:
             schedules=ScheduleFactory(config, jobs).create_all_schedules(),
             sensors=sensors.create_all_sensors(),
         )
+
+
+def _not_active(config: TenantConfig, life: TenantLife) -> Definitions:
+    """Return an asset that shows the state of a tenant that is retired, is being erased or is being imported."""
+    spec = AssetSpec(
+        naming.asset_key(config.id, "life", life.state),
+        description=str(refused(config.id, life)),
+        tags=naming.asset_tags(config, "life", None),
+        group_name=config.group,
+        owners=list(config.owners),
+    )
+    return Definitions(assets=[spec], executor=in_process_executor)
 
 
 def built_config(tenant_id: str) -> TenantConfig | None:

@@ -57,3 +57,9 @@ class StateStore:
                     f"restore it from a backup, or begin a new one: `mv '{self.path}' '{self.path}.damaged'`."
                     " Dagster's event log, the lake and the warehouse do not depend on it",
                 ) from error
+
+    def compact(self) -> None:
+        """Write the file again without the rows that were deleted, so that their bytes are gone too."""
+        with closing(sqlite3.connect(self.path, timeout=self._patience, isolation_level=None)) as db:
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -29,6 +29,7 @@ LAYERS = [
     {"running"},
     {"resources", "integrations", "conventions"},
     {"health"},
+    {"lifecycle"},
     {"factories"},
     {"definitions"},
     {"planning"},

@@ -12,6 +12,7 @@ from dagster import AssetKey
 from etl.config.tenant_config import TenantConfig
 from etl.dbt.index import last_models
 from etl.errors import EtlError
+from etl.pipeline.life import refused
 from etl.running import naming
 from etl.running.compat import RemoteRepository
 from etl.running.naming import AssetAddress
@@ -47,6 +48,8 @@ def choose(
     stages: Sequence[str] = (),
 ) -> Chosen:
     """Return the assets that `--job`, or `--pipeline` and `--stage`, name; without these options, all assets."""
+    if config.origin.life is not None:
+        raise refused(config.id, config.origin.life)
     if job is not None:
         if pipelines or stages:
             raise EtlError("--job beside --pipeline or --stage", "a job has its own assets: leave one of them out")

@@ -160,6 +160,12 @@ COMMANDS = (
         "etl migrate tenants/project_01/config.yaml",
     ),
     ("schema", "Accept changed columns of a source; help editors with tenants' files.", "schema:app", ""),
+    (
+        "tenant",
+        "A tenant's life: export, import, rename, retire or erase it; erase the rows of one person.",
+        "tenant:app",
+        "",
+    ),
     ("secrets", "Which secrets a tenant names, where they are, and whether they can be read.", "secrets:app", ""),
     ("quarantine", "Show, replay or discard rows that broke a rule.", "quarantine:app", ""),
     ("dbt", "Prepare dbt projects; convert rules into dbt tests and back.", "dbt:app", ""),

@@ -12,6 +12,7 @@ from pathlib import Path
 from etl.config.connection_checks import connection_findings
 from etl.config.cross_checks import conflicts
 from etl.config.findings import ConfigFinding, Conflict, KeyPath, in_order
+from etl.config.life import FILE, read_life_file
 from etl.config.overrides import (
     for_environment,
     late_parts,
@@ -70,8 +71,12 @@ def load_text(
         findings.append(ConfigFinding((), "the file is empty", allowed=f"at least `tenant: {{id: {tenant_id}}}`"))
     if findings or config is None:
         raise _error(tenant_id, _shown(path, settings), findings)
+    life = read_life_file(path.with_name(FILE))
+    if life is not None and life.state != "active":
+        config = config.model_copy(update={"enabled": False})
     return config.with_origin(
         Origin(
+            life=life if life is not None and life.state != "active" else None,
             path=path,
             environment=settings.environment,
             config_hash=fingerprint(config),

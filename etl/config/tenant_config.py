@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraint
 
 from etl.config.connections import LakeConfig, SourceDatabase, WarehouseConfig
 from etl.config.identifiers import JobName, Owner, RunTags, Tags, TargetName, TenantId, Timezone
+from etl.config.life import TenantLife
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.yaml_source import Mark
 from etl.notify.targets import NotificationConfig
@@ -40,6 +41,8 @@ class Origin(BaseModel):
     """The ids of all tenants of the project, which decide who owns a variable."""
     platform: Platform = Field(Platform(), repr=False)
     data_dir: Path = Path(".data")
+    life: TenantLife | None = None
+    """The state of the tenant's life, if it is not active."""
 
     @property
     def folder(self) -> Path:
@@ -170,6 +173,12 @@ class TenantConfig(BaseModel):
     def pipelines(self) -> dict[str, PipelineConfig]:
         """The enabled pipelines by name; none if the tenant is switched off."""
         return {name: each for name, each in self.assets.pipelines.items() if each.enabled and self.enabled}
+
+    def as_if_active(self) -> "TenantConfig":
+        """Return the same configuration with everything switched on, for work on all that the tenant has ever made."""
+        every = {name: each.model_copy(update={"enabled": True}) for name, each in self.assets.pipelines.items()}
+        assets = self.assets.model_copy(update={"pipelines": every})
+        return self.model_copy(update={"enabled": True, "assets": assets})
 
     def namespace(self, environ: Mapping[str, str] | None = None) -> Namespace:
         """The values for this tenant's templates: its own variables, the shared variables, and its secrets."""

@@ -12,6 +12,7 @@ from etl import locks
 from etl.config.config_loader import list_tenants
 from etl.health.finding import Condition, Examined, good, size
 from etl.lake.staging import dead_folders, sweep_dead
+from etl.pipeline.life import STAGE
 from etl.settings import Settings
 
 LONG_SECONDS = 3600.0
@@ -68,7 +69,8 @@ def _holder(path: Path) -> str:
 def _of_nobody(settings: Settings) -> Examined:
     """Data of tenants whose folder is gone is kept: nobody has said that it may be deleted."""
     tenants = set(list_tenants(settings))
-    lake = [each.name for each in settings.lake_dir.glob("*") if each.is_dir()] if settings.lake_dir.is_dir() else []
+    folders = [each for each in settings.lake_dir.glob("*") if each.is_dir()] if settings.lake_dir.is_dir() else []
+    lake = [each.name for each in folders if {inner.name for inner in each.iterdir()} != {STAGE}]  # not what was erased
     files = [each.stem for each in settings.warehouse_dir.glob("*.duckdb")]
     strangers = sorted({*lake, *files} - tenants)
     if strangers:
@@ -77,7 +79,8 @@ def _of_nobody(settings: Settings) -> Examined:
             "tenants",
             Condition.WARNING,
             f"data of {', '.join(strangers)}, which is no tenant of this project",
-            f"bring the folder back, or delete the data yourself in {settings.lake_dir} and {settings.warehouse_dir}",
+            "bring the folder back for `etl tenant erase`, which needs its config.yaml; or delete the data yourself"
+            f" in {settings.lake_dir} and {settings.warehouse_dir}",
         )
     return good("data", "tenants", "no data of a tenant that is gone")
 

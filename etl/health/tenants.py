@@ -5,11 +5,13 @@ Belongs here: things of one tenant. Not here: its configuration (`etl check`), i
 
 from collections.abc import Iterator
 
+from etl.config.life import FILE, read_life_file
 from etl.config.tenant_config import TenantConfig
 from etl.dbt.index import fresh_index
 from etl.dbt.project import tenant_dbt
 from etl.errors import EtlError
 from etl.health.finding import Condition, Examined, good, size
+from etl.pipeline.life import life_file, life_in, main_lake, refused
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.running.dbt_prepare import prepare
 from etl.settings import Settings
@@ -22,6 +24,10 @@ FREE_SHARE, FREE_BYTES = 0.5, 64 << 20
 def examine_tenant(config: TenantConfig, settings: Settings) -> Iterator[Examined]:
     """Yield the state of one tenant."""
     try:
+        yield from _life(config, settings)
+    except EtlError as error:
+        yield Examined(config.id, "life", Condition.UNKNOWN, error.problem, error.hint)
+    try:
         yield from _dbt(config, settings)
     except EtlError as error:
         yield Examined(config.id, "dbt", Condition.BAD, error.problem, error.hint)
@@ -29,6 +35,22 @@ def examine_tenant(config: TenantConfig, settings: Settings) -> Iterator[Examine
         yield from _duckdb(config)
     except EtlError as error:
         yield Examined(config.id, "warehouse", Condition.UNKNOWN, error.problem, error.hint)
+
+
+def _life(config: TenantConfig, settings: Settings) -> Iterator[Examined]:
+    """Yield whether the tenant works, and whether both places that say so agree."""
+    in_file = read_life_file(life_file(config.id, settings))
+    with main_lake(config, settings) as lake:
+        in_lake = life_in(lake, config.id)
+    not_active = next((each for each in (in_lake, in_file) if each is not None and each.state != "active"), None)
+    if not_active is None:
+        return
+    lake_says, file_says = (each.state if each is not None else "active" for each in (in_lake, in_file))
+    if lake_says == file_says == "retired":
+        yield good(config.id, "life", f"is retired since {not_active.since:%Y-%m-%d}")
+        return
+    what = f"its lake says {lake_says}, its file {FILE} says {file_says}; the stricter one counts"
+    yield Examined(config.id, "life", Condition.WARNING, what, refused(config.id, not_active).hint)
 
 
 def _dbt(config: TenantConfig, settings: Settings) -> Iterator[Examined]:

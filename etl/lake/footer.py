@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from etl.errors import LakeError
 from etl.formats import check_format
-from etl.lake.objects import FORMAT, Provenance
+from etl.lake.objects import FORMAT, WITH_ERASED, Provenance
 
 KEY = "etl"
 WIDTH = 4096
@@ -78,6 +78,11 @@ class Footer:
                 f"the footer of {name} is not one of format {number}: {_first(error)}",
                 "it was changed by hand or is damaged: move the file away and materialize the partition again",
             ) from None
+
+
+def _absent(provenance: Provenance) -> set[str]:
+    """Return the keys that the format of this footer does not have, so that the release before can read it."""
+    return {"erased"} if provenance.format < WITH_ERASED else set()
 
 
 def _first(error: TypeError | ValidationError) -> str:
@@ -145,7 +150,16 @@ def data_version(path: Path, footer: Footer) -> str:
 
 def write_stamp(path: Path, stamp: Stamp, footer: Footer, name: str) -> None:
     """Write the provenance over the placeholder and make the file durable."""
-    content = stamp.provenance.model_dump(mode="json") | {"version": stamp.version}
+    _write(path, stamp, footer, name, _PLACEHOLDER.encode())
+
+
+def replace_stamp(path: Path, stamp: Stamp, footer: Footer, name: str) -> None:
+    """Write another provenance over the one of a finished file. No row and no offset changes."""
+    _write(path, stamp, footer, name, footer.key_values[KEY.encode()])
+
+
+def _write(path: Path, stamp: Stamp, footer: Footer, name: str, before: bytes) -> None:
+    content = stamp.provenance.model_dump(mode="json", exclude=_absent(stamp.provenance)) | {"version": stamp.version}
     text = json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
     if len(text) > WIDTH:
         raise LakeError(
@@ -154,8 +168,8 @@ def write_stamp(path: Path, stamp: Stamp, footer: Footer, name: str) -> None:
     with path.open("r+b") as file:
         start = file.seek(-TRAILER - footer.length, os.SEEK_END)
         tail = file.read(footer.length)
-        at = tail.find(_PLACEHOLDER.encode())
-        if at < 0 or tail.count(_TOKEN.encode()) != 1:
+        at = tail.find(before)
+        if at < 0 or tail.count(before) != 1 or len(before) != WIDTH:
             raise LakeError(
                 f"the draft of {name} has no place for its provenance",
                 "write it with the key-values of etl.lake.lake.PLACEHOLDER_FOOTER, and publish it once only",

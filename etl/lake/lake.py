@@ -5,6 +5,7 @@ the content of the footer (`footer`), and the meaning of the rows.
 """
 
 import logging
+import shutil
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from etl.lake.footer import (
     Stamp,
     data_version,
     read_footer,
+    replace_stamp,
     write_stamp,
 )
 from etl.lake.local_store import LocalStore
@@ -300,6 +302,71 @@ class Lake:
     def delete(self, ref: ObjectRef) -> None:
         """Remove an object; a missing object is no error."""
         self._store.delete(ref.key)
+
+    def everything(self, tenant: str) -> tuple[tuple[str, int], ...]:
+        """Return the key and the size of all that the tenant's folder holds, also of what is no object."""
+        return self._store.everything(tenant)
+
+    def address(self, tenant: str) -> str:
+        """Return the address of the tenant's folder, for people."""
+        return self._store.uri(tenant)
+
+    def local_copy_of_key(self, tenant: str, key: str) -> Path:
+        """Return what is stored under a key of the tenant's folder as a local file. `close` removes the file."""
+        if tenant not in self._pins:
+            self._pins[tenant] = self._folder(tenant, "reading", "pins")
+        return self._store.fetch(key, self._pins[tenant].path)
+
+    def delete_key(self, tenant: str, key: str) -> None:
+        """Remove what is stored under a key of the tenant's folder; a missing object is no error."""
+        if not key.startswith(f"{tenant}/"):
+            raise LakeError(f"`{key}` is not in the folder of tenant {tenant}", "report this as a fault of the program")
+        self._store.delete(key)
+
+    def prune(self, tenant: str) -> None:
+        """Remove the empty folders of a tenant whose objects were removed."""
+        self._store.prune(tenant)
+
+    def adopt(self, ref: ObjectRef, file: Path, provenance: Provenance | None = None) -> Published:
+        """Publish a whole object of another lake as it is; with `provenance`, its footer says that instead.
+
+        The rows of the file must be those of which its footer speaks. An object that is there already is an error,
+        unless it is this one.
+        """
+        footer = read_footer(file, str(ref))
+        stamp = footer.stamp(str(ref))
+        if data_version(file, footer) != stamp.version or footer.rows != stamp.provenance.rows:
+            raise LakeError(f"{ref}: the file is not as it was published", "export the tenant again")
+        said = provenance or stamp.provenance
+        _check_provenance(ref, said)
+        if (current := self.find_intact(ref)) is not None:
+            if current.version == stamp.version and current.provenance == said:
+                return current.model_copy(update={"changed": False})
+            raise LakeError(f"{ref} is published here already", "erase the tenant here first")
+        with self.draft(ref, said.run_id) as draft:
+            shutil.copyfile(file, draft)
+            if said != stamp.provenance:
+                replace_stamp(draft, Stamp(said, stamp.version), footer, str(ref))
+            if not self._store.put(ref.key, draft, None):
+                raise self._lost(ref)
+        return Published(
+            ref=ref, uri=self._store.uri(ref.key), version=stamp.version, rows=footer.rows, bytes=file.stat().st_size,
+            provenance=said,
+        )  # fmt: skip
+
+    def replace_provenance(self, ref: ObjectRef, provenance: Provenance) -> Published:
+        """Publish the same rows again with another footer. Raises an error if another run published meanwhile."""
+        _check_provenance(ref, provenance)
+        with self.draft(ref, provenance.run_id) as draft:
+            shutil.copyfile(self.local_copy(ref), draft)
+            footer = read_footer(draft, str(ref))
+            version = footer.stamp(str(ref)).version
+            replace_stamp(draft, Stamp(provenance, version), footer, str(ref))
+            if not self._store.put(ref.key, draft, self._drafts[draft].seen):
+                raise self._lost(ref)
+        return Published(
+            ref=ref, uri=self._store.uri(ref.key), version=version, rows=footer.rows, bytes=0, provenance=provenance
+        )
 
     def try_out(self, tenant: str) -> str:
         """Publish and delete an object that no pipeline has, to see that a run can. Returns its folder's address."""

@@ -70,6 +70,11 @@ class LocalStore:
         root = self._root / folder
         return tuple(each.relative_to(root).as_posix() for each in root.glob("**/*.parquet"))
 
+    def everything(self, folder: str) -> tuple[tuple[str, int], ...]:
+        """Return the key and the size of every file below the folder."""
+        files = sorted(each for each in (self._root / folder).rglob("*") if each.is_file() or each.is_symlink())
+        return tuple((each.relative_to(self._root).as_posix(), each.lstat().st_size) for each in files)
+
     def folders(self) -> tuple[str, ...]:
         """Return the folders of the first level, in order."""
         if not self._root.is_dir():
@@ -79,6 +84,16 @@ class LocalStore:
     def delete(self, key: str) -> None:
         """Remove the object; a missing object is no error."""
         (self._root / key).unlink(missing_ok=True)
+
+    def prune(self, folder: str) -> None:
+        """Remove the empty folders below the folder, and the folder if it is empty. No run may publish meanwhile."""
+        root = self._root / folder
+        inner = sorted(
+            (each for each in root.rglob("*") if each.is_dir()), key=lambda each: len(each.parts), reverse=True
+        )
+        for each in (*inner, root):
+            if each.is_dir() and not any(each.iterdir()):
+                each.rmdir()
 
 
 def _link(source: Path, target: Path) -> None:

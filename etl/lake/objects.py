@@ -4,7 +4,8 @@ Belongs here: the models of an object, of its footer, and the format number. Not
 stands in the file (`footer`).
 
 Format 1 has no `format`, `inputs`, `rejected` and `replaces`. The inputs of such an object are unknown (`None`), and
-its rejected rows are stored under the one fixed key that format 1 had for them.
+its rejected rows are stored under the one fixed key that format 1 had for them. Format 3 is format 2 with `erased`, and
+only objects from which rows were erased have it.
 """
 
 import hashlib
@@ -17,7 +18,10 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from etl.errors import LakeError
 from etl.partitions.keys import folder_of, kind_of
 
-FORMAT = 2
+FORMAT = 3
+"""The newest format that this release reads."""
+WITHOUT_ERASED = 2
+WITH_ERASED = 3
 MAX_LISTED = 8
 """More inputs are stored only as their number and one hash, because the place of the footer has a fixed width."""
 
@@ -69,6 +73,20 @@ class Partner(BaseModel):
     rows: int
 
 
+class Erased(BaseModel):
+    """Says that rows of a person were removed from an object after it was published. It holds no value of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by: str
+    """The id of the erasure; the certificate has the same."""
+    at: datetime
+    before: str
+    """The version of the object before, which tells a later step of the same erasure which loads to make again."""
+    rows: int
+    """The number of rows that were removed, over all erasures."""
+
+
 NO_INPUTS = Inputs()
 
 
@@ -88,13 +106,15 @@ class Provenance(BaseModel):
     rows_read: int
     rows_quarantined: int
     created_at: datetime
-    format: int = FORMAT
+    format: int = WITHOUT_ERASED
     inputs: Inputs | None = NO_INPUTS
     """None: an earlier release wrote the object and did not record its inputs."""
     rejected: Partner | None = None
     """For published rows: the object of the rows that were rejected with them; None if no rows were rejected."""
     replaces: str | None = None
     """For rejected rows: the store's tag of the published object that their run saw and may replace."""
+    erased: Erased | None = None
+    """The newest erasure of a person's rows; None if none were erased."""
 
     def same_origin(self, other: "Provenance") -> bool:
         """Whether both describe the same data, regardless of the run and the time of writing."""

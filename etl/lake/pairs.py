@@ -31,7 +31,7 @@ from etl.lake.lake import (
     file_safe,
     scan_pinned,
 )
-from etl.lake.objects import FORMAT
+from etl.lake.objects import WITHOUT_ERASED
 
 _LOG = logging.getLogger(__name__)
 DISCARDED = "discarded"
@@ -140,7 +140,9 @@ def write_discarded(rejected: Pinned, path: Path) -> Provenance:
     """
     empty = scan_pinned([(rejected.ref, rejected.path)]).head(0).collect()
     empty.write_parquet(path, compression="zstd", metadata=dict(PLACEHOLDER_FOOTER))
-    return rejected.provenance.model_copy(update={"rows": 0, "audit": DISCARDED, "format": FORMAT})
+    return rejected.provenance.model_copy(
+        update={"rows": 0, "audit": DISCARDED, "format": max(rejected.provenance.format, WITHOUT_ERASED)}
+    )
 
 
 def remove_unnamed(lake: Lake, ref: ObjectRef) -> None:

@@ -164,6 +164,13 @@ class S3Store:
             keys = self._asked(lambda store: [each["path"] for batch in obstore.list(store, prefix) for each in batch])
         return tuple(key[len(prefix) :] for key in keys if key.endswith(".parquet"))
 
+    def everything(self, folder: str) -> tuple[tuple[str, int], ...]:
+        """Return the key and the size of everything below the folder."""
+        prefix = f"{self._prefix}{folder}/"
+        with self._errors(folder):
+            found = self._asked(lambda store: [each for batch in obstore.list(store, prefix) for each in batch])
+        return tuple(sorted((each["path"][len(self._prefix) :], int(each["size"])) for each in found))
+
     def folders(self) -> tuple[str, ...]:
         """Return the folders of the first level, in order."""
         with self._errors("the lake"):
@@ -177,6 +184,9 @@ class S3Store:
                 self._asked(lambda store: obstore.delete(store, self._prefix + key))
             except FileNotFoundError:
                 return
+
+    def prune(self, folder: str) -> None:
+        """Do nothing: a bucket has no folders."""
 
     def _tail(self, key: str, length: int) -> tuple[int, bytes]:
         options = {"range": {"suffix": length}}

@@ -36,10 +36,18 @@ class Store(Protocol):
         """Return the names of the objects below a folder."""
         ...
 
+    def everything(self, folder: str) -> tuple[tuple[str, int], ...]:
+        """Return the key and the size of everything below a folder, also of what is no object of the lake."""
+        ...
+
     def folders(self) -> tuple[str, ...]:
         """Return the folders at the top."""
         ...
 
     def delete(self, key: str) -> None:
         """Remove an object; a missing object is no error."""
+        ...
+
+    def prune(self, folder: str) -> None:
+        """Remove the empty folders below a folder. No run may publish there meanwhile."""
         ...

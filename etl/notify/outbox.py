@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS messages (
 );
 CREATE INDEX IF NOT EXISTS unsent ON messages (scope, target, attempts, id) WHERE sent_at IS NULL;
 """
+_IN_SCOPE = "(scope = ?1 OR substr(scope, 1, length(?2)) = ?2)"
 Send = Callable[[NotificationConfig, Message], None]
 
 
@@ -125,6 +126,22 @@ class Outbox:
             for key in keys:
                 query = "SELECT id FROM incidents WHERE scope = ? AND key = ? AND closed_at IS NULL"
                 _close(db, [row[0] for row in db.execute(query, (scope, key))], now)
+
+    def count(self, scope: str) -> tuple[int, int]:
+        """Return the numbers of incidents and of messages of a scope, and of the scopes below it."""
+        below = (scope, f"{scope}/")
+        with self._store.transaction() as db:
+            incidents = db.execute(f"SELECT count(*) FROM incidents WHERE {_IN_SCOPE}", below).fetchone()[0]
+            messages = db.execute(f"SELECT count(*) FROM messages WHERE {_IN_SCOPE}", below).fetchone()[0]
+        return int(incidents), int(messages)
+
+    def forget(self, scope: str) -> None:
+        """Delete the incidents and messages of a scope and of the scopes below it, also from the bytes of the file."""
+        below = (scope, f"{scope}/")
+        with self._store.transaction() as db:
+            db.execute(f"DELETE FROM messages WHERE {_IN_SCOPE}", below)
+            db.execute(f"DELETE FROM incidents WHERE {_IN_SCOPE}", below)
+        self._store.compact()
 
     def open_incidents(self, scope: str) -> tuple[Incident, ...]:
         """Return the incidents that are not over, as they were when they began."""

@@ -1,6 +1,6 @@
-"""Adds a tenant's code location to workspace.yaml.
+"""Adds a tenant's code location to workspace.yaml, and takes it out.
 
-Belongs here: the text of workspace.yaml with one more entry. Not here: which tenants the locations serve
+Belongs here: the text of workspace.yaml with one entry more or less. Not here: which tenants the locations serve
 (`etl.cli.locations`).
 """
 
@@ -34,6 +34,24 @@ def with_location(settings: Settings, tenant: str) -> str:
             f"add this entry yourself, then run the command again:\n{entry}",
         )
     return longer
+
+
+def without_location(settings: Settings, tenant: str) -> str | None:
+    """Return the text of workspace.yaml without the tenant's entry; None if it has no such entry."""
+    path: Path = settings.project_dir / "workspace.yaml"
+    module = f"tenants.{tenant}.definitions"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if module not in _modules(text):
+        return None
+    lines = text.splitlines(keepends=True)
+    starts = [at for at, line in enumerate(lines) if line.lstrip().startswith("- ")]
+    for at, start in enumerate(starts):
+        end = starts[at + 1] if at + 1 < len(starts) else len(lines)
+        end = next((n for n in range(start + 1, end) if lines[n][:1] not in (" ", "-", "#", "\n")), end)
+        if any(line.split("#")[0].strip() == f"module_name: {module}" for line in lines[start:end]):
+            shorter = "".join([*lines[:start], *lines[end:]])
+            return shorter if len(starts) > 1 else shorter.replace("load_from:", "load_from: []")
+    return None
 
 
 def _modules(text: str) -> list[str]:

@@ -73,6 +73,22 @@ class StateLog:
             for key, verdict in found.items():
                 _note(db, verdict, last.get(key), now.timestamp())
 
+    def count(self, tenant: str) -> int:
+        """Return the number of intervals of a tenant."""
+        with self._store.transaction() as db:
+            return int(db.execute("SELECT count(*) FROM states WHERE tenant = ?", (tenant,)).fetchone()[0])
+
+    def rename(self, old: str, new: str) -> None:
+        """Give the states of a tenant to another id, which has none."""
+        with self._store.transaction() as db:
+            db.execute("UPDATE states SET tenant = ? WHERE tenant = ?", (new, old))
+
+    def forget(self, tenant: str) -> None:
+        """Delete all states of a tenant, also from the bytes of the file."""
+        with self._store.transaction() as db:
+            db.execute("DELETE FROM states WHERE tenant = ?", (tenant,))
+        self._store.compact()
+
     def intervals(self, begin: datetime, end: datetime, tenant: str | None = None) -> tuple[StateInterval, ...]:
         """Return the states whose interval overlaps the time between two moments."""
         query = "SELECT tenant, pipeline, promise, state, begin, seen FROM states WHERE seen > ? AND begin < ?"

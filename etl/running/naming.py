@@ -13,7 +13,7 @@ from etl.config.pipeline_config import PipelineConfig, Stage as StageOfPipeline
 from etl.config.tenant_config import TenantConfig
 from etl.quality.rules import AnyRule
 
-Stage = Literal["extract", "transfer", "load", "dbt", "quarantine", "broken"]
+Stage = Literal["extract", "transfer", "load", "dbt", "quarantine", "broken", "life"]
 Tier = Literal["bronze", "silver", "gold"]
 
 TIERS: Mapping[Stage, Tier] = {
@@ -23,6 +23,7 @@ TIERS: Mapping[Stage, Tier] = {
     "dbt": "gold",
     "quarantine": "silver",
     "broken": "bronze",
+    "life": "bronze",
 }
 
 SLA_CHECK = "sla"
@@ -196,7 +197,7 @@ def kinds(config: TenantConfig, stage: Stage) -> set[str]:
             return {"trino", "iceberg"} if config.warehouse.type == "trino" else {config.warehouse.type}
         case "dbt":
             return {"dbt", config.warehouse.type}
-        case "quarantine" | "broken":
+        case "quarantine" | "broken" | "life":
             return {"parquet"}
 
 

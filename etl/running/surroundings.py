@@ -9,8 +9,10 @@ from contextlib import contextmanager
 
 from etl.config.secrets import learn_tenant
 from etl.config.tenant_config import TenantConfig
+from etl.pipeline.life import require_active
 from etl.secrets.cache import AUDIT
 from etl.secrets.scrub import scrubbed_failures
+from etl.settings import load_settings
 
 PACKAGE = "etl"
 
@@ -26,13 +28,17 @@ class _IntoRun(logging.Handler):
 
 @contextmanager
 def step_of(config: TenantConfig, log: logging.Logger) -> Iterator[None]:
-    """While the block runs, failures are raised without secrets. `log`, the run's log, gets warnings and the audit."""
+    """While the block runs, failures are raised without secrets. `log`, the run's log, gets warnings and the audit.
+
+    Raises an error if the tenant is retired or is being erased, which its lake says on every host.
+    """
     learn_tenant(config)
     handlers = ((logging.getLogger(PACKAGE), _IntoRun(log)), (AUDIT, _IntoRun(log, logging.INFO)))
     for logger, handler in handlers:
         logger.addHandler(handler)
     try:
         with scrubbed_failures():
+            require_active(config, load_settings())
             yield
     finally:
         for logger, handler in handlers:

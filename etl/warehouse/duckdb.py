@@ -9,32 +9,29 @@ import resource
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from etl import locks
 from etl.errors import WarehouseError
 from etl.faults import reach
+from etl.sql import file_literal, literal
 from etl.warehouse import duckdb_space, ledger
 from etl.warehouse.care import noted
 from etl.warehouse.contract import (
-    BATCH_ROWS,
     ROW_NUMBER,
     Answer,
     Care,
     CareRequest,
-    Column,
-    Kind,
     LedgerEntry,
     LoadReport,
     LoadRequest,
     ProfileValue,
     WarehousePlace,
 )
-from etl.warehouse.identifier import quoted, value_of, with_values
+from etl.warehouse.duckdb_session import DuckDBSession, relation_in
 from etl.warehouse.loadable import Loadable, read_loadable
-from etl.warehouse.schema_change import NO_TYPE
 from etl.warehouse.set_aside import set_aside
 from etl.warehouse.sql_warehouse import SqlWarehouse
 from etl.warehouse.transaction import Load
@@ -109,6 +106,33 @@ class DuckDBWarehouse(SqlWarehouse):
         with self.connect(read_only=True) as connection:
             yield DuckDBSession(connection)
 
+    @contextmanager
+    def changing(self, run_id: str) -> "Iterator[DuckDBSession]":
+        """Open a transaction that may change any table, while nobody else writes the file."""
+        with self.exclusive(run_id), self.connect(read_only=False) as connection, _transaction(connection):
+            yield DuckDBSession(connection)
+
+    def copy_out(self, schema: str, table: str, path: Path) -> None:
+        """Write all rows of a table to a Parquet file."""
+        with self.session() as session:
+            relation = session.relation(schema, table)
+            session.rows(f"COPY (SELECT * FROM {relation}) TO {literal('duckdb', str(path))} (FORMAT parquet)")
+
+    @contextmanager
+    def rows_from(self, path: Path, run_id: str) -> Iterator[str]:  # noqa: ARG002  of the protocol
+        """Return the relation with the rows of a Parquet file."""
+        yield f"read_parquet({file_literal(path)}, hive_partitioning = false)"
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that hold this tenant's tables and nothing else."""
+        beside = (self._path, self._path.with_name(f"{self._path.name}.wal"))
+        return tuple(each for each in beside if each.exists())
+
+    def give_back_space(self, tables: Sequence[tuple[str, str]], run_id: str) -> None:  # noqa: ARG002  of the protocol
+        """Write the file again, so that it has no block with rows that were deleted."""
+        with self.exclusive(run_id), self.connect(read_only=False) as connection:
+            duckdb_space.rewrite(connection, self._path)
+
     def errors(self, what: str) -> AbstractContextManager[None]:
         """Translate DuckDB's errors."""
         return _named(what, "")
@@ -170,7 +194,7 @@ class DuckDBWarehouse(SqlWarehouse):
 
     def relation(self, schema: str, table: str) -> str:
         """Return a table's full name with the database, because a schema may have the same name as the file."""
-        return _relation(catalog(self._path), schema, table)
+        return relation_in(catalog(self._path), schema, table)
 
     @contextmanager
     def connect(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -250,90 +274,6 @@ class _DuckDBLoader(AbstractContextManager["_DuckDBLoader"]):
             return set_aside(DuckDBSession(connection), self._schema, self._table)
 
 
-class DuckDBSession:
-    """A connection with the methods that `transaction` needs. The object's rows are a view."""
-
-    incoming = "etl_incoming"
-    temporary = ""
-    algorithm = f"duckdb-{duckdb.__version__}"
-    binary = 'COLLATE "C"'
-    retypes = True
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, untyped: frozenset[str] = frozenset()) -> None:
-        self.connection = connection
-        self._untyped = untyped
-        self._catalog = str(connection.execute("SELECT current_database()").fetchall()[0][0])
-
-    def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        """Run a statement and return the number of rows it changed."""
-        rows = self.rows(sql, parameters)
-        return int(rows[0][0]) if rows else 0
-
-    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Run a query. Values become literals, because the first bound parameter imports pandas: 0.2 s and 40 MB."""
-        return self.connection.execute(with_values(sql, parameters)).fetchall()
-
-    def frames(self, sql: str) -> "Iterator[pl.DataFrame]":
-        """Run a query and return its rows in frames of `BATCH_ROWS` rows."""
-        import polars as pl  # noqa: PLC0415  a load does not need it
-
-        for batch in self.connection.execute(sql).to_arrow_reader(BATCH_ROWS):
-            yield pl.DataFrame(batch)
-
-    def described(self, schemas: Collection[str]) -> list[tuple[str, str, Kind, str, str]]:
-        """Return the columns of the tables and views in these schemas."""
-        wanted = ", ".join(value_of(each.lower()) for each in schemas)
-        found = self.rows(
-            "SELECT table_schema, table_name, table_type, column_name, data_type FROM information_schema.tables"
-            " JOIN information_schema.columns USING (table_catalog, table_schema, table_name)"
-            f" WHERE table_catalog = {value_of(self._catalog)} AND lower(table_schema) IN ({wanted or 'NULL'})"
-            " ORDER BY table_schema, table_name, ordinal_position"
-        )
-        return [(schema, table, "view" if kind == "VIEW" else "table", *rest) for schema, table, kind, *rest in found]
-
-    def incoming_columns(self) -> list[Column]:
-        """Return the object's columns."""
-        rows = self.rows(f"DESCRIBE {self.incoming}")
-        return [
-            Column(name, NO_TYPE if name in self._untyped else kind) for name, kind, *_ in rows if name != ROW_NUMBER
-        ]
-
-    def table_columns(self, schema: str, table: str) -> list[Column]:
-        """Return a table's columns; an empty list if there is no such table."""
-        if self.kind(schema, table) != "table":
-            return []
-        return [Column(name, kind) for name, kind, *_ in self.rows(f"DESCRIBE {self.relation(schema, table)}")]
-
-    def kind(self, schema: str, name: str) -> Kind:
-        """Return the kind of the table or view with this name; empty if there is none."""
-        of = f"database_name = {value_of(self._catalog)} AND {self.is_called('schema_name')}"
-        found = self.rows(
-            f"SELECT 'table' FROM duckdb_tables() WHERE {of} AND {self.is_called('table_name')}"
-            f" UNION ALL SELECT 'view' FROM duckdb_views() WHERE {of} AND {self.is_called('view_name')}",
-            [schema, name, schema, name],
-        )
-        return found[0][0] if found else ""
-
-    def relation(self, schema: str, table: str) -> str:
-        """Return a table's full name in SQL."""
-        return _relation(self._catalog, schema, table)
-
-    def is_called(self, column: str) -> str:
-        """Return the condition that compares a column of names with the parameter `?`."""
-        return f"lower({column}) = lower(?)"
-
-    def ensure_schema(self, name: str) -> None:
-        """Create the schema if it does not exist."""
-        self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._catalog)}.{quoted(name)}")
-
-    def ensure_index(self, schema: str, table: str, columns: str, where: str = "") -> None:
-        """Do nothing: DuckDB keeps each block's smallest and largest values, and rows of a load lie in a few blocks."""
-
-    def rows_hash(self, columns: Sequence[Column]) -> str:
-        """Return the sum of the rows' hashes."""
-        return f"coalesce(sum(hash({', '.join(quoted(each.name) for each in columns)})::HUGEINT), 0)"
-
-
 def open_file(place: WarehousePlace, tenant: str) -> DuckDBWarehouse:
     """Return the warehouse in the file that `choice` has named."""
     return DuckDBWarehouse(place.path or Path(f"{tenant}.duckdb"), place.lock_dir, lock_seconds=place.lock_seconds)
@@ -350,10 +290,6 @@ def file_of_profile(value: ProfileValue) -> WarehousePlace | None:
 def catalog(path: Path) -> str:
     """Return DuckDB's name for the database of a file: the file's name, changed if DuckDB needs that name itself."""
     return f"{path.stem}_db" if path.stem in ("main", "temp", "system") else path.stem
-
-
-def _relation(database: str, schema: str, table: str) -> str:
-    return f"{quoted(database)}.{quoted(schema)}.{quoted(table)}"
 
 
 def show(connection: duckdb.DuckDBPyConnection, request: LoadRequest, loadable: Loadable) -> None:

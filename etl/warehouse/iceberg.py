@@ -16,7 +16,8 @@ from pyiceberg.catalog import Catalog
 
 from etl.errors import WarehouseError
 from etl.warehouse.contract import Column, Kind, LoadReport, LoadRequest
-from etl.warehouse.duckdb import DuckDBSession, engine_config, make_room, show
+from etl.warehouse.duckdb import engine_config, make_room, show
+from etl.warehouse.duckdb_session import DuckDBSession
 from etl.warehouse.iceberg_commit import LoadedMeanwhileError, Place
 from etl.warehouse.iceberg_entries import check_complete, check_fence, newest
 from etl.warehouse.iceberg_ledger import IcebergLedger, check_same_catalog, in_memory

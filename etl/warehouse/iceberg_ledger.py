@@ -29,7 +29,7 @@ from pyiceberg.types import BooleanType, IcebergType, IntegerType, LongType, Nes
 from etl.errors import WarehouseError
 from etl.formats import check_format
 from etl.warehouse import ledger
-from etl.warehouse.duckdb import DuckDBSession
+from etl.warehouse.duckdb_session import DuckDBSession
 from etl.warehouse.iceberg_table import IcebergTable, ensure_namespace, equal, pending_of
 from etl.warehouse.trino_session import NOT_THE_SAME, TrinoSession, driver
 

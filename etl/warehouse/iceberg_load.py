@@ -20,7 +20,7 @@ from etl.partitions.keys import begin_of, kind_of
 from etl.warehouse import ledger
 from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, ROW_NUMBER, Column, LoadReport, LoadRequest
 from etl.warehouse.digest import digest, rows_in
-from etl.warehouse.duckdb import DuckDBSession
+from etl.warehouse.duckdb_session import DuckDBSession
 from etl.warehouse.foreign_rows import ForeignRows
 from etl.warehouse.iceberg_commit import ATTEMPTS, CONFLICTS, Change, Commits, Place, owner_of, pause
 from etl.warehouse.iceberg_file import RowsFile

@@ -21,10 +21,12 @@ from etl import locks
 from etl.errors import WarehouseError
 from etl.extras import install
 from etl.faults import reach
+from etl.lake.footer import read_footer
 from etl.secrets.renewal import current, renewed
 from etl.secrets.scrub import scrub
 from etl.source.clock import NOW, seconds_ahead
 from etl.source.database_url import conninfo, parse
+from etl.source.reading import ExtractRequest, extract_to_parquet
 from etl.source.writer import extension_path
 from etl.sql import literal
 from etl.warehouse import ledger
@@ -104,6 +106,40 @@ class PostgresWarehouse(SqlWarehouse):
             connection.read_only = True
             with connection.transaction():
                 yield PostgresSession(connection)
+
+    @contextmanager
+    def changing(self, run_id: str) -> Iterator[PostgresSession]:
+        """Open a transaction that may change any table."""
+        with self._connect(run_id) as connection, connection.transaction():
+            yield PostgresSession(connection)
+
+    def copy_out(self, schema: str, table: str, path: Path) -> None:
+        """Write all rows of a table to a Parquet file, in which every value is exact."""
+        extract_to_parquet(self._address, ExtractRequest(table=table, schema_name=schema), path, footer={})
+
+    @contextmanager
+    def rows_from(self, path: Path, run_id: str) -> Iterator[str]:
+        """Return the relation with the rows of a Parquet file: a staging table that is dropped at the end."""
+        columns = tuple(read_footer(path, str(path)).schema.names)
+        staged = relation_of(_STAGING, f"import_{uuid4().hex}")
+        with self._connect(run_id) as connection, _alone(connection), connection.transaction():
+            ensure_schema(connection, _STAGING)
+        try:
+            self.stage(_import_request(self._tenant, run_id), Loadable(path, frozenset(), columns), staged)
+            yield staged
+        finally:
+            with self._connect(run_id) as connection:
+                connection.execute(f"DROP TABLE IF EXISTS {staged}".encode())
+
+    def files(self) -> tuple[Path, ...]:
+        """Return none: the server's files hold the tables of others too."""
+        return ()
+
+    def give_back_space(self, tables: Sequence[tuple[str, str]], run_id: str) -> None:
+        """Let the server write these tables again without the rows that were deleted."""
+        with self.errors("the space of removed rows could not be given back"), self._connect(run_id) as connection:
+            for schema, table in tables:
+                connection.execute(f"VACUUM (FULL) {relation_of(schema, table)}".encode())
 
     def made_types(self, kind: str) -> tuple[str, ...]:
         """Return PostgreSQL's name of the type. Text has two: a COPY makes one, DuckDB's extension the other."""
@@ -271,6 +307,14 @@ class _PostgresLoader:
     @property
     def _relation(self) -> str:
         return relation_of(self._schema, self._table)
+
+
+def _import_request(tenant: str, run_id: str) -> LoadRequest:
+    """Return a request that only names who copies rows."""
+    return LoadRequest(
+        tenant=tenant, pipeline="", partition=None, schema_name=_STAGING, table="import", version="", rows=0,
+        run_id=run_id,
+    )  # fmt: skip
 
 
 def _remedy(error: Exception) -> str:

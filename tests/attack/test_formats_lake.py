@@ -48,7 +48,7 @@ def test_an_object_of_a_later_release_says_what_to_do(old: Target) -> None:
     path.write_bytes(content)
     said = old.etl("quarantine", "list", "acme")
     assert said.code != 0
-    assert "has format 7; this release reads formats 1 to 2" in said.text
+    assert "has format 7; this release reads formats 1 to 3" in said.text
     assert "use that release or a later one" in said.text
     assert path.read_bytes() == content
 

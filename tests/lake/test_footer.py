@@ -90,7 +90,7 @@ def test_an_object_of_a_later_format_is_refused_with_what_to_do(tmp_path: Path) 
     lake = local_lake(tmp_path)
     path = Path(publish(lake, ROWS).uri)
     change(path, '"format":2', '"format":9')
-    said = r"has format 9; this release reads formats 1 to 2\n.*use that release or a later one"
+    said = r"has format 9; this release reads formats 1 to 3\n.*use that release or a later one"
     with pytest.raises(EtlError, match=said):
         lake.find(ref_of())
     with pytest.raises(EtlError, match="has format 9"):

@@ -1,0 +1,176 @@
+"""Erases a tenant: everything that `places` lists, with a journal, and a certificate at the end.
+
+Belongs here: the order of an erasure, and going on after an interruption. Not here: the single places (`places`), the
+certificate's text (`certificate`).
+
+An interruption is harmless. First the state of the tenant's life becomes `erasing`. From that moment on, no
+run on any host begins to work. Then the amounts of all places are written to a journal in the lake, and one place after
+the other is emptied. The same command goes on at any point: what is gone already is not there to be listed. The
+tenant's `config.yaml` says where the places are, so it goes last, with the transforms that it needs to be valid. The
+state `erased` stays in the lake.
+"""
+
+import json
+import secrets
+import shutil
+import socket
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dagster import DagsterInstance
+from pydantic import BaseModel, ConfigDict
+
+from etl.config.config_loader import CONFIG_FILE, list_tenants, load_tenant, load_text
+from etl.config.life import write_life_file
+from etl.config.tenant_config import TenantConfig
+from etl.faults import reach
+from etl.formats import check_format
+from etl.lake.lake import Lake
+from etl.lifecycle.certificate import Certificate, LeftError, NotErased, product, write_certificate
+from etl.lifecycle.going_on import refuse_going_on
+from etl.lifecycle.item import Amount
+from etl.lifecycle.not_erased import not_erased
+from etl.lifecycle.places import ErasablePlace, Subject, folder_being_erased, life_objects, places_of, remove_locks
+from etl.pipeline.life import life_file, life_in, main_lake, now, read_note, write_life, write_note
+from etl.settings import Settings
+
+JOURNAL = "erasure"
+FORMAT = 1
+Progress = Callable[[str], None]
+
+
+class ErasureJournal(BaseModel):
+    """What an erasure found when it began. So its certificate tells the whole, however often it was interrupted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    id: str
+    begun: datetime
+    interruptions: int = 0
+    amounts: tuple[Amount, ...]
+    not_erased: tuple[NotErased, ...]
+    """Found before the removal, because the ledger tells which schemas are the tenant's."""
+
+
+def config_to_erase(tenant: str, settings: Settings) -> TenantConfig:
+    """Return the tenant's configuration with everything switched on, also of one whose erasure was interrupted."""
+    path = folder_being_erased(settings, tenant) / CONFIG_FILE
+    if tenant not in list_tenants(settings) and path.is_file():
+        return load_text(tenant, path.read_bytes(), path, settings).as_if_active()
+    return load_tenant(tenant, settings).as_if_active()
+
+
+def planned(subject: Subject) -> list[Amount]:
+    """Return what an erasure would remove now. Nothing is changed."""
+    return [each.amount() for each in places_of(subject)]
+
+
+def erase(subject: Subject, out: Path | None, tell: Progress) -> tuple[Certificate, Path]:
+    """Erase the tenant and write the certificate. Raises an error while a run is going on."""
+    config, settings = subject.config, subject.settings
+    refuse_going_on(subject.records, subject.id, "erased")
+    with main_lake(config, settings) as lake:
+        journal = _begin(subject, lake)
+        lake.close()  # what was opened for reading lies in the tenant's folder of drafts, which goes too
+        places = list(places_of(subject))
+        reach("lifecycle.begun")
+        refuse_going_on(subject.records, subject.id, "erased")  # one may have begun before it saw the state
+        for place in places:
+            place.remove()
+            tell(place.title)
+            reach(f"lifecycle.removed.{place.key}")
+        return _end(subject, lake, journal, places, out)
+
+
+def _begin(subject: Subject, lake: Lake) -> ErasureJournal:
+    """Keep every run from working, and note how much there is."""
+    found = _read(lake, subject.id)
+    amounts = found.amounts if found is not None else tuple(planned(subject))
+    others = found.not_erased if found is not None else not_erased(subject)
+    life = life_in(lake, subject.id)
+    if life is None or life.state not in ("erasing", "erased"):
+        state = now("erasing")
+        write_life(lake, subject.id, state)
+        reach("lifecycle.fenced")
+        if (subject.settings.tenants_dir / subject.id).is_dir():
+            write_life_file(life_file(subject.id, subject.settings), state)
+    if found is not None:
+        journal = found.model_copy(update={"interruptions": found.interruptions + 1})
+    else:
+        journal = ErasureJournal(id=secrets.token_hex(8), begun=datetime.now(UTC), amounts=amounts, not_erased=others)
+    write_note(lake, subject.id, JOURNAL, journal.model_dump_json())
+    return journal
+
+
+def _end(
+    subject: Subject, lake: Lake, journal: ErasureJournal, places: Sequence[ErasablePlace], out: Path | None
+) -> tuple[Certificate, Path]:
+    """Count again, write the certificate, and let the state `erased` stay."""
+    state = now("erased")
+    certificate = Certificate(
+        kind="tenant",
+        id=journal.id,
+        tenant=subject.id,
+        asked_by=state.by.partition("@")[0],
+        host=socket.gethostname(),
+        begun=journal.begun,
+        ended=state.since,
+        interruptions=journal.interruptions,
+        product=product(),
+        removed=journal.amounts,
+        remaining=tuple(each.amount() for each in places),
+        kept=(
+            (
+                f"the state `erased` at {life_objects(subject.config, subject.settings)}: an old copy of the tenant's"
+                " files cannot bring the tenant back"
+            ),
+            "this certificate",
+        ),
+        not_erased=journal.not_erased,
+    )
+    path = out or subject.settings.project_dir / "certificates" / f"erased-{subject.id}-{journal.id}.json"
+    digest = write_certificate(certificate, path)
+    if not certificate.is_complete:
+        left = ", ".join(f"{each.count} {each.title}" for each in certificate.remaining if each.count)
+        raise LeftError(
+            f"tenant {subject.id} is not erased: still there: {left}; {path} says the same",
+            "see what writes there (a process of another release, a file that may not be removed), then run it again",
+        )
+    reach("lifecycle.certified")
+    write_life(lake, subject.id, state.model_copy(update={"certificate": digest}))
+    reach("lifecycle.erased")
+    write_note(lake, subject.id, JOURNAL, None)
+    remove_locks(subject.settings, subject.id)
+    last = folder_being_erased(subject.settings, subject.id)
+    if last.is_dir():
+        last.replace(_garbage(subject.settings, subject.id))
+    sweep(subject.settings)
+    return certificate, path
+
+
+def _garbage(settings: Settings, tenant: str) -> Path:
+    return settings.tenants_dir / f".{tenant}.erased"
+
+
+def sweep(settings: Settings) -> None:
+    """Remove the last files of erased tenants, if an erasure was interrupted in its last step."""
+    for each in settings.tenants_dir.glob(".*.erased"):
+        shutil.rmtree(each)
+
+
+def _read(lake: Lake, tenant: str) -> ErasureJournal | None:
+    text = read_note(lake, tenant, JOURNAL)
+    if text is None:
+        return None
+    content = json.loads(text)
+    check_format(content.get("format"), newest=FORMAT, what=f"the journal of the erasure of tenant {tenant}")
+    return ErasureJournal.model_validate(content)
+
+
+def subject_of(tenant: str, settings: Settings, instance: DagsterInstance, *, with_warehouse: bool = True) -> Subject:
+    """Return the tenant with everything that an erasure needs to look for it."""
+    sweep(settings)
+    config = config_to_erase(tenant, settings)
+    return Subject(config, settings, instance, f"erase-{tenant}", with_warehouse=with_warehouse)

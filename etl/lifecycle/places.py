@@ -1,0 +1,301 @@
+"""Every place that holds something of a tenant: what is there, how it is removed, and what cannot be removed from here.
+
+Belongs here: the list of places, in the order in which they are removed. Not here: the order of an erasure and its
+certificate (`erase`), Dagster's storage (`dagster_records`), the tables of a warehouse (`etl.warehouse.contents`).
+
+Each place lists exactly the tenant's own part. Folders and files are named by the whole id. So of two tenants whose ids
+begin alike, `a` and `a_b`, each keeps its own.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dagster import DagsterInstance
+from dotenv import dotenv_values, unset_key
+
+from etl.config.config_loader import CONFIG_FILE, list_tenants, load_tenant
+from etl.config.tenant_config import TenantConfig
+from etl.config.tenant_loader import TRANSFORMS
+from etl.dbt.project import work_dir
+from etl.errors import EtlError
+from etl.lake.lake import Lake, open_lake
+from etl.lifecycle.dagster_records import DagsterRecords
+from etl.lifecycle.item import Amount, Item
+from etl.lifecycle.tables import dbt_schemas, own_schemas
+from etl.notify.outbox import Outbox
+from etl.onboarding.workspace import without_location
+from etl.pipeline.life import NAME, STAGE, main_lake
+from etl.pipeline.quarantine import history_path
+from etl.pipeline.stage import lake_place
+from etl.promises.state_log import StateLog
+from etl.resources.warehouse import warehouse_of_tenant
+from etl.secrets.ownership import owner_of
+from etl.settings import Settings
+from etl.warehouse.contents import contents, movable, remove
+
+_LAST = (CONFIG_FILE, TRANSFORMS)
+"""The tenant's file says where the other places are, and is valid only with its transforms: both go last."""
+
+
+@dataclass(frozen=True)
+class ErasablePlace:
+    """One place: what it holds of the tenant, and how that is removed. Both can be called again after a crash."""
+
+    key: str
+    title: str
+    items: Callable[[], Sequence[Item]]
+    remove: Callable[[], None]
+
+    def amount(self) -> Amount:
+        """Return how much the place holds now."""
+        return Amount.of(self.key, self.title, self.items())
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The tenant, and everything that the places need to look for it."""
+
+    config: TenantConfig
+    settings: Settings
+    instance: DagsterInstance
+    run_id: str
+    with_warehouse: bool = True
+
+    @property
+    def id(self) -> str:
+        """The tenant's id."""
+        return self.config.id
+
+    @property
+    def records(self) -> DagsterRecords:
+        """What Dagster's storage holds of the tenant."""
+        return DagsterRecords(self.instance, self.id, list_tenants(self.settings))
+
+
+def places_of(subject: Subject) -> Iterator[ErasablePlace]:
+    """Yield the places in the order of removal: what makes new things first, the project's files last."""
+    yield _runs(subject)
+    yield _records(subject)
+    yield _state(subject)
+    yield _promises(subject)
+    yield _messages(subject)
+    if subject.with_warehouse:
+        yield _tables(subject)
+        yield _warehouse_files(subject)
+    yield from _lakes(subject)
+    yield _variables(subject)
+    yield _project_files(subject)
+
+
+def _runs(subject: Subject) -> ErasablePlace:
+    return ErasablePlace("runs", "runs of Dagster, with their events and logs", subject.records.run_items, lambda: None)
+
+
+def _records(subject: Subject) -> ErasablePlace:
+    def remove_records() -> None:
+        subject.records.remove()
+        if (problem := subject.records.compact()) and subject.records.runs().own:
+            raise EtlError(
+                f"Dagster's storage could not be written again: {problem}", "stop the web server and the daemon"
+            )
+
+    return ErasablePlace(
+        "records",
+        "rows of Dagster about assets, checks, schedules, sensors and back-fills",
+        subject.records.row_items,
+        remove_records,
+    )
+
+
+def _state(subject: Subject) -> ErasablePlace:
+    """Files of the data folder that belong to this tenant alone."""
+    data, tenant = subject.settings.data_dir, subject.id
+    names = [
+        data / "sla" / f"{tenant}.sqlite",
+        data / "backfills" / tenant,
+        history_path(subject.settings, tenant),
+        work_dir(subject.config, subject.settings),
+        subject.settings.staging_dir / tenant,
+        subject.settings.demo_dir / f"{tenant}.sqlite",
+    ]
+    names += [path.with_name(path.name + end) for path in list(names) for end in ("-wal", "-shm", "-journal")]
+
+    def remove_files() -> None:
+        for path in names:
+            _remove(path)
+
+    return ErasablePlace("state", "files of the data folder: drafts, journals, decisions, dbt's work, the demo source",
+                 lambda: [item for path in names for item in _files(path, data)], remove_files)  # fmt: skip
+
+
+def _promises(subject: Subject) -> ErasablePlace:
+    path = subject.settings.data_dir / "sla.sqlite"
+
+    def items() -> list[Item]:
+        found = StateLog(path).count(subject.id) if path.exists() else 0
+        return [Item(name="states", rows=found)] if found else []
+
+    return ErasablePlace("promises", "states of promises over time", items,
+                 lambda: StateLog(path).forget(subject.id) if path.exists() else None)  # fmt: skip
+
+
+def _messages(subject: Subject) -> ErasablePlace:
+    path = subject.settings.data_dir / "notify.sqlite"
+
+    def items() -> list[Item]:
+        incidents, messages = Outbox(path).count(subject.id) if path.exists() else (0, 0)
+        found = [Item(name="incidents", rows=incidents), Item(name="messages", rows=messages)]
+        return [each for each in found if each.rows]
+
+    return ErasablePlace("messages", "incidents and messages", items,
+                 lambda: Outbox(path).forget(subject.id) if path.exists() else None)  # fmt: skip
+
+
+def _tables(subject: Subject) -> ErasablePlace:
+    config = subject.config
+    warehouse = movable(warehouse_of_tenant(config).open(config), subject.id, "remove")
+
+    def items() -> list[Item]:
+        if config.warehouse.type == "duckdb" and not warehouse.files():
+            return []
+        found = contents(warehouse, subject.id, dbt_schemas(config, subject.settings))
+        tables = [Item(name=each.target, rows=each.rows) for each in found.tables]
+        ledger = [Item(name="ledger", rows=len(found.entries))] if found.entries else []
+        return [*tables, *ledger]
+
+    def remove_tables() -> None:
+        if items():
+            schemas = dbt_schemas(config, subject.settings)
+            remove(warehouse, subject.id, schemas, subject.run_id, own_schemas(subject.id))
+
+    return ErasablePlace("tables", "tables and views of the warehouse, and entries of its ledger", items, remove_tables)
+
+
+def _warehouse_files(subject: Subject) -> ErasablePlace:
+    config = subject.config
+    warehouse = movable(warehouse_of_tenant(config).open(config), subject.id, "remove")
+
+    def remove_files() -> None:
+        for path in warehouse.files():
+            path.unlink(missing_ok=True)
+
+    return ErasablePlace("warehouse_files", "the warehouse's own file",
+                 lambda: [Item(name=each.name, bytes=each.stat().st_size) for each in warehouse.files()],
+                 remove_files)  # fmt: skip
+
+
+def _lakes(subject: Subject) -> Iterator[ErasablePlace]:
+    """The tenant's objects: in the local lake, and in its bucket. The state of its life stays, and is no data."""
+
+    def place(key: str, title: str, opened: Callable[[], Lake]) -> ErasablePlace:
+        def items() -> list[Item]:
+            lake = opened()
+            own = [each for each in lake.everything(subject.id) if not each[0].startswith(f"{subject.id}/{STAGE}/")]
+            return [Item(name=name, bytes=size) for name, size in own]
+
+        def remove_objects() -> None:
+            lake = opened()
+            for each in items():
+                lake.delete_key(subject.id, each.name)
+            lake.prune(subject.id)
+
+        return ErasablePlace(key, title, items, remove_objects)
+
+    yield place("lake", "objects of the local lake, also rejected rows", lambda: open_lake(subject.settings))
+    if subject.config.storage.bucket is not None:
+        where = lake_place(subject.config)
+        yield place("bucket", f"objects of the bucket {where.bucket}", lambda: open_lake(subject.settings, where))
+
+
+def _variables(subject: Subject) -> ErasablePlace:
+    """The tenant's variables in the project's `.env`, which often are passwords."""
+    path = subject.settings.project_dir / ".env"
+    tenants = {*list_tenants(subject.settings), subject.id}
+
+    def names() -> list[str]:
+        said = dotenv_values(path) if path.is_file() else {}
+        return [name for name in said if owner_of(name, tenants) == subject.id]
+
+    def remove_variables() -> None:
+        for name in names():
+            unset_key(path, name)
+
+    return ErasablePlace(
+        "variables", "variables in .env", lambda: [Item(name=each) for each in names()], remove_variables
+    )
+
+
+def _project_files(subject: Subject) -> ErasablePlace:
+    """The tenant's folder, its own dbt project, its entry in workspace.yaml. The folder is moved away first."""
+    settings = subject.settings
+    folders = [folder_being_erased(settings, subject.id), settings.tenants_dir / subject.id]
+    if is_own_dbt_project(subject.config, settings):
+        folders.append(settings.dbt_dir / subject.id)
+
+    def items() -> list[Item]:
+        found = [item for path in folders for item in _files(path, settings.project_dir)]
+        left = tuple(f"tenants/{folders[0].name}/{name}" for name in _LAST)
+        listed = [each for each in found if not each.name.startswith(left)]
+        return [*listed, Item(name="workspace.yaml")] if without_location(settings, subject.id) is not None else listed
+
+    def remove_files() -> None:
+        being_erased, folder, *others = folders
+        if folder.exists() and not being_erased.exists():
+            folder.rename(being_erased)
+        _remove(folder)
+        for path in others:
+            _remove(path)
+        text = without_location(settings, subject.id)
+        if text is not None:
+            (settings.project_dir / "workspace.yaml").write_text(text, encoding="utf-8")
+        for path in being_erased.iterdir() if being_erased.exists() else ():
+            if path.name not in _LAST:
+                _remove(path)
+
+    return ErasablePlace(
+        "files", "the tenant's folder, its dbt project, its entry in workspace.yaml", items, remove_files
+    )
+
+
+def remove_locks(settings: Settings, tenant: str) -> None:
+    """Remove the tenant's lock files, which hold the number of a process. Nobody may use them any more."""
+    names = [f"{tenant}{end}" for end in (".publish", ".staging", ".warehouse")]
+    for name in (*names, f"quarantine_{tenant}.lock", f"dbt_{tenant}.lock"):
+        (settings.data_dir / "locks" / name).unlink(missing_ok=True)
+
+
+def folder_being_erased(settings: Settings, tenant: str) -> Path:
+    """Return the folder that the tenant's folder is renamed to. Its name makes it no tenant."""
+    return settings.tenants_dir / f".{tenant}.being_erased"
+
+
+def is_own_dbt_project(config: TenantConfig, settings: Settings) -> bool:
+    """Whether the dbt project with the tenant's name is its own: no other tenant's file names it, nor the platform."""
+    if config.dbt.project not in (None, config.id) or config.id in config.origin.platform.shared_dbt_projects:
+        return False
+    for other in list_tenants(settings):
+        if other != config.id and load_tenant(other, settings).dbt.project == config.id:
+            return False
+    return (settings.dbt_dir / config.id).is_dir()
+
+
+def life_objects(config: TenantConfig, settings: Settings) -> str:
+    """Return where the state of the tenant's life stays, for the certificate."""
+    with main_lake(config, settings) as lake:
+        return f"{lake.address(config.id)}/{STAGE}/{NAME}"
+
+
+def _files(path: Path, below: Path) -> Iterator[Item]:
+    files = [path] if path.is_file() or path.is_symlink() else sorted(path.rglob("*")) if path.is_dir() else []
+    for each in files:
+        if each.is_symlink() or not each.is_dir():
+            yield Item(name=each.relative_to(below).as_posix(), bytes=each.lstat().st_size)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

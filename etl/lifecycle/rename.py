@@ -1,0 +1,207 @@
+"""Gives a tenant another id: its objects, ledger, state and files; what people know by name stays where it is.
+
+Belongs here: the order of a renaming, and which settings must be written out before. Not here: removing what is left
+under the old id in Dagster (`erase`).
+
+Tables keep their names and schemas, so that their readers notice nothing. No row of a warehouse is copied. Objects are
+copied within the lake, with their versions. Both ids are stopped meanwhile, and the same command goes on after an
+interruption. Dagster's history cannot be renamed: it stays under the old id.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from etl.config.config_loader import CONFIG_FILE, list_tenants, load_tenant
+from etl.config.identifiers import TenantId
+from etl.config.life import write_life_file
+from etl.config.tenant_config import TenantConfig
+from etl.errors import EtlError
+from etl.faults import reach
+from etl.lake.footer import read_footer
+from etl.lake.lake import Lake, open_lake
+from etl.lake.objects import SUFFIX, ObjectRef
+from etl.lifecycle.dagster_records import DagsterRecords
+from etl.lifecycle.going_on import refuse_going_on
+from etl.lifecycle.places import is_own_dbt_project, remove_locks
+from etl.onboarding.workspace import with_location, without_location
+from etl.pipeline.life import STAGE, life_file, life_in, main_lake, now, read_note, refused, write_life, write_note
+from etl.pipeline.quarantine import history_path
+from etl.pipeline.stage import lake_place
+from etl.promises.state_log import StateLog
+from etl.resources.warehouse import warehouse_of_tenant
+from etl.secrets.ownership import prefix_of
+from etl.settings import Settings
+from etl.warehouse.contents import movable, rename_owner
+
+NOTE = "rename"
+
+
+def refuse_rename(config: TenantConfig, settings: Settings, new: str) -> None:
+    """Raise an error if the tenant cannot get this id."""
+    try:
+        TypeAdapter(TenantId).validate_python(new)
+    except ValidationError as error:
+        raise EtlError(f"`{new}` cannot be a tenant's id: {error.errors()[0]['msg']}", "choose another id") from None
+    with main_lake(config, settings) as lake:
+        going_on = read_note(lake, config.id, NOTE)
+        there = lake.everything(new)
+    if going_on not in (None, new):
+        raise EtlError(f"tenant {config.id} is being renamed to {going_on}", "finish that first, with that id")
+    if going_on is None and (new in list_tenants(settings) or (settings.tenants_dir / new).exists() or there):
+        raise EtlError(f"there is a tenant {new} already, or something of one", "choose another id")
+    places = config.origin.places
+    for name, pipeline in config.pipelines.items():
+        path = ("assets", "pipelines", name, "trino_output", "target_schema")
+        if pipeline.save_to_trino and path not in places:
+            raise EtlError(
+                f"{config.place_of('assets', 'pipelines', name)}: the table of the pipeline {name} is in the schema"
+                f" `{config.id}`, because none is written",
+                f"write `target_schema: {config.id}` below its `trino_output`, so that the table stays where it is",
+            )
+    if config.dbt.enabled and config.dbt.target_schema is None and config.warehouse.type != "duckdb":
+        raise EtlError(
+            f"{config.place_of('dbt')}: dbt's schema has the tenant's id in its name, because none is written",
+            f"write `schema: dbt_{config.id}` below `dbt`, so that its tables stay where they are",
+        )
+    if config.dbt.enabled and config.dbt.project is not None and is_own_dbt_project(config, settings):
+        raise EtlError(
+            f"{config.place_of('dbt', 'project')}: the dbt project has the tenant's id as its name",
+            "leave `project` out: the default is the tenant's id",
+        )
+    movable(warehouse_of_tenant(config).open(config), config.id, "rename")
+
+
+def rename(config: TenantConfig, settings: Settings, records: DagsterRecords, new: str) -> list[str]:
+    """Give the tenant another id. Returns what a person has to do afterwards."""
+    old = config.id
+    refuse_rename(config, settings, new)
+    refuse_going_on(records, old, "renamed")
+    with main_lake(config, settings) as lake:
+        life = life_in(lake, old)
+        if life is not None and life.state not in ("active", "changing"):
+            raise refused(old, life)
+        write_note(lake, old, NOTE, new)
+        write_life(lake, old, now("changing", f"it is being renamed to {new}"))
+    reach("lifecycle.fenced")
+    refuse_going_on(records, old, "renamed")
+    _write_files(config, settings, new)
+    renamed = load_tenant(new, settings).as_if_active()
+    reach("lifecycle.files_renamed")
+    for source, target in _lakes(config, renamed, settings):
+        with closing(source), closing(target):
+            _copy(source, target, old, new)
+    reach("lifecycle.objects_renamed")
+    _warehouse(config, renamed, settings)
+    _state(settings, old, new)
+    reach("lifecycle.state_renamed")
+    for source, target in _lakes(config, renamed, settings):
+        with closing(source), closing(target):
+            for key, _ in source.everything(old):
+                if not key.startswith(f"{old}/{STAGE}/"):
+                    source.delete_key(old, key)
+            source.prune(old)
+    reach("lifecycle.objects_removed")
+    with main_lake(renamed, settings) as lake:
+        write_life(lake, new, now("active"))
+        write_life_file(life_file(new, settings), None)
+        write_life(lake, old, now("erased", f"it was renamed to {new}"))
+        write_note(lake, old, NOTE, None)
+    for folder in (settings.tenants_dir / old, settings.dbt_dir / old):
+        if folder.name == old and folder.is_dir() and (folder.parent / new).is_dir():
+            shutil.rmtree(folder)
+    text = without_location(settings, old)
+    if text is not None:
+        (settings.project_dir / "workspace.yaml").write_text(text, encoding="utf-8")
+    remove_locks(settings, old)
+    return [
+        f"variables {prefix_of(old)}... are called {prefix_of(new)}... now: rename them in .env and where they are set",
+        f"secrets of {old} in the store of secrets: copy them to the place of {new}",
+        f"Dagster's history of runs and checks stays under {old}",
+        f"names of {old} in pyproject.toml and in the platform's files below tenants/: rename them",
+    ]
+
+
+def _write_files(config: TenantConfig, settings: Settings, new: str) -> None:
+    """Write the tenant's folder under its new id. Its state is written first, so that no run ever sees it."""
+    old = config.id
+    source, target = settings.tenants_dir / old, settings.tenants_dir / new
+    target.mkdir(exist_ok=True)
+    write_life_file(life_file(new, settings), now("importing"))
+    for path in sorted(source.rglob("*"), key=lambda each: each.name == CONFIG_FILE):
+        inner = path.relative_to(source)
+        if not path.is_file() or path.name == life_file(old, settings).name or "__pycache__" in inner.parts:
+            continue
+        (target / inner).parent.mkdir(parents=True, exist_ok=True)
+        if inner.as_posix() == CONFIG_FILE:
+            (target / inner).write_text(_config_text(path.read_text(encoding="utf-8"), old, new), encoding="utf-8")
+        elif inner.as_posix() == "definitions.py":
+            text = path.read_text(encoding="utf-8").replace(f'"{old}"', f'"{new}"')
+            (target / inner).write_text(text, encoding="utf-8")
+        else:
+            shutil.copyfile(path, target / inner)
+    if is_own_dbt_project(config, settings):
+        shutil.copytree(settings.dbt_dir / old, settings.dbt_dir / new, dirs_exist_ok=True)
+    if without_location(settings, old) is not None:
+        (settings.project_dir / "workspace.yaml").write_text(with_location(settings, new), encoding="utf-8")
+
+
+def _config_text(text: str, old: str, new: str) -> str:
+    """Return the file's text with the new id, and with the tenant's own variables under their new names."""
+    pattern = rf"^(\s*id:\s*)(['\"]?){re.escape(old)}\2(\s*(?:#.*)?)$"
+    named = re.sub(pattern, rf"\g<1>\g<2>{new}\g<2>\g<3>", text, count=1, flags=re.MULTILINE)
+    return named.replace(f"${{{prefix_of(old)}", f"${{{prefix_of(new)}")
+
+
+def _lakes(config: TenantConfig, renamed: TenantConfig, settings: Settings) -> Iterator[tuple[Lake, Lake]]:
+    yield open_lake(settings), open_lake(settings)
+    if config.storage.bucket is not None:
+        yield open_lake(settings, lake_place(config)), open_lake(settings, lake_place(renamed))
+
+
+def _copy(source: Lake, target: Lake, old: str, new: str) -> None:
+    """Publish every object under the new id, with the same rows and version. Rejected rows come first."""
+    keys = [key for key, _ in source.everything(old) if key.endswith(SUFFIX) and not key.startswith(f"{old}/{STAGE}/")]
+    for key in sorted(keys, key=lambda each: ("_quarantine/" not in each, each)):
+        path = source.local_copy_of_key(old, key)
+        said = read_footer(path, key).stamp(key).provenance
+        ref = ObjectRef(
+            tenant=new,
+            stage=said.stage,
+            pipeline=said.pipeline,
+            partition=said.partition,
+            attempt=Path(key).name.removesuffix(SUFFIX),
+        )
+        target.adopt(ref, path, said.model_copy(update={"tenant": new}))
+        reach("lifecycle.object_renamed")
+
+
+def _warehouse(config: TenantConfig, renamed: TenantConfig, settings: Settings) -> None:
+    if config.warehouse.type == "duckdb":
+        for end in (".wal", ""):
+            before = settings.warehouse_dir / f"{config.id}.duckdb{end}"
+            after = settings.warehouse_dir / f"{renamed.id}.duckdb{end}"
+            if before.exists():
+                before.replace(after)
+        if not (settings.warehouse_dir / f"{renamed.id}.duckdb").exists():
+            return
+    warehouse = movable(warehouse_of_tenant(renamed).open(renamed), renamed.id, "rename")
+    rename_owner(warehouse, config.id, renamed.id, f"rename-{renamed.id}")
+
+
+def _state(settings: Settings, old: str, new: str) -> None:
+    before, after = history_path(settings, old), history_path(settings, new)
+    if before.exists():
+        text = before.read_text(encoding="utf-8").replace(f'"tenant": "{old}"', f'"tenant": "{new}"')
+        after.write_text(text, encoding="utf-8")
+        before.unlink()
+    promises = settings.data_dir / "sla.sqlite"
+    if promises.exists():
+        StateLog(promises).rename(old, new)
+    demo = settings.demo_dir / f"{old}.sqlite"
+    if demo.exists():
+        demo.replace(settings.demo_dir / f"{new}.sqlite")

@@ -1,0 +1,1 @@
+"""Tests of a tenant's life: exported, imported, retired, erased; and one person erased."""

@@ -1,0 +1,46 @@
+"""A tenant gets another id: the same objects, rows and ledger; a run under the new id changes nothing."""
+
+from collections.abc import Callable
+
+import duckdb
+import pytest
+
+from tests.cli.conftest import Etl
+from tests.lifecycle.world import World
+
+
+def ledger(world: World, tenant: str) -> list[tuple[object, ...]]:
+    with duckdb.connect(world.project.data / "warehouse" / f"{tenant}.duckdb", read_only=True) as db:
+        return db.execute(
+            "SELECT seq, partition, version, digest, loaded_at FROM etl_ledger.loads ORDER BY 1"
+        ).fetchall()
+
+
+def test_interrupted_at_any_point_it_is_the_same_under_the_new_id(
+    world: World, etl: Etl, fault: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = ledger(world, "acme")
+    lake = world.project.data / "lake"
+    names = {each.relative_to(lake / "acme").as_posix() for each in (lake / "acme").rglob("*.parquet")}
+    assert "Nothing was changed" in etl("tenant", "rename", "acme", "zenith").out
+    for point in ("fenced", "files_renamed", "object_renamed", "objects_renamed", "state_renamed", "objects_removed"):
+        fault(f"lifecycle.{point}")
+        with pytest.raises(OSError, match="fault"):
+            raise AssertionError(etl("tenant", "rename", "acme", "zenith", "--confirm", "acme"))
+        assert not world.run("acme", stages=("load",)).success
+    fault("")
+    said = etl("tenant", "rename", "acme", "zenith", "--confirm", "acme")
+    assert said.code == 0, said.err
+    assert {each.relative_to(lake / "zenith").as_posix() for each in (lake / "zenith").rglob("*.parquet")} == {
+        *names, "life/state/data.parquet",
+    }  # fmt: skip
+    assert [each.relative_to(lake / "acme").as_posix() for each in (lake / "acme").rglob("*.parquet")] == [
+        "life/state/data.parquet"
+    ]
+    assert ledger(world, "zenith") == before
+    assert world.run("zenith").success
+    assert ledger(world, "zenith") == before
+    assert not (world.project.root / "tenants" / "acme").exists()
+    assert "tenants.zenith.definitions" in (world.project.root / "workspace.yaml").read_text()
+    assert "tenants.acme.definitions" not in (world.project.root / "workspace.yaml").read_text()
+    assert etl("tenant", "rename", "zenith", "acme_eu", "--confirm", "zenith").code == 2
