@@ -83,6 +83,11 @@ class SourceRange(AbstractContextManager["SourceRange"]):
         while self._folders:
             self._folders.pop().remove()
 
+    @property
+    def dialect(self) -> str:
+        """SQLAlchemy's name of the kind of database."""
+        return self._url.partition("://")[0].partition("+")[0]
+
     def read(self, run: StageRun, request: ExtractRequest, draft: Path) -> ExtractReport:
         """Write the rows of one partition into its draft."""
         with self._lock:
