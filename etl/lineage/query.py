@@ -4,8 +4,9 @@ Belongs here: reading the text with sqlglot, and following a column to the table
 and the known columns come from (`etl.running.lineage_metadata`).
 
 The origins of a column are the columns that its value is computed from. Columns that only select or order rows
-(`WHERE`, `JOIN ... ON`, `GROUP BY`) are no origins. What the text does not decide is unknown and has a reason: an unqualified
-column that several tables may have, a `*` over such tables, a function that makes rows, a text that does not parse.
+(`WHERE`, `JOIN ... ON`, `GROUP BY`) are no origins. What the text does not decide is unknown and has a reason: a
+column without its table that several tables may have, a `*` over such tables, a function that makes rows, a text that
+does not parse.
 
 sqlglot's own `qualify` and `lineage` are not used: for a table whose columns are not known they choose a table, and
 that is a guess.

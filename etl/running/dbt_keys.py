@@ -17,16 +17,21 @@ from etl.running import naming
 def node_key(config: TenantConfig, node: Mapping[str, Any], manifest: Mapping[str, Any]) -> AssetKey:
     """Return the key: of a source, the stage of the tenant's pipeline that makes it; else `<tenant>/dbt/<name>`."""
     if node["resource_type"] == "source":
-        files = _files_of(node) if manifest.get("metadata", {}).get("adapter_type") == "duckdb" else ""
-        return naming.asset_key(config.id, *_stage_of(node, files, config))
+        return naming.asset_key(config.id, *_stage_of(node, source_files(node, manifest), config))
     name = node["name"] if not node.get("version") else f"{node['name']}_v{node['version']}"
     return naming.asset_key(config.id, "dbt", name)
 
 
-def _files_of(source: Mapping[str, Any]) -> str:
-    """Return the files that dbt-duckdb reads in place of a table; other databases do not know them."""
+def source_files(source: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    """Return the files that dbt-duckdb reads in place of a source's table, as compiled SQL names them; usually none."""
+    if manifest.get("metadata", {}).get("adapter_type") != "duckdb":  # other databases do not know them
+        return ""
     meta = {**(source.get("source_meta") or {}), **(source.get("meta") or {}), **(source["config"].get("meta") or {})}
-    return str(meta.get("external_location") or source["config"].get("external_location") or "")
+    files = str(meta.get("external_location") or source["config"].get("external_location") or "")
+    table = source.get("identifier") or source["name"]
+    for field, value in {"name": source["name"], "identifier": table, "schema": source["schema"]}.items():
+        files = files.replace(f"{{{field}}}", value)
+    return files
 
 
 def _stage_of(source: Mapping[str, Any], files: str, config: TenantConfig) -> tuple[naming.Stage, str]:
@@ -35,8 +40,6 @@ def _stage_of(source: Mapping[str, Any], files: str, config: TenantConfig) -> tu
     Models have to wait for that stage: an extract is there before its rows are refined or loaded.
     """
     table = source.get("identifier") or source["name"]
-    for field, value in {"name": source["name"], "identifier": table, "schema": source["schema"]}.items():
-        files = files.replace(f"{{{field}}}", value)
     of_lake = re.search(rf"/{config.id}/(extract|transfer)/([^/]+)/", files)
     if of_lake and of_lake[2] in config.pipelines:
         return ("transfer" if of_lake[1] == "transfer" else "extract"), of_lake[2]

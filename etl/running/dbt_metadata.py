@@ -17,7 +17,7 @@ from etl.dbt.project import TenantDbt
 from etl.lineage.columns import ColumnLineage, Table, renamed, unknown_lineage
 from etl.lineage.query import query_lineage, table_words
 from etl.partitions.keys import key_of, kind_of
-from etl.running.dbt_keys import node_key
+from etl.running.dbt_keys import node_key, source_files
 from etl.running.lineage_metadata import lineage_metadata
 from etl.running.metadata import Metadata
 from etl.warehouse.contract import CountedRows, Warehouse, WarehouseTable
@@ -173,4 +173,8 @@ def _node_lineage(
     read = [(each, table_words(each["relation_name"], dialect)) for each in (node, *relations.inputs_of(node))]
     keys: dict[Table, Table] = {words: tuple(node_key(config, each, manifest).path) for each, words in read}
     known = {words: list(found) for each, words in read if (found := relations.columns_of(each))}
-    return renamed(query_lineage(compiled.read_text(encoding="utf-8"), dialect, columns, known), keys)
+    sql = compiled.read_text(encoding="utf-8")
+    for each, _ in read:
+        if each["resource_type"] == "source" and (files := source_files(each, manifest)):
+            sql = sql.replace(files, each["relation_name"])  # the files of one extract are one table
+    return renamed(query_lineage(sql, dialect, columns, known), keys)
