@@ -78,10 +78,13 @@ def learn_headers(headers: Mapping[str, str]) -> None:
 
 def _tell(receiver: Receiver, report: Report) -> None:
     runs = f"{report.sent} run{'' if report.sent == 1 else 's'}"
-    Console().print(f"{receiver.kind}: {runs} sent" if report.sent else f"{receiver.kind}: no new run", highlight=False)
+    told = f"{runs} sent" if report.sent or report.away or report.refused else "no new run"
+    Console().print(f"{receiver.kind}: {told}", highlight=False)
     wrong = Console(stderr=True)
     for run_id, problem in report.refused.items():
-        wrong.print(f"[bold red]error:[/] run {run_id} is not sent again: {escape(problem)}", highlight=False)
+        wrong.print(
+            f"[bold red]error:[/] run {run_id} is not sent again: {escape(problem)}", highlight=False, soft_wrap=True
+        )
     if report.away is not None:
-        wrong.print(f"[bold red]error:[/] {escape(report.away.problem)}", highlight=False)
+        wrong.print(f"[bold red]error:[/] {escape(report.away.problem)}", highlight=False, soft_wrap=True)
         wrong.print(f"[green]  ->[/] {escape(report.away.hint)}", highlight=False)

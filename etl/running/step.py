@@ -48,6 +48,7 @@ from etl.running.check_results import (
     volume_evaluation,
 )
 from etl.running.compat import AssetCheckExecutionRecordStatus as Status, PartitionKeyFilter
+from etl.running.json_log import working_for
 from etl.running.lineage_metadata import lineage_metadata
 from etl.running.metadata import Metadata, secret_versions, stage_metadata
 from etl.running.naming import PipelineStage
@@ -83,7 +84,8 @@ class Step:
 
     def run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
         """Do the stage for every partition of the step. A failure is reported without secrets."""
-        with step_of(self.of.config, context.log):
+        run, pipeline = context.run.run_id, self.of.pipeline.name
+        with step_of(self.of.config, context.log), working_for(tenant=self.of.config.id, run=run, pipeline=pipeline):
             yield from self._run(context)
 
     def _run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:

@@ -50,9 +50,11 @@ def endpoint(environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:
 def lineage_bodies(run: EndedRun, namespace: str) -> list[bytes]:
     """Return the events of a run, each as the body of a request."""
     try:
-        from openlineage.client.serde import Serde  # noqa: PLC0415  an optional dependency
+        from openlineage.client.facet_v2 import set_producer  # noqa: PLC0415  an optional dependency
+        from openlineage.client.serde import Serde  # noqa: PLC0415
     except ImportError as error:
         raise EtlError("the library of OpenLineage is not installed", install("openlineage")) from error
+    set_producer(PRODUCER)  # of the facets
     return [Serde.to_json(each).encode() for each in lineage_events(run, namespace)]
 
 

@@ -16,6 +16,7 @@ from dagster import AssetCheckSeverity, DagsterEvent
 
 from etl.errors import EtlError
 from etl.extras import install
+from etl.running.naming import AssetAddress
 from etl.running.run_outcomes import ROWS
 from etl.secrets.scrub import scrub
 from etl.telemetry.ended_runs import EndedRun, StepEvents, materialization_of, number
@@ -164,7 +165,8 @@ def _of_step(run: EndedRun, step: StepEvents) -> Attributes:
         "etl.pipeline": address.name,
     }
     made = [each for _, event in step.reports if (each := materialization_of(event)) is not None]
-    rows = [count for each in made if (count := number(each, *ROWS)) is not None]
+    own = (each for each in made if AssetAddress.of(each.asset_key).stage == address.stage)  # not the rejected rows
+    rows = [count for each in own if (count := number(each, *ROWS)) is not None]
     if rows:
         found["etl.rows"] = sum(rows)
     if len(step.reports) > MOST_EVENTS:
