@@ -237,7 +237,7 @@ class PipelineConfig(BaseModel):
     column_lineage: dict[ColumnName, ColumnName | tuple[ColumnName, ...]] = Field(
         {},
         description="From which columns the transform makes a column: `column`, or `input.column`, or a list; `[]` for "
-        "a column that is made from none. The key `*` names the input whose columns all other columns are, unchanged.",
+        "a column made from none. The key `*` names the input from whose column of the same name each other one is made.",
     )
     has_dbt_transform: bool = Field(default=False, description="Models of the tenant's dbt project follow.")
     dbt_transform: DbtTransform | None = Field(None, description="Which models.")

@@ -3,9 +3,9 @@
 Belongs here: the groups and the requests. Not here: the numbers (`etl.cli.metrics`), the list of metrics
 (`etl.promises.prometheus`).
 
-A gateway keeps what it got until it is replaced. So each push replaces the whole group of a tenant (PUT), and a pipeline
-that was removed leaves no number behind. `etl_metrics_timestamp_seconds` says how old the numbers are, because the gateway
-shows them to Prometheus as new for ever.
+A gateway keeps what it got until it is replaced. So each push replaces the whole group of a tenant (PUT), and a
+pipeline that was removed leaves no number behind. `etl_metrics_timestamp_seconds` says how old the numbers are, because
+the gateway shows them to Prometheus as new for ever.
 """
 
 import urllib.error

@@ -9,7 +9,7 @@ Each partition of an asset is a run of its own, whose id is made from Dagster's 
 whose parent is Dagster's run.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -63,16 +63,17 @@ def lineage_events(run: EndedRun, namespace: str) -> "Iterator[RunEvent]":
     make = _Maker(run, namespace)
     yield make.of_run("START", run.started)
     made: set[Asset] = set()
+    checks = _checks(run.steps)
     for step in run.steps:
-        checks = _checks(step)
-        for at, event in step.reports:
-            found = materialization_of(event)
-            if found is None:
-                continue
+        reported = [(at, each) for at, event in step.reports if (each := materialization_of(event)) is not None]
+        last = {tuple(each.asset_key.path): each for _, each in reported}
+        for at, found in reported:
             asset = tuple(found.asset_key.path)
             made.add(asset)
             yield make.of_asset("START", step.started, asset, found.partition)
-            own = checks.get((asset, found.partition), [])
+            own = list(checks.get((asset, found.partition), ()))
+            if found is last[asset] and found.partition is not None:
+                own += checks.get((asset, None), ())  # checks of all partitions of the step together
             yield make.of_asset("COMPLETE", at, asset, found.partition, made=found, checks=own)
     if run.end.stream != "succeeded":
         state = "FAIL" if run.end.stream == "failed" else "ABORT"
@@ -80,7 +81,8 @@ def lineage_events(run: EndedRun, namespace: str) -> "Iterator[RunEvent]":
             if asset not in made:
                 partition = run.run.tags.get("dagster/partition")
                 yield make.of_asset("START", run.started, asset, partition)
-                yield make.of_asset(state, run.end.at, asset, partition, error=_error(run, asset))
+                judged = [each for (key, _), own in checks.items() if key == asset for each in own]
+                yield make.of_asset(state, run.end.at, asset, partition, checks=judged, error=_error(run, asset))
     yield make.of_run({"succeeded": "COMPLETE", "failed": "FAIL", "canceled": "ABORT"}[run.end.stream], run.end.at)
 
 
@@ -258,9 +260,10 @@ def _inputs(made: AssetMaterialization) -> list[Asset]:
     return list(found)
 
 
-def _checks(step: StepEvents) -> dict[tuple[Asset, str | None], list[AssetCheckEvaluation]]:
+def _checks(steps: Iterable[StepEvents]) -> dict[tuple[Asset, str | None], list[AssetCheckEvaluation]]:
+    """Return the evaluations of checks by asset and partition."""
     found: dict[tuple[Asset, str | None], list[AssetCheckEvaluation]] = {}
-    for _, event in step.reports:
+    for event in (event for step in steps for _, event in step.reports):
         if materialization_of(event) is None:
             each = event.asset_check_evaluation_data
             found.setdefault((tuple(each.asset_key.path), each.partition), []).append(each)
