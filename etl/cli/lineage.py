@@ -19,6 +19,7 @@ from etl.cli.home import opened_instance
 from etl.cli.traces import learn_headers, send
 from etl.errors import EtlError, NothingExamined
 from etl.running.lineage_metadata import LINEAGE, UNKNOWN
+from etl.running.naming import AssetAddress
 from etl.settings import load_settings
 from etl.suggest import nearest
 from etl.telemetry.ended_runs import EndedRun
@@ -43,8 +44,7 @@ def show(
     table = Table("asset", "column", "comes from")
     unknown = 0
     with opened_instance(settings) as instance:
-        keys = [each for each in instance.all_asset_keys() if each.path[0] == tenant and len(each.path) > 1]
-        keys = [each for each in sorted(keys) if asset is None or _name(each) == asset]
+        keys = [each for each in _assets(instance, tenant) if asset is None or _name(each) == asset]
         if asset is not None and not keys:
             raise _no_asset(instance, tenant, asset)
         for key in keys:
@@ -103,12 +103,17 @@ def _columns(instance: DagsterInstance, key: AssetKey) -> dict[str, str]:
     return found
 
 
+def _assets(instance: DagsterInstance, tenant: str) -> list[AssetKey]:
+    return sorted(each for each in instance.all_asset_keys() if AssetAddress.of(each).tenant == tenant)
+
+
 def _name(key: AssetKey) -> str:
-    return "/".join(key.path[1:])
+    address = AssetAddress.of(key)
+    return f"{address.stage}/{address.name}"
 
 
 def _no_asset(instance: DagsterInstance, tenant: str, asset: str) -> EtlError:
-    known = sorted(_name(each) for each in instance.all_asset_keys() if each.path[0] == tenant)
+    known = [_name(each) for each in _assets(instance, tenant)]
     close = nearest(asset, known)
     hint = f"did you mean `{close}`?" if close else f"assets: {', '.join(known) or 'none'}"
     return EtlError(f"{tenant} has no materialized asset `{asset}`", hint)

@@ -234,10 +234,10 @@ class PipelineConfig(BaseModel):
 
     has_transfer: bool = Field(default=False, description="transforms/<pipeline>.py holds a function of the same name.")
     transfer_inputs: tuple[PipelineName, ...] = Field((), description="Default: the pipeline itself.")
-    column_lineage: dict[ColumnName, ColumnName | tuple[ColumnName, ...]] = Field(
+    column_lineage: dict[Literal["*"] | ColumnName, ColumnName | tuple[ColumnName, ...]] = Field(
         {},
         description="From which columns the transform makes a column: `column`, or `input.column`, or a list; `[]` for "
-        "a column made from none. The key `*` names the input from whose column of the same name each other one is made.",
+        "a column made from none. `*` names the input from whose column of the same name each other column is made.",
     )
     has_dbt_transform: bool = Field(default=False, description="Models of the tenant's dbt project follow.")
     dbt_transform: DbtTransform | None = Field(None, description="Which models.")

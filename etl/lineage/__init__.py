@@ -1,1 +1,1 @@
-"""Column lineage: from which columns of its inputs a column is made, or why that is not known."""
+"""Column lineage: from which columns a column is made, by a query's text or as declared; or why it is unknown."""

@@ -16,7 +16,7 @@ OTHERS = "*"
 Table = tuple[str, ...]
 
 
-class Origin(NamedTuple):
+class ColumnOrigin(NamedTuple):
     """One column of one table. A table is what the caller names by these words: an asset, or a place in a database."""
 
     table: Table
@@ -32,7 +32,7 @@ class ColumnLineage:
     tables that are read, also those of which no column is known.
     """
 
-    known: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict)
+    known: Mapping[str, tuple[ColumnOrigin, ...]] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
     tables: tuple[Table, ...] = ()
 
@@ -44,19 +44,19 @@ def unknown_lineage(columns: Iterable[str], reason: str, tables: Iterable[Table]
 
 def identical(columns: Iterable[str], table: Table) -> ColumnLineage:
     """Return the lineage of columns that are copied from the columns with the same names."""
-    return ColumnLineage(known={each: (Origin(table, each),) for each in columns}, tables=(table,))
+    return ColumnLineage(known={each: (ColumnOrigin(table, each),) for each in columns}, tables=(table,))
 
 
 def renamed(lineage: ColumnLineage, names: Mapping[Table, Table]) -> ColumnLineage:
     """Return the lineage with other names of the tables. A column of a table that has no name there is unknown."""
-    known: dict[str, tuple[Origin, ...]] = {}
+    known: dict[str, tuple[ColumnOrigin, ...]] = {}
     unknown = dict(lineage.unknown)
     for column, origins in lineage.known.items():
         missing = sorted({".".join(each.table) for each in origins if each.table not in names})
         if missing:
             unknown[column] = f"it comes from {', '.join(missing)}, which is no asset of the tenant"
         else:
-            known[column] = tuple(Origin(names[each.table], each.column) for each in origins)
+            known[column] = tuple(ColumnOrigin(names[each.table], each.column) for each in origins)
     return ColumnLineage(known, unknown, tuple(names[each] for each in lineage.tables if each in names))
 
 
@@ -71,7 +71,7 @@ def declared(
     `inputs` are the tables of the pipelines that the transform reads, and `of_inputs` are their columns, as far as they
     are known. A declared column that an input does not have makes the origin unknown, with that as the reason.
     """
-    known: dict[str, tuple[Origin, ...]] = {}
+    known: dict[str, tuple[ColumnOrigin, ...]] = {}
     unknown: dict[str, str] = {}
     for column in columns:
         words = said.get(column, ())
@@ -89,15 +89,15 @@ def declared(
     return ColumnLineage(known, unknown, tuple(inputs.values()))
 
 
-def origin_of(text: str, inputs: Mapping[str, Table]) -> Origin:
+def origin_of(text: str, inputs: Mapping[str, Table]) -> ColumnOrigin:
     """Return what `input.column`, or `column` of the only input, means."""
     name, dot, column = text.partition(".")
     if dot and name in inputs:
-        return Origin(inputs[name], column)
-    return Origin(next(iter(inputs.values())), text)
+        return ColumnOrigin(inputs[name], column)
+    return ColumnOrigin(next(iter(inputs.values())), text)
 
 
-def _absence(origin: Origin, of_inputs: Mapping[str, Collection[str]]) -> str:
+def _absence(origin: ColumnOrigin, of_inputs: Mapping[str, Collection[str]]) -> str:
     name = origin.table[-1]
     if name not in of_inputs:
         return f"the columns of {name} were not looked at"

@@ -22,7 +22,7 @@ from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 from sqlglot.optimizer.qualify_tables import qualify_tables
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from etl.lineage.columns import ColumnLineage, Origin, Table, unknown_lineage
+from etl.lineage.columns import ColumnLineage, ColumnOrigin, Table, unknown_lineage
 
 Known = Mapping[Table, Collection[str]]
 _BIND = re.compile(r"(?<![\w\])\[:'\"]):(window_start|window_end|partition)\b")
@@ -105,7 +105,7 @@ class _Query:
 
     def lineage(self, columns: Sequence[str]) -> ColumnLineage:
         """Return the origins of the columns that the query makes."""
-        known: dict[str, tuple[Origin, ...]] = {}
+        known: dict[str, tuple[ColumnOrigin, ...]] = {}
         unknown: dict[str, str] = {}
         for name, own in zip(columns, self._own_names(columns), strict=True):
             try:
@@ -153,7 +153,7 @@ class _Query:
             found += columns
         return found
 
-    def _of_output(self, scope: Scope, name: str) -> set[Origin]:
+    def _of_output(self, scope: Scope, name: str) -> set[ColumnOrigin]:
         """Return the origins of a column that a scope makes. `#2` is its third column."""
         key = (id(scope.expression), name)
         if key in self._visited:
@@ -168,14 +168,14 @@ class _Query:
         finally:
             self._visited.pop()
 
-    def _of_union(self, scope: Scope, name: str) -> set[Origin]:
+    def _of_union(self, scope: Scope, name: str) -> set[ColumnOrigin]:
         names = self._outputs(scope)
         if scope.expression.args.get("by_name") or scope.expression.args.get("on"):
             raise _UnknownError("the query joins the parts of a UNION by name")
         if names is None:
             raise _UnknownError("a part of a UNION selects `*` from tables whose columns are not known")
         place = int(name[1:]) if name.startswith("#") else _place(name, names)
-        found: set[Origin] = set()
+        found: set[ColumnOrigin] = set()
         for part in self._parts(scope.expression):
             own = self._outputs(part)
             if own is None or len(own) != len(names):
@@ -191,7 +191,7 @@ class _Query:
         second = self._parts(inner.expression) if isinstance(inner, exp.Union) else []
         return self._parts(inner.this) + second
 
-    def _of_select(self, scope: Scope, name: str) -> set[Origin]:
+    def _of_select(self, scope: Scope, name: str) -> set[ColumnOrigin]:
         select = scope.expression
         selects = select.selects if isinstance(select, exp.Select) else []
         if name.startswith("#"):
@@ -225,10 +225,10 @@ class _Query:
 
     # Expressions
 
-    def _of_expression(self, scope: Scope, expression: exp.Expr) -> set[Origin]:
+    def _of_expression(self, scope: Scope, expression: exp.Expr) -> set[ColumnOrigin]:
         if expression.find(exp.Columns):
             raise _UnknownError("the query selects columns by a pattern")
-        found: set[Origin] = set()
+        found: set[ColumnOrigin] = set()
         if any(each.args.get("alias") for each in expression.find_all(exp.Window)) and expression.key != "window":
             for window in scope.expression.args.get("windows") or ():  # OVER w: the columns stand in WINDOW w AS (...)
                 found |= self._of_expression(scope, window)
@@ -243,7 +243,7 @@ class _Query:
             found |= self._of_column(own, column, expression)
         return found
 
-    def _of_column(self, scope: Scope, column: exp.Column, within: exp.Expr) -> set[Origin]:
+    def _of_column(self, scope: Scope, column: exp.Column, within: exp.Expr) -> set[ColumnOrigin]:
         sources = self._sources(scope)
         if column.table:
             if column.table in sources:
@@ -253,7 +253,7 @@ class _Query:
             raise _UnknownError(f"`{column.table}` in `{column.sql()}` is no table of the query")
         return self._of_unqualified(scope, column, within)
 
-    def _of_unqualified(self, scope: Scope, column: exp.Column, within: exp.Expr) -> set[Origin]:
+    def _of_unqualified(self, scope: Scope, column: exp.Column, within: exp.Expr) -> set[ColumnOrigin]:
         sources, name = self._sources(scope), column.name
         possible = {key: each for key, each in sources.items() if self._may_have(each, name)}
         certain = [key for key, each in possible.items() if self._columns(each) is not None]
@@ -291,7 +291,7 @@ class _Query:
 
     def _of_sources(
         self, scope: Scope, sources: Mapping[str, exp.Table | Scope], name: str, *, ambiguous: bool = False
-    ) -> set[Origin]:
+    ) -> set[ColumnOrigin]:
         """Return the origins of a column of one of the sources; of several for a column of `USING`.
 
         `ambiguous`: several sources may have the column, as with `*`; a column by itself can only be in one of them.
@@ -309,7 +309,7 @@ class _Query:
             raise _UnknownError(f"{problem} the column `{name}`")
         return self._of_source(chosen[0], name)
 
-    def _of_source(self, source: exp.Table | Scope, name: str) -> set[Origin]:
+    def _of_source(self, source: exp.Table | Scope, name: str) -> set[ColumnOrigin]:
         columns = self._columns(source)
         if isinstance(source, exp.Table):
             if not isinstance(source.this, exp.Identifier):
@@ -317,7 +317,7 @@ class _Query:
             spelled = name if columns is None else _spelled(name, columns)
             if spelled is None:
                 raise _UnknownError(f"{'.'.join(_words(source))} has no column `{name}`")
-            return {Origin(_words(source), spelled)}
+            return {ColumnOrigin(_words(source), spelled)}
         if renamed := _renamed(source):
             return self._of_output(source, f"#{_place(name, renamed)}")
         return self._of_output(source, name)

@@ -62,7 +62,7 @@ def extract(run: StageRun, source: str | SourceRange) -> StageResult:
         source.published.add(run.partition)
         seconds = report.seconds + (datetime.now(UTC) - read).total_seconds()
         columns = [name for name, _ in result.sample.columns]
-        lineage = extract_lineage(run, columns, source.dialect, request.schema_name)
+        lineage = extract_lineage(run, columns, source.sql, request.schema_name)
         found = {
             "volume": volume,
             "personal": personal,

@@ -12,15 +12,13 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 
 from etl.config.pipeline_config import PipelineConfig
-from etl.lineage.columns import ColumnLineage, Origin, Table, declared, identical, unknown_lineage
+from etl.lineage.columns import ColumnLineage, ColumnOrigin, Table, declared, identical, unknown_lineage
 from etl.lineage.query import query_lineage
 from etl.pipeline.stage import StageRun
 
 logger = logging.getLogger(__name__)
 
 SOURCE = "source"
-_DIALECTS = {"postgresql": "postgres", "mariadb": "mysql", "mssql": "tsql"}
-"""sqlglot's names of dialects, where they are not SQLAlchemy's."""
 
 
 def extract_lineage(run: StageRun, columns: Sequence[str], dialect: str, schema: str | None) -> ColumnLineage:
@@ -29,13 +27,13 @@ def extract_lineage(run: StageRun, columns: Sequence[str], dialect: str, schema:
     if pipeline.query is None:
         return identical(columns, source_table(tenant, (*((schema,) if schema else ()), pipeline.source_table or "")))
     try:
-        found = _of_query(pipeline.query, _DIALECTS.get(dialect, dialect), tuple(columns))
+        found = _of_query(pipeline.query, dialect, tuple(columns))
     except Exception as error:  # noqa: BLE001  the rows are good: text that sqlglot stumbles over costs only the lineage
         logger.info("%s: the lineage of the query is not known: %s", run.label, type(error).__name__)
         return unknown_lineage(columns, "the query could not be read")
     return ColumnLineage(
         known={
-            name: tuple(Origin(source_table(tenant, each.table), each.column) for each in origins)
+            name: tuple(ColumnOrigin(source_table(tenant, each.table), each.column) for each in origins)
             for name, origins in found.known.items()
         },
         unknown=found.unknown,

@@ -177,7 +177,7 @@ def line_of(record: logging.LogRecord) -> Line:
         line |= {"run": meta.get("run_id"), "job": meta.get("job_name"), "step": meta.get("step_key")}
         event = meta.get("dagster_event")
         if event is not None:
-            line["event"] = event.event_type_value
+            line["event"] = event.event_type_value.replace("PIPELINE_", "RUN_")  # as Dagster shows it
             error = text.partition(said)[2].strip()
             if error:
                 line["error"] = error

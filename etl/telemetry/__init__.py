@@ -1,1 +1,1 @@
-"""What Dagster's event log says of finished runs, for the tools of operators: spans of OpenTelemetry, OpenLineage."""
+"""What Dagster's event log says of ended runs, sent to receivers: spans of OpenTelemetry, OpenLineage events."""

@@ -75,8 +75,8 @@ class EndedRun:
     times: Mapping[str, float]
     """The time of each event of the run itself, by its type."""
     steps: tuple[StepEvents, ...]
-    planned: tuple[tuple[str, ...], ...]
-    """The keys of the assets that the run was to make."""
+    planned: tuple[AssetAddress, ...]
+    """The assets that the run was to make."""
     error: str = ""
 
     @property
@@ -87,7 +87,7 @@ class EndedRun:
     @property
     def tenants(self) -> tuple[str, ...]:
         """The tenants of the run, in order."""
-        known = {each.address.tenant for each in self.steps} | {each[0] for each in self.planned}
+        known = {each.address.tenant for each in self.steps} | {each.tenant for each in self.planned}
         tagged = self.run.tags.get("tenant")
         return (tagged,) if tagged else tuple(sorted(known & owners_of(self.run) or known))
 
@@ -127,7 +127,7 @@ def read_run(instance: DagsterInstance, end: End) -> EndedRun | None:
     run = instance.get_run_by_id(end.run_id)
     if run is None:
         return None
-    seen = _Seen()
+    seen = _EventsOfRun()
     for record in instance.get_records_for_run(end.run_id, of_type=TYPES).records:
         entry = record.event_log_entry
         if entry.dagster_event is not None:
@@ -141,12 +141,12 @@ def read_run(instance: DagsterInstance, end: End) -> EndedRun | None:
 
 
 @dataclass
-class _Seen:
+class _EventsOfRun:
     times: dict[str, float] = field(default_factory=dict)
     started: dict[str, float] = field(default_factory=dict)
     ended: dict[str, tuple[float, str]] = field(default_factory=dict)
     reports: dict[str, list[tuple[float, DagsterEvent]]] = field(default_factory=dict)
-    planned: list[tuple[str, ...]] = field(default_factory=list)
+    planned: list[AssetAddress] = field(default_factory=list)
     error: str = ""
 
     def note(self, at: float, event: DagsterEvent) -> None:
@@ -165,7 +165,7 @@ class _Seen:
                 self.reports.setdefault(key, []).append((at, event))
             case DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
                 if event.asset_key is not None:
-                    self.planned.append(tuple(event.asset_key.path))
+                    self.planned.append(AssetAddress.of(event.asset_key))
             case _:
                 self.times[event.event_type_value] = at
                 if event.event_type is DagsterEventType.RUN_FAILURE:

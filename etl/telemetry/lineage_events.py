@@ -14,11 +14,19 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from dagster import AssetCheckEvaluation, AssetCheckSeverity, AssetMaterialization, TableColumnLineage, TableSchema
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckSeverity,
+    AssetKey,
+    AssetMaterialization,
+    TableColumnLineage,
+    TableSchema,
+)
 
 from etl.errors import EtlError
 from etl.extras import install
 from etl.running.lineage_metadata import LINEAGE, READS, UNKNOWN
+from etl.running.naming import AssetAddress
 from etl.running.run_outcomes import ROWS
 from etl.secrets.scrub import scrub
 from etl.telemetry.ended_runs import EndedRun, StepEvents, materialization_of, moment, number
@@ -32,7 +40,6 @@ PRODUCER = "https://pypi.org/project/tenant-etl"
 UNKNOWN_FACET = "etl_unknownColumnLineage"
 _INPUT = "dagster/input_data_version/"
 _LONGEST = 2000
-Asset = tuple[str, ...]
 Facets = dict[str, Any]
 
 
@@ -60,15 +67,15 @@ def lineage_bodies(run: EndedRun, namespace: str) -> list[bytes]:
 
 def lineage_events(run: EndedRun, namespace: str) -> "Iterator[RunEvent]":
     """Yield the events: the begin of the run, begin and end of each partition of an asset, the end of the run."""
-    make = _Maker(run, namespace)
+    make = _EventMaker(run, namespace)
     yield make.of_run("START", run.started)
-    made: set[Asset] = set()
+    made: set[AssetAddress] = set()
     checks = _checks(run.steps)
     for step in run.steps:
         reported = [(at, each) for at, event in step.reports if (each := materialization_of(event)) is not None]
-        last = {tuple(each.asset_key.path): each for _, each in reported}
+        last = {AssetAddress.of(each.asset_key): each for _, each in reported}
         for at, found in reported:
-            asset = tuple(found.asset_key.path)
+            asset = AssetAddress.of(found.asset_key)
             made.add(asset)
             yield make.of_asset("START", step.started, asset, found.partition)
             own = list(checks.get((asset, found.partition), ()))
@@ -86,7 +93,7 @@ def lineage_events(run: EndedRun, namespace: str) -> "Iterator[RunEvent]":
     yield make.of_run({"succeeded": "COMPLETE", "failed": "FAIL", "canceled": "ABORT"}[run.end.stream], run.end.at)
 
 
-class _Maker:
+class _EventMaker:
     """Makes the events of one run."""
 
     def __init__(self, run: EndedRun, namespace: str) -> None:
@@ -107,7 +114,7 @@ class _Maker:
         self,
         state: str,
         at: float,
-        asset: Asset,
+        asset: AssetAddress,
         partition: str | None,
         *,
         made: AssetMaterialization | None = None,
@@ -130,10 +137,12 @@ class _Maker:
             facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(
                 message=scrub(error)[:_LONGEST], programmingLanguage="python"
             )
-        run_id = str(uuid5(NAMESPACE_URL, "/".join((self._run.run.run_id, *asset, partition or ""))))
+        run_id = str(
+            uuid5(NAMESPACE_URL, "/".join((self._run.run.run_id, asset.tenant, _name(asset), partition or "")))
+        )
         inputs = [self._input(each) for each in _inputs(made)] if made is not None else []
         output = self._output(asset, made, checks or [])
-        return self._event(state, at, run_id, facets, self._job("/".join(asset[1:]), "TASK"), inputs, [output])
+        return self._event(state, at, run_id, facets, self._job(_name(asset), "TASK"), inputs, [output])
 
     def _event(
         self,
@@ -164,13 +173,13 @@ class _Maker:
         facet = job_type_job.JobTypeJobFacet(processingType="BATCH", integration="DAGSTER", jobType=kind)
         return Job(namespace=self._space(self._tenant()), name=name, facets={"jobType": facet})
 
-    def _input(self, asset: Asset) -> "InputDataset":
+    def _input(self, asset: AssetAddress) -> "InputDataset":
         from openlineage.client.event_v2 import InputDataset  # noqa: PLC0415  an optional dependency
 
-        return InputDataset(namespace=self._space(asset[0]), name="/".join(asset[1:]))
+        return InputDataset(namespace=self._space(asset.tenant), name=_name(asset))
 
     def _output(
-        self, asset: Asset, made: AssetMaterialization | None, checks: list[AssetCheckEvaluation]
+        self, asset: AssetAddress, made: AssetMaterialization | None, checks: list[AssetCheckEvaluation]
     ) -> "OutputDataset":
         from openlineage.client.event_v2 import OutputDataset  # noqa: PLC0415  an optional dependency
         from openlineage.client.facet_v2 import (  # noqa: PLC0415
@@ -213,19 +222,15 @@ class _Maker:
                 ]
             )
         return OutputDataset(
-            namespace=self._space(asset[0]), name="/".join(asset[1:]), facets=facets, outputFacets=statistics
+            namespace=self._space(asset.tenant), name=_name(asset), facets=facets, outputFacets=statistics
         )
 
     def _origins(self, deps: Any) -> Any:  # noqa: ANN401  types of Dagster and of the optional library
         from openlineage.client.facet_v2 import column_lineage_dataset  # noqa: PLC0415  an optional dependency
 
         fields = [
-            column_lineage_dataset.InputField(
-                namespace=self._space(each.asset_key.path[0]),
-                name="/".join(each.asset_key.path[1:]),
-                field=each.column_name,
-            )
-            for each in deps
+            column_lineage_dataset.InputField(namespace=self._space(asset.tenant), name=_name(asset), field=column)
+            for asset, column in ((AssetAddress.of(each.asset_key), each.column_name) for each in deps)
         ]
         return column_lineage_dataset.Fields(inputFields=fields)
 
@@ -243,39 +248,49 @@ class _Maker:
             return str(uuid5(NAMESPACE_URL, self._run.run.run_id))
 
 
-def _inputs(made: AssetMaterialization) -> list[Asset]:
+def _inputs(made: AssetMaterialization) -> list[AssetAddress]:
     """Return what an asset was made from: assets whose versions Dagster noted, columns' origins, and other tables."""
-    found: dict[Asset, None] = {}
+    found: dict[AssetAddress, None] = {}
     for tag in made.tags or {}:
         if tag.startswith(_INPUT):
-            found[tuple(tag.removeprefix(_INPUT).split("/"))] = None
+            found[_address(tag.removeprefix(_INPUT))] = None
     lineage = _value(made, LINEAGE)
     if isinstance(lineage, TableColumnLineage):
         for deps in lineage.deps_by_column.values():
-            found |= {tuple(each.asset_key.path): None for each in deps}
+            found |= {AssetAddress.of(each.asset_key): None for each in deps}
     reads = _value(made, READS)
     if isinstance(reads, list):
-        found |= {tuple(each.split("/", 2)): None for each in reads}
-    found.pop(tuple(made.asset_key.path), None)
+        found |= {_address(each): None for each in reads}
+    found.pop(AssetAddress.of(made.asset_key), None)
     return list(found)
 
 
-def _checks(steps: Iterable[StepEvents]) -> dict[tuple[Asset, str | None], list[AssetCheckEvaluation]]:
+def _checks(steps: Iterable[StepEvents]) -> dict[tuple[AssetAddress, str | None], list[AssetCheckEvaluation]]:
     """Return the evaluations of checks by asset and partition."""
-    found: dict[tuple[Asset, str | None], list[AssetCheckEvaluation]] = {}
+    found: dict[tuple[AssetAddress, str | None], list[AssetCheckEvaluation]] = {}
     for event in (event for step in steps for _, event in step.reports):
         if materialization_of(event) is None:
             each = event.asset_check_evaluation_data
-            found.setdefault((tuple(each.asset_key.path), each.partition), []).append(each)
+            found.setdefault((AssetAddress.of(each.asset_key), each.partition), []).append(each)
     return found
 
 
-def _error(run: EndedRun, asset: Asset) -> str:
+def _error(run: EndedRun, asset: AssetAddress) -> str:
     """Return why an asset was not made: the error of its step, or that of the run."""
     if run.end.stream == "canceled":
         return ""
-    own = (each.error for each in run.steps if each.key == "__".join(asset) and each.error)
+    own = (each.error for each in run.steps if each.address == asset and each.error)
     return next(own, run.error or "the run failed before the asset was made")
+
+
+def _address(key: str) -> AssetAddress:
+    """Return what `tenant/stage/name` names."""
+    return AssetAddress.of(AssetKey.from_user_string(key))
+
+
+def _name(asset: AssetAddress) -> str:
+    """Return the name of a dataset in its tenant's namespace."""
+    return "/".join(filter(None, (asset.stage, asset.name))) or asset.tenant
 
 
 def _value(made: AssetMaterialization, name: str) -> object:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from etl.errors import EtlError
-from etl.notify.send import cause_of
+from etl.notify.send import cause_of, opener
 
 TIMEOUT = 10.0
 """Seconds for each step of talking to a receiver."""
@@ -28,21 +28,13 @@ class RefusedError(EtlError):
     """The receiver refuses what was sent: sending it again would change nothing."""
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object, **__: object) -> None:
-        """Follow no redirect, because it would send keys to an address that is not configured."""
-
-
-_opener = urllib.request.build_opener(_NoRedirects)
-
-
 def post(url: str, body: bytes, content_type: str, headers: Mapping[str, str], *, timeout: float = TIMEOUT) -> None:
     """Send one body. Raises `ReceiverAwayError` or `RefusedError`."""
     every = {"Content-Type": content_type, "User-Agent": "tenant-etl", **headers}
     request = urllib.request.Request(url, body, every, method="POST")  # noqa: S310  `checked` looks at the scheme
     where = place(url)
     try:
-        with _opener.open(request, timeout=timeout) as answer:
+        with opener.open(request, timeout=timeout) as answer:
             answer.read()
             return
     except urllib.error.HTTPError as error:

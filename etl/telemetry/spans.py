@@ -65,7 +65,7 @@ def spans_of(run: EndedRun, service: str, environment: str) -> "Iterator[Readabl
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415  an optional dependency
 
     resource = Resource({"service.name": service, "deployment.environment.name": environment})
-    make = _Maker(run, resource)
+    make = _SpanMaker(run, resource)
     yield make.span("", f"run {run.run.job_name}", run.started, run.end.at, _of_run(run), error=_error_of(run))
     times = run.times
     for name, first, last in (
@@ -95,7 +95,7 @@ def trace_id(run_id: str) -> int:
         return int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:16])
 
 
-class _Maker:
+class _SpanMaker:
     """Makes the spans of one run."""
 
     def __init__(self, run: EndedRun, resource: Any) -> None:  # noqa: ANN401  a type of the optional library

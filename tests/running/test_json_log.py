@@ -6,6 +6,7 @@ import logging
 import logging.config
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,17 @@ from etl.secrets.scrub import learn
 from etl.secrets.streams import ScrubbedStream
 from tests.telemetry.conftest import JOBS
 
+Begin = Callable[[], io.StringIO]
 SECRET = 'hunter2-can"ary'
 
 
 @pytest.fixture
-def output(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """The process's output, after the process began to log JSON."""
+def begin(monkeypatch: pytest.MonkeyPatch) -> Begin:
+    """Call it in the test, because pytest has other streams before: the process's output as JSON from then on."""
+    return lambda: _begin(monkeypatch)
+
+
+def _begin(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     text = io.StringIO()
     monkeypatch.setenv("ETL_LOG_FORMAT", "json")
     monkeypatch.setattr(sys, "stdout", ScrubbedStream(text))
@@ -49,7 +55,8 @@ def lines(output: io.StringIO) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_printed_line_is_an_object_also_half_a_line_and_a_trace(output: io.StringIO) -> None:
+def test_a_printed_line_is_an_object_also_half_a_line_and_a_trace(begin: Begin) -> None:
+    output = begin()
     with working_for(tenant="acme", run="r1", pipeline="orders"):
         say("one")
         say("ha", end="", flush=True)
@@ -63,14 +70,16 @@ def test_a_printed_line_is_an_object_also_half_a_line_and_a_trace(output: io.Str
     assert (last["tenant"], last["run"], last["pipeline"]) == (None, None, None)
 
 
-def test_an_object_that_a_program_prints_keeps_its_keys(output: io.StringIO) -> None:
+def test_an_object_that_a_program_prints_keeps_its_keys(begin: Begin) -> None:
+    output = begin()
     with working_for(tenant="acme", run="r1"):
         say(json.dumps({"level": "WARNING", "message": "m", "mine": {"a": [1, None]}}))
     (found,) = lines(output)
     assert (found["level"], found["message"], found["mine"], found["tenant"]) == ("WARNING", "m", {"a": [1, None]}, "acme")  # fmt: skip
 
 
-def test_a_record_is_one_line_with_its_trace_after_any_configuration(output: io.StringIO) -> None:
+def test_a_record_is_one_line_with_its_trace_after_any_configuration(begin: Begin) -> None:
+    output = begin()
     logging.config.dictConfig({
         "version": 1,
         "disable_existing_loggers": False,
@@ -87,7 +96,8 @@ def test_a_record_is_one_line_with_its_trace_after_any_configuration(output: io.
     assert "ValueError: invalid literal" in found["error"]
 
 
-def test_a_handler_that_writes_into_a_file_keeps_its_own_format(output: io.StringIO, tmp_path: Path) -> None:
+def test_a_handler_that_writes_into_a_file_keeps_its_own_format(begin: Begin, tmp_path: Path) -> None:
+    begin()
     handler = logging.FileHandler(tmp_path / "log")
     handler.setFormatter(logging.Formatter("plain %(message)s"))
     handler.emit(logging.makeLogRecord({"msg": "text"}))
@@ -95,7 +105,8 @@ def test_a_handler_that_writes_into_a_file_keeps_its_own_format(output: io.Strin
     assert (tmp_path / "log").read_text() == "plain text\n"
 
 
-def test_no_line_shows_a_secret_and_each_stays_json(output: io.StringIO) -> None:
+def test_no_line_shows_a_secret_and_each_stays_json(begin: Begin) -> None:
+    output = begin()
     learn(SECRET)
     say(f"login with {SECRET}")
     say(json.dumps({"message": f"password={SECRET}", "deep": [f'token="{SECRET}"']}))
@@ -110,7 +121,8 @@ def test_no_line_shows_a_secret_and_each_stays_json(output: io.StringIO) -> None
     assert 'can\\"ary' not in output.getvalue()
 
 
-def test_dagsters_own_lines_have_run_tenant_pipeline_step_and_event(output: io.StringIO) -> None:
+def test_dagsters_own_lines_have_run_tenant_pipeline_step_and_event(begin: Begin) -> None:
+    output = begin()
     with DagsterInstance.ephemeral() as instance:
         run_id = JOBS.resolve_job_def("acme_broken").execute_in_process(instance=instance, raise_on_error=False).run_id
     found = [each for each in lines(output) if each.get("event")]
