@@ -13,7 +13,6 @@ from functools import lru_cache
 
 from etl.config.pipeline_config import PipelineConfig
 from etl.lineage.columns import ColumnLineage, ColumnOrigin, Table, declared, identical, unknown_lineage
-from etl.lineage.query import query_lineage
 from etl.pipeline.stage import StageRun
 
 logger = logging.getLogger(__name__)
@@ -64,4 +63,6 @@ def source_table(tenant: str, words: Sequence[str]) -> Table:
 @lru_cache(maxsize=64)
 def _of_query(query: str, dialect: str, columns: tuple[str, ...]) -> ColumnLineage:
     """Read a query once for all partitions of a range."""
+    from etl.lineage.query import query_lineage  # noqa: PLC0415  sqlglot takes 0.1 s: only a query needs it
+
     return query_lineage(query, dialect, columns)

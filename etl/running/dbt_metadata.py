@@ -15,7 +15,6 @@ from etl.dbt.build import NodeResult
 from etl.dbt.index import DbtAsset
 from etl.dbt.project import TenantDbt
 from etl.lineage.columns import ColumnLineage, Table, renamed, unknown_lineage
-from etl.lineage.query import query_lineage, table_words
 from etl.partitions.keys import key_of, kind_of
 from etl.running.dbt_keys import node_key, source_files
 from etl.running.lineage_metadata import lineage_metadata
@@ -162,6 +161,8 @@ def column_lineage(
 def _node_lineage(
     config: TenantConfig, project: TenantDbt, relations: BuiltRelations, manifest: Manifest, asset: DbtAsset
 ) -> ColumnLineage:
+    from etl.lineage.query import query_lineage, table_words  # noqa: PLC0415  sqlglot takes 0.1 s: only a run needs it
+
     node = manifest["nodes"][asset.unique_id]
     columns = list(relations.columns_of(node))
     if node["resource_type"] == "seed":

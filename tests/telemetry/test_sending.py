@@ -1,10 +1,15 @@
 """Ended runs at a real receiver: each once, in order, none lost, whatever the receiver or the process does."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from dagster import DagsterInstance
 
 from etl.telemetry import ended_runs
 from etl.telemetry.ended_runs import EndedRun, ends
@@ -144,3 +149,32 @@ def test_more_ends_than_a_page_come_each_once_and_in_order(world: World, monkeyp
     monkeypatch.setattr(ended_runs, "LOOK_BACK", 0)
     positions = {stream: max(each.position for each in every[:4]) for stream in ended_runs.STREAMS}
     assert [each.run_id for each in ends(world.instance, positions)] == runs[4:]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from dagster import DagsterInstance
+from etl.telemetry.sending import Receiver, send_ended_runs
+
+with DagsterInstance.from_config(sys.argv[1]) as instance:
+    receiver = Receiver("traces", sys.argv[2], {}, "text/plain", lambda run: [run.run.run_id.encode()])
+    send_ended_runs(instance, Path(sys.argv[3]), receiver)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_loses_no_run_and_repeats_only_the_one_in_hand(tmp_path: Path, receiver: Received) -> None:
+    home, data = tmp_path / "home", tmp_path / "data"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with DagsterInstance.from_config(str(home)) as instance:
+        runs = [World(instance, data).canceled("umbrella") for _ in range(4)]
+    command = [sys.executable, "-c", KILLED, str(home), f"{receiver.url}/x", str(data)]
+    environ = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    killed = subprocess.run(command, check=False, env={**environ, "ETL_FAULT": "telemetry.accepted@2=kill"})
+    assert killed.returncode == -9
+    assert got(receiver) == runs[:2]
+    for _ in range(2):
+        subprocess.run(command, check=True, env=environ)
+        assert got(receiver) == [*runs[:2], *runs[1:]]
