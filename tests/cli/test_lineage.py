@@ -95,14 +95,17 @@ def test_what_a_transform_does_not_declare_is_unknown(project: TinyProject, etl:
     assert found["transfer/orders", "name"].startswith("unknown: a transform is Python")
 
 
-def test_a_run_neither_knows_nor_asks_a_receiver(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The libraries of telemetry are not loaded where runs are executed, and no connection is opened."""
+@pytest.mark.slow
+def test_the_libraries_of_telemetry_are_not_loaded_where_runs_are_executed(project: TinyProject) -> None:
     code = (
         "import sys, etl.definitions, etl.running.step, etl.resources.run_worker\n"
         "assert not {'openlineage', 'dagster_openlineage', 'opentelemetry'} & sys.modules.keys()\n"
         "assert not [each for each in sys.modules if each.startswith('etl.telemetry')]\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=project.process_environ)
+
+
+def test_a_run_asks_no_receiver(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENLINEAGE_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
 

@@ -168,8 +168,6 @@ def test_the_daemon_prints_nothing_but_json(tmp_path: Path) -> None:
 
     project = make_project(tmp_path)
     environ = {**project.environ, "ETL_LOG_FORMAT": "json", "PATH": "/usr/bin:/bin", "PYTHONPATH": str(project.root)}
-    (project.data / "dagster").mkdir(parents=True)
-    (project.data / "dagster" / "dagster.yaml").write_bytes((Path(__file__).parents[2] / "dagster.yaml").read_bytes())
     (project.root / "empty.py").write_text("import dagster\n\ndefs = dagster.Definitions()\n")
     command = [sys.executable, "-m", "dagster._daemon", "run", "-f", str(project.root / "empty.py")]
     with subprocess.Popen(command, env=environ, cwd=project.root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as daemon:  # fmt: skip
