@@ -25,6 +25,7 @@ DISTRIBUTIONS = {
     "ruamel": "ruamel-yaml",
     "yaml": "pyyaml",
     "opentelemetry": "opentelemetry-api",
+    "openlineage": "openlineage-python",
     "dbt": "dbt-duckdb",  # dbt.adapters.duckdb
     "dbt_common": "dbt-duckdb",  # which needs it, as dbt-core does
 }
@@ -39,7 +40,8 @@ NOT_IMPORTED = {
     "dbt-trino": "dbt loads it by the type of a profile",
     "duckdb-extension-postgres-scanner": "a file that DuckDB loads, found by its package's place",
     "duckdb-extension-sqlite-scanner": "a file that DuckDB loads, found by its package's place",
-    "opentelemetry-sdk": "the program that listens to checks configures it: it sends the spans",
+    "opentelemetry-exporter-otlp-proto-http": "opentelemetry.exporter, a part of the same module `opentelemetry`",
+    "opentelemetry-sdk": "opentelemetry.sdk, a part of the same module `opentelemetry`",
     "tzdata": "zones for hosts that have none; zoneinfo reads it",
 }
 
@@ -109,6 +111,9 @@ def test_the_core_imports_the_base_and_what_each_engine_says() -> None:
          "[metrics]"),
         ("prometheus_client", "from etl.quality import PrometheusListener; PrometheusListener()", "[metrics]"),
         ("opentelemetry", "from etl.quality import OpenTelemetryListener; OpenTelemetryListener()", "[opentelemetry]"),
+        ("opentelemetry", "from etl.telemetry.spans import trace_body; trace_body(None, 's', 'dev')", "[opentelemetry]"),
+        ("openlineage", "from etl.telemetry.lineage_events import lineage_bodies; lineage_bodies(None, 'n')",
+         "[openlineage]"),
         ("pymysql", "from etl.source.mysql import connect; connect(None, None).__enter__()", "[mysql]"),
         ("hvac", "from etl.secrets.openbao import *; OpenBaoSecrets('http://x', 's', BaoLogin()).read('a', 'b', 'c')",
          "[openbao]"),

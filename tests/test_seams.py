@@ -57,7 +57,7 @@ WAREHOUSE_SQL = re.compile(
 )
 OWN_SQL = {  # not the warehouse's: SQLite stores of the product, an object of the lake, sources
     "notify/outbox.py", "promises/pipeline_log.py", "promises/state_log.py", "lake/readable.py", "config/schema_values.py",
-    "running/event_log.py",
+    "running/event_log.py", "telemetry/sent.py",
 }  # fmt: skip
 
 

@@ -135,6 +135,13 @@ COMMANDS = (
         "etl metrics --output /var/lib/node_exporter/etl.prom",
     ),
     (
+        "traces",
+        "Send the spans of runs that have ended to a receiver of OpenTelemetry: the run, its wait, its steps.",
+        "traces:traces",
+        "etl traces --endpoint http://localhost:4318 --every 30",
+    ),
+    ("lineage", "Show from which columns a column comes; send OpenLineage events of ended runs.", "lineage:app", ""),
+    (
         "rules",
         "List the quality rules; show one; suggest rules for a file; compare two files; or look for personal data.",
         "rules:rules",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from dagster import DagsterInstance
 from rich.console import Console
 
 from etl.cli.asked import asked_tenants
@@ -19,6 +20,7 @@ from etl.cli.sla import PATIENCE, attainments, complain, loaded, write_report
 from etl.config.config_loader import list_tenants
 from etl.errors import EtlError, NothingExamined
 from etl.extras import install
+from etl.health.dagster_home import sensor_daemon
 from etl.promises.attainment import Attainment
 from etl.promises.freshness import State
 from etl.promises.judge import PipelineHistory, PipelineRun
@@ -27,6 +29,7 @@ from etl.promises.prometheus import Sample, metrics_registry, metrics_text
 from etl.running.sla_result import promised
 from etl.running.sla_watch import SlaWatch, Verdicts
 from etl.settings import Settings, load_settings
+from etl.telemetry.gateway import push as push_groups
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
@@ -38,14 +41,17 @@ HIGHEST_PORT = 65535
 def metrics(
     output: Annotated[Path | None, typer.Option(help="Write a text file, for a text-file collector.")] = None,
     port: Annotated[int | None, typer.Option(help="Serve http://127.0.0.1:PORT/metrics until stopped.")] = None,
+    push: Annotated[str | None, typer.Option(help="Replace the tenants' groups in this push gateway: its URL.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only this tenant. Default: all.")] = None,
 ) -> None:
-    """Write numbers of every pipeline, labelled by tenant and pipeline, to a file, a port or the terminal.
+    """Write numbers of every pipeline, labelled by tenant and pipeline, to a file, a port, a gateway or the terminal.
 
-    The counters of a pipeline that never ran are 0. Exit code 2: a tenant does not load. 3: no tenant, or no pipeline.
+    The counters of a pipeline that never ran are 0. Exit code 2: a tenant does not load, or the gateway did not take
+    the numbers. 3: no tenant, or no pipeline.
     """
-    if output is not None and port is not None:
-        raise EtlError("both --output and --port are given", "give one of them")
+    given = {"--output": output, "--port": port, "--push": push}
+    if len(both := [name for name, value in given.items() if value is not None]) > 1:
+        raise EtlError(f"both {' and '.join(both)} are given", "give one of them")
     settings = load_settings()
     asked_tenants(settings, [tenant] if tenant is not None else [])
     if port is not None:
@@ -53,7 +59,10 @@ def metrics(
         return
     samples, unloaded = collect(settings, tenant)
     text = metrics_text(samples)
-    if output is None:
+    if push is not None:
+        tenants = push_groups(samples, push)
+        Console().print(f"{len(tenants)} tenant(s) pushed: {', '.join(tenants)}", highlight=False)
+    elif output is None:
         sys.stdout.write(text)
     else:
         write_report(output, text)
@@ -71,9 +80,12 @@ def collect(settings: Settings, tenant: str | None = None) -> tuple[list[Sample]
     samples = [each for attainment in kept for each in _attainment_samples(attainment)]
     names = [each for each in list_tenants(settings) if tenant in (None, each)]  # tenants change while a server runs
     configs, unloaded = loaded(settings, names)
+    samples += [Sample("etl_metrics_timestamp_seconds", name, "", now.timestamp()) for name in names]
     samples += [Sample("etl_tenant_loaded", name, "", 0.0) for name in names]
     samples += [Sample("etl_tenant_loaded", config.id, "", 1.0) for config in configs]  # a series has its last number
     with opened_instance(settings) as instance:
+        if tenant is None:
+            samples += _platform_samples(instance, now)
         for config in configs:
             watch = SlaWatch(config, settings, budget=PATIENCE)
             verdicts, unjudged = watch.judge_now(instance, now)
@@ -84,6 +96,12 @@ def collect(settings: Settings, tenant: str | None = None) -> tuple[list[Sample]
             for history in watch.log.histories(config.id, watch.subjects.partitions).values():
                 samples += _run_samples(history)
     return samples, unloaded
+
+
+def _platform_samples(instance: DagsterInstance, now: datetime) -> Iterator[Sample]:
+    is_alive, _ = sensor_daemon(instance, now)
+    yield Sample("etl_metrics_timestamp_seconds", "", "", now.timestamp())
+    yield Sample("etl_daemon_running", "", "", is_alive)
 
 
 def _counter_samples(tenant: str, pipeline: str, counters: Counters) -> Iterator[Sample]:

@@ -24,6 +24,7 @@ from etl.running.compat import (
     deserialize_value,
     serializable_error_info_from_exc_info,
 )
+from etl.running.json_log import log_as_json
 from etl.running.new_run import create_run, repository_in
 from etl.running.own_run import OwnLocation, execute_here, load_own
 from etl.running.reports import scrub_reports
@@ -39,6 +40,7 @@ def main() -> None:
     channel = Channel.of_descriptor(int(sys.argv[1]))
     learn_environment(os.environ)
     forbid_core_files()
+    log_as_json(is_own=True)
     scrub_streams()
     scrub_reports()
     try:

@@ -22,6 +22,7 @@ from etl.secrets.ownership import owner_of, prefix_of
 from etl.suggest import nearest
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+OTHERS = "*"  # the key of `column_lineage` for all columns that have no key of their own
 JOB_OF_ALL = "all"  # the job that every tenant has
 
 
@@ -49,6 +50,7 @@ def conflicts(config: TenantConfig, groups: tuple[str, ...] = ()) -> Iterator[Co
         yield from _schema(at, pipeline, config)
         yield from effect_conflicts(at, pipeline)
         yield from _inputs(at, pipeline, config)
+        yield from _lineage(at, pipeline)
         if pipeline.has_dbt_transform and not config.dbt.enabled:
             yield Conflict(
                 (*at, "has_dbt_transform"),
@@ -180,6 +182,26 @@ def _inputs(at: KeyPath, pipeline: PipelineConfig, config: TenantConfig) -> Iter
             )
         elif (unfit := unfit_input(pipeline, pipelines[name])) is not None:
             yield Conflict(place, *unfit, about=_keys("partitions"))
+
+
+def _lineage(at: KeyPath, pipeline: PipelineConfig) -> Iterator[Conflict]:
+    """Refuse a declared origin that is no column of an input."""
+    inputs = pipeline.transfer_inputs
+    about = _keys("has_transfer", "transfer_inputs")
+    if pipeline.column_lineage and not pipeline.has_transfer:
+        problem = "`column_lineage` without a transfer: the lineage of an extract and of a load is known"
+        yield Conflict((*at, "column_lineage"), problem, "has_transfer: true, or no `column_lineage`", about=about)
+        return
+    for column, words in pipeline.origins.items():
+        for text in words:
+            place = (*at, "column_lineage", column)
+            named = text if column == OTHERS else text.partition(".")[0]
+            if column == OTHERS and text not in inputs:
+                close = nearest(text, inputs) or ""
+                yield Conflict(place, f"`{text}` is no input of the transform", ", ".join(inputs), close, about)
+            elif column != OTHERS and len(inputs) > 1 and named not in inputs:
+                problem = f"`{text}` does not say of which input: the transform has several"
+                yield Conflict(place, problem, f"{inputs[0]}.{text.rpartition('.')[2]}", about=about)
 
 
 def _targets(pipelines: dict[str, PipelineConfig]) -> Iterator[Conflict]:

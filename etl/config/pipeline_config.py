@@ -234,6 +234,11 @@ class PipelineConfig(BaseModel):
 
     has_transfer: bool = Field(default=False, description="transforms/<pipeline>.py holds a function of the same name.")
     transfer_inputs: tuple[PipelineName, ...] = Field((), description="Default: the pipeline itself.")
+    column_lineage: dict[Literal["*"] | ColumnName, ColumnName | tuple[ColumnName, ...]] = Field(
+        {},
+        description="From which columns the transform makes a column: `column`, or `input.column`, or a list; `[]` for "
+        "a column made from none. `*` names the input from whose column of the same name each other column is made.",
+    )
     has_dbt_transform: bool = Field(default=False, description="Models of the tenant's dbt project follow.")
     dbt_transform: DbtTransform | None = Field(None, description="Which models.")
 
@@ -280,6 +285,11 @@ class PipelineConfig(BaseModel):
     def scheme(self) -> TimeScheme | StaticKeys | WholeTable:
         """How its rows are cut into partitions."""
         return self.partitions.scheme if self.partitions else WholeTable()
+
+    @property
+    def origins(self) -> dict[str, tuple[str, ...]]:
+        """`column_lineage`, with a list for each column."""
+        return {key: (each,) if isinstance(each, str) else each for key, each in self.column_lineage.items()}
 
     @property
     def published_stage(self) -> Literal["extract", "transfer"]:

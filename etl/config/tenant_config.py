@@ -220,8 +220,9 @@ class TenantConfig(BaseModel):
 def fingerprint(model: BaseModel) -> str:
     """Return a hash of all values of `model`, with secrets as templates. Equal values have equal hashes."""
     said_elsewhere: dict[str, Any] = {
-        "assets": {"pipelines": {"__all__": {"environments": True}}},
+        "assets": {"pipelines": {"__all__": {"environments": True, "column_lineage": True}}},
         "environments": True,
+        "column_lineage": True,  # it only describes: the same rows are made
     }
     text = json.dumps(model.model_dump(mode="json", exclude=said_elsewhere), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -18,13 +18,15 @@ from etl.notify import outbox
 from etl.pipeline.stage import lake_place
 from etl.promises import pipeline_log, state_log
 from etl.settings import Settings
+from etl.telemetry import sending, sent
 
 _STAGES = ("extract", "transfer")
 
 
 def examine_state_files(settings: Settings) -> Iterator[Examined]:
-    """Yield the state of the files in which promises and messages are kept."""
+    """Yield the state of the files in which promises, messages and sent runs are kept."""
     files = [(settings.data_dir / "sla.sqlite", state_log.FORMAT), (settings.data_dir / "notify.sqlite", outbox.FORMAT)]
+    files += [(settings.data_dir / sending.MEMORY, sent.FORMAT)]
     files += [(each, pipeline_log.FORMAT) for each in sorted((settings.data_dir / "sla").glob("*.sqlite"))]
     there = [(path, newest) for path, newest in files if path.is_file()]
     wrong = [found for path, newest in there if (found := _file(path, newest))]

@@ -129,7 +129,8 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         """Return None, so that the redirect counts as a failure."""
 
 
-_opener = urllib.request.build_opener(_NoRedirects)
+opener = urllib.request.build_opener(_NoRedirects)
+"""Opens addresses of the configuration, and follows no redirect."""
 
 
 def _post(
@@ -149,7 +150,7 @@ def _post(
         else:
             every = {"Content-Type": "application/json", "User-Agent": "tenant-etl", **headers}
             request = urllib.request.Request(url, data, every, method="POST")  # noqa: S310  checked above
-            with _opener.open(request, timeout=timeout):
+            with opener.open(request, timeout=timeout):
                 return
     except (OSError, ValueError, http.client.HTTPException) as error:
         problem = cause_of(error, timeout)

@@ -15,6 +15,7 @@ from etl.faults import reach
 from etl.lake.lake import ObjectRef
 from etl.lake.readable import require_readable
 from etl.pipeline.guards import VolumeVerdict, guard_rows, judge_volume
+from etl.pipeline.lineage import extract_lineage
 from etl.pipeline.personal import look_for_personal
 from etl.pipeline.publish import DraftRows, audit_and_publish, drafting
 from etl.pipeline.schema_guard import ExtractedKeys, guard_schema, known_schema
@@ -39,7 +40,8 @@ def extract(run: StageRun, source: str | SourceRange) -> StageResult:
     previous = run.lake.find_intact(ref)
     with disk_errors(run, "extract"), drafting(run, "extract") as draft:
         reach("extract.start")
-        report = _read(run, source, extract_request(run), draft)
+        request = extract_request(run)
+        report = _read(run, source, request, draft)
         read = datetime.now(UTC)
         reach("extract.read")
         require_readable(draft, f"{run.label} extract")
@@ -59,7 +61,15 @@ def extract(run: StageRun, source: str | SourceRange) -> StageResult:
         result = audit_and_publish(DraftRows(run, "extract", draft, report.rows, started, tables, detail=detail))
         source.published.add(run.partition)
         seconds = report.seconds + (datetime.now(UTC) - read).total_seconds()
-        found = {"volume": volume, "personal": personal, "seconds": seconds, "comments": dict(report.comments)}
+        columns = [name for name, _ in result.sample.columns]
+        lineage = extract_lineage(run, columns, source.sql, request.schema_name)
+        found = {
+            "volume": volume,
+            "personal": personal,
+            "seconds": seconds,
+            "comments": dict(report.comments),
+            "lineage": lineage,
+        }
         return result.model_copy(update=found)
 
 

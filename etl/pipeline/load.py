@@ -15,6 +15,7 @@ from etl.lake.lake import Published
 from etl.lake.scan import scan_files
 from etl.partitions.cut import cut_by
 from etl.pipeline.audit import Blocked, audit_file
+from etl.pipeline.lineage import load_lineage
 from etl.pipeline.stage import StageResult, StageRun, disk_errors, sample_of
 from etl.pipeline.tables import referenced_tables
 from etl.warehouse.contract import LoadRequest, Warehouse
@@ -64,6 +65,7 @@ def _load(run: StageRun, warehouse: Warehouse | LoadSeries, *, reload: bool) -> 
         run_id=run.run_id,
         sample=sample,
         audit=audit,
+        lineage=load_lineage(run, [name for name, _ in sample.columns]),
         detail={
             "table": report.table,
             "changed": report.changed,

@@ -33,6 +33,7 @@ from etl.source.reading import (
     extract_to_parquet,
     extract_windows,
     reads_windows,
+    sql_of,
     table_size,
 )
 
@@ -82,6 +83,11 @@ class SourceRange(AbstractContextManager["SourceRange"]):
         self._parts.clear()
         while self._folders:
             self._folders.pop().remove()
+
+    @property
+    def sql(self) -> str:
+        """Sqlglot's name of the SQL that the database speaks."""
+        return sql_of(self._url)
 
     def read(self, run: StageRun, request: ExtractRequest, draft: Path) -> ExtractReport:
         """Write the rows of one partition into its draft."""

@@ -18,6 +18,7 @@ from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.errors import ConfigError, LakeError
 from etl.lake.lake import BucketKeys, Lake, LakePlace, ObjectRef, Published, open_lake
+from etl.lineage.columns import ColumnLineage
 from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.pipeline.audit import Audit
 from etl.pipeline.guards import VolumeVerdict
@@ -148,6 +149,8 @@ class StageResult(BaseModel):
     quarantine: Published | None = None
     comments: dict[str, str] = {}
     """What the source's catalogue says of the columns of an extract."""
+    lineage: ColumnLineage | None = None
+    """From which columns the columns come; None for a result that an interrupted run has published."""
     detail: dict[str, str | int | float | bool] = {}
 
     @property

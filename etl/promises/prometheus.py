@@ -3,7 +3,8 @@
 Belongs here: which metrics there are, and their text. Not here: where the numbers come from, and serving them.
 
 The only labels are tenant and pipeline, because a label for runs, partitions or rules would have ever more values. A
-metric about a tenant has an empty pipeline label, which Prometheus treats as no label. Units are base units (seconds,
+metric about a tenant has an empty pipeline label, and one about the platform two empty labels, which Prometheus treats
+as no label. Units are base units (seconds,
 bytes, ratios from 0 to 1).
 """
 
@@ -30,6 +31,8 @@ class Metric:
 
 
 METRICS: Mapping[str, Metric] = {
+    "etl_metrics_timestamp_seconds": Metric("gauge", "When these numbers were read; a push gateway keeps old ones."),
+    "etl_daemon_running": Metric("gauge", "1 if Dagster's daemon runs; 0: nothing is scheduled, no promise watched."),
     "etl_tenant_loaded": Metric("gauge", "1 if the tenant's configuration loads; 0: the tenant has no other metrics."),
     "etl_pipeline_rows": Metric("gauge", "Rows of the newest published partition or table."),
     "etl_pipeline_quarantined_rows": Metric("gauge", "Rows that the last run set aside."),

@@ -6,7 +6,6 @@ Belongs here: reading the built relations in the tenant's warehouse. Not here: r
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from dagster import MetadataValue, TableColumn, TableSchema
@@ -15,7 +14,10 @@ from etl.config.tenant_config import TenantConfig
 from etl.dbt.build import NodeResult
 from etl.dbt.index import DbtAsset
 from etl.dbt.project import TenantDbt
+from etl.lineage.columns import ColumnLineage, Table, renamed, unknown_lineage
 from etl.partitions.keys import key_of, kind_of
+from etl.running.dbt_keys import node_key, source_files
+from etl.running.lineage_metadata import lineage_metadata
 from etl.running.metadata import Metadata
 from etl.warehouse.contract import CountedRows, Warehouse, WarehouseTable
 
@@ -41,8 +43,8 @@ class BuiltRelations:
     def read(self, warehouse: Warehouse) -> None:
         """Read columns and counts from the warehouse."""
         nodes = [node for _, node in self._built]
-        above = [self._node(each) for node in nodes for each in _above(node)]
-        schemas = sorted({node["schema"] for node in [*nodes, *above] if node})
+        above = [each for node in nodes for each in self.inputs_of(node)]
+        schemas = sorted({node["schema"] for node in [*nodes, *above]})
         for table in warehouse.describe(schemas):
             place = table.schema_name.lower(), table.name.lower()
             self._found[place] = table
@@ -73,14 +75,14 @@ class BuiltRelations:
         """Names and types, as the warehouse says them; empty where it does not know the relation."""
         return self.columns.get(_place(node), {})
 
-    def parents_of(self, node: Mapping[str, Any]) -> dict[str, dict[str, dict[str, str]]]:
-        """The columns of a node's inputs, in the form that dagster-dbt's lineage expects."""
-        above = [self._node(each) for each in _above(node)]
-        return {
-            each["relation_name"]: {name: {"data_type": dtype} for name, dtype in self.columns_of(each).items()}
-            for each in above
-            if each and self.columns_of(each)
-        }
+    def inputs_of(self, node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Yield the models and sources with a relation that a node reads, also through ephemeral models."""
+        for unique_id in _above(node):
+            found = self._node(unique_id)
+            if found is not None:
+                yield found
+            elif unique_id in self._manifest["nodes"]:
+                yield from self.inputs_of(self._manifest["nodes"][unique_id])
 
     def _node(self, unique_id: str) -> Mapping[str, Any] | None:
         node: Mapping[str, Any] | None = self._manifest["nodes"].get(unique_id) or self._manifest["sources"].get(
@@ -144,29 +146,36 @@ def row_counts(asset: DbtAsset, relations: BuiltRelations, days: Sequence[str]) 
 def column_lineage(
     config: TenantConfig, project: TenantDbt, relations: BuiltRelations, manifest: Manifest, asset: DbtAsset
 ) -> Metadata:
-    """Return the columns from which a model's columns come; dagster-dbt reads them from the compiled SQL."""
-    from dagster_dbt.core.dbt_cli_event import (  # noqa: PLC0415  takes a second: only a run of dbt pays for it
-        EventHistoryMetadata,
-        _build_column_lineage_metadata,
-    )
-
-    from etl.running.dbt_translator import TenantDbtTranslator  # noqa: PLC0415
-
+    """Return the columns from which a model's columns come, by the SQL that dbt has compiled."""
     node = manifest["nodes"][asset.unique_id]
-    columns = {name: {"data_type": dtype} for name, dtype in relations.columns_of(node).items()}
-    target: Path = project.build_path(days=asset.incremental)
-    if not columns or not asset.compiled.endswith(".sql"):
+    columns = list(relations.columns_of(node))
+    if not columns:
         return {}
     try:
-        found: Metadata = _build_column_lineage_metadata(
-            event_history_metadata=EventHistoryMetadata(columns=columns, parents=relations.parents_of(node)),
-            dbt_resource_props=dict(node),
-            manifest=manifest,
-            dagster_dbt_translator=TenantDbtTranslator(config),
-            target_path=target,
-            project=None,
-        )
+        return lineage_metadata(_node_lineage(config, project, relations, manifest, asset))
     except Exception as error:  # noqa: BLE001  the table is built; unknown SQL costs only the lineage
-        _LOG.info("no column lineage of %s: %s", asset.unique_id, str(error).splitlines()[0] if str(error) else error)
-        return {}
-    return found
+        _LOG.info("no column lineage of %s: %s", asset.unique_id, type(error).__name__)
+        return lineage_metadata(unknown_lineage(columns, "the model's SQL could not be read"))
+
+
+def _node_lineage(
+    config: TenantConfig, project: TenantDbt, relations: BuiltRelations, manifest: Manifest, asset: DbtAsset
+) -> ColumnLineage:
+    from etl.lineage.query import query_lineage, table_words  # noqa: PLC0415  sqlglot takes 0.1 s: only a run needs it
+
+    node = manifest["nodes"][asset.unique_id]
+    columns = list(relations.columns_of(node))
+    if node["resource_type"] == "seed":
+        return ColumnLineage(known=dict.fromkeys(columns, ()))  # the rows stand in a file of the project
+    compiled = project.build_path(days=asset.incremental) / asset.compiled
+    if node["resource_type"] == "snapshot" or compiled.suffix != ".sql" or not compiled.is_file():
+        return unknown_lineage(columns, f"a {node['resource_type']} without one compiled SQL file")
+    dialect = manifest["metadata"]["adapter_type"]
+    read = [(each, table_words(each["relation_name"], dialect)) for each in (node, *relations.inputs_of(node))]
+    keys: dict[Table, Table] = {words: tuple(node_key(config, each, manifest).path) for each, words in read}
+    known = {words: list(found) for each, words in read if (found := relations.columns_of(each))}
+    sql = compiled.read_text(encoding="utf-8")
+    for each, _ in read:
+        if each["resource_type"] == "source" and (files := source_files(each, manifest)):
+            sql = sql.replace(files, each["relation_name"])  # the files of one extract are one table
+    return renamed(query_lineage(sql, dialect, columns, known), keys)

@@ -19,6 +19,7 @@ from etl.dbt.index import DbtAsset, DbtCheck, DbtIndex, fresh_index, index_path,
 from etl.dbt.ownership import DbtRelation, refuse_known
 from etl.dbt.project import TenantDbt, parse
 from etl.errors import DbtError
+from etl.running.dbt_keys import get_node
 from etl.running.naming import AssetAddress
 from etl.settings import Settings
 
@@ -56,7 +57,7 @@ def prepare(config: TenantConfig, project: TenantDbt) -> DbtIndex:
 
 def _index(config: TenantConfig, project: TenantDbt, manifest: Mapping[str, Any], stamp: str) -> DbtIndex:
     from etl.running.compat import build_dbt_specs, select_unique_ids  # noqa: PLC0415  seconds: only preparing needs it
-    from etl.running.dbt_translator import TenantDbtTranslator, get_node  # noqa: PLC0415
+    from etl.running.dbt_translator import TenantDbtTranslator  # noqa: PLC0415
 
     translator = TenantDbtTranslator(config)
     specs, _ = build_dbt_specs(

@@ -42,6 +42,7 @@ from etl.running.dbt_metadata import (
     materialization_metadata,
     row_counts,
 )
+from etl.running.json_log import working_for
 from etl.running.metadata import Metadata
 from etl.running.partition_keys import partition_keys
 from etl.running.surroundings import step_of
@@ -84,7 +85,8 @@ class DbtStep:
 
     def run(self, context: AssetExecutionContext | AssetCheckExecutionContext) -> Iterator[DbtEvent]:
         """Build the selected models. A failure is reported without secrets."""
-        with step_of(self.config, context.log):
+        run = context.run.run_id
+        with step_of(self.config, context.log), working_for(tenant=self.config.id, run=run):
             yield from self._run(context)
 
     def _run(self, context: AssetExecutionContext | AssetCheckExecutionContext) -> Iterator[DbtEvent]:

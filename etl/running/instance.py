@@ -28,6 +28,7 @@ from etl.running.compat import (
     create_db_conn_string,
 )
 from etl.running.event_log import KeptEventLog
+from etl.running.json_log import log_as_json
 
 PLANNED = frozenset({DagsterEventType.ASSET_MATERIALIZATION_PLANNED, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED})
 """What a run is about to do. Dagster writes these events before the run is launched."""
@@ -76,6 +77,11 @@ class LocalStorage(DagsterSqliteStorage):
 
 class LocalInstance(DagsterInstance):
     """Dagster's instance, whose storage is a `LocalStorage` unless dagster.yaml names another one."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:  # noqa: ANN401  Dagster's own parameters
+        """Open the instance. Each process of Dagster does so first: from here on it may log JSON."""
+        log_as_json()
+        super().__init__(*given, **named)
 
     def handle_new_event(
         self, event: EventLogEntry, *, batch_metadata: DagsterEventBatchMetadata | None = None

@@ -22,6 +22,7 @@ from etl.config.secrets import learn_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.platform import platform_of
+from etl.running.json_log import log_as_json, name_run
 from etl.running.reports import scrub_reports
 from etl.running.run_tenants import tenants_of
 from etl.secrets.ownership import PROCESS_VARIABLES, STORE_PREFIXES, environment_of
@@ -40,6 +41,7 @@ def protect_texts(config: TenantConfig) -> None:
     scrub_reports()
     if _is_dagsters_own():
         forbid_core_files()
+        log_as_json()
         scrub_streams()
 
 
@@ -59,6 +61,8 @@ def protect(run: DagsterRun, job: JobDefinition) -> None:
     if tenants:
         keep_only(tenants, known)
     forbid_core_files()
+    log_as_json(is_own=True)
+    name_run(run.run_id, tenants)
     scrub_streams()
     scrub_reports()
 

@@ -26,6 +26,7 @@ from etl.config.pipeline_config import Stage
 from etl.config.tenant_config import fingerprint
 from etl.config.tenant_loader import code_digest
 from etl.errors import EtlError
+from etl.lineage.columns import unknown_lineage
 from etl.pipeline.audit import Audit, Blocked
 from etl.pipeline.backfill import Journal, each_partition
 from etl.pipeline.extract import extract
@@ -47,6 +48,8 @@ from etl.running.check_results import (
     volume_evaluation,
 )
 from etl.running.compat import AssetCheckExecutionRecordStatus as Status, PartitionKeyFilter
+from etl.running.json_log import working_for
+from etl.running.lineage_metadata import lineage_metadata
 from etl.running.metadata import Metadata, secret_versions, stage_metadata
 from etl.running.naming import PipelineStage
 from etl.running.partition_keys import partition_keys
@@ -81,7 +84,8 @@ class Step:
 
     def run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
         """Do the stage for every partition of the step. A failure is reported without secrets."""
-        with step_of(self.of.config, context.log):
+        run, pipeline = context.run.run_id, self.of.pipeline.name
+        with step_of(self.of.config, context.log), working_for(tenant=self.of.config.id, run=run, pipeline=pipeline):
             yield from self._run(context)
 
     def _run(self, context: AssetExecutionContext) -> Iterator[StepEvent]:
@@ -298,12 +302,20 @@ class Step:
         """The assets of the step, each with the function that makes its metadata."""
 
         def with_secrets(result: StageResult) -> Metadata:
-            return stage_metadata(result) | secret_versions(self.of.config.id)
+            return stage_metadata(result) | self._lineage(result) | secret_versions(self.of.config.id)
 
         makers: dict[AssetKey, Callable[[StageResult], Metadata]] = {self.of.asset: with_secrets}
         if self.of.quarantine in context.selected_asset_keys:
             makers[self.of.quarantine] = quarantine_metadata
         return makers
+
+    @staticmethod
+    def _lineage(result: StageResult) -> Metadata:
+        lineage = result.lineage
+        if lineage is None:
+            columns = (name for name, _ in result.sample.columns)
+            lineage = unknown_lineage(columns, "the partition was published by a run that was interrupted")
+        return lineage_metadata(lineage, lineage.tables if result.stage == "extract" else ())
 
     def _log_progress(
         self, context: AssetExecutionContext, result: StageResult, position: int, total: int, started: datetime

@@ -20,6 +20,11 @@ class ScrubbedStream(io.TextIOBase):
         self._stream = stream
         self._line = ""
 
+    @property
+    def behind(self) -> TextIO:
+        """The stream behind."""
+        return self._stream
+
     def write(self, text: str) -> int:
         """Take the text, and pass on the lines that are now complete."""
         whole, separator, rest = (self._line + text).rpartition("\n")

@@ -59,11 +59,13 @@ __all__ = [
     "require_known",
     "server_timezone",
     "shows_other_databases",
+    "sql_of",
     "table_size",
 ]
 
 _BY_DIALECT = {"sqlite": "sqlite_duckdb", "postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 _ANY_OTHER = "sqlalchemy_cursor"
+_OF_SQLGLOT = {"postgresql": "postgres", "mariadb": "mysql", "mssql": "tsql"}
 _T = TypeVar("_T")
 
 
@@ -85,6 +87,12 @@ def _asked(url: str, work: Callable[[DatabaseUrl], _T], request: ExtractRequest 
     source = parse(again)
     with as_source_error(source, request):
         return work(source)
+
+
+def sql_of(url: str) -> str:
+    """Return sqlglot's name of the SQL that the URL's database speaks."""
+    name = parse(url).dialect
+    return _OF_SQLGLOT.get(name, name)
 
 
 def driver_of(url: DatabaseUrl) -> Driver:

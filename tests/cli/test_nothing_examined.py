@@ -16,6 +16,7 @@ OF_ALL_TENANTS = [
     ("metrics",),
     ("metrics", "--output", "etl.prom"),
     ("metrics", "--port", "0"),
+    ("metrics", "--push", "http://127.0.0.1:1"),
     ("quarantine", "list"),
     ("demo",),
 ]

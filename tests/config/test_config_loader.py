@@ -19,7 +19,7 @@ def test_an_unknown_key_is_named_with_its_place_and_the_nearest_one(one_problem:
     problem = one_problem(text)
     assert problem.startswith(
         "unknown key `source_tabel` at tenants/acme/config.yaml:6:9 (assets.pipelines.lots.source_tabel), "
-        "did you mean `source_table`? allowed: allow_empty, columns, date_column"
+        "did you mean `source_table`? allowed: allow_empty, column_lineage, columns, date_column"
     )
 
 
