@@ -164,6 +164,14 @@ class S3Store:
             keys = self._asked(lambda store: [each["path"] for batch in obstore.list(store, prefix) for each in batch])
         return tuple(key[len(prefix) :] for key in keys if key.endswith(".parquet"))
 
+    def used_bytes(self, folder: str) -> int:
+        """Return the size of all objects below the folder."""
+        prefix = f"{self._prefix}{folder}/"
+        with self._errors(folder):
+            return self._asked(
+                lambda store: sum(int(each["size"]) for batch in obstore.list(store, prefix) for each in batch)
+            )
+
     def folders(self) -> tuple[str, ...]:
         """Return the folders of the first level, in order."""
         with self._errors("the lake"):

@@ -36,6 +36,10 @@ class Store(Protocol):
         """Return the names of the objects below a folder."""
         ...
 
+    def used_bytes(self, folder: str) -> int:
+        """Return the size of all objects below a folder."""
+        ...
+
     def folders(self) -> tuple[str, ...]:
         """Return the folders at the top."""
         ...

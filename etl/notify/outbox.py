@@ -165,6 +165,12 @@ class Outbox:
             query = "SELECT count(*) FROM messages WHERE scope = ? AND sent_at IS NULL"
             return int(db.execute(query, (scope,)).fetchone()[0])
 
+    def sent_since(self, scope: str, moment: datetime) -> int:
+        """How many messages of `scope` were sent from this moment on."""
+        with self._store.transaction() as db:
+            query = "SELECT count(*) FROM messages WHERE scope = ? AND sent_at >= ?"
+            return int(db.execute(query, (scope, _text(moment))).fetchone()[0])
+
     def _joins(self, db: sqlite3.Connection, incident: Incident, lasting: dict[int, tuple[str, set[str]]]) -> bool:
         """Whether an open incident covers this incident. The open incident then covers these causes too."""
         for number, (_, covers) in lasting.items():

@@ -58,6 +58,16 @@ class StageRun(BaseModel):
     def _local_lake(self) -> Lake:
         return open_lake(self.settings)
 
+    @property
+    def tenant_lake(self) -> Lake:
+        """The lake that keeps what is known of the whole tenant: its bucket, or the local lake if it has none."""
+        return self._bucket_lake
+
+    @property
+    def lakes(self) -> tuple[Lake, ...]:
+        """Every lake that can hold objects of this tenant."""
+        return (self._bucket_lake, self._local_lake) if self.config.storage.bucket else (self._local_lake,)
+
     def close(self) -> None:
         """Release every object that was opened for reading."""
         for lake in (self.__dict__.get("_bucket_lake"), self.__dict__.get("_local_lake")):
