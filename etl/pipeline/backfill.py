@@ -89,8 +89,16 @@ class Journal:
         of = self._path.stem.rsplit("__", 2)[0]
         for path in self._path.parent.glob(f"{of}__*.json"):
             other, begin, end = path.stem.rsplit("__", 2)
-            if (other == of and {begin, end} <= self._keys) or _is_old(path):
+            if (other == of and {begin, end} <= self._keys) or _is_old(path, waits=_waits(path)):
                 path.unlink(missing_ok=True)
+
+
+def _waits(path: Path) -> bool:
+    """Whether the journal is of a range that waits for the next day's quota."""
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8")).get("waits_for_room"))
+    except (OSError, ValueError, AttributeError):  # damaged, or another run has finished the range
+        return False
 
 
 def _is_old(path: Path, *, waits: bool = False) -> bool:

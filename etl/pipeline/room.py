@@ -75,5 +75,10 @@ def _claim(run: StageRun, stage: Stage, rows: int, size: int) -> Claim:
         pipeline=run.pipeline.name,
         partition=run.partition,
         amount=Amount(rows=rows, bytes=size),
-        at=datetime.now(UTC),
+        at=now(),
     )
+
+
+def now() -> datetime:
+    """Return the moment at which something is counted: the clock of this machine."""
+    return datetime.now(UTC)

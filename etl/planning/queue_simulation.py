@@ -22,6 +22,7 @@ from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun
 
 from etl.running.compat import (
     ConfigurableClassData,
+    InMemoryEventLogStorage,
     LaunchRunContext,
     LoadableTargetOrigin,
     ManagedGrpcPythonEnvCodeLocationOrigin,
@@ -32,6 +33,7 @@ from etl.running.compat import (
     SubmitRunContext,
     make_new_run_id,
 )
+from etl.running.instance import LocalStorage
 
 LOOK = timedelta(seconds=5)
 """How often Dagster's daemon looks at the queue."""
@@ -107,6 +109,15 @@ class SimulatedLauncher(RunLauncher[Any]):
         return False
 
 
+class SimulatedStorage(LocalStorage):
+    """The usual storage, with the events in memory: a file for the events of each run takes a tenth of a second."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        """`base_dir` is the temporary folder."""
+        super().__init__(base_dir, inst_data)
+        self._event_log_storage = InMemoryEventLogStorage()  # type: ignore[assignment]  # Dagster only asks for its protocol
+
+
 @dataclass(frozen=True)
 class _Context:
     """What the daemon needs of a workspace: the instance. Its runs name no code location."""
@@ -120,19 +131,22 @@ class _Context:
 @contextmanager
 def simulated_instance(concurrency: Mapping[str, Any], coordinator: Mapping[str, Any]) -> Iterator[DagsterInstance]:
     """Make a temporary instance with these settings of dagster.yaml."""
-    launcher = {"module": SimulatedLauncher.__module__, "class": SimulatedLauncher.__name__}
-    settings = {
-        "telemetry": {"enabled": False},
-        "instance_class": {"module": "etl.running.instance", "class": "LocalInstance"},
-        "concurrency": dict(concurrency),
-        "run_coordinator": dict(coordinator),
-        "run_launcher": launcher,
-    }
-    with (
-        tempfile.TemporaryDirectory(prefix="etl-simulation-") as folder,
-        DagsterInstance.local_temp(folder, overrides=settings) as instance,
-    ):
-        yield instance
+    with tempfile.TemporaryDirectory(prefix="etl-simulation-") as folder:
+        settings = {
+            "telemetry": {"enabled": False},
+            "concurrency": dict(concurrency),
+            "run_coordinator": dict(coordinator),
+            "run_launcher": {"module": SimulatedLauncher.__module__, "class": SimulatedLauncher.__name__},
+            "storage": {
+                "custom": {
+                    "module": SimulatedStorage.__module__,
+                    "class": SimulatedStorage.__name__,
+                    "config": {"base_dir": folder},
+                }
+            },
+        }
+        with DagsterInstance.local_temp(folder, overrides=settings) as instance:
+            yield instance
 
 
 def play(runs: Sequence[SimulatedRun], until: datetime, instance: DagsterInstance) -> list[Played]:

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from dagster._core.remote_representation.grpc_server_registry import GrpcServerRegistry
     from dagster._core.run_coordinator.base import SubmitRunContext
     from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator, RunQueueConfig
+    from dagster._core.storage.event_log.in_memory import InMemoryEventLogStorage
     from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
     from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
     from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
@@ -122,6 +123,7 @@ __all__ = [
     "GrpcServerCodeLocation",
     "GrpcServerCommand",
     "GrpcServerRegistry",
+    "InMemoryEventLogStorage",
     "InProcessCodeLocation",
     "InProcessCodeLocationOrigin",
     "InstanceRef",
@@ -186,6 +188,7 @@ _LATER = {
     "GrpcServerCommand": "dagster._grpc.constants",
     "GrpcServerRegistry": "dagster._core.remote_representation.grpc_server_registry",
     "INDEX_SHARD_NAME": "dagster._core.storage.event_log.sqlite.sqlite_event_log",
+    "InMemoryEventLogStorage": "dagster._core.storage.event_log.in_memory",
     "InProcessCodeLocation": "dagster._core.remote_representation.code_location",
     "QueuedRunCoordinator": "dagster._core.run_coordinator.queued_run_coordinator",
     "QueuedRunCoordinatorDaemon": "dagster._daemon.run_coordinator.queued_run_coordinator_daemon",
