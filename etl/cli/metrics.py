@@ -17,13 +17,17 @@ from etl.cli.asked import asked_tenants
 from etl.cli.home import opened_instance
 from etl.cli.sla import PATIENCE, attainments, complain, loaded, write_report
 from etl.config.config_loader import list_tenants
+from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, NothingExamined
 from etl.extras import install
+from etl.pipeline.stage import lake_of
 from etl.promises.attainment import Attainment
 from etl.promises.freshness import State
 from etl.promises.judge import PipelineHistory, PipelineRun
 from etl.promises.pipeline_log import Counters
 from etl.promises.prometheus import Sample, metrics_registry, metrics_text
+from etl.quotas.quotas_file import quotas_path
+from etl.quotas.usage import usage_of
 from etl.running.sla_result import promised
 from etl.running.sla_watch import SlaWatch, Verdicts
 from etl.settings import Settings, load_settings
@@ -75,6 +79,7 @@ def collect(settings: Settings, tenant: str | None = None) -> tuple[list[Sample]
     samples += [Sample("etl_tenant_loaded", config.id, "", 1.0) for config in configs]  # a series has its last number
     with opened_instance(settings) as instance:
         for config in configs:
+            samples += _quota_samples(config, settings, now)
             watch = SlaWatch(config, settings, budget=PATIENCE)
             verdicts, unjudged = watch.judge_now(instance, now)
             samples += _promise_samples(verdicts)
@@ -84,6 +89,38 @@ def collect(settings: Settings, tenant: str | None = None) -> tuple[list[Sample]
             for history in watch.log.histories(config.id, watch.subjects.partitions).values():
                 samples += _run_samples(history)
     return samples, unloaded
+
+
+_QUOTAS = {
+    "rows_per_day": "rows",
+    "bytes_per_day": "published_bytes",
+    "lake_bytes": "lake_bytes",
+    "warehouse_bytes": "warehouse_bytes",
+    "messages_per_day": "messages",
+}
+
+
+def _quota_samples(config: TenantConfig, settings: Settings, now: datetime) -> Iterator[Sample]:
+    """Yield what is known of the quotas. What is not known has no number, and is counted as unknown."""
+    if not quotas_path(settings).is_file():
+        return
+    try:
+        with lake_of(config, settings) as lake:
+            uses = usage_of(config.id, settings, lake, now)
+    except EtlError:
+        yield Sample("etl_quota_unknown", config.id, "", len(_QUOTAS))
+        return
+    for each in uses:
+        if each.used is not None:
+            yield Sample(f"etl_quota_{_QUOTAS[each.name]}_used", config.id, "", each.used)
+        if each.limit is not None:
+            yield Sample(f"etl_quota_{_QUOTAS[each.name]}_limit", config.id, "", each.limit)
+    unknown = sum(each.used is None and each.limit is not None for each in uses)
+    yield Sample("etl_quota_unknown", config.id, "", unknown)
+    yield Sample("etl_quota_waiting_objects", config.id, "", sum(each.refused for each in uses))
+    shares = [each.share for each in uses if each.share is not None]
+    if shares:
+        yield Sample("etl_quota_used_ratio", config.id, "", max(shares))
 
 
 def _counter_samples(tenant: str, pipeline: str, counters: Counters) -> Iterator[Sample]:

@@ -24,7 +24,8 @@ from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.secrets import learn_tenant
 from etl.definitions import load_location
 from etl.errors import EtlError, NothingExamined
-from etl.planning.applied_state import Applied, Begun, forget_tenant, lake_of, read_applied, read_begun
+from etl.pipeline.stage import lake_of
+from etl.planning.applied_state import Applied, Begun, forget_tenant, read_applied, read_begun
 from etl.planning.apply import Applying, files_of, refuse_losses
 from etl.planning.backfills import BackFill
 from etl.planning.describe import describe

@@ -18,7 +18,7 @@ from rich.text import Text
 from etl.cli.asked import asked_tenants
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.errors import EtlError, NothingExamined
-from etl.planning.applied_state import lake_of
+from etl.pipeline.stage import lake_of
 from etl.quotas.amounts import shown
 from etl.quotas.quotas_file import FILE, Limits, Quotas, quotas_path, read_quotas, unknown_tenants_error
 from etl.quotas.usage import Use, usage_of

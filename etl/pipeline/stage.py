@@ -6,7 +6,7 @@ Belongs here: `StageRun` (one stage of one pipeline for one partition) and `Stag
 import errno
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -206,6 +206,13 @@ def lake_place(config: TenantConfig) -> LakePlace:
             "write a path below the bucket, such as raw/acme",
         )
     return place
+
+
+@contextmanager
+def lake_of(config: TenantConfig, settings: Settings, *, local: bool = False) -> Iterator[Lake]:
+    """Open the tenant's lake; with `local`, the local one that pipelines with `save_to_s3: false` use."""
+    with closing(open_lake(settings, None if local else lake_place(config))) as lake:
+        yield lake
 
 
 def bucket_keys(config: TenantConfig) -> Renewable[BucketKeys] | None:

@@ -208,8 +208,8 @@ def _used_up(place: Place, want: Claim, name: str, used: int, state: UsageState,
     return QuotaError(
         f"{problem}{what}, counted since {since:%Y-%m-%d %H:%M} {zone}",
         "readers keep what was published before, and nothing is deleted. The next day begins at"
-        f" {end:%Y-%m-%d %H:%M} {zone}, in {_duration(end - want.at)}; the run is then continued by itself, as long as"
-        f" the sensor `{place.tenant}_quota` runs. For more today, {owner}",
+        f" {end:%Y-%m-%d %H:%M} {zone}, in {_duration(end - want.at)}; the run is then continued by itself, if"
+        f" Dagster's daemon and its quota sensor run. For more today, {owner}",
         quota=name,
         until=end,
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from etl.config.yaml_source import Document, find, parse, to_data
+from etl.config.yaml_source import Document, Mark, Node, find, parse, to_data
 from etl.errors import ConfigError
 from etl.partitions.zones import ZoneName
 from etl.quotas.amounts import Bytes, Count
@@ -87,10 +87,9 @@ def unknown_tenants_error(quotas: Quotas, path: Path, known: Collection[str]) ->
     if not unknown:
         return None
     root = parse(path.read_bytes()).root
-    places = [find(root, ("tenants", each))[1].line if root else 1 for each in unknown]
     listed = [
-        f"{path}:{line}: there is no tenant `{name}`{did_you_mean(name, known)}"
-        for name, line in zip(unknown, places, strict=True)
+        f"there is no tenant `{name}` at {_place(path, root, ('tenants', name))}{did_you_mean(name, known)}"
+        for name in unknown
     ]
     return ConfigError(
         f"{path} limits {len(unknown)} tenant{'s' * (len(unknown) > 1)} that this project does not have",
@@ -122,15 +121,19 @@ def _invalid(path: Path, document: Document, error: ValidationError) -> ConfigEr
     problems = []
     for each in error.errors(include_url=False):
         keys = tuple(map(str, each["loc"]))
-        line = find(document.root, keys)[1].line if document.root else 1
         if each["type"] == "extra_forbidden":
             model = Limits if len(keys) > 1 else Quotas
             said = f"unknown key `{keys[-1]}`{did_you_mean(keys[-1], model.model_fields)}"
         else:
             said = f"`{'.'.join(keys)}`: {each['msg'].removeprefix('Value error, ')}"
-        problems.append(f"{path}:{line}: {said}")
+        problems.append(f"{said} at {_place(path, document.root, keys)}")
     return ConfigError(
         f"{path} is not valid, so no tenant's quota is known",
         "correct it; docs/quotas.md lists the keys",
         problems=problems,
     )
+
+
+def _place(path: Path, root: Node | None, keys: tuple[str, ...]) -> str:
+    mark = find(root, keys)[1] if root else Mark()
+    return f"{path}:{mark.line}:{mark.column}"

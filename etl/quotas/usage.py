@@ -37,6 +37,8 @@ class Use(BaseModel):
     is_partial: bool = False
     """Whether counting began after the day had begun, so that `used` is only a part of the day's amount."""
     why_unknown: str = ""
+    refused: int = 0
+    """Objects of this day that were refused and wait for room."""
 
     @property
     def text(self) -> str:
@@ -96,7 +98,14 @@ def _daily(name: str, limits: Limits, state: UsageState | None, now: datetime) -
     partial = state.counted_since > begin
     since = state.counted_since.astimezone(begin.tzinfo) if partial else begin
     return Use(
-        name=name, used=used, limit=limit, share=share_of(used, limit), since=since, until=end, is_partial=partial
+        name=name,
+        used=used,
+        limit=limit,
+        share=share_of(used, limit),
+        since=since,
+        until=end,
+        is_partial=partial,
+        refused=sum(each.quota == name and each.at >= begin for each in state.refused),
     )
 
 

@@ -25,6 +25,7 @@ from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.plan.state import KnownExecutionState
 from dagster._core.execution.retries import RetryMode
+from dagster._core.execution.stats import StepEventStatus
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
@@ -154,6 +155,7 @@ __all__ = [
     "SqliteRunStorage",
     "SqliteScheduleStorage",
     "StepDependencyConfig",
+    "StepEventStatus",
     "SubmitRunContext",
     "WorkerStatus",
     "WorkspaceFileTarget",

@@ -21,9 +21,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from dagster import DagsterRun
 
+from etl.config.tenant_config import TenantConfig
+from etl.partitions.cron import Cron, deadlines_after, parse_cron
 from etl.quotas.quotas_file import Quotas
 from etl.running.naming import AssetAddress
 from etl.running.run_spans import RANGE_END, RANGE_START
@@ -72,6 +75,31 @@ class Waiting:
     def wish(self) -> tuple[int, datetime, int]:
         """What orders the tenant's own runs."""
         return (-self.asked, self.due or datetime.max.replace(tzinfo=UTC), self.age)
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """When the data of a pipeline must be there, again and again."""
+
+    cron: Cron
+    zone: ZoneInfo
+    business_days: bool
+
+
+def deadline_of(config: TenantConfig, pipeline: str) -> Deadline | None:
+    """Return the deadline that is promised for a pipeline; None if none is."""
+    sla = config.sla_of(pipeline)
+    promise = sla.freshness if sla else None
+    if promise is None or promise.deadline is None:
+        return None
+    partitions = config.pipelines[pipeline].partitions
+    zone = promise.timezone or (partitions.timezone if partitions else "UTC")
+    return Deadline(parse_cron(promise.deadline), ZoneInfo(zone), promise.business_days)
+
+
+def next_deadline(deadline: Deadline, after: datetime) -> datetime:
+    """Return the next moment at which the data is due, in UTC."""
+    return next(deadlines_after(deadline.cron, deadline.zone, after, business_days=deadline.business_days))
 
 
 def tenant_of(run: DagsterRun) -> str:

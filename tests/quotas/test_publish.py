@@ -216,9 +216,14 @@ def test_a_file_that_cannot_be_read_refuses_every_publish(project: TinyProject, 
     with pytest.raises(ConfigError) as wrong:
         run_stage(project, "extract")
     text = str(wrong.value)
-    assert "quotas.yaml:2: unknown key `rows_per_dya`; did you mean `rows_per_day`?" in text
-    assert "quotas.yaml:4: `tenants.acme.lake_bytes`: `20 GX` is no amount of bytes" in text
-    assert "quotas.yaml:4: `tenants.acme.rows_per_day`: " in text
+    for said in (
+        "unknown key `rows_per_dya`; did you mean `rows_per_day`? at ",
+        "quotas.yaml:2:3",
+        "`tenants.acme.lake_bytes`: `20 GX` is no amount of bytes",
+        "quotas.yaml:4:10",
+        "`tenants.acme.rows_per_day`: ",
+    ):
+        assert said in text
 
 
 def test_a_zone_that_changes_moves_no_row_to_another_day(project: TinyProject, set_clock: Clock) -> None:
