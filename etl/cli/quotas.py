@@ -6,7 +6,7 @@ Belongs here: the command and its table. Not here: counting (`etl.quotas`), the 
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -21,7 +21,7 @@ from etl.errors import EtlError, NothingExamined
 from etl.pipeline.stage import lake_of
 from etl.quotas.amounts import shown
 from etl.quotas.quotas_file import FILE, Limits, Quotas, quotas_path, read_quotas, unknown_tenants_error
-from etl.quotas.usage import Use, usage_of
+from etl.quotas.usage import Use, day_of, usage_of
 from etl.settings import Settings, load_settings
 
 Format = Literal["text", "json"]
@@ -60,7 +60,8 @@ def quotas(
         sys.stdout.write(json.dumps(made, indent=2) + "\n")
     else:
         for name, uses in found.items():
-            console.print(_table(name, uses, platform))
+            for each in _shown(name, uses, platform, now):
+                console.print(each, highlight=False, soft_wrap=isinstance(each, str))
     for problem in unknown:
         Console(stderr=True).print(f"error: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
     _end(found.values(), is_unknown=bool(unknown))
@@ -71,31 +72,34 @@ def _used(name: str, settings: Settings, now: datetime) -> tuple[Use, ...]:
         return usage_of(name, settings, lake, now)
 
 
-def _table(name: str, uses: Iterable[Use], platform: Quotas) -> Table:
+def _shown(name: str, uses: Sequence[Use], platform: Quotas, now: datetime) -> Iterator[Table | str]:
+    """Yield the table of a tenant, and below it what does not fit into it."""
     limits = platform.limits_of(name)
-    table = Table("quota", "used", "limit", "share", "since", "free again", title=name, title_justify="left")
-    zone = limits.timezone or "UTC"
+    table = Table("quota", "used", "limit", "share", "since", title=name, title_justify="left")
+    begin, end = day_of(limits, now)
     for each in uses:
         table.add_row(
             each.name,
-            f"unknown: {each.why_unknown}"
-            if each.used is None
-            else ("at least " if each.is_partial else "") + shown(each.name, each.used),
+            "unknown" if each.used is None else ("at least " if each.is_partial else "") + shown(each.name, each.used),
             "-" if each.limit is None else shown(each.name, each.limit),
             _share(each, platform.tell_at),
-            f"{each.since:%Y-%m-%d %H:%M %Z}" if each.since else "-",
-            f"{each.until:%Y-%m-%d %H:%M} {zone}" if each.until else "-",
+            f"{each.since.astimezone(begin.tzinfo):%m-%d %H:%M}" if each.since else "-",
         )
     for key in ("concurrent_runs", "backfill_runs"):
-        table.add_row(key, "-", _runs(limits, key), "-", "-", "-")
-    return table
+        table.add_row(key, "-", _runs(limits, key), "-", "-")
+    yield table
+    yield f"Times are in {limits.timezone}. The next day begins at {end:%Y-%m-%d %H:%M}."
+    yield from (f"{each.name} is unknown: {each.why_unknown}." for each in uses if each.used is None)
+    yield from (
+        f"{each.name}: {each.refused} object(s) were refused and wait for room." for each in uses if each.refused
+    )
 
 
 def _runs(limits: Limits, key: str) -> str:
     limit: int | None = getattr(limits, key)
     if limit is not None:
         return shown(key, limit)
-    return "the half of the places" if key == "concurrent_runs" else "1 runs"
+    return "half of all" if key == "concurrent_runs" else shown(key, 1)
 
 
 def _share(use: Use, tell_at: float) -> Text:

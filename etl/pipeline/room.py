@@ -3,17 +3,28 @@
 Belongs here: what the quotas need to know of a stage's task. Not here: the decision (`etl.quotas.claims`).
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from etl.config.pipeline_config import Stage
+from etl.errors import EtlError
 from etl.pipeline.stage import StageRun
-from etl.quotas.claims import Place, claim, give_back, refuse_full_warehouse, refuse_if_used_up
+from etl.quotas.claims import (
+    Place,
+    claim,
+    give_back,
+    note_warehouse,
+    refuse_full_warehouse,
+    refuse_if_used_up,
+)
 from etl.quotas.quotas_file import Quotas, read_quotas
 from etl.quotas.usage_state import Amount, Claim
 from etl.warehouse.care import used_bytes
 from etl.warehouse.contract import Warehouse
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -51,6 +62,16 @@ def require_warehouse_room(run: StageRun, warehouse: Warehouse) -> None:
     if quotas is not None and quotas.limits_of(run.config.id).warehouse_bytes is not None:
         used = used_bytes(warehouse, run.run_id)
         refuse_full_warehouse(_place(run, "load", quotas), _claim(run, "load", 0, 0), used)
+
+
+def note_warehouse_size(run: StageRun, warehouse: Warehouse) -> None:
+    """Keep the size of the tenant's tables after its loads, for those who look. It cannot fail the loads."""
+    try:
+        quotas = read_quotas(run.settings)
+        if quotas is not None:
+            note_warehouse(_place(run, "load", quotas), _claim(run, "load", 0, 0), used_bytes(warehouse, run.run_id))
+    except EtlError as error:
+        logger.warning("%s load: the size of the tables is not known: %s", run.label, error.problem)
 
 
 def _place(run: StageRun, stage: Stage, quotas: Quotas) -> Place:

@@ -16,8 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any, cast
 
+import yaml
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun
 
 from etl.running.compat import (
@@ -145,7 +147,8 @@ def simulated_instance(concurrency: Mapping[str, Any], coordinator: Mapping[str,
                 }
             },
         }
-        with DagsterInstance.local_temp(folder, overrides=settings) as instance:
+        Path(folder, "dagster.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+        with DagsterInstance.from_config(folder) as instance:
             yield instance
 
 

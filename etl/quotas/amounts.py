@@ -15,6 +15,7 @@ _UNITS = {"B": 1} | {
     for end, base in (("B", 1000), ("iB", 1024))
 }
 _WRITTEN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGTP]?i?B)\s*", re.IGNORECASE)
+_GROUPED = re.compile(r"[0-9]{1,3}(?:[_,][0-9]{3})+")
 _STEP = 1000
 
 
@@ -31,8 +32,13 @@ def _bytes(value: object) -> object:
     return int(Decimal(found[1]) * units[found[2].lower()])
 
 
+def _count(value: object) -> object:
+    """Turn `1_000_000` or `1,000,000` into a number; leave everything else as it is."""
+    return int(re.sub("[_,]", "", value)) if isinstance(value, str) and _GROUPED.fullmatch(value) else value
+
+
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0, strict=True)]
-Count = Annotated[int, Field(ge=0, strict=True)]
+Count = Annotated[int, BeforeValidator(_count), Field(ge=0, strict=True)]
 
 
 def shown_bytes(amount: float) -> str:
@@ -47,5 +53,5 @@ def shown(quota: str, amount: float) -> str:
     """Return an amount of what this quota counts, in its unit."""
     if quota.startswith(("lake_", "warehouse_", "bytes_")):
         return shown_bytes(amount)
-    unit = "rows" if quota.startswith("rows_") else "messages" if quota.startswith("messages_") else "runs"
-    return f"{amount:,.0f} {unit}"
+    unit = "row" if quota.startswith("rows_") else "message" if quota.startswith("messages_") else "run"
+    return f"{amount:,.0f} {unit}{'' if amount == 1 else 's'}"

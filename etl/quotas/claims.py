@@ -90,8 +90,8 @@ def refuse_if_used_up(place: Place, want: Claim) -> None:
             raise error
 
 
-def refuse_full_warehouse(place: Place, want: Claim, used: int) -> None:
-    """Note the size of the tenant's tables, and refuse a load if the warehouse's quota is used up."""
+def note_warehouse(place: Place, want: Claim, used: int) -> None:
+    """Keep the measured size of the tenant's tables."""
     measured = Measured(bytes=used, at=want.at)
     change_state(
         place.tenant,
@@ -100,6 +100,11 @@ def refuse_full_warehouse(place: Place, want: Claim, used: int) -> None:
         want.at,
         lambda state: state.model_copy(update={"warehouse": measured}),
     )
+
+
+def refuse_full_warehouse(place: Place, want: Claim, used: int) -> None:
+    """Keep the size of the tenant's tables, and refuse a load if the warehouse's quota is used up."""
+    note_warehouse(place, want, used)
     limit = place.limits.warehouse_bytes
     if limit is not None and used >= limit:
         raise QuotaError(

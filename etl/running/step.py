@@ -31,7 +31,7 @@ from etl.pipeline.backfill import Journal, each_partition
 from etl.pipeline.extract import extract
 from etl.pipeline.load import load
 from etl.pipeline.publish import already_published
-from etl.pipeline.room import require_warehouse_room
+from etl.pipeline.room import note_warehouse_size, require_warehouse_room
 from etl.pipeline.source_range import SourceRange
 from etl.pipeline.stage import StageResult, StageRun
 from etl.pipeline.transfer import transfer
@@ -226,6 +226,7 @@ class Step:
                 warehouse = getattr(context.resources, naming.warehouse_resource(tenant)).open(self.of.config)
                 if runs:
                     require_warehouse_room(runs[0], warehouse)
+                    shared.callback(note_warehouse_size, runs[-1], warehouse)
                 series = shared.enter_context(LoadSeries(warehouse))
                 return partial(load, warehouse=series, reload=is_reload(context.run.tags))
 
