@@ -20,7 +20,7 @@ from etl.config.config_loader import list_tenants, load_tenant
 from etl.errors import EtlError, NothingExamined
 from etl.pipeline.stage import lake_of
 from etl.quotas.amounts import shown
-from etl.quotas.quotas_file import FILE, Limits, Quotas, quotas_path, read_quotas, unknown_tenants_error
+from etl.quotas.quotas_file import FILE, Quotas, TenantLimits, quotas_path, read_quotas, unknown_tenants_error
 from etl.quotas.usage import Use, day_of, usage_of
 from etl.settings import Settings, load_settings
 
@@ -95,7 +95,7 @@ def _shown(name: str, uses: Sequence[Use], platform: Quotas, now: datetime) -> I
     )
 
 
-def _runs(limits: Limits, key: str) -> str:
+def _runs(limits: TenantLimits, key: str) -> str:
     limit: int | None = getattr(limits, key)
     if limit is not None:
         return shown(key, limit)

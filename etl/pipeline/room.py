@@ -12,7 +12,7 @@ from etl.config.pipeline_config import Stage
 from etl.errors import EtlError
 from etl.pipeline.stage import StageRun
 from etl.quotas.claims import (
-    Place,
+    Account,
     claim,
     give_back,
     note_warehouse,
@@ -74,12 +74,12 @@ def note_warehouse_size(run: StageRun, warehouse: Warehouse) -> None:
         logger.warning("%s load: the size of the tables is not known: %s", run.label, error.problem)
 
 
-def _place(run: StageRun, stage: Stage, quotas: Quotas) -> Place:
+def _place(run: StageRun, stage: Stage, quotas: Quotas) -> Account:
     def published() -> tuple[str, int] | None:
         found = run.lake.find_intact(run.ref(stage))
         return (found.provenance.run_id, found.bytes) if found else None
 
-    return Place(
+    return Account(
         tenant=run.config.id,
         label=run.label,
         lake=run.tenant_lake,

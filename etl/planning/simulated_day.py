@@ -38,7 +38,7 @@ SHORTEST, LONGEST = timedelta(days=1), timedelta(days=3)
 EARLIER_RUNS = 20
 
 
-class Effect(BaseModel):
+class TenantEffect(BaseModel):
     """What the back-fill does to one tenant. The waits are those of the queue."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,7 +72,7 @@ class BackFillEffect(BaseModel):
     ended_after: timedelta | None
     played: timedelta
     places: int
-    effects: tuple[Effect, ...]
+    effects: tuple[TenantEffect, ...]
     assumed: tuple[str, ...] = ()
     """The jobs whose length is not known, so that the median of the others was taken."""
 
@@ -222,11 +222,11 @@ def _queue_of(instance: DagsterInstance) -> tuple[Mapping[str, Any], Mapping[str
     return instance.get_settings("concurrency"), coordinator
 
 
-def _effects(without: Sequence[Played], with_it: Sequence[Played]) -> Iterator[Effect]:
+def _effects(without: Sequence[Played], with_it: Sequence[Played]) -> Iterator[TenantEffect]:
     for tenant in sorted({each.run.tenant for each in without}):
         before = [each for each in without if each.run.tenant == tenant]
         after = [each for each in with_it if each.run.tenant == tenant]
-        yield Effect(
+        yield TenantEffect(
             tenant=tenant,
             runs=len(before),
             promised=sum(each.run.due is not None for each in before),

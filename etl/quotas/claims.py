@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from etl.errors import EtlError
 from etl.lake.lake import Lake
 from etl.quotas.amounts import shown
-from etl.quotas.quotas_file import DAILY, Limits
+from etl.quotas.quotas_file import DAILY, TenantLimits
 from etl.quotas.usage import amount_of, day_of
 from etl.quotas.usage_state import Amount, Claim, Measured, Refusal, UsageState, change_state, read_state
 
@@ -35,22 +35,22 @@ class QuotaError(EtlError):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a tenant's objects are, as the decision needs it."""
+class Account:
+    """A tenant and its limits, and where its use is counted, as the decision needs it."""
 
     tenant: str
     label: str
     """The name of the task, for messages."""
     lake: Lake
     """The lake that keeps the count."""
-    limits: Limits
+    limits: TenantLimits
     measure: Callable[[], int]
     """Returns the bytes of all objects of the tenant."""
     published: Callable[[], tuple[str, int] | None]
     """Returns which run published the object that would be replaced, and its bytes; None if there is none."""
 
 
-def claim(place: Place, want: Claim) -> None:
+def claim(place: Account, want: Claim) -> None:
     """Count an object that is going to be published. Raises QuotaError if there is no room for it."""
     try:
         change_state(place.tenant, place.lake, want.run_id, want.at, lambda state: _admitted(place, want, state))
@@ -60,7 +60,7 @@ def claim(place: Place, want: Claim) -> None:
         raise
 
 
-def give_back(place: Place, claimed: Claim) -> None:
+def give_back(place: Account, claimed: Claim) -> None:
     """Take a claim back whose object was not published."""
 
     def change(state: UsageState) -> UsageState:
@@ -72,7 +72,7 @@ def give_back(place: Place, claimed: Claim) -> None:
     change_state(place.tenant, place.lake, claimed.run_id, claimed.at, change)
 
 
-def refuse_if_used_up(place: Place, want: Claim) -> None:
+def refuse_if_used_up(place: Account, want: Claim) -> None:
     """Refuse before anything is read if a day's quota is used up already. Nothing is counted."""
     limits = place.limits
     if limits.rows_per_day is None and limits.bytes_per_day is None:
@@ -90,7 +90,7 @@ def refuse_if_used_up(place: Place, want: Claim) -> None:
             raise error
 
 
-def note_warehouse(place: Place, want: Claim, used: int) -> None:
+def note_warehouse(place: Account, want: Claim, used: int) -> None:
     """Keep the measured size of the tenant's tables."""
     measured = Measured(bytes=used, at=want.at)
     change_state(
@@ -102,7 +102,7 @@ def note_warehouse(place: Place, want: Claim, used: int) -> None:
     )
 
 
-def refuse_full_warehouse(place: Place, want: Claim, used: int) -> None:
+def refuse_full_warehouse(place: Account, want: Claim, used: int) -> None:
     """Keep the size of the tenant's tables, and refuse a load if the warehouse's quota is used up."""
     note_warehouse(place, want, used)
     limit = place.limits.warehouse_bytes
@@ -118,7 +118,7 @@ def refuse_full_warehouse(place: Place, want: Claim, used: int) -> None:
         )
 
 
-def _admitted(place: Place, want: Claim, before: UsageState) -> UsageState:
+def _admitted(place: Account, want: Claim, before: UsageState) -> UsageState:
     """Return the state with the claim. Raises QuotaError if a quota does not allow it."""
     state = _cleared(place, want, before)
     begin, _ = day_of(place.limits, want.at)
@@ -138,7 +138,7 @@ def _admitted(place: Place, want: Claim, before: UsageState) -> UsageState:
     )
 
 
-def _cleared(place: Place, want: Claim, state: UsageState) -> UsageState:
+def _cleared(place: Account, want: Claim, state: UsageState) -> UsageState:
     """Return the state without claims that are decided: they are published, or their run ended before."""
     for each in state.open:
         if want.is_of(each):
@@ -152,7 +152,7 @@ def _cleared(place: Place, want: Claim, state: UsageState) -> UsageState:
     return state
 
 
-def _lake_with(place: Place, want: Claim, state: UsageState, begin: datetime) -> Measured:
+def _lake_with(place: Account, want: Claim, state: UsageState, begin: datetime) -> Measured:
     """Return the size of the lake with the object. An estimate never refuses: before that, the lake is measured."""
     limit, lake = place.limits.lake_bytes, state.lake
     is_exact = lake is None or lake.at < begin
@@ -167,7 +167,7 @@ def _lake_with(place: Place, want: Claim, state: UsageState, begin: datetime) ->
     return lake.model_copy(update={"added": lake.added + want.amount.bytes})
 
 
-def _note(place: Place, want: Claim, error: QuotaError) -> None:
+def _note(place: Account, want: Claim, error: QuotaError) -> None:
     """Remember what was refused, so that it can be continued when there is room again."""
     refusal = Refusal(
         run_id=want.run_id,
@@ -187,7 +187,7 @@ def _note(place: Place, want: Claim, error: QuotaError) -> None:
     change_state(place.tenant, place.lake, want.run_id, want.at, change)
 
 
-def _used_up(place: Place, want: Claim, name: str, used: int, state: UsageState, *, is_started: bool) -> QuotaError:
+def _used_up(place: Account, want: Claim, name: str, used: int, state: UsageState, *, is_started: bool) -> QuotaError:
     """Return the refusal of a day's quota: how much, of what, since when, and what to do."""
     limit: int = getattr(place.limits, name)
     begin, end = day_of(place.limits, want.at)
@@ -220,7 +220,7 @@ def _used_up(place: Place, want: Claim, name: str, used: int, state: UsageState,
     )
 
 
-def _full_lake(place: Place, want: Claim, used: int, limit: int) -> QuotaError:
+def _full_lake(place: Account, want: Claim, used: int, limit: int) -> QuotaError:
     name, more = "lake_bytes", want.amount.bytes
     return QuotaError(
         f"{place.label} {want.stage}: nothing was published: the lake holds {shown(name, used)} of {place.tenant},"

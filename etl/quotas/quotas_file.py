@@ -23,7 +23,7 @@ from etl.suggest import did_you_mean
 FILE = "quotas.yaml"
 
 
-class Limits(BaseModel):
+class TenantLimits(BaseModel):
     """What one tenant may use. None means that there is no limit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,12 +49,14 @@ class Quotas(BaseModel):
 
     timezone: ZoneName = Field("UTC", description="The zone in which a day begins.")
     tell_at: float = Field(0.8, gt=0, lt=1, description="The share of a limit from which on people are told.")
-    defaults: Limits = Field(Limits(), description="The limits of each tenant.")
-    tenants: dict[str, Limits] = Field({}, description="Limits of single tenants; null takes a default away.")
+    defaults: TenantLimits = Field(TenantLimits(), description="The limits of each tenant.")
+    tenants: dict[str, TenantLimits] = Field(
+        {}, description="Limits of single tenants; null takes a default away."
+    )
 
-    def limits_of(self, tenant: str) -> Limits:
+    def limits_of(self, tenant: str) -> TenantLimits:
         """Return the limits of a tenant: its own where the file names them, even as null, and else the defaults."""
-        own = self.tenants.get(tenant, Limits())
+        own = self.tenants.get(tenant, TenantLimits())
         merged = self.defaults.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
         return merged if merged.timezone else merged.model_copy(update={"timezone": self.timezone})
 
@@ -122,7 +124,7 @@ def _invalid(path: Path, document: Document, error: ValidationError) -> ConfigEr
     for each in error.errors(include_url=False):
         keys = tuple(map(str, each["loc"]))
         if each["type"] == "extra_forbidden":
-            model = Limits if len(keys) > 1 else Quotas
+            model = TenantLimits if len(keys) > 1 else Quotas
             said = f"unknown key `{keys[-1]}`{did_you_mean(keys[-1], model.model_fields)}"
         else:
             said = f"`{'.'.join(keys)}`: {each['msg'].removeprefix('Value error, ')}"

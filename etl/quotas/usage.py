@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from etl.lake.lake import Lake
 from etl.notify.outbox import Outbox
 from etl.quotas.amounts import shown
-from etl.quotas.quotas_file import DAILY, Limits, read_quotas
+from etl.quotas.quotas_file import DAILY, TenantLimits, read_quotas
 from etl.quotas.usage_state import UsageState, read_state
 from etl.settings import Settings
 
@@ -74,7 +74,7 @@ def usage_of(tenant: str, settings: Settings, lake: Lake, now: datetime) -> tupl
     )
 
 
-def day_of(limits: Limits, now: datetime) -> tuple[datetime, datetime]:
+def day_of(limits: TenantLimits, now: datetime) -> tuple[datetime, datetime]:
     """Return when the present day began and when it ends, in the tenant's time zone."""
     zone = ZoneInfo(limits.timezone or "UTC")
     local = now.astimezone(zone)
@@ -89,7 +89,7 @@ def amount_of(name: str) -> Callable[[object], int]:
     return lambda amount: int(getattr(amount, field))
 
 
-def _daily(name: str, limits: Limits, state: UsageState | None, now: datetime) -> Use:
+def _daily(name: str, limits: TenantLimits, state: UsageState | None, now: datetime) -> Use:
     limit: int | None = getattr(limits, name)
     begin, end = day_of(limits, now)
     if state is None:
@@ -121,7 +121,7 @@ def _size(name: str, limit: int | None, used: int | None, state: UsageState | No
     )
 
 
-def _messages(tenant: str, settings: Settings, limits: Limits, now: datetime) -> Use:
+def _messages(tenant: str, settings: Settings, limits: TenantLimits, now: datetime) -> Use:
     begin, end = day_of(limits, now)
     path = settings.data_dir / "notify.sqlite"
     if not path.is_file():

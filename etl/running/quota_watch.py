@@ -19,7 +19,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.notify.incidents import Trouble
 from etl.pipeline.stage import lake_of
-from etl.quotas.quotas_file import DAILY, Limits, read_quotas
+from etl.quotas.quotas_file import DAILY, TenantLimits, read_quotas
 from etl.quotas.usage import amount_of, day_of, usage_of
 from etl.quotas.usage_state import Amount, Refusal, read_state
 from etl.running.compat import StepEventStatus
@@ -139,7 +139,7 @@ def continuations(
     return list(found.values())
 
 
-def _fits(refusal: Refusal, used: Amount, limits: Limits) -> bool:
+def _fits(refusal: Refusal, used: Amount, limits: TenantLimits) -> bool:
     for name in DAILY:
         limit: int | None = getattr(limits, name)
         wanted = max(1, amount_of(name)(refusal.amount))  # it was refused before it was known how large it is

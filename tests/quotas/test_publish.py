@@ -8,8 +8,8 @@ import pytest
 
 from etl.errors import ConfigError, LakeError
 from etl.lake.lake import Lake, open_lake
-from etl.quotas.claims import Place, QuotaError, claim
-from etl.quotas.quotas_file import Limits
+from etl.quotas.claims import Account, QuotaError, claim
+from etl.quotas.quotas_file import TenantLimits
 from etl.quotas.usage import Use, usage_of
 from etl.quotas.usage_state import Amount, Claim, read_state
 from etl.settings import load_settings
@@ -259,7 +259,7 @@ def test_the_count_stays_small_after_many_runs(project: TinyProject, set_clock: 
         want = Claim(
             run_id=f"r{number}", stage="extract", pipeline="orders", partition=str(number), amount=Amount(rows=1), at=at
         )
-        claim(Place("acme", "acme/orders", lake, Limits(), lambda: 0, lambda: None), want)
+        claim(Account("acme", "acme/orders", lake, TenantLimits(), lambda: 0, lambda: None), want)
     state = read_state("acme", lake)
     assert state is not None
     assert len(state.open) <= 8
