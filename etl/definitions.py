@@ -20,6 +20,7 @@ from dagster import (
     BetaWarning,
     DagsterInvariantViolationError,
     Definitions,
+    JobDefinition,
     PreviewWarning,
     asset,
 )
@@ -39,6 +40,12 @@ from etl.factories.check_factory import reconcile_checks, sla_checks
 from etl.factories.dbt_factory import DbtFactory
 from etl.factories.job_factory import JobFactory
 from etl.factories.own_resources import with_own_resources
+from etl.factories.quota_sensor import (
+    Continued,
+    TenantQuotaSensor,
+    location_quota_sensors,
+    tenant_quota_sensors,
+)
 from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
 from etl.factories.sensor_factory import SensorFactory, TenantSlaSensor, location_sensor
@@ -93,7 +100,7 @@ def definitions_of(config: TenantConfig) -> Definitions:
             executor=in_process_executor,
             jobs=jobs,
             schedules=ScheduleFactory(config, jobs).create_all_schedules(),
-            sensors=sensors.create_all_sensors(),
+            sensors=[*sensors.create_all_sensors(), *tenant_quota_sensors(config, jobs)],
         )
 
 
@@ -141,7 +148,10 @@ def _for_the_life_of_the_process() -> Iterator[None]:
 def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
     found: dict[str, Definitions] = {}
     broken: dict[str, BaseException] = {}
-    taken: dict[tuple[str, str], str] = {("sensor", naming.LOCATION_SLA_SENSOR): "all tenants"}
+    taken: dict[tuple[str, str], str] = {
+        ("sensor", naming.LOCATION_SLA_SENSOR): "all tenants",
+        ("sensor", naming.LOCATION_QUOTA_SENSOR): "all tenants",
+    }
     places: dict[str, DbtPlace | None] = {}
     # The longest first: `acme_eu_all` belongs to the tenant `acme_eu`, not to a job `eu_all` of `acme`.
     for tenant in sorted(tenants, key=len, reverse=True):
@@ -163,8 +173,22 @@ def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
     return Definitions.merge(
         *map(_in_location, sound.values()),
         *(_broken_tenant(tenant, error) for tenant, error in broken.items()),
-        Definitions(sensors=location_sensor([_configs[tenant] for tenant in sorted(sound)])),
+        Definitions(
+            sensors=[
+                *location_sensor([_configs[tenant] for tenant in sorted(sound)]),
+                *location_quota_sensors(list(_continued(sound)), settings),
+            ]
+        ),
     )
+
+
+def _continued(sound: Mapping[str, Definitions]) -> Iterator[Continued]:
+    """Yield the tenants of a location with their own jobs, which a sensor may start."""
+    for tenant, found in sorted(sound.items()):
+        own = _built[tenant].jobs or ()
+        yield Continued(
+            _configs[tenant], [each for each in own if isinstance(each, JobDefinition) and each in (found.jobs or ())]
+        )
 
 
 def _tenants_of_this_process(served: tuple[str, ...], every: tuple[str, ...]) -> Sequence[str]:
@@ -227,13 +251,13 @@ def _sharing(tenants: Iterable[str], places: Mapping[str, DbtPlace | None]) -> d
 
 
 def _in_location(found: Definitions) -> Definitions:
-    """Return the definitions of a tenant as a location of many has them: without the tenant's own sensor of promises.
+    """Return the definitions of a tenant as a location of many has them: without the sensors that the location has.
 
-    The location has one sensor for all tenants, and the resources of all.
+    The location has one sensor of promises and one of quotas for all tenants, and the resources of all.
     """
     return copy(
         found,
-        sensors=[each for each in found.sensors or () if not isinstance(each, TenantSlaSensor)],
+        sensors=[each for each in found.sensors or () if not isinstance(each, TenantSlaSensor | TenantQuotaSensor)],
         assets=with_own_resources(found.assets or ()),
         asset_checks=with_own_resources(found.asset_checks or ()),
     )

@@ -24,6 +24,7 @@ LAYERS = [
     {"config"},
     {"source", "lake", "lineage"},
     {"warehouse"},
+    {"quotas"},
     {"pipeline"},
     {"dbt", "onboarding", "unit_tests", "odcs"},
     {"running"},

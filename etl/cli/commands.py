@@ -173,6 +173,12 @@ COMMANDS = (
         "tenant:app",
         "",
     ),
+    (
+        "quotas",
+        "How much of its quotas each tenant has used, since when, and how many of its runs work at one time.",
+        "quotas:quotas",
+        "etl quotas project_01",
+    ),
     ("secrets", "Which secrets a tenant names, where they are, and whether they can be read.", "secrets:app", ""),
     ("quarantine", "Show, replay or discard rows that broke a rule.", "quarantine:app", ""),
     ("dbt", "Prepare dbt projects; convert rules into dbt tests and back.", "dbt:app", ""),

@@ -41,6 +41,11 @@ EARLIER = {
 }
 
 
+_PATIENCE = "max_user_code_failure_retries"
+_TENANT_QUEUE = "module: etl.resources.run_queue, class: TenantRunCoordinator"
+_KNOWN_QUEUES = ("TenantRunCoordinator", "DefaultRunCoordinator")  # without a queue, no run waits for another
+
+
 def home() -> None:
     """Prepare Dagster's home and say what its dagster.yaml lacks: `etl home`. `make dev` does this first."""
     folder = prepare_dagster_home(load_settings())
@@ -161,12 +166,18 @@ def missing_settings(path: Path) -> list[tuple[str, str]]:
         ),
     ]
     missing = [(problem, snippet) for keys, problem, snippet in problems if not _value(found, keys)]
-    patience = "max_user_code_failure_retries"
-    if not (_value(found, ["run_queue", patience]) or _value(found, ["run_coordinator", "config", patience])):
+    if not (_value(found, ["run_queue", _PATIENCE]) or _value(found, ["run_coordinator", "config", _PATIENCE])):
         missing.append(
             (
                 "the run queue does not wait for a code server that does not answer: its queued runs fail at once",
-                f"run_queue: {{{patience}: 60, user_code_failure_retry_delay: 30}}",
+                f"run_coordinator: {{{_TENANT_QUEUE}, config: {{{_PATIENCE}: 60, user_code_failure_retry_delay: 30}}}}",
+            )
+        )
+    elif _value(found, ["run_coordinator", "class"]) not in _KNOWN_QUEUES:
+        missing.append(
+            (
+                "the run queue does not know tenants: the runs of one tenant can take all places",
+                f"run_coordinator: {{{_TENANT_QUEUE}, config: ...}}, with the settings of `run_queue` as its config",
             )
         )
     return missing

@@ -18,14 +18,18 @@ from etl.cli.asked import asked_tenants
 from etl.cli.home import opened_instance
 from etl.cli.sla import PATIENCE, attainments, complain, loaded, write_report
 from etl.config.config_loader import list_tenants
+from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, NothingExamined
 from etl.extras import install
 from etl.health.dagster_home import sensor_daemon
+from etl.pipeline.stage import lake_of
 from etl.promises.attainment import Attainment
 from etl.promises.freshness import State
 from etl.promises.judge import PipelineHistory, PipelineRun
 from etl.promises.pipeline_log import Counters
 from etl.promises.prometheus import Sample, metrics_registry, metrics_text
+from etl.quotas.quotas_file import quotas_path
+from etl.quotas.usage import usage_of
 from etl.running.sla_result import promised
 from etl.running.sla_watch import SlaWatch, Verdicts
 from etl.settings import Settings, load_settings
@@ -87,6 +91,7 @@ def collect(settings: Settings, tenant: str | None = None) -> tuple[list[Sample]
         if tenant is None:
             samples += _platform_samples(instance, now)
         for config in configs:
+            samples += _quota_samples(config, settings, now)
             watch = SlaWatch(config, settings, budget=PATIENCE)
             verdicts, unjudged = watch.judge_now(instance, now)
             samples += _promise_samples(verdicts)
@@ -102,6 +107,38 @@ def _platform_samples(instance: DagsterInstance, now: datetime) -> Iterator[Samp
     is_alive, _ = sensor_daemon(instance, now)
     yield Sample("etl_metrics_timestamp_seconds", "", "", now.timestamp())
     yield Sample("etl_daemon_running", "", "", is_alive)
+
+
+_QUOTAS = {
+    "rows_per_day": "rows",
+    "bytes_per_day": "published_bytes",
+    "lake_bytes": "lake_bytes",
+    "warehouse_bytes": "warehouse_bytes",
+    "messages_per_day": "messages",
+}
+
+
+def _quota_samples(config: TenantConfig, settings: Settings, now: datetime) -> Iterator[Sample]:
+    """Yield what is known of the quotas. What is not known has no number, and is counted as unknown."""
+    if not quotas_path(settings).is_file():
+        return
+    try:
+        with lake_of(config, settings) as lake:
+            uses = usage_of(config.id, settings, lake, now)
+    except EtlError:
+        yield Sample("etl_quota_unknown", config.id, "", len(_QUOTAS))
+        return
+    for each in uses:
+        if each.used is not None:
+            yield Sample(f"etl_quota_{_QUOTAS[each.name]}_used", config.id, "", each.used)
+        if each.limit is not None:
+            yield Sample(f"etl_quota_{_QUOTAS[each.name]}_limit", config.id, "", each.limit)
+    unknown = sum(each.used is None and each.limit is not None for each in uses)
+    yield Sample("etl_quota_unknown", config.id, "", unknown)
+    yield Sample("etl_quota_waiting_objects", config.id, "", sum(each.refused for each in uses))
+    shares = [each.share for each in uses if each.share is not None]
+    if shares:
+        yield Sample("etl_quota_used_ratio", config.id, "", max(shares))
 
 
 def _counter_samples(tenant: str, pipeline: str, counters: Counters) -> Iterator[Sample]:

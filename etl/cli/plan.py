@@ -20,11 +20,13 @@ from etl.cli.launching import run_wanted
 from etl.cli.messages import Wanted
 from etl.cli.runs import runs_of
 from etl.cli.signals import Interrupted, interruptible
+from etl.cli.simulate import show_simulation
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.secrets import learn_tenant
 from etl.definitions import load_location
 from etl.errors import EtlError, NothingExamined
-from etl.planning.applied_state import Applied, Begun, forget_tenant, lake_of, read_applied, read_begun
+from etl.pipeline.stage import lake_of
+from etl.planning.applied_state import Applied, Begun, forget_tenant, read_applied, read_begun
 from etl.planning.apply import Applying, files_of, refuse_losses
 from etl.planning.backfills import BackFill
 from etl.planning.describe import describe
@@ -66,12 +68,17 @@ def plan(
     connect: Annotated[
         bool, typer.Option("--connect", help="Ask the sources which columns a changed query has.")
     ] = False,
+    simulate: Annotated[
+        str | None,
+        typer.Option(help="Say what a back-fill of the tenant for this range, FROM/TO, will do to the other tenants."),
+    ] = None,
 ) -> None:
     """Show what a change of a tenant's files will do before anything runs, and with --apply do it.
 
     Nothing is changed without --apply. Exit code 0: the plan is shown, or applied. 1: with --exit-code, something has
-    changed; with --apply, a run did not succeed. 2: a tenant cannot be loaded, or --apply needs --allow. 3: the plan
-    could not be compared with what was asked.
+    changed; with --apply, a run did not succeed; with --simulate, a promise would be broken. 2: a tenant cannot be
+    loaded, or --apply needs --allow. 3: the plan could not be compared with what was asked, or what a simulation needs
+    is not known.
     """
     if against is not None and (state or apply):
         other = "--state" if state else "--apply"
@@ -79,6 +86,9 @@ def plan(
     if allow and not apply:
         raise EtlError("--allow without --apply", "--allow only matters for --apply")
     settings, console = load_settings(), Console()
+    if simulate is not None:
+        _simulate(simulate, tenant or (), settings, console, alone=not (apply or against), format_=format_)
+        return
     command = _Command(settings, console, against, examine or EXAMINED, connect, tenant or ())
     names = _names(settings, tenant or (), command)
     found: list[TenantPlan] = []
@@ -97,6 +107,20 @@ def plan(
     elif format_ == "json":
         sys.stdout.write("[" + ",\n".join(each.model_dump_json() for each in found) + "]\n")
     command.end(changed=exit_code and any(not each.is_empty for each in found))
+
+
+def _simulate(
+    asked: str, tenants: Sequence[str], settings: Settings, console: Console, *, alone: bool, format_: Format
+) -> None:
+    if len(tenants) != 1 or not alone:
+        raise EtlError(
+            "--simulate is about a back-fill of one tenant", "etl plan TENANT --simulate 2024-11-30/2026-11-29"
+        )
+    asked_tenants(settings, tenants)
+    with opened_instance(settings) as instance:
+        worse = show_simulation(tenants[0], asked, settings, instance, console, as_json=format_ == "json")
+    if worse:
+        raise typer.Exit(_FAILED)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 Belongs here: from `schedule:` in the YAML to Dagster's schedule. Not here: what the job runs (`job_factory`).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import get_args
 
@@ -22,6 +22,7 @@ from etl.partitions.keys import moved
 from etl.partitions.scheme import TimeScheme
 from etl.running import naming
 from etl.running.partition_definitions import scheme_of
+from etl.running.queue_order import DUE, Deadline, deadline_of, next_deadline
 from etl.running.run_spans import Definition, PartitionsOf, Span, bounds, newest, partition_sets, spans
 
 Tick = Callable[[ScheduleEvaluationContext], Iterator[RunRequest | SkipReason]]
@@ -53,16 +54,25 @@ class ScheduleFactory:
             cron_schedule=schedule.cron,
             execution_timezone=schedule.timezone,
             default_status=DefaultScheduleStatus.RUNNING if schedule.auto_start else DefaultScheduleStatus.STOPPED,
-            execution_fn=_tick(_partitions(job), self._lookback(job)),
+            execution_fn=_with_due(_tick(_partitions(job), self._lookback(job)), self._promises(job)),
             description=config.jobs[name].description or None,
             tags={"tenant": config.id},
         )
 
+    def _promises(self, job: JobDefinition) -> list[Deadline]:
+        """When the data of the pipelines that the job runs must be there."""
+        names = self._pipelines(job) or set(self._config.pipelines)
+        return [found for name in sorted(names) if (found := deadline_of(self._config, name)) is not None]
+
+    def _pipelines(self, job: JobDefinition) -> set[str]:
+        """The pipelines that the job runs; empty for a job that runs dbt models alone."""
+        selected = [naming.AssetAddress.of(key) for key in job.asset_layer.selected_asset_keys]
+        return {each.name for each in selected if each.stage in _STAGES}
+
     def _lookback(self, job: JobDefinition) -> dict[str, int]:
         """By unit, the longest of the pipelines that the job runs; one that runs dbt models alone is about all."""
         pipelines = self._config.pipelines
-        selected = [naming.AssetAddress.of(key) for key in job.asset_layer.selected_asset_keys]
-        names = {each.name for each in selected if each.stage in _STAGES}
+        names = self._pipelines(job)
         found: dict[str, int] = {}
         for name, each in pipelines.items():
             if each.partitions and (not names or name in names):
@@ -102,6 +112,20 @@ def _tick(partitions: PartitionsOf, behind: Mapping[str, int]) -> Tick:
             wanted = spans(going_on, newest(own, at, behind))
             for each in wanted:
                 yield _request(each, at, partitions, alone=len(wanted) == 1)
+
+    return evaluate
+
+
+def _with_due(tick: Tick, promises: Sequence[Deadline]) -> Tick:
+    """Return the same tick, whose runs say when their data must be there: the queue takes them in this order."""
+
+    def evaluate(context: ScheduleEvaluationContext) -> Iterator[RunRequest | SkipReason]:
+        due = min((next_deadline(each, context.scheduled_execution_time) for each in promises), default=None)
+        for each in tick(context):
+            if due is None or not isinstance(each, RunRequest):
+                yield each
+            else:
+                yield each.with_replaced_attrs(tags={**each.tags, DUE: due.isoformat(timespec="minutes")})
 
     return evaluate
 

@@ -295,6 +295,11 @@ class Lake:
         except FileNotFoundError:
             raise LakeError(f"{ref} is not published", "materialize it first") from None
 
+    def used_bytes(self, tenant: str) -> int:
+        """Return the size of all objects of a tenant, of every stage, also those of rejected rows."""
+        with _named(f"the objects of {tenant} could not be measured"):
+            return self._store.used_bytes(tenant)
+
     def tenants(self) -> tuple[str, ...]:
         """Return the folders of the lake's first level, in order: the tenants that have any object."""
         return self._store.folders()

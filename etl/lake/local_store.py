@@ -5,6 +5,7 @@ Belongs here: how an object appears whole or not at all on a local disk. Not her
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from etl import locks
@@ -75,6 +76,15 @@ class LocalStore:
         files = sorted(each for each in (self._root / folder).rglob("*") if each.is_file() or each.is_symlink())
         return tuple((each.relative_to(self._root).as_posix(), each.lstat().st_size) for each in files)
 
+    def used_bytes(self, folder: str) -> int:
+        """Return the size of all objects below the folder."""
+        root, total = self._root / folder, 0
+        for place, _, names in os.walk(root, onerror=_raise_unless_missing):
+            for name in names:
+                with suppress(FileNotFoundError):  # it was replaced or deleted meanwhile
+                    total += os.stat(os.path.join(place, name)).st_size  # noqa: PTH116, PTH118  half the time of Path
+        return total
+
     def folders(self) -> tuple[str, ...]:
         """Return the folders of the first level, in order."""
         if not self._root.is_dir():
@@ -94,6 +104,12 @@ class LocalStore:
         for each in (*inner, root):
             if each.is_dir() and not any(each.iterdir()):
                 each.rmdir()
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    """A folder that is not there holds nothing; one that cannot be read is not empty."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _link(source: Path, target: Path) -> None:

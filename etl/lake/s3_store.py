@@ -171,6 +171,14 @@ class S3Store:
             found = self._asked(lambda store: [each for batch in obstore.list(store, prefix) for each in batch])
         return tuple(sorted((each["path"][len(self._prefix) :], int(each["size"])) for each in found))
 
+    def used_bytes(self, folder: str) -> int:
+        """Return the size of all objects below the folder."""
+        prefix = f"{self._prefix}{folder}/"
+        with self._errors(folder):
+            return self._asked(
+                lambda store: sum(int(each["size"]) for batch in obstore.list(store, prefix) for each in batch)
+            )
+
     def folders(self) -> tuple[str, ...]:
         """Return the folders of the first level, in order."""
         with self._errors("the lake"):

@@ -40,6 +40,10 @@ class Store(Protocol):
         """Return the key and the size of everything below a folder, also of what is no object of the lake."""
         ...
 
+    def used_bytes(self, folder: str) -> int:
+        """Return the size of all objects below a folder."""
+        ...
+
     def folders(self) -> tuple[str, ...]:
         """Return the folders at the top."""
         ...

@@ -150,16 +150,25 @@ class Outbox:
             return tuple(Incident.model_validate_json(row[0]) for row in db.execute(query, (scope,)))
 
     def deliver(
-        self, scope: str, targets: Sequence[NotificationConfig], send: Send, clock: Callable[[], datetime] | None = None
+        self,
+        scope: str,
+        targets: Sequence[NotificationConfig],
+        send: Send,
+        clock: Callable[[], datetime] | None = None,
+        *,
+        room: int | None = None,
     ) -> Delivered:
-        """Send the unsent messages of `scope`. A target that fails gets no further message until the next call."""
+        """Send the unsent messages of `scope`. A target that fails gets no further message until the next call.
+
+        `room` is how many may be sent; critical ones are sent in any case. The others stay for a later call.
+        """
         read, late = clock or (lambda: datetime.now(UTC)), time.monotonic() + SECONDS
         sent, problems = 0, []
         named = {target_name(each): each for each in targets}
         self._drop_orphans(scope, named)
         for name, target in named.items():
             while sent < PER_CALL:
-                claimed = self._claim(scope, name, read())
+                claimed = self._claim(scope, name, read(), only_critical=room is not None and sent >= room)
                 if claimed is None:
                     break
                 number, message = claimed
@@ -181,6 +190,12 @@ class Outbox:
         with self._store.transaction() as db:
             query = "SELECT count(*) FROM messages WHERE scope = ? AND sent_at IS NULL"
             return int(db.execute(query, (scope,)).fetchone()[0])
+
+    def sent_since(self, scope: str, moment: datetime) -> int:
+        """How many messages of `scope` were sent from this moment on."""
+        with self._store.transaction() as db:
+            query = "SELECT count(*) FROM messages WHERE scope = ? AND sent_at >= ?"
+            return int(db.execute(query, (scope, _text(moment))).fetchone()[0])
 
     def _joins(self, db: sqlite3.Connection, incident: Incident, lasting: dict[int, tuple[str, set[str]]]) -> bool:
         """Whether an open incident covers this incident. The open incident then covers these causes too."""
@@ -213,7 +228,9 @@ class Outbox:
             [(row.lastrowid, scope, name, message.model_dump_json()) for name in sorted(told)],
         )
 
-    def _claim(self, scope: str, target: str, now: datetime) -> tuple[int, Message] | None:
+    def _claim(
+        self, scope: str, target: str, now: datetime, *, only_critical: bool = False
+    ) -> tuple[int, Message] | None:
         """Claim the next message for `target`. The message about an end waits for the message about the beginning."""
         with self._store.transaction() as db:
             row = db.execute(
@@ -223,6 +240,7 @@ class Outbox:
                     SELECT id FROM messages AS m
                     WHERE scope = :scope AND target = :target AND sent_at IS NULL
                       AND (claimed_until IS NULL OR claimed_until <= :now)
+                      AND (NOT :only_critical OR json_extract(body, '$.severity') = 'critical')
                       AND NOT EXISTS (
                           SELECT 1 FROM messages AS earlier
                           WHERE earlier.incident = m.incident AND earlier.target = m.target
@@ -232,7 +250,13 @@ class Outbox:
                 )
                 RETURNING id, body
                 """,
-                {"until": _text(now + CLAIM), "now": _text(now), "scope": scope, "target": target},
+                {
+                    "until": _text(now + CLAIM),
+                    "now": _text(now),
+                    "scope": scope,
+                    "target": target,
+                    "only_critical": only_critical,
+                },
             ).fetchone()
         return None if row is None else (row[0], Message.model_validate_json(row[1]))
 

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-Event = Literal["sla", "failure", "quality"]
+Event = Literal["sla", "failure", "quality", "quota"]
 Severity = Literal["info", "warning", "error", "critical"]
-EVENTS: tuple[Event, ...] = ("sla", "failure", "quality")
+EVENTS: tuple[Event, ...] = ("sla", "failure", "quality", "quota")
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error", "critical")  # from quiet to loud
 
 Text = Annotated[str, StringConstraints(min_length=1)]

@@ -19,6 +19,8 @@ from etl.pipeline.stage import StageResult
 
 # An older journal is not used, because the source has changed since.
 KEEP = timedelta(hours=24)
+# The journal of a range that waits for the next day's quota: its run is continued then, not begun again.
+KEEP_WAITING = timedelta(days=3)
 
 
 # The format of the journal. Journals without a number have the same format.
@@ -30,6 +32,7 @@ class Journal:
 
     def __init__(self, path: Path, keys: Sequence[str | None], fingerprint: str, versions: dict[str, str]) -> None:
         """Use `open`."""
+        self._is_waiting = False
         self._path = path
         self._keys = {each or "" for each in keys}
         self._fingerprint = fingerprint
@@ -52,7 +55,7 @@ class Journal:
             KeyError,
         ):  # damaged: every partition is done again; none is lost
             return cls(path, keys, fingerprint, {})
-        if found.get("fingerprint") != fingerprint or _is_old(path):
+        if found.get("fingerprint") != fingerprint or _is_old(path, waits=found.get("waits_for_room") is True):
             return cls(path, keys, fingerprint, {})
         return cls(path, keys, fingerprint, versions)
 
@@ -63,9 +66,20 @@ class Journal:
     def record(self, partition: str | None, version: str) -> None:
         """Record that this partition is published."""
         self._versions[partition or ""] = version
+        self._write()
+
+    def wait_for_room(self) -> None:
+        """Keep the journal of a range whose day's quota is used up, so that the next day's run continues here."""
+        if self._versions:
+            self._is_waiting = True
+            self._write()
+
+    def _write(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_suffix(f".{os.getpid()}.tmp")
-        content = {"format": FORMAT, "fingerprint": self._fingerprint, "versions": self._versions}
+        content: dict[str, Any] = {"format": FORMAT, "fingerprint": self._fingerprint, "versions": self._versions}
+        if self._is_waiting:
+            content["waits_for_room"] = True
         partial.write_text(json.dumps(content), encoding="utf-8")
         partial.replace(self._path)
 
@@ -75,16 +89,24 @@ class Journal:
         of = self._path.stem.rsplit("__", 2)[0]
         for path in self._path.parent.glob(f"{of}__*.json"):
             other, begin, end = path.stem.rsplit("__", 2)
-            if (other == of and {begin, end} <= self._keys) or _is_old(path):
+            if (other == of and {begin, end} <= self._keys) or _is_old(path, waits=_waits(path)):
                 path.unlink(missing_ok=True)
 
 
-def _is_old(path: Path) -> bool:
+def _waits(path: Path) -> bool:
+    """Whether the journal is of a range that waits for the next day's quota."""
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8")).get("waits_for_room"))
+    except (OSError, ValueError, AttributeError):  # damaged, or another run has finished the range
+        return False
+
+
+def _is_old(path: Path, *, waits: bool = False) -> bool:
     try:
         written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except FileNotFoundError:  # another run has finished the range
         return True
-    return datetime.now(UTC) - written > KEEP
+    return datetime.now(UTC) - written > (KEEP_WAITING if waits else KEEP)
 
 
 Outcome = StageResult | Blocked | EtlError

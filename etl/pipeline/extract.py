@@ -18,6 +18,7 @@ from etl.pipeline.guards import VolumeVerdict, guard_rows, judge_volume
 from etl.pipeline.lineage import extract_lineage
 from etl.pipeline.personal import look_for_personal
 from etl.pipeline.publish import DraftRows, audit_and_publish, drafting
+from etl.pipeline.room import require_room
 from etl.pipeline.schema_guard import ExtractedKeys, guard_schema, known_schema
 from etl.pipeline.source_range import SourceRange
 from etl.pipeline.stage import StageResult, StageRun, disk_errors
@@ -36,6 +37,7 @@ def extract(run: StageRun, source: str | SourceRange) -> StageResult:
         with SourceRange(source, [run]) as own:
             return extract(run, own)
     started = datetime.now(UTC)
+    require_room(run, "extract")
     ref = run.ref("extract")
     previous = run.lake.find_intact(ref)
     with disk_errors(run, "extract"), drafting(run, "extract") as draft:

@@ -22,6 +22,7 @@ from etl.lake.objects import NO_INPUTS
 from etl.lake.pairs import attempt, publish_pair, rejection_of, remove_unnamed
 from etl.lake.scan import scan_files
 from etl.pipeline.audit import Audit, Blocked, audit_file, audit_good_rows, describe
+from etl.pipeline.room import room_to_publish
 from etl.pipeline.stage import PublishedSample, StageResult, StageRun, sample_of
 from etl.pipeline.tables import present_inputs
 from etl.quality.quarantine import split
@@ -57,7 +58,8 @@ def audit_and_publish(draft: DraftRows) -> StageResult:
     on_failure = run.pipeline.quality.on_failure
     if audit is None or not audit.blocking or on_failure == "warn":
         sample = _sample(draft, draft.path)
-        published = run.lake.publish(run.ref(stage), draft.path, _provenance(draft, audit, draft.rows))
+        with room_to_publish(run, stage, draft.rows, draft.path.stat().st_size):
+            published = run.lake.publish(run.ref(stage), draft.path, _provenance(draft, audit, draft.rows))
         reach(f"{stage}.published")
         remove_unnamed(run.lake, run.ref(stage))
         return _result(draft, audit, published, sample)
@@ -131,12 +133,14 @@ def _publish_good_rows(draft: DraftRows, audit: Audit) -> StageResult:
             )
         audit = audit.model_copy(update={"quarantined": parts.rejected})
         sample = _sample(draft, good)
-        published, kept = publish_pair(
-            run.lake,
-            (good_ref, good, _provenance(draft, audit, parts.good)),
-            (rejected_ref, rejected, _provenance(draft, audit, parts.rejected, rejected_ref.stage)),
-            between=lambda: reach(f"{stage}.quarantined"),
-        )
+        size = good.stat().st_size + rejected.stat().st_size
+        with room_to_publish(run, stage, draft.rows, size):
+            published, kept = publish_pair(
+                run.lake,
+                (good_ref, good, _provenance(draft, audit, parts.good)),
+                (rejected_ref, rejected, _provenance(draft, audit, parts.rejected, rejected_ref.stage)),
+                between=lambda: reach(f"{stage}.quarantined"),
+            )
         reach(f"{stage}.published")
     remove_unnamed(run.lake, good_ref)
     broken = "; ".join(describe(each) for each in audit.blocking)

@@ -6,7 +6,7 @@ Belongs here: `StageRun` (one stage of one pipeline for one partition) and `Stag
 import errno
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -58,6 +58,16 @@ class StageRun(BaseModel):
     @cached_property
     def _local_lake(self) -> Lake:
         return open_lake(self.settings)
+
+    @property
+    def tenant_lake(self) -> Lake:
+        """The lake that keeps what is known of the whole tenant: its bucket, or the local lake if it has none."""
+        return self._bucket_lake
+
+    @property
+    def lakes(self) -> tuple[Lake, ...]:
+        """Every lake that can hold objects of this tenant."""
+        return (self._bucket_lake, self._local_lake) if self.config.storage.bucket else (self._local_lake,)
 
     def close(self) -> None:
         """Release every object that was opened for reading."""
@@ -199,6 +209,13 @@ def lake_place(config: TenantConfig) -> LakePlace:
             "write a path below the bucket, such as raw/acme",
         )
     return place
+
+
+@contextmanager
+def lake_of(config: TenantConfig, settings: Settings, *, local: bool = False) -> Iterator[Lake]:
+    """Open the tenant's lake; with `local`, the local one that pipelines with `save_to_s3: false` use."""
+    with closing(open_lake(settings, None if local else lake_place(config))) as lake:
+        yield lake
 
 
 def bucket_keys(config: TenantConfig) -> Renewable[BucketKeys] | None:

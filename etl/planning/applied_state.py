@@ -8,7 +8,6 @@ holds one text in one column, because the lake publishes Parquet.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,10 +15,8 @@ import polars as pl
 
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, LakeError, NothingExamined
-from etl.lake.lake import PLACEHOLDER_FOOTER, Lake, ObjectRef, Provenance, Published, open_lake
-from etl.pipeline.stage import lake_place
+from etl.lake.lake import PLACEHOLDER_FOOTER, Lake, ObjectRef, Provenance, Published
 from etl.planning.description import Description, read_description
-from etl.settings import Settings
 
 STAGE, NAME, BEGUN, COLUMN = "plan", "applied", "begun", "description"
 
@@ -38,13 +35,6 @@ class Begun:
 
     descriptions: tuple[Description, ...]
     at: datetime
-
-
-@contextmanager
-def lake_of(config: TenantConfig, settings: Settings, *, local: bool = False) -> Iterator[Lake]:
-    """Open the tenant's lake; with `local`, the local one that pipelines with `save_to_s3: false` use."""
-    with closing(open_lake(settings, None if local else lake_place(config))) as lake:
-        yield lake
 
 
 def read_applied(tenant: str, lake: Lake) -> Applied | None:

@@ -12,7 +12,8 @@ from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.definitions import definitions_of
 from etl.errors import EtlError, NothingExamined
-from etl.planning.applied_state import Applied, Begun, lake_of, write_applied, write_begun
+from etl.pipeline.stage import lake_of
+from etl.planning.applied_state import Applied, Begun, write_applied, write_begun
 from etl.planning.code import files_digest
 from etl.planning.describe import describe
 from etl.planning.description import Description, ordered

@@ -138,7 +138,7 @@ def _backfill(
     stages: list[str] = [each for each in at.pipeline.stages if ORDER.index(each) >= ORDER.index(since)]
     stages += ["dbt"] if at.has_models and since == "extract" else []
     known = [key for key in due if key in published]
-    rows, rows_from = _rows(at, known, wanted)
+    rows, rows_from = known_rows(at, known, wanted)
     seconds, seconds_from = _seconds(at, stages, len(wanted))
     return BackFill(
         pipeline=at.pipeline.name,
@@ -173,7 +173,9 @@ def _series(wanted: Sequence[str | None], due: Sequence[str | None]) -> Iterable
         yield series[0], series[-1]
 
 
-def _rows(at: PipelineSight, published: Sequence[str | None], wanted: Sequence[str | None]) -> tuple[int | None, str]:
+def known_rows(
+    at: PipelineSight, published: Sequence[str | None], wanted: Sequence[str | None]
+) -> tuple[int | None, str]:
     """Return the rows of the wanted partitions; what is not published is taken to be like what is."""
     own = [key for key in published if key in set(wanted)]
     looked = (own or published)[-FOOTERS:]

@@ -22,8 +22,8 @@ from etl.partitions.keys import Unit
 from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.pipeline.extract import extract_request
 from etl.pipeline.quarantine import rejected_rows
-from etl.pipeline.stage import StageRun
-from etl.planning.applied_state import Begun, lake_of
+from etl.pipeline.stage import StageRun, lake_of
+from etl.planning.applied_state import Begun
 from etl.planning.backfills import BackFill, History, PipelineSight, backfills_of
 from etl.planning.columns import ColumnChange, Columns, foresee, refusals
 from etl.planning.compare import DefinitionChange, compare, renamed

@@ -25,14 +25,17 @@ from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.plan.state import KnownExecutionState
 from dagster._core.execution.retries import RetryMode
+from dagster._core.execution.stats import StepEventStatus
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
 from dagster._core.instance.ref import InstanceRef
-from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
 from dagster._core.origin import get_python_environment_entry_point
 from dagster._core.remote_origin import (
     CodeLocationOrigin,
     InProcessCodeLocationOrigin,
     ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
 )
 from dagster._core.selector.subset_selector import AssetSelectionData
 from dagster._core.storage.asset_check_execution_record import (
@@ -62,6 +65,9 @@ if TYPE_CHECKING:
     from dagster._core.remote_representation.external import RemoteExecutionPlan, RemoteJob, RemoteRepository
     from dagster._core.remote_representation.external_data import RemoteJobSubsetResult
     from dagster._core.remote_representation.grpc_server_registry import GrpcServerRegistry
+    from dagster._core.run_coordinator.base import SubmitRunContext
+    from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator, RunQueueConfig
+    from dagster._core.storage.event_log.in_memory import InMemoryEventLogStorage
     from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
     from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
     from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
@@ -75,6 +81,7 @@ if TYPE_CHECKING:
     from dagster._core.workspace.load_target import WorkspaceFileTarget, WorkspaceLoadTarget
     from dagster._daemon.controller import get_daemon_statuses
     from dagster._daemon.daemon import SensorDaemon
+    from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
     from dagster._grpc import server as grpc_server
     from dagster._grpc.constants import GrpcServerCommand
     from dagster._grpc.impl import (
@@ -117,6 +124,7 @@ __all__ = [
     "GrpcServerCodeLocation",
     "GrpcServerCommand",
     "GrpcServerRegistry",
+    "InMemoryEventLogStorage",
     "InProcessCodeLocation",
     "InProcessCodeLocationOrigin",
     "InstanceRef",
@@ -130,17 +138,25 @@ __all__ = [
     "NodeHandle",
     "PartitionKeyFilter",
     "PlanOrchestrationContext",
+    "QueuedRunCoordinator",
+    "QueuedRunCoordinatorDaemon",
     "ReconstructableJob",
     "RemoteExecutionPlan",
     "RemoteJob",
+    "RemoteJobOrigin",
     "RemoteJobSubsetResult",
     "RemoteRepository",
+    "RemoteRepositoryOrigin",
     "RetryMode",
+    "RunLauncher",
+    "RunQueueConfig",
     "SensorDaemon",
     "SqliteEventLogStorage",
     "SqliteRunStorage",
     "SqliteScheduleStorage",
     "StepDependencyConfig",
+    "StepEventStatus",
+    "SubmitRunContext",
     "WorkerStatus",
     "WorkspaceFileTarget",
     "WorkspaceLoadTarget",
@@ -174,16 +190,21 @@ _LATER = {
     "GrpcServerCommand": "dagster._grpc.constants",
     "GrpcServerRegistry": "dagster._core.remote_representation.grpc_server_registry",
     "INDEX_SHARD_NAME": "dagster._core.storage.event_log.sqlite.sqlite_event_log",
+    "InMemoryEventLogStorage": "dagster._core.storage.event_log.in_memory",
     "InProcessCodeLocation": "dagster._core.remote_representation.code_location",
+    "QueuedRunCoordinator": "dagster._core.run_coordinator.queued_run_coordinator",
+    "QueuedRunCoordinatorDaemon": "dagster._daemon.run_coordinator.queued_run_coordinator_daemon",
     "RemoteExecutionPlan": "dagster._core.remote_representation.external",
     "RemoteJob": "dagster._core.remote_representation.external",
     "RemoteJobSubsetResult": "dagster._core.remote_representation.external_data",
     "RemoteRepository": "dagster._core.remote_representation.external",
+    "RunQueueConfig": "dagster._core.run_coordinator.queued_run_coordinator",
     "SQLITE_BUSY_TIMEOUT_SECONDS": "dagster._core.storage.sqlite",
     "SensorDaemon": "dagster._daemon.daemon",
     "SqliteEventLogStorage": "dagster._core.storage.event_log.sqlite.sqlite_event_log",
     "SqliteRunStorage": "dagster._core.storage.runs.sqlite.sqlite_run_storage",
     "SqliteScheduleStorage": "dagster._core.storage.schedules.sqlite.sqlite_schedule_storage",
+    "SubmitRunContext": "dagster._core.run_coordinator.base",
     "WorkspaceFileTarget": "dagster._core.workspace.load_target",
     "WorkspaceLoadTarget": "dagster._core.workspace.load_target",
     "WorkspaceProcessContext": "dagster._core.workspace.context",

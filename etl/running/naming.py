@@ -145,6 +145,15 @@ LOCATION_SLA_SENSOR = "sla_sensor"
 """The sensor that does this for all tenants of a location."""
 
 
+def quota_sensor_name(tenant: str) -> str:
+    """The sensor that continues runs which a quota has refused."""
+    return f"{tenant}_quota_sensor"
+
+
+LOCATION_QUOTA_SENSOR = "quota_sensor"
+"""The sensor that does this for all tenants of a location."""
+
+
 def source_pool(tenant: str) -> str:
     """How many steps may read this tenant's database at one time."""
     return f"{tenant}_source"

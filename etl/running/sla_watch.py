@@ -25,6 +25,7 @@ from etl.promises.state_log import StateLog
 from etl.running.earlier_failures import successors
 from etl.running.explain import Explanation, KnownFacts, explain
 from etl.running.explain_partitions import unpublished
+from etl.running.quota_watch import quota_troubles, room_for_messages
 from etl.running.sla_history import BUDGET, Reader, SlaHistory
 from etl.running.sla_result import digest, evaluation, promised
 from etl.running.subjects import Location, Subjects
@@ -113,7 +114,8 @@ class SlaWatch:
         """Judge the promises after the events were read, and collect what is wrong."""
         self._mend_failures(instance, now, location)
         verdicts, unjudged = self.judge(now)
-        return Looked(verdicts, unjudged, self._troubles(verdicts, unjudged, now))
+        troubles = [*self._troubles(verdicts, unjudged, now), *quota_troubles(self.config, self.settings, now)]
+        return Looked(verdicts, unjudged, troubles)
 
     def judge(self, now: datetime) -> tuple[Verdicts, Unjudged]:
         """Judge every promise. If one pipeline cannot be judged, the others are still judged."""
@@ -227,7 +229,8 @@ class SlaWatch:
         if unjudged:  # an incident that was not examined is not over
             incidents += [each for each in outbox.open_incidents(scope) if unjudged & set(each.pipelines)]
         outbox.observe(scope, incidents, self.config.notifications, now)
-        delivered = outbox.deliver(scope, self.config.notifications, self._deliver, lambda: now)
+        room = room_for_messages(self.config, self.settings, now)
+        delivered = outbox.deliver(scope, self.config.notifications, self._deliver, lambda: now, room=room)
         return delivered.sent, len({each.key for each in incidents}), delivered.problems
 
     @cached_property

@@ -32,11 +32,13 @@ from etl.pipeline.backfill import Journal, each_partition
 from etl.pipeline.extract import extract
 from etl.pipeline.load import load
 from etl.pipeline.publish import already_published
+from etl.pipeline.room import note_warehouse_size, require_warehouse_room
 from etl.pipeline.source_range import SourceRange
 from etl.pipeline.stage import StageResult, StageRun
 from etl.pipeline.transfer import transfer
 from etl.pipeline.undated import look_for_undated
 from etl.quality.rules import check_names
+from etl.quotas.claims import QuotaError
 from etl.running import naming
 from etl.running.check_results import (
     check_evaluations,
@@ -105,6 +107,12 @@ class Step:
             yield from self._judged(context, settings, journal, reported)
             journal.finish()
             yield from self._results(context, reported)
+        except QuotaError as error:
+            if error.until is None:
+                journal.finish()
+            else:
+                journal.wait_for_room()
+            raise
         except Exception:  # whatever failed, also in a tenant's code; it goes on as it is
             journal.finish()  # a person mends the cause, and then every partition is done again
             raise
@@ -220,6 +228,9 @@ class Step:
                 return transfer
             case "load":
                 warehouse = getattr(context.resources, naming.warehouse_resource(tenant)).open(self.of.config)
+                if runs:
+                    require_warehouse_room(runs[0], warehouse)
+                    shared.callback(note_warehouse_size, runs[-1], warehouse)
                 series = shared.enter_context(LoadSeries(warehouse))
                 return partial(load, warehouse=series, reload=is_reload(context.run.tags))
 

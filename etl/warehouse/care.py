@@ -1,4 +1,4 @@
-"""Which tables a tenant's care is about, and keeping the error of one table from the others.
+"""Which tables a tenant's care is about, their size, and keeping the error of one table from the others.
 
 Belongs here: what the warehouses share. Not here: the request and the answer (`contract`), the care itself (`duckdb`,
 `postgres_care`, `iceberg_care`), the command (`etl.cli.maintain`), the job (`etl.running.care_step`).
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from etl.errors import NothingExamined, WarehouseError
-from etl.warehouse.contract import Care, LedgerEntry, TableOwner
+from etl.warehouse.contract import Care, CareRequest, LedgerEntry, TableOwner, Warehouse
 
 
 class _Ledger(Protocol):
@@ -45,6 +45,21 @@ def noted(care: Care) -> Iterator[None]:
         yield
     except WarehouseError as error:
         care.error = error
+
+
+def used_bytes(warehouse: Warehouse, run_id: str) -> int:
+    """Return the size of the tenant's own tables, or of its file. A table whose size is not known is an error."""
+    total = 0
+    for each in warehouse.care(CareRequest(run_id=run_id, dry_run=True)):
+        if "bytes" in each.before:
+            total += each.before["bytes"]
+        elif not each.left_alone:
+            why = each.error.problem if each.error else "the warehouse does not say it"
+            raise WarehouseError(
+                f"the size of {each.table} is not known, so it is not known whether there is room: {why}",
+                "remove the cause, and run the load again",
+            )
+    return total
 
 
 def check_any(cares: Sequence[Care], tenant: str) -> None:

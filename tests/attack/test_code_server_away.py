@@ -22,8 +22,8 @@ def impatient(target: Target, **queue: int) -> None:
     """The project's own way to wait, if it has one, with shorter times so that the test ends."""
     path = target.project.data / "dagster" / "dagster.yaml"
     config = yaml.safe_load(path.read_text())
-    if "run_queue" in config:
-        config["run_queue"].update(queue)
+    if "run_coordinator" in config:
+        config["run_coordinator"]["config"].update(queue)
     path.write_text(yaml.safe_dump(config))
 
 

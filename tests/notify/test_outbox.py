@@ -278,3 +278,15 @@ def test_a_process_killed_between_sending_and_noting_repeats_that_one_message_af
     assert deliver(datetime.now(UTC) + 2 * CLAIM) == 0
     assert len({body for _, _, body in web.requests}) == 20
     assert len(web.requests) == 21
+
+
+def test_messages_beyond_the_room_wait_for_the_next_day_and_critical_ones_do_not(path: Path) -> None:
+    sink, outbox = Sink(), Outbox(path)
+    quiet = [incident(pipeline=f"p{number}", cause=f"cause {letter}") for number, letter in enumerate("abc")]
+    loud = incident(pipeline="loud", cause="cause z", severity="critical")
+    outbox.observe("s", [*quiet, loud], [SLACK], NOW)
+    outbox.deliver("s", [SLACK], sink, lambda: NOW, room=1)
+    assert sink.got == ["slack broken p0", "slack broken loud"]
+    assert (outbox.sent_since("s", NOW), outbox.sent_since("s", NOW + HOUR), outbox.pending("s")) == (2, 0, 2)
+    outbox.deliver("s", [SLACK], sink, lambda: NOW + 24 * HOUR, room=None)
+    assert sink.got[2:] == ["slack broken p1", "slack broken p2"], "none is lost"

@@ -199,7 +199,7 @@ class World:
         self.home.mkdir(parents=True)
         settings = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())
         # the same settings with shorter times, because nobody waits for a slow container here
-        settings["run_queue"] |= {"dequeue_interval_seconds": 1, "user_code_failure_retry_delay": 1}
+        settings["run_coordinator"]["config"] |= {"dequeue_interval_seconds": 1, "user_code_failure_retry_delay": 1}
         monitoring = settings["run_monitoring"]
         times = {"poll_interval_seconds": 2, "free_slots_after_run_end_seconds": 1, "start_timeout_seconds": 180}
         monitoring |= {name: seconds for name, seconds in times.items() if name in monitoring}

@@ -1,0 +1,66 @@
+"""`etl quotas`, and what `etl check`, `etl metrics` and `etl plan --simulate` say about quotas."""
+
+import json
+
+from tests.tiny_project import TinyProject
+
+from .conftest import Etl
+
+
+def write(project: TinyProject, text: str) -> None:
+    (project.root / "tenants" / "quotas.yaml").write_text(text, encoding="utf-8")
+
+
+def test_without_a_file_nothing_was_examined(project: TinyProject, etl: Etl) -> None:
+    said = etl("quotas")
+    assert said.code == 3
+    assert "no tenant has a quota, and nothing is counted" in said.err
+
+
+def test_a_limit_of_which_nothing_is_known_is_not_green(project: TinyProject, etl: Etl) -> None:
+    write(project, "defaults: {rows_per_day: 100}")
+    said = etl("quotas", "acme")
+    assert said.code == 3
+    assert "rows_per_day is unknown: no run was counted yet." in said.out
+
+
+def test_what_is_used_up_is_a_finding(project: TinyProject, etl: Etl) -> None:
+    write(project, "defaults: {rows_per_day: 40}")
+    refused = etl("run", "acme", "--from", "2026-01-01", "--to", "2026-01-03", "--stage", "extract")
+    assert refused.code == 1
+    assert "40 rows (100%) are used of the 40 rows a day that acme may publish" in refused.out
+    shown = etl("quotas", "acme")
+    assert shown.code == 1
+    assert "at least 40 rows" in shown.out
+    assert "1 object(s) were refused and wait for room" in shown.out
+    (found,) = json.loads(etl("quotas", "acme", "--format", "json").out).values()
+    rows = {each["name"]: each for each in found}["rows_per_day"]
+    assert (rows["used"], rows["limit"], rows["share"], rows["refused"]) == (40, 40, 1.0, 1)
+    numbers = etl("metrics").out
+    assert 'etl_quota_used_ratio{pipeline="",tenant="acme"} 1.0' in numbers
+    assert 'etl_quota_rows_used{pipeline="",tenant="acme"} 40.0' in numbers
+    assert "etl_quota_messages_used" not in numbers, "what is not known has no number"
+    unknown = etl("plan", "acme", "--simulate", "2026-01-01/2026-01-03")
+    assert unknown.code == 3
+    assert "orders (transfer), orders (load) never ran here" in unknown.err.replace("\n", " ")
+
+
+def test_a_tenant_that_is_not_there_is_named_with_its_line(project: TinyProject, etl: Etl) -> None:
+    write(
+        project, "defaults: {rows_per_day: 100}\ntenants:\n  acmee: {rows_per_day: 10}\n  retired: {rows_per_day: 1}\n"
+    )
+    said = etl("quotas")
+    assert said.code == 2
+    assert "there is no tenant `acmee`" in said.err
+    assert "quotas.yaml:3:3; did you mean `acme`?" in said.err
+    checked = etl("check")
+    assert checked.code == 2
+    assert "quotas.yaml:4:3" in checked.out
+    assert "there is no tenant `retired`" in checked.out
+
+
+def test_a_simulation_is_about_one_tenant_and_a_range(project: TinyProject, etl: Etl) -> None:
+    assert etl("plan", "--simulate", "2026-01-01/2026-01-03").code == 2
+    said = etl("plan", "acme", "--simulate", "two years")
+    assert said.code == 2
+    assert "write the first and the last key" in said.err

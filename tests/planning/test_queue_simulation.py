@@ -1,0 +1,140 @@
+"""A day of Dagster's real queue: two tenants at their limits beside one that is not, and whose promises must hold."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+
+from etl.planning.queue_simulation import LOOK, Played, SimulatedRun, play, simulated_instance
+from etl.running.queue_order import DUE
+
+DAY = datetime(2026, 11, 30, tzinfo=UTC)
+OURS = {"module": "etl.resources.run_queue", "class": "TenantRunCoordinator"}
+DAGSTERS = {"module": "dagster._core.run_coordinator", "class": "QueuedRunCoordinator"}
+PROMISED = timedelta(minutes=15)
+
+
+@pytest.fixture
+def quotas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ETL_PROJECT_DIR", str(tmp_path))
+    monkeypatch.setenv("ETL_DATA_DIR", str(tmp_path / "data"))
+    path = tmp_path / "tenants" / "quotas.yaml"
+    for name in ("noisy", "busy", "calm"):
+        (path.parent / name).mkdir(parents=True)
+        (path.parent / name / "config.yaml").touch()
+    return path
+
+
+def day_of(*, bursts: int, backfills: int, usual: int, calm: int) -> list[SimulatedRun]:
+    """`noisy` fills back, `busy` runs much by hand, `calm` has a promise for each of its runs."""
+    runs = []
+    for burst in range(bursts):
+        at = DAY + timedelta(days=1) * burst / bursts
+        runs += [SimulatedRun("noisy", "all", at, 240, {"dagster/backfill": f"b{burst}"})] * backfills
+        runs += [SimulatedRun("busy", "all", at + timedelta(minutes=3), 200)] * usual
+    for number in range(calm):
+        at = DAY + timedelta(days=1) * number / calm
+        due = at + PROMISED
+        runs.append(SimulatedRun("calm", "daily", at, 60, {DUE: due.isoformat()}, due))
+    return runs
+
+
+def played(runs: list[SimulatedRun], coordinator: dict[str, Any], places: int = 4) -> list[Played]:
+    with simulated_instance({"runs": {"max_concurrent_runs": places}}, coordinator) as instance:
+        return play(runs, DAY + timedelta(days=1, hours=1), instance)
+
+
+def waits(found: list[Played], tenant: str) -> list[timedelta]:
+    return [each.wait for each in found if each.run.tenant == tenant and each.wait is not None]
+
+
+def most_at_once(found: list[Played], tenant: str) -> int:
+    moments = [(each.began, 1) for each in found if each.run.tenant == tenant and each.began]
+    moments += [(each.ended, -1) for each in found if each.run.tenant == tenant and each.ended]
+    most = now = 0
+    for _, change in sorted(moments):
+        now += change
+        most = max(most, now)
+    return most
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_tenants_at_their_limits_break_no_promise_of_the_third_in_a_day_of_a_thousand_runs(quotas: Path) -> None:
+    # The limits of the two together are all places, so only the order of the queue makes room for the third.
+    quotas.write_text("defaults: {concurrent_runs: 2}\ntenants: {noisy: {backfill_runs: 2}}")
+    runs = day_of(bursts=12, backfills=27, usual=40, calm=196)
+    assert len(runs) == 1000
+    found = played(runs, OURS)
+    assert len(found) == 1000
+    calm = waits(found, "calm")
+    assert len(calm) == 196
+    assert [each for each in found if each.run.tenant == "calm" and each.is_late] == []
+    assert most_at_once(found, "noisy") == most_at_once(found, "busy") == 2
+    fairness = max(calm) / max(median(calm), LOOK)
+    print(  # noqa: T201  the figure
+        f"calm waits at most {max(calm)}, median {median(calm)}: fairness {fairness:.1f};"
+        f" noisy {max(waits(found, 'noisy'))}, busy {max(waits(found, 'busy'))}"
+    )
+    assert max(calm) <= timedelta(seconds=240) + LOOK, "it waits for one place, not for the queue"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_dagsters_own_queue_breaks_promises_of_the_third_on_such_a_day(quotas: Path) -> None:
+    """The day is hard enough to show a difference: without the order and the limits, promises are broken."""
+    quotas.write_text("defaults: {concurrent_runs: 2}\ntenants: {noisy: {backfill_runs: 2}}")
+    runs = day_of(bursts=2, backfills=24, usual=14, calm=40)
+    assert sum(each.is_late for each in played(runs, DAGSTERS)) >= 3
+    assert sum(each.is_late for each in played(runs, OURS)) == 0
+
+
+def test_tenants_take_turns_however_much_one_of_them_queues(quotas: Path) -> None:
+    quotas.write_text("defaults: {concurrent_runs: 1}")
+    runs = [SimulatedRun("noisy", "all", DAY, 60)] * 8
+    runs += [SimulatedRun("busy", "all", DAY + timedelta(seconds=5), 60)] * 2
+    runs += [SimulatedRun("calm", "all", DAY + timedelta(seconds=10), 60)]
+    found = played(runs, OURS, places=1)
+    order = [each.run.tenant for each in sorted(found, key=lambda each: each.began or DAY)]
+    assert order.index("calm") <= 3, "it waits for a run of each other tenant, not for eight"
+    assert "busy" in order[:3]
+    assert order[-4:] == ["noisy"] * 4
+
+
+def test_of_a_tenants_own_runs_the_one_that_is_due_first_goes_first(quotas: Path) -> None:
+    quotas.write_text("defaults: {concurrent_runs: 1}")
+    hours = (9, 7, 8, 6)
+    runs = [SimulatedRun("calm", "first", DAY, 600)]
+    runs += [
+        SimulatedRun("calm", f"due {hour}", DAY + timedelta(seconds=5 * place), 60, {DUE: due.isoformat()}, due)
+        for place, hour in enumerate(hours, start=1)
+        for due in (DAY + timedelta(hours=hour),)
+    ]
+    found = played(runs, OURS, places=1)
+    order = [each.run.what for each in sorted(found, key=lambda each: each.began or DAY)]
+    assert order == ["first", "due 6", "due 7", "due 8", "due 9"]
+
+
+def test_a_tenant_cannot_give_itself_a_better_place(quotas: Path) -> None:
+    quotas.write_text("defaults: {concurrent_runs: 1}")
+    runs = [SimulatedRun("noisy", "first", DAY, 60)]
+    runs += [SimulatedRun("noisy", "loud", DAY + timedelta(seconds=1), 60, {"dagster/priority": "999999999"})] * 3
+    runs += [SimulatedRun("calm", "quiet", DAY + timedelta(seconds=2), 60)]
+    found = played(runs, OURS, places=1)
+    order = [each.run.what for each in sorted(found, key=lambda each: each.began or DAY)]
+    assert order.index("quiet") <= 2
+    assert order[-1] == "loud"
+
+
+def test_a_file_that_cannot_be_read_keeps_the_limits_and_stops_no_run(quotas: Path) -> None:
+    quotas.write_text("defaults: {concurrent_runs: 1}")
+    with simulated_instance({"runs": {"max_concurrent_runs": 4}}, OURS) as instance:
+        before = instance.get_concurrency_config().run_queue_config
+        quotas.write_text("defaults: {concurrent_rums: 1}")
+        after = instance.get_concurrency_config().run_queue_config
+        assert before is not None
+        assert before == after
+        found = play([SimulatedRun("calm", "all", DAY, 60)] * 2, DAY + timedelta(hours=1), instance)
+        assert sorted(each.wait or timedelta() for each in found) == [timedelta(0), timedelta(seconds=60)]
