@@ -65,6 +65,7 @@ def test_the_certificate_tells_numbers_and_what_could_not_be_erased_and_no_value
     assert "CANARY" not in path.read_text() + text
 
 
+@pytest.mark.slow
 def test_interrupted_at_any_point_it_goes_on_to_the_end(world: World, etl: Etl, fault: Callable[[str], None]) -> None:
     for point in POINTS:
         fault(point)
@@ -91,6 +92,7 @@ def test_while_a_run_is_going_on_nothing_is_erased(world: World, etl: Etl) -> No
     assert files_with(canary("acme"), *world.folders) == before
 
 
+@pytest.mark.slow
 def test_an_old_copy_of_the_files_does_not_bring_the_tenant_back(world: World, etl: Etl) -> None:
     copy = (world.project.root / "tenants" / "acme" / "config.yaml").read_text()
     assert etl("tenant", "erase", "acme", "--confirm", "acme").code == 0
@@ -108,6 +110,7 @@ def test_another_id_is_no_confirmation(world: World, etl: Etl) -> None:
     assert "give the same id twice" in said.err
 
 
+@pytest.mark.slow
 def test_tables_on_a_trino_are_refused_with_what_to_do_there(world: World, etl: Etl) -> None:
     catalog = {"type": "sql", "uri": "sqlite:///:memory:", "warehouse": "s3://nowhere"}
     place = {"type": "trino", "host": "nowhere", "iceberg": catalog}

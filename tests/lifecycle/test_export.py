@@ -61,6 +61,7 @@ def test_imported_elsewhere_it_is_the_same_and_a_run_changes_nothing(
     assert set(objects(other)) >= {each for each in lake if "_quarantine" not in each}
 
 
+@pytest.mark.slow
 def test_erased_and_imported_again_on_the_same_instance_only_if_said(world: World, etl: Etl, tmp_path: Path) -> None:
     before = tables(world)
     exported(etl, tmp_path / "out")
@@ -148,6 +149,7 @@ def interrupted(etl: Etl, folder: Path) -> bool:
         return True
 
 
+@pytest.mark.slow
 def test_an_interrupted_import_goes_on(
     export: tuple[Path, str], etl: Etl, elsewhere: Callable[[], World], fault: Callable[[str], None], world: World
 ) -> None:
@@ -166,6 +168,7 @@ def test_an_interrupted_import_goes_on(
     assert other.config("acme").origin.life is None
 
 
+@pytest.mark.slow
 def test_an_interrupted_export_is_none(world: World, etl: Etl, tmp_path: Path, fault: Callable[[str], None]) -> None:
     fault("lifecycle.object_exported")
     with pytest.raises(OSError, match="fault"):

@@ -51,6 +51,7 @@ def world(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> World:
     return entered
 
 
+@pytest.mark.slow
 def test_only_this_tenants_tables_and_entries_go(world: World, url: str, etl: Etl) -> None:
     before, all_before = tables_with(canary("acme"), url), all_rows(url)
     assert before == [
@@ -74,6 +75,7 @@ def test_only_this_tenants_tables_and_entries_go(world: World, url: str, etl: Et
     assert "shop.made_by_hand" in text  # nothing tells whose it is
 
 
+@pytest.mark.slow
 def test_imported_into_another_database_it_is_the_same(
     world: World, url: str, etl: Etl, tmp_path: Path, elsewhere: Callable[[], World], postgres_server: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -101,6 +103,7 @@ def test_imported_into_another_database_it_is_the_same(
         postgres_server.run("DROP DATABASE IF EXISTS moved WITH (FORCE)")
 
 
+@pytest.mark.slow
 def test_a_person_goes_from_tables_kept_rows_and_tables_set_aside(world: World, url: str, etl: Etl) -> None:
     others = {name: rows for name, rows in all_rows(url).items() if canary("acme_eu") in repr(rows)}
     assert [each for each in tables_with(PERSON, url) if "acme_orders" in each] == [

@@ -16,6 +16,7 @@ def ledger(world: World, tenant: str) -> list[tuple[object, ...]]:
         ).fetchall()
 
 
+@pytest.mark.slow
 def test_interrupted_at_any_point_it_is_the_same_under_the_new_id(
     world: World, etl: Etl, fault: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

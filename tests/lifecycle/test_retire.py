@@ -1,10 +1,13 @@
 """A retired tenant stops on every host, keeps everything, and can be made active again."""
 
+import pytest
+
 from etl.definitions import definitions_of
 from tests.cli.conftest import Etl
 from tests.lifecycle.world import World
 
 
+@pytest.mark.slow
 def test_it_stops_and_keeps_everything(world: World, etl: Etl) -> None:
     objects = world.project.published()
     assert "Nothing was changed" in etl("tenant", "retire", "acme").out
@@ -23,6 +26,7 @@ def test_it_stops_and_keeps_everything(world: World, etl: Etl) -> None:
     assert world.run("acme_eu").success
 
 
+@pytest.mark.slow
 def test_a_host_with_an_older_copy_of_the_files_is_refused(world: World, etl: Etl) -> None:
     assert etl("tenant", "retire", "acme", "--confirm", "acme").code == 0
     (world.project.root / "tenants" / "acme" / "life.json").unlink()
@@ -40,6 +44,7 @@ def test_the_file_alone_stops_it_too(world: World, etl: Etl) -> None:
     assert not definitions_of(world.config("acme")).jobs
 
 
+@pytest.mark.slow
 def test_it_can_be_made_active_again(world: World, etl: Etl) -> None:
     assert etl("tenant", "retire", "acme", "--undo", "--confirm", "acme").code == 2
     assert etl("tenant", "retire", "acme", "--confirm", "acme").code == 0

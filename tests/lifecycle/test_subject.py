@@ -64,6 +64,7 @@ def test_the_person_is_nowhere_and_nobody_else_is_gone(world: World, erase: Etl)
     assert world.config("acme").origin.life is None
 
 
+@pytest.mark.slow
 def test_the_lake_does_not_bring_the_person_back_and_the_days_are_reconciled(
     world: World, erase: Etl, etl: Etl
 ) -> None:
@@ -78,6 +79,7 @@ def test_the_lake_does_not_bring_the_person_back_and_the_days_are_reconciled(
     assert said.code == 0, said.out + said.err
 
 
+@pytest.mark.slow
 def test_the_footers_say_it_and_keep_their_origin(world: World, erase: Etl) -> None:
     from etl.lake.lake import ObjectRef, open_lake
 
@@ -109,6 +111,7 @@ def test_what_the_source_would_bring_back_is_told(world: World, erase: Etl) -> N
     assert "the source of the pipeline orders has 6 rows of the person" in said.out
 
 
+@pytest.mark.slow
 def test_the_certificate_holds_no_value(world: World, erase: Etl) -> None:
     assert erase("--confirm", "acme").code == 0
     (path,) = (world.project.root / "certificates").glob("*.json")
@@ -119,6 +122,7 @@ def test_the_certificate_holds_no_value(world: World, erase: Etl) -> None:
     assert canary("acme") not in text
 
 
+@pytest.mark.slow
 def test_interrupted_at_any_point_it_goes_on(world: World, erase: Etl, fault: Callable[[str], None]) -> None:
     before = people(world)
     delete_in_source(world)
@@ -141,6 +145,7 @@ def test_interrupted_at_any_point_it_goes_on(world: World, erase: Etl, fault: Ca
     assert world.run("acme", stages=("load",)).success
 
 
+@pytest.mark.slow
 def test_another_persons_erasure_waits_for_the_first(
     world: World, erase: Etl, etl: Etl, fault: Callable[[str], None]
 ) -> None:
