@@ -105,6 +105,7 @@ def test_the_footers_say_it_and_keep_their_origin(world: World, erase: Etl) -> N
     assert [pl.read_parquet(each).height for each in sorted(quarantined)] == [0, 1, 1]  # a person discarded the first
 
 
+@pytest.mark.slow
 def test_what_the_source_would_bring_back_is_told(world: World, erase: Etl) -> None:
     said = erase("--confirm", "acme")
     assert said.code == 0, said.err
@@ -158,6 +159,7 @@ def test_another_persons_erasure_waits_for_the_first(
     assert "another person was not finished" in said.err
 
 
+@pytest.mark.slow
 def test_a_person_without_rows_is_told_by_the_exit_code(
     world: World, etl: Etl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
