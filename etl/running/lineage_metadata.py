@@ -1,4 +1,4 @@
-"""Column lineage in the metadata of a materialization, as Dagster's UI shows it.
+"""Column lineage in the metadata of a materialization, in Dagster's own form.
 
 Belongs here: `dagster/column_lineage`, and what is not known of it. Not here: deriving a lineage (`etl.lineage`).
 
