@@ -18,7 +18,7 @@ from etl.config.config_loader import list_tenants
 from etl.errors import EtlError
 from etl.quotas.quotas_file import Quotas, read_quotas
 from etl.running.compat import QueuedRunCoordinator, RunQueueConfig, SubmitRunContext
-from etl.running.queue_order import BAND, TENANT, band_of, placed, tag_limits, tenant_of, turn_of
+from etl.running.queue_order import BAND, REBASE, TENANT, band_of, placed, rebased, tag_limits, tenant_of, turn_of
 from etl.settings import load_settings
 
 logger = logging.getLogger(__name__)
@@ -39,8 +39,12 @@ class TenantRunCoordinator(QueuedRunCoordinator):
         run = context.dagster_run
         if run.status == DagsterRunStatus.NOT_STARTED:
             band, tenant = band_of(run.tags).name.lower(), tenant_of(run)
+            reached = self._reached(band)
+            if reached >= REBASE:
+                self._rebase(band, reached)
+                reached = 1
             own = self._runs([DagsterRunStatus.QUEUED], {BAND: band, TENANT: tenant})
-            for run_id, tags in placed(run, own, self._reached(band)).items():
+            for run_id, tags in placed(run, own, reached).items():
                 self._instance.add_run_tags(run_id, tags)
         return super().submit_run(context)
 
@@ -64,6 +68,11 @@ class TenantRunCoordinator(QueuedRunCoordinator):
             return max(working)
         waiting = [turn_of(each) for each in self._runs([DagsterRunStatus.QUEUED], {BAND: band}, _LOOKED_AT)]
         return min(waiting, default=1)
+
+    def _rebase(self, band: str, reached: int) -> None:
+        """Count the turns from one again, so that they stay small also if the queue is never empty."""
+        for each in self._runs([*_AT_WORK, DagsterRunStatus.QUEUED], {BAND: band}):
+            self._instance.add_run_tags(each.run_id, rebased(each, reached))
 
     def _quotas(self) -> tuple[Quotas | None, tuple[str, ...]]:
         try:

@@ -46,9 +46,12 @@ CONTINUES = "etl/continues"
 
 _DAGSTER_BACKFILL = "dagster/backfill"
 _SCHEDULE = "dagster/schedule_name"
-_BAND_SIZE, _TURN_SIZE = 10**15, 10**9
-_LATEST = _TURN_SIZE - 1  # minutes since 1970: the year 3871
-_SECONDS = 60
+_BAND_SIZE, _TURN_SIZE = 10**9, 10**5  # Dagster's pools take a priority of 32 bits
+_LAST_TURN, _LATEST = 9_999, _TURN_SIZE - 1
+_UNIT = 300
+"""Deadlines are compared in units of so many seconds. Within 347 days, each unit has a number of its own."""
+REBASE = 1_000
+"""When the queue has reached this turn, all turns are counted from one again."""
 _NUMBER = re.compile(r"-?[0-9]{1,9}")
 
 
@@ -154,6 +157,12 @@ def placed(new: DagsterRun, own: Sequence[DagsterRun], reached: int) -> dict[str
     return found
 
 
+def rebased(run: DagsterRun, reached: int) -> dict[str, str]:
+    """Return the tags of a run whose turn is counted from one again; `reached` becomes the first turn."""
+    turn = max(1, turn_of(run) - reached + 1)
+    return {TURN: str(turn), PRIORITY: str(_priority(band_of(run.tags), turn, _due(run.tags)))}
+
+
 def tag_limits(quotas: Quotas | None, tenants: Iterable[str], at_once: int) -> list[dict[str, Any]]:
     """Return the limits of runs at one time, as Dagster's queue reads them.
 
@@ -193,8 +202,8 @@ def _limits(key: str, own: Mapping[str, int | None], rest: int | None) -> Iterab
 
 
 def _priority(band: Band, turn: int, due: datetime | None) -> int:
-    minutes = min(int(due.timestamp()) // _SECONDS, _LATEST) if due else _LATEST
-    return int(band) * _BAND_SIZE - turn * _TURN_SIZE - minutes
+    late = int(due.timestamp()) // _UNIT % _LATEST if due else _LATEST
+    return (int(band) - int(Band.USUAL)) * _BAND_SIZE - min(turn, _LAST_TURN) * _TURN_SIZE - late
 
 
 def _due(tags: Mapping[str, str]) -> datetime | None:

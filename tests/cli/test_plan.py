@@ -10,7 +10,8 @@ import pytest
 from etl.config import load_tenant
 from etl.errors import LakeError, NothingExamined
 from etl.lake.lake import OvertakenError
-from etl.planning.applied_state import lake_of, read_applied, write_applied
+from etl.pipeline.stage import lake_of
+from etl.planning.applied_state import read_applied, write_applied
 from etl.planning.description import FORMAT, Description, read_description
 from etl.settings import load_settings
 from tests.tiny_project import TinyProject

@@ -16,7 +16,8 @@ from etl.cli.plan import wanted_runs
 from etl.config import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.definitions import definitions_of
-from etl.planning.applied_state import Applied, Begun, lake_of, read_applied, read_begun, write_applied
+from etl.pipeline.stage import lake_of
+from etl.planning.applied_state import Applied, Begun, read_applied, read_begun, write_applied
 from etl.planning.describe import describe
 from etl.planning.description import Description
 from etl.planning.plan import Surroundings, TenantPlan, make_plan
