@@ -42,7 +42,7 @@ def test_the_notifications_of_the_page_are_ones_that_load(tmp_path: Path) -> Non
     settings = make_settings(tmp_path)
     path = settings.tenants_dir / "acme" / "config.yaml"
     path.parent.mkdir(parents=True)
-    path.write_text("tenant:\n  id: acme\n  owners: [\"team:planning\"]\n" + indent(text, "  "))
+    path.write_text('tenant:\n  id: acme\n  owners: ["team:planning"]\n' + indent(text, "  "))
     config = load_tenant("acme", settings)
     assert [each.type for each in config.notifications] == ["log", "slack", "webhook", "email"]
 
