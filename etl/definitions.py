@@ -9,19 +9,17 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import cache, wraps
 
 from dagster import (
     AssetChecksDefinition,
-    AssetKey,
     AssetsDefinition,
     AssetSpec,
     BetaWarning,
     DagsterInvariantViolationError,
     Definitions,
     PreviewWarning,
-    asset,
 )
 from dagster_shared.record import copy
 
@@ -34,6 +32,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.dbt.ownership import DbtPlace, dbt_place, shared_dbt_schemas
 from etl.errors import ConfigError, EtlError
 from etl.factories.asset_factory import AssetFactory
+from etl.factories.broken_tenant import broken_tenant
 from etl.factories.check_factory import reconcile_checks, sla_checks
 from etl.factories.dbt_factory import DbtFactory
 from etl.factories.job_factory import JobFactory
@@ -41,12 +40,15 @@ from etl.factories.own_resources import with_own_resources
 from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
 from etl.factories.sensor_factory import SensorFactory, TenantSlaSensor, location_sensor
+from etl.platform import platform_of
 from etl.running import naming
 from etl.running.executors import in_process_executor
 from etl.running.run_process import keep_only, protect_texts
 from etl.running.run_tenants import run_of_this_process, tenants_of
-from etl.secrets.scrub import scrub
 from etl.settings import Settings, load_settings
+from etl.trial.own_python import has_own_python
+from etl.trial.trial import try_out
+from etl.trial.trouble import trouble_of
 
 _EXECUTOR_OF_A_JOB = (
     "leave `executor` out of Definitions(...) and give it to a job: define_asset_job(..., executor_def=...)"
@@ -124,11 +126,14 @@ def _for_the_life_of_the_process() -> Iterator[None]:
 
 def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
     found: dict[str, Definitions] = {}
-    broken: dict[str, BaseException] = {}
     taken: dict[tuple[str, str], str] = {("sensor", naming.LOCATION_SLA_SENSOR): "all tenants"}
     places: dict[str, DbtPlace | None] = {}
     # The longest first: `acme_eu_all` belongs to the tenant `acme_eu`, not to a job `eu_all` of `acme`.
-    for tenant in sorted(tenants, key=len, reverse=True):
+    order = sorted(tenants, key=len, reverse=True)
+    broken = _not_loadable(order, settings)
+    for tenant in order:
+        if tenant in broken:
+            continue
         try:
             definitions = load_location(tenant)
             _claim(tenant, definitions, taken)
@@ -137,17 +142,42 @@ def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
         except (Exception, SystemExit) as error:  # noqa: BLE001  a tenant's own Python may raise any error, also SystemExit
             broken[tenant] = error
     broken |= _sharing(found, places)
-    if broken and os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI"):
+    if broken and (settings.strict or os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI")):
         raise ConfigError(
             f"{len(broken)} tenant(s) cannot be built",
-            "mend their config.yaml; `dagster dev` serves the other tenants meanwhile",
-            problems=[f"{tenant}: {error}" for tenant, error in broken.items()],
+            "mend their folders; without ETL_STRICT=1, `dagster dev` serves the other tenants meanwhile",
+            problems=[trouble_of(tenant, error) for tenant, error in sorted(broken.items())],
         )
     sound = {tenant: each for tenant, each in found.items() if tenant not in broken}
     return Definitions.merge(
         *map(_in_location, sound.values()),
-        *(_broken_tenant(tenant, error) for tenant, error in broken.items()),
+        *(broken_tenant(tenant, trouble_of(tenant, error)) for tenant, error in broken.items()),
         Definitions(sensors=location_sensor([_configs[tenant] for tenant in sorted(sound)])),
+    )
+
+
+def _not_loadable(tenants: Sequence[str], settings: Settings) -> dict[str, BaseException]:
+    """Return the tenants whose YAML cannot be built, or whose own Python must not be imported here, with the errors.
+
+    A tenant that is alone in the process can hurt no other, so its Python is imported without a trial.
+    """
+    broken: dict[str, BaseException] = {}
+    for tenant in tenants:
+        try:
+            build_tenant_definitions(tenant)
+        except Exception as error:  # noqa: BLE001  the error is shown in the place of the tenant
+            broken[tenant] = error
+    own = [each for each in tenants if each not in broken and has_own_python(settings.tenants_dir / each)]
+    if not own or len(tenants) == 1:
+        return broken
+    _make_importable(settings)
+    platform = platform_of(settings.project_dir, os.environ)
+    return broken | try_out(
+        own,
+        load_location,
+        settings.tenants_dir,
+        seconds=platform.python_seconds,
+        memory=platform.python_megabytes << 20,
     )
 
 
@@ -162,7 +192,7 @@ def _tenants_of_this_process(served: tuple[str, ...], every: tuple[str, ...]) ->
     own = tenants_of(run, served)
     selected = {*(run.asset_selection or ()), *(each.asset_key for each in run.asset_check_selection or ())}
     whose_job = [each for each in own if selected or run.job_name.startswith(f"{each}_")]
-    if not whose_job or any(_broken_key(each) in selected for each in own):
+    if not whose_job or any(naming.broken_key(each) in selected for each in own):
         return served
     keep_only(own, every)
     return own
@@ -227,11 +257,10 @@ def load_location(tenant: str) -> Definitions:
     """Return the definitions of the tenant's own `definitions.py`, which may add to the YAML, or else of the YAML."""
     built = build_tenant_definitions(tenant)
     settings = load_settings()
-    if not (settings.tenants_dir / tenant / "definitions.py").is_file():
+    if not has_own_python(settings.tenants_dir / tenant):
         return built
-    if str(settings.project_dir) not in sys.path:
-        sys.path.insert(0, str(settings.project_dir))
-    with leaving_raises():
+    _make_importable(settings)
+    with leaving_raises(), redirect_stdout(sys.stderr):  # what a program reads from our output is not the tenant's
         module = importlib.import_module(f"tenants.{tenant}.definitions")
     found = getattr(module, "defs", None)
     if not isinstance(found, Definitions):
@@ -242,6 +271,12 @@ def load_location(tenant: str) -> Definitions:
     if found is not built:
         Definitions.validate_loadable(found)  # Dagster would check hand-written definitions only later
     return found
+
+
+def _make_importable(settings: Settings) -> None:
+    """Let Python find the package `tenants` of this project."""
+    if str(settings.project_dir) not in sys.path:
+        sys.path.insert(0, str(settings.project_dir))
 
 
 def explain_merging() -> None:
@@ -269,24 +304,3 @@ def explain_merging() -> None:
 
 
 explain_merging()  # here, because `Definitions.merge(build_tenant_definitions(...))` looks `merge` up before it builds
-
-
-def _broken_key(tenant: str) -> AssetKey:
-    return naming.asset_key(tenant, "broken", "configuration")
-
-
-def _broken_tenant(tenant: str, error: BaseException) -> Definitions:
-    """Return an asset that shows the problem, so that a broken tenant is visible beside the others."""
-
-    @asset(
-        key=_broken_key(tenant),
-        description=f"Tenant {tenant} cannot be built:\n\n```\n{scrub(str(error))}\n```",
-        tags={"tenant": tenant, "broken": "true", "data_tier": naming.TIERS["broken"]},
-    )
-    def configuration() -> None:
-        # Not the error itself, because a SystemExit would end the run's process.
-        raise EtlError(
-            f"tenant {tenant} cannot be built: {scrub(repr(error))}", "mend its folder, then load the location again"
-        )
-
-    return Definitions(assets=[configuration])

@@ -18,7 +18,7 @@ LAYERS = [
     {"settings", "platform", "faults", "formats", "query_text", "locks", "sql", "parquet"},
     {"state_store"},
     {"secrets"},
-    {"partitions"},
+    {"partitions", "trial"},
     {"quality", "sla"},
     {"promises", "notify"},
     {"config"},

@@ -1,0 +1,175 @@
+"""Tries out tenants' own Python in another process, and says what is wrong with which tenant.
+
+Belongs here: starting that process, waiting for it, and the errors. Not here: what happens in it (`child`).
+
+One process tries out all tenants. If a tenant's Python ends it, blocks it or changes it, another process goes on with
+the next tenant. So a location without such a tenant costs one process, which is a copy of this one.
+"""
+
+import json
+import os
+import select
+import signal
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from etl.errors import EtlError
+from etl.trial.child import Answer, Child
+from etl.trial.own_python import FILE
+
+SECONDS = 30.0
+"""How long the import of a tenant's Python may take."""
+MEMORY = 2 << 30
+"""How many bytes more than the location the import may need."""
+_GRACE, _LOOK = 5.0, 0.5
+_APART = "move that into an asset or a resource, or give the tenant a location of its own in workspace.yaml"
+_CAN_FORK = sys.platform == "linux"  # elsewhere, a copy of a process with threads may block or crash by itself
+
+
+@dataclass
+class _Ended:
+    """What became of one process: the tenants that are good, and the one at which it ended, with the error."""
+
+    good: list[str] = field(default_factory=list)
+    at: str | None = None
+    error: EtlError | None = None
+    late: bool = False
+    """Whether it was ended because it had been silent for too long."""
+
+
+def try_out(
+    tenants: Sequence[str],
+    load: Callable[[str], object],
+    tenants_dir: Path,
+    *,
+    seconds: float = SECONDS,
+    memory: int = MEMORY,
+) -> dict[str, EtlError]:
+    """Import each tenant's Python with `load` in another process. Return an error for each that must not be imported.
+
+    Where the system cannot copy a process, nothing is tried out.
+    """
+    broken: dict[str, EtlError] = {}
+    left = list(tenants) if _CAN_FORK else []
+    while left:
+        ended = _one_process(left, load, tenants_dir, seconds, memory)
+        if ended.at is not None and ended.error is not None:
+            broken[ended.at] = ended.error
+        left = left[len(ended.good) + 1 :]
+    return broken
+
+
+def _one_process(
+    tenants: Sequence[str], load: Callable[[str], object], tenants_dir: Path, seconds: float, memory: int
+) -> _Ended:
+    ours, theirs = os.pipe()
+    with tempfile.TemporaryFile() as traces:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # the copy uses no thread and no lock of this process
+            pid = os.fork()
+        if pid == 0:
+            _be_child(theirs, traces.fileno(), tenants, load, tenants_dir, seconds, memory)
+        os.close(theirs)
+        with suppress(OSError):
+            os.setpgid(pid, pid)  # whichever of both processes is the first to do it
+        try:
+            ended = _listen(ours, pid, seconds)
+        finally:
+            os.close(ours)
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+            status = os.waitpid(pid, 0)[1]
+        if ended.at is None and len(ended.good) < len(tenants):
+            ended.at = tenants[len(ended.good)]
+        if ended.at is not None and ended.error is None:
+            traces.seek(0)
+            ended.error = _died(ended, status, traces.read().decode(errors="replace"), tenants_dir, seconds)
+        return ended
+
+
+def _be_child(
+    answers: int,
+    traces: int,
+    tenants: Sequence[str],
+    load: Callable[[str], object],
+    tenants_dir: Path,
+    seconds: float,
+    memory: int,
+) -> NoReturn:
+    leave = os._exit
+    try:
+        Child(answers, traces, tenants_dir, seconds, memory).run(tenants, load)
+    finally:
+        leave(1)  # whatever happened, this copy must not go on as if it were the location
+
+
+def _listen(answers: int, pid: int, seconds: float) -> _Ended:
+    """Read what the process says, until it ends, has found something, or is silent for too long."""
+    ended, text, heard = _Ended(), b"", time.monotonic()
+    while True:
+        # What the tenant's Python has started may hold the pipe open, so that its end alone does not tell.
+        is_over = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        if not select.select([answers], [], [], 0 if is_over else _LOOK)[0]:
+            if is_over:
+                return ended
+            if seconds and time.monotonic() - heard > seconds + _GRACE:
+                ended.late = True
+                return ended
+            continue
+        said = os.read(answers, 1 << 16)
+        if not said:
+            return ended
+        heard = time.monotonic()
+        *lines, text = (text + said).split(b"\n")
+        for line in lines:
+            _hear(line, ended)
+        if ended.error is not None:
+            return ended
+
+
+def _hear(line: bytes, ended: _Ended) -> None:
+    answer: Answer
+    answer, tenant, more = json.loads(line)
+    ended.at = tenant
+    if answer == "good":
+        ended.good.append(tenant)
+        ended.at = None
+    elif answer == "raised":
+        ended.error = EtlError(more, f"correct tenants/{tenant}")
+    elif answer == "changed":
+        problem = f"tenants/{tenant}/{FILE} changes the process that all tenants of this location share: {more}"
+        ended.error = EtlError(problem, _APART)
+
+
+def _died(ended: _Ended, status: int, traces: str, tenants_dir: Path, seconds: float) -> EtlError:
+    """Return the error for a tenant in whose import the process ended. `traces` are what `faulthandler` wrote."""
+    file, place = f"tenants/{ended.at}/{FILE}", _place(traces, tenants_dir)
+    if ended.late or "Timeout (" in traces:
+        hint = "a file of definitions only defines things: move this work into an asset"
+        return EtlError(f"{file} is not imported after {seconds:g} s{place}", hint)
+    code = os.waitstatus_to_exitcode(status)
+    how = f"with exit code {code}" if code >= 0 else f"with the signal {_named(-code)}"
+    return EtlError(f"{file} ends the process that imports it, {how}{place}", _APART)
+
+
+def _named(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
+def _place(traces: str, tenants_dir: Path) -> str:
+    """Return the place in a tenant's file that stands highest in a trace, where the code was."""
+    for line in traces.splitlines():
+        name, _, rest = line.strip().removeprefix('File "').partition('", line ')
+        if rest and Path(name).is_relative_to(tenants_dir):
+            return f", at {Path(name).relative_to(tenants_dir.parent)}:{rest.split()[0]}"
+    return ""
