@@ -167,16 +167,26 @@ def _not_loadable(tenants: Sequence[str], settings: Settings) -> dict[str, BaseE
             build_tenant_definitions(tenant)
         except Exception as error:  # noqa: BLE001  the error is shown in the place of the tenant
             broken[tenant] = error
-    own = [each for each in tenants if each not in broken and has_own_python(settings.tenants_dir / each)]
-    if not own or len(tenants) == 1:
+    if len(tenants) == 1:
         return broken
+    return broken | tried_out([each for each in tenants if each not in broken], settings)
+
+
+def tried_out(tenants: Iterable[str], settings: Settings, seconds: float | None = None) -> dict[str, EtlError]:
+    """Import the own Python of these tenants in another process, and return an error for each that must not be here.
+
+    `seconds` is what the import of a tenant's Python may take; by default what the platform says.
+    """
+    own = [each for each in tenants if has_own_python(settings.tenants_dir / each)]
+    if not own:
+        return {}
     _make_importable(settings)
     platform = platform_of(settings.project_dir, os.environ)
-    return broken | try_out(
+    return try_out(
         own,
         load_location,
         settings.tenants_dir,
-        seconds=platform.python_seconds,
+        seconds=platform.python_seconds if seconds is None else seconds,
         memory=platform.python_megabytes << 20,
     )
 

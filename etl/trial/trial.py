@@ -33,6 +33,14 @@ _APART = "move that into an asset or a resource, or give the tenant a location o
 _CAN_FORK = sys.platform == "linux"  # elsewhere, a copy of a process with threads may block or crash by itself
 
 
+class EndsProcessError(EtlError):
+    """The import of a tenant's Python ends its process, or does not end."""
+
+
+class ChangesProcessError(EtlError):
+    """The import of a tenant's Python changes what other tenants in the process depend on."""
+
+
 @dataclass
 class _Ended:
     """What became of one process: the tenants that are good, and the one at which it ended, with the error."""
@@ -144,19 +152,22 @@ def _hear(line: bytes, ended: _Ended) -> None:
     elif answer == "raised":
         ended.error = EtlError(more, f"correct tenants/{tenant}")
     elif answer == "changed":
-        problem = f"tenants/{tenant}/{FILE} changes the process that all tenants of this location share: {more}"
-        ended.error = EtlError(problem, _APART)
+        problem = f"tenants/{tenant}/{FILE}: the import changes the process that it shares with other tenants: {more}"
+        ended.error = ChangesProcessError(problem, _APART)
 
 
 def _died(ended: _Ended, status: int, traces: str, tenants_dir: Path, seconds: float) -> EtlError:
     """Return the error for a tenant in whose import the process ended. `traces` are what `faulthandler` wrote."""
-    file, place = f"tenants/{ended.at}/{FILE}", _place(traces, tenants_dir)
+    place = _place(traces, tenants_dir) or f"tenants/{ended.at}/{FILE}"
     if ended.late or "Timeout (" in traces:
-        hint = "a file of definitions only defines things: move this work into an asset"
-        return EtlError(f"{file} is not imported after {seconds:g} s{place}", hint)
+        hint = (
+            "a file of definitions only defines things: move this work into an asset (or give more time:"
+            " `python_seconds` in [tool.etl], and `etl check --timeout`)"
+        )
+        return EndsProcessError(f"{place}: the import does not end within {seconds:g} s", hint)
     code = os.waitstatus_to_exitcode(status)
-    how = f"with exit code {code}" if code >= 0 else f"with the signal {_named(-code)}"
-    return EtlError(f"{file} ends the process that imports it, {how}{place}", _APART)
+    how = f"with exit code {code}" if code >= 0 else f"by the signal {_named(-code)}"
+    return EndsProcessError(f"{place}: the import ends its process {how}", _APART)
 
 
 def _named(number: int) -> str:
@@ -171,5 +182,5 @@ def _place(traces: str, tenants_dir: Path) -> str:
     for line in traces.splitlines():
         name, _, rest = line.strip().removeprefix('File "').partition('", line ')
         if rest and Path(name).is_relative_to(tenants_dir):
-            return f", at {Path(name).relative_to(tenants_dir.parent)}:{rest.split()[0]}"
+            return f"{Path(name).relative_to(tenants_dir.parent)}:{rest.split()[0]}"
     return ""

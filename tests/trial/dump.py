@@ -19,7 +19,13 @@ def dump_by_tenant(definitions: Definitions) -> dict[str, str]:
     for node in [*snap.asset_nodes, *(snap.asset_check_nodes or ())]:
         found[node.asset_key.path[0]].append(serialize_value(node))
     tenants = sorted(found, key=len, reverse=True)
-    for kind in (snap.job_datas or (), snap.schedules, snap.sensors, snap.resources or (), snap.utilized_env_vars or ()):
+    for kind in (
+        snap.job_datas or (),
+        snap.schedules,
+        snap.sensors,
+        snap.resources or (),
+        snap.utilized_env_vars or (),
+    ):
         for each in kind:
             name = each if isinstance(each, str) else each.name
             owner = next((tenant for tenant in tenants if name.startswith((f"{tenant}_", f"{tenant.upper()}_"))), "all")

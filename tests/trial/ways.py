@@ -55,13 +55,11 @@ WAYS: dict[str, Way] = {
     "sys_exit": python("import sys\nsys.exit(0)", "SystemExit"),
     "os_exit": python("import os\nos._exit(0)", "os._exit was called"),
     "os_exit_by_another_name": python("import posix\nposix._exit(0)", "exit code 0"),
-    "os_abort": python("import os\nos.abort()", "SIGABRT, at tenants/"),
+    "os_abort": python("import os\nos.abort()", "definitions.py:2: the import ends its process by the signal SIGABRT"),
     "kills_itself": python("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
     "kills_its_parent": python("import os, signal\nos.kill(os.getppid(), signal.SIGKILL)", "a signal to another process"),
     "execs": python("import os\nos.execv('/bin/true', ['true'])", "os.execv was called"),
-    "dies_of_recursion": python(
-        "import sys\nsys.setrecursionlimit(10**9)\ndef f(x): return [f(each) for each in [x]]\nf(1)", "ends the process"
-    ),
+    "crashes": python("import ctypes\nctypes.string_at(0)", "the import ends its process by the signal SIGSEGV"),
     "forks": python("import os\nos.fork()", "a fork of the process"),
     "forks_and_hangs": python("import os, time\nif os.fork() == 0:\n    time.sleep(3600)", "a fork of the process"),
     "starts_a_process": python("import subprocess\nsubprocess.Popen(['sleep', '3600'])", "processes that it started"),
@@ -80,9 +78,9 @@ WAYS: dict[str, Way] = {
     "changes_the_time_zone": python(
         "import os, time\nos.environ['TZ'] = 'Asia/Seoul'\ntime.tzset()", "the time zone"
     ),
-    "closes_its_output": python("import sys\nsys.stdout.close()", "sys.stdout"),
-    "closes_all_files": python("import os\nos.closerange(3, 4096)", "ends the process"),
-    "replaces_its_output": python("import io, sys\nsys.stdout = io.StringIO()", "sys.stdout"),
+    "closes_its_output": python("import sys\nsys.stdout.close()", "sys.stderr, which is closed"),
+    "closes_all_files": python("import os\nos.closerange(3, 4096)", "the import ends its process"),
+    "replaces_its_output": python("import io, sys\nsys.stderr = io.StringIO()", "sys.stderr"),
     "patches_a_module": python("import json\njson.dumps = lambda *_, **__: '{}'", "json.dumps"),
     "patches_a_class": python(
         "import dagster\ndagster.AssetKey.to_user_string = lambda self: 'all/the/same'", "AssetKey.to_user_string"
