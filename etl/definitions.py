@@ -184,7 +184,7 @@ def tried_out(tenants: Iterable[str], settings: Settings, seconds: float | None 
     platform = platform_of(settings.project_dir, os.environ)
     return try_out(
         own,
-        load_location,
+        _imported,
         settings.tenants_dir,
         seconds=platform.python_seconds if seconds is None else seconds,
         memory=platform.python_megabytes << 20,
@@ -270,6 +270,14 @@ def load_location(tenant: str) -> Definitions:
     if not has_own_python(settings.tenants_dir / tenant):
         return built
     _make_importable(settings)
+    found = _imported(tenant)
+    if found is not built:
+        Definitions.validate_loadable(found)  # Dagster would check hand-written definitions only later
+    return found
+
+
+def _imported(tenant: str) -> Definitions:
+    """Return the `defs` of the tenant's own `definitions.py`."""
     with leaving_raises(), redirect_stdout(sys.stderr):  # what a program reads from our output is not the tenant's
         module = importlib.import_module(f"tenants.{tenant}.definitions")
     found = getattr(module, "defs", None)
@@ -278,8 +286,6 @@ def load_location(tenant: str) -> Definitions:
             f"tenants/{tenant}/definitions.py has no `defs`",
             f'write: defs = build_tenant_definitions("{tenant}")',
         )
-    if found is not built:
-        Definitions.validate_loadable(found)  # Dagster would check hand-written definitions only later
     return found
 
 

@@ -24,7 +24,7 @@ from typing import Any, Literal, NoReturn
 from etl.trial.process_state import changes_since, is_librarys, process_state
 from etl.trial.shared_modules import replaced_since, shared_modules
 
-Answer = Literal["begin", "good", "raised", "changed"]
+Answer = Literal["begin", "good", "raised", "changed", "unclear"]
 _FORKS = frozenset({"os.fork", "os.forkpty"})
 _KILLS = frozenset({"os.kill", "os.killpg"})
 _OF_THE_ENVIRONMENT = frozenset({"os.putenv", "os.unsetenv"})
@@ -57,36 +57,51 @@ class Child:
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
         sys.addaudithook(self._hook)
 
-    def run(self, tenants: Sequence[str], load: Callable[[str], object]) -> NoReturn:
-        """Try out the tenants in order, say what became of each, and end."""
+    def run(self, tenants: Sequence[str], load: Callable[[str], object], together: int) -> NoReturn:
+        """Try out the tenants in order, say what became of each, and end.
+
+        Modules are compared once for so many tenants `together`, because that takes longer than a usual import.
+        """
         modules, settings = shared_modules(), process_state()
+        unsaid: list[str] = []
         for tenant in tenants:
             self._say("begin", tenant)
-            limits = _limit_memory(self._memory)
-            if self._seconds:
-                self._dump_later(self._seconds, exit=True, file=self._traces)
-            raised: BaseException | None = None
-            try:
-                load(tenant)
-            except BaseException as error:  # noqa: BLE001  a tenant's Python may raise anything, also KeyboardInterrupt
-                raised = error
-            if os.getpid() != self._pid:
-                self._leave(0)  # a process that the tenant's Python has made by a fork
-            faulthandler.cancel_dump_traceback_later()
-            _lift(limits)
-            changes = [
-                *self._forbidden,
-                *changes_since(settings, frozenset(self._by_libraries)),
-                *replaced_since(modules, tenant, self._tenants_dir),
-            ]
-            if changes:
+            raised = self._import(tenant, load)
+            if changes := [*self._forbidden, *changes_since(settings, frozenset(self._by_libraries))]:
                 self._say("changed", tenant, "; ".join(changes))
+                self._leave(0)
+            unsaid.append(tenant)
+            if raised is None and len(unsaid) < together and tenant != tenants[-1]:
+                continue
+            if replaced := replaced_since(modules, unsaid, self._tenants_dir):
+                if len(unsaid) == 1:
+                    self._say("changed", tenant, "; ".join(replaced))
+                else:
+                    self._say("unclear", tenant)
                 self._leave(0)
             if raised is not None:
                 self._say("raised", tenant, told(raised, self._tenants_dir))
                 self._leave(0)
-            self._say("good", tenant)
+            for each in unsaid:
+                self._say("good", each)
+            unsaid.clear()
         self._leave(0)
+
+    def _import(self, tenant: str, load: Callable[[str], object]) -> BaseException | None:
+        """Import a tenant's Python within its limits, and return what it raised."""
+        raised: BaseException | None = None
+        limits = _limit_memory(self._memory)
+        if self._seconds:
+            self._dump_later(self._seconds, exit=True, file=self._traces)
+        try:
+            load(tenant)
+        except BaseException as error:  # noqa: BLE001  a tenant's Python may raise anything, also KeyboardInterrupt
+            raised = error
+        if os.getpid() != self._pid:
+            self._leave(0)  # a process that the tenant's Python has made by a fork
+        faulthandler.cancel_dump_traceback_later()
+        _lift(limits)
+        return raised
 
     def _say(self, answer: Answer, tenant: str, text: str = "") -> None:
         line = self._dumps([answer, tenant, text[:4000]]).encode() + b"\n"

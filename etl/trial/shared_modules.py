@@ -9,7 +9,7 @@ the name of a module that somebody else may import.
 
 import operator
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -53,10 +53,10 @@ def shared_modules() -> SharedModules:
     return SharedModules(modules, contents, classes, dict(_constants(contents)))
 
 
-def replaced_since(before: SharedModules, tenant: str, tenants_dir: Path) -> list[str]:
-    """Return what was replaced, and names of modules that are not the tenant's, as words for people."""
+def replaced_since(before: SharedModules, tenants: Collection[str], tenants_dir: Path) -> list[str]:
+    """Return what was replaced, and names of modules that belong to none of these tenants, as words for people."""
     found = [f"the module {name}" for name, each in before.modules.items() if sys.modules.get(name) is not each]
-    found += [f"the module {name}" for name in _foreign(before, tenant, tenants_dir)]
+    found += [f"the module {name}" for name in _foreign(before, tenants, tenants_dir)]
     found += [f"{module}.{name}" for module, name in _changed(before)]
     return [f"replaces {', '.join(found[:_SHOWN])}{' and more' if len(found) > _SHOWN else ''}"] if found else []
 
@@ -98,10 +98,10 @@ def _constants(contents: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[tupl
                     yield (module, name), value.copy()
 
 
-def _foreign(before: SharedModules, tenant: str, tenants_dir: Path) -> Iterator[str]:
+def _foreign(before: SharedModules, tenants: Collection[str], tenants_dir: Path) -> Iterator[str]:
     """Yield new modules with a name by which another tenant, or this package, would import another file."""
     package = tenants_dir.name
-    own = (f"{package}.{tenant}.", f"_tenant_{tenant}_")
+    own = tuple(each for tenant in tenants for each in (f"{package}.{tenant}.", f"_tenant_{tenant}_"))
     for name, module in [*sys.modules.items()]:
         if name in before.modules or f"{name}.".startswith(own):
             continue

@@ -18,7 +18,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
 
 from etl.errors import EtlError
 from etl.trial.child import Answer, Child
@@ -29,6 +28,8 @@ SECONDS = 30.0
 MEMORY = 2 << 30
 """How many bytes more than the location the import may need."""
 _GRACE, _LOOK = 5.0, 0.5
+_TOGETHER = 25
+"""For so many tenants it is found out at once whether one of them has replaced something."""
 _APART = "move that into an asset or a resource, or give the tenant a location of its own in workspace.yaml"
 _CAN_FORK = sys.platform == "linux"  # elsewhere, a copy of a process with threads may block or crash by itself
 
@@ -48,6 +49,8 @@ class _Ended:
     good: list[str] = field(default_factory=list)
     at: str | None = None
     error: EtlError | None = None
+    unclear: bool = False
+    """Whether something was replaced by one of several tenants; each has to be tried out by itself."""
     late: bool = False
     """Whether it was ended because it had been silent for too long."""
 
@@ -59,23 +62,38 @@ def try_out(
     *,
     seconds: float = SECONDS,
     memory: int = MEMORY,
+    together: int = _TOGETHER,
 ) -> dict[str, EtlError]:
     """Import each tenant's Python with `load` in another process. Return an error for each that must not be imported.
 
-    Where the system cannot copy a process, nothing is tried out.
+    `together` is for how many tenants it is found out at once whether one of them has replaced something. Where the
+    system cannot copy a process, nothing is tried out.
     """
     broken: dict[str, EtlError] = {}
     left = list(tenants) if _CAN_FORK else []
     while left:
-        ended = _one_process(left, load, tenants_dir, seconds, memory)
-        if ended.at is not None and ended.error is not None:
-            broken[ended.at] = ended.error
-        left = left[len(ended.good) + 1 :]
+        ended = _one_process(left, load, tenants_dir, seconds, memory, together)
+        good = set(ended.good)
+        if ended.at is not None:
+            if ended.error is not None:
+                broken[ended.at] = ended.error
+            if unknown := [each for each in left[: left.index(ended.at)] if each not in good]:
+                hurting = try_out(unknown, load, tenants_dir, seconds=seconds, memory=memory, together=1)
+                if hurting:  # what the process said last may be the work of one of these
+                    broken.pop(ended.at, None)
+                broken |= hurting
+                good |= {*unknown}
+        left = [each for each in left if each not in good and each not in broken]
     return broken
 
 
 def _one_process(
-    tenants: Sequence[str], load: Callable[[str], object], tenants_dir: Path, seconds: float, memory: int
+    tenants: Sequence[str],
+    load: Callable[[str], object],
+    tenants_dir: Path,
+    seconds: float,
+    memory: int,
+    together: int,
 ) -> _Ended:
     ours, theirs = os.pipe()
     with tempfile.TemporaryFile() as traces:
@@ -83,7 +101,11 @@ def _one_process(
             warnings.simplefilter("ignore", DeprecationWarning)  # the copy uses no thread and no lock of this process
             pid = os.fork()
         if pid == 0:
-            _be_child(theirs, traces.fileno(), tenants, load, tenants_dir, seconds, memory)
+            leave = os._exit
+            try:
+                Child(theirs, traces.fileno(), tenants_dir, seconds, memory).run(tenants, load, together)
+            finally:
+                leave(1)  # whatever happened, this copy must not go on as if it were the location
         os.close(theirs)
         with suppress(OSError):
             os.setpgid(pid, pid)  # whichever of both processes is the first to do it
@@ -96,26 +118,10 @@ def _one_process(
             status = os.waitpid(pid, 0)[1]
         if ended.at is None and len(ended.good) < len(tenants):
             ended.at = tenants[len(ended.good)]
-        if ended.at is not None and ended.error is None:
+        if ended.at is not None and ended.error is None and not ended.unclear:
             traces.seek(0)
             ended.error = _died(ended, status, traces.read().decode(errors="replace"), tenants_dir, seconds)
         return ended
-
-
-def _be_child(
-    answers: int,
-    traces: int,
-    tenants: Sequence[str],
-    load: Callable[[str], object],
-    tenants_dir: Path,
-    seconds: float,
-    memory: int,
-) -> NoReturn:
-    leave = os._exit
-    try:
-        Child(answers, traces, tenants_dir, seconds, memory).run(tenants, load)
-    finally:
-        leave(1)  # whatever happened, this copy must not go on as if it were the location
 
 
 def _listen(answers: int, pid: int, seconds: float) -> _Ended:
@@ -138,7 +144,7 @@ def _listen(answers: int, pid: int, seconds: float) -> _Ended:
         *lines, text = (text + said).split(b"\n")
         for line in lines:
             _hear(line, ended)
-        if ended.error is not None:
+        if ended.error is not None or ended.unclear:
             return ended
 
 
@@ -149,6 +155,8 @@ def _hear(line: bytes, ended: _Ended) -> None:
     if answer == "good":
         ended.good.append(tenant)
         ended.at = None
+    elif answer == "unclear":
+        ended.unclear = True
     elif answer == "raised":
         ended.error = EtlError(more, f"correct tenants/{tenant}")
     elif answer == "changed":

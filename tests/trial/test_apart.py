@@ -52,3 +52,15 @@ def test_what_hurts_nobody_is_no_mistake(three: TinyProject, way: str) -> None:
     before = dump_by_tenant(build())
     python(GOOD[way], "").change(three.root / "tenants" / "acme")
     assert dump_by_tenant(build()) == before
+
+
+def test_the_one_that_hurts_is_found_among_many_and_not_the_one_that_is_hurt(three: TinyProject) -> None:
+    """What replaces something is found together with others; the tenant after it fails only because of it."""
+    for tenant in ("delta", "omega"):
+        three.write_tenant(tenant=tenant)
+    folder = three.root / "tenants"
+    python("x = 1", "").change(folder / "gamma")
+    python("import json\njson.dumps = None", "").change(folder / "delta")
+    python("import json\njson.dumps({})", "").change(folder / "omega")
+    keys = build().resolve_asset_graph().get_all_asset_keys()
+    assert {key.path[0] for key in keys if key.path[1] == "broken"} == {"delta"}
