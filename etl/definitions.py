@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from functools import cache, wraps
+from pathlib import Path
+from types import ModuleType
 
 from dagster import (
     AssetChecksDefinition,
@@ -21,9 +23,8 @@ from dagster import (
     Definitions,
     PreviewWarning,
 )
-from dagster_shared.record import copy
 
-from etl.config.config_loader import load_tenant, tenants_listed_once
+from etl.config.config_loader import CONFIG_FILE, load_tenant, load_text, tenants_listed_once
 from etl.config.leaving import leaving_raises
 from etl.config.shards import shard_members, shards_of
 from etl.config.shared_prefixes import shared_prefixes
@@ -36,10 +37,11 @@ from etl.factories.broken_tenant import broken_tenant
 from etl.factories.check_factory import reconcile_checks, sla_checks
 from etl.factories.dbt_factory import DbtFactory
 from etl.factories.job_factory import JobFactory
-from etl.factories.own_resources import with_own_resources
+from etl.factories.one_location import EXECUTOR_OF_A_JOB, claim, in_location
 from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
-from etl.factories.sensor_factory import SensorFactory, TenantSlaSensor, location_sensor
+from etl.factories.sensor_factory import SensorFactory, location_sensor
+from etl.last_good import LastGood, keep, kept, withdrawn
 from etl.platform import platform_of
 from etl.running import naming
 from etl.running.executors import in_process_executor
@@ -50,18 +52,21 @@ from etl.trial.own_python import has_own_python
 from etl.trial.trial import try_out
 from etl.trial.trouble import trouble_of
 
-_EXECUTOR_OF_A_JOB = (
-    "leave `executor` out of Definitions(...) and give it to a job: define_asset_job(..., executor_def=...)"
-)
 _configs: dict[str, TenantConfig] = {}
 """The configuration of each tenant that was built, to compare the tenants without reading their files again."""
 _built: dict[str, Definitions] = {}
+_pinned: dict[str, LastGood] = {}
+"""The tenants of which this process serves the last good configuration, because their present files are broken."""
+
+
+def build_tenant_definitions(tenant_id: str) -> Definitions:
+    """Return all definitions for `tenants/<tenant_id>/config.yaml`, as one Dagster code location."""
+    return _build(tenant_id, _pinned.get(tenant_id))
 
 
 @cache  # Dagster evaluates a code location up to 14 times in one process
-def build_tenant_definitions(tenant_id: str) -> Definitions:
-    """Return all definitions for `tenants/<tenant_id>/config.yaml`, as one Dagster code location."""
-    config = load_tenant(tenant_id, load_settings())
+def _build(tenant_id: str, pinned: LastGood | None) -> Definitions:
+    config = load_tenant(tenant_id, load_settings()) if pinned is None else _config_of(pinned, load_settings())
     _configs[tenant_id] = config
     protect_texts(config)
     _built[tenant_id] = definitions_of(config)
@@ -93,6 +98,17 @@ def definitions_of(config: TenantConfig) -> Definitions:
             schedules=ScheduleFactory(config, jobs).create_all_schedules(),
             sensors=sensors.create_all_sensors(),
         )
+
+
+setattr(build_tenant_definitions, "cache_clear", _build.cache_clear)  # noqa: B010  as a cached function has it
+
+
+def _config_of(pinned: LastGood, settings: Settings) -> TenantConfig:
+    """Return the configuration of the kept files, which every asset of it names in a tag."""
+    path = pinned.folder / CONFIG_FILE
+    config = load_text(pinned.tenant, path.read_bytes(), path, settings)
+    tagged = config.model_copy(update={"tags": {**config.tags, naming.LAST_GOOD_TAG: pinned.digest[:12]}})
+    return tagged.with_origin(config.origin)
 
 
 def built_config(tenant_id: str) -> TenantConfig | None:
@@ -128,38 +144,97 @@ def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
     found: dict[str, Definitions] = {}
     taken: dict[tuple[str, str], str] = {("sensor", naming.LOCATION_SLA_SENSOR): "all tenants"}
     places: dict[str, DbtPlace | None] = {}
+    for tenant in [*_pinned]:  # the present files are looked at again
+        _unpin(tenant)
     # The longest first: `acme_eu_all` belongs to the tenant `acme_eu`, not to a job `eu_all` of `acme`.
     order = sorted(tenants, key=len, reverse=True)
-    broken = _not_loadable(order, settings)
+    keeps = platform_of(settings.project_dir, os.environ).keep_last_good and not is_strict(settings)
+    broken = _not_loadable(order, settings, alone=len(order) == 1 and not keeps)
+    present = dict(broken)
+    if keeps:
+        broken = _with_last_good(broken, settings)
     for tenant in order:
         if tenant in broken:
             continue
         try:
             definitions = load_location(tenant)
-            _claim(tenant, definitions, taken)
+            claim(tenant, definitions, taken)
             places[tenant] = dbt_place(_configs[tenant], settings)
             found[tenant] = definitions
         except (Exception, SystemExit) as error:  # noqa: BLE001  a tenant's own Python may raise any error, also SystemExit
             broken[tenant] = error
     broken |= _sharing(found, places)
-    if broken and (settings.strict or os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI")):
+    if broken and is_strict(settings):
         raise ConfigError(
             f"{len(broken)} tenant(s) cannot be built",
             "mend their folders; without ETL_STRICT=1, `dagster dev` serves the other tenants meanwhile",
             problems=[trouble_of(tenant, error) for tenant, error in sorted(broken.items())],
         )
     sound = {tenant: each for tenant, each in found.items() if tenant not in broken}
+    if keeps and run_of_this_process() is None:
+        for tenant in sound.keys() - present.keys():
+            keep(tenant, settings)
+    troubles = {tenant: trouble_of(tenant, error) for tenant, error in {**present, **broken}.items()}
+    for tenant in troubles.keys() & sound.keys():
+        troubles[tenant] += f"\nMeanwhile its last good configuration is served: {_pinned[tenant]}."
     return Definitions.merge(
-        *map(_in_location, sound.values()),
-        *(broken_tenant(tenant, trouble_of(tenant, error)) for tenant, error in broken.items()),
-        Definitions(sensors=location_sensor([_configs[tenant] for tenant in sorted(sound)])),
+        *map(in_location, sound.values()),
+        *(broken_tenant(tenant, trouble) for tenant, trouble in troubles.items()),
+        Definitions(sensors=location_sensor([_configs[tenant] for tenant in sorted(sound)], troubles=troubles)),
     )
 
 
-def _not_loadable(tenants: Sequence[str], settings: Settings) -> dict[str, BaseException]:
+def is_strict(settings: Settings) -> bool:
+    """Whether a broken tenant stops the location: if that is asked for, and where definitions are validated."""
+    return settings.strict or bool(os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI"))
+
+
+def _with_last_good(broken: dict[str, BaseException], settings: Settings) -> dict[str, BaseException]:
+    """Pin the broken tenants of which the last good configuration can be served, and return the others.
+
+    An error says why the kept files are not served, beside why the present ones are not.
+    """
+    still: dict[str, BaseException] = {}
+    for tenant, error in broken.items():
+        try:
+            last = kept(tenant, settings)
+            why = withdrawn(last, settings) if last is not None else "nothing was kept"
+        except EtlError as wrong:
+            last, why = None, wrong.problem
+        if last is not None and why is None:
+            _pin(last)
+            why = "; ".join(str(each) for each in _not_loadable([tenant], settings, alone=False).values()) or None
+        if why is not None:
+            _unpin(tenant)
+            text = trouble_of(tenant, error).removeprefix(f"tenant {tenant} cannot be built: ")
+            still[tenant] = EtlError(f"{text}\nIts last good configuration is not served: {why}")
+    return still
+
+
+def _pin(last: LastGood) -> None:
+    """Let this process build and import the kept files of a tenant from now on."""
+    _forget_modules(last.tenant)
+    _pinned[last.tenant] = last
+    package = ModuleType(f"tenants.{last.tenant}")
+    package.__path__ = [str(last.folder)]
+    sys.modules[package.__name__] = package
+
+
+def _unpin(tenant: str) -> None:
+    """Let this process build and import the present files of a tenant again."""
+    if _pinned.pop(tenant, None) is not None:
+        _forget_modules(tenant)
+
+
+def _forget_modules(tenant: str) -> None:
+    for each in [each for each in sys.modules if f"{each}.".startswith(f"tenants.{tenant}.")]:
+        del sys.modules[each]
+
+
+def _not_loadable(tenants: Sequence[str], settings: Settings, *, alone: bool) -> dict[str, BaseException]:
     """Return the tenants whose YAML cannot be built, or whose own Python must not be imported here, with the errors.
 
-    A tenant that is alone in the process can hurt no other, so its Python is imported without a trial.
+    A tenant that is `alone` in the process can hurt no other, so its Python is imported without a trial.
     """
     broken: dict[str, BaseException] = {}
     for tenant in tenants:
@@ -167,7 +242,7 @@ def _not_loadable(tenants: Sequence[str], settings: Settings) -> dict[str, BaseE
             build_tenant_definitions(tenant)
         except Exception as error:  # noqa: BLE001  the error is shown in the place of the tenant
             broken[tenant] = error
-    if len(tenants) == 1:
+    if alone:
         return broken
     return broken | tried_out([each for each in tenants if each not in broken], settings)
 
@@ -177,7 +252,7 @@ def tried_out(tenants: Iterable[str], settings: Settings, seconds: float | None 
 
     `seconds` is what the import of a tenant's Python may take; by default what the platform says.
     """
-    own = [each for each in tenants if has_own_python(settings.tenants_dir / each)]
+    own = [each for each in tenants if has_own_python(_folder_of(each, settings))]
     if not own:
         return {}
     _make_importable(settings)
@@ -213,29 +288,6 @@ def get_all_definitions() -> Definitions:
     return build_all_definitions()
 
 
-def _claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) -> None:
-    """Record the names of `found` for `tenant`, and refuse a name of another tenant, which would break the location."""
-    names = [("job", each.name) for each in found.jobs or ()]
-    names += [("schedule", each.name) for each in found.schedules or ()]
-    names += [("sensor", each.name) for each in found.sensors or ()]
-    names += [("resource", key) for key in found.resources or {}]
-    names += [("logger", key) for key in found.loggers or {}]
-    specs = [spec for each in found.assets or () for spec in (each.specs if isinstance(each, AssetsDefinition) else ())]
-    names += [("asset", spec.key.to_user_string()) for spec in specs]
-    for kind, name in names:
-        if (other := taken.get((kind, name))) is not None:
-            raise EtlError(
-                f"the {kind} `{name}` of tenant {tenant} is one of {other} too",
-                f"rename it in tenants/{tenant}, or serve the tenants apart: dagster dev -w workspace.yaml",
-            )
-    taken.update(dict.fromkeys(names, f"tenant {tenant}"))
-    if found.executor not in (None, in_process_executor):
-        raise EtlError(
-            f"tenants/{tenant}/definitions.py gives all of its runs an executor of its own",
-            f"{_EXECUTOR_OF_A_JOB}, or serve the tenants apart: dagster dev -w workspace.yaml",
-        )
-
-
 def _sharing(tenants: Iterable[str], places: Mapping[str, DbtPlace | None]) -> dict[str, ConfigError]:
     """Return each tenant that would use an earlier tenant's table, place in a bucket, or schema, with the error."""
     order = list(tenants)
@@ -250,30 +302,22 @@ def _sharing(tenants: Iterable[str], places: Mapping[str, DbtPlace | None]) -> d
     return found
 
 
-def _in_location(found: Definitions) -> Definitions:
-    """Return the definitions of a tenant as a location of many has them: without the tenant's own sensor of promises.
-
-    The location has one sensor for all tenants, and the resources of all.
-    """
-    return copy(
-        found,
-        sensors=[each for each in found.sensors or () if not isinstance(each, TenantSlaSensor)],
-        assets=with_own_resources(found.assets or ()),
-        asset_checks=with_own_resources(found.asset_checks or ()),
-    )
-
-
 def load_location(tenant: str) -> Definitions:
     """Return the definitions of the tenant's own `definitions.py`, which may add to the YAML, or else of the YAML."""
     built = build_tenant_definitions(tenant)
     settings = load_settings()
-    if not has_own_python(settings.tenants_dir / tenant):
+    if not has_own_python(_folder_of(tenant, settings)):
         return built
     _make_importable(settings)
     found = _imported(tenant)
     if found is not built:
         Definitions.validate_loadable(found)  # Dagster would check hand-written definitions only later
     return found
+
+
+def _folder_of(tenant: str, settings: Settings) -> Path:
+    """Return the folder that this process builds the tenant from."""
+    return _pinned[tenant].folder if tenant in _pinned else settings.tenants_dir / tenant
 
 
 def _imported(tenant: str) -> Definitions:
@@ -312,7 +356,7 @@ def explain_merging() -> None:
             about_executor = "executor" in str(error)
             raise EtlError(
                 f"tenants/{tenants[0]}/definitions.py cannot be merged with what config.yaml defines: {error}",
-                _EXECUTOR_OF_A_JOB if about_executor else "rename what has a key that the tenant's definitions have",
+                EXECUTOR_OF_A_JOB if about_executor else "rename what has a key that the tenant's definitions have",
             ) from error
 
     setattr(explained, "etl_explains", True)  # noqa: B010  an attribute that functions do not have

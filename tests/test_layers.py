@@ -22,7 +22,7 @@ LAYERS = [
     {"quality", "sla"},
     {"promises", "notify"},
     {"config"},
-    {"source", "lake"},
+    {"source", "lake", "last_good"},
     {"warehouse"},
     {"pipeline"},
     {"dbt", "onboarding", "unit_tests", "odcs"},

@@ -53,6 +53,10 @@ RELOAD_TAG = "etl/reload"
 """The tag of a run whose loads also load objects that the warehouse already holds."""
 
 
+LAST_GOOD_TAG = "etl/last_good"
+"""The tag of all assets and jobs that are built from the last good configuration of a broken tenant: its hash."""
+
+
 @dataclass(frozen=True)
 class AssetAddress:
     """The parts of an asset's key. In a tenant's own code an asset may have fewer: what is missing is empty."""
