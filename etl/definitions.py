@@ -148,7 +148,7 @@ def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
         _unpin(tenant)
     # The longest first: `acme_eu_all` belongs to the tenant `acme_eu`, not to a job `eu_all` of `acme`.
     order = sorted(tenants, key=len, reverse=True)
-    keeps = platform_of(settings.project_dir, os.environ).keep_last_good and not is_strict(settings)
+    keeps = _keeps_last_good(settings)
     broken = _not_loadable(order, settings, alone=len(order) == 1 and not keeps)
     present = dict(broken)
     if keeps:
@@ -164,7 +164,7 @@ def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
         except (Exception, SystemExit) as error:  # noqa: BLE001  a tenant's own Python may raise any error, also SystemExit
             broken[tenant] = error
     broken |= _sharing(found, places)
-    if broken and is_strict(settings):
+    if broken and _is_strict(settings):
         raise ConfigError(
             f"{len(broken)} tenant(s) cannot be built",
             "mend their folders; without ETL_STRICT=1, `dagster dev` serves the other tenants meanwhile",
@@ -184,7 +184,14 @@ def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
     )
 
 
-def is_strict(settings: Settings) -> bool:
+def _keeps_last_good(settings: Settings) -> bool:
+    try:
+        return platform_of(settings.project_dir, os.environ).keep_last_good and not _is_strict(settings)
+    except ConfigError:  # every tenant shows this error
+        return False
+
+
+def _is_strict(settings: Settings) -> bool:
     """Whether a broken tenant stops the location: if that is asked for, and where definitions are validated."""
     return settings.strict or bool(os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI"))
 

@@ -130,7 +130,7 @@ def withdrawn(last: LastGood, settings: Settings) -> str | None:
 def _differing(old: object, now: object, free: Collection[str]) -> list[str]:
     if not isinstance(old, Mapping) or not isinstance(now, Mapping):
         return [] if old == now else ["everything"]
-    return [each for each in old.keys() | now.keys() if each not in free and old.get(each) != now.get(each)]
+    return [each for each in sorted(old.keys() | now.keys()) if each not in free and old.get(each) != now.get(each)]
 
 
 def _part(tree: object, key: str) -> Mapping[str, object]:

@@ -22,7 +22,7 @@ from etl.cli.runs import runs_of
 from etl.cli.signals import Interrupted, interruptible
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.secrets import learn_tenant
-from etl.definitions import load_location
+from etl.definitions import load_location, tried_out
 from etl.errors import EtlError, NothingExamined
 from etl.planning.applied_state import Applied, Begun, forget_tenant, lake_of, read_applied, read_begun
 from etl.planning.apply import Applying, files_of, refuse_losses
@@ -38,6 +38,7 @@ from etl.planning.verdicts import EXAMINED
 from etl.resources.run_worker import release_dead_runs
 from etl.running import naming
 from etl.settings import Settings, load_settings
+from etl.trial.trial import EndsProcessError
 
 Format = Literal["text", "markdown", "json"]
 _FAILED, _WRONG, _UNKNOWN = 1, 2, 3
@@ -157,7 +158,7 @@ class _Command:
         learn_tenant(config)
         files = files_of(config, settings)
         begun: Begun | None = None
-        new = describe(config, _built(name), settings)
+        new = describe(config, _built(name, settings), settings)
         applied: Applied | None = None
         if self.revision is not None:
             if name in self.revision.problems:
@@ -249,7 +250,10 @@ class _Command:
             raise typer.Exit(_FAILED)
 
 
-def _built(tenant: str) -> Definitions:
+def _built(tenant: str, settings: Settings) -> Definitions:
+    for error in tried_out([tenant], settings).values():
+        if isinstance(error, EndsProcessError):
+            raise error
     try:
         return load_location(tenant)
     except EtlError:

@@ -31,7 +31,7 @@ _OF_THE_ENVIRONMENT = frozenset({"os.putenv", "os.unsetenv"})
 _ENVIRONMENT_FILES = frozenset({os.__file__, "<frozen os>", "<frozen _collections_abc>"})
 
 
-class Child:
+class TrialProcess:
     """This process, after the fork. `answers` and `traces` are where it writes what it has to say."""
 
     def __init__(self, answers: int, traces: int, tenants_dir: Path, seconds: float, memory: int) -> None:

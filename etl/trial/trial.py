@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from etl.errors import EtlError
-from etl.trial.child import Answer, Child
+from etl.trial.child import Answer, TrialProcess
 from etl.trial.own_python import FILE
 
 SECONDS = 30.0
@@ -103,7 +103,7 @@ def _one_process(
         if pid == 0:
             leave = os._exit
             try:
-                Child(theirs, traces.fileno(), tenants_dir, seconds, memory).run(tenants, load, together)
+                TrialProcess(theirs, traces.fileno(), tenants_dir, seconds, memory).run(tenants, load, together)
             finally:
                 leave(1)  # whatever happened, this copy must not go on as if it were the location
         os.close(theirs)

@@ -74,7 +74,10 @@ WITHDRAWN: dict[str, tuple[Callable[[TinyProject], object], str]] = {
         lambda two: two.write_tenant({"assets": {"pipelines": {"orders": None}}, "sla": {"max_failure_rat": 1}}),
         "has no pipeline orders",
     ),
-    "a column": (lambda two: two.write_pipeline({"columns": ["order_id"], "colums": []}), "columns of pipeline orders"),
+    "a column": (
+        lambda two: two.write_pipeline({"columns": ["order_id"], "colums": []}),
+        "about columns, colums of pipeline orders",
+    ),
     "personal columns": (lambda two: two.write_pipeline({"pii_columns": ["name"], "colums": []}), "pii_columns"),
     "a target": (lambda two: two.write_pipeline({"trino_output": {"target_table": "x y"}}), "trino_output"),
     "the tenant": (lambda two: two.write_tenant({"enabled": False, "sla": {"max_failure_rat": 1}}), "enabled"),

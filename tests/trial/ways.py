@@ -88,7 +88,7 @@ WAYS: dict[str, Way] = {
     "patches_ours": python("import etl.running.naming as n\nn.asset_key = lambda *_: None", "etl.running.naming.asset_key"),
     "patches_a_constant": python("from etl.running import naming\nnaming.TIERS['load'] = 'bronze'", "TIERS"),
     "patches_builtins": python("import builtins\nbuiltins.sorted = list", "builtins.sorted"),
-    "takes_memory": python("found = []\nwhile True:\n    found.append(bytearray(1 << 26))", "MemoryError"),
+    "takes_memory": python("found = []\nwhile True:\n    found.append(bytearray(1 << 25))", "MemoryError"),
     "shadows_a_module": Way(shadowed, "the module helpers"),
     "shadows_another_tenant": python(
         "import sys, types\nsys.modules['tenants.beta.definitions'] = m = types.ModuleType('x')\nm.__file__ = '/x.py'",
@@ -112,6 +112,13 @@ WAYS: dict[str, Way] = {
         lambda folder: (folder / "transforms" / "orders.py").write_text("def (:\n"), "is not valid Python"
     ),
 }  # fmt: skip
+
+LIKE_ANOTHER = frozenset({
+    "changes_the_recursion_limit", "changes_the_time_zone", "changes_the_umask", "closes_its_output", "forks_and_hangs",
+    "hangs_in_c", "has_no_definitions", "is_no_text", "os_exit_by_another_name", "patches_builtins", "patches_ours",
+    "removes_a_variable", "replaces_its_output", "shadows_ours", "yaml_that_is_a_folder", "yaml_that_is_no_text",
+})  # fmt: skip
+"""Ways that are like another one; they are tried out only with many tenants."""
 
 GOOD: dict[str, str] = {
     "prints": "print('hello')",
