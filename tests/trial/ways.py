@@ -114,6 +114,7 @@ WAYS: dict[str, Way] = {
 }  # fmt: skip
 
 LIKE_ANOTHER = frozenset({
+    "execs", "kills_itself", "patches_a_constant", "replaces_the_environment", "yaml_of_another_tenant",
     "changes_the_recursion_limit", "changes_the_time_zone", "changes_the_umask", "closes_its_output", "forks_and_hangs",
     "hangs_in_c", "has_no_definitions", "is_no_text", "os_exit_by_another_name", "patches_builtins", "patches_ours",
     "removes_a_variable", "replaces_its_output", "shadows_ours", "yaml_that_is_a_folder", "yaml_that_is_no_text",
