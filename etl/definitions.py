@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from functools import cache, wraps
 from pathlib import Path
-from types import ModuleType
 
 from dagster import (
     AssetChecksDefinition,
@@ -41,14 +40,14 @@ from etl.factories.one_location import EXECUTOR_OF_A_JOB, claim, in_location
 from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
 from etl.factories.sensor_factory import SensorFactory, location_sensor
-from etl.last_good import LastGood, keep, kept, withdrawn
+from etl.last_good import LastGood, keep, kept, served_instead, withdrawn
 from etl.platform import platform_of
 from etl.running import naming
 from etl.running.executors import in_process_executor
 from etl.running.run_process import keep_only, protect_texts
 from etl.running.run_tenants import run_of_this_process, tenants_of
 from etl.settings import Settings, load_settings
-from etl.trial.own_python import has_own_python
+from etl.trial.own_python import has_own_python, import_from
 from etl.trial.trial import try_out
 from etl.trial.trouble import trouble_of
 
@@ -57,6 +56,9 @@ _configs: dict[str, TenantConfig] = {}
 _built: dict[str, Definitions] = {}
 _pinned: dict[str, LastGood] = {}
 """The tenants of which this process serves the last good configuration, because their present files are broken."""
+
+_shown: dict[str, str] = {}
+"""Why each broken tenant of this process's location cannot be built."""
 
 
 def build_tenant_definitions(tenant_id: str) -> Definitions:
@@ -146,6 +148,7 @@ def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
     places: dict[str, DbtPlace | None] = {}
     for tenant in [*_pinned]:  # the present files are looked at again
         _unpin(tenant)
+    _shown.clear()
     # The longest first: `acme_eu_all` belongs to the tenant `acme_eu`, not to a job `eu_all` of `acme`.
     order = sorted(tenants, key=len, reverse=True)
     keeps = _keeps_last_good(settings)
@@ -176,7 +179,8 @@ def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
             keep(tenant, settings)
     troubles = {tenant: trouble_of(tenant, error) for tenant, error in {**present, **broken}.items()}
     for tenant in troubles.keys() & sound.keys():
-        troubles[tenant] += f"\nMeanwhile its last good configuration is served: {_pinned[tenant]}."
+        troubles[tenant] += f"\nIts last good configuration is served: {_pinned[tenant]}"
+    _shown.update(troubles)
     return Definitions.merge(
         *map(in_location, sound.values()),
         *(broken_tenant(tenant, trouble) for tenant, trouble in troubles.items()),
@@ -220,22 +224,14 @@ def _with_last_good(broken: dict[str, BaseException], settings: Settings) -> dic
 
 def _pin(last: LastGood) -> None:
     """Let this process build and import the kept files of a tenant from now on."""
-    _forget_modules(last.tenant)
     _pinned[last.tenant] = last
-    package = ModuleType(f"tenants.{last.tenant}")
-    package.__path__ = [str(last.folder)]
-    sys.modules[package.__name__] = package
+    import_from(last.tenant, last.folder)
 
 
 def _unpin(tenant: str) -> None:
     """Let this process build and import the present files of a tenant again."""
     if _pinned.pop(tenant, None) is not None:
-        _forget_modules(tenant)
-
-
-def _forget_modules(tenant: str) -> None:
-    for each in [each for each in sys.modules if f"{each}.".startswith(f"tenants.{tenant}.")]:
-        del sys.modules[each]
+        import_from(tenant, None)
 
 
 def _not_loadable(tenants: Sequence[str], settings: Settings, *, alone: bool) -> dict[str, BaseException]:
@@ -252,6 +248,31 @@ def _not_loadable(tenants: Sequence[str], settings: Settings, *, alone: bool) ->
     if alone:
         return broken
     return broken | tried_out([each for each in tenants if each not in broken], settings)
+
+
+def troubles_of(tenants: Sequence[str], settings: Settings) -> dict[str, str]:
+    """Return the text about each of these tenants that cannot be built, as a location of several shows it.
+
+    For pages and commands that have no use for definitions: of tenants without Python of their own, only the YAML is
+    read, and what two tenants share is not looked at. In the process of a location, the text is what is shown there.
+    """
+    errors: dict[str, EtlError] = {}
+    sound: list[str] = []
+    shown = {tenant: _shown[tenant] for tenant in tenants if tenant in _shown}
+    for tenant in tenants:
+        if tenant in shown:
+            continue
+        try:
+            load_tenant(tenant, settings)
+            sound.append(tenant)
+        except EtlError as error:
+            errors[tenant] = error
+    errors |= tried_out(sound, settings)
+    after = _keeps_last_good(settings)
+    return shown | {
+        tenant: trouble_of(tenant, error) + (f"\n{served_instead(tenant, settings)}" if after else "")
+        for tenant, error in errors.items()
+    }
 
 
 def tried_out(tenants: Iterable[str], settings: Settings, seconds: float | None = None) -> dict[str, EtlError]:

@@ -100,7 +100,7 @@ def served_instead(tenant: str, settings: Settings) -> str:
         why = withdrawn(last, settings) if last is not None else "nothing was kept"
     except EtlError as error:
         why = error.problem
-    return f"its last good configuration is {f'not served: {why}' if why else f'served: {last}'}"
+    return f"Its last good configuration is {f'not served: {why}' if why else f'served: {last}'}"
 
 
 def withdrawn(last: LastGood, settings: Settings) -> str | None:

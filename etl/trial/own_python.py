@@ -1,12 +1,15 @@
 """Tells which tenants have Python of their own, so that the others need neither an import nor a trial.
 
-Belongs here: reading a tenant's `definitions.py` without running it. Not here: running it (`child`).
+Belongs here: reading a tenant's `definitions.py` without running it, and the folder that Python imports it from. Not
+here: running it (`child`).
 """
 
 import ast
+import sys
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 
 FILE = "definitions.py"
 _MODULES = frozenset({"etl", "etl.definitions"})
@@ -22,6 +25,17 @@ def has_own_python(folder: Path) -> bool:
         return True
     found = _statements(path)
     return found is None or not _is_usual(found, folder.name)
+
+
+def import_from(tenant: str, folder: Path | None) -> None:
+    """Let Python import `tenants.<id>` from this folder from now on; with None, from the tenant's own again."""
+    name = f"tenants.{tenant}"
+    for each in [each for each in sys.modules if f"{each}.".startswith(f"{name}.")]:
+        del sys.modules[each]
+    if folder is not None:
+        package = ModuleType(name)
+        package.__path__ = [str(folder)]
+        sys.modules[name] = package
 
 
 def _statements(path: Path) -> list[ast.stmt] | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from dagster import AssetKey, DagsterInstance, Definitions, build_sensor_context
 
+from etl.definitions import troubles_of
 from etl.errors import ConfigError
 from etl.last_good import kept
 from etl.settings import load_settings
@@ -58,9 +59,11 @@ def test_the_last_good_configuration_is_served_and_marked(two: TinyProject, what
     KEPT[what](two)
     found = build()
     assert {LOAD, BROKEN} <= keys(found)
-    assert f"Meanwhile its last good configuration is served: {digest} of " in said(found)
+    assert f"Its last good configuration is served: {digest} of " in said(found)
     assert found.resolve_asset_graph().get(LOAD).tags["etl/last_good"] == digest
     assert dump_by_tenant(found)["beta"] == before
+    (text,) = troubles_of(["acme", "beta"], load_settings()).values()
+    assert text in said(found)
     (job,) = [each for each in found.resolve_all_job_defs() if each.name == "acme_daily_etl"]
     assert job is not None
 
