@@ -9,12 +9,12 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import cache, wraps
+from pathlib import Path
 
 from dagster import (
     AssetChecksDefinition,
-    AssetKey,
     AssetsDefinition,
     AssetSpec,
     BetaWarning,
@@ -22,13 +22,10 @@ from dagster import (
     Definitions,
     JobDefinition,
     PreviewWarning,
-    asset,
 )
-from dagster_shared.record import copy
 
-from etl.config.config_loader import load_tenant, tenants_listed_once
+from etl.config.config_loader import CONFIG_FILE, load_tenant, load_text, tenants_listed_once
 from etl.config.leaving import leaving_raises
-from etl.config.life import TenantLife
 from etl.config.shards import shard_members, shards_of
 from etl.config.shared_prefixes import shared_prefixes
 from etl.config.shared_tables import shared_tables
@@ -36,39 +33,45 @@ from etl.config.tenant_config import TenantConfig
 from etl.dbt.ownership import DbtPlace, dbt_place, shared_dbt_schemas
 from etl.errors import ConfigError, EtlError
 from etl.factories.asset_factory import AssetFactory
+from etl.factories.broken_tenant import broken_tenant
 from etl.factories.check_factory import reconcile_checks, sla_checks
 from etl.factories.dbt_factory import DbtFactory
 from etl.factories.job_factory import JobFactory
-from etl.factories.own_resources import with_own_resources
-from etl.factories.quota_sensor import (
-    Continued,
-    TenantQuotaSensor,
-    location_quota_sensors,
-    tenant_quota_sensors,
-)
+from etl.factories.not_active import not_active
+from etl.factories.one_location import EXECUTOR_OF_A_JOB, claim, in_location
+from etl.factories.quota_sensor import Continued, location_quota_sensors, tenant_quota_sensors
 from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
-from etl.factories.sensor_factory import SensorFactory, TenantSlaSensor, location_sensor
-from etl.pipeline.life import refused
+from etl.factories.sensor_factory import SensorFactory, location_sensor
+from etl.last_good import LastGood, keep, kept, served_instead, withdrawn
+from etl.platform import platform_of
 from etl.running import naming
 from etl.running.executors import in_process_executor
 from etl.running.run_process import keep_only, protect_texts
 from etl.running.run_tenants import run_of_this_process, tenants_of
-from etl.secrets.scrub import scrub
 from etl.settings import Settings, load_settings
+from etl.trial.own_python import has_own_python, import_from
+from etl.trial.trial import try_out
+from etl.trial.trouble import trouble_of
 
-_EXECUTOR_OF_A_JOB = (
-    "leave `executor` out of Definitions(...) and give it to a job: define_asset_job(..., executor_def=...)"
-)
 _configs: dict[str, TenantConfig] = {}
 """The configuration of each tenant that was built, to compare the tenants without reading their files again."""
 _built: dict[str, Definitions] = {}
+_pinned: dict[str, LastGood] = {}
+"""The tenants of which this process serves the last good configuration, because their present files are broken."""
+
+_shown: dict[str, str] = {}
+"""Why each broken tenant of this process's location cannot be built."""
+
+
+def build_tenant_definitions(tenant_id: str) -> Definitions:
+    """Return all definitions for `tenants/<tenant_id>/config.yaml`, as one Dagster code location."""
+    return _build(tenant_id, _pinned.get(tenant_id))
 
 
 @cache  # Dagster evaluates a code location up to 14 times in one process
-def build_tenant_definitions(tenant_id: str) -> Definitions:
-    """Return all definitions for `tenants/<tenant_id>/config.yaml`, as one Dagster code location."""
-    config = load_tenant(tenant_id, load_settings())
+def _build(tenant_id: str, pinned: LastGood | None) -> Definitions:
+    config = load_tenant(tenant_id, load_settings()) if pinned is None else _config_of(pinned, load_settings())
     _configs[tenant_id] = config
     protect_texts(config)
     _built[tenant_id] = definitions_of(config)
@@ -78,7 +81,7 @@ def build_tenant_definitions(tenant_id: str) -> Definitions:
 def definitions_of(config: TenantConfig) -> Definitions:
     """Return the definitions of a configuration that is already loaded."""
     if config.origin.life is not None:
-        return _not_active(config, config.origin.life)
+        return not_active(config, config.origin.life)
     with warnings.catch_warnings():
         # Dagster marks partitioned checks and single-run back-fills as previews; tests here cover both.
         warnings.simplefilter("ignore", BetaWarning)
@@ -104,16 +107,15 @@ def definitions_of(config: TenantConfig) -> Definitions:
         )
 
 
-def _not_active(config: TenantConfig, life: TenantLife) -> Definitions:
-    """Return an asset that shows the state of a tenant that is retired, is being erased or is being imported."""
-    spec = AssetSpec(
-        naming.asset_key(config.id, "life", life.state),
-        description=str(refused(config.id, life)),
-        tags=naming.asset_tags(config, "life", None),
-        group_name=config.group,
-        owners=list(config.owners),
-    )
-    return Definitions(assets=[spec], executor=in_process_executor)
+setattr(build_tenant_definitions, "cache_clear", _build.cache_clear)  # noqa: B010  as a cached function has it
+
+
+def _config_of(pinned: LastGood, settings: Settings) -> TenantConfig:
+    """Return the configuration of the kept files, which every asset of it names in a tag."""
+    path = pinned.folder / CONFIG_FILE
+    config = load_text(pinned.tenant, path.read_bytes(), path, settings)
+    tagged = config.model_copy(update={"tags": {**config.tags, naming.LAST_GOOD_TAG: pinned.digest[:12]}})
+    return tagged.with_origin(config.origin)
 
 
 def built_config(tenant_id: str) -> TenantConfig | None:
@@ -147,38 +149,161 @@ def _for_the_life_of_the_process() -> Iterator[None]:
 
 def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
     found: dict[str, Definitions] = {}
-    broken: dict[str, BaseException] = {}
     taken: dict[tuple[str, str], str] = {
         ("sensor", naming.LOCATION_SLA_SENSOR): "all tenants",
         ("sensor", naming.LOCATION_QUOTA_SENSOR): "all tenants",
     }
     places: dict[str, DbtPlace | None] = {}
+    for tenant in [*_pinned]:  # the present files are looked at again
+        _unpin(tenant)
+    _shown.clear()
     # The longest first: `acme_eu_all` belongs to the tenant `acme_eu`, not to a job `eu_all` of `acme`.
-    for tenant in sorted(tenants, key=len, reverse=True):
+    order = sorted(tenants, key=len, reverse=True)
+    keeps = _keeps_last_good(settings)
+    broken = _not_loadable(order, settings, alone=len(order) == 1 and not keeps)
+    present = dict(broken)
+    if keeps:
+        broken = _with_last_good(broken, settings)
+    for tenant in order:
+        if tenant in broken:
+            continue
         try:
             definitions = load_location(tenant)
-            _claim(tenant, definitions, taken)
+            claim(tenant, definitions, taken)
             places[tenant] = dbt_place(_configs[tenant], settings)
             found[tenant] = definitions
         except (Exception, SystemExit) as error:  # noqa: BLE001  a tenant's own Python may raise any error, also SystemExit
             broken[tenant] = error
     broken |= _sharing(found, places)
-    if broken and os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI"):
+    if broken and _is_strict(settings):
         raise ConfigError(
             f"{len(broken)} tenant(s) cannot be built",
-            "mend their config.yaml; `dagster dev` serves the other tenants meanwhile",
-            problems=[f"{tenant}: {error}" for tenant, error in broken.items()],
+            "mend their folders; without ETL_STRICT=1, `dagster dev` serves the other tenants meanwhile",
+            problems=[trouble_of(tenant, error) for tenant, error in sorted(broken.items())],
         )
     sound = {tenant: each for tenant, each in found.items() if tenant not in broken}
+    if keeps and run_of_this_process() is None:
+        for tenant in sound.keys() - present.keys():
+            keep(tenant, settings)
+    troubles = {tenant: trouble_of(tenant, error) for tenant, error in {**present, **broken}.items()}
+    for tenant in troubles.keys() & sound.keys():
+        troubles[tenant] += f"\nIts last good configuration is served: {_pinned[tenant]}"
+    _shown.update(troubles)
     return Definitions.merge(
-        *map(_in_location, sound.values()),
-        *(_broken_tenant(tenant, error) for tenant, error in broken.items()),
+        *map(in_location, sound.values()),
+        *(broken_tenant(tenant, trouble) for tenant, trouble in troubles.items()),
         Definitions(
             sensors=[
-                *location_sensor([_configs[tenant] for tenant in sorted(sound)]),
+                *location_sensor([_configs[tenant] for tenant in sorted(sound)], troubles=troubles),
                 *location_quota_sensors(list(_continued(sound)), settings),
             ]
         ),
+    )
+
+
+def _keeps_last_good(settings: Settings) -> bool:
+    try:
+        return platform_of(settings.project_dir, os.environ).keep_last_good and not _is_strict(settings)
+    except ConfigError:  # every tenant shows this error
+        return False
+
+
+def _is_strict(settings: Settings) -> bool:
+    """Whether a broken tenant stops the location: if that is asked for, and where definitions are validated."""
+    return settings.strict or bool(os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI"))
+
+
+def _with_last_good(broken: dict[str, BaseException], settings: Settings) -> dict[str, BaseException]:
+    """Pin the broken tenants of which the last good configuration can be served, and return the others.
+
+    An error says why the kept files are not served, beside why the present ones are not.
+    """
+    still: dict[str, BaseException] = {}
+    for tenant, error in broken.items():
+        try:
+            last = kept(tenant, settings)
+            why = withdrawn(last, settings) if last is not None else "nothing was kept"
+        except EtlError as wrong:
+            last, why = None, wrong.problem
+        if last is not None and why is None:
+            _pin(last)
+            why = "; ".join(str(each) for each in _not_loadable([tenant], settings, alone=False).values()) or None
+        if why is not None:
+            _unpin(tenant)
+            text = trouble_of(tenant, error).removeprefix(f"tenant {tenant} cannot be built: ")
+            still[tenant] = EtlError(f"{text}\nIts last good configuration is not served: {why}")
+    return still
+
+
+def _pin(last: LastGood) -> None:
+    """Let this process build and import the kept files of a tenant from now on."""
+    _pinned[last.tenant] = last
+    import_from(last.tenant, last.folder)
+
+
+def _unpin(tenant: str) -> None:
+    """Let this process build and import the present files of a tenant again."""
+    if _pinned.pop(tenant, None) is not None:
+        import_from(tenant, None)
+
+
+def _not_loadable(tenants: Sequence[str], settings: Settings, *, alone: bool) -> dict[str, BaseException]:
+    """Return the tenants whose YAML cannot be built, or whose own Python must not be imported here, with the errors.
+
+    A tenant that is `alone` in the process can hurt no other, so its Python is imported without a trial.
+    """
+    broken: dict[str, BaseException] = {}
+    for tenant in tenants:
+        try:
+            build_tenant_definitions(tenant)
+        except Exception as error:  # noqa: BLE001  the error is shown in the place of the tenant
+            broken[tenant] = error
+    if alone:
+        return broken
+    return broken | tried_out([each for each in tenants if each not in broken], settings)
+
+
+def troubles_of(tenants: Sequence[str], settings: Settings) -> dict[str, str]:
+    """Return the text about each of these tenants that cannot be built, as a location of several shows it.
+
+    For pages and commands that have no use for definitions: of tenants without Python of their own, only the YAML is
+    read, and what two tenants share is not looked at. In the process of a location, the text is what is shown there.
+    """
+    errors: dict[str, EtlError] = {}
+    sound: list[str] = []
+    shown = {tenant: _shown[tenant] for tenant in tenants if tenant in _shown}
+    for tenant in tenants:
+        if tenant in shown:
+            continue
+        try:
+            load_tenant(tenant, settings)
+            sound.append(tenant)
+        except EtlError as error:
+            errors[tenant] = error
+    errors |= tried_out(sound, settings)
+    after = _keeps_last_good(settings)
+    return shown | {
+        tenant: trouble_of(tenant, error) + (f"\n{served_instead(tenant, settings)}" if after else "")
+        for tenant, error in errors.items()
+    }
+
+
+def tried_out(tenants: Iterable[str], settings: Settings, seconds: float | None = None) -> dict[str, EtlError]:
+    """Import the own Python of these tenants in another process, and return an error for each that must not be here.
+
+    `seconds` is what the import of a tenant's Python may take; by default what the platform says.
+    """
+    own = [each for each in tenants if has_own_python(_folder_of(each, settings))]
+    if not own:
+        return {}
+    _make_importable(settings)
+    platform = platform_of(settings.project_dir, os.environ)
+    return try_out(
+        own,
+        _imported,
+        settings.tenants_dir,
+        seconds=platform.python_seconds if seconds is None else seconds,
+        memory=platform.python_megabytes << 20,
     )
 
 
@@ -202,7 +327,7 @@ def _tenants_of_this_process(served: tuple[str, ...], every: tuple[str, ...]) ->
     own = tenants_of(run, served)
     selected = {*(run.asset_selection or ()), *(each.asset_key for each in run.asset_check_selection or ())}
     whose_job = [each for each in own if selected or run.job_name.startswith(f"{each}_")]
-    if not whose_job or any(_broken_key(each) in selected for each in own):
+    if not whose_job or any(naming.broken_key(each) in selected for each in own):
         return served
     keep_only(own, every)
     return own
@@ -211,29 +336,6 @@ def _tenants_of_this_process(served: tuple[str, ...], every: tuple[str, ...]) ->
 def get_all_definitions() -> Definitions:
     """The name for `build_all_definitions` in guides."""
     return build_all_definitions()
-
-
-def _claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) -> None:
-    """Record the names of `found` for `tenant`, and refuse a name of another tenant, which would break the location."""
-    names = [("job", each.name) for each in found.jobs or ()]
-    names += [("schedule", each.name) for each in found.schedules or ()]
-    names += [("sensor", each.name) for each in found.sensors or ()]
-    names += [("resource", key) for key in found.resources or {}]
-    names += [("logger", key) for key in found.loggers or {}]
-    specs = [spec for each in found.assets or () for spec in (each.specs if isinstance(each, AssetsDefinition) else ())]
-    names += [("asset", spec.key.to_user_string()) for spec in specs]
-    for kind, name in names:
-        if (other := taken.get((kind, name))) is not None:
-            raise EtlError(
-                f"the {kind} `{name}` of tenant {tenant} is one of {other} too",
-                f"rename it in tenants/{tenant}, or serve the tenants apart: dagster dev -w workspace.yaml",
-            )
-    taken.update(dict.fromkeys(names, f"tenant {tenant}"))
-    if found.executor not in (None, in_process_executor):
-        raise EtlError(
-            f"tenants/{tenant}/definitions.py gives all of its runs an executor of its own",
-            f"{_EXECUTOR_OF_A_JOB}, or serve the tenants apart: dagster dev -w workspace.yaml",
-        )
 
 
 def _sharing(tenants: Iterable[str], places: Mapping[str, DbtPlace | None]) -> dict[str, ConfigError]:
@@ -250,28 +352,27 @@ def _sharing(tenants: Iterable[str], places: Mapping[str, DbtPlace | None]) -> d
     return found
 
 
-def _in_location(found: Definitions) -> Definitions:
-    """Return the definitions of a tenant as a location of many has them: without the sensors that the location has.
-
-    The location has one sensor of promises and one of quotas for all tenants, and the resources of all.
-    """
-    return copy(
-        found,
-        sensors=[each for each in found.sensors or () if not isinstance(each, TenantSlaSensor | TenantQuotaSensor)],
-        assets=with_own_resources(found.assets or ()),
-        asset_checks=with_own_resources(found.asset_checks or ()),
-    )
-
-
 def load_location(tenant: str) -> Definitions:
     """Return the definitions of the tenant's own `definitions.py`, which may add to the YAML, or else of the YAML."""
     built = build_tenant_definitions(tenant)
     settings = load_settings()
-    if not (settings.tenants_dir / tenant / "definitions.py").is_file():
+    if not has_own_python(_folder_of(tenant, settings)):
         return built
-    if str(settings.project_dir) not in sys.path:
-        sys.path.insert(0, str(settings.project_dir))
-    with leaving_raises():
+    _make_importable(settings)
+    found = _imported(tenant)
+    if found is not built:
+        Definitions.validate_loadable(found)  # Dagster would check hand-written definitions only later
+    return found
+
+
+def _folder_of(tenant: str, settings: Settings) -> Path:
+    """Return the folder that this process builds the tenant from."""
+    return _pinned[tenant].folder if tenant in _pinned else settings.tenants_dir / tenant
+
+
+def _imported(tenant: str) -> Definitions:
+    """Return the `defs` of the tenant's own `definitions.py`."""
+    with leaving_raises(), redirect_stdout(sys.stderr):  # what a program reads from our output is not the tenant's
         module = importlib.import_module(f"tenants.{tenant}.definitions")
     found = getattr(module, "defs", None)
     if not isinstance(found, Definitions):
@@ -279,9 +380,13 @@ def load_location(tenant: str) -> Definitions:
             f"tenants/{tenant}/definitions.py has no `defs`",
             f'write: defs = build_tenant_definitions("{tenant}")',
         )
-    if found is not built:
-        Definitions.validate_loadable(found)  # Dagster would check hand-written definitions only later
     return found
+
+
+def _make_importable(settings: Settings) -> None:
+    """Let Python find the package `tenants` of this project."""
+    if str(settings.project_dir) not in sys.path:
+        sys.path.insert(0, str(settings.project_dir))
 
 
 def explain_merging() -> None:
@@ -301,7 +406,7 @@ def explain_merging() -> None:
             about_executor = "executor" in str(error)
             raise EtlError(
                 f"tenants/{tenants[0]}/definitions.py cannot be merged with what config.yaml defines: {error}",
-                _EXECUTOR_OF_A_JOB if about_executor else "rename what has a key that the tenant's definitions have",
+                EXECUTOR_OF_A_JOB if about_executor else "rename what has a key that the tenant's definitions have",
             ) from error
 
     setattr(explained, "etl_explains", True)  # noqa: B010  an attribute that functions do not have
@@ -309,24 +414,3 @@ def explain_merging() -> None:
 
 
 explain_merging()  # here, because `Definitions.merge(build_tenant_definitions(...))` looks `merge` up before it builds
-
-
-def _broken_key(tenant: str) -> AssetKey:
-    return naming.asset_key(tenant, "broken", "configuration")
-
-
-def _broken_tenant(tenant: str, error: BaseException) -> Definitions:
-    """Return an asset that shows the problem, so that a broken tenant is visible beside the others."""
-
-    @asset(
-        key=_broken_key(tenant),
-        description=f"Tenant {tenant} cannot be built:\n\n```\n{scrub(str(error))}\n```",
-        tags={"tenant": tenant, "broken": "true", "data_tier": naming.TIERS["broken"]},
-    )
-    def configuration() -> None:
-        # Not the error itself, because a SystemExit would end the run's process.
-        raise EtlError(
-            f"tenant {tenant} cannot be built: {scrub(repr(error))}", "mend its folder, then load the location again"
-        )
-
-    return Definitions(assets=[configuration])

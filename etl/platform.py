@@ -94,6 +94,8 @@ class Platform(BaseModel):
     tenant may read database files from. `owners` maps each tenant to the owners that it may name; the key `"*"` lists
     owners that every tenant may name. An empty map means that an owner is only a label. `shards` is the number of code
     locations into which `etl.all` divides the tenants: `shard_1`, `shard_2`, ...; 0 means that all are one location.
+    `python_seconds` and `python_megabytes` are what the import of a tenant's own Python may take in such a location;
+    0 is no limit. `keep_last_good` lets such a location serve the files of a broken tenant that could be built last.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -104,6 +106,9 @@ class Platform(BaseModel):
     file_sources: tuple[str, ...] = ()
     owners: dict[str, tuple[str, ...]] = Field({})
     shards: int = Field(0, ge=0)
+    python_seconds: float = Field(30, ge=0)
+    python_megabytes: int = Field(2048, ge=0)
+    keep_last_good: bool = False
     secrets: SecretsConfig = SecretsConfig()
     conventions: Conventions = Conventions()
 

@@ -53,6 +53,8 @@ class Settings(BaseModel):
     trino: TrinoSettings = TrinoSettings()
     ui_url: str | None = None
     """The address of Dagster's web server, as people open it: messages and explanations link to it."""
+    strict: bool = False
+    """Whether a broken tenant stops its location, instead of being shown beside the others."""
 
     @property
     def tenants_dir(self) -> Path:
@@ -114,11 +116,19 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             catalog=env.get("TRINO_CATALOG") or "iceberg",
         ),
         ui_url=_address(env, "ETL_UI_URL"),
+        strict=_flag(env, "ETL_STRICT"),
     )
 
 
 def _secret(env: Mapping[str, str], name: str) -> SecretStr | None:
     return SecretStr(env[name]) if env.get(name) else None
+
+
+def _flag(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name) or "0"
+    if text not in ("0", "1"):
+        raise EtlError(f"{name} is `{text}`", "set it to 1, or to 0 as without it")
+    return text == "1"
 
 
 def _address(env: Mapping[str, str], name: str) -> str | None:

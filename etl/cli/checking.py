@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dagster import Definitions
 
+from etl.cli.locations import served_with_others
 from etl.cli.time_limit import OutOfTimeError, time_limit
 from etl.config.config_loader import CONFIG_FILE
 from etl.config.leaving import leaving_raises
@@ -40,10 +41,11 @@ from etl.conventions.variables import (
     variables_of_code,
     variables_of_tenant,
 )
-from etl.definitions import built_config, load_location
+from etl.definitions import built_config, load_location, tried_out
 from etl.errors import ConfigError, DbtError, EtlError
 from etl.platform import Platform
 from etl.settings import Settings
+from etl.trial.trial import ChangesProcessError, EndsProcessError
 
 _PLACE = re.compile(r"^(?P<problem>.*?) at (?P<file>[^\s:]+):(?P<line>\d+):(?P<column>\d+)(?P<rest>.*)$", re.DOTALL)
 _DBT_FILE = re.compile(r"[\w./-]+\.(?:sql|ya?ml)\b")
@@ -71,7 +73,12 @@ class Checking:
             location.files = len(source.files)
             unset = self._not_set(name, settings)
             with _given(unset):
-                built = self._built(lambda: load_location(name), location, source, self.project_dir)
+                hurts = self._hurts(name, settings)
+                if hurts is not None:
+                    location.add(findings_of_error(hurts, self.project_dir, "location"))
+                    built = None
+                else:
+                    built = self._built(lambda: load_location(name), location, source, self.project_dir)
             found = list(source.findings)
             config = built_config(name) if built is not None else None
             if built is not None and config is not None:
@@ -119,6 +126,17 @@ class Checking:
             if not source.files and not source.findings:
                 location.add([_no_python(path, here)])
         return location
+
+    def _hurts(self, name: str, settings: Settings) -> EtlError | None:
+        """Return why the tenant's own Python must not be imported here: it would end this process, or not come back.
+
+        A tenant that has a location for itself may change its process.
+        """
+        for error in tried_out([name], settings, self.seconds).values():
+            shares = isinstance(error, ChangesProcessError) and name in served_with_others(settings)
+            if shares or isinstance(error, EndsProcessError):
+                return error
+        return None
 
     def _not_set(self, name: str, settings: Settings) -> list[NamedVariable]:
         """Return the variables that a tenant needs and the environment lacks. In dev, a demo takes their place."""

@@ -4,6 +4,7 @@ Belongs here: the command, its table, and running fixes. Not here: the examinati
 """
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Annotated, Literal
@@ -15,9 +16,10 @@ from rich.table import Table
 
 from etl.cli.asked import asked_tenants
 from etl.cli.home import FILE, missing_settings, opened_instance, prepare_dagster_home
-from etl.cli.locations import unserved
+from etl.cli.locations import served_with_others, unserved
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
+from etl.definitions import tried_out
 from etl.errors import EtlError
 from etl.health.dagster_home import examine_dagster
 from etl.health.finding import Condition, Examined, good
@@ -26,7 +28,10 @@ from etl.health.leftovers import examine_leftovers
 from etl.health.machine import examine_machine
 from etl.health.releases import examine_releases
 from etl.health.tenants import examine_tenant
+from etl.last_good import served_instead
+from etl.platform import platform_of
 from etl.settings import Settings, load_settings
+from etl.trial.own_python import has_own_python
 
 _COLOURS = {
     Condition.GOOD: "green",
@@ -77,19 +82,42 @@ def _examine(settings: Settings, tenants: tuple[str, ...]) -> Iterator[Examined]
     yield from examine_state_files(settings)
     yield from _dagster(settings)
     yield from (Examined("workspace.yaml", "tenants", Condition.WARNING, e.problem, e.hint) for e in unserved(settings))
+    together = served_with_others(settings)
     for name in tenants:
         try:
             config = load_tenant(name, settings)
         except EtlError as error:
             what = f"cannot be loaded: {error.problem}"
             yield Examined(name, "configuration", Condition.BAD, what, f"`etl check {name}` names every mistake")
+            yield from _instead(name, settings)
             continue
         yield _loaded(config)
+        if name in together:
+            yield from _python(name, settings)
         try:
             yield from examine_objects(config, settings)
         except EtlError as error:
             yield Examined(name, "objects", Condition.UNKNOWN, error.problem, error.hint)
         yield from examine_tenant(config, settings)
+
+
+def _python(name: str, settings: Settings) -> Iterator[Examined]:
+    """Yield whether a tenant's own Python can be imported beside other tenants, as a location of several does it."""
+    if not has_own_python(settings.tenants_dir / name):
+        return
+    for error in tried_out([name], settings).values():
+        yield Examined(name, "python", Condition.BAD, error.problem, error.hint)
+        yield from _instead(name, settings)
+        return
+    yield good(name, "python", "it can be imported beside other tenants")
+
+
+def _instead(name: str, settings: Settings) -> Iterator[Examined]:
+    """Yield what is served in the place of a broken tenant, if the platform keeps the last good configuration."""
+    if platform_of(settings.project_dir, os.environ).keep_last_good and name in served_with_others(settings):
+        said = served_instead(name, settings)
+        remedy = "correct the present files: they are served as soon as they load"
+        yield Examined(name, "last good configuration", Condition.WARNING, said, remedy)
 
 
 def _loaded(config: TenantConfig) -> Examined:

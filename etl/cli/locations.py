@@ -69,6 +69,15 @@ def tenants_of_origin(origin: CodeLocationOrigin, settings: Settings) -> tuple[s
         return ()
 
 
+def served_with_others(settings: Settings) -> frozenset[str]:
+    """Return the tenants that share a code location with another tenant, as far as workspace.yaml says it."""
+    try:
+        served = [tenants_of_origin(each, settings) for each in origins_of(settings)]
+    except EtlError:  # told by `unserved`
+        return frozenset()
+    return frozenset(tenant for tenants in served if len(tenants) > 1 for tenant in tenants)
+
+
 def gone(settings: Settings) -> Iterator[EtlError]:
     """Yield an error for each location of workspace.yaml whose Python file is gone, as after a tenant is removed."""
     path = settings.project_dir / "workspace.yaml"

@@ -23,7 +23,7 @@ from etl.cli.signals import Interrupted, interruptible
 from etl.cli.simulate import show_simulation
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.secrets import learn_tenant
-from etl.definitions import load_location
+from etl.definitions import load_location, tried_out
 from etl.errors import EtlError, NothingExamined
 from etl.pipeline.stage import lake_of
 from etl.planning.applied_state import Applied, Begun, forget_tenant, read_applied, read_begun
@@ -40,6 +40,7 @@ from etl.planning.verdicts import EXAMINED
 from etl.resources.run_worker import release_dead_runs
 from etl.running import naming
 from etl.settings import Settings, load_settings
+from etl.trial.trial import EndsProcessError
 
 Format = Literal["text", "markdown", "json"]
 _FAILED, _WRONG, _UNKNOWN = 1, 2, 3
@@ -181,7 +182,7 @@ class _Command:
         learn_tenant(config)
         files = files_of(config, settings)
         begun: Begun | None = None
-        new = describe(config, _built(name), settings)
+        new = describe(config, _built(name, settings), settings)
         applied: Applied | None = None
         if self.revision is not None:
             if name in self.revision.problems:
@@ -273,7 +274,10 @@ class _Command:
             raise typer.Exit(_FAILED)
 
 
-def _built(tenant: str) -> Definitions:
+def _built(tenant: str, settings: Settings) -> Definitions:
+    for error in tried_out([tenant], settings).values():
+        if isinstance(error, EndsProcessError):
+            raise error
     try:
         return load_location(tenant)
     except EtlError:

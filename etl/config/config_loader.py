@@ -88,6 +88,21 @@ def load_text(
     )
 
 
+def written_tenant(raw: bytes, tenant_id: str) -> dict[str, object] | None:
+    """Return what a tenant's file says, as mappings, lists and texts, valid or not; None if it is no YAML."""
+    document = parse(raw)
+    tenant = _tenant(document.root, tenant_id, []) if document.root and not document.findings else None
+    if tenant is None or not isinstance(tenant.value, dict):
+        return None
+    return {key: _plain(each) for key, each in tenant.value.items()}
+
+
+def _plain(node: Node) -> object:
+    if isinstance(node.value, dict):
+        return {key: _plain(each) for key, each in node.value.items()}
+    return [_plain(each) for each in node.value] if isinstance(node.value, list) else node.text
+
+
 def list_tenants(settings: Settings | None = None) -> tuple[str, ...]:
     """Return the tenants of this project: folders with a config.yaml whose names do not begin with `_` or `.`."""
     folder = (settings or load_settings()).tenants_dir

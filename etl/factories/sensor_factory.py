@@ -9,13 +9,14 @@ environment. Otherwise promises would not be watched until a person switches the
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from dagster import DagsterInstance, DefaultSensorStatus, SensorDefinition, SensorEvaluationContext, SensorResult
 
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
+from etl.factories.broken_tenant import BrokenTenants
 from etl.running import naming
 from etl.running.explain import Explanation
 from etl.running.sla_location import LocationWatch
@@ -67,9 +68,15 @@ class TenantSlaSensor(SensorDefinition):
     """The sensor of one tenant. A location of several tenants leaves it out, and has one sensor for all of them."""
 
 
-def location_sensor(configs: Sequence[TenantConfig], settings: Settings | None = None) -> list[SensorDefinition]:
-    """Return the one sensor of a location of several tenants; none if no tenant is watched."""
+def location_sensor(
+    configs: Sequence[TenantConfig], settings: Settings | None = None, *, troubles: Mapping[str, str] | None = None
+) -> list[SensorDefinition]:
+    """Return the one sensor of a location of several tenants; none if no tenant is watched, and none is broken.
+
+    `troubles` say for each broken tenant why it cannot be built. The sensor writes this as a failed check.
+    """
     watched = [each for each in configs if is_watched(each)]
+    broken = BrokenTenants(troubles or {})
     made: list[LocationWatch] = []
 
     def watch() -> LocationWatch:
@@ -77,14 +84,15 @@ def location_sensor(configs: Sequence[TenantConfig], settings: Settings | None =
             made.append(LocationWatch.of(watched, settings or load_settings()))
         return made[0]
 
+    about = f"Whether {len(watched)} tenants keep what they promise; tells the people of each tenant."
     sensor = SensorDefinition(
         name=naming.LOCATION_SLA_SENSOR,
-        evaluation_fn=_evaluation(watch),
+        evaluation_fn=_evaluation(watch if watched else None, broken),
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=DefaultSensorStatus.RUNNING,
-        description=f"Whether {len(watched)} tenants keep what they promise; tells the people of each tenant.",
+        description=f"{about} {len(broken)} tenants cannot be built." if broken else about,
     )
-    return [sensor] if watched else []
+    return [sensor] if watched or broken else []
 
 
 def is_watched(config: TenantConfig) -> bool:
@@ -92,12 +100,19 @@ def is_watched(config: TenantConfig) -> bool:
     return bool(config.pipelines and (promised(config) or config.notifications))
 
 
-def _evaluation(make: Callable[[], SlaWatch | LocationWatch]) -> Callable[[SensorEvaluationContext], SensorResult]:
+def _evaluation(
+    make: Callable[[], SlaWatch | LocationWatch] | None, broken: BrokenTenants | None = None
+) -> Callable[[SensorEvaluationContext], SensorResult]:
     alone = threading.Lock()  # a tick for which Dagster no longer waits may still be at work when the next one begins
 
     def evaluate(context: SensorEvaluationContext) -> SensorResult:
         with alone:
-            now, watch = datetime.now(UTC), make()
+            now = datetime.now(UTC)
+            for each in broken.due(now) if broken else ():
+                context.instance.report_runless_asset_event(each)
+            if make is None:
+                return SensorResult(skip_reason="no tenant that can be built has promises")
+            watch = make()
             tick = watch.tick(context.instance, now, context.cursor, _location(context))
             if tick.problems:
                 for each in tick.checks:  # an error would discard the tick's result, but the checks are still right

@@ -41,6 +41,9 @@ RECONCILED_CHECK = "reconciled"
 PII_CHECK = "pii"
 """The check that reports columns that look personal and are not declared, on the extract."""
 
+LOADS_CHECK = "loads"
+"""The check on the asset of a broken tenant, which has failed for as long as the tenant cannot be built."""
+
 STANDING_CHECKS = frozenset({SLA_CHECK, VOLUME_CHECK, UNDATED_CHECK, PII_CHECK, RECONCILED_CHECK})
 """The checks that exist without a rule. They do not count in a pipeline's rates of passed or failed checks."""
 
@@ -49,6 +52,10 @@ JOB_OF_ALL = "all"
 
 RELOAD_TAG = "etl/reload"
 """The tag of a run whose loads also load objects that the warehouse already holds."""
+
+
+LAST_GOOD_TAG = "etl/last_good"
+"""The tag of all assets and jobs that are built from the last good configuration of a broken tenant: its hash."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +215,11 @@ def kinds(config: TenantConfig, stage: Stage) -> set[str]:
             return {"dbt", config.warehouse.type}
         case "quarantine" | "broken" | "life":
             return {"parquet"}
+
+
+def broken_key(tenant: str) -> AssetKey:
+    """The key of the asset that stands in the place of a tenant that cannot be built."""
+    return asset_key(tenant, "broken", "configuration")
 
 
 def _source_kind(config: TenantConfig) -> str:

@@ -193,7 +193,8 @@ MISBEHAVING = {
     "raises": ("raise ValueError('mine')\n", "location", "acme cannot be built: ValueError: mine", 1),
     "leaves": ("import sys\n\nsys.exit(3)\n", "location", "acme cannot be built: SystemExit: 3", 3),
     "leaves at once": ("import os\n\nos._exit(0)\n", "location", "os._exit was called", 3),
-    "hangs": ("import time\n\ntime.sleep(60)\n", "location", "acme is not built after 0.5 s", 3),
+    "hangs": ("import time\n\ntime.sleep(60)\n", "location", "the import does not end within 0.5 s", 3),
+    "aborts": ("import os\n\nos.abort()\n", "location", "the import ends its process by the signal SIGABRT", 3),
     "is no Python": ("defs = (\n", "syntax-error", "'(' was never closed", 1),
     "fails deep below": ("import json\n\njson.loads('{')\n", "location", "JSONDecodeError", 3),
 }

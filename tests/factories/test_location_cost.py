@@ -71,12 +71,14 @@ def test_a_tenants_files_are_read_once_and_the_tenants_are_listed_once(
 ) -> None:
     write_tenants(project, 4)
     parsed = counted(monkeypatch, config_loader, "parse")
-    read = counted(monkeypatch, ast, "parse")
+    read = counted(monkeypatch, ast, "parse", lambda _, name="definitions": "transforms" in name)
+    looked_at = counted(monkeypatch, ast, "parse", lambda *given: len(given) == 1)
     listed = counted(monkeypatch, Path, "glob", lambda _, pattern: pattern == "*/config.yaml")
     hashed = counted(monkeypatch, asset_factory, "fingerprint")
     build()
     assert len(parsed) == 4
     assert len(read) == 4 * 4  # a transform for each pipeline
+    assert len(looked_at) == 4 + 1  # definitions.py of each tenant, and tenants/__init__.py
     assert len(listed) == 1
     assert len(hashed) == 4 * 4  # once for each pipeline, not for each of its stages
 

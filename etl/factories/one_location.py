@@ -1,0 +1,54 @@
+"""Puts the definitions of several tenants into one code location, and refuses what only one tenant may have there.
+
+Belongs here: names that two tenants would have, and what a tenant has only in a location of its own. Not here: building
+tenants and merging them (`etl.definitions`).
+"""
+
+from dagster import AssetsDefinition, Definitions
+from dagster_shared.record import copy
+
+from etl.errors import EtlError
+from etl.factories.own_resources import with_own_resources
+from etl.factories.quota_sensor import TenantQuotaSensor
+from etl.factories.sensor_factory import TenantSlaSensor
+from etl.running.executors import in_process_executor
+
+EXECUTOR_OF_A_JOB = (
+    "leave `executor` out of Definitions(...) and give it to a job: define_asset_job(..., executor_def=...)"
+)
+
+
+def claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) -> None:
+    """Record the names of `found` for `tenant`, and refuse a name of another tenant, which would break the location."""
+    names = [("job", each.name) for each in found.jobs or ()]
+    names += [("schedule", each.name) for each in found.schedules or ()]
+    names += [("sensor", each.name) for each in found.sensors or ()]
+    names += [("resource", key) for key in found.resources or {}]
+    names += [("logger", key) for key in found.loggers or {}]
+    specs = [spec for each in found.assets or () for spec in (each.specs if isinstance(each, AssetsDefinition) else ())]
+    names += [("asset", spec.key.to_user_string()) for spec in specs]
+    for kind, name in names:
+        if (other := taken.get((kind, name))) is not None:
+            raise EtlError(
+                f"the {kind} `{name}` of tenant {tenant} is one of {other} too",
+                f"rename it in tenants/{tenant}, or serve the tenants apart: dagster dev -w workspace.yaml",
+            )
+    taken.update(dict.fromkeys(names, f"tenant {tenant}"))
+    if found.executor not in (None, in_process_executor):
+        raise EtlError(
+            f"tenants/{tenant}/definitions.py gives all of its runs an executor of its own",
+            f"{EXECUTOR_OF_A_JOB}, or serve the tenants apart: dagster dev -w workspace.yaml",
+        )
+
+
+def in_location(found: Definitions) -> Definitions:
+    """Return the definitions of a tenant as a location of many has them: without the sensors that the location has.
+
+    The location has one sensor of promises and one of quotas for all tenants, and the resources of all.
+    """
+    return copy(
+        found,
+        sensors=[each for each in found.sensors or () if not isinstance(each, TenantSlaSensor | TenantQuotaSensor)],
+        assets=with_own_resources(found.assets or ()),
+        asset_checks=with_own_resources(found.asset_checks or ()),
+    )

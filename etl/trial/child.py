@@ -1,0 +1,168 @@
+"""The process in which tenants' own Python is tried out, one tenant after the other.
+
+Belongs here: what that process does before, during and after the import of a tenant's Python, and what it says about
+it. Not here: starting the process, waiting for it, and what follows from its answer (`trial`).
+
+The process is a copy of the one that builds the location (a fork), so that nothing has to be imported or built again.
+It imports a tenant's Python as the location would, and looks at what has changed. It ends as soon as anything has
+changed, because the next tenant would be tried out in a process that is no longer like the location's.
+"""
+
+import faulthandler
+import gc
+import inspect
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+from etl.trial.process_state import changes_since, is_librarys, process_state
+from etl.trial.shared_modules import replaced_since, shared_modules
+
+Answer = Literal["begin", "good", "raised", "changed", "unclear"]
+_FORKS = frozenset({"os.fork", "os.forkpty"})
+_KILLS = frozenset({"os.kill", "os.killpg"})
+_OF_THE_ENVIRONMENT = frozenset({"os.putenv", "os.unsetenv"})
+_ENVIRONMENT_FILES = frozenset({os.__file__, "<frozen os>", "<frozen _collections_abc>"})
+
+
+class TrialProcess:
+    """This process, after the fork. `answers` and `traces` are where it writes what it has to say."""
+
+    def __init__(self, answers: int, traces: int, tenants_dir: Path, seconds: float, memory: int) -> None:
+        """`seconds` and `memory` are what a tenant's Python may take; 0 is no limit."""
+        self._answers, self._traces, self._tenants_dir = answers, traces, tenants_dir
+        self._seconds, self._memory = seconds, memory
+        self._pid = os.getpid()
+        self._leave: Callable[[int], NoReturn] = os._exit
+        # Held here, because the tenant's Python may replace them.
+        self._dump_later, self._write, self._dumps = faulthandler.dump_traceback_later, os.write, json.dumps
+        self._forbidden: list[str] = []
+        self._by_libraries: set[str] = set()
+        os.setpgid(0, 0)  # so that what the tenant's Python starts can be ended with it
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in range(3):  # what it prints is printed when the location imports it
+            os.dup2(nothing, descriptor)
+        gc.disable()  # the collector would touch, and so copy, every page of the other process
+        gc.freeze()
+        faulthandler.enable(file=traces)
+        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+            signal.signal(each, signal.SIG_DFL)  # the handlers of the other process are for its own end
+        with suppress(OSError):  # where memory ends all the same, the system ends this process first
+            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+        sys.addaudithook(self._hook)
+
+    def run(self, tenants: Sequence[str], load: Callable[[str], object], together: int) -> NoReturn:
+        """Try out the tenants in order, say what became of each, and end.
+
+        Modules are compared once for so many tenants `together`, because that takes longer than a usual import.
+        """
+        modules, settings = shared_modules(), process_state()
+        unsaid: list[str] = []
+        for tenant in tenants:
+            self._say("begin", tenant)
+            raised = self._import(tenant, load)
+            if changes := [*self._forbidden, *changes_since(settings, frozenset(self._by_libraries))]:
+                self._say("changed", tenant, "; ".join(changes))
+                self._leave(0)
+            unsaid.append(tenant)
+            if raised is None and len(unsaid) < together and tenant != tenants[-1]:
+                continue
+            if replaced := replaced_since(modules, unsaid, self._tenants_dir):
+                if len(unsaid) == 1:
+                    self._say("changed", tenant, "; ".join(replaced))
+                else:
+                    self._say("unclear", tenant)
+                self._leave(0)
+            if raised is not None:
+                self._say("raised", tenant, told(raised, self._tenants_dir))
+                self._leave(0)
+            for each in unsaid:
+                self._say("good", each)
+            unsaid.clear()
+        self._leave(0)
+
+    def _import(self, tenant: str, load: Callable[[str], object]) -> BaseException | None:
+        """Import a tenant's Python within its limits, and return what it raised."""
+        raised: BaseException | None = None
+        limits = _limit_memory(self._memory)
+        if self._seconds:
+            self._dump_later(self._seconds, exit=True, file=self._traces)
+        try:
+            load(tenant)
+        except BaseException as error:  # noqa: BLE001  a tenant's Python may raise anything, also KeyboardInterrupt
+            raised = error
+        if os.getpid() != self._pid:
+            self._leave(0)  # a process that the tenant's Python has made by a fork
+        faulthandler.cancel_dump_traceback_later()
+        _lift(limits)
+        return raised
+
+    def _say(self, answer: Answer, tenant: str, text: str = "") -> None:
+        line = self._dumps([answer, tenant, text[:4000]]).encode() + b"\n"
+        with suppress(OSError):
+            self._write(self._answers, line)
+            return
+        self._leave(1)  # the tenant's Python has closed the file
+
+    def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _FORKS:
+            self._forbidden.append("a fork of the process")
+        elif event in _KILLS and arguments[0] not in (self._pid, 0):
+            self._forbidden.append("a signal to another process")
+            raise PermissionError("a signal to another process")
+        elif event in _OF_THE_ENVIRONMENT and _by_library():
+            name = arguments[0]
+            self._by_libraries.add(name.decode(errors="replace") if isinstance(name, bytes) else name)
+
+
+def told(error: BaseException, tenants_dir: Path) -> str:
+    """Return an error as its kind, its text, and the last place in a tenant's file through which it came."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        path = Path(trace.tb_frame.f_code.co_filename)
+        if path.is_relative_to(tenants_dir):
+            place = f"{path.relative_to(tenants_dir.parent)}:{trace.tb_lineno}: "
+        trace = trace.tb_next
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_relative_to(tenants_dir):
+        place = f"{Path(error.filename).relative_to(tenants_dir.parent)}:{error.lineno}: "
+    try:
+        text = str(error)
+    except Exception as worse:  # noqa: BLE001  the tenant's own class of errors may raise any error
+        text = f"its text raises {type(worse).__name__}"
+    return f"{place}{type(error).__name__}: {text}"
+
+
+def _limit_memory(more: int) -> tuple[int, int] | None:
+    """Let this process have so many bytes more than it has now, and return the limit before.
+
+    Python raises MemoryError where it would need more.
+    """
+    if not more:
+        return None
+    try:
+        has = int(Path("/proc/self/status").read_text(encoding="ascii").split("VmData:")[1].split()[0]) << 10
+        before = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (has + more, before[1]))
+    except (OSError, ValueError, IndexError):  # a system without this figure
+        return None
+    return before
+
+
+def _lift(limit: tuple[int, int] | None) -> None:
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, limit)
+
+
+def _by_library() -> bool:
+    """Whether a library sets the variable of the environment, as some do when they are imported."""
+    frame = inspect.currentframe()
+    frame = frame.f_back.f_back if frame is not None and frame.f_back is not None else None  # without the hook itself
+    while frame is not None and frame.f_code.co_filename in _ENVIRONMENT_FILES:
+        frame = frame.f_back
+    return frame is not None and is_librarys(frame.f_code.co_filename)
