@@ -82,7 +82,7 @@ def _configs(settings: Settings, names: tuple[str, ...]) -> dict[str, TenantConf
 
 
 def _code_errors(settings: Settings, configs: Mapping[str, TenantConfig | EtlError]) -> dict[str, EtlError]:
-    """Return why the Python of a tenant cannot be loaded. Two usual lines need not be tried: nothing can raise there."""
+    """Return why the Python of a tenant cannot be loaded. The two usual lines need not be tried."""
     found: dict[str, EtlError] = {}
     for name, config in configs.items():
         path = settings.tenants_dir / name / "definitions.py"

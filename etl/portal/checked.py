@@ -6,10 +6,10 @@ Only numbers and the rule itself are taken from a record. Its description and it
 they stay in the event log.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from dagster import AssetCheckKey, AssetCheckSeverity, DagsterInstance
+from dagster import AssetCheckKey, AssetCheckSeverity, DagsterInstance, RunsFilter
 
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
@@ -30,6 +30,7 @@ _LEVELS: Mapping[str, Level] = {
     "failed": "bad",
     "not judged": "unknown",
     "nothing to judge": "unknown",
+    "nothing to compare": "none",
     "running": "notice",
     "never run": "unknown",
 }
@@ -45,26 +46,36 @@ class _Named:
     says: str
     severity: str
     key: AssetCheckKey
+    is_conditional: bool = False
+    """Whether a run may leave it out: a first partition has no earlier one to be compared with."""
 
 
-Records = Mapping[AssetCheckKey, AssetCheckExecutionRecord]
+@dataclass(frozen=True)
+class Records:
+    """The newest record of each check, and which runs that have planned a check are still at work."""
+
+    newest: Mapping[AssetCheckKey, AssetCheckExecutionRecord]
+    at_work: Collection[str] = ()
 
 
 def records_of(instance: DagsterInstance, config: TenantConfig) -> Records:
-    """Return the newest record of each check of a tenant, in one question."""
+    """Return the newest record of each check of a tenant, in two questions."""
     keys = [each.key for pipeline in config.pipelines.values() for each in _named(config, pipeline)]
     keys += [_compared_key(config, pipeline) for pipeline in config.pipelines.values()]
-    return instance.event_log_storage.get_latest_asset_check_execution_by_key(keys) if keys else {}
+    newest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys) if keys else {}
+    planned = {each.run_id for each in newest.values() if each.status is Status.PLANNED}
+    runs = instance.get_runs(RunsFilter(run_ids=sorted(planned))) if planned else ()
+    return Records(newest, {each.run_id for each in runs if not each.is_finished})
 
 
 def checks_of(config: TenantConfig, pipeline: PipelineConfig, records: Records) -> tuple[Check, ...]:
     """Return the newest result of each check of a pipeline; a check without any result is named as such."""
-    return tuple(_check(each, records.get(each.key)) for each in _named(config, pipeline))
+    return tuple(_check(each, records.newest.get(each.key), records.at_work) for each in _named(config, pipeline))
 
 
 def compared_of(config: TenantConfig, pipeline: PipelineConfig, records: Records, zone: str) -> Compared:
     """Return when source and warehouse were compared last, and with which result."""
-    record = records.get(_compared_key(config, pipeline))
+    record = records.newest.get(_compared_key(config, pipeline))
     event = record.event.dagster_event if record is not None and record.event else None
     if record is None or event is None or event.event_type_value != "ASSET_CHECK_EVALUATION":
         return Compared(level="none", words="Rows were never compared with the source.")
@@ -89,15 +100,16 @@ def _named(config: TenantConfig, pipeline: PipelineConfig) -> list[_Named]:
     for stage in pipeline.stages:
         of = PipelineStage(config, pipeline, stage)
 
-        def named(name: str, says: str, severity: str, of: PipelineStage = of) -> _Named:
-            return _Named(of.pipeline.name, of.stage, name, says, severity, AssetCheckKey(of.asset, name))
+        def named(name: str, says: str, severity: str, of: PipelineStage = of, *, conditional: bool = False) -> _Named:
+            key = AssetCheckKey(of.asset, name)
+            return _Named(of.pipeline.name, of.stage, name, says, severity, key, conditional)
 
         for name, rule in zip(check_names(of.rules), of.rules, strict=True):
-            found.append(named(name, rule.description or wording(rule), rule.severity))
+            found.append(named(name, rule.description or wording(rule).replace("`", ""), rule.severity))
         if checks_volume(of):
-            found.append(named(naming.VOLUME_CHECK, "about as many rows as usual", "warning"))
+            found.append(named(naming.VOLUME_CHECK, "about as many rows as usual", "warning", conditional=True))
         if checks_personal(of):
-            found.append(named(naming.PII_CHECK, "no undeclared column looks personal", "warning"))
+            found.append(named(naming.PII_CHECK, "no undeclared column looks personal", "warning", conditional=True))
         if checks_undated(of):
             severity = "error" if pipeline.undated == "fail" else "warning"
             found.append(named(naming.UNDATED_CHECK, "every row of the source belongs to a partition", severity))
@@ -108,7 +120,7 @@ def _compared_key(config: TenantConfig, pipeline: PipelineConfig) -> AssetCheckK
     return AssetCheckKey(last_asset(config, pipeline), naming.RECONCILED_CHECK)
 
 
-def _check(named: _Named, record: AssetCheckExecutionRecord | None) -> Check:
+def _check(named: _Named, record: AssetCheckExecutionRecord | None, at_work: Collection[str]) -> Check:
     event = record.event.dagster_event if record is not None and record.event else None
     base = Check(
         pipeline=named.pipeline,
@@ -120,10 +132,14 @@ def _check(named: _Named, record: AssetCheckExecutionRecord | None) -> Check:
         level="unknown",
     )
     if record is None:
-        return base
+        return base.model_copy(update={"level": "none"}) if named.is_conditional else base
     at = moment(record.create_timestamp)
     if event is None or event.event_type_value != "ASSET_CHECK_EVALUATION":
-        status = "running" if record.status is Status.PLANNED else "not judged"
+        status = "not judged"
+        if record.status is Status.PLANNED and record.run_id in at_work:
+            status = "running"
+        elif record.status is Status.PLANNED and named.is_conditional:
+            status = "nothing to compare"
         return base.model_copy(update={"status": status, "level": _LEVELS[status], "at": at})
     found = event.asset_check_evaluation_data
     failed, total = number(found.metadata, "failed"), number(found.metadata, "total")

@@ -166,10 +166,9 @@ def _judged(
     late = known.freshness(State.BROKEN)
     states = {state for key, state in wrong.items() if key > last}
     if gaps:
-        detail = (
-            f"{count(gaps, word)} before {partition(first, known.zone)} {'is' if gaps == 1 else 'are'} not complete."
-        )
-        return {"level": "bad", "answer": f"Not complete. Without a gap only up to {to}.", "detail": detail}
+        pending = f" {count(after, word)} after it {_be(after)} not there yet." if after else ""
+        answer = f"{count(gaps, word)} before {partition(first, known.zone)} {_be(gaps)} not complete."
+        return {"level": "bad", "answer": answer, "detail": f"From there on it is complete to {to}.{pending}"}
     if "failed" in states or "outdated" in states:
         what = "failed" if "failed" in states else "holds an older version in the table"
         days = [key for key, state in wrong.items() if key > last and state in ("failed", "outdated")]
@@ -177,7 +176,7 @@ def _judged(
         return {"level": "bad", "answer": f"Complete only to {to}.", "detail": detail}
     if late is not None:
         since = f" since {short_moment(late.since, known.zone)}" if late.since else ""
-        missing = f"{count(after, word)} {'is' if after == 1 else 'are'} not there, late{since}." if after else ""
+        missing = f"{count(after, word)} {_be(after)} not there, late{since}." if after else ""
         return {"level": "bad", "answer": f"Late. Complete to {to}.", "detail": missing or f"Late{since}."}
     if "not loaded" in states:
         detail = f"It is not known whether what followed was loaded into the table ({count(after, word)})."
@@ -192,9 +191,12 @@ def _judged(
         detail = f"{waiting} is not there yet; due by {short_moment(due, known.zone)}."
         return {"level": "good", "answer": f"Complete to {to}.", "detail": detail}
     ended = span(known.now - scheme.complete_at(moved(last, 1)))
-    verb = "is" if after == 1 else "are"
-    detail = f"{waiting} {verb} not there; ended {ended} ago. Nothing is promised about when it comes."
+    detail = f"{waiting} {_be(after)} not there; ended {ended} ago. Nothing is promised about when it comes."
     return {"level": "notice" if after == 1 else "bad", "answer": f"Complete to {to}.", "detail": detail}
+
+
+def _be(amount: int) -> str:
+    return "is" if amount == 1 else "are"
 
 
 def _due(known: Known) -> datetime | None:

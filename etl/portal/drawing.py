@@ -43,7 +43,7 @@ def picture(width: float, height: float, name: str, *children: str, of: str = ""
 
 
 def _attribute(key: str) -> str:
-    return key.rstrip("_").replace("_", "-") if key not in ("viewBox",) else key
+    return key.rstrip("_").replace("_", "-") if key != "viewBox" else key
 
 
 def _plain(value: str | float) -> str:

@@ -9,8 +9,8 @@ from etl.portal.drawing import picture, tag, title, words
 from etl.portal.page import Level, Lineage, Node
 from etl.portal.words import count
 
-_WIDE, _HIGH, _APART, _BELOW = 168, 46, 52, 14
-_LONGEST = 22
+_WIDE, _HIGH, _APART, _BELOW = 196, 46, 44, 14
+_LONGEST = 25
 LEVEL_WORDS: Mapping[Level, str] = {
     "good": "in order",
     "notice": "worth a look",
@@ -34,7 +34,8 @@ def draw(lineage: Lineage) -> str:
     height = (max(rows.values()) + 1) * (_HIGH + _BELOW) - _BELOW + 2
     edges = [_edge(places[source], places[target]) for source, target in lineage.edges]
     boxes = [_box(each, *places[each.id]) for each in lineage.nodes]
-    name = f"Lineage: {count(len(lineage.nodes), 'place')} and {count(len(lineage.edges), 'connection')}; the list below has the same."
+    boxes_counted, ways = count(len(lineage.nodes), "place"), count(len(lineage.edges), "connection")
+    name = f"Lineage: {boxes_counted} and {ways}; the list below has the same."
     return picture(width, height, name, *edges, *boxes, of="lineage")
 
 
@@ -76,7 +77,7 @@ def _box(node: Node, x: float, y: float) -> str:
         tag("text", words(label), x=x + 14, y=y + 20, class_="name"),
         tag(
             "text",
-            words(node.kind + (f" · {LEVEL_WORDS[node.level]}" if node.level not in ("none",) else "")),
+            words(" · ".join(filter(None, (node.kind, LEVEL_WORDS[node.level])))),
             x=x + 14,
             y=y + 36,
             class_="label",

@@ -36,6 +36,11 @@ PART_LEVELS: dict[PartState, Level] = {
 }
 
 
+CheckStatus = Literal[
+    "passed", "warned", "failed", "not judged", "nothing to judge", "nothing to compare", "running", "never run"
+]
+
+
 def worst(levels: Iterable[Level]) -> Level:
     """Return the worst level; `none` if there are none."""
     return min(levels, key=FROM_BAD_TO_GOOD.index, default="none")
@@ -113,7 +118,7 @@ class Check(_Frozen):
     name: str
     says: str
     severity: str
-    status: Literal["passed", "warned", "failed", "not judged", "nothing to judge", "running", "never run"]
+    status: CheckStatus
     level: Level
     failed: int | None = None
     total: int | None = None
@@ -146,6 +151,7 @@ class Rejections(_Frozen):
     rows: int = 0
     parts: tuple[RejectedPart, ...] = ()
     """The newest partitions that have rejected rows."""
+    may_have_more: bool = False
     unknown: str = ""
 
 

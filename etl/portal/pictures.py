@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from etl.partitions.keys import begin_of
 from etl.portal.drawing import picture, tag, title, words
-from etl.portal.page import Completeness, Kept, Part, PartState, RunCounts
+from etl.portal.page import Completeness, Kept, Level, Part, PartState, RunCounts
 from etl.portal.words import clock, count, month_name, number, partition, percent, short_day, short_moment
 
 _DAY, _HOUR, _STEP = 16, 10, 3
@@ -235,9 +235,9 @@ def _kept(x: float, high: float, day: Kept) -> str:
 
 
 def run_strip(runs: Sequence[RunCounts], pipeline: str, zone: str) -> str:
-    """Return the checks of the newest runs, each run a column; an empty text if no run has a check."""
+    """Return the checks of the newest runs, each run a column; an empty text if there are too few."""
     shown = [each for each in runs if _checks(each)]
-    if not shown:
+    if len(shown) < 3:  # noqa: PLR2004  one or two columns show no history
         return ""
     step, high = 14, 40
     bad = [each for each in shown if each.failed or each.errored or each.warned]
@@ -264,10 +264,9 @@ def _run(x: float, high: float, run: RunCounts, zone: str) -> str:
     return tag("g", title(f"Run {run.run}{about}, {short_moment(run.ended, zone)}: {told}"), *drawn)
 
 
-def meter(share: float, name: str) -> str:
+def meter(share: float, name: str, of: Level) -> str:
     """Return a share as a bar."""
     full = min(max(share, 0.0), 1.0) * 200
-    of = "bad" if share >= 1 else "notice" if share >= 0.8 else "good"  # noqa: PLR2004  as quotas are told
     return picture(
         200, 10, f"{name}: {percent(share)}",
         tag("rect", x=0, y=0, width=200, height=10, rx=5, class_="rail"),

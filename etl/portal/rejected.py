@@ -35,4 +35,5 @@ def rejections_of(config: TenantConfig, settings: Settings, pipeline: str) -> Re
         level="notice" if parts else "good",
         rows=sum(each.rows for each in parts),
         parts=tuple(reversed(parts)),
+        may_have_more=len(parts) >= NEWEST,
     )

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from etl.portal import lineage_picture, pictures, words
-from etl.portal.page import Change, Level, Page, Part, PartState
+from etl.portal.page import Change, Level, Page, Part, PartState, Reason, RejectedPart
 from etl.portal.promised import HISTORY
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -117,6 +117,9 @@ def _template(name: str) -> Template:
         level_word=lineage_picture.LEVEL_WORDS.__getitem__,
         sentence=_sentence,
         by_day=_by_day,
+        by_reason=_by_reason,
+        count=words.count,
+        later_moment=words.later_moment,
     )
     return environment.get_template(name)
 
@@ -138,6 +141,14 @@ def _by_day(changes: Iterable[Change], zone: str) -> list[tuple[str, list[Change
         return change.at.astimezone(ZoneInfo(zone))
 
     return [(words.long_day(each), list(found)) for each, found in groupby(changes, key=lambda one: day(one).date())]
+
+
+def _by_reason(parts: Iterable[RejectedPart]) -> list[Reason]:
+    """Return how many rows each rule rejected in all partitions, the most first."""
+    rows: dict[str, int] = {}
+    for each in (reason for part in parts for reason in part.reasons):
+        rows[each.rule] = rows.get(each.rule, 0) + each.rows
+    return [Reason(rule=rule, rows=found) for rule, found in sorted(rows.items(), key=lambda each: (-each[1], each[0]))]
 
 
 def _sign(state: PartState, rejected: int = 0) -> str:

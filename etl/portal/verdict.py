@@ -136,11 +136,14 @@ def _answer(config: TenantConfig, pipelines: Sequence[PipelinePage], zone: str) 
         return "unknown", "Nothing was examined", f"{_sentence(f'there is nothing to say about this tenant: {why}')}"
     level = worst([each.level for each in pipelines])
     data = worst([each.data.level for each in pipelines])
-    troubles = [f"{each.name}: {each.data.answer}" for each in pipelines if each.data.level == data]
-    if data == "bad":
-        return level, "Not complete", _few(troubles)
-    if data == "unknown":
-        return level, "It is not known whether everything is complete", _few(troubles)
+    wrong = [each for each in pipelines if each.data.level == data]
+    if data in ("bad", "unknown"):
+        troubles = [f"{each.name}: {each.data.answer} {each.data.detail}".strip() for each in wrong]
+        fine = sum(each.data.level in ("good", "notice") for each in pipelines)
+        rest = f" {_others(fine)} complete." if fine else ""
+        names = ", ".join(each.name for each in wrong[:_NAMED]) + (", ..." if wrong[_NAMED:] else "")
+        answer = f"Not complete: {names}" if data == "bad" else f"It is not known whether it is complete: {names}"
+        return level, answer, _few(troubles) + rest
     by_time = [each.data for each in pipelines if each.data.kind in ("hour", "day", "week", "month")]
     ends = [each.complete_to for each in by_time if each.complete_to is not None]
     answer = f"Complete to {last_day_before(min(ends), zone)}" if ends else "Every table is there"
@@ -167,6 +170,10 @@ def _trouble(page: PipelinePage) -> str:
     if page.rejections.rows:
         return f"{count(page.rejections.rows, 'row')} rejected."
     return page.data.detail if page.data.level == "notice" else ""
+
+
+def _others(pipelines: int) -> str:
+    return "The other pipeline is" if pipelines == 1 else f"The other {pipelines} pipelines are"
 
 
 def _all(pipelines: int) -> str:

@@ -49,6 +49,13 @@ def long_moment(at: datetime, zone: str) -> str:
     return f"{clock(at, zone)} on {long_day(at.astimezone(ZoneInfo(zone)).date())}"
 
 
+def later_moment(at: datetime, before: datetime, zone: str) -> str:
+    """Return a moment after another one: `10:00 KST`, with the day if it is another day."""
+    local = ZoneInfo(zone)
+    is_same = at.astimezone(local).date() == before.astimezone(local).date()
+    return clock(at, zone) if is_same else long_moment(at, zone)
+
+
 def long_day(day: date) -> str:
     """Return `Monday, 5 January 2026`."""
     return f"{_WEEKDAYS[day.weekday()]}, {day.day} {_MONTHS[day.month - 1]} {day.year}"
