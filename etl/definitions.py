@@ -38,6 +38,7 @@ from etl.factories.check_factory import reconcile_checks, sla_checks
 from etl.factories.dbt_factory import DbtFactory
 from etl.factories.job_factory import JobFactory
 from etl.factories.own_resources import with_own_resources
+from etl.factories.page_sensor import TenantPageSensor, location_page_sensor
 from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
 from etl.factories.sensor_factory import SensorFactory, TenantSlaSensor, location_sensor
@@ -125,7 +126,9 @@ def _for_the_life_of_the_process() -> Iterator[None]:
 def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
     found: dict[str, Definitions] = {}
     broken: dict[str, BaseException] = {}
-    taken: dict[tuple[str, str], str] = {("sensor", naming.LOCATION_SLA_SENSOR): "all tenants"}
+    taken: dict[tuple[str, str], str] = dict.fromkeys(
+        (("sensor", naming.LOCATION_SLA_SENSOR), ("sensor", naming.LOCATION_PAGE_SENSOR)), "all tenants"
+    )
     places: dict[str, DbtPlace | None] = {}
     # The longest first: `acme_eu_all` belongs to the tenant `acme_eu`, not to a job `eu_all` of `acme`.
     for tenant in sorted(tenants, key=len, reverse=True):
@@ -147,7 +150,12 @@ def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
     return Definitions.merge(
         *map(_in_location, sound.values()),
         *(_broken_tenant(tenant, error) for tenant, error in broken.items()),
-        Definitions(sensors=location_sensor([_configs[tenant] for tenant in sorted(sound)])),
+        Definitions(
+            sensors=[
+                *location_sensor([_configs[tenant] for tenant in sorted(sound)]),
+                *location_page_sensor({each: _configs[each] for each in tenants if each in _configs}, broken, settings),
+            ]
+        ),
     )
 
 
@@ -211,13 +219,13 @@ def _sharing(tenants: Iterable[str], places: Mapping[str, DbtPlace | None]) -> d
 
 
 def _in_location(found: Definitions) -> Definitions:
-    """Return the definitions of a tenant as a location of many has them: without the tenant's own sensor of promises.
+    """Return the definitions of a tenant as a location of many has them: without the tenant's own sensors.
 
-    The location has one sensor for all tenants, and the resources of all.
+    The location has one sensor of promises and one of pages for all tenants, and the resources of all.
     """
     return copy(
         found,
-        sensors=[each for each in found.sensors or () if not isinstance(each, TenantSlaSensor)],
+        sensors=[each for each in found.sensors or () if not isinstance(each, TenantSlaSensor | TenantPageSensor)],
         assets=with_own_resources(found.assets or ()),
         asset_checks=with_own_resources(found.asset_checks or ()),
     )

@@ -53,6 +53,8 @@ class Settings(BaseModel):
     trino: TrinoSettings = TrinoSettings()
     ui_url: str | None = None
     """The address of Dagster's web server, as people open it: messages and explanations link to it."""
+    portal_dir: Path | None = None
+    """The folder in which a sensor keeps the pages of tenants fresh; without it, there is no such sensor."""
 
     @property
     def tenants_dir(self) -> Path:
@@ -114,6 +116,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             catalog=env.get("TRINO_CATALOG") or "iceberg",
         ),
         ui_url=_address(env, "ETL_UI_URL"),
+        portal_dir=Path(env["ETL_PORTAL_DIR"]).resolve() if env.get("ETL_PORTAL_DIR") else None,
     )
 
 

@@ -29,6 +29,7 @@ LAYERS = [
     {"running"},
     {"resources", "integrations", "conventions"},
     {"health"},
+    {"portal"},
     {"factories"},
     {"definitions"},
     {"planning"},

@@ -9,7 +9,7 @@ table, if the newest load that is known loaded this version. The answer names th
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from etl.partitions.keys import moved
 from etl.partitions.scheme import PartitionScheme, StaticKeys, TimeScheme
@@ -22,6 +22,8 @@ from etl.promises.judge import PipelineHistory, PromiseVerdict
 SHOWN: Mapping[str, int] = {"hour": 7 * 24, "day": 16 * 7, "week": 52, "month": 36, "static": 120, "whole": 1}
 """How many of the newest partitions of each kind are shown."""
 _FRESHNESS = ("deadline", "max_age")
+_LONG = timedelta(hours=48)
+"""Without a promise, data that ended longer ago and is not there is missing, and not only awaited."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,8 @@ def _judged(
     if "not loaded" in states:
         detail = f"It is not known whether what followed was loaded into the table ({count(after, word)})."
         return {"level": "unknown", "answer": f"Known to be complete to {to}.", "detail": detail}
+    if not after and all(each.rows == 0 for each in known.made.values()):
+        return {"level": "notice", "answer": f"Complete to {to}.", "detail": "Not one row is in it."}
     if not after:
         return {"level": "good", "answer": f"Complete to {to}.", "detail": _next_due(known)}
     risk, due = known.freshness(State.AT_RISK), _due(known)
@@ -190,9 +194,12 @@ def _judged(
     if due is not None:
         detail = f"{waiting} is not there yet; due by {short_moment(due, known.zone)}."
         return {"level": "good", "answer": f"Complete to {to}.", "detail": detail}
-    ended = span(known.now - scheme.complete_at(moved(last, 1)))
-    detail = f"{waiting} {_be(after)} not there; ended {ended} ago. Nothing is promised about when it comes."
-    return {"level": "notice" if after == 1 else "bad", "answer": f"Complete to {to}.", "detail": detail}
+    oldest = scheme.window(moved(last, 1))
+    ended = known.now - oldest[1]
+    detail = f"{waiting} {_be(after)} not there; ended {span(ended)} ago. Nothing is promised about when it comes."
+    is_long = ended > max(_LONG, 2 * (oldest[1] - oldest[0]))
+    answer = f"Complete only to {to}." if is_long else f"Complete to {to}."
+    return {"level": "bad" if is_long else "notice", "answer": answer, "detail": detail}
 
 
 def _be(amount: int) -> str:

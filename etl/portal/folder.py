@@ -39,6 +39,10 @@ class Summary:
     detail: str
     made_at: datetime
     holds_until: datetime
+    troubled: tuple[str, ...] = ()
+    """The pipelines that are bad or unknown."""
+    is_broken: bool = False
+    """Whether the tenant cannot be loaded."""
 
 
 def write_page(folder: Path, page: Page) -> bool:
@@ -109,6 +113,8 @@ def read_summary(own: Path) -> Summary | None:
             detail=str(content["detail"]),
             made_at=datetime.fromisoformat(content["made_at"]),
             holds_until=datetime.fromisoformat(content["holds_until"]),
+            troubled=tuple(str(each["name"]) for each in content["pipelines"] if each["level"] in ("bad", "unknown")),
+            is_broken=content["problem"] is not None,
         )
     except (KeyError, TypeError, ValueError):
         return None

@@ -63,11 +63,15 @@ class Gathering:
     uses: Uses | None = None
     """Returns how much of its quotas a tenant uses; without it, the pages say nothing about quotas."""
     budget: float = READING
+    patience: float = 60.0
+    """The number of seconds for which another process may hold a tenant's excerpt of the event log."""
 
     def pages(self) -> Iterator[Page]:
         """Yield the page of each tenant. A tenant about which nothing can be gathered has a page that says so."""
         watches = {
-            name: SlaWatch(each, self.settings) for name, each in self.configs.items() if isinstance(each, TenantConfig)
+            name: SlaWatch(each, self.settings, patience=self.patience)
+            for name, each in self.configs.items()
+            if isinstance(each, TenantConfig)
         }
         complete = self._read(watches)
         is_alive, seen = sensor_daemon(self.instance, self.now)

@@ -14,6 +14,9 @@ from etl.portal.page import FROM_BAD_TO_GOOD, Level
 from etl.portal.render import render
 from etl.portal.words import iso, span
 
+_SHOWN = 3
+"""So many commands are shown for a tenant."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -27,6 +30,8 @@ class Row:
     made_at: datetime | None
     is_stale: bool
     age: str
+    commands: tuple[str, ...] = ()
+    """What an operator can ask to learn more."""
 
 
 def rows_of(found: Iterable[Summary], tenants: Sequence[str], now: datetime) -> list[Row]:
@@ -63,4 +68,11 @@ def _row(tenant: str, page: Summary | None, now: datetime) -> Row:
         made_at=page.made_at,
         is_stale=is_stale,
         age=span(max(now - page.made_at, now - now)),
+        commands=_commands(page),
     )
+
+
+def _commands(page: Summary) -> tuple[str, ...]:
+    if page.is_broken:
+        return (f"etl check {page.tenant}",)
+    return tuple(f"etl explain {page.tenant}/{each}" for each in page.troubled[:_SHOWN])

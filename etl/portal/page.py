@@ -282,6 +282,7 @@ class Page(_Frozen):
     level: Level
     answer: str
     detail: str = ""
+    """One sentence or more, each subject on a line of its own."""
     is_watched: bool | None = None
     """Whether the process that watches promises is alive; None if that is not known."""
     watched: str = ""

@@ -101,7 +101,7 @@ def judged_page(
     """Return the page of a tenant whose configuration is known."""
     level, answer, detail = _answer(config, pipelines, zone)
     if problem is not None:
-        level, detail = "bad", f"The tenant's own code cannot be loaded, so nothing new can run. {detail}"
+        level, detail = "bad", f"The tenant's own code cannot be loaded, so nothing new can run.\n{detail}"
     if any(each.level == "bad" for each in quotas):
         level = "bad"
     if level == "good" and (unknown or watching or any(each.level != "good" for each in quotas)):
@@ -140,7 +140,7 @@ def _answer(config: TenantConfig, pipelines: Sequence[PipelinePage], zone: str) 
     if data in ("bad", "unknown"):
         troubles = [f"{each.name}: {each.data.answer} {each.data.detail}".strip() for each in wrong]
         fine = sum(each.data.level in ("good", "notice") for each in pipelines)
-        rest = f" {_others(fine)} complete." if fine else ""
+        rest = f"\n{_others(fine)} complete." if fine else ""
         names = ", ".join(each.name for each in wrong[:_NAMED]) + (", ..." if wrong[_NAMED:] else "")
         answer = f"Not complete: {names}" if data == "bad" else f"It is not known whether it is complete: {names}"
         return level, answer, _few(troubles) + rest
@@ -181,8 +181,8 @@ def _all(pipelines: int) -> str:
 
 
 def _few(texts: Sequence[str]) -> str:
-    more = f" And {len(texts) - _NAMED} more." if len(texts) > _NAMED else ""
-    return " ".join(texts[:_NAMED]) + more
+    more = [f"And {len(texts) - _NAMED} more."] if len(texts) > _NAMED else []
+    return "\n".join([*texts[:_NAMED], *more])
 
 
 def _tiles(pipelines: Sequence[PipelinePage]) -> tuple[Tile, ...]:

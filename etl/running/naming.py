@@ -144,6 +144,15 @@ LOCATION_SLA_SENSOR = "sla_sensor"
 """The sensor that does this for all tenants of a location."""
 
 
+def page_sensor_name(tenant: str) -> str:
+    """The sensor that keeps the tenant's page fresh."""
+    return f"{tenant}_page_sensor"
+
+
+LOCATION_PAGE_SENSOR = "page_sensor"
+"""The sensor that does this for all tenants of a location."""
+
+
 def source_pool(tenant: str) -> str:
     """How many steps may read this tenant's database at one time."""
     return f"{tenant}_source"
