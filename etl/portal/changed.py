@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from etl.pipeline.quarantine import Decision
-from etl.portal.made import Made
+from etl.portal.made import MOST_EVENTS, Made
 from etl.portal.page import Change
 from etl.portal.promised import LEVELS
 from etl.portal.words import count, number, partition
@@ -56,11 +56,12 @@ def publishes(pipeline: str, made: Sequence[Made], history: PipelineHistory | No
             runs.setdefault(each.run_id, []).append(each)
         elif before is None or before.version != each.version:
             yield _correction(pipeline, before, each, zone)
-    for together in runs.values():
-        yield _publish(pipeline, together, zone)
+    is_cut = len(made) >= MOST_EVENTS
+    for number_of_run, together in enumerate(runs.values()):  # of the oldest run, events may be left out
+        yield _publish(pipeline, together, zone, at_least="at least " if is_cut and number_of_run == 0 else "")
 
 
-def _publish(pipeline: str, made: Sequence[Made], zone: str) -> Change:
+def _publish(pipeline: str, made: Sequence[Made], zone: str, at_least: str = "") -> Change:
     keys = sorted(each.partition for each in made)
     rows = sum(each.rows or 0 for each in made)
     rejected = sum(each.rejected for each in made)
@@ -69,9 +70,9 @@ def _publish(pipeline: str, made: Sequence[Made], zone: str) -> Change:
     elif len(keys) == 1:
         what = f"{partition(keys[0], zone)} was published"
     else:
-        what = f"{partition(keys[0], zone)} to {partition(keys[-1], zone)} were published ({len(keys)})"
+        what = f"{partition(keys[0], zone)} to {partition(keys[-1], zone)} were published ({at_least}{len(keys)})"
     known = all(each.rows is not None for each in made)
-    words = f"{what}: {number(rows)} rows" if known else what
+    words = f"{what}: {at_least}{number(rows)} rows" if known else what
     words += f", {number(rejected)} rejected" if rejected else ""
     at = max(each.at for each in made)
     return Change(at=at, pipeline=pipeline, level="good", kind="published", words=f"{words}.")

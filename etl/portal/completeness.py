@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from etl.partitions.keys import moved
 from etl.partitions.scheme import PartitionScheme, StaticKeys, TimeScheme
-from etl.portal.made import Made
+from etl.portal.made import Loads, Made
 from etl.portal.page import Completeness, Part, PartState
 from etl.portal.words import count, end_of, number, partition, short_moment, span
 from etl.promises.freshness import State
@@ -21,6 +21,8 @@ from etl.promises.judge import PipelineHistory, PromiseVerdict
 
 SHOWN: Mapping[str, int] = {"hour": 7 * 24, "day": 16 * 7, "week": 52, "month": 36, "static": 120, "whole": 1}
 """How many of the newest partitions of each kind are shown."""
+COUNTED = 38
+"""Of so many of the newest partitions the numbers of rows are shown."""
 _FRESHNESS = ("deadline", "max_age")
 _LONG = timedelta(hours=48)
 """Without a promise, data that ended longer ago and is not there is missing, and not only awaited."""
@@ -35,12 +37,9 @@ class Known:
     now: datetime
     published: Collection[str] | None
     """The partitions that the lake publishes, the empty key for a whole table; None if the lake could not be read."""
-    has_table: bool
     made: Mapping[str, Made] = field(default_factory=dict)
-    """The newest materialization of each shown partition, of the stage that publishes."""
-    loaded: Mapping[str, Made] = field(default_factory=dict)
-    """The same of the load."""
-    ever_loaded: Collection[str] = ()
+    """The newest materialization of the newest partitions, of the stage that publishes."""
+    loads: Loads = Loads()
     history: PipelineHistory | None = None
     verdicts: Sequence[PromiseVerdict] = ()
 
@@ -94,12 +93,10 @@ def _state(known: Known, key: str, made: Made | None, *, published: bool) -> Par
         return "failed"
     if not published:
         return _absent(known, key)
-    if known.has_table:
-        loaded = known.loaded.get(key)
-        if loaded is None:
-            return "not loaded"
-        if made is not None and made.version and loaded.version and made.version != loaded.version:
-            return "outdated"
+    if key in known.loads.outdated:
+        return "outdated"
+    if key in known.loads.unknown:
+        return "not loaded"
     return "empty" if made is not None and made.rows == 0 else "there"
 
 
@@ -137,9 +134,7 @@ def _by_time(known: Known, scheme: TimeScheme, base: Completeness) -> Completene
         late = known.freshness(State.BROKEN)
         return base.model_copy(update={"answer": answer, "level": "bad" if late else "unknown"})
     wrong = {each.key: each.state for each in base.parts if each.level in ("bad", "unknown")}
-    present = set(there) - wrong.keys()
-    if known.has_table:
-        present &= set(known.ever_loaded)
+    present = set(there) - wrong.keys() - known.loads.unknown - known.loads.outdated
     last = max(present, default=None)
     if last is None:
         return base.model_copy(update=_nothing_sound(base, wrong))
@@ -148,7 +143,7 @@ def _by_time(known: Known, scheme: TimeScheme, base: Completeness) -> Completene
         first = moved(first, -1)
     base = base.model_copy(update={"complete_to": scheme.complete_at(last), "complete_from": scheme.window(first)[0]})
     before = 0 if first == scheme.start else scheme.count(scheme.start, moved(first, -1))
-    gaps = before - len([each for each in present if each < first])
+    gaps = before - sum(each < first for each in present)
     after = 0 if last == newest else scheme.count(moved(last, 1), newest)
     return base.model_copy(update=_judged(known, scheme, (first, last), (gaps, after), wrong))
 
@@ -183,7 +178,7 @@ def _judged(
     if "not loaded" in states:
         detail = f"It is not known whether what followed was loaded into the table ({count(after, word)})."
         return {"level": "unknown", "answer": f"Known to be complete to {to}.", "detail": detail}
-    if not after and all(each.rows == 0 for each in known.made.values()):
+    if not after and known.made and all(each.rows == 0 for each in known.made.values()):
         return {"level": "notice", "answer": f"Complete to {to}.", "detail": "Not one row is in it."}
     if not after:
         return {"level": "good", "answer": f"Complete to {to}.", "detail": _next_due(known)}

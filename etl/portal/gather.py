@@ -25,9 +25,9 @@ from etl.pipeline.stage import StageRun
 from etl.portal.broken import broken_page, problem_of
 from etl.portal.changed import SINCE, decisions, failed_runs, failures, newest_changes, publishes, states
 from etl.portal.checked import Records, checks_of, compared_of, records_of
-from etl.portal.completeness import Known, completeness, shown_keys
+from etl.portal.completeness import COUNTED, Known, completeness, shown_keys
 from etl.portal.lineage import last_built, lineage_of
-from etl.portal.made import made_since, newest_made
+from etl.portal.made import Loads, Made, loads_of, made_since, newest_made, order_of
 from etl.portal.page import Change, Completeness, Lineage, Page, PipelinePage, Problem, RunCounts
 from etl.portal.promised import history_begins, promises_of, unjudged
 from etl.portal.quotas import Uses, quota_uses
@@ -172,9 +172,8 @@ class _Tenant:
     ) -> PipelinePage:
         name, config, now = pipeline.name, self.config, self.of.now
         zone = pipeline.partitions.timezone if pipeline.partitions else zone_of(config)
-        data = self._completeness(pipeline, zone, judged, history)
-        published = asset_key(config.id, pipeline.published_stage, name)
-        made = made_since(self.of.instance, published, now - SINCE)
+        made = made_since(self.of.instance, asset_key(config.id, pipeline.published_stage, name), now - SINCE)
+        data = self._completeness(pipeline, zone, judged, history, made)
         changes += publishes(name, made, history, zone)
         changes += failed_runs(name, history, now - SINCE, zone)
         promises = promises_of(name, config.sla_of(name), judged.verdicts, intervals, now, zone)
@@ -197,24 +196,22 @@ class _Tenant:
         return page.model_copy(update={"level": level_of_pipeline(page), "headline": told_of(page, judged)})
 
     def _completeness(
-        self, pipeline: PipelineConfig, zone: str, judged: Judged, history: PipelineHistory | None
+        self, pipeline: PipelineConfig, zone: str, judged: Judged, history: PipelineHistory | None, made: Sequence[Made]
     ) -> Completeness:
-        config, instance = self.config, self.of.instance
-        keys = shown_keys(pipeline.scheme, self.of.now)
-        asked = None if pipeline.scheme.kind == "whole" else keys
-        has_table = pipeline.save_to_trino
-        load = asset_key(config.id, "load", pipeline.name)
-        loaded = newest_made(instance, load, asked) if has_table else {}
-        ever = instance.get_materialized_partitions(load) if has_table and asked is not None else loaded.keys()
+        config, instance, scheme = self.config, self.of.instance, pipeline.scheme
+        is_whole = scheme.kind == "whole"
+        order = order_of(instance, asset_key(config.id, pipeline.published_stage, pipeline.name), is_whole=is_whole)
+        published, loads = self._published(pipeline), Loads()
+        if pipeline.save_to_trino and published:
+            loaded = order_of(instance, asset_key(config.id, "load", pipeline.name), is_whole=is_whole)
+            loads = loads_of(instance, published, order, loaded)
         known = Known(
-            scheme=pipeline.scheme,
+            scheme=scheme,
             zone=zone,
             now=self.of.now,
-            published=self._published(pipeline),
-            has_table=has_table,
-            made=newest_made(instance, asset_key(config.id, pipeline.published_stage, pipeline.name), asked),
-            loaded=loaded,
-            ever_loaded=set(ever),
+            published=published,
+            made=newest_made(instance, order, shown_keys(scheme, self.of.now)[-COUNTED:], made),
+            loads=loads,
             history=history,
             verdicts=judged.verdicts,
         )

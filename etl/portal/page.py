@@ -226,14 +226,9 @@ class QuotaUse(_Frozen):
     """How much of one quota is used."""
 
     name: str
-    used: float
-    limit: float
-    share: float
-
-    @property
-    def level(self) -> Level:
-        """Told from 80 % on; at 100 %, publishing is refused."""
-        return "bad" if self.share >= 1 else "notice" if self.share >= 0.8 else "good"  # noqa: PLR2004
+    words: str
+    share: float | None
+    level: Level
 
 
 class LastKnown(_Frozen):

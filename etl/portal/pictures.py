@@ -9,13 +9,14 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from etl.partitions.keys import begin_of
+from etl.portal.completeness import COUNTED
 from etl.portal.drawing import picture, tag, title, words
 from etl.portal.page import Completeness, Kept, Level, Part, PartState, RunCounts
 from etl.portal.words import clock, count, month_name, number, partition, percent, short_day, short_moment
 
 _DAY, _HOUR, _STEP = 16, 10, 3
 _LEFT, _TOP = 34, 18
-_BARS, _BARS_HIGH = 42, 96
+_BARS_HIGH = 96
 _WEEK = 7
 STATES: dict[PartState, str] = {
     "there": "there",
@@ -162,7 +163,7 @@ def _rows(data: Completeness, name: str, columns: int, label_of: Callable[[str],
 
 def bars(data: Completeness, pipeline: str) -> str:
     """Return the rows of the newest partitions as bars; an empty text if no number is known."""
-    parts = data.parts[-_BARS:]
+    parts = data.parts[-COUNTED:]
     known = [each.rows for each in parts if each.rows is not None]
     if len(parts) < 2 or not known or data.kind in ("whole", "static"):  # noqa: PLR2004  one bar compares nothing
         return ""

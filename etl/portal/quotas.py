@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from etl.config.tenant_config import TenantConfig
-from etl.portal.page import QuotaUse
+from etl.portal.page import Level, QuotaUse
+
+TOLD = 0.8
+"""The share from which on people are told."""
 
 
 class Use(Protocol):
@@ -16,24 +19,35 @@ class Use(Protocol):
 
     @property
     def name(self) -> str:
-        """The name of the quota, for people."""
+        """The name of the quota."""
 
     @property
-    def used(self) -> float:
-        """What is used now."""
+    def limit(self) -> int | None:
+        """What may be used; None if there is no limit."""
 
     @property
-    def limit(self) -> float:
-        """What may be used."""
+    def share(self) -> float | None:
+        """The used part of the limit, 1.0 is all of it; None if it is not known, or if there is no limit."""
 
     @property
-    def share(self) -> float:
-        """The used part of the limit; 1.0 is all of it."""
+    def text(self) -> str:
+        """Used and limit in a few words."""
 
 
 Uses = Callable[[TenantConfig], Iterable[Use]]
 
 
 def quota_uses(found: Iterable[Use]) -> tuple[QuotaUse, ...]:
-    """Return the uses for the page."""
-    return tuple(QuotaUse(name=each.name, used=each.used, limit=each.limit, share=each.share) for each in found)
+    """Return the uses for the page. What is not known is unknown, never unused."""
+    return tuple(
+        QuotaUse(name=each.name.replace("_", " "), words=each.text, share=each.share, level=_level(each))
+        for each in found
+    )
+
+
+def _level(use: Use) -> Level:
+    if use.limit is None:
+        return "none"
+    if use.share is None:
+        return "unknown"
+    return "bad" if use.share >= 1 else "notice" if use.share >= TOLD else "good"

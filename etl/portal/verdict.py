@@ -49,7 +49,7 @@ def level_of_pipeline(page: PipelinePage) -> Level:
     subjects += [page.compared.level, page.rejections.level, standing]
     if "bad" in (page.data.level, *subjects):
         return "bad"
-    if "unknown" in (page.data.level, standing):
+    if page.data.level == "unknown":
         return "unknown"
     return worst([page.data.level, *("notice" if each == "unknown" else each for each in subjects)])
 
@@ -68,9 +68,7 @@ def told_of(page: PipelinePage, judged: Judged) -> str:
         case "waiting" | "at risk" | "promise broken" | "late":
             return _sentence(said.headline) if said else ""
         case "unknown":
-            if judged.unjudged:
-                return "It could not be judged how it stands."
-            return "" if page.data.level == "bad" else "No run of it is known yet, or its outcome is not known."
+            return "It could not be judged how its promises stand." if judged.unjudged else ""
         case _:
             return ""
 
@@ -104,7 +102,7 @@ def judged_page(
         level, detail = "bad", f"The tenant's own code cannot be loaded, so nothing new can run.\n{detail}"
     if any(each.level == "bad" for each in quotas):
         level = "bad"
-    if level == "good" and (unknown or watching or any(each.level != "good" for each in quotas)):
+    if level == "good" and (unknown or watching or any(each.level not in ("good", "none") for each in quotas)):
         level = "notice"
     return Page(
         tenant=config.id,
