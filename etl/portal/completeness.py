@@ -39,7 +39,7 @@ class Known:
     """The partitions that the lake publishes, the empty key for a whole table; None if the lake could not be read."""
     made: Mapping[str, Made] = field(default_factory=dict)
     """The newest materialization of the newest partitions, of the stage that publishes."""
-    loads: Loads = Loads()
+    loads: Loads = field(default_factory=Loads)
     history: PipelineHistory | None = None
     verdicts: Sequence[PromiseVerdict] = ()
 
