@@ -17,6 +17,7 @@ from etl.portal.folder import remove_gone, summaries, write_operator, write_page
 from etl.portal.gather import Gathering
 from etl.portal.operator_page import operator_html, operator_json, rows_of
 from etl.portal.page import Level, Page
+from etl.secrets.scrub import scrub
 
 
 @dataclass
@@ -63,6 +64,9 @@ def _write(folder: Path, page: Page, built: Built) -> None:
         is_newest = write_page(folder, page)
     except EtlError as error:
         built.problems[page.tenant] = error
+        return
+    except Exception as error:  # noqa: BLE001  any error belongs to this page, and the others are written
+        built.problems[page.tenant] = EtlError(f"its page cannot be made: {type(error).__name__}: {scrub(str(error))}")
         return
     if not is_newest:
         built.newer.append(page.tenant)

@@ -9,12 +9,12 @@ they stay in the event log.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from dagster import AssetCheckKey, AssetCheckSeverity, DagsterInstance, RunsFilter
+from dagster import AssetCheckEvaluation, AssetCheckKey, AssetCheckSeverity, DagsterInstance, RunsFilter
 
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.partitions.zones import moment
-from etl.portal.page import Check, Compared, Level
+from etl.portal.page import Check, CheckStatus, Compared, Level
 from etl.portal.words import short_moment
 from etl.quality.rules import check_names, wording
 from etl.running import naming
@@ -24,10 +24,11 @@ from etl.running.naming import PipelineStage
 from etl.running.run_outcomes import number
 from etl.running.subjects import last_asset
 
-_LEVELS: Mapping[str, Level] = {
+_LEVELS: Mapping[CheckStatus, Level] = {
     "passed": "good",
     "warned": "notice",
     "failed": "bad",
+    "rows rejected": "notice",
     "not judged": "unknown",
     "nothing to judge": "unknown",
     "nothing to compare": "none",
@@ -135,7 +136,7 @@ def _check(named: _Named, record: AssetCheckExecutionRecord | None, at_work: Col
         return base.model_copy(update={"level": "none"}) if named.is_conditional else base
     at = moment(record.create_timestamp)
     if event is None or event.event_type_value != "ASSET_CHECK_EVALUATION":
-        status = "not judged"
+        status: CheckStatus = "not judged"
         if record.status is Status.PLANNED and record.run_id in at_work:
             status = "running"
         elif record.status is Status.PLANNED and named.is_conditional:
@@ -151,8 +152,7 @@ def _check(named: _Named, record: AssetCheckExecutionRecord | None, at_work: Col
     elif found.passed:
         status = "nothing to judge" if total == 0 and failed is not None else "passed"
     else:
-        blocks = found.severity is AssetCheckSeverity.ERROR or named.severity == "error"
-        status = "failed" if blocks else "warned"
+        status = _failed(named, found)
     update = {
         "status": status,
         "level": _LEVELS[status],
@@ -162,6 +162,15 @@ def _check(named: _Named, record: AssetCheckExecutionRecord | None, at_work: Col
         "at": at,
     }
     return base.model_copy(update=update)
+
+
+def _failed(named: _Named, found: AssetCheckEvaluation) -> CheckStatus:
+    """Return how a check that did not pass is called: rows that were set aside are not in what was published."""
+    if found.severity is AssetCheckSeverity.ERROR:
+        return "failed"
+    if number(found.metadata, "rows_quarantined"):
+        return "rows rejected"
+    return "failed" if named.severity == "error" else "warned"
 
 
 def _text(metadata: Mapping[str, object], name: str) -> str:

@@ -190,7 +190,7 @@ class _Tenant:
             compared=compared_of(config, pipeline, records, zone),
             promises=promises,
             checks=checks_of(config, pipeline, records),
-            rejections=rejections_of(config, self.of.settings, name),
+            rejections=rejections_of(config, self.of.settings, name, is_there=data.there > 0),
             runs=_runs(history),
         )
         return page.model_copy(update={"level": level_of_pipeline(page), "headline": told_of(page, judged)})

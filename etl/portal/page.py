@@ -37,7 +37,15 @@ PART_LEVELS: dict[PartState, Level] = {
 
 
 CheckStatus = Literal[
-    "passed", "warned", "failed", "not judged", "nothing to judge", "nothing to compare", "running", "never run"
+    "passed",
+    "warned",
+    "failed",
+    "rows rejected",
+    "not judged",
+    "nothing to judge",
+    "nothing to compare",
+    "running",
+    "never run",
 ]
 
 
@@ -83,6 +91,11 @@ class Completeness(_Frozen):
     there: int = 0
     parts: tuple[Part, ...] = ()
     """The newest partitions."""
+
+    @property
+    def newest(self) -> Part | None:
+        """The newest partition whose number of rows is known."""
+        return next((each for each in reversed(self.parts) if each.rows is not None), None)
 
 
 class Kept(_Frozen):

@@ -14,8 +14,8 @@ NEWEST = 10
 """The rejected rows of so many of the newest partitions are read."""
 
 
-def rejections_of(config: TenantConfig, settings: Settings, pipeline: str) -> Rejections:
-    """Return the rejected rows that are there now."""
+def rejections_of(config: TenantConfig, settings: Settings, pipeline: str, *, is_there: bool) -> Rejections:
+    """Return the rejected rows that are there now. Where nothing is published, no row can have been rejected."""
     try:
         found = rejected_rows(config, settings, pipeline, NEWEST)
         parts = [
@@ -32,7 +32,7 @@ def rejections_of(config: TenantConfig, settings: Settings, pipeline: str) -> Re
         return Rejections(pipeline=pipeline, level="unknown", unknown=error.problem)
     return Rejections(
         pipeline=pipeline,
-        level="notice" if parts else "good",
+        level="notice" if parts else "good" if is_there else "none",
         rows=sum(each.rows for each in parts),
         parts=tuple(reversed(parts)),
         may_have_more=len(parts) >= NEWEST,

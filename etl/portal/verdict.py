@@ -99,7 +99,8 @@ def judged_page(
     """Return the page of a tenant whose configuration is known."""
     level, answer, detail = _answer(config, pipelines, zone)
     if problem is not None:
-        level, detail = "bad", f"The tenant's own code cannot be loaded, so nothing new can run.\n{detail}"
+        stands, answer = answer, "The tenant's own code cannot be loaded"
+        level, detail = "bad", f"Until it is corrected, nothing new can run.\n{stands}.\n{detail}"
     if any(each.level == "bad" for each in quotas):
         level = "bad"
     if level == "good" and (unknown or watching or any(each.level not in ("good", "none") for each in quotas)):
@@ -140,7 +141,10 @@ def _answer(config: TenantConfig, pipelines: Sequence[PipelinePage], zone: str) 
         fine = sum(each.data.level in ("good", "notice") for each in pipelines)
         rest = f"\n{_others(fine)} complete." if fine else ""
         names = ", ".join(each.name for each in wrong[:_NAMED]) + (", ..." if wrong[_NAMED:] else "")
-        answer = f"Not complete: {names}" if data == "bad" else f"It is not known whether it is complete: {names}"
+        some = f": {names}" if len(wrong) < len(pipelines) or len(pipelines) == 1 else ""
+        answer = f"Not complete{some}" if data == "bad" else f"It is not known whether everything is complete{some}"
+        if data == "unknown" and not any(each.data.there for each in pipelines):
+            answer = "Nothing is there yet"
         return level, answer, _few(troubles) + rest
     by_time = [each.data for each in pipelines if each.data.kind in ("hour", "day", "week", "month")]
     ends = [each.complete_to for each in by_time if each.complete_to is not None]
@@ -149,7 +153,18 @@ def _answer(config: TenantConfig, pipelines: Sequence[PipelinePage], zone: str) 
     if not others:
         waiting = [f"{each.name}: {each.data.detail}" for each in pipelines if each.data.level == "notice"]
         return level, answer, _few(waiting) or f"{_all(len(pipelines))} complete, and every promise is kept."
-    return level, answer, _few(others)
+    return level, f"{answer}{_but(pipelines)}", _few(others)
+
+
+def _but(pipelines: Sequence[PipelinePage]) -> str:
+    """Return what is bad although the data is there, in a few words; empty if nothing is."""
+    if any(each.level == "bad" for page in pipelines for each in page.promises):
+        return ", but a promise is broken"
+    if any(each.level == "bad" for page in pipelines for each in page.checks):
+        return ", but a check failed"
+    if any(page.compared.level == "bad" for page in pipelines):
+        return ", but rows differ from the source"
+    return ", but a run failed" if any(page.level == "bad" for page in pipelines) else ""
 
 
 def _trouble(page: PipelinePage) -> str:

@@ -92,7 +92,7 @@ def test_nobody_watching_keeps_a_good_page_from_being_only_good(pages: dict[str,
 
 def test_the_page_says_to_when_it_is_true(pages: dict[str, Page], alice: Parsed) -> None:
     assert pages["alice"].made_at == NOW
-    assert "As of 10:00 KST on Saturday, 10 January 2026" in alice.text
+    assert "As of 10:00 KST on Saturday, 10 January 2026 (Asia/Seoul)." in alice.text
     assert "A newer page is due by 11:00 KST." in alice.text
     assert "If it is later than that for you, this page is out of date" in alice.text
 
