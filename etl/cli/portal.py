@@ -20,7 +20,7 @@ from etl.cli.time_limit import time_limit
 from etl.config.config_loader import list_tenants, load_tenant, tenants_listed_once
 from etl.config.tenant_config import TenantConfig
 from etl.definitions import load_location
-from etl.errors import EtlError
+from etl.errors import EtlError, NothingExamined
 from etl.portal.build import Built, build_operator, build_pages, remove_pages
 from etl.portal.gather import Gathering
 from etl.portal.page import Level
@@ -31,7 +31,7 @@ app = typer.Typer(help="A page for each tenant, as files that can be given to it
 _PATIENCE = 60.0
 _CODE_SECONDS = 20.0
 _COLOURS: dict[Level, str] = {"good": "green", "notice": "yellow", "unknown": "yellow", "bad": "red", "none": "dim"}
-_FAILED, _UNKNOWN = 1, 3
+_WRONG = 2
 
 
 @app.command(epilog="For example: `etl portal build --out /srv/portal`")
@@ -45,7 +45,7 @@ def build(
     """Write OUT/TENANT/index.html and page.json for each tenant, and OUT/_operator for yourself.
 
     A tenant that cannot be loaded has a page that says so. Exit code 0: every page was written, whatever it says.
-    1: a page could not be written. 3: there is no tenant.
+    2: a page could not be written. 3: it could not be found out what a page has to say, or there is no tenant.
     """
     settings, now = load_settings(), datetime.now(UTC)
     names = asked_tenants(settings, tenant or ())
@@ -67,7 +67,11 @@ def build(
     operator = build_operator(out, every, datetime.now(UTC))
     _show(built, removed, kept, out, operator)
     if built.problems:
-        raise typer.Exit(_FAILED)
+        raise typer.Exit(_WRONG)
+    if built.unknown:
+        raise NothingExamined(
+            f"it could not be found out how {', '.join(built.unknown)} stands", "their pages say what went wrong"
+        )
 
 
 def _configs(settings: Settings, names: tuple[str, ...]) -> dict[str, TenantConfig | EtlError]:

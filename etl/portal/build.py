@@ -30,6 +30,8 @@ class Built:
     """The answer of each page, and its detail."""
     newer: list[str] = field(default_factory=list)
     """Tenants of which another builder has written a newer page meanwhile."""
+    unknown: list[str] = field(default_factory=list)
+    """Tenants of which nothing could be gathered. Their pages say so."""
     left: list[str] = field(default_factory=list)
     """Tenants for which there was no time."""
     problems: dict[str, EtlError] = field(default_factory=dict)
@@ -72,4 +74,6 @@ def _write(folder: Path, page: Page, built: Built) -> None:
         built.newer.append(page.tenant)
         return
     built.pages[page.tenant] = page.level
+    if page.problem is not None and page.problem.what == "page":
+        built.unknown.append(page.tenant)
     built.answers[page.tenant] = (page.answer, page.detail)

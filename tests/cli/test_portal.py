@@ -77,7 +77,7 @@ def test_exit_codes(etl: Etl, project: TinyProject, monkeypatch: pytest.MonkeyPa
     (out / "acme").mkdir(parents=True)
     (out / "acme" / "index.html").write_text("of a person")
     said = etl("portal", "build", "--out", str(out))
-    assert said.code == 1
+    assert said.code == 2
     assert "that `etl portal` did not make; it was not changed" in said.err
     shutil.rmtree(project.root / "tenants" / "acme")
     said = etl("portal", "build", "--out", str(project.root / "other"))

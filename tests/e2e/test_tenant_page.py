@@ -16,13 +16,13 @@ from etl.errors import ConfigError
 from etl.portal.build import build_operator, build_pages
 from tests.e2e.test_ui import load_script
 from tests.installation import REPOSITORY
-from tests.portal.world import NOW, make_portal
+from tests.portal.world import NOW, make_portal, make_shop
 from tests.servers import missing
 
 pytestmark = [pytest.mark.timeout(300)]
 
 IMAGES = REPOSITORY / "docs" / "images"
-PAGES = ("alice", "bob", "carol", "_operator")
+PAGES = ("alice", "bob", "carol", "shop", "_operator")
 WIDTHS = {"phone": 390, "desktop": 1280}
 
 
@@ -30,6 +30,7 @@ WIDTHS = {"phone": 390, "desktop": 1280}
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
     portal = make_portal(folder)
+    make_shop(portal)
     portal.configs["carol"] = ConfigError("it is broken", "mend it", problems=["x" * 400, "unknown key <b>"])
     build_pages(portal.gathering(), folder / "out")
     build_operator(folder / "out", sorted(portal.configs), NOW)
@@ -76,7 +77,7 @@ def test_the_page_fits_and_asks_for_nothing(out: Path, chromium: Any, tmp_path: 
         assert said == []
         assert page.locator("h2").first.is_visible()
         folder = IMAGES if os.environ.get("ETL_WRITE_IMAGES") else tmp_path
-        if tenant == "alice":
+        if tenant == "shop":
             page.screenshot(path=folder / f"tenant-page-{width}.png")
     finally:
         context.close()

@@ -110,6 +110,7 @@ def test_an_error_while_a_page_is_gathered_is_only_that_tenants(
     monkeypatch.setattr(gather, "checks_of", checks_of)
     built = build_pages(portal.gathering(), tmp_path / "out")
     assert built.pages == {"alice": "unknown", "bob": "unknown"}
+    assert built.unknown == ["alice"]
     assert built.answers["alice"][0] == "It is not known how the data stands"
     assert built.answers["bob"][0] == "Nothing is there yet"
 

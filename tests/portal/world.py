@@ -87,3 +87,59 @@ def publish(settings: Settings, tenant: str, pipeline: str, day: str) -> None:
     place = settings.lake_dir / tenant / "extract" / pipeline / f"dt={day}"
     place.mkdir(parents=True)
     (place / "data.parquet").touch()
+
+
+def make_shop(portal: Portal) -> None:
+    """Add a tenant as the documentation shows it: seventy days of orders without one, and a table of customers."""
+    world, log = World(portal.instance, "shop"), StateLog(portal.settings.data_dir / "sla.sqlite")
+    first = NOW.date() - timedelta(days=70)
+    checks = ["not_null__order_id", "unique__order_id", "in_range__amount"]
+    for number in range(70):
+        day = first + timedelta(days=number)
+        at = datetime(day.year, day.month, day.day, 21, 40, tzinfo=UTC)
+        if number == 52:
+            continue
+        rows = (640 if day.weekday() > 4 else 1150) + number * 37 % 130
+        world.run(
+            "orders", at, at + HOUR / 12, partition=day.isoformat(), rows=rows, stages=("extract", "load"),
+            checks=[(each, True) for each in checks],
+        )  # fmt: skip
+        publish(portal.settings, "shop", "orders", day.isoformat())
+    at = NOW - HOUR * 3
+    world.run("customers", at, at + HOUR / 20, rows=4210, checks=[("unique__customer_id", True)])
+    place = portal.settings.lake_dir / "shop" / "extract" / "customers"
+    place.mkdir(parents=True)
+    (place / "data.parquet").touch()
+    at = NOW - 40 * DAY
+    while at < NOW:
+        back = (NOW - at).days
+        states = {"deadline": State.BROKEN if back in (11, 17) and at.hour < 8 else State.ON_TRACK}
+        states |= {"failure_rate": State.BROKEN if back == 25 else State.ON_TRACK, "min_row_count": State.ON_TRACK}
+        log.record(
+            [PromiseVerdict("shop", "orders", each, now, "", AlertLevel.ERROR) for each, now in states.items()], at
+        )  # type: ignore[arg-type]
+        at += HOUR * 5 / 6
+    rules = [
+        {"column": "order_id", "type": "not_null"},
+        {"column": "order_id", "type": "unique"},
+        {"column": "amount", "type": "in_range", "min": 1, "description": "An order costs something."},
+    ]
+    orders = {
+        "description": "Orders of the web shop, by the day on which they were placed.",
+        "date_column": "day",
+        "partitions": {"start": first.isoformat(), "timezone": "Asia/Seoul"},
+        "save_to_trino": True,
+        "sla": {**SLA, "min_row_count": 100},
+        "undated": "ignore",
+        "volume": "off",
+        "quality": {"rules": rules},
+    }
+    customers = {
+        "description": "All customers, as they are now.",
+        "volume": "off",
+        "quality": {"rules": [{"column": "customer_id", "type": "unique"}]},
+    }
+    text = "Orders and customers of the web shop, every morning before the first meeting."
+    portal.configs["shop"] = make_config(
+        "shop", {"orders": orders, "customers": customers}, name="Web shop", description=text
+    )
