@@ -24,6 +24,8 @@ SHOWN: Mapping[str, int] = {"hour": 7 * 24, "day": 16 * 7, "week": 52, "month": 
 COUNTED = 38
 """Of so many of the newest partitions the numbers of rows are shown."""
 _FRESHNESS = ("deadline", "max_age")
+_NAMED = 2
+"""So many partitions before the newest stretch are named, and not only counted."""
 _LONG = timedelta(hours=48)
 """Without a promise, data that ended longer ago and is not there is missing, and not only awaited."""
 
@@ -164,8 +166,13 @@ def _judged(
     states = {state for key, state in wrong.items() if key > last}
     if gaps:
         pending = f" {count(after, word)} after it {_be(after)} not there yet." if after else ""
-        answer = f"{count(gaps, word)} before {partition(first, known.zone)} {_be(gaps)} not complete."
-        return {"level": "bad", "answer": answer, "detail": f"From there on it is complete to {to}.{pending}"}
+        named = [key for key in wrong if key < first][:_NAMED] if gaps <= _NAMED else []
+        what = f"{count(gaps, word)} before {partition(first, known.zone)}"
+        if len(named) == gaps:
+            what = " and ".join(partition(key, known.zone) for key in named)
+        is_missing = named and all(wrong[key] == "missing" for key in named)
+        answer = f"{what} {_be(gaps)} {'missing' if is_missing else 'not complete'}."
+        return {"level": "bad", "answer": answer, "detail": f"From then on it is complete to {to}.{pending}"}
     if "failed" in states or "outdated" in states:
         what = "failed" if "failed" in states else "holds an older version in the table"
         days = [key for key, state in wrong.items() if key > last and state in ("failed", "outdated")]

@@ -13,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from etl.errors import ConfigError
+from etl.portal import gather
 from etl.portal.build import build_operator, build_pages
 from tests.e2e.test_ui import load_script
 from tests.installation import REPOSITORY
@@ -32,7 +33,9 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     portal = make_portal(folder)
     make_shop(portal)
     portal.configs["carol"] = ConfigError("it is broken", "mend it", problems=["x" * 400, "unknown key <b>"])
-    build_pages(portal.gathering(), folder / "out")
+    with pytest.MonkeyPatch.context() as patched:  # no daemon belongs to an instance in memory
+        patched.setattr(gather, "sensor_daemon", lambda _instance, _now: (True, ""))
+        build_pages(portal.gathering(), folder / "out")
     build_operator(folder / "out", sorted(portal.configs), NOW)
     portal.instance.dispose()
     return folder / "out"

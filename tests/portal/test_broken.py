@@ -3,20 +3,17 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import polars as pl
 import pytest
 from dagster import AssetKey, AssetMaterialization, DagsterInstance
 
 from etl.errors import ConfigError, EtlError
-from etl.lake.lake import PLACEHOLDER_FOOTER, ObjectRef, Provenance, open_lake
 from etl.portal import gather
 from etl.portal.build import build_pages
 from etl.portal.page import Page
 from etl.portal.render import html_of
 from etl.secrets.scrub import learn
-from etl.settings import Settings
 from tests.portal.test_page import Parsed
-from tests.portal.world import NOW, Portal, config_of
+from tests.portal.world import Portal, config_of, publish_rows
 from tests.running.promised_world import make_settings
 
 ERROR = ConfigError(
@@ -34,18 +31,6 @@ def portal(tmp_path: Path) -> Iterator[Portal]:
     with DagsterInstance.ephemeral() as instance:
         settings = make_settings(tmp_path)
         yield Portal(settings, instance, {"alice": ERROR, "bob": config_of("bob")})
-
-
-def published(settings: Settings, day: str) -> None:
-    lake = open_lake(settings)
-    ref = ObjectRef(tenant="alice", stage="extract", pipeline="orders", partition=day)
-    with lake.draft(ref, "run") as draft:
-        pl.DataFrame({"id": [1, 2, 3]}).write_parquet(draft, metadata=dict(PLACEHOLDER_FOOTER))
-        said = Provenance(
-            tenant="alice", stage="extract", pipeline="orders", partition=day, run_id="run", config_hash="", rows=3,
-            audit="passed", rows_read=3, rows_quarantined=0, created_at=NOW,
-        )  # fmt: skip
-        lake.publish(ref, draft, said)
 
 
 def page_of(portal: Portal, tenant: str) -> Page:
@@ -71,8 +56,8 @@ def test_a_broken_configuration_is_told_without_secrets_and_without_other_tenant
 
 
 def test_what_was_last_known_comes_from_the_lake_and_the_event_log(portal: Portal) -> None:
-    published(portal.settings, "2026-01-07")
-    published(portal.settings, "2026-01-08")
+    publish_rows(portal.settings, "alice", "orders", "2026-01-07")
+    publish_rows(portal.settings, "alice", "orders", "2026-01-08")
     made = AssetMaterialization(
         AssetKey(["alice", "load", "orders"]), partition="2026-01-08", metadata={"dagster/partition_row_count": 3}
     )

@@ -62,9 +62,14 @@ def test_a_day_that_has_not_ended_is_not_expected() -> None:
 def test_a_gap_is_not_healed_by_later_days() -> None:
     found = answer(days(1, 2, 3, 5, 6, 7, 8, 9))
     assert found.level == "bad"
-    assert found.answer == "1 day before Mon 5 Jan 2026 is not complete."
-    assert "From there on it is complete to the end of Friday, 9 January 2026." in found.detail
+    assert found.answer == "Sun 4 Jan 2026 is missing."
+    assert "From then on it is complete to the end of Friday, 9 January 2026." in found.detail
     assert states(found) == {"04": "missing"}
+
+
+def test_many_gaps_are_counted_and_two_are_named() -> None:
+    assert answer(days(1, 3, 5, 6, 7, 8, 9)).answer == "Fri 2 Jan 2026 and Sun 4 Jan 2026 are missing."
+    assert answer(days(5, 6, 7, 8, 9)).answer == "4 days before Mon 5 Jan 2026 are not complete."
 
 
 def test_nothing_published_is_unknown_and_with_a_broken_promise_bad() -> None:
