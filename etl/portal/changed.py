@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from etl.pipeline.quarantine import Decision
 from etl.portal.made import MOST_EVENTS, Made
-from etl.portal.page import Change
+from etl.portal.page import ChangeEntry
 from etl.portal.promised import LEVELS
 from etl.portal.words import count, number, partition
 from etl.promises.freshness import State
@@ -34,12 +34,12 @@ _PROMISES = {
 }
 
 
-def newest_changes(changes: Iterable[Change]) -> tuple[Change, ...]:
+def newest_changes(changes: Iterable[ChangeEntry]) -> tuple[ChangeEntry, ...]:
     """Return the newest changes of all pipelines."""
     return tuple(sorted(changes, key=lambda each: each.at, reverse=True)[:MOST])
 
 
-def publishes(pipeline: str, made: Sequence[Made], history: PipelineHistory | None, zone: str) -> Iterator[Change]:
+def publishes(pipeline: str, made: Sequence[Made], history: PipelineHistory | None, zone: str) -> Iterator[ChangeEntry]:
     """Yield one change for each run that published, and one for each partition that it corrected."""
     first = {each.partition or "": each.at for each in history.published.publishes} if history else {}
     seen: dict[str, Made] = {}
@@ -61,7 +61,7 @@ def publishes(pipeline: str, made: Sequence[Made], history: PipelineHistory | No
         yield _publish(pipeline, together, zone, at_least="at least " if is_cut and number_of_run == 0 else "")
 
 
-def _publish(pipeline: str, made: Sequence[Made], zone: str, at_least: str = "") -> Change:
+def _publish(pipeline: str, made: Sequence[Made], zone: str, at_least: str = "") -> ChangeEntry:
     keys = sorted(each.partition for each in made)
     rows = sum(each.rows or 0 for each in made)
     rejected = sum(each.rejected for each in made)
@@ -75,18 +75,18 @@ def _publish(pipeline: str, made: Sequence[Made], zone: str, at_least: str = "")
     words = f"{what}: {at_least}{number(rows)} rows" if known else what
     words += f", {number(rejected)} rejected" if rejected else ""
     at = max(each.at for each in made)
-    return Change(at=at, pipeline=pipeline, level="good", kind="published", words=f"{words}.")
+    return ChangeEntry(at=at, pipeline=pipeline, level="good", kind="published", words=f"{words}.")
 
 
-def _correction(pipeline: str, before: Made | None, now: Made, zone: str) -> Change:
+def _correction(pipeline: str, before: Made | None, now: Made, zone: str) -> ChangeEntry:
     rows = f"{number(now.rows)} rows" if now.rows is not None else "its rows are not counted"
     if before is not None and before.rows is not None and before.rows != now.rows:
         rows += f", before {number(before.rows)}"
     words = f"{partition(now.partition, zone)} was published again with other rows: {rows}."
-    return Change(at=now.at, pipeline=pipeline, level="notice", kind="corrected", words=words)
+    return ChangeEntry(at=now.at, pipeline=pipeline, level="notice", kind="corrected", words=words)
 
 
-def failures(found: Iterable[Failure], known: Iterable[str], since: datetime) -> Iterator[Change]:
+def failures(found: Iterable[Failure], known: Iterable[str], since: datetime) -> Iterator[ChangeEntry]:
     """Yield the failures that are not over."""
     names = set(known)
     for each in found:
@@ -95,19 +95,19 @@ def failures(found: Iterable[Failure], known: Iterable[str], since: datetime) ->
         why = "rules of quality blocked it" if each.event == "quality" else "it could not be done"
         subject = each.pipeline if each.pipeline in names else "another step"
         words = f"Run {each.run_id[:8]} failed ({why}) and has not succeeded since."
-        yield Change(at=each.at, pipeline=subject, level="bad", kind="failed", words=words)
+        yield ChangeEntry(at=each.at, pipeline=subject, level="bad", kind="failed", words=words)
 
 
-def failed_runs(pipeline: str, history: PipelineHistory | None, since: datetime, zone: str) -> Iterator[Change]:
+def failed_runs(pipeline: str, history: PipelineHistory | None, since: datetime, zone: str) -> Iterator[ChangeEntry]:
     """Yield the runs that failed, also those that have succeeded since."""
     for each in history.runs if history else ():
         if not each.succeeded and each.ended >= since:
             about = f" of {partition(each.partition, zone)}" if each.partition else ""
             words = f"Run {each.run_id[:8]}{about} failed; nothing of it was published."
-            yield Change(at=each.ended, pipeline=pipeline, level="bad", kind="failed", words=words)
+            yield ChangeEntry(at=each.ended, pipeline=pipeline, level="bad", kind="failed", words=words)
 
 
-def states(intervals: Sequence[StateInterval], since: datetime) -> Iterator[Change]:
+def states(intervals: Sequence[StateInterval], since: datetime) -> Iterator[ChangeEntry]:
     """Yield when a promise was broken, and when it was kept again."""
     last: dict[tuple[str, str], State] = {}
     for each in sorted(intervals, key=lambda each: each.begin):
@@ -122,10 +122,10 @@ def states(intervals: Sequence[StateInterval], since: datetime) -> Iterator[Chan
             words = f"The promise {about} is kept again."
         else:
             continue
-        yield Change(at=each.begin, pipeline=each.pipeline, level=LEVELS[each.state], kind="promise", words=words)
+        yield ChangeEntry(at=each.begin, pipeline=each.pipeline, level=LEVELS[each.state], kind="promise", words=words)
 
 
-def decisions(found: Iterable[Decision], known: Iterable[str], since: datetime, zone: str) -> Iterator[Change]:
+def decisions(found: Iterable[Decision], known: Iterable[str], since: datetime, zone: str) -> Iterator[ChangeEntry]:
     """Yield what people decided about rejected rows. Who decided, and why, stays in the history of decisions."""
     names = set(known)
     for each in found:
@@ -140,4 +140,4 @@ def decisions(found: Iterable[Decision], known: Iterable[str], since: datetime, 
                 words = f"{rows} of {about} were tried again; {number(each.rows_after)} are still rejected."
             case _:
                 words = f"{rows} of {about} were tried again, and the run failed."
-        yield Change(at=each.at, pipeline=each.pipeline, level="notice", kind="decision", words=words)
+        yield ChangeEntry(at=each.at, pipeline=each.pipeline, level="notice", kind="decision", words=words)

@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 from etl.partitions.keys import moved
 from etl.partitions.scheme import PartitionScheme, StaticKeys, TimeScheme
 from etl.portal.made import Loads, Made
-from etl.portal.page import Completeness, Part, PartState
+from etl.portal.page import Completeness, PartitionCell, PartState
 from etl.portal.words import count, end_of, number, partition, short_moment, span
 from etl.promises.freshness import State
 from etl.promises.judge import PipelineHistory, PromiseVerdict
 
 SHOWN: Mapping[str, int] = {"hour": 7 * 24, "day": 16 * 7, "week": 52, "month": 36, "static": 120, "whole": 1}
 """How many of the newest partitions of each kind are shown."""
-COUNTED = 38
+COUNTED = 28
 """Of so many of the newest partitions the numbers of rows are shown."""
 _FRESHNESS = ("deadline", "max_age")
 _NAMED = 2
@@ -31,7 +31,7 @@ _LONG = timedelta(hours=48)
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownData:
     """What was found out about one pipeline."""
 
     scheme: PartitionScheme
@@ -63,7 +63,7 @@ def shown_keys(scheme: PartitionScheme, now: datetime) -> tuple[str, ...]:
     return scheme.values[:most] if isinstance(scheme, StaticKeys) else ("",)
 
 
-def completeness(known: Known) -> Completeness:
+def completeness(known: KnownData) -> Completeness:
     """Return the answer for one pipeline."""
     scheme = known.scheme
     base = Completeness(level="unknown", answer="", kind=scheme.kind, zone=known.zone)
@@ -76,11 +76,11 @@ def completeness(known: Known) -> Completeness:
     return _listed(known, scheme, base) if isinstance(scheme, StaticKeys) else _whole(known, base)
 
 
-def _part(known: Known, key: str) -> Part:
+def _part(known: KnownData, key: str) -> PartitionCell:
     """Describe one partition that was to be there."""
     made, published = known.made.get(key), key in (known.published or ())
     state = _state(known, key, made, published=published)
-    return Part(
+    return PartitionCell(
         key=key,
         state=state,
         rows=made.rows if made and published else None,
@@ -90,7 +90,7 @@ def _part(known: Known, key: str) -> Part:
     )
 
 
-def _state(known: Known, key: str, made: Made | None, *, published: bool) -> PartState:
+def _state(known: KnownData, key: str, made: Made | None, *, published: bool) -> PartState:
     if _failed_since(known, key, made):
         return "failed"
     if not published:
@@ -102,7 +102,7 @@ def _state(known: Known, key: str, made: Made | None, *, published: bool) -> Par
     return "empty" if made is not None and made.rows == 0 else "there"
 
 
-def _absent(known: Known, key: str) -> PartState:
+def _absent(known: KnownData, key: str) -> PartState:
     runs = known.history.published.at_work if known.history else ()
     if any(key == (each.partition or "") for each in runs):
         return "at work"
@@ -115,7 +115,7 @@ def _absent(known: Known, key: str) -> PartState:
     return "late" if broken is not None and broken.partition is not None and key <= broken.partition else "expected"
 
 
-def _failed_since(known: Known, key: str, made: Made | None) -> bool:
+def _failed_since(known: KnownData, key: str, made: Made | None) -> bool:
     """Whether the newest known run of the partition failed, and it was not made since."""
     runs = [each for each in known.history.runs if (each.partition or "") == key] if known.history else []
     if not runs or runs[-1].succeeded:
@@ -123,7 +123,7 @@ def _failed_since(known: Known, key: str, made: Made | None) -> bool:
     return made is None or made.at < runs[-1].ended
 
 
-def _by_time(known: Known, scheme: TimeScheme, base: Completeness) -> Completeness:
+def _by_time(known: KnownData, scheme: TimeScheme, base: Completeness) -> Completeness:
     newest = scheme.newest_complete(known.now)
     there = sorted(each for each in known.published or () if scheme.has(each) and newest and each <= newest)
     if newest is None:
@@ -157,7 +157,11 @@ def _nothing_sound(base: Completeness, wrong: Mapping[str, PartState]) -> dict[s
 
 
 def _judged(
-    known: Known, scheme: TimeScheme, stretch: tuple[str, str], counts: tuple[int, int], wrong: Mapping[str, PartState]
+    known: KnownData,
+    scheme: TimeScheme,
+    stretch: tuple[str, str],
+    counts: tuple[int, int],
+    wrong: Mapping[str, PartState],
 ) -> dict[str, object]:
     """Return answer, detail and level of a pipeline of which at least one partition is complete."""
     (first, last), (gaps, after) = stretch, counts
@@ -208,17 +212,17 @@ def _be(amount: int) -> str:
     return "is" if amount == 1 else "are"
 
 
-def _due(known: Known) -> datetime | None:
+def _due(known: KnownData) -> datetime | None:
     found = [each.due for each in known.verdicts if each.promise == "deadline" and each.due and each.due > known.now]
     return min(found, default=None)
 
 
-def _next_due(known: Known) -> str:
+def _next_due(known: KnownData) -> str:
     due = _due(known)
     return f"The next {known.scheme.word} is due by {short_moment(due, known.zone)}." if due else ""
 
 
-def _listed(known: Known, scheme: StaticKeys, base: Completeness) -> Completeness:
+def _listed(known: KnownData, scheme: StaticKeys, base: Completeness) -> Completeness:
     there = [each for each in scheme.values if each in (known.published or ())]
     base = base.model_copy(update={"expected": len(scheme.values), "there": len(there)})
     if not there:
@@ -240,7 +244,7 @@ def _listed(known: Known, scheme: StaticKeys, base: Completeness) -> Completenes
     )
 
 
-def _whole(known: Known, base: Completeness) -> Completeness:
+def _whole(known: KnownData, base: Completeness) -> Completeness:
     (part,) = base.parts
     base = base.model_copy(update={"expected": 1, "there": int("" in (known.published or ()))})
     at = part.published_at

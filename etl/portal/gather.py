@@ -25,14 +25,14 @@ from etl.pipeline.stage import StageRun
 from etl.portal.broken import broken_page, problem_of
 from etl.portal.changed import SINCE, decisions, failed_runs, failures, newest_changes, publishes, states
 from etl.portal.checked import Records, checks_of, compared_of, records_of
-from etl.portal.completeness import COUNTED, Known, completeness, shown_keys
+from etl.portal.completeness import COUNTED, KnownData, completeness, shown_keys
 from etl.portal.lineage import last_built, lineage_of
 from etl.portal.made import Loads, Made, loads_of, made_since, newest_made, order_of
-from etl.portal.page import Change, Completeness, Lineage, Page, PipelinePage, Problem, RunCounts
+from etl.portal.page import ChangeEntry, Completeness, Lineage, Page, PipelinePage, Problem, RunCounts
 from etl.portal.promised import history_begins, promises_of, unjudged
 from etl.portal.quotas import Uses, quota_uses
 from etl.portal.rejected import rejections_of
-from etl.portal.verdict import Judged, judged_page, level_of_pipeline, told_of
+from etl.portal.verdict import JudgedPipeline, judged_page, level_of_pipeline, told_of
 from etl.portal.words import visible
 from etl.promises.judge import PipelineHistory
 from etl.promises.state_log import StateInterval, StateLog
@@ -131,7 +131,7 @@ class _Tenant:
             history_begins(now, zone), now, config.id
         )
         records = records_of(self.of.instance, config)
-        changes: list[Change] = [
+        changes: list[ChangeEntry] = [
             *states(intervals, now - SINCE),
             *decisions(decisions_of(self.of.settings, config.id), config.pipelines, now - SINCE, zone),
         ]
@@ -140,7 +140,7 @@ class _Tenant:
             changes += failures(others, config.pipelines, now - SINCE)
         pipelines = []
         for name, pipeline in config.pipelines.items():
-            judged = Judged(
+            judged = JudgedPipeline(
                 verdicts.get(name, ()),
                 scrub(late.get(name, "")) or ("" if self.is_read else "the event log could not be read to its end"),
                 self.watch.explained(name, verdicts, late, now) if state else None,
@@ -164,11 +164,11 @@ class _Tenant:
     def _pipeline(
         self,
         pipeline: PipelineConfig,
-        judged: Judged,
+        judged: JudgedPipeline,
         history: PipelineHistory | None,
         intervals: Sequence[StateInterval],
         records: Records,
-        changes: list[Change],
+        changes: list[ChangeEntry],
     ) -> PipelinePage:
         name, config, now = pipeline.name, self.config, self.of.now
         zone = pipeline.partitions.timezone if pipeline.partitions else zone_of(config)
@@ -196,7 +196,12 @@ class _Tenant:
         return page.model_copy(update={"level": level_of_pipeline(page), "headline": told_of(page, judged)})
 
     def _completeness(
-        self, pipeline: PipelineConfig, zone: str, judged: Judged, history: PipelineHistory | None, made: Sequence[Made]
+        self,
+        pipeline: PipelineConfig,
+        zone: str,
+        judged: JudgedPipeline,
+        history: PipelineHistory | None,
+        made: Sequence[Made],
     ) -> Completeness:
         config, instance, scheme = self.config, self.of.instance, pipeline.scheme
         is_whole = scheme.kind == "whole"
@@ -205,7 +210,7 @@ class _Tenant:
         if pipeline.save_to_trino and published:
             loaded = order_of(instance, asset_key(config.id, "load", pipeline.name), is_whole=is_whole)
             loads = loads_of(instance, published, order, loaded)
-        known = Known(
+        known = KnownData(
             scheme=scheme,
             zone=zone,
             now=self.of.now,

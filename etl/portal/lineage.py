@@ -12,7 +12,7 @@ from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.dbt.index import DbtAsset
 from etl.partitions.zones import moment
-from etl.portal.page import Level, Lineage, Node
+from etl.portal.page import Level, Lineage, LineageNode
 from etl.portal.words import short_moment
 
 SOURCE, EXTRACT, TRANSFER, LOAD, DBT = range(5)
@@ -27,7 +27,7 @@ def lineage_of(
     zone: str,
 ) -> Lineage:
     """Return the lineage. `levels` are the states of the pipelines' data; `built` says when a dbt model was made."""
-    nodes: dict[str, Node] = {}
+    nodes: dict[str, LineageNode] = {}
     edges: dict[tuple[str, str], None] = {}
     for pipeline in config.pipelines.values():
         for node in _pipeline_nodes(pipeline, levels.get(pipeline.name, "unknown")):
@@ -43,7 +43,7 @@ def lineage_of(
         level: Level = "good" if at else "unknown" if is_made else "none"
         name = "/".join(model.key[1:])
         kind = _DBT_KINDS.get(model.resource, model.resource)
-        nodes[name] = Node(
+        nodes[name] = LineageNode(
             id=name, label=model.key[-1], kind=kind, column=DBT + depths[model.key], level=level, note=note
         )
         for dep in model.deps:
@@ -63,11 +63,11 @@ def last_built(instance: DagsterInstance, models: Sequence[DbtAsset]) -> dict[As
     return {key: moment(record.timestamp) for key, record in made.items() if record is not None}
 
 
-def _pipeline_nodes(pipeline: PipelineConfig, level: Level) -> list[Node]:
+def _pipeline_nodes(pipeline: PipelineConfig, level: Level) -> list[LineageNode]:
     name = pipeline.name
     label = ".".join(filter(None, (pipeline.source_schema, pipeline.source_table))) or "a query"
     found = [
-        Node(
+        LineageNode(
             id=f"source/{label if label != 'a query' else name}",
             label=label,
             kind="source",
@@ -75,13 +75,13 @@ def _pipeline_nodes(pipeline: PipelineConfig, level: Level) -> list[Node]:
             level="none",
         )
     ]
-    found.append(Node(id=f"extract/{name}", label=name, kind="as extracted", column=EXTRACT, level=level))
+    found.append(LineageNode(id=f"extract/{name}", label=name, kind="as extracted", column=EXTRACT, level=level))
     if pipeline.has_transfer:
-        found.append(Node(id=f"transfer/{name}", label=name, kind="refined", column=TRANSFER, level=level))
+        found.append(LineageNode(id=f"transfer/{name}", label=name, kind="refined", column=TRANSFER, level=level))
     output = pipeline.trino_output if pipeline.save_to_trino else None
     if output is not None:
         table = f"{output.target_schema}.{output.target_table}"
-        found.append(Node(id=f"load/{name}", label=table, kind="table", column=LOAD, level=level))
+        found.append(LineageNode(id=f"load/{name}", label=table, kind="table", column=LOAD, level=level))
     return found
 
 

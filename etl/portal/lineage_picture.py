@@ -6,7 +6,7 @@ Belongs here: placing boxes and drawing them. Not here: which boxes there are (`
 from collections.abc import Mapping
 
 from etl.portal.drawing import picture, tag, title, words
-from etl.portal.page import Level, Lineage, Node
+from etl.portal.page import Level, Lineage, LineageNode
 from etl.portal.words import count
 
 _WIDE, _HIGH, _APART, _BELOW = 196, 46, 44, 14
@@ -66,7 +66,7 @@ def _edge(source: tuple[float, float], target: tuple[float, float]) -> str:
     return tag("path", d=curve, class_="edge") + tag("path", d=head, class_="edge head")
 
 
-def _box(node: Node, x: float, y: float) -> str:
+def _box(node: LineageNode, x: float, y: float) -> str:
     label = node.label if len(node.label) <= _LONGEST else f"{node.label[: _LONGEST - 1]}…"
     told = ", ".join(filter(None, (node.label, node.kind, LEVEL_WORDS[node.level], node.note)))
     return tag(

@@ -58,7 +58,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Part(_Frozen):
+class PartitionCell(_Frozen):
     """One partition of a pipeline, or its whole table."""
 
     key: str
@@ -89,16 +89,16 @@ class Completeness(_Frozen):
     zone: str = "UTC"
     expected: int = 0
     there: int = 0
-    parts: tuple[Part, ...] = ()
+    parts: tuple[PartitionCell, ...] = ()
     """The newest partitions."""
 
     @property
-    def newest(self) -> Part | None:
+    def newest(self) -> PartitionCell | None:
         """The newest partition whose number of rows is known."""
         return next((each for each in reversed(self.parts) if each.rows is not None), None)
 
 
-class Kept(_Frozen):
+class KeptDay(_Frozen):
     """One day of a promise: hours that were watched, and hours in which it was broken."""
 
     day: str
@@ -106,7 +106,7 @@ class Kept(_Frozen):
     broken: float
 
 
-class Promise(_Frozen):
+class PromiseEntry(_Frozen):
     """One promise of a pipeline, its present state and its history."""
 
     pipeline: str
@@ -120,7 +120,7 @@ class Promise(_Frozen):
     due: datetime | None = None
     kept_share: float | None = None
     """The share of the watched time of the history in which it was kept; None if it was not watched."""
-    history: tuple[Kept, ...] = ()
+    history: tuple[KeptDay, ...] = ()
 
 
 class Check(_Frozen):
@@ -201,13 +201,13 @@ class PipelinePage(_Frozen):
     """What is wrong, in words for the tenant's people; empty if nothing is."""
     data: Completeness
     compared: Compared
-    promises: tuple[Promise, ...] = ()
+    promises: tuple[PromiseEntry, ...] = ()
     checks: tuple[Check, ...] = ()
     rejections: Rejections
     runs: tuple[RunCounts, ...] = ()
 
 
-class Change(_Frozen):
+class ChangeEntry(_Frozen):
     """Something that happened."""
 
     at: datetime
@@ -217,7 +217,7 @@ class Change(_Frozen):
     words: str
 
 
-class Node(_Frozen):
+class LineageNode(_Frozen):
     """One place where data is: a source, an object of the lake, a table, a dbt model."""
 
     id: str
@@ -231,7 +231,7 @@ class Node(_Frozen):
 class Lineage(_Frozen):
     """From where to where data flows."""
 
-    nodes: tuple[Node, ...] = ()
+    nodes: tuple[LineageNode, ...] = ()
     edges: tuple[tuple[str, str], ...] = ()
 
 
@@ -298,7 +298,7 @@ class Page(_Frozen):
     problem: Problem | None = None
     last_known: tuple[LastKnown, ...] = ()
     pipelines: tuple[PipelinePage, ...] = ()
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ChangeEntry, ...] = ()
     lineage: Lineage = Lineage()
     quotas: tuple[QuotaUse, ...] = ()
     unknown: tuple[str, ...] = ()

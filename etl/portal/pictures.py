@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from etl.partitions.keys import begin_of
 from etl.portal.completeness import COUNTED
 from etl.portal.drawing import picture, tag, title, words
-from etl.portal.page import Completeness, Kept, Level, Part, PartState, RunCounts
+from etl.portal.page import Completeness, KeptDay, Level, PartitionCell, PartState, RunCounts
 from etl.portal.words import clock, count, month_name, number, partition, percent, short_day, short_moment
 
 _DAY, _HOUR, _STEP = 16, 10, 3
@@ -50,13 +50,13 @@ def calendar(data: Completeness, pipeline: str) -> str:
             return _rows(data, name, 12, lambda key: key[:4])
 
 
-def tally(parts: Sequence[Part]) -> dict[PartState, int]:
+def tally(parts: Sequence[PartitionCell]) -> dict[PartState, int]:
     """Return how many partitions have each state, in the order of `STATES`."""
     found = {state: sum(each.state == state for each in parts) for state in STATES}
     return {state: number for state, number in found.items() if number}
 
 
-def part_words(part: Part, zone: str) -> str:
+def part_words(part: PartitionCell, zone: str) -> str:
     """Return everything that is known of a partition, in words."""
     said = f"{partition(part.key, zone)}: {STATES[part.state]}"
     if part.rows is not None and part.state != "empty":
@@ -66,7 +66,7 @@ def part_words(part: Part, zone: str) -> str:
     return said + (f", published at {short_moment(part.published_at, zone)}" if part.published_at else "")
 
 
-def cell(x: float, y: float, size: float, part: Part, zone: str) -> str:
+def cell(x: float, y: float, size: float, part: PartitionCell, zone: str) -> str:
     """Return the cell of one partition, with its mark."""
     state = part.state.replace(" ", "-")
     a, b, m = x + size * 0.28, x + size * 0.72, x + size / 2
@@ -168,7 +168,7 @@ def bars(data: Completeness, pipeline: str) -> str:
     if len(parts) < 2 or not known or data.kind in ("whole", "static"):  # noqa: PLR2004  one bar compares nothing
         return ""
     most = max(*known, *(0,)) or 1
-    left, top, step = 8, 20, 8
+    left, top, step = 8, 20, 11
     width = left + len(parts) * step + 4
     word = data.kind
     name = (
@@ -184,14 +184,14 @@ def bars(data: Completeness, pipeline: str) -> str:
         x = left + position * step
         said = title(part_words(part, data.zone))
         if part.rows is None:
-            sign = tag("rect", x=x, y=base - 4, width=step - 2, height=4, class_=f"gone {part.state.replace(' ', '-')}")
+            sign = tag("rect", x=x, y=base - 4, width=step - 3, height=4, class_=f"gone {part.state.replace(' ', '-')}")
         else:
             high = max(1.5, part.rows / most * _BARS_HIGH)
             bad = min(high, part.rejected / most * _BARS_HIGH) if part.rejected else 0
-            sign = tag("rect", x=x, y=base - high, width=step - 2, height=high, rx=1, class_="bar")
+            sign = tag("rect", x=x, y=base - high, width=step - 3, height=high, rx=1.5, class_="bar")
             if bad:
                 sign += tag(
-                    "rect", x=x, y=base - high - max(2, bad), width=step - 2, height=max(2, bad), class_="bar-rejected"
+                    "rect", x=x, y=base - high - max(2, bad), width=step - 3, height=max(2, bad), class_="bar-rejected"
                 )
         drawn.append(tag("g", said, sign))
     drawn.append(tag("path", d=f"M{left} {base}H{width - 4}", class_="axis"))
@@ -207,7 +207,7 @@ def _short(key: str, zone: str) -> str:
     return f"{begin.day} {month_name(begin)}"
 
 
-def strip(history: Sequence[Kept], name: str) -> str:
+def strip(history: Sequence[KeptDay], name: str) -> str:
     """Return the days of a promise as cells: kept, partly broken, broken, not watched."""
     step, high = 8, 22
     watched = [each for each in history if each.watched]
@@ -220,7 +220,7 @@ def strip(history: Sequence[Kept], name: str) -> str:
     return picture(len(history) * step, high, said, *cells, of="strip")
 
 
-def _kept(x: float, high: float, day: Kept) -> str:
+def _kept(x: float, high: float, day: KeptDay) -> str:
     when = short_day(date.fromisoformat(day.day))
     if not day.watched:
         said, sign = "not watched", tag("rect", x=x, y=high / 2 - 1, width=6, height=2, class_="unwatched")

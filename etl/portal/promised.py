@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from etl.partitions.cron import day_start
-from etl.portal.page import Kept, Level, Promise
+from etl.portal.page import KeptDay, Level, PromiseEntry
 from etl.portal.words import number, percent
 from etl.promises.attainment import attain
 from etl.promises.freshness import State
@@ -54,7 +54,7 @@ def promises_of(
     intervals: Iterable[StateInterval],
     now: datetime,
     zone: str,
-) -> tuple[Promise, ...]:
+) -> tuple[PromiseEntry, ...]:
     """Return the promises of a pipeline with their history."""
     past: dict[str, list[StateInterval]] = {}
     for each in intervals:
@@ -63,29 +63,31 @@ def promises_of(
     return tuple(_promise(each, sla, history_of(past.get(each.promise, ()), now, zone), zone) for each in verdicts)
 
 
-def unjudged(pipeline: str, why: str) -> Promise:
+def unjudged(pipeline: str, why: str) -> PromiseEntry:
     """Return the entry of a pipeline whose promises could not be judged."""
-    return Promise(pipeline=pipeline, name="All promises", says="", state="not known", level="unknown", message=why)
+    return PromiseEntry(
+        pipeline=pipeline, name="All promises", says="", state="not known", level="unknown", message=why
+    )
 
 
-def history_of(intervals: Sequence[StateInterval], now: datetime, zone: str) -> tuple[Kept, ...]:
+def history_of(intervals: Sequence[StateInterval], now: datetime, zone: str) -> tuple[KeptDay, ...]:
     """Return the last days of one promise, each with the hours that were watched and broken."""
     local = ZoneInfo(zone)
     last = now.astimezone(local).date()
     first = (now - HISTORY).astimezone(local).date() + timedelta(days=1)
     months = {first.replace(day=1), last.replace(day=1)}
     months |= {each.replace(day=1) for each in (first + timedelta(days=15), first + timedelta(days=30)) if each <= last}
-    found: dict[date, Kept] = {}
+    found: dict[date, KeptDay] = {}
     for month in sorted(months):
         for attained in attain(intervals, month, timezone=zone):
             found |= {
-                each.day: Kept(
+                each.day: KeptDay(
                     day=each.day.isoformat(), watched=round(each.watched_hours, 4), broken=round(each.broken_hours, 4)
                 )
                 for each in attained.days
             }
     days = (first + timedelta(days=each) for each in range((last - first).days + 1))
-    return tuple(found.get(each, Kept(day=each.isoformat(), watched=0.0, broken=0.0)) for each in days)
+    return tuple(found.get(each, KeptDay(day=each.isoformat(), watched=0.0, broken=0.0)) for each in days)
 
 
 def history_begins(now: datetime, zone: str) -> datetime:
@@ -94,10 +96,10 @@ def history_begins(now: datetime, zone: str) -> datetime:
     return day_start(local, (now - HISTORY).astimezone(local).date())
 
 
-def _promise(verdict: PromiseVerdict, sla: PipelineSLA | None, history: tuple[Kept, ...], zone: str) -> Promise:
+def _promise(verdict: PromiseVerdict, sla: PipelineSLA | None, history: tuple[KeptDay, ...], zone: str) -> PromiseEntry:
     watched = sum(each.watched for each in history)
     broken = sum(each.broken for each in history)
-    return Promise(
+    return PromiseEntry(
         pipeline=verdict.pipeline,
         name=_NAMES[verdict.promise],
         says=_says(verdict, sla, zone),

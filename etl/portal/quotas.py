@@ -14,7 +14,7 @@ TOLD = 0.8
 """The share from which on people are told."""
 
 
-class Use(Protocol):
+class QuotaUsage(Protocol):
     """How much of one quota is used: what `Uses` returns."""
 
     @property
@@ -34,10 +34,10 @@ class Use(Protocol):
         """Used and limit in a few words."""
 
 
-Uses = Callable[[TenantConfig], Iterable[Use]]
+Uses = Callable[[TenantConfig], Iterable[QuotaUsage]]
 
 
-def quota_uses(found: Iterable[Use]) -> tuple[QuotaUse, ...]:
+def quota_uses(found: Iterable[QuotaUsage]) -> tuple[QuotaUse, ...]:
     """Return the uses for the page. What is not known is unknown, never unused."""
     return tuple(
         QuotaUse(name=each.name.replace("_", " "), words=each.text, share=each.share, level=_level(each))
@@ -45,7 +45,7 @@ def quota_uses(found: Iterable[Use]) -> tuple[QuotaUse, ...]:
     )
 
 
-def _level(use: Use) -> Level:
+def _level(use: QuotaUsage) -> Level:
     if use.limit is None:
         return "none"
     if use.share is None:

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from etl.portal import lineage_picture, pictures, words
-from etl.portal.page import Change, Level, Page, Part, PartState, Reason, RejectedPart
+from etl.portal.page import ChangeEntry, Level, Page, PartitionCell, PartState, Reason, RejectedPart
 from etl.portal.promised import HISTORY
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -136,8 +136,8 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}" if text else ""
 
 
-def _by_day(changes: Iterable[Change], zone: str) -> list[tuple[str, list[Change]]]:
-    def day(change: Change) -> datetime:
+def _by_day(changes: Iterable[ChangeEntry], zone: str) -> list[tuple[str, list[ChangeEntry]]]:
+    def day(change: ChangeEntry) -> datetime:
         return change.at.astimezone(ZoneInfo(zone))
 
     return [(words.long_day(each), list(found)) for each, found in groupby(changes, key=lambda one: day(one).date())]
@@ -153,7 +153,7 @@ def _by_reason(parts: Iterable[RejectedPart]) -> list[Reason]:
 
 def _sign(state: PartState, rejected: int = 0) -> str:
     """Return a cell for a legend."""
-    part = Part(key="", state=state, rejected=rejected)
+    part = PartitionCell(key="", state=state, rejected=rejected)
     drawn = pictures.cell(0, 0, 14, part, "UTC")
     return f'<svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true">{drawn}</svg>'
 

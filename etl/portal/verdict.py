@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from etl.config.tenant_config import TenantConfig
-from etl.portal.page import Change, Level, Lineage, Page, PipelinePage, Problem, QuotaUse, Tile, worst
+from etl.portal.page import ChangeEntry, Level, Lineage, Page, PipelinePage, Problem, QuotaUse, Tile, worst
 from etl.portal.words import count, last_day_before, number, visible
 from etl.promises.judge import PromiseVerdict
 from etl.running.explain import Explanation, Standing
@@ -33,7 +33,7 @@ _NAMED = 3
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedPipeline:
     """How a pipeline was judged."""
 
     verdicts: Sequence[PromiseVerdict]
@@ -54,7 +54,7 @@ def level_of_pipeline(page: PipelinePage) -> Level:
     return worst([page.data.level, *("notice" if each == "unknown" else each for each in subjects)])
 
 
-def told_of(page: PipelinePage, judged: Judged) -> str:
+def told_of(page: PipelinePage, judged: JudgedPipeline) -> str:
     """Return what is wrong with a pipeline, for the tenant's people; empty if nothing is."""
     said = judged.explanation
     match page.standing:
@@ -88,7 +88,7 @@ def judged_page(
     valid_for: timedelta,
     zone: str,
     pipelines: tuple[PipelinePage, ...],
-    changes: tuple[Change, ...],
+    changes: tuple[ChangeEntry, ...],
     lineage: Lineage,
     quotas: tuple[QuotaUse, ...],
     watching: str,

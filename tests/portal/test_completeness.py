@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from etl.partitions.scheme import StaticKeys, TimeScheme, WholeTable
-from etl.portal.completeness import Known, completeness, shown_keys
+from etl.portal.completeness import KnownData, completeness, shown_keys
 from etl.portal.made import Loads, Made
 from etl.portal.page import Completeness
 from etl.promises.freshness import AtWork, PublishedKeys, State
@@ -30,7 +30,7 @@ def made(key: str, *, at: datetime = NOW - HOUR, rows: int = 7, rejected: int = 
 def answer(published: Iterable[str] | None, scheme: Any = DAYS, now: datetime = NOW, **more: Any) -> Completeness:
     keys = None if published is None else set(published)
     facts = more.pop("made", {each: made(each) for each in keys or ()})
-    return completeness(Known(scheme, getattr(scheme, "timezone", "UTC"), now, keys, made=facts, **more))
+    return completeness(KnownData(scheme, getattr(scheme, "timezone", "UTC"), now, keys, made=facts, **more))
 
 
 def verdict(state: State, **more: Any) -> PromiseVerdict:
