@@ -16,6 +16,7 @@ from rich.text import Text
 
 from etl.cli.asked import asked_tenants
 from etl.cli.home import opened_instance
+from etl.cli.sla import complain
 from etl.cli.time_limit import time_limit
 from etl.config.config_loader import list_tenants, load_tenant, tenants_listed_once
 from etl.config.tenant_config import TenantConfig
@@ -66,11 +67,13 @@ def build(
     removed, kept = ([], []) if tenant else remove_pages(out, every)
     operator = build_operator(out, every, datetime.now(UTC))
     _show(built, removed, kept, out, operator)
+    complain([EtlError(f"{name}: {error}") for name, error in gathering.errors.items()])
     if built.problems:
         raise typer.Exit(_WRONG)
     if built.unknown:
         raise NothingExamined(
-            f"it could not be found out how {', '.join(built.unknown)} stands", "their pages say what went wrong"
+            f"it could not be found out how {', '.join(built.unknown)} stands",
+            "what went wrong stands above; the other pages were written",
         )
 
 

@@ -103,8 +103,9 @@ def _evaluation(
             if with_operator:
                 removed = remove_pages(folder, every)[0]
                 build_operator(folder, every, datetime.now(UTC))
-            if built.problems:
-                problems = [f"{tenant}: {error}" for tenant, error in built.problems.items()]
+            wrong = {**gathering.errors, **built.problems}
+            if wrong:
+                problems = [f"{tenant}: {error}" for tenant, error in wrong.items()]
                 raise EtlError("\n".join(problems), f"the other {count(len(built.pages), 'page')} were written")
             parts = [f"{count(len(built.pages), 'page')} written"]
             parts += [f"{len(built.left)} left for the next tick"] if built.left else []

@@ -66,6 +66,9 @@ class Gathering:
     patience: float = 60.0
     """The number of seconds for which another process may hold a tenant's excerpt of the event log."""
 
+    errors: dict[str, str] = field(default_factory=dict, init=False)
+    """What went wrong while a page was gathered. It may name machines and values, so no page has it."""
+
     def pages(self) -> Iterator[Page]:
         """Yield the page of each tenant. A tenant about which nothing can be gathered has a page that says so."""
         watches = {
@@ -83,8 +86,8 @@ class Gathering:
             try:
                 yield _Tenant(self, config, watches[name], is_read=name in complete).page(watching)
             except Exception as error:  # noqa: BLE001  any error belongs to this tenant, whose page says so
-                problem = EtlError(f"its page cannot be made: {type(error).__name__}: {error}", "")
-                yield self._broken(name, problem, "page", watching)
+                self.errors[name] = scrub(f"{type(error).__name__}: {error}")
+                yield self._broken(name, EtlError(type(error).__name__), "page", watching)
 
     def _broken(self, name: str, error: EtlError, what: str, watching: str) -> Page:
         problem = problem_of(error, what, self.others(name), self.settings)
@@ -122,7 +125,9 @@ class _Tenant:
         verdicts, late = self.watch.judge(now) if self.is_read else ({}, {})
         if not self.is_read:
             problem = self.watch.reader.problem
-            why = f": {scrub(str(problem))}" if problem is not None else ", there was too little time"
+            if problem is not None:
+                self.of.errors[config.id] = scrub(f"{type(problem).__name__}: {problem}")
+            why = f": {type(problem).__name__}" if problem is not None else ", there was too little time"
             self.unknown.append(f"The event log could not be read to its end{why}.")
         state = self.watch.reader.current(now) if self.watch.reader.problem is None else None
         histories = state.histories if state else {}
@@ -232,7 +237,8 @@ class _Tenant:
                     return set(run.lake.partitions(self.config.id, stage, pipeline.name))
                 return {""} if run.lake.tag(run.ref(stage)) is not None else set()
         except (EtlError, OSError) as error:
-            self.unknown.append(f"The lake of `{pipeline.name}` could not be read: {type(error).__name__}.")
+            self.of.errors[self.config.id] = scrub(str(error))
+            self.unknown.append(f"The lake of `{pipeline.name}` could not be read.")
             return None
 
     def _lineage(self, data: Mapping[str, Completeness], zone: str) -> Lineage:

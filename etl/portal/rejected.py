@@ -28,8 +28,8 @@ def rejections_of(config: TenantConfig, settings: Settings, pipeline: str, *, is
             )
             for each in found
         ]
-    except EtlError as error:
-        return Rejections(pipeline=pipeline, level="unknown", unknown=error.problem)
+    except EtlError:  # its text names places of the lake: `etl quarantine list` shows it
+        return Rejections(pipeline=pipeline, level="unknown", unknown="the rejected rows could not be read")
     return Rejections(
         pipeline=pipeline,
         level="notice" if parts else "good" if is_there else "none",

@@ -93,7 +93,10 @@ def test_an_error_while_a_page_is_gathered_is_only_that_tenants(
         return honest(config, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(gather, "checks_of", checks_of)
-    built = build_pages(portal.gathering(), tmp_path / "out")
+    gathering = portal.gathering()
+    built = build_pages(gathering, tmp_path / "out")
+    assert gathering.errors == {"alice": "RuntimeError: of alice"}
+    assert "RuntimeError: of" not in (tmp_path / "out" / "alice" / "index.html").read_text()
     assert built.pages == {"alice": "unknown", "bob": "unknown"}
     assert built.unknown == ["alice"]
     assert built.answers["alice"][0] == "It is not known how the data stands"
