@@ -9,8 +9,9 @@ from etl.portal.drawing import picture, tag, title, words
 from etl.portal.page import Level, Lineage, LineageNode
 from etl.portal.words import count
 
-_WIDE, _HIGH, _APART, _BELOW = 196, 46, 44, 14
-_LONGEST = 25
+_WIDE, _HIGH, _APART, _BELOW = 174, 46, 38, 14
+_LONGEST = 20
+_SHORT = {"as extracted": "extract"}
 LEVEL_WORDS: Mapping[Level, str] = {
     "good": "in order",
     "notice": "worth a look",
@@ -40,7 +41,7 @@ def draw(lineage: Lineage) -> str:
 
 
 def _rows(lineage: Lineage) -> dict[str, float]:
-    """Return the row of each box: beside what it is made from, and never over another box."""
+    """Return the row of each box: beside what it is made from, below the others if it is made from nothing."""
     before: dict[str, list[str]] = {}
     for source, target in lineage.edges:
         before.setdefault(target, []).append(source)
@@ -50,7 +51,7 @@ def _rows(lineage: Lineage) -> dict[str, float]:
         wanted: dict[str, float] = {}
         for position, each in enumerate(own):
             known = [rows[source] for source in before.get(each.id, ()) if source in rows]
-            wanted[each.id] = sum(known) / len(known) if known else float(position)
+            wanted[each.id] = sum(known) / len(known) if known else float(position + (len(rows) if rows else 0))
         last = -1.0
         for each in sorted(own, key=lambda node: wanted[node.id]):
             rows[each.id] = last = max(wanted[each.id], last + 1)
@@ -77,7 +78,11 @@ def _box(node: LineageNode, x: float, y: float) -> str:
         tag("text", words(label), x=x + 14, y=y + 20, class_="name"),
         tag(
             "text",
-            words(" · ".join(filter(None, (node.kind, LEVEL_WORDS[node.level])))),
+            words(
+                node.kind
+                if node.level in ("good", "none")
+                else f"{_SHORT.get(node.kind, node.kind)} · {LEVEL_WORDS[node.level]}"
+            ),
             x=x + 14,
             y=y + 36,
             class_="label",

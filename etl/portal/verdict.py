@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from etl.config.tenant_config import TenantConfig
-from etl.portal.page import ChangeEntry, Level, Lineage, Page, PipelinePage, Problem, QuotaUse, Tile, worst
+from etl.portal.page import (
+    FROM_BAD_TO_GOOD,
+    ChangeEntry,
+    Level,
+    Lineage,
+    Page,
+    PipelinePage,
+    Problem,
+    QuotaUse,
+    Tile,
+    worst,
+)
 from etl.portal.words import count, last_day_before, number, visible
 from etl.promises.judge import PromiseVerdict
 from etl.running.explain import Explanation, Standing
@@ -65,8 +76,11 @@ def told_of(page: PipelinePage, judged: JudgedPipeline) -> str:
             return f"The newest run was blocked{why}. Nothing of it was published: readers see the rows from before."
         case "failed":
             return "The newest run failed. Nothing of it was published: readers see the rows from before."
-        case "waiting" | "at risk" | "promise broken" | "late":
+        case "waiting":
             return _sentence(said.headline) if said else ""
+        case "at risk" | "promise broken" | "late":
+            wrong = [each for each in page.promises if each.level in ("bad", "notice")]
+            return f"The promise “{wrong[0].name}” is {wrong[0].state}: {wrong[0].message}." if wrong else ""
         case "unknown":
             return "It could not be judged how its promises stand." if judged.unjudged else ""
         case _:
@@ -149,7 +163,8 @@ def _answer(config: TenantConfig, pipelines: Sequence[PipelinePage], zone: str) 
     by_time = [each.data for each in pipelines if each.data.kind in ("hour", "day", "week", "month")]
     ends = [each.complete_to for each in by_time if each.complete_to is not None]
     answer = f"Complete to {last_day_before(min(ends), zone)}" if ends else "Every table is there"
-    others = [f"{each.name}: {said}" for each in pipelines if each.level != "good" and (said := _trouble(each))]
+    worst_first = sorted(pipelines, key=lambda each: FROM_BAD_TO_GOOD.index(each.level))
+    others = [f"{each.name}: {said}" for each in worst_first if each.level != "good" and (said := _trouble(each))]
     if not others:
         waiting = [f"{each.name}: {each.data.detail}" for each in pipelines if each.data.level == "notice"]
         return level, answer, _few(waiting) or f"{_all(len(pipelines))} complete, and every promise is kept."
