@@ -39,6 +39,7 @@ from etl.factories.dbt_factory import DbtFactory
 from etl.factories.job_factory import JobFactory
 from etl.factories.not_active import not_active
 from etl.factories.one_location import EXECUTOR_OF_A_JOB, claim, in_location
+from etl.factories.page_sensor import location_page_sensor
 from etl.factories.quota_sensor import Continued, location_quota_sensors, tenant_quota_sensors
 from etl.factories.resource_factory import ResourceFactory
 from etl.factories.schedule_factory import ScheduleFactory
@@ -149,10 +150,9 @@ def _for_the_life_of_the_process() -> Iterator[None]:
 
 def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
     found: dict[str, Definitions] = {}
-    taken: dict[tuple[str, str], str] = {
-        ("sensor", naming.LOCATION_SLA_SENSOR): "all tenants",
-        ("sensor", naming.LOCATION_QUOTA_SENSOR): "all tenants",
-    }
+    taken: dict[tuple[str, str], str] = dict.fromkeys(
+        (("sensor", name) for name in naming.LOCATION_SENSORS), "all tenants"
+    )
     places: dict[str, DbtPlace | None] = {}
     for tenant in [*_pinned]:  # the present files are looked at again
         _unpin(tenant)
@@ -196,6 +196,7 @@ def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
             sensors=[
                 *location_sensor([_configs[tenant] for tenant in sorted(sound)], troubles=troubles),
                 *location_quota_sensors(list(_continued(sound)), settings),
+                *location_page_sensor({each: _configs[each] for each in order if each in _configs}, troubles, settings),
             ]
         ),
     )

@@ -55,6 +55,8 @@ class Settings(BaseModel):
     """The address of Dagster's web server, as people open it: messages and explanations link to it."""
     strict: bool = False
     """Whether a broken tenant stops its location, instead of being shown beside the others."""
+    portal_dir: Path | None = None
+    """The folder in which a sensor keeps the pages of tenants fresh; without it, there is no such sensor."""
 
     @property
     def tenants_dir(self) -> Path:
@@ -117,6 +119,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         ),
         ui_url=_address(env, "ETL_UI_URL"),
         strict=_flag(env, "ETL_STRICT"),
+        portal_dir=Path(env["ETL_PORTAL_DIR"]).resolve() if env.get("ETL_PORTAL_DIR") else None,
     )
 
 

@@ -30,7 +30,7 @@ LAYERS = [
     {"running"},
     {"resources", "integrations", "conventions", "telemetry"},
     {"health"},
-    {"lifecycle"},
+    {"lifecycle", "portal"},
     {"factories"},
     {"definitions"},
     {"planning"},

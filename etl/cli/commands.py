@@ -182,6 +182,7 @@ COMMANDS = (
     ("secrets", "Which secrets a tenant names, where they are, and whether they can be read.", "secrets:app", ""),
     ("quarantine", "Show, replay or discard rows that broke a rule.", "quarantine:app", ""),
     ("dbt", "Prepare dbt projects; convert rules into dbt tests and back.", "dbt:app", ""),
+    ("portal", "A page for each tenant, as files that can be given to its people.", "portal:app", ""),
     ("sla", "The present state of promises, and how well they were kept.", "sla:app", ""),
 )
 

@@ -9,6 +9,7 @@ from dagster_shared.record import copy
 
 from etl.errors import EtlError
 from etl.factories.own_resources import with_own_resources
+from etl.factories.page_sensor import TenantPageSensor
 from etl.factories.quota_sensor import TenantQuotaSensor
 from etl.factories.sensor_factory import TenantSlaSensor
 from etl.running.executors import in_process_executor
@@ -16,6 +17,8 @@ from etl.running.executors import in_process_executor
 EXECUTOR_OF_A_JOB = (
     "leave `executor` out of Definitions(...) and give it to a job: define_asset_job(..., executor_def=...)"
 )
+
+_OF_ONE_TENANT = TenantSlaSensor | TenantQuotaSensor | TenantPageSensor
 
 
 def claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) -> None:
@@ -44,11 +47,11 @@ def claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) ->
 def in_location(found: Definitions) -> Definitions:
     """Return the definitions of a tenant as a location of many has them: without the sensors that the location has.
 
-    The location has one sensor of promises and one of quotas for all tenants, and the resources of all.
+    The location has one sensor of promises, one of quotas and one of pages for all tenants, and the resources of all.
     """
     return copy(
         found,
-        sensors=[each for each in found.sensors or () if not isinstance(each, TenantSlaSensor | TenantQuotaSensor)],
+        sensors=[each for each in found.sensors or () if not isinstance(each, _OF_ONE_TENANT)],
         assets=with_own_resources(found.assets or ()),
         asset_checks=with_own_resources(found.asset_checks or ()),
     )

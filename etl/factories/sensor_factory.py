@@ -17,6 +17,7 @@ from dagster import DagsterInstance, DefaultSensorStatus, SensorDefinition, Sens
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.factories.broken_tenant import BrokenTenants
+from etl.factories.page_sensor import tenant_page_sensor
 from etl.running import naming
 from etl.running.explain import Explanation
 from etl.running.sla_location import LocationWatch
@@ -37,11 +38,12 @@ class SensorFactory:
         self._settings = settings
 
     def create_all_sensors(self) -> list[SensorDefinition]:
-        """Return one sensor if the tenant has promises or notification targets."""
-        config = self._config
+        """Return a sensor if the tenant has promises or notification targets, and one if its page is to be kept."""
+        config, pages = self._config, tenant_page_sensor(self._config, self._settings)
         if not is_watched(config):
-            return []
+            return pages
         return [
+            *pages,
             TenantSlaSensor(
                 name=naming.sla_sensor_name(config.id),
                 evaluation_fn=_evaluation(self._watch),
@@ -49,7 +51,7 @@ class SensorFactory:
                 default_status=DefaultSensorStatus.RUNNING,
                 description=f"Whether {config.name} keeps what it promises; tells once when not, and once when again.",
                 tags={"tenant": config.id},
-            )
+            ),
         ]
 
     def judge_now(

@@ -251,6 +251,11 @@ class Lake:
         """Return the published partitions, in order."""
         return self._keys(tenant, stage, pipeline, _PUBLISHED)
 
+    def pipelines(self, tenant: str, stage: str) -> tuple[str, ...]:
+        """Return the pipelines of which a stage has published objects, in order."""
+        names = self._store.names(f"{tenant}/{stage}")
+        return tuple(sorted({each.partition("/")[0] for each in names if each.endswith(_PUBLISHED)}))
+
     def folders(self, tenant: str, stage: str, pipeline: str) -> tuple[str, ...]:
         """Return the partitions that have an object of any name, in order."""
         return self._keys(tenant, stage, pipeline, "")

@@ -71,8 +71,13 @@ class Decision(BaseModel):
     run_id: str = ""
 
 
-def rejected_rows(config: TenantConfig, settings: Settings, pipeline: str | None = None) -> Iterator[Rejected]:
-    """Yield the partitions whose published object names rejected rows, in order."""
+def rejected_rows(
+    config: TenantConfig, settings: Settings, pipeline: str | None = None, newest: int | None = None
+) -> Iterator[Rejected]:
+    """Yield the partitions whose published object names rejected rows, in order.
+
+    With `newest`, only so many of the newest partitions that may have rejected rows are looked at.
+    """
     for name, each in config.pipelines.items():
         if pipeline not in (None, name):
             continue
@@ -80,7 +85,7 @@ def rejected_rows(config: TenantConfig, settings: Settings, pipeline: str | None
         for stage in _stages(each):
             partitions: tuple[str | None, ...] = (None,)
             if each.partitions:
-                partitions = run.lake.folders(config.id, quarantine_stage(stage), name)
+                partitions = run.lake.folders(config.id, quarantine_stage(stage), name)[-newest if newest else None :]
             for partition in partitions:
                 found = _find(_run(config, settings, name, partition), stage)
                 if found is not None:

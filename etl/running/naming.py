@@ -161,6 +161,17 @@ LOCATION_QUOTA_SENSOR = "quota_sensor"
 """The sensor that does this for all tenants of a location."""
 
 
+def page_sensor_name(tenant: str) -> str:
+    """The sensor that keeps the tenant's page fresh."""
+    return f"{tenant}_page_sensor"
+
+
+LOCATION_PAGE_SENSOR = "page_sensor"
+"""The sensor that does this for all tenants of a location."""
+
+LOCATION_SENSORS = (LOCATION_SLA_SENSOR, LOCATION_QUOTA_SENSOR, LOCATION_PAGE_SENSOR)
+
+
 def source_pool(tenant: str) -> str:
     """How many steps may read this tenant's database at one time."""
     return f"{tenant}_source"

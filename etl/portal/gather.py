@@ -1,0 +1,275 @@
+"""Gathers what the page of each tenant says: from its configuration, the lake, the event log and the log of promises.
+
+Belongs here: the order of the questions, and joining the answers. Not here: each subject (`completeness`, `promised`,
+`checked`, `rejected`, `changed`, `lineage`), the verdict over all of them (`verdict`), pages as files (`folder`).
+
+No warehouse and no source is connected to, so a page can be made at any moment and delays no run. The event log is
+read once for all tenants. A tenant that cannot be loaded has a page too, which says so.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from dagster import DagsterInstance
+
+from etl.config.pipeline_config import PipelineConfig
+from etl.config.secrets import learn_tenant
+from etl.config.tenant_config import TenantConfig
+from etl.dbt.index import last_assets
+from etl.errors import EtlError
+from etl.health.dagster_home import sensor_daemon
+from etl.pipeline.quarantine import history as decisions_of
+from etl.pipeline.stage import StageRun
+from etl.portal.broken import broken_page, problem_of
+from etl.portal.changed import SINCE, decisions, failed_runs, failures, newest_changes, publishes, states
+from etl.portal.checked import Records, checks_of, compared_of, records_of
+from etl.portal.completeness import COUNTED, KnownData, completeness, shown_keys
+from etl.portal.lineage import last_built, lineage_of
+from etl.portal.made import Loads, Made, loads_of, made_since, newest_made, order_of
+from etl.portal.page import ChangeEntry, Completeness, Lineage, Page, PipelinePage, Problem, RunCounts
+from etl.portal.promised import history_begins, promises_of, unjudged
+from etl.portal.quotas import Uses, quota_uses
+from etl.portal.rejected import rejections_of
+from etl.portal.verdict import JudgedPipeline, judged_page, level_of_pipeline, told_of
+from etl.portal.words import visible
+from etl.promises.judge import PipelineHistory
+from etl.promises.state_log import StateInterval, StateLog
+from etl.running.naming import asset_key
+from etl.running.sla_history import SlaHistory
+from etl.running.sla_watch import SlaWatch
+from etl.secrets.scrub import scrub
+from etl.settings import Settings
+
+READING = 20.0
+"""Seconds for reading the event log for all tenants. What was not read is unknown on the page."""
+
+
+@dataclass
+class Gathering:
+    """One look at some tenants."""
+
+    settings: Settings
+    instance: DagsterInstance
+    now: datetime
+    configs: Mapping[str, TenantConfig | EtlError]
+    """Each tenant's configuration, or why it has none."""
+    code_errors: Mapping[str, EtlError] = field(default_factory=dict)
+    """Why a tenant's own Python cannot be loaded."""
+    valid_for: timedelta = timedelta(hours=1)
+    tenants: Sequence[str] = ()
+    """All tenants of the project, whose names no text of another tenant's page may have."""
+    uses: Uses | None = None
+    """Returns how much of its quotas a tenant uses; without it, the pages say nothing about quotas."""
+    budget: float = READING
+    patience: float = 60.0
+    """The number of seconds for which another process may hold a tenant's excerpt of the event log."""
+
+    errors: dict[str, str] = field(default_factory=dict, init=False)
+    """What went wrong while a page was gathered. It may name machines and values, so no page has it."""
+
+    def pages(self) -> Iterator[Page]:
+        """Yield the page of each tenant. A tenant about which nothing can be gathered has a page that says so."""
+        watches = {
+            name: SlaWatch(each, self.settings, patience=self.patience)
+            for name, each in self.configs.items()
+            if isinstance(each, TenantConfig)
+        }
+        complete = self._read(watches)
+        is_alive, seen = sensor_daemon(self.instance, self.now)
+        watching = "" if is_alive else f"the process that watches promises does not run ({seen})"
+        for name, config in self.configs.items():
+            if not isinstance(config, TenantConfig):
+                yield self._broken(name, config, "configuration", watching)
+                continue
+            try:
+                yield _Tenant(self, config, watches[name], is_read=name in complete).page(watching)
+            except Exception as error:  # noqa: BLE001  any error belongs to this tenant, whose page says so
+                self.errors[name] = scrub(f"{type(error).__name__}: {error}")
+                yield self._broken(name, EtlError(type(error).__name__), "page", watching)
+
+    def _broken(self, name: str, error: EtlError, what: str, watching: str) -> Page:
+        problem = problem_of(error, what, self.others(name), self.settings)
+        return broken_page(self.settings, self.instance, name, problem, self.now, self.valid_for, watching)
+
+    def others(self, name: str) -> list[str]:
+        """Return the names of the other tenants, which no text of this tenant's page may have."""
+        return [each for each in {*self.configs, *self.tenants} if each != name]
+
+    def _read(self, watches: Mapping[str, SlaWatch]) -> set[str]:
+        """Read the event log for all tenants at once, and return the tenants of which nothing is left to read."""
+        for each in watches.values():
+            learn_tenant(each.config)
+        history = SlaHistory([each.reader for each in watches.values()], scrub, self.budget)
+        complete = history.read(self.instance, self.now)
+        at_work = history.at_work(self.instance)
+        for name in complete:
+            watches[name].at_work = at_work.get(name, {})
+        return complete
+
+
+@dataclass
+class _Tenant:
+    """Gathers the page of one tenant."""
+
+    of: Gathering
+    config: TenantConfig
+    watch: SlaWatch
+    is_read: bool
+    unknown: list[str] = field(default_factory=list)
+
+    def page(self, watching: str) -> Page:
+        """Return the page."""
+        config, now = self.config, self.of.now
+        verdicts, late = self.watch.judge(now) if self.is_read else ({}, {})
+        if not self.is_read:
+            problem = self.watch.reader.problem
+            if problem is not None:
+                self.of.errors[config.id] = scrub(f"{type(problem).__name__}: {problem}")
+            why = f": {type(problem).__name__}" if problem is not None else ", there was too little time"
+            self.unknown.append(f"The event log could not be read to its end{why}.")
+        state = self.watch.reader.current(now) if self.watch.reader.problem is None else None
+        histories = state.histories if state else {}
+        zone = zone_of(config)
+        intervals = StateLog(self.of.settings.data_dir / "sla.sqlite").intervals(
+            history_begins(now, zone), now, config.id
+        )
+        records = records_of(self.of.instance, config)
+        changes: list[ChangeEntry] = [
+            *states(intervals, now - SINCE),
+            *decisions(decisions_of(self.of.settings, config.id), config.pipelines, now - SINCE, zone),
+        ]
+        if state:
+            others = [each for each in state.failures if each.pipeline not in config.pipelines]
+            changes += failures(others, config.pipelines, now - SINCE)
+        pipelines = []
+        for name, pipeline in config.pipelines.items():
+            judged = JudgedPipeline(
+                verdicts.get(name, ()),
+                scrub(late.get(name, "")) or ("" if self.is_read else "the event log could not be read to its end"),
+                self.watch.explained(name, verdicts, late, now) if state else None,
+            )
+            pipelines.append(self._pipeline(pipeline, judged, histories.get(name), intervals, records, changes))
+        return judged_page(
+            config,
+            now=now,
+            valid_for=self.of.valid_for,
+            zone=zone,
+            pipelines=tuple(pipelines),
+            changes=newest_changes(changes),
+            lineage=self._lineage({each.name: each.data for each in pipelines}, zone),
+            quotas=quota_uses(self.of.uses(config)) if self.of.uses is not None else (),
+            watching=watching,
+            problem=self._code_problem(),
+            unknown=tuple(self.unknown),
+            due=[each.due for found in verdicts.values() for each in found if each.due and each.due > now],
+        )
+
+    def _pipeline(
+        self,
+        pipeline: PipelineConfig,
+        judged: JudgedPipeline,
+        history: PipelineHistory | None,
+        intervals: Sequence[StateInterval],
+        records: Records,
+        changes: list[ChangeEntry],
+    ) -> PipelinePage:
+        name, config, now = pipeline.name, self.config, self.of.now
+        zone = pipeline.partitions.timezone if pipeline.partitions else zone_of(config)
+        made = made_since(self.of.instance, asset_key(config.id, pipeline.published_stage, name), now - SINCE)
+        data = self._completeness(pipeline, zone, judged, history, made)
+        changes += publishes(name, made, history, zone)
+        changes += failed_runs(name, history, now - SINCE, zone)
+        promises = promises_of(name, config.sla_of(name), judged.verdicts, intervals, now, zone)
+        sla = config.sla_of(name)
+        if judged.unjudged and sla is not None and sla.says_something:
+            promises = (unjudged(name, judged.unjudged),)
+        page = PipelinePage(
+            name=name,
+            description=visible(pipeline.description),
+            level="unknown",
+            standing=judged.explanation.standing if judged.explanation else "unknown",
+            headline="",
+            data=data,
+            compared=compared_of(config, pipeline, records, zone),
+            promises=promises,
+            checks=checks_of(config, pipeline, records),
+            rejections=rejections_of(config, self.of.settings, name, is_there=data.there > 0),
+            runs=_runs(history),
+        )
+        return page.model_copy(update={"level": level_of_pipeline(page), "headline": told_of(page, judged)})
+
+    def _completeness(
+        self,
+        pipeline: PipelineConfig,
+        zone: str,
+        judged: JudgedPipeline,
+        history: PipelineHistory | None,
+        made: Sequence[Made],
+    ) -> Completeness:
+        config, instance, scheme = self.config, self.of.instance, pipeline.scheme
+        is_whole = scheme.kind == "whole"
+        order = order_of(instance, asset_key(config.id, pipeline.published_stage, pipeline.name), is_whole=is_whole)
+        published, loads = self._published(pipeline), Loads()
+        if pipeline.save_to_trino and published:
+            loaded = order_of(instance, asset_key(config.id, "load", pipeline.name), is_whole=is_whole)
+            loads = loads_of(instance, published, order, loaded)
+        known = KnownData(
+            scheme=scheme,
+            zone=zone,
+            now=self.of.now,
+            published=published,
+            made=newest_made(instance, order, shown_keys(scheme, self.of.now)[-COUNTED:], made),
+            loads=loads,
+            history=history,
+            verdicts=judged.verdicts,
+        )
+        return completeness(known)
+
+    def _published(self, pipeline: PipelineConfig) -> set[str] | None:
+        """Return the partitions that readers of the lake see; None if it cannot be read."""
+        run = StageRun(config=self.config, pipeline=pipeline, partition=None, run_id="", settings=self.of.settings)
+        stage = pipeline.published_stage
+        try:
+            with closing(run):
+                if pipeline.partitions:
+                    return set(run.lake.partitions(self.config.id, stage, pipeline.name))
+                return {""} if run.lake.tag(run.ref(stage)) is not None else set()
+        except (EtlError, OSError) as error:
+            self.of.errors[self.config.id] = scrub(str(error))
+            self.unknown.append(f"The lake of `{pipeline.name}` could not be read.")
+            return None
+
+    def _lineage(self, data: Mapping[str, Completeness], zone: str) -> Lineage:
+        models = last_assets(self.config, self.of.settings)
+        built = last_built(self.of.instance, models)
+        return lineage_of(self.config, models, {name: each.level for name, each in data.items()}, built, zone)
+
+    def _code_problem(self) -> Problem | None:
+        error = self.of.code_errors.get(self.config.id)
+        return problem_of(error, "code", self.of.others(self.config.id), self.of.settings) if error else None
+
+
+def zone_of(config: TenantConfig) -> str:
+    """Return the time zone of most pipelines; UTC if none has one."""
+    zones = [each.partitions.timezone for each in config.pipelines.values() if each.partitions]
+    return max(sorted(set(zones)), key=zones.count, default="UTC")
+
+
+def _runs(history: PipelineHistory | None) -> tuple[RunCounts, ...]:
+    return tuple(
+        RunCounts(
+            run=each.run_id[:8],
+            partition=each.partition or "",
+            ended=each.ended,
+            succeeded=each.succeeded,
+            passed=each.metrics.passed_count,
+            failed=each.metrics.failed_count,
+            warned=each.metrics.warning_count,
+            errored=each.metrics.error_count,
+            rows=each.metrics.row_count,
+        )
+        for each in (history.runs if history else ())
+        if each.metrics is not None
+    )
