@@ -30,7 +30,7 @@ from etl.portal.lineage import last_built, lineage_of
 from etl.portal.made import Loads, Made, loads_of, made_since, newest_made, order_of
 from etl.portal.page import ChangeEntry, Completeness, Lineage, Page, PipelinePage, Problem, RunCounts
 from etl.portal.promised import history_begins, promises_of, unjudged
-from etl.portal.quotas import Uses, quota_uses
+from etl.portal.quotas import quota_uses
 from etl.portal.rejected import rejections_of
 from etl.portal.verdict import JudgedPipeline, judged_page, level_of_pipeline, told_of
 from etl.portal.words import visible
@@ -60,8 +60,6 @@ class Gathering:
     valid_for: timedelta = timedelta(hours=1)
     tenants: Sequence[str] = ()
     """All tenants of the project, whose names no text of another tenant's page may have."""
-    uses: Uses | None = None
-    """Returns how much of its quotas a tenant uses; without it, the pages say nothing about quotas."""
     budget: float = READING
     patience: float = 60.0
     """The number of seconds for which another process may hold a tenant's excerpt of the event log."""
@@ -159,7 +157,7 @@ class _Tenant:
             pipelines=tuple(pipelines),
             changes=newest_changes(changes),
             lineage=self._lineage({each.name: each.data for each in pipelines}, zone),
-            quotas=quota_uses(self.of.uses(config)) if self.of.uses is not None else (),
+            quotas=quota_uses(config, self.of.settings, now),
             watching=watching,
             problem=self._code_problem(),
             unknown=tuple(self.unknown),

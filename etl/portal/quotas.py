@@ -1,53 +1,46 @@
 """The quotas of a tenant for its page.
 
-Belongs here: from uses of quotas to the page's models. Not here: quotas themselves, and measuring their use. Whoever
-builds pages gives a function that returns the uses of a tenant: `Gathering.uses`.
+Belongs here: from what is known of their use to the page's models. Not here: quotas themselves, and how their use is
+counted (`etl.quotas`).
 """
 
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Iterable
+from datetime import datetime
 
 from etl.config.tenant_config import TenantConfig
+from etl.errors import EtlError
+from etl.pipeline.stage import lake_of
 from etl.portal.page import Level, QuotaUse
-
-TOLD = 0.8
-"""The share from which on people are told."""
-
-
-class QuotaUsage(Protocol):
-    """How much of one quota is used: what `Uses` returns."""
-
-    @property
-    def name(self) -> str:
-        """The name of the quota."""
-
-    @property
-    def limit(self) -> int | None:
-        """What may be used; None if there is no limit."""
-
-    @property
-    def share(self) -> float | None:
-        """The used part of the limit, 1.0 is all of it; None if it is not known, or if there is no limit."""
-
-    @property
-    def text(self) -> str:
-        """Used and limit in a few words."""
+from etl.quotas.quotas_file import read_quotas
+from etl.quotas.usage import Use, usage_of
+from etl.secrets.scrub import scrub
+from etl.settings import Settings
 
 
-Uses = Callable[[TenantConfig], Iterable[QuotaUsage]]
+def quota_uses(config: TenantConfig, settings: Settings, now: datetime) -> tuple[QuotaUse, ...]:
+    """Return the uses for the page, none without a file of quotas. What is not known is unknown, never unused."""
+    try:
+        quotas = read_quotas(settings)
+        if quotas is None:
+            return ()
+        with lake_of(config, settings) as lake:
+            return as_shown(usage_of(config.id, settings, lake, now), quotas.tell_at)
+    except EtlError as error:
+        return (QuotaUse(name="quotas", words=f"unknown: {type(error).__name__}", share=None, level="unknown"),)
 
 
-def quota_uses(found: Iterable[QuotaUsage]) -> tuple[QuotaUse, ...]:
-    """Return the uses for the page. What is not known is unknown, never unused."""
+def as_shown(found: Iterable[Use], tell_at: float) -> tuple[QuotaUse, ...]:
+    """Return the uses of what is limited, in the words of the page. People are told from the share `tell_at` on."""
     return tuple(
-        QuotaUse(name=each.name.replace("_", " "), words=each.text, share=each.share, level=_level(each))
+        QuotaUse(
+            name=each.name.replace("_", " "), words=scrub(each.text), share=each.share, level=_level(each, tell_at)
+        )
         for each in found
+        if each.limit is not None
     )
 
 
-def _level(use: QuotaUsage) -> Level:
-    if use.limit is None:
-        return "none"
+def _level(use: Use, tell_at: float) -> Level:
     if use.share is None:
         return "unknown"
-    return "bad" if use.share >= 1 else "notice" if use.share >= TOLD else "good"
+    return "bad" if use.share >= 1 else "notice" if use.share >= tell_at else "good"

@@ -14,7 +14,9 @@ import pytest
 
 from etl.portal.build import build_operator, build_pages
 from etl.portal.page import Page
+from etl.portal.quotas import as_shown
 from etl.portal.render import html_of
+from etl.quotas.usage import Use
 from tests.portal.world import HOUR, NOW, Portal, canary, make_portal
 
 VOID = {"meta", "link", "br", "path", "circle", "rect", "use", "img"}
@@ -179,19 +181,30 @@ def test_what_could_not_be_read_is_unknown(portal: Portal) -> None:
     assert any("could not be read to its end" in each for each in page.unknown)
 
 
-def test_quotas_are_shown_if_somebody_gives_their_uses(portal: Portal) -> None:
-    class Use:
-        name, limit, share, text = "lake_bytes", 100, 1.0, "100 B of 100 B"
+def test_quotas_are_shown_and_what_is_not_known_is_not_unused(portal: Portal) -> None:
+    path = portal.settings.tenants_dir / "quotas.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("tenants:\n  bob:\n    rows_per_day: 1000\n", encoding="utf-8")
+    try:
+        alice, bob = portal.gathering().pages()
+        assert alice.quotas == ()
+        assert [(each.name, each.level) for each in bob.quotas] == [("rows per day", "unknown")]
+        assert bob.level == "notice"
+        assert "rows per day" in Parsed(html_of(bob)).text.lower()
+        path.write_text("tenants: [wrong]\n", encoding="utf-8")
+        assert [[(each.name, each.level) for each in page.quotas] for page in portal.gathering().pages()] == [
+            [("quotas", "unknown")],
+            [("quotas", "unknown")],
+        ]
+    finally:
+        path.unlink()
 
-    class Unknown:
-        name, limit, share, text = "rows", 10, None, "unknown"
 
-    pages = portal.gathering(uses=lambda config: [Use(), Unknown()] if config.id == "bob" else []).pages()
-    alice, bob = pages
-    assert alice.quotas == ()
-    assert [(each.name, each.level) for each in bob.quotas] == [("lake bytes", "bad"), ("rows", "unknown")]
-    assert bob.level == "bad"
-    assert "100 B of 100 B" in Parsed(html_of(bob)).text
+@pytest.mark.parametrize(("share", "level"), [(1.0, "bad"), (0.8, "notice"), (0.79, "good"), (None, "unknown")])
+def test_a_quota_is_shown_by_its_share(share: float | None, level: str) -> None:
+    use = Use(name="lake_bytes", used=1, limit=100, share=share)
+    assert [each.level for each in as_shown([use], 0.8)] == [level]
+    assert as_shown([use.model_copy(update={"limit": None, "share": None})], 0.8) == ()
 
 
 def test_the_operators_page_names_all_and_no_stale_page_is_good_there(portal: Portal, tmp_path: Path) -> None:
