@@ -27,10 +27,8 @@ from dagster import (
 from etl.config.config_loader import CONFIG_FILE, load_tenant, load_text, tenants_listed_once
 from etl.config.leaving import leaving_raises
 from etl.config.shards import shard_members, shards_of
-from etl.config.shared_prefixes import shared_prefixes
-from etl.config.shared_tables import shared_tables
 from etl.config.tenant_config import TenantConfig
-from etl.dbt.ownership import DbtPlace, dbt_place, shared_dbt_schemas
+from etl.dbt.ownership import DbtPlace, dbt_place
 from etl.errors import ConfigError, EtlError
 from etl.factories.asset_factory import AssetFactory
 from etl.factories.broken_tenant import broken_tenant
@@ -38,7 +36,7 @@ from etl.factories.check_factory import reconcile_checks, sla_checks
 from etl.factories.dbt_factory import DbtFactory
 from etl.factories.job_factory import JobFactory
 from etl.factories.not_active import not_active
-from etl.factories.one_location import EXECUTOR_OF_A_JOB, claim, in_location
+from etl.factories.one_location import EXECUTOR_OF_A_JOB, claim, in_location, sharing
 from etl.factories.page_sensor import location_page_sensor
 from etl.factories.quota_sensor import Continued, location_quota_sensors, tenant_quota_sensors
 from etl.factories.resource_factory import ResourceFactory
@@ -174,7 +172,7 @@ def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
             found[tenant] = definitions
         except (Exception, SystemExit) as error:  # noqa: BLE001  a tenant's own Python may raise any error, also SystemExit
             broken[tenant] = error
-    broken |= _sharing(found, places)
+    broken |= sharing({tenant: _configs[tenant] for tenant in found}, places)
     if broken and _is_strict(settings):
         raise ConfigError(
             f"{len(broken)} tenant(s) cannot be built",
@@ -337,20 +335,6 @@ def _tenants_of_this_process(served: tuple[str, ...], every: tuple[str, ...]) ->
 def get_all_definitions() -> Definitions:
     """The name for `build_all_definitions` in guides."""
     return build_all_definitions()
-
-
-def _sharing(tenants: Iterable[str], places: Mapping[str, DbtPlace | None]) -> dict[str, ConfigError]:
-    """Return each tenant that would use an earlier tenant's table, place in a bucket, or schema, with the error."""
-    order = list(tenants)
-    configs = [_configs[each] for each in order]
-    found: dict[str, ConfigError] = {}
-    for sharing, error in (
-        *shared_tables(configs),
-        *shared_prefixes(configs),
-        *shared_dbt_schemas(configs, [places[each] for each in order]),
-    ):
-        found.setdefault(max(sharing, key=order.index), error)
-    return found
 
 
 def load_location(tenant: str) -> Definitions:

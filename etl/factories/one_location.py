@@ -1,13 +1,19 @@
 """Puts the definitions of several tenants into one code location, and refuses what only one tenant may have there.
 
-Belongs here: names that two tenants would have, and what a tenant has only in a location of its own. Not here: building
-tenants and merging them (`etl.definitions`).
+Belongs here: names and places that two tenants would have, and what a tenant has only in a location of its own. Not
+here: building tenants and merging them (`etl.definitions`).
 """
+
+from collections.abc import Mapping
 
 from dagster import AssetsDefinition, Definitions
 from dagster_shared.record import copy
 
-from etl.errors import EtlError
+from etl.config.shared_prefixes import shared_prefixes
+from etl.config.shared_tables import shared_tables
+from etl.config.tenant_config import TenantConfig
+from etl.dbt.ownership import DbtPlace, shared_dbt_schemas
+from etl.errors import ConfigError, EtlError
 from etl.factories.own_resources import with_own_resources
 from etl.factories.page_sensor import TenantPageSensor
 from etl.factories.quota_sensor import TenantQuotaSensor
@@ -55,3 +61,16 @@ def in_location(found: Definitions) -> Definitions:
         assets=with_own_resources(found.assets or ()),
         asset_checks=with_own_resources(found.asset_checks or ()),
     )
+
+
+def sharing(configs: Mapping[str, TenantConfig], places: Mapping[str, DbtPlace | None]) -> dict[str, ConfigError]:
+    """Return each tenant that would use an earlier tenant's table, place in a bucket, or schema, with the error."""
+    order = list(configs)
+    found: dict[str, ConfigError] = {}
+    for tenants, error in (
+        *shared_tables([*configs.values()]),
+        *shared_prefixes([*configs.values()]),
+        *shared_dbt_schemas([*configs.values()], [places[each] for each in order]),
+    ):
+        found.setdefault(max(tenants, key=order.index), error)
+    return found
