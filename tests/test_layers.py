@@ -25,7 +25,7 @@ LAYERS = [
     {"source", "lake"},
     {"warehouse"},
     {"pipeline"},
-    {"dbt", "onboarding", "unit_tests", "odcs"},
+    {"dbt", "onboarding", "unit_tests", "odcs", "deployment"},
     {"running"},
     {"resources", "integrations", "conventions"},
     {"health"},
