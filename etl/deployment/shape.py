@@ -29,6 +29,9 @@ GroupBy = Literal["tenant", "shard", "all"]
 DATABASE = "postgres"
 """The name of Dagster's database in `Service.needs`."""
 DATABASE_PASSWORD = "DAGSTER_PG_PASSWORD"  # noqa: S105  the name of a variable
+LOCAL_FOLDER = "DAGSTER_LOCAL_DIR"
+LOGS_FOLDER = "DAGSTER_LOGS_DIR"
+"""Variables of a service that `dagster.yaml` names, so that one file serves processes with different folders."""
 WEB_PORT = 3000
 FIRST_CODE_PORT = 4000
 _LONGEST_NAME = 23
@@ -55,15 +58,17 @@ class Places(BaseModel):
         """DAGSTER_HOME: `dagster.yaml` and `workspace.yaml`. No process writes into it."""
         return self.config / "dagster"
 
-    @property
-    def logs(self) -> PurePosixPath:
-        """What the processes of runs print. Runs write it, and the web server shows it."""
-        return self.state / "logs"
+    def data(self, service: str) -> PurePosixPath:
+        """Return ETL_DATA_DIR of a service: lake, DuckDB files, and what its tenants remember."""
+        return self.state / service / "data"
 
-    @property
-    def workers(self) -> PurePosixPath:
-        """The lock files of runs, by which the daemon sees whether a run's process lives."""
-        return self.state / "workers"
+    def local(self, service: str) -> PurePosixPath:
+        """Return the folder for what Dagster writes beside its database: the locks of runs."""
+        return self.state / service / "dagster"
+
+    def logs(self, service: str) -> PurePosixPath:
+        """Return the folder for what runs and sensors of a service print. The web server shows it."""
+        return self.state / service / "logs"
 
 
 class Database(BaseModel):
@@ -198,7 +203,7 @@ def shape_of(
     return Shape(
         project=dns_name(settings.project_dir.name.lower()),
         environment=environment,
-        services=(_web(places), _daemon(places), *code),
+        services=(_web(places, ["daemon", *(each.name for each in code)]), _daemon(places), *code),
         settings={
             "DAGSTER_ENVIRONMENT": environment,
             "DAGSTER_HOME": str(places.home),
@@ -232,7 +237,15 @@ def _groups(
     return [(f"shard_{number}", ("etl.all", f"shard_{number}"), each) for number, each in members if each]
 
 
-def _web(places: Places) -> Service:
+def _own_settings(name: str, places: Places) -> dict[str, str]:
+    return {
+        "ETL_DATA_DIR": str(places.data(name)),
+        LOCAL_FOLDER: str(places.local(name)),
+        LOGS_FOLDER: str(places.logs(name)),
+    }
+
+
+def _web(places: Places, writers: Sequence[str]) -> Service:
     program = str(places.programs / "dagster-webserver")
     look = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)"
     return Service(
@@ -241,9 +254,9 @@ def _web(places: Places) -> Service:
         command=(program, "--workspace", str(places.home / "workspace.yaml")),
         user="etl-web",
         variables=(DATABASE_PASSWORD,),
-        settings={"ETL_DATA_DIR": str(places.state / "web")},
+        settings=_own_settings("web", places),
         writes=(places.state / "web",),
-        reads=(places.home, places.project, places.logs, places.workers),
+        reads=(places.home, places.project, *(places.logs(each) for each in writers)),
         port=WEB_PORT,
         health=(str(places.programs / "python"), "-c", look, "http://{address}/server_info"),
         memory_mb=1024,
@@ -257,9 +270,9 @@ def _daemon(places: Places) -> Service:
         command=(str(places.programs / "dagster-daemon"), "run", "--workspace", str(places.home / "workspace.yaml")),
         user="etl-daemon",
         variables=(DATABASE_PASSWORD,),
-        settings={"ETL_DATA_DIR": str(places.state / "daemon")},
+        settings=_own_settings("daemon", places),
         writes=(places.state / "daemon",),
-        reads=(places.home, places.project, places.logs, places.workers),
+        reads=(places.home, places.project),
         health=(str(places.programs / "dagster-daemon"), "liveness-check"),
         memory_mb=1024,
     )
@@ -273,7 +286,6 @@ def _code_server(
     needed = [needed_variables(each) for each in configs]
     required = {name for each in needed for name in each.required}
     optional = {name for each in needed for name in each.optional} - required
-    own = places.state / name
     return Service(
         name=name,
         kind="code",
@@ -286,8 +298,8 @@ def _code_server(
         tenants=tuple(each.id for each in configs),
         variables=(DATABASE_PASSWORD, *sorted(required)),
         optional=tuple(sorted(optional)),
-        settings={"ETL_DATA_DIR": str(own)},
-        writes=(own, places.logs, places.workers),
+        settings=_own_settings(name, places),
+        writes=(places.state / name,),
         reads=(places.home, places.project),
         port=port,
         health=(dagster, "api", "grpc-health-check"),

@@ -62,7 +62,9 @@ if TYPE_CHECKING:
     from dagster._core.remote_representation.external import RemoteExecutionPlan, RemoteJob, RemoteRepository
     from dagster._core.remote_representation.external_data import RemoteJobSubsetResult
     from dagster._core.remote_representation.grpc_server_registry import GrpcServerRegistry
+    from dagster._core.storage.compute_log_manager import ComputeIOType
     from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
+    from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
     from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
     from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
     from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
@@ -103,6 +105,7 @@ __all__ = [
     "CodeLocation",
     "CodeLocationOrigin",
     "CodePointer",
+    "ComputeIOType",
     "ConfigurableClassData",
     "DagsterEventBatchMetadata",
     "DagsterSqliteStorage",
@@ -125,6 +128,7 @@ __all__ = [
     "KnownExecutionState",
     "LaunchRunContext",
     "LoadableTargetOrigin",
+    "LocalComputeLogManager",
     "ManagedGrpcPythonEnvCodeLocationOrigin",
     "ModuleCodePointer",
     "NodeHandle",
@@ -169,12 +173,14 @@ __all__ = [
 _LATER = {
     "BaseWorkspaceRequestContext": "dagster._core.workspace.context",
     "CodeLocation": "dagster._core.remote_representation.code_location",
+    "ComputeIOType": "dagster._core.storage.compute_log_manager",
     "DagsterSqliteStorage": "dagster._core.storage.sqlite_storage",
     "GrpcServerCodeLocation": "dagster._core.remote_representation.code_location",
     "GrpcServerCommand": "dagster._grpc.constants",
     "GrpcServerRegistry": "dagster._core.remote_representation.grpc_server_registry",
     "INDEX_SHARD_NAME": "dagster._core.storage.event_log.sqlite.sqlite_event_log",
     "InProcessCodeLocation": "dagster._core.remote_representation.code_location",
+    "LocalComputeLogManager": "dagster._core.storage.local_compute_log_manager",
     "RemoteExecutionPlan": "dagster._core.remote_representation.external",
     "RemoteJob": "dagster._core.remote_representation.external",
     "RemoteJobSubsetResult": "dagster._core.remote_representation.external_data",
