@@ -72,6 +72,6 @@ def _show(console: Console, folder: Path, manifest: Manifest) -> None:
     for each in manifest.parts:
         table.add_row(each.service or "Dagster's database", f"{each.files:,}", size(each.bytes))
     console.print(table)
-    for each in manifest.elsewhere:
-        console.print(f"not in the backup: {each}", style="yellow")
+    for what in manifest.elsewhere:
+        console.print(f"not in the backup: {what}", style="yellow")
     console.print(str(folder), markup=False, highlight=False)

@@ -44,15 +44,15 @@ def examined_backup(folder: Path, stored: Stored, password: str) -> Manifest:
 def restore_backup(
     folder: Path, manifest: Manifest, stored: Stored, *, password: str, tell: Callable[[str], None]
 ) -> None:
-    """Read the parts of an examined backup: the folders, then Dagster's database."""
+    """Read the parts of an examined backup: Dagster's database, which is all or nothing, then the folders."""
+    if stored.database is not None:
+        tell("Dagster's database")
+        postgres.restore(stored.database, password, folder / DUMP)
     kept = {each.service: each for each in stored.folders}
     for part in manifest.parts:
         if part.service:
             tell(part.service)
             _unpacked(folder, part, kept[part.service])
-    if stored.database is not None:
-        tell("Dagster's database")
-        postgres.restore(stored.database, password, folder / DUMP)
 
 
 def _check_folders(stored: Stored) -> None:

@@ -291,8 +291,10 @@ def _code_server(
         kind="code",
         location=location,
         command=(
-            *(dagster, "code-server", "start", "--module-name", module[0], "--attribute", module[1]),
+            # not `dagster code-server start`: if the process behind that one dies, it lives on and serves nothing
+            *(dagster, "api", "grpc", "--module-name", module[0], "--attribute", module[1]),
             *("--working-directory", str(places.project), "--location-name", location),
+            "--lazy-load-user-code",  # a tenant that cannot be loaded is shown with its error
         ),
         user=f"etl-{name}",
         tenants=tuple(each.id for each in configs),

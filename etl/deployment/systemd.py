@@ -20,6 +20,10 @@ GROUP = "etl"
 """All services: they may read the project and Dagster's settings."""
 HUB = "etl-hub"
 """The web server and the daemon: only they may talk to code servers, which ask nobody for a password."""
+ONE_MACHINE = "ETL_ONE_MACHINE"
+"""Says that a run of an earlier boot of this machine has ended; otherwise it might be at work on another machine."""
+_SECONDS_FOR_RUNS = 300
+"""How long a code server that is stopped or restarted waits for its runs. Then they are killed."""
 _SANDBOX = """\
 NoNewPrivileges=yes
 CapabilityBoundingSet=
@@ -111,7 +115,7 @@ def _execution(service: Service, shape: Shape) -> Iterator[str]:
     yield f"Group={service.user}"
     yield "UMask=0007"
     yield f"WorkingDirectory={shape.places.project}"
-    for name, value in {**shape.settings, **service.settings}.items():
+    for name, value in {**shape.settings, **service.settings, ONE_MACHINE: "1"}.items():
         yield f'Environment="{name}={value}"'
     yield f"EnvironmentFile={shape.places.config}/variables/{service.name}.env"
     yield f"ExecStart={' '.join(map(_quoted, command))}"
@@ -120,6 +124,8 @@ def _execution(service: Service, shape: Shape) -> Iterator[str]:
     yield f"MemoryMax={service.memory_mb}M"
     if service.kind == "code":
         yield "OOMPolicy=continue"  # a run that takes too much memory is killed alone
+        yield "KillMode=mixed"  # it starts no run any more, and waits for those that are at work
+        yield f"TimeoutStopSec={_SECONDS_FOR_RUNS}"
     yield from _SANDBOX.splitlines()
     writes = [*service.writes, *([socket_of(service, shape).parent] if service.kind == "code" else [])]
     yield f"ReadWritePaths={' '.join(map(str, writes))}"

@@ -11,6 +11,9 @@ is unknown, and the run is not changed (docs/hosts.md):
 2. If the process's lock file is on a disk of this machine: the kernel releases the lock when the process ends, in any
    container. After a restart of the machine, this is certain only if Dagster's own storage is a SQLite file on that
    disk too, because then no other machine can work for it.
+
+Where the operator says that the installation has one machine only (ETL_ONE_MACHINE=1), a process of an earlier boot of
+the same host has ended.
 """
 
 import fcntl
@@ -36,6 +39,9 @@ logger = logging.getLogger(__name__)
 # The newest format of the record that this release reads.
 FORMAT = 1
 METADATA = "worker"
+
+# The variable by which an operator says that no other machine works for this installation.
+ONE_MACHINE = "ETL_ONE_MACHINE"
 
 # The classes that keep Dagster's storage in SQLite files in the same places: Dagster's, and the one of `instance`.
 SQLITE_STORAGES = frozenset({"DagsterSqliteStorage", "LocalStorage"})
@@ -160,6 +166,8 @@ def life_of(instance: DagsterInstance, run_id: str, worker: Worker) -> Life:
     here = this_process()
     if _sees_process_table(here, worker):
         return _life_in_process_table(worker)
+    if os.environ.get(ONE_MACHINE) == "1" and here.host == worker.host and "" != worker.boot != here.boot != "":
+        return Life.GONE
     if worker.lock is not None and worker.lock.local:
         return _life_by_lock(instance, run_id, worker.lock, same_kernel=bool(here.boot) and here.boot == worker.boot)
     return Life.UNKNOWN

@@ -63,10 +63,20 @@ class Installed:
         found = self.ask("query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run_id)
         return str(found["runOrError"].get("status"))
 
+    def cpu(self) -> float:
+        """CPU seconds of the machine so far."""
+        text = self.machine.run("cat", "/sys/fs/cgroup/cpu.stat")
+        return int(dict(line.split() for line in text.splitlines())["usage_usec"]) / 1e6
+
     def sql(self, query: str, database: str = "dagster") -> list[list[str]]:
         """Rows of a database of the machine's PostgreSQL."""
         text = self.machine.run("runuser", "-u", "postgres", "--", "psql", "-AtF", "\t", "-d", database, "-c", query)
         return [each.split("\t") for each in text.splitlines()]
+
+    def psql(self, *statements: str) -> None:
+        """Execute statements as the owner of the machine's PostgreSQL."""
+        options = [word for each in statements for word in ("-c", each)]
+        self.machine.run("runuser", "-u", "postgres", "--", "psql", "-q", *options)
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = 120) -> None:
         """Wait until the condition holds, or show the logs."""
@@ -84,6 +94,8 @@ def make_tenants(folder: Path) -> Path:
     project = make_project(folder)
     for each in TENANTS:
         changes: dict[str, Any] = {}
+        if each == "alice":
+            changes = {"assets": {"pipelines": {"orders": {"sla": {"min_row_count": 30}}}}}
         if each == "carol":
             rules = [{"column": "amount", "type": "in_range", "max": 10}]
             changes = {"assets": {"pipelines": {"orders": {"quality": {"rules": rules}}}}}

@@ -17,16 +17,41 @@ from pathlib import Path
 
 from tests.servers import missing, require
 
-_MASKED = (
-    "systemd-udevd.service systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udev-trigger.service"
-    " systemd-networkd.service systemd-networkd.socket systemd-resolved.service systemd-timesyncd.service"
-    " systemd-logind.service systemd-journal-flush.service systemd-update-utmp.service systemd-binfmt.service"
-    " systemd-sysctl.service systemd-modules-load.service systemd-random-seed.service systemd-machine-id-commit.service"
-    " dev-hugepages.mount dev-mqueue.mount sys-fs-fuse-connections.mount sys-kernel-config.mount"
-    " sys-kernel-debug.mount sys-kernel-tracing.mount proc-sys-fs-binfmt_misc.automount apt-daily.timer"
-    " apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer man-db.timer mariadb.service"
-    " systemd-tmpfiles-clean.timer systemd-pcrphase.service systemd-pcrphase-sysinit.service"
-).split()
+_MASKED = [
+    "systemd-udevd.service",
+    "systemd-udevd-control.socket",
+    "systemd-udevd-kernel.socket",
+    "systemd-udev-trigger.service",
+    "systemd-networkd.service",
+    "systemd-networkd.socket",
+    "systemd-resolved.service",
+    "systemd-timesyncd.service",
+    "systemd-logind.service",
+    "systemd-journal-flush.service",
+    "systemd-update-utmp.service",
+    "systemd-binfmt.service",
+    "systemd-sysctl.service",
+    "systemd-modules-load.service",
+    "systemd-random-seed.service",
+    "systemd-machine-id-commit.service",
+    "dev-hugepages.mount",
+    "dev-mqueue.mount",
+    "sys-fs-fuse-connections.mount",
+    "sys-kernel-config.mount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "proc-sys-fs-binfmt_misc.automount",
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "fstrim.timer",
+    "man-db.timer",
+    "mariadb.service",
+    "systemd-tmpfiles-clean.timer",
+    "systemd-pcrphase.service",
+    "systemd-pcrphase-sysinit.service",
+]
 _BOOT = r"""
 set -e
 mount -t tmpfs -o mode=755 tmpfs $T

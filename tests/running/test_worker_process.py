@@ -162,6 +162,18 @@ def test_a_restarted_machine_knows_only_where_the_database_is_on_its_own_disk(
     assert life(instance, run, **RESTARTED_MACHINE, lock=elsewhere_kept) is Life.UNKNOWN
 
 
+def test_an_installation_of_one_machine_knows_that_an_earlier_boot_has_ended(
+    instance: DagsterInstance, started: tuple[DagsterRun, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = started  # it lives; the record says that it was started in another boot, and the operator that this is all
+    monkeypatch.setenv(worker_process.ONE_MACHINE, "1")
+    assert life(instance, run, **RESTARTED_MACHINE, lock=None) is Life.GONE
+    assert life(instance, run, **{**RESTARTED_MACHINE, "boot": ""}, lock=None) is Life.UNKNOWN
+    assert life(instance, run, **OTHER_MACHINE, lock=None) is Life.UNKNOWN
+    monkeypatch.setenv(worker_process.ONE_MACHINE, "0")
+    assert life(instance, run, **RESTARTED_MACHINE, lock=None) is Life.UNKNOWN
+
+
 def test_a_proc_of_another_namespace_judges_nobody(
     instance: DagsterInstance, started: tuple[DagsterRun, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
