@@ -9,6 +9,7 @@ The paths of the files are those on the machine, below its root. PostgreSQL and 
 import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
+from string import Template
 from textwrap import dedent
 
 from etl.deployment.instance import instance_settings, workspace
@@ -22,6 +23,7 @@ HUB = "etl-hub"
 """The web server and the daemon: only they may talk to code servers, which ask nobody for a password."""
 ONE_MACHINE = "ETL_ONE_MACHINE"
 """Says that a run of an earlier boot of this machine has ended; otherwise it might be at work on another machine."""
+_BACKUPS = "/var/backups/etl"
 _SECONDS_FOR_RUNS = 300
 """How long a code server that is stopped or restarted waits for its runs. Then they are killed."""
 _SANDBOX = """\
@@ -46,6 +48,63 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=ENOSYS
 """
+_BACKUP_TIMER = """\
+[Unit]
+Description=etl: a backup every night
+
+[Timer]
+OnCalendar=*-*-* 01:30
+RandomizedDelaySec=10m
+Persistent=true
+
+[Install]
+WantedBy=etl.target
+"""
+_AS = Template("""\
+#!/bin/sh
+# etl-as SERVICE COMMAND...  runs a command as a service of this installation, with its user and its variables, such as
+# etl-as code-acme etl verify acme
+set -eu
+[ $$# -gt 1 ] || { sed -n '2,3p' "$$0" >&2; exit 2; }
+service=$$1; shift
+unit=etl-$$service.service
+user=$$(systemctl show --property=User --value "$$unit")
+[ -n "$$user" ] || { echo "there is no service $$service; there are:" >&2; ls $config/variables >&2; exit 2; }
+if [ -t 0 ] && [ -t 1 ]; then how=--pty; else how=--pipe; fi
+exec systemd-run --quiet --collect --wait $$how --uid="$$user" --gid="$$user" \\
+    --property=WorkingDirectory=$project --property=UMask=0007 \\
+    --property="Environment=$$(systemctl show --property=Environment --value "$$unit")" \\
+    --property=EnvironmentFile=$config/variables/"$$service".env \\
+    --setenv=PATH="$$(dirname "$$(readlink -f "$$0")")":/opt/etl/venv/bin:/usr/bin:/bin "$$@"
+""")
+_INSTALL = Template("""\
+#!/bin/sh
+# Installs these files on this machine: `sudo sh install`. Run it again after they were written again.
+# A file of variables that exists stays as it is.
+set -eu
+cd "$$(dirname "$$0")"
+find etc usr -type f | while read -r file; do
+    case $$file in
+        $config/variables/*) mode=600; [ ! -e "/$$file" ] || continue ;;
+        $config/*) mode=640 ;;
+        usr/local/bin/*) mode=755 ;;
+        *) mode=644 ;;
+    esac
+    install -D -m $$mode "$$file" "/$$file"
+done
+systemd-sysusers
+systemd-tmpfiles --create /etc/tmpfiles.d/etl.conf
+chgrp -R $group /$home
+systemctl daemon-reload
+for unit in /etc/systemd/system/etl-code-*.service; do
+    name=$$(basename "$$unit" .service)
+    [ -e "etc/systemd/system/$$name.service" ] || {
+        echo "$$name is not one of the services any more. What it has written stays in its folder. Remove the service:"
+        echo "    systemctl disable --now $$name; rm $$unit"
+    }
+done
+grep -l '^[A-Z0-9_]*=$$' /$config/variables/*.env | sed 's/^/values are missing in /' || true
+""")
 
 
 def files(shape: Shape, settings: Settings, host: str) -> dict[str, str]:
@@ -58,6 +117,10 @@ def files(shape: Shape, settings: Settings, host: str) -> dict[str, str]:
         "etc/systemd/system/etl.target": _target(shape),
         f"{home}/dagster.yaml": instance_settings(shape, settings),
         f"{home}/workspace.yaml": workspace(shape, lambda each: {"socket": str(socket_of(each, shape))}),
+        "etc/systemd/system/etl-backup.service": _backup(shape),
+        "etc/systemd/system/etl-backup.timer": _BACKUP_TIMER,
+        "usr/local/bin/etl-as": _AS.substitute(project=shape.places.project, config=shape.places.config),
+        "install": _INSTALL.substitute(config=config, home=home, group=GROUP),
         f"{config}/shape.json": json.dumps(shape.model_dump(mode="json"), indent=2) + "\n",
         f"{config}/database.sql": _database(shape),
         "etc/nginx/conf.d/etl.conf": nginx(
@@ -146,6 +209,7 @@ def _description(service: Service) -> str:
 
 def _target(shape: Shape) -> str:
     wants = " ".join(f"etl-{each.name}.service" for each in shape.services)
+    wants += " etl-backup.timer"
     return f"[Unit]\nDescription=etl: everything\nWants={wants}\n\n[Install]\nWantedBy=multi-user.target\n"
 
 
@@ -162,6 +226,7 @@ def _users(shape: Shape) -> str:
 def _folders(shape: Shape) -> str:
     places, web = shape.places, shape.web.user
     lines = [
+        f"d {_BACKUPS} 0700 root root",
         f"d {places.config} 0750 root {GROUP}",
         f"d {places.home} 0750 root {GROUP}",
         f"d {places.config / 'variables'} 0700 root root",
@@ -179,6 +244,27 @@ def _folders(shape: Shape) -> str:
         if each.kind == "code":
             lines.append(f"d {places.run / each.name} 2750 {each.user} {HUB}")
     return "\n".join(lines) + "\n"
+
+
+def _backup(shape: Shape) -> str:
+    """The unit of the backup. It runs as root, because only root may become the user of each service."""
+    places = shape.places
+    return "\n".join([
+        "[Unit]",
+        "Description=etl: backup",
+        "After=postgresql.service",
+        "",
+        "[Service]",
+        "Type=oneshot",
+        f"EnvironmentFile={places.config}/variables/{shape.daemon.name}.env",
+        f"ExecStart={places.programs}/etl backup --shape {places.config}/shape.json --out {_BACKUPS} --keep 14",
+        "UMask=0077",
+        "Nice=10",
+        "IOSchedulingClass=idle",
+        "ProtectSystem=strict",
+        f"ReadWritePaths={_BACKUPS} {places.state}",
+        "",
+    ])  # fmt: skip
 
 
 def _database(shape: Shape) -> str:

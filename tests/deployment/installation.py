@@ -120,12 +120,14 @@ def installed(folder: Path) -> Iterator[Installed]:
         )
         here.copy(project, "/opt/etl/project")
         result = Installed(here, shape)
-        database(result)
+        database(result, project)
+        written = folder / "written"
         for path, text in files(shape, settings, HOST).items():
-            here.write(f"/{path}", text, "640" if path.startswith("etc/etl/") else "644")
-        here.run("systemd-sysusers")
-        here.run("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/etl.conf")
-        here.run("chgrp", "-R", "etl", "/etc/etl/dagster")
+            (written / path).parent.mkdir(parents=True, exist_ok=True)
+            (written / path).write_text(text, encoding="utf-8")
+        here.copy(written, "/root/written")
+        said = here.run("sh", "/root/written/install")
+        assert said.count("values are missing in /etc/etl/variables/") == len(shape.services), said
         secrets(result)
         proxy(result)
         if Path(sys.base_prefix).is_relative_to("/root"):  # a Python that an installation would not use
@@ -135,7 +137,7 @@ def installed(folder: Path) -> Iterator[Installed]:
         yield result
 
 
-def database(here: Installed) -> None:
+def database(here: Installed, project: Path) -> None:
     """PostgreSQL as Debian makes it, with Dagster's database and the tenants' source."""
     version, name = CLUSTER.split("/")
     here.machine.run("pg_createcluster", version, name, "--port", "5432", "--", "--no-sync", "--locale=C.UTF-8")
@@ -146,8 +148,8 @@ def database(here: Installed) -> None:
         for row in range(ROWS_PER_DAY)
     )
     statements = f"""
-        CREATE ROLE dagster LOGIN PASSWORD '{PASSWORD}';
-        CREATE DATABASE dagster OWNER dagster;
+        \\set password '{PASSWORD}'
+        {files(here.shape, load_settings({"ETL_PROJECT_DIR": str(project)}), HOST)["etc/etl/database.sql"]}
         CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}';
         CREATE DATABASE src OWNER reader;
         \\connect src reader
