@@ -239,7 +239,7 @@ def _folders(shape: Shape) -> str:
             f"d {places.state / each.name} 0710 {each.user} {web}",
             f"d {places.data(each.name)} 0700 {own}",
             f"d {places.local(each.name)} 0700 {own}",
-            f"d {places.logs(each.name)} 2750 {each.user} {web}",
+            f"d {places.logs(each.name)} 2750 {each.user} {web} 90d",
         ]
         if each.kind == "code":
             lines.append(f"d {places.run / each.name} 2750 {each.user} {HUB}")

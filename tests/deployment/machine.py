@@ -85,10 +85,17 @@ class Machine:
     log: Path
 
     def run(
-        self, *command: str, user: str = "", text: str | None = None, check: bool = True, seconds: float = 120
+        self,
+        *command: str,
+        user: str = "",
+        text: str | None = None,
+        check: bool = True,
+        seconds: float = 120,
+        **environ: str,
     ) -> str:
         """Run a command there, and return what it prints."""
         inside = ["nsenter", "-t", str(self.init), "-a", "-r", "-w", "--"]
+        inside += ["env", *(f"{name}={value}" for name, value in environ.items())]
         if user:
             inside += ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--"]
         done = subprocess.run(
