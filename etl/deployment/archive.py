@@ -103,25 +103,31 @@ def _add(archive: tarfile.TarFile, folder: Path, paths: Iterable[Path], written:
     """Add files. One that is gone by now was replaced or removed; sockets and pipes are no data."""
     for path in paths:
         name = path.relative_to(folder).as_posix()
-        if path.name.endswith(("-wal", "-shm", "-journal")) and _is_sqlite(
-            path.with_name(path.name[: path.name.rindex("-")])
-        ):
+        beside = path.name.endswith(("-wal", "-shm", "-journal"))
+        if beside and _is_sqlite(path.with_name(path.name[: path.name.rindex("-")])):
             continue
-        try:
-            if path.is_symlink():
-                archive.add(path, name, recursive=False)
-            elif path.is_file():
-                with path.open("rb") as content:
-                    info = archive.gettarinfo(arcname=name, fileobj=content)
-                    if content.read(len(_SQLITE)) == _SQLITE:
-                        _add_database(archive, path, info)
-                    else:
-                        content.seek(0)
-                        archive.addfile(info, content)
-                written["bytes"] += info.size
-        except FileNotFoundError:
-            continue
-        written["files"] += 1
+        if path.is_symlink():
+            archive.add(path, name, recursive=False)
+            written["files"] += 1
+        elif path.is_file():
+            try:
+                content = path.open("rb")
+            except FileNotFoundError:
+                continue
+            with content:
+                written["bytes"] += _add_file(archive, path, name, content)
+            written["files"] += 1
+
+
+def _add_file(archive: tarfile.TarFile, path: Path, name: str, content: BinaryIO) -> int:
+    """Add an open file, and return its size."""
+    info = archive.gettarinfo(arcname=name, fileobj=content)
+    if content.read(len(_SQLITE)) == _SQLITE:
+        _add_database(archive, path, info)
+    else:
+        content.seek(0)
+        archive.addfile(info, content)
+    return info.size
 
 
 def _is_sqlite(path: Path) -> bool:

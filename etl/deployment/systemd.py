@@ -261,6 +261,7 @@ def _backup(shape: Shape) -> str:
         "UMask=0077",
         "Nice=10",
         "IOSchedulingClass=idle",
+        "PrivateTmp=yes",
         "ProtectSystem=strict",
         f"ReadWritePaths={_BACKUPS} {places.state}",
         "",

@@ -142,6 +142,17 @@ def test_a_database_in_use_is_copied_by_sqlite(tmp_path: Path) -> None:
         assert db.execute("SELECT x FROM t ORDER BY x").fetchall() == [(1,), (2,)]
 
 
+def test_a_file_that_cannot_be_copied_fails_the_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = service(tmp_path)
+
+    def no_place(**_: object) -> None:
+        raise FileNotFoundError("No usable temporary directory found")  # as `tempfile` says it
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", no_place)
+    with pytest.raises(FileNotFoundError, match="No usable temporary directory"):
+        packed(folder)
+
+
 def test_a_link_is_kept_as_a_link(tmp_path: Path) -> None:
     folder = service(tmp_path / "from")
     (folder / "data" / "link").symlink_to("sla.sqlite")

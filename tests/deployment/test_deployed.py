@@ -115,7 +115,10 @@ def test_a_backup_is_restored_on_empty_folders(here: Installed) -> None:
             in [each[0] for each in here.sql(f"SELECT dagster_event_type FROM event_logs WHERE run_id = '{run}'")]
         )
     )
-    here.machine.run("systemctl", "start", "etl-backup.service")
+    here.machine.run("systemctl", "start", "etl-backup.service", check=False)
+    assert "failed" not in state(here, "etl-backup.service"), here.machine.run(
+        "journalctl", "-u", "etl-backup", "-o", "cat"
+    )
     backup = here.machine.run("sh", "-c", "ls -d /var/backups/etl/*").strip()
     assert json.loads(here.machine.run("cat", f"{backup}/manifest.json"))["elsewhere"] == []
     before = kept(here)
