@@ -164,6 +164,12 @@ COMMANDS = (
         "restore:restore",
         "etl restore /var/backups/etl/2026-01-05T013000Z",
     ),
+    (
+        "deploy",
+        "Write the files of a production installation: Docker Compose, Kubernetes, or systemd.",
+        "deploy:app",
+        "",
+    ),
     ("docs", "Write the reference pages and the editors' schema from the models.", "docs:docs", "etl docs --check"),
     (
         "migrate",

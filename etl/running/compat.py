@@ -27,7 +27,7 @@ from dagster._core.execution.plan.state import KnownExecutionState
 from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
 from dagster._core.instance.ref import InstanceRef
-from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
 from dagster._core.origin import get_python_environment_entry_point
 from dagster._core.remote_origin import (
     CodeLocationOrigin,
@@ -48,7 +48,7 @@ from dagster._core.storage.tags import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.utils import make_new_run_id
 from dagster._grpc.types import ExecuteExternalJobArgs, ExecuteRunArgs, ExecutionPlanSnapshotArgs
-from dagster._serdes import ConfigurableClassData, deserialize_value, serialize_value
+from dagster._serdes import ConfigurableClass, ConfigurableClassData, deserialize_value, serialize_value
 from dagster._utils import get_run_crash_explanation
 from dagster._utils.error import serializable_error_info_from_exc_info
 from dagster._utils.interrupts import capture_interrupts
@@ -106,6 +106,7 @@ __all__ = [
     "CodeLocationOrigin",
     "CodePointer",
     "ComputeIOType",
+    "ConfigurableClass",
     "ConfigurableClassData",
     "DagsterEventBatchMetadata",
     "DagsterSqliteStorage",
@@ -140,6 +141,7 @@ __all__ = [
     "RemoteJobSubsetResult",
     "RemoteRepository",
     "RetryMode",
+    "RunLauncher",
     "SensorDaemon",
     "SqliteEventLogStorage",
     "SqliteRunStorage",
