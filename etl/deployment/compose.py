@@ -200,6 +200,8 @@ def _service(service: Service, shape: Shape, runs: Runs) -> dict[str, Any]:
         made["env_file"] = [{"path": f"env/{service.name}.env", "required": _needs_file(service), "format": "raw"}]
     else:
         made["group_add"] = [str(SHARED_GROUP)]
+    if service.kind == "daemon":
+        made["environment"]["ETL_RUN_LOCKS"] = str(shape.places.local("*"))  # to see whether the process of a run lives
     if service.kind == "daemon" and runs == "container":
         made["group_add"].append(
             "${DOCKER_GROUP:?write the number of the group of /var/run/docker.sock into the file .env}"

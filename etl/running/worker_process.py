@@ -17,6 +17,7 @@ the same host has ended.
 """
 
 import fcntl
+import glob
 import logging
 import os
 import signal
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 # The newest format of the record that this release reads.
 FORMAT = 1
 METADATA = "worker"
+LOCKS = "run_workers"
+"""The folder of the lock files of runs."""
 
 # The variable by which an operator says that no other machine works for this installation.
 ONE_MACHINE = "ETL_ONE_MACHINE"
@@ -228,6 +231,7 @@ def _life_in_process_table(worker: Worker) -> Life:
 
 def _life_by_lock(instance: DagsterInstance, run_id: str, lock: LockFile, *, same_kernel: bool) -> Life:
     path, beside_database = _lock_path(instance, run_id)
+    path = next((each for each in (path, *_locks_of_others(run_id)) if each.is_file()), path)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -259,7 +263,7 @@ def _lock_path(instance: DagsterInstance, run_id: str) -> tuple[Path, bool]:
     storage = instance.get_ref().storage_data
     beside = storage is not None and storage.class_name in SQLITE_STORAGES
     folder = storage.config_dict["base_dir"] if storage is not None and beside else instance.root_directory
-    return Path(folder) / "run_workers" / f"{run_id}.lock", beside
+    return Path(folder) / LOCKS / f"{run_id}.lock", beside
 
 
 def _lock_file(descriptor: int, path: Path, *, beside_database: bool) -> LockFile:
@@ -267,6 +271,15 @@ def _lock_file(descriptor: int, path: Path, *, beside_database: bool) -> LockFil
     return LockFile(
         device=stat.st_dev, inode=stat.st_ino, local=is_on_local_disk(path), beside_database=beside_database
     )
+
+
+def _locks_of_others(run_id: str) -> Iterator[Path]:
+    """Yield where services with folders of their own keep the lock of this run.
+
+    ETL_RUN_LOCKS is a pattern of the folders that this process may read, as in the daemon's container.
+    """
+    for folder in sorted(glob.glob(os.environ.get("ETL_RUN_LOCKS", ""))):  # noqa: PTH207  an absolute path
+        yield Path(folder) / LOCKS / f"{run_id}.lock"
 
 
 def is_on_local_disk(path: Path) -> bool:
