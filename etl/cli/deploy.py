@@ -14,7 +14,7 @@ from rich.table import Table
 
 from etl.deployment import compose as compose_files, helm as helm_files, systemd as systemd_files
 from etl.deployment.dockerfile import LOCK, image_source
-from etl.deployment.folder import Change, changes, write
+from etl.deployment.folder import FileChange, changes, write
 from etl.deployment.shape import DATABASE, DATABASE_PASSWORD, Database, GroupBy, Shape, shape_of
 from etl.errors import EtlError
 from etl.platform import platform_of
@@ -149,7 +149,7 @@ def _deploy(
 ) -> None:
     console = Console()
     done = changes(out, files, overwrite=True) if check else write(out, files, overwrite=overwrite)
-    differing = {name: change for name, change in done.items() if change not in (Change.SAME, Change.KEPT)}
+    differing = {name: change for name, change in done.items() if change not in (FileChange.SAME, FileChange.KEPT)}
     if check:
         for name, change in differing.items():
             console.print(f"{name}: {change.value}", markup=False, highlight=False)
@@ -160,7 +160,7 @@ def _deploy(
         return
     console.print(_services(shape))
     for name, change in done.items():
-        if change is not Change.SAME:
+        if change is not FileChange.SAME:
             console.print(f"{change.value}: {name}", markup=False, highlight=False)
     console.print(f"[green]written[/]: {len(files)} files in {out}, {len(differing)} of them changed", soft_wrap=True)
     for number, step in enumerate(steps, start=1):

@@ -19,7 +19,7 @@ WRITTEN = ".written.json"
 _HINT = "remove the folder's list of written files, and write the files again with --overwrite"
 
 
-class Change(Enum):
+class FileChange(Enum):
     """What happens to one file."""
 
     NEW = "new"
@@ -38,24 +38,24 @@ class Written(BaseModel):
     files: dict[str, str] = {}
 
 
-def changes(folder: Path, files: Mapping[str, str], *, overwrite: bool = False) -> dict[str, Change]:
+def changes(folder: Path, files: Mapping[str, str], *, overwrite: bool = False) -> dict[str, FileChange]:
     """Return what writing would do to each file. Raises EtlError if a person has changed one, unless `overwrite`."""
     before = _written(folder)
-    found: dict[str, Change] = {}
+    found: dict[str, FileChange] = {}
     by_hand = []
     for name, text in files.items():
         path = folder / name
         if not path.exists():
-            found[name] = Change.NEW
+            found[name] = FileChange.NEW
         elif (content := path.read_bytes()) == text.encode():
-            found[name] = Change.SAME
+            found[name] = FileChange.SAME
         else:
-            found[name] = Change.CHANGED
+            found[name] = FileChange.CHANGED
             by_hand += [] if _digest(content) == before.files.get(name) else [name]
     for name in sorted(before.files.keys() - files.keys()):
         path = folder / name
         if path.is_file():
-            found[name] = Change.REMOVED if _digest(path.read_bytes()) == before.files[name] else Change.KEPT
+            found[name] = FileChange.REMOVED if _digest(path.read_bytes()) == before.files[name] else FileChange.KEPT
     if by_hand and not overwrite:
         raise EtlError(
             f"{', '.join(by_hand)} in {folder} was changed by hand, or is not this command's: nothing was written",
@@ -64,16 +64,16 @@ def changes(folder: Path, files: Mapping[str, str], *, overwrite: bool = False) 
     return found
 
 
-def write(folder: Path, files: Mapping[str, str], *, overwrite: bool = False) -> dict[str, Change]:
+def write(folder: Path, files: Mapping[str, str], *, overwrite: bool = False) -> dict[str, FileChange]:
     """Write the files, and remove those that an earlier writing has left. Return what happened to each."""
     found = changes(folder, files, overwrite=overwrite)
     try:
         for name, change in found.items():
             path = folder / name
-            if change in (Change.NEW, Change.CHANGED):
+            if change in (FileChange.NEW, FileChange.CHANGED):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(files[name], encoding="utf-8")
-            elif change is Change.REMOVED:
+            elif change is FileChange.REMOVED:
                 path.unlink()
         written = Written(files={name: _digest(text.encode()) for name, text in sorted(files.items())})
         (folder / WRITTEN).write_text(written.model_dump_json(indent=1) + "\n", encoding="utf-8")
