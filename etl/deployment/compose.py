@@ -17,7 +17,7 @@ from etl.deployment.dockerfile import ImageSource, image_files
 from etl.deployment.identities import SHARED_GROUP, user_ids
 from etl.deployment.instance import instance_settings, workspace
 from etl.deployment.proxy import nginx
-from etl.deployment.shape import DATABASE, DATABASE_PASSWORD, Service, Shape
+from etl.deployment.shape import DATABASE, DATABASE_PASSWORD, LOCAL_FOLDER, LOGS_FOLDER, Service, Shape
 from etl.deployment.yaml_text import yaml_text
 from etl.settings import Settings
 
@@ -322,7 +322,7 @@ def _prepare(shape: Shape, source: ImageSource) -> dict[str, Any]:
         "command": ["\n".join(steps) + "\n"],
         "user": "0:0",
         **_HARDENED,
-        "cap_add": ["CHOWN", "FOWNER"],
+        "cap_add": ["CHOWN", "FOWNER", "FSETID"],  # without the last one, a folder does not keep its group
         "network_mode": "none",
         "volumes": [f"{volume}:{folder}" for volume, folder in _all_volumes(shape).items()],
         "mem_limit": "256m",
@@ -362,7 +362,12 @@ def _upgrade(shape: Shape) -> dict[str, Any]:
         "user": f"{SHARED_GROUP}:{SHARED_GROUP}",
         **_HARDENED,
         "tmpfs": ["/tmp:mode=1777,size=256m"],  # noqa: S108  in the container, of its own
-        "environment": {**shape.settings, DATABASE_PASSWORD: PASSWORD},
+        "environment": {
+            **shape.settings,
+            LOCAL_FOLDER: "/tmp",  # noqa: S108  nothing is kept there
+            LOGS_FOLDER: "/tmp",  # noqa: S108
+            DATABASE_PASSWORD: PASSWORD,
+        },
         "volumes": [f"./dagster:{shape.places.home}:ro"],
         "networks": ["state"],
         "depends_on": {

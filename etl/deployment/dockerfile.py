@@ -83,8 +83,8 @@ FROM ${{BASE}} AS programs
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv {venv}
 COPY {LOCK} /src/{LOCK}
-# Every library is checked by its hash, and none is compiled here.
-RUN {venv}/bin/pip install --require-hashes --only-binary :all: --requirement /src/{LOCK}
+# Exactly the libraries of the lock: each is checked by its hash, and none is compiled here.
+RUN {venv}/bin/pip install --no-deps --require-hashes --only-binary :all: --requirement /src/{LOCK}
 {package}
 FROM ${{BASE}}
 LABEL org.opencontainers.image.title="tenant-etl" \\
