@@ -120,7 +120,7 @@ def systemd(
     settings = load_settings()
     shape = shape_of(settings, group_by, environment=environment)
     files = systemd_files.files(shape, settings, host)
-    steps = ["install the files and start the services: docs/production.md"]
+    steps = [f"on the machine, as root: sh {out}/install (docs/production.md says what it does and what comes next)"]
     _deploy(shape, out, files, steps, check=check, overwrite=overwrite)
 
 
