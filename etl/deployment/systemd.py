@@ -117,6 +117,7 @@ def files(shape: Shape, settings: Settings, host: str) -> dict[str, str]:
         "etc/systemd/system/etl.target": _target(shape),
         f"{home}/dagster.yaml": instance_settings(shape, settings),
         f"{home}/workspace.yaml": workspace(shape, lambda each: {"socket": str(socket_of(each, shape))}),
+        "etc/systemd/system/etl-database.service": _tables(shape),
         "etc/systemd/system/etl-backup.service": _backup(shape),
         "etc/systemd/system/etl-backup.timer": _BACKUP_TIMER,
         "usr/local/bin/etl-as": _AS.substitute(project=shape.places.project, config=shape.places.config),
@@ -154,8 +155,8 @@ def _unit(service: Service, shape: Shape) -> str:
     return "\n".join([
         "[Unit]",
         f"Description=etl: {_description(service)}",
-        "After=network-online.target postgresql.service",
-        "Wants=network-online.target",
+        "After=network-online.target postgresql.service etl-database.service",
+        "Wants=network-online.target etl-database.service",
         "PartOf=etl.target",
         "",
         "[Service]",
@@ -174,13 +175,7 @@ def _execution(service: Service, shape: Shape) -> Iterator[str]:
         else service.listening(host="127.0.0.1")
     )
     yield "Type=exec"
-    yield f"User={service.user}"
-    yield f"Group={service.user}"
-    yield "UMask=0007"
-    yield f"WorkingDirectory={shape.places.project}"
-    for name, value in {**shape.settings, **service.settings, ONE_MACHINE: "1"}.items():
-        yield f'Environment="{name}={value}"'
-    yield f"EnvironmentFile={shape.places.config}/variables/{service.name}.env"
+    yield from _identity(service, shape)
     yield f"ExecStart={' '.join(map(_quoted, command))}"
     yield "Restart=always"
     yield "RestartSec=5"
@@ -244,6 +239,35 @@ def _folders(shape: Shape) -> str:
         if each.kind == "code":
             lines.append(f"d {places.run / each.name} 2750 {each.user} {HUB}")
     return "\n".join(lines) + "\n"
+
+
+def _tables(shape: Shape) -> str:
+    """The unit that makes and upgrades the tables: services that start at one moment would do so against each other."""
+    daemon = shape.daemon
+    command = (str(shape.places.programs / "dagster"), "instance", "migrate")
+    lines = [
+        "Type=oneshot",
+        "RemainAfterExit=yes",
+        *_identity(daemon, shape),
+        f"ExecStart={' '.join(map(_quoted, command))}",
+        "Restart=on-failure",
+        "RestartSec=5",
+        *_SANDBOX.splitlines(),
+        f"ReadWritePaths={' '.join(map(str, daemon.writes))}",
+    ]
+    unit = ["Description=etl: the tables of Dagster's database", "After=network-online.target postgresql.service"]
+    return "\n".join(["[Unit]", *unit, "PartOf=etl.target", "", "[Service]", *lines, ""])
+
+
+def _identity(service: Service, shape: Shape) -> Iterator[str]:
+    """Yield the user of a service, its folder and its variables."""
+    yield f"User={service.user}"
+    yield f"Group={service.user}"
+    yield "UMask=0007"
+    yield f"WorkingDirectory={shape.places.project}"
+    for name, value in {**shape.settings, **service.settings, ONE_MACHINE: "1"}.items():
+        yield f'Environment="{name}={value}"'
+    yield f"EnvironmentFile={shape.places.config}/variables/{service.name}.env"
 
 
 def _backup(shape: Shape) -> str:
