@@ -26,7 +26,7 @@ LAYERS = [
     {"warehouse"},
     {"quotas"},
     {"pipeline"},
-    {"dbt", "onboarding", "unit_tests", "odcs"},
+    {"dbt", "onboarding", "unit_tests", "odcs", "deployment"},
     {"running"},
     {"resources", "integrations", "conventions", "telemetry"},
     {"health"},

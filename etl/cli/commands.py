@@ -159,6 +159,24 @@ COMMANDS = (
         "doctor:doctor",
         "etl doctor --fix",
     ),
+    (
+        "backup",
+        "Write a backup of Dagster's history, lakes, warehouses and state, while runs are at work.",
+        "backup:backup",
+        "etl backup --out /var/backups/etl --keep 14",
+    ),
+    (
+        "restore",
+        "Read a backup into an empty installation, after looking whether it is whole.",
+        "restore:restore",
+        "etl restore /var/backups/etl/2026-01-05T013000Z",
+    ),
+    (
+        "deploy",
+        "Write the files of a production installation: Docker Compose, Kubernetes, or systemd.",
+        "deploy:app",
+        "",
+    ),
     ("docs", "Write the reference pages and the editors' schema from the models.", "docs:docs", "etl docs --check"),
     (
         "migrate",

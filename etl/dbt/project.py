@@ -242,6 +242,9 @@ def _packages(project: TenantDbt) -> Iterator[None]:
     if not any((project.folder / name).is_file() for name in ("packages.yml", "dependencies.yml")):
         yield
         return
+    if (project.folder / "dbt_packages").is_dir() and not os.access(project.folder, os.W_OK):
+        yield  # a project that is only read, as in an image, has its packages since it was built
+        return
     lock = project.folder / "target" / "packages.lock"
     with exclusive(lock, what=f"the packages of the dbt project {project.folder.name}", error=DbtError):
         run_dbt(project, ["deps"])

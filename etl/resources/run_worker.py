@@ -65,6 +65,16 @@ class LocalRunLauncher(DefaultRunLauncher):
         return CheckRunHealthResult(WorkerStatus.RUNNING, unjudged if life is Life.UNKNOWN else None)
 
 
+def fail_runs_at_work(instance: DagsterInstance, why: str) -> list[str]:
+    """Mark every run that had a process as failed and free its slots: after a restore, none of them has a process."""
+    failed = []
+    for run in instance.get_runs(RunsFilter(statuses=[*WITH_A_PROCESS])):
+        instance.report_run_failed(run, why)
+        failed.append(run.run_id)
+    _free_slots(instance)
+    return failed
+
+
 def release_dead_runs(instance: DagsterInstance, but: Collection[str] = ()) -> list[str]:
     """Mark runs whose process has ended as failed and free their slots, without waiting for a daemon.
 
@@ -83,12 +93,17 @@ def release_dead_runs(instance: DagsterInstance, but: Collection[str] = ()) -> l
             now, f"The run's process {worker.pid} on host {worker.host} ended without a word: it was killed."
         )
         released.append(run.run_id)
+    _free_slots(instance)
+    if released:
+        logger.warning("%d run(s) had died and are marked as failed: %s", len(released), ", ".join(released))
+    return released
+
+
+def _free_slots(instance: DagsterInstance) -> None:
+    """Free the slots in pools that finished runs still hold."""
     storage = instance.event_log_storage
     if storage.supports_global_concurrency_limits:
         for run_id in storage.get_concurrency_run_ids():
             holder = instance.get_run_by_id(run_id)
             if holder is None or holder.is_finished:
                 storage.free_concurrency_slots_for_run(run_id)
-    if released:
-        logger.warning("%d run(s) had died and are marked as failed: %s", len(released), ", ".join(released))
-    return released

@@ -51,7 +51,7 @@ from dagster._core.storage.tags import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.utils import make_new_run_id
 from dagster._grpc.types import ExecuteExternalJobArgs, ExecuteRunArgs, ExecutionPlanSnapshotArgs
-from dagster._serdes import ConfigurableClassData, deserialize_value, serialize_value
+from dagster._serdes import ConfigurableClass, ConfigurableClassData, deserialize_value, serialize_value
 from dagster._utils import get_run_crash_explanation
 from dagster._utils.error import serializable_error_info_from_exc_info
 from dagster._utils.interrupts import capture_interrupts
@@ -67,8 +67,10 @@ if TYPE_CHECKING:
     from dagster._core.remote_representation.grpc_server_registry import GrpcServerRegistry
     from dagster._core.run_coordinator.base import SubmitRunContext
     from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator, RunQueueConfig
+    from dagster._core.storage.compute_log_manager import ComputeIOType
     from dagster._core.storage.event_log.in_memory import InMemoryEventLogStorage
     from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
+    from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
     from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
     from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
     from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
@@ -110,6 +112,8 @@ __all__ = [
     "CodeLocation",
     "CodeLocationOrigin",
     "CodePointer",
+    "ComputeIOType",
+    "ConfigurableClass",
     "ConfigurableClassData",
     "DagsterEventBatchMetadata",
     "DagsterSqliteStorage",
@@ -133,6 +137,7 @@ __all__ = [
     "KnownExecutionState",
     "LaunchRunContext",
     "LoadableTargetOrigin",
+    "LocalComputeLogManager",
     "ManagedGrpcPythonEnvCodeLocationOrigin",
     "ModuleCodePointer",
     "NodeHandle",
@@ -185,6 +190,7 @@ __all__ = [
 _LATER = {
     "BaseWorkspaceRequestContext": "dagster._core.workspace.context",
     "CodeLocation": "dagster._core.remote_representation.code_location",
+    "ComputeIOType": "dagster._core.storage.compute_log_manager",
     "DagsterSqliteStorage": "dagster._core.storage.sqlite_storage",
     "GrpcServerCodeLocation": "dagster._core.remote_representation.code_location",
     "GrpcServerCommand": "dagster._grpc.constants",
@@ -194,6 +200,7 @@ _LATER = {
     "InProcessCodeLocation": "dagster._core.remote_representation.code_location",
     "QueuedRunCoordinator": "dagster._core.run_coordinator.queued_run_coordinator",
     "QueuedRunCoordinatorDaemon": "dagster._daemon.run_coordinator.queued_run_coordinator_daemon",
+    "LocalComputeLogManager": "dagster._core.storage.local_compute_log_manager",
     "RemoteExecutionPlan": "dagster._core.remote_representation.external",
     "RemoteJob": "dagster._core.remote_representation.external",
     "RemoteJobSubsetResult": "dagster._core.remote_representation.external_data",

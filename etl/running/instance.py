@@ -33,6 +33,8 @@ from etl.running.json_log import log_as_json
 PLANNED = frozenset({DagsterEventType.ASSET_MATERIALIZATION_PLANNED, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED})
 """What a run is about to do. Dagster writes these events before the run is launched."""
 MOST_AT_ONCE = 1000
+CONTAINER_LAUNCHERS = frozenset({"ContainerRunLauncher", "JobRunLauncher"})
+"""The run launchers of `etl.resources` that start a run as a container of its own."""
 
 
 class _OneEngine:
@@ -90,6 +92,15 @@ class LocalInstance(DagsterInstance):
         kind = event.dagster_event.event_type if event.dagster_event else None
         at_once = kind in PLANNED or super()._get_event_batch_size() > 0
         super().handle_new_event(event, batch_metadata=batch_metadata if at_once else None)
+
+    @property
+    def should_start_background_run_thread(self) -> bool:
+        """Whether the process of a run looks every ten seconds if somebody has marked the run as canceling.
+
+        It does where a run is a container of its own: nobody else can send a signal to its process.
+        """
+        launcher = self.get_ref().run_launcher_data
+        return launcher is not None and launcher.class_name in CONTAINER_LAUNCHERS
 
     def _get_event_batch_size(self) -> int:
         """How many events may be stored at once; Dagster's own default is one."""

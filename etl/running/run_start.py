@@ -24,7 +24,7 @@ from etl.running.run_spans import key_for
 def launch_in(instance: DagsterInstance, context: LaunchRunContext) -> None:
     """Start the run in its code location. Raises an error with the remedy if the location is missing."""
     run = context.dagster_run
-    location = _location(run, context.workspace)
+    location = location_of_run(run, context.workspace)
     name_partition(instance, run, location)
     if not isinstance(location, GrpcServerCodeLocation):
         raise EtlError(f"the code location `{location.name}` is no server of its own", "serve it from workspace.yaml")
@@ -39,7 +39,15 @@ def name_partition(instance: DagsterInstance, run: DagsterRun, location: CodeLoc
             instance.add_run_tags(run.run_id, {PARTITION_NAME_TAG: key})
 
 
-def _location(run: DagsterRun, workspace: BaseWorkspaceRequestContext | None) -> CodeLocation:
+def location_name_of(run: DagsterRun) -> str:
+    """The name of the code location from which the run was launched. Raises an error if the run does not say it."""
+    origin = run.remote_job_origin
+    if origin is None:
+        raise EtlError(f"run {run.run_id} does not say where its code is", "launch it again: `etl run`")
+    return origin.repository_origin.code_location_origin.location_name
+
+
+def location_of_run(run: DagsterRun, workspace: BaseWorkspaceRequestContext | None) -> CodeLocation:
     """The location that the run names, or the location that serves the same module under another name.
 
     `dagster job launch -m tenants.acme.definitions` names the location after the module. The daemon, which starts the

@@ -11,9 +11,13 @@ is unknown, and the run is not changed (docs/hosts.md):
 2. If the process's lock file is on a disk of this machine: the kernel releases the lock when the process ends, in any
    container. After a restart of the machine, this is certain only if Dagster's own storage is a SQLite file on that
    disk too, because then no other machine can work for it.
+
+Where the operator says that the installation has one machine only (ETL_ONE_MACHINE=1), a process of an earlier boot of
+the same host has ended.
 """
 
 import fcntl
+import glob
 import logging
 import os
 import signal
@@ -36,6 +40,11 @@ logger = logging.getLogger(__name__)
 # The newest format of the record that this release reads.
 FORMAT = 1
 METADATA = "worker"
+LOCKS = "run_workers"
+"""The folder of the lock files of runs."""
+
+# The variable by which an operator says that no other machine works for this installation.
+ONE_MACHINE = "ETL_ONE_MACHINE"
 
 # The classes that keep Dagster's storage in SQLite files in the same places: Dagster's, and the one of `instance`.
 SQLITE_STORAGES = frozenset({"DagsterSqliteStorage", "LocalStorage"})
@@ -160,6 +169,8 @@ def life_of(instance: DagsterInstance, run_id: str, worker: Worker) -> Life:
     here = this_process()
     if _sees_process_table(here, worker):
         return _life_in_process_table(worker)
+    if os.environ.get(ONE_MACHINE) == "1" and here.host == worker.host and "" != worker.boot != here.boot != "":
+        return Life.GONE
     if worker.lock is not None and worker.lock.local:
         return _life_by_lock(instance, run_id, worker.lock, same_kernel=bool(here.boot) and here.boot == worker.boot)
     return Life.UNKNOWN
@@ -220,6 +231,7 @@ def _life_in_process_table(worker: Worker) -> Life:
 
 def _life_by_lock(instance: DagsterInstance, run_id: str, lock: LockFile, *, same_kernel: bool) -> Life:
     path, beside_database = _lock_path(instance, run_id)
+    path = next((each for each in (path, *_locks_of_others(run_id)) if each.is_file()), path)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -251,7 +263,7 @@ def _lock_path(instance: DagsterInstance, run_id: str) -> tuple[Path, bool]:
     storage = instance.get_ref().storage_data
     beside = storage is not None and storage.class_name in SQLITE_STORAGES
     folder = storage.config_dict["base_dir"] if storage is not None and beside else instance.root_directory
-    return Path(folder) / "run_workers" / f"{run_id}.lock", beside
+    return Path(folder) / LOCKS / f"{run_id}.lock", beside
 
 
 def _lock_file(descriptor: int, path: Path, *, beside_database: bool) -> LockFile:
@@ -259,6 +271,15 @@ def _lock_file(descriptor: int, path: Path, *, beside_database: bool) -> LockFil
     return LockFile(
         device=stat.st_dev, inode=stat.st_ino, local=is_on_local_disk(path), beside_database=beside_database
     )
+
+
+def _locks_of_others(run_id: str) -> Iterator[Path]:
+    """Yield where services with folders of their own keep the lock of this run.
+
+    ETL_RUN_LOCKS is a pattern of the folders that this process may read, as in the daemon's container.
+    """
+    for folder in sorted(glob.glob(os.environ.get("ETL_RUN_LOCKS", ""))):  # noqa: PTH207  an absolute path
+        yield Path(folder) / LOCKS / f"{run_id}.lock"
 
 
 def is_on_local_disk(path: Path) -> bool:

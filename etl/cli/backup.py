@@ -1,0 +1,77 @@
+"""`etl backup`: a backup of everything that an installation keeps on its machine.
+
+Belongs here: the command and what it prints. Not here: making the backup (`etl.deployment.backup`).
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from etl.deployment.backup import keep_newest, make_backup
+from etl.deployment.manifest import Manifest, read_manifest
+from etl.deployment.shape import Shape
+from etl.deployment.stored import SHAPE, Stored, elsewhere, password_of, read_shape, stored_by, stored_in
+from etl.health.finding import size
+from etl.settings import Settings, load_settings
+
+
+def backup(
+    out: Annotated[Path, typer.Option(help="The folder of all backups. Each backup is a folder in it.")],
+    keep: Annotated[int, typer.Option(min=0, help="How many backups to keep; older ones are removed. 0: all.")] = 0,
+    shape: Annotated[
+        Path | None,
+        typer.Option(help="The file that `etl deploy` has written. Default: /etc/etl/shape.json if it exists."),
+    ] = None,
+) -> None:
+    """Write a backup of Dagster's history, lakes, warehouses and state, while runs are at work.
+
+    Where `etl deploy systemd` was installed, run it as root, with the variable DAGSTER_PG_PASSWORD. Elsewhere it writes
+    the data folder of this project. What tenants keep in buckets and servers is named, and is not in the backup.
+    """
+    found = shape_here(shape)
+    settings = settings_of(found)
+    stored = stored_of(found, settings)
+    password = password_of(os.environ) if stored.database is not None else ""
+    console = Console(soft_wrap=True)
+    with console.status("reading") as status:
+        done = make_backup(
+            stored,
+            out,
+            password=password,
+            elsewhere=elsewhere(settings),
+            tell=lambda what: status.update(f"reading {what}"),
+        )
+    _show(console, done, read_manifest(done))
+    for removed in keep_newest(out, keep) if keep else ():
+        console.print(f"removed {removed}")
+
+
+def shape_here(path: Path | None) -> Shape | None:
+    """Return the shape of the installation on this machine; None if this is a project without one."""
+    if path is None and not SHAPE.exists():
+        return None
+    return read_shape(path or SHAPE)
+
+
+def settings_of(shape: Shape | None) -> Settings:
+    """Return the settings of the installation, or of the project around the current folder."""
+    return load_settings() if shape is None else load_settings({**os.environ, **shape.settings})
+
+
+def stored_of(shape: Shape | None, settings: Settings) -> Stored:
+    """Return what is kept here."""
+    return stored_in(settings) if shape is None else stored_by(shape)
+
+
+def _show(console: Console, folder: Path, manifest: Manifest) -> None:
+    table = Table("part", "files", "size")
+    for each in manifest.parts:
+        table.add_row(each.service or "Dagster's database", f"{each.files:,}", size(each.bytes))
+    console.print(table)
+    for what in manifest.elsewhere:
+        console.print(f"not in the backup: {what}", style="yellow")
+    console.print(str(folder), markup=False, highlight=False)

@@ -1,0 +1,162 @@
+"""Packs the folder of one service into a stream, and unpacks it again: a process of its own, with the service's user.
+
+Belongs here: in which order files are read while runs are at work, and what is left out. Not here: which services there
+are, and where the streams are kept (`backup`, `restore`).
+
+The process has the user of the service, so that it can read and lock what the service can, and nothing else: a symbolic
+link in the folder leads to nothing that the service could not read itself.
+
+Warehouses come first, then the lake, then everything else, so that nothing in the copy says more than the files before
+it: a copied warehouse has loaded no object that the copied lake lacks. A DuckDB file is read under its lock. Objects of
+the lake that have changed in the meantime are read again under the lock of publishing, so that they fit together.
+"""
+
+import io
+import json
+import os
+import sqlite3
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import BinaryIO
+
+from etl.errors import EtlError
+from etl.locks import exclusive
+
+_LEFT_OUT = ("staging", "locks")
+"""Folders of the data folder that belong to processes: drafts and locks."""
+_RUN_LOCKS = "dagster/run_workers"
+_REMOVED = ".removed.json"
+"""The last file of a stream: names of objects that were removed while the stream was written."""
+_SQLITE = b"SQLite format 3\0"
+_Stamp = tuple[int, int, int]
+
+
+def pack(folder: Path, data: Path, out: BinaryIO) -> dict[str, int]:
+    """Write the files of a folder to a stream, and return how many files and bytes were read.
+
+    `data` is the ETL_DATA_DIR in the folder, or the folder itself.
+    """
+    written = {"files": 0, "bytes": 0}
+    with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        for warehouse in sorted(data.glob("warehouse/*.duckdb")):
+            lock = data / "locks" / f"{warehouse.stem}.warehouse"
+            with exclusive(lock, what=f"the warehouse {warehouse.name}", limit_seconds=3600, error=EtlError):
+                _add(archive, folder, [warehouse, warehouse.with_name(f"{warehouse.name}.wal")], written)
+        seen = _stamps(data / "lake")
+        _add(archive, folder, seen, written)
+        with ExitStack() as stack:
+            for tenant in sorted(data.glob("lake/*")):
+                lock = data / "locks" / f"{tenant.name}.publish"
+                stack.enter_context(exclusive(lock, what="the lake", limit_seconds=3600, error=EtlError))
+            now = _stamps(data / "lake")
+            _add(archive, folder, [each for each in now if seen.get(each) != now[each]], written)
+        _add(archive, folder, _others(folder, data), written)
+        removed = [str(each.relative_to(folder)) for each in seen if each not in now]
+        text = json.dumps(removed).encode()
+        note = tarfile.TarInfo(_REMOVED)
+        note.size = len(text)
+        archive.addfile(note, io.BytesIO(text))
+    return written
+
+
+def unpack(folder: Path, source: BinaryIO) -> None:
+    """Write the files of a stream into an empty folder."""
+    with tarfile.open(fileobj=source, mode="r|") as archive:
+        archive.extractall(folder, filter="tar")
+    note = folder / _REMOVED
+    for each in json.loads(note.read_text(encoding="utf-8")):
+        (folder / each).unlink(missing_ok=True)
+    note.unlink()
+
+
+def _stamps(lake: Path) -> dict[Path, _Stamp]:
+    """Return every object with what changes when it is replaced. An object is never changed in its place."""
+    found: dict[Path, _Stamp] = {}
+    for each in _files(lake):
+        try:
+            stat = each.lstat()
+        except FileNotFoundError:
+            continue
+        found[each] = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    return found
+
+
+def _others(folder: Path, data: Path) -> Iterator[Path]:
+    """Yield what is neither a warehouse nor in the lake, and no process's own."""
+    left_out = (*(data / each for each in (*_LEFT_OUT, "lake")), folder / _RUN_LOCKS)
+    for each in _files(folder):
+        is_warehouse = each.parent == data / "warehouse" and each.name.endswith((".duckdb", ".duckdb.wal"))
+        if not is_warehouse and not any(each.is_relative_to(folder) for folder in left_out):
+            yield each
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for at, _, names in os.walk(folder):
+        yield from (Path(at, each) for each in sorted(names))
+
+
+def _add(archive: tarfile.TarFile, folder: Path, paths: Iterable[Path], written: dict[str, int]) -> None:
+    """Add files. One that is gone by now was replaced or removed; sockets and pipes are no data."""
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        beside = path.name.endswith(("-wal", "-shm", "-journal"))
+        if beside and _is_sqlite(path.with_name(path.name[: path.name.rindex("-")])):
+            continue
+        if path.is_symlink():
+            archive.add(path, name, recursive=False)
+            written["files"] += 1
+        elif path.is_file():
+            try:
+                content = path.open("rb")
+            except FileNotFoundError:
+                continue
+            with content:
+                written["bytes"] += _add_file(archive, path, name, content)
+            written["files"] += 1
+
+
+def _add_file(archive: tarfile.TarFile, path: Path, name: str, content: BinaryIO) -> int:
+    """Add an open file, and return its size."""
+    info = archive.gettarinfo(arcname=name, fileobj=content)
+    if content.read(len(_SQLITE)) == _SQLITE:
+        _add_database(archive, path, info)
+    else:
+        content.seek(0)
+        archive.addfile(info, content)
+    return info.size
+
+
+def _is_sqlite(path: Path) -> bool:
+    try:
+        with path.open("rb") as content:
+            return content.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False
+
+
+def _add_database(archive: tarfile.TarFile, path: Path, info: tarfile.TarInfo) -> None:
+    """Add a copy that SQLite makes, because another process may write the file at this moment."""
+    with tempfile.TemporaryDirectory(prefix="etl-backup-") as scratch:
+        copy = Path(scratch, "copy")
+        with closing(sqlite3.connect(path, timeout=60)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        info.size = copy.stat().st_size
+        with copy.open("rb") as content:
+            archive.addfile(info, content)
+
+
+def main(arguments: list[str]) -> None:
+    """Do what `backup` and `restore` start this process for: `pack FOLDER DATA` or `unpack FOLDER`."""
+    what, folder, *data = arguments
+    if what == "pack":
+        sys.stderr.write(json.dumps(pack(Path(folder), Path(*data), sys.stdout.buffer)))
+    else:
+        unpack(Path(folder), sys.stdin.buffer)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

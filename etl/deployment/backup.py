@@ -1,0 +1,96 @@
+"""Makes a backup: Dagster's database, then the folder of each service.
+
+Belongs here: the order, the folder of a backup, and which backups are kept. Not here: reading the folder of a service
+(`archive`), and reading a backup again (`restore`).
+
+Dagster's history comes first: rows that are newer than the history are found and loaded again by the next run, while a
+history that is newer than the rows would show as done what is not there.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from etl.deployment import postgres
+from etl.deployment.manifest import DUMP, FILE, Manifest, Part, digest_of, read_manifest
+from etl.deployment.stored import Kept, Stored, as_its_user
+from etl.errors import EtlError
+
+_UNFINISHED = ".unfinished-"
+
+
+def make_backup(
+    stored: Stored, out: Path, *, password: str, elsewhere: tuple[str, ...], tell: Callable[[str], None]
+) -> Path:
+    """Write a backup into a new folder below `out`, named by the time, and return the folder.
+
+    Runs may be at work. The folder has its name only when the backup is complete.
+    """
+    begun = datetime.now(UTC)
+    name = f"{begun:%Y-%m-%dT%H%M%SZ}"
+    work = out / f"{_UNFINISHED}{name}"
+    out.mkdir(parents=True, exist_ok=True)
+    work.mkdir(mode=0o700)
+    parts = []
+    if stored.database is not None:
+        tell("Dagster's database")
+        postgres.dump(stored.database, password, work / DUMP)
+        parts.append(Part(file=DUMP, sha256=digest_of(work / DUMP), bytes=(work / DUMP).stat().st_size))
+    for each in stored.folders:
+        tell(each.service)
+        parts.append(_packed(each, work))
+    manifest = Manifest(begun=begun, release=version("tenant-etl"), parts=tuple(parts), elsewhere=elsewhere)
+    (work / FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    for path in (*work.iterdir(), work):
+        _sync(path)
+    return work.rename(out / name)
+
+
+def keep_newest(out: Path, count: int) -> list[Path]:
+    """Remove all complete backups below `out` but the newest `count`, and return what was removed."""
+    complete = sorted(each.parent for each in out.glob(f"*/{FILE}") if not each.parent.name.startswith("."))
+    removed = complete[:-count]
+    for each in removed:
+        read_manifest(each)  # nothing is removed that is not certainly a backup
+        shutil.rmtree(each)
+    return removed
+
+
+def _packed(kept: Kept, work: Path) -> Part:
+    target = work / f"{kept.service}.tar"
+    digest, size = hashlib.sha256(), 0
+    command = [sys.executable, "-P", "-m", "etl.deployment.archive", "pack", str(kept.folder), str(kept.data)]
+    with (
+        target.open("xb") as out,
+        subprocess.Popen(  # noqa: S603  no part of it comes from a tenant
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/", **as_its_user(kept)
+        ) as child,
+    ):
+        while child.stdout is not None and (chunk := child.stdout.read(1 << 20)):
+            digest.update(chunk)
+            size += len(chunk)
+            out.write(chunk)
+        said = child.stderr.read().decode(errors="replace") if child.stderr else ""
+    if child.returncode != 0:
+        last = said.strip().splitlines()[-1:] or ["it was killed"]
+        raise EtlError(
+            f"{kept.folder} could not be read: {last[0]}", "nothing was changed; the unfinished backup can be removed"
+        )
+    files = json.loads(said.splitlines()[-1])["files"]
+    return Part(file=target.name, service=kept.service, sha256=digest.hexdigest(), bytes=size, files=files)
+
+
+def _sync(path: Path) -> None:
+    """Make sure that the file survives a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

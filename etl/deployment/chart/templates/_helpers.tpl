@@ -1,0 +1,81 @@
+{{/* What several templates need: labels, variables, mounts, and what a container may do. */}}
+
+{{- define "etl.labels" -}}
+app.kubernetes.io/name: {{ .name }}
+app.kubernetes.io/part-of: {{ .root.Chart.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "etl.selector" -}}
+app.kubernetes.io/name: {{ .name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- end }}
+
+{{- define "etl.image" -}}
+{{ required "image.repository: write the name of the image" .Values.image.repository }}:{{ required "image.tag: write the version of the image" .Values.image.tag }}
+{{- end }}
+
+{{/* Pods are never root, see no account of the cluster, and no variables of other services. */}}
+{{- define "etl.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ .user }}
+runAsGroup: {{ .user }}
+fsGroup: {{ .user }}
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "etl.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* The variables of a service: settings with their values, and secrets by their names. */}}
+{{- define "etl.env" -}}
+{{- range $name, $value := merge (dict) .service.settings .root.Values.settings }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+- name: DAGSTER_PG_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ .root.Values.database.secret }}, key: password}}
+{{- range .service.variables }}
+- name: {{ . }}
+  valueFrom: {secretKeyRef: {name: {{ $.service.secret }}, key: {{ . }}}}
+{{- end }}
+{{- range .service.optional }}
+- name: {{ . }}
+  valueFrom: {secretKeyRef: {name: {{ $.service.secret }}, key: {{ . }}, optional: true}}
+{{- end }}
+{{- end }}
+
+{{- define "etl.mounts" -}}
+- {name: settings, mountPath: {{ .root.Values.places.home }}, readOnly: true}
+- {name: state, mountPath: {{ .root.Values.places.state }}/{{ .service.name }}}
+- {name: tmp, mountPath: /tmp}
+{{- end }}
+
+{{- define "etl.volumes" -}}
+- {name: settings, configMap: {name: settings}}
+- {name: tmp, emptyDir: {sizeLimit: {{ .root.Values.tmp }}}}
+{{- if .service.storage }}
+- {name: state, persistentVolumeClaim: {claimName: {{ .service.name }}}}
+{{- else }}
+- {name: state, emptyDir: {}}
+{{- end }}
+{{- end }}
+
+{{- define "etl.pullSecrets" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+{{- range . }}
+  - {name: {{ . }}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "etl.resources" -}}
+requests: {cpu: {{ .cpu | quote }}, memory: {{ .memoryMb }}Mi}
+limits: {memory: {{ .memoryMb }}Mi}
+{{- end }}

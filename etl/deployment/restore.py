@@ -1,0 +1,97 @@
+"""Reads a backup into an empty installation.
+
+Belongs here: what must be true before anything is written, and the order. Not here: making backups (`backup`), writing
+the folder of a service (`archive`), runs that were at work when the backup was made (`etl.resources.run_worker`).
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from etl.deployment import postgres
+from etl.deployment.manifest import DUMP, Manifest, Part, damaged, read_manifest
+from etl.deployment.stored import Kept, Stored, as_its_user
+from etl.errors import EtlError
+
+
+def examined_backup(folder: Path, stored: Stored, password: str) -> Manifest:
+    """Return the manifest if the backup is whole, and this installation is empty, stopped, and has the same services.
+
+    Raises an error that names everything that is wrong. Nothing is changed.
+    """
+    manifest = read_manifest(folder)
+    if wrong := damaged(folder, manifest):
+        raise EtlError(f"the backup {folder} is damaged: {', '.join(wrong)}", "use another backup")
+    services = {each.service for each in manifest.parts if each.service}
+    here = {each.service for each in stored.folders}
+    if missing := sorted(services - here):
+        raise EtlError(
+            f"the backup has services that this installation lacks: {', '.join(missing)}",
+            "install the same services first: `etl deploy` with the tenants of that time",
+        )
+    _check_folders(stored)
+    if any(each.file == DUMP for each in manifest.parts) != (stored.database is not None):
+        raise EtlError(
+            "Dagster's storage is PostgreSQL on one side and SQLite files on the other",
+            "restore into an installation of the same kind",
+        )
+    if stored.database is not None:
+        _check_database(stored, password)
+    return manifest
+
+
+def restore_backup(
+    folder: Path, manifest: Manifest, stored: Stored, *, password: str, tell: Callable[[str], None]
+) -> None:
+    """Read the parts of an examined backup: Dagster's database, which is all or nothing, then the folders."""
+    if stored.database is not None:
+        tell("Dagster's database")
+        postgres.restore(stored.database, password, folder / DUMP)
+    kept = {each.service: each for each in stored.folders}
+    for part in manifest.parts:
+        if part.service:
+            tell(part.service)
+            _unpacked(folder, part, kept[part.service])
+
+
+def _check_folders(stored: Stored) -> None:
+    for each in stored.folders:
+        if not each.folder.is_dir():
+            raise EtlError(f"the folder {each.folder} is missing", "make the folders first: systemd-tmpfiles --create")
+        inside = next((path for path in each.folder.rglob("*") if not path.is_dir()), None)
+        if inside is not None:
+            raise EtlError(
+                f"{each.folder} is not empty: it has {inside.relative_to(each.folder)}",
+                "a backup is restored into empty folders only, so that nothing is overwritten: move the folder away,"
+                " and make an empty one (systemd-tmpfiles --create)",
+            )
+
+
+def _check_database(stored: Stored, password: str) -> None:
+    database = stored.database
+    if database is None:
+        return
+    if count := postgres.connections(database, password):
+        raise EtlError(
+            f"{count} connections to the database {database.name} are open: something is still running",
+            "stop everything first: systemctl stop etl.target, and end runs that are left",
+        )
+    if count := postgres.tables(database, password):
+        raise EtlError(
+            f"the database {database.name} is not empty: it has {count} tables",
+            f"rename it (ALTER DATABASE {database.name} RENAME TO ...) and make an empty one",
+        )
+
+
+def _unpacked(folder: Path, part: Part, kept: Kept) -> None:
+    command = [sys.executable, "-P", "-m", "etl.deployment.archive", "unpack", str(kept.folder)]
+    with (folder / part.file).open("rb") as source:
+        done = subprocess.run(  # noqa: S603  no part of it comes from a tenant
+            command, stdin=source, capture_output=True, text=True, check=False, cwd="/", **as_its_user(kept)
+        )
+    if done.returncode != 0:
+        last = done.stderr.strip().splitlines()[-1:] or ["it was killed"]
+        raise EtlError(
+            f"{part.file} could not be written to {kept.folder}: {last[0]}", "empty the folders and try again"
+        )

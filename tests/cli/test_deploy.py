@@ -1,0 +1,49 @@
+"""`etl deploy`: the files as a person asks for them."""
+
+import pytest
+
+from tests.cli.conftest import Etl
+from tests.tiny_project import TinyProject
+
+HOST = ("--host", "etl.example.com")
+
+
+@pytest.mark.parametrize("target", ["compose", "helm", "systemd"])
+def test_the_files_are_written_once_and_checked(target: str, etl: Etl, project: TinyProject) -> None:
+    (project.root / "requirements.lock").touch()
+    out = ("--out", str(project.root / "deploy"), *HOST)
+    said = etl("deploy", target, *out)
+    assert said.code == 0, said.err
+    assert "code-acme" in said.out
+    assert "ACME_DB_HOST, ACME_DB_NAME, ACME_DB_PASSWORD and 1 more" in said.out
+    assert etl("deploy", target, *out, "--check").code == 0
+    project.write_tenant(tenant="beta")
+    checked = etl("deploy", target, *out, "--check")
+    assert checked.code == 1
+    assert "code-beta.env" in checked.out
+    assert etl("deploy", target, *out).code == 0
+    assert etl("deploy", target, *out, "--check").code == 0
+    assert etl("deploy", target, *out, "--group-by", "all", "--check").code == 1
+
+
+def test_an_image_needs_a_lock(etl: Etl, project: TinyProject) -> None:
+    said = etl("deploy", "compose", "--out", str(project.root / "deploy"), *HOST)
+    assert said.code == 2
+    assert "there is no requirements.lock" in said.err
+    assert "uv pip compile" in said.err
+    assert not (project.root / "deploy").exists()
+
+
+def test_own_work_is_kept(etl: Etl, project: TinyProject) -> None:
+    (project.root / "requirements.lock").touch()
+    out = ("--out", str(project.root / "deploy"), *HOST)
+    etl("deploy", "compose", *out)
+    path = project.root / "deploy" / "compose.yaml"
+    path.write_text(path.read_text() + "# mine\n")
+    said = etl("deploy", "compose", *out)
+    assert said.code == 2
+    assert "compose.yaml" in said.err
+    assert path.read_text().endswith("# mine\n")
+    assert etl("deploy", "compose", *out, "--check").code == 1
+    assert etl("deploy", "compose", *out, "--overwrite").code == 0
+    assert not path.read_text().endswith("# mine\n")
