@@ -45,6 +45,7 @@ USAGE = {
     "dbt rules": ["dbt", "rules", "nobody"],
     "secrets list": ["secrets", "list", "nobody"],
     "secrets check": ["secrets", "check", "nobody"],
+    "portal build": ["portal", "build", "nobody", "--out", "out"],
     "sla status": ["sla", "status", "--tenant", "nobody"],
     "sla report": ["sla", "report", "--tenant", "nobody"],
     "metrics": ["metrics", "--tenant", "nobody"],
