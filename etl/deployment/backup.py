@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from etl.deployment import postgres
-from etl.deployment.manifest import DUMP, FILE, Manifest, Part, digest_of, read_manifest
+from etl.deployment.manifest import DUMP, FILE, Manifest, BackupPart, digest_of, read_manifest
 from etl.deployment.stored import Kept, Stored, as_its_user
 from etl.errors import EtlError
 
@@ -42,7 +42,7 @@ def make_backup(
     if stored.database is not None:
         tell("Dagster's database")
         postgres.dump(stored.database, password, work / DUMP)
-        parts.append(Part(file=DUMP, sha256=digest_of(work / DUMP), bytes=(work / DUMP).stat().st_size))
+        parts.append(BackupPart(file=DUMP, sha256=digest_of(work / DUMP), bytes=(work / DUMP).stat().st_size))
     for each in stored.folders:
         tell(each.service)
         parts.append(_packed(each, work))
@@ -63,7 +63,7 @@ def keep_newest(out: Path, count: int) -> list[Path]:
     return removed
 
 
-def _packed(kept: Kept, work: Path) -> Part:
+def _packed(kept: Kept, work: Path) -> BackupPart:
     target = work / f"{kept.service}.tar"
     digest, size = hashlib.sha256(), 0
     command = [sys.executable, "-P", "-m", "etl.deployment.archive", "pack", str(kept.folder), str(kept.data)]
@@ -84,7 +84,7 @@ def _packed(kept: Kept, work: Path) -> Part:
             f"{kept.folder} could not be read: {last[0]}", "nothing was changed; the unfinished backup can be removed"
         )
     files = json.loads(said.splitlines()[-1])["files"]
-    return Part(file=target.name, service=kept.service, sha256=digest.hexdigest(), bytes=size, files=files)
+    return BackupPart(file=target.name, service=kept.service, sha256=digest.hexdigest(), bytes=size, files=files)
 
 
 def _sync(path: Path) -> None:

@@ -18,7 +18,7 @@ DUMP = "dagster.dump"
 _CHUNK = 1 << 20
 
 
-class Part(BaseModel):
+class BackupPart(BaseModel):
     """One file of a backup. `service` is empty for Dagster's database."""
 
     model_config = ConfigDict(frozen=True)  # a later release may add values in the same format
@@ -38,7 +38,7 @@ class Manifest(BaseModel):
     format: int = FORMAT
     begun: datetime
     release: str
-    parts: tuple[Part, ...]
+    parts: tuple[BackupPart, ...]
     elsewhere: tuple[str, ...] = ()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from etl.deployment import postgres
-from etl.deployment.manifest import DUMP, Manifest, Part, damaged, read_manifest
+from etl.deployment.manifest import DUMP, Manifest, BackupPart, damaged, read_manifest
 from etl.deployment.stored import Kept, Stored, as_its_user
 from etl.errors import EtlError
 
@@ -84,7 +84,7 @@ def _check_database(stored: Stored, password: str) -> None:
         )
 
 
-def _unpacked(folder: Path, part: Part, kept: Kept) -> None:
+def _unpacked(folder: Path, part: BackupPart, kept: Kept) -> None:
     command = [sys.executable, "-P", "-m", "etl.deployment.archive", "unpack", str(kept.folder)]
     with (folder / part.file).open("rb") as source:
         done = subprocess.run(  # noqa: S603  no part of it comes from a tenant

@@ -149,7 +149,9 @@ def test_a_backup_is_restored_on_empty_folders(here: Installed) -> None:
     here.wait_for(lambda: here.locations().get("bob") == "LOADED")
     ended(here, again := launch(here, "bob", DAY))
     assert here.run_status(again) == "SUCCESS"
-    assert "no differences" in here.machine.run("etl-as", "code-alice", "etl", "verify", "alice", check=False)
+    said = here.machine.run("etl-as", "code-alice", "etl", "verify", "alice", check=False)
+    assert "2026-01-02: the transfer stage was never published" in said, said  # and about the first day, nothing
+    assert f"{DAY}: " not in said, said
     assert rows(here, "bob").splitlines()[0] == rows(here, "alice").splitlines()[0]
 
 
