@@ -35,6 +35,8 @@ NOT_IMPORTED = {
     "azure-identity": "azure.identity, a part of the same module `azure`",
     "dagster-dg-cli": "the command `dg`, which reads `[tool.dg]` and the component",
     "dagster-webserver": "the command `dagster dev` starts it",
+    "dagster-postgres": "Dagster loads it by `storage: postgres` of dagster.yaml",
+    "psycopg2-binary": "the driver that dagster-postgres is given by the scheme of its address",
     "dbt-core": "the command `dbt`, started as a process",
     "dbt-postgres": "dbt loads it by the type of a profile",
     "dbt-trino": "dbt loads it by the type of a profile",

@@ -55,9 +55,9 @@ WAREHOUSE_SQL = re.compile(
     r"|^\s*(SELECT|WITH|INSERT INTO|UPDATE|DELETE FROM|DROP TABLE|ALTER|CREATE (TEMP )?(TABLE|VIEW|SCHEMA)|DESCRIBE)\s.*"
     r"(FROM|INTO|TABLE|SET|VIEW)\b"
 )
-OWN_SQL = {  # not the warehouse's: SQLite stores of the product, an object of the lake, sources
+OWN_SQL = {  # not the warehouse's: SQLite stores of the product, an object of the lake, sources, Dagster's database
     "notify/outbox.py", "promises/pipeline_log.py", "promises/state_log.py", "lake/readable.py", "config/schema_values.py",
-    "running/event_log.py", "telemetry/sent.py",
+    "running/event_log.py", "telemetry/sent.py", "deployment/postgres.py",
 }  # fmt: skip
 
 

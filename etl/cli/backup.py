@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from etl.deployment.backup import keep_newest, make_backup
-from etl.deployment.manifest import Manifest, read_manifest
+from etl.deployment.manifest import BackupManifest, read_manifest
 from etl.deployment.shape import Shape
 from etl.deployment.stored import SHAPE, Stored, elsewhere, password_of, read_shape, stored_by, stored_in
 from etl.health.finding import size
@@ -24,13 +24,13 @@ def backup(
     keep: Annotated[int, typer.Option(min=0, help="How many backups to keep; older ones are removed. 0: all.")] = 0,
     shape: Annotated[
         Path | None,
-        typer.Option(help="The file that `etl deploy` has written. Default: /etc/etl/shape.json if it exists."),
+        typer.Option(help="The file shape.json of the installation. Default: /etc/etl/shape.json if it exists."),
     ] = None,
 ) -> None:
     """Write a backup of Dagster's history, lakes, warehouses and state, while runs are at work.
 
-    Where `etl deploy systemd` was installed, run it as root, with the variable DAGSTER_PG_PASSWORD. Elsewhere it writes
-    the data folder of this project. What tenants keep in buckets and servers is named, and is not in the backup.
+    On a machine with an installation for systemd, run it as root, with the variable DAGSTER_PG_PASSWORD. Elsewhere it
+    writes the data folder of this project. What tenants keep in buckets and servers is named, and is not in the backup.
     """
     found = shape_here(shape)
     settings = settings_of(found)
@@ -67,7 +67,7 @@ def stored_of(shape: Shape | None, settings: Settings) -> Stored:
     return stored_in(settings) if shape is None else stored_by(shape)
 
 
-def _show(console: Console, folder: Path, manifest: Manifest) -> None:
+def _show(console: Console, folder: Path, manifest: BackupManifest) -> None:
     table = Table("part", "files", "size")
     for each in manifest.parts:
         table.add_row(each.service or "Dagster's database", f"{each.files:,}", size(each.bytes))

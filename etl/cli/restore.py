@@ -26,7 +26,7 @@ def restore(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look whether it could be restored here.")] = False,
     shape: Annotated[
         Path | None,
-        typer.Option(help="The file that `etl deploy` has written. Default: /etc/etl/shape.json if it exists."),
+        typer.Option(help="The file shape.json of the installation. Default: /etc/etl/shape.json if it exists."),
     ] = None,
 ) -> None:
     """Read a backup into an empty installation, after looking whether it is whole.

@@ -30,7 +30,7 @@ class BackupPart(BaseModel):
     files: int = 1
 
 
-class Manifest(BaseModel):
+class BackupManifest(BaseModel):
     """A backup: when it was begun, by which release, its parts, and what it does not have."""
 
     model_config = ConfigDict(frozen=True)
@@ -42,11 +42,11 @@ class Manifest(BaseModel):
     elsewhere: tuple[str, ...] = ()
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> BackupManifest:
     """Read the manifest of a backup. Raises an error if the folder is no backup, or one of a later release."""
     path = folder / FILE
     try:
-        found = Manifest.model_validate_json(path.read_bytes())
+        found = BackupManifest.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise EtlError(
             f"{folder} is no backup: it has no {FILE}", "name the folder that `etl backup` has printed"
@@ -57,7 +57,7 @@ def read_manifest(folder: Path) -> Manifest:
     return found
 
 
-def damaged(folder: Path, manifest: Manifest) -> list[str]:
+def damaged(folder: Path, manifest: BackupManifest) -> list[str]:
     """Return the parts that are missing or differ from what was written, with the reason."""
     wrong = []
     for each in manifest.parts:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from etl.deployment import postgres
-from etl.deployment.manifest import DUMP, Manifest, BackupPart, damaged, read_manifest
+from etl.deployment.manifest import DUMP, BackupManifest, BackupPart, damaged, read_manifest
 from etl.deployment.stored import Kept, Stored, as_its_user
 from etl.errors import EtlError
 
 
-def examined_backup(folder: Path, stored: Stored, password: str) -> Manifest:
+def examined_backup(folder: Path, stored: Stored, password: str) -> BackupManifest:
     """Return the manifest if the backup is whole, and this installation is empty, stopped, and has the same services.
 
     Raises an error that names everything that is wrong. Nothing is changed.
@@ -42,7 +42,7 @@ def examined_backup(folder: Path, stored: Stored, password: str) -> Manifest:
 
 
 def restore_backup(
-    folder: Path, manifest: Manifest, stored: Stored, *, password: str, tell: Callable[[str], None]
+    folder: Path, manifest: BackupManifest, stored: Stored, *, password: str, tell: Callable[[str], None]
 ) -> None:
     """Read the parts of an examined backup: Dagster's database, which is all or nothing, then the folders."""
     if stored.database is not None:

@@ -20,7 +20,7 @@ from etl.quotas.claims import (
     refuse_if_used_up,
 )
 from etl.quotas.quotas_file import Quotas, read_quotas
-from etl.quotas.usage_state import Amount, Claim
+from etl.quotas.usage_state import Claim, Counted
 from etl.warehouse.care import used_bytes
 from etl.warehouse.contract import Warehouse
 
@@ -95,7 +95,7 @@ def _claim(run: StageRun, stage: Stage, rows: int, size: int) -> Claim:
         stage=stage,
         pipeline=run.pipeline.name,
         partition=run.partition,
-        amount=Amount(rows=rows, bytes=size),
+        amount=Counted(rows=rows, bytes=size),
         at=now(),
     )
 

@@ -17,7 +17,7 @@ from etl.lake.lake import Lake
 from etl.quotas.amounts import shown
 from etl.quotas.quotas_file import DAILY, TenantLimits
 from etl.quotas.usage import amount_of, day_of
-from etl.quotas.usage_state import Amount, Claim, Measured, Refusal, UsageState, change_state, read_state
+from etl.quotas.usage_state import Claim, Counted, Measured, Refusal, UsageState, change_state, read_state
 
 OPEN = timedelta(hours=1)
 """So long a claim is kept by itself. Later it is only part of the sum, so that the kept state stays small."""
@@ -66,7 +66,7 @@ def give_back(place: Account, claimed: Claim) -> None:
     def change(state: UsageState) -> UsageState:
         if claimed in state.open:
             return state.model_copy(update={"open": tuple(each for each in state.open if each != claimed)})
-        minus = Amount(rows=-claimed.amount.rows, bytes=-claimed.amount.bytes)
+        minus = Counted(rows=-claimed.amount.rows, bytes=-claimed.amount.bytes)
         return state.settled(claimed.model_copy(update={"amount": minus}))
 
     change_state(place.tenant, place.lake, claimed.run_id, claimed.at, change)
@@ -81,7 +81,7 @@ def refuse_if_used_up(place: Account, want: Claim) -> None:
     if state is None:
         return
     begin, _ = day_of(limits, want.at)
-    used = state.used(begin).get(want.stage, Amount())
+    used = state.used(begin).get(want.stage, Counted())
     for name in DAILY:
         limit: int | None = getattr(limits, name)
         if limit is not None and amount_of(name)(used) >= limit:
@@ -122,7 +122,7 @@ def _admitted(place: Account, want: Claim, before: UsageState) -> UsageState:
     """Return the state with the claim. Raises QuotaError if a quota does not allow it."""
     state = _cleared(place, want, before)
     begin, _ = day_of(place.limits, want.at)
-    used = state.used(begin).get(want.stage, Amount())
+    used = state.used(begin).get(want.stage, Counted())
     for name in DAILY:
         limit: int | None = getattr(place.limits, name)
         already = amount_of(name)(used)

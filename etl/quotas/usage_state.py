@@ -28,7 +28,7 @@ SECONDS = 60.0  # as long as a run waits for others that count at the same momen
 _QUARTER = timedelta(minutes=15)
 
 
-class Amount(BaseModel):
+class Counted(BaseModel):
     """Rows and bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,9 +36,9 @@ class Amount(BaseModel):
     rows: int = 0
     bytes: int = 0
 
-    def __add__(self, other: "Amount") -> "Amount":
+    def __add__(self, other: "Counted") -> "Counted":
         """Return both together."""
-        return Amount(rows=self.rows + other.rows, bytes=self.bytes + other.bytes)
+        return Counted(rows=self.rows + other.rows, bytes=self.bytes + other.bytes)
 
 
 class Claim(BaseModel):
@@ -50,7 +50,7 @@ class Claim(BaseModel):
     stage: str
     pipeline: str
     partition: str | None
-    amount: Amount
+    amount: Counted
     at: datetime
 
     def is_of(self, other: "Claim | Refusal") -> bool:
@@ -68,7 +68,7 @@ class Refusal(BaseModel):
     pipeline: str
     partition: str | None
     quota: str
-    amount: Amount
+    amount: Counted
     limit: int
     at: datetime
 
@@ -95,30 +95,30 @@ class UsageState(BaseModel):
 
     format: int = FORMAT
     counted_since: datetime
-    quarters: dict[str, dict[str, Amount]] = {}
+    quarters: dict[str, dict[str, Counted]] = {}
     """For each quarter of an hour, what each stage published in it."""
     open: tuple[Claim, ...] = ()
     refused: tuple[Refusal, ...] = ()
     lake: Measured | None = None
     warehouse: Measured | None = None
 
-    def used(self, since: datetime) -> dict[str, Amount]:
+    def used(self, since: datetime) -> dict[str, Counted]:
         """Return what each stage has published from this moment on, with what is claimed and not known yet."""
-        found: dict[str, Amount] = {}
+        found: dict[str, Counted] = {}
         for quarter, stages in self.quarters.items():
             if datetime.fromisoformat(quarter) >= since:
                 for stage, amount in stages.items():
-                    found[stage] = found.get(stage, Amount()) + amount
+                    found[stage] = found.get(stage, Counted()) + amount
         for each in self.open:
             if each.at >= since:
-                found[each.stage] = found.get(each.stage, Amount()) + each.amount
+                found[each.stage] = found.get(each.stage, Counted()) + each.amount
         return found
 
     def settled(self, claim: Claim) -> "UsageState":
         """Return the state in which this claim is known to be published."""
         quarter = _quarter(claim.at)
         stages = self.quarters.get(quarter, {})
-        more = {**stages, claim.stage: stages.get(claim.stage, Amount()) + claim.amount}
+        more = {**stages, claim.stage: stages.get(claim.stage, Counted()) + claim.amount}
         left = tuple(each for each in self.open if each != claim)
         return self.model_copy(update={"quarters": {**self.quarters, quarter: more}, "open": left})
 

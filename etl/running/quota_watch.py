@@ -21,7 +21,7 @@ from etl.notify.incidents import Trouble
 from etl.pipeline.stage import lake_of
 from etl.quotas.quotas_file import DAILY, TenantLimits, read_quotas
 from etl.quotas.usage import amount_of, day_of, usage_of
-from etl.quotas.usage_state import Amount, Refusal, read_state
+from etl.quotas.usage_state import Counted, Refusal, read_state
 from etl.running.compat import StepEventStatus
 from etl.running.naming import AssetAddress
 from etl.running.queue_order import CONTINUES
@@ -122,12 +122,12 @@ def continuations(
     used = state.used(day_of(limits, now)[0])
     found: dict[str, Continuation] = {}
     for each in sorted(state.refused, key=lambda refusal: refusal.at):
-        if not _fits(each, used.get(each.stage, Amount()), limits) or each.run_id in found:
+        if not _fits(each, used.get(each.stage, Counted()), limits) or each.run_id in found:
             continue
         run = instance.get_run_by_id(each.run_id)
         if run is None or not run.is_finished:
             continue
-        used[each.stage] = used.get(each.stage, Amount()) + each.amount
+        used[each.stage] = used.get(each.stage, Counted()) + each.amount
         tags = {name: run.tags[name] for name in (PARTITION, RANGE_START, RANGE_END) if name in run.tags}
         done = frozenset(
             AssetAddress.of_step(step.step_key).key
@@ -139,7 +139,7 @@ def continuations(
     return list(found.values())
 
 
-def _fits(refusal: Refusal, used: Amount, limits: TenantLimits) -> bool:
+def _fits(refusal: Refusal, used: Counted, limits: TenantLimits) -> bool:
     for name in DAILY:
         limit: int | None = getattr(limits, name)
         wanted = max(1, amount_of(name)(refusal.amount))  # it was refused before it was known how large it is

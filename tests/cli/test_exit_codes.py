@@ -56,6 +56,12 @@ USAGE = {
     "home": ["home", "--nothing"],
     "doctor": ["doctor", "nobody"],
     "docs": ["docs", "--nothing"],
+    "quotas": ["quotas", "nobody"],
+    "deploy systemd": ["deploy", "systemd"],
+    "deploy compose": ["deploy", "compose", "--out", "out"],
+    "deploy helm": ["deploy", "helm", "--nothing"],
+    "backup": ["backup"],
+    "restore": ["restore", "nothing"],
 }
 
 

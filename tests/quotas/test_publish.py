@@ -11,7 +11,7 @@ from etl.lake.lake import Lake, open_lake
 from etl.quotas.claims import Account, QuotaError, claim
 from etl.quotas.quotas_file import TenantLimits
 from etl.quotas.usage import Use, usage_of
-from etl.quotas.usage_state import Amount, Claim, read_state
+from etl.quotas.usage_state import Claim, Counted, read_state
 from etl.settings import load_settings
 from tests.pipeline.stages import run_stage
 from tests.quotas.conftest import NOON, write_quotas
@@ -257,7 +257,12 @@ def test_the_count_stays_small_after_many_runs(project: TinyProject, set_clock: 
     for number in range(40):
         at = NOON + timedelta(minutes=10 * number)
         want = Claim(
-            run_id=f"r{number}", stage="extract", pipeline="orders", partition=str(number), amount=Amount(rows=1), at=at
+            run_id=f"r{number}",
+            stage="extract",
+            pipeline="orders",
+            partition=str(number),
+            amount=Counted(rows=1),
+            at=at,
         )
         claim(Account("acme", "acme/orders", lake, TenantLimits(), lambda: 0, lambda: None), want)
     state = read_state("acme", lake)
