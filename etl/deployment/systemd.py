@@ -152,10 +152,12 @@ def variables(service: Service) -> str:
 
 
 def _unit(service: Service, shape: Shape) -> str:
+    # what talks to code servers starts after them and stops before them: they wait for requests that are not answered
+    first = "" if service.kind == "code" else "".join(f" etl-{each.name}.service" for each in shape.code_servers)
     return "\n".join([
         "[Unit]",
         f"Description=etl: {_description(service)}",
-        "After=network-online.target postgresql.service etl-database.service",
+        f"After=network-online.target postgresql.service etl-database.service{first}",
         "Wants=network-online.target etl-database.service",
         "PartOf=etl.target",
         "",

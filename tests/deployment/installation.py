@@ -83,7 +83,7 @@ class Installed:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, self.journal()
-            time.sleep(0.3)
+            time.sleep(1)
 
     def journal(self) -> str:
         return self.machine.run("journalctl", "--no-pager", "-n", "150", "-o", "short", check=False)

@@ -69,6 +69,10 @@ def test_a_service_sees_its_own_folders_and_variables_only(here: Installed) -> N
     for each in (own, other):
         environ = here.machine.run("cat", f"/proc/{main_process(here, each)}/environ")
         assert ("ALICE_DB_PASSWORD" in environ, "BOB_DB_PASSWORD" in environ) == (each == own, each == other)
+    said = here.machine.run(
+        "etl-as", "code-alice", "sh", "-c", "id -un; pwd; echo $ALICE_DB_USER$BOB_DB_USER; command -v etl"
+    )
+    assert said.split() == [own, "/opt/etl/project", "reader", "/opt/etl/venv/bin/etl"]
     for path in ("/etc/etl/dagster/dagster.yaml", "/etc/etl/shape.json", "/etc/nginx/conf.d/etl.conf"):
         assert PASSWORD not in here.machine.run("cat", path)
 
@@ -122,7 +126,6 @@ def test_a_backup_is_restored_on_empty_folders(here: Installed) -> None:
     backup = here.machine.run("sh", "-c", "ls -d /var/backups/etl/*").strip()
     assert json.loads(here.machine.run("cat", f"{backup}/manifest.json"))["elsewhere"] == []
     before = kept(here)
-    assert "is not empty" in etl(here, "restore", backup)
 
     here.machine.run("systemctl", "kill", "--signal=KILL", "etl-code-bob")  # it would wait for the run
     page = (REPOSITORY / "docs" / "production.md").read_text(encoding="utf-8")
@@ -149,9 +152,6 @@ def test_a_backup_is_restored_on_empty_folders(here: Installed) -> None:
     here.wait_for(lambda: here.locations().get("bob") == "LOADED")
     ended(here, again := launch(here, "bob", DAY))
     assert here.run_status(again) == "SUCCESS"
-    said = here.machine.run("etl-as", "code-alice", "etl", "verify", "alice", check=False)
-    assert "2026-01-02: the transfer stage was never published" in said, said  # and about the first day, nothing
-    assert f"{DAY}: " not in said, said
     assert rows(here, "bob").splitlines()[0] == rows(here, "alice").splitlines()[0]
 
 
@@ -214,9 +214,3 @@ def hang(here: Installed, tenant: str) -> None:
     """Let the tenant's next runs stop in the middle of their extract, until their process is ended."""
     path = f"/etc/etl/variables/code-{tenant}.env"
     here.machine.run("sh", "-c", f"echo ETL_FAULT=extract.read=hang >> {path}; systemctl restart etl-code-{tenant}")
-
-
-def etl(here: Installed, *arguments: str) -> str:
-    """What the command prints, run by root with the variables of the daemon, as the written unit of the backup does."""
-    command = 'set -a; . /etc/etl/variables/daemon.env; set +a; exec /opt/etl/venv/bin/etl "$@"'
-    return here.machine.run("sh", "-c", command, "sh", *arguments, check=False)
