@@ -239,7 +239,7 @@ def test_a_lake_that_does_not_answer_is_an_error(
     def broken(*_: object, **__: object) -> None:
         raise LakeError("the bucket does not answer", "look at S3_ENDPOINT_URL")
 
-    monkeypatch.setattr("etl.planning.applied_state.open_lake", broken)
+    monkeypatch.setattr("etl.pipeline.stage.open_lake", broken)
     said = etl("plan")
     assert said.code != 0
     assert "the bucket does not answer" in said.err
