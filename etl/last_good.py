@@ -47,9 +47,14 @@ class LastGood:
         return f"{self.digest[:12]} of {self.at:%Y-%m-%d %H:%M} UTC"
 
 
+def kept_place(tenant: str, settings: Settings) -> Path:
+    """Return the folder with everything that is kept of a tenant."""
+    return settings.data_dir / _FOLDER / tenant
+
+
 def keep(tenant: str, settings: Settings) -> None:
     """Keep the present files of a tenant, which could be built, in the place of those that were kept before."""
-    source, place = settings.tenants_dir / tenant, settings.data_dir / _FOLDER / tenant
+    source, place = settings.tenants_dir / tenant, kept_place(tenant, settings)
     digest = _digest(source)
     with suppress(EtlError):
         if (found := kept(tenant, settings)) is not None and found.digest == digest:
@@ -76,7 +81,7 @@ def keep(tenant: str, settings: Settings) -> None:
 
 def kept(tenant: str, settings: Settings) -> LastGood | None:
     """Return what is kept of a tenant; None if nothing is. Raises an error if the kept files are not as they were."""
-    place = settings.data_dir / _FOLDER / tenant
+    place = kept_place(tenant, settings)
     path = place / _CURRENT
     try:
         says = json.loads(path.read_text(encoding="utf-8"))

@@ -94,7 +94,8 @@ def _evaluation(
                 settings,
                 context.instance,
                 now,
-                {each: configs[each] for each in _oldest_first(configs, folder)},
+                # A tenant that was erased after this process had begun gets no page again.
+                {each: configs[each] for each in _oldest_first(configs, folder) if each in every},
                 code_errors,
                 valid_for=VALID,
                 tenants=every,

@@ -83,7 +83,7 @@ def _fence(lake: Lake, tenant: str, *, over_erased: bool) -> None:
     if life is not None and life.state not in ("importing", "erased"):
         raise EtlError(
             f"tenant {tenant} is here already, and is {life.state}",
-            "erase it here first, or import under another id: `--as` with `etl tenant rename`",
+            "erase it here first, or give it another id where it was exported: `etl tenant rename`",
         )
     write_life(lake, tenant, now("importing"))
 

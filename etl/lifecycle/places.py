@@ -21,6 +21,7 @@ from etl.config.tenant_loader import TRANSFORMS
 from etl.dbt.project import work_dir
 from etl.errors import EtlError
 from etl.lake.lake import Lake, open_lake
+from etl.last_good import kept_place
 from etl.lifecycle.dagster_records import DagsterRecords
 from etl.lifecycle.item import Amount, Item
 from etl.lifecycle.tables import dbt_schemas, own_schemas
@@ -29,6 +30,7 @@ from etl.onboarding.workspace import without_location
 from etl.pipeline.life import NAME, STAGE, main_lake
 from etl.pipeline.quarantine import history_path
 from etl.pipeline.stage import lake_place
+from etl.portal.folder import HTML, JSON, is_ours, remove_page
 from etl.promises.state_log import StateLog
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.secrets.ownership import owner_of
@@ -81,6 +83,8 @@ def places_of(subject: Subject) -> Iterator[ErasablePlace]:
     yield _state(subject)
     yield _promises(subject)
     yield _messages(subject)
+    if subject.settings.portal_dir is not None:
+        yield _pages(subject.settings.portal_dir, subject.id)
     if subject.with_warehouse:
         yield _tables(subject)
         yield _warehouse_files(subject)
@@ -120,13 +124,15 @@ def _state(subject: Subject) -> ErasablePlace:
         subject.settings.staging_dir / tenant,
         subject.settings.demo_dir / f"{tenant}.sqlite",
     ]
+    names += [kept_place(tenant, subject.settings)]
     names += [path.with_name(path.name + end) for path in list(names) for end in ("-wal", "-shm", "-journal")]
 
     def remove_files() -> None:
         for path in names:
             _remove(path)
 
-    return ErasablePlace("state", "files of the data folder: drafts, journals, decisions, dbt's work, the demo source",
+    title = "files of the data folder: drafts, journals, decisions, dbt's work, kept configurations, the demo source"
+    return ErasablePlace("state", title,
                  lambda: [item for path in names for item in _files(path, data)], remove_files)  # fmt: skip
 
 
@@ -151,6 +157,20 @@ def _messages(subject: Subject) -> ErasablePlace:
 
     return ErasablePlace("messages", "incidents and messages", items,
                  lambda: Outbox(path).forget(subject.id) if path.exists() else None)  # fmt: skip
+
+
+def _pages(portal: Path, tenant: str) -> ErasablePlace:
+    """The page that a sensor keeps fresh. Other files in its folder belong to a person."""
+    own = portal / tenant
+
+    def items() -> list[Item]:
+        return [item for name in (HTML, JSON) for item in _files(own / name, portal)] if is_ours(own) else []
+
+    def remove_it() -> None:
+        if is_ours(own):
+            remove_page(own)
+
+    return ErasablePlace("pages", "files of the tenant's page", items, remove_it)
 
 
 def _tables(subject: Subject) -> ErasablePlace:

@@ -25,6 +25,7 @@ from etl.faults import reach
 from etl.lake.footer import read_footer
 from etl.lake.lake import Lake, open_lake
 from etl.lake.objects import SUFFIX, ObjectRef
+from etl.last_good import kept_place
 from etl.lifecycle.dagster_records import DagsterRecords
 from etl.lifecycle.going_on import refuse_going_on
 from etl.lifecycle.places import is_own_dbt_project, remove_locks
@@ -32,6 +33,7 @@ from etl.onboarding.workspace import with_location, without_location
 from etl.pipeline.life import STAGE, life_file, life_in, main_lake, now, read_note, refused, write_life, write_note
 from etl.pipeline.quarantine import history_path
 from etl.pipeline.stage import lake_place
+from etl.portal.folder import is_ours, remove_page
 from etl.promises.state_log import StateLog
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.secrets.ownership import prefix_of
@@ -194,6 +196,9 @@ def _warehouse(config: TenantConfig, renamed: TenantConfig, settings: Settings) 
 
 
 def _state(settings: Settings, old: str, new: str) -> None:
+    shutil.rmtree(kept_place(old, settings), ignore_errors=True)  # it is kept again under the new id
+    if settings.portal_dir is not None and is_ours(settings.portal_dir / old):
+        remove_page(settings.portal_dir / old)
     before, after = history_path(settings, old), history_path(settings, new)
     if before.exists():
         text = before.read_text(encoding="utf-8").replace(f'"tenant": "{old}"', f'"tenant": "{new}"')

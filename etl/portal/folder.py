@@ -81,17 +81,21 @@ def remove_gone(folder: Path, tenants: Collection[str]) -> tuple[list[str], list
     for own in sorted(each for each in folder.iterdir() if each.is_dir() and not each.is_symlink()):
         if own.name in tenants or own.name == OPERATOR or not is_ours(own):
             continue
-        with _errors(own):
-            (own / HTML).unlink(missing_ok=True)
-            _remove_drafts(own)
-            (own / JSON).unlink(missing_ok=True)  # last: it is the mark by which the folder is known
-            try:
-                own.rmdir()
-            except OSError:
-                kept.append(own.name)
-                continue
-        removed.append(own.name)
+        (removed if remove_page(own) else kept).append(own.name)
     return removed, kept
+
+
+def remove_page(own: Path) -> bool:
+    """Remove the files of a page. Returns whether its folder is gone: it stays if a person has other files in it."""
+    with _errors(own):
+        (own / HTML).unlink(missing_ok=True)
+        _remove_drafts(own)
+        (own / JSON).unlink(missing_ok=True)  # last: it is the mark by which the folder is known
+        try:
+            own.rmdir()
+        except OSError:
+            return False
+    return True
 
 
 def is_ours(own: Path) -> bool:

@@ -57,10 +57,10 @@ USAGE = {
     "doctor": ["doctor", "nobody"],
     "docs": ["docs", "--nothing"],
     "quotas": ["quotas", "nobody"],
-    "deploy systemd": ["deploy", "systemd"],
-    "deploy compose": ["deploy", "compose", "--out", "out"],
-    "deploy helm": ["deploy", "helm", "--nothing"],
-    "backup": ["backup"],
+    "deploy systemd": ["deploy", "systemd", "--out", "out", "--host", "etl.example.com", "--nothing"],
+    "deploy compose": ["deploy", "compose", "--out", "out", "--host", "etl.example.com", "--nothing"],
+    "deploy helm": ["deploy", "helm", "--out", "out", "--host", "etl.example.com", "--nothing"],
+    "backup": ["backup", "--out", "out", "--nothing"],
     "restore": ["restore", "nothing"],
 }
 

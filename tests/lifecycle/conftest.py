@@ -48,7 +48,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], W
 
 def enter(root: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     found = World(TinyProject(root / "project", root / "data"))
-    for name, value in found.project.environ.items():
+    for name, value in {**found.project.environ, "ETL_PORTAL_DIR": str(root / "data" / "portal")}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(found.project.root)
     return found

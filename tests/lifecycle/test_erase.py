@@ -17,7 +17,7 @@ POINTS = (
     *(
         f"lifecycle.removed.{each}"
         for each in (
-            "runs", "records", "state", "promises", "messages", "tables", "warehouse_files", "lake", "variables", "files",
+            "runs", "records", "state", "promises", "messages", "pages", "tables", "warehouse_files", "lake", "variables", "files",
         )
     ),
     "lifecycle.certified",
@@ -28,7 +28,7 @@ POINTS = (
 def test_nothing_is_left_of_the_tenant_and_nothing_is_gone_of_the_other(world: World, etl: Etl) -> None:
     before, other = files_with(canary("acme"), *world.folders), files_with(canary("acme_eu"), *world.folders)
     kinds = ("lake/acme/", "_quarantine/", "warehouse/", "history/runs/", "storage/", "notify.sqlite", "sla.sqlite",
-             "demo/", "staging/", ".env", "quarantine/")  # fmt: skip
+             "demo/", "staging/", ".env", "quarantine/", "last_good/", "portal/")  # fmt: skip
     assert [each for each in kinds if not any(each in path for path in before)] == []  # the scan finds all of them
 
     said = etl("tenant", "erase", "acme")

@@ -13,8 +13,11 @@ from dagster import DagsterInstance, DagsterRun
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.definitions import definitions_of
+from etl.last_good import keep
 from etl.notify.outbox import Outbox
 from etl.pipeline.quarantine import discard, rejected_rows
+from etl.portal.build import build_pages
+from etl.portal.gather import Gathering
 from etl.promises.state_log import StateLog
 from etl.settings import Settings, load_settings
 from tests.tiny_project import DAYS, TinyProject, make_project
@@ -100,7 +103,8 @@ def make_world(root: Path, **changes: Any) -> World:
     """The project with everything in it. The environment must name it."""
     project = make_project(root)
     for tenant in TENANTS:
-        project.write_tenant({"assets": {"pipelines": pipelines(tenant)}, **changes}, tenant=tenant)
+        about = {"description": f"Data of {canary(tenant)}", "assets": {"pipelines": pipelines(tenant)}}
+        project.write_tenant({**about, **changes}, tenant=tenant)
         source = project.data / "demo" / f"{tenant}.sqlite"
         source.unlink(missing_ok=True)
         make_source(source, tenant)
@@ -123,6 +127,13 @@ def fill(world: World) -> None:
         assert done.success, [each.message for each in done.all_events if each.is_failure]
     rejected = list(rejected_rows(world.config("acme"), world.settings))
     discard(world.config("acme"), world.settings, rejected[0], f"{canary('acme')} why")
+    for tenant in TENANTS:
+        keep(tenant, world.settings)
+    with world.instance() as instance:
+        configs = {tenant: world.config(tenant) for tenant in TENANTS}
+        gathering = Gathering(world.settings, instance, datetime.now(UTC), {**configs})
+        built = build_pages(gathering, world.project.data / "portal")
+    assert sorted(built.pages) == sorted(TENANTS), built
     _leave_behind(world)
 
 
