@@ -136,11 +136,11 @@ COMMANDS = (
     ),
     (
         "traces",
-        "Send the spans of runs that have ended to a receiver of OpenTelemetry: the run, its wait, its steps.",
+        "Send the spans of runs that have ended since the last call: the run, its wait in the queue, and its steps.",
         "traces:traces",
         "etl traces --endpoint http://localhost:4318 --every 30",
     ),
-    ("lineage", "Show from which columns a column comes; send OpenLineage events of ended runs.", "lineage:app", ""),
+    ("lineage", "From which columns a column comes, and OpenLineage events of runs.", "lineage:app", ""),
     (
         "rules",
         "List the quality rules; show one; suggest rules for a file; compare two files; or look for personal data.",
@@ -193,7 +193,7 @@ COMMANDS = (
     ),
     (
         "quotas",
-        "How much of its quotas each tenant has used, since when, and how many of its runs work at one time.",
+        "Show how much of each quota is used, since when it is counted, and when a day's quota is free again.",
         "quotas:quotas",
         "etl quotas project_01",
     ),
