@@ -130,7 +130,7 @@ COMMANDS = (
     ("check", "Load tenants and check that they keep the conventions.", "check:check", "etl check project_01"),
     (
         "metrics",
-        "Write numbers of every pipeline, labelled by tenant and pipeline, to a file, a port, a gateway or the terminal.",
+        "Write numbers of every pipeline, by tenant and pipeline, to a file, a port, a gateway or the terminal.",
         "metrics:metrics",
         "etl metrics --output /var/lib/node_exporter/etl.prom",
     ),

@@ -48,7 +48,7 @@ def metrics(
     push: Annotated[str | None, typer.Option(help="Replace the tenants' groups in this push gateway: its URL.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only this tenant. Default: all.")] = None,
 ) -> None:
-    """Write numbers of every pipeline, labelled by tenant and pipeline, to a file, a port, a gateway or the terminal.
+    """Write numbers of every pipeline, by tenant and pipeline, to a file, a port, a gateway or the terminal.
 
     The counters of a pipeline that never ran are 0. Exit code 2: a tenant does not load, or the gateway did not take
     the numbers. 3: no tenant, or no pipeline.
