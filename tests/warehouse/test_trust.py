@@ -19,6 +19,8 @@ from etl.warehouse.contract import KEPT_SCHEMA, Warehouse, WarehousePlace, kept_
 from tests.amounts import amount
 from tests.lake.objects import DAY, NEXT_DAY, load, local_lake, publish, settings_in
 
+pytestmark = pytest.mark.slow  # a matrix of damages, in each mode, on each warehouse
+
 A = pl.DataFrame({"id": [1, 2, 3], "qty": [10.5, 20.0, None], "note": ["a", None, "c"]})
 B = A.with_columns(pl.col("qty") + 1)
 Execute = Callable[[str], None]
