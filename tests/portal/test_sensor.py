@@ -8,7 +8,7 @@ import pytest
 from dagster import DagsterInstance, SensorDefinition, build_sensor_context
 
 from etl.definitions import build_all_definitions, build_tenant_definitions, definitions_of
-from etl.errors import ConfigError, EtlError
+from etl.errors import EtlError
 from etl.factories import page_sensor
 from etl.factories.page_sensor import location_page_sensor, tenant_page_sensor
 from etl.settings import Settings
@@ -61,7 +61,7 @@ def test_a_locations_sensor_writes_all_also_of_broken_tenants_and_removes_what_i
 ) -> None:
     carol = location_page_sensor({"carol": config_of("carol")}, {}, settings)[0]
     tick(carol, instance)
-    broken = {"bob": ConfigError("broken by alice", "mend it"), "alice": SystemExit(3)}
+    broken = {"bob": "broken by alice", "alice": "SystemExit: 3"}
     (sensor,) = location_page_sensor({"alice": config_of("alice")}, broken, settings)
     assert tick(sensor, instance) == "2 pages written"
     assert written(settings) == ["_operator", "alice", "bob"]
