@@ -3,8 +3,6 @@
 Belongs here: the command. Not here: the pages (`etl.portal`), the sensor that keeps them fresh (`etl.factories`).
 """
 
-import ast
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -17,10 +15,9 @@ from rich.text import Text
 from etl.cli.asked import asked_tenants
 from etl.cli.home import opened_instance
 from etl.cli.sla import complain
-from etl.cli.time_limit import time_limit
 from etl.config.config_loader import list_tenants, load_tenant, tenants_listed_once
 from etl.config.tenant_config import TenantConfig
-from etl.definitions import load_location
+from etl.definitions import tried_out
 from etl.errors import EtlError, NothingExamined
 from etl.portal.build import Built, build_operator, build_pages, remove_pages
 from etl.portal.gather import Gathering
@@ -30,7 +27,6 @@ from etl.settings import Settings, load_settings
 app = typer.Typer(help="A page for each tenant, as files that can be given to its people.", no_args_is_help=True)
 
 _PATIENCE = 60.0
-_CODE_SECONDS = 20.0
 _COLOURS: dict[Level, str] = {"good": "green", "notice": "yellow", "unknown": "yellow", "bad": "red", "none": "dim"}
 _WRONG = 2
 
@@ -51,13 +47,14 @@ def build(
     settings, now = load_settings(), datetime.now(UTC)
     names = asked_tenants(settings, tenant or ())
     configs = _configs(settings, names)
+    code_errors = tried_out([name for name, each in configs.items() if isinstance(each, TenantConfig)], settings)
     with opened_instance(settings) as instance:
         gathering = Gathering(
             settings,
             instance,
             now,
             configs,
-            _code_errors(settings, configs),
+            code_errors,
             valid_for=timedelta(minutes=valid_minutes),
             budget=_PATIENCE,
             tenants=list_tenants(settings),
@@ -86,34 +83,6 @@ def _configs(settings: Settings, names: tuple[str, ...]) -> dict[str, TenantConf
             except EtlError as error:
                 found[name] = error
     return found
-
-
-def _code_errors(settings: Settings, configs: Mapping[str, TenantConfig | EtlError]) -> dict[str, EtlError]:
-    """Return why the Python of a tenant cannot be loaded. The two usual lines need not be tried."""
-    found: dict[str, EtlError] = {}
-    for name, config in configs.items():
-        path = settings.tenants_dir / name / "definitions.py"
-        if not isinstance(config, TenantConfig) or not path.is_file() or _is_usual(path, name):
-            continue
-        try:
-            with time_limit(_CODE_SECONDS, name, settings.project_dir):
-                load_location(name)
-        except EtlError as error:
-            found[name] = error
-        except (Exception, SystemExit) as error:  # noqa: BLE001  a person's own code may raise anything
-            found[name] = EtlError(f"definitions.py cannot be loaded: {type(error).__name__}: {error}")
-    return found
-
-
-def _is_usual(path: Path, tenant: str) -> bool:
-    """Whether the file only builds what the YAML defines, as `etl new` writes it."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, OSError):
-        return False
-    body = [each for each in tree.body if not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))]
-    usual = f'from etl import build_tenant_definitions\ndefs = build_tenant_definitions("{tenant}")'
-    return ast.dump(ast.Module(body, [])) == ast.dump(ast.parse(usual))
 
 
 def _show(built: Built, removed: list[str], kept: list[str], out: Path, operator: Path) -> None:
