@@ -23,7 +23,7 @@ from etl.formats import check_format
 from etl.quality.whole_file import write_whole
 from etl.settings import Settings
 
-_FORMAT = 1
+FORMAT = 1
 _FOLDER, _CURRENT = "last_good", "current.json"
 _KEPT = frozenset({".py", ".yaml", ".yml", ".sql", ".csv", ".json"})
 _FREE = frozenset({"name", "description", "owners", "tags", "group", "sla", "assets", "jobs"})
@@ -70,7 +70,7 @@ def keep(tenant: str, settings: Settings) -> None:
         shutil.rmtree(place / digest, ignore_errors=True)
         with suppress(OSError):  # another process has kept the same files
             draft.parent.rename(place / digest)
-        says = {"format": _FORMAT, "digest": digest, "at": datetime.now(UTC).isoformat()}
+        says = {"format": FORMAT, "digest": digest, "at": datetime.now(UTC).isoformat()}
         write_whole(place / _CURRENT, json.dumps(says) + "\n")
     finally:
         shutil.rmtree(draft.parent, ignore_errors=True)
@@ -85,7 +85,7 @@ def kept(tenant: str, settings: Settings) -> LastGood | None:
     path = place / _CURRENT
     try:
         says = json.loads(path.read_text(encoding="utf-8"))
-        check_format(says.get("format"), newest=_FORMAT, what=f"the last good configuration {path}")
+        check_format(says.get("format"), newest=FORMAT, what=f"the last good configuration {path}")
         digest, at = str(says["digest"]), datetime.fromisoformat(says["at"])
     except FileNotFoundError:
         return None
