@@ -33,6 +33,8 @@ class TenantLife(BaseModel):
     by: str
     reason: str = ""
     certificate: str = ""
+    formerly: tuple[str, ...] = ()
+    """The ids that the tenant had before it was renamed: Dagster's history of that time stays under them."""
 
 
 def read_life_file(path: Path) -> TenantLife | None:

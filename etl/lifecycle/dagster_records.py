@@ -49,20 +49,25 @@ class TenantRuns:
 class DagsterRecords:
     """What Dagster's storage holds of a tenant."""
 
-    def __init__(self, instance: DagsterInstance, tenant: str, tenants: Collection[str]) -> None:
-        """`tenants` are all tenants of the project; of two whose ids begin alike, the longer owns a name."""
+    def __init__(
+        self, instance: DagsterInstance, tenant: str, tenants: Collection[str], formerly: Collection[str] = ()
+    ) -> None:
+        """`tenants` are all tenants of the project; of two whose ids begin alike, the longer owns a name.
+
+        `formerly` are ids that the tenant had before it was renamed.
+        """
         self._instance = instance
-        self._tenant = tenant
-        self._tenants = {*tenants, tenant}
+        self._own = frozenset({tenant, *formerly})
+        self._tenants = {*tenants, *self._own}
 
     def runs(self) -> TenantRuns:
         """Return the tenant's runs."""
         own, shared, others = [], [], []
         for run in self._instance.get_runs():
             named = self._tenants_of(run)
-            if named == {self._tenant}:
+            if named and named <= self._own:
                 own.append(run)
-            elif self._tenant in named:
+            elif named & self._own:
                 shared.append(run)
             else:
                 others.append(run)
@@ -133,6 +138,7 @@ class DagsterRecords:
         """Yield how each database with events of the tenant is opened: the index, and the file of each run."""
         storage: Any = self._instance.event_log_storage
         yield storage.index_connection
+        yield from self._shard_without_run()
         if hasattr(storage, "path_for_shard"):
             for run in self.runs().own:
                 yield partial(storage.run_connection, run.run_id)
@@ -143,20 +149,28 @@ class DagsterRecords:
             instance.run_storage.connect,
             instance.event_log_storage.index_connection,
             instance.schedule_storage.connect,
+            *self._shard_without_run(),
         )
+
+    def _shard_without_run(self) -> tuple[Callable[[], AbstractContextManager[Any]], ...]:
+        """Return how SQLite's file for events without a run is opened, if there is such a file."""
+        storage: Any = self._instance.event_log_storage
+        if hasattr(storage, "path_for_shard") and Path(storage.path_for_shard("")).exists():
+            return (partial(storage.run_connection, ""),)
+        return ()
 
     def _conditions(self, connection: Any, snapshots: Collection[str]) -> Iterator[tuple[sa.Table, Any]]:  # noqa: ANN401
         """Yield the tables of a database that may hold rows of the tenant, with the condition for these rows."""
         found = sa.MetaData()
         found.reflect(bind=connection)
         runs = [each.run_id for each in self.runs().own]
-        pools = [source_pool(self._tenant), warehouse_pool(self._tenant)]
+        pools = [pool(each) for each in self._own for pool in (source_pool, warehouse_pool)]
         for name, table in found.tables.items():
             conditions = []
             if name in _BY_ASSET and "asset_key" in table.c:
-                first = json.dumps(self._tenant)
-                conditions += [table.c.asset_key.startswith(f"[{first}, ", autoescape=True)]
-                conditions += [table.c.asset_key == f"[{first}]"]
+                conditions += self._of_assets(table)
+            if name == "event_logs" and (numbers := self._without_run(connection, table)):
+                conditions += [table.c.id.in_(numbers)]
             if name in _BY_RUN and name not in ("runs", "run_tags") and runs:
                 conditions += [table.c.run_id.in_(runs)]
             if name in _BY_POOL:
@@ -170,6 +184,24 @@ class DagsterRecords:
             if conditions:
                 yield table, sa.or_(*conditions)
 
+    def _of_assets(self, table: sa.Table) -> list[Any]:
+        """Return the conditions for rows about assets of the tenant."""
+        starts = [f"[{json.dumps(each)}" for each in self._own]
+        begins = [table.c.asset_key.startswith(f"{each}, ", autoescape=True) for each in starts]
+        return [*begins, *(table.c.asset_key == f"{each}]" for each in starts)]
+
+    def _without_run(self, connection: Any, table: sa.Table) -> list[int]:  # noqa: ANN401
+        """Return the events of the tenant that belong to no run, such as checks that a sensor or a command judged."""
+        found = []
+        for number, text in connection.execute(sa.select(table.c.id, table.c.event).where(table.c.run_id == "")):
+            try:
+                named = set(_asset_tenants(json.loads(text)))
+            except (TypeError, ValueError):
+                continue
+            if named and named <= self._own:
+                found.append(number)
+        return found
+
     def _instigators(self, connection: Any, table: sa.Table) -> list[int]:  # noqa: ANN401
         """Return the rows of the tenant's schedules and sensors."""
         return [number for number, body in _bodies(connection, table) if self._is_own(body)]
@@ -178,9 +210,9 @@ class DagsterRecords:
         """Whether a schedule or sensor is the tenant's. The name of its code location counts before its own name."""
         location = _value(body, "location_name")
         if location in self._tenants:
-            return location == self._tenant
+            return location in self._own
         name = _value(body, "instigator_name") or _value(body, "job_name") or ""
-        return self._owner(str(name)) == self._tenant
+        return self._owner(str(name)) in self._own
 
     def _tick_logs(self) -> Iterator[Sequence[str]]:
         with self._databases()[2]() as connection:
@@ -200,7 +232,7 @@ class DagsterRecords:
             tags, named = _value(body, "tags"), set(_asset_tenants(body))
             if not named and isinstance(tags, Mapping):
                 named = {str(tags.get("tenant", ""))}
-            if named == {self._tenant}:
+            if named and named <= self._own:
                 keys.append(connection.execute(sa.select(table.c.key).where(table.c.id == number)).scalar())
         return keys
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from etl.config.identifiers import TenantId
 from etl.errors import EtlError
 from etl.formats import check_format
 from etl.warehouse.contents import OwnTable
@@ -53,7 +54,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int = FORMAT
-    tenant: str
+    tenant: TenantId
     made: datetime
     product: str
     warehouse: str

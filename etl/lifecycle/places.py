@@ -10,6 +10,7 @@ begin alike, `a` and `a_b`, each keeps its own.
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from dagster import DagsterInstance
@@ -27,7 +28,7 @@ from etl.lifecycle.item import Amount, Item
 from etl.lifecycle.tables import dbt_schemas, own_schemas
 from etl.notify.outbox import Outbox
 from etl.onboarding.workspace import without_location
-from etl.pipeline.life import NAME, STAGE, main_lake
+from etl.pipeline.life import NAME, STAGE, life_in, main_lake
 from etl.pipeline.quarantine import history_path
 from etl.pipeline.stage import lake_place
 from etl.portal.folder import HTML, JSON, is_ours, remove_page
@@ -70,10 +71,18 @@ class Subject:
         """The tenant's id."""
         return self.config.id
 
+    @cached_property
+    def formerly(self) -> tuple[str, ...]:
+        """The ids that the tenant had before it was renamed, if no other tenant has them now."""
+        with main_lake(self.config, self.settings) as lake:
+            life = life_in(lake, self.id)
+        living = {*list_tenants(self.settings)}
+        return tuple(each for each in life.formerly if each not in living) if life is not None else ()
+
     @property
     def records(self) -> DagsterRecords:
-        """What Dagster's storage holds of the tenant."""
-        return DagsterRecords(self.instance, self.id, list_tenants(self.settings))
+        """What Dagster's storage holds of the tenant, also under its earlier ids."""
+        return DagsterRecords(self.instance, self.id, list_tenants(self.settings), self.formerly)
 
 
 def places_of(subject: Subject) -> Iterator[ErasablePlace]:
@@ -125,6 +134,7 @@ def _state(subject: Subject) -> ErasablePlace:
         subject.settings.demo_dir / f"{tenant}.sqlite",
     ]
     names += [kept_place(tenant, subject.settings)]
+    names += [path for old in subject.formerly for path in (data / "sla" / f"{old}.sqlite", data / "backfills" / old)]
     names += [path.with_name(path.name + end) for path in list(names) for end in ("-wal", "-shm", "-journal")]
 
     def remove_files() -> None:
@@ -150,13 +160,22 @@ def _promises(subject: Subject) -> ErasablePlace:
 def _messages(subject: Subject) -> ErasablePlace:
     path = subject.settings.data_dir / "notify.sqlite"
 
+    ids = (subject.id, *subject.formerly)  # messages keep the id under which they were sent
+
     def items() -> list[Item]:
-        incidents, messages = Outbox(path).count(subject.id) if path.exists() else (0, 0)
-        found = [Item(name="incidents", rows=incidents), Item(name="messages", rows=messages)]
+        counts = [Outbox(path).count(each) for each in ids] if path.exists() else []
+        found = [
+            Item(name="incidents", rows=sum(each for each, _ in counts)),
+            Item(name="messages", rows=sum(each for _, each in counts)),
+        ]
         return [each for each in found if each.rows]
 
-    return ErasablePlace("messages", "incidents and messages", items,
-                 lambda: Outbox(path).forget(subject.id) if path.exists() else None)  # fmt: skip
+    def remove_messages() -> None:
+        if path.exists():
+            for each in ids:
+                Outbox(path).forget(each)
+
+    return ErasablePlace("messages", "incidents and messages", items, remove_messages)
 
 
 def _pages(portal: Path, tenant: str) -> ErasablePlace:
@@ -232,11 +251,11 @@ def _lakes(subject: Subject) -> Iterator[ErasablePlace]:
 def _variables(subject: Subject) -> ErasablePlace:
     """The tenant's variables in the project's `.env`, which often are passwords."""
     path = subject.settings.project_dir / ".env"
-    tenants = {*list_tenants(subject.settings), subject.id}
+    tenants = {*list_tenants(subject.settings), subject.id, *subject.formerly}
 
     def names() -> list[str]:
         said = dotenv_values(path) if path.is_file() else {}
-        return [name for name in said if owner_of(name, tenants) == subject.id]
+        return [name for name in said if owner_of(name, tenants) in {subject.id, *subject.formerly}]
 
     def remove_variables() -> None:
         for name in names():

@@ -109,7 +109,8 @@ def rename(config: TenantConfig, settings: Settings, records: DagsterRecords, ne
             source.prune(old)
     reach("lifecycle.objects_removed")
     with main_lake(renamed, settings) as lake:
-        write_life(lake, new, now("active"))
+        earlier = (*(life.formerly if life is not None else ()), old)
+        write_life(lake, new, now("active").model_copy(update={"formerly": earlier}))
         write_life_file(life_file(new, settings), None)
         write_life(lake, old, now("erased", f"it was renamed to {new}"))
         write_note(lake, old, NOTE, None)
@@ -123,7 +124,7 @@ def rename(config: TenantConfig, settings: Settings, records: DagsterRecords, ne
     return [
         f"variables {prefix_of(old)}... are called {prefix_of(new)}... now: rename them in .env and where they are set",
         f"secrets of {old} in the store of secrets: copy them to the place of {new}",
-        f"Dagster's history of runs and checks stays under {old}",
+        f"Dagster's history of runs and checks stays under {old}; an erasure of {new} removes it too",
         f"names of {old} in pyproject.toml and in the platform's files below tenants/: rename them",
     ]
 

@@ -60,7 +60,10 @@ def life_in(lake: Lake, tenant: str) -> TenantLife | None:
 
 
 def write_life(lake: Lake, tenant: str, life: TenantLife) -> None:
-    """Replace the state in the lake. Raises an error if somebody else replaced it meanwhile."""
+    """Replace the state in the lake; earlier ids are kept. Raises an error if somebody else replaced it meanwhile."""
+    before = life_in(lake, tenant)
+    if before is not None and not life.formerly:
+        life = life.model_copy(update={"formerly": before.formerly})
     write_note(lake, tenant, NAME, life.model_dump_json())
 
 

@@ -90,7 +90,10 @@ def test_the_dashboard_is_complete() -> None:
         for target in panel["targets"]:
             assert target["expr"].count("(") == target["expr"].count(")")
             for name in re.findall(r"\betl_[a-z_]+", target["expr"]):
-                of_tenant = name.startswith("etl_quota_") or name in {"etl_tenant_loaded", "etl_metrics_timestamp_seconds"}
+                of_tenant = name.startswith("etl_quota_") or name in {
+                    "etl_tenant_loaded",
+                    "etl_metrics_timestamp_seconds",
+                }
                 labels = 'tenant=~"$tenant"' if of_tenant else 'tenant=~"$tenant",pipeline=~"$pipeline"'
                 assert (name if name == "etl_daemon_running" else f"{name}{{{labels}}}") in target["expr"]
     assert [each["name"] for each in dashboard["templating"]["list"]] == ["datasource", "tenant", "pipeline"]
