@@ -15,6 +15,7 @@ from rich.table import Table
 from etl.deployment import compose as compose_files, helm as helm_files, systemd as systemd_files
 from etl.deployment.dockerfile import LOCK, image_source
 from etl.deployment.folder import FileChange, changes, write
+from etl.deployment.proxy import checked_host
 from etl.deployment.shape import DATABASE, DATABASE_PASSWORD, Database, GroupBy, Shape, shape_of
 from etl.errors import EtlError
 from etl.platform import platform_of
@@ -25,7 +26,7 @@ app = typer.Typer(
 )
 
 Out = Annotated[Path, typer.Option(help="The folder of the files, such as deploy/compose.")]
-Host = Annotated[str, typer.Option(help="The name by which people reach the installation: https://NAME.")]
+Host = Annotated[str, typer.Option(help="The name by which people reach the installation, such as etl.example.com.")]
 Grouping = Annotated[
     Literal["tenant", "shard", "all"],
     typer.Option("--group-by", help="One code server for each tenant, for each shard of [tool.etl], or for all."),
@@ -60,7 +61,9 @@ def compose(
     """
     settings = load_settings()
     shape = _shape(settings, group_by, environment)
-    files = compose_files.files(shape, settings, image_source(settings.project_dir, out.resolve()), host, runs)
+    files = compose_files.files(
+        shape, settings, image_source(settings.project_dir, out.resolve()), checked_host(host), runs
+    )
     steps = [
         "copy .env.example to .env, and each file of env/ in the same way; write the values",
         "write proxy/secrets/accounts, proxy/secrets/tls/server.crt and server.key: docs/containers.md",
@@ -91,7 +94,9 @@ def helm(
     settings = load_settings()
     shape = _shape(settings, group_by, environment)
     secrets = platform_of(settings.project_dir, {}).secrets
-    files = helm_files.files(shape, settings, image_source(settings.project_dir, out.resolve()), host, secrets)
+    files = helm_files.files(
+        shape, settings, image_source(settings.project_dir, out.resolve()), checked_host(host), secrets
+    )
     steps = [
         "build the image (the first lines of the Dockerfile), and push it to your registry",
         "make the secrets: docs/containers.md",
@@ -119,7 +124,7 @@ def systemd(
     """
     settings = load_settings()
     shape = shape_of(settings, group_by, environment=environment)
-    files = systemd_files.files(shape, settings, host)
+    files = systemd_files.files(shape, settings, checked_host(host))
     steps = [f"on the machine, as root: sh {out}/install (docs/production.md says what it does and what comes next)"]
     _deploy(shape, out, files, steps, check=check, overwrite=overwrite)
 

@@ -28,7 +28,7 @@ from etl.promises.freshness import State
 from etl.promises.judge import PipelineHistory, PipelineRun
 from etl.promises.pipeline_log import Counters
 from etl.promises.prometheus import Sample, metrics_registry, metrics_text
-from etl.quotas.quotas_file import quotas_path
+from etl.quotas.quotas_file import read_quotas
 from etl.quotas.usage import usage_of
 from etl.running.sla_result import promised
 from etl.running.sla_watch import SlaWatch, Verdicts
@@ -120,9 +120,9 @@ _QUOTAS = {
 
 def _quota_samples(config: TenantConfig, settings: Settings, now: datetime) -> Iterator[Sample]:
     """Yield what is known of the quotas. What is not known has no number, and is counted as unknown."""
-    if not quotas_path(settings).is_file():
-        return
     try:
+        if read_quotas(settings) is None:
+            return
         with lake_of(config, settings) as lake:
             uses = usage_of(config.id, settings, lake, now)
     except EtlError:

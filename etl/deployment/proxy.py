@@ -4,10 +4,15 @@ Belongs here: TLS, the login, and which requests reach the web server. Not here:
 operator writes), and rights inside Dagster, which has none: whoever has logged in may do everything.
 """
 
+import re
 from pathlib import PurePosixPath
 from string import Template
 
 from etl.deployment.shape import Shape
+from etl.errors import EtlError
+
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_LONGEST_NAME = 253
 
 _TEXT = Template("""\
 # The login in front of Dagster's web server, which has none of its own. nginx includes this file in its block `http`.
@@ -51,6 +56,17 @@ server {
     }
 }
 """)
+
+
+def checked_host(host: str) -> str:
+    """Return the name, if it is one by which a browser can reach a machine. Raises an error otherwise."""
+    labels = host.split(".")
+    if len(host) > _LONGEST_NAME or not all(_LABEL.fullmatch(each) for each in labels):
+        raise EtlError(
+            f"`{host}` is no name of a machine",
+            "give the name alone, without https://, port and path, such as etl.example.com",
+        )
+    return host
 
 
 def nginx(

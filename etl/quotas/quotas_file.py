@@ -74,6 +74,11 @@ def read_quotas(settings: Settings) -> Quotas | None:
     try:
         stat = path.stat()
     except FileNotFoundError:
+        if path.is_symlink():
+            raise ConfigError(
+                f"{path} is a link to a file that is not there, so it is not known what is limited",
+                "mend the link, or remove it if nothing shall be limited",
+            ) from None
         return None
     return _read(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
 

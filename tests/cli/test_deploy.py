@@ -1,5 +1,7 @@
 """`etl deploy`: the files as a person asks for them."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import Etl
@@ -47,3 +49,10 @@ def test_own_work_is_kept(etl: Etl, project: TinyProject) -> None:
     assert etl("deploy", "compose", *out, "--check").code == 1
     assert etl("deploy", "compose", *out, "--overwrite").code == 0
     assert not path.read_text().endswith("# mine\n")
+
+
+@pytest.mark.parametrize("host", ["https://a.b", "", "a:8443", "x;rm -rf /", "a\nb", "-a", "a..b", "a/b", "a" * 64])
+def test_a_host_that_is_no_name_is_refused(project: object, etl: Etl, tmp_path: Path, host: str) -> None:
+    said = etl("deploy", "systemd", "--out", str(tmp_path / "out"), f"--host={host}")
+    assert (said.code, "is no name of a machine" in said.err) == (2, True), said
+    assert not (tmp_path / "out").exists()
