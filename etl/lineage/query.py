@@ -3,8 +3,8 @@
 Belongs here: reading the text with sqlglot, and following a column to the tables (`_Query`). Not here: where the text
 and the known columns come from (`etl.running.lineage_metadata`).
 
-The origins of a column are the columns that its value is computed from. Columns that only select or order rows
-(`WHERE`, `JOIN ... ON`, `GROUP BY`) are no origins. What the text does not decide is unknown and has a reason: a
+The origins of a column are the columns that its value is computed from (`etl.lineage.values`). Columns that only
+choose or order rows are no origins. What the text does not decide is unknown and has a reason: a
 column without its table that several tables may have, a `*` over such tables, a function that makes rows, a text that
 does not parse.
 
@@ -23,6 +23,7 @@ from sqlglot.optimizer.qualify_tables import qualify_tables
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from etl.lineage.columns import ColumnLineage, ColumnOrigin, Table, unknown_lineage
+from etl.lineage.values import UnknownOriginError, is_star, value_columns
 
 Known = Mapping[Table, Collection[str]]
 _BIND = re.compile(r"(?<![\w\])\[:'\"]):(window_start|window_end|partition)\b")
@@ -33,10 +34,6 @@ _VALUES = frozenset(
 )
 _MOST_CHARACTERS = 100_000
 """A longer text is not read, because reading it takes time in the run."""
-
-
-class _UnknownError(Exception):
-    """The origins of a column are not known; the text says why."""
 
 
 def query_lineage(sql: str, dialect: str, columns: Sequence[str], known: Known | None = None) -> ColumnLineage:
@@ -110,8 +107,8 @@ class _Query:
         for name, own in zip(columns, self._own_names(columns), strict=True):
             try:
                 known[name] = tuple(sorted(self._of_output(self._root, own)))
-            except (_UnknownError, RecursionError) as error:
-                unknown[name] = str(error) if isinstance(error, _UnknownError) else "the query is too deep"
+            except (UnknownOriginError, RecursionError) as error:
+                unknown[name] = str(error) if isinstance(error, UnknownOriginError) else "the query is too deep"
         return ColumnLineage(known, unknown, self.tables)
 
     def _own_names(self, columns: Sequence[str]) -> Sequence[str]:
@@ -132,7 +129,7 @@ class _Query:
             return None
         names: list[str] = []
         for each in scope.expression.selects:
-            if not _is_star(each):
+            if not is_star(each):
                 names.append(_name(each))
                 continue
             columns = self._of_star(scope, each)
@@ -157,13 +154,13 @@ class _Query:
         """Return the origins of a column that a scope makes. `#2` is its third column."""
         key = (id(scope.expression), name)
         if key in self._visited:
-            raise _UnknownError("the query refers to itself")
+            raise UnknownOriginError("the query refers to itself")
         self._visited.append(key)
         try:
             if isinstance(scope.expression, exp.SetOperation):
                 return self._of_union(scope, name)
             if not isinstance(scope.expression, exp.Select):
-                raise _UnknownError("the rows come from a function or from values in the query")
+                raise UnknownOriginError("the rows come from a function or from values in the query")
             return self._of_select(scope, name)
         finally:
             self._visited.pop()
@@ -171,15 +168,15 @@ class _Query:
     def _of_union(self, scope: Scope, name: str) -> set[ColumnOrigin]:
         names = self._outputs(scope)
         if scope.expression.args.get("by_name") or scope.expression.args.get("on"):
-            raise _UnknownError("the query joins the parts of a UNION by name")
+            raise UnknownOriginError("the query joins the parts of a UNION by name")
         if names is None:
-            raise _UnknownError("a part of a UNION selects `*` from tables whose columns are not known")
+            raise UnknownOriginError("a part of a UNION selects `*` from tables whose columns are not known")
         place = int(name[1:]) if name.startswith("#") else _place(name, names)
         found: set[ColumnOrigin] = set()
         for part in self._parts(scope.expression):
             own = self._outputs(part)
             if own is None or len(own) != len(names):
-                raise _UnknownError("a part of a UNION selects `*` from tables whose columns are not known")
+                raise UnknownOriginError("a part of a UNION selects `*` from tables whose columns are not known")
             found |= self._of_output(part, f"#{place}")
         return found
 
@@ -197,22 +194,22 @@ class _Query:
         if name.startswith("#"):
             names = self._outputs(scope) or []
             place = int(name[1:])
-            if not any(map(_is_star, selects)):
+            if not any(map(is_star, selects)):
                 return self._of_expression(scope, selects[place])
             name = names[place]
-        own = [each for each in selects if not _is_star(each) and _same(_name(each), name)]
+        own = [each for each in selects if not is_star(each) and _same(_name(each), name)]
         if len(own) > 1:
             exact = [each for each in own if _name(each) == name]
             if len(exact) != 1:
-                raise _UnknownError("two columns of the query have this name")
+                raise UnknownOriginError("two columns of the query have this name")
             own = exact
         if own:
             return self._of_expression(scope, own[0])
-        stars = [each for each in selects if _is_star(each)]
+        stars = [each for each in selects if is_star(each)]
         if not stars:
-            raise _UnknownError("the query does not name the column")
+            raise UnknownOriginError("the query does not name the column")
         if any(map(_changes, stars)):
-            raise _UnknownError("the query changes the columns of a `*`")
+            raise UnknownOriginError("the query changes the columns of a `*`")
         sources = {key: source for star in stars for key, source in self._starred(scope, star).items()}
         return self._of_sources(scope, sources, name, ambiguous=True)
 
@@ -227,19 +224,13 @@ class _Query:
 
     def _of_expression(self, scope: Scope, expression: exp.Expr) -> set[ColumnOrigin]:
         if expression.find(exp.Columns):
-            raise _UnknownError("the query selects columns by a pattern")
+            raise UnknownOriginError("the query selects columns by a pattern")
         found: set[ColumnOrigin] = set()
-        if any(each.args.get("alias") for each in expression.find_all(exp.Window)) and expression.key != "window":
-            for window in scope.expression.args.get("windows") or ():  # OVER w: the columns stand in WINDOW w AS (...)
-                found |= self._of_expression(scope, window)
-        for select in expression.find_all(exp.Select):
-            if any(map(_is_star, select.selects)):
-                raise _UnknownError("the column is made by a subquery that selects `*`")
-        for column in expression.find_all(exp.Column):
-            if isinstance(column.this, exp.Star):
-                raise _UnknownError("the column is made of whole rows")
+        for column in value_columns(expression):
             inner = column.find_ancestor(exp.Select)
-            own = self._scopes.get(id(inner), scope) if inner is not None else scope
+            own = self._scopes.get(id(inner)) if inner is not None else scope
+            if own is None:
+                raise UnknownOriginError("the column is made by a subquery that could not be read")
             found |= self._of_column(own, column, expression)
         return found
 
@@ -250,7 +241,7 @@ class _Query:
                 return self._of_source(sources[column.table], column.name)
             if scope.parent is not None and scope.can_be_correlated:
                 return self._of_column(scope.parent, column, within)
-            raise _UnknownError(f"`{column.table}` in `{column.sql()}` is no table of the query")
+            raise UnknownOriginError(f"`{column.table}` in `{column.sql()}` is no table of the query")
         return self._of_unqualified(scope, column, within)
 
     def _of_unqualified(self, scope: Scope, column: exp.Column, within: exp.Expr) -> set[ColumnOrigin]:
@@ -262,19 +253,21 @@ class _Query:
             return self._of_sources(scope, {key: possible[key] for key in certain}, name)
         if possible:
             if len(possible) == 1 and alias is not None:
-                raise _UnknownError(f"`{name}` may be a column of a table, or the column of the query with that name")
+                raise UnknownOriginError(
+                    f"`{name}` may be a column of a table, or the column of the query with that name"
+                )
             if name.upper() in _VALUES and not column.this.quoted:
-                raise _UnknownError(f"`{name}` may be a column or a value of the session")
+                raise UnknownOriginError(f"`{name}` may be a column or a value of the session")
             if name in sources:
-                raise _UnknownError(f"`{name}` may be a column or a whole row")
+                raise UnknownOriginError(f"`{name}` may be a column or a whole row")
             if scope.parent is not None and scope.can_be_correlated:
-                raise _UnknownError(f"`{name}` in a subquery may be a column of the query around it")
+                raise UnknownOriginError(f"`{name}` in a subquery may be a column of the query around it")
             return self._of_sources(scope, possible, name)
         if alias is not None:
             return self._of_expression(scope, alias)
         if scope.parent is not None and scope.can_be_correlated:
             return self._of_unqualified(scope.parent, column, within)
-        raise _UnknownError(f"no table of the query has the column `{name}`")
+        raise UnknownOriginError(f"no table of the query has the column `{name}`")
 
     def _earlier_alias(self, scope: Scope, name: str, within: exp.Expr) -> exp.Expr | None:
         """Return the column of the same SELECT to which a name may refer, in dialects that allow that."""
@@ -306,17 +299,17 @@ class _Query:
         chosen = certain if len(certain) == 1 and not ambiguous else possible
         if len(chosen) != 1:
             problem = "no table of the query has" if not chosen else "more than one table of the query may have"
-            raise _UnknownError(f"{problem} the column `{name}`")
+            raise UnknownOriginError(f"{problem} the column `{name}`")
         return self._of_source(chosen[0], name)
 
     def _of_source(self, source: exp.Table | Scope, name: str) -> set[ColumnOrigin]:
         columns = self._columns(source)
         if isinstance(source, exp.Table):
             if not isinstance(source.this, exp.Identifier):
-                raise _UnknownError("the rows come from a function")
+                raise UnknownOriginError("the rows come from a function")
             spelled = name if columns is None else _spelled(name, columns)
             if spelled is None:
-                raise _UnknownError(f"{'.'.join(_words(source))} has no column `{name}`")
+                raise UnknownOriginError(f"{'.'.join(_words(source))} has no column `{name}`")
             return {ColumnOrigin(_words(source), spelled)}
         if renamed := _renamed(source):
             return self._of_output(source, f"#{_place(name, renamed)}")
@@ -351,12 +344,6 @@ def _name(column: exp.Expr) -> str:
     return column.alias or (column.name if isinstance(column, exp.Column) else "")
 
 
-def _is_star(expression: exp.Expr) -> bool:
-    return isinstance(expression, exp.Star) or (
-        isinstance(expression, exp.Column) and isinstance(expression.this, exp.Star)
-    )
-
-
 def _changes(star: exp.Expr) -> bool:
     """Whether a `*` leaves columns out, or gives them other values or names."""
     inner = star.this if isinstance(star, exp.Column) else star
@@ -366,7 +353,7 @@ def _changes(star: exp.Expr) -> bool:
 def _place(name: str, names: Sequence[str]) -> int:
     spelled = _spelled(name, names)
     if spelled is None or names.count(spelled) != 1:
-        raise _UnknownError(f"the query has no column `{name}`, or more than one")
+        raise UnknownOriginError(f"the query has no column `{name}`, or more than one")
     return names.index(spelled)
 
 

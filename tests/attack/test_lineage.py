@@ -1,0 +1,60 @@
+"""Attacks on column lineage: no column that only chooses or orders rows, no text taken for a column, one node a table.
+
+What is expected follows from `docs/operating.md` and from the databases' own rules, not from the code.
+"""
+
+import pytest
+
+from etl.lineage.query import Known, query_lineage
+
+UNKNOWN = "unknown"
+Origins = dict[str, list[str] | str]
+
+
+def found(dialect: str, sql: str, columns: list[str], known: Known | None = None) -> Origins:
+    lineage = query_lineage(sql, dialect, columns, known)
+    said: Origins = {
+        name: [f"{'.'.join(each.table)}.{each.column}" for each in origins] for name, origins in lineage.known.items()
+    }
+    return said | dict.fromkeys(lineage.unknown, UNKNOWN)
+
+
+CHOOSING: list[tuple[str, str, list[str] | str]] = [
+    ("sqlite", "(SELECT c.name FROM cust c WHERE c.id = orders.cust_id)", ["cust.name"]),
+    ("postgres", "(SELECT c.name FROM cust c JOIN x ON x.k = c.k WHERE c.id = orders.a)", ["cust.name"]),
+    ("postgres", "(SELECT c.name FROM cust c WHERE c.id = orders.a ORDER BY c.since LIMIT 1)", ["cust.name"]),
+    ("postgres", "(SELECT max(c.n) FROM cust c GROUP BY c.g HAVING sum(c.h) > 1)", ["cust.n"]),
+    ("postgres", "(SELECT c.a FROM cust c UNION SELECT x.b FROM x WHERE x.c)", ["cust.a", "x.b"]),
+    ("postgres", "(SELECT y.m FROM (SELECT c.n AS m FROM cust c WHERE c.id > 1) y)", ["cust.n"]),
+    ("postgres", "ARRAY(SELECT c.n FROM cust c ORDER BY c.since)", ["cust.n"]),
+    ("postgres", "EXISTS (SELECT * FROM cust c WHERE c.id = orders.a)", []),
+    ("postgres", "orders.a IN (SELECT c.k FROM cust c WHERE c.z)", ["cust.k", "orders.a"]),
+    ("sqlite", "row_number() OVER (PARTITION BY day ORDER BY id)", []),
+    ("postgres", "sum(qty) OVER (PARTITION BY day ORDER BY id ROWS 2 PRECEDING)", ["orders.qty"]),
+    ("postgres", "1 + lag(qty, 1, other) OVER (ORDER BY id)", ["orders.other", "orders.qty"]),
+    ("postgres", "count(*) FILTER (WHERE paid)", []),
+    ("postgres", "sum(qty) FILTER (WHERE paid) OVER (ORDER BY id)", ["orders.qty"]),
+    ("postgres", "string_agg(name, ',' ORDER BY id)", ["orders.name"]),
+    ("mysql", "group_concat(name ORDER BY id SEPARATOR ',')", ["orders.name"]),
+    ("snowflake", "array_agg(name) WITHIN GROUP (ORDER BY id)", ["ORDERS.NAME"]),
+    ("postgres", "percentile_cont(0.5) WITHIN GROUP (ORDER BY qty)", ["orders.qty"]),
+    ("postgres", "rank(3) WITHIN GROUP (ORDER BY qty)", UNKNOWN),
+    ("bigquery", "any_value(name HAVING MAX id)", ["orders.name"]),
+    ("duckdb", "arg_max(name, id)", ["orders.name"]),
+    ("snowflake", "hash(*)", UNKNOWN),
+    # a condition in the value itself makes the value
+    ("postgres", "CASE WHEN paid THEN qty END", ["orders.paid", "orders.qty"]),
+]
+
+
+@pytest.mark.parametrize(("dialect", "column", "expected"), CHOOSING, ids=[each for _, each, _ in CHOOSING])
+def test_columns_that_only_choose_or_order_rows_are_no_origins(
+    dialect: str, column: str, expected: list[str] | str
+) -> None:
+    name = "G" if dialect == "snowflake" else "g"
+    assert found(dialect, f"SELECT {column} AS g FROM orders", [name]) == {name: expected}
+
+
+def test_a_named_window_only_orders_rows() -> None:
+    sql = "SELECT sum(x) OVER w AS s FROM t WINDOW w AS (PARTITION BY k ORDER BY o)"
+    assert found("postgres", sql, ["s"]) == {"s": ["t.x"]}
