@@ -4,9 +4,9 @@ Belongs here: reading the text with sqlglot, and following a column to the table
 and the known columns come from (`etl.running.lineage_metadata`).
 
 The origins of a column are the columns that its value is computed from (`etl.lineage.values`). Columns that only
-choose or order rows are no origins. What the text does not decide is unknown and has a reason: a
-column without its table that several tables may have, a `*` over such tables, a function that makes rows, a text that
-does not parse.
+choose or order rows are no origins. What the text does not decide is unknown and has a reason: a column without its
+table that several tables may have, a `*` over such tables, a function that makes rows, a word in double quotes that
+SQLite may take for a text, a query that does not parse.
 
 sqlglot's own `qualify` and `lineage` are not used: for a table whose columns are not known they choose a table, and
 that is a guess.
@@ -32,6 +32,8 @@ _LATERAL_ALIASES = frozenset({"duckdb", "snowflake", "redshift", "databricks", "
 _VALUES = frozenset(
     {"USER", "SESSION_USER", "SYSTEM_USER", "CURRENT_ROLE", "CURRENT_CATALOG", "CURRENT_SCHEMA", "LEVEL"}
 )
+_ROW_IDS = frozenset({"rowid", "oid", "_rowid_"})
+"""Columns that each table of SQLite has, besides those that it is made with."""
 _MOST_CHARACTERS = 100_000
 """A longer text is not read, because reading it takes time in the run."""
 
@@ -45,11 +47,12 @@ def query_lineage(sql: str, dialect: str, columns: Sequence[str], known: Known |
     if len(sql) > _MOST_CHARACTERS:
         return unknown_lineage(columns, "the query is too long to be read")
     try:
-        trees = [each for each in sqlglot.parse(_BIND.sub("NULL", sql), dialect=dialect) if each is not None]
+        text = _BIND.sub("NULL", sql)
+        trees = [each for each in sqlglot.parse(text, dialect=dialect) if each is not None]
         if len(trees) != 1 or not isinstance(trees[0], exp.Query):
             return unknown_lineage(columns, "the query could not be read: it is not one SELECT")
         tree = qualify_tables(normalize_identifiers(trees[0], dialect=dialect), dialect=dialect)
-        query = _Query(tree, known or {}, dialect)
+        query = _Query(tree, text, known or {}, dialect)
     except (SqlglotError, RecursionError):
         return unknown_lineage(columns, "the query could not be read: part of its SQL is not known here")
     if reason := _undecided(tree):
@@ -90,10 +93,11 @@ def _spelled(name: str, columns: Iterable[str]) -> str | None:
 class _Query:
     """One query, with its scopes: each SELECT with the tables and subqueries that it reads."""
 
-    def __init__(self, tree: exp.Expr, known: Known, dialect: str) -> None:
+    def __init__(self, tree: exp.Expr, text: str, known: Known, dialect: str) -> None:
         self._scopes = {id(each.expression): each for each in traverse_scope(tree)}
         self._root = list(self._scopes.values())[-1]
         self._known = known
+        self._text, self._dialect = text, dialect
         self._has_lateral_aliases = dialect in _LATERAL_ALIASES
         self._visited: list[tuple[int, str]] = []
         read = (each for scope in self._scopes.values() for each in scope.sources.values())
@@ -252,22 +256,36 @@ class _Query:
         if certain and (len(certain) == 1 or name.casefold() in self._using(scope)):
             return self._of_sources(scope, {key: possible[key] for key in certain}, name)
         if possible:
-            if len(possible) == 1 and alias is not None:
-                raise UnknownOriginError(
-                    f"`{name}` may be a column of a table, or the column of the query with that name"
-                )
-            if name.upper() in _VALUES and not column.this.quoted:
-                raise UnknownOriginError(f"`{name}` may be a column or a value of the session")
-            if name in sources:
-                raise UnknownOriginError(f"`{name}` may be a column or a whole row")
-            if scope.parent is not None and scope.can_be_correlated:
-                raise UnknownOriginError(f"`{name}` in a subquery may be a column of the query around it")
+            if doubt := self._doubt(scope, column, may_be_alias=len(possible) == 1 and alias is not None):
+                raise UnknownOriginError(doubt)
             return self._of_sources(scope, possible, name)
         if alias is not None:
             return self._of_expression(scope, alias)
         if scope.parent is not None and scope.can_be_correlated:
             return self._of_unqualified(scope.parent, column, within)
+        if self._may_be_text(column) and name.casefold() not in _ROW_IDS:
+            return set()
         raise UnknownOriginError(f"no table of the query has the column `{name}`")
+
+    def _doubt(self, scope: Scope, column: exp.Column, *, may_be_alias: bool) -> str:
+        """Return what else a name may be than a column of a table whose columns are not known; empty if nothing."""
+        name = column.name
+        if may_be_alias:
+            return f"`{name}` may be a column of a table, or the column of the query with that name"
+        if self._may_be_text(column):
+            return f'`"{name}"` is a text if no table has the column: with its table before it, it is a column'
+        if name.upper() in _VALUES and not column.this.quoted:
+            return f"`{name}` may be a column or a value of the session"
+        if name in self._sources(scope):
+            return f"`{name}` may be a column or a whole row"
+        if scope.parent is not None and scope.can_be_correlated:
+            return f"`{name}` in a subquery may be a column of the query around it"
+        return ""
+
+    def _may_be_text(self, column: exp.Column) -> bool:
+        """Whether SQLite takes the word for a text if no table has a column of that name: it is in double quotes."""
+        start = column.this.meta.get("start", len(self._text))
+        return self._dialect == "sqlite" and column.this.quoted and self._text[start : start + 1] in ('"', "")
 
     def _earlier_alias(self, scope: Scope, name: str, within: exp.Expr) -> exp.Expr | None:
         """Return the column of the same SELECT to which a name may refer, in dialects that allow that."""

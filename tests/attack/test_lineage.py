@@ -3,6 +3,9 @@
 What is expected follows from `docs/operating.md` and from the databases' own rules, not from the code.
 """
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from etl.lineage.query import Known, query_lineage
@@ -58,3 +61,49 @@ def test_columns_that_only_choose_or_order_rows_are_no_origins(
 def test_a_named_window_only_orders_rows() -> None:
     sql = "SELECT sum(x) OVER w AS s FROM t WINDOW w AS (PARTITION BY k ORDER BY o)"
     assert found("postgres", sql, ["s"]) == {"s": ["t.x"]}
+
+
+KNOWN: Known = {("orders",): ["id", "Name"]}
+
+
+@pytest.mark.parametrize(
+    ("column", "unseen", "seen"),
+    [
+        ('"hello"', UNKNOWN, []),
+        ("upper(\"hello\") || 'x'", UNKNOWN, []),
+        ('(SELECT "hello" FROM (SELECT 1 AS one) x)', UNKNOWN, []),
+        ('(SELECT "name" FROM (SELECT 1 AS one) x)', UNKNOWN, ["orders.Name"]),
+        ('"name"', UNKNOWN, ["orders.Name"]),
+        ('"rowid"', UNKNOWN, UNKNOWN),
+        # none of these is ever a text
+        ('orders."name"', ["orders.name"], ["orders.Name"]),
+        ("[name]", ["orders.name"], ["orders.Name"]),
+        ("`name`", ["orders.name"], ["orders.Name"]),
+        ("name", ["orders.name"], ["orders.Name"]),
+        ("hello", ["orders.hello"], UNKNOWN),
+    ],
+)
+def test_a_word_in_double_quotes_may_be_a_text_on_sqlite(
+    column: str, unseen: list[str] | str, seen: list[str] | str
+) -> None:
+    sql = f"SELECT id,\n {column} AS g FROM orders"
+    assert found("sqlite", sql, ["id", "g"]) == {"id": ["orders.id"], "g": unseen}
+    assert found("sqlite", sql, ["id", "g"], KNOWN) == {"id": ["orders.id"], "g": seen}
+
+
+def test_sqlite_itself_takes_a_word_that_is_no_column_for_a_text() -> None:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute("CREATE TABLE orders (id, Name)")
+        db.execute("INSERT INTO orders VALUES (1, 'Ann')")
+        assert db.execute('SELECT "hello", "name", [name] FROM orders').fetchall() == [("hello", "Ann", "Ann")]
+
+
+@pytest.mark.parametrize("dialect", ["postgres", "duckdb", "trino"])
+def test_a_word_in_double_quotes_is_a_column_elsewhere(dialect: str) -> None:
+    assert found(dialect, 'SELECT "hello" AS g FROM orders', ["g"]) == {"g": ["orders.hello"]}
+
+
+@pytest.mark.parametrize("query", ['SELECT "hello" AS g FROM a JOIN b ON a.k = b.k', 'SELECT "hello" AS g FROM z, a'])
+def test_a_text_beside_several_tables_is_unknown_while_one_of_them_is(query: str) -> None:
+    known: Known = {("a",): ["k"], ("b",): ["k"]}
+    assert found("sqlite", query, ["g"], known) == {"g": UNKNOWN if "z" in query else []}
