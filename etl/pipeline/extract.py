@@ -15,7 +15,7 @@ from etl.faults import reach
 from etl.lake.lake import ObjectRef
 from etl.lake.readable import require_readable
 from etl.pipeline.guards import VolumeVerdict, guard_rows, judge_volume
-from etl.pipeline.lineage import extract_lineage
+from etl.pipeline.lineage import SourceTables, extract_lineage
 from etl.pipeline.personal import look_for_personal
 from etl.pipeline.publish import DraftRows, audit_and_publish, drafting
 from etl.pipeline.room import require_room
@@ -64,7 +64,7 @@ def extract(run: StageRun, source: str | SourceRange) -> StageResult:
         source.published.add(run.partition)
         seconds = report.seconds + (datetime.now(UTC) - read).total_seconds()
         columns = [name for name, _ in result.sample.columns]
-        lineage = extract_lineage(run, columns, source.sql, request.schema_name)
+        lineage = extract_lineage(run, columns, SourceTables(source.sql, source.default_schema), request.schema_name)
         found = {
             "volume": volume,
             "personal": personal,

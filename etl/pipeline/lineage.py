@@ -4,11 +4,12 @@ Belongs here: which tables a stage reads, as the keys of assets, and the kind of
 lineage (`etl.lineage`), its place in Dagster (`etl.running.lineage_metadata`).
 
 A table of the source is no asset. Its key is `<tenant>/source/<table>`, with the schema if the YAML or the query names
-it.
+another one than the database's default.
 """
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from etl.config.pipeline_config import PipelineConfig
@@ -20,23 +21,39 @@ logger = logging.getLogger(__name__)
 SOURCE = "source"
 
 
-def extract_lineage(run: StageRun, columns: Sequence[str], dialect: str, schema: str | None) -> ColumnLineage:
+@dataclass(frozen=True)
+class SourceTables:
+    """What the names of tables mean in one database: its SQL by sqlglot's name, and its default schema, if known."""
+
+    dialect: str
+    default_schema: str | None
+
+    def key(self, tenant: str, words: Sequence[str]) -> Table:
+        """Return the key of a table of the tenant's source: the same for all names of one table."""
+        if self.dialect == "sqlite":
+            words = [each.lower() for each in words]  # capitals make no difference, in quotes neither
+        *schema, table = words
+        return tenant, SOURCE, table if schema == [self.default_schema] else ".".join(words)
+
+
+def extract_lineage(run: StageRun, columns: Sequence[str], source: SourceTables, schema: str | None) -> ColumnLineage:
     """Return the lineage of an extract: identity for a table, and what the text of a query says."""
     tenant, pipeline = run.config.id, run.pipeline
     if pipeline.query is None:
-        return identical(columns, source_table(tenant, (*((schema,) if schema else ()), pipeline.source_table or "")))
+        words = (*((schema,) if schema else ()), pipeline.source_table or "")
+        return identical(columns, source.key(tenant, words))
     try:
-        found = _of_query(pipeline.query, dialect, tuple(columns))
+        found = _of_query(pipeline.query, source.dialect, tuple(columns))
     except Exception as error:  # noqa: BLE001  the rows are good: text that sqlglot stumbles over costs only the lineage
         logger.info("%s: the lineage of the query is not known: %s", run.label, type(error).__name__)
         return unknown_lineage(columns, "the query could not be read")
     return ColumnLineage(
         known={
-            name: tuple(ColumnOrigin(source_table(tenant, each.table), each.column) for each in origins)
+            name: tuple(dict.fromkeys(ColumnOrigin(source.key(tenant, each.table), each.column) for each in origins))
             for name, origins in found.known.items()
         },
         unknown=found.unknown,
-        tables=tuple(source_table(tenant, each) for each in found.tables),
+        tables=tuple(dict.fromkeys(source.key(tenant, each) for each in found.tables)),
     )
 
 
@@ -53,11 +70,6 @@ def load_lineage(run: StageRun, columns: Sequence[str]) -> ColumnLineage:
 def input_tables(tenant: str, pipeline: PipelineConfig) -> dict[str, Table]:
     """Return the key of each input of a transform."""
     return {each: (tenant, "extract", each) for each in pipeline.transfer_inputs}
-
-
-def source_table(tenant: str, words: Sequence[str]) -> Table:
-    """Return the key of a table of the tenant's source."""
-    return tenant, SOURCE, ".".join(words)
 
 
 @lru_cache(maxsize=64)

@@ -30,6 +30,7 @@ from etl.source.reading import (
     ExtractRequest,
     TooWideError,
     Window,
+    default_schema,
     extract_to_parquet,
     extract_windows,
     reads_windows,
@@ -88,6 +89,11 @@ class SourceRange(AbstractContextManager["SourceRange"]):
     def sql(self) -> str:
         """Sqlglot's name of the SQL that the database speaks."""
         return sql_of(self._url)
+
+    @property
+    def default_schema(self) -> str | None:
+        """The schema of tables that are named without one, if it is known."""
+        return default_schema(self._url)
 
     def read(self, run: StageRun, request: ExtractRequest, draft: Path) -> ExtractReport:
         """Write the rows of one partition into its draft."""

@@ -50,6 +50,7 @@ __all__ = [
     "Window",
     "connection",
     "count_rows",
+    "default_schema",
     "describe",
     "extract_to_parquet",
     "extract_windows",
@@ -217,6 +218,15 @@ def home_schema(url: str) -> str | None:
     """Return the schema of tables that are named without one; None if there is none, or it is not known."""
     source = parse(url)
     return {"postgresql": "public", "mysql": source.database, "mariadb": source.database}.get(source.dialect)
+
+
+def default_schema(url: str) -> str | None:
+    """Return the schema of tables that are named without one, where nothing else decides; None if it is not known.
+
+    `home_schema` says what is usual. On PostgreSQL, the search path of the user decides.
+    """
+    source = parse(url)
+    return "main" if source.dialect == "sqlite" else None if source.dialect == "postgresql" else home_schema(url)
 
 
 def shows_other_databases(url: str) -> bool:

@@ -9,6 +9,8 @@ from contextlib import closing
 import pytest
 
 from etl.lineage.query import Known, query_lineage
+from etl.pipeline.lineage import SourceTables
+from etl.source.reading import default_schema, sql_of
 
 UNKNOWN = "unknown"
 Origins = dict[str, list[str] | str]
@@ -107,3 +109,29 @@ def test_a_word_in_double_quotes_is_a_column_elsewhere(dialect: str) -> None:
 def test_a_text_beside_several_tables_is_unknown_while_one_of_them_is(query: str) -> None:
     known: Known = {("a",): ["k"], ("b",): ["k"]}
     assert found("sqlite", query, ["g"], known) == {"g": UNKNOWN if "z" in query else []}
+
+
+@pytest.mark.parametrize(
+    ("url", "one", "other", "same"),
+    [
+        ("sqlite:///x.db", ("main", "orders"), ("orders",), True),
+        ("sqlite:///x.db", ("Main", "Orders"), ("orders",), True),
+        ("sqlite:///x.db", ("temp", "orders"), ("orders",), False),
+        ("sqlite:///x.db", ("main.orders",), ("orders",), False),
+        ("mysql://u:p@h/shop", ("shop", "orders"), ("orders",), True),
+        ("mariadb://u:p@h/shop", ("shop", "orders"), ("orders",), True),
+        ("mysql://u:p@h/shop", ("main", "orders"), ("orders",), False),
+        ("mysql://u:p@h/shop", ("Shop", "orders"), ("orders",), False),
+        ("mysql://u:p@h", ("shop", "orders"), ("orders",), False),
+        # the search path of the user decides, and it is not known here
+        ("postgresql://u:p@h/shop", ("public", "orders"), ("orders",), False),
+        ("postgresql://u:p@h/main", ("main", "orders"), ("orders",), False),
+    ],
+)
+def test_a_table_with_and_without_the_default_schema_is_one_table(
+    url: str, one: tuple[str, ...], other: tuple[str, ...], same: bool
+) -> None:
+    source = SourceTables(sql_of(url), default_schema(url))
+    keys = {source.key("acme", words) for words in (one, other)}
+    assert (len(keys) == 1) is same
+    assert not same or keys == {("acme", "source", "orders")}

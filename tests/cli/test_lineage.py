@@ -19,7 +19,8 @@ from .conftest import Etl, Said
 
 DAY = "2026-01-03"
 QUERY = """
-SELECT o.order_id, o.amount * 2 AS twice, name, x.n FROM orders o CROSS JOIN (SELECT count(*) AS n FROM orders) x
+SELECT o.order_id, o.amount + (SELECT max(amount) FROM (SELECT orders.amount FROM orders)) AS twice, name, x.n
+FROM Main.orders o CROSS JOIN (SELECT count(*) AS n FROM orders) x
 WHERE o.created_at >= :window_start AND o.created_at < :window_end
 """
 
