@@ -33,7 +33,7 @@ from etl.quotas.usage import usage_of
 from etl.running.sla_result import promised
 from etl.running.sla_watch import SlaWatch, Verdicts
 from etl.settings import Settings, load_settings
-from etl.telemetry.gateway import push as push_groups
+from etl.telemetry.gateway import NotPushedError, push as push_groups
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
@@ -51,7 +51,7 @@ def metrics(
     """Write numbers of every pipeline, by tenant and pipeline, to a file, a port, a gateway or the terminal.
 
     The counters of a pipeline that never ran are 0. Exit code 2: a tenant does not load, or the gateway did not take
-    the numbers. 3: no tenant, or no pipeline.
+    the numbers of a tenant; those of the others are written. 3: no tenant, or no pipeline.
     """
     given = {"--output": output, "--port": port, "--push": push}
     if len(both := [name for name, value in given.items() if value is not None]) > 1:
@@ -61,20 +61,32 @@ def metrics(
     if port is not None:
         _serve(settings, port, tenant)
         return
-    samples, unloaded = collect(settings, tenant)
+    samples, failures = collect(settings, tenant)
     text = metrics_text(samples)
     if push is not None:
-        tenants = push_groups(samples, push)
-        Console().print(f"{len(tenants)} tenant(s) pushed: {', '.join(tenants)}", highlight=False)
+        failures += _pushed(samples, push)
     elif output is None:
         sys.stdout.write(text)
     else:
         write_report(output, text)
-    complain(unloaded)
-    if unloaded:
+    complain(failures)
+    if failures:
         sys.exit(2)
     if not any(each.pipeline for each in samples):
         raise NothingExamined("nothing was measured: there is no pipeline", "write one")
+
+
+def _pushed(samples: Iterable[Sample], url: str) -> list[EtlError]:
+    """Push the groups, say which the gateway took, and return the error of the others."""
+    failures: list[EtlError] = []
+    try:
+        tenants = push_groups(samples, url)
+    except NotPushedError as error:
+        tenants = error.pushed
+        failures.append(error)
+    if tenants or not failures:
+        Console().print(f"{len(tenants)} tenant(s) pushed: {', '.join(tenants)}", highlight=False)
+    return failures
 
 
 def collect(settings: Settings, tenant: str | None = None) -> tuple[list[Sample], list[EtlError]]:

@@ -8,6 +8,7 @@ pipeline that was removed leaves no number behind. `etl_metrics_timestamp_second
 the gateway shows them to Prometheus as new for ever.
 """
 
+import http.client
 import urllib.error
 from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -17,16 +18,26 @@ from etl.extras import install
 from etl.notify.send import cause_of
 from etl.promises.prometheus import Sample, metrics_registry
 from etl.secrets.scrub import learn_url
-from etl.telemetry.posting import TIMEOUT, ReceiverAwayError, checked, place
+from etl.telemetry.posting import TIMEOUT, checked, place
 
 JOB = "etl"
+
+
+class NotPushedError(EtlError):
+    """The gateway did not take all groups."""
+
+    def __init__(self, problem: str, hint: str, pushed: tuple[str, ...] = ()) -> None:
+        """`pushed` are the tenants whose groups it took."""
+        super().__init__(problem, hint)
+        self.pushed = pushed
 
 
 def push(samples: Iterable[Sample], url: str) -> tuple[str, ...]:
     """Replace the group of each tenant that has samples, and return the tenants. The platform's group has no tenant.
 
-    Raises an error at the first group that the gateway does not take. The other groups keep their old numbers, whose
-    age the alert `EtlMetricsStale` watches.
+    A group that the gateway refuses keeps no other one back. At the end, `NotPushedError` names the groups that keep
+    their old numbers, whose age the alert `EtlMetricsStale` watches. A gateway that cannot be reached is not asked
+    again.
     """
     try:
         from prometheus_client import push_to_gateway  # noqa: PLC0415  an optional dependency
@@ -46,16 +57,29 @@ def push(samples: Iterable[Sample], url: str) -> tuple[str, ...]:
     groups: dict[str, list[Sample]] = {}
     for each in samples:
         groups.setdefault(each.tenant, []).append(each)
-    for tenant, own in groups.items():
+    problems: dict[str, list[str]] = {}
+    waiting = list(groups)
+    while waiting:
+        tenant = waiting.pop(0)
         key = {"tenant": tenant} if tenant else {}
+        registry = metrics_registry(groups[tenant])
         try:
-            push_to_gateway(address, JOB, metrics_registry(own), grouping_key=key, timeout=TIMEOUT, handler=handler)
+            push_to_gateway(address, JOB, registry, grouping_key=key, timeout=TIMEOUT, handler=handler)
         except urllib.error.HTTPError as error:
-            problem = f"{place(url)} answers {error.code}"
+            problems.setdefault(f"{place(url)} answers {error.code}", []).append(tenant)
             error.close()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             problem = f"{place(url)} cannot be reached: {cause_of(error, TIMEOUT)}"
-        else:
-            continue
-        raise ReceiverAwayError(f"the metrics of {tenant or 'the platform'} were not pushed: {problem}", "push again")
-    return tuple(sorted(filter(None, groups)))
+            problems.setdefault(problem, []).extend([tenant, *waiting])
+            break
+    lost = {tenant for each in problems.values() for tenant in each}
+    pushed = tuple(sorted(tenant for tenant in groups if tenant and tenant not in lost))
+    if problems:
+        hint = "push again; if the gateway refused them, its log says why"
+        raise NotPushedError("\n".join(map(_sentence, problems, problems.values())), hint, pushed)
+    return pushed
+
+
+def _sentence(problem: str, tenants: Iterable[str]) -> str:
+    names = ", ".join(each or "the platform" for each in tenants)
+    return f"the metrics of {names} were not pushed: {problem}"

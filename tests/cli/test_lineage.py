@@ -119,6 +119,20 @@ def test_a_run_asks_no_receiver(project: TinyProject, monkeypatch: pytest.Monkey
         assert job.execute_in_process(partition_key=DAY, instance=instance).success
 
 
+def test_a_gateway_that_refuses_one_tenant_gets_the_others(project: TinyProject, etl: Etl, receiver: Received) -> None:
+    for name in ("beta", "gamma"):
+        project.write_tenant(tenant=name)
+    receiver.refused = "/tenant/acme"
+    said = etl("metrics", "--push", receiver.url)
+    assert (said.code, said.out) == (2, "2 tenant(s) pushed: beta, gamma\n")
+    assert "the metrics of acme were not pushed" in said.err
+    assert {path for path, _, _ in receiver.requests} == {
+        "/metrics/job/etl",
+        "/metrics/job/etl/tenant/beta",
+        "/metrics/job/etl/tenant/gamma",
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -15,6 +15,8 @@ class Received:
     url: str = ""
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
+    refused: str = ""
+    """Paths with this in them get 400."""
     asked: int = 0
     slow: float = 0.0
 
@@ -33,6 +35,8 @@ def receiving() -> Iterator[Received]:
             received.asked += 1
             time.sleep(received.slow)
             code = received.answers.pop(0) if received.answers else 200
+            if received.refused and received.refused in self.path:
+                code = 400
             if code == 200:
                 received.requests.append(
                     (self.path, {name.lower(): value for name, value in self.headers.items()}, body)
@@ -43,6 +47,9 @@ def receiving() -> Iterator[Received]:
                 self.end_headers()
             except OSError:
                 pass  # the sender has given up
+
+        def do_PUT(self) -> None:
+            self.do_POST()
 
         def log_message(self, *_: object) -> None:
             pass

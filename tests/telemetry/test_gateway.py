@@ -11,8 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from etl.errors import EtlError
 from etl.promises.prometheus import Sample
-from etl.telemetry.gateway import push
+from etl.telemetry.gateway import NotPushedError, push
 from tests.servers import free_port, require
+from tests.telemetry.receiver import receiving
 
 
 @contextlib.contextmanager
@@ -68,3 +69,33 @@ def test_a_gateway_that_is_away_is_named_without_its_login() -> None:
         push([Sample(ROWS, "acme", "orders", 5)], "http://user:hunter2-canary@127.0.0.1:1")
     assert "hunter2" not in str(caught.value)
     assert "127.0.0.1:1" in str(caught.value)
+
+
+GROUPS = [Sample(ROWS, each, "orders", 5) for each in ("acme", "umbrella", "zebra")]
+
+
+def test_a_group_that_is_refused_keeps_no_other_group_back() -> None:
+    with receiving() as gateway:
+        gateway.refused = "/tenant/acme"
+        with pytest.raises(NotPushedError, match=r"the metrics of acme were not pushed: .* answers 400") as caught:
+            push([*GROUPS, Sample("etl_daemon_running", "", "", 1)], gateway.url)
+        pushed = [path for path, _, _ in gateway.requests]
+    assert pushed == [f"/metrics/job/etl{each}" for each in ("/tenant/umbrella", "/tenant/zebra", "")]
+    assert caught.value.pushed == ("umbrella", "zebra")
+    assert "umbrella" not in str(caught.value)
+
+
+def test_each_refused_group_is_named_and_the_platforms_too() -> None:
+    with receiving() as gateway:
+        gateway.answers = [400, 200, 503, 400]
+        with pytest.raises(NotPushedError) as caught:
+            push([*GROUPS, Sample("etl_daemon_running", "", "", 1)], gateway.url)
+    assert caught.value.problem.splitlines() == [
+        f"the metrics of acme, the platform were not pushed: {gateway.url} answers 400",
+        f"the metrics of zebra were not pushed: {gateway.url} answers 503",
+    ]
+
+
+def test_a_gateway_that_is_away_is_asked_once_and_all_groups_are_named() -> None:
+    with pytest.raises(NotPushedError, match=r"the metrics of acme, umbrella, zebra were not pushed: .* cannot be"):
+        push(GROUPS, "http://127.0.0.1:1")
