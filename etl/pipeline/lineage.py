@@ -25,12 +25,12 @@ SOURCE = "source"
 class SourceTables:
     """What the names of tables mean in one database: its SQL by sqlglot's name, and its default schema, if known."""
 
-    dialect: str
+    sql: str
     default_schema: str | None
 
     def key(self, tenant: str, words: Sequence[str]) -> Table:
         """Return the key of a table of the tenant's source: the same for all names of one table."""
-        if self.dialect == "sqlite":
+        if self.sql == "sqlite":
             words = [each.lower() for each in words]  # capitals make no difference, in quotes neither
         *schema, table = words
         return tenant, SOURCE, table if schema == [self.default_schema] else ".".join(words)
@@ -43,7 +43,7 @@ def extract_lineage(run: StageRun, columns: Sequence[str], source: SourceTables,
         words = (*((schema,) if schema else ()), pipeline.source_table or "")
         return identical(columns, source.key(tenant, words))
     try:
-        found = _of_query(pipeline.query, source.dialect, tuple(columns))
+        found = _of_query(pipeline.query, source.sql, tuple(columns))
     except Exception as error:  # noqa: BLE001  the rows are good: text that sqlglot stumbles over costs only the lineage
         logger.info("%s: the lineage of the query is not known: %s", run.label, type(error).__name__)
         return unknown_lineage(columns, "the query could not be read")
