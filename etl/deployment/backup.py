@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from etl.deployment import postgres
-from etl.deployment.manifest import DUMP, FILE, BackupManifest, BackupPart, digest_of, read_manifest
+from etl.deployment.manifest import DUMP, FILE, BackupManifest, BackupPart, digest_of, read_manifest, write_manifest
 from etl.deployment.stored import Kept, Stored, as_its_user
 from etl.errors import EtlError
 
@@ -47,7 +47,7 @@ def make_backup(
         tell(each.service)
         parts.append(_packed(each, work))
     manifest = BackupManifest(begun=begun, release=version("tenant-etl"), parts=tuple(parts), elsewhere=elsewhere)
-    (work / FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_manifest(work, manifest)
     for path in (*work.iterdir(), work):
         _sync(path)
     return work.rename(out / name)

@@ -30,6 +30,11 @@ def examined_backup(folder: Path, stored: Stored, password: str) -> BackupManife
             f"the backup has services that this installation lacks: {', '.join(missing)}",
             "install the same services first: `etl deploy` with the tenants of that time",
         )
+    if missing := sorted(here - services):
+        raise EtlError(
+            f"the backup lacks services that this installation has: {', '.join(missing)}",
+            "install the services of that time first, and those that are new after the restore: `etl deploy`",
+        )
     _check_folders(stored)
     if any(each.file == DUMP for each in manifest.parts) != (stored.database is not None):
         raise EtlError(
