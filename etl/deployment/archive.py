@@ -1,7 +1,7 @@
 """Packs the folder of one service into a stream, and unpacks it again: a process of its own, with the service's user.
 
-Belongs here: in which order files are read while runs are at work, and what is left out. Not here: which services there
-are, and where the streams are kept (`backup`, `restore`).
+Belongs here: in which order files are read while runs are at work, and what belongs to processes. Not here: which files
+there are (`walk`), which services there are, and where the streams are kept (`backup`, `restore`).
 
 The process has the user of the service, so that it can read and lock what the service can, and nothing else: a symbolic
 link in the folder leads to nothing that the service could not read itself.
@@ -23,6 +23,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import BinaryIO
 
+from etl.deployment.walk import files_in, stays_link
 from etl.errors import EtlError
 from etl.locks import exclusive
 
@@ -31,6 +32,8 @@ _LEFT_OUT = ("staging", "locks")
 _RUN_LOCKS = "dagster/run_workers"
 _REMOVED = ".removed.json"
 """The last file of a stream: names of objects that were removed while the stream was written."""
+REFUSED = 2
+"""The exit code of this process if it says on stderr, as JSON, what is wrong and what to do."""
 _SQLITE = b"SQLite format 3\0"
 _Stamp = tuple[int, int, int]
 
@@ -45,14 +48,14 @@ def pack(folder: Path, data: Path, out: BinaryIO) -> dict[str, int]:
         for warehouse in sorted(data.glob("warehouse/*.duckdb")):
             lock = data / "locks" / f"{warehouse.stem}.warehouse"
             with exclusive(lock, what=f"the warehouse {warehouse.name}", limit_seconds=3600, error=EtlError):
-                _add(archive, folder, [warehouse, warehouse.with_name(f"{warehouse.name}.wal")], written)
-        seen = _stamps(data / "lake")
+                _add_warehouse(archive, folder, warehouse, written)
+        seen = _stamps(folder, data / "lake")
         _add(archive, folder, seen, written)
         with ExitStack() as stack:
             for tenant in sorted(data.glob("lake/*")):
                 lock = data / "locks" / f"{tenant.name}.publish"
                 stack.enter_context(exclusive(lock, what="the lake", limit_seconds=3600, error=EtlError))
-            now = _stamps(data / "lake")
+            now = _stamps(folder, data / "lake")
             _add(archive, folder, [each for each in now if seen.get(each) != now[each]], written)
         _add(archive, folder, _others(folder, data), written)
         removed = [str(each.relative_to(folder)) for each in seen if each not in now]
@@ -73,12 +76,12 @@ def unpack(folder: Path, source: BinaryIO) -> None:
     note.unlink()
 
 
-def _stamps(lake: Path) -> dict[Path, _Stamp]:
+def _stamps(folder: Path, lake: Path) -> dict[Path, _Stamp]:
     """Return every object with what changes when it is replaced. An object is never changed in its place."""
     found: dict[Path, _Stamp] = {}
-    for each in _files(lake):
+    for each in files_in(folder, lake):
         try:
-            stat = each.lstat()
+            stat = each.lstat() if stays_link(folder, each) else each.stat()
         except FileNotFoundError:
             continue
         found[each] = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
@@ -88,35 +91,49 @@ def _stamps(lake: Path) -> dict[Path, _Stamp]:
 def _others(folder: Path, data: Path) -> Iterator[Path]:
     """Yield what is neither a warehouse nor in the lake, and no process's own."""
     left_out = (*(data / each for each in (*_LEFT_OUT, "lake")), folder / _RUN_LOCKS)
-    for each in _files(folder):
-        is_warehouse = each.parent == data / "warehouse" and each.name.endswith((".duckdb", ".duckdb.wal"))
-        if not is_warehouse and not any(each.is_relative_to(folder) for folder in left_out):
-            yield each
+
+    def is_written_elsewhere(path: Path) -> bool:
+        is_warehouse = path.parent == data / "warehouse" and path.name.endswith((".duckdb", ".duckdb.wal"))
+        return is_warehouse or path in left_out
+
+    return files_in(folder, folder, passed_over=is_written_elsewhere)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for at, _, names in os.walk(folder):
-        yield from (Path(at, each) for each in sorted(names))
+def _add_warehouse(archive: tarfile.TarFile, folder: Path, warehouse: Path, written: dict[str, int]) -> None:
+    """Add a DuckDB file and its log. A link is followed always, because other files are not read under the lock."""
+    real = warehouse.resolve()
+    for suffix in ("", ".wal"):
+        beside = warehouse.with_name(f"{warehouse.name}{suffix}")
+        path = beside if beside.exists() else real.with_name(f"{real.name}{suffix}")
+        _add_one(archive, path, beside.relative_to(folder).as_posix(), written)
 
 
 def _add(archive: tarfile.TarFile, folder: Path, paths: Iterable[Path], written: dict[str, int]) -> None:
-    """Add files. One that is gone by now was replaced or removed; sockets and pipes are no data."""
+    """Add files. What SQLite keeps beside a file is in the copy of that file."""
     for path in paths:
         name = path.relative_to(folder).as_posix()
         beside = path.name.endswith(("-wal", "-shm", "-journal"))
         if beside and _is_sqlite(path.with_name(path.name[: path.name.rindex("-")])):
             continue
-        if path.is_symlink():
-            archive.add(path, name, recursive=False)
+        if stays_link(folder, path):
+            link = tarfile.TarInfo(name)
+            link.type = tarfile.SYMTYPE
+            link.linkname = os.path.relpath(path.resolve().relative_to(folder.resolve()), Path(name).parent)
+            archive.addfile(link)
             written["files"] += 1
-        elif path.is_file():
-            try:
-                content = path.open("rb")
-            except FileNotFoundError:
-                continue
-            with content:
-                written["bytes"] += _add_file(archive, path, name, content)
-            written["files"] += 1
+        else:
+            _add_one(archive, path, name, written)
+
+
+def _add_one(archive: tarfile.TarFile, path: Path, name: str, written: dict[str, int]) -> None:
+    """Add a file. One that is gone by now was replaced or removed."""
+    try:
+        content = path.open("rb")
+    except FileNotFoundError:
+        return
+    with content:
+        written["bytes"] += _add_file(archive, path, name, content)
+    written["files"] += 1
 
 
 def _add_file(archive: tarfile.TarFile, path: Path, name: str, content: BinaryIO) -> int:
@@ -159,4 +176,8 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except EtlError as error:
+        sys.stderr.write(json.dumps({"problem": error.problem, "hint": error.hint}))
+        sys.exit(REFUSED)

@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from etl.deployment import postgres
+from etl.deployment.archive import REFUSED
 from etl.deployment.manifest import DUMP, FILE, BackupManifest, BackupPart, digest_of, read_manifest, write_manifest
 from etl.deployment.stored import Kept, Stored, as_its_user
 from etl.errors import EtlError
@@ -78,6 +79,9 @@ def _packed(kept: Kept, work: Path) -> BackupPart:
             size += len(chunk)
             out.write(chunk)
         said = child.stderr.read().decode(errors="replace") if child.stderr else ""
+    if child.returncode == REFUSED:
+        wrong = json.loads(said.splitlines()[-1])
+        raise EtlError(wrong["problem"], wrong["hint"])
     if child.returncode != 0:
         last = said.strip().splitlines()[-1:] or ["it was killed"]
         raise EtlError(

@@ -1,13 +1,16 @@
 """Attacks on backups: what is no whole copy, or no whole restore, must never be called one."""
 
+import io
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from etl.deployment.archive import pack
 from etl.deployment.backup import make_backup
 from etl.deployment.manifest import FILE, BackupPart
-from etl.deployment.restore import examined_backup
+from etl.deployment.restore import examined_backup, restore_backup
 from etl.deployment.stored import Kept, Stored
 from etl.errors import EtlError
 
@@ -81,3 +84,97 @@ def test_a_backup_that_lacks_a_service_of_the_installation_is_refused(backup: Pa
 def test_a_part_is_a_file_in_the_folder_of_the_backup(file: str) -> None:
     with pytest.raises(ValueError, match="file"):
         BackupPart(file=file, sha256="", bytes=0)
+
+
+def restored(backup: Path, folder: Path) -> dict[str, str]:
+    """The files of a folder after the restore."""
+    emptied(folder)
+    restore_backup(
+        backup, examined_backup(backup, stored_at(folder), ""), stored_at(folder), password="", tell=lambda _: None
+    )
+    return {str(each.relative_to(folder)): each.read_text() for each in folder.rglob("*") if each.is_file()}
+
+
+def test_what_lies_on_a_larger_disk_behind_a_link_is_in_the_backup(data: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    write(disk / "lake" / "beta" / "object", "rows of beta")
+    write(disk / "beta.duckdb", "tables")
+    write(disk / "beta.duckdb.wal", "its log")
+    write(disk / "quarantine" / "beta.jsonl", "{}")
+    (data / "lake" / "beta").symlink_to(disk / "lake" / "beta")
+    (data / "warehouse").mkdir()
+    (data / "warehouse" / "beta.duckdb").symlink_to(disk / "beta.duckdb")
+    (data / "quarantine").symlink_to(disk / "quarantine")
+    (data / "notes").symlink_to(write(tmp_path / "notes", "noted"))
+    made = backed_up(stored_at(data), tmp_path / "backups")
+    assert restored(made, data) == {
+        "lake/acme/object": "rows",
+        "lake/beta/object": "rows of beta",
+        "notes": "noted",
+        "quarantine/beta.jsonl": "{}",
+        "warehouse/beta.duckdb": "tables",
+        "warehouse/beta.duckdb.wal": "its log",
+    }
+
+
+def test_a_whole_lake_behind_a_link_is_in_the_backup(data: Path, tmp_path: Path) -> None:
+    (data / "lake").rename(tmp_path / "disk")
+    (data / "lake").symlink_to(tmp_path / "disk")
+    assert restored(backed_up(stored_at(data), tmp_path / "backups"), data) == {"lake/acme/object": "rows"}
+
+
+def test_a_link_from_a_place_to_another_one_in_the_folder_stays_a_link(data: Path, tmp_path: Path) -> None:
+    (data / "newest").symlink_to(data / "lake" / "acme")
+    restored(backed_up(stored_at(data), tmp_path / "backups"), data)
+    assert (data / "newest").readlink() == Path("lake/acme")
+
+
+def refused(data: Path, out: Path) -> EtlError:
+    with pytest.raises(EtlError) as said:
+        backed_up(stored_at(data), out)
+    assert not [each for each in out.iterdir() if not each.name.startswith(".")]
+    return said.value
+
+
+@pytest.mark.parametrize("place", ["lake/acme/pipe", "pipe", "quarantine/pipe"])
+def test_a_pipe_is_named_and_never_left_out_without_a_word(data: Path, tmp_path: Path, place: str) -> None:
+    (data / "quarantine").mkdir()
+    os.mkfifo(data / place)
+    said = refused(data, tmp_path / "backups")
+    assert str(data / place) in said.problem
+    assert "remove" in said.hint
+
+
+@pytest.mark.parametrize(
+    ("to", "problem"),
+    [("absent", "which is not there"), ("", "which contains it"), ("/proc/self/environ", "no file on a disk")],
+)
+@pytest.mark.parametrize("place", ["lake/acme/link", "link"])
+def test_a_link_that_cannot_be_followed_is_named(data: Path, tmp_path: Path, place: str, to: str, problem: str) -> None:
+    (data / place).symlink_to(tmp_path / to)
+    said = refused(data, tmp_path / "backups")
+    assert str(data / place) in said.problem
+    assert problem in said.problem
+    assert said.hint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+def test_a_link_to_files_of_somebody_else_is_named(data: Path, tmp_path: Path) -> None:
+    os.chown(write(tmp_path / "theirs", "secret"), 12345, 12345)
+    (data / "link").symlink_to(tmp_path / "theirs")
+    said = refused(data, tmp_path / "backups")
+    assert "belongs to another user" in said.problem
+    assert "chown" in said.hint
+
+
+def test_a_folder_that_cannot_be_listed_fails_the_backup(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.scandir
+
+    def forbidden(place: Path) -> object:
+        if Path(place).name == "acme":
+            raise PermissionError(13, "Permission denied", str(place))
+        return before(place)
+
+    monkeypatch.setattr("os.scandir", forbidden)
+    with pytest.raises(PermissionError):
+        pack(data, data, io.BytesIO())

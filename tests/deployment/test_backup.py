@@ -73,8 +73,8 @@ def test_objects_that_change_while_the_lake_is_read_are_read_again(
     folder = service(tmp_path / "from")
     lake, before = folder / "data" / "lake" / "acme" / "extract", archive._stamps
 
-    def replaced_between(place: Path) -> dict[Path, tuple[int, int, int]]:
-        found = before(place)
+    def replaced_between(top: Path, place: Path) -> dict[Path, tuple[int, int, int]]:
+        found = before(top, place)
         if (lake / "gone" / "data.parquet").exists():  # after the first look at the lake
             draft = lake / "draft"
             draft.write_text("new")
@@ -96,11 +96,11 @@ def test_an_object_that_a_first_copy_has_and_the_lake_no_longer_has_is_not_resto
     folder = service(tmp_path / "from")
     looks, before = [], archive._stamps
 
-    def removed_after_copying(place: Path) -> dict[Path, tuple[int, int, int]]:
+    def removed_after_copying(top: Path, place: Path) -> dict[Path, tuple[int, int, int]]:
         looks.append(place)
         if len(looks) == 2:
             (folder / "data/lake/acme/extract/gone/data.parquet").unlink()
-        return before(place)
+        return before(top, place)
 
     monkeypatch.setattr(archive, "_stamps", removed_after_copying)
     content = packed(folder)
