@@ -30,7 +30,8 @@ def backup(
     """Write a backup of Dagster's history, lakes, warehouses and state, while runs are at work.
 
     On a machine with an installation for systemd, run it as root, with the variable DAGSTER_PG_PASSWORD. Elsewhere it
-    writes the data folder of this project. What tenants keep in buckets and servers is named, and is not in the backup.
+    writes the data folder of this project, and DAGSTER_HOME. What tenants keep in buckets and servers is named, and is
+    not in the backup.
     """
     found = shape_here(shape)
     settings = settings_of(found)
@@ -42,7 +43,7 @@ def backup(
             stored,
             out,
             password=password,
-            elsewhere=elsewhere(settings),
+            elsewhere=elsewhere(settings, os.environ if found is None else {}),
             tell=lambda what: status.update(f"reading {what}"),
         )
     _show(console, done, read_manifest(done))
@@ -64,7 +65,7 @@ def settings_of(shape: Shape | None) -> Settings:
 
 def stored_of(shape: Shape | None, settings: Settings) -> Stored:
     """Return what is kept here."""
-    return stored_in(settings) if shape is None else stored_by(shape)
+    return stored_in(settings, os.environ) if shape is None else stored_by(shape)
 
 
 def _show(console: Console, folder: Path, manifest: BackupManifest) -> None:

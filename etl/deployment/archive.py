@@ -29,7 +29,8 @@ from etl.locks import exclusive
 
 _LEFT_OUT = ("staging", "locks")
 """Folders of the data folder that belong to processes: drafts and locks."""
-_RUN_LOCKS = "dagster/run_workers"
+_RUN_LOCKS = ("dagster/run_workers", "run_workers")
+"""Locks of runs: in the data folder's own home of Dagster, and in a home that is a folder of its own."""
 _REMOVED = ".removed.json"
 """The last file of a stream: names of objects that were removed while the stream was written."""
 REFUSED = 2
@@ -66,6 +67,12 @@ def pack(folder: Path, data: Path, out: BinaryIO) -> dict[str, int]:
     return written
 
 
+def is_empty(folder: Path, data: Path) -> bool:
+    """Whether there is nothing to back up."""
+    left_out = _left_out(folder, data)
+    return next(files_in(folder, folder, passed_over=left_out.__contains__), None) is None
+
+
 def unpack(folder: Path, source: BinaryIO) -> None:
     """Write the files of a stream into an empty folder."""
     with tarfile.open(fileobj=source, mode="r|") as archive:
@@ -90,13 +97,17 @@ def _stamps(folder: Path, lake: Path) -> dict[Path, _Stamp]:
 
 def _others(folder: Path, data: Path) -> Iterator[Path]:
     """Yield what is neither a warehouse nor in the lake, and no process's own."""
-    left_out = (*(data / each for each in (*_LEFT_OUT, "lake")), folder / _RUN_LOCKS)
+    left_out = {data / "lake", *_left_out(folder, data)}
 
     def is_written_elsewhere(path: Path) -> bool:
         is_warehouse = path.parent == data / "warehouse" and path.name.endswith((".duckdb", ".duckdb.wal"))
         return is_warehouse or path in left_out
 
     return files_in(folder, folder, passed_over=is_written_elsewhere)
+
+
+def _left_out(folder: Path, data: Path) -> set[Path]:
+    return {*(data / each for each in _LEFT_OUT), *(folder / each for each in _RUN_LOCKS)}
 
 
 def _add_warehouse(archive: tarfile.TarFile, folder: Path, warehouse: Path, written: dict[str, int]) -> None:

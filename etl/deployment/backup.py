@@ -19,10 +19,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from etl.deployment import postgres
-from etl.deployment.archive import REFUSED
+from etl.deployment.archive import REFUSED, is_empty
 from etl.deployment.manifest import DUMP, FILE, BackupManifest, BackupPart, digest_of, read_manifest, write_manifest
 from etl.deployment.stored import Kept, Stored, as_its_user
-from etl.errors import EtlError
+from etl.errors import EtlError, NothingExamined
 
 _UNFINISHED = ".unfinished-"
 
@@ -34,6 +34,14 @@ def make_backup(
 
     Runs may be at work. The folder has its name only when the backup is complete.
     """
+    for each in stored.folders:
+        if out.resolve().is_relative_to(each.folder.resolve()):
+            raise EtlError(
+                f"{out} is in the folder that is backed up, {each.folder}", "name a folder outside it, on another disk"
+            )
+    if stored.database is None and not any(_has_file(each) for each in stored.folders):
+        places = " and ".join(str(each.folder) for each in stored.folders)
+        raise NothingExamined(f"there is nothing to back up in {places}", "run something first: `etl run`")
     begun = datetime.now(UTC)
     name = f"{begun:%Y-%m-%dT%H%M%SZ}"
     work = out / f"{_UNFINISHED}{name}"
@@ -64,14 +72,22 @@ def keep_newest(out: Path, count: int) -> list[Path]:
     return removed
 
 
+def _has_file(kept: Kept) -> bool:
+    """Whether the folder may have something: the folder of another user is looked at by that user's process."""
+    return kept.user is not None or not is_empty(kept.folder, kept.data)
+
+
 def _packed(kept: Kept, work: Path) -> BackupPart:
     target = work / f"{kept.service}.tar"
     digest, size = hashlib.sha256(), 0
+    options = as_its_user(kept)
+    if not kept.folder.is_dir():
+        raise EtlError(f"the folder {kept.folder} is missing", "mount its disk, or make it: systemd-tmpfiles --create")
     command = [sys.executable, "-P", "-m", "etl.deployment.archive", "pack", str(kept.folder), str(kept.data)]
     with (
         target.open("xb") as out,
         subprocess.Popen(  # noqa: S603  no part of it comes from a tenant
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/", **as_its_user(kept)
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/", **options
         ) as child,
     ):
         while child.stdout is not None and (chunk := child.stdout.read(1 << 20)):

@@ -7,10 +7,11 @@ Not here: copying (`backup`, `restore`).
 import os
 import pwd
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
 from pydantic import ValidationError
 
 from etl.config.config_loader import list_tenants
@@ -19,6 +20,7 @@ from etl.deployment.variables import load_with_any_variables
 from etl.errors import ConfigError, EtlError
 from etl.settings import Settings
 
+_STORAGES = {"storage", "run_storage", "event_log_storage", "schedule_storage"}
 SHAPE = Path("/etc/etl/shape.json")
 
 
@@ -48,9 +50,13 @@ def stored_by(shape: Shape) -> Stored:
     return Stored(folders, shape.database)
 
 
-def stored_in(settings: Settings) -> Stored:
-    """Return what a project keeps without such an installation: its data folder, with Dagster's files in it."""
-    return Stored((Kept("project", settings.data_dir, settings.data_dir, None),), None)
+def stored_in(settings: Settings, environ: Mapping[str, str]) -> Stored:
+    """Return what a project keeps without such an installation: its data folder, and a DAGSTER_HOME elsewhere."""
+    data, home = settings.data_dir, _home(settings, environ)
+    kept = Kept("project", data, data, None)
+    if home.is_relative_to(data) or data.is_relative_to(home):
+        return Stored((kept,), None)
+    return Stored((kept, Kept("dagster", home, home, None)), None)
 
 
 def read_shape(path: Path) -> Shape:
@@ -75,9 +81,15 @@ def password_of(environ: Mapping[str, str]) -> str:
     return found
 
 
-def elsewhere(settings: Settings) -> tuple[str, ...]:
-    """Return what tenants keep in servers and buckets, which no backup of this machine contains."""
-    found = []
+def elsewhere(settings: Settings, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what is kept in servers, buckets and other folders, which no backup of this machine contains.
+
+    `environ` has DAGSTER_HOME, if it is set and Dagster's database is no part of the backup.
+    """
+    home = _home(settings, environ)
+    found = [*_history_elsewhere(home / "dagster.yaml")]
+    if home != settings.data_dir and settings.data_dir.is_relative_to(home):
+        found.append(f"Dagster's history in {home}: set DAGSTER_HOME to a folder that does not contain the data folder")
     for tenant in list_tenants(settings):
         config = load_with_any_variables(tenant, settings)
         if config.warehouse.type != "duckdb":
@@ -85,6 +97,20 @@ def elsewhere(settings: Settings) -> tuple[str, ...]:
         if config.storage.bucket is not None:
             found.append(f"the lake of {tenant}: its bucket")
     return tuple(found)
+
+
+def _home(settings: Settings, environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("DAGSTER_HOME") or settings.data_dir / "dagster").resolve()
+
+
+def _history_elsewhere(path: Path) -> Iterator[str]:
+    """Yield what a `dagster.yaml` says about places of its own for Dagster's history."""
+    try:
+        found = yaml.safe_load(path.read_bytes())
+    except (OSError, yaml.YAMLError):
+        return
+    for each in sorted(_STORAGES & set(found if isinstance(found, dict) else ())):
+        yield f"Dagster's history, if the place that `{each}` in {path} names is no folder of the backup"
 
 
 def as_its_user(kept: Kept) -> dict[str, Any]:

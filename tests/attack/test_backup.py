@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from etl.deployment.archive import pack
 from etl.deployment.backup import make_backup
 from etl.deployment.manifest import FILE, BackupPart
 from etl.deployment.restore import examined_backup, restore_backup
-from etl.deployment.stored import Kept, Stored
-from etl.errors import EtlError
+from etl.deployment.stored import Kept, Stored, elsewhere, stored_in
+from etl.errors import EtlError, NothingExamined
+from etl.settings import Settings, load_settings
 
 
 @pytest.fixture
@@ -132,7 +134,7 @@ def test_a_link_from_a_place_to_another_one_in_the_folder_stays_a_link(data: Pat
 def refused(data: Path, out: Path) -> EtlError:
     with pytest.raises(EtlError) as said:
         backed_up(stored_at(data), out)
-    assert not [each for each in out.iterdir() if not each.name.startswith(".")]
+    assert not list(out.glob("[!.]*"))
     return said.value
 
 
@@ -178,3 +180,66 @@ def test_a_folder_that_cannot_be_listed_fails_the_backup(data: Path, monkeypatch
     monkeypatch.setattr("os.scandir", forbidden)
     with pytest.raises(PermissionError):
         pack(data, data, io.BytesIO())
+
+
+def settings_at(data: Path) -> Settings:
+    (data.parent / "tenants").mkdir(exist_ok=True)
+    return load_settings({"ETL_PROJECT_DIR": str(data.parent), "ETL_DATA_DIR": str(data)})
+
+
+def test_dagsters_history_outside_the_data_folder_is_in_the_backup(data: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    write(home / "history" / "runs.db", "runs")
+    write(home / "run_workers" / "1.lock", "")
+    stored = stored_in(settings_at(data), {"DAGSTER_HOME": str(home)})
+    made = backed_up(stored, tmp_path / "backups")
+    emptied(data)
+    emptied(home)
+    restore_backup(made, examined_backup(made, stored, ""), stored, password="", tell=lambda _: None)
+    assert (home / "history" / "runs.db").read_text() == "runs"
+    assert (data / "lake" / "acme" / "object").read_text() == "rows"
+    assert not (home / "run_workers").exists()
+
+
+def test_a_home_around_the_data_folder_is_named(data: Path, tmp_path: Path) -> None:
+    environ = {"DAGSTER_HOME": str(data.parent)}
+    assert stored_in(settings_at(data), environ) == stored_at(data)
+    (said,) = elsewhere(settings_at(data), environ)
+    assert f"Dagster's history in {data.parent}" in said
+
+
+@pytest.mark.parametrize("home", [None, "", "dagster", "."])
+def test_a_home_in_the_data_folder_is_no_part_of_its_own(data: Path, home: str | None) -> None:
+    environ = {} if home is None else {"DAGSTER_HOME": str(data / home) if home else ""}
+    assert stored_in(settings_at(data), environ) == stored_at(data)
+
+
+def test_a_history_that_a_server_keeps_is_named(data: Path, tmp_path: Path) -> None:
+    write(tmp_path / "home" / "dagster.yaml", "storage:\n  postgres:\n    postgres_url: {env: SECRET}\n")
+    (said,) = elsewhere(settings_at(data), {"DAGSTER_HOME": str(tmp_path / "home")})
+    assert "Dagster's history" in said
+    assert "storage" in said
+
+
+def test_nothing_to_back_up_is_no_backup(tmp_path: Path) -> None:
+    (tmp_path / "data" / "locks").mkdir(parents=True)
+    for folder in (tmp_path / "data", tmp_path / "absent"):
+        with pytest.raises(NothingExamined, match="there is nothing to back up"):
+            backed_up(stored_at(folder), tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_folder_of_a_service_fails_the_backup(data: Path, tmp_path: Path) -> None:
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    more = Stored((*stored_at(data).folders, Kept("code-b", tmp_path / "b", tmp_path / "b", me)), None)
+    with pytest.raises(EtlError, match="is missing"):
+        backed_up(more, tmp_path / "out")
+
+
+@pytest.mark.parametrize("below", ["", "backups", "lake/link"])
+def test_a_backup_below_the_data_folder_is_refused(data: Path, tmp_path: Path, below: str) -> None:
+    (tmp_path / "link").symlink_to(data)
+    for out in (data / below, tmp_path / "link" / below):
+        with pytest.raises(EtlError, match="is in the folder that is backed up"):
+            backed_up(stored_at(data), out)
+    assert [each.name for each in data.iterdir()] == ["lake"]
