@@ -32,26 +32,33 @@ def restore(
     """Read a backup into an empty installation, after looking whether it is whole.
 
     Everything must be stopped, the folders of the services empty, and Dagster's database without tables. Nothing is
-    overwritten. Runs that were at work when the backup was made are marked as failed, because they have no process.
+    overwritten. If a restore was ended half-way, the same command goes on with it, and until then no run works. Runs
+    that were at work when the backup was made are marked as failed, because they have no process.
     """
     found = shape_here(shape)
     settings = settings_of(found)
     stored = stored_of(found, settings)
     password = password_of(os.environ) if stored.database is not None else ""
     console = Console(soft_wrap=True, highlight=False)
+    ended: list[str] = []
     with console.status("examining the backup") as status:
         manifest = examined_backup(folder, stored, password)
+        made = f"{manifest.begun:%Y-%m-%d %H:%M} UTC"
         if not dry_run:
             restore_backup(
-                folder, manifest, stored, password=password, tell=lambda what: status.update(f"writing {what}")
+                folder,
+                manifest,
+                stored,
+                password=password,
+                tell=lambda what: status.update(f"writing {what}"),
+                then=lambda: ended.extend(_end_runs(found, settings, made)),
             )
-    made = f"{manifest.begun:%Y-%m-%d %H:%M} UTC"
     for each in manifest.elsewhere:
         console.print(f"not in the backup: {each}", style="yellow")
     if dry_run:
         console.print(f"the backup of {made} is whole, and can be restored here; nothing was changed")
         return
-    for run_id in _end_runs(found, settings, made):
+    for run_id in ended:
         console.print(f"run {run_id} was at work when the backup was made: it is marked as failed")
     console.print(f"restored the backup of {made}. Start everything, and compare: `etl verify` of each tenant")
 

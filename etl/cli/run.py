@@ -16,6 +16,7 @@ from etl.cli.launching import run_wanted
 from etl.cli.messages import Wanted
 from etl.cli.runs import runs_of
 from etl.cli.signals import Interrupted, interruptible
+from etl.deployment.restore_mark import refuse_half_restored
 from etl.errors import EtlError
 from etl.resources.run_worker import release_dead_runs
 from etl.running import naming
@@ -44,6 +45,7 @@ def run(
 ) -> None:
     """Run a tenant's assets: `etl run project_01 --pipeline lot_history --from 2026-01-01 --to 2026-01-05`."""
     settings = load_settings()
+    refuse_half_restored(settings.data_dir)
     console = Console()
     since, until = _asked(first, last, partition)
     wanted = Wanted(job=job, pipelines=tuple(pipeline or ()), stages=tuple(stage or ()), first=since, last=until)

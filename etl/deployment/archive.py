@@ -23,6 +23,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import BinaryIO
 
+from etl.deployment.restore_mark import MARK, marked_backup, refuse_half_restored, write_mark
 from etl.deployment.walk import files_in, stays_link
 from etl.errors import EtlError
 from etl.locks import exclusive
@@ -44,6 +45,7 @@ def pack(folder: Path, data: Path, out: BinaryIO) -> dict[str, int]:
 
     `data` is the ETL_DATA_DIR in the folder, or the folder itself.
     """
+    refuse_half_restored(data)
     written = {"files": 0, "bytes": 0}
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for warehouse in sorted(data.glob("warehouse/*.duckdb")):
@@ -71,6 +73,20 @@ def is_empty(folder: Path, data: Path) -> bool:
     """Whether there is nothing to back up."""
     left_out = _left_out(folder, data)
     return next(files_in(folder, folder, passed_over=left_out.__contains__), None) is None
+
+
+def clear(folder: Path, data: Path) -> None:
+    """Remove the files of a restore that has not ended, but not the mark, nor folders, which have rights of their own.
+
+    Nothing is removed where there is no mark.
+    """
+    if marked_backup(data) is None:
+        return
+    for at, folders, names in os.walk(folder):
+        links = [each for each in folders if Path(at, each).is_symlink()]
+        for each in (Path(at, name) for name in (*links, *names)):
+            if each != data / MARK:
+                each.unlink()
 
 
 def unpack(folder: Path, source: BinaryIO) -> None:
@@ -178,12 +194,17 @@ def _add_database(archive: tarfile.TarFile, path: Path, info: tarfile.TarInfo) -
 
 
 def main(arguments: list[str]) -> None:
-    """Do what `backup` and `restore` start this process for: `pack FOLDER DATA` or `unpack FOLDER`."""
-    what, folder, *data = arguments
-    if what == "pack":
-        sys.stderr.write(json.dumps(pack(Path(folder), Path(*data), sys.stdout.buffer)))
-    else:
-        unpack(Path(folder), sys.stdin.buffer)
+    """Do what this process is started for: `pack FOLDER DATA`, `mark DATA BACKUP`, or `unpack FOLDER DATA`."""
+    match arguments:
+        case ["pack", folder, data]:
+            sys.stderr.write(json.dumps(pack(Path(folder), Path(data), sys.stdout.buffer)))
+        case ["mark", data, backup]:
+            write_mark(Path(data), backup)
+        case ["unpack", folder, data]:
+            clear(Path(folder), Path(data))
+            unpack(Path(folder), sys.stdin.buffer)
+        case _:
+            sys.exit(f"{arguments} is no command of this module")
 
 
 if __name__ == "__main__":

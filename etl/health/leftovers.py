@@ -10,6 +10,7 @@ from pathlib import Path
 
 from etl import locks
 from etl.config.config_loader import list_tenants
+from etl.deployment.restore_mark import half_restored, marked_backup
 from etl.health.finding import Condition, Examined, good, size
 from etl.lake.staging import dead_folders, sweep_dead
 from etl.pipeline.life import STAGE
@@ -20,6 +21,9 @@ LONG_SECONDS = 3600.0
 
 def examine_leftovers(settings: Settings) -> Iterator[Examined]:
     """Yield what is left over in the data folder."""
+    if marked_backup(settings.data_dir) is not None:
+        wrong = half_restored(settings.data_dir)
+        yield Examined("data", "restore", Condition.BAD, wrong.problem, wrong.hint)
     yield _drafts(settings)
     yield _locks(settings)
     yield _of_nobody(settings)

@@ -25,6 +25,7 @@ from dagster import (
 from etl.config.pipeline_config import Stage
 from etl.config.tenant_config import fingerprint
 from etl.config.tenant_loader import code_digest
+from etl.deployment.restore_mark import refuse_half_restored
 from etl.errors import EtlError
 from etl.lineage.columns import unknown_lineage
 from etl.pipeline.audit import Audit, Blocked
@@ -94,6 +95,7 @@ class Step:
         """Do the stage for every partition of the step. If one partition is bad, the others are still judged."""
         keys = partition_keys(context, self.of.pipeline.scheme)
         settings: Settings = getattr(context.resources, naming.lake_resource(self.of.config.id)).settings()
+        refuse_half_restored(settings.data_dir)
         journal = Journal.open(
             settings.data_dir / "backfills" / self.of.config.id,
             self.of.stage,

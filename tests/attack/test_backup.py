@@ -5,16 +5,24 @@ import json
 import os
 import pwd
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from etl.cli.run import run
+from etl.deployment import restore
 from etl.deployment.archive import pack
 from etl.deployment.backup import make_backup
 from etl.deployment.manifest import FILE, BackupPart
 from etl.deployment.restore import examined_backup, restore_backup
+from etl.deployment.restore_mark import MARK, write_mark
 from etl.deployment.stored import Kept, Stored, elsewhere, stored_in
 from etl.errors import EtlError, NothingExamined
+from etl.health.finding import Condition
+from etl.health.leftovers import examine_leftovers
 from etl.settings import Settings, load_settings
+from tests.attack.target import Target
+from tests.tiny_project import DAYS
 
 
 @pytest.fixture
@@ -243,3 +251,99 @@ def test_a_backup_below_the_data_folder_is_refused(data: Path, tmp_path: Path, b
         with pytest.raises(EtlError, match="is in the folder that is backed up"):
             backed_up(stored_at(data), out)
     assert [each.name for each in data.iterdir()] == ["lake"]
+
+
+class Killed(BaseException):
+    """Ends the restore where a kill would."""
+
+
+def killed_in_the_middle(backup: Path, stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restore the first part, and half of it, and end there."""
+    before = restore._unpacked
+
+    def half(*arguments: Any) -> None:
+        before(*arguments)
+        (stored.folders[0].data / "lake" / "acme" / "object").write_text("ro")
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(restore, "_unpacked", half)
+        with pytest.raises(Killed):
+            again(backup, stored)
+
+
+def again(backup: Path, stored: Stored) -> None:
+    restore_backup(backup, examined_backup(backup, stored, ""), stored, password="", tell=lambda _: None)
+
+
+def test_a_restore_goes_on_over_its_own_unfinished_work(
+    backup: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = stored_at(data)
+    killed_in_the_middle(backup, stored, monkeypatch)
+    write(data / "sla.sqlite-wal", "of a process that was started in between")
+    assert (data / MARK).is_file()
+    again(backup, stored)
+    assert [(each.name, each.read_text()) for each in data.rglob("*") if each.is_file()] == [("object", "rows")]
+
+
+def test_a_second_service_that_was_not_begun_is_restored_too(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "b" / "data" / "quarantine", "{}")
+    stored = Stored((*stored_at(data).folders, Kept("code-b", tmp_path / "b", tmp_path / "b" / "data", None)), None)
+    made = backed_up(stored, tmp_path / "backups")
+    emptied(data)
+    emptied(tmp_path / "b")
+    killed_in_the_middle(made, stored, monkeypatch)
+    assert (tmp_path / "b" / "data" / MARK).is_file()
+    again(made, stored)
+    assert [each.name for each in (tmp_path / "b" / "data").iterdir()] == ["quarantine"]
+
+
+def test_another_backup_is_not_restored_over_unfinished_work(
+    backup: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_in_the_middle(backup, stored_at(data), monkeypatch)
+    other = write(tmp_path / "other" / "file", "other").parent
+    made = backed_up(Stored((Kept("project", other, other, None),), None), tmp_path / "others")
+    with pytest.raises(EtlError, match="a restore of another backup"):
+        examined_backup(made, stored_at(data), "")
+
+
+def test_the_mark_stays_until_everything_is_done(backup: Path, data: Path) -> None:
+    stored = stored_at(data)
+    seen = []
+
+    def last() -> None:
+        seen.append((data / MARK).is_file())
+
+    manifest = examined_backup(backup, stored, "")
+    restore_backup(backup, manifest, stored, password="", tell=lambda _: None, then=last)
+    assert seen == [True]
+    assert not (data / MARK).exists()
+
+
+def test_a_half_restored_folder_is_told_and_not_worked_with(
+    backup: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_in_the_middle(backup, stored_at(data), monkeypatch)
+    (told,) = [each for each in examine_leftovers(settings_at(data)) if each.what == "restore"]
+    assert told.state is Condition.BAD
+    assert "etl restore" in told.remedy
+    with pytest.raises(EtlError, match=r"a restore into .* has not ended"):
+        backed_up(stored_at(data), tmp_path / "more")
+    monkeypatch.setenv("ETL_PROJECT_DIR", str(tmp_path))
+    monkeypatch.setenv("ETL_DATA_DIR", str(data))
+    with pytest.raises(EtlError, match=r"a restore into .* has not ended"):
+        run("acme")
+
+
+@pytest.mark.slow
+def test_a_run_from_elsewhere_does_not_work_with_a_half_restored_folder_either(target: Target) -> None:
+    write_mark(target.project.data, "0" * 64)
+    arguments = ("--select", "*", "--partition", DAYS[0], "-m", "tenants.acme.definitions")
+    said = target.dagster("asset", "materialize", *arguments)
+    assert said.code != 0
+    assert "has not ended" in said.text
+    assert target.project.published() == []
