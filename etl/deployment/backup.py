@@ -7,13 +7,15 @@ Dagster's history comes first: rows that are newer than the history are found an
 history that is newer than the rows would show as done what is not there.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -46,7 +48,41 @@ def make_backup(
     name = f"{begun:%Y-%m-%dT%H%M%SZ}"
     work = out / f"{_UNFINISHED}{name}"
     out.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(out)
     work.mkdir(mode=0o700)
+    with being_written(work):
+        _write(stored, work, begun, password=password, elsewhere=elsewhere, tell=tell)
+        return work.rename(out / name)
+
+
+@contextmanager
+def being_written(work: Path) -> Iterator[None]:
+    """Hold the folder of a backup, so that another backup does not take it for what a killed one has left."""
+    descriptor = os.open(work, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_unfinished(out: Path) -> None:
+    """Remove the folders of killed backups. A lock ends with its process, so a held one belongs to a living backup."""
+    for each in out.glob(f"{_UNFINISHED}????-??-??T??????Z"):
+        with suppress(BlockingIOError), being_written(each):
+            shutil.rmtree(each)
+
+
+def _write(
+    stored: Stored,
+    work: Path,
+    begun: datetime,
+    *,
+    password: str,
+    elsewhere: tuple[str, ...],
+    tell: Callable[[str], None],
+) -> None:
+    """Write all files of a backup, and see that they survive a loss of power."""
     parts = []
     if stored.database is not None:
         tell("Dagster's database")
@@ -59,7 +95,6 @@ def make_backup(
     write_manifest(work, manifest)
     for path in (*work.iterdir(), work):
         _sync(path)
-    return work.rename(out / name)
 
 
 def keep_newest(out: Path, count: int) -> list[Path]:
@@ -101,7 +136,8 @@ def _packed(kept: Kept, work: Path) -> BackupPart:
     if child.returncode != 0:
         last = said.strip().splitlines()[-1:] or ["it was killed"]
         raise EtlError(
-            f"{kept.folder} could not be read: {last[0]}", "nothing was changed; the unfinished backup can be removed"
+            f"{kept.folder} could not be read: {last[0]}",
+            "mend that; the next backup removes the unfinished one",
         )
     files = json.loads(said.splitlines()[-1])["files"]
     return BackupPart(file=target.name, service=kept.service, sha256=digest.hexdigest(), bytes=size, files=files)

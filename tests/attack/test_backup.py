@@ -12,7 +12,7 @@ import pytest
 from etl.cli.run import run
 from etl.deployment import restore
 from etl.deployment.archive import pack
-from etl.deployment.backup import make_backup
+from etl.deployment.backup import being_written, make_backup
 from etl.deployment.manifest import FILE, BackupPart
 from etl.deployment.restore import examined_backup, restore_backup
 from etl.deployment.restore_mark import MARK, write_mark
@@ -347,3 +347,23 @@ def test_a_run_from_elsewhere_does_not_work_with_a_half_restored_folder_either(t
     assert said.code != 0
     assert "has not ended" in said.text
     assert target.project.published() == []
+
+
+def test_what_killed_backups_left_is_removed_by_the_next_one(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "backups"
+    write(out / ".unfinished-2020-01-01T000000Z" / "project.tar", "half")
+    write(out / ".unfinished-notes" / "file", "of somebody")
+    made = backed_up(stored_at(data), out)
+    assert sorted(each.name for each in out.iterdir()) == [".unfinished-notes", made.name]
+
+
+def test_a_backup_that_is_being_written_is_not_removed_by_another_one(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "backups"
+    work = write(out / ".unfinished-2020-01-01T000000Z" / "project.tar", "half").parent
+    with being_written(work):
+        backed_up(stored_at(data), out)
+        assert work.is_dir()
+    (data / "lake" / "acme" / "pipe").symlink_to("absent")
+    with pytest.raises(EtlError):
+        backed_up(stored_at(data), out)
+    assert not work.exists()
