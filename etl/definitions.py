@@ -24,19 +24,20 @@ from dagster import (
     PreviewWarning,
 )
 
-from etl.config.config_loader import CONFIG_FILE, load_tenant, load_text, tenants_listed_once
+from etl.config.config_loader import CONFIG_FILE, list_tenants, load_tenant, load_text, tenants_listed_once
 from etl.config.leaving import leaving_raises
 from etl.config.shards import shard_members, shards_of
 from etl.config.tenant_config import TenantConfig
 from etl.dbt.ownership import DbtPlace, dbt_place
 from etl.errors import ConfigError, EtlError
+from etl.factories.anothers import refuse_anothers, refuse_anothers_file
 from etl.factories.asset_factory import AssetFactory
 from etl.factories.broken_tenant import broken_tenant
 from etl.factories.check_factory import reconcile_checks, sla_checks
 from etl.factories.dbt_factory import DbtFactory
 from etl.factories.job_factory import JobFactory
 from etl.factories.not_active import not_active
-from etl.factories.one_location import EXECUTOR_OF_A_JOB, claim, in_location, sharing
+from etl.factories.one_location import EXECUTOR_OF_A_JOB, claim, claim_first, in_location, sharing
 from etl.factories.page_sensor import location_page_sensor
 from etl.factories.quota_sensor import Continued, location_quota_sensors, tenant_quota_sensors
 from etl.factories.resource_factory import ResourceFactory
@@ -65,6 +66,7 @@ _shown: dict[str, str] = {}
 
 def build_tenant_definitions(tenant_id: str) -> Definitions:
     """Return all definitions for `tenants/<tenant_id>/config.yaml`, as one Dagster code location."""
+    refuse_anothers_file(tenant_id, sys._getframe(1).f_code.co_filename, load_settings())  # noqa: SLF001  who calls
     return _build(tenant_id, _pinned.get(tenant_id))
 
 
@@ -162,6 +164,7 @@ def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
     present = dict(broken)
     if keeps:
         broken = _with_last_good(broken, settings)
+    claim_first({tenant: _built[tenant] for tenant in order if tenant not in broken}, taken)
     for tenant in order:
         if tenant in broken:
             continue
@@ -365,6 +368,7 @@ def _imported(tenant: str) -> Definitions:
             f"tenants/{tenant}/definitions.py has no `defs`",
             f'write: defs = build_tenant_definitions("{tenant}")',
         )
+    refuse_anothers(tenant, found, _built, list_tenants(load_settings()))
     return found
 
 

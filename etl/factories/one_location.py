@@ -27,27 +27,43 @@ EXECUTOR_OF_A_JOB = (
 _OF_ONE_TENANT = TenantSlaSensor | TenantQuotaSensor | TenantPageSensor
 
 
+def claim_first(built: Mapping[str, Definitions], taken: dict[tuple[str, str], str]) -> None:
+    """Record the names that the tenants have by their YAML, in this order, before any tenant's own Python has some.
+
+    So the tenant whose Python takes a name is refused, and not the one whose YAML has it.
+    """
+    for tenant, found in built.items():
+        for each in names_of(found):
+            taken.setdefault(each, f"tenant {tenant}")
+
+
 def claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) -> None:
     """Record the names of `found` for `tenant`, and refuse a name of another tenant, which would break the location."""
+    own = f"tenant {tenant}"
+    names = names_of(found)
+    for kind, name in names:
+        if (other := taken.get((kind, name), own)) != own:
+            raise EtlError(
+                f"the {kind} `{name}` of tenant {tenant} is one of {other} too",
+                f"rename it in tenants/{tenant}, or serve the tenants apart: dagster dev -w workspace.yaml",
+            )
+    taken.update(dict.fromkeys(names, own))
+    if found.executor not in (None, in_process_executor):
+        raise EtlError(
+            f"tenants/{tenant}/definitions.py gives all of its runs an executor of its own",
+            f"{EXECUTOR_OF_A_JOB}, or serve the tenants apart: dagster dev -w workspace.yaml",
+        )
+
+
+def names_of(found: Definitions) -> list[tuple[str, str]]:
+    """Return the names that only one tenant of a location may have, each with its kind."""
     names = [("job", each.name) for each in found.jobs or ()]
     names += [("schedule", each.name) for each in found.schedules or ()]
     names += [("sensor", each.name) for each in found.sensors or ()]
     names += [("resource", key) for key in found.resources or {}]
     names += [("logger", key) for key in found.loggers or {}]
     specs = [spec for each in found.assets or () for spec in (each.specs if isinstance(each, AssetsDefinition) else ())]
-    names += [("asset", spec.key.to_user_string()) for spec in specs]
-    for kind, name in names:
-        if (other := taken.get((kind, name))) is not None:
-            raise EtlError(
-                f"the {kind} `{name}` of tenant {tenant} is one of {other} too",
-                f"rename it in tenants/{tenant}, or serve the tenants apart: dagster dev -w workspace.yaml",
-            )
-    taken.update(dict.fromkeys(names, f"tenant {tenant}"))
-    if found.executor not in (None, in_process_executor):
-        raise EtlError(
-            f"tenants/{tenant}/definitions.py gives all of its runs an executor of its own",
-            f"{EXECUTOR_OF_A_JOB}, or serve the tenants apart: dagster dev -w workspace.yaml",
-        )
+    return [*names, *(("asset", spec.key.to_user_string()) for spec in specs)]
 
 
 def in_location(found: Definitions) -> Definitions:

@@ -1,0 +1,116 @@
+"""Attacks tenants that share a location: one takes what another has, or changes the process that they have in common.
+
+The tenant that does it is the broken one, and never the tenant from whom something is taken.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from etl.cli.commands import app
+from etl.definitions import load_location
+from etl.errors import ConfigError, EtlError
+from tests.factories.test_building import forget_packages
+from tests.tiny_project import TinyProject, make_project
+from tests.trial.dump import dump_by_tenant
+from tests.trial.test_apart import build
+
+VICTIM, TAKER = "acme", "taker"
+"""A location looks at the longest id first, so that the taker's definitions come before those that it takes."""
+_MERGED = """import dagster as dg
+from etl import build_tenant_definitions
+
+defs = dg.Definitions.merge(build_tenant_definitions("taker"), dg.Definitions({own}))
+"""
+_JOB = "dg.define_asset_job({name!r}, selection='*')"
+TAKES: dict[str, tuple[str, str]] = {
+    "the definitions of another": (
+        'from etl import build_tenant_definitions\n\ndefs = build_tenant_definitions("acme")\n',
+        "definitions of tenant acme",
+    ),
+    "the module of another": ("from tenants.acme.definitions import defs\n", "definitions of tenant acme"),
+    "an asset": (_MERGED.format(own="assets=[dg.asset(lambda: 1, key=['acme', 'more'])]"), "acme/more"),
+    "a named asset": (_MERGED.format(own="assets=[dg.AssetSpec(['acme', 'load', 'orders'])]"), "acme/load/orders"),
+    "a job": (_MERGED.format(own=f"jobs=[{_JOB.format(name='acme_all')}]"), "the job `acme_all`"),
+    "a job with a new name": (_MERGED.format(own=f"jobs=[{_JOB.format(name='acme_mine')}]"), "the job `acme_mine`"),
+    "a schedule": (
+        _MERGED.format(own=f"schedules=[dg.ScheduleDefinition('acme_at', cron_schedule='@daily', job_name='{TAKER}_all')]"),
+        "the schedule `acme_at`",
+    ),
+    "a sensor": (
+        _MERGED.format(own=f"sensors=[dg.SensorDefinition('acme_sees', evaluation_fn=print, job_name='{TAKER}_all')]"),
+        "the sensor `acme_sees`",
+    ),
+    "a resource": (_MERGED.format(own="resources={'acme_lake': 'mine'}"), "the resource `acme_lake`"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TinyProject, dict[str, str]]]:
+    """Two tenants, and what they define while both are good."""
+    project = make_project(tmp_path_factory.mktemp("apart"))
+    (project.root / "pyproject.toml").write_text("[tool.etl]\npython_seconds = 2\n")
+    project.write_tenant(tenant=TAKER)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in project.environ.items():
+            patch.setenv(name, value)
+        patch.syspath_prepend(str(project.root))
+        yield project, dump_by_tenant(build())
+    forget_packages()
+
+
+@pytest.fixture
+def taker(served: tuple[TinyProject, dict[str, str]]) -> Path:
+    """The folder of the tenant that is attacking, whole again."""
+    project, _ = served
+    shutil.rmtree(project.root / "tenants" / TAKER)
+    project.write_tenant(tenant=TAKER)
+    return project.root / "tenants" / TAKER
+
+
+def broken_of(served: tuple[TinyProject, dict[str, str]]) -> str:
+    """Why the attacking tenant is broken in the location of all, where the other is what it was."""
+    found = build()
+    assert dump_by_tenant(found)[VICTIM] == served[1][VICTIM]
+    graph = found.resolve_asset_graph()
+    (key,) = [key for key in graph.get_all_asset_keys() if key.path[1] == "broken"]
+    assert key.path[0] == TAKER
+    return graph.get(key).description or ""
+
+
+@pytest.mark.parametrize("what", sorted(TAKES))
+def test_who_takes_what_another_has_is_the_broken_one(
+    served: tuple[TinyProject, dict[str, str]], taker: Path, what: str
+) -> None:
+    code, says = TAKES[what]
+    (taker / "definitions.py").write_text(code)
+    assert says in broken_of(served)
+
+
+@pytest.mark.parametrize("what", sorted(TAKES.keys() - {"a resource"}))
+def test_who_takes_is_refused_alone(taker: Path, what: str) -> None:
+    code, says = TAKES[what]
+    (taker / "definitions.py").write_text(code)
+    forget_packages()
+    with pytest.raises(EtlError, match=says):
+        load_location(TAKER)
+
+
+def test_what_another_has_is_no_definitions_of_ones_own(taker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for `etl check`, in a location that must be whole, and where Dagster imports the file by itself."""
+    code, says = TAKES["the definitions of another"]
+    (taker / "definitions.py").write_text(code)
+    forget_packages()
+    said = CliRunner().invoke(app, ["check", TAKER])
+    assert said.exit_code == 2, said.output
+    assert says in " ".join(said.output.split())
+    forget_packages()
+    with pytest.raises(EtlError, match=says):
+        __import__(f"tenants.{TAKER}.definitions")
+    monkeypatch.setenv("ETL_STRICT", "1")
+    with pytest.raises(ConfigError, match=r"1 tenant\(s\) cannot be built") as refused:
+        build()
+    assert f"tenant {TAKER} cannot be built" in str(refused.value)
