@@ -8,6 +8,7 @@ It imports a tenant's Python as the location would, and looks at what has change
 changed, because the next tenant would be tried out in a process that is no longer like the location's.
 """
 
+import builtins
 import faulthandler
 import gc
 import inspect
@@ -24,6 +25,8 @@ from typing import Any, Literal, NoReturn
 from etl.trial.process_state import changes_since, is_librarys, process_state
 from etl.trial.shared_modules import replaced_since, shared_modules
 
+LOOKING = 5.0
+"""How many seconds it may take to find out what a tenant's Python has changed, after its import."""
 Answer = Literal["begin", "good", "raised", "changed", "unclear"]
 _FORKS = frozenset({"os.fork", "os.forkpty"})
 _KILLS = frozenset({"os.kill", "os.killpg"})
@@ -42,6 +45,9 @@ class TrialProcess:
         self._leave: Callable[[int], NoReturn] = os._exit
         # Held here, because the tenant's Python may replace them.
         self._dump_later, self._write, self._dumps = faulthandler.dump_traceback_later, os.write, json.dumps
+        self._cancel = faulthandler.cancel_dump_traceback_later
+        self._builtins = builtins.__dict__
+        self._before = self._builtins.copy()
         self._forbidden: list[str] = []
         self._by_libraries: set[str] = set()
         os.setpgid(0, 0)  # so that what the tenant's Python starts can be ended with it
@@ -67,6 +73,9 @@ class TrialProcess:
         for tenant in tenants:
             self._say("begin", tenant)
             raised = self._import(tenant, load)
+            if patched := self._put_back():
+                self._say("changed", tenant, f"replaces {patched}")
+                self._leave(0)
             if changes := [*self._forbidden, *changes_since(settings, frozenset(self._by_libraries))]:
                 self._say("changed", tenant, "; ".join(changes))
                 self._leave(0)
@@ -82,10 +91,21 @@ class TrialProcess:
             if raised is not None:
                 self._say("raised", tenant, told(raised, self._tenants_dir))
                 self._leave(0)
+            self._cancel()
             for each in unsaid:
                 self._say("good", each)
             unsaid.clear()
         self._leave(0)
+
+    def _put_back(self) -> str:
+        """Put the builtins back that the tenant's Python has replaced or removed, and return their names.
+
+        Nothing is called before they are as they were, because any code, also this one, would use the replaced ones.
+        """
+        now = self._builtins.copy()
+        self._builtins.update(self._before)
+        other = [name for name, value in self._before.items() if now.get(name, self) is not value and name != "_"]
+        return ", ".join(f"builtins.{name}" for name in other[:3])
 
     def _import(self, tenant: str, load: Callable[[str], object]) -> BaseException | None:
         """Import a tenant's Python within its limits, and return what it raised."""
@@ -99,7 +119,8 @@ class TrialProcess:
             raised = error
         if os.getpid() != self._pid:
             self._leave(0)  # a process that the tenant's Python has made by a fork
-        faulthandler.cancel_dump_traceback_later()
+        if self._seconds:  # looking at what was changed calls what the tenant's Python may have replaced
+            self._dump_later(LOOKING, exit=True, file=self._traces)
         _lift(limits)
         return raised
 

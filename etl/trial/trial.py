@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from etl.errors import EtlError
-from etl.trial.child import Answer, TrialProcess
+from etl.trial.child import LOOKING, Answer, TrialProcess
 from etl.trial.own_python import FILE
 
 SECONDS = 30.0
@@ -77,7 +77,11 @@ def try_out(
         if ended.at is not None:
             if ended.error is not None:
                 broken[ended.at] = ended.error
-            if unknown := [each for each in left[: left.index(ended.at)] if each not in good]:
+            unknown = [each for each in left[: left.index(ended.at)] if each not in good]
+            if ended.error is None and not unknown:  # what that process says cannot be, so it is no longer what it was
+                problem = f"tenants/{ended.at}/{FILE}: the import changes how Python works in its process"
+                broken[ended.at] = ChangesProcessError(problem, _APART)
+            if unknown:
                 hurting = try_out(unknown, load, tenants_dir, seconds=seconds, memory=memory, together=1)
                 if hurting:  # what the process said last may be the work of one of these
                     broken.pop(ended.at, None)
@@ -133,7 +137,7 @@ def _listen(answers: int, pid: int, seconds: float) -> _Ended:
         if not select.select([answers], [], [], 0 if is_over else _LOOK)[0]:
             if is_over:
                 return ended
-            if seconds and time.monotonic() - heard > seconds + _GRACE:
+            if seconds and time.monotonic() - heard > seconds + LOOKING + _GRACE:
                 ended.late = True
                 return ended
             continue

@@ -4,6 +4,7 @@ The tenant that does it is the broken one, and never the tenant from whom someth
 """
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.factories.test_building import forget_packages
 from tests.tiny_project import TinyProject, make_project
 from tests.trial.dump import dump_by_tenant
 from tests.trial.test_apart import build
+from tests.trial.ways import python
 
 VICTIM, TAKER = "acme", "taker"
 """A location looks at the longest id first, so that the taker's definitions come before those that it takes."""
@@ -47,12 +49,28 @@ TAKES: dict[str, tuple[str, str]] = {
     "a resource": (_MERGED.format(own="resources={'acme_lake': 'mine'}"), "the resource `acme_lake`"),
 }  # fmt: skip
 
+PATCHES: dict[str, tuple[str, str]] = {
+    "the length of nothing": ("import builtins\nbuiltins.len = lambda x: 0", "builtins.len"),
+    "what is an instance": ("import builtins\nbuiltins.isinstance = lambda *_: False", "builtins.isinstance"),
+    "an endless loop later": (
+        "import builtins, itertools\nbuiltins.sorted = lambda *_, **__: [*itertools.repeat(None, 10**12)]",
+        "builtins.sorted",
+    ),
+    "removed": ("import builtins\ndel builtins.dict", "builtins.dict"),
+    "in the dictionary": ("__builtins__['getattr'] = print", "builtins.getattr"),
+    "a look that never ends": (
+        "import os, time\nfound = os.stat\ndef slow(*a, **k):\n    time.sleep(3600)\nos.umask = slow",
+        "does not end within 1 s",
+    ),
+}
+"""What the process that tries them out would itself use, to find out what was changed."""
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TinyProject, dict[str, str]]]:
     """Two tenants, and what they define while both are good."""
     project = make_project(tmp_path_factory.mktemp("apart"))
-    (project.root / "pyproject.toml").write_text("[tool.etl]\npython_seconds = 2\n")
+    (project.root / "pyproject.toml").write_text("[tool.etl]\npython_seconds = 1\n")
     project.write_tenant(tenant=TAKER)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in project.environ.items():
@@ -114,3 +132,15 @@ def test_what_another_has_is_no_definitions_of_ones_own(taker: Path, monkeypatch
     with pytest.raises(ConfigError, match=r"1 tenant\(s\) cannot be built") as refused:
         build()
     assert f"tenant {TAKER} cannot be built" in str(refused.value)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("what", sorted(PATCHES))
+def test_patched_builtins_neither_block_nor_deceive_the_trial(
+    served: tuple[TinyProject, dict[str, str]], taker: Path, what: str
+) -> None:
+    code, says = PATCHES[what]
+    python(code, "").change(taker)
+    begun = time.monotonic()
+    assert says in broken_of(served)
+    assert time.monotonic() - begun < 20, "the trial is under its limit, also where it looks at what was changed"
