@@ -1,7 +1,8 @@
 """Finds what a tenant's Python changed in the process that imported it.
 
 Belongs here: the settings of a process that every tenant in it shares: folder, environment, signals, streams, threads,
-limits. Not here: modules and functions (`shared_modules`), what follows from a change (`child`).
+limits. Not here: modules and functions (`shared_modules`), what libraries keep (`registries`), what follows from a
+change (`child`).
 """
 
 import decimal
@@ -20,6 +21,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from etl.trial.registries import registered
 
 _LIMITS = {name: value for name, value in vars(resource).items() if name.startswith("RLIMIT_")}
 _HOOKS = ("excepthook", "unraisablehook", "displayhook", "breakpointhook")
@@ -116,6 +119,7 @@ def _plain() -> Iterator[tuple[str, object]]:
     yield "which levels of logging are switched off", logging.root.manager.disable
     yield "sys.meta_path", tuple(each for each in sys.meta_path if not _is_librarys(each))
     yield "sys.path_hooks", tuple(sys.path_hooks)
+    yield from registered()
 
 
 def _named(number: int) -> str:

@@ -28,6 +28,9 @@ _CODE = (
     MethodDescriptorType,
     WrapperDescriptorType,
 )
+_VALUES = int | float | complex | str | bytes | tuple | frozenset
+_SETS_ITSELF = frozenset({"mimetypes", "site", "sys", "time"})
+"""Modules of Python that set values of their own when a function is called. The time zone is looked at by itself."""
 _OURS = "etl"
 _SHOWN = 3
 
@@ -63,7 +66,7 @@ def replaced_since(before: SharedModules, tenants: Collection[str], tenants_dir:
 
 def _changed(before: SharedModules) -> Iterator[tuple[str, str]]:
     for module, old in before.contents.items():
-        yield from ((module, each) for each in _other(old, vars(before.modules[module])))
+        yield from ((module, each) for each in _other(old, vars(before.modules[module]), module))
     for owner, old in before.classes.items():
         now = dict(vars(owner))
         place = f"{owner.__module__}.{owner.__qualname__}"
@@ -75,13 +78,23 @@ def _changed(before: SharedModules) -> Iterator[tuple[str, str]]:
             yield key
 
 
-def _other(old: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of functions and classes that are other ones now."""
+def _other(old: Mapping[str, Any], now: Mapping[str, Any], module: str = "") -> Iterator[str]:
+    """Yield the names of functions and classes that are other ones now, and of values in a module of Python's own."""
     if len(old) == len(now) and all(map(operator.is_, old.values(), now.values())):
         return
     for name, value in old.items():
-        if isinstance(value, _CODE) and now.get(name) is not value:
+        if now.get(name) is not value and (isinstance(value, _CODE) or _is_fixed(module, name, value)):
             yield name
+
+
+def _is_fixed(module: str, name: str, value: object) -> bool:
+    """Whether this is a public number or text of Python's own modules, which no import has a reason to change."""
+    return (
+        isinstance(value, _VALUES)
+        and module.partition(".")[0] in sys.stdlib_module_names
+        and not name.startswith("_")
+        and module not in _SETS_ITSELF
+    )
 
 
 def _hides(owner: type, name: str, value: object) -> bool:
@@ -106,13 +119,13 @@ def _foreign(before: SharedModules, tenants: Collection[str], tenants_dir: Path)
         if name in before.modules or f"{name}.".startswith(own):
             continue
         written = getattr(module, "__file__", None)
-        file = Path(written).resolve() if written else None
+        file = Path(written).resolve() if isinstance(written, str) else None
         top, *rest = name.split(".")
         if top in (package, _OURS):
             root = tenants_dir if top == package else Path(__file__).parents[1]
             place = root.joinpath(*rest)
             is_foreign = file not in (None, place.with_suffix(".py"), place / "__init__.py") or (
-                file is None and top == _OURS
+                file is None and (top == _OURS or not _is_folder(module, place))
             )
         elif file is not None and file.is_relative_to(tenants_dir):
             is_foreign = True
@@ -121,6 +134,11 @@ def _foreign(before: SharedModules, tenants: Collection[str], tenants_dir: Path)
             is_foreign = not rest and is_made and _is_elsewhere(name, written)
         if is_foreign:
             yield name
+
+
+def _is_folder(module: object, place: Path) -> bool:
+    """Whether a module without a file is the package that this folder is without an `__init__.py`."""
+    return any(Path(each).resolve() == place.resolve() for each in getattr(module, "__path__", ()))
 
 
 def _is_elsewhere(name: str, file: str | None) -> bool:

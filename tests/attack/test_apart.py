@@ -65,6 +65,49 @@ PATCHES: dict[str, tuple[str, str]] = {
 }
 """What the process that tries them out would itself use, to find out what was changed."""
 
+CHANGES: dict[str, tuple[str, str]] = {
+    "a module of another": (
+        "import sys, types\nsys.modules['tenants.acme.transforms.orders'] = types.ModuleType('orders')",
+        "the module tenants.acme.transforms.orders",
+    ),
+    "no module, as a module of another": (
+        "import sys\nsys.modules['tenants.acme.helpers'] = object()", "the module tenants.acme.helpers"
+    ),
+    "a number of Python's": ("import math\nmath.pi = 3", "math.pi"),
+    "a text of Python's": ("import string\nstring.digits = '01'", "string.digits"),
+    "a removed value": ("import math\ndel math.tau", "math.tau"),
+    "the size of a field": ("import csv\ncsv.field_size_limit(1)", "the size of a field of CSV: 1"),
+    "a dialect": ("import csv\ncsv.register_dialect('excel', delimiter=';')", "the dialects of CSV"),
+    "an adapter": ("import sqlite3\nsqlite3.register_adapter(str, lambda text: 'x')", "the adapters of sqlite3"),
+    "a converter": ("import sqlite3\nsqlite3.register_converter('date', bytes.decode)", "the converters of sqlite3"),
+    "a constructor": (
+        "import yaml\nyaml.SafeLoader.add_constructor('tag:yaml.org,2002:str', lambda *_: 'x')",
+        "yaml.SafeLoader.yaml_constructors",
+    ),
+    "a constructor in place": (
+        "import yaml\nyaml.constructor.SafeConstructor.yaml_constructors['tag:yaml.org,2002:int'] = lambda *_: 1",
+        "yaml_constructors",
+    ),
+    "how YAML is written": (
+        "import yaml\nyaml.SafeDumper.add_representer(str, lambda *_: None)", "yaml.SafeDumper.yaml_representers"
+    ),
+    "what is copied": ("import copyreg\ncopyreg.pickle(range, lambda each: (list, ()))", "copyreg.dispatch_table"),
+}  # fmt: skip
+"""What is the same for every tenant in the process."""
+
+HARMLESS: dict[str, str] = {
+    "a module of another, as it is": "import tenants.acme",
+    "what libraries note": (
+        "import mimetypes, tempfile, site, random, re\nmimetypes.init()\ntempfile.gettempdir()\nsite.getusersitepackages()\n"
+        "random.seed(1)\nre.compile('a+b')"
+    ),
+    "a loader of its own": (
+        "import yaml\nclass Loader(yaml.SafeLoader): pass\nLoader.add_constructor('!x', lambda *_: 1)\n"
+        "class Dumper(yaml.SafeDumper): pass\nDumper.add_representer(str, lambda *_: None)"
+    ),
+    "what it imports first": "import colorsys, wave, tabnanny",
+}
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TinyProject, dict[str, str]]]:
@@ -144,3 +187,15 @@ def test_patched_builtins_neither_block_nor_deceive_the_trial(
     begun = time.monotonic()
     assert says in broken_of(served)
     assert time.monotonic() - begun < 20, "the trial is under its limit, also where it looks at what was changed"
+
+
+@pytest.mark.parametrize("what", sorted(CHANGES))
+def test_what_is_changed_for_all_is_seen(served: tuple[TinyProject, dict[str, str]], taker: Path, what: str) -> None:
+    code, says = CHANGES[what]
+    python(code, "").change(taker)
+    assert says in broken_of(served)
+
+
+def test_what_changes_nothing_for_others_is_no_mistake(served: tuple[TinyProject, dict[str, str]], taker: Path) -> None:
+    python("\n".join(HARMLESS.values()), "").change(taker)
+    assert dump_by_tenant(build()) == served[1]
