@@ -9,6 +9,7 @@ import csv
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import yaml
 
@@ -53,7 +54,7 @@ def _attributes(dialect: object) -> Iterator[object]:
         yield getattr(dialect, name, None)
 
 
-def _own(registry: Mapping[object, object]) -> dict[object, object]:
+def _own(registry: Mapping[Any, object]) -> dict[object, object]:
     """Return the entries that no installed library has made; a list in it, as YAML has, as a tuple."""
     return {
         key: tuple(value) if isinstance(value, list) else value

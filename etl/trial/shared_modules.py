@@ -28,7 +28,7 @@ _CODE = (
     MethodDescriptorType,
     WrapperDescriptorType,
 )
-_VALUES = int | float | complex | str | bytes | tuple | frozenset
+_VALUES = (int, float, complex, str, bytes, tuple, frozenset)
 _SETS_ITSELF = frozenset({"mimetypes", "site", "sys", "time"})
 """Modules of Python that set values of their own when a function is called. The time zone is looked at by itself."""
 _OURS = "etl"
