@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from openlineage.client.event_v2 import InputDataset, OutputDataset, RunEvent
 
 CONTENT_TYPE = "application/json"
-PRODUCER = "https://pypi.org/project/tenant-etl"
+PRODUCER = "urn:tenant-etl"
 UNKNOWN_FACET = "etl_unknownColumnLineage"
 _INPUT = "dagster/input_data_version/"
 _LONGEST = 2000

@@ -37,7 +37,7 @@ def judge(event: Event) -> None:
         for group in ("facets", "inputFacets", "outputFacets"):
             for name, facet in owner.get(group, {}).items():
                 schema = facet["_schemaURL"]
-                assert facet["_producer"] == "https://pypi.org/project/tenant-etl"
+                assert facet["_producer"] == "urn:tenant-etl"
                 if name.startswith("etl_"):
                     check({"$ref": schema}, facet)
                 else:
