@@ -10,6 +10,7 @@ from pathlib import Path
 from dagster import AssetsDefinition, AssetSpec, Definitions, SourceAsset
 
 from etl.errors import EtlError
+from etl.running.naming import AssetAddress
 from etl.settings import Settings
 
 
@@ -50,7 +51,8 @@ def _under(others: frozenset[str], tenant: str, found: Definitions, own: Definit
             continue
         specs = each.specs if isinstance(each, AssetsDefinition) else ()
         keys = [spec.key for spec in specs] + ([each.key] if isinstance(each, AssetSpec | SourceAsset) else [])
-        yield from (("asset", key.to_user_string(), key.path[0]) for key in keys if key.path[0] in others)
+        owners = [(key, AssetAddress.of(key).tenant) for key in keys]
+        yield from (("asset", key.to_user_string(), owner) for key, owner in owners if owner in others)
     named = [("job", each.name) for each in found.jobs or () if id(each) not in known]
     named += [("schedule", each.name) for each in found.schedules or ()]
     named += [("sensor", each.name) for each in found.sensors or ()]
