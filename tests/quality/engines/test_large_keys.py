@@ -15,6 +15,8 @@ from tests.conformance.frames import KINDS, NOW, TABLES, make_frame
 from tests.conformance.oracle import expect
 from tests.conformance.test_conformance import ENGINES, differences
 
+pytestmark = pytest.mark.slow  # generated frames of every type, judged share by share
+
 
 @pytest.fixture
 def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
