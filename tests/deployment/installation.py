@@ -125,8 +125,8 @@ def installed(folder: Path) -> Iterator[Installed]:
         for path, text in files(shape, settings, HOST).items():
             (written / path).parent.mkdir(parents=True, exist_ok=True)
             (written / path).write_text(text, encoding="utf-8")
-        here.copy(written, "/root/written")
-        said = here.run("sh", "/root/written/install")
+        here.copy(written, "/opt/etl/written")
+        said = here.run("sh", "/opt/etl/written/install")
         assert said.count("values are missing in /etc/etl/variables/") == len(shape.services), said
         secrets(result)
         proxy(result)

@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(
         "ETL_TEST_MACHINE" not in os.environ,
-        reason="`make soak` boots a machine: beside many other tests, the backup there has failed twice, and not alone",
+        reason="`make soak` boots a machine: its test of the backup has failed twice for a reason that is not known",
     ),
 ]
 
