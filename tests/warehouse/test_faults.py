@@ -17,13 +17,13 @@ from tests.servers.object_store import ObjectStore
 from tests.servers.trino import in_clear
 from tests.warehouse.fault_steps import NEW, OLD, OTHER, big, open_for, step
 
+pytestmark = pytest.mark.slow  # processes that are stopped at each point of a load
+
 EARLIER = "2025-12-31"
 PROCESS = """
 import sys, pathlib
 from tests.warehouse.fault_steps import step
 from etl.settings import load_settings
-
-pytestmark = pytest.mark.slow  # processes that are stopped at each point of a load
 step(pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3], bucket=sys.argv[4], s3=load_settings().s3, url=sys.argv[5])
 """
 
