@@ -51,7 +51,6 @@ soak: env ## the kill test, 200 rounds; prints its figures; then whatever CI doe
 	ETL_TEST_WHOLE=1 TMPDIR=$(SCRATCH) $(BIN)/python -m pytest -n 2 --dist loadgroup -m slow $$(grep -rl "tests.amounts" tests --include='test_*.py')
 	$(BIN)/python -m tests.soak.iceberg --kills 100 --seed $${SEED:-1}
 	$(MAKE) wheel
-	ETL_TEST_MACHINE=1 $(BIN)/python -m pytest -m slow tests/deployment/test_deployed.py
 	ETL_TRINO_ALL=1 ETL_TRINO_HISTORIES=10 $(BIN)/python -m pytest -m slow -k "trino or iceberg" -o timeout=3600 tests/warehouse
 
 lint: env ## style, banned imports, layers

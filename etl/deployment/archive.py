@@ -170,7 +170,12 @@ def _add_file(archive: tarfile.TarFile, path: Path, name: str, content: BinaryIO
         _add_database(archive, path, info)
     else:
         content.seek(0)
-        archive.addfile(info, content)
+        try:
+            archive.addfile(info, content)
+        except OSError as error:
+            if os.fstat(content.fileno()).st_size < info.size:
+                raise EtlError(f"{path} became shorter while it was read: {error}", "start the backup again") from error
+            raise
     return info.size
 
 

@@ -49,7 +49,10 @@ def make_backup(
     work = out / f"{_UNFINISHED}{name}"
     out.mkdir(parents=True, exist_ok=True)
     _remove_unfinished(out)
-    work.mkdir(mode=0o700)
+    try:
+        work.mkdir(mode=0o700)
+    except FileExistsError:
+        raise EtlError(f"another backup has begun in this second in {out}", "start this one again") from None
     with being_written(work):
         _write(stored, work, begun, password=password, elsewhere=elsewhere, tell=tell)
         return work.rename(out / name)

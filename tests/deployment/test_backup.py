@@ -7,14 +7,16 @@ import tarfile
 import threading
 import time
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from etl import locks
 from etl.deployment import archive
 from etl.deployment.archive import pack, unpack
-from etl.deployment.backup import keep_newest, make_backup
+from etl.deployment.backup import being_written, keep_newest, make_backup
 from etl.deployment.manifest import FILE, read_manifest
 from etl.deployment.restore import examined_backup, restore_backup
 from etl.deployment.stored import Kept, Stored
@@ -153,6 +155,21 @@ def test_a_file_that_cannot_be_copied_fails_the_backup(tmp_path: Path, monkeypat
         packed(folder)
 
 
+def test_a_file_that_becomes_shorter_while_it_is_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, whole = service(tmp_path), tarfile.TarFile.gettarinfo
+
+    def shortened_then(archive: tarfile.TarFile, **options: Any) -> tarfile.TarInfo:
+        found = whole(archive, **options)
+        if found.name == "logs/run/out":
+            (folder / "logs" / "run" / "out").write_text("")
+        return found
+
+    monkeypatch.setattr(tarfile.TarFile, "gettarinfo", shortened_then)
+    with pytest.raises(EtlError, match="logs/run/out became shorter while it was read") as raised:
+        packed(folder)
+    assert raised.value.hint == "start the backup again"
+
+
 def test_a_link_is_kept_as_a_link(tmp_path: Path) -> None:
     folder = service(tmp_path / "from")
     (folder / "data" / "link").symlink_to("sla.sqlite")
@@ -231,6 +248,23 @@ def test_an_unfinished_backup_has_no_name_and_is_never_removed_as_an_old_one(tmp
     (left,) = (tmp_path / "out").iterdir()
     assert left.name.startswith(".unfinished-")
     assert keep_newest(tmp_path / "out", 1) == []
+
+
+def test_a_second_backup_in_the_same_second_is_told_so(
+    made: tuple[Stored, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored, backup = made
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime(2026, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr("etl.deployment.backup.datetime", Clock)
+    held = backup.parent / ".unfinished-2026-01-01T000000Z"
+    held.mkdir()
+    with being_written(held), pytest.raises(EtlError, match="another backup has begun in this second"):
+        make_backup(stored, backup.parent, password="", elsewhere=(), tell=print)
 
 
 def test_only_the_newest_backups_are_kept(made: tuple[Stored, Path]) -> None:
