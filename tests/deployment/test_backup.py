@@ -7,7 +7,7 @@ import tarfile
 import threading
 import time
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
