@@ -30,7 +30,7 @@ def migrate_file(
         Path | None, typer.Option(help="Where to write the result. Default: the file itself, which is overwritten.")
     ] = None,
 ) -> None:
-    """Rewrite a file into a tenant's file, with its comments; show the difference, and what a person has to decide.
+    """Rewrite a file into a tenant's file, with its comments; show the difference and what a person decides.
 
     Keys and words of older files and of other tools (Sling, dlt, Meltano, dag-factory, Bruin, Airbyte, dbt, ...) are
     rewritten where they have one meaning here. The result is checked as if it stood in the tenant's folder.

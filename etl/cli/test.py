@@ -50,7 +50,7 @@ def unit_test(
     partition: Annotated[str | None, typer.Option(help="With --record: the partition's key.")] = None,
     rows: Annotated[int, typer.Option(help="With --record: how many rows of each input.", min=1, max=200)] = 10,
 ) -> None:
-    """Run a tenant's unit tests: given rows, the real transform and rules, expected rows. No database is needed.
+    """Run a tenant's unit tests: given rows, the real transform and rules, expected rows. It needs no database.
 
     No database, lake, warehouse or Dagster is needed. Exit code 1: a test failed. 2: a file has a mistake. 3: nothing
     was examined, or a test could not be judged.

@@ -33,7 +33,7 @@ def traces(
     every: Annotated[float | None, typer.Option(help="Go on until stopped, and look every so many seconds.")] = None,
     since: Annotated[float, typer.Option(help="The first time: begin with runs that ended in the last hours.")] = 24,
 ) -> None:
-    """Send the spans of runs that have ended since the last call: the run, its wait in the queue, and its steps.
+    """Send the spans of runs that have ended since the last call: the run, its wait in the queue, its steps.
 
     The spans are made from Dagster's event log afterwards, so runs are not slower. Each run is sent once. A receiver
     that is away gets the runs next time. Exit code 1: the receiver refused a run. 3: the receiver was away.

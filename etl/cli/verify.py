@@ -41,7 +41,7 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Compare source, lake and warehouse, read-only. The result is also the asset check `reconciled` in Dagster.
+    """Compare source, lake and warehouse, read-only. The result is also Dagster's asset check `reconciled`.
 
     Exit code 0: everything was compared and agrees. 1: something differs. 3: something was not
     compared, or there is no pipeline.
