@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from etl.quality import check
 from etl.unit_tests.fakes import Fakes, secret_of
@@ -32,8 +32,17 @@ def shape(text: str) -> str:
     return text
 
 
+def version(text: str) -> int | None:
+    """The version of an IP address, which becomes another address of as many bytes."""
+    try:
+        return ipaddress.ip_address(text).version
+    except ValueError:
+        return None
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(VALUES, max_size=20))
+@example(["0.0.0.0", "::1"])
 def test_keys_still_fit_and_no_value_stays(values: list[Any]) -> None:
     fakes = Fakes(SECRET)
     made = [fakes.replace(each) for each in values]
@@ -44,7 +53,7 @@ def test_keys_still_fit_and_no_value_stays(values: list[Any]) -> None:
         assert type(one) is type(two)
         assert one != two
         if isinstance(one, str):
-            assert shape(one) == shape(two)
+            assert shape(one) == shape(two) or version(one) == version(two) is not None
         elif isinstance(one, int | Decimal):
             assert len(str(one)) >= len(str(two))
         else:
