@@ -47,8 +47,11 @@ def backup(
             tell=lambda what: status.update(f"reading {what}"),
         )
     _show(console, done, read_manifest(done))
-    for removed in keep_newest(out, keep) if keep else ():
-        console.print(f"removed {removed}")
+    removed, foreign = keep_newest(out, keep, stored) if keep else ([], [])
+    for each in removed:
+        console.print(f"removed {each}")
+    if foreign:
+        console.print(f"left alone: {len(foreign)} that no backup of this installation made, such as {foreign[0]}")
 
 
 def shape_here(path: Path | None) -> Shape | None:

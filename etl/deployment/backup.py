@@ -94,20 +94,37 @@ def _write(
     for each in stored.folders:
         tell(each.service)
         parts.append(_packed(each, work))
-    manifest = BackupManifest(begun=begun, release=version("tenant-etl"), parts=tuple(parts), elsewhere=elsewhere)
+    manifest = BackupManifest(
+        begun=begun,
+        release=version("tenant-etl"),
+        origin=stored.origin,
+        tenants=stored.tenants,
+        parts=tuple(parts),
+        elsewhere=elsewhere,
+    )
     write_manifest(work, manifest)
     for path in (*work.iterdir(), work):
         _sync(path)
 
 
-def keep_newest(out: Path, count: int) -> list[Path]:
-    """Remove all complete backups below `out` but the newest `count`, and return what was removed."""
+def keep_newest(out: Path, count: int, stored: Stored) -> tuple[list[Path], list[Path]]:
+    """Remove all complete backups of this installation below `out` but the newest `count`.
+
+    Returns what was removed, and what stays because another installation has made it.
+    """
     complete = sorted(each.parent for each in out.glob(f"*/{FILE}") if not each.parent.name.startswith("."))
-    removed = complete[:-count]
-    for each in removed:
-        read_manifest(each)  # nothing is removed that is not certainly a backup
+    own = [each for each in complete if _is_of(stored, each)]
+    for each in own[:-count]:
         shutil.rmtree(each)
-    return removed
+    return own[:-count], [each for each in complete if each not in own]
+
+
+def _is_of(stored: Stored, folder: Path) -> bool:
+    """Whether this is certainly a backup of this installation: nothing else is removed."""
+    try:
+        return read_manifest(folder).origin == stored.origin
+    except EtlError:
+        return False
 
 
 def _has_file(kept: Kept) -> bool:
@@ -120,7 +137,7 @@ def _packed(kept: Kept, work: Path) -> BackupPart:
     digest, size = hashlib.sha256(), 0
     options = as_its_user(kept)
     if not kept.folder.is_dir():
-        raise EtlError(f"the folder {kept.folder} is missing", "mount its disk, or make it: systemd-tmpfiles --create")
+        raise EtlError(f"the folder {kept.folder} is missing", f"mount its disk, or make it: {kept.how_to_make}")
     command = [sys.executable, "-P", "-m", "etl.deployment.archive", "pack", str(kept.folder), str(kept.data)]
     with (
         target.open("xb") as out,

@@ -32,13 +32,16 @@ class BackupPart(BaseModel):
 
 
 class BackupManifest(BaseModel):
-    """A backup: when it was begun, by which release, its parts, and what it does not have."""
+    """A backup: when it was begun, by which release, of which installation, its parts, and what it does not have."""
 
     model_config = ConfigDict(frozen=True)
 
     format: int = FORMAT
     begun: datetime
     release: str
+    origin: str = ""
+    tenants: tuple[str, ...] | None = None
+    """The tenants of the project at that time; None if a backup does not say it."""
     parts: tuple[BackupPart, ...]
     elsewhere: tuple[str, ...] = ()
     sha256: str = ""

@@ -38,6 +38,7 @@ def examined_backup(folder: Path, stored: Stored, password: str) -> BackupManife
             f"the backup lacks services that this installation has: {', '.join(missing)}",
             "install the services of that time first, and those that are new after the restore: `etl deploy`",
         )
+    _check_tenants(stored, manifest)
     goes_on = _check_folders(stored, manifest)
     if any(each.file == DUMP for each in manifest.parts) != (stored.database is not None):
         raise EtlError(
@@ -78,17 +79,31 @@ def restore_backup(
         (each.data / MARK).unlink()
 
 
+def _check_tenants(stored: Stored, manifest: BackupManifest) -> None:
+    """Raise an error if the project has other tenants than the backup, which may be one of another project."""
+    if manifest.tenants is None:
+        return
+    then, now = {*manifest.tenants}, {*stored.tenants}
+    differ = [f"{each} is in the backup, and not in this project" for each in sorted(then - now)]
+    differ += [f"{each} is in this project, and not in the backup" for each in sorted(now - then)]
+    if differ:
+        raise EtlError(
+            f"the backup of {manifest.origin} is one of other tenants: {'; '.join(differ)}",
+            "if it is the right one, check out the tenants' files of that time, and those of today after the restore",
+        )
+
+
 def _check_folders(stored: Stored, manifest: BackupManifest) -> bool:
     """Raise an error if a folder is neither empty nor of an unfinished restore; return whether there is such a one."""
     goes_on = False
     for each in stored.folders:
         if not each.folder.is_dir():
-            raise EtlError(f"the folder {each.folder} is missing", "make the folders first: systemd-tmpfiles --create")
+            raise EtlError(f"the folder {each.folder} is missing", each.how_to_make)
         marked = marked_backup(each.data)
         if marked not in {None, "", manifest.sha256}:
             raise EtlError(
                 f"a restore of another backup into {each.folder} has not ended",
-                "go on with that backup, or move the folder away, and make an empty one (systemd-tmpfiles --create)",
+                f"go on with that backup, or move the folder away and make an empty one: {each.how_to_make}",
             )
         if marked == manifest.sha256:
             goes_on = True
@@ -97,8 +112,8 @@ def _check_folders(stored: Stored, manifest: BackupManifest) -> bool:
         if (first := next(inside, None)) is not None:
             raise EtlError(
                 f"{each.folder} is not empty: it has {first.relative_to(each.folder)}",
-                "a backup is restored into empty folders only, so that nothing is overwritten: move the folder away,"
-                " and make an empty one (systemd-tmpfiles --create)",
+                "a backup is restored into empty folders only, so that nothing is overwritten: move the folder away"
+                f" and make an empty one: {each.how_to_make}",
             )
     return goes_on
 

@@ -6,6 +6,7 @@ Not here: copying (`backup`, `restore`).
 
 import os
 import pwd
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -32,12 +33,23 @@ class Kept(NamedTuple):
     data: Path
     user: str | None
 
+    @property
+    def how_to_make(self) -> str:
+        """The command that makes the folder: with its rights, or on a developer's machine."""
+        return f"mkdir -p '{self.folder}'" if self.user is None else "systemd-tmpfiles --create"
+
 
 class Stored(NamedTuple):
     """Everything that an installation keeps. Without `database`, Dagster's storage is SQLite files in the folder."""
 
     folders: tuple[Kept, ...]
     database: Database | None
+    tenants: tuple[str, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """Which installation this is: the machine and a folder, which no other installation on it has."""
+        return f"{socket.gethostname()}:{self.folders[0].folder}"
 
 
 def stored_by(shape: Shape) -> Stored:
@@ -47,16 +59,16 @@ def stored_by(shape: Shape) -> Stored:
         Kept(each.name, Path(places.state / each.name), Path(places.data(each.name)), each.user)
         for each in shape.services
     )
-    return Stored(folders, shape.database)
+    return Stored(folders, shape.database, tuple(sorted(each for one in shape.services for each in one.tenants)))
 
 
 def stored_in(settings: Settings, environ: Mapping[str, str]) -> Stored:
     """Return what a project keeps without such an installation: its data folder, and a DAGSTER_HOME elsewhere."""
-    data, home = settings.data_dir, _home(settings, environ)
+    data, home, tenants = settings.data_dir, _home(settings, environ), list_tenants(settings)
     kept = Kept("project", data, data, None)
     if home.is_relative_to(data) or data.is_relative_to(home):
-        return Stored((kept,), None)
-    return Stored((kept, Kept("dagster", home, home, None)), None)
+        return Stored((kept,), None, tenants)
+    return Stored((kept, Kept("dagster", home, home, None)), None, tenants)
 
 
 def read_shape(path: Path) -> Shape:

@@ -12,8 +12,8 @@ import pytest
 from etl.cli.run import run
 from etl.deployment import restore
 from etl.deployment.archive import pack
-from etl.deployment.backup import being_written, make_backup
-from etl.deployment.manifest import FILE, BackupPart
+from etl.deployment.backup import being_written, keep_newest, make_backup
+from etl.deployment.manifest import FILE, BackupPart, read_manifest, write_manifest
 from etl.deployment.restore import examined_backup, restore_backup
 from etl.deployment.restore_mark import MARK, write_mark
 from etl.deployment.stored import Kept, Stored, elsewhere, stored_in
@@ -367,3 +367,35 @@ def test_a_backup_that_is_being_written_is_not_removed_by_another_one(data: Path
     with pytest.raises(EtlError):
         backed_up(stored_at(data), out)
     assert not work.exists()
+
+
+@pytest.mark.parametrize("origin", ["another-machine:/var/lib/etl/web", ""])
+def test_what_another_installation_has_backed_up_to_the_same_disk_is_never_removed(
+    data: Path, tmp_path: Path, origin: str
+) -> None:
+    out = tmp_path / "shared"
+    theirs = backed_up(stored_at(data), out)
+    write_manifest(theirs, read_manifest(theirs).model_copy(update={"origin": origin}))
+    theirs = theirs.rename(out / "2020-01-01T000000Z")
+    damaged = out / "2020-01-02T000000Z"
+    write(damaged / FILE, "{}")
+    own = backed_up(stored_at(data), out)
+    assert keep_newest(out, 1, stored_at(data)) == ([], [theirs, damaged])
+    assert all(each.is_dir() for each in (own, theirs, damaged))
+
+
+def test_a_backup_of_other_tenants_is_not_restored_without_a_word(data: Path, tmp_path: Path) -> None:
+    made = backed_up(stored_at(data)._replace(tenants=("a", "a_b", "shop")), tmp_path / "backups")
+    emptied(data)
+    with pytest.raises(EtlError, match="is one of other tenants") as refused:
+        examined_backup(made, stored_at(data)._replace(tenants=("a_b", "shop", "zzz")), "")
+    assert "a is in the backup, and not in this project" in refused.value.problem
+    assert "zzz is in this project, and not in the backup" in refused.value.problem
+    examined_backup(made, stored_at(data)._replace(tenants=("shop", "a_b", "a")), "")
+
+
+def test_the_remedy_of_a_missing_folder_is_one_of_this_machine(data: Path, backup: Path) -> None:
+    data.rmdir()
+    with pytest.raises(EtlError, match="is missing") as refused:
+        examined_backup(backup, stored_at(data), "")
+    assert refused.value.hint == f"mkdir -p '{data}'"

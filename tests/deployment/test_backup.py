@@ -247,7 +247,7 @@ def test_an_unfinished_backup_has_no_name_and_is_never_removed_as_an_old_one(tmp
         make_backup(stored, tmp_path / "out", password="", elsewhere=(), tell=lambda _: None)
     (left,) = (tmp_path / "out").iterdir()
     assert left.name.startswith(".unfinished-")
-    assert keep_newest(tmp_path / "out", 1) == []
+    assert keep_newest(tmp_path / "out", 1, stored) == ([], [])
 
 
 def test_a_second_backup_in_the_same_second_is_told_so(
@@ -268,14 +268,14 @@ def test_a_second_backup_in_the_same_second_is_told_so(
 
 
 def test_only_the_newest_backups_are_kept(made: tuple[Stored, Path]) -> None:
-    _, backup = made
+    stored, backup = made
     for day in ("2020-01-01", "2020-01-02"):
         older = backup.parent / f"{day}T000000Z"
         older.mkdir()
         (older / FILE).write_text((backup / FILE).read_text())
     (backup.parent / "a folder of somebody").mkdir()
-    removed = keep_newest(backup.parent, 2)
-    assert [each.name for each in removed] == ["2020-01-01T000000Z"]
+    removed, left_alone = keep_newest(backup.parent, 2, stored)
+    assert ([each.name for each in removed], left_alone) == (["2020-01-01T000000Z"], [])
     assert sorted(each.name for each in backup.parent.iterdir()) == [
         "2020-01-02T000000Z",
         backup.name,
