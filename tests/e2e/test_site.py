@@ -79,6 +79,7 @@ def test_a_reader_searches_in_a_browser_without_any_request_to_another_host(addr
         missing("chromium is not installed")
     with load_script().browser() as chromium:
         page = chromium.new_page(viewport={"width": 1400, "height": 900})
+        page.set_default_timeout(120_000)  # a busy machine shows a page late
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{address}/index.html")

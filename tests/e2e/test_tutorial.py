@@ -166,8 +166,9 @@ def look(typed: Typed, line: str) -> str:
         assert set(server.locations().values()) == {"LOADED"}, tail(log)
         with load_script().browser() as chromium:
             page = chromium.new_page(viewport={"width": 1400, "height": 900})
+            page.set_default_timeout(120_000)  # a busy machine shows a page late
             page.goto(f"{server.url}/assets/shop/extract/orders?view=checks")
-            page.get_by_text("not_null__order_id").first.wait_for(timeout=60_000)
+            page.get_by_text("not_null__order_id").first.wait_for()
             return str(page.inner_text("body"))
     finally:
         stop(process)

@@ -66,6 +66,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         wait_for(lambda: ticked(server), 240, server)
         wait_for(lambda: freshness(server) == "DEGRADED", 240, server)
         page = chromium.new_page(viewport={"width": 1400, "height": 760})
+        page.set_default_timeout(120_000)  # a busy machine shows a page late
         found = Seen(IMAGES if os.environ.get("ETL_WRITE_IMAGES") else folder, {})
         for name, open_page in PAGES.items():
             open_page(script, page, server.url)

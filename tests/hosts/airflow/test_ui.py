@@ -21,13 +21,14 @@ def test_the_page_of_a_failed_task_shows_the_verdict(airflow: Airflow, tmp_path:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 760})
+        page.set_default_timeout(120_000)  # a busy machine shows a page late
         page.goto(f"{airflow.url}/dags/{DAG}/runs/{run}/tasks/{TASK}/xcom", wait_until="networkidle")
-        page.get_by_label(re.compile("expand all", re.IGNORECASE)).first.click(timeout=120_000)
+        page.get_by_label(re.compile("expand all", re.IGNORECASE)).first.click()
         page.locator(".view-lines").get_by_text("failed_count").first.wait_for()
         in_xcom = page.inner_text("body").replace("\xa0", " ")
         page.screenshot(path=picture)
         page.goto(f"{airflow.url}/dags/{DAG}/runs/{run}/tasks/{TASK}", wait_until="networkidle")
-        page.get_by_text("rules passed over").first.wait_for(timeout=60_000)
+        page.get_by_text("rules passed over").first.wait_for()
         in_log = page.inner_text("body")
         page.screenshot(path=picture.with_name("airflow-failed-log.png"))
         browser.close()

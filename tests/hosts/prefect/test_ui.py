@@ -61,6 +61,7 @@ def test_people_see_the_verdict_of_the_check(api: Api) -> None:
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
         )
         page = chromium.new_page(viewport={"width": 1300, "height": 1000})
+        page.set_default_timeout(120_000)  # a busy machine shows a page late
         page.goto(f"{address}/runs/flow-run/{run}")
         seen(page, "Failed")
         page.get_by_text("Artifacts", exact=True).locator("visible=true").first.click()
