@@ -171,16 +171,19 @@ class _Round:
         self._account(set(ended(world)) - before)
 
     def _contest(self) -> None:
-        """Two runs of the same days wait for one table, and the source changes between: the newer rows have to stay."""
+        """Two runs of the same day wait for one table, and the source changes between: the newer rows have to stay.
+
+        Not of a range of days: that is a back-fill, of which a tenant has one at a time.
+        """
         world, tenant = self._world, TENANTS[0]
-        first = self._chance.randrange(len(DAYS) - 1)
+        day = self._chance.choice(DAYS)
         world.change(TENANTS[1], self._chance)
         self._start(TENANTS[1])
         with world.postgres.connect() as other:
             other.execute("SELECT pg_advisory_lock(%s)", [table_lock(tenant, "events")])
             for waiting in (1, 2):
                 world.change(tenant, self._chance)
-                self._queue.put(tenant, "events", DAYS[first], DAYS[first + 1])
+                self._queue.put(tenant, "events", day, day)
                 self._figures.starts["queue and daemon"] += 1
                 deadline = time.monotonic() + SECONDS_FOR_A_ROUND / 2
                 while sum(each.step == f"{tenant}__load__events" for each in unfinished(world)) < waiting:
