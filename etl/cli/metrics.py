@@ -19,7 +19,7 @@ from etl.cli.home import opened_instance
 from etl.cli.sla import PATIENCE, attainments, complain, loaded, write_report
 from etl.config.config_loader import list_tenants
 from etl.config.tenant_config import TenantConfig
-from etl.errors import EtlError, NothingExamined
+from etl.errors import ConfigError, EtlError, NothingExamined
 from etl.extras import install
 from etl.health.dagster_home import sensor_daemon
 from etl.pipeline.stage import lake_of
@@ -28,7 +28,7 @@ from etl.promises.freshness import State
 from etl.promises.judge import PipelineHistory, PipelineRun
 from etl.promises.pipeline_log import Counters
 from etl.promises.prometheus import Sample, metrics_registry, metrics_text
-from etl.quotas.quotas_file import read_quotas
+from etl.quotas.quotas_file import mistakes_of, read_quotas
 from etl.quotas.usage import usage_of
 from etl.running.sla_result import promised
 from etl.running.sla_watch import SlaWatch, Verdicts
@@ -101,7 +101,7 @@ def collect(settings: Settings, tenant: str | None = None) -> tuple[list[Sample]
     samples += [Sample("etl_tenant_loaded", config.id, "", 1.0) for config in configs]  # a series has its last number
     with opened_instance(settings) as instance:
         if tenant is None:
-            samples += _platform_samples(instance, now)
+            samples += [*_platform_samples(instance, now), *_quota_file_samples(settings)]
         for config in configs:
             samples += _quota_samples(config, settings, now)
             watch = SlaWatch(config, settings, budget=PATIENCE)
@@ -119,6 +119,17 @@ def _platform_samples(instance: DagsterInstance, now: datetime) -> Iterator[Samp
     is_alive, _ = sensor_daemon(instance, now)
     yield Sample("etl_metrics_timestamp_seconds", "", "", now.timestamp())
     yield Sample("etl_daemon_running", "", "", is_alive)
+
+
+def _quota_file_samples(settings: Settings) -> Iterator[Sample]:
+    """Yield how many mistakes the file of quotas has, if there is a file."""
+    try:
+        quotas = read_quotas(settings)
+        found = mistakes_of(quotas, settings) if quotas else ()
+    except ConfigError as error:
+        quotas, found = None, (error,)
+    if quotas or found:
+        yield Sample("etl_quota_file_mistakes", "", "", sum(max(1, len(each.problems)) for each in found))
 
 
 _QUOTAS = {

@@ -16,11 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.cli.asked import asked_tenants
-from etl.config.config_loader import list_tenants, load_tenant
-from etl.errors import EtlError, NothingExamined
+from etl.config.config_loader import load_tenant
+from etl.errors import ConfigError, EtlError, NothingExamined, SecretStoreError
 from etl.pipeline.stage import lake_of
 from etl.quotas.amounts import shown
-from etl.quotas.quotas_file import FILE, Quotas, TenantLimits, quotas_path, read_quotas, unknown_tenants_error
+from etl.quotas.quotas_file import FILE, Quotas, TenantLimits, mistakes_of, quotas_path, read_quotas
 from etl.quotas.usage import Use, day_of, usage_of
 from etl.settings import Settings, load_settings
 
@@ -34,8 +34,8 @@ def quotas(
 ) -> None:
     """Show how much of each quota is used, since when it is counted, and when a day's quota is free again.
 
-    Exit code 0: there is room. 1: a quota is used up. 2: tenants/quotas.yaml or a tenant is not valid. 3: a limit is
-    set, and how much of it is used is not known; or there is no file of quotas.
+    Exit code 0: there is room. 1: a quota is used up. 2: tenants/quotas.yaml or a tenant is not valid; the others are
+    shown. 3: a limit is set, and how much of it is used is not known; or there is no file of quotas.
     """
     settings, console = load_settings(), Console()
     names = asked_tenants(settings, tenant or ())
@@ -45,16 +45,16 @@ def quotas(
             f"there is no {quotas_path(settings)}, so no tenant has a quota, and nothing is counted",
             f"write tenants/{FILE}; docs/quotas.md has an example",
         )
-    if wrong := unknown_tenants_error(platform, quotas_path(settings), list_tenants(settings)):
-        raise wrong
     found: dict[str, tuple[Use, ...]] = {}
-    unknown: list[EtlError] = []
+    problems: list[EtlError] = [*mistakes_of(platform, settings)]
     now = datetime.now(UTC)
     for name in names:
+        if name in platform.mistaken:
+            continue
         try:
             found[name] = _used(name, settings, now)
         except EtlError as error:
-            unknown.append(error)
+            problems.append(error)
     if format_ == "json":
         made = {name: [each.model_dump(mode="json") for each in uses] for name, uses in found.items()}
         sys.stdout.write(json.dumps(made, indent=2) + "\n")
@@ -62,9 +62,9 @@ def quotas(
         for name, uses in found.items():
             for each in _shown(name, uses, platform, now):
                 console.print(each, highlight=False, soft_wrap=isinstance(each, str))
-    for problem in unknown:
+    for problem in problems:
         Console(stderr=True).print(f"error: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
-    _end(found.values(), is_unknown=bool(unknown))
+    _end(found.values(), problems)
 
 
 def _used(name: str, settings: Settings, now: datetime) -> tuple[Use, ...]:
@@ -109,10 +109,12 @@ def _share(use: Use, tell_at: float) -> Text:
     return Text(f"{use.share:.0%}", style=style)
 
 
-def _end(found: Iterable[tuple[Use, ...]], *, is_unknown: bool) -> None:
+def _end(found: Iterable[tuple[Use, ...]], problems: Sequence[EtlError]) -> None:
     """End the command with its exit code. What is not known is worse than what is used up."""
     limited = [each for uses in found for each in uses if each.limit is not None]
-    if is_unknown or any(each.used is None for each in limited):
+    if any(isinstance(each, ConfigError) and not isinstance(each, SecretStoreError) for each in problems):
+        raise typer.Exit(_WRONG)
+    if problems or any(each.used is None for each in limited):
         raise typer.Exit(_UNKNOWN)
     if any(each.share is not None and each.share >= 1 for each in limited):
         raise typer.Exit(_FULL)

@@ -226,6 +226,26 @@ def test_a_file_that_cannot_be_read_refuses_every_publish(project: TinyProject, 
         assert said in text
 
 
+@pytest.mark.parametrize(
+    "entry", ["{rows_per_day: -1}", "{row_per_day: 1}", "{rows_per_day: 1, rows_per_day: 2}", "[1]", ""]
+)
+def test_a_mistake_in_the_entry_of_one_tenant_refuses_that_tenant_only(
+    project: TinyProject, set_clock: Clock, entry: str
+) -> None:
+    write_quotas(
+        project, f"defaults: {{rows_per_day: 30}}\ntenants:\n  acme: {{rows_per_day: 25}}\n  globex: {entry}\n"
+    )
+    run_stage(project, "extract", "2026-01-01")
+    assert uses(project)["rows_per_day"].limit == 25
+    with pytest.raises(ConfigError, match=r"quotas\.yaml:4:"):
+        uses(project, tenant="globex")
+    write_quotas(
+        project, f"tenants:\n  acme: {entry}\n  globex: {{rows_per_day: 25}}\ndefaults: {{rows_per_day: 30}}\n"
+    )
+    with pytest.raises(ConfigError, match=r"quotas\.yaml:2:"):
+        run_stage(project, "extract", "2026-01-02")
+
+
 def test_a_zone_that_changes_moves_no_row_to_another_day(project: TinyProject, set_clock: Clock) -> None:
     write_quotas(project, "timezone: UTC\ndefaults: {rows_per_day: 100}")
     set_clock(datetime(2026, 3, 1, 14, tzinfo=UTC))  # 23:00 in Seoul
