@@ -1,11 +1,11 @@
 """`etl metrics`: writes numbers about pipelines, checks and promises for Prometheus.
 
-Belongs here: making the samples of each pipeline, and writing or serving them. Not here: the list of metrics
-(`etl.promises.prometheus`).
+Belongs here: making the samples of each pipeline, and writing or serving them; giving out the files for Prometheus and
+Grafana. Not here: the list of metrics (`etl.promises.prometheus`), the files (`etl.telemetry.monitoring_files`).
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,6 +34,7 @@ from etl.running.sla_result import promised
 from etl.running.sla_watch import SlaWatch, Verdicts
 from etl.settings import Settings, load_settings
 from etl.telemetry.gateway import NotPushedError, push as push_groups
+from etl.telemetry.monitoring_files import ALERTS, DASHBOARD, monitoring_file
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
@@ -47,15 +48,23 @@ def metrics(
     port: Annotated[int | None, typer.Option(help="Serve http://127.0.0.1:PORT/metrics until stopped.")] = None,
     push: Annotated[str | None, typer.Option(help="Replace the tenants' groups in this push gateway: its URL.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only this tenant. Default: all.")] = None,
+    alerts: Annotated[bool, typer.Option("--alerts", help="Write the alert rules for Prometheus instead.")] = False,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Write the dashboard for Grafana instead.")] = False,
 ) -> None:
     """Write numbers of every pipeline, by tenant and pipeline, to a file, a port, a gateway or the terminal.
 
     The counters of a pipeline that never ran are 0. Exit code 2: a tenant does not load, or the gateway did not take
     the numbers of a tenant; those of the others are written. 3: no tenant, or no pipeline.
+
+    With --alerts or --dashboard, no number is read, and no project is needed. A file that is there already, and that
+    is another one, is left as it is.
     """
-    given = {"--output": output, "--port": port, "--push": push}
-    if len(both := [name for name, value in given.items() if value is not None]) > 1:
-        raise EtlError(f"both {' and '.join(both)} are given", "give one of them")
+    asked = [name for name, is_asked in (("--alerts", alerts), ("--dashboard", dashboard)) if is_asked]
+    if asked:
+        _one_of({**dict.fromkeys(asked, True), "--port": port, "--push": push, "--tenant": tenant})
+        _give_out(ALERTS if alerts else DASHBOARD, output, asked[0])
+        return
+    _one_of({"--output": output, "--port": port, "--push": push})
     settings = load_settings()
     asked_tenants(settings, [tenant] if tenant is not None else [])
     if port is not None:
@@ -74,6 +83,26 @@ def metrics(
         sys.exit(2)
     if not any(each.pipeline for each in samples):
         raise NothingExamined("nothing was measured: there is no pipeline", "write one")
+
+
+def _one_of(given: Mapping[str, object]) -> None:
+    """Refuse options that exclude each other."""
+    if len(both := [name for name, value in given.items() if value is not None]) > 1:
+        raise EtlError(f"both {' and '.join(both)} are given", "give one of them")
+
+
+def _give_out(name: str, output: Path | None, option: str) -> None:
+    """Write one of the files for other programs. What a person has changed in a file is not lost."""
+    text = monitoring_file(name)
+    if output is None:
+        sys.stdout.write(text)
+        return
+    if output.exists() and (not output.is_file() or output.read_bytes() != text.encode()):
+        raise EtlError(
+            f"{output} is there already, and is not the file of this release",
+            f"compare them (`etl metrics {option} | diff {output} -`), and give the name of a new file",
+        )
+    write_report(output, text)
 
 
 def _pushed(samples: Iterable[Sample], url: str) -> list[EtlError]:
