@@ -29,7 +29,7 @@ from etl.promises.judge import PipelineHistory, PipelineRun
 from etl.promises.pipeline_log import Counters
 from etl.promises.prometheus import Sample, metrics_registry, metrics_text
 from etl.quotas.quotas_file import mistakes_of, read_quotas
-from etl.quotas.usage import usage_of
+from etl.quotas.usage import usage_of_tenant
 from etl.running.sla_result import promised
 from etl.running.sla_watch import SlaWatch, Verdicts
 from etl.settings import Settings, load_settings
@@ -176,7 +176,7 @@ def _quota_samples(config: TenantConfig, settings: Settings, now: datetime) -> I
         if read_quotas(settings) is None:
             return
         with lake_of(config, settings) as lake:
-            uses = usage_of(config.id, settings, lake, now)
+            uses = usage_of_tenant(config, settings, lake, now)
     except EtlError:
         yield Sample("etl_quota_unknown", config.id, "", len(_QUOTAS))
         return
@@ -185,7 +185,7 @@ def _quota_samples(config: TenantConfig, settings: Settings, now: datetime) -> I
             yield Sample(f"etl_quota_{_QUOTAS[each.name]}_used", config.id, "", each.used)
         if each.limit is not None:
             yield Sample(f"etl_quota_{_QUOTAS[each.name]}_limit", config.id, "", each.limit)
-    unknown = sum(each.used is None and each.limit is not None for each in uses)
+    unknown = sum(each.is_unknown for each in uses)
     yield Sample("etl_quota_unknown", config.id, "", unknown)
     yield Sample("etl_quota_waiting_objects", config.id, "", sum(each.refused for each in uses))
     shares = [each.share for each in uses if each.share is not None]

@@ -21,7 +21,7 @@ from etl.errors import ConfigError, EtlError, NothingExamined, SecretStoreError
 from etl.pipeline.stage import lake_of
 from etl.quotas.amounts import shown
 from etl.quotas.quotas_file import FILE, Quotas, TenantLimits, mistakes_of, quotas_path, read_quotas
-from etl.quotas.usage import Use, day_of, usage_of
+from etl.quotas.usage import Use, day_of, usage_of_tenant
 from etl.settings import Settings, load_settings
 
 Format = Literal["text", "json"]
@@ -68,8 +68,9 @@ def quotas(
 
 
 def _used(name: str, settings: Settings, now: datetime) -> tuple[Use, ...]:
-    with lake_of(load_tenant(name, settings), settings) as lake:
-        return usage_of(name, settings, lake, now)
+    config = load_tenant(name, settings)
+    with lake_of(config, settings) as lake:
+        return usage_of_tenant(config, settings, lake, now)
 
 
 def _shown(name: str, uses: Sequence[Use], platform: Quotas, now: datetime) -> Iterator[Table | str]:
@@ -80,7 +81,7 @@ def _shown(name: str, uses: Sequence[Use], platform: Quotas, now: datetime) -> I
     for each in uses:
         table.add_row(
             each.name,
-            "unknown" if each.used is None else ("at least " if each.is_partial else "") + shown(each.name, each.used),
+            _used_text(each),
             "-" if each.limit is None else shown(each.name, each.limit),
             _share(each, platform.tell_at),
             f"{each.since.astimezone(begin.tzinfo):%m-%d %H:%M}" if each.since else "-",
@@ -89,10 +90,17 @@ def _shown(name: str, uses: Sequence[Use], platform: Quotas, now: datetime) -> I
         table.add_row(key, "-", _runs(limits, key), "-", "-")
     yield table
     yield f"Times are in {limits.timezone}. The next day begins at {end:%Y-%m-%d %H:%M}."
-    yield from (f"{each.name} is unknown: {each.why_unknown}." for each in uses if each.used is None)
+    yield from (f"{each.name} is unknown: {each.why_unknown}." for each in uses if each.why_unknown)
+    yield from (f"{each.name} is not counted: {each.why_uncounted}." for each in uses if each.why_uncounted)
     yield from (
         f"{each.name}: {each.refused} object(s) were refused and wait for room." for each in uses if each.refused
     )
+
+
+def _used_text(use: Use) -> str:
+    if use.used is None:
+        return "not counted" if use.why_uncounted else "unknown"
+    return ("at least " if use.is_partial else "") + shown(use.name, use.used)
 
 
 def _runs(limits: TenantLimits, key: str) -> str:
@@ -104,7 +112,7 @@ def _runs(limits: TenantLimits, key: str) -> str:
 
 def _share(use: Use, tell_at: float) -> Text:
     if use.share is None:
-        return Text("-" if use.limit is None else "not known", style="" if use.limit is None else "yellow")
+        return Text("not known", style="yellow") if use.is_unknown else Text("-")
     style = "bold red" if use.share >= 1 else "yellow" if use.share >= tell_at else "green"
     return Text(f"{use.share:.0%}", style=style)
 
@@ -114,7 +122,7 @@ def _end(found: Iterable[tuple[Use, ...]], problems: Sequence[EtlError]) -> None
     limited = [each for uses in found for each in uses if each.limit is not None]
     if any(isinstance(each, ConfigError) and not isinstance(each, SecretStoreError) for each in problems):
         raise typer.Exit(_WRONG)
-    if problems or any(each.used is None for each in limited):
+    if problems or any(each.is_unknown for each in limited):
         raise typer.Exit(_UNKNOWN)
     if any(each.share is not None and each.share >= 1 for each in limited):
         raise typer.Exit(_FULL)

@@ -91,6 +91,21 @@ def test_a_tenant_that_does_not_load_is_a_wrong_configuration(project: TinyProje
     assert "acme" in said.out
 
 
+def test_what_a_tenant_does_not_use_is_not_counted_and_no_unknown(project: TinyProject, etl: Etl) -> None:
+    project.write_pipeline({"save_to_trino": None, "trino_output": None})
+    write(project, "defaults: {warehouse_bytes: 1 GB, messages_per_day: 10}")
+    said = etl("quotas")
+    assert said.code == 0, said.out
+    assert said.out.count("not counted") == 4
+    assert "0 bytes" not in said.out
+    assert 'etl_quota_unknown{pipeline="",tenant="acme"} 0.0' in etl("metrics").out
+    project.write_tenant({"notifications": [{"type": "log"}]})
+    said = etl("quotas")
+    assert said.code == 3
+    assert "messages_per_day is unknown: the sensor of promises, which sends messages, never ran" in said.out
+    assert "warehouse_bytes is unknown: it was not measured yet" in said.out
+
+
 def test_a_simulation_is_told_what_is_wrong_and_shown_all_the_same(project: TinyProject, etl: Etl) -> None:
     assert etl("run", "acme", "--from", "2026-01-01", "--to", "2026-01-01").code == 0
     write(project, "defaults: {rows_per_day: 100}\ntenants:\n  acmee: {rows_per_day: 10}\n  other: {row: 1}\n")

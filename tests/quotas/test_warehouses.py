@@ -1,5 +1,6 @@
 """`warehouse_bytes` on servers: measured as the server says it, the tenant's own tables only, and refused when used up."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from etl.definitions import definitions_of
 from etl.quotas.amounts import shown_bytes
 from etl.running.quota_watch import quota_troubles
 from etl.settings import load_settings
+from tests.cli.conftest import Etl, etl
 from tests.quotas.conftest import NOON, write_quotas
 from tests.quotas.test_publish import extracted, uses
 from tests.servers.postgres import PostgresServer, postgres_server
@@ -20,7 +22,7 @@ from tests.servers.seaweed import seaweed
 from tests.servers.trino import Catalog, TrinoServer, trino, trino_catalog
 from tests.tiny_project import DAYS, TinyProject, make_source
 
-__all__ = ["postgres_server", "seaweed", "trino", "trino_catalog"]
+__all__ = ["etl", "postgres_server", "seaweed", "trino", "trino_catalog"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 Clock = Callable[[datetime], None]
@@ -144,6 +146,7 @@ def test_the_tables_of_a_server_are_measured_and_a_full_tenant_loads_no_more(
     refused = run(instance, "acme", DAYS[1])
     assert "load: nothing was loaded: the tables of acme take" in refused
     assert f"{shown_bytes(size)} of {shown_bytes(size)} (100%)" in refused
+    assert "Make room (`etl maintain acme" in refused
     assert extracted(project) == [f"dt={DAYS[0]}", f"dt={DAYS[1]}"], "the lake has what waits to be loaded"
     assert server.count("acme_shop.orders") == 20
     assert {each.cause for each in quota_troubles(config, settings, NOON)} == {
@@ -157,3 +160,30 @@ def test_the_tables_of_a_server_are_measured_and_a_full_tenant_loads_no_more(
     assert run(instance, "acme", DAYS[1]) == ""
     assert server.count("acme_shop.orders") == 40
     assert uses(project)["warehouse_bytes"].used == server.size("acme_shop.orders") > 0
+
+
+@pytest.mark.parametrize("server", ["postgres"], indirect=True)
+def test_the_space_of_replaced_rows_counts_until_the_tables_are_written_again(
+    server: Server, project: TinyProject, instance: dg.DagsterInstance, set_clock: Clock, etl: Etl
+) -> None:
+    """What the refusal tells people to do makes room: on PostgreSQL, VACUUM alone does not."""
+    write_quotas(project, "defaults: {warehouse_bytes: 1 GB}")
+    with sqlite3.connect(project.source) as source:
+        source.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
+            f" INSERT INTO orders SELECT i + 10000, 'name ' || i, i, '{DAYS[0]} 12:00:00' FROM n"
+        )
+    sizes = []
+    for _ in range(4):
+        with sqlite3.connect(project.source) as source:
+            source.execute("UPDATE orders SET amount = amount + 1")
+        assert run(instance, "acme", DAYS[0]) == ""
+        sizes.append(uses(project)["warehouse_bytes"].used or 0)
+    assert sizes[-1] > 2 * sizes[0], sizes
+    write_quotas(project, f"defaults: {{warehouse_bytes: {2 * sizes[0]}}}")
+    refused = run(instance, "acme", DAYS[1])
+    assert "`etl maintain acme --rewrite`" in refused
+    done = etl("maintain", "acme", "--rewrite")
+    assert done.code == 0, done.err
+    assert run(instance, "acme", DAYS[1]) == ""
+    assert server.count("acme_shop.orders") == 5040
