@@ -27,6 +27,7 @@ from etl.suggest import did_you_mean
 
 FILE = "quotas.yaml"
 _CORRECT = "correct it; docs/quotas.md lists the keys"
+_READABLE = "let this user read the file"
 _EVERYONE = ""
 """In place of a tenant's name: what is about all tenants."""
 
@@ -114,6 +115,8 @@ def read_quotas(settings: Settings) -> Quotas | None:
                 "mend the link, or remove it if nothing shall be limited",
             ) from None
         return None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", _READABLE) from error
     return _read(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
 
@@ -145,14 +148,15 @@ def _read(path: Path, _changed: int, _size: int, _file: int) -> Quotas:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", "let this user read the file") from error
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", _READABLE) from error
     document = parse(raw)
     mistakes: dict[str, list[str]] = {}
     for each in document.findings:
         remedy = f": {each.remedy}" if each.remedy else ""
         said = f"{each.problem} at {path}:{each.line}:{each.column}{remedy}"
         mistakes.setdefault(_entry_at(document.root, each), []).append(said)
-    data = (to_data(document.root) or {}) if document.root else {}
+    data = to_data(document.root) if document.root else None
+    data = {} if data is None else data
     try:
         quotas = Quotas.model_validate(data)
     except ValidationError as error:
@@ -175,7 +179,7 @@ def _invalid(path: Path, root: Node | None, error: ValidationError) -> Iterator[
         if each["type"] == "extra_forbidden":
             model = TenantLimits if len(keys) > 1 else Quotas
             said = f"unknown key `{keys[-1]}`{did_you_mean(keys[-1], model.model_fields)}"
-        elif each["type"] == "model_type":
+        elif each["type"] in {"model_type", "dict_type"}:
             said = f"`{'.'.join(keys) or FILE}`: write keys with values below it, such as `rows_per_day: 5_000_000`"
         else:
             said = f"`{'.'.join(keys)}`: {each['msg'].removeprefix('Value error, ')}"
