@@ -38,7 +38,7 @@ from etl.errors import ConfigError, EtlError, NothingExamined
 from etl.platform import platform_of
 from etl.project import find_project
 from etl.quality.whole_file import write_whole
-from etl.quotas.quotas_file import quotas_path, read_quotas, unknown_tenants_error
+from etl.quotas.quotas_file import mistakes_of, read_quotas
 from etl.resources.warehouse import refused_warehouse
 from etl.settings import Environment, Settings, load_settings
 
@@ -172,9 +172,9 @@ def _compare(
     for error in _shared_places(settings, names, built):
         together.add(findings_of_error(error, settings.project_dir))
     together.add(finding("not-served", each.problem, each.hint) for each in unserved(settings))
+    for error in _wrong_quotas(settings, None if every else names):
+        together.add(findings_of_error(error, settings.project_dir))
     if every:
-        if wrong := _wrong_quotas(settings):
-            together.add(findings_of_error(wrong, settings.project_dir))
         workspace = settings.project_dir / "workspace.yaml"
         together.add(finding("location", each.problem, each.hint, path=workspace, line=1) for each in gone(settings))
     if together.findings:
@@ -182,13 +182,17 @@ def _compare(
         text.end(together)
 
 
-def _wrong_quotas(settings: Settings) -> ConfigError | None:
-    """Return what is wrong with the platform's file of quotas; None if nothing is, or if there is no file."""
+def _wrong_quotas(settings: Settings, names: set[str] | None) -> Sequence[ConfigError]:
+    """Return what is wrong with the platform's file of quotas, as far as it is about these tenants; None: about all."""
     try:
         quotas = read_quotas(settings)
     except ConfigError as error:
-        return error
-    return unknown_tenants_error(quotas, quotas_path(settings), list_tenants(settings)) if quotas else None
+        return [error]
+    if quotas is None:
+        return []
+    if names is not None:
+        return [quotas.mistake_of(each) for each in sorted(quotas.mistaken & names)]
+    return mistakes_of(quotas, settings)
 
 
 def _write(report: CheckReport, format_: Format, output: Path | None) -> None:

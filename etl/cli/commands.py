@@ -32,7 +32,7 @@ class LazyCommand(TyperCommand):
     def signature(self) -> Any:  # noqa: ANN401
         """Return a command that can show its help and do nothing else; the real one where there is no such command."""
         module, _, attribute = self._where.partition(":")
-        names = names_of_signature(f"{ROOM}.{module}")
+        names = names_of_signature(f"{ROOM}.{module}", attribute)
         return self.load() if names is None or attribute not in names else self._made(names[attribute])
 
     def _made(self, written: Any) -> Any:  # noqa: ANN401

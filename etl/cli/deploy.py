@@ -13,17 +13,20 @@ from rich.console import Console
 from rich.table import Table
 
 from etl.deployment import compose as compose_files, helm as helm_files, systemd as systemd_files
-from etl.deployment.dockerfile import LOCK, image_source
+from etl.deployment.dockerfile import image_source
 from etl.deployment.folder import FileChange, changes, write
+from etl.deployment.lock import require_lock
 from etl.deployment.proxy import checked_host
 from etl.deployment.shape import DATABASE, DATABASE_PASSWORD, Database, GroupBy, Shape, shape_of
-from etl.errors import EtlError
 from etl.platform import platform_of
 from etl.settings import Environment, Settings, load_settings
 
 app = typer.Typer(
     help="Write the files of a production installation: Docker Compose, Kubernetes, or systemd.", no_args_is_help=True
 )
+
+_EXTRAS = ("dagster", "production", "postgres")
+"""The extras that every image needs."""
 
 Out = Annotated[Path, typer.Option(help="The folder of the files, such as deploy/compose.")]
 Host = Annotated[str, typer.Option(help="The name by which people reach the installation, such as etl.example.com.")]
@@ -61,16 +64,16 @@ def compose(
     """
     settings = load_settings()
     shape = _shape(settings, group_by, environment)
-    files = compose_files.files(
-        shape, settings, image_source(settings.project_dir, out.resolve()), checked_host(host), runs
-    )
+    source = image_source(settings.project_dir, out.resolve())
+    files = compose_files.files(shape, settings, source, checked_host(host), runs)
     steps = [
         "copy .env.example to .env, and each file of env/ in the same way; write the values",
         "write proxy/secrets/accounts, proxy/secrets/tls/server.crt and server.key: docs/containers.md",
         "docker compose build prepare",
         "docker compose up --detach --wait",
     ]
-    _lock_is_there(settings, "dagster,production,postgres" + (",docker" if runs == "container" else ""))
+    extras = [*_EXTRAS, *(["docker"] if runs == "container" else [])]
+    require_lock(settings.project_dir, extras, is_package=source.is_package)
     _deploy(shape, out, files, steps, check=check, overwrite=overwrite)
 
 
@@ -94,15 +97,14 @@ def helm(
     settings = load_settings()
     shape = _shape(settings, group_by, environment)
     secrets = platform_of(settings.project_dir, {}).secrets
-    files = helm_files.files(
-        shape, settings, image_source(settings.project_dir, out.resolve()), checked_host(host), secrets
-    )
+    source = image_source(settings.project_dir, out.resolve())
+    files = helm_files.files(shape, settings, source, checked_host(host), secrets)
     steps = [
         "build the image (the first lines of the Dockerfile), and push it to your registry",
         "make the secrets: docs/containers.md",
         f"helm upgrade --install {shape.project} chart --namespace {shape.project} --values own.yaml",
     ]
-    _lock_is_there(settings, "dagster,production,postgres,kubernetes")
+    require_lock(settings.project_dir, [*_EXTRAS, "kubernetes"], is_package=source.is_package)
     _deploy(shape, out, files, steps, check=check, overwrite=overwrite)
 
 
@@ -131,16 +133,6 @@ def systemd(
 
 def _shape(settings: Settings, group_by: GroupBy, environment: Environment) -> Shape:
     return shape_of(settings, group_by, environment=environment, database=Database(host=DATABASE))
-
-
-def _lock_is_there(settings: Settings, extras: str) -> None:
-    """Raise an error if the file is missing from which the image takes its libraries."""
-    if not (settings.project_dir / LOCK).is_file():
-        raise EtlError(
-            f"there is no {LOCK} in {settings.project_dir}: an image has exactly the libraries of this file",
-            f"write 'tenant-etl[{extras}]' among the dependencies of pyproject.toml, then:"
-            f" uv pip compile pyproject.toml --generate-hashes --output-file {LOCK}",
-        )
 
 
 def _deploy(

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from etl.cli.asked import asked_tenants
 from etl.cli.home import opened_instance
+from etl.cli.receiver_options import Every, OfTenant, Since
 from etl.cli.traces import learn_headers, send
 from etl.errors import EtlError, NothingExamined
 from etl.running.lineage_metadata import LINEAGE, UNKNOWN
@@ -63,9 +64,9 @@ def show(
 @app.command("send", epilog="For example: `etl lineage send --url http://localhost:5000 --every 30`")
 def send_events(
     url: Annotated[str | None, typer.Option(help="Default: OPENLINEAGE_URL. The receiver of events.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="Only runs of this tenant. Default: all.")] = None,
-    every: Annotated[float | None, typer.Option(help="Go on until stopped, and look every so many seconds.")] = None,
-    since: Annotated[float, typer.Option(help="The first time: begin with runs that ended in the last hours.")] = 24,
+    tenant: OfTenant = None,
+    every: Every = None,
+    since: Since = 24,
 ) -> None:
     """Send OpenLineage events of runs that have ended since the last call: runs, assets, columns, checks.
 

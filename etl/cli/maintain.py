@@ -30,15 +30,18 @@ def maintain(
     ] = None,
     rewrite: Annotated[
         bool,
-        typer.Option("--rewrite", help="On DuckDB: write the file again, which gives back all of its free space."),
+        typer.Option(
+            "--rewrite",
+            help="Give back all free space: write the file again (DuckDB), or each table (PostgreSQL). Loads wait.",
+        ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Care for the tables that a tenant has loaded: join small files, remove what no load and no reader needs.
 
     The rows stay the same, and loads go on meanwhile. On a Trino: `optimize`, old snapshots and files without a
-    snapshot are removed. PostgreSQL: VACUUM (ANALYZE). DuckDB: CHECKPOINT, or with --rewrite a
-    new file of the same content. Tables of others are left alone.
+    snapshot are removed. PostgreSQL: VACUUM (ANALYZE), or with --rewrite VACUUM (FULL, ANALYZE). DuckDB: CHECKPOINT, or
+    with --rewrite a new file of the same content. Tables of others are left alone.
 
     Exit code 1: a table could not be cared for. 3: there is no table to care for.
     """

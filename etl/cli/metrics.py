@@ -1,11 +1,11 @@
 """`etl metrics`: writes numbers about pipelines, checks and promises for Prometheus.
 
-Belongs here: making the samples of each pipeline, and writing or serving them. Not here: the list of metrics
-(`etl.promises.prometheus`).
+Belongs here: making the samples of each pipeline, and writing or serving them; giving out the files for Prometheus and
+Grafana. Not here: the list of metrics (`etl.promises.prometheus`), the files (`etl.telemetry.monitoring_files`).
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,7 @@ from etl.cli.home import opened_instance
 from etl.cli.sla import PATIENCE, attainments, complain, loaded, write_report
 from etl.config.config_loader import list_tenants
 from etl.config.tenant_config import TenantConfig
-from etl.errors import EtlError, NothingExamined
+from etl.errors import ConfigError, EtlError, NothingExamined
 from etl.extras import install
 from etl.health.dagster_home import sensor_daemon
 from etl.pipeline.stage import lake_of
@@ -28,12 +28,13 @@ from etl.promises.freshness import State
 from etl.promises.judge import PipelineHistory, PipelineRun
 from etl.promises.pipeline_log import Counters
 from etl.promises.prometheus import Sample, metrics_registry, metrics_text
-from etl.quotas.quotas_file import read_quotas
-from etl.quotas.usage import usage_of
+from etl.quotas.quotas_file import mistakes_of, read_quotas
+from etl.quotas.usage import usage_of_tenant
 from etl.running.sla_result import promised
 from etl.running.sla_watch import SlaWatch, Verdicts
 from etl.settings import Settings, load_settings
 from etl.telemetry.gateway import NotPushedError, push as push_groups
+from etl.telemetry.monitoring_files import ALERTS, DASHBOARD, monitoring_file
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
@@ -47,15 +48,23 @@ def metrics(
     port: Annotated[int | None, typer.Option(help="Serve http://127.0.0.1:PORT/metrics until stopped.")] = None,
     push: Annotated[str | None, typer.Option(help="Replace the tenants' groups in this push gateway: its URL.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only this tenant. Default: all.")] = None,
+    alerts: Annotated[bool, typer.Option("--alerts", help="Write the alert rules for Prometheus instead.")] = False,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Write the dashboard for Grafana instead.")] = False,
 ) -> None:
     """Write numbers of every pipeline, by tenant and pipeline, to a file, a port, a gateway or the terminal.
 
     The counters of a pipeline that never ran are 0. Exit code 2: a tenant does not load, or the gateway did not take
     the numbers of a tenant; those of the others are written. 3: no tenant, or no pipeline.
+
+    With --alerts or --dashboard, no number is read, and no project is needed. A file that is there already, and that
+    is another one, is left as it is.
     """
-    given = {"--output": output, "--port": port, "--push": push}
-    if len(both := [name for name, value in given.items() if value is not None]) > 1:
-        raise EtlError(f"both {' and '.join(both)} are given", "give one of them")
+    asked = [name for name, is_asked in (("--alerts", alerts), ("--dashboard", dashboard)) if is_asked]
+    if asked:
+        _one_of({**dict.fromkeys(asked, True), "--port": port, "--push": push, "--tenant": tenant})
+        _give_out(ALERTS if alerts else DASHBOARD, output, asked[0])
+        return
+    _one_of({"--output": output, "--port": port, "--push": push})
     settings = load_settings()
     asked_tenants(settings, [tenant] if tenant is not None else [])
     if port is not None:
@@ -74,6 +83,26 @@ def metrics(
         sys.exit(2)
     if not any(each.pipeline for each in samples):
         raise NothingExamined("nothing was measured: there is no pipeline", "write one")
+
+
+def _one_of(given: Mapping[str, object]) -> None:
+    """Refuse options that exclude each other."""
+    if len(both := [name for name, value in given.items() if value is not None]) > 1:
+        raise EtlError(f"both {' and '.join(both)} are given", "give one of them")
+
+
+def _give_out(name: str, output: Path | None, option: str) -> None:
+    """Write one of the files for other programs. What a person has changed in a file is not lost."""
+    text = monitoring_file(name)
+    if output is None:
+        sys.stdout.write(text)
+        return
+    if output.exists() and (not output.is_file() or output.read_bytes() != text.encode()):
+        raise EtlError(
+            f"{output} is there already, and is not the file of this release",
+            f"compare them (`etl metrics {option} | diff {output} -`), and give the name of a new file",
+        )
+    write_report(output, text)
 
 
 def _pushed(samples: Iterable[Sample], url: str) -> list[EtlError]:
@@ -101,7 +130,7 @@ def collect(settings: Settings, tenant: str | None = None) -> tuple[list[Sample]
     samples += [Sample("etl_tenant_loaded", config.id, "", 1.0) for config in configs]  # a series has its last number
     with opened_instance(settings) as instance:
         if tenant is None:
-            samples += _platform_samples(instance, now)
+            samples += [*_platform_samples(instance, now), *_quota_file_samples(settings)]
         for config in configs:
             samples += _quota_samples(config, settings, now)
             watch = SlaWatch(config, settings, budget=PATIENCE)
@@ -121,6 +150,17 @@ def _platform_samples(instance: DagsterInstance, now: datetime) -> Iterator[Samp
     yield Sample("etl_daemon_running", "", "", is_alive)
 
 
+def _quota_file_samples(settings: Settings) -> Iterator[Sample]:
+    """Yield how many mistakes the file of quotas has, if there is a file."""
+    try:
+        quotas = read_quotas(settings)
+        found = mistakes_of(quotas, settings) if quotas else ()
+    except ConfigError as error:
+        quotas, found = None, (error,)
+    if quotas or found:
+        yield Sample("etl_quota_file_mistakes", "", "", sum(max(1, len(each.problems)) for each in found))
+
+
 _QUOTAS = {
     "rows_per_day": "rows",
     "bytes_per_day": "published_bytes",
@@ -136,7 +176,7 @@ def _quota_samples(config: TenantConfig, settings: Settings, now: datetime) -> I
         if read_quotas(settings) is None:
             return
         with lake_of(config, settings) as lake:
-            uses = usage_of(config.id, settings, lake, now)
+            uses = usage_of_tenant(config, settings, lake, now)
     except EtlError:
         yield Sample("etl_quota_unknown", config.id, "", len(_QUOTAS))
         return
@@ -145,7 +185,7 @@ def _quota_samples(config: TenantConfig, settings: Settings, now: datetime) -> I
             yield Sample(f"etl_quota_{_QUOTAS[each.name]}_used", config.id, "", each.used)
         if each.limit is not None:
             yield Sample(f"etl_quota_{_QUOTAS[each.name]}_limit", config.id, "", each.limit)
-    unknown = sum(each.used is None and each.limit is not None for each in uses)
+    unknown = sum(each.is_unknown for each in uses)
     yield Sample("etl_quota_unknown", config.id, "", unknown)
     yield Sample("etl_quota_waiting_objects", config.id, "", sum(each.refused for each in uses))
     shares = [each.share for each in uses if each.share is not None]

@@ -16,12 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.cli.asked import asked_tenants
-from etl.config.config_loader import list_tenants, load_tenant
-from etl.errors import EtlError, NothingExamined
+from etl.config.config_loader import load_tenant
+from etl.errors import ConfigError, EtlError, NothingExamined, SecretStoreError
 from etl.pipeline.stage import lake_of
 from etl.quotas.amounts import shown
-from etl.quotas.quotas_file import FILE, Quotas, TenantLimits, quotas_path, read_quotas, unknown_tenants_error
-from etl.quotas.usage import Use, day_of, usage_of
+from etl.quotas.quotas_file import FILE, Quotas, TenantLimits, mistakes_of, quotas_path, read_quotas
+from etl.quotas.usage import Use, day_of, usage_of_tenant
 from etl.settings import Settings, load_settings
 
 Format = Literal["text", "json"]
@@ -34,8 +34,8 @@ def quotas(
 ) -> None:
     """Show how much of each quota is used, since when it is counted, and when a day's quota is free again.
 
-    Exit code 0: there is room. 1: a quota is used up. 2: tenants/quotas.yaml or a tenant is not valid. 3: a limit is
-    set, and how much of it is used is not known; or there is no file of quotas.
+    Exit code 0: there is room. 1: a quota is used up. 2: tenants/quotas.yaml or a tenant is not valid; the others are
+    shown. 3: a limit is set, and how much of it is used is not known; or there is no file of quotas.
     """
     settings, console = load_settings(), Console()
     names = asked_tenants(settings, tenant or ())
@@ -45,16 +45,16 @@ def quotas(
             f"there is no {quotas_path(settings)}, so no tenant has a quota, and nothing is counted",
             f"write tenants/{FILE}; docs/quotas.md has an example",
         )
-    if wrong := unknown_tenants_error(platform, quotas_path(settings), list_tenants(settings)):
-        raise wrong
     found: dict[str, tuple[Use, ...]] = {}
-    unknown: list[EtlError] = []
+    problems: list[EtlError] = [*mistakes_of(platform, settings)]
     now = datetime.now(UTC)
     for name in names:
+        if name in platform.mistaken:
+            continue
         try:
             found[name] = _used(name, settings, now)
         except EtlError as error:
-            unknown.append(error)
+            problems.append(error)
     if format_ == "json":
         made = {name: [each.model_dump(mode="json") for each in uses] for name, uses in found.items()}
         sys.stdout.write(json.dumps(made, indent=2) + "\n")
@@ -62,14 +62,15 @@ def quotas(
         for name, uses in found.items():
             for each in _shown(name, uses, platform, now):
                 console.print(each, highlight=False, soft_wrap=isinstance(each, str))
-    for problem in unknown:
+    for problem in problems:
         Console(stderr=True).print(f"error: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
-    _end(found.values(), is_unknown=bool(unknown))
+    _end(found.values(), problems)
 
 
 def _used(name: str, settings: Settings, now: datetime) -> tuple[Use, ...]:
-    with lake_of(load_tenant(name, settings), settings) as lake:
-        return usage_of(name, settings, lake, now)
+    config = load_tenant(name, settings)
+    with lake_of(config, settings) as lake:
+        return usage_of_tenant(config, settings, lake, now)
 
 
 def _shown(name: str, uses: Sequence[Use], platform: Quotas, now: datetime) -> Iterator[Table | str]:
@@ -80,7 +81,7 @@ def _shown(name: str, uses: Sequence[Use], platform: Quotas, now: datetime) -> I
     for each in uses:
         table.add_row(
             each.name,
-            "unknown" if each.used is None else ("at least " if each.is_partial else "") + shown(each.name, each.used),
+            _used_text(each),
             "-" if each.limit is None else shown(each.name, each.limit),
             _share(each, platform.tell_at),
             f"{each.since.astimezone(begin.tzinfo):%m-%d %H:%M}" if each.since else "-",
@@ -89,10 +90,17 @@ def _shown(name: str, uses: Sequence[Use], platform: Quotas, now: datetime) -> I
         table.add_row(key, "-", _runs(limits, key), "-", "-")
     yield table
     yield f"Times are in {limits.timezone}. The next day begins at {end:%Y-%m-%d %H:%M}."
-    yield from (f"{each.name} is unknown: {each.why_unknown}." for each in uses if each.used is None)
+    yield from (f"{each.name} is unknown: {each.why_unknown}." for each in uses if each.why_unknown)
+    yield from (f"{each.name} is not counted: {each.why_uncounted}." for each in uses if each.why_uncounted)
     yield from (
         f"{each.name}: {each.refused} object(s) were refused and wait for room." for each in uses if each.refused
     )
+
+
+def _used_text(use: Use) -> str:
+    if use.used is None:
+        return "not counted" if use.why_uncounted else "unknown"
+    return ("at least " if use.is_partial else "") + shown(use.name, use.used)
 
 
 def _runs(limits: TenantLimits, key: str) -> str:
@@ -104,15 +112,17 @@ def _runs(limits: TenantLimits, key: str) -> str:
 
 def _share(use: Use, tell_at: float) -> Text:
     if use.share is None:
-        return Text("-" if use.limit is None else "not known", style="" if use.limit is None else "yellow")
+        return Text("not known", style="yellow") if use.is_unknown else Text("-")
     style = "bold red" if use.share >= 1 else "yellow" if use.share >= tell_at else "green"
     return Text(f"{use.share:.0%}", style=style)
 
 
-def _end(found: Iterable[tuple[Use, ...]], *, is_unknown: bool) -> None:
+def _end(found: Iterable[tuple[Use, ...]], problems: Sequence[EtlError]) -> None:
     """End the command with its exit code. What is not known is worse than what is used up."""
     limited = [each for uses in found for each in uses if each.limit is not None]
-    if is_unknown or any(each.used is None for each in limited):
+    if any(isinstance(each, ConfigError) and not isinstance(each, SecretStoreError) for each in problems):
+        raise typer.Exit(_WRONG)
+    if problems or any(each.is_unknown for each in limited):
         raise typer.Exit(_UNKNOWN)
     if any(each.share is not None and each.share >= 1 for each in limited):
         raise typer.Exit(_FULL)

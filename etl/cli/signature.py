@@ -6,6 +6,9 @@ list of them (`commands`).
 A command's file imports what the command needs: Dagster alone takes a second. For its help only the signatures are
 needed: the functions with their annotations and docstrings, and what these use. They are taken from the file's syntax
 tree, without the bodies of functions. If that is not possible, the command itself is imported, which is slower.
+
+Options that several commands share stand in a file of their own, which imports only what these options need: names of
+other modules are really imported if a signature uses them.
 """
 
 import ast
@@ -19,13 +22,16 @@ _LIGHT = {"collections", "datetime", "enum", "pathlib", "typing", "typer"}
 _NOT_CALLED = 'raise typer.BadParameter("--help stands where a value is expected; give it alone")'
 
 
-def names_of_signature(module: str) -> dict[str, Any] | None:
-    """Return what the module would define, with functions that only have a signature; None if it cannot be read."""
+def names_of_signature(module: str, command: str) -> dict[str, Any] | None:
+    """Return what the module would define, with commands that only have a signature; None if it cannot be read.
+
+    `command` is a function of the module, or the `typer.Typer` at which its commands are registered.
+    """
     found = find_spec(module)
     if found is None or found.origin is None or not Path(found.origin).is_file():
         return None
     tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
-    kept = ast.Module(body=list(_kept(tree)), type_ignores=[])
+    kept = ast.Module(body=list(_kept(tree, command)), type_ignores=[])
     names: dict[str, Any] = {"__name__": module}
     try:
         exec(compile(kept, found.origin, "exec"), names)  # noqa: S102  our own file, shortened
@@ -34,12 +40,12 @@ def names_of_signature(module: str) -> dict[str, Any] | None:
     return names
 
 
-def _kept(tree: ast.Module) -> Iterator[ast.stmt]:
+def _kept(tree: ast.Module, command: str) -> Iterator[ast.stmt]:
     """Yield the statements that signatures need, in their order."""
-    functions = {each.name: _signature(each) for each in tree.body if isinstance(each, ast.FunctionDef)}
+    functions = {each.name: _signature(each, command) for each in tree.body if isinstance(each, ast.FunctionDef)}
     commands = {name: each for name, each in functions.items() if each is not None}
     assigned = [each for each in tree.body if isinstance(each, ast.Assign | ast.AnnAssign)]
-    needed = _names(commands.values()) | {"app"}
+    needed = _names(commands.values()) | {command}
     while more := {name for each in assigned if _targets(each) & needed for name in _names([each])} - needed:
         needed |= more
     for each in tree.body:
@@ -58,15 +64,14 @@ def _kept(tree: ast.Module) -> Iterator[ast.stmt]:
             yield commands[each.name]
 
 
-def _signature(function: ast.FunctionDef) -> ast.FunctionDef | None:
+def _signature(function: ast.FunctionDef, command: str) -> ast.FunctionDef | None:
     """Return a command's function with its docstring in place of its body; None for a function that is no command."""
-    registered = [each for each in function.decorator_list if ast.unparse(each).startswith("app.")]
-    annotations = [each.annotation for each in (*function.args.args, *function.args.kwonlyargs)]
-    explained = all(each is not None and "Annotated" in ast.unparse(each) for each in annotations)
-    if not registered and (function.name.startswith("_") or not explained):
+    registered = [each for each in function.decorator_list if ast.unparse(each).startswith(f"{command}.")]
+    if not registered and function.name != command:
         return None
     said = [ast.Expr(ast.Constant(text))] if (text := ast.get_docstring(function, clean=False)) else []
-    is_callback = any(ast.unparse(each).startswith("app.callback") for each in registered)  # runs before its commands
+    # A callback runs before its commands.
+    is_callback = any(ast.unparse(each).startswith(f"{command}.callback") for each in registered)
     function.body, function.returns = [*said, *ast.parse("pass" if is_callback else _NOT_CALLED).body], None
     ast.fix_missing_locations(function)
     return function

@@ -12,13 +12,18 @@ from rich.table import Table
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.errors import ConfigError, EtlError
 from etl.planning.simulated_day import BackFillEffect, simulate
+from etl.quotas.quotas_file import mistakes_of, read_quotas
 from etl.settings import Settings
 
 
 def show_simulation(
     tenant: str, asked: str, settings: Settings, instance: DagsterInstance, console: Console, *, as_json: bool
 ) -> bool:
-    """Simulate a back-fill and show what it does. Return whether a promise is broken that would be kept without it."""
+    """Simulate a back-fill and show what it does. Return whether a promise is broken that would be kept without it.
+
+    Raises the error about the file of quotas at the end, if an entry of the file is wrong: it was played without this
+    entry.
+    """
     first, slash, last = asked.partition("/")
     if not slash or not first or not last:
         raise EtlError(f"`{asked}` is no range", "write the first and the last key: --simulate 2024-11-30/2026-11-29")
@@ -37,6 +42,13 @@ def show_simulation(
         for line in _lines(found, left_out):
             console.print(line, highlight=False, soft_wrap=True)
         console.print(_table(found))
+    quotas = read_quotas(settings)
+    if wrong := mistakes_of(quotas, settings) if quotas else ():
+        raise ConfigError(
+            "the queue was played without these entries of the file of quotas:\n"
+            + "\n".join(each.problem for each in wrong),
+            wrong[0].hint,
+        )
     return any(each.late_with > each.late_without for each in found.effects)
 
 

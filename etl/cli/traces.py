@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from etl.cli.asked import asked_tenants
 from etl.cli.home import opened_instance
+from etl.cli.receiver_options import Every, OfTenant, Since
 from etl.errors import EtlError
 from etl.secrets.scrub import learn
 from etl.settings import Settings, load_settings
@@ -29,9 +30,9 @@ def traces(
     endpoint_: Annotated[
         str | None, typer.Option("--endpoint", help="Default: OTEL_EXPORTER_OTLP_ENDPOINT. http://localhost:4318")
     ] = None,
-    tenant: Annotated[str | None, typer.Option(help="Only runs of this tenant. Default: all.")] = None,
-    every: Annotated[float | None, typer.Option(help="Go on until stopped, and look every so many seconds.")] = None,
-    since: Annotated[float, typer.Option(help="The first time: begin with runs that ended in the last hours.")] = 24,
+    tenant: OfTenant = None,
+    every: Every = None,
+    since: Since = 24,
 ) -> None:
     """Send the spans of runs that have ended since the last call: the run, its wait in the queue, its steps.
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import yaml
 
-from etl.deployment.compose import variables_example
 from etl.deployment.dockerfile import ImageSource, image_files
 from etl.deployment.identities import user_ids
 from etl.deployment.instance import instance_settings, workspace
 from etl.deployment.proxy import nginx
 from etl.deployment.shape import DATABASE_PASSWORD, Service, Shape
+from etl.deployment.variables_file import variables_example
 from etl.deployment.yaml_text import yaml_text
 from etl.platform import SecretsConfig
 from etl.settings import Settings

@@ -89,6 +89,8 @@ def _evaluation(tenants: Sequence[Continued]) -> Callable[[SensorEvaluationConte
                 problems.append(f"{each.config.id}: {error}")
         if problems and not requests:
             raise EtlError("\n".join(problems), "the runs that wait are continued when that is mended")
+        for problem in problems:  # a tick that fails would ask for none of the runs
+            context.log.error(problem)
         if not requests:
             return SensorResult(skip_reason="no refused run waits for which there is room now")
         return SensorResult(run_requests=requests)

@@ -26,6 +26,14 @@ from etl.warehouse.contract import Warehouse
 
 logger = logging.getLogger(__name__)
 
+_REWRITE = "`etl maintain {tenant} --rewrite` gives back the space of replaced rows"
+_SMALLER = {
+    "duckdb": _REWRITE,
+    "postgres": _REWRITE,
+    "trino": "`etl maintain {tenant}` removes what was replaced more than 7 days ago; see its --older-than",
+}
+"""What makes the tables of a warehouse smaller."""
+
 
 @contextmanager
 def room_to_publish(run: StageRun, stage: Stage, rows: int, size: int) -> Iterator[None]:
@@ -61,7 +69,8 @@ def require_warehouse_room(run: StageRun, warehouse: Warehouse) -> None:
     quotas = read_quotas(run.settings)
     if quotas is not None and quotas.limits_of(run.config.id).warehouse_bytes is not None:
         used = used_bytes(warehouse, run.run_id)
-        refuse_full_warehouse(_place(run, "load", quotas), _claim(run, "load", 0, 0), used)
+        way = _SMALLER[run.config.warehouse.type].format(tenant=run.config.id)
+        refuse_full_warehouse(_place(run, "load", quotas), _claim(run, "load", 0, 0), used, way)
 
 
 def note_warehouse_size(run: StageRun, warehouse: Warehouse) -> None:

@@ -39,6 +39,7 @@ from etl.running.instance import LocalStorage
 
 LOOK = timedelta(seconds=5)
 """How often Dagster's daemon looks at the queue."""
+_LOGS = ("dagster.daemon.QueuedRunCoordinatorDaemon", "etl.resources.run_queue")
 
 
 @dataclass(frozen=True)
@@ -186,13 +187,16 @@ def play(runs: Sequence[SimulatedRun], until: datetime, instance: DagsterInstanc
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep the daemon's log of each look from the screen, within the block."""
-    logger = logging.getLogger("dagster.daemon.QueuedRunCoordinatorDaemon")
-    before, logger.disabled = logger.disabled, True
+    """Keep the daemon's log of each look, and the queue's log of its file, from the screen, within the block."""
+    loggers = [logging.getLogger(each) for each in _LOGS]
+    before = [each.disabled for each in loggers]
+    for each in loggers:
+        each.disabled = True
     try:
         yield
     finally:
-        logger.disabled = before
+        for each, was in zip(loggers, before, strict=True):
+            each.disabled = was
 
 
 def _next_look(at: datetime) -> datetime:

@@ -53,6 +53,7 @@ METRICS: Mapping[str, Metric] = {
     "etl_sla_unjudged": Metric("gauge", "1 if the state of the promises is not known."),
     "etl_quota_used_ratio": Metric("gauge", "Used share of the quota that is nearest to its limit; 1 is used up."),
     "etl_quota_unknown": Metric("gauge", "Quotas with a limit of which it is not known how much is used."),
+    "etl_quota_file_mistakes": Metric("gauge", "Mistakes in the platform's file of quotas, tenants/quotas.yaml."),
     "etl_quota_waiting_objects": Metric("gauge", "Objects that a day's quota has refused, and that wait for room."),
     "etl_quota_rows_used": Metric("gauge", "Rows of this day that count for the quota of rows."),
     "etl_quota_rows_limit": Metric("gauge", "Rows that the tenant may publish in a day."),

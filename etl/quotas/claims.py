@@ -102,8 +102,11 @@ def note_warehouse(place: Account, want: Claim, used: int) -> None:
     )
 
 
-def refuse_full_warehouse(place: Account, want: Claim, used: int) -> None:
-    """Keep the size of the tenant's tables, and refuse a load if the warehouse's quota is used up."""
+def refuse_full_warehouse(place: Account, want: Claim, used: int, way: str) -> None:
+    """Keep the size of the tenant's tables, and refuse a load if the warehouse's quota is used up.
+
+    `way` says how the tables of this warehouse become smaller.
+    """
     note_warehouse(place, want, used)
     limit = place.limits.warehouse_bytes
     if limit is not None and used >= limit:
@@ -111,9 +114,9 @@ def refuse_full_warehouse(place: Account, want: Claim, used: int) -> None:
             f"{place.label} load: nothing was loaded: the tables of {place.tenant} take"
             f" {shown('warehouse_bytes', used)} of {shown('warehouse_bytes', limit)} ({_share(used, limit)}),"
             f" measured at {want.at:%Y-%m-%d %H:%M %Z}",
-            "the tables are as they were, and the lake keeps the published object. Make room (`etl maintain"
-            f" {place.tenant}`, or drop what is not needed), or let the platform's owner raise `warehouse_bytes` of"
-            f" {place.tenant} in tenants/quotas.yaml; then run the load again",
+            f"the tables are as they were, and the lake keeps the published object. Make room ({way}, or drop what is"
+            f" not needed), or let the platform's owner raise `warehouse_bytes` of {place.tenant} in"
+            " tenants/quotas.yaml; then run the load again",
             quota="warehouse_bytes",
         )
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict
 
+from etl.config.tenant_config import TenantConfig
 from etl.lake.lake import Lake
 from etl.notify.outbox import Outbox
 from etl.quotas.amounts import shown
@@ -21,8 +22,9 @@ from etl.settings import Settings
 class Use(BaseModel):
     """How much of one quota is used.
 
-    `used` is None if that is not known, and then `why_unknown` says why: it is never taken for zero. `limit` is None if
-    there is no limit. `share` is `used` divided by `limit`, or None if either is not known. `since` is the moment from
+    `used` is None if that is not known, and then `why_unknown` says why: it is never taken for zero. It is also None if
+    nothing is counted because the tenant cannot use it, and then `why_uncounted` says why. `limit` is None if there is
+    no limit. `share` is `used` divided by `limit`, or None if either is not known. `since` is the moment from
     which on a day's amount was counted, or at which a size was measured. `until` is when a day's quota is free again.
     """
 
@@ -37,13 +39,21 @@ class Use(BaseModel):
     is_partial: bool = False
     """Whether counting began after the day had begun, so that `used` is only a part of the day's amount."""
     why_unknown: str = ""
+    why_uncounted: str = ""
     refused: int = 0
     """Objects of this day that were refused and wait for room."""
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether there is a limit, and it is not known how much of it is used."""
+        return self.limit is not None and self.used is None and not self.why_uncounted
 
     @property
     def text(self) -> str:
         """Say it in a few words."""
         limit = "no limit" if self.limit is None else f"of {shown(self.name, self.limit)}"
+        if self.why_uncounted:
+            return f"not counted: {self.why_uncounted}"
         if self.used is None:
             return f"unknown {limit}: {self.why_unknown}"
         part = " at least" if self.is_partial else ""
@@ -71,6 +81,20 @@ def usage_of(tenant: str, settings: Settings, lake: Lake, now: datetime) -> tupl
             state,
         ),
         _messages(tenant, settings, limits, now),
+    )
+
+
+def usage_of_tenant(config: TenantConfig, settings: Settings, lake: Lake, now: datetime) -> tuple[Use, ...]:
+    """Return the same, and say of what the tenant does not use by its file that it is not counted."""
+    loads = any(each.save_to_trino for each in config.pipelines.values())
+    uncounted = {} if loads else {"warehouse_bytes": "no pipeline of the tenant loads into a warehouse"}
+    if not config.notifications:
+        uncounted["messages_per_day"] = "the tenant has no `notifications`"
+    return tuple(
+        each.model_copy(update={"why_uncounted": uncounted[each.name], "why_unknown": ""})
+        if each.used is None and each.name in uncounted
+        else each
+        for each in usage_of(config.id, settings, lake, now)
     )
 
 
@@ -125,7 +149,7 @@ def _messages(tenant: str, settings: Settings, limits: TenantLimits, now: dateti
     begin, end = day_of(limits, now)
     path = settings.data_dir / "notify.sqlite"
     if not path.is_file():
-        why = "no message was sent yet"
+        why = "the sensor of promises, which sends messages, never ran with this data folder"
         return Use(
             name="messages_per_day", used=None, limit=limits.messages_per_day, share=None, until=end, why_unknown=why
         )

@@ -5,8 +5,9 @@ which Dagster's own daemon does.
 
 dagster.yaml names this class, as `run_coordinator`. The limits are read from `tenants/quotas.yaml` at each look of the
 daemon, so a change needs no restart. `tag_concurrency_limits` in dagster.yaml, if a person writes them there, are used
-instead. A file of quotas that cannot be read does not stop the queue: the limits that were read last are kept, or those
-that hold without a file, and the log says so.
+instead. A mistake in the file of quotas does not stop the queue, and the log names it once. A tenant whose entry has a
+mistake has the limits of the rest. If the file cannot be read, the limits that were read last are kept, or those that
+hold without a file.
 """
 
 import logging
@@ -14,9 +15,9 @@ from typing import Any
 
 from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 
-from etl.config.config_loader import list_tenants
+from etl.config.config_loader import tenants_listed_once
 from etl.errors import EtlError
-from etl.quotas.quotas_file import Quotas, read_quotas
+from etl.quotas.quotas_file import Quotas, mistakes_of, read_quotas
 from etl.running.compat import QueuedRunCoordinator, RunQueueConfig, SubmitRunContext
 from etl.running.queue_order import BAND, REBASE, TENANT, band_of, placed, rebased, tag_limits, tenant_of, turn_of
 from etl.settings import load_settings
@@ -77,9 +78,16 @@ class TenantRunCoordinator(QueuedRunCoordinator):
     def _quotas(self) -> tuple[Quotas | None, tuple[str, ...]]:
         try:
             settings = load_settings()
-            self._last = read_quotas(settings), list_tenants(settings)
+            with tenants_listed_once(settings) as tenants:
+                quotas = read_quotas(settings)
+                self._tell("\n".join(map(str, mistakes_of(quotas, settings) if quotas else ())))
+                self._last = quotas, tenants
         except EtlError as error:
-            if str(error) != self._told:
-                logger.error("the limits of runs at one time stay as they were: %s", error)  # noqa: TRY400  no fault of the code
-                self._told = str(error)
+            self._tell(f"the limits of runs at one time stay as they were: {error}")
         return self._last
+
+    def _tell(self, problem: str) -> None:
+        """Log a problem once, and again if it returns after it was away."""
+        if problem and problem != self._told:
+            logger.error(problem)
+        self._told = problem

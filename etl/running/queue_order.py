@@ -167,32 +167,33 @@ def tag_limits(quotas: Quotas | None, tenants: Iterable[str], at_once: int) -> l
     """Return the limits of runs at one time, as Dagster's queue reads them.
 
     Without a file of quotas, a tenant may have half of the places, and back-fills together half of them too: so a place
-    is left for whoever comes next. `at_once` is the number of places, or less than 0 if there is no limit.
+    is left for whoever comes next. `at_once` is the number of places, or less than 0 if there is no limit. A tenant
+    whose entry in the file has mistakes has the limits of the rest, so that the queue goes on.
     """
     half = max(1, at_once // 2) if at_once >= 0 else None
     quotas = quotas or Quotas()
-    each_of_them = {name: quotas.limits_of(name) for name in {*tenants, *quotas.tenants}}
-    runs = {name: each.concurrent_runs for name, each in each_of_them.items()}
-    backfills = {name: each.backfill_runs for name, each in each_of_them.items()}
-    rest = quotas.defaults
+    names = {*tenants, *quotas.tenants}
     limits = [
-        *_limits(TENANT, runs, rest.concurrent_runs if _is_named(quotas, "concurrent_runs") else half),
-        *_limits(BACKFILL, backfills, rest.backfill_runs if _is_named(quotas, "backfill_runs") else 1),
+        *_limits(TENANT, *_own_and_rest(quotas, names, "concurrent_runs", half)),
+        *_limits(BACKFILL, *_own_and_rest(quotas, names, "backfill_runs", 1)),
     ]
     return limits + ([{"key": BACKFILL, "limit": half}] if half is not None else [])
 
 
-def _is_named(quotas: Quotas, name: str) -> bool:
-    """Whether the file says it for all tenants, even that there is no limit."""
-    return name in quotas.defaults.model_fields_set
+def _own_and_rest(
+    quotas: Quotas, names: Iterable[str], key: str, usual: int | None
+) -> tuple[dict[str, int | None], int | None]:
+    """Return the limit of each tenant, and that of the rest; None is no limit, where the file says so with a null."""
+    rest: int | None = getattr(quotas.defaults, key) if key in quotas.defaults.model_fields_set else usual
+    own = {name: limits for name, limits in quotas.tenants.items() if key in limits.model_fields_set}
+    return {name: getattr(own[name], key) if name in own else rest for name in names}, rest
 
 
-def _limits(key: str, own: Mapping[str, int | None], rest: int | None) -> Iterable[dict[str, Any]]:
+def _limits(key: str, known: Mapping[str, int | None], rest: int | None) -> Iterable[dict[str, Any]]:
     """Yield the limit of each tenant whose limit is not that of the rest, and the limit of the rest.
 
     Dagster applies the limit of the rest to every tenant, so it has to be as large as the largest of them.
     """
-    known = {name: rest if limit is None else limit for name, limit in own.items()}
     largest = None if rest is None or None in known.values() else max([rest, *filter(None, known.values())])
     for name, limit in sorted(known.items()):
         if limit is not None and limit != largest:

@@ -20,7 +20,7 @@ from etl.errors import EtlError
 from etl.notify.incidents import Trouble
 from etl.pipeline.stage import lake_of
 from etl.quotas.quotas_file import DAILY, TenantLimits, read_quotas
-from etl.quotas.usage import amount_of, day_of, usage_of
+from etl.quotas.usage import amount_of, day_of, usage_of_tenant
 from etl.quotas.usage_state import Counted, Refusal, read_state
 from etl.running.compat import StepEventStatus
 from etl.running.naming import AssetAddress
@@ -52,7 +52,7 @@ def quota_troubles(config: TenantConfig, settings: Settings, now: datetime) -> I
         if quotas is None:
             return
         with lake_of(config, settings) as lake:
-            uses = usage_of(config.id, settings, lake, now)
+            uses = usage_of_tenant(config, settings, lake, now)
     except EtlError as error:
         yield Trouble(
             event="quota",
@@ -101,7 +101,7 @@ def room_for_messages(config: TenantConfig, settings: Settings, now: datetime) -
         if quotas is None or limit is None:
             return None
         with lake_of(config, settings) as lake:
-            uses = {each.name: each for each in usage_of(config.id, settings, lake, now)}
+            uses = {each.name: each for each in usage_of_tenant(config, settings, lake, now)}
     except EtlError:
         return None
     return max(0, limit - (uses["messages_per_day"].used or 0))

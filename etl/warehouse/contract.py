@@ -280,7 +280,7 @@ class CareRequest(BaseModel):
     dry_run: bool = False
     """Say what would be done, and do nothing."""
     rewrite: bool = False
-    """On DuckDB, write the file again without its free part, instead of a checkpoint."""
+    """Write the file again without its free part, instead of a checkpoint (DuckDB); or each table (PostgreSQL)."""
     older_than: timedelta | None = None
     """On a Trino, the age at which old snapshots and files without a snapshot are removed. Default: 7 days."""
 

@@ -171,12 +171,12 @@ class PostgresWarehouse(SqlWarehouse):
         return Answer(f"PostgreSQL {version}", ahead)
 
     def care(self, asked: CareRequest) -> Iterator[Care]:
-        """Vacuum and analyze the tenant's own tables."""
+        """Vacuum and analyze the tenant's own tables. On request, they are written again without their free space."""
         with self.errors("the tables could not be cared for"), self._connect(asked.run_id) as connection:
             tables = loaded_tables(self, self._tenant)
             session = PostgresSession(connection)
             connection.execute(f"SET lock_timeout = {int(self._lock_seconds * 1000)}")
-            yield from vacuum_each(connection, session, tables, self.errors, dry_run=asked.dry_run)
+            yield from vacuum_each(connection, session, tables, self.errors, asked)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> "pl.DataFrame":
         """Run a read-only statement and return its rows."""

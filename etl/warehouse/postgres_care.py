@@ -4,8 +4,9 @@ Belongs here: the statement, the right to it, the numbers. Not here: which table
 connection (`postgres`).
 
 VACUUM removes the rows that loads have replaced, for which no transaction asks any more, and gives their space to
-later loads. Loads and readers go on meanwhile. If the user may not do it, PostgreSQL only warns and does nothing, so
-the right is looked at first, and a warning is an error.
+later loads; the table does not become smaller. Loads and readers go on meanwhile. VACUUM FULL writes the table again
+without its free space, and nobody reads or loads it meanwhile. If the user may not do it, PostgreSQL only warns and
+does nothing, so the right is looked at first, and a warning is an error.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from etl.errors import WarehouseError
 from etl.warehouse.care import noted
-from etl.warehouse.contract import KEPT_SCHEMA, Care, kept_table
+from etl.warehouse.contract import KEPT_SCHEMA, Care, CareRequest, kept_table
 from etl.warehouse.session import Session
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ def vacuum_each(
     session: Session,
     tables: Mapping[tuple[str, str], Care],
     errors: Callable[[str], AbstractContextManager[None]],
-    *,
-    dry_run: bool,
+    asked: CareRequest,
 ) -> Iterator[Care]:
     """Vacuum the tables and their kept rows, one after the other."""
     for (schema, name), care in tables.items():
@@ -47,29 +47,32 @@ def vacuum_each(
             care.left_alone = f"it is a {kind}" if kind else "there is no such table any more"
         if not care.left_alone:
             with noted(care), errors(f"{care.table} could not be vacuumed"):
-                _vacuum(connection, session.relation(schema, name), care, dry_run=dry_run)
+                _vacuum(connection, session.relation(schema, name), care, asked)
         yield care
         kept = kept_table(schema, name)
         if not care.left_alone and session.kind(KEPT_SCHEMA, kept) == "table":
             care_of_kept = Care(f"{KEPT_SCHEMA}.{kept}")
             with noted(care_of_kept), errors(f"{care_of_kept.table} could not be vacuumed"):
-                _vacuum(connection, session.relation(KEPT_SCHEMA, kept), care_of_kept, dry_run=dry_run)
+                _vacuum(connection, session.relation(KEPT_SCHEMA, kept), care_of_kept, asked)
             yield care_of_kept
 
 
-def _vacuum(connection: "Connection", relation: str, care: Care, *, dry_run: bool) -> None:
+def _vacuum(connection: "Connection", relation: str, care: Care, asked: CareRequest) -> None:
     care.before, is_permitted = _look(connection, relation, care)
     care.after = care.before
     if not is_permitted:
         raise WarehouseError(f"{care.table} is another role's, and only its owner may vacuum it", _REMEDY)
-    if dry_run:
-        care.done.append("would vacuum and analyze")
+    options, done = (
+        ("FULL, ANALYZE", "wrote the table again") if asked.rewrite else ("ANALYZE", "vacuumed and analyzed")
+    )
+    if asked.dry_run:
+        care.done.append("would write the table again" if asked.rewrite else "would vacuum and analyze")
     else:
-        warnings = _warnings_of(connection, f"VACUUM (ANALYZE) {relation}")
+        warnings = _warnings_of(connection, f"VACUUM ({options}) {relation}")
         if warnings:
             raise WarehouseError(f"PostgreSQL warns of {care.table}: {'; '.join(warnings)}", _REMEDY)
         care.after, _ = _look(connection, relation, care)
-        care.done.append("vacuumed and analyzed")
+        care.done.append(done)
 
 
 def _warnings_of(connection: "Connection", statement: str) -> list[str]:

@@ -3,7 +3,6 @@
 The tenant that does it is the broken one, and never the tenant from whom something is taken.
 """
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +14,8 @@ from etl.cli.commands import app
 from etl.definitions import load_location
 from etl.errors import ConfigError, EtlError
 from tests.factories.test_building import forget_packages
-from tests.tiny_project import TinyProject, make_project
 from tests.trial.dump import dump_by_tenant
-from tests.trial.test_apart import build
+from tests.trial.served import Served, build, serving, whole_again
 from tests.trial.ways import python
 
 VICTIM, TAKER = "acme", "taker"
@@ -110,29 +108,19 @@ HARMLESS: dict[str, str] = {
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TinyProject, dict[str, str]]]:
-    """Two tenants, and what they define while both are good."""
-    project = make_project(tmp_path_factory.mktemp("apart"))
-    (project.root / "pyproject.toml").write_text("[tool.etl]\npython_seconds = 1\n")
-    project.write_tenant(tenant=TAKER)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in project.environ.items():
-            patch.setenv(name, value)
-        patch.syspath_prepend(str(project.root))
-        yield project, dump_by_tenant(build())
-    forget_packages()
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The tenant that takes, and the one from which it takes."""
+    with serving(tmp_path_factory.mktemp("apart"), TAKER, "python_seconds = 1") as made:
+        yield made
 
 
 @pytest.fixture
-def taker(served: tuple[TinyProject, dict[str, str]]) -> Path:
+def taker(served: Served) -> Path:
     """The folder of the tenant that is attacking, whole again."""
-    project, _ = served
-    shutil.rmtree(project.root / "tenants" / TAKER)
-    project.write_tenant(tenant=TAKER)
-    return project.root / "tenants" / TAKER
+    return whole_again(served[0], TAKER)
 
 
-def broken_of(served: tuple[TinyProject, dict[str, str]]) -> str:
+def broken_of(served: Served) -> str:
     """Why the attacking tenant is broken in the location of all, where the other is what it was."""
     found = build()
     assert dump_by_tenant(found)[VICTIM] == served[1][VICTIM]
@@ -143,9 +131,7 @@ def broken_of(served: tuple[TinyProject, dict[str, str]]) -> str:
 
 
 @pytest.mark.parametrize("what", sorted(TAKES))
-def test_who_takes_what_another_has_is_the_broken_one(
-    served: tuple[TinyProject, dict[str, str]], taker: Path, what: str
-) -> None:
+def test_who_takes_what_another_has_is_the_broken_one(served: Served, taker: Path, what: str) -> None:
     code, says = TAKES[what]
     (taker / "definitions.py").write_text(code)
     assert says in broken_of(served)
@@ -179,9 +165,7 @@ def test_what_another_has_is_no_definitions_of_ones_own(taker: Path, monkeypatch
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("what", sorted(PATCHES))
-def test_patched_builtins_neither_block_nor_deceive_the_trial(
-    served: tuple[TinyProject, dict[str, str]], taker: Path, what: str
-) -> None:
+def test_patched_builtins_neither_block_nor_deceive_the_trial(served: Served, taker: Path, what: str) -> None:
     code, says = PATCHES[what]
     python(code, "").change(taker)
     begun = time.monotonic()
@@ -190,12 +174,12 @@ def test_patched_builtins_neither_block_nor_deceive_the_trial(
 
 
 @pytest.mark.parametrize("what", sorted(CHANGES))
-def test_what_is_changed_for_all_is_seen(served: tuple[TinyProject, dict[str, str]], taker: Path, what: str) -> None:
+def test_what_is_changed_for_all_is_seen(served: Served, taker: Path, what: str) -> None:
     code, says = CHANGES[what]
     python(code, "").change(taker)
     assert says in broken_of(served)
 
 
-def test_what_changes_nothing_for_others_is_no_mistake(served: tuple[TinyProject, dict[str, str]], taker: Path) -> None:
+def test_what_changes_nothing_for_others_is_no_mistake(served: Served, taker: Path) -> None:
     python("\n".join(HARMLESS.values()), "").change(taker)
     assert dump_by_tenant(build()) == served[1]

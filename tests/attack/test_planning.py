@@ -18,8 +18,8 @@ from etl.planning.destructive import marked
 from etl.running.explain import Explanation
 from etl.settings import load_settings
 from tests.cli.conftest import Etl, etl
-from tests.planning.world import World, make_world, merged
-from tests.tiny_project import TRANSFORM, TinyProject
+from tests.planning.world import World, copied, merged, prepared
+from tests.tiny_project import TRANSFORM
 
 __all__ = ["etl"]
 OTHER = TRANSFORM.replace("* 100", "* 1000")
@@ -30,23 +30,15 @@ DAYS = ("2026-01-01", "2026-01-03")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small tenant, of which `orders` was run and everything was recorded as applied."""
     root = tmp_path_factory.mktemp("ran")
-    world = make_world(root)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in world.project.environ.items():
-            patch.setenv(name, value)
+    with prepared(root) as world:
         assert world.run("orders", ("extract", "transfer", "load"), *DAYS).success
-        world.record()
     return root
 
 
 @pytest.fixture
 def world(ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """A copy of it of the test's own."""
-    root = tmp_path / "copy"
-    shutil.copytree(ran, root)
-    own = World(TinyProject(root / "project", root / "data"))
-    for name, value in own.project.environ.items():
-        monkeypatch.setenv(name, value)
+    own = copied(ran, tmp_path / "copy", monkeypatch)
     monkeypatch.chdir(own.project.root)
     return own
 

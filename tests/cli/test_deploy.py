@@ -1,10 +1,13 @@
 """`etl deploy`: the files as a person asks for them."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Etl
+from tests.installation import REPOSITORY
 from tests.tiny_project import TinyProject
 
 HOST = ("--host", "etl.example.com")
@@ -12,7 +15,9 @@ HOST = ("--host", "etl.example.com")
 
 @pytest.mark.parametrize("target", ["compose", "helm", "systemd"])
 def test_the_files_are_written_once_and_checked(target: str, etl: Etl, project: TinyProject) -> None:
-    (project.root / "requirements.lock").touch()
+    shutil.copyfile(REPOSITORY / "requirements.lock", project.root / "requirements.lock")
+    with (project.root / "requirements.lock").open("a") as lock:
+        lock.write("tenant-etl==0.2.0 \\\n    --hash=sha256:0\n")
     out = ("--out", str(project.root / "deploy"), *HOST)
     said = etl("deploy", target, *out)
     assert said.code == 0, said.err
@@ -36,8 +41,37 @@ def test_an_image_needs_a_lock(etl: Etl, project: TinyProject) -> None:
     assert not (project.root / "deploy").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "has no hashes"),
+        ("tenant-etl[dagster]==0.2.0\n", "has no hashes"),
+        ("tenant-etl==0.2.0 --hash=sha256:0\n", "lacks dagster, "),
+        ("{all}", "lacks tenant-etl:"),
+        (
+            "{less}tenant-etl==0.2.0 --hash=sha256:0\n",
+            "lacks dagster-docker, dagster-postgres, psycopg2-binary:",
+        ),
+    ],
+)
+def test_a_lock_without_what_the_services_import_is_refused(
+    etl: Etl, project: TinyProject, text: str, says: str
+) -> None:
+    """An image is built from it without a mistake, and its services do not start."""
+    whole = (REPOSITORY / "requirements.lock").read_text()
+    less = re.sub(r"^(dagster-docker|dagster-postgres|psycopg2-binary)==", "other==", whole, flags=re.MULTILINE)
+    (project.root / "requirements.lock").write_text(text.replace("{all}", whole).replace("{less}", less))
+    said = etl("deploy", "compose", "--runs", "container", "--out", str(project.root / "deploy"), *HOST)
+    assert said.code == 2
+    assert says in said.err
+    assert "tenant-etl[dagster,production,postgres,docker]" in said.err
+    assert not (project.root / "deploy").exists()
+
+
 def test_own_work_is_kept(etl: Etl, project: TinyProject) -> None:
-    (project.root / "requirements.lock").touch()
+    shutil.copyfile(REPOSITORY / "requirements.lock", project.root / "requirements.lock")
+    with (project.root / "requirements.lock").open("a") as lock:
+        lock.write("tenant-etl==0.2.0 \\\n    --hash=sha256:0\n")
     out = ("--out", str(project.root / "deploy"), *HOST)
     etl("deploy", "compose", *out)
     path = project.root / "deploy" / "compose.yaml"

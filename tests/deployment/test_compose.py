@@ -13,7 +13,8 @@ import pytest
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
-from etl.deployment.compose import compose, files, run_places
+from etl.deployment.compose import compose, files
+from etl.deployment.compose_runs import run_places
 from etl.deployment.dockerfile import image_source
 from etl.deployment.identities import user_ids
 from etl.deployment.run_places import RunPlaces

@@ -15,8 +15,7 @@ from etl.planning.plan import TenantPlan
 from etl.planning.show_markdown import markdown_of
 from etl.planning.show_text import text_of
 from tests.planning.kinds import KINDS
-from tests.planning.world import World, failed_rows, made, make_world, steady
-from tests.tiny_project import TinyProject
+from tests.planning.world import World, copied, failed_rows, made, make_world, prepared, steady
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "plan"
 REFUSED = {"removed_column", "strict_new_column", "dropped_by_transform", "retyped", "widened_type"}
@@ -47,24 +46,15 @@ QUICK = {"earlier_start", "changed_transform"}
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small tenant after a run of everything, recorded as applied."""
     root = tmp_path_factory.mktemp("ran")
-    world = make_world(root)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in world.project.environ.items():
-            patch.setenv(name, value)
+    with prepared(root) as world:
         world.run_everything()
-        world.record()
     return root
 
 
 @pytest.fixture
 def world(ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """A copy of it of the test's own."""
-    root = tmp_path / "copy"
-    shutil.copytree(ran, root)
-    own = World(TinyProject(root / "project", root / "data"))
-    for name, value in own.project.environ.items():
-        monkeypatch.setenv(name, value)
-    return own
+    return copied(ran, tmp_path / "copy", monkeypatch)
 
 
 def shown(plan: TenantPlan) -> str:
@@ -213,8 +203,7 @@ def test_a_table_that_is_loaded_in_another_way_holds_what_that_way_makes(
 ) -> None:
     """The same order stands in two days. By `replace_partition` the table has both rows, by `upsert` the later one."""
     world = make_world(tmp_path)
-    for name, value in world.project.environ.items():
-        monkeypatch.setenv(name, value)
+    world.use(monkeypatch)
     with closing(sqlite3.connect(world.project.source)) as db, db:
         db.execute(
             "INSERT INTO orders SELECT order_id, 'later', amount, '2026-01-02 23:00:00' FROM orders WHERE order_id = 105"

@@ -165,3 +165,38 @@ def test_a_file_that_cannot_be_read_keeps_the_limits_and_stops_no_run(quotas: Pa
         assert before == after
         found = play([SimulatedRun("calm", "all", DAY, 60)] * 2, DAY + timedelta(hours=1), instance)
         assert sorted(each.wait or timedelta() for each in found) == [timedelta(0), timedelta(seconds=60)]
+
+
+def test_a_mistake_in_the_entry_of_one_tenant_leaves_the_limits_of_the_others(
+    quotas: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    quotas.write_text(
+        "defaults: {concurrent_runs: 4}\ntenants:\n  noisy: {concurrent_rums: 1}\n  busy: {concurrent_runs: 1}\n"
+    )
+    with simulated_instance({"runs": {"max_concurrent_runs": 4}}, OURS) as instance:
+        for _ in range(3):
+            instance.get_concurrency_config()
+        found = play([SimulatedRun("busy", "all", DAY, 60)] * 4, DAY + timedelta(hours=1), instance)
+    assert most_at_once(found, "busy") == 1, "also if the file had the mistake from the beginning"
+    assert "concurrent_rums" in caplog.text
+    assert caplog.text.count("concurrent_rums") == 1, "it is told once, not at each look"
+
+
+def test_null_takes_the_limit_of_all_away_from_one_tenant(quotas: Path) -> None:
+    quotas.write_text("defaults: {concurrent_runs: 1}\ntenants:\n  noisy: {concurrent_runs: null}\n")
+    with simulated_instance({"runs": {"max_concurrent_runs": 4}}, OURS) as instance:
+        runs = [SimulatedRun(name, "all", DAY, 60) for name in ("noisy", "calm") for _ in range(4)]
+        found = play(runs, DAY + timedelta(hours=1), instance)
+    assert most_at_once(found, "calm") == 1
+    assert most_at_once(found, "noisy") >= 3
+
+
+def test_without_a_file_half_of_the_places_are_left_for_whoever_comes_next(quotas: Path) -> None:
+    assert not quotas.exists()
+    found = played([SimulatedRun("noisy", "all", DAY, 60)] * 3, OURS, places=4)
+    assert most_at_once(found, "noisy") == 2
+    backfills = [SimulatedRun(f"tenant_{n}", "all", DAY, 60, {"dagster/backfill": "b"}) for n in (0, 0, 1, 2)]
+    found = played(backfills, OURS, places=4)
+    assert {most_at_once(found, f"tenant_{n}") for n in range(3)} == {1}
+    together = [each.began for each in found]
+    assert max(together.count(each) for each in together) == 2, "back-fills of all tenants together get half"

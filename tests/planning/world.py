@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
+import pytest
 from dagster import AssetKey, DagsterEventType, DagsterInstance
 
 from etl.cli.plan import wanted_runs
@@ -78,6 +80,11 @@ class World:
 
     def __init__(self, project: TinyProject) -> None:
         self.project = project
+
+    def use(self, patch: pytest.MonkeyPatch) -> None:
+        """Let this process look at the project."""
+        for name, value in self.project.environ.items():
+            patch.setenv(name, value)
 
     @property
     def config(self) -> TenantConfig:
@@ -183,6 +190,24 @@ def make_world(root: Path) -> World:
     project = make_project(root, TENANT)
     project.write_transform(SUMMARY, "summary")
     return World(project)
+
+
+@contextmanager
+def prepared(root: Path) -> Iterator[World]:
+    """The small tenant in a folder, which the block may run; then everything is recorded as applied."""
+    world = make_world(root)
+    with pytest.MonkeyPatch.context() as patch:
+        world.use(patch)
+        yield world
+        world.record()
+
+
+def copied(source: Path, root: Path, patch: pytest.MonkeyPatch) -> World:
+    """A copy of such a folder, with this process looking at it."""
+    shutil.copytree(source, root)
+    world = World(TinyProject(root / "project", root / "data"))
+    world.use(patch)
+    return world
 
 
 def made(result: Any) -> set[tuple[str, str | None, int]]:

@@ -95,5 +95,6 @@ def test_the_dashboard_is_complete() -> None:
                     "etl_metrics_timestamp_seconds",
                 }
                 labels = 'tenant=~"$tenant"' if of_tenant else 'tenant=~"$tenant",pipeline=~"$pipeline"'
-                assert (name if name == "etl_daemon_running" else f"{name}{{{labels}}}") in target["expr"]
+                of_platform = name in {"etl_daemon_running", "etl_quota_file_mistakes"}
+                assert (name if of_platform else f"{name}{{{labels}}}") in target["expr"]
     assert [each["name"] for each in dashboard["templating"]["list"]] == ["datasource", "tenant", "pipeline"]

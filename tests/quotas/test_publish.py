@@ -9,7 +9,7 @@ import pytest
 from etl.errors import ConfigError, LakeError
 from etl.lake.lake import Lake, open_lake
 from etl.quotas.claims import Account, QuotaError, claim
-from etl.quotas.quotas_file import TenantLimits
+from etl.quotas.quotas_file import TenantLimits, read_quotas
 from etl.quotas.usage import Use, usage_of
 from etl.quotas.usage_state import Claim, Counted, read_state
 from etl.settings import load_settings
@@ -224,6 +224,57 @@ def test_a_file_that_cannot_be_read_refuses_every_publish(project: TinyProject, 
         "`tenants.acme.rows_per_day`: ",
     ):
         assert said in text
+
+
+@pytest.mark.parametrize(
+    "entry", ["{rows_per_day: -1}", "{row_per_day: 1}", "{rows_per_day: 1, rows_per_day: 2}", "[1]", ""]
+)
+def test_a_mistake_in_the_entry_of_one_tenant_refuses_that_tenant_only(
+    project: TinyProject, set_clock: Clock, entry: str
+) -> None:
+    write_quotas(
+        project, f"defaults: {{rows_per_day: 30}}\ntenants:\n  acme: {{rows_per_day: 25}}\n  globex: {entry}\n"
+    )
+    run_stage(project, "extract", "2026-01-01")
+    assert uses(project)["rows_per_day"].limit == 25
+    with pytest.raises(ConfigError, match=r"quotas\.yaml:4:"):
+        uses(project, tenant="globex")
+    write_quotas(
+        project, f"tenants:\n  acme: {entry}\n  globex: {{rows_per_day: 25}}\ndefaults: {{rows_per_day: 30}}\n"
+    )
+    with pytest.raises(ConfigError, match=r"quotas\.yaml:2:"):
+        run_stage(project, "extract", "2026-01-02")
+
+
+@pytest.mark.parametrize(
+    ("text", "mistaken"),
+    [
+        ("tenants: {acme: {}, beta: {rows_per_day: 1, rows_per_day: 2}}", {"beta"}),
+        ("tenants: {acme: {rows_per_day: 1}, beta: {}, acme: {}}", {"acme"}),
+        ("tenants:\n  acme: {}\n  beta: {}\n  acme: {}\n", {"acme"}),
+        ("tenants:\n  acme: {[1]: 2}\n  beta: {rows_per_day: yes}", {"acme", "beta"}),
+        ("tenants:\n  acme: {}\ndefaults: {}\ndefaults: {}\n", None),
+        ("defaults: {rows_per_day: 1, rows_per_day: 2}\ntenants:\n  acme: {}\n", None),
+        ("tenants:\n  acme: {}\ntenants:\n  beta: {}\n", None),
+        ("tenants: [acme]", None),
+        ("[]", None),
+        ("tenants:\n\tacme: {}", None),
+        ("", set()),
+    ],
+)
+def test_a_mistake_is_of_the_entry_in_which_it_is_written(
+    project: TinyProject, text: str, mistaken: set[str] | None
+) -> None:
+    """None: it is about each tenant. A key that is written twice is a mistake of YAML itself, and has only a place."""
+    write_quotas(project, text)
+    settings = load_settings(project.environ)
+    if mistaken is None:
+        with pytest.raises(ConfigError, match="no tenant's quota is known"):
+            read_quotas(settings)
+    else:
+        quotas = read_quotas(settings)
+        assert quotas is not None
+        assert quotas.mistaken == mistaken
 
 
 def test_a_zone_that_changes_moves_no_row_to_another_day(project: TinyProject, set_clock: Clock) -> None:

@@ -9,6 +9,8 @@ import pytest
 import etl.factories.quota_sensor
 from etl.config import load_tenant
 from etl.definitions import definitions_of
+from etl.errors import EtlError
+from etl.factories.quota_sensor import Continued, location_quota_sensors
 from etl.lake.lake import ObjectRef, open_lake
 from etl.quotas.usage_state import read_state
 from etl.running.quota_watch import continuations, quota_troubles
@@ -88,6 +90,31 @@ def test_a_back_fill_that_is_refused_goes_on_day_by_day_until_it_is_done(
     assert not state.refused
     assert continuations(config, settings, instance, NOON + timedelta(days=2)) == []
     lake.close()
+
+
+def test_a_mistake_in_the_entry_of_one_tenant_keeps_no_run_of_another_waiting(
+    project: TinyProject, instance: dg.DagsterInstance, set_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_quotas(project, "defaults: {rows_per_day: 50}")
+    project.write_tenant(tenant="globex")
+    settings = load_settings(project.environ)
+    configs = [load_tenant(each, settings) for each in ("globex", "acme")]
+    refused = run(project, instance, RANGE)
+    assert not refused.success
+    jobs = [[definitions_of(each).resolve_job_def(f"{each.id}_all")] for each in configs]
+    write_quotas(project, "defaults: {rows_per_day: 500}\ntenants:\n  globex: {rows: 1}\n")
+    tenants = [Continued(config, own) for config, own in zip(configs, jobs, strict=True)]
+    (sensor,) = location_quota_sensors(tenants, settings)
+    told: list[str] = []
+    context = dg.build_sensor_context(instance)
+    monkeypatch.setattr(context.log, "error", told.append)
+    monkeypatch.setattr(etl.factories.quota_sensor, "datetime", FixedClock(NOON))
+    asked = sensor.evaluate_tick(context).run_requests or ()
+    assert [each.run_key for each in asked] == [refused.run_id]
+    assert "unknown key `rows`" in "\n".join(told), "it is an error all the same"
+    (sensor,) = location_quota_sensors(tenants[:1], settings)
+    with pytest.raises(EtlError, match=r"quotas\.yaml:3:12"):
+        sensor.evaluate_tick(context)
 
 
 def test_there_is_no_sensor_without_a_file_of_quotas(project: TinyProject) -> None:

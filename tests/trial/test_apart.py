@@ -7,51 +7,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, Definitions
+from dagster import AssetKey
 
-from etl.definitions import build_all_definitions, build_tenant_definitions
 from etl.errors import ConfigError, EtlError
 from etl.trial.own_python import has_own_python
-from tests.factories.test_building import forget_packages
-from tests.tiny_project import TinyProject, make_project
+from tests.tiny_project import TinyProject
 from tests.trial.dump import dump_by_tenant
+from tests.trial.served import Served, build, serving, whole_again
 from tests.trial.ways import GOOD, LIKE_ANOTHER, WAYS, python
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TinyProject, dict[str, str]]]:
-    """Two tenants, whose Python may take a second, and what they define while both are good."""
-    project = make_project(tmp_path_factory.mktemp("apart"))
-    (project.root / "pyproject.toml").write_text("[tool.etl]\npython_seconds = 1\npython_megabytes = 256\n")
-    project.write_tenant(tenant="beta")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in project.environ.items():
-            patch.setenv(name, value)
-        patch.syspath_prepend(str(project.root))
-        yield project, dump_by_tenant(build())
-    forget_packages()
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Two tenants, whose Python may take a second."""
+    with serving(tmp_path_factory.mktemp("apart"), "beta", "python_seconds = 1\npython_megabytes = 256") as made:
+        yield made
 
 
 @pytest.fixture
-def two(served: tuple[TinyProject, dict[str, str]]) -> TinyProject:
+def two(served: Served) -> TinyProject:
     """The same with a whole tenant `acme`."""
-    project, _ = served
-    shutil.rmtree(project.root / "tenants" / "acme")
-    project.write_tenant()
-    return project
-
-
-def build() -> Definitions:
-    build_tenant_definitions.cache_clear()
-    build_all_definitions.cache_clear()
-    forget_packages()
-    return build_all_definitions()
+    whole_again(served[0], "acme")
+    return served[0]
 
 
 @pytest.mark.parametrize("way", sorted(WAYS.keys() - LIKE_ANOTHER))
-def test_a_broken_tenant_is_shown_and_the_other_is_what_it_was(
-    served: tuple[TinyProject, dict[str, str]], two: TinyProject, way: str
-) -> None:
+def test_a_broken_tenant_is_shown_and_the_other_is_what_it_was(served: Served, two: TinyProject, way: str) -> None:
     here, environ = Path.cwd(), dict(os.environ)
     WAYS[way].change(two.root / "tenants" / "acme")
     found = build()
@@ -62,9 +43,7 @@ def test_a_broken_tenant_is_shown_and_the_other_is_what_it_was(
 
 
 @pytest.mark.parametrize("way", sorted(GOOD))
-def test_what_hurts_nobody_is_no_mistake(
-    served: tuple[TinyProject, dict[str, str]], two: TinyProject, way: str
-) -> None:
+def test_what_hurts_nobody_is_no_mistake(served: Served, two: TinyProject, way: str) -> None:
     python(GOOD[way], "").change(two.root / "tenants" / "acme")
     assert dump_by_tenant(build()) == served[1]
 

@@ -13,7 +13,7 @@ from etl.settings import load_settings
 from tests.factories.test_building import project
 from tests.tiny_project import TRANSFORM, TinyProject
 from tests.trial.dump import dump_by_tenant
-from tests.trial.test_apart import build
+from tests.trial.served import build
 from tests.trial.ways import WAYS, python
 
 __all__ = ["project"]

@@ -8,7 +8,7 @@ from dagster import AssetKey
 from tests.factories.test_building import forget_packages, project
 from tests.tiny_project import TinyProject
 from tests.trial.dump import dump_by_tenant
-from tests.trial.test_apart import build
+from tests.trial.served import build
 from tests.trial.ways import WAYS
 
 __all__ = ["project"]

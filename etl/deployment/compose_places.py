@@ -1,0 +1,81 @@
+"""Folders and networks of the containers of Docker Compose.
+
+Belongs here: the volumes of each service, what a service reads of the others, and who reaches whom. Not here: the
+services themselves (`compose_services`), the paths inside a container (`shape`).
+
+The network of a code server has only the web server, the daemon and the database, so that no tenant reaches the code
+server of another tenant: a code server answers everybody who reaches it.
+"""
+
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from etl.deployment.shape import DATABASE_PASSWORD, Service, Shape
+
+Runs = Literal["process", "container"]
+
+
+def mounts(service: Service, shape: Shape) -> list[str]:
+    """The folders of a service: its own, and what the web server and the daemon read of the others."""
+    places = shape.places
+    own = [f"{volume}:{folder}" for volume, folder in volumes(service, shape).items()]
+    others = [each for each in shape.services if each.name != service.name]
+    if service.kind == "web":
+        return [*own, *(f"{each.name}-logs:{places.logs(each.name)}:ro" for each in others)]
+    if service.kind == "daemon":
+        return [*own, *(f"{each.name}-dagster:{places.local(each.name)}:ro" for each in others if each.kind == "code")]
+    return own
+
+
+def volumes(service: Service, shape: Shape) -> dict[str, str]:
+    """The volumes of a service, and where they are. What other services read is a volume of its own."""
+    places, name = shape.places, service.name
+    return {
+        f"{name}-data": str(places.data(name)),
+        f"{name}-dagster": str(places.local(name)),
+        f"{name}-logs": str(places.logs(name)),
+    }
+
+
+def all_volumes(shape: Shape) -> dict[str, str]:
+    """Return the volumes of all services, and where they are."""
+    return {volume: folder for each in shape.services for volume, folder in volumes(each, shape).items()}
+
+
+def code_networks(shape: Shape) -> list[str]:
+    """Return the networks of the code servers."""
+    return [each.name for each in shape.code_servers]
+
+
+def networks(service: Service, shape: Shape) -> list[str]:
+    """Return the networks of a service that is no database and no proxy."""
+    if service.kind == "code":
+        return [service.name]
+    return [*(["front"] if service.kind == "web" else []), "state", *code_networks(shape)]
+
+
+def settings_mount(shape: Shape, runs: Runs) -> str:
+    """Return where Dagster's settings come from: this folder, or a volume if runs are containers of their own."""
+    return f"{'settings' if runs == 'container' else './dagster'}:{shape.places.home}:ro"
+
+
+def settings_volume(shape: Shape) -> dict[str, Any]:
+    """Return the volume of Dagster's settings. The containers of runs get it by its name."""
+    place = "${ETL_FOLDER:?write the whole path of this folder into the file .env}/dagster"
+    return {
+        "settings": {
+            "name": f"{shape.project}-settings",
+            "driver": "local",
+            "driver_opts": {"type": "none", "o": "bind", "device": place},
+        }
+    }
+
+
+def needs_file(service: Service) -> bool:
+    """Whether a code server does not start without its file of variables."""
+    return set(service.variables) > {DATABASE_PASSWORD}
+
+
+def proxy_secrets(shape: Shape) -> PurePosixPath:
+    """The folder of accounts and certificate: `accounts`, `tls/server.crt` and `tls/server.key`."""
+    return shape.places.config / "proxy"
