@@ -205,6 +205,7 @@ def test_a_quota_is_shown_by_its_share(share: float | None, level: str) -> None:
     use = Use(name="lake_bytes", used=1, limit=100, share=share)
     assert [each.level for each in as_shown([use], 0.8)] == [level]
     assert as_shown([use.model_copy(update={"limit": None, "share": None})], 0.8) == ()
+    assert as_shown([use.model_copy(update={"used": None, "share": None, "why_uncounted": "nothing loads"})], 0.8) == ()
 
 
 def test_the_operators_page_names_all_and_no_stale_page_is_good_there(portal: Portal, tmp_path: Path) -> None:
