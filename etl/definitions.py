@@ -51,7 +51,7 @@ from etl.running.run_process import keep_only, protect_texts
 from etl.running.run_tenants import run_of_this_process, tenants_of
 from etl.settings import Settings, load_settings
 from etl.trial.own_python import has_own_python, import_from
-from etl.trial.trial import try_out
+from etl.trial.trial import Limits, try_out
 from etl.trial.trouble import trouble_of
 
 _configs: dict[str, TenantConfig] = {}
@@ -300,13 +300,9 @@ def tried_out(tenants: Iterable[str], settings: Settings, seconds: float | None 
         return {}
     _make_importable(settings)
     platform = platform_of(settings.project_dir, os.environ)
-    return try_out(
-        own,
-        _imported,
-        settings.tenants_dir,
-        seconds=platform.python_seconds if seconds is None else seconds,
-        memory=platform.python_megabytes << 20,
-    )
+    one = platform.python_seconds if seconds is None else seconds
+    together = 2 * one if platform.python_seconds_together is None else platform.python_seconds_together
+    return try_out(own, _imported, settings.tenants_dir, Limits(one, together, platform.python_megabytes << 20))
 
 
 def _continued(sound: Mapping[str, Definitions]) -> Iterator[Continued]:
