@@ -96,7 +96,8 @@ class Platform(BaseModel):
     locations into which `etl.all` divides the tenants: `shard_1`, `shard_2`, ...; 0 means that all are one location.
     `python_seconds` and `python_megabytes` are what the import of a tenant's own Python may take in such a location;
     0 is no limit. `python_seconds_together` is what all imports that do not end in a short time may take together; by
-    default twice `python_seconds`. `keep_last_good` lets such a location serve the files of a broken tenant that could be built last.
+    default twice `python_seconds`. `keep_last_good` lets such a location serve the files of a broken tenant that could
+    be built last.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

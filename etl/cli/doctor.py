@@ -115,7 +115,7 @@ def _python(name: str, settings: Settings) -> Iterator[Examined]:
 def _instead(name: str, settings: Settings) -> Iterator[Examined]:
     """Yield what is served in the place of a broken tenant, if the platform keeps the last good configuration."""
     if platform_of(settings.project_dir, os.environ).keep_last_good and name in served_with_others(settings):
-        said = served_instead(name, settings)
+        said = str(served_instead(name, settings)[1])
         remedy = "correct the present files: they are served as soon as they load"
         yield Examined(name, "last good configuration", Condition.WARNING, said, remedy)
 

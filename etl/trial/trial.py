@@ -20,7 +20,7 @@ from pathlib import Path
 
 from etl.errors import EtlError
 from etl.trial.own_python import FILE
-from etl.trial.trial_process import APART, ChangesProcessError, Ended, EndsProcessError, RunningTrial, Trial
+from etl.trial.trial_process import Ended, EndsProcessError, RunningTrial, Trial, changes_python
 
 _LOOK = 0.5
 _SHORT = 2.0
@@ -121,8 +121,7 @@ class _InOrder:
         elif ended.error is not None:
             self.broken[at] = ended.error
         elif not unknown:  # what that process says cannot be, so it is no longer what it was
-            problem = f"tenants/{at}/{FILE}: the import changes how Python works in its process"
-            self.broken[at] = ChangesProcessError(problem, APART)
+            self.broken[at] = changes_python(at)
 
 
 def _side_by_side(trial: Trial, tenants: Sequence[str], limits: Limits, left: float) -> dict[str, EtlError]:
@@ -145,8 +144,8 @@ def _side_by_side(trial: Trial, tenants: Sequence[str], limits: Limits, left: fl
                 running.remove(each)
                 _note(each[0].end(), each[1], limits, broken)
     finally:
-        for each, _ in running:
-            each.end()
+        for left_over, _ in running:
+            left_over.end()
     return broken
 
 
@@ -162,18 +161,16 @@ def _seconds(limits: Limits, left: float, rounds: int) -> float | None:
 def _note(ended: Ended, seconds: float, limits: Limits, broken: dict[str, EtlError]) -> None:
     if ended.at is None:
         return
-    error = ended.error
-    if error is None:
-        problem = f"tenants/{ended.at}/{FILE}: the import changes how Python works in its process"
-        error = ChangesProcessError(problem, APART)
+    error = ended.error or changes_python(ended.at)
     if ended.late is not None and seconds != limits.seconds:
         problem = f"{error.problem}, and there was no more time for it"
-        error = EndsProcessError(problem, f"{error.hint}; {_others(limits)}")
+        error = EndsProcessError(problem, f"{error.hint}; {_others(limits)}", told=problem)
     broken[ended.at] = error
 
 
 def _not_tried_out(tenant: str, limits: Limits) -> EtlError:
-    return EndsProcessError(f"tenants/{tenant}/{FILE}: not tried out: others used up the time", _others(limits))
+    problem = f"tenants/{tenant}/{FILE}: not tried out: others used up the time"
+    return EndsProcessError(problem, _others(limits), told=problem)
 
 
 def _others(limits: Limits) -> str:

@@ -18,17 +18,18 @@ from pathlib import Path
 
 from etl.errors import EtlError
 from etl.trial.child import LOOKING, Answer, TrialProcess
+from etl.trial.own_error import OwnPythonError, place_of
 from etl.trial.own_python import FILE
 
 _GRACE = 5.0
-APART = "move that into an asset or a resource, or give the tenant a location of its own in workspace.yaml"
+_APART = "move that into an asset or a resource, or give the tenant a location of its own in workspace.yaml"
 
 
-class EndsProcessError(EtlError):
+class EndsProcessError(OwnPythonError):
     """The import of a tenant's Python ends its process, or does not end."""
 
 
-class ChangesProcessError(EtlError):
+class ChangesProcessError(OwnPythonError):
     """The import of a tenant's Python changes what other tenants in the process depend on."""
 
 
@@ -125,7 +126,7 @@ class RunningTrial:
     def _hear(self, line: bytes) -> None:
         ended = self._ended
         answer: Answer
-        answer, tenant, more = json.loads(line)
+        answer, tenant, more, told = json.loads(line)
         ended.at = tenant
         if answer == "good":
             ended.good.append(tenant)
@@ -133,10 +134,11 @@ class RunningTrial:
         elif answer == "unclear":
             ended.unclear = True
         elif answer == "raised":
-            ended.error = EtlError(more, f"correct tenants/{tenant}")
+            ended.error = OwnPythonError(more, f"correct tenants/{tenant}", told=told)
         elif answer == "changed":
-            problem = f"tenants/{tenant}/{FILE}: the import changes the process that it shares with other tenants: {more}"
-            ended.error = ChangesProcessError(problem, APART)
+            changes = f"tenants/{tenant}/{FILE}: the import changes the process that it shares with other tenants"
+            told = f"{changes}; `etl check` shows what it changes"
+            ended.error = ChangesProcessError(f"{changes}: {more}", _APART, told=told)
 
     def _died(self, ended: Ended, status: int, traces: str) -> EtlError:
         """Return the error for a tenant in whose import the process ended. `traces` are what `faulthandler` wrote."""
@@ -146,10 +148,18 @@ class RunningTrial:
                 "a file of definitions only defines things: move this work into an asset (or give more time:"
                 " `python_seconds` in [tool.etl], and `etl check --timeout`)"
             )
-            return EndsProcessError(f"{place}: the import does not end within {self._seconds:.2g} s", hint)
+            problem = f"{place}: the import does not end within {self._seconds:.2g} s"
+            return EndsProcessError(problem, hint, told=problem)
         code = os.waitstatus_to_exitcode(status)
         how = f"with exit code {code}" if code >= 0 else f"by the signal {_named(-code)}"
-        return EndsProcessError(f"{place}: the import ends its process {how}", APART)
+        problem = f"{place}: the import ends its process {how}"
+        return EndsProcessError(problem, _APART, told=problem)
+
+
+def changes_python(tenant: str) -> ChangesProcessError:
+    """Return the error for a tenant after whose import the process says what cannot be."""
+    problem = f"tenants/{tenant}/{FILE}: the import changes how Python works in its process"
+    return ChangesProcessError(problem, _APART, told=problem)
 
 
 def _named(number: int) -> str:
@@ -163,6 +173,6 @@ def _place(traces: str, tenants_dir: Path) -> str:
     """Return the place in a tenant's file that stands highest in a trace, where the code was."""
     for line in traces.splitlines():
         name, _, rest = line.strip().removeprefix('File "').partition('", line ')
-        if rest and Path(name).is_relative_to(tenants_dir):
-            return f"{Path(name).relative_to(tenants_dir.parent)}:{rest.split()[0]}"
+        if rest and (place := place_of(name, rest.split()[0], tenants_dir)):
+            return place
     return ""
