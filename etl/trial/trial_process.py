@@ -21,7 +21,7 @@ from etl.trial.child import LOOKING, Answer, TrialProcess
 from etl.trial.own_error import OwnPythonError, place_of
 from etl.trial.own_python import FILE
 
-_GRACE = 5.0
+_GRACE, _LOOK = 5.0, 0.5
 _APART = "move that into an asset or a resource, or give the tenant a location of its own in workspace.yaml"
 
 
@@ -84,15 +84,20 @@ class RunningTrial:
         with suppress(OSError):
             os.setpgid(self._pid, self._pid)  # whichever of both processes is the first to do it
 
-    def fileno(self) -> int:
-        """Return what can be read when the process has something to say."""
-        return self._answers
+    def listen(self) -> Ended:
+        """Wait until the process has ended, has found something, or is silent for too long, and end it."""
+        try:
+            while not self._is_over():
+                select.select([self._answers], [], [], _LOOK)
+        finally:
+            ended = self._end()
+        return ended
 
-    def is_over(self) -> bool:
+    def _is_over(self) -> bool:
         """Read what the process has said; whether it has ended, has found something, or is silent for too long."""
         # What the tenant's Python has started may hold the pipe open, so that its end alone does not tell.
         is_over = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-        while select.select([self], [], [], 0)[0]:
+        while select.select([self._answers], [], [], 0)[0]:
             said = os.read(self._answers, 1 << 16)
             if not said:
                 return True
@@ -105,7 +110,7 @@ class RunningTrial:
         self._silent = bool(self._seconds) and time.monotonic() - self._heard > self._seconds + LOOKING + _GRACE
         return is_over or self._silent
 
-    def end(self) -> Ended:
+    def _end(self) -> Ended:
         """End the process with everything that it has started, and return what became of it."""
         os.close(self._answers)
         with suppress(ProcessLookupError, PermissionError):
