@@ -67,7 +67,7 @@ def test_the_last_good_configuration_is_served_and_marked(two: TinyProject, what
     (trouble,) = troubles_of(["acme", "beta"], load_settings(), {"acme"}).values()
     assert str(trouble) in said(found)
     (job,) = [each for each in found.resolve_all_job_defs() if each.name == "acme_daily_etl"]
-    assert job is not None
+    assert job.tags["etl/last_good"] == digest  # so the run says which configuration it had
 
 
 def without(name: str) -> Callable[[TinyProject], object]:
