@@ -131,7 +131,11 @@ class RunningTrial:
     def _hear(self, line: bytes) -> None:
         ended = self._ended
         answer: Answer
-        answer, tenant, more, told = json.loads(line)
+        try:
+            answer, tenant, more, told = json.loads(line)
+        except (ValueError, TypeError):  # the tenant's Python writes into files that it has not opened
+            ended.error = changes_python(ended.at or self.tenants[len(ended.good)])
+            return
         ended.at = tenant
         if answer == "good":
             ended.good.append(tenant)

@@ -1,5 +1,6 @@
 """Tenants whose Python does not end share a limited time, and the other tenants are what they were."""
 
+import os
 import time
 from pathlib import Path
 
@@ -91,6 +92,24 @@ def test_a_tenant_by_itself_has_all_of_its_time(given: list[tuple[tuple[str, ...
 def test_no_limit_at_all_tries_out_in_order(given: list[tuple[tuple[str, ...], float]]) -> None:
     assert found_out(["good_00", "slow_00"], Limits(seconds=0, together=0, memory=0)) == {}
     assert given == [(("good_00", "slow_00"), 0)]
+
+
+def test_what_is_written_into_the_files_of_others_breaks_only_who_wrote_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipes: list[int] = []
+    pipe = os.pipe
+
+    def recorded() -> tuple[int, int]:
+        made = pipe()
+        pipes.append(made[1])
+        return made
+
+    def write(tenant: str) -> None:
+        if tenant == "writes_00":
+            os.write(pipes[-1], b"hello\n")
+
+    monkeypatch.setattr("os.pipe", recorded)
+    broken = try_out(["writes_00", "good_00"], write, Path("/nowhere/tenants"), Limits(5, 10, MEMORY))
+    assert broken.keys() == {"writes_00"}
 
 
 def test_a_system_without_another_process_breaks_only_who_has_python(monkeypatch: pytest.MonkeyPatch) -> None:
