@@ -51,17 +51,15 @@ def test_many_that_hang_share_the_time_and_the_others_are_found_good(
 ) -> None:
     hanging, good = names("hangs", 6), names("good", 60)
     tenants = [*good[:10], *hanging[:4], *good[10:20], *hanging[4:], "raises_00", *good[20:]]
-    limits = Limits(seconds=1, together=1, memory=MEMORY)
+    limits = Limits(seconds=3, together=3, memory=MEMORY)
     broken = found_out(tenants, limits)
     assert broken.keys() == {*hanging, "raises_00"}
     assert broken["raises_00"].problem == "ValueError: a value"
     assert [each for each in hanging if "does not end within" not in broken[each].problem] == []
     assert [each for each in hanging if "; others used up the time" not in broken[each].problem] == []
     assert "python_seconds_together" in broken[hanging[-1]].hint
-    waited = 0.0
-    for process, seconds in given:
-        waited += seconds if any(each.startswith("hangs") for each in process) else 0
-    assert waited <= limits.together + 0.25 * 2 * (len(hanging) + 1)
+    more = [seconds - 0.25 for process, seconds in given if any(each.startswith("hangs") for each in process)]
+    assert sum(more) <= limits.together  # beside the quarter of a second that each has at least
 
 
 def test_who_is_only_slow_gets_more_time_after_the_others(given: list[tuple[tuple[str, ...], float]]) -> None:
