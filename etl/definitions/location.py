@@ -30,7 +30,7 @@ from etl.running.run_process import keep_only
 from etl.running.run_tenants import run_of_this_process, tenants_of
 from etl.settings import Settings, load_settings
 from etl.trial.own_error import own_error
-from etl.trial.trouble import Instead, Trouble
+from etl.trial.trouble import Instead, TenantTrouble
 
 
 @cache
@@ -73,7 +73,8 @@ def _location(tenants: Iterable[str], settings: Settings) -> Definitions:
     for tenant in broken.keys() & present.keys():  # the kept files cannot be served beside the other tenants
         instead[tenant] = Instead(is_served=False, words=str(broken[tenant]), told=broken[tenant].told)
     troubles = {
-        tenant: Trouble(tenant, error, instead.get(tenant)) for tenant, error in sorted({**broken, **present}.items())
+        tenant: TenantTrouble(tenant, error, instead.get(tenant))
+        for tenant, error in sorted({**broken, **present}.items())
     }
     if troubles and is_strict(settings):
         raise ConfigError(

@@ -17,8 +17,8 @@ from etl.platform import platform_of
 from etl.settings import Settings
 from etl.trial.own_error import own_error
 from etl.trial.own_python import has_own_python
-from etl.trial.trial import Limits, try_out
-from etl.trial.trouble import Trouble
+from etl.trial.trial import TrialLimits, try_out
+from etl.trial.trouble import TenantTrouble
 
 
 def not_loadable(tenants: Sequence[str], settings: Settings, *, alone: bool = False) -> dict[str, EtlError]:
@@ -38,7 +38,7 @@ def not_loadable(tenants: Sequence[str], settings: Settings, *, alone: bool = Fa
     return broken | tried_out([each for each in tenants if each not in broken], settings)
 
 
-def troubles_of(tenants: Sequence[str], settings: Settings, together: Collection[str] = ()) -> dict[str, Trouble]:
+def troubles_of(tenants: Sequence[str], settings: Settings, together: Collection[str] = ()) -> dict[str, TenantTrouble]:
     """Return why each of these tenants cannot be built, as a location of several shows it.
 
     For pages and commands that have no use for definitions: of tenants without Python of their own, only the YAML is
@@ -56,12 +56,14 @@ def troubles_of(tenants: Sequence[str], settings: Settings, together: Collection
     errors |= tried_out(sound, settings)
     keeps = keeps_last_good(settings)
     return {
-        tenant: Trouble(tenant, error, served_instead(tenant, settings)[1] if keeps and tenant in together else None)
+        tenant: TenantTrouble(
+            tenant, error, served_instead(tenant, settings)[1] if keeps and tenant in together else None
+        )
         for tenant, error in errors.items()
     }
 
 
-def served_config(tenant: str, trouble: Trouble | None, settings: Settings) -> TenantConfig | None:
+def served_config(tenant: str, trouble: TenantTrouble | None, settings: Settings) -> TenantConfig | None:
     """Return the configuration that a tenant has, or is served with while it is broken; None if there is none."""
     last = served_instead(tenant, settings)[0] if trouble and trouble.instead and trouble.instead.is_served else None
     try:
@@ -82,7 +84,7 @@ def tried_out(tenants: Iterable[str], settings: Settings, seconds: float | None 
     platform = platform_of(settings.project_dir, os.environ)
     one = platform.python_seconds if seconds is None else seconds
     together = 2 * one if platform.python_seconds_together is None else platform.python_seconds_together
-    return try_out(own, imported, settings.tenants_dir, Limits(one, together, platform.python_megabytes << 20))
+    return try_out(own, imported, settings.tenants_dir, TrialLimits(one, together, platform.python_megabytes << 20))
 
 
 def keeps_last_good(settings: Settings) -> bool:

@@ -25,7 +25,7 @@ from etl.portal.gather import Gathering
 from etl.portal.words import count
 from etl.running import naming
 from etl.settings import Settings, load_settings
-from etl.trial.trouble import Trouble
+from etl.trial.trouble import TenantTrouble
 
 INTERVAL_SECONDS = 300
 SECONDS = 30.0
@@ -57,7 +57,7 @@ def tenant_page_sensor(config: TenantConfig, settings: Settings | None = None) -
 
 
 def location_page_sensor(
-    configs: Mapping[str, TenantConfig | None], troubles: Mapping[str, Trouble], settings: Settings
+    configs: Mapping[str, TenantConfig | None], troubles: Mapping[str, TenantTrouble], settings: Settings
 ) -> list[SensorDefinition]:
     """Return the one sensor of a location of several tenants, also of those that cannot be built.
 
@@ -79,7 +79,7 @@ def location_page_sensor(
 
 def _evaluation(
     configs: Mapping[str, TenantConfig | None],
-    troubles: Mapping[str, Trouble],
+    troubles: Mapping[str, TenantTrouble],
     settings: Settings,
     folder: Path,
     *,

@@ -22,7 +22,7 @@ from etl.secrets.ownership import owner_of
 from etl.secrets.scrub import scrub
 from etl.settings import Settings
 from etl.trial.own_error import OwnPythonError
-from etl.trial.trouble import Trouble
+from etl.trial.trouble import TenantTrouble
 
 MOST_LINES = 30
 LONGEST_LINE = 500
@@ -31,7 +31,7 @@ _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]*\b")
 _STAGES = ("extract", "transfer", "load", "dbt")
 
 
-def problem_of(trouble: Trouble, others: Sequence[str], settings: Settings) -> Problem:
+def problem_of(trouble: TenantTrouble, others: Sequence[str], settings: Settings) -> Problem:
     """Return it for the tenant's people: without secrets, what is another tenant's, and folders of this machine."""
     error, told = trouble.error, _Telling(trouble.tenant, others, settings)
     problems = error.problems if isinstance(error, ConfigError) and error.problems else (error.told,)

@@ -41,7 +41,7 @@ from etl.running.sla_history import SlaHistory
 from etl.running.sla_watch import SlaWatch
 from etl.secrets.scrub import scrub
 from etl.settings import Settings
-from etl.trial.trouble import Trouble
+from etl.trial.trouble import TenantTrouble
 
 READING = 20.0
 """Seconds for reading the event log for all tenants. What was not read is unknown on the page."""
@@ -56,7 +56,7 @@ class Gathering:
     now: datetime
     configs: Mapping[str, TenantConfig | None]
     """The configuration that each tenant has or is served with; None if there is none."""
-    troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    troubles: Mapping[str, TenantTrouble] = field(default_factory=dict)
     """Why a tenant's present files cannot be built. A tenant without a configuration has one."""
     valid_for: timedelta = timedelta(hours=1)
     tenants: Sequence[str] = ()

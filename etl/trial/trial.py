@@ -32,7 +32,7 @@ _CAN_FORK = sys.platform == "linux"  # elsewhere, a copy of a process with threa
 
 
 @dataclass(frozen=True)
-class Limits:
+class TrialLimits:
     """What imports may take; 0 is no limit."""
 
     seconds: float
@@ -47,7 +47,7 @@ def try_out(
     tenants: Sequence[str],
     load: Callable[[str], object],
     tenants_dir: Path,
-    limits: Limits,
+    limits: TrialLimits,
     together: int = _TOGETHER,
 ) -> dict[str, EtlError]:
     """Import each tenant's Python with `load` in another process. Return an error for each that must not be imported.
@@ -117,7 +117,7 @@ class _Round:
         return min(self.most, max(self.left / waiting, self.left / _SHARE, _SHORTEST))
 
 
-def _hurried(error: EtlError, limits: Limits) -> EndsProcessError:
+def _hurried(error: EtlError, limits: TrialLimits) -> EndsProcessError:
     """Return the error for a tenant that had less time than it may have, because others have used it up."""
     hint = (
         f"{error.hint}; imports that do not end may take {limits.together:g} s together (`python_seconds_together` in"

@@ -34,7 +34,7 @@ class Instead:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class TenantTrouble:
     """Why the present files of a tenant cannot be built, and what is served instead."""
 
     tenant: str

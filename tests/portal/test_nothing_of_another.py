@@ -14,7 +14,7 @@ from etl.portal.broken import problem_of
 from etl.portal.render import html_of
 from etl.running import naming
 from etl.settings import load_settings
-from etl.trial.trouble import Trouble
+from etl.trial.trouble import TenantTrouble
 from tests.factories.test_building import forget_packages, forget_tenants
 from tests.portal.test_broken import portal
 from tests.portal.test_page import Parsed
@@ -124,12 +124,12 @@ WORDS = ("a", "default", "orders", "is", "tenants", "tenant", "configuration", "
 
 def test_a_tenant_that_is_called_like_a_word_changes_no_text(portal: Portal) -> None:
     """Before, the word `a` was replaced in every text because there was a tenant `a`."""
-    plain = problem_of(Trouble("alice", ERROR), ["bob"], portal.settings)
+    plain = problem_of(TenantTrouble("alice", ERROR), ["bob"], portal.settings)
     assert plain.lines == ERROR.problems
     assert plain.hint == ERROR.hint
-    same = problem_of(Trouble("alice", ERROR), WORDS[1:], portal.settings)
+    same = problem_of(TenantTrouble("alice", ERROR), WORDS[1:], portal.settings)
     assert (same.lines, same.hint) == (plain.lines, plain.hint)
-    assert problem_of(Trouble("alice", ERROR), ["a"], portal.settings).lines[0] == plain.lines[0]
+    assert problem_of(TenantTrouble("alice", ERROR), ["a"], portal.settings).lines[0] == plain.lines[0]
 
 
 @pytest.mark.parametrize("other", ["a", "default", "bob", "acme_eu", "alice_eu"])
@@ -156,5 +156,7 @@ def test_another_tenant_is_named_nowhere(portal: Portal, other: str) -> None:
 def test_variables_of_the_platform_and_of_the_tenant_stay(portal: Portal) -> None:
     assert load_settings() is not None
     error = ConfigError("AWS_REGION, ALICE_EU_HOST, TRINO_HOST and A_VALUE", "")
-    (line,) = problem_of(Trouble("alice_eu", error), ["aws", "alice", "trino", "eu", "value"], portal.settings).lines
+    (line,) = problem_of(
+        TenantTrouble("alice_eu", error), ["aws", "alice", "trino", "eu", "value"], portal.settings
+    ).lines
     assert line == error.problem

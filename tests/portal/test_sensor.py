@@ -13,7 +13,7 @@ from etl.factories import page_sensor
 from etl.factories.page_sensor import location_page_sensor, tenant_page_sensor
 from etl.settings import Settings
 from etl.trial.own_error import OwnPythonError
-from etl.trial.trouble import Trouble
+from etl.trial.trouble import TenantTrouble
 from tests.portal.world import config_of
 from tests.running.promised_world import make_settings
 from tests.tiny_project import make_project
@@ -64,7 +64,7 @@ def test_a_locations_sensor_writes_all_also_of_broken_tenants_and_removes_what_i
     carol = location_page_sensor({"carol": config_of("carol")}, {}, settings)[0]
     tick(carol, instance)
     raised = OwnPythonError("SystemExit: 3", told="it raised SystemExit")
-    broken = {"bob": Trouble("bob", EtlError("broken by tenant alice")), "alice": Trouble("alice", raised)}
+    broken = {"bob": TenantTrouble("bob", EtlError("broken by tenant alice")), "alice": TenantTrouble("alice", raised)}
     (sensor,) = location_page_sensor({"alice": config_of("alice"), "bob": None}, broken, settings)
     assert tick(sensor, instance) == "2 pages written"
     assert written(settings) == ["_operator", "alice", "bob"]

@@ -18,7 +18,7 @@ from etl.promises.judge import PromiseVerdict
 from etl.promises.state_log import StateLog
 from etl.settings import Settings
 from etl.sla.config import AlertLevel
-from etl.trial.trouble import Trouble
+from etl.trial.trouble import TenantTrouble
 from tests.running.promised_world import World, make_config, make_settings
 
 NOW = datetime(2026, 1, 10, 1, tzinfo=UTC)
@@ -40,7 +40,7 @@ class Portal:
     def gathering(self, now: datetime = NOW, **more: Any) -> Gathering:
         configs = {name: each if isinstance(each, TenantConfig) else None for name, each in self.configs.items()}
         errors = {name: each for name, each in self.configs.items() if isinstance(each, EtlError)} | self.troubles
-        troubles = {name: Trouble(name, each) for name, each in errors.items()}
+        troubles = {name: TenantTrouble(name, each) for name, each in errors.items()}
         return Gathering(self.settings, self.instance, now, configs, troubles, **more)
 
 
