@@ -15,6 +15,11 @@ class EtlError(Exception):
         self.problem = problem
         self.hint = hint
 
+    @property
+    def told(self) -> str:
+        """The problem as a tenant's own people may read it, for example on the tenant's page."""
+        return self.problem
+
     def __str__(self) -> str:
         """The problem, then the remedy on its own line."""
         return f"{self.problem}\n  -> {self.hint}" if self.hint else self.problem
@@ -22,6 +27,23 @@ class EtlError(Exception):
 
 class NothingExamined(EtlError):  # noqa: N818  it is an answer: nothing is known, since nothing was examined
     """There was nothing to examine: no tenant, no rule, no promise. The commands end with exit code 3."""
+
+
+class ForOperatorsError(EtlError):
+    """A failure whose problem only operators may read: it has something of another tenant, or what Python said.
+
+    The text of an error that a tenant's Python raises may be any value of its process, also one of another tenant.
+    """
+
+    def __init__(self, problem: str, hint: str = "", *, told: str) -> None:
+        """`told` is the problem without what is only for operators."""
+        super().__init__(problem, hint)
+        self._told = told
+
+    @property
+    def told(self) -> str:
+        """The problem as the tenant's own people may read it."""
+        return self._told
 
 
 class ConfigError(EtlError):

@@ -17,11 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from etl.config.config_loader import CONFIG_FILE, written_tenant
+from etl.config.config_loader import CONFIG_FILE, load_text, written_tenant
+from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
 from etl.formats import check_format
 from etl.quality.whole_file import write_whole
 from etl.settings import Settings
+from etl.trial.trouble import Instead
 
 FORMAT = 1
 _FOLDER, _CURRENT = "last_good", "current.json"
@@ -98,14 +100,22 @@ def kept(tenant: str, settings: Settings) -> LastGood | None:
     return LastGood(tenant, digest, at, folder)
 
 
-def served_instead(tenant: str, settings: Settings) -> str:
-    """Say what a location of several tenants serves of a tenant whose present files cannot be built."""
+def served_instead(tenant: str, settings: Settings) -> tuple[LastGood | None, Instead]:
+    """Return what a location of several tenants serves of a tenant whose present files cannot be built."""
     try:
         last = kept(tenant, settings)
         why = withdrawn(last, settings) if last is not None else "nothing was kept"
     except EtlError as error:
-        why = error.problem
-    return f"Its last good configuration is {f'not served: {why}' if why else f'served: {last}'}"
+        last, why = None, error.problem
+    if last is None or why is not None:
+        return None, Instead(is_served=False, words=why or "", told=why or "")
+    return last, Instead(is_served=True, words=str(last), told=str(last))
+
+
+def kept_config(last: LastGood, settings: Settings) -> TenantConfig:
+    """Return the configuration of the kept files."""
+    path = last.folder / CONFIG_FILE
+    return load_text(last.tenant, path.read_bytes(), path, settings)
 
 
 def withdrawn(last: LastGood, settings: Settings) -> str | None:

@@ -95,7 +95,9 @@ class Platform(BaseModel):
     owners that every tenant may name. An empty map means that an owner is only a label. `shards` is the number of code
     locations into which `etl.all` divides the tenants: `shard_1`, `shard_2`, ...; 0 means that all are one location.
     `python_seconds` and `python_megabytes` are what the import of a tenant's own Python may take in such a location;
-    0 is no limit. `keep_last_good` lets such a location serve the files of a broken tenant that could be built last.
+    0 is no limit. `python_seconds_together` is what all imports that do not end in a short time may take together; by
+    default twice `python_seconds`. `keep_last_good` lets such a location serve the files of a broken tenant that could
+    be built last.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -107,6 +109,7 @@ class Platform(BaseModel):
     owners: dict[str, tuple[str, ...]] = Field({})
     shards: int = Field(0, ge=0)
     python_seconds: float = Field(30, ge=0)
+    python_seconds_together: float | None = Field(None, ge=0)
     python_megabytes: int = Field(2048, ge=0)
     keep_last_good: bool = False
     secrets: SecretsConfig = SecretsConfig()

@@ -45,7 +45,7 @@ from etl.definitions import built_config, load_location, tried_out
 from etl.errors import ConfigError, DbtError, EtlError
 from etl.platform import Platform
 from etl.settings import Settings
-from etl.trial.trial import ChangesProcessError, EndsProcessError
+from etl.trial.trial_process import ChangesProcessError, EndsProcessError
 
 _PLACE = re.compile(r"^(?P<problem>.*?) at (?P<file>[^\s:]+):(?P<line>\d+):(?P<column>\d+)(?P<rest>.*)$", re.DOTALL)
 _DBT_FILE = re.compile(r"[\w./-]+\.(?:sql|ya?ml)\b")

@@ -82,7 +82,10 @@ def _examine(settings: Settings, tenants: tuple[str, ...]) -> Iterator[Examined]
     yield from examine_state_files(settings)
     yield from _dagster(settings)
     yield from (Examined("workspace.yaml", "tenants", Condition.WARNING, e.problem, e.hint) for e in unserved(settings))
-    together = served_with_others(settings)
+    together = sorted(served_with_others(settings) & {*tenants})
+    own = [each for each in together if has_own_python(settings.tenants_dir / each)]
+    errors = tried_out(own, settings)
+    hurting = {each: errors.get(each) for each in own}
     for name in tenants:
         try:
             config = load_tenant(name, settings)
@@ -92,8 +95,8 @@ def _examine(settings: Settings, tenants: tuple[str, ...]) -> Iterator[Examined]
             yield from _instead(name, settings)
             continue
         yield _loaded(config)
-        if name in together:
-            yield from _python(name, settings)
+        if name in hurting:
+            yield from _python(name, hurting[name], settings)
         try:
             yield from examine_objects(config, settings)
         except EtlError as error:
@@ -101,21 +104,19 @@ def _examine(settings: Settings, tenants: tuple[str, ...]) -> Iterator[Examined]
         yield from examine_tenant(config, settings)
 
 
-def _python(name: str, settings: Settings) -> Iterator[Examined]:
+def _python(name: str, error: EtlError | None, settings: Settings) -> Iterator[Examined]:
     """Yield whether a tenant's own Python can be imported beside other tenants, as a location of several does it."""
-    if not has_own_python(settings.tenants_dir / name):
+    if error is None:
+        yield good(name, "python", "it can be imported beside other tenants")
         return
-    for error in tried_out([name], settings).values():
-        yield Examined(name, "python", Condition.BAD, error.problem, error.hint)
-        yield from _instead(name, settings)
-        return
-    yield good(name, "python", "it can be imported beside other tenants")
+    yield Examined(name, "python", Condition.BAD, error.problem, error.hint)
+    yield from _instead(name, settings)
 
 
 def _instead(name: str, settings: Settings) -> Iterator[Examined]:
     """Yield what is served in the place of a broken tenant, if the platform keeps the last good configuration."""
     if platform_of(settings.project_dir, os.environ).keep_last_good and name in served_with_others(settings):
-        said = served_instead(name, settings)
+        said = str(served_instead(name, settings)[1])
         remedy = "correct the present files: they are served as soon as they load"
         yield Examined(name, "last good configuration", Condition.WARNING, said, remedy)
 

@@ -40,7 +40,7 @@ from etl.planning.verdicts import EXAMINED
 from etl.resources.run_worker import release_dead_runs
 from etl.running import naming
 from etl.settings import Settings, load_settings
-from etl.trial.trial import EndsProcessError
+from etl.trial.trial_process import EndsProcessError
 
 Format = Literal["text", "markdown", "json"]
 _FAILED, _WRONG, _UNKNOWN = 1, 2, 3

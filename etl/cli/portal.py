@@ -14,15 +14,15 @@ from rich.text import Text
 
 from etl.cli.asked import asked_tenants
 from etl.cli.home import opened_instance
+from etl.cli.locations import served_with_others
 from etl.cli.sla import complain
-from etl.config.config_loader import list_tenants, load_tenant, tenants_listed_once
-from etl.config.tenant_config import TenantConfig
-from etl.definitions import tried_out
+from etl.config.config_loader import list_tenants, tenants_listed_once
+from etl.definitions import served_config, troubles_of
 from etl.errors import EtlError, NothingExamined
 from etl.portal.build import Built, build_operator, build_pages, remove_pages
 from etl.portal.gather import Gathering
 from etl.portal.page import Level
-from etl.settings import Settings, load_settings
+from etl.settings import load_settings
 
 app = typer.Typer(help="A page for each tenant, as files that can be given to its people.", no_args_is_help=True)
 
@@ -46,15 +46,16 @@ def build(
     """
     settings, now = load_settings(), datetime.now(UTC)
     names = asked_tenants(settings, tenant or ())
-    configs = _configs(settings, names)
-    code_errors = tried_out([name for name, each in configs.items() if isinstance(each, TenantConfig)], settings)
+    with tenants_listed_once(settings):
+        troubles = troubles_of(names, settings, served_with_others(settings))
+        configs = {name: served_config(name, troubles.get(name), settings) for name in names}
     with opened_instance(settings) as instance:
         gathering = Gathering(
             settings,
             instance,
             now,
             configs,
-            code_errors,
+            troubles,
             valid_for=timedelta(minutes=valid_minutes),
             budget=_PATIENCE,
             tenants=list_tenants(settings),
@@ -72,17 +73,6 @@ def build(
             f"it could not be found out how {', '.join(built.unknown)} stands",
             "what went wrong stands above; the other pages were written",
         )
-
-
-def _configs(settings: Settings, names: tuple[str, ...]) -> dict[str, TenantConfig | EtlError]:
-    found: dict[str, TenantConfig | EtlError] = {}
-    with tenants_listed_once(settings):
-        for name in names:
-            try:
-                found[name] = load_tenant(name, settings)
-            except EtlError as error:
-                found[name] = error
-    return found
 
 
 def _show(built: Built, removed: list[str], kept: list[str], out: Path, operator: Path) -> None:

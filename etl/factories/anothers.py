@@ -9,9 +9,9 @@ from pathlib import Path
 
 from dagster import AssetsDefinition, AssetSpec, Definitions, SourceAsset
 
-from etl.errors import EtlError
 from etl.running.naming import AssetAddress
 from etl.settings import Settings
+from etl.trial.own_error import OwnPythonError
 
 
 def refuse_anothers_file(tenant: str, caller: str, settings: Settings) -> None:
@@ -61,8 +61,9 @@ def _under(others: frozenset[str], tenant: str, found: Definitions, own: Definit
             yield from ((kind, name, other) for other in sorted(others) if name.startswith(f"{other}_"))
 
 
-def _taken(tenant: str, what: str) -> EtlError:
-    return EtlError(
+def _taken(tenant: str, what: str) -> OwnPythonError:
+    return OwnPythonError(
         f"tenants/{tenant}/definitions.py {what}",
         f'write: defs = build_tenant_definitions("{tenant}"), and begin names of your own with {tenant}',
+        told=f"tenants/{tenant}/definitions.py has or names something that is not the tenant's; `etl check` shows it",
     )

@@ -61,7 +61,8 @@ class JobFactory:
         return job_of_assets(name, self._graph, keys, self._resources, description, self._tags(job))
 
     def _tags(self, job: JobConfig) -> dict[str, str]:
-        return {**job.tags, "tenant": self._config.id}
+        marked = {name: value for name, value in self._config.tags.items() if name == naming.LAST_GOOD_TAG}
+        return {**job.tags, **marked, "tenant": self._config.id}
 
     def _of_yaml(self, name: str, job: JobConfig) -> JobDefinition:
         full_name = naming.job_name(self._config.id, name)

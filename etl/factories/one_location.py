@@ -13,7 +13,7 @@ from etl.config.shared_prefixes import shared_prefixes
 from etl.config.shared_tables import shared_tables
 from etl.config.tenant_config import TenantConfig
 from etl.dbt.ownership import DbtPlace, shared_dbt_schemas
-from etl.errors import ConfigError, EtlError
+from etl.errors import EtlError, ForOperatorsError
 from etl.factories.own_resources import with_own_resources
 from etl.factories.page_sensor import TenantPageSensor
 from etl.factories.quota_sensor import TenantQuotaSensor
@@ -43,9 +43,10 @@ def claim(tenant: str, found: Definitions, taken: dict[tuple[str, str], str]) ->
     names = names_of(found)
     for kind, name in names:
         if (other := taken.get((kind, name), own)) != own:
-            raise EtlError(
+            raise ForOperatorsError(
                 f"the {kind} `{name}` of tenant {tenant} is one of {other} too",
                 f"rename it in tenants/{tenant}, or serve the tenants apart: dagster dev -w workspace.yaml",
+                told=f"a {kind} has a name that is taken; the location of {tenant} shows which",
             )
     taken.update(dict.fromkeys(names, own))
     if found.executor not in (None, in_process_executor):
@@ -79,14 +80,15 @@ def in_location(found: Definitions) -> Definitions:
     )
 
 
-def sharing(configs: Mapping[str, TenantConfig], places: Mapping[str, DbtPlace | None]) -> dict[str, ConfigError]:
+def sharing(configs: Mapping[str, TenantConfig], places: Mapping[str, DbtPlace | None]) -> dict[str, EtlError]:
     """Return each tenant that would use an earlier tenant's table, place in a bucket, or schema, with the error."""
     order = list(configs)
-    found: dict[str, ConfigError] = {}
+    found: dict[str, EtlError] = {}
     for tenants, error in (
         *shared_tables([*configs.values()]),
         *shared_prefixes([*configs.values()]),
         *shared_dbt_schemas([*configs.values()], [places[each] for each in order]),
     ):
-        found.setdefault(max(tenants, key=order.index), error)
+        told = "it would use a table, a schema or a place in a bucket that is not its own; `etl check` names it"
+        found.setdefault(max(tenants, key=order.index), ForOperatorsError(error.problem, error.hint, told=told))
     return found

@@ -25,6 +25,7 @@ from etl.portal.gather import Gathering
 from etl.portal.words import count
 from etl.running import naming
 from etl.settings import Settings, load_settings
+from etl.trial.trouble import TenantTrouble
 
 INTERVAL_SECONDS = 300
 SECONDS = 30.0
@@ -56,30 +57,29 @@ def tenant_page_sensor(config: TenantConfig, settings: Settings | None = None) -
 
 
 def location_page_sensor(
-    configs: Mapping[str, TenantConfig], troubles: Mapping[str, str], settings: Settings
+    configs: Mapping[str, TenantConfig | None], troubles: Mapping[str, TenantTrouble], settings: Settings
 ) -> list[SensorDefinition]:
     """Return the one sensor of a location of several tenants, also of those that cannot be built.
 
-    `troubles` are the texts about tenants whose present files cannot be built, as the location shows them.
+    `configs` are None for tenants of which no configuration can be read, neither the present one nor one that is served
+    instead. `troubles` are those of tenants whose present files cannot be built.
     """
-    if settings.portal_dir is None:
+    if settings.portal_dir is None or not configs:
         return []
-    errors = {tenant: EtlError(text) for tenant, text in troubles.items()}
-    known: dict[str, TenantConfig | EtlError] = {**errors, **configs}
-    code_errors = {tenant: error for tenant, error in errors.items() if tenant in configs}
-    sensor = SensorDefinition(
-        name=naming.LOCATION_PAGE_SENSOR,
-        evaluation_fn=_evaluation(known, code_errors, settings, settings.portal_dir, with_operator=True),
-        minimum_interval_seconds=INTERVAL_SECONDS,
-        default_status=DefaultSensorStatus.RUNNING,
-        description=f"Keeps the pages of {count(len(known), 'tenant')} fresh, and the operator's page over all.",
-    )
-    return [sensor] if known else []
+    return [
+        SensorDefinition(
+            name=naming.LOCATION_PAGE_SENSOR,
+            evaluation_fn=_evaluation(configs, troubles, settings, settings.portal_dir, with_operator=True),
+            minimum_interval_seconds=INTERVAL_SECONDS,
+            default_status=DefaultSensorStatus.RUNNING,
+            description=f"Keeps the pages of {count(len(configs), 'tenant')} fresh, and the operator's page over all.",
+        )
+    ]
 
 
 def _evaluation(
-    configs: Mapping[str, TenantConfig | EtlError],
-    code_errors: Mapping[str, EtlError],
+    configs: Mapping[str, TenantConfig | None],
+    troubles: Mapping[str, TenantTrouble],
     settings: Settings,
     folder: Path,
     *,
@@ -96,7 +96,7 @@ def _evaluation(
                 now,
                 # A tenant that was erased after this process had begun gets no page again.
                 {each: configs[each] for each in _oldest_first(configs, folder) if each in every},
-                code_errors,
+                troubles,
                 valid_for=VALID,
                 tenants=every,
                 budget=READING,

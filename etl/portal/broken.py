@@ -1,6 +1,6 @@
 """The page of a tenant whose configuration or code cannot be loaded: what is wrong, and what was last known.
 
-Belongs here: the words of the problem without secrets and without names of other tenants, and what the lake and the
+Belongs here: the words of the problem without secrets and without anything of other tenants, and what the lake and the
 event log still say. Not here: the page of a tenant that can be loaded (`gather`).
 """
 
@@ -18,28 +18,31 @@ from etl.portal.page import LastKnown, Page, Problem
 from etl.portal.words import visible
 from etl.running.naming import AssetAddress
 from etl.running.run_outcomes import ROWS, number
+from etl.secrets.ownership import owner_of
 from etl.secrets.scrub import scrub
 from etl.settings import Settings
+from etl.trial.own_error import OwnPythonError
+from etl.trial.trouble import TenantTrouble
 
 MOST_LINES = 30
 LONGEST_LINE = 500
 MOST_ASSETS = 300
+_VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]*\b")
 _STAGES = ("extract", "transfer", "load", "dbt")
-_ANSWERS = {
-    "configuration": "The configuration cannot be read",
-    "code": "The tenant's own code cannot be loaded",
-    "page": "It is not known how the data stands",
-}
 
 
-def problem_of(error: EtlError, what: str, others: Sequence[str], settings: Settings) -> Problem:
-    """Return an error for the tenant's people: without secrets, other tenants' names, and folders of this machine."""
-    problems = error.problems if isinstance(error, ConfigError) and error.problems else (error.problem,)
+def problem_of(trouble: TenantTrouble, others: Sequence[str], settings: Settings) -> Problem:
+    """Return it for the tenant's people: without secrets, what is another tenant's, and folders of this machine."""
+    error, told = trouble.error, _Telling(trouble.tenant, others, settings)
+    problems = error.problems if isinstance(error, ConfigError) and error.problems else (error.told,)
     lines = [line for each in problems for line in each.splitlines() if line.strip()][:MOST_LINES]
+    instead = trouble.instead
     return Problem(
-        what="code" if what == "code" else "page" if what == "page" else "configuration",
-        lines=tuple(_told(each, others, settings)[:LONGEST_LINE] for each in lines),
-        hint=_told(error.hint, others, settings)[:LONGEST_LINE],
+        what="code" if isinstance(error, OwnPythonError) else "configuration",
+        lines=tuple(told(each)[:LONGEST_LINE] for each in lines),
+        hint=told(error.hint)[:LONGEST_LINE],
+        is_served=instead is not None and instead.is_served,
+        instead=told(instead.told_sentence)[:LONGEST_LINE] if instead is not None else "",
     )
 
 
@@ -67,7 +70,7 @@ def broken_page(
         made_at=now,
         holds_until=now + valid_for,
         level="unknown" if problem.what == "page" else "bad",
-        answer=_ANSWERS[problem.what],
+        answer=problem.answer,
         detail=f"{consequence} Whether the data is complete is not known. What was last known stands below.",
         is_watched=not watching,
         watched=watching,
@@ -77,11 +80,32 @@ def broken_page(
     )
 
 
-def _told(text: str, others: Sequence[str], settings: Settings) -> str:
-    clean = visible(scrub(text)).replace(f"{settings.project_dir}/", "").replace(f"{settings.data_dir}/", "")
-    for each in sorted(others, key=len, reverse=True):
-        clean = re.sub(rf"(?i)(?<![A-Za-z0-9]){re.escape(each)}(?![A-Za-z0-9])", "another-tenant", clean)
-    return clean
+class _Telling:
+    """Makes a text of this product one that a tenant's people may read.
+
+    Such a text names another tenant only after the word `tenant`, in a path, or by a variable. A tenant may be called
+    like any word (`a`, `default`, `orders`), so its name is replaced only there.
+    """
+
+    def __init__(self, tenant: str, others: Sequence[str], settings: Settings) -> None:
+        """`others` are the other tenants, of which the text must have nothing."""
+        self._tenant, self._others, self._settings = tenant, frozenset(others), settings
+        names = "|".join(re.escape(each) for each in sorted(others, key=len, reverse=True))
+        before = r"((?:\btenants?\b|\bdbt_projects\b)(?:/|\s+`?))"
+        self._named = re.compile(rf"{before}(?:{names})(?![\w-])") if names else None
+
+    def __call__(self, text: str) -> str:
+        """Return the text without secrets, folders of this machine, and names of other tenants."""
+        clean = visible(scrub(text))
+        for folder in (self._settings.project_dir, self._settings.data_dir):
+            clean = clean.replace(f"{folder}/", "")
+        clean = re.sub(r"tenants here: .*", "", clean)
+        clean = _VARIABLE.sub(self._variable, clean)
+        return self._named.sub(r"\1another-tenant", clean) if self._named else clean
+
+    def _variable(self, match: re.Match[str]) -> str:
+        owner = owner_of(match[0], {*self._others, self._tenant})
+        return "ANOTHER-TENANT" if owner in self._others else match[0]
 
 
 def _of_event_log(instance: DagsterInstance, tenant: str) -> Iterator[LastKnown]:

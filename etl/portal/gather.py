@@ -41,6 +41,7 @@ from etl.running.sla_history import SlaHistory
 from etl.running.sla_watch import SlaWatch
 from etl.secrets.scrub import scrub
 from etl.settings import Settings
+from etl.trial.trouble import TenantTrouble
 
 READING = 20.0
 """Seconds for reading the event log for all tenants. What was not read is unknown on the page."""
@@ -53,10 +54,10 @@ class Gathering:
     settings: Settings
     instance: DagsterInstance
     now: datetime
-    configs: Mapping[str, TenantConfig | EtlError]
-    """Each tenant's configuration, or why it has none."""
-    code_errors: Mapping[str, EtlError] = field(default_factory=dict)
-    """Why a tenant's own Python cannot be loaded."""
+    configs: Mapping[str, TenantConfig | None]
+    """The configuration that each tenant has or is served with; None if there is none."""
+    troubles: Mapping[str, TenantTrouble] = field(default_factory=dict)
+    """Why a tenant's present files cannot be built. A tenant without a configuration has one."""
     valid_for: timedelta = timedelta(hours=1)
     tenants: Sequence[str] = ()
     """All tenants of the project, whose names no text of another tenant's page may have."""
@@ -72,23 +73,28 @@ class Gathering:
         watches = {
             name: SlaWatch(each, self.settings, patience=self.patience)
             for name, each in self.configs.items()
-            if isinstance(each, TenantConfig)
+            if each is not None
         }
         complete = self._read(watches)
         is_alive, seen = sensor_daemon(self.instance, self.now)
         watching = "" if is_alive else f"the process that watches promises does not run ({seen})"
         for name, config in self.configs.items():
-            if not isinstance(config, TenantConfig):
-                yield self._broken(name, config, "configuration", watching)
+            if config is None:
+                yield self._broken(name, self.trouble(name), watching)
                 continue
             try:
                 yield _Tenant(self, config, watches[name], is_read=name in complete).page(watching)
             except Exception as error:  # noqa: BLE001  any error belongs to this tenant, whose page says so
                 self.errors[name] = scrub(f"{type(error).__name__}: {error}")
-                yield self._broken(name, EtlError(type(error).__name__), "page", watching)
+                yield self._broken(name, Problem(what="page", lines=(type(error).__name__,)), watching)
 
-    def _broken(self, name: str, error: EtlError, what: str, watching: str) -> Page:
-        problem = problem_of(error, what, self.others(name), self.settings)
+    def trouble(self, name: str) -> Problem | None:
+        """Return why the present files of a tenant cannot be built, for the tenant's people; None if they can."""
+        trouble = self.troubles.get(name)
+        return problem_of(trouble, self.others(name), self.settings) if trouble is not None else None
+
+    def _broken(self, name: str, problem: Problem | None, watching: str) -> Page:
+        problem = problem or Problem(what="page", lines=("it has no configuration",))
         return broken_page(self.settings, self.instance, name, problem, self.now, self.valid_for, watching)
 
     def others(self, name: str) -> list[str]:
@@ -159,7 +165,7 @@ class _Tenant:
             lineage=self._lineage({each.name: each.data for each in pipelines}, zone),
             quotas=quota_uses(config, self.of.settings, now),
             watching=watching,
-            problem=self._code_problem(),
+            problem=self.of.trouble(config.id),
             unknown=tuple(self.unknown),
             due=[each.due for found in verdicts.values() for each in found if each.due and each.due > now],
         )
@@ -243,10 +249,6 @@ class _Tenant:
         models = last_assets(self.config, self.of.settings)
         built = last_built(self.of.instance, models)
         return lineage_of(self.config, models, {name: each.level for name, each in data.items()}, built, zone)
-
-    def _code_problem(self) -> Problem | None:
-        error = self.of.code_errors.get(self.config.id)
-        return problem_of(error, "code", self.of.others(self.config.id), self.of.settings) if error else None
 
 
 def zone_of(config: TenantConfig) -> str:

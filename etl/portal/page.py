@@ -255,12 +255,28 @@ class LastKnown(_Frozen):
     source: Literal["lake", "event log"]
 
 
+_ANSWERS = {
+    "configuration": "The configuration cannot be read",
+    "code": "The tenant's own code cannot be loaded",
+    "page": "It is not known how the data stands",
+}
+
+
 class Problem(_Frozen):
     """Why a tenant cannot be loaded."""
 
     what: Literal["configuration", "code", "page"]
     lines: tuple[str, ...]
     hint: str = ""
+    is_served: bool = False
+    """Whether the last good configuration is served meanwhile."""
+    instead: str = ""
+    """What is served meanwhile, or why nothing is; empty where the last good configuration is not kept."""
+
+    @property
+    def answer(self) -> str:
+        """The answer of a page with this problem."""
+        return _ANSWERS[self.what]
 
 
 class Tile(_Frozen):

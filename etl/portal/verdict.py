@@ -113,8 +113,9 @@ def judged_page(
     """Return the page of a tenant whose configuration is known."""
     level, answer, detail = _answer(config, pipelines, zone)
     if problem is not None:
-        stands, answer = answer, "The tenant's own code cannot be loaded"
-        level, detail = "bad", f"Until it is corrected, nothing new can run.\n{stands}.\n{detail}"
+        stands, answer = answer, problem.answer
+        meanwhile = "what is served is the last good configuration" if problem.is_served else "nothing new can run"
+        level, detail = "bad", f"Until it is corrected, {meanwhile}.\n{stands}.\n{detail}"
     if any(each.level == "bad" for each in quotas):
         level = "bad"
     if level == "good" and (unknown or watching or any(each.level not in ("good", "none") for each in quotas)):

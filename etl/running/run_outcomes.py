@@ -8,7 +8,6 @@ whole, or never starts because its code server is away, it fails for every pipel
 cancelled run has no outcome.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -23,16 +22,14 @@ from dagster import (
     DagsterRunStatus,
     EventLogEntry,
 )
-from dagster_shared.error import SerializableErrorInfo
 
-from etl import errors
-from etl.errors import TransformError
 from etl.notify.incidents import cause_of
 from etl.partitions.keys import kind_of
 from etl.partitions.zones import moment
 from etl.promises.judge import PipelineRun
 from etl.promises.pipeline_facts import Failure, FinishedRun
 from etl.running.compat import ASSET_PARTITION_RANGE_END_TAG, PARTITION_NAME_TAG, JobFailureData
+from etl.running.error_words import words_of
 from etl.running.naming import SLA_CHECK, STANDING_CHECKS
 from etl.running.subjects import Subjects, job_subject
 from etl.sla.metrics import SLAMetrics
@@ -47,11 +44,6 @@ TYPES = {
     DagsterEventType.RUN_FAILURE,
 }
 LONGEST_DETAIL = 300
-_TENANTS_LINE = re.compile(r'File "[^"]*?/(tenants/[^/"]+/[^"]+\.py)", line (\d+)')
-_PRODUCT = frozenset(
-    name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, errors.EtlError)
-)
-"""The classes of errors whose texts this product writes."""
 ROWS = ("dagster/partition_row_count", "dagster/row_count")
 
 
@@ -113,7 +105,7 @@ def failed_run(
     data = event.event_specific_data  # None for a run that the daemon drops from its queue
     first = data.first_step_failure_event if isinstance(data, JobFailureData) else None
     if first is not None and first.step_key:
-        seen.failed[first.step_key] = (entry.timestamp, _words(first.step_failure_data.error))
+        seen.failed[first.step_key] = (entry.timestamp, words_of(first.step_failure_data.error))
     failures = _failures(seen, run, entry.timestamp, subjects, scrub, lambda: steps_of(instance, run))
     runs = _runs(seen, subjects, run.run_id, newest_key(run.tags), many=False, died=None)
     return FinishedRun(run.run_id, moment(entry.timestamp), tuple(runs), tuple(failures))
@@ -128,7 +120,7 @@ def _why_not_started(instance: DagsterInstance, run_id: str) -> str:
     for record in records:
         event = record.event_log_entry.get_dagster_event()
         if (error := event.engine_event_data.error) is not None:
-            return f"the run never started: {event.message or ''}: {_words(error)}"
+            return f"the run never started: {event.message or ''}: {words_of(error)}"
     return ""
 
 
@@ -153,9 +145,9 @@ def _note(seen: _RunEvents, entry: EventLogEntry, subjects: Subjects, day: str |
         case DagsterEventType.STEP_SUCCESS:
             seen.succeeded[step] = at
         case DagsterEventType.STEP_FAILURE:
-            seen.failed[step] = (at, _words(event.step_failure_data.error))
+            seen.failed[step] = (at, words_of(event.step_failure_data.error))
         case DagsterEventType.RUN_FAILURE:
-            seen.error = _words(getattr(event.event_specific_data, "error", None)) or event.message or ""
+            seen.error = words_of(getattr(event.event_specific_data, "error", None)) or event.message or ""
         case DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
             if event.asset_key is not None and event.asset_key in subjects.pipeline_of_asset:
                 seen.planned.add(subjects.pipeline_of_asset[event.asset_key])
@@ -282,28 +274,3 @@ def number(metadata: Mapping[str, object], name: str) -> float | None:
     """Return a number from an event's metadata."""
     value = getattr(metadata.get(name), "value", None)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _words(error: SerializableErrorInfo | None) -> str:
-    """Return the text of the innermost cause; of an error that a tenant's own code raised, only its kind and place.
-
-    The message of such an error may hold values of rows. It stays in the run's own events.
-    """
-    if error is None:
-        return ""
-    chain = [error]
-    while chain[-1].cause is not None:
-        chain.append(chain[-1].cause)
-    innermost = chain[-1]
-    place = next((found for each in reversed(chain) for line in reversed(each.stack) if (found := _own_line(line))), "")
-    is_own = bool(place) or any(each.cls_name == TransformError.__name__ for each in chain[:-1])
-    if not is_own or innermost.cls_name in _PRODUCT:
-        return innermost.message.strip()
-    at = f" at {place}" if place else ""
-    return f"the tenant's own code raised {innermost.cls_name}{at}\n  -> its message is only in the events of the run"
-
-
-def _own_line(line: str) -> str:
-    """Return file and line of a line of a traceback, if it is in a tenant's own code; else an empty text."""
-    found = _TENANTS_LINE.search(line)
-    return f"{found[1]}:{found[2]}" if found else ""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from dagster import AssetMaterialization, DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun
 
 from etl.running.compat import EventLogCursor
+from etl.running.error_words import words_of
 from etl.running.naming import AssetAddress
 from etl.running.sla_history import owners_of
 
@@ -160,7 +161,7 @@ class _EventsOfRun:
             case DagsterEventType.STEP_FAILURE:
                 failure = event.step_failure_data
                 self.started.setdefault(key, at)
-                self.ended[key] = at, (failure.error_display_string if failure.error else "") or "the step failed"
+                self.ended[key] = at, words_of(failure.error) or "the step failed"
             case DagsterEventType.ASSET_MATERIALIZATION | DagsterEventType.ASSET_CHECK_EVALUATION:
                 self.reports.setdefault(key, []).append((at, event))
             case DagsterEventType.ASSET_MATERIALIZATION_PLANNED:

@@ -22,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
+from etl.trial.own_error import own_error
 from etl.trial.process_state import changes_since, is_librarys, process_state
 from etl.trial.shared_modules import replaced_since, shared_modules
 
@@ -89,7 +90,7 @@ class TrialProcess:
                     self._say("unclear", tenant)
                 self._leave(0)
             if raised is not None:
-                self._say("raised", tenant, told(raised, self._tenants_dir))
+                self._say("raised", tenant, *_said(raised, self._tenants_dir))
                 self._leave(0)
             self._cancel()
             for each in unsaid:
@@ -124,8 +125,8 @@ class TrialProcess:
         _lift(limits)
         return raised
 
-    def _say(self, answer: Answer, tenant: str, text: str = "") -> None:
-        line = self._dumps([answer, tenant, text[:4000]]).encode() + b"\n"
+    def _say(self, answer: Answer, tenant: str, text: str = "", told: str = "") -> None:
+        line = self._dumps([answer, tenant, text[:4000], told[:4000]]).encode() + b"\n"
         with suppress(OSError):
             self._write(self._answers, line)
             return
@@ -142,21 +143,10 @@ class TrialProcess:
             self._by_libraries.add(name.decode(errors="replace") if isinstance(name, bytes) else name)
 
 
-def told(error: BaseException, tenants_dir: Path) -> str:
-    """Return an error as its kind, its text, and the last place in a tenant's file through which it came."""
-    place, trace = "", error.__traceback__
-    while trace is not None:
-        path = Path(trace.tb_frame.f_code.co_filename)
-        if path.is_relative_to(tenants_dir):
-            place = f"{path.relative_to(tenants_dir.parent)}:{trace.tb_lineno}: "
-        trace = trace.tb_next
-    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_relative_to(tenants_dir):
-        place = f"{Path(error.filename).relative_to(tenants_dir.parent)}:{error.lineno}: "
-    try:
-        text = str(error)
-    except Exception as worse:  # noqa: BLE001  the tenant's own class of errors may raise any error
-        text = f"its text raises {type(worse).__name__}"
-    return f"{place}{type(error).__name__}: {text}"
+def _said(error: BaseException, tenants_dir: Path) -> tuple[str, str]:
+    """Return an error for operators, and for the tenant's own people."""
+    own = own_error(error, tenants_dir)
+    return own.problem, own.told
 
 
 def _limit_memory(more: int) -> tuple[int, int] | None:

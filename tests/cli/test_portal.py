@@ -59,7 +59,8 @@ def test_the_page_after_real_runs(etl: Etl, project: TinyProject) -> None:
     assert said.code == 0, said.out + said.err
     acme, broken = (json.loads((out / each / "page.json").read_text()) for each in ("acme", "broken"))
     assert acme["answer"] == "The tenant's own code cannot be loaded"
-    assert "No module named 'nothing_of_this_name'" in acme["problem"]["lines"][0]
+    (line,) = acme["problem"]["lines"]  # the text of the error may be any value of this process
+    assert line.startswith("tenants/acme/definitions.py:1: the tenant's own Python raised ModuleNotFoundError")
     assert broken["answer"] == "The configuration cannot be read"
     assert "nmae" in "".join(broken["problem"]["lines"])
 

@@ -34,7 +34,7 @@ started = []
 sys.addaudithook(lambda event, args: started.append(str(args[0])) if event in {"subprocess.Popen", "os.posix_spawn", "os.fork"} else None)
 effort = {}
 for tenant in ("plain", "plain", "alpha", "beta"):
-    effort[tenant] = calls(lambda: etl.definitions.build_tenant_definitions.__wrapped__(tenant))
+    effort[tenant] = calls(lambda: etl.definitions.one_tenant._build.__wrapped__(tenant, None))
 heavy = [name for name in ("dbt", "dagster_dbt", "sqlglot") if name in sys.modules]
 print(json.dumps({"started": started, "heavy": heavy, "effort": effort}))
 """

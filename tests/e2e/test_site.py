@@ -49,8 +49,8 @@ def test_every_page_is_in_the_navigation(site: Path) -> None:
 
 def test_a_link_to_a_file_of_the_repository_is_a_page_with_its_text(site: Path) -> None:
     page = (site / "walkthrough.html").read_text(encoding="utf-8")
-    assert 'href="repository/etl/definitions.py.html"' in page
-    assert "build_tenant_definitions" in (site / "repository" / "etl" / "definitions.py.html").read_text(
+    assert 'href="repository/etl/definitions/one_tenant.py.html"' in page
+    assert "build_tenant_definitions" in (site / "repository" / "etl" / "definitions" / "one_tenant.py.html").read_text(
         encoding="utf-8"
     )
 

@@ -15,10 +15,10 @@ import duckdb
 import pytest
 from dagster import AssetKey, DagsterInstance, Definitions, materialize
 
-from etl import all as every_location, definitions as assembler
+from etl import all as every_location
 from etl.cli.locations import unserved
 from etl.config import load_tenant
-from etl.definitions import build_all_definitions, build_tenant_definitions, definitions_of
+from etl.definitions import build_all_definitions, build_tenant_definitions, definitions_of, one_tenant, process
 from etl.errors import ConfigError, EtlError
 from etl.running.compat import AssetGraph
 from etl.settings import load_settings
@@ -95,7 +95,7 @@ def test_a_location_is_built_once_per_process(project: TinyProject, monkeypatch:
         loads.append(tenant)
         return load_tenant(tenant, *args)
 
-    monkeypatch.setattr(assembler, "load_tenant", counted)
+    monkeypatch.setattr(one_tenant, "load_tenant", counted)
     found = [runpy.run_path(str(project.root / "tenants/acme/definitions.py"))["defs"] for _ in range(14)]
     assert len({id(each) for each in found}) == 1
     build_all_definitions()
@@ -140,7 +140,7 @@ def test_shards_hold_every_tenant_once_and_one_sensor_each(
         project.write_tenant({"notifications": [{"type": "log"}]}, tenant=tenant)
     (project.root / "tenants" / "tenant_5" / "config.yaml").write_text("tenant: {id: nobody}")
     (project.root / "pyproject.toml").write_text("[tool.etl]\nshards = 3\n")
-    monkeypatch.setattr(assembler, "_configs", {})
+    monkeypatch.setattr(process, "configs", {})
     held: list[str] = []
     for number in (1, 2, 3):
         found = getattr(every_location, f"shard_{number}")

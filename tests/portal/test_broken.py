@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from dagster import AssetKey, AssetMaterialization, DagsterInstance
 
-from etl.errors import ConfigError, EtlError
+from etl.errors import ConfigError
 from etl.portal import gather
 from etl.portal.build import build_pages
 from etl.portal.page import Page
 from etl.portal.render import html_of
 from etl.secrets.scrub import learn
+from etl.trial.own_error import OwnPythonError
 from tests.portal.test_page import Parsed
 from tests.portal.world import Portal, config_of, publish_rows
 from tests.running.promised_world import make_settings
@@ -43,7 +44,7 @@ def test_a_broken_configuration_is_told_without_secrets_and_without_other_tenant
     assert (page.level, page.answer) == ("bad", "The configuration cannot be read")
     assert page.problem is not None
     assert page.problem.lines == (
-        "unknown key `qty` at tenants/alice/config.yaml:3:5, its table is the one of tenant another-tenant; ${another-tenant_URL}",
+        "unknown key `qty` at tenants/alice/config.yaml:3:5, its table is the one of tenant another-tenant; ${ANOTHER-TENANT}",
         "the login postgresql://u:***@db/x is no good <b>",
     )
     text = html_of(page)
@@ -72,11 +73,13 @@ def test_what_was_last_known_comes_from_the_lake_and_the_event_log(portal: Porta
 
 def test_broken_code_is_told_above_what_is_known_of_the_data(portal: Portal) -> None:
     portal.configs["alice"] = config_of("alice")
-    errors = {"alice": EtlError("ImportError: no module `x` of bob")}
-    page = next(iter(portal.gathering(code_errors=errors).pages()))
+    told = "tenants/alice/definitions.py:1: the tenant's own Python raised ImportError"
+    portal.troubles["alice"] = OwnPythonError("ImportError: no module `x` of bob", told=told)
+    page = next(iter(portal.gathering().pages()))
     assert (page.level, page.answer) == ("bad", "The tenant's own code cannot be loaded")
     assert page.problem is not None
-    assert page.problem.lines == ("ImportError: no module `x` of another-tenant",)
+    assert page.problem.lines == (told,)
+    assert "bob" not in html_of(page)
     assert [each.name for each in page.pipelines] == ["orders"]
     assert "Nothing is there yet." in page.detail
 

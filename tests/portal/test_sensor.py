@@ -12,6 +12,8 @@ from etl.errors import EtlError
 from etl.factories import page_sensor
 from etl.factories.page_sensor import location_page_sensor, tenant_page_sensor
 from etl.settings import Settings
+from etl.trial.own_error import OwnPythonError
+from etl.trial.trouble import TenantTrouble
 from tests.portal.world import config_of
 from tests.running.promised_world import make_settings
 from tests.tiny_project import make_project
@@ -61,15 +63,16 @@ def test_a_locations_sensor_writes_all_also_of_broken_tenants_and_removes_what_i
 ) -> None:
     carol = location_page_sensor({"carol": config_of("carol")}, {}, settings)[0]
     tick(carol, instance)
-    broken = {"bob": "broken by alice", "alice": "SystemExit: 3"}
-    (sensor,) = location_page_sensor({"alice": config_of("alice")}, broken, settings)
+    raised = OwnPythonError("SystemExit: 3", told="it raised SystemExit")
+    broken = {"bob": TenantTrouble("bob", EtlError("broken by tenant alice")), "alice": TenantTrouble("alice", raised)}
+    (sensor,) = location_page_sensor({"alice": config_of("alice"), "bob": None}, broken, settings)
     assert tick(sensor, instance) == "2 pages written"
     assert written(settings) == ["_operator", "alice", "bob"]
     assert settings.portal_dir is not None
     answers = {name: json.loads((settings.portal_dir / name / "page.json").read_text()) for name in ("alice", "bob")}
-    assert answers["alice"]["problem"]["lines"] == ["SystemExit: 3"]
+    assert answers["alice"]["problem"]["lines"] == ["it raised SystemExit"]
     assert answers["alice"]["pipelines"] != []
-    assert answers["bob"]["problem"]["lines"] == ["broken by another-tenant"]
+    assert answers["bob"]["problem"]["lines"] == ["broken by tenant another-tenant"]
 
 
 def test_what_there_was_no_time_for_comes_first_in_the_next_tick(

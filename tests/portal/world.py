@@ -1,7 +1,7 @@
 """Two tenants whose texts, rows, errors and secrets are canaries, with a past in the event log and in the lake."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from etl.promises.judge import PromiseVerdict
 from etl.promises.state_log import StateLog
 from etl.settings import Settings
 from etl.sla.config import AlertLevel
+from etl.trial.trouble import TenantTrouble
 from tests.running.promised_world import World, make_config, make_settings
 
 NOW = datetime(2026, 1, 10, 1, tzinfo=UTC)
@@ -33,9 +34,14 @@ class Portal:
     settings: Settings
     instance: DagsterInstance
     configs: dict[str, TenantConfig | EtlError]
+    troubles: dict[str, EtlError] = field(default_factory=dict)
+    """Of tenants that have a configuration all the same."""
 
     def gathering(self, now: datetime = NOW, **more: Any) -> Gathering:
-        return Gathering(self.settings, self.instance, now, {**self.configs}, **more)
+        configs = {name: each if isinstance(each, TenantConfig) else None for name, each in self.configs.items()}
+        errors = {name: each for name, each in self.configs.items() if isinstance(each, EtlError)} | self.troubles
+        troubles = {name: TenantTrouble(name, each) for name, each in errors.items()}
+        return Gathering(self.settings, self.instance, now, configs, troubles, **more)
 
 
 def canary(tenant: str, what: str) -> str:

@@ -22,12 +22,14 @@ from dagster import (
     define_asset_job,
 )
 
-from etl.errors import EtlError
+from etl.errors import EtlError, TransformError
 from tests.telemetry.receiver import Received, receiving
 
 DAYS = StaticPartitionsDefinition(["2026-01-01", "2026-01-02"])
 SOURCE = AssetKey(["acme", "source", "orders"])
 SECRET = "hunter2-canary"
+VALUE = "kim@example.com"
+"""A value of a row, which a tenant's own code has put into the text of an error."""
 
 
 @asset(
@@ -61,16 +63,22 @@ def extract_broken() -> None:
     raise EtlError(f"no login with password={SECRET}", "correct it")
 
 
+@asset(name="shop", key_prefix=["acme", "transfer"])
+def transfer_shop() -> None:
+    raise TransformError("the transform raised ValueError") from ValueError(VALUE)
+
+
 @asset(name="rows", key_prefix=["umbrella", "extract"])
 def extract_rows() -> None:
     return None
 
 
 JOBS = Definitions(
-    assets=[extract_orders, load_orders, extract_broken, extract_rows],
+    assets=[extract_orders, load_orders, extract_broken, transfer_shop, extract_rows],
     jobs=[
         define_asset_job("acme_orders", [extract_orders, load_orders], tags={"tenant": "acme"}),
         define_asset_job("acme_broken", [extract_broken], tags={"tenant": "acme"}),
+        define_asset_job("acme_shop", [transfer_shop], tags={"tenant": "acme"}),
         define_asset_job("umbrella_rows", [extract_rows], tags={"tenant": "umbrella"}),
     ],
 )

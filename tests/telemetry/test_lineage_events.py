@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 from etl.errors import EtlError
 from etl.telemetry.lineage_events import CONTENT_TYPE, UNKNOWN_FACET, endpoint, lineage_bodies
 from etl.telemetry.sending import Receiver, send_ended_runs
-from tests.telemetry.conftest import SECRET, World
+from tests.telemetry.conftest import SECRET, VALUE, World
 from tests.telemetry.receiver import Received
 
 STANDARD = Path(__file__).parents[1] / "fixtures" / "openlineage"
@@ -143,6 +143,14 @@ def test_what_a_failed_run_did_not_make_has_failed(world: World, receiver: Recei
     ]
     assert "EtlError" in of(events, "extract/broken", "FAIL")["run"]["facets"]["errorMessage"]["message"]
     assert SECRET.encode() not in b"".join(receiver.bodies)
+
+
+def test_of_an_error_of_a_tenants_own_code_only_the_kind_is_sent(world: World, receiver: Received) -> None:
+    world.run("acme_shop")
+    sent(world, receiver)
+    everything = b"".join(receiver.bodies)
+    assert b"the tenant's own code raised ValueError" in everything
+    assert VALUE.encode() not in everything
 
 
 def test_what_a_canceled_run_did_not_make_is_aborted(world: World, receiver: Received) -> None:

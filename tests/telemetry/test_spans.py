@@ -7,7 +7,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from etl.telemetry.sending import Receiver, send_ended_runs
 from etl.telemetry.spans import CONTENT_TYPE, endpoint, trace_body
-from tests.telemetry.conftest import SECRET, World
+from tests.telemetry.conftest import SECRET, VALUE, World
 from tests.telemetry.receiver import Received
 
 
@@ -67,6 +67,14 @@ def test_a_failed_and_a_canceled_run_are_errors_and_show_no_secret(world: World,
     assert canceled.status.message == "the run was canceled"
     assert attributes(failed)["dagster.status"] == "FAILURE"
     assert SECRET.encode() not in b"".join(receiver.bodies)
+
+
+def test_of_an_error_of_a_tenants_own_code_only_the_kind_is_sent(world: World, receiver: Received) -> None:
+    world.run("acme_shop")
+    sent(world, receiver)
+    everything = b"".join(receiver.bodies)
+    assert b"the tenant's own code raised ValueError" in everything
+    assert VALUE.encode() not in everything
 
 
 def test_a_run_that_is_sent_again_has_the_same_bytes(world: World, receiver: Received) -> None:
