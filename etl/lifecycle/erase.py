@@ -81,7 +81,9 @@ def erase(subject: Subject, out: Path | None, tell: Progress) -> tuple[Certifica
             place.remove()
             tell(place.title)
             reach(f"lifecycle.removed.{place.key}")
-        return _end(subject, lake, journal, places, out)
+        done = _end(subject, lake, journal, places, out)
+    _last_files(subject)
+    return done
 
 
 def _begin(subject: Subject, lake: Lake) -> ErasureJournal:
@@ -142,12 +144,17 @@ def _end(
     write_life(lake, subject.id, state.model_copy(update={"certificate": digest}))
     reach("lifecycle.erased")
     write_note(lake, subject.id, JOURNAL, None)
-    remove_locks(subject.settings, subject.id)
+    return certificate, path
+
+
+def _last_files(subject: Subject) -> None:
+    """Remove what the erasure itself needed: the locks of the lake, which is closed now, and the tenant's file."""
+    for each in (subject.id, *subject.formerly):
+        remove_locks(subject.settings, each)
     last = folder_being_erased(subject.settings, subject.id)
     if last.is_dir():
         last.replace(_garbage(subject.settings, subject.id))
     sweep(subject.settings)
-    return certificate, path
 
 
 def _garbage(settings: Settings, tenant: str) -> Path:

@@ -22,7 +22,6 @@ from etl.lifecycle.certificate import product
 from etl.lifecycle.going_on import refuse_going_on
 from etl.lifecycle.manifest import ExportedFile, ExportedTable, Manifest, listed, write_manifest
 from etl.lifecycle.places import Subject, is_own_dbt_project
-from etl.lifecycle.tables import dbt_schemas
 from etl.odcs.document import contract_text
 from etl.odcs.exporting import export_contract
 from etl.pipeline.life import STAGE
@@ -147,7 +146,7 @@ def _tables(subject: Subject, folder: Path) -> tuple[Contents, list[ExportedTabl
     warehouse = movable(warehouse_of_tenant(config).open(config), subject.id, "export")
     if config.warehouse.type == "duckdb" and not warehouse.files():
         return Contents((), (), ()), []
-    found = contents(warehouse, subject.id, dbt_schemas(config, subject.settings))
+    found = contents(warehouse, subject.id, subject.dbt)
     (folder / "tables").mkdir()
     tables = []
     for number, each in enumerate(found.tables):

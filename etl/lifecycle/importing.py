@@ -22,7 +22,7 @@ from etl.lake.lake import Lake, open_lake
 from etl.lake.objects import ObjectRef, Provenance
 from etl.lifecycle.export import LEDGER
 from etl.lifecycle.manifest import ExportedFile, Manifest
-from etl.lifecycle.tables import dbt_schemas
+from etl.lifecycle.tables import dbt_tables
 from etl.onboarding.workspace import with_location
 from etl.pipeline.life import STAGE, life_file, life_in, main_lake, now, write_life
 from etl.pipeline.quarantine import history_path
@@ -163,7 +163,7 @@ def _tables(folder: Path, manifest: Manifest, config: TenantConfig, settings: Se
         return
     warehouse = movable(warehouse_of_tenant(config).open(config), config.id, "import")
     if config.warehouse.type != "duckdb" or warehouse.files():
-        there = contents(warehouse, config.id, dbt_schemas(config, settings))
+        there = contents(warehouse, config.id, dbt_tables(config, settings))
         if _same(there.entries, entries) and _names(each for each, _ in tables) <= _names(there.tables):
             return  # an interrupted import had committed them
         if there.entries:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from etl.config.secrets import named_secrets
 from etl.lifecycle.certificate import NotErased
 from etl.lifecycle.places import Subject
-from etl.lifecycle.tables import dbt_schemas
 from etl.pipeline.stage import lake_place
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.secrets.contract import shown
@@ -48,7 +47,7 @@ def _warehouse(subject: Subject) -> Iterator[NotErased]:
     if config.warehouse.type == "duckdb":
         return
     warehouse = movable(warehouse_of_tenant(config).open(config), subject.id, "remove")
-    strangers = contents(warehouse, subject.id, dbt_schemas(config, subject.settings)).strangers
+    strangers = contents(warehouse, subject.id, subject.dbt).strangers
     if strangers:
         yield NotErased(
             what=f"tables in schemas of the tenant that no load of it has made: {', '.join(strangers)}",

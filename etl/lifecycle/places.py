@@ -25,7 +25,7 @@ from etl.lake.lake import Lake, open_lake
 from etl.last_good import kept_place
 from etl.lifecycle.dagster_records import DagsterRecords
 from etl.lifecycle.item import Amount, Item
-from etl.lifecycle.tables import dbt_schemas, own_schemas
+from etl.lifecycle.tables import dbt_tables, own_schemas
 from etl.notify.outbox import Outbox
 from etl.onboarding.workspace import without_location
 from etl.pipeline.life import NAME, STAGE, life_in, main_lake
@@ -36,7 +36,7 @@ from etl.promises.state_log import StateLog
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.secrets.ownership import owner_of
 from etl.settings import Settings
-from etl.warehouse.contents import contents, movable, remove
+from etl.warehouse.contents import DbtTables, contents, movable, remove
 
 _LAST = (CONFIG_FILE, TRANSFORMS)
 """The tenant's file says where the other places are, and is valid only with its transforms: both go last."""
@@ -79,6 +79,11 @@ class Subject:
         living = {*list_tenants(self.settings)}
         return tuple(each for each in life.formerly if each not in living) if life is not None else ()
 
+    @cached_property
+    def dbt(self) -> DbtTables:
+        """Where its dbt builds. It is looked at once, because an erasure removes the files that tell it."""
+        return dbt_tables(self.config, self.settings)
+
     @property
     def records(self) -> DagsterRecords:
         """What Dagster's storage holds of the tenant, also under its earlier ids."""
@@ -86,17 +91,20 @@ class Subject:
 
 
 def places_of(subject: Subject) -> Iterator[ErasablePlace]:
-    """Yield the places in the order of removal: what makes new things first, the project's files last."""
+    """Yield the places in the order of removal: what makes new things first, the project's files last.
+
+    The tables go before the files of dbt, which tell in which schemas it has built.
+    """
     yield _runs(subject)
     yield _records(subject)
+    if subject.with_warehouse:
+        yield _tables(subject)
+        yield _warehouse_files(subject)
     yield _state(subject)
     yield _promises(subject)
     yield _messages(subject)
     if subject.settings.portal_dir is not None:
         yield _pages(subject.settings.portal_dir, subject.id)
-    if subject.with_warehouse:
-        yield _tables(subject)
-        yield _warehouse_files(subject)
     yield from _lakes(subject)
     yield _variables(subject)
     yield _project_files(subject)
@@ -123,19 +131,9 @@ def _records(subject: Subject) -> ErasablePlace:
 
 
 def _state(subject: Subject) -> ErasablePlace:
-    """Files of the data folder that belong to this tenant alone."""
-    data, tenant = subject.settings.data_dir, subject.id
-    names = [
-        data / "sla" / f"{tenant}.sqlite",
-        data / "backfills" / tenant,
-        history_path(subject.settings, tenant),
-        work_dir(subject.config, subject.settings),
-        subject.settings.staging_dir / tenant,
-        subject.settings.demo_dir / f"{tenant}.sqlite",
-    ]
-    names += [kept_place(tenant, subject.settings)]
-    names += [path for old in subject.formerly for path in (data / "sla" / f"{old}.sqlite", data / "backfills" / old)]
-    names += [path.with_name(path.name + end) for path in list(names) for end in ("-wal", "-shm", "-journal")]
+    """Files of the data folder that belong to this tenant alone, also under the ids that it had before."""
+    data = subject.settings.data_dir
+    names = [path for each in (subject.id, *subject.formerly) for path in _state_of(each, subject.settings)]
 
     def remove_files() -> None:
         for path in names:
@@ -144,6 +142,20 @@ def _state(subject: Subject) -> ErasablePlace:
     title = "files of the data folder: drafts, journals, decisions, dbt's work, kept configurations, the demo source"
     return ErasablePlace("state", title,
                  lambda: [item for path in names for item in _files(path, data)], remove_files)  # fmt: skip
+
+
+def _state_of(tenant: str, settings: Settings) -> list[Path]:
+    data = settings.data_dir
+    names = [
+        data / "sla" / f"{tenant}.sqlite",
+        data / "backfills" / tenant,
+        history_path(settings, tenant),
+        work_dir(tenant, settings),
+        settings.staging_dir / tenant,
+        settings.demo_dir / f"{tenant}.sqlite",
+        kept_place(tenant, settings),
+    ]
+    return [*names, *(path.with_name(path.name + end) for path in names for end in ("-wal", "-shm", "-journal"))]
 
 
 def _promises(subject: Subject) -> ErasablePlace:
@@ -199,15 +211,14 @@ def _tables(subject: Subject) -> ErasablePlace:
     def items() -> list[Item]:
         if config.warehouse.type == "duckdb" and not warehouse.files():
             return []
-        found = contents(warehouse, subject.id, dbt_schemas(config, subject.settings))
+        found = contents(warehouse, subject.id, subject.dbt)
         tables = [Item(name=each.target, rows=each.rows) for each in found.tables]
         ledger = [Item(name="ledger", rows=len(found.entries))] if found.entries else []
         return [*tables, *ledger]
 
     def remove_tables() -> None:
         if items():
-            schemas = dbt_schemas(config, subject.settings)
-            remove(warehouse, subject.id, schemas, subject.run_id, own_schemas(subject.id))
+            remove(warehouse, subject.id, subject.dbt, subject.run_id, own_schemas(subject.id, subject.dbt))
 
     return ErasablePlace("tables", "tables and views of the warehouse, and entries of its ledger", items, remove_tables)
 
@@ -300,7 +311,7 @@ def _project_files(subject: Subject) -> ErasablePlace:
 
 def remove_locks(settings: Settings, tenant: str) -> None:
     """Remove the tenant's lock files, which hold the number of a process. Nobody may use them any more."""
-    names = [f"{tenant}{end}" for end in (".publish", ".staging", ".warehouse")]
+    names = [f"{tenant}{end}" for end in (".publish", ".staging", ".warehouse", ".dbt")]
     for name in (*names, f"quarantine_{tenant}.lock", f"dbt_{tenant}.lock"):
         (settings.data_dir / "locks" / name).unlink(missing_ok=True)
 

@@ -33,7 +33,6 @@ from etl.lifecycle.item import Amount, Item
 from etl.lifecycle.places import Subject
 from etl.lifecycle.previews import remove_previews
 from etl.lifecycle.subject_objects import Eraser, Objects
-from etl.lifecycle.tables import dbt_schemas
 from etl.partitions.keys import kind_of
 from etl.pipeline.extract import extract_request
 from etl.pipeline.life import life_in, main_lake, now, read_note, refused, write_life, write_note
@@ -232,7 +231,7 @@ class Person:
         return None if config.warehouse.type == "duckdb" and not moved.files() else (warehouse, moved)
 
     def _contents(self, warehouse: Movable) -> Contents:
-        return contents(warehouse, self.of.id, dbt_schemas(self.of.config, self.of.settings))
+        return contents(warehouse, self.of.id, self.of.dbt)
 
     def _load_again(self, warehouse: Warehouse, moved: Movable, number: str) -> list[str]:
         """Load the objects that this erasure has rewritten, where the table holds the object as it was before."""

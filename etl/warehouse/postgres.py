@@ -55,6 +55,9 @@ if TYPE_CHECKING:
     import polars as pl
     from psycopg import Connection
 
+    from etl.warehouse.contents import OwnTable
+    from etl.warehouse.session import Session
+
 _STAGING = "etl_staging"
 _OPTIONS = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex"
 """Fixes how values become text, because a row's digest is made from its text and servers have different defaults."""
@@ -63,6 +66,15 @@ _TLS = ("sslmode", "sslcert", "sslkey", "sslrootcert")
 _RIGHTS = """
 SELECT current_setting('server_version'), has_database_privilege(current_database(), 'CREATE')
  OR coalesce((SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'etl_ledger'), false)
+"""
+_READS = """
+SELECT DISTINCT rn.nspname::text, r.relname::text, sn.nspname::text, s.relname::text
+FROM pg_depend d
+JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid
+JOIN pg_class r ON r.oid = w.ev_class JOIN pg_namespace rn ON rn.oid = r.relnamespace
+JOIN pg_class s ON d.refclassid = 'pg_class'::regclass AND s.oid = d.refobjid
+JOIN pg_namespace sn ON sn.oid = s.relnamespace
+WHERE r.oid <> s.oid
 """
 _HOLDER = """
 SELECT format('process %%s (%%s, since %%s)', pid, application_name, date_trunc('second', backend_start))
@@ -134,6 +146,17 @@ class PostgresWarehouse(SqlWarehouse):
     def files(self) -> tuple[Path, ...]:
         """Return none: the server's files hold the tables of others too."""
         return ()
+
+    def drop_order(self, session: "Session", tables: "Sequence[OwnTable]") -> "list[OwnTable]":
+        """Return the tables and views so that each one comes before those that it reads."""
+        left = {(each.schema_name, each.name): each for each in tables}
+        reads = [((schema, name), (of, read)) for schema, name, of, read in session.rows(_READS)]
+        ordered: list[OwnTable] = []
+        while left:
+            read = {source for reader, source in reads if reader in left}
+            free = [place for place in left if place not in read]
+            ordered += [left.pop(place) for place in free or list(left)]
+        return ordered
 
     def give_back_space(self, tables: Sequence[tuple[str, str]], run_id: str) -> None:
         """Let the server write these tables again without the rows that were deleted."""
