@@ -20,6 +20,7 @@ from etl.faults import reach
 from etl.lake.footer import read_footer
 from etl.lake.lake import Lake, open_lake
 from etl.lake.objects import ObjectRef, Provenance
+from etl.lake.tenant_folder import TenantFolder
 from etl.lifecycle.export import LEDGER
 from etl.lifecycle.manifest import ExportedFile, Manifest
 from etl.lifecycle.tables import dbt_tables
@@ -68,7 +69,7 @@ def _refuse_living(tenant: str, settings: Settings) -> None:
     config = load_tenant(tenant, settings).as_if_active()
     with main_lake(config, settings) as lake:
         life = life_in(lake, tenant)
-        has_data = any(not key.startswith(f"{tenant}/{STAGE}/") for key, _ in lake.everything(tenant))
+        has_data = any(not key.startswith(f"{tenant}/{STAGE}/") for key, _ in TenantFolder(lake, tenant).everything())
     if has_data and (life is None or life.state != "importing"):
         raise EtlError(f"tenant {tenant} is here already and has data", "erase it here first, if that is what you want")
 

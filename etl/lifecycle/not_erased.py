@@ -6,9 +6,10 @@ Belongs here: the list for a certificate. Not here: what is removed (`places`), 
 from collections.abc import Iterator
 
 from etl.config.secrets import named_secrets
+from etl.dbt.index import last_relations
+from etl.dbt.ownership import dbt_place
 from etl.lifecycle.certificate import NotErased
 from etl.lifecycle.places import Subject
-from etl.pipeline.stage import lake_place
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.secrets.contract import shown
 from etl.warehouse.contents import contents, movable
@@ -17,6 +18,44 @@ from etl.warehouse.contents import contents, movable
 def not_erased(subject: Subject) -> tuple[NotErased, ...]:
     """Return everything outside of this product's reach that holds or may hold something of the tenant."""
     return (*_secrets(subject), *_warehouse(subject), *_runs(subject), *_copies(subject))
+
+
+def not_examined(subject: Subject) -> tuple[NotErased, ...]:
+    """Return what may hold something of the tenant, and of which nothing here tells where it is."""
+    return (*_unknown(subject), *_dbt(subject))
+
+
+def _unknown(subject: Subject) -> Iterator[NotErased]:
+    if not subject.problem:
+        return
+    why = f"the tenant's file cannot be read: {subject.problem.splitlines()[0]}"
+    do = "give an earlier text of the file with --config FILE; or look there by hand"
+    for what in (
+        "the tenant's warehouse, if it is not the DuckDB file with its name, and what dbt has built there",
+        "the tenant's bucket, if it has one",
+        "the secrets that its file names, and the receivers of its messages",
+    ):
+        yield NotErased(what=what, why=why, do=do)
+
+
+def _dbt(subject: Subject) -> Iterator[NotErased]:
+    """Tell what dbt has built where this erasure does not look."""
+    config, settings = subject.config, subject.settings
+    place = dbt_place(config, settings) if subject.with_warehouse else None
+    if place is None:
+        return
+    if place.type != config.warehouse.type:
+        yield NotErased(
+            what=f"the schema {place.schema} and others of dbt's target `{config.dbt.target}` ({place.type})",
+            why=f"it is not the tenant's warehouse ({config.warehouse.type})",
+            do="drop there the tables that dbt_projects builds for the tenant",
+        )
+    elif not last_relations(config, settings):
+        yield NotErased(
+            what=f"schemas of dbt other than {place.schema}",
+            why="the dbt project was not prepared on this machine, so nothing tells where it builds",
+            do=f"`etl dbt prepare {subject.id}`, then run the command again",
+        )
 
 
 def _secrets(subject: Subject) -> Iterator[NotErased]:
@@ -73,13 +112,6 @@ def _runs(subject: Subject) -> Iterator[NotErased]:
 
 
 def _copies(subject: Subject) -> Iterator[NotErased]:
-    place = lake_place(subject.config)
-    if place.bucket:
-        yield NotErased(
-            what=f"older versions of objects in the bucket {place.bucket}, if its versioning is on",
-            why="a deleted object stays as an older version",
-            do="delete all versions below the tenant's prefix, or let a lifecycle rule of the bucket do it",
-        )
     targets = {each.type for each in subject.config.notifications}
     if targets:
         yield NotErased(

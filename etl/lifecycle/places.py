@@ -8,7 +8,8 @@ begin alike, `a` and `a_b`, each keeps its own.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,13 +17,16 @@ from pathlib import Path
 from dagster import DagsterInstance
 from dotenv import dotenv_values, unset_key
 
-from etl.config.config_loader import CONFIG_FILE, list_tenants, load_tenant
+from etl.config.config_loader import CONFIG_FILE, list_tenants, written_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.config.tenant_loader import TRANSFORMS
 from etl.dbt.project import work_dir
 from etl.errors import EtlError
-from etl.lake.lake import Lake, open_lake
+from etl.lake.lake import Lake, LakePlace, open_lake
+from etl.lake.store import Version, VersionsUnknownError
+from etl.lake.tenant_folder import TenantFolder
 from etl.last_good import kept_place
+from etl.lifecycle.certificate import NotErased
 from etl.lifecycle.dagster_records import DagsterRecords
 from etl.lifecycle.item import Amount, Item
 from etl.lifecycle.tables import dbt_tables, own_schemas
@@ -65,6 +69,8 @@ class Subject:
     instance: DagsterInstance
     run_id: str
     with_warehouse: bool = True
+    problem: str = ""
+    """Why the tenant's file could not be read, if so: then only its id is known."""
 
     @property
     def id(self) -> str:
@@ -108,6 +114,17 @@ def places_of(subject: Subject) -> Iterator[ErasablePlace]:
     yield from _lakes(subject)
     yield _variables(subject)
     yield _project_files(subject)
+
+
+def counted(places: Iterable[ErasablePlace]) -> tuple[list[Amount], list[NotErased]]:
+    """Return how much the places hold now, and the places into which nobody could look."""
+    amounts, unknown = [], []
+    for each in places:
+        try:
+            amounts.append(each.amount())
+        except VersionsUnknownError as error:
+            unknown.append(NotErased(what=each.title, why=error.problem, do=error.hint))
+    return amounts, unknown
 
 
 def _runs(subject: Subject) -> ErasablePlace:
@@ -238,18 +255,18 @@ def _warehouse_files(subject: Subject) -> ErasablePlace:
 
 def _lakes(subject: Subject) -> Iterator[ErasablePlace]:
     """The tenant's objects: in the local lake, and in its bucket. The state of its life stays, and is no data."""
+    life = f"{subject.id}/{STAGE}/"
 
     def place(key: str, title: str, opened: Callable[[], Lake]) -> ErasablePlace:
         def items() -> list[Item]:
-            lake = opened()
-            own = [each for each in lake.everything(subject.id) if not each[0].startswith(f"{subject.id}/{STAGE}/")]
-            return [Item(name=name, bytes=size) for name, size in own]
+            found = TenantFolder(opened(), subject.id).everything()
+            return [Item(name=name, bytes=size) for name, size in found if not name.startswith(life)]
 
         def remove_objects() -> None:
             lake = opened()
             for each in items():
-                lake.delete_key(subject.id, each.name)
-            lake.prune(subject.id)
+                TenantFolder(lake, subject.id).delete(each.name)
+            TenantFolder(lake, subject.id).prune()
 
         return ErasablePlace(key, title, items, remove_objects)
 
@@ -257,6 +274,42 @@ def _lakes(subject: Subject) -> Iterator[ErasablePlace]:
     if subject.config.storage.bucket is not None:
         where = lake_place(subject.config)
         yield place("bucket", f"objects of the bucket {where.bucket}", lambda: open_lake(subject.settings, where))
+        yield _versions(subject, where)
+
+
+def _versions(subject: Subject, where: LakePlace) -> ErasablePlace:
+    """What a bucket with versioning keeps of objects that were deleted or replaced, also under earlier ids."""
+    ids = (subject.id, *subject.formerly)
+
+    def found() -> list[tuple[TenantFolder, Version]]:
+        folders = [TenantFolder(open_lake(subject.settings, where), each) for each in ids]
+        return [
+            (folder, version)
+            for folder in folders
+            for version in folder.earlier_versions()
+            if not version.key.startswith(f"{folder.tenant}/{STAGE}/")
+        ]
+
+    def remove_versions() -> None:
+        with suppress(VersionsUnknownError):  # the count says it
+            for folder, version in found():
+                folder.delete_version(version)
+
+    return ErasablePlace(
+        "versions",
+        f"earlier versions of objects in the bucket {where.bucket}, and marks of deletions",
+        lambda: [Item(name=f"{version.key} {version.id}", bytes=version.bytes) for _, version in found()],
+        remove_versions,
+    )
+
+
+def remove_versions_of_life(subject: Subject) -> None:
+    """Remove the earlier versions of the state of the tenant's life and of the journal; the state itself stays."""
+    if subject.config.storage.bucket is not None:
+        with suppress(VersionsUnknownError):  # they hold no data
+            folder = TenantFolder(open_lake(subject.settings, lake_place(subject.config)), subject.id)
+            for version in folder.earlier_versions():
+                folder.delete_version(version)
 
 
 def _variables(subject: Subject) -> ErasablePlace:
@@ -322,19 +375,32 @@ def folder_being_erased(settings: Settings, tenant: str) -> Path:
 
 
 def is_own_dbt_project(config: TenantConfig, settings: Settings) -> bool:
-    """Whether the dbt project with the tenant's name is its own: no other tenant's file names it, nor the platform."""
+    """Whether the dbt project with the tenant's name is its own: no other tenant's file names it, nor the platform.
+
+    A file that is no YAML may name it, if the name stands in it.
+    """
     if config.dbt.project not in (None, config.id) or config.id in config.origin.platform.shared_dbt_projects:
         return False
     for other in list_tenants(settings):
-        if other != config.id and load_tenant(other, settings).dbt.project == config.id:
+        raw = (settings.tenants_dir / other / CONFIG_FILE).read_bytes()
+        if other != config.id and _may_use_project(written_tenant(raw, other), raw, config.id):
             return False
     return (settings.dbt_dir / config.id).is_dir()
+
+
+def _may_use_project(written: Mapping[str, object] | None, raw: bytes, project: str) -> bool:
+    if written is None:
+        return project.encode() in raw
+    environments = written.get("environments")
+    said = [written, *(environments.values() if isinstance(environments, Mapping) else ())]
+    dbt = [each.get("dbt") for each in said if isinstance(each, Mapping)]
+    return any(isinstance(each, Mapping) and each.get("project") == project for each in dbt)
 
 
 def life_objects(config: TenantConfig, settings: Settings) -> str:
     """Return where the state of the tenant's life stays, for the certificate."""
     with main_lake(config, settings) as lake:
-        return f"{lake.address(config.id)}/{STAGE}/{NAME}"
+        return f"{TenantFolder(lake, config.id).address}/{STAGE}/{NAME}"
 
 
 def _files(path: Path, below: Path) -> Iterator[Item]:
