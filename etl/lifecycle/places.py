@@ -306,10 +306,11 @@ def _versions(subject: Subject, where: LakePlace) -> ErasablePlace:
 def remove_versions_of_life(subject: Subject) -> None:
     """Remove the earlier versions of the state of the tenant's life and of the journal; the state itself stays."""
     if subject.config.storage.bucket is not None:
+        lake = open_lake(subject.settings, lake_place(subject.config))
         with suppress(VersionsUnknownError):  # they hold no data
-            folder = TenantFolder(open_lake(subject.settings, lake_place(subject.config)), subject.id)
-            for version in folder.earlier_versions():
-                folder.delete_version(version)
+            for folder in (TenantFolder(lake, each) for each in (subject.id, *subject.formerly)):
+                for version in folder.earlier_versions():
+                    folder.delete_version(version)
 
 
 def _variables(subject: Subject) -> ErasablePlace:
