@@ -205,7 +205,7 @@ def subject_of(
         if not (unreadable and path.is_file()):
             raise
         if said is not None:
-            config = load_text(tenant, said.read_bytes(), path, settings)
+            config = load_text(tenant, _text(said), path, settings)
         else:
             config, problem = unread_tenant(tenant, path, settings), error.problem
     else:
@@ -214,3 +214,12 @@ def subject_of(
     return Subject(
         config.as_if_active(), settings, instance, f"erase-{tenant}", with_warehouse=with_warehouse, problem=problem
     )
+
+
+def _text(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise EtlError(
+            f"{path} cannot be read: {error.strerror}", "name an earlier text of the tenant's file"
+        ) from None

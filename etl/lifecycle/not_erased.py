@@ -9,7 +9,7 @@ from etl.config.secrets import named_secrets
 from etl.dbt.index import last_relations
 from etl.dbt.ownership import dbt_place
 from etl.lifecycle.certificate import NotErased
-from etl.lifecycle.places import Subject
+from etl.lifecycle.places import Subject, is_own_dbt_project
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.secrets.contract import shown
 from etl.warehouse.contents import contents, movable
@@ -118,6 +118,13 @@ def _copies(subject: Subject) -> Iterator[NotErased]:
             what=f"messages that were sent: {', '.join(sorted(targets))}",
             why="they are with their receivers",
             do="delete them there; they hold names of pipelines and numbers",
+        )
+    project = subject.settings.dbt_dir / subject.id
+    if project.is_dir() and not is_own_dbt_project(subject.config, subject.settings):
+        yield NotErased(
+            what=f"the dbt project {project.name}, which has the tenant's name",
+            why="the platform shares it, or the file of another tenant names it",
+            do="delete it if no other tenant uses it",
         )
     yield NotErased(
         what="the source database",

@@ -7,6 +7,7 @@ Each place lists exactly the tenant's own part. Folders and files are named by t
 begin alike, `a` and `a_b`, each keeps its own.
 """
 
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -310,7 +311,8 @@ def remove_versions_of_life(subject: Subject) -> None:
         with suppress(VersionsUnknownError):  # they hold no data
             for folder in (TenantFolder(lake, each) for each in (subject.id, *subject.formerly)):
                 for version in folder.earlier_versions():
-                    folder.delete_version(version)
+                    if version.key.startswith(f"{folder.tenant}/{STAGE}/"):
+                        folder.delete_version(version)
 
 
 def _variables(subject: Subject) -> ErasablePlace:
@@ -391,7 +393,7 @@ def is_own_dbt_project(config: TenantConfig, settings: Settings) -> bool:
 
 def _may_use_project(written: Mapping[str, object] | None, raw: bytes, project: str) -> bool:
     if written is None:
-        return project.encode() in raw
+        return re.search(rb"\b%s\b" % project.encode(), raw) is not None
     environments = written.get("environments")
     said = [written, *(environments.values() if isinstance(environments, Mapping) else ())]
     dbt = [each.get("dbt") for each in said if isinstance(each, Mapping)]

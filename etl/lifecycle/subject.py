@@ -200,7 +200,8 @@ class Person:
         if not certificate.is_complete:
             raise LeftError(
                 f"tenant {subject.id}: {left.rows} rows of the person are still there; {path} says where",
-                "views show rows of other tables: run `etl run` for dbt; then run the same command again",
+                "views show rows of other tables: run `etl run` for dbt; a bucket may lock earlier versions; then run the"
+                " same command again",
             )
         reach("lifecycle.certified")
         with main_lake(subject.config, subject.settings) as lake:
