@@ -5,7 +5,6 @@ in one step (`local_store`, `s3_store`), the content of the footer (`footer`), a
 """
 
 import logging
-import shutil
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +26,6 @@ from etl.lake.footer import (
     Stamp,
     data_version,
     read_footer,
-    replace_stamp,
     write_stamp,
 )
 from etl.lake.local_store import LocalStore
@@ -54,7 +52,6 @@ __all__ = [
     "Published",
     "open_lake",
 ]
-
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +168,7 @@ class Lake:
     def refuse_if_changed(self, ref: ObjectRef, draft: Path) -> None:
         """Raise an error if another run published since the draft was begun; called before its rejected rows appear."""
         if self.store.etag(ref.key) != self._drafts[draft].seen:
-            raise self._lost(ref)
+            raise self.lost(ref)
 
     def publish(self, ref: ObjectRef, draft: Path, provenance: Provenance) -> Published:
         """Verify the draft, write the provenance into the file, and make the whole file visible in one step."""
@@ -181,7 +178,7 @@ class Lake:
             return self._publish(ref, draft, provenance)
 
     def _publish(self, ref: ObjectRef, draft: Path, provenance: Provenance) -> Published:
-        _check_provenance(ref, provenance)
+        check_provenance(ref, provenance)
         footer = read_footer(draft, f"the draft of {ref}")
         if footer.rows != provenance.rows:
             raise LakeError(
@@ -204,7 +201,7 @@ class Lake:
         write_stamp(draft, Stamp(provenance, version), footer, str(ref))
         reach("lake.stamped")
         if not self.store.put(ref.key, draft, expected):
-            raise self._lost(ref)
+            raise self.lost(ref)
         reach("lake.published")
         return published
 
@@ -308,47 +305,6 @@ class Lake:
         """Remove an object; a missing object is no error."""
         self.store.delete(ref.key)
 
-    def adopt(self, ref: ObjectRef, file: Path, provenance: Provenance | None = None) -> Published:
-        """Publish a whole object of another lake as it is; with `provenance`, its footer says that instead.
-
-        The rows of the file must be those of which its footer speaks. An object that is there already is an error,
-        unless it is this one.
-        """
-        footer = read_footer(file, str(ref))
-        stamp = footer.stamp(str(ref))
-        if data_version(file, footer) != stamp.version or footer.rows != stamp.provenance.rows:
-            raise LakeError(f"{ref}: the file is not as it was published", "export the tenant again")
-        said = provenance or stamp.provenance
-        _check_provenance(ref, said)
-        if (current := self.find_intact(ref)) is not None:
-            if current.version == stamp.version and current.provenance == said:
-                return current.model_copy(update={"changed": False})
-            raise LakeError(f"{ref} is published here already", "erase the tenant here first")
-        with self.draft(ref, said.run_id) as draft:
-            shutil.copyfile(file, draft)
-            if said != stamp.provenance:
-                replace_stamp(draft, Stamp(said, stamp.version), footer, str(ref))
-            if not self.store.put(ref.key, draft, None):
-                raise self._lost(ref)
-        return Published(
-            ref=ref, uri=self.store.uri(ref.key), version=stamp.version, rows=footer.rows, bytes=file.stat().st_size,
-            provenance=said,
-        )  # fmt: skip
-
-    def replace_provenance(self, ref: ObjectRef, provenance: Provenance) -> Published:
-        """Publish the same rows again with another footer. Raises an error if another run published meanwhile."""
-        _check_provenance(ref, provenance)
-        with self.draft(ref, provenance.run_id) as draft:
-            shutil.copyfile(self.local_copy(ref), draft)
-            footer = read_footer(draft, str(ref))
-            version = footer.stamp(str(ref)).version
-            replace_stamp(draft, Stamp(provenance, version), footer, str(ref))
-            if not self.store.put(ref.key, draft, self._drafts[draft].seen):
-                raise self._lost(ref)
-        return Published(
-            ref=ref, uri=self.store.uri(ref.key), version=version, rows=footer.rows, bytes=0, provenance=provenance
-        )
-
     def try_out(self, tenant: str) -> str:
         """Publish and delete an object that no pipeline has, to see that a run can. Returns its folder's address."""
         key = f"{tenant}/etl-check-{uuid4().hex}"
@@ -377,7 +333,8 @@ class Lake:
     def _folder(self, tenant: str, group: str, label: str) -> StagingFolder:
         return StagingFolder(self._staging_dir / tenant, group, label, self._lock_dir)
 
-    def _lost(self, ref: ObjectRef) -> OvertakenError:
+    def lost(self, ref: ObjectRef) -> OvertakenError:
+        """Return the error of a run whose object another run has published before it."""
         winner = self.find_intact(ref)
         who = (
             f"run `{winner.provenance.run_id}` published it at {winner.provenance.created_at.isoformat()}"
@@ -424,7 +381,8 @@ def named_errors(what: str) -> Iterator[None]:
         ) from error
 
 
-def _check_provenance(ref: ObjectRef, provenance: Provenance) -> None:
+def check_provenance(ref: ObjectRef, provenance: Provenance) -> None:
+    """Refuse a provenance that is about another object."""
     said = ObjectRef(
         tenant=provenance.tenant, stage=provenance.stage, pipeline=provenance.pipeline, partition=provenance.partition
     )

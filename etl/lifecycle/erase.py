@@ -26,20 +26,13 @@ from etl.errors import ConfigError, EtlError
 from etl.faults import reach
 from etl.lake.lake import Lake
 from etl.lifecycle.certificate import Certificate, LeftError, NotErased, product, write_certificate
+from etl.lifecycle.erasable import ErasablePlace, Subject, counted
 from etl.lifecycle.going_on import refuse_going_on
 from etl.lifecycle.item import Amount
-from etl.lifecycle.journal import Journal, read_journal
+from etl.lifecycle.journal import BegunErasure, read_journal
+from etl.lifecycle.lake_places import life_objects, remove_versions_of_life
 from etl.lifecycle.not_erased import not_erased, not_examined
-from etl.lifecycle.places import (
-    ErasablePlace,
-    Subject,
-    counted,
-    folder_being_erased,
-    life_objects,
-    places_of,
-    remove_locks,
-    remove_versions_of_life,
-)
+from etl.lifecycle.places import folder_being_erased, places_of, remove_locks
 from etl.pipeline.life import life_file, life_in, main_lake, now, write_life, write_note
 from etl.settings import Settings
 
@@ -47,7 +40,7 @@ JOURNAL = "erasure"
 Progress = Callable[[str], None]
 
 
-class ErasureJournal(Journal):
+class TenantErasure(BegunErasure):
     """What an erasure found when it began."""
 
     not_erased: tuple[NotErased, ...]
@@ -87,9 +80,9 @@ def erase(subject: Subject, out: Path | None, tell: Progress) -> tuple[Certifica
     return done
 
 
-def _begin(subject: Subject, lake: Lake) -> ErasureJournal:
+def _begin(subject: Subject, lake: Lake) -> TenantErasure:
     """Keep every run from working, and note how much there is."""
-    found = read_journal(lake, subject.id, JOURNAL, ErasureJournal)
+    found = read_journal(lake, subject.id, JOURNAL, TenantErasure)
     plan = planned(subject) if found is None else Planned(found.amounts, found.not_examined)
     others = found.not_erased if found is not None else not_erased(subject)
     life = life_in(lake, subject.id)
@@ -102,7 +95,7 @@ def _begin(subject: Subject, lake: Lake) -> ErasureJournal:
     if found is not None:
         journal = found.model_copy(update={"interruptions": found.interruptions + 1})
     else:
-        journal = ErasureJournal(
+        journal = TenantErasure(
             id=secrets.token_hex(8),
             begun=datetime.now(UTC),
             amounts=plan.amounts,
@@ -114,7 +107,7 @@ def _begin(subject: Subject, lake: Lake) -> ErasureJournal:
 
 
 def _end(
-    subject: Subject, lake: Lake, journal: ErasureJournal, places: Sequence[ErasablePlace], out: Path | None
+    subject: Subject, lake: Lake, journal: TenantErasure, places: Sequence[ErasablePlace], out: Path | None
 ) -> tuple[Certificate, Path]:
     """Count again, write the certificate, and let the state `erased` stay."""
     state = now("erased")

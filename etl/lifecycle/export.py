@@ -20,9 +20,10 @@ from etl.lake.lake import Lake, open_lake
 from etl.lake.objects import SUFFIX
 from etl.lake.tenant_folder import TenantFolder
 from etl.lifecycle.certificate import product
+from etl.lifecycle.erasable import Subject
 from etl.lifecycle.going_on import refuse_going_on
 from etl.lifecycle.manifest import ExportedFile, ExportedTable, Manifest, listed, write_manifest
-from etl.lifecycle.places import Subject, is_own_dbt_project
+from etl.lifecycle.places import is_own_dbt_project
 from etl.odcs.document import contract_text
 from etl.odcs.exporting import export_contract
 from etl.pipeline.life import STAGE

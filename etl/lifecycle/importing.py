@@ -20,6 +20,7 @@ from etl.faults import reach
 from etl.lake.footer import read_footer
 from etl.lake.lake import Lake, open_lake
 from etl.lake.objects import ObjectRef, Provenance
+from etl.lake.republish import adopt
 from etl.lake.tenant_folder import TenantFolder
 from etl.lifecycle.export import LEDGER
 from etl.lifecycle.manifest import ExportedFile, Manifest
@@ -139,7 +140,7 @@ def _objects(folder: Path, manifest: Manifest, config: TenantConfig, settings: S
             path = folder / each.path
             said = read_footer(path, each.path).stamp(each.path).provenance
             lake = bucket if each.in_bucket else local
-            lake.adopt(_ref(said, path, manifest.tenant), path, said.model_copy(update={"tenant": manifest.tenant}))
+            adopt(lake, _ref(said, path, manifest.tenant), path, said.model_copy(update={"tenant": manifest.tenant}))
             reach("lifecycle.object_imported")
 
 

@@ -17,10 +17,10 @@ from etl.lifecycle.item import Amount
 from etl.pipeline.life import read_note
 
 FORMAT = 2
-_J = TypeVar("_J", bound="Journal")
+_J = TypeVar("_J", bound="BegunErasure")
 
 
-class Journal(BaseModel):
+class BegunErasure(BaseModel):
     """An erasure that was begun."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -9,7 +9,8 @@ from etl.config.secrets import named_secrets
 from etl.dbt.index import last_relations
 from etl.dbt.ownership import dbt_place
 from etl.lifecycle.certificate import NotErased
-from etl.lifecycle.places import Subject, is_own_dbt_project
+from etl.lifecycle.erasable import Subject
+from etl.lifecycle.places import is_own_dbt_project
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.secrets.contract import shown
 from etl.warehouse.contents import contents, movable

@@ -1,7 +1,8 @@
 """Every place that holds something of a tenant: what is there, how it is removed, and what cannot be removed from here.
 
 Belongs here: the list of places, in the order in which they are removed. Not here: the order of an erasure and its
-certificate (`erase`), Dagster's storage (`dagster_records`), the tables of a warehouse (`etl.warehouse.contents`).
+certificate (`erase`), Dagster's storage (`dagster_records`), the lake and its bucket (`lake_places`), the tables of a
+warehouse (`etl.warehouse.contents`).
 
 Each place lists exactly the tenant's own part. Folders and files are named by the whole id. So of two tenants whose ids
 begin alike, `a` and `a_b`, each keeps its own.
@@ -9,13 +10,9 @@ begin alike, `a` and `a_b`, each keeps its own.
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from dagster import DagsterInstance
 from dotenv import dotenv_values, unset_key
 
 from etl.config.config_loader import CONFIG_FILE, list_tenants, written_tenant
@@ -23,78 +20,23 @@ from etl.config.tenant_config import TenantConfig
 from etl.config.tenant_loader import TRANSFORMS
 from etl.dbt.project import work_dir
 from etl.errors import EtlError
-from etl.lake.lake import Lake, LakePlace, open_lake
-from etl.lake.store import Version, VersionsUnknownError
-from etl.lake.tenant_folder import TenantFolder
 from etl.last_good import kept_place
-from etl.lifecycle.certificate import NotErased
-from etl.lifecycle.dagster_records import DagsterRecords
-from etl.lifecycle.item import Amount, Item
-from etl.lifecycle.tables import dbt_tables, own_schemas
+from etl.lifecycle.erasable import ErasablePlace, Subject
+from etl.lifecycle.item import Item
+from etl.lifecycle.lake_places import lakes_of
+from etl.lifecycle.tables import own_schemas
 from etl.notify.outbox import Outbox
 from etl.onboarding.workspace import without_location
-from etl.pipeline.life import NAME, STAGE, life_in, main_lake
 from etl.pipeline.quarantine import history_path
-from etl.pipeline.stage import lake_place
 from etl.portal.folder import HTML, JSON, is_ours, remove_page
 from etl.promises.state_log import StateLog
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.secrets.ownership import owner_of
 from etl.settings import Settings
-from etl.warehouse.contents import DbtTables, contents, movable, remove
+from etl.warehouse.contents import contents, movable, remove
 
 _LAST = (CONFIG_FILE, TRANSFORMS)
 """The tenant's file says where the other places are, and is valid only with its transforms: both go last."""
-
-
-@dataclass(frozen=True)
-class ErasablePlace:
-    """One place: what it holds of the tenant, and how that is removed. Both can be called again after a crash."""
-
-    key: str
-    title: str
-    items: Callable[[], Sequence[Item]]
-    remove: Callable[[], None]
-
-    def amount(self) -> Amount:
-        """Return how much the place holds now."""
-        return Amount.of(self.key, self.title, self.items())
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The tenant, and everything that the places need to look for it."""
-
-    config: TenantConfig
-    settings: Settings
-    instance: DagsterInstance
-    run_id: str
-    with_warehouse: bool = True
-    problem: str = ""
-    """Why the tenant's file could not be read, if so: then only its id is known."""
-
-    @property
-    def id(self) -> str:
-        """The tenant's id."""
-        return self.config.id
-
-    @cached_property
-    def formerly(self) -> tuple[str, ...]:
-        """The ids that the tenant had before it was renamed, if no other tenant has them now."""
-        with main_lake(self.config, self.settings) as lake:
-            life = life_in(lake, self.id)
-        living = {*list_tenants(self.settings)}
-        return tuple(each for each in life.formerly if each not in living) if life is not None else ()
-
-    @cached_property
-    def dbt(self) -> DbtTables:
-        """Where its dbt builds. It is looked at once, because an erasure removes the files that tell it."""
-        return dbt_tables(self.config, self.settings)
-
-    @property
-    def records(self) -> DagsterRecords:
-        """What Dagster's storage holds of the tenant, also under its earlier ids."""
-        return DagsterRecords(self.instance, self.id, list_tenants(self.settings), self.formerly)
 
 
 def places_of(subject: Subject) -> Iterator[ErasablePlace]:
@@ -112,20 +54,9 @@ def places_of(subject: Subject) -> Iterator[ErasablePlace]:
     yield _messages(subject)
     if subject.settings.portal_dir is not None:
         yield _pages(subject.settings.portal_dir, subject.id)
-    yield from _lakes(subject)
+    yield from lakes_of(subject)
     yield _variables(subject)
     yield _project_files(subject)
-
-
-def counted(places: Iterable[ErasablePlace]) -> tuple[list[Amount], list[NotErased]]:
-    """Return how much the places hold now, and the places into which nobody could look."""
-    amounts, unknown = [], []
-    for each in places:
-        try:
-            amounts.append(each.amount())
-        except VersionsUnknownError as error:
-            unknown.append(NotErased(what=each.title, why=error.problem, do=error.hint))
-    return amounts, unknown
 
 
 def _runs(subject: Subject) -> ErasablePlace:
@@ -254,67 +185,6 @@ def _warehouse_files(subject: Subject) -> ErasablePlace:
                  remove_files)  # fmt: skip
 
 
-def _lakes(subject: Subject) -> Iterator[ErasablePlace]:
-    """The tenant's objects: in the local lake, and in its bucket. The state of its life stays, and is no data."""
-    life = f"{subject.id}/{STAGE}/"
-
-    def place(key: str, title: str, opened: Callable[[], Lake]) -> ErasablePlace:
-        def items() -> list[Item]:
-            found = TenantFolder(opened(), subject.id).everything()
-            return [Item(name=name, bytes=size) for name, size in found if not name.startswith(life)]
-
-        def remove_objects() -> None:
-            lake = opened()
-            for each in items():
-                TenantFolder(lake, subject.id).delete(each.name)
-            TenantFolder(lake, subject.id).prune()
-
-        return ErasablePlace(key, title, items, remove_objects)
-
-    yield place("lake", "objects of the local lake, also rejected rows", lambda: open_lake(subject.settings))
-    if subject.config.storage.bucket is not None:
-        where = lake_place(subject.config)
-        yield place("bucket", f"objects of the bucket {where.bucket}", lambda: open_lake(subject.settings, where))
-        yield _versions(subject, where)
-
-
-def _versions(subject: Subject, where: LakePlace) -> ErasablePlace:
-    """What a bucket with versioning keeps of objects that were deleted or replaced, also under earlier ids."""
-    ids = (subject.id, *subject.formerly)
-
-    def found() -> list[tuple[TenantFolder, Version]]:
-        folders = [TenantFolder(open_lake(subject.settings, where), each) for each in ids]
-        return [
-            (folder, version)
-            for folder in folders
-            for version in folder.earlier_versions()
-            if not version.key.startswith(f"{folder.tenant}/{STAGE}/")
-        ]
-
-    def remove_versions() -> None:
-        with suppress(VersionsUnknownError):  # the count says it
-            for folder, version in found():
-                folder.delete_version(version)
-
-    return ErasablePlace(
-        "versions",
-        f"earlier versions of objects in the bucket {where.bucket}, and marks of deletions",
-        lambda: [Item(name=f"{version.key} {version.id}", bytes=version.bytes) for _, version in found()],
-        remove_versions,
-    )
-
-
-def remove_versions_of_life(subject: Subject) -> None:
-    """Remove the earlier versions of the state of the tenant's life and of the journal; the state itself stays."""
-    if subject.config.storage.bucket is not None:
-        lake = open_lake(subject.settings, lake_place(subject.config))
-        with suppress(VersionsUnknownError):  # they hold no data
-            for folder in (TenantFolder(lake, each) for each in (subject.id, *subject.formerly)):
-                for version in folder.earlier_versions():
-                    if version.key.startswith(f"{folder.tenant}/{STAGE}/"):
-                        folder.delete_version(version)
-
-
 def _variables(subject: Subject) -> ErasablePlace:
     """The tenant's variables in the project's `.env`, which often are passwords."""
     path = subject.settings.project_dir / ".env"
@@ -398,12 +268,6 @@ def _may_use_project(written: Mapping[str, object] | None, raw: bytes, project: 
     said = [written, *(environments.values() if isinstance(environments, Mapping) else ())]
     dbt = [each.get("dbt") for each in said if isinstance(each, Mapping)]
     return any(isinstance(each, Mapping) and each.get("project") == project for each in dbt)
-
-
-def life_objects(config: TenantConfig, settings: Settings) -> str:
-    """Return where the state of the tenant's life stays, for the certificate."""
-    with main_lake(config, settings) as lake:
-        return f"{TenantFolder(lake, config.id).address}/{STAGE}/{NAME}"
 
 
 def _files(path: Path, below: Path) -> Iterator[Item]:

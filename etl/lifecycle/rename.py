@@ -25,6 +25,7 @@ from etl.faults import reach
 from etl.lake.footer import read_footer
 from etl.lake.lake import Lake, open_lake
 from etl.lake.objects import SUFFIX, ObjectRef
+from etl.lake.republish import adopt
 from etl.lake.tenant_folder import TenantFolder
 from etl.last_good import kept_place
 from etl.lifecycle.dagster_records import DagsterRecords
@@ -182,7 +183,7 @@ def _copy(source: Lake, target: Lake, old: str, new: str) -> None:
             partition=said.partition,
             attempt=Path(key).name.removesuffix(SUFFIX),
         )
-        target.adopt(ref, path, said.model_copy(update={"tenant": new}))
+        adopt(target, ref, path, said.model_copy(update={"tenant": new}))
         reach("lifecycle.object_renamed")
 
 

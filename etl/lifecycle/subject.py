@@ -25,10 +25,10 @@ from etl.faults import reach
 from etl.lake.lake import Lake, ObjectRef, open_lake
 from etl.lake.staging import sweep_dead
 from etl.lifecycle.certificate import Certificate, LeftError, NotErased, product, write_certificate
+from etl.lifecycle.erasable import Subject
 from etl.lifecycle.going_on import refuse_going_on
 from etl.lifecycle.item import Amount, Item
-from etl.lifecycle.journal import Journal, read_journal
-from etl.lifecycle.places import Subject
+from etl.lifecycle.journal import BegunErasure, read_journal
 from etl.lifecycle.previews import remove_previews
 from etl.lifecycle.subject_objects import Eraser, Objects
 from etl.lifecycle.subject_versions import count_versions, remove_versions
@@ -50,7 +50,7 @@ _LONG = 6
 """A shorter value is a part of usual words and numbers, so it is not hidden in texts."""
 
 
-class BegunErasure(Journal):
+class PersonErasure(BegunErasure):
     """The erasure of a person that was begun."""
 
     columns: tuple[str, ...]
@@ -142,9 +142,9 @@ class Person:
         reach("lifecycle.previews_removed")
         return self._end(begun, done, changed, out)
 
-    def _begin(self, lake: Lake) -> BegunErasure:
+    def _begin(self, lake: Lake) -> PersonErasure:
         tenant = self.of.id
-        found = read_journal(lake, tenant, NOTE, BegunErasure)
+        found = read_journal(lake, tenant, NOTE, PersonErasure)
         if found is not None:
             if not hmac.compare_digest(found.check, _hash(self.key, found.salt)):
                 raise EtlError(
@@ -157,7 +157,7 @@ class Person:
             if life is not None and life.state not in ("active", "retired"):
                 raise refused(tenant, life)
             salt = secrets.token_hex(16)
-            begun = BegunErasure(
+            begun = PersonErasure(
                 id=secrets.token_hex(8),
                 begun=datetime.now(UTC),
                 columns=tuple(self.key),
@@ -171,7 +171,7 @@ class Person:
         return begun
 
     def _end(
-        self, begun: BegunErasure, done: Sequence[Objects], changed: Sequence[str], out: Path | None
+        self, begun: PersonErasure, done: Sequence[Objects], changed: Sequence[str], out: Path | None
     ) -> tuple[Certificate, Path]:
         subject = self.of
         left = self.find()
@@ -200,8 +200,8 @@ class Person:
         if not certificate.is_complete:
             raise LeftError(
                 f"tenant {subject.id}: {left.rows} rows of the person are still there; {path} says where",
-                "views show rows of other tables: run `etl run` for dbt; a bucket may lock earlier versions; then run the"
-                " same command again",
+                "views show rows of other tables: run `etl run` for dbt; a bucket may lock earlier versions; then run"
+                " the same command again",
             )
         reach("lifecycle.certified")
         with main_lake(subject.config, subject.settings) as lake:

@@ -24,6 +24,7 @@ from etl.faults import reach
 from etl.lake.lake import PLACEHOLDER_FOOTER, Inputs, Lake, ObjectRef, Pinned, Provenance
 from etl.lake.objects import DATA, SUFFIX, WITH_ERASED, Erased, Partner
 from etl.lake.pairs import attempt, quarantine_stage
+from etl.lake.republish import replace_provenance
 from etl.lake.tenant_folder import TenantFolder
 from etl.partitions.keys import key_in, kind_of
 from etl.pipeline.life import STAGE as LIFE
@@ -139,7 +140,7 @@ class Eraser:
             found.versions[good.version] = version
             found.rewritten.append(f"{_label(ref)}: {good.version[:16]} -> {version[:16]}")
         else:
-            self.lake.replace_provenance(ref, new)
+            replace_provenance(self.lake, ref, new)
         reach("lifecycle.object_rewritten")
         if rejected is not None and lost:
             self.lake.delete(rejected.ref)

@@ -17,8 +17,8 @@ from etl.lake.objects import SUFFIX
 from etl.lake.store import Version, VersionsUnknownError
 from etl.lake.tenant_folder import TenantFolder
 from etl.lifecycle.certificate import NotErased
+from etl.lifecycle.erasable import Subject
 from etl.lifecycle.item import Amount, Item
-from etl.lifecycle.places import Subject
 from etl.lifecycle.subject_objects import NO_DATA, rows_in
 from etl.pipeline.stage import lake_place
 

@@ -45,6 +45,7 @@ from etl.warehouse.contract import (
 from etl.warehouse.duckdb import engine_config, make_room
 from etl.warehouse.loadable import Loadable, read_loadable
 from etl.warehouse.postgres_care import vacuum_each
+from etl.warehouse.postgres_drop import readers_first
 from etl.warehouse.postgres_session import PostgresSession, ensure_schema, relation_of
 from etl.warehouse.postgres_types import check_types, needs_text_copy, postgres_type
 from etl.warehouse.set_aside import set_aside
@@ -66,15 +67,6 @@ _TLS = ("sslmode", "sslcert", "sslkey", "sslrootcert")
 _RIGHTS = """
 SELECT current_setting('server_version'), has_database_privilege(current_database(), 'CREATE')
  OR coalesce((SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'etl_ledger'), false)
-"""
-_READS = """
-SELECT DISTINCT rn.nspname::text, r.relname::text, sn.nspname::text, s.relname::text
-FROM pg_depend d
-JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid
-JOIN pg_class r ON r.oid = w.ev_class JOIN pg_namespace rn ON rn.oid = r.relnamespace
-JOIN pg_class s ON d.refclassid = 'pg_class'::regclass AND s.oid = d.refobjid
-JOIN pg_namespace sn ON sn.oid = s.relnamespace
-WHERE r.oid <> s.oid
 """
 _HOLDER = """
 SELECT format('process %%s (%%s, since %%s)', pid, application_name, date_trunc('second', backend_start))
@@ -149,14 +141,7 @@ class PostgresWarehouse(SqlWarehouse):
 
     def drop_order(self, session: "Session", tables: "Sequence[OwnTable]") -> "list[OwnTable]":
         """Return the tables and views so that each one comes before those that it reads."""
-        left = {(each.schema_name, each.name): each for each in tables}
-        reads = [((schema, name), (of, read)) for schema, name, of, read in session.rows(_READS)]
-        ordered: list[OwnTable] = []
-        while left:
-            read = {source for reader, source in reads if reader in left}
-            free = [place for place in left if place not in read]
-            ordered += [left.pop(place) for place in free or list(left)]
-        return ordered
+        return readers_first(session, tables)
 
     def give_back_space(self, tables: Sequence[tuple[str, str]], run_id: str) -> None:
         """Let the server write these tables again without the rows that were deleted."""

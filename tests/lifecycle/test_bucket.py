@@ -8,6 +8,7 @@ import pytest
 
 from etl.errors import LakeError
 from etl.lake.lake import PLACEHOLDER_FOOTER, Lake, ObjectRef, Provenance, Published
+from etl.lake.republish import adopt
 from etl.lake.tenant_folder import TenantFolder
 from etl.pipeline.life import life_in, now, write_life
 from tests.lake.objects import provenance_of, s3_lake
@@ -38,7 +39,7 @@ def test_what_is_removed_copied_and_said_is_one_tenants(object_store: ObjectStor
 
         target = first.ref.model_copy(update={"tenant": "c"})
         said: Provenance = first.provenance.model_copy(update={"tenant": "c"})
-        adopted = lake.adopt(target, lake.local_copy(first.ref), said)
+        adopted = adopt(lake, target, lake.local_copy(first.ref), said)
         assert adopted.version == first.version
         found = lake.find(target)
         assert found is not None
