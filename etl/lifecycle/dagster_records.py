@@ -165,6 +165,18 @@ class DagsterRecords:
                     return f"{path}: {error}"
         return ""
 
+    def server(self) -> str:
+        """Return the kind of the server that has the history; empty if files have it."""
+        with self._run_database() as connection:
+            kind = str(connection.dialect.name)
+        return "" if kind == "sqlite" else kind
+
+    def files_beside_server(self) -> list[Path]:
+        """Return folders with an earlier history in files, if a server has the history now."""
+        home = Path(self._instance.root_directory)
+        folders = [home / "history", home / "schedules"]
+        return [each for each in folders if self.server() and any(each.rglob("*.db"))]
+
     def event_databases(self) -> Iterator[Callable[[], AbstractContextManager[Any]]]:
         """Yield how each database with events of the tenant is opened: the index, and the file of each run."""
         storage: Any = self._instance.event_log_storage

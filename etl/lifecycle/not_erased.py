@@ -102,6 +102,19 @@ def _warehouse(subject: Subject) -> Iterator[NotErased]:
 
 
 def _runs(subject: Subject) -> Iterator[NotErased]:
+    server, files = subject.records.server(), subject.records.files_beside_server()
+    if server:
+        yield NotErased(
+            what=f"the space of deleted rows in Dagster's database ({server}), its write-ahead log and its backups",
+            why="the server writes over them by and by; to write its tables again would stop all runs meanwhile",
+            do="run `VACUUM (FULL)` in that database in a quiet hour",
+        )
+    if files:
+        yield NotErased(
+            what=f"an earlier history of Dagster in files: {', '.join(map(str, files))}",
+            why=f"the history is in {server} now, and nothing reads these files any more",
+            do="delete them",
+        )
     shared = subject.records.runs().shared
     if shared:
         ids = ", ".join(each.run_id for each in shared[:5])

@@ -15,10 +15,11 @@ from tests.lifecycle.scan import files_with
 from tests.lifecycle.test_export import tables
 from tests.lifecycle.test_subject import delete_in_source
 from tests.lifecycle.world import PERSON, TENANTS, World, canary, make_world, pipelines
-from tests.servers.object_store import ObjectStore, object_store
+from tests.servers.object_store import ObjectStore
+from tests.servers.seaweed import seaweed
 from tests.tiny_project import TinyProject
 
-__all__ = ["object_store"]
+__all__ = ["seaweed"]
 KEY = ("--key", f"person={PERSON}")
 
 
@@ -57,8 +58,8 @@ class Versioned:
 
 
 @pytest.fixture
-def bucket(object_store: ObjectStore) -> Versioned:
-    return Versioned(object_store)
+def bucket(seaweed: ObjectStore) -> Versioned:
+    return Versioned(seaweed)
 
 
 @pytest.fixture
@@ -96,6 +97,7 @@ def test_the_whole_life_of_a_tenant_in_a_bucket(
     assert bucket.with_text(PERSON, tmp_path / "1")
     assert etl("tenant", "retire", "acme", "--confirm", "acme").code == 0
     assert etl("tenant", "retire", "acme", "--undo", "--confirm", "acme").code == 0
+    assert len(bucket.versions()) > len(bucket.store.keys(bucket.name))  # the bucket does keep them
 
     delete_in_source(world)
     said = etl("tenant", "erase-subject", "acme", *KEY, "--confirm", "acme")
