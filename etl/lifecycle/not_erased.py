@@ -55,7 +55,7 @@ def _dbt(subject: Subject) -> Iterator[NotErased]:
         yield NotErased(
             what=f"schemas of dbt other than {place.schema}",
             why="the dbt project was not prepared on this machine, so nothing tells where it builds",
-            do=f"`etl dbt prepare {subject.id}`, then run the command again",
+            do=f"before the erasure: `etl dbt prepare {subject.id}`; after it: drop the tables there by hand",
         )
 
 

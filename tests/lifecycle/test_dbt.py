@@ -89,3 +89,10 @@ def test_nothing_of_dbt_is_left_and_elsewhere_the_tables_are_the_same(
     done = other.run("acme")
     assert done.success, [each.message for each in done.all_events if each.is_failure]
     assert rows(other) == before
+
+
+def test_a_database_of_dbt_that_is_not_the_tenants_warehouse_is_named_and_not_green(world: World, etl: Etl) -> None:
+    with_dbt(world, dbt={"enabled": True, "target": "postgres"})
+    said = etl("tenant", "erase", "acme")
+    assert said.code == 3
+    assert "NOT EXAMINED: the schema dbt_acme and others of dbt's target `postgres`" in said.out

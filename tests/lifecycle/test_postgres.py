@@ -159,6 +159,14 @@ def test_tables_of_dbt_go_from_every_schema_that_it_builds_in(
     before = all_rows(url)
     said = etl("tenant", "export", "acme", "--out", str(tmp_path / "out"))
     assert said.code == 0, said.err
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("CREATE VIEW public.of_somebody AS SELECT name FROM shop.acme_orders")
+    said = etl("tenant", "erase", "acme", "--confirm", "acme")
+    assert said.code == 2
+    assert "of_somebody" in said.err
+    assert tables_with(canary("acme"), url)
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("DROP VIEW public.of_somebody")
     said = etl("tenant", "erase", "acme", "--confirm", "acme")
     assert said.code == 0, said.err
     assert tables_with(canary("acme"), url) == []
