@@ -16,11 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.cli.home import opened_instance
-from etl.cli.start import EXIT_FAILED
+from etl.cli.start import EXIT_FAILED, EXIT_UNKNOWN
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.errors import EtlError
 from etl.health.finding import size
-from etl.lifecycle.certificate import Certificate, LeftError
+from etl.lifecycle.certificate import Certificate, LeftError, NotErased
 from etl.lifecycle.dagster_records import DagsterRecords
 from etl.lifecycle.erase import erase as erase_all, planned, subject_of
 from etl.lifecycle.export import export as export_tenant
@@ -78,23 +78,36 @@ def erase(
     without_warehouse: Annotated[
         bool, typer.Option("--without-warehouse", help="Leave the warehouse alone; the certificate says so.")
     ] = False,
+    config: Annotated[
+        Path | None, typer.Option(help="An earlier text of the tenant's file, if the file itself cannot be read.")
+    ] = None,
 ) -> None:
     """Erase a tenant: its lake, tables, state, messages, history in Dagster, variables in .env, and files.
 
     Without --confirm, the command lists what it would remove. A second call goes on where a first one was interrupted.
-    At the end everything is counted again, and a certificate says what was removed and what could not be.
+    At the end everything is counted again, and a certificate says what was removed and what could not be. Exit code 1:
+    something is left. Exit code 3: something could not be examined, such as the warehouse of a tenant whose file cannot
+    be read.
     """
     settings, console = load_settings(), Console()
     with opened_instance(settings) as instance:
-        subject = subject_of(tenant, settings, instance, with_warehouse=not without_warehouse)
+        subject = subject_of(
+            tenant, settings, instance, with_warehouse=not without_warehouse, unreadable=True, said=config
+        )
         if confirm is None:
-            _show(planned(subject), console)
+            plan = planned(subject)
+            unknown = plan.not_examined
+            _show(plan.amounts, console)
             for each in not_erased(subject):
                 console.print(Text(f"not erased: {each.what}: {each.do}"), soft_wrap=True)
+            _warn(unknown, console)
         if is_confirmed(tenant, confirm, "would be erased: all of the above", console):
             with left_is_failed():
                 certificate, path = erase_all(subject, out, lambda title: console.print(Text(f"removed: {title}")))
             _tell(certificate, path, console)
+            unknown = certificate.not_examined
+        if unknown:
+            raise typer.Exit(EXIT_UNKNOWN)
 
 
 @app.command(epilog="For example: `etl tenant export acme --out /srv/exports/acme`")
@@ -195,7 +208,7 @@ def erase_subject(
 
     Without --confirm, the command counts the rows and changes nothing. The certificate names the key columns and holds
     no value. It tells what could not be examined, and what the source would bring back. Exit code 1: the person has no
-    row anywhere.
+    row anywhere. Exit code 3: earlier versions of objects in the bucket could not be examined.
     """
     settings, console = load_settings(), Console()
     with opened_instance(settings) as instance:
@@ -208,6 +221,8 @@ def erase_subject(
                 console.print(Text(f"not examined, because it lacks a key column: {each}"), soft_wrap=True)
             if found.tables_without_key:
                 console.print(Text(f"not examined: {', '.join(found.tables_without_key)}"), soft_wrap=True)
+            unknown = found.not_examined
+            _warn(unknown, console)
         if is_confirmed(tenant, confirm, "would lose these rows", console):
             with left_is_failed():
                 certificate, path = person.erase(out)
@@ -217,8 +232,12 @@ def erase_subject(
             console.print(Text(f"certificate: {path} and {path.with_suffix('.txt')}"), soft_wrap=True)
             for other in certificate.not_erased:
                 console.print(Text(f"not erased: {other.what}: {other.do}"), soft_wrap=True)
+            unknown = certificate.not_examined
+            _warn(unknown, console)
             if not any(each.rows for each in certificate.removed):
                 raise typer.Exit(EXIT_FAILED)
+        if unknown:
+            raise typer.Exit(EXIT_UNKNOWN)
 
 
 def _values(keys: Sequence[str]) -> dict[str, str]:
@@ -268,8 +287,14 @@ def _show(amounts: Sequence[Amount], console: Console) -> None:
     console.print(table)
 
 
+def _warn(unknown: Sequence[NotErased], console: Console) -> None:
+    for each in unknown:
+        console.print(Text(f"NOT EXAMINED: {each.what}: {each.why}\n  -> {each.do}"), style="red", soft_wrap=True)
+
+
 def _tell(certificate: Certificate, path: Path, console: Console) -> None:
     _show(certificate.removed, console)
     console.print(f"{certificate.tenant} is erased; nothing is left in these places", highlight=False)
+    _warn(certificate.not_examined, console)
     console.print(Text(f"certificate: {path} and {path.with_suffix('.txt')}"), soft_wrap=True)
     console.print(f"{len(certificate.not_erased)} things could not be erased from here; the certificate names them")

@@ -88,6 +88,22 @@ def load_text(
     )
 
 
+def unread_tenant(tenant_id: str, path: Path, settings: Settings) -> TenantConfig:
+    """Return a configuration that says nothing but the id, for the removal of a tenant whose file cannot be read."""
+    return TenantConfig(id=tenant_id).with_origin(
+        Origin(
+            life=read_life_file(path.with_name(FILE)),
+            path=path,
+            environment=settings.environment,
+            config_hash="",
+            places={(): Mark()},
+            tenants=list_tenants(settings),
+            platform=platform_of(settings.project_dir, os.environ),
+            data_dir=settings.data_dir,
+        )
+    )
+
+
 def written_tenant(raw: bytes, tenant_id: str) -> dict[str, object] | None:
     """Return what a tenant's file says, as mappings, lists and texts, valid or not; None if it is no YAML."""
     document = parse(raw)

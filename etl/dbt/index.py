@@ -85,14 +85,20 @@ def fresh_index(config: TenantConfig, project: TenantDbt) -> DbtIndex | None:
 
 def last_assets(config: TenantConfig, settings: Settings) -> tuple[DbtAsset, ...]:
     """Return the last prepared assets, fresh or not; empty without a project, or before the first preparation."""
-    found = _read(work_dir(config, settings) / INDEX_FILE) if config.dbt.enabled else None
+    found = _read(work_dir(config.id, settings) / INDEX_FILE) if config.dbt.enabled else None
     return found.assets if found is not None and found.format == INDEX_FORMAT else ()
 
 
 def last_models(config: TenantConfig, settings: Settings) -> dict[str, tuple[tuple[str, ...], ...]]:
     """Return the keys of the models that each pipeline selects, as they were prepared last, fresh or not."""
-    found = _read(work_dir(config, settings) / INDEX_FILE) if config.dbt.enabled else None
+    found = _read(work_dir(config.id, settings) / INDEX_FILE) if config.dbt.enabled else None
     return found.pipelines if found is not None and found.format == INDEX_FORMAT else {}
+
+
+def last_relations(config: TenantConfig, settings: Settings) -> tuple[DbtRelation, ...]:
+    """Return the relations that the project made when it was prepared last, fresh or not."""
+    found = _read(work_dir(config.id, settings) / INDEX_FILE) if config.dbt.enabled else None
+    return found.relations if found is not None and found.format == INDEX_FORMAT else ()
 
 
 def index_path(project: TenantDbt) -> Path:

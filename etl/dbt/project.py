@@ -134,7 +134,7 @@ def tenant_dbt(config: TenantConfig, settings: Settings) -> TenantDbt:
         tenant=config.id,
         folder=folder,
         profiles_dir=_profiles_dir(folder, outputs, settings, config),
-        work_dir=work_dir(config, settings),
+        work_dir=work_dir(config.id, settings),
         lock_dir=settings.data_dir / "locks",
         target=config.dbt.target,
         variables={**_given(config), "tenant": config.id, **({"schema": schema} if schema else {})},
@@ -205,9 +205,9 @@ def _given(config: TenantConfig) -> dict[str, str | int | float | bool | None]:
     return {name: value for name, value in config.dbt.variables.items() if name not in OWN_VARIABLES}
 
 
-def work_dir(config: TenantConfig, settings: Settings) -> Path:
+def work_dir(tenant: str, settings: Settings) -> Path:
     """Return the folder of all files that are made for this tenant and its project."""
-    return settings.data_dir / "dbt" / config.id
+    return settings.data_dir / "dbt" / tenant
 
 
 def fingerprint(project: TenantDbt) -> str:
@@ -336,7 +336,7 @@ def _read_profiles(path: Path) -> dict[str, Any]:
 def _profiles_dir(folder: Path, outputs: Mapping[str, Any], settings: Settings, config: TenantConfig) -> Path:
     """Return the folder of the shared profile if it has the target, or else of the project's own profile."""
     if config.dbt.target in outputs or not (folder / "profiles.yml").is_file():
-        return work_dir(config, settings) / "profile"
+        return work_dir(config.id, settings) / "profile"
     return folder
 
 

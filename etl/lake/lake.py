@@ -1,11 +1,10 @@
 """Drafts, verifies, publishes and reads Parquet objects, in a local folder or on S3.
 
-Belongs here: the life of an object. Not here: how a store publishes an object in one step (`local_store`, `s3_store`),
-the content of the footer (`footer`), and the meaning of the rows.
+Belongs here: the life of an object. Not here: all that a tenant has (`tenant_folder`), how a store publishes an object
+in one step (`local_store`, `s3_store`), the content of the footer (`footer`), and the meaning of the rows.
 """
 
 import logging
-import shutil
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +26,6 @@ from etl.lake.footer import (
     Stamp,
     data_version,
     read_footer,
-    replace_stamp,
     write_stamp,
 )
 from etl.lake.local_store import LocalStore
@@ -54,7 +52,6 @@ __all__ = [
     "Published",
     "open_lake",
 ]
-
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +128,7 @@ class Lake:
     """All objects of one store. Threads that write drafts at the same time must each open their own lake."""
 
     def __init__(self, store: Store, staging_dir: Path, lock_dir: Path) -> None:
-        self._store = store
+        self.store = store
         self._staging_dir = staging_dir
         self._lock_dir = lock_dir
         self._drafts: dict[Path, _Draft] = {}
@@ -146,13 +143,13 @@ class Lake:
         the object that was published when the other file was begun is remembered.
         """
         label = ".".join(filter(None, (ref.partition or "whole", file_safe(run_id))))
-        with _named(f"the draft of {ref} could not be made"):
-            seen = self._drafts[like].seen if like else self._store.etag(ref.key)
+        with named_errors(f"the draft of {ref} could not be made"):
+            seen = self._drafts[like].seen if like else self.store.etag(ref.key)
             folder = self._folder(ref.tenant, f"{ref.stage}/{ref.pipeline}", label)
         path = folder.path / f"{DATA}{SUFFIX}"
         self._drafts[path] = _Draft(ref, seen)
         try:
-            with _named(f"the draft of {ref} could not be made"):
+            with named_errors(f"the draft of {ref} could not be made"):
                 reach("lake.staged")
             yield path
         finally:
@@ -161,7 +158,7 @@ class Lake:
 
     def scratch(self, ref: ObjectRef, run_id: str) -> StagingFolder:
         """Make a private folder for files of which drafts of `ref` and other objects are made; its `remove` ends it."""
-        with _named(f"a folder for {ref} could not be made"):
+        with named_errors(f"a folder for {ref} could not be made"):
             return self._folder(ref.tenant, f"{ref.stage}/{ref.pipeline}", file_safe(f"range-{run_id}"))
 
     def seen(self, draft: Path) -> str | None:
@@ -170,18 +167,18 @@ class Lake:
 
     def refuse_if_changed(self, ref: ObjectRef, draft: Path) -> None:
         """Raise an error if another run published since the draft was begun; called before its rejected rows appear."""
-        if self._store.etag(ref.key) != self._drafts[draft].seen:
-            raise self._lost(ref)
+        if self.store.etag(ref.key) != self._drafts[draft].seen:
+            raise self.lost(ref)
 
     def publish(self, ref: ObjectRef, draft: Path, provenance: Provenance) -> Published:
         """Verify the draft, write the provenance into the file, and make the whole file visible in one step."""
         if draft not in self._drafts or self._drafts[draft].ref != ref:
             raise LakeError(f"{draft} is no draft of {ref}", "publish the path that Lake.draft(ref) gave")
-        with _named(f"{ref} could not be published"):
+        with named_errors(f"{ref} could not be published"):
             return self._publish(ref, draft, provenance)
 
     def _publish(self, ref: ObjectRef, draft: Path, provenance: Provenance) -> Published:
-        _check_provenance(ref, provenance)
+        check_provenance(ref, provenance)
         footer = read_footer(draft, f"the draft of {ref}")
         if footer.rows != provenance.rows:
             raise LakeError(
@@ -192,7 +189,7 @@ class Lake:
         version = data_version(draft, footer)
         published = Published(
             ref=ref,
-            uri=self._store.uri(ref.key),
+            uri=self.store.uri(ref.key),
             version=version,
             rows=footer.rows,
             bytes=draft.stat().st_size,
@@ -203,18 +200,18 @@ class Lake:
             return current.model_copy(update={"changed": False})
         write_stamp(draft, Stamp(provenance, version), footer, str(ref))
         reach("lake.stamped")
-        if not self._store.put(ref.key, draft, expected):
-            raise self._lost(ref)
+        if not self.store.put(ref.key, draft, expected):
+            raise self.lost(ref)
         reach("lake.published")
         return published
 
     def find(self, ref: ObjectRef) -> Published | None:
         """Return the published object that readers see, from its footer; `None` if nothing is published."""
-        found = self._store.footer(ref.key)
+        found = self.store.footer(ref.key)
         if found is None:
             return None
         footer, size = found
-        uri = self._store.uri(ref.key)
+        uri = self.store.uri(ref.key)
         stamp = footer.stamp(uri)
         return Published(
             ref=ref, uri=uri, version=stamp.version, rows=footer.rows, bytes=size, provenance=stamp.provenance
@@ -222,7 +219,7 @@ class Lake:
 
     def columns(self, ref: ObjectRef) -> pa.Schema | None:
         """Return the columns of the published object, from its footer; `None` if nothing is published."""
-        found = self._store.footer(ref.key)
+        found = self.store.footer(ref.key)
         return found[0].schema if found is not None else None
 
     def find_intact(self, ref: ObjectRef) -> Published | None:
@@ -253,7 +250,7 @@ class Lake:
 
     def pipelines(self, tenant: str, stage: str) -> tuple[str, ...]:
         """Return the pipelines of which a stage has published objects, in order."""
-        names = self._store.names(f"{tenant}/{stage}")
+        names = self.store.names(f"{tenant}/{stage}")
         return tuple(sorted({each.partition("/")[0] for each in names if each.endswith(_PUBLISHED)}))
 
     def folders(self, tenant: str, stage: str, pipeline: str) -> tuple[str, ...]:
@@ -261,19 +258,19 @@ class Lake:
         return self._keys(tenant, stage, pipeline, "")
 
     def _keys(self, tenant: str, stage: str, pipeline: str, ending: str) -> tuple[str, ...]:
-        names = self._store.names(ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline).folder)
+        names = self.store.names(ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline).folder)
         keys = (key_in(each.partition("/")[0]) for each in names if "/" in each and each.endswith(ending))
         return tuple(sorted({key for key in keys if key}))
 
     def attempts(self, ref: ObjectRef) -> tuple[ObjectRef, ...]:
         """Return all objects in the folder of `ref`, of any attempt."""
-        names = self._store.names(ref.place)
+        names = self.store.names(ref.place)
         stems = sorted(each.removesuffix(SUFFIX) for each in names if "/" not in each)
         return tuple(ref.model_copy(update={"attempt": each}) for each in stems)
 
     def tag(self, ref: ObjectRef) -> str | None:
         """Return a tag that changes with every replacement and is never used again; None if there is no object."""
-        return self._store.etag(ref.key)
+        return self.store.etag(ref.key)
 
     def scan(self, refs: Sequence[ObjectRef]) -> pl.LazyFrame:
         """Return a lazy frame of the rows of exactly these objects, in the given order.
@@ -291,112 +288,42 @@ class Lake:
 
     def local_copy(self, ref: ObjectRef) -> Path:
         """Return the object as it is now as a local file that no later run replaces. `close` removes the file."""
-        if ref.tenant not in self._pins:
-            folder = self._folder(ref.tenant, "reading", "pins")
-            self._pins[ref.tenant] = folder
-            weakref.finalize(self, _remove_quietly, folder)
         try:
-            return self._store.fetch(ref.key, self._pins[ref.tenant].path)
+            return self.store.fetch(ref.key, self.pins(ref.tenant))
         except FileNotFoundError:
             raise LakeError(f"{ref} is not published", "materialize it first") from None
 
-    def used_bytes(self, tenant: str) -> int:
-        """Return the size of all objects of a tenant, of every stage, also those of rejected rows."""
-        with _named(f"the objects of {tenant} could not be measured"):
-            return self._store.used_bytes(tenant)
-
-    def tenants(self) -> tuple[str, ...]:
-        """Return the folders of the lake's first level, in order: the tenants that have any object."""
-        return self._store.folders()
+    def pins(self, tenant: str) -> Path:
+        """Return the folder of the local copies of a tenant's objects. `close` removes it."""
+        if tenant not in self._pins:
+            folder = self._folder(tenant, "reading", "pins")
+            self._pins[tenant] = folder
+            weakref.finalize(self, _remove_quietly, folder)
+        return self._pins[tenant].path
 
     def delete(self, ref: ObjectRef) -> None:
         """Remove an object; a missing object is no error."""
-        self._store.delete(ref.key)
-
-    def everything(self, tenant: str) -> tuple[tuple[str, int], ...]:
-        """Return the key and the size of all that the tenant's folder holds, also of what is no object."""
-        return self._store.everything(tenant)
-
-    def address(self, tenant: str) -> str:
-        """Return the address of the tenant's folder, for people."""
-        return self._store.uri(tenant)
-
-    def local_copy_of_key(self, tenant: str, key: str) -> Path:
-        """Return what is stored under a key of the tenant's folder as a local file. `close` removes the file."""
-        if tenant not in self._pins:
-            self._pins[tenant] = self._folder(tenant, "reading", "pins")
-        return self._store.fetch(key, self._pins[tenant].path)
-
-    def delete_key(self, tenant: str, key: str) -> None:
-        """Remove what is stored under a key of the tenant's folder; a missing object is no error."""
-        if not key.startswith(f"{tenant}/"):
-            raise LakeError(f"`{key}` is not in the folder of tenant {tenant}", "report this as a fault of the program")
-        self._store.delete(key)
-
-    def prune(self, tenant: str) -> None:
-        """Remove the empty folders of a tenant whose objects were removed."""
-        self._store.prune(tenant)
-
-    def adopt(self, ref: ObjectRef, file: Path, provenance: Provenance | None = None) -> Published:
-        """Publish a whole object of another lake as it is; with `provenance`, its footer says that instead.
-
-        The rows of the file must be those of which its footer speaks. An object that is there already is an error,
-        unless it is this one.
-        """
-        footer = read_footer(file, str(ref))
-        stamp = footer.stamp(str(ref))
-        if data_version(file, footer) != stamp.version or footer.rows != stamp.provenance.rows:
-            raise LakeError(f"{ref}: the file is not as it was published", "export the tenant again")
-        said = provenance or stamp.provenance
-        _check_provenance(ref, said)
-        if (current := self.find_intact(ref)) is not None:
-            if current.version == stamp.version and current.provenance == said:
-                return current.model_copy(update={"changed": False})
-            raise LakeError(f"{ref} is published here already", "erase the tenant here first")
-        with self.draft(ref, said.run_id) as draft:
-            shutil.copyfile(file, draft)
-            if said != stamp.provenance:
-                replace_stamp(draft, Stamp(said, stamp.version), footer, str(ref))
-            if not self._store.put(ref.key, draft, None):
-                raise self._lost(ref)
-        return Published(
-            ref=ref, uri=self._store.uri(ref.key), version=stamp.version, rows=footer.rows, bytes=file.stat().st_size,
-            provenance=said,
-        )  # fmt: skip
-
-    def replace_provenance(self, ref: ObjectRef, provenance: Provenance) -> Published:
-        """Publish the same rows again with another footer. Raises an error if another run published meanwhile."""
-        _check_provenance(ref, provenance)
-        with self.draft(ref, provenance.run_id) as draft:
-            shutil.copyfile(self.local_copy(ref), draft)
-            footer = read_footer(draft, str(ref))
-            version = footer.stamp(str(ref)).version
-            replace_stamp(draft, Stamp(provenance, version), footer, str(ref))
-            if not self._store.put(ref.key, draft, self._drafts[draft].seen):
-                raise self._lost(ref)
-        return Published(
-            ref=ref, uri=self._store.uri(ref.key), version=version, rows=footer.rows, bytes=0, provenance=provenance
-        )
+        self.store.delete(ref.key)
 
     def try_out(self, tenant: str) -> str:
         """Publish and delete an object that no pipeline has, to see that a run can. Returns its folder's address."""
         key = f"{tenant}/etl-check-{uuid4().hex}"
-        with _named(f"an object below {self._store.uri(tenant)} could not be published"):
+        with named_errors(f"an object below {self.store.uri(tenant)} could not be published"):
             folder = self._folder(tenant, "check", "connect")
             try:
                 draft = folder.path / DATA
                 draft.write_bytes(b"etl check --connect")
-                self._store.put(key, draft, None)
+                self.store.put(key, draft, None)
                 draft.write_bytes(b"etl check --connect, again")
-                if self._store.etag(key) is None or self._store.put(key, draft, None):
+                if self.store.etag(key) is None or self.store.put(key, draft, None):
                     raise LakeError(
-                        f"{self._store.uri(tenant)}: the store overwrites an object that must not be overwritten",
+                        f"{self.store.uri(tenant)}: the store overwrites an object that must not be overwritten",
                         "use a store that keeps the condition `If-None-Match` of an upload",
                     )
             finally:
-                self._store.delete(key)
+                self.store.delete(key)
                 folder.remove()
-        return self._store.uri(tenant)
+        return self.store.uri(tenant)
 
     def close(self) -> None:
         """Release all objects that were opened for reading. Frames from `scan` cannot be collected afterwards."""
@@ -406,7 +333,8 @@ class Lake:
     def _folder(self, tenant: str, group: str, label: str) -> StagingFolder:
         return StagingFolder(self._staging_dir / tenant, group, label, self._lock_dir)
 
-    def _lost(self, ref: ObjectRef) -> OvertakenError:
+    def lost(self, ref: ObjectRef) -> OvertakenError:
+        """Return the error of a run whose object another run has published before it."""
         winner = self.find_intact(ref)
         who = (
             f"run `{winner.provenance.run_id}` published it at {winner.provenance.created_at.isoformat()}"
@@ -442,7 +370,7 @@ def open_lake(settings: Settings, storage: LakePlace | None = None) -> Lake:
 
 
 @contextmanager
-def _named(what: str) -> Iterator[None]:
+def named_errors(what: str) -> Iterator[None]:
     """Turn an error of the operating system into one that also names the operation that failed."""
     try:
         yield
@@ -453,7 +381,8 @@ def _named(what: str) -> Iterator[None]:
         ) from error
 
 
-def _check_provenance(ref: ObjectRef, provenance: Provenance) -> None:
+def check_provenance(ref: ObjectRef, provenance: Provenance) -> None:
+    """Refuse a provenance that is about another object."""
     said = ObjectRef(
         tenant=provenance.tenant, stage=provenance.stage, pipeline=provenance.pipeline, partition=provenance.partition
     )

@@ -12,6 +12,7 @@ from etl import locks
 from etl.errors import LakeError
 from etl.faults import reach
 from etl.lake.footer import Footer, read_footer
+from etl.lake.store import Version
 
 
 class LocalStore:
@@ -72,18 +73,16 @@ class LocalStore:
         return tuple(each.relative_to(root).as_posix() for each in root.glob("**/*.parquet"))
 
     def everything(self, folder: str) -> tuple[tuple[str, int], ...]:
-        """Return the key and the size of every file below the folder."""
-        files = sorted(each for each in (self._root / folder).rglob("*") if each.is_file() or each.is_symlink())
-        return tuple((each.relative_to(self._root).as_posix(), each.lstat().st_size) for each in files)
-
-    def used_bytes(self, folder: str) -> int:
-        """Return the size of all objects below the folder."""
-        root, total = self._root / folder, 0
-        for place, _, names in os.walk(root, onerror=_raise_unless_missing):
-            for name in names:
+        """Return the key and the size of every file below the folder. A folder that cannot be read is an error."""
+        found: list[tuple[str, int]] = []
+        for place, folders, names in os.walk(self._root / folder, onerror=_raise_unless_missing):
+            links = [each for each in folders if os.path.islink(os.path.join(place, each))]  # noqa: PTH114, PTH118  fast
+            start = os.path.relpath(place, self._root)
+            for name in (*names, *links):
                 with suppress(FileNotFoundError):  # it was replaced or deleted meanwhile
-                    total += os.stat(os.path.join(place, name)).st_size  # noqa: PTH116, PTH118  half the time of Path
-        return total
+                    size = os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118  half the time of Path
+                    found.append((f"{start}/{name}", size))
+        return tuple(sorted(found))
 
     def folders(self) -> tuple[str, ...]:
         """Return the folders of the first level, in order."""
@@ -104,6 +103,18 @@ class LocalStore:
         for each in (*inner, root):
             if each.is_dir() and not any(each.iterdir()):
                 each.rmdir()
+
+    def versions(self, folder: str) -> tuple[Version, ...]:  # noqa: ARG002  of the protocol
+        """Return none: a file that is replaced or deleted leaves nothing."""
+        return ()
+
+    def delete_version(self, version: Version) -> bool:  # noqa: ARG002  of the protocol
+        """Refuse: there are no versions."""
+        return False
+
+    def fetch_version(self, version: Version, into: Path) -> Path:
+        """Raise an error: there are no versions."""
+        raise FileNotFoundError(into / version.key)
 
 
 def _raise_unless_missing(error: OSError) -> None:

@@ -25,6 +25,8 @@ from pydantic import SecretStr
 from etl.errors import LakeError
 from etl.faults import reach
 from etl.lake.footer import TRAILER, Footer, decode, footer_length
+from etl.lake.s3_versions import S3Versions
+from etl.lake.store import Version, VersionsUnknownError
 from etl.secrets.renewal import Renewable
 from etl.secrets.scrub import learn, scrub
 from etl.settings import S3Settings
@@ -171,14 +173,6 @@ class S3Store:
             found = self._asked(lambda store: [each for batch in obstore.list(store, prefix) for each in batch])
         return tuple(sorted((each["path"][len(self._prefix) :], int(each["size"])) for each in found))
 
-    def used_bytes(self, folder: str) -> int:
-        """Return the size of all objects below the folder."""
-        prefix = f"{self._prefix}{folder}/"
-        with self._errors(folder):
-            return self._asked(
-                lambda store: sum(int(each["size"]) for batch in obstore.list(store, prefix) for each in batch)
-            )
-
     def folders(self) -> tuple[str, ...]:
         """Return the folders of the first level, in order."""
         with self._errors("the lake"):
@@ -195,6 +189,28 @@ class S3Store:
 
     def prune(self, folder: str) -> None:
         """Do nothing: a bucket has no folders."""
+
+    def versions(self, folder: str) -> tuple[Version, ...]:
+        """Return all versions below the folder, also the present ones, and marks of deletions."""
+        prefix = f"{self._prefix}{folder}/"
+        try:
+            found = list(self._versions().list(prefix))
+        except VersionsUnknownError:
+            if not self._renew():
+                raise
+            found = list(self._versions().list(prefix))
+        return tuple(each._replace(key=each.key[len(self._prefix) :]) for each in found)
+
+    def delete_version(self, version: Version) -> bool:
+        """Remove one version. Return False if the store refuses it."""
+        return self._versions().delete(version._replace(key=self._prefix + version.key))
+
+    def fetch_version(self, version: Version, into: Path) -> Path:
+        """Return one version as a local file."""
+        return self._versions().fetch(version._replace(key=self._prefix + version.key), into)
+
+    def _versions(self) -> S3Versions:
+        return S3Versions(self._settings, self._bucket, self._timeout)
 
     def _tail(self, key: str, length: int) -> tuple[int, bytes]:
         options = {"range": {"suffix": length}}

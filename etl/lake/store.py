@@ -4,9 +4,24 @@ Belongs here: the protocol. Not here: the stores (`local_store`, `s3_store`), an
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from etl.errors import LakeError
 from etl.lake.footer import Footer
+
+
+class VersionsUnknownError(LakeError):
+    """Nothing is known about earlier versions of objects: the store, or the keys, do not allow to look."""
+
+
+class Version(NamedTuple):
+    """One version of an object in a bucket with versioning, or the mark of its deletion."""
+
+    key: str
+    id: str
+    bytes: int
+    is_latest: bool
+    is_mark: bool
 
 
 class Store(Protocol):
@@ -40,10 +55,6 @@ class Store(Protocol):
         """Return the key and the size of everything below a folder, also of what is no object of the lake."""
         ...
 
-    def used_bytes(self, folder: str) -> int:
-        """Return the size of all objects below a folder."""
-        ...
-
     def folders(self) -> tuple[str, ...]:
         """Return the folders at the top."""
         ...
@@ -54,4 +65,16 @@ class Store(Protocol):
 
     def prune(self, folder: str) -> None:
         """Remove the empty folders below a folder. No run may publish there meanwhile."""
+        ...
+
+    def versions(self, folder: str) -> tuple[Version, ...]:
+        """Return all versions below a folder, also the present ones. Raises VersionsUnknownError if nobody can tell."""
+        ...
+
+    def delete_version(self, version: Version) -> bool:
+        """Remove one version. Return False if the store refuses it."""
+        ...
+
+    def fetch_version(self, version: Version, into: Path) -> Path:
+        """Return one version as a local file in a folder."""
         ...

@@ -9,6 +9,7 @@ of a partition may be a value.
 import hashlib
 import json
 import platform
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from etl.errors import EtlError
 from etl.lifecycle.item import Amount
 
-FORMAT = 1
+FORMAT = 2
 
 
 class LeftError(EtlError):
@@ -60,6 +61,8 @@ class Certificate(BaseModel):
     scanned: str = ""
     kept: tuple[str, ...]
     not_erased: tuple[NotErased, ...]
+    not_examined: tuple[NotErased, ...] = ()
+    """Places that may hold something, and into which this erasure could not look."""
 
     @property
     def is_complete(self) -> bool:
@@ -105,15 +108,22 @@ def readable(certificate: Certificate, digest: str) -> str:
     lines += [f"  {each.count:>7} {each.title} ARE STILL THERE" for each in left] or [
         "  nothing is left in these places"
     ]
+    lines += [f"          {each.what}: NOT EXAMINED" for each in certificate.not_examined]
     if certificate.scanned:
         lines += [f"  {certificate.scanned}"]
     if certificate.changed:
         lines += ["", "Written again", *(f"  {each}" for each in certificate.changed)]
     lines += ["", "Kept, without data", *(f"  {each}" for each in certificate.kept)]
     lines += ["", "Not erased, because it cannot be done from here"]
-    for other in certificate.not_erased:
-        lines += [f"  - {other.what}", f"    why:  {other.why}", f"    do:   {other.do}"]
+    lines += _listed(certificate.not_erased)
+    if certificate.not_examined:
+        lines += ["", "NOT EXAMINED: nothing is known about these", *_listed(certificate.not_examined)]
     return "\n".join([*lines, ""])
+
+
+def _listed(others: Sequence[NotErased]) -> Iterator[str]:
+    for each in others:
+        yield from (f"  - {each.what}", f"    why:  {each.why}", f"    do:   {each.do}")
 
 
 def product() -> str:

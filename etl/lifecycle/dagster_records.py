@@ -10,25 +10,33 @@ database itself. A run that executes assets of several tenants belongs to all of
 import json
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 
+from etl.faults import reach
+from etl.lifecycle.dagster_bodies import asset_tenants, bodies, snapshot_of, value_of
 from etl.lifecycle.item import Item
 from etl.running.naming import AssetAddress, source_pool, warehouse_pool
 
+_T = TypeVar("_T")
 _ENDED = frozenset({DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED})
 _BY_ASSET = ("event_logs", "asset_keys", "asset_event_tags", "asset_check_executions", "asset_daemon_asset_evaluations")
-_BY_RUN = ("event_logs", "asset_check_executions", "concurrency_slots", "pending_steps", "runs", "run_tags")
+_BY_RUN = ("event_logs", "asset_check_executions", "concurrency_slots", "pending_steps")
 _BY_POOL = ("concurrency_limits", "concurrency_slots", "pending_steps")
 _BY_INSTIGATOR = ("jobs", "instigators", "job_ticks")
+_FIRST = ("job_ticks", "backfill_tags")
+"""Tables whose rows are known by the rows of another table, which therefore goes later."""
 _TICK_LOGS = "log_key"
+_PORTION = 5_000
+"""So many values are in one statement; SQLite takes 32,766."""
 
 
 @dataclass(frozen=True)
@@ -91,30 +99,57 @@ class DagsterRecords:
 
     def row_items(self) -> list[Item]:
         """Return each table of Dagster's databases that has rows of the tenant besides runs, with their number."""
-        found: list[Item] = []
+        found: Counter[str] = Counter()
         for open_it in self._databases():
             with open_it() as connection:
-                for table, condition in self._conditions(connection, ()):
+                for table, condition in self.conditions(connection):
                     rows = connection.execute(sa.select(sa.func.count()).select_from(table).where(condition)).scalar()
-                    if rows:
-                        found.append(Item(name=table.name, rows=int(rows)))
-        return found
+                    found[table.name] += int(rows or 0)
+        with self._run_database() as connection:
+            found["snapshots"] += len(self._left_snapshots(connection, _tables(connection)["snapshots"]))
+        return [Item(name=name, rows=rows) for name, rows in found.items() if rows]
 
     def remove(self) -> None:
         """Remove everything. It can be called again after it was interrupted."""
         runs = self.runs()
-        snapshots = self._snapshots(runs.own) - self._snapshots((*runs.shared, *runs.others))
+        snapshots = self._snapshots(runs.own)
         for log_key in list(self._tick_logs()):
             self._instance.compute_log_manager.delete_logs(log_key=log_key)
         for open_it in self._databases():
             with open_it() as connection:
-                for table, condition in self._conditions(connection, snapshots):
+                for table, condition in list(self.conditions(connection)):  # all of them before the first removal
                     connection.execute(sa.delete(table).where(condition))
+                    reach("lifecycle.rows_of_history_deleted")
         for run in runs.own:
             self._instance.compute_log_manager.delete_logs(prefix=[run.run_id])
             self._instance.delete_run(run.run_id)
             for path in self._files(run.run_id):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        reach("lifecycle.runs_deleted")
+        with self._run_database() as connection:  # after the runs, whose rows refer to them
+            table = _tables(connection)["snapshots"]
+            for some in _portions(self._left_snapshots(connection, table, snapshots)):
+                connection.execute(sa.delete(table).where(table.c.snapshot_id.in_(some)))
+
+    def _left_snapshots(self, connection: Any, table: sa.Table, known: Collection[str] = ()) -> list[str]:  # noqa: ANN401
+        """Return the snapshots that no run names any more, and that runs of the tenant have named.
+
+        `known` were named by runs that are removed by now. If a removal was interrupted, nobody knows them any more:
+        then the name of the job tells whose they are.
+        """
+        runs = self.runs()
+        kept = self._snapshots((*runs.own, *runs.shared, *runs.others))
+        free = {str(each) for (each,) in connection.execute(sa.select(table.c.snapshot_id))} - kept
+        own = free & set(known)
+        plans = {}
+        for some in _portions(free - own):
+            query = sa.select(table.c.snapshot_id, table.c.snapshot_body).where(table.c.snapshot_id.in_(some))
+            for number, body in connection.execute(query):
+                about = snapshot_of(bytes(body))
+                plans[number] = about.of
+                if about.job is not None and self._owner(about.job) in self._own:
+                    own.add(number)
+        return sorted(own | {number for number, of in plans.items() if of in own})
 
     def compact(self) -> str:
         """Write SQLite files again without deleted rows. Returns why that was not possible; empty if it was."""
@@ -130,9 +165,17 @@ class DagsterRecords:
                     return f"{path}: {error}"
         return ""
 
-    def conditions(self, connection: Any) -> Iterator[tuple[sa.Table, Any]]:  # noqa: ANN401  of SQLAlchemy
-        """Yield the tables of a database that may hold rows of the tenant, with the condition for these rows."""
-        return self._conditions(connection, ())
+    def server(self) -> str:
+        """Return the kind of the server that has the history; empty if files have it."""
+        with self._run_database() as connection:
+            kind = str(connection.dialect.name)
+        return "" if kind == "sqlite" else kind
+
+    def files_beside_server(self) -> list[Path]:
+        """Return folders with an earlier history in files, if a server has the history now."""
+        home = Path(self._instance.root_directory)
+        folders = [home / "history", home / "schedules"]
+        return [each for each in folders if self.server() and any(each.rglob("*.db"))]
 
     def event_databases(self) -> Iterator[Callable[[], AbstractContextManager[Any]]]:
         """Yield how each database with events of the tenant is opened: the index, and the file of each run."""
@@ -143,14 +186,26 @@ class DagsterRecords:
             for run in self.runs().own:
                 yield partial(storage.run_connection, run.run_id)
 
-    def _databases(self) -> tuple[Callable[[], AbstractContextManager[Any]], ...]:
+    def _run_database(self) -> AbstractContextManager[Any]:
+        storage: Any = self._instance.run_storage
+        connection: AbstractContextManager[Any] = storage.connect()
+        return connection
+
+    def _databases(self) -> Iterator[Callable[[], AbstractContextManager[Any]]]:
+        """Yield how each database is opened, once if one database has everything, as in PostgreSQL."""
         instance: Any = self._instance
-        return (
+        seen = set()
+        for open_it in (
             instance.run_storage.connect,
             instance.event_log_storage.index_connection,
             instance.schedule_storage.connect,
             *self._shard_without_run(),
-        )
+        ):
+            with open_it() as connection:
+                url = connection.engine.url
+            if url not in seen:
+                seen.add(url)
+                yield open_it
 
     def _shard_without_run(self) -> tuple[Callable[[], AbstractContextManager[Any]], ...]:
         """Return how SQLite's file for events without a run is opened, if there is such a file."""
@@ -159,30 +214,42 @@ class DagsterRecords:
             return (partial(storage.run_connection, ""),)
         return ()
 
-    def _conditions(self, connection: Any, snapshots: Collection[str]) -> Iterator[tuple[sa.Table, Any]]:  # noqa: ANN401
-        """Yield the tables of a database that may hold rows of the tenant, with the condition for these rows."""
-        found = sa.MetaData()
-        found.reflect(bind=connection)
-        runs = [each.run_id for each in self.runs().own]
-        pools = [pool(each) for each in self._own for pool in (source_pool, warehouse_pool)]
-        for name, table in found.tables.items():
-            conditions = []
-            if name in _BY_ASSET and "asset_key" in table.c:
-                conditions += self._of_assets(table)
-            if name == "event_logs" and (numbers := self._without_run(connection, table)):
-                conditions += [table.c.id.in_(numbers)]
-            if name in _BY_RUN and name not in ("runs", "run_tags") and runs:
-                conditions += [table.c.run_id.in_(runs)]
+    def conditions(self, connection: Any) -> Iterator[tuple[sa.Table, Any]]:  # noqa: ANN401  of SQLAlchemy
+        """Yield the tables of a database that may hold rows of the tenant, with conditions for these rows.
+
+        A table with many rows comes several times, each time with other rows: a statement can have some thousand
+        values.
+        """
+        found = _tables(connection)
+        for name, table in sorted(found.items(), key=lambda each: each[0] not in _FIRST):
+            plain = self._of_assets(table) if name in _BY_ASSET and "asset_key" in table.c else []
             if name in _BY_POOL:
-                conditions += [table.c.concurrency_key.in_(pools)]
-            if name in _BY_INSTIGATOR and (numbers := self._instigators(connection, table)):
-                conditions += [table.c.id.in_(numbers)]
-            if name == "snapshots" and snapshots:
-                conditions += [table.c.snapshot_id.in_(sorted(snapshots))]
-            if name in ("bulk_actions", "backfill_tags") and (keys := self._backfills(connection, found)):
-                conditions += [table.c["key" if name == "bulk_actions" else "backfill_id"].in_(keys)]
-            if conditions:
-                yield table, sa.or_(*conditions)
+                pools = [pool(each) for each in self._own for pool in (source_pool, warehouse_pool)]
+                plain.append(table.c.concurrency_key.in_(pools))
+            if plain:
+                yield table, sa.or_(*plain)
+            others = sa.not_(sa.func.coalesce(sa.or_(*plain), sa.false())) if plain else sa.true()
+            for column, values in self._listed(connection, found, name):
+                for some in _portions(values):
+                    yield table, sa.and_(column.in_(some), others)
+
+    def _listed(
+        self,
+        connection: Any,  # noqa: ANN401  of SQLAlchemy
+        found: Mapping[str, sa.Table],
+        name: str,
+    ) -> Iterator[tuple[sa.Column[Any], Iterable[object]]]:
+        """Yield the columns of a table whose values tell rows of the tenant, with these values."""
+        table = found[name]
+        if name == "event_logs":
+            yield table.c.id, self._without_run(connection, table)
+        if name in _BY_RUN:
+            yield table.c.run_id, [each.run_id for each in self.runs().own]
+        if name in _BY_INSTIGATOR:
+            yield table.c.id, self._instigators(connection, table, found["instigators"])
+        if name in ("bulk_actions", "backfill_tags"):
+            keys = self._backfills(connection, found["bulk_actions"])
+            yield table.c["key" if name == "bulk_actions" else "backfill_id"], keys
 
     def _of_assets(self, table: sa.Table) -> list[Any]:
         """Return the conditions for rows about assets of the tenant."""
@@ -195,45 +262,51 @@ class DagsterRecords:
         found = []
         for number, text in connection.execute(sa.select(table.c.id, table.c.event).where(table.c.run_id == "")):
             try:
-                named = set(_asset_tenants(json.loads(text)))
+                named = set(asset_tenants(json.loads(text)))
             except (TypeError, ValueError):
                 continue
             if named and named <= self._own:
                 found.append(number)
         return found
 
-    def _instigators(self, connection: Any, table: sa.Table) -> list[int]:  # noqa: ANN401
-        """Return the rows of the tenant's schedules and sensors."""
-        return [number for number, body in _bodies(connection, table) if self._is_own(body)]
+    def _instigators(self, connection: Any, table: sa.Table, instigators: sa.Table) -> list[int]:  # noqa: ANN401
+        """Return the rows of the tenant's schedules and sensors. A tick is whose its schedule is."""
+        known: dict[object, bool] = {}
+        if table.name == "job_ticks":
+            known = {each: self._is_own(body) for each, body in bodies(connection, instigators, "selector_id")}
+        return [
+            number
+            for number, body in bodies(connection, table)
+            if known.get(value_of(body, "selector_id"), self._is_own(body))
+        ]
 
     def _is_own(self, body: object) -> bool:
         """Whether a schedule or sensor is the tenant's. The name of its code location counts before its own name."""
-        location = _value(body, "location_name")
+        location = value_of(body, "location_name")
         if location in self._tenants:
             return location in self._own
-        name = _value(body, "instigator_name") or _value(body, "job_name") or ""
+        name = value_of(body, "instigator_name") or value_of(body, "job_name") or ""
         return self._owner(str(name)) in self._own
 
     def _tick_logs(self) -> Iterator[Sequence[str]]:
-        with self._databases()[2]() as connection:
-            found = sa.MetaData()
-            found.reflect(bind=connection)
-            if "job_ticks" in found.tables:
-                for _, body in _bodies(connection, found.tables["job_ticks"]):
-                    log_key = _value(body, _TICK_LOGS)
-                    if isinstance(log_key, list) and log_key and self._is_own(body):
-                        yield [str(each) for each in log_key]
+        storage: Any = self._instance.schedule_storage
+        with storage.connect() as connection:
+            found = _tables(connection)
+            own = {*self._instigators(connection, found["job_ticks"], found["instigators"])}
+            for number, body in bodies(connection, found["job_ticks"]):
+                log_key = value_of(body, _TICK_LOGS)
+                if number in own and isinstance(log_key, list) and log_key:
+                    yield [str(each) for each in log_key]
 
-    def _backfills(self, connection: Any, found: sa.MetaData) -> list[str]:  # noqa: ANN401
+    def _backfills(self, connection: Any, table: sa.Table) -> list[str]:  # noqa: ANN401
         """Return the back-fills whose assets are all of the tenant."""
-        table = found.tables["bulk_actions"]
         keys = []
-        for number, body in _bodies(connection, table):
-            tags, named = _value(body, "tags"), set(_asset_tenants(body))
+        for key, body in bodies(connection, table, "key"):
+            tags, named = value_of(body, "tags"), set(asset_tenants(body))
             if not named and isinstance(tags, Mapping):
                 named = {str(tags.get("tenant", ""))}
             if named and named <= self._own:
-                keys.append(connection.execute(sa.select(table.c.key).where(table.c.id == number)).scalar())
+                keys.append(key)
         return keys
 
     def _snapshots(self, runs: Iterable[DagsterRun]) -> set[str]:
@@ -258,39 +331,16 @@ class DagsterRecords:
         return [each for each in found if each.exists()]
 
 
-def _bodies(connection: Any, table: sa.Table) -> Iterator[tuple[int, object]]:  # noqa: ANN401
-    """Yield number and content of each row of a table whose content is one JSON text."""
-    (column,) = [each for each in table.c if each.name in ("job_body", "instigator_body", "tick_body", "body")]
-    for number, text in connection.execute(sa.select(table.c.id, column)).fetchall():
-        try:
-            yield number, json.loads(text)
-        except (TypeError, ValueError):
-            continue
+def _tables(connection: Any) -> dict[str, sa.Table]:  # noqa: ANN401  of SQLAlchemy
+    found = sa.MetaData()
+    found.reflect(bind=connection)
+    return dict(found.tables)
 
 
-def _value(body: object, key: str) -> object:
-    """Return the first value of a key, at any depth."""
-    if isinstance(body, Mapping):
-        if key in body:
-            return body[key]
-        body = list(body.values())
-    if isinstance(body, list):
-        for each in body:
-            if (found := _value(each, key)) is not None:
-                return found
-    return None
-
-
-def _asset_tenants(body: object) -> Iterator[str]:
-    """Yield the first part of every asset key in a JSON value."""
-    if isinstance(body, Mapping):
-        path = body.get("path")
-        if body.get("__class__") == "AssetKey" and isinstance(path, list) and path:
-            yield str(path[0])
-        body = list(body.values())
-    if isinstance(body, list):
-        for each in body:
-            yield from _asset_tenants(each)
+def _portions(values: Iterable[_T]) -> Iterator[list[_T]]:
+    listed = list(values)
+    for start in range(0, len(listed), _PORTION):
+        yield listed[start : start + _PORTION]
 
 
 def _size(path: Path) -> int:

@@ -10,61 +10,55 @@ tenant's `config.yaml` says where the places are, so it goes last, with the tran
 state `erased` stays in the lake.
 """
 
-import json
 import secrets
 import shutil
 import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from dagster import DagsterInstance
-from pydantic import BaseModel, ConfigDict
 
-from etl.config.config_loader import CONFIG_FILE, list_tenants, load_tenant, load_text
+from etl.config.config_loader import CONFIG_FILE, list_tenants, load_tenant, load_text, unread_tenant
 from etl.config.life import write_life_file
-from etl.config.tenant_config import TenantConfig
+from etl.errors import ConfigError, EtlError
 from etl.faults import reach
-from etl.formats import check_format
 from etl.lake.lake import Lake
 from etl.lifecycle.certificate import Certificate, LeftError, NotErased, product, write_certificate
+from etl.lifecycle.erasable import ErasablePlace, Subject, counted
 from etl.lifecycle.going_on import refuse_going_on
 from etl.lifecycle.item import Amount
-from etl.lifecycle.not_erased import not_erased
-from etl.lifecycle.places import ErasablePlace, Subject, folder_being_erased, life_objects, places_of, remove_locks
-from etl.pipeline.life import life_file, life_in, main_lake, now, read_note, write_life, write_note
+from etl.lifecycle.journal import BegunErasure, read_journal
+from etl.lifecycle.lake_places import life_objects, remove_versions_of_life
+from etl.lifecycle.not_erased import not_erased, not_examined
+from etl.lifecycle.places import folder_being_erased, places_of, remove_locks
+from etl.pipeline.life import life_file, life_in, main_lake, now, write_life, write_note
 from etl.settings import Settings
 
 JOURNAL = "erasure"
-FORMAT = 1
 Progress = Callable[[str], None]
 
 
-class ErasureJournal(BaseModel):
-    """What an erasure found when it began. So its certificate tells the whole, however often it was interrupted."""
+class TenantErasure(BegunErasure):
+    """What an erasure found when it began."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: int = FORMAT
-    id: str
-    begun: datetime
-    interruptions: int = 0
-    amounts: tuple[Amount, ...]
     not_erased: tuple[NotErased, ...]
     """Found before the removal, because the ledger tells which schemas are the tenant's."""
+    not_examined: tuple[NotErased, ...] = ()
 
 
-def config_to_erase(tenant: str, settings: Settings) -> TenantConfig:
-    """Return the tenant's configuration with everything switched on, also of one whose erasure was interrupted."""
-    path = folder_being_erased(settings, tenant) / CONFIG_FILE
-    if tenant not in list_tenants(settings) and path.is_file():
-        return load_text(tenant, path.read_bytes(), path, settings).as_if_active()
-    return load_tenant(tenant, settings).as_if_active()
+class Planned(NamedTuple):
+    """What an erasure would remove, and what it cannot look at."""
+
+    amounts: tuple[Amount, ...]
+    not_examined: tuple[NotErased, ...]
 
 
-def planned(subject: Subject) -> list[Amount]:
+def planned(subject: Subject) -> Planned:
     """Return what an erasure would remove now. Nothing is changed."""
-    return [each.amount() for each in places_of(subject)]
+    amounts, unknown = counted(places_of(subject))
+    return Planned(tuple(amounts), (*not_examined(subject), *unknown))
 
 
 def erase(subject: Subject, out: Path | None, tell: Progress) -> tuple[Certificate, Path]:
@@ -81,13 +75,15 @@ def erase(subject: Subject, out: Path | None, tell: Progress) -> tuple[Certifica
             place.remove()
             tell(place.title)
             reach(f"lifecycle.removed.{place.key}")
-        return _end(subject, lake, journal, places, out)
+        done = _end(subject, lake, journal, places, out)
+    _last_files(subject)
+    return done
 
 
-def _begin(subject: Subject, lake: Lake) -> ErasureJournal:
+def _begin(subject: Subject, lake: Lake) -> TenantErasure:
     """Keep every run from working, and note how much there is."""
-    found = _read(lake, subject.id)
-    amounts = found.amounts if found is not None else tuple(planned(subject))
+    found = read_journal(lake, subject.id, JOURNAL, TenantErasure)
+    plan = planned(subject) if found is None else Planned(found.amounts, found.not_examined)
     others = found.not_erased if found is not None else not_erased(subject)
     life = life_in(lake, subject.id)
     if life is None or life.state not in ("erasing", "erased"):
@@ -99,16 +95,23 @@ def _begin(subject: Subject, lake: Lake) -> ErasureJournal:
     if found is not None:
         journal = found.model_copy(update={"interruptions": found.interruptions + 1})
     else:
-        journal = ErasureJournal(id=secrets.token_hex(8), begun=datetime.now(UTC), amounts=amounts, not_erased=others)
+        journal = TenantErasure(
+            id=secrets.token_hex(8),
+            begun=datetime.now(UTC),
+            amounts=plan.amounts,
+            not_erased=others,
+            not_examined=plan.not_examined,
+        )
     write_note(lake, subject.id, JOURNAL, journal.model_dump_json())
     return journal
 
 
 def _end(
-    subject: Subject, lake: Lake, journal: ErasureJournal, places: Sequence[ErasablePlace], out: Path | None
+    subject: Subject, lake: Lake, journal: TenantErasure, places: Sequence[ErasablePlace], out: Path | None
 ) -> tuple[Certificate, Path]:
     """Count again, write the certificate, and let the state `erased` stay."""
     state = now("erased")
+    remaining, unknown = counted(places)
     certificate = Certificate(
         kind="tenant",
         id=journal.id,
@@ -120,7 +123,7 @@ def _end(
         interruptions=journal.interruptions,
         product=product(),
         removed=journal.amounts,
-        remaining=tuple(each.amount() for each in places),
+        remaining=tuple(remaining),
         kept=(
             (
                 f"the state `erased` at {life_objects(subject.config, subject.settings)}: an old copy of the tenant's"
@@ -129,6 +132,7 @@ def _end(
             "this certificate",
         ),
         not_erased=journal.not_erased,
+        not_examined=tuple({each.what: each for each in (*journal.not_examined, *unknown)}.values()),
     )
     path = out or subject.settings.project_dir / "certificates" / f"erased-{subject.id}-{journal.id}.json"
     digest = write_certificate(certificate, path)
@@ -142,12 +146,18 @@ def _end(
     write_life(lake, subject.id, state.model_copy(update={"certificate": digest}))
     reach("lifecycle.erased")
     write_note(lake, subject.id, JOURNAL, None)
-    remove_locks(subject.settings, subject.id)
+    return certificate, path
+
+
+def _last_files(subject: Subject) -> None:
+    """Remove what the erasure itself needed: the locks of the lake, which is closed now, and the tenant's file."""
+    remove_versions_of_life(subject)
+    for each in (subject.id, *subject.formerly):
+        remove_locks(subject.settings, each)
     last = folder_being_erased(subject.settings, subject.id)
     if last.is_dir():
         last.replace(_garbage(subject.settings, subject.id))
     sweep(subject.settings)
-    return certificate, path
 
 
 def _garbage(settings: Settings, tenant: str) -> Path:
@@ -160,17 +170,49 @@ def sweep(settings: Settings) -> None:
         shutil.rmtree(each)
 
 
-def _read(lake: Lake, tenant: str) -> ErasureJournal | None:
-    text = read_note(lake, tenant, JOURNAL)
-    if text is None:
-        return None
-    content = json.loads(text)
-    check_format(content.get("format"), newest=FORMAT, what=f"the journal of the erasure of tenant {tenant}")
-    return ErasureJournal.model_validate(content)
+def subject_of(
+    tenant: str,
+    settings: Settings,
+    instance: DagsterInstance,
+    *,
+    with_warehouse: bool = True,
+    unreadable: bool = False,
+    said: Path | None = None,
+) -> Subject:
+    """Return the tenant with everything switched on, also one whose erasure was interrupted.
 
-
-def subject_of(tenant: str, settings: Settings, instance: DagsterInstance, *, with_warehouse: bool = True) -> Subject:
-    """Return the tenant with everything that an erasure needs to look for it."""
+    With `unreadable`, its file may be one that cannot be read: then `said` is used instead, which is an earlier text of
+    it; or else nothing is known but the id, and `Subject.problem` tells why.
+    """
     sweep(settings)
-    config = config_to_erase(tenant, settings)
-    return Subject(config, settings, instance, f"erase-{tenant}", with_warehouse=with_warehouse)
+    folder = settings.tenants_dir / tenant
+    if tenant not in list_tenants(settings) and (folder_being_erased(settings, tenant) / CONFIG_FILE).is_file():
+        folder = folder_being_erased(settings, tenant)
+    path, problem = folder / CONFIG_FILE, ""
+    try:
+        if folder.name == tenant:
+            config = load_tenant(tenant, settings)
+        else:
+            config = load_text(tenant, path.read_bytes(), path, settings)
+    except ConfigError as error:
+        if not (unreadable and path.is_file()):
+            raise
+        if said is not None:
+            config = load_text(tenant, _text(said), path, settings)
+        else:
+            config, problem = unread_tenant(tenant, path, settings), error.problem
+    else:
+        if said is not None:
+            raise EtlError(f"the file of tenant {tenant} can be read, so {said} is not used", "leave --config out")
+    return Subject(
+        config.as_if_active(), settings, instance, f"erase-{tenant}", with_warehouse=with_warehouse, problem=problem
+    )
+
+
+def _text(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise EtlError(
+            f"{path} cannot be read: {error.strerror}", "name an earlier text of the tenant's file"
+        ) from None

@@ -18,11 +18,12 @@ from etl.errors import EtlError, NothingExamined
 from etl.faults import reach
 from etl.lake.lake import Lake, open_lake
 from etl.lake.objects import SUFFIX
+from etl.lake.tenant_folder import TenantFolder
 from etl.lifecycle.certificate import product
+from etl.lifecycle.erasable import Subject
 from etl.lifecycle.going_on import refuse_going_on
 from etl.lifecycle.manifest import ExportedFile, ExportedTable, Manifest, listed, write_manifest
-from etl.lifecycle.places import Subject, is_own_dbt_project
-from etl.lifecycle.tables import dbt_schemas
+from etl.lifecycle.places import is_own_dbt_project
 from etl.odcs.document import contract_text
 from etl.odcs.exporting import export_contract
 from etl.pipeline.life import STAGE
@@ -95,13 +96,13 @@ def _objects(subject: Subject, folder: Path) -> Iterator[ExportedFile]:
 
 
 def _copied(subject: Subject, lake: Lake, folder: Path, *, in_bucket: bool) -> Iterator[ExportedFile]:
-    for key, _ in lake.everything(subject.id):
+    for key, _ in TenantFolder(lake, subject.id).everything():
         inner = key.removeprefix(f"{subject.id}/")
         if inner.startswith(f"{STAGE}/") or not key.endswith(SUFFIX):
             continue
         target = folder / ("bucket" if in_bucket else "lake") / inner
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(lake.local_copy_of_key(subject.id, key), target)
+        shutil.copyfile(TenantFolder(lake, subject.id).local_copy(key), target)
         yield listed(folder, target, "object", in_bucket=in_bucket)
         reach("lifecycle.object_exported")
 
@@ -147,7 +148,7 @@ def _tables(subject: Subject, folder: Path) -> tuple[Contents, list[ExportedTabl
     warehouse = movable(warehouse_of_tenant(config).open(config), subject.id, "export")
     if config.warehouse.type == "duckdb" and not warehouse.files():
         return Contents((), (), ()), []
-    found = contents(warehouse, subject.id, dbt_schemas(config, subject.settings))
+    found = contents(warehouse, subject.id, subject.dbt)
     (folder / "tables").mkdir()
     tables = []
     for number, each in enumerate(found.tables):

@@ -20,9 +20,11 @@ from etl.faults import reach
 from etl.lake.footer import read_footer
 from etl.lake.lake import Lake, open_lake
 from etl.lake.objects import ObjectRef, Provenance
+from etl.lake.republish import adopt
+from etl.lake.tenant_folder import TenantFolder
 from etl.lifecycle.export import LEDGER
 from etl.lifecycle.manifest import ExportedFile, Manifest
-from etl.lifecycle.tables import dbt_schemas
+from etl.lifecycle.tables import dbt_tables
 from etl.onboarding.workspace import with_location
 from etl.pipeline.life import STAGE, life_file, life_in, main_lake, now, write_life
 from etl.pipeline.quarantine import history_path
@@ -68,7 +70,7 @@ def _refuse_living(tenant: str, settings: Settings) -> None:
     config = load_tenant(tenant, settings).as_if_active()
     with main_lake(config, settings) as lake:
         life = life_in(lake, tenant)
-        has_data = any(not key.startswith(f"{tenant}/{STAGE}/") for key, _ in lake.everything(tenant))
+        has_data = any(not key.startswith(f"{tenant}/{STAGE}/") for key, _ in TenantFolder(lake, tenant).everything())
     if has_data and (life is None or life.state != "importing"):
         raise EtlError(f"tenant {tenant} is here already and has data", "erase it here first, if that is what you want")
 
@@ -138,7 +140,7 @@ def _objects(folder: Path, manifest: Manifest, config: TenantConfig, settings: S
             path = folder / each.path
             said = read_footer(path, each.path).stamp(each.path).provenance
             lake = bucket if each.in_bucket else local
-            lake.adopt(_ref(said, path, manifest.tenant), path, said.model_copy(update={"tenant": manifest.tenant}))
+            adopt(lake, _ref(said, path, manifest.tenant), path, said.model_copy(update={"tenant": manifest.tenant}))
             reach("lifecycle.object_imported")
 
 
@@ -163,7 +165,7 @@ def _tables(folder: Path, manifest: Manifest, config: TenantConfig, settings: Se
         return
     warehouse = movable(warehouse_of_tenant(config).open(config), config.id, "import")
     if config.warehouse.type != "duckdb" or warehouse.files():
-        there = contents(warehouse, config.id, dbt_schemas(config, settings))
+        there = contents(warehouse, config.id, dbt_tables(config, settings))
         if _same(there.entries, entries) and _names(each for each, _ in tables) <= _names(there.tables):
             return  # an interrupted import had committed them
         if there.entries:

@@ -6,10 +6,11 @@ Belongs here: the list for a certificate. Not here: what is removed (`places`), 
 from collections.abc import Iterator
 
 from etl.config.secrets import named_secrets
+from etl.dbt.index import last_relations
+from etl.dbt.ownership import dbt_place
 from etl.lifecycle.certificate import NotErased
-from etl.lifecycle.places import Subject
-from etl.lifecycle.tables import dbt_schemas
-from etl.pipeline.stage import lake_place
+from etl.lifecycle.erasable import Subject
+from etl.lifecycle.places import is_own_dbt_project
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.secrets.contract import shown
 from etl.warehouse.contents import contents, movable
@@ -18,6 +19,44 @@ from etl.warehouse.contents import contents, movable
 def not_erased(subject: Subject) -> tuple[NotErased, ...]:
     """Return everything outside of this product's reach that holds or may hold something of the tenant."""
     return (*_secrets(subject), *_warehouse(subject), *_runs(subject), *_copies(subject))
+
+
+def not_examined(subject: Subject) -> tuple[NotErased, ...]:
+    """Return what may hold something of the tenant, and of which nothing here tells where it is."""
+    return (*_unknown(subject), *_dbt(subject))
+
+
+def _unknown(subject: Subject) -> Iterator[NotErased]:
+    if not subject.problem:
+        return
+    why = f"the tenant's file cannot be read: {subject.problem.splitlines()[0]}"
+    do = "give an earlier text of the file with --config FILE; or look there by hand"
+    for what in (
+        "the tenant's warehouse, if it is not the DuckDB file with its name, and what dbt has built there",
+        "the tenant's bucket, if it has one",
+        "the secrets that its file names, and the receivers of its messages",
+    ):
+        yield NotErased(what=what, why=why, do=do)
+
+
+def _dbt(subject: Subject) -> Iterator[NotErased]:
+    """Tell what dbt has built where this erasure does not look."""
+    config, settings = subject.config, subject.settings
+    place = dbt_place(config, settings) if subject.with_warehouse else None
+    if place is None:
+        return
+    if place.type != config.warehouse.type:
+        yield NotErased(
+            what=f"the schema {place.schema} and others of dbt's target `{config.dbt.target}` ({place.type})",
+            why=f"it is not the tenant's warehouse ({config.warehouse.type})",
+            do="drop there the tables that dbt_projects builds for the tenant",
+        )
+    elif not last_relations(config, settings):
+        yield NotErased(
+            what=f"schemas of dbt other than {place.schema}",
+            why="the dbt project was not prepared on this machine, so nothing tells where it builds",
+            do=f"before the erasure: `etl dbt prepare {subject.id}`; after it: drop the tables there by hand",
+        )
 
 
 def _secrets(subject: Subject) -> Iterator[NotErased]:
@@ -48,7 +87,7 @@ def _warehouse(subject: Subject) -> Iterator[NotErased]:
     if config.warehouse.type == "duckdb":
         return
     warehouse = movable(warehouse_of_tenant(config).open(config), subject.id, "remove")
-    strangers = contents(warehouse, subject.id, dbt_schemas(config, subject.settings)).strangers
+    strangers = contents(warehouse, subject.id, subject.dbt).strangers
     if strangers:
         yield NotErased(
             what=f"tables in schemas of the tenant that no load of it has made: {', '.join(strangers)}",
@@ -63,6 +102,19 @@ def _warehouse(subject: Subject) -> Iterator[NotErased]:
 
 
 def _runs(subject: Subject) -> Iterator[NotErased]:
+    server, files = subject.records.server(), subject.records.files_beside_server()
+    if server:
+        yield NotErased(
+            what=f"the space of deleted rows in Dagster's database ({server}), its write-ahead log and its backups",
+            why="the server writes over them by and by; to write its tables again would stop all runs meanwhile",
+            do="run `VACUUM (FULL)` in that database in a quiet hour",
+        )
+    if files:
+        yield NotErased(
+            what=f"an earlier history of Dagster in files: {', '.join(map(str, files))}",
+            why=f"the history is in {server} now, and nothing reads these files any more",
+            do="delete them",
+        )
     shared = subject.records.runs().shared
     if shared:
         ids = ", ".join(each.run_id for each in shared[:5])
@@ -74,19 +126,19 @@ def _runs(subject: Subject) -> Iterator[NotErased]:
 
 
 def _copies(subject: Subject) -> Iterator[NotErased]:
-    place = lake_place(subject.config)
-    if place.bucket:
-        yield NotErased(
-            what=f"older versions of objects in the bucket {place.bucket}, if its versioning is on",
-            why="a deleted object stays as an older version",
-            do="delete all versions below the tenant's prefix, or let a lifecycle rule of the bucket do it",
-        )
     targets = {each.type for each in subject.config.notifications}
     if targets:
         yield NotErased(
             what=f"messages that were sent: {', '.join(sorted(targets))}",
             why="they are with their receivers",
             do="delete them there; they hold names of pipelines and numbers",
+        )
+    project = subject.settings.dbt_dir / subject.id
+    if project.is_dir() and not is_own_dbt_project(subject.config, subject.settings):
+        yield NotErased(
+            what=f"the dbt project {project.name}, which has the tenant's name",
+            why="the platform shares it, or the file of another tenant names it",
+            do="delete it if no other tenant uses it",
         )
     yield NotErased(
         what="the source database",

@@ -1,36 +1,33 @@
 """Every place that holds something of a tenant: what is there, how it is removed, and what cannot be removed from here.
 
 Belongs here: the list of places, in the order in which they are removed. Not here: the order of an erasure and its
-certificate (`erase`), Dagster's storage (`dagster_records`), the tables of a warehouse (`etl.warehouse.contents`).
+certificate (`erase`), Dagster's storage (`dagster_records`), the lake and its bucket (`lake_places`), the tables of a
+warehouse (`etl.warehouse.contents`).
 
 Each place lists exactly the tenant's own part. Folders and files are named by the whole id. So of two tenants whose ids
 begin alike, `a` and `a_b`, each keeps its own.
 """
 
+import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from dagster import DagsterInstance
 from dotenv import dotenv_values, unset_key
 
-from etl.config.config_loader import CONFIG_FILE, list_tenants, load_tenant
+from etl.config.config_loader import CONFIG_FILE, list_tenants, written_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.config.tenant_loader import TRANSFORMS
 from etl.dbt.project import work_dir
 from etl.errors import EtlError
-from etl.lake.lake import Lake, open_lake
 from etl.last_good import kept_place
-from etl.lifecycle.dagster_records import DagsterRecords
-from etl.lifecycle.item import Amount, Item
-from etl.lifecycle.tables import dbt_schemas, own_schemas
+from etl.lifecycle.erasable import ErasablePlace, Subject
+from etl.lifecycle.item import Item
+from etl.lifecycle.lake_places import lakes_of
+from etl.lifecycle.tables import own_schemas
 from etl.notify.outbox import Outbox
 from etl.onboarding.workspace import without_location
-from etl.pipeline.life import NAME, STAGE, life_in, main_lake
 from etl.pipeline.quarantine import history_path
-from etl.pipeline.stage import lake_place
 from etl.portal.folder import HTML, JSON, is_ours, remove_page
 from etl.promises.state_log import StateLog
 from etl.resources.warehouse import warehouse_of_tenant
@@ -42,62 +39,22 @@ _LAST = (CONFIG_FILE, TRANSFORMS)
 """The tenant's file says where the other places are, and is valid only with its transforms: both go last."""
 
 
-@dataclass(frozen=True)
-class ErasablePlace:
-    """One place: what it holds of the tenant, and how that is removed. Both can be called again after a crash."""
-
-    key: str
-    title: str
-    items: Callable[[], Sequence[Item]]
-    remove: Callable[[], None]
-
-    def amount(self) -> Amount:
-        """Return how much the place holds now."""
-        return Amount.of(self.key, self.title, self.items())
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The tenant, and everything that the places need to look for it."""
-
-    config: TenantConfig
-    settings: Settings
-    instance: DagsterInstance
-    run_id: str
-    with_warehouse: bool = True
-
-    @property
-    def id(self) -> str:
-        """The tenant's id."""
-        return self.config.id
-
-    @cached_property
-    def formerly(self) -> tuple[str, ...]:
-        """The ids that the tenant had before it was renamed, if no other tenant has them now."""
-        with main_lake(self.config, self.settings) as lake:
-            life = life_in(lake, self.id)
-        living = {*list_tenants(self.settings)}
-        return tuple(each for each in life.formerly if each not in living) if life is not None else ()
-
-    @property
-    def records(self) -> DagsterRecords:
-        """What Dagster's storage holds of the tenant, also under its earlier ids."""
-        return DagsterRecords(self.instance, self.id, list_tenants(self.settings), self.formerly)
-
-
 def places_of(subject: Subject) -> Iterator[ErasablePlace]:
-    """Yield the places in the order of removal: what makes new things first, the project's files last."""
+    """Yield the places in the order of removal: what makes new things first, the project's files last.
+
+    The tables go before the files of dbt, which tell in which schemas it has built.
+    """
     yield _runs(subject)
     yield _records(subject)
+    if subject.with_warehouse:
+        yield _tables(subject)
+        yield _warehouse_files(subject)
     yield _state(subject)
     yield _promises(subject)
     yield _messages(subject)
     if subject.settings.portal_dir is not None:
         yield _pages(subject.settings.portal_dir, subject.id)
-    if subject.with_warehouse:
-        yield _tables(subject)
-        yield _warehouse_files(subject)
-    yield from _lakes(subject)
+    yield from lakes_of(subject)
     yield _variables(subject)
     yield _project_files(subject)
 
@@ -123,19 +80,9 @@ def _records(subject: Subject) -> ErasablePlace:
 
 
 def _state(subject: Subject) -> ErasablePlace:
-    """Files of the data folder that belong to this tenant alone."""
-    data, tenant = subject.settings.data_dir, subject.id
-    names = [
-        data / "sla" / f"{tenant}.sqlite",
-        data / "backfills" / tenant,
-        history_path(subject.settings, tenant),
-        work_dir(subject.config, subject.settings),
-        subject.settings.staging_dir / tenant,
-        subject.settings.demo_dir / f"{tenant}.sqlite",
-    ]
-    names += [kept_place(tenant, subject.settings)]
-    names += [path for old in subject.formerly for path in (data / "sla" / f"{old}.sqlite", data / "backfills" / old)]
-    names += [path.with_name(path.name + end) for path in list(names) for end in ("-wal", "-shm", "-journal")]
+    """Files of the data folder that belong to this tenant alone, also under the ids that it had before."""
+    data = subject.settings.data_dir
+    names = [path for each in (subject.id, *subject.formerly) for path in _state_of(each, subject.settings)]
 
     def remove_files() -> None:
         for path in names:
@@ -144,6 +91,20 @@ def _state(subject: Subject) -> ErasablePlace:
     title = "files of the data folder: drafts, journals, decisions, dbt's work, kept configurations, the demo source"
     return ErasablePlace("state", title,
                  lambda: [item for path in names for item in _files(path, data)], remove_files)  # fmt: skip
+
+
+def _state_of(tenant: str, settings: Settings) -> list[Path]:
+    data = settings.data_dir
+    names = [
+        data / "sla" / f"{tenant}.sqlite",
+        data / "backfills" / tenant,
+        history_path(settings, tenant),
+        work_dir(tenant, settings),
+        settings.staging_dir / tenant,
+        settings.demo_dir / f"{tenant}.sqlite",
+        kept_place(tenant, settings),
+    ]
+    return [*names, *(path.with_name(path.name + end) for path in names for end in ("-wal", "-shm", "-journal"))]
 
 
 def _promises(subject: Subject) -> ErasablePlace:
@@ -199,15 +160,14 @@ def _tables(subject: Subject) -> ErasablePlace:
     def items() -> list[Item]:
         if config.warehouse.type == "duckdb" and not warehouse.files():
             return []
-        found = contents(warehouse, subject.id, dbt_schemas(config, subject.settings))
+        found = contents(warehouse, subject.id, subject.dbt)
         tables = [Item(name=each.target, rows=each.rows) for each in found.tables]
         ledger = [Item(name="ledger", rows=len(found.entries))] if found.entries else []
         return [*tables, *ledger]
 
     def remove_tables() -> None:
         if items():
-            schemas = dbt_schemas(config, subject.settings)
-            remove(warehouse, subject.id, schemas, subject.run_id, own_schemas(subject.id))
+            remove(warehouse, subject.id, subject.dbt, subject.run_id, own_schemas(subject.id, subject.dbt))
 
     return ErasablePlace("tables", "tables and views of the warehouse, and entries of its ledger", items, remove_tables)
 
@@ -223,29 +183,6 @@ def _warehouse_files(subject: Subject) -> ErasablePlace:
     return ErasablePlace("warehouse_files", "the warehouse's own file",
                  lambda: [Item(name=each.name, bytes=each.stat().st_size) for each in warehouse.files()],
                  remove_files)  # fmt: skip
-
-
-def _lakes(subject: Subject) -> Iterator[ErasablePlace]:
-    """The tenant's objects: in the local lake, and in its bucket. The state of its life stays, and is no data."""
-
-    def place(key: str, title: str, opened: Callable[[], Lake]) -> ErasablePlace:
-        def items() -> list[Item]:
-            lake = opened()
-            own = [each for each in lake.everything(subject.id) if not each[0].startswith(f"{subject.id}/{STAGE}/")]
-            return [Item(name=name, bytes=size) for name, size in own]
-
-        def remove_objects() -> None:
-            lake = opened()
-            for each in items():
-                lake.delete_key(subject.id, each.name)
-            lake.prune(subject.id)
-
-        return ErasablePlace(key, title, items, remove_objects)
-
-    yield place("lake", "objects of the local lake, also rejected rows", lambda: open_lake(subject.settings))
-    if subject.config.storage.bucket is not None:
-        where = lake_place(subject.config)
-        yield place("bucket", f"objects of the bucket {where.bucket}", lambda: open_lake(subject.settings, where))
 
 
 def _variables(subject: Subject) -> ErasablePlace:
@@ -300,7 +237,7 @@ def _project_files(subject: Subject) -> ErasablePlace:
 
 def remove_locks(settings: Settings, tenant: str) -> None:
     """Remove the tenant's lock files, which hold the number of a process. Nobody may use them any more."""
-    names = [f"{tenant}{end}" for end in (".publish", ".staging", ".warehouse")]
+    names = [f"{tenant}{end}" for end in (".publish", ".staging", ".warehouse", ".dbt")]
     for name in (*names, f"quarantine_{tenant}.lock", f"dbt_{tenant}.lock"):
         (settings.data_dir / "locks" / name).unlink(missing_ok=True)
 
@@ -311,19 +248,26 @@ def folder_being_erased(settings: Settings, tenant: str) -> Path:
 
 
 def is_own_dbt_project(config: TenantConfig, settings: Settings) -> bool:
-    """Whether the dbt project with the tenant's name is its own: no other tenant's file names it, nor the platform."""
+    """Whether the dbt project with the tenant's name is its own: no other tenant's file names it, nor the platform.
+
+    A file that is no YAML may name it, if the name stands in it.
+    """
     if config.dbt.project not in (None, config.id) or config.id in config.origin.platform.shared_dbt_projects:
         return False
     for other in list_tenants(settings):
-        if other != config.id and load_tenant(other, settings).dbt.project == config.id:
+        raw = (settings.tenants_dir / other / CONFIG_FILE).read_bytes()
+        if other != config.id and _may_use_project(written_tenant(raw, other), raw, config.id):
             return False
     return (settings.dbt_dir / config.id).is_dir()
 
 
-def life_objects(config: TenantConfig, settings: Settings) -> str:
-    """Return where the state of the tenant's life stays, for the certificate."""
-    with main_lake(config, settings) as lake:
-        return f"{lake.address(config.id)}/{STAGE}/{NAME}"
+def _may_use_project(written: Mapping[str, object] | None, raw: bytes, project: str) -> bool:
+    if written is None:
+        return re.search(rb"\b%s\b" % project.encode(), raw) is not None
+    environments = written.get("environments")
+    said = [written, *(environments.values() if isinstance(environments, Mapping) else ())]
+    dbt = [each.get("dbt") for each in said if isinstance(each, Mapping)]
+    return any(isinstance(each, Mapping) and each.get("project") == project for each in dbt)
 
 
 def _files(path: Path, below: Path) -> Iterator[Item]:

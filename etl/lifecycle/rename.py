@@ -25,6 +25,8 @@ from etl.faults import reach
 from etl.lake.footer import read_footer
 from etl.lake.lake import Lake, open_lake
 from etl.lake.objects import SUFFIX, ObjectRef
+from etl.lake.republish import adopt
+from etl.lake.tenant_folder import TenantFolder
 from etl.last_good import kept_place
 from etl.lifecycle.dagster_records import DagsterRecords
 from etl.lifecycle.going_on import refuse_going_on
@@ -51,7 +53,7 @@ def refuse_rename(config: TenantConfig, settings: Settings, new: str) -> None:
         raise EtlError(f"`{new}` cannot be a tenant's id: {error.errors()[0]['msg']}", "choose another id") from None
     with main_lake(config, settings) as lake:
         going_on = read_note(lake, config.id, NOTE)
-        there = lake.everything(new)
+        there = TenantFolder(lake, new).everything()
     if going_on not in (None, new):
         raise EtlError(f"tenant {config.id} is being renamed to {going_on}", "finish that first, with that id")
     if going_on is None and (new in list_tenants(settings) or (settings.tenants_dir / new).exists() or there):
@@ -103,10 +105,11 @@ def rename(config: TenantConfig, settings: Settings, records: DagsterRecords, ne
     reach("lifecycle.state_renamed")
     for source, target in _lakes(config, renamed, settings):
         with closing(source), closing(target):
-            for key, _ in source.everything(old):
+            stored = TenantFolder(source, old)
+            for key, _ in stored.everything():
                 if not key.startswith(f"{old}/{STAGE}/"):
-                    source.delete_key(old, key)
-            source.prune(old)
+                    stored.delete(key)
+            stored.prune()
     reach("lifecycle.objects_removed")
     with main_lake(renamed, settings) as lake:
         earlier = (*(life.formerly if life is not None else ()), old)
@@ -168,9 +171,10 @@ def _lakes(config: TenantConfig, renamed: TenantConfig, settings: Settings) -> I
 
 def _copy(source: Lake, target: Lake, old: str, new: str) -> None:
     """Publish every object under the new id, with the same rows and version. Rejected rows come first."""
-    keys = [key for key, _ in source.everything(old) if key.endswith(SUFFIX) and not key.startswith(f"{old}/{STAGE}/")]
+    folder = TenantFolder(source, old)
+    keys = [key for key, _ in folder.everything() if key.endswith(SUFFIX) and not key.startswith(f"{old}/{STAGE}/")]
     for key in sorted(keys, key=lambda each: ("_quarantine/" not in each, each)):
-        path = source.local_copy_of_key(old, key)
+        path = folder.local_copy(key)
         said = read_footer(path, key).stamp(key).provenance
         ref = ObjectRef(
             tenant=new,
@@ -179,7 +183,7 @@ def _copy(source: Lake, target: Lake, old: str, new: str) -> None:
             partition=said.partition,
             attempt=Path(key).name.removesuffix(SUFFIX),
         )
-        target.adopt(ref, path, said.model_copy(update={"tenant": new}))
+        adopt(target, ref, path, said.model_copy(update={"tenant": new}))
         reach("lifecycle.object_renamed")
 
 

@@ -19,24 +19,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from etl.config.life import TenantLife
 from etl.errors import EtlError, NothingExamined, SourceError
 from etl.faults import reach
-from etl.formats import check_format
 from etl.lake.lake import Lake, ObjectRef, open_lake
 from etl.lake.staging import sweep_dead
 from etl.lifecycle.certificate import Certificate, LeftError, NotErased, product, write_certificate
+from etl.lifecycle.erasable import Subject
 from etl.lifecycle.going_on import refuse_going_on
 from etl.lifecycle.item import Amount, Item
-from etl.lifecycle.places import Subject
+from etl.lifecycle.journal import BegunErasure, read_journal
 from etl.lifecycle.previews import remove_previews
 from etl.lifecycle.subject_objects import Eraser, Objects
-from etl.lifecycle.tables import dbt_schemas
+from etl.lifecycle.subject_versions import count_versions, remove_versions
 from etl.partitions.keys import kind_of
 from etl.pipeline.extract import extract_request
-from etl.pipeline.life import life_in, main_lake, now, read_note, refused, write_life, write_note
+from etl.pipeline.life import life_in, main_lake, now, refused, write_life, write_note
 from etl.pipeline.load import load
 from etl.pipeline.stage import StageRun, lake_place
 from etl.resources.rdb import rdb_resource
@@ -48,26 +46,18 @@ from etl.warehouse.contents import Contents, Movable, contents, movable
 from etl.warehouse.contract import Warehouse
 
 NOTE = "subject"
-FORMAT = 1
 _LONG = 6
 """A shorter value is a part of usual words and numbers, so it is not hidden in texts."""
 
 
-class BegunErasure(BaseModel):
+class PersonErasure(BegunErasure):
     """The erasure of a person that was begun."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: int = FORMAT
-    id: str
-    begun: datetime
-    interruptions: int = 0
     columns: tuple[str, ...]
     salt: str
     check: str
     """A salted hash of the values, which is deleted when the erasure has ended."""
     before: TenantLife | None
-    amounts: tuple[Amount, ...]
 
 
 @dataclass(frozen=True)
@@ -78,6 +68,7 @@ class Found:
     without_key: tuple[ObjectRef, ...]
     tables_without_key: tuple[str, ...]
     views: tuple[str, ...]
+    not_examined: tuple[NotErased, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -109,10 +100,13 @@ class Person:
             amounts.append(Amount.of("tables", "tables and views of the warehouse", there))
             missing = [each.table.target for each in examined if each.rows is None]
             views = [each.table.target for each in examined if each.rows and each.table.kind != "table"]
+        versions = count_versions(self.of, self.key)
+        if self.of.config.storage.bucket is not None:
+            amounts.append(versions.amount)
         if not any(each.examined for each in lakes) and warehouse is None:
             raise NothingExamined(f"tenant {self.of.id} has no object and no table", "nothing was examined")
         refs = tuple(ref for each in lakes for ref in each.without_key)
-        return Found(tuple(amounts), refs, tuple(missing), tuple(views))
+        return Found(tuple(amounts), refs, tuple(missing), tuple(views), versions.not_examined)
 
     def erase(self, out: Path | None) -> tuple[Certificate, Path]:
         """Erase the person's rows, and write the certificate."""
@@ -140,18 +134,18 @@ class Person:
             if not deleted and (changed or begun.interruptions):
                 targets = [(each.schema_name, each.name) for each in held.tables if each.kind == "table"]
                 warehouse[1].give_back_space(targets, f"erase-subject-{begun.id}")
+        earlier = remove_versions(subject, self.key)
+        changed += [f"bucket: {earlier} earlier versions of objects removed"] if earlier else []
+        reach("lifecycle.versions_removed")
         events = remove_previews(subject.records)
         changed += [f"Dagster: previews and samples removed from {events} events"] if events else []
         reach("lifecycle.previews_removed")
         return self._end(begun, done, changed, out)
 
-    def _begin(self, lake: Lake) -> BegunErasure:
+    def _begin(self, lake: Lake) -> PersonErasure:
         tenant = self.of.id
-        text = read_note(lake, tenant, NOTE)
-        if text is not None:
-            content = json.loads(text)
-            check_format(content.get("format"), newest=FORMAT, what=f"the journal of an erasure of tenant {tenant}")
-            found = BegunErasure.model_validate(content)
+        found = read_journal(lake, tenant, NOTE, PersonErasure)
+        if found is not None:
             if not hmac.compare_digest(found.check, _hash(self.key, found.salt)):
                 raise EtlError(
                     f"tenant {tenant}: the erasure {found.id} of another person was not finished",
@@ -163,7 +157,7 @@ class Person:
             if life is not None and life.state not in ("active", "retired"):
                 raise refused(tenant, life)
             salt = secrets.token_hex(16)
-            begun = BegunErasure(
+            begun = PersonErasure(
                 id=secrets.token_hex(8),
                 begun=datetime.now(UTC),
                 columns=tuple(self.key),
@@ -177,7 +171,7 @@ class Person:
         return begun
 
     def _end(
-        self, begun: BegunErasure, done: Sequence[Objects], changed: Sequence[str], out: Path | None
+        self, begun: PersonErasure, done: Sequence[Objects], changed: Sequence[str], out: Path | None
     ) -> tuple[Certificate, Path]:
         subject = self.of
         left = self.find()
@@ -199,13 +193,15 @@ class Person:
             changed=tuple(changed),
             kept=("this certificate, and in the footers of the rewritten objects that rows were erased, and when",),
             not_erased=(*_not_examined(subject, left, outdated), *self._in_source(), *_elsewhere(subject)),
+            not_examined=left.not_examined,
         )
         path = out or subject.settings.project_dir / "certificates" / f"subject-{subject.id}-{begun.id}.json"
         write_certificate(certificate, path)
         if not certificate.is_complete:
             raise LeftError(
                 f"tenant {subject.id}: {left.rows} rows of the person are still there; {path} says where",
-                "views show rows of other tables: run `etl run` for dbt; then run the same command again",
+                "views show rows of other tables: run `etl run` for dbt; a bucket may lock earlier versions; then run"
+                " the same command again",
             )
         reach("lifecycle.certified")
         with main_lake(subject.config, subject.settings) as lake:
@@ -232,7 +228,7 @@ class Person:
         return None if config.warehouse.type == "duckdb" and not moved.files() else (warehouse, moved)
 
     def _contents(self, warehouse: Movable) -> Contents:
-        return contents(warehouse, self.of.id, dbt_schemas(self.of.config, self.of.settings))
+        return contents(warehouse, self.of.id, self.of.dbt)
 
     def _load_again(self, warehouse: Warehouse, moved: Movable, number: str) -> list[str]:
         """Load the objects that this erasure has rewritten, where the table holds the object as it was before."""
@@ -339,13 +335,6 @@ def _not_examined(subject: Subject, found: Found, outdated: Sequence[ObjectRef])
 
 
 def _elsewhere(subject: Subject) -> Iterator[NotErased]:
-    place = lake_place(subject.config)
-    if place.bucket:
-        yield NotErased(
-            what=f"older versions of the rewritten objects in the bucket {place.bucket}, if its versioning is on",
-            why="a replaced object stays as an older version",
-            do="delete the older versions below the tenant's prefix",
-        )
     if subject.config.warehouse.type == "postgres":
         yield NotErased(
             what="the write-ahead log, replicas and backups of the database server",

@@ -24,6 +24,8 @@ from etl.faults import reach
 from etl.lake.lake import PLACEHOLDER_FOOTER, Inputs, Lake, ObjectRef, Pinned, Provenance
 from etl.lake.objects import DATA, SUFFIX, WITH_ERASED, Erased, Partner
 from etl.lake.pairs import attempt, quarantine_stage
+from etl.lake.republish import replace_provenance
+from etl.lake.tenant_folder import TenantFolder
 from etl.partitions.keys import key_in, kind_of
 from etl.pipeline.life import STAGE as LIFE
 from etl.pipeline.stage import StageRun
@@ -31,7 +33,7 @@ from etl.pipeline.tables import present_inputs
 from etl.settings import Settings
 
 _STAGES = ("extract", "transfer")
-_NO_DATA = (LIFE, "plan")
+NO_DATA = (LIFE, "plan")
 
 
 @dataclass
@@ -65,7 +67,7 @@ class Eraser:
         for ref in self._refs():
             try:
                 found.examined += 1
-                rows = self._rows(self.lake.pin(ref))
+                rows = rows_in(self.lake.pin(ref).path, self.key)
             finally:
                 self.lake.close()
             found.rows += rows or 0
@@ -91,14 +93,15 @@ class Eraser:
 
     def _refs(self) -> Iterator[ObjectRef]:
         """Yield every object with rows, also of pipelines that the tenant's file does not have any more."""
-        for key, _ in self.lake.everything(self.config.id):
+        folder = TenantFolder(self.lake, self.config.id)
+        for key, _ in folder.everything():
             _, stage, pipeline, *rest = key.split("/")
-            if stage in _NO_DATA:
+            if stage in NO_DATA:
                 continue
             partition = key_in(rest[0]) if len(rest) > 1 else None
             if not key.endswith(SUFFIX) or not rest or len(rest) > 2 or (len(rest) > 1 and partition is None):  # noqa: PLR2004
                 raise LakeError(
-                    f"{self.lake.address(self.config.id)}: `{key}` is no object, so nothing tells what is in it",
+                    f"{folder.address}: `{key}` is no object, so nothing tells what is in it",
                     "look at it and take it away; then run the command again",
                 )
             name = rest[-1].removesuffix(SUFFIX)
@@ -111,7 +114,7 @@ class Eraser:
         found.examined += 1
         if said.erased is not None and said.erased.by == self.id:  # before an interruption
             found.versions[said.erased.before] = good.version
-        rows = self._rows(good)
+        rows = rows_in(good.path, self.key)
         if rows is None:
             found.without_key.append(ref)
             if _names_any(said, found.versions):
@@ -137,7 +140,7 @@ class Eraser:
             found.versions[good.version] = version
             found.rewritten.append(f"{_label(ref)}: {good.version[:16]} -> {version[:16]}")
         else:
-            self.lake.replace_provenance(ref, new)
+            replace_provenance(self.lake, ref, new)
         reach("lifecycle.object_rewritten")
         if rejected is not None and lost:
             self.lake.delete(rejected.ref)
@@ -153,7 +156,7 @@ class Eraser:
         if self.lake.tag(ref) is None:
             return None, 0
         rejected = self.lake.pin(ref)
-        return rejected, self._rows(rejected)
+        return rejected, rows_in(rejected.path, self.key)
 
     def _rewrite_rejected(self, good: Pinned, rejected: Pinned, lost: int, found: Objects) -> Partner:
         """Publish the rejected rows without the person under a new name, which the published object will name."""
@@ -184,7 +187,7 @@ class Eraser:
         """Delete rejected rows of killed runs, which no published object names, if the person is among them."""
         for ref in list(self._refs()):
             if ref.stage in map(quarantine_stage, _STAGES):
-                rows = self._rows(self.lake.pin(ref))
+                rows = rows_in(self.lake.pin(ref).path, self.key)
                 self.lake.close()
                 if rows:
                     self.lake.delete(ref)
@@ -227,16 +230,6 @@ class Eraser:
             settings=self.settings,
         )
 
-    def _rows(self, pinned: Pinned) -> int | None:
-        """Return how many rows are the person's; None if the object lacks a key column."""
-        file = pq.ParquetFile(pinned.path)
-        names = _own_names(file.schema_arrow, self.key)
-        if names is None:
-            return None
-        return sum(
-            int(pc.sum(_is_person(batch, names, self.key)).as_py() or 0) for batch in file.iter_batches(columns=names)
-        )
-
     def _write(self, source: Path, target: Path) -> None:
         """Write the rows of all others, with the same columns and types."""
         file = pq.ParquetFile(source)
@@ -247,6 +240,15 @@ class Eraser:
                 kept = batch.filter(pc.invert(_is_person(batch, names, self.key)))
                 writer.write_batch(kept.replace_schema_metadata(None))
             writer.add_key_value_metadata(dict(PLACEHOLDER_FOOTER))
+
+
+def rows_in(path: Path, key: Mapping[str, str]) -> int | None:
+    """Return how many rows of an object's file are the person's; None if the object lacks a key column."""
+    file = pq.ParquetFile(path)
+    names = _own_names(file.schema_arrow, key)
+    if names is None:
+        return None
+    return sum(int(pc.sum(_is_person(batch, names, key)).as_py() or 0) for batch in file.iter_batches(columns=names))
 
 
 def _label(ref: ObjectRef) -> str:

@@ -30,6 +30,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, LakeError
 from etl.formats import check_format
 from etl.lake.lake import PLACEHOLDER_FOOTER, Lake, ObjectRef, Provenance, open_lake
+from etl.lake.tenant_folder import TenantFolder
 from etl.pipeline.stage import lake_place
 from etl.settings import Settings
 
@@ -82,7 +83,7 @@ def read_note(lake: Lake, tenant: str, name: str) -> str | None:
 def _damaged(lake: Lake, tenant: str, name: str, error: Exception) -> LakeError:
     return LakeError(
         f"tenant {tenant}: the state of its life cannot be read: {type(error).__name__}",
-        f"restore {lake.address(tenant)}/{STAGE}/{name} from a backup",
+        f"restore {TenantFolder(lake, tenant).address}/{STAGE}/{name} from a backup",
     )
 
 
@@ -91,7 +92,7 @@ def write_note(lake: Lake, tenant: str, name: str, text: str | None) -> None:
     ref = ObjectRef(tenant=tenant, stage=STAGE, pipeline=name)
     if text is None:
         lake.delete(ref)
-        lake.prune(tenant)
+        TenantFolder(lake, tenant).prune()
         return
     with lake.draft(ref, "life") as draft:
         pl.DataFrame({COLUMN: [text]}).write_parquet(draft, metadata=dict(PLACEHOLDER_FOOTER))

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from etl.config.pipeline_config import Stage
 from etl.errors import EtlError
+from etl.lake.tenant_folder import TenantFolder
 from etl.pipeline.stage import StageRun
 from etl.quotas.claims import (
     Account,
@@ -93,7 +94,7 @@ def _place(run: StageRun, stage: Stage, quotas: Quotas) -> Account:
         label=run.label,
         lake=run.tenant_lake,
         limits=quotas.limits_of(run.config.id),
-        measure=lambda: sum(lake.used_bytes(run.config.id) for lake in run.lakes),
+        measure=lambda: sum(TenantFolder(lake, run.config.id).used_bytes() for lake in run.lakes),
         published=published,
     )
 

@@ -16,6 +16,7 @@ import polars as pl
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, LakeError, NothingExamined
 from etl.lake.lake import PLACEHOLDER_FOOTER, Lake, ObjectRef, Provenance, Published
+from etl.lake.tenant_folder import tenants_in
 from etl.planning.description import Description, read_description
 
 STAGE, NAME, BEGUN, COLUMN = "plan", "applied", "begun", "description"
@@ -70,7 +71,7 @@ def forget_tenant(tenant: str, lake: Lake) -> None:
 
 def applied_tenants(lake: Lake) -> Iterator[str]:
     """Yield the tenants of which an applied state is in the lake, also those that no file defines any more."""
-    for tenant in lake.tenants():
+    for tenant in tenants_in(lake):
         try:
             found = lake.tag(_ref(tenant, NAME))
         except LakeError:  # a folder that no tenant can have

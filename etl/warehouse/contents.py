@@ -4,8 +4,8 @@ Belongs here: which tables of a warehouse are a tenant's, and the SQL that treat
 (`transaction`), the removal of one person's rows (`subject_rows`), connections (`duckdb`, `postgres`).
 
 A table belongs to the tenant whose load made it, which the ledger tells. Tables of dbt are not in the ledger, so the
-caller names their schemas. In a database of several tenants, everything else stays: a table of another tenant, a table
-that no load has made, and the ledger's entries of others.
+caller names them, and the schemas that only dbt of this tenant writes into. In a database of several tenants,
+everything else stays: a table of another tenant, a table that no load has made, and the ledger's entries of others.
 """
 
 import re
@@ -59,8 +59,20 @@ class Movable(Protocol):
     def files(self) -> tuple[Path, ...]:
         """Return the files that hold this tenant's tables and nothing else."""
 
+    def drop_order(self, session: Session, tables: Sequence["OwnTable"]) -> list["OwnTable"]:
+        """Return the tables and views so that each one comes before those that it reads."""
+
     def give_back_space(self, tables: Sequence[tuple[str, str]], run_id: str) -> None:
         """Write files or tables again, so that they do not contain rows that were deleted."""
+
+
+class DbtTables(NamedTuple):
+    """Where the dbt of one tenant builds, in lower case."""
+
+    schemas: frozenset[str] = frozenset()
+    """Schemas of which every table that no load has made is dbt's."""
+    named: frozenset[tuple[str, str]] = frozenset()
+    """Schema and name of single tables and views in other schemas, as dbt's manifest tells them."""
 
 
 class OwnTable(BaseModel):
@@ -104,25 +116,25 @@ def movable(warehouse: Warehouse, tenant: str, doing: str) -> Movable:
     )
 
 
-def contents(warehouse: Movable, tenant: str, dbt_schemas: Collection[str]) -> Contents:
+def contents(warehouse: Movable, tenant: str, dbt: DbtTables) -> Contents:
     """Return the tables and the ledger's entries of a tenant. Every table is counted."""
     with warehouse.errors("the tables could not be listed"), warehouse.session() as session:
         if warehouse.files():  # the database is the tenant's own, whatever is in it
-            dbt_schemas = _every_schema(session)
-        return _contents(session, tenant, dbt_schemas)
+            dbt = DbtTables(_every_schema(session))
+        return _contents(session, tenant, dbt)
 
 
-def _every_schema(session: Session) -> set[str]:
+def _every_schema(session: Session) -> frozenset[str]:
     query = "SELECT DISTINCT table_schema FROM information_schema.tables WHERE table_catalog = current_database()"
-    return {str(name).lower() for (name,) in session.rows(query)} - {ledger.SCHEMA, KEPT_SCHEMA}
+    return frozenset(str(name).lower() for (name,) in session.rows(query)) - {ledger.SCHEMA, KEPT_SCHEMA}
 
 
-def _contents(session: Session, tenant: str, dbt_schemas: Collection[str]) -> Contents:
+def _contents(session: Session, tenant: str, dbt: DbtTables) -> Contents:
     every = ledger.read(session)
     owners = _owners(every)
     own = {table for table, owner in owners.items() if owner == tenant}
     entries = tuple(each for each in every if each.tenant == tenant)
-    schemas = {schema for schema, _ in own} | {each.lower() for each in dbt_schemas}
+    schemas = {schema for schema, _ in (*own, *dbt.named)} | dbt.schemas
     kept = {kept_table(schema, table): (schema, table) for schema, table in own}
     found: list[OwnTable] = []
     strangers: list[str] = []
@@ -136,7 +148,7 @@ def _contents(session: Session, tenant: str, dbt_schemas: Collection[str]) -> Co
             origin = "set aside"
         elif place in owners:
             continue  # another tenant loads it
-        elif schema.lower() in {each.lower() for each in dbt_schemas}:
+        elif schema.lower() in dbt.schemas or place in dbt.named:
             origin = "dbt"
         else:
             origin = ""
@@ -179,17 +191,15 @@ def _described(session: Session, schemas: Collection[str]) -> Iterator[tuple[str
         yield schema, name, kind, tuple(columns)
 
 
-def remove(
-    warehouse: Movable, tenant: str, dbt_schemas: Collection[str], run_id: str, own_schemas: Collection[str]
-) -> None:
+def remove(warehouse: Movable, tenant: str, dbt: DbtTables, run_id: str, own_schemas: Collection[str]) -> None:
     """Drop the tenant's tables and delete its entries of the ledger, in one transaction.
 
     Of `own_schemas`, those that are empty afterwards are dropped too.
     """
     with warehouse.errors("the tables could not be removed"):
         with warehouse.changing(run_id) as session:
-            found = _contents(session, tenant, dbt_schemas)
-            for each in sorted(found.tables, key=lambda each: (each.kind == "table", each.origin != "dbt")):
+            found = _contents(session, tenant, dbt)
+            for each in warehouse.drop_order(session, found.tables):
                 session.change(f"DROP {each.kind.upper()} {session.relation(each.schema_name, each.name)}")
             reach("lifecycle.tables_dropped")
             if found.entries:

@@ -45,6 +45,7 @@ from etl.warehouse.contract import (
 from etl.warehouse.duckdb import engine_config, make_room
 from etl.warehouse.loadable import Loadable, read_loadable
 from etl.warehouse.postgres_care import vacuum_each
+from etl.warehouse.postgres_drop import readers_first
 from etl.warehouse.postgres_session import PostgresSession, ensure_schema, relation_of
 from etl.warehouse.postgres_types import check_types, needs_text_copy, postgres_type
 from etl.warehouse.set_aside import set_aside
@@ -54,6 +55,9 @@ from etl.warehouse.transaction import Load
 if TYPE_CHECKING:
     import polars as pl
     from psycopg import Connection
+
+    from etl.warehouse.contents import OwnTable
+    from etl.warehouse.session import Session
 
 _STAGING = "etl_staging"
 _OPTIONS = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex"
@@ -134,6 +138,10 @@ class PostgresWarehouse(SqlWarehouse):
     def files(self) -> tuple[Path, ...]:
         """Return none: the server's files hold the tables of others too."""
         return ()
+
+    def drop_order(self, session: "Session", tables: "Sequence[OwnTable]") -> "list[OwnTable]":
+        """Return the tables and views so that each one comes before those that it reads."""
+        return readers_first(session, tables)
 
     def give_back_space(self, tables: Sequence[tuple[str, str]], run_id: str) -> None:
         """Let the server write these tables again without the rows that were deleted."""

@@ -22,6 +22,8 @@ class Proxy:
         self.requests = 0
         self.nth: int | None = None
         self.fault: Fault = "refuse"
+        self.forbidden = ""
+        """Requests with this text in their address are answered with 403."""
         self.released = threading.Event()
         self._lock = threading.Lock()
         self.url = ""
@@ -49,6 +51,9 @@ def proxy(target: str) -> Iterator[Proxy]:
 
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"".join(self.chunks())
+            if made.forbidden and made.forbidden in self.path:
+                self.answer(403, {"Content-Length": "0"}, b"")
+                return
             fault = made.next_fault()
             if fault == "hang":
                 made.released.wait(30)

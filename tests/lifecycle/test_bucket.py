@@ -8,6 +8,8 @@ import pytest
 
 from etl.errors import LakeError
 from etl.lake.lake import PLACEHOLDER_FOOTER, Lake, ObjectRef, Provenance, Published
+from etl.lake.republish import adopt
+from etl.lake.tenant_folder import TenantFolder
 from etl.pipeline.life import life_in, now, write_life
 from tests.lake.objects import provenance_of, s3_lake
 from tests.servers.object_store import ObjectStore, bucket, object_store
@@ -30,20 +32,20 @@ def test_what_is_removed_copied_and_said_is_one_tenants(object_store: ObjectStor
         state = life_in(lake, "a")
         assert state is not None
         assert (state.state, state.reason) == ("retired", "no more")
-        keys = [key for key, _ in lake.everything("a")]
+        keys = [key for key, _ in TenantFolder(lake, "a").everything()]
         assert keys == ["a/extract/orders/dt=2026-01-01/data.parquet", "a/life/state/data.parquet"]
         with pytest.raises(LakeError, match="not in the folder of tenant a"):
-            lake.delete_key("a", "a_b/extract/orders/dt=2026-01-01/data.parquet")
+            TenantFolder(lake, "a").delete("a_b/extract/orders/dt=2026-01-01/data.parquet")
 
         target = first.ref.model_copy(update={"tenant": "c"})
         said: Provenance = first.provenance.model_copy(update={"tenant": "c"})
-        adopted = lake.adopt(target, lake.local_copy(first.ref), said)
+        adopted = adopt(lake, target, lake.local_copy(first.ref), said)
         assert adopted.version == first.version
         found = lake.find(target)
         assert found is not None
         assert found.provenance == said
 
         for key in keys:
-            lake.delete_key("a", key)
-        assert lake.everything("a") == ()
+            TenantFolder(lake, "a").delete(key)
+        assert TenantFolder(lake, "a").everything() == ()
         assert lake.find(second.ref) == second.model_copy(update={"changed": True})

@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from etl.config.config_loader import load_tenant
+from etl.lifecycle.erasable import Subject
 from etl.lifecycle.export import export as export_tenant
-from etl.lifecycle.places import Subject
 from tests.cli.conftest import Etl
 from tests.lifecycle.world import World
 from tests.tiny_project import TinyProject

@@ -9,10 +9,12 @@ import psycopg
 import pytest
 
 from tests.cli.conftest import Etl
+from tests.dbt.projects import write_dbt
 from tests.lifecycle.conftest import enter
 from tests.lifecycle.scan import all_rows, files_with, tables_with
 from tests.lifecycle.test_subject import delete_in_source
 from tests.lifecycle.world import PERSON, World, canary, make_world, pipelines
+from tests.servers import PASSWORD
 from tests.tiny_project import TinyProject
 
 
@@ -118,3 +120,66 @@ def test_a_person_goes_from_tables_kept_rows_and_tables_set_aside(world: World, 
     assert {name: rows for name, rows in all_rows(url).items() if canary("acme_eu") in repr(rows)} == others
     assert world.run("acme", stages=("load",)).success
     assert not [each for each in tables_with(PERSON, url) if "acme_orders" in each]
+
+
+MODELS = {
+    "models/staging/a_named.sql": "{{ config(materialized='view') }} select person, name from shop.acme_orders",
+    "models/staging/b_said.sql": (
+        f"{{{{ config(materialized='view') }}}} select name, '{canary('acme')}' as said from {{{{ ref('a_named') }}}}"
+    ),
+    "models/marts/names.sql": "{{ config(schema='marts') }} select name, said from {{ ref('b_said') }}",
+    "models/marts/kept.sql": (
+        "{{ config(schema='marts', materialized='materialized_view') }} select name from {{ ref('names') }}"
+    ),
+}
+
+
+@pytest.fixture
+def with_dbt(world: World, postgres_server: Any, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The same; dbt of `acme` has built views that read views, in two schemas, beside a table of a person."""
+    names = {"HOST": "127.0.0.1", "PORT": str(postgres_server.port), "USER": "postgres", "DB": "lives"}
+    for name, value in {**names, "PASSWORD": PASSWORD}.items():
+        monkeypatch.setenv(f"ETL_POSTGRES_{name}", value)
+    write_dbt(world.project, MODELS)
+    text = world.config("acme").origin.path.read_text()
+    world.config("acme").origin.path.write_text(f"{text}  dbt: {{enabled: true, target: postgres}}\n")
+    done = world.run("acme", stages=("dbt",))
+    assert done.success, [each.message for each in done.all_events if each.is_failure]
+    postgres_server.run("SELECT 1")
+    return world
+
+
+@pytest.mark.slow
+def test_tables_of_dbt_go_from_every_schema_that_it_builds_in(
+    with_dbt: World, url: str, etl: Etl, tmp_path: Path
+) -> None:
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("CREATE TABLE dbt_acme_marts.made_by_hand (said text)")
+    assert {"dbt_acme.a_named", "dbt_acme.b_said", "dbt_acme_marts.names"} <= {*tables_with(canary("acme"), url)}
+    before = all_rows(url)
+    said = etl("tenant", "export", "acme", "--out", str(tmp_path / "out"))
+    assert said.code == 0, said.err
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("CREATE VIEW public.of_somebody AS SELECT name FROM shop.acme_orders")
+    said = etl("tenant", "erase", "acme", "--confirm", "acme")
+    assert said.code == 2
+    assert "of_somebody" in said.err
+    assert tables_with(canary("acme"), url)
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("DROP VIEW public.of_somebody")
+    said = etl("tenant", "erase", "acme", "--confirm", "acme")
+    assert said.code == 0, said.err
+    assert tables_with(canary("acme"), url) == []
+    with psycopg.connect(url) as db:
+        left = db.execute(
+            "SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+            " WHERE nspname LIKE 'dbt%' AND relkind IN ('r', 'v', 'm')"
+        )
+        assert left.fetchall() == [("dbt_acme_marts", "made_by_hand")]
+    text = next((with_dbt.project.root / "certificates").glob("*.txt")).read_text()
+    assert "dbt_acme_marts.made_by_hand" in text
+    assert files_with(canary("acme"), *with_dbt.folders) == []
+    said = etl("tenant", "import", str(tmp_path / "out"), "--over-erased", "acme")
+    assert said.code == 0, said.err
+    views = {"dbt_acme.a_named", "dbt_acme.b_said", "dbt_acme_marts.kept"}  # dbt makes them again
+    assert {name for name, rows in before.items() if rows != all_rows(url).get(name)} <= {*views, "etl_ledger.loads"}

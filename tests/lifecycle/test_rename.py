@@ -6,7 +6,8 @@ import duckdb
 import pytest
 
 from tests.cli.conftest import Etl
-from tests.lifecycle.world import World
+from tests.lifecycle.scan import files_with
+from tests.lifecycle.world import World, canary
 
 
 def ledger(world: World, tenant: str) -> list[tuple[object, ...]]:
@@ -45,3 +46,20 @@ def test_interrupted_at_any_point_it_is_the_same_under_the_new_id(
     assert "tenants.zenith.definitions" in (world.project.root / "workspace.yaml").read_text()
     assert "tenants.acme.definitions" not in (world.project.root / "workspace.yaml").read_text()
     assert etl("tenant", "rename", "zenith", "acme_eu", "--confirm", "zenith").code == 2
+
+
+@pytest.mark.slow
+def test_what_stayed_under_the_old_id_goes_with_the_tenant(world: World, etl: Etl) -> None:
+    manifest = world.project.data / "dbt" / "acme" / "target" / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text(f"select '{canary('acme')}'")  # as dbt leaves it
+    assert etl("tenant", "rename", "acme", "zenith", "--confirm", "acme").code == 0
+    assert world.run("zenith").success
+    assert etl("tenant", "erase", "zenith", "--confirm", "zenith").code == 0
+    assert files_with(canary("acme"), *world.folders) == []
+    names = [path.relative_to(world.project.data).as_posix() for path in world.project.data.rglob("*")]
+    own = [name for name in names if {"acme", "zenith"} & set(name.replace(".", "/").split("/"))]
+    assert not [each for each in own if not each.startswith("lake/")]
+    assert sorted(each for each in own if each.endswith(".parquet")) == [
+        f"lake/{tenant}/life/state/data.parquet" for tenant in ("acme", "zenith")
+    ]
