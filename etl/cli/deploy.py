@@ -18,7 +18,6 @@ from etl.deployment.folder import FileChange, changes, write
 from etl.deployment.lock import require_lock
 from etl.deployment.proxy import checked_host
 from etl.deployment.shape import DATABASE, DATABASE_PASSWORD, Database, GroupBy, Shape, shape_of
-from etl.platform import platform_of
 from etl.settings import Environment, Settings, load_settings
 
 app = typer.Typer(
@@ -96,9 +95,8 @@ def helm(
     """
     settings = load_settings()
     shape = _shape(settings, group_by, environment)
-    secrets = platform_of(settings.project_dir, {}).secrets
     source = image_source(settings.project_dir, out.resolve())
-    files = helm_files.files(shape, settings, source, checked_host(host), secrets)
+    files = helm_files.files(shape, settings, source, checked_host(host))
     steps = [
         "build the image (the first lines of the Dockerfile), and push it to your registry",
         "make the secrets: docs/containers.md",

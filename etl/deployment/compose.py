@@ -9,9 +9,18 @@ Not here: which services there are (`shape`), each service (`compose_services`),
 from textwrap import indent
 from typing import Any
 
-from etl.deployment.compose_places import Runs, all_volumes, code_networks, proxy_secrets, settings_volume
+from etl.deployment.compose_places import (
+    FRONT,
+    WEB_ADDRESS,
+    Runs,
+    all_volumes,
+    code_networks,
+    proxy_secrets,
+    settings_volume,
+)
 from etl.deployment.compose_runs import RUN_PLACES, launcher, run_places
-from etl.deployment.compose_services import PREPARE, PROXY, PROXY_PORT, UPGRADE, services
+from etl.deployment.compose_services import PREPARE, PROXY, PROXY_PORT, ROLE_SQL, UPGRADE, services
+from etl.deployment.database_role import first_start_of_container
 from etl.deployment.dockerfile import ImageSource, image_files
 from etl.deployment.instance import instance_settings, workspace
 from etl.deployment.proxy import nginx
@@ -35,11 +44,12 @@ def files(shape: Shape, settings: Settings, source: ImageSource, host: str, runs
         "proxy/conf.d/etl.conf": nginx(
             shape,
             host,
-            upstream=f"{shape.web.name}:{shape.web.port}",
+            upstream=f"{WEB_ADDRESS}:{shape.web.port}",
             accounts=proxy_secrets(shape) / "accounts",
             tls=proxy_secrets(shape) / "tls",
             port=PROXY_PORT,
         ),
+        ROLE_SQL: first_start_of_container(shape),
         ".env.example": _env_example(runs),
         ".gitignore": "# The values of variables stay on the machine.\n.env\nenv/*.env\nproxy/secrets/\n",
         **{f"env/{each.name}.env.example": variables_example(each) for each in shape.code_servers},
@@ -84,7 +94,7 @@ def compose(shape: Shape, source: ImageSource, runs: Runs) -> dict[str, Any]:
     return {
         "name": shape.project,
         "services": services(shape, source, runs),
-        "networks": {each: {"name": f"{shape.project}-{each}"} for each in ("front", "state", *code_networks(shape))},
+        "networks": {each: {"name": f"{shape.project}-{each}"} for each in (FRONT, "state", *code_networks(shape))},
         "volumes": {each: {"name": f"{shape.project}-{each}"} for each in (DATABASE, *all_volumes(shape))}
         | (settings_volume(shape) if runs == "container" else {}),
     }

@@ -4,7 +4,9 @@ Belongs here: the volumes of each service, what a service reads of the others, a
 services themselves (`compose_services`), the paths inside a container (`shape`).
 
 The network of a code server has only the web server, the daemon and the database, so that no tenant reaches the code
-server of another tenant: a code server answers everybody who reaches it.
+server of another tenant: a code server answers everybody who reaches it. So does the web server, which is in all of these
+networks to ask the code servers. It therefore listens at one name, `WEB_ADDRESS`, that only the network of the login has:
+Docker gives this name the address that the web server has there, whichever that is.
 """
 
 from pathlib import PurePosixPath
@@ -13,6 +15,11 @@ from typing import Any, Literal
 from etl.deployment.shape import DATABASE_PASSWORD, Service, Shape
 
 Runs = Literal["process", "container"]
+
+FRONT = "front"
+"""The network of the login and the web server."""
+WEB_ADDRESS = "web-front"
+"""The name of the web server in the network of the login, and nowhere else. It listens at this address only."""
 
 
 def mounts(service: Service, shape: Shape) -> list[str]:
@@ -47,11 +54,14 @@ def code_networks(shape: Shape) -> list[str]:
     return [each.name for each in shape.code_servers]
 
 
-def networks(service: Service, shape: Shape) -> list[str]:
+def networks(service: Service, shape: Shape) -> list[str] | dict[str, Any]:
     """Return the networks of a service that is no database and no proxy."""
     if service.kind == "code":
         return [service.name]
-    return [*(["front"] if service.kind == "web" else []), "state", *code_networks(shape)]
+    others = ["state", *code_networks(shape)]
+    if service.kind == "web":
+        return {FRONT: {"aliases": [WEB_ADDRESS]}, **{each: {} for each in others}}
+    return others
 
 
 def settings_mount(shape: Shape, runs: Runs) -> str:

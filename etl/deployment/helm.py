@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from etl.deployment.database_role import first_start_of_container
 from etl.deployment.dockerfile import ImageSource, image_files
 from etl.deployment.identities import user_ids
 from etl.deployment.instance import instance_settings, workspace
@@ -21,7 +22,6 @@ from etl.deployment.proxy import nginx
 from etl.deployment.shape import DATABASE_PASSWORD, Service, Shape
 from etl.deployment.variables_file import variables_example
 from etl.deployment.yaml_text import yaml_text
-from etl.platform import SecretsConfig
 from etl.settings import Settings
 
 LOGIN_PORT = 8443
@@ -33,16 +33,17 @@ _KEPT_BY_PODS = {
 """What runs print is kept by the cluster: `kubectl logs`. A project's own `compute_logs` is left as it is."""
 
 
-def files(shape: Shape, settings: Settings, source: ImageSource, host: str, secrets: SecretsConfig) -> dict[str, str]:
+def files(shape: Shape, settings: Settings, source: ImageSource, host: str) -> dict[str, str]:
     """Return the files by their names: the chart, the image, and the lists of variables for the secrets.
 
-    People reach the installation at `https://host`. `secrets` is the platform's choice of a secret store.
+    People reach the installation at `https://host`.
     """
     chart = {
         "Chart.yaml": "",
-        "values.yaml": _values_text(shape, secrets),
+        "values.yaml": _values_text(shape),
         "files/dagster.yaml": _dagster(shape, settings),
         "files/workspace.yaml": workspace(shape, lambda each: {"host": each.name, "port": each.port}),
+        "files/database.sql": first_start_of_container(shape),
         "files/login.conf": nginx(
             shape,
             host,
@@ -66,7 +67,7 @@ def files(shape: Shape, settings: Settings, source: ImageSource, host: str, secr
     }
 
 
-def values(shape: Shape, secrets: SecretsConfig) -> dict[str, Any]:
+def values(shape: Shape) -> dict[str, Any]:
     """Return the content of `values.yaml`."""
     ids, places = user_ids(shape), shape.places
     return {
@@ -74,7 +75,7 @@ def values(shape: Shape, secrets: SecretsConfig) -> dict[str, Any]:
         "storageClass": "",
         "tmp": "1Gi",
         "networkPolicy": True,
-        "accountTokens": secrets.store in ("openbao", "vault") and secrets.auth == "kubernetes",
+        "accountTokens": shape.secrets.store in ("openbao", "vault") and shape.secrets.auth == "kubernetes",
         "settings": dict(shape.settings),
         "places": {
             "home": str(places.home),
@@ -139,9 +140,9 @@ _COMMENTS = {
 }
 
 
-def _values_text(shape: Shape, secrets: SecretsConfig) -> str:
+def _values_text(shape: Shape) -> str:
     parts = [_FIRST_LINES]
-    for key, value in values(shape, secrets).items():
+    for key, value in values(shape).items():
         comment = f"# {_COMMENTS[key]}\n" if key in _COMMENTS else ""
         parts.append(f"\n{comment}{yaml_text({key: value})}")
     return "".join(parts)

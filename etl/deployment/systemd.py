@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from string import Template
-from textwrap import dedent
 
+from etl.deployment.database_role import role_and_database
 from etl.deployment.instance import instance_settings, workspace
 from etl.deployment.proxy import nginx
 from etl.deployment.shape import Service, Shape
@@ -296,9 +296,4 @@ def _backup(shape: Shape) -> str:
 
 def _database(shape: Shape) -> str:
     """SQL that an administrator of PostgreSQL executes once. psql asks for nothing: the password is its variable."""
-    name, user = shape.database.name, shape.database.user
-    return dedent(f"""\
-        -- sudo -u postgres psql -v ON_ERROR_STOP=1 -v password=... -f database.sql
-        CREATE ROLE "{user}" LOGIN PASSWORD :'password';
-        CREATE DATABASE "{name}" OWNER "{user}";
-    """)
+    return f"-- sudo -u postgres psql -v ON_ERROR_STOP=1 -v password=... -f database.sql\n{role_and_database(shape)}"

@@ -16,7 +16,6 @@ from etl.deployment.helm import files
 from etl.deployment.identities import user_ids
 from etl.deployment.run_places import RunPlaces
 from etl.deployment.shape import Shape
-from etl.platform import SecretsConfig
 from etl.settings import Settings
 from tests.deployment.conftest import CANARY, TENANTS, written
 from tests.servers.downloads import helm
@@ -32,7 +31,7 @@ VERSIONS = ("1.27", "1.30", "1.34", "1.37")
 @pytest.fixture
 def chart(tmp_path: Path, shape: Shape, settings: Settings) -> Path:
     source = image_source(settings.project_dir, tmp_path)
-    return written(tmp_path, files(shape, settings, source, "etl.example.com", SecretsConfig())) / "chart"
+    return written(tmp_path, files(shape, settings, source, "etl.example.com")) / "chart"
 
 
 def rendered(chart: Path, values: dict[str, Any] = OWN, *, linted: bool = True) -> list[dict[str, Any]]:
