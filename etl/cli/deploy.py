@@ -17,6 +17,7 @@ from etl.deployment.dockerfile import image_source
 from etl.deployment.folder import FileChange, changes, write
 from etl.deployment.lock import require_lock
 from etl.deployment.proxy import checked_host
+from etl.deployment.secret_store import refuse_sops
 from etl.deployment.shape import DATABASE, DATABASE_PASSWORD, Database, GroupBy, Shape, shape_of
 from etl.settings import Environment, Settings, load_settings
 
@@ -63,6 +64,7 @@ def compose(
     """
     settings = load_settings()
     shape = _shape(settings, group_by, environment)
+    refuse_sops(shape.secrets, [name for each in shape.code_servers for name in each.variables])
     source = image_source(settings.project_dir, out.resolve())
     files = compose_files.files(shape, settings, source, checked_host(host), runs)
     steps = [
@@ -95,6 +97,7 @@ def helm(
     """
     settings = load_settings()
     shape = _shape(settings, group_by, environment)
+    refuse_sops(shape.secrets, [name for each in shape.code_servers for name in each.variables])
     source = image_source(settings.project_dir, out.resolve())
     files = helm_files.files(shape, settings, source, checked_host(host))
     steps = [

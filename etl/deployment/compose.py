@@ -16,6 +16,7 @@ from etl.deployment.compose_places import (
     all_volumes,
     code_networks,
     proxy_secrets,
+    secret_volumes,
     settings_volume,
 )
 from etl.deployment.compose_runs import RUN_PLACES, launcher, run_places
@@ -37,7 +38,7 @@ def files(shape: Shape, settings: Settings, source: ImageSource, host: str, runs
     """
     run_launcher = launcher(shape) if runs == "container" else None
     found = {
-        **image_files(source, shape.places),
+        **image_files(source, shape),
         "compose.yaml": compose_text(shape, source, runs),
         "dagster/dagster.yaml": instance_settings(shape, settings, run_launcher),
         "dagster/workspace.yaml": workspace(shape, lambda each: {"host": each.name, "port": each.port}),
@@ -96,7 +97,7 @@ def compose(shape: Shape, source: ImageSource, runs: Runs) -> dict[str, Any]:
         "services": services(shape, source, runs),
         "networks": {each: {"name": f"{shape.project}-{each}"} for each in (FRONT, "state", *code_networks(shape))},
         "volumes": {each: {"name": f"{shape.project}-{each}"} for each in (DATABASE, *all_volumes(shape))}
-        | (settings_volume(shape) if runs == "container" else {}),
+        | ({**settings_volume(shape), **secret_volumes(shape, source.context)} if runs == "container" else {}),
     }
 
 

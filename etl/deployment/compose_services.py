@@ -19,6 +19,7 @@ from etl.deployment.compose_places import (
     needs_file,
     networks,
     proxy_secrets,
+    secret_mounts,
     settings_mount,
     volumes,
 )
@@ -50,16 +51,16 @@ def services(shape: Shape, source: ImageSource, runs: Runs) -> dict[str, Any]:
         PREPARE: _prepare(shape, source),
         DATABASE: _database(shape),
         UPGRADE: _upgrade(shape),
-        **{each.name: _service(each, shape, runs) for each in shape.services},
+        **{each.name: _service(each, shape, source, runs) for each in shape.services},
         PROXY: _proxy(shape),
     }
 
 
-def _service(service: Service, shape: Shape, runs: Runs) -> dict[str, Any]:
+def _service(service: Service, shape: Shape, source: ImageSource, runs: Runs) -> dict[str, Any]:
     number = user_ids(shape)[service.name]
     address = WEB_ADDRESS if service.kind == "web" else "0.0.0.0"  # noqa: S104  in a network of its own
     health = _ask_code_server(service, shape) if service.kind == "code" else service.health_at(address)
-    volumes = [settings_mount(shape, runs), *mounts(service, shape)]
+    volumes = [settings_mount(shape, runs), *mounts(service, shape), *secret_mounts(service, runs, source.context)]
     made: dict[str, Any] = {
         "image": IMAGE,
         "command": list(service.listening(address)),

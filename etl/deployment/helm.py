@@ -19,7 +19,8 @@ from etl.deployment.dockerfile import ImageSource, image_files
 from etl.deployment.identities import user_ids
 from etl.deployment.instance import instance_settings, workspace
 from etl.deployment.proxy import nginx
-from etl.deployment.shape import DATABASE_PASSWORD, Service, Shape
+from etl.deployment.secret_store import SecretFolder
+from etl.deployment.shape import DATABASE_PASSWORD, Service, Shape, dns_name
 from etl.deployment.variables_file import variables_example
 from etl.deployment.yaml_text import yaml_text
 from etl.settings import Settings
@@ -60,11 +61,35 @@ def files(shape: Shape, settings: Settings, source: ImageSource, host: str) -> d
         .replace("VERSION", f"0.1.0+{digest[:12]}").replace("RELEASE", version("tenant-etl"))
     )  # fmt: skip
     return {
-        **image_files(source, shape.places),
+        **image_files(source, shape),
         **{f"chart/{name}": text for name, text in chart.items()},
         **{f"secrets/{each.name}.env.example": variables_example(each) for each in shape.code_servers},
-        ".gitignore": "# The values of variables stay on the machine.\nsecrets/*.env\n",
+        **{
+            f"secrets/{_files_secret(folder)}.sh.example": _secret_command(folder)
+            for each in shape.code_servers
+            for folder in each.secret_folders
+        },
+        ".gitignore": "# The values of variables stay on the machine.\nsecrets/*.env\nsecrets/*.sh\n",
     }
+
+
+def _files_secret(folder: SecretFolder) -> str:
+    return f"files-{dns_name(folder.tenant)}"
+
+
+def _secret_files(folder: SecretFolder) -> dict[str, Any]:
+    """Return the secret of the cluster that becomes the folder with a tenant's secrets. Its keys have no `/`."""
+    items = [{"key": each.replace("/", "."), "path": each} for each in folder.names]
+    return {"secret": _files_secret(folder), "mountPath": str(folder.place), "items": items}
+
+
+def _secret_command(folder: SecretFolder) -> str:
+    lines = [
+        f"# The secrets of {folder.tenant}, each from its file in {folder.source}. Execute this in the project's folder.",
+        f"kubectl create secret generic {_files_secret(folder)} \\",
+        *(f"  --from-file={each.replace('/', '.')}={folder.source / each} \\" for each in folder.names),
+    ]
+    return "\n".join(lines).removesuffix(" \\") + "\n"
 
 
 def values(shape: Shape) -> dict[str, Any]:
@@ -103,6 +128,7 @@ def values(shape: Shape) -> dict[str, Any]:
                 "secret": each.name,
                 "variables": [name for name in each.variables if name != DATABASE_PASSWORD],
                 "optional": list(each.optional),
+                "secretFiles": [_secret_files(folder) for folder in each.secret_folders],
                 "accountAnnotations": {},
                 "storage": "20Gi",
                 "run": _limits(each.memory_mb, "500m"),

@@ -5,7 +5,7 @@ reading a secret (`etl.secrets`), the login of a store (`variables`), how a targ
 `helm`, `systemd`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
@@ -73,13 +73,15 @@ def secret_folder(
     )
 
 
-def refuse_sops(secrets: SecretsConfig, tenants: int) -> None:
-    """Raise an error if secrets are encrypted files and the services are containers: the files would not be there."""
-    if secrets.store == "sops" and tenants:
+def refuse_sops(secrets: SecretsConfig, variables: Iterable[str]) -> None:
+    """Raise an error if secrets are encrypted files and the services are containers: the files would not be there.
+
+    `variables` are those that the code servers need.
+    """
+    if secrets.store == "sops" and any(each.endswith("SOPS_AGE_KEY_FILE") for each in variables):
         raise EtlError(
-            f"{tenants} tenant{'s' * (tenants > 1)} name secrets, and the store is `sops`: neither its encrypted files"
-            " nor its keys are in the containers",
-            "use a server as the store, or `files`: docs/secrets.md; or write the files for systemd",
+            "tenants name secrets, and the store is `sops`: its encrypted files and its keys are not in the containers",
+            "use a server as the store, or `files` (docs/secrets.md), or `etl deploy systemd`",
         )
 
 

@@ -14,7 +14,9 @@ from string import Template
 from etl.deployment.database_role import role_and_database
 from etl.deployment.instance import instance_settings, workspace
 from etl.deployment.proxy import nginx
+from etl.deployment.secret_store import SecretFolder
 from etl.deployment.shape import Service, Shape
+from etl.deployment.variables_file import secret_files
 from etl.settings import Settings
 
 GROUP = "etl"
@@ -148,6 +150,7 @@ def variables(service: Service) -> str:
     lines = ["# Variables of this service only. systemd reads this file as root; no service may read it."]
     lines += [f"{name}=" for name in service.variables]
     lines += [f"# {name}=" for name in service.optional]
+    lines += secret_files(service)
     return "\n".join(lines) + "\n"
 
 
@@ -189,8 +192,14 @@ def _execution(service: Service, shape: Shape) -> Iterator[str]:
     yield from _SANDBOX.splitlines()
     writes = [*service.writes, *([socket_of(service, shape).parent] if service.kind == "code" else [])]
     yield f"ReadWritePaths={' '.join(map(str, writes))}"
+    if hidden := [each.place for each in _secret_folders(shape) if each not in service.secret_folders]:
+        yield f"InaccessiblePaths={' '.join(_quoted(f'-{each}') for each in hidden)}"
     if service.kind != "daemon":
         yield "ProtectProc=invisible"  # the daemon has to see whether the processes of runs live
+
+
+def _secret_folders(shape: Shape) -> list[SecretFolder]:
+    return [folder for each in shape.code_servers for folder in each.secret_folders]
 
 
 def _quoted(word: str) -> str:
@@ -240,6 +249,8 @@ def _folders(shape: Shape) -> str:
         ]
         if each.kind == "code":
             lines.append(f"d {places.run / each.name} 2750 {each.user} {HUB}")
+        # the files of secrets belong to the code server, and `~` takes rights away without giving any
+        lines += [f"Z {folder.place} ~0500 {own}" for folder in each.secret_folders]
     return "\n".join(lines) + "\n"
 
 

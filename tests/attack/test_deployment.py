@@ -207,3 +207,112 @@ def test_a_store_that_a_variable_names_is_written_down(
 def test_a_store_of_the_file_needs_no_variable(project: TinyProject) -> None:  # noqa: F811
     (project.root / "pyproject.toml").write_text('[tool.etl.secrets]\nstore = "openbao"\n')
     assert "ETL_SECRETS" not in json.dumps(shape_now().settings)
+
+
+# Secrets that are files.
+
+
+def with_files(project: TinyProject, path: str) -> None:  # noqa: F811
+    for tenant in ("acme", "beta"):
+        project.write_tenant({"notifications": [{"type": "slack", "url": "${secret:chat/slack#url}"}]}, tenant)
+    (project.root / "pyproject.toml").write_text(f'[tool.etl.secrets]\nstore = "files"\npath = "{path}"\n')
+
+
+PLACES = [
+    ("tenants/{tenant}/secrets", "/opt/etl/project/tenants/%s/secrets", "../tenants/%s/secrets"),
+    ("keys", "/opt/etl/project/keys/%s", "../keys/%s"),
+    ("/run/secrets/{tenant}", "/run/secrets/%s", "/run/secrets/%s"),
+]
+
+
+@pytest.mark.parametrize(("path", "place", "source"), PLACES)
+@pytest.mark.parametrize("runs", ["process", "container"])
+def test_files_of_secrets_reach_their_own_container_only(
+    project: TinyProject,  # noqa: F811
+    path: str,
+    place: str,
+    source: str,
+    runs: Any,
+) -> None:
+    with_files(project, path)
+    found = written("compose", project.root / "deploy", runs)
+    made = yaml.safe_load(found["compose.yaml"])
+    for tenant, other in (("acme", "beta"), ("beta", "acme")):
+        service = made["services"][f"code-{tenant}"]
+        assert service["environment"]["ETL_SECRETS"] == "files"
+        looked = service["environment"]["ETL_SECRETS_PATH"]
+        assert (looked if "{tenant}" in looked else f"{looked}/{{tenant}}") == (place % "{tenant}")
+        assert (place % other) not in str(service["volumes"])
+        if runs == "process":
+            (mount,) = [each for each in service["volumes"] if isinstance(each, dict)]
+            assert mount == {
+                "type": "bind",
+                "source": source % tenant,
+                "target": place % tenant,
+                "read_only": True,
+                "bind": {"create_host_path": False},
+            }
+            continue
+        (mount,) = [each for each in service["volumes"] if str(each).endswith(f":{place % tenant}:ro")]
+        device = made["volumes"][mount.partition(":")[0]]["driver_opts"]["device"]
+        assert device.endswith(f"}}/{source % tenant}" if source.startswith(".") else source % tenant)
+        kwargs = run_places(shape_now())["locations"][tenant]["context"]["container_kwargs"]
+        assert f"project-{mount}" in kwargs["volumes"]
+    for name in ("web", "daemon", "prepare", "upgrade", "proxy", "postgres"):
+        assert (place % "acme") not in str(made["services"][name].get("volumes")), name
+    assert "Nothing is needed" not in found["env/code-acme.env.example"]
+    assert "chat/slack/url" in found["env/code-acme.env.example"]
+    if path.startswith("tenants/"):
+        assert "\ntenants/acme/secrets\n" in found["Dockerfile.dockerignore"], "the image would have the secrets"
+
+
+@pytest.mark.parametrize(("path", "place", "source"), PLACES)
+def test_files_of_secrets_are_readable_for_their_own_unit_only(
+    project: TinyProject,  # noqa: F811
+    path: str,
+    place: str,
+    source: str,
+) -> None:
+    del source
+    with_files(project, path)
+    found = written("systemd", project.root / "deploy")
+    units = {name.rpartition("/")[2]: text for name, text in found.items() if name.endswith(".service")}
+    hidden = {name: re.findall(r"^InaccessiblePaths=(.*)$", text, re.MULTILINE) for name, text in units.items()}
+    assert hidden["etl-code-acme.service"] == [f"-{place % 'beta'}"]
+    assert hidden["etl-code-beta.service"] == [f"-{place % 'acme'}"]
+    for name in ("etl-web.service", "etl-daemon.service"):
+        assert hidden[name] == [f"-{place % 'acme'} -{place % 'beta'}"]
+    assert f"Z {place % 'acme'} ~0500 etl-code-acme etl-code-acme" in found["etc/tmpfiles.d/etl.conf"].splitlines()
+    assert "chat/slack/url" in found["etc/etl/variables/code-acme.env"]
+
+
+def test_files_of_secrets_are_secrets_of_the_cluster(project: TinyProject) -> None:  # noqa: F811
+    with_files(project, "keys/{tenant}")
+    found = written("helm", project.root / "deploy")
+    servers = yaml.safe_load(found["chart/values.yaml"])["codeServers"]
+    assert servers["code-acme"]["secretFiles"] == [
+        {
+            "secret": "files-acme",
+            "mountPath": "/opt/etl/project/keys/acme",
+            "items": [{"key": "chat.slack.url", "path": "chat/slack/url"}],
+        }
+    ]
+    example = found["secrets/files-acme.sh.example"]
+    assert "kubectl create secret generic files-acme" in example
+    assert "--from-file=chat.slack.url=" in example
+
+
+@pytest.mark.parametrize("target", ["compose", "helm"])
+def test_encrypted_files_are_refused_for_containers(
+    etl: Etl,  # noqa: F811
+    project: TinyProject,  # noqa: F811
+    target: str,
+) -> None:
+    with_files(project, "keys/{tenant}.yaml")
+    text = (project.root / "pyproject.toml").read_text()
+    (project.root / "pyproject.toml").write_text(text.replace('"files"', '"sops"'))
+    said = etl("deploy", target, "--out", str(project.root / "deploy"), "--host", HOST)
+    assert said.code == 2
+    assert "sops" in said.err
+    assert "docs/secrets.md" in said.err
+    assert not (project.root / "deploy").exists()

@@ -54,6 +54,9 @@ capabilities: {drop: [ALL]}
 - {name: settings, mountPath: {{ .root.Values.places.home }}, readOnly: true}
 - {name: state, mountPath: {{ .root.Values.places.state }}/{{ .service.name }}}
 - {name: tmp, mountPath: /tmp}
+{{- range .service.secretFiles }}
+- {name: {{ .secret | quote }}, mountPath: {{ .mountPath | quote }}, readOnly: true}
+{{- end }}
 {{- end }}
 
 {{- define "etl.volumes" -}}
@@ -63,6 +66,13 @@ capabilities: {drop: [ALL]}
 - {name: state, persistentVolumeClaim: {claimName: {{ .service.name }}}}
 {{- else }}
 - {name: state, emptyDir: {}}
+{{- end }}
+{{- range .service.secretFiles }}
+- name: {{ .secret | quote }}
+  secret:
+    secretName: {{ .secret | quote }}
+    defaultMode: 288 # 0440: for the group of the pod
+    items: {{- toYaml .items | nindent 6 }}
 {{- end }}
 {{- end }}
 
