@@ -69,7 +69,9 @@ def load_text(
         findings += _elsewhere(tenant, project, findings)
         findings += _transforms(path.parent, merged, config) if config else []
     elif not findings:
-        findings.append(ConfigFinding((), "the file is empty", allowed=f"at least `tenant: {{id: {yaml_word(tenant_id)}}}`"))
+        findings.append(
+            ConfigFinding((), "the file is empty", allowed=f"at least `tenant: {{id: {yaml_word(tenant_id)}}}`")
+        )
     if findings or config is None:
         raise _error(tenant_id, _shown(path, settings), findings)
     life = read_life_file(path.with_name(FILE))
@@ -170,7 +172,9 @@ def _tenant(root: Node, folder: str, findings: list[ConfigFinding]) -> Node | No
     if inner is not None and not isinstance(inner.value, dict):
         mark = keys["tenant"]
         findings.append(
-            ConfigFinding((), "`tenant` is no mapping", mark.line, mark.column, allowed=f"{{id: {yaml_word(folder)}, ...}}")
+            ConfigFinding(
+                (), "`tenant` is no mapping", mark.line, mark.column, allowed=f"{{id: {yaml_word(folder)}, ...}}"
+            )
         )
         return None
     for key, node in inner.value.items() if inner is not None and isinstance(inner.value, dict) else ():
@@ -184,7 +188,9 @@ def _tenant(root: Node, folder: str, findings: list[ConfigFinding]) -> Node | No
     if not folder.startswith("_") and written.text != folder:
         problem = "`id` differs from the folder's name"
         place = written.mark
-        findings.append(ConfigFinding(("id",), problem, place.line, place.column, _quoted(written), suggestion=yaml_word(folder)))
+        findings.append(
+            ConfigFinding(("id",), problem, place.line, place.column, _quoted(written), suggestion=yaml_word(folder))
+        )
     start = root.keys.get("tenant", root.mark)
     return Node(values, start, keys=keys, size=root.size, depth=root.depth)
 

@@ -2,8 +2,8 @@
 
 Belongs here: when such a text needs quotes. Not here: reading YAML (`yaml_source`), and writing whole files.
 
-`no` and `y` are booleans for readers of YAML 1.1, such as Helm's, Dagster's and dbt's; `null` and `true` are no texts for
-anybody. A tenant may have each of these ids.
+`no` and `y` are booleans for readers of YAML 1.1, such as those of Helm, Dagster and dbt; `null` and `true` are texts
+for nobody. A tenant may have each of these ids.
 """
 
 import json

@@ -4,9 +4,9 @@ Belongs here: the volumes of each service, what a service reads of the others, a
 services themselves (`compose_services`), the paths inside a container (`shape`).
 
 The network of a code server has only the web server, the daemon and the database, so that no tenant reaches the code
-server of another tenant: a code server answers everybody who reaches it. So does the web server, which is in all of these
-networks to ask the code servers. It therefore listens at one name, `WEB_ADDRESS`, that only the network of the login has:
-Docker gives this name the address that the web server has there, whichever that is.
+server of another tenant: a code server answers everybody who reaches it. So does the web server, which is in all of
+these networks to ask the code servers. It therefore listens at one name, `WEB_ADDRESS`, that only the network of the
+login has: Docker gives this name the address that the web server has there, whichever that is.
 """
 
 from pathlib import PurePosixPath

@@ -13,7 +13,7 @@ from etl.deployment.shape import Shape
 def role_and_database(shape: Shape) -> str:
     """Return the SQL. The password is psql's variable `password`."""
     name, user = shape.database.name, shape.database.user
-    return f"CREATE ROLE \"{user}\" LOGIN PASSWORD :'password';\nCREATE DATABASE \"{name}\" OWNER \"{user}\";\n"
+    return f'CREATE ROLE "{user}" LOGIN PASSWORD :\'password\';\nCREATE DATABASE "{name}" OWNER "{user}";\n'
 
 
 def first_start_of_container(shape: Shape) -> str:

@@ -85,7 +85,8 @@ def _secret_files(folder: SecretFolder) -> dict[str, Any]:
 
 def _secret_command(folder: SecretFolder) -> str:
     lines = [
-        f"# The secrets of {folder.tenant}, each from its file in {folder.source}. Execute this in the project's folder.",
+        f"# The secrets of {folder.tenant}, each from its file in {folder.source}.",
+        "# Copy this file without `.example`, and execute it in the project's folder.",
         f"kubectl create secret generic {_files_secret(folder)} \\",
         *(f"  --from-file={each.replace('/', '.')}={folder.source / each} \\" for each in folder.names),
     ]

@@ -97,7 +97,7 @@ class Service(BaseModel):
         variables: The names of variables that it needs and that are not in `settings`; never their values.
         optional: The names of variables that it takes if they are set.
         settings: Variables whose values are no secret, besides those of the shape.
-        secret_folders: The folders with its tenants' secrets, if secrets are files. It reads them, and no other service.
+        secret_folders: The folders with its tenants' secrets, if secrets are files. No other service has them.
         writes: The folders that it writes. Everything else may be read-only, apart from a folder for temporary files.
         reads: The folders that it reads besides these.
         port: The port at which it listens, if it listens at a port.

@@ -17,40 +17,12 @@ from etl.deployment.systemd import files as systemd_files
 from etl.deployment.yaml_text import yaml_text
 from etl.settings import load_settings
 from tests.cli.conftest import Etl, etl, project  # noqa: F401  the command, in this process, on the tiny project
+from tests.deployment.readers import READERS
 from tests.tiny_project import TinyProject
 
 HOST = "etl.example.com"
 WORDS = ("no", "on", "y", "null", "true")
 """Ids that are text only for some readers of YAML."""
-
-
-def core_loader() -> type[yaml.SafeLoader]:
-    """Return a reader of YAML 1.2: `true`, `false`, `null`, `~` and numbers are no texts, and every other word is."""
-
-    class Core(yaml.SafeLoader):
-        yaml_implicit_resolvers: dict[str, Any] = {}
-
-    for tag, words, first in (
-        ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-        ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-        ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    ):
-        Core.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"^(?:{words})$"), list(first))
-    return Core
-
-
-def goyaml_loader() -> type[yaml.SafeLoader]:
-    """Return a reader of YAML 1.1 that takes `y` and `n` for booleans, as the standard says and Helm's library does."""
-
-    class Short(yaml.SafeLoader):
-        pass
-
-    Short.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:y|Y|n|N)$"), list("yYnN"))
-    Short.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}  # type: ignore[misc]
-    return Short
-
-
-READERS = (yaml.SafeLoader, core_loader(), goyaml_loader())
 
 
 def shape_now() -> Shape:
@@ -87,12 +59,14 @@ def test_a_tenants_container_reaches_only_services_that_ask_for_a_password(
         for network, settings in service["networks"].items()
         if listens in settings.get("aliases", ())
     }
-    assert named == {"front"}, f"the web server listens at {listens}, which is not an address of the login's network only"
+    assert named == {"front"}, (
+        f"the web server listens at {listens}, which is not an address of the login's network only"
+    )
     assert [name for name, each in services.items() if "front" in each.get("networks", ())] == ["web", "proxy"]
     assert f"http://{listens}:3000/server_info" in web["healthcheck"]["test"]
     proxy = compose_files(shape, load_settings(), image_source(project.root, project.root), HOST, runs)
     assert f"server {listens}:3000;" in proxy["proxy/conf.d/etl.conf"]
-    for name, service in services.items():
+    for name in services:
         if name.startswith("code-"):
             others = {other for other, each in services.items() if name in each.get("networks", ()) and other != name}
             assert others == {"web", "daemon", "postgres"}
@@ -124,9 +98,9 @@ def test_a_new_tenant_whose_id_is_a_word_of_yaml(etl: Etl, project: TinyProject,
     (project.root / "tenants" / "_template").symlink_to(template)
     assert etl("new", word).code == 0
     for reader in READERS:
-        content = yaml.load((project.root / "workspace.yaml").read_text(), Loader=reader)  # noqa: S506  a safe one
+        content = yaml.load((project.root / "workspace.yaml").read_text(), Loader=reader)
         assert [each["python_module"]["location_name"] for each in content["load_from"]] == ["acme", word]
-        tenant = yaml.load((project.root / "tenants" / word / "config.yaml").read_text(), Loader=reader)  # noqa: S506
+        tenant = yaml.load((project.root / "tenants" / word / "config.yaml").read_text(), Loader=reader)
         assert tenant["tenant"]["id"] == word
     assert isinstance(tenant["tenant"]["name"], str)
 
@@ -139,7 +113,7 @@ def test_a_remedy_written_word_for_word_is_right(etl: Etl, project: TinyProject,
     assert texts, said
     for text in texts:
         for reader in READERS:
-            assert yaml.load(text, Loader=reader) == {"location_name": word}  # noqa: S506
+            assert yaml.load(text, Loader=reader) == {"location_name": word}
 
 
 def test_a_wrong_entry_of_workspace_yaml_is_named_with_its_line(etl: Etl, project: TinyProject) -> None:  # noqa: F811
@@ -158,7 +132,7 @@ def test_a_wrong_entry_of_workspace_yaml_is_named_with_its_line(etl: Etl, projec
 def test_every_written_text_is_text_for_every_reader(word: str) -> None:
     content = {word: word, "list": [word, "a"], "block": f"{word}\nb\n"}
     for reader in READERS:
-        assert yaml.load(yaml_text(content), Loader=reader) == content  # noqa: S506
+        assert yaml.load(yaml_text(content), Loader=reader) == content
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -169,7 +143,7 @@ def test_the_files_of_such_a_tenant(project: TinyProject, word: str) -> None:  #
     for reader in READERS:
 
         def read(text: str, loader: type[yaml.SafeLoader] = reader) -> Any:
-            return yaml.load(text, Loader=loader)  # noqa: S506  a safe one
+            return yaml.load(text, Loader=loader)
 
         assert set(read(compose_["dagster/runs.yaml"])["locations"]) == {"acme", word}
         for workspace in (compose_["dagster/workspace.yaml"], helm["chart/files/workspace.yaml"]):
