@@ -19,6 +19,7 @@ from etl.deployment.lock import require_lock
 from etl.deployment.proxy import checked_host
 from etl.deployment.secret_store import refuse_sops
 from etl.deployment.shape import DATABASE, DATABASE_PASSWORD, Database, GroupBy, Shape, shape_of
+from etl.deployment.variables_file import missing_variables
 from etl.settings import Environment, Settings, load_settings
 
 app = typer.Typer(
@@ -161,6 +162,9 @@ def _deploy(
         if change is not FileChange.SAME:
             console.print(f"{change.value}: {name}", markup=False, highlight=False)
     console.print(f"[green]written[/]: {len(files)} files in {out}, {len(differing)} of them changed", soft_wrap=True)
+    for name, lacks in missing_variables(out, files).items():
+        text = f"{name} lacks {', '.join(lacks)}: add them from {name}.example"
+        console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
     for number, step in enumerate(steps, start=1):
         console.print(f"{number}. {step}", markup=False, highlight=False, soft_wrap=True)
 

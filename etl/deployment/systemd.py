@@ -82,7 +82,7 @@ exec systemd-run --quiet --collect --wait $$how --uid="$$user" --gid="$$user" \\
 _INSTALL = Template("""\
 #!/bin/sh
 # Installs these files on this machine: `sudo sh install`. Run it again after they were written again.
-# A file of variables that exists stays as it is.
+# A file of variables that exists stays as it is: each variable that it lacks is named at the end.
 set -eu
 cd "$$(dirname "$$0")"
 find etc usr -type f | while read -r file; do
@@ -105,7 +105,15 @@ for unit in /etc/systemd/system/etl-code-*.service; do
         echo "    systemctl disable --now $$name; rm $$unit"
     }
 done
-grep -l '^[A-Z0-9_]*=$$' /$config/variables/*.env | sed 's/^/values are missing in /' || true
+for file in $config/variables/*.env; do
+    sed -n 's/^\\([A-Za-z_][A-Za-z0-9_]*\\)=.*/\\1/p' "$$file" | while read -r name; do
+        if ! grep -q "^$$name=" "/$$file"; then
+            echo "/$$file lacks $$name: add the line $$name=VALUE"
+        elif grep -q "^$$name=\\$$" "/$$file"; then
+            echo "/$$file has no value for $$name"
+        fi
+    done
+done
 """)
 
 

@@ -64,7 +64,7 @@ def refuse_rename(config: TenantConfig, settings: Settings, new: str) -> None:
             raise EtlError(
                 f"{config.place_of('assets', 'pipelines', name)}: the table of the pipeline {name} is in the schema"
                 f" `{config.id}`, because none is written",
-                f"write `target_schema: {yaml_word(config.id)}` below its `trino_output`: the table stays where it is then",
+                f"write `target_schema: {yaml_word(config.id)}` below its `trino_output`: then the table stays",
             )
     if config.dbt.enabled and config.dbt.target_schema is None and config.warehouse.type != "duckdb":
         raise EtlError(

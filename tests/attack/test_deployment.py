@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from etl.deployment.systemd import files as systemd_files
 from etl.deployment.yaml_text import yaml_text
 from etl.settings import load_settings
 from tests.cli.conftest import Etl, etl, project  # noqa: F401  the command, in this process, on the tiny project
+from tests.deployment.conftest import written as in_folder
 from tests.deployment.readers import READERS
 from tests.tiny_project import TinyProject
 
@@ -290,3 +292,109 @@ def test_encrypted_files_are_refused_for_containers(
     assert "sops" in said.err
     assert "docs/secrets.md" in said.err
     assert not (project.root / "deploy").exists()
+
+
+# Green over nothing.
+
+
+@pytest.mark.parametrize("text", ["", "# defaults: {rows_per_day: 1000}\n", "---\n"])
+def test_a_file_of_quotas_without_content_limits_nobody_and_is_not_green(
+    etl: Etl,  # noqa: F811
+    project: TinyProject,  # noqa: F811
+    text: str,
+) -> None:
+    (project.root / "tenants" / "quotas.yaml").write_text(text)
+    for command in (("quotas",), ("check",), ("check", "acme")):
+        said = etl(*command)
+        assert said.code == 2, (command, said)
+        assert "is empty" in said.out + said.err, command
+
+
+@pytest.mark.parametrize("text", ["defaults: {}\n", "timezone: UTC\n", "tenants: {beta: {rows_per_day: 10}}\n"])
+def test_quotas_that_limit_none_of_the_tenants_shown_are_not_green(
+    etl: Etl,  # noqa: F811
+    project: TinyProject,  # noqa: F811
+    text: str,
+) -> None:
+    project.write_tenant(tenant="beta")
+    (project.root / "tenants" / "quotas.yaml").write_text(text)
+    said = etl("quotas", "acme")
+    assert said.code == 3, said
+    assert "limits none of these tenants: acme" in said.err
+
+
+def test_a_limit_of_runs_is_a_limit(etl: Etl, project: TinyProject) -> None:  # noqa: F811
+    (project.root / "tenants" / "quotas.yaml").write_text("defaults: {concurrent_runs: 2}\n")
+    assert etl("quotas", "acme").code == 0
+
+
+def test_an_invalid_file_of_quotas_is_a_finding_for_each_tenant(etl: Etl, project: TinyProject) -> None:  # noqa: F811
+    (project.root / "tenants" / "quotas.yaml").write_text("defaults: {rows_per_day: -1}\n")
+    said = etl("check", "acme")
+    assert said.code == 2
+    assert "quotas.yaml:1" in said.out
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_simulation_of_nothing_is_not_green(
+    etl: Etl,  # noqa: F811
+    project: TinyProject,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+) -> None:
+    project.write_tenant({"jobs": None})
+    monkeypatch.setattr("etl.planning.simulated_day.History.seconds", lambda *_: 1.0)  # in place of a run
+    said = etl("plan", "acme", "--simulate", "2026-01-01/2026-01-03", "--format", form)
+    assert said.code == 3, said
+    assert "no schedule" in said.err
+
+
+# Variables that came later.
+
+
+def test_install_names_each_variable_that_is_missing(project: TinyProject, tmp_path: Path) -> None:  # noqa: F811
+    """A file of variables that exists is left alone, so the operator has to be told what to add."""
+    out, root, programs = tmp_path / "written", tmp_path / "root", tmp_path / "bin"
+    programs.mkdir()
+    for name in ("systemd-sysusers", "systemd-tmpfiles", "systemctl", "chgrp"):
+        (programs / name).write_text("#!/bin/sh\n")
+        (programs / name).chmod(0o755)
+    in_folder(out, written("systemd", out))
+    script = out / "install"
+    script.write_text(script.read_text().replace("/$file", f"{root}/$file").replace(" /etc/", f" {root}/etc/"))
+
+    def install() -> str:
+        environ = {"PATH": f"{programs}:/usr/bin:/bin"}
+        done = subprocess.run(["sh", str(script)], capture_output=True, text=True, check=True, env=environ)
+        return done.stdout
+
+    said = install()
+    file = root / "etc/etl/variables/code-acme.env"
+    assert f"{file} has no value for ACME_DB_PASSWORD" in said
+    kept = [line for line in file.read_text().splitlines() if not line.startswith("ACME_DB_PASSWORD")]
+    file.write_text("".join(f"{line}x\n" if line.endswith("=") else f"{line}\n" for line in kept))
+    for other in (root / "etc/etl/variables").glob("*.env"):
+        other.write_text(re.sub(r"=$", "=x", other.read_text(), flags=re.MULTILINE))
+    said = install()
+    assert said.splitlines() == [f"{file} lacks ACME_DB_PASSWORD: add the line ACME_DB_PASSWORD=VALUE"]
+    file.write_text(file.read_text() + "ACME_DB_PASSWORD=x\n")
+    assert install() == ""
+
+
+@pytest.mark.parametrize(("target", "folder"), [("compose", "env"), ("helm", "secrets")])
+def test_deploy_names_each_variable_that_a_file_of_the_operator_lacks(
+    etl: Etl,  # noqa: F811
+    project: TinyProject,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+    folder: str,
+) -> None:
+    monkeypatch.setattr("etl.cli.deploy.require_lock", lambda *_, **__: None)
+    out = project.root / "deploy"
+    command = ("deploy", target, "--out", str(out), "--host", HOST)
+    assert "lacks" not in etl(*command).out
+    (out / folder / "code-acme.env").write_text("ACME_DB_HOST=x\nACME_DB_NAME=x\n# ACME_DB_USER=\n")
+    said = etl(*command)
+    assert said.code == 0
+    assert f"{folder}/code-acme.env lacks ACME_DB_PASSWORD, ACME_DB_USER" in said.out
+    assert etl(*command, "--check").code == 0, "the files that were written are as they should be"
