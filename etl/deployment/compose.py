@@ -104,13 +104,15 @@ def compose(shape: Shape, source: ImageSource, runs: Runs) -> dict[str, Any]:
 def _env_example(runs: Runs) -> str:
     more = (
         "\n# The whole path of this folder, and the number of the group that /var/run/docker.sock belongs to.\n"
-        "ETL_FOLDER=\nDOCKER_GROUP=\n"
+        "ETL_FOLDER=''\nDOCKER_GROUP=''\n"
     )
     return (
-        "# Copy this file to .env, and write the values.\n\n"
+        "# Copy this file to .env, and write the values between the quotes: without quotes, Docker Compose takes `$`\n"
+        "# for the beginning of a variable's name. In the files of env/ it is not so: there, `$` is a dollar, and\n"
+        "# quotes are a part of the value.\n\n"
         "# The name and version of the image that `docker compose build` makes, or that a registry has.\n"
-        "ETL_IMAGE=\n\n"
-        f"# The password of Dagster's database.\n{DATABASE_PASSWORD}=\n\n"
+        "ETL_IMAGE=''\n\n"
+        f"# The password of Dagster's database.\n{DATABASE_PASSWORD}=''\n\n"
         "# Where the login listens. 0.0.0.0:443 opens it to the network.\nETL_LISTEN=127.0.0.1:8443\n"
         + (more if runs == "container" else "")
     )

@@ -335,16 +335,14 @@ def test_an_invalid_file_of_quotas_is_a_finding_for_each_tenant(etl: Etl, projec
     assert "quotas.yaml:1" in said.out
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
 def test_a_simulation_of_nothing_is_not_green(
     etl: Etl,  # noqa: F811
     project: TinyProject,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
-    form: str,
 ) -> None:
     project.write_tenant({"jobs": None})
     monkeypatch.setattr("etl.planning.simulated_day.History.seconds", lambda *_: 1.0)  # in place of a run
-    said = etl("plan", "acme", "--simulate", "2026-01-01/2026-01-03", "--format", form)
+    said = etl("plan", "acme", "--simulate", "2026-01-01/2026-01-03")
     assert said.code == 3, said
     assert "no schedule" in said.err
 
@@ -398,3 +396,25 @@ def test_deploy_names_each_variable_that_a_file_of_the_operator_lacks(
     assert said.code == 0
     assert f"{folder}/code-acme.env lacks ACME_DB_PASSWORD, ACME_DB_USER" in said.out
     assert etl(*command, "--check").code == 0, "the files that were written are as they should be"
+
+
+# A store of files that is not there.
+
+
+@pytest.mark.parametrize(
+    ("store", "path"), [("files", "keys/{tenant}"), ("files", "keys"), ("sops", "keys/{tenant}.yaml")]
+)
+def test_a_store_that_is_not_there_says_nothing_about_a_secret(
+    etl: Etl,  # noqa: F811
+    project: TinyProject,  # noqa: F811
+    store: str,
+    path: str,
+) -> None:
+    with_files(project, path)
+    text = (project.root / "pyproject.toml").read_text()
+    (project.root / "pyproject.toml").write_text(text.replace('"files"', f'"{store}"'))
+    said = etl("secrets", "check", "acme")
+    assert said.code == 3, said
+    assert f"there is no folder {project.root / 'keys'}" in said.err + said.out
+    (project.root / "keys").mkdir()
+    assert etl("secrets", "check", "acme").code == 1, "the store is there, and the secret is not"
