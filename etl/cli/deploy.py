@@ -17,8 +17,9 @@ from etl.deployment.dockerfile import image_source
 from etl.deployment.folder import FileChange, changes, write
 from etl.deployment.lock import require_lock
 from etl.deployment.proxy import checked_host
+from etl.deployment.secret_store import refuse_sops
 from etl.deployment.shape import DATABASE, DATABASE_PASSWORD, Database, GroupBy, Shape, shape_of
-from etl.platform import platform_of
+from etl.deployment.variables_file import missing_variables
 from etl.settings import Environment, Settings, load_settings
 
 app = typer.Typer(
@@ -64,6 +65,7 @@ def compose(
     """
     settings = load_settings()
     shape = _shape(settings, group_by, environment)
+    refuse_sops(shape.secrets, [name for each in shape.code_servers for name in each.variables])
     source = image_source(settings.project_dir, out.resolve())
     files = compose_files.files(shape, settings, source, checked_host(host), runs)
     steps = [
@@ -96,9 +98,9 @@ def helm(
     """
     settings = load_settings()
     shape = _shape(settings, group_by, environment)
-    secrets = platform_of(settings.project_dir, {}).secrets
+    refuse_sops(shape.secrets, [name for each in shape.code_servers for name in each.variables])
     source = image_source(settings.project_dir, out.resolve())
-    files = helm_files.files(shape, settings, source, checked_host(host), secrets)
+    files = helm_files.files(shape, settings, source, checked_host(host))
     steps = [
         "build the image (the first lines of the Dockerfile), and push it to your registry",
         "make the secrets: docs/containers.md",
@@ -160,6 +162,9 @@ def _deploy(
         if change is not FileChange.SAME:
             console.print(f"{change.value}: {name}", markup=False, highlight=False)
     console.print(f"[green]written[/]: {len(files)} files in {out}, {len(differing)} of them changed", soft_wrap=True)
+    for name, lacks in missing_variables(out, files).items():
+        text = f"{name} lacks {', '.join(lacks)}: add them from {name}.example"
+        console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
     for number, step in enumerate(steps, start=1):
         console.print(f"{number}. {step}", markup=False, highlight=False, soft_wrap=True)
 

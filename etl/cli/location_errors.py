@@ -14,6 +14,7 @@ from pathlib import Path
 from dagster_shared.error import SerializableErrorInfo
 
 from etl import errors
+from etl.config.yaml_word import yaml_word
 from etl.errors import EtlError
 from etl.running.compat import DagsterUserCodeUnreachableError
 
@@ -34,7 +35,7 @@ def not_in_workspace(tenant: str) -> EtlError:
     """Return the error for a tenant that no code location serves."""
     return EtlError(
         f"workspace.yaml has no code location `{tenant}`",
-        f"add an entry with `module_name: tenants.{tenant}.definitions` and `location_name: {tenant}`",
+        f"add an entry with `module_name: tenants.{tenant}.definitions` and `location_name: {yaml_word(tenant)}`",
     )
 
 

@@ -7,8 +7,10 @@ Belongs here: from an entry of workspace.yaml to tenants. Not here: loading a lo
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from etl.cli.workspace_errors import wrong_workspace
 from etl.config.config_loader import list_tenants
 from etl.config.shards import shard_members, shard_number, shards_of
+from etl.config.yaml_word import yaml_word
 from etl.errors import ConfigError, EtlError
 from etl.running.compat import (
     CodeLocationOrigin,
@@ -32,8 +34,7 @@ def origins_of(settings: Settings) -> Sequence[CodeLocationOrigin]:
     try:
         return WorkspaceFileTarget([str(path)]).create_origins()
     except Exception as error:  # Dagster raises errors of several kinds for a file that it cannot read
-        problem = f"{path} cannot be read: {error}"
-        raise EtlError(problem, "write `load_from:` with one entry for each location, each with a name") from error
+        raise wrong_workspace(path, error) from error
 
 
 def _own_location(tenant: str, settings: Settings) -> CodeLocationOrigin:
@@ -139,7 +140,9 @@ def unserved(settings: Settings) -> Iterator[EtlError]:
             number = shard_number(tenant, shards)
             entry = f"`module_name: etl.all`, `attribute: shard_{number}`, `location_name: shard_{number}`"
         else:
-            entry = f"`module_name: tenants.{tenant}.definitions`, `attribute: defs`, `location_name: {tenant}`"
+            entry = (
+                f"`module_name: tenants.{tenant}.definitions`, `attribute: defs`, `location_name: {yaml_word(tenant)}`"
+            )
         yield EtlError(
             f"no code location of workspace.yaml serves tenant {tenant}: `make dev` shows nothing of it",
             f"add an entry `python_module` with {entry} and `working_directory: .`",

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from etl.config.config_loader import load_tenant
+from etl.config.yaml_word import yaml_word
 from etl.errors import EtlError
 from etl.onboarding.example_variables import add_to_example
 from etl.onboarding.workspace import with_location
@@ -121,12 +122,13 @@ def make_tenant(
     for path in sorted(target.rglob("*")):
         if path.suffix in {".yaml", ".py", ".md", ".sql"}:
             text = path.read_text(encoding="utf-8")
+            text = text.replace(f"id: {TEMPLATE} ", f"id: {yaml_word(tenant)} ", 1)
             text = text.replace(TEMPLATE, tenant).replace("TEMPLATE_", f"{tenant.upper()}_")
             path.write_text(text, encoding="utf-8")
     config_path = target / "config.yaml"
     text = config_path.read_text(encoding="utf-8")
     # JSON is YAML, so it can be used to quote a name with quotes and colons.
-    called = _called(tenant) if name is None else json.dumps(name, ensure_ascii=False)
+    called = yaml_word(_called(tenant)) if name is None else json.dumps(name, ensure_ascii=False)
     text = text.replace("name: Template ", f"name: {called} ", 1)
     if group is not None:
         text = text.replace("group: CD ", f"group: {group} ", 1)

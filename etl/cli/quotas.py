@@ -35,7 +35,8 @@ def quotas(
     """Show how much of each quota is used, since when it is counted, and when a day's quota is free again.
 
     Exit code 0: there is room. 1: a quota is used up. 2: tenants/quotas.yaml or a tenant is not valid; the others are
-    shown. 3: a limit is set, and how much of it is used is not known; or there is no file of quotas.
+    shown. 3: a limit is set, and how much of it is used is not known; or there is no file of quotas, or it limits none
+    of these tenants.
     """
     settings, console = load_settings(), Console()
     names = asked_tenants(settings, tenant or ())
@@ -65,6 +66,11 @@ def quotas(
     for problem in problems:
         Console(stderr=True).print(f"error: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
     _end(found.values(), problems)
+    if not any(platform.limits_of(name).limits_something for name in found):
+        raise NothingExamined(
+            f"{quotas_path(settings)} limits none of these tenants: {', '.join(found)}",
+            "write limits below `defaults` or `tenants`; docs/quotas.md has an example",
+        )
 
 
 def _used(name: str, settings: Settings, now: datetime) -> tuple[Use, ...]:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from etl.config.config_loader import list_tenants, load_tenant
-from etl.errors import ConfigError, EtlError
+from etl.errors import ConfigError, EtlError, NothingExamined
 from etl.planning.simulated_day import BackFillEffect, simulate
 from etl.quotas.quotas_file import mistakes_of, read_quotas
 from etl.settings import Settings
@@ -48,6 +48,11 @@ def show_simulation(
             "the queue was played without these entries of the file of quotas:\n"
             + "\n".join(each.problem for each in wrong),
             wrong[0].hint,
+        )
+    if not found.effects:
+        raise NothingExamined(
+            f"no schedule of any tenant is due within {_time(found.played)}, so nothing shows what the back-fill does",
+            "write a schedule below `jobs` in the tenants' files",
         )
     return any(each.late_with > each.late_without for each in found.effects)
 

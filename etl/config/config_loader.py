@@ -27,6 +27,7 @@ from etl.config.tenant_config import Origin, TenantConfig, fingerprint
 from etl.config.tenant_loader import TRANSFORMS, inspect_transform, transform_path
 from etl.config.validation import FINDINGS_LIMIT, placed, validate, validate_rest
 from etl.config.yaml_source import SIZE_LIMIT, Mark, Node, marks, parse, text_at
+from etl.config.yaml_word import yaml_word
 from etl.errors import ConfigError
 from etl.platform import platform_of
 from etl.secrets.ownership import may_name
@@ -68,7 +69,9 @@ def load_text(
         findings += _elsewhere(tenant, project, findings)
         findings += _transforms(path.parent, merged, config) if config else []
     elif not findings:
-        findings.append(ConfigFinding((), "the file is empty", allowed=f"at least `tenant: {{id: {tenant_id}}}`"))
+        findings.append(
+            ConfigFinding((), "the file is empty", allowed=f"at least `tenant: {{id: {yaml_word(tenant_id)}}}`")
+        )
     if findings or config is None:
         raise _error(tenant_id, _shown(path, settings), findings)
     life = read_life_file(path.with_name(FILE))
@@ -176,7 +179,7 @@ def _tenant(root: Node, folder: str, findings: list[ConfigFinding]) -> Node | No
     """Return the tenant's mapping: below the key `tenant`, beside it, or the whole file, without the keys `x-...`."""
     if not isinstance(root.value, dict):
         what = "nothing" if root.value is None else "a list" if isinstance(root.value, list) else "a single value"
-        allowed = f"keys, such as `tenant: {{id: {folder}}}`"
+        allowed = f"keys, such as `tenant: {{id: {yaml_word(folder)}}}`"
         findings.append(ConfigFinding((), "the file holds no mapping", root.mark.line, root.mark.column, what, allowed))
         return None
     values = {key: node for key, node in root.value.items() if not key.startswith("x-")}
@@ -185,7 +188,9 @@ def _tenant(root: Node, folder: str, findings: list[ConfigFinding]) -> Node | No
     if inner is not None and not isinstance(inner.value, dict):
         mark = keys["tenant"]
         findings.append(
-            ConfigFinding((), "`tenant` is no mapping", mark.line, mark.column, allowed=f"{{id: {folder}, ...}}")
+            ConfigFinding(
+                (), "`tenant` is no mapping", mark.line, mark.column, allowed=f"{{id: {yaml_word(folder)}, ...}}"
+            )
         )
         return None
     for key, node in inner.value.items() if inner is not None and isinstance(inner.value, dict) else ():
@@ -199,7 +204,9 @@ def _tenant(root: Node, folder: str, findings: list[ConfigFinding]) -> Node | No
     if not folder.startswith("_") and written.text != folder:
         problem = "`id` differs from the folder's name"
         place = written.mark
-        findings.append(ConfigFinding(("id",), problem, place.line, place.column, _quoted(written), suggestion=folder))
+        findings.append(
+            ConfigFinding(("id",), problem, place.line, place.column, _quoted(written), suggestion=yaml_word(folder))
+        )
     start = root.keys.get("tenant", root.mark)
     return Node(values, start, keys=keys, size=root.size, depth=root.depth)
 

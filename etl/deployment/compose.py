@@ -9,9 +9,19 @@ Not here: which services there are (`shape`), each service (`compose_services`),
 from textwrap import indent
 from typing import Any
 
-from etl.deployment.compose_places import Runs, all_volumes, code_networks, proxy_secrets, settings_volume
+from etl.deployment.compose_places import (
+    FRONT,
+    WEB_ADDRESS,
+    Runs,
+    all_volumes,
+    code_networks,
+    proxy_secrets,
+    secret_volumes,
+    settings_volume,
+)
 from etl.deployment.compose_runs import RUN_PLACES, launcher, run_places
-from etl.deployment.compose_services import PREPARE, PROXY, PROXY_PORT, UPGRADE, services
+from etl.deployment.compose_services import PREPARE, PROXY, PROXY_PORT, ROLE_SQL, UPGRADE, services
+from etl.deployment.database_role import first_start_of_container
 from etl.deployment.dockerfile import ImageSource, image_files
 from etl.deployment.instance import instance_settings, workspace
 from etl.deployment.proxy import nginx
@@ -28,18 +38,19 @@ def files(shape: Shape, settings: Settings, source: ImageSource, host: str, runs
     """
     run_launcher = launcher(shape) if runs == "container" else None
     found = {
-        **image_files(source, shape.places),
+        **image_files(source, shape),
         "compose.yaml": compose_text(shape, source, runs),
         "dagster/dagster.yaml": instance_settings(shape, settings, run_launcher),
         "dagster/workspace.yaml": workspace(shape, lambda each: {"host": each.name, "port": each.port}),
         "proxy/conf.d/etl.conf": nginx(
             shape,
             host,
-            upstream=f"{shape.web.name}:{shape.web.port}",
+            upstream=f"{WEB_ADDRESS}:{shape.web.port}",
             accounts=proxy_secrets(shape) / "accounts",
             tls=proxy_secrets(shape) / "tls",
             port=PROXY_PORT,
         ),
+        ROLE_SQL: first_start_of_container(shape),
         ".env.example": _env_example(runs),
         ".gitignore": "# The values of variables stay on the machine.\n.env\nenv/*.env\nproxy/secrets/\n",
         **{f"env/{each.name}.env.example": variables_example(each) for each in shape.code_servers},
@@ -84,22 +95,24 @@ def compose(shape: Shape, source: ImageSource, runs: Runs) -> dict[str, Any]:
     return {
         "name": shape.project,
         "services": services(shape, source, runs),
-        "networks": {each: {"name": f"{shape.project}-{each}"} for each in ("front", "state", *code_networks(shape))},
+        "networks": {each: {"name": f"{shape.project}-{each}"} for each in (FRONT, "state", *code_networks(shape))},
         "volumes": {each: {"name": f"{shape.project}-{each}"} for each in (DATABASE, *all_volumes(shape))}
-        | (settings_volume(shape) if runs == "container" else {}),
+        | ({**settings_volume(shape), **secret_volumes(shape, source.context)} if runs == "container" else {}),
     }
 
 
 def _env_example(runs: Runs) -> str:
     more = (
         "\n# The whole path of this folder, and the number of the group that /var/run/docker.sock belongs to.\n"
-        "ETL_FOLDER=\nDOCKER_GROUP=\n"
+        "ETL_FOLDER=''\nDOCKER_GROUP=''\n"
     )
     return (
-        "# Copy this file to .env, and write the values.\n\n"
+        "# Copy this file to .env, and write the values between the quotes: without quotes, Docker Compose takes `$`\n"
+        "# for the beginning of a variable's name. In the files of env/ it is not so: there, `$` is a dollar, and\n"
+        "# quotes are a part of the value.\n\n"
         "# The name and version of the image that `docker compose build` makes, or that a registry has.\n"
-        "ETL_IMAGE=\n\n"
-        f"# The password of Dagster's database.\n{DATABASE_PASSWORD}=\n\n"
+        "ETL_IMAGE=''\n\n"
+        f"# The password of Dagster's database.\n{DATABASE_PASSWORD}=''\n\n"
         "# Where the login listens. 0.0.0.0:443 opens it to the network.\nETL_LISTEN=127.0.0.1:8443\n"
         + (more if runs == "container" else "")
     )

@@ -6,7 +6,7 @@ services of the installation (`compose_services`).
 
 from typing import Any
 
-from etl.deployment.compose_places import mounts, needs_file
+from etl.deployment.compose_places import mounts, needs_file, secret_mounts
 from etl.deployment.identities import user_ids
 from etl.deployment.shape import DATABASE_PASSWORD, Service, Shape
 
@@ -60,5 +60,6 @@ def _run_kwargs(service: Service, shape: Shape, number: int) -> dict[str, Any]:
         "volumes": [
             f"{shape.project}-settings:{shape.places.home}:ro",
             *(f"{shape.project}-{each}" for each in mounts(service, shape)),
+            *(f"{shape.project}-{each}" for each in secret_mounts(service, "container", "")),
         ],
     }

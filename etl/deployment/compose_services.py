@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from etl.deployment.compose_places import (
+    FRONT,
+    WEB_ADDRESS,
     Runs,
     all_volumes,
     code_networks,
@@ -17,6 +19,7 @@ from etl.deployment.compose_places import (
     needs_file,
     networks,
     proxy_secrets,
+    secret_mounts,
     settings_mount,
     volumes,
 )
@@ -30,6 +33,7 @@ POSTGRES = "postgres:17-bookworm"
 NGINX = "nginxinc/nginx-unprivileged:1.28-bookworm"
 PREPARE, UPGRADE, PROXY = "prepare", "upgrade", "proxy"
 PROXY_PORT = 8443
+ROLE_SQL = "postgres/role.sql"
 _POSTGRES_USER = 999
 """The user of PostgreSQL in its image."""
 HARDENED: Mapping[str, Any] = {
@@ -47,18 +51,19 @@ def services(shape: Shape, source: ImageSource, runs: Runs) -> dict[str, Any]:
         PREPARE: _prepare(shape, source),
         DATABASE: _database(shape),
         UPGRADE: _upgrade(shape),
-        **{each.name: _service(each, shape, runs) for each in shape.services},
+        **{each.name: _service(each, shape, source, runs) for each in shape.services},
         PROXY: _proxy(shape),
     }
 
 
-def _service(service: Service, shape: Shape, runs: Runs) -> dict[str, Any]:
+def _service(service: Service, shape: Shape, source: ImageSource, runs: Runs) -> dict[str, Any]:
     number = user_ids(shape)[service.name]
-    health = _ask_code_server(service, shape) if service.kind == "code" else service.health_at("127.0.0.1")
-    volumes = [settings_mount(shape, runs), *mounts(service, shape)]
+    address = WEB_ADDRESS if service.kind == "web" else "0.0.0.0"  # noqa: S104  in a network of its own
+    health = _ask_code_server(service, shape) if service.kind == "code" else service.health_at(address)
+    volumes = [settings_mount(shape, runs), *mounts(service, shape), *secret_mounts(service, runs, source.context)]
     made: dict[str, Any] = {
         "image": IMAGE,
-        "command": list(service.listening()),
+        "command": list(service.listening(address)),
         "user": f"{number}:{number}",
         **HARDENED,
         "tmpfs": ["/tmp:mode=1777,size=1g"],  # noqa: S108  in the container, of its own
@@ -144,12 +149,14 @@ def _database(shape: Shape) -> dict[str, Any]:
         "tmpfs": ["/tmp:mode=1777,size=256m", f"/var/run/postgresql:uid={_POSTGRES_USER},gid={_POSTGRES_USER}"],  # noqa: S108
         "shm_size": "256m",
         "environment": {
-            "POSTGRES_DB": database.name,
-            "POSTGRES_USER": database.user,
+            "POSTGRES_USER": "postgres",  # the administrator: `ROLE_SQL` makes the role of the services
             "POSTGRES_PASSWORD": PASSWORD,
             "POSTGRES_INITDB_ARGS": "--auth-host=scram-sha-256 --data-checksums",
         },
-        "volumes": [f"{DATABASE}:/var/lib/postgresql/data"],
+        "volumes": [
+            f"{DATABASE}:/var/lib/postgresql/data",
+            f"./{ROLE_SQL}:/docker-entrypoint-initdb.d/10-role.sql:ro",
+        ],
         "networks": ["state", *code_networks(shape)],
         "healthcheck": _health(("pg_isready", "--username", database.user, "--dbname", database.name)),
         "mem_limit": "1g",
@@ -191,7 +198,7 @@ def _proxy(shape: Shape) -> dict[str, Any]:
         **HARDENED,
         "tmpfs": ["/tmp:mode=1777,size=256m"],  # noqa: S108  in the container, of its own
         "volumes": ["./proxy/conf.d:/etc/nginx/conf.d:ro", f"./proxy/secrets:{proxy_secrets(shape)}:ro"],
-        "networks": ["front"],
+        "networks": [FRONT],
         "ports": [f"${{ETL_LISTEN:-127.0.0.1:8443}}:{PROXY_PORT}"],
         "depends_on": {shape.web.name: {"condition": "service_healthy", "restart": True}},
         "healthcheck": _health(

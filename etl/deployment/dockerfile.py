@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
-from etl.deployment.shape import Places
+from etl.deployment.shape import Places, Shape
 
 LOCK = "requirements.lock"
 USER = 10000
@@ -51,9 +51,9 @@ def image_source(project: Path, folder: Path) -> ImageSource:
     )
 
 
-def image_files(source: ImageSource, places: Places) -> dict[str, str]:
+def image_files(source: ImageSource, shape: Shape) -> dict[str, str]:
     """Return the Dockerfile, and the list of what is not sent to the builder."""
-    return {"Dockerfile": _dockerfile(source, places), "Dockerfile.dockerignore": _ignored(source)}
+    return {"Dockerfile": _dockerfile(source, shape.places), "Dockerfile.dockerignore": _ignored(source, shape)}
 
 
 def _dockerfile(source: ImageSource, places: Places) -> str:
@@ -109,8 +109,9 @@ CMD ["etl", "--help"]
 """
 
 
-def _ignored(source: ImageSource) -> str:
+def _ignored(source: ImageSource, shape: Shape) -> str:
     kept = [LOCK, *source.parts, *(_OF_THE_PACKAGE if source.is_package else ())]
+    secrets = [str(folder.source) for each in shape.code_servers for folder in each.secret_folders]
     return "\n".join([
         "# Only these are sent to the builder: no `.env`, no data, no history, no file of variables.",
         "**",
@@ -122,6 +123,7 @@ def _ignored(source: ImageSource) -> str:
         "**/logs",
         "**/dbt_packages",
         "**/.user.yml",
+        *(each for each in secrets if not each.startswith("/")),
         "",
     ])  # fmt: skip
 

@@ -14,14 +14,15 @@ from typing import Any
 
 import yaml
 
+from etl.deployment.database_role import first_start_of_container
 from etl.deployment.dockerfile import ImageSource, image_files
 from etl.deployment.identities import user_ids
 from etl.deployment.instance import instance_settings, workspace
 from etl.deployment.proxy import nginx
-from etl.deployment.shape import DATABASE_PASSWORD, Service, Shape
+from etl.deployment.secret_store import SecretFolder
+from etl.deployment.shape import DATABASE_PASSWORD, Service, Shape, dns_name
 from etl.deployment.variables_file import variables_example
 from etl.deployment.yaml_text import yaml_text
-from etl.platform import SecretsConfig
 from etl.settings import Settings
 
 LOGIN_PORT = 8443
@@ -33,16 +34,17 @@ _KEPT_BY_PODS = {
 """What runs print is kept by the cluster: `kubectl logs`. A project's own `compute_logs` is left as it is."""
 
 
-def files(shape: Shape, settings: Settings, source: ImageSource, host: str, secrets: SecretsConfig) -> dict[str, str]:
+def files(shape: Shape, settings: Settings, source: ImageSource, host: str) -> dict[str, str]:
     """Return the files by their names: the chart, the image, and the lists of variables for the secrets.
 
-    People reach the installation at `https://host`. `secrets` is the platform's choice of a secret store.
+    People reach the installation at `https://host`.
     """
     chart = {
         "Chart.yaml": "",
-        "values.yaml": _values_text(shape, secrets),
+        "values.yaml": _values_text(shape),
         "files/dagster.yaml": _dagster(shape, settings),
         "files/workspace.yaml": workspace(shape, lambda each: {"host": each.name, "port": each.port}),
+        "files/database.sql": first_start_of_container(shape),
         "files/login.conf": nginx(
             shape,
             host,
@@ -59,14 +61,39 @@ def files(shape: Shape, settings: Settings, source: ImageSource, host: str, secr
         .replace("VERSION", f"0.1.0+{digest[:12]}").replace("RELEASE", version("tenant-etl"))
     )  # fmt: skip
     return {
-        **image_files(source, shape.places),
+        **image_files(source, shape),
         **{f"chart/{name}": text for name, text in chart.items()},
         **{f"secrets/{each.name}.env.example": variables_example(each) for each in shape.code_servers},
-        ".gitignore": "# The values of variables stay on the machine.\nsecrets/*.env\n",
+        **{
+            f"secrets/{_files_secret(folder)}.sh.example": _secret_command(folder)
+            for each in shape.code_servers
+            for folder in each.secret_folders
+        },
+        ".gitignore": "# The values of variables stay on the machine.\nsecrets/*.env\nsecrets/*.sh\n",
     }
 
 
-def values(shape: Shape, secrets: SecretsConfig) -> dict[str, Any]:
+def _files_secret(folder: SecretFolder) -> str:
+    return f"files-{dns_name(folder.tenant)}"
+
+
+def _secret_files(folder: SecretFolder) -> dict[str, Any]:
+    """Return the secret of the cluster that becomes the folder with a tenant's secrets. Its keys have no `/`."""
+    items = [{"key": each.replace("/", "."), "path": each} for each in folder.names]
+    return {"secret": _files_secret(folder), "mountPath": str(folder.place), "items": items}
+
+
+def _secret_command(folder: SecretFolder) -> str:
+    lines = [
+        f"# The secrets of {folder.tenant}, each from its file in {folder.source}.",
+        "# Copy this file without `.example`, and execute it in the project's folder.",
+        f"kubectl create secret generic {_files_secret(folder)} \\",
+        *(f"  --from-file={each.replace('/', '.')}={folder.source / each} \\" for each in folder.names),
+    ]
+    return "\n".join(lines).removesuffix(" \\") + "\n"
+
+
+def values(shape: Shape) -> dict[str, Any]:
     """Return the content of `values.yaml`."""
     ids, places = user_ids(shape), shape.places
     return {
@@ -74,7 +101,7 @@ def values(shape: Shape, secrets: SecretsConfig) -> dict[str, Any]:
         "storageClass": "",
         "tmp": "1Gi",
         "networkPolicy": True,
-        "accountTokens": secrets.store in ("openbao", "vault") and secrets.auth == "kubernetes",
+        "accountTokens": shape.secrets.store in ("openbao", "vault") and shape.secrets.auth == "kubernetes",
         "settings": dict(shape.settings),
         "places": {
             "home": str(places.home),
@@ -102,6 +129,7 @@ def values(shape: Shape, secrets: SecretsConfig) -> dict[str, Any]:
                 "secret": each.name,
                 "variables": [name for name in each.variables if name != DATABASE_PASSWORD],
                 "optional": list(each.optional),
+                "secretFiles": [_secret_files(folder) for folder in each.secret_folders],
                 "accountAnnotations": {},
                 "storage": "20Gi",
                 "run": _limits(each.memory_mb, "500m"),
@@ -139,9 +167,9 @@ _COMMENTS = {
 }
 
 
-def _values_text(shape: Shape, secrets: SecretsConfig) -> str:
+def _values_text(shape: Shape) -> str:
     parts = [_FIRST_LINES]
-    for key, value in values(shape, secrets).items():
+    for key, value in values(shape).items():
         comment = f"# {_COMMENTS[key]}\n" if key in _COMMENTS else ""
         parts.append(f"\n{comment}{yaml_text({key: value})}")
     return "".join(parts)

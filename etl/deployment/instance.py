@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from etl.deployment.shape import DATABASE_PASSWORD, LOCAL_FOLDER, LOGS_FOLDER, Service, Shape
+from etl.deployment.yaml_text import yaml_text
 from etl.errors import ConfigError
 from etl.settings import Settings
 
@@ -61,7 +62,7 @@ def instance_settings(shape: Shape, settings: Settings, launcher: Mapping[str, A
 def workspace(shape: Shape, address: Callable[[Service], Mapping[str, Any]]) -> str:
     """Return the text of `workspace.yaml`. `address` gives `socket`, or `host` and `port`, of a code server."""
     servers = [{"grpc_server": {**address(each), "location_name": each.location}} for each in shape.code_servers]
-    return yaml.safe_dump({"load_from": servers}, sort_keys=False)
+    return yaml_text({"load_from": servers})
 
 
 def _project_file(settings: Settings) -> dict[str, Any]:

@@ -8,8 +8,9 @@ processes of its tenants' runs, so a run has the user, the variables and the fol
 Dagster and the reverse proxy are no services of the shape: each target starts them in its own way.
 """
 
+import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -18,9 +19,10 @@ from pydantic import BaseModel, ConfigDict
 from etl.config.config_loader import tenants_listed_once
 from etl.config.shards import shard_members
 from etl.config.tenant_config import TenantConfig
+from etl.deployment.secret_store import SecretFolder, secret_folder, store_settings
 from etl.deployment.variables import load_with_any_variables, needed_variables
 from etl.errors import NothingExamined
-from etl.platform import platform_of
+from etl.platform import SecretsConfig, platform_of
 from etl.settings import Environment, Settings
 
 Kind = Literal["web", "daemon", "code"]
@@ -95,6 +97,7 @@ class Service(BaseModel):
         variables: The names of variables that it needs and that are not in `settings`; never their values.
         optional: The names of variables that it takes if they are set.
         settings: Variables whose values are no secret, besides those of the shape.
+        secret_folders: The folders with its tenants' secrets, if secrets are files. No other service has them.
         writes: The folders that it writes. Everything else may be read-only, apart from a folder for temporary files.
         reads: The folders that it reads besides these.
         port: The port at which it listens, if it listens at a port.
@@ -114,6 +117,7 @@ class Service(BaseModel):
     variables: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     settings: dict[str, str] = {}
+    secret_folders: tuple[SecretFolder, ...] = ()
     writes: tuple[PurePosixPath, ...] = ()
     reads: tuple[PurePosixPath, ...] = ()
     port: int | None = None
@@ -150,6 +154,7 @@ class Shape(BaseModel):
         database: Dagster's own database.
         places: The folders.
         group_by: How the tenants are divided into code servers.
+        secrets: The platform's choice of a store of secrets, with what variables say about it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -161,6 +166,7 @@ class Shape(BaseModel):
     database: Database = Database()
     places: Places = Places()
     group_by: GroupBy = "tenant"
+    secrets: SecretsConfig = SecretsConfig()
 
     @property
     def web(self) -> Service:
@@ -196,8 +202,12 @@ def shape_of(
         if not every:
             raise NothingExamined(f"there is no tenant in {settings.tenants_dir}", "`etl new NAME` makes one")
         configs = {each: load_with_any_variables(each, settings) for each in every}
+    secrets = platform_of(settings.project_dir, os.environ).secrets
+    folders = {
+        each: secret_folder(config, secrets, settings.project_dir, places.project) for each, config in configs.items()
+    }
     code = [
-        _code_server(location, module, [configs[each] for each in tenants], places, FIRST_CODE_PORT + index)
+        _code_server(location, module, [configs[each] for each in tenants], places, FIRST_CODE_PORT + index, folders)
         for index, (location, module, tenants) in enumerate(_groups(every, group_by, settings))
     ]
     return Shape(
@@ -208,10 +218,12 @@ def shape_of(
             "DAGSTER_ENVIRONMENT": environment,
             "DAGSTER_HOME": str(places.home),
             "ETL_PROJECT_DIR": str(places.project),
+            **store_settings(secrets, os.environ, settings.project_dir, places.project),
         },
         database=database or Database(),
         places=places,
         group_by=group_by,
+        secrets=secrets,
     )
 
 
@@ -279,7 +291,12 @@ def _daemon(places: Places) -> Service:
 
 
 def _code_server(
-    location: str, module: tuple[str, str], configs: Sequence[TenantConfig], places: Places, port: int
+    location: str,
+    module: tuple[str, str],
+    configs: Sequence[TenantConfig],
+    places: Places,
+    port: int,
+    folders: Mapping[str, SecretFolder | None],
 ) -> Service:
     name = f"code-{dns_name(location)}"
     dagster = str(places.programs / "dagster")
@@ -301,6 +318,7 @@ def _code_server(
         variables=(DATABASE_PASSWORD, *sorted(required)),
         optional=tuple(sorted(optional)),
         settings=_own_settings(name, places),
+        secret_folders=tuple(folder for each in configs if (folder := folders[each.id]) is not None),
         writes=(places.state / name,),
         reads=(places.home, places.project),
         port=port,

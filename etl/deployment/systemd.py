@@ -10,11 +10,13 @@ import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from string import Template
-from textwrap import dedent
 
+from etl.deployment.database_role import role_and_database
 from etl.deployment.instance import instance_settings, workspace
 from etl.deployment.proxy import nginx
+from etl.deployment.secret_store import SecretFolder
 from etl.deployment.shape import Service, Shape
+from etl.deployment.variables_file import secret_files
 from etl.settings import Settings
 
 GROUP = "etl"
@@ -80,7 +82,7 @@ exec systemd-run --quiet --collect --wait $$how --uid="$$user" --gid="$$user" \\
 _INSTALL = Template("""\
 #!/bin/sh
 # Installs these files on this machine: `sudo sh install`. Run it again after they were written again.
-# A file of variables that exists stays as it is.
+# A file of variables that exists stays as it is: each variable that it lacks is named at the end.
 set -eu
 cd "$$(dirname "$$0")"
 find etc usr -type f | while read -r file; do
@@ -103,7 +105,15 @@ for unit in /etc/systemd/system/etl-code-*.service; do
         echo "    systemctl disable --now $$name; rm $$unit"
     }
 done
-grep -l '^[A-Z0-9_]*=$$' /$config/variables/*.env | sed 's/^/values are missing in /' || true
+for file in $config/variables/*.env; do
+    sed -n 's/^\\([A-Za-z_][A-Za-z0-9_]*\\)=.*/\\1/p' "$$file" | while read -r name; do
+        if ! grep -q "^$$name=" "/$$file"; then
+            echo "/$$file lacks $$name: add the line $$name=VALUE"
+        elif grep -q "^$$name=\\$$" "/$$file"; then
+            echo "/$$file has no value for $$name"
+        fi
+    done
+done
 """)
 
 
@@ -148,6 +158,7 @@ def variables(service: Service) -> str:
     lines = ["# Variables of this service only. systemd reads this file as root; no service may read it."]
     lines += [f"{name}=" for name in service.variables]
     lines += [f"# {name}=" for name in service.optional]
+    lines += secret_files(service)
     return "\n".join(lines) + "\n"
 
 
@@ -189,8 +200,14 @@ def _execution(service: Service, shape: Shape) -> Iterator[str]:
     yield from _SANDBOX.splitlines()
     writes = [*service.writes, *([socket_of(service, shape).parent] if service.kind == "code" else [])]
     yield f"ReadWritePaths={' '.join(map(str, writes))}"
+    if hidden := [each.place for each in _secret_folders(shape) if each not in service.secret_folders]:
+        yield f"InaccessiblePaths={' '.join(_quoted(f'-{each}') for each in hidden)}"
     if service.kind != "daemon":
         yield "ProtectProc=invisible"  # the daemon has to see whether the processes of runs live
+
+
+def _secret_folders(shape: Shape) -> list[SecretFolder]:
+    return [folder for each in shape.code_servers for folder in each.secret_folders]
 
 
 def _quoted(word: str) -> str:
@@ -240,6 +257,8 @@ def _folders(shape: Shape) -> str:
         ]
         if each.kind == "code":
             lines.append(f"d {places.run / each.name} 2750 {each.user} {HUB}")
+        # the files of secrets belong to the code server, and `~` takes rights away without giving any
+        lines += [f"Z {folder.place} ~0500 {own}" for folder in each.secret_folders]
     return "\n".join(lines) + "\n"
 
 
@@ -296,9 +315,4 @@ def _backup(shape: Shape) -> str:
 
 def _database(shape: Shape) -> str:
     """SQL that an administrator of PostgreSQL executes once. psql asks for nothing: the password is its variable."""
-    name, user = shape.database.name, shape.database.user
-    return dedent(f"""\
-        -- sudo -u postgres psql -v ON_ERROR_STOP=1 -v password=... -f database.sql
-        CREATE ROLE "{user}" LOGIN PASSWORD :'password';
-        CREATE DATABASE "{name}" OWNER "{user}";
-    """)
+    return f"-- sudo -u postgres psql -v ON_ERROR_STOP=1 -v password=... -f database.sql\n{role_and_database(shape)}"

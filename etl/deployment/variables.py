@@ -22,9 +22,9 @@ _BAO = {
     "kubernetes": ((), ("BAO_ADDR", "BAO_CACERT", "BAO_NAMESPACE")),
 }
 _LOGINS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "aws": ((), ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")),
-    "gcp": ((), ("GOOGLE_APPLICATION_CREDENTIALS",)),
-    "azure": ((), ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET")),
+    "aws": ((), ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")),
+    "gcp": ((), ("GOOGLE_CLOUD_PROJECT", "GOOGLE_APPLICATION_CREDENTIALS")),
+    "azure": ((), ("AZURE_KEYVAULT_URL", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET")),
     "sops": (("SOPS_AGE_KEY_FILE",), ()),
 }
 """For each store the variables of its login: the tenant's own, with its prefix, and what surrounds them."""
@@ -81,8 +81,12 @@ def _store(config: TenantConfig) -> Iterator[tuple[str, bool]]:
     login, around = _BAO[store.auth] if store.store in ("openbao", "vault") else _LOGINS[store.store]
     for name in login:
         yield f"{prefix_of(config.id)}{name}", True
+    said = {"BAO_ADDR": store.address, "AZURE_KEYVAULT_URL": store.address, "GOOGLE_CLOUD_PROJECT": store.project}
     for name in around:
-        is_key = name.endswith(("KEY", "KEY_ID", "SECRET", "CREDENTIALS", "CLIENT_ID"))
+        if name in said:  # the store is not found without it
+            yield name, said[name] is None
+            continue
+        is_key = name.endswith(("KEY", "KEY_ID", "SECRET", "CREDENTIALS", "CLIENT_ID", "TENANT_ID"))
         yield f"{prefix_of(config.id)}{name}" if is_key else name, False
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from etl.config.yaml_word import is_other_kind
+
 _SHORT = 100
 
 
@@ -36,7 +38,9 @@ def _list(dumper: yaml.SafeDumper, data: list[Any]) -> yaml.Node:
 
 
 def _text(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", data, style="|" if "\n" in data else "'" if is_other_kind(data) else None
+    )
 
 
 _Readable.add_representer(list, _list)

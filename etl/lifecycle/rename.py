@@ -20,6 +20,7 @@ from etl.config.config_loader import CONFIG_FILE, list_tenants, load_tenant
 from etl.config.identifiers import TenantId
 from etl.config.life import write_life_file
 from etl.config.tenant_config import TenantConfig
+from etl.config.yaml_word import yaml_word
 from etl.errors import EtlError
 from etl.faults import reach
 from etl.lake.footer import read_footer
@@ -65,7 +66,7 @@ def refuse_rename(config: TenantConfig, settings: Settings, new: str) -> None:
             raise EtlError(
                 f"{config.place_of('assets', 'pipelines', name)}: the table of the pipeline {name} is in the schema"
                 f" `{config.id}`, because none is written",
-                f"write `target_schema: {config.id}` below its `trino_output`, so that the table stays where it is",
+                f"write `target_schema: {yaml_word(config.id)}` below its `trino_output`: then the table stays",
             )
     if config.dbt.enabled and config.dbt.target_schema is None and config.warehouse.type != "duckdb":
         raise EtlError(
@@ -159,7 +160,11 @@ def _write_files(config: TenantConfig, settings: Settings, new: str) -> None:
 def _config_text(text: str, old: str, new: str) -> str:
     """Return the file's text with the new id, and with the tenant's own variables under their new names."""
     pattern = rf"^(\s*id:\s*)(['\"]?){re.escape(old)}\2(\s*(?:#.*)?)$"
-    named = re.sub(pattern, rf"\g<1>\g<2>{new}\g<2>\g<3>", text, count=1, flags=re.MULTILINE)
+
+    def renamed(found: re.Match[str]) -> str:
+        return f"{found[1]}{f'{found[2]}{new}{found[2]}' if found[2] else yaml_word(new)}{found[3]}"
+
+    named = re.sub(pattern, renamed, text, count=1, flags=re.MULTILINE)
     return named.replace(f"${{{prefix_of(old)}", f"${{{prefix_of(new)}")
 
 

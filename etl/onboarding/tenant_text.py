@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from etl.config.changed_file import behind_last_pipeline
+from etl.config.yaml_word import yaml_word
 from etl.onboarding.limits import Limits
 from etl.onboarding.pipeline_yaml import comment_lines, pipelines_yaml
 from etl.onboarding.promise import SCHEDULE
@@ -63,7 +64,7 @@ def whole_file(identity: Identity, found: Survey, limits: Limits, today: date) -
     group = f"{identity.group}   # {identity.group_why}" if identity.group_why else identity.group
     head = _HEAD.format(
         intro=_comment(intro, 0),
-        tenant=identity.tenant,
+        tenant=yaml_word(identity.tenant),
         name=_quoted(identity.name),
         group=group,
         url=f"${{{identity.variable}}}",

@@ -15,6 +15,7 @@ from etl.config.config_loader import list_tenants, load_tenant
 from etl.config.ownership import checked_url
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
+from etl.config.yaml_word import yaml_word
 from etl.errors import ConfigError, EtlError
 from etl.onboarding.limits import Limits
 from etl.onboarding.survey import Existing, Progress, Survey, refuse_nothing, survey
@@ -152,4 +153,4 @@ def _existing(pipeline: PipelineConfig, schema: str | None, url: str) -> Existin
 
 
 def _without_pipelines(identity: Identity) -> str:
-    return f"tenant:\n  id: {identity.tenant}\n  group: {identity.group}\n"
+    return f"tenant:\n  id: {yaml_word(identity.tenant)}\n  group: {identity.group}\n"

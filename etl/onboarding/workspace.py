@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from etl.config.yaml_word import yaml_word
 from etl.errors import EtlError
 from etl.settings import Settings
 
@@ -23,7 +24,7 @@ def with_location(settings: Settings, tenant: str) -> str:
         "  - python_module:\n"
         f"      module_name: {module}\n"
         "      attribute: defs\n"
-        f"      location_name: {tenant}\n"
+        f"      location_name: {yaml_word(tenant)}\n"
         "      working_directory: .\n"
     )
     before = text.replace("load_from: []", "load_from:").rstrip("\n")

@@ -46,6 +46,11 @@ class TenantLimits(BaseModel):
     backfill_runs: Count | None = Field(None, description="Back-fills among them.")
     timezone: ZoneName | None = Field(None, description="The zone in which a day begins. Default: the file's.")
 
+    @property
+    def limits_something(self) -> bool:
+        """Whether there is a limit at all."""
+        return any(getattr(self, name) is not None for name in type(self).model_fields if name != "timezone")
+
 
 DAILY = ("rows_per_day", "bytes_per_day")
 """The quotas that a publish uses up, and that are free again on the next day."""
@@ -156,6 +161,11 @@ def _read(path: Path, _changed: int, _size: int, _file: int) -> Quotas:
         said = f"{each.problem} at {path}:{each.line}:{each.column}{remedy}"
         mistakes.setdefault(_entry_at(document.root, each), []).append(said)
     data = to_data(document.root) if document.root else None
+    if data is None and not mistakes:  # as a full disk or an editor leaves a file
+        raise ConfigError(
+            f"{path} is empty, so no tenant's quota is known",
+            "write the limits, or remove the file if nothing shall be limited",
+        )
     data = {} if data is None else data
     try:
         quotas = Quotas.model_validate(data)

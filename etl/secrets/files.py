@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from etl.secrets.contract import DEFAULT_KEY, SecretContent, Values, refused
+from etl.errors import SecretStoreError
+from etl.secrets.contract import DEFAULT_KEY, SecretContent, SecretResolver, Values, refused, unanswered
 
 _LARGEST = 1_000_000  # bytes of a secret's file
+_ABOUT_THE_FILE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,11 @@ class FileSecrets:
                 written = os.fstat(file.fileno()).st_mtime
                 text = file.read(_LARGEST).decode()
         except OSError as error:
+            if (root := missing_folder(self._pattern())) is not None:
+                raise no_folder(self, tenant, name, key, root) from None
             why = str(error.strerror)
+            if not isinstance(error, _ABOUT_THE_FILE):  # the disk or the network below it
+                raise unanswered(self, tenant, name, key, why, f"look why {path} cannot be read") from None
             raise refused(self, tenant, name, key, why, f"write the value to {path}") from None
         except UnicodeDecodeError:
             why = "the file is not UTF-8 text"
@@ -51,12 +57,28 @@ class FileSecrets:
         version = datetime.fromtimestamp(written, UTC).isoformat(timespec="milliseconds")
         return SecretContent(Values({key: value}), version)
 
+    def _pattern(self) -> str:
+        return self.folder if "{tenant}" in self.folder else str(Path(self.folder, "{tenant}"))
+
     def _root(self, tenant: str) -> Path:
-        root = Path(self.folder.replace("{tenant}", tenant))
-        return root if "{tenant}" in self.folder else root / tenant
+        return Path(self._pattern().replace("{tenant}", tenant))
 
     def _path(self, tenant: str, name: str, key: str) -> Path:
         root = self._root(tenant)
         if key == DEFAULT_KEY and (root / name).is_file():
             return root / name
         return root / name / key
+
+
+def missing_folder(pattern: str) -> Path | None:
+    """Return the folder of all tenants' secrets if there is none, as if it is not mounted. `pattern` has `{tenant}`."""
+    parts = Path(pattern).parts
+    fixed = next((index for index, part in enumerate(parts) if "{tenant}" in part), len(parts))
+    folder = Path(*parts[:fixed])
+    return None if folder.is_dir() else folder
+
+
+def no_folder(store: SecretResolver, tenant: str, name: str, key: str, folder: Path) -> SecretStoreError:
+    """Return the error of a store whose folder is not there: nothing is known about the secret."""
+    hint = "make the folder or mount it, or correct `path` in [tool.etl.secrets]"
+    return unanswered(store, tenant, name, key, f"there is no folder {folder}", hint)

@@ -22,6 +22,7 @@ from etl.secrets.contract import (
     unanswered,
     values_of,
 )
+from etl.secrets.files import missing_folder, no_folder
 from etl.secrets.scrub import learn
 
 
@@ -48,6 +49,8 @@ class SopsSecrets:
         try:
             encrypted = path.read_bytes()
         except OSError as error:
+            if (folder := missing_folder(self._pattern())) is not None:
+                raise no_folder(self, tenant, name, key, folder) from None
             raise refused(self, tenant, name, key, str(error.strerror), f"make it: sops edit {path}") from None
         found: Any = self._decrypt(path, tenant, name, key)
         for part in name.split("/"):
@@ -57,9 +60,11 @@ class SopsSecrets:
         values = values_of(found) if isinstance(found, dict) else values_of({DEFAULT_KEY: found})
         return SecretContent(Values(values), hashlib.sha256(encrypted).hexdigest()[:12])
 
+    def _pattern(self) -> str:
+        return self.path if "{tenant}" in self.path else f"{self.path.rstrip('/')}/{{tenant}}.sops.yaml"
+
     def _file(self, tenant: str) -> Path:
-        path = self.path if "{tenant}" in self.path else f"{self.path.rstrip('/')}/{{tenant}}.sops.yaml"
-        return Path(path.replace("{tenant}", tenant))
+        return Path(self._pattern().replace("{tenant}", tenant))
 
     def _decrypt(self, path: Path, tenant: str, name: str, key: str) -> object:
         command = ["sops", "--decrypt", "--output-type", "json", str(path)]

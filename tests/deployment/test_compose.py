@@ -37,7 +37,7 @@ def folder(tmp_path: Path, shape: Shape, settings: Settings, runs: Any) -> Path:
     out = settings.project_dir / "deploy"
     written(out, files(shape, settings, image_source(settings.project_dir, out), "etl.example.com", runs))
     for path in [*out.rglob(".env.example"), *out.rglob("*.env.example")]:
-        text = re.sub(r"^(\w+)=$", r"\1=va$lue#1", path.read_text(), flags=re.MULTILINE)
+        text = re.sub(r"^(\w+)=('?)\2$", r"\1=\2va$lue#1\2", path.read_text(), flags=re.MULTILINE)
         path.with_name(path.name.removesuffix(".example")).write_text(text)
     return out
 
@@ -172,6 +172,7 @@ def test_docker_composes_own_library_loads_it(folder: Path, runs: Any) -> None:
         f"ACME_EU_DB_{each}" for each in ("HOST", "NAME", "USER", "PASSWORD")
     }
     assert environ["ACME_EU_DB_PASSWORD"] == "va$lue#1"
+    assert loaded["services"]["postgres"]["environment"]["POSTGRES_PASSWORD"] == "va$lue#1", "as the example says"
     (folder / "env" / "code-beta.env").unlink()
     refused = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert refused.returncode != 0

@@ -15,11 +15,12 @@ from etl.deployment.dockerfile import image_source
 from etl.deployment.helm import files
 from etl.deployment.identities import user_ids
 from etl.deployment.run_places import RunPlaces
-from etl.deployment.shape import Shape
-from etl.platform import SecretsConfig
+from etl.deployment.shape import DATABASE, Database, Shape, shape_of
 from etl.settings import Settings
 from tests.deployment.conftest import CANARY, TENANTS, written
+from tests.deployment.readers import READERS
 from tests.servers.downloads import helm
+from tests.tiny_project import TinyProject
 
 pytestmark = pytest.mark.slow
 
@@ -32,10 +33,13 @@ VERSIONS = ("1.27", "1.30", "1.34", "1.37")
 @pytest.fixture
 def chart(tmp_path: Path, shape: Shape, settings: Settings) -> Path:
     source = image_source(settings.project_dir, tmp_path)
-    return written(tmp_path, files(shape, settings, source, "etl.example.com", SecretsConfig())) / "chart"
+    return written(tmp_path, files(shape, settings, source, "etl.example.com")) / "chart"
 
 
-def rendered(chart: Path, values: dict[str, Any] = OWN, *, linted: bool = True) -> list[dict[str, Any]]:
+def texts(
+    chart: Path, values: dict[str, Any] = OWN, *, linted: bool = True, release: str = "etl", namespace: str = "data"
+) -> list[str]:
+    """Return the text of each template, as Helm's own library renders it."""
     sys.path.insert(0, str(helm()))
     try:
         from helm_python.chart import Chart, lint
@@ -45,11 +49,14 @@ def rendered(chart: Path, values: dict[str, Any] = OWN, *, linted: bool = True) 
         report = lint(str(chart), values=values, kube_version="v1.31.0")
         assert [each for each in report["messages"] if each["severity"] > 1] == []
     with Chart.load(str(chart)) as loaded:
-        texts = loaded.render(values=values, name="etl", namespace="data")
+        found = loaded.render(values=values, name=release, namespace=namespace)
+    return [text for name, text in found.items() if name.endswith(".yaml")]
+
+
+def rendered(chart: Path, values: dict[str, Any] = OWN, *, linted: bool = True) -> list[dict[str, Any]]:
     return [
         each
-        for name, text in texts.items()
-        if name.endswith(".yaml")
+        for text in texts(chart, values, linted=linted)
         for each in yaml.safe_load_all(text)
         if isinstance(each, dict)
     ]
@@ -203,3 +210,54 @@ def test_own_values_change_one_code_server_and_the_database(chart: Path) -> None
 def test_an_image_has_to_be_named(chart: Path) -> None:
     with pytest.raises(Exception, match="write the name of the image"):
         rendered(chart, {}, linted=False)
+
+
+def test_names_that_are_words_of_yaml_stay_texts_for_every_reader(
+    tmp_path: Path, project: TinyProject, settings: Settings
+) -> None:
+    """The daemon reads the places of runs as YAML 1.1, Kubernetes reads objects almost as 1.2, and Helm's own as both."""
+    words = ("no", "on", "y", "null", "true")
+    for each in words:
+        project.write_tenant(tenant=each)
+    shape = shape_of(settings, database=Database(host=DATABASE)).model_copy(update={"project": "off"})
+    source = image_source(settings.project_dir, tmp_path)
+    chart = written(tmp_path / "words", files(shape, settings, source, "etl.example.com")) / "chart"
+    found = texts(chart, release="no", namespace="yes")
+    first, *others = (
+        [each for text in found for each in yaml.load_all(text, Loader=reader) if each] for reader in READERS
+    )
+    for other in others:
+        assert other == first
+    (runs,) = [each for each in first if each["kind"] == "ConfigMap" and each["metadata"]["name"] == "runs"]
+    for reader in READERS:
+        locations = yaml.load(runs["data"]["runs.yaml"], Loader=reader)["locations"]
+        assert set(locations) == {*words, *TENANTS}
+        assert locations["no"]["context"]["labels"]["etl/location"] == "no"
+        assert locations["no"]["context"]["namespace"] == "yes"
+    assert all(isinstance(value, str) for each in first for value in labels(each))
+    assert {each["metadata"]["labels"]["app.kubernetes.io/instance"] for each in first} == {"no"}
+
+
+def test_files_of_secrets_are_mounted_in_the_code_server_and_in_its_runs(
+    tmp_path: Path, project: TinyProject, settings: Settings
+) -> None:
+    project.write_tenant({"notifications": [{"type": "slack", "url": "${secret:slack}"}]}, "beta")
+    (project.root / "pyproject.toml").write_text('[tool.etl.secrets]\nstore = "files"\npath = "/run/secrets"\n')
+    shape = shape_of(settings, database=Database(host=DATABASE))
+    source = image_source(settings.project_dir, tmp_path)
+    objects = rendered(written(tmp_path / "files", files(shape, settings, source, "etl.example.com")) / "chart")
+    for each in objects:
+        kubernetes_validate.validate(each, VERSIONS[-1], strict=True)
+    mounting = [name for name, pod in pods(objects).items() if "files-beta" in json.dumps(pod)]
+    assert mounting == ["code-beta"]
+    spec = pods(objects)["code-beta"]["spec"]
+    items = [{"key": "slack.value", "path": "slack/value"}]
+    volume = {"name": "files-beta", "secret": {"secretName": "files-beta", "defaultMode": 0o440, "items": items}}
+    assert volume in spec["volumes"]
+    mount = {"name": "files-beta", "mountPath": "/run/secrets/beta", "readOnly": True}
+    assert mount in spec["containers"][0]["volumeMounts"]
+    (runs,) = [each for each in objects if each["kind"] == "ConfigMap" and each["metadata"]["name"] == "runs"]
+    places = RunPlaces.model_validate(yaml.safe_load(runs["data"]["runs.yaml"])).locations
+    assert volume in places["beta"].context["volumes"]
+    assert mount in places["beta"].context["volume_mounts"]
+    assert "files-beta" not in json.dumps(places["acme"].context)

@@ -48,13 +48,30 @@ def test_every_service_has_its_own_user_and_only_its_own_variables(tmp_path: Pat
         (
             'secrets = {store = "openbao", auth = "approle"}',
             "${secret:db}",
-            {"ACME_BAO_ROLE_ID", "ACME_BAO_SECRET_ID"},
+            {"ACME_BAO_ROLE_ID", "ACME_BAO_SECRET_ID", "BAO_ADDR"},
+            {"BAO_CACERT", "BAO_NAMESPACE"},
+        ),
+        (
+            'secrets = {store = "openbao", address = "https://bao.example.com"}',
+            "${secret:db}",
+            {"ACME_BAO_TOKEN"},
             {"BAO_ADDR", "BAO_CACERT", "BAO_NAMESPACE"},
         ),
+        (
+            'secrets = {store = "azure"}',
+            "${secret:db}",
+            {"AZURE_KEYVAULT_URL"},
+            {"ACME_AZURE_CLIENT_ID", "ACME_AZURE_TENANT_ID", "ACME_AZURE_CLIENT_SECRET"},
+        ),
         ('secrets = {store = "sops", path = "s.yaml"}', "${secret:db}", {"ACME_SOPS_AGE_KEY_FILE"}, set()),
-        ('secrets = {store = "aws"}', "${secret:db}", set(), {"ACME_AWS_ACCESS_KEY_ID", "ACME_AWS_SECRET_ACCESS_KEY"}),
+        (
+            'secrets = {store = "aws"}',
+            "${secret:db}",
+            set(),
+            {"AWS_REGION", "ACME_AWS_ACCESS_KEY_ID", "ACME_AWS_SECRET_ACCESS_KEY"},
+        ),
     ],
-    ids=["env", "files", "openbao", "sops", "aws"],
+    ids=["env", "files", "openbao", "openbao at an address", "azure", "sops", "aws"],
 )
 def test_a_secret_needs_the_login_of_its_store(
     tmp_path: Path, platform: str, secret: str, needed: set[str], taken: set[str]

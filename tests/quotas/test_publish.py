@@ -259,7 +259,9 @@ def test_a_mistake_in_the_entry_of_one_tenant_refuses_that_tenant_only(
         ("tenants: [acme]", None),
         ("[]", None),
         ("tenants:\n\tacme: {}", None),
-        ("", set()),
+        ("", None),
+        ("# defaults: {rows_per_day: 1}\n", None),
+        ("defaults: {}\n", set()),
     ],
 )
 def test_a_mistake_is_of_the_entry_in_which_it_is_written(

@@ -1,20 +1,20 @@
 {{/* What several templates need: labels, variables, mounts, and what a container may do. */}}
 
 {{- define "etl.labels" -}}
-app.kubernetes.io/name: {{ .name }}
-app.kubernetes.io/part-of: {{ .root.Chart.Name }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+app.kubernetes.io/name: {{ .name | quote }}
+app.kubernetes.io/part-of: {{ .root.Chart.Name | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | quote }}
 {{- end }}
 
 {{- define "etl.selector" -}}
-app.kubernetes.io/name: {{ .name }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ .name | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- end }}
 
 {{- define "etl.image" -}}
-{{ required "image.repository: write the name of the image" .Values.image.repository }}:{{ required "image.tag: write the version of the image" .Values.image.tag }}
+{{ printf "%s:%s" (required "image.repository: write the name of the image" .Values.image.repository) (required "image.tag: write the version of the image" (.Values.image.tag | toString)) }}
 {{- end }}
 
 {{/* Pods are never root, see no account of the cluster, and no variables of other services. */}}
@@ -36,33 +36,43 @@ capabilities: {drop: [ALL]}
 {{/* The variables of a service: settings with their values, and secrets by their names. */}}
 {{- define "etl.env" -}}
 {{- range $name, $value := merge (dict) .service.settings .root.Values.settings }}
-- {name: {{ $name }}, value: {{ $value | quote }}}
+- {name: {{ $name | quote }}, value: {{ $value | quote }}}
 {{- end }}
 - name: DAGSTER_PG_PASSWORD
-  valueFrom: {secretKeyRef: {name: {{ .root.Values.database.secret }}, key: password}}
+  valueFrom: {secretKeyRef: {name: {{ .root.Values.database.secret | quote }}, key: password}}
 {{- range .service.variables }}
-- name: {{ . }}
-  valueFrom: {secretKeyRef: {name: {{ $.service.secret }}, key: {{ . }}}}
+- name: {{ . | quote }}
+  valueFrom: {secretKeyRef: {name: {{ $.service.secret | quote }}, key: {{ . | quote }}}}
 {{- end }}
 {{- range .service.optional }}
-- name: {{ . }}
-  valueFrom: {secretKeyRef: {name: {{ $.service.secret }}, key: {{ . }}, optional: true}}
+- name: {{ . | quote }}
+  valueFrom: {secretKeyRef: {name: {{ $.service.secret | quote }}, key: {{ . | quote }}, optional: true}}
 {{- end }}
 {{- end }}
 
 {{- define "etl.mounts" -}}
-- {name: settings, mountPath: {{ .root.Values.places.home }}, readOnly: true}
-- {name: state, mountPath: {{ .root.Values.places.state }}/{{ .service.name }}}
+- {name: settings, mountPath: {{ .root.Values.places.home | quote }}, readOnly: true}
+- {name: state, mountPath: {{ printf "%s/%s" .root.Values.places.state .service.name | quote }}}
 - {name: tmp, mountPath: /tmp}
+{{- range .service.secretFiles }}
+- {name: {{ .secret | quote }}, mountPath: {{ .mountPath | quote }}, readOnly: true}
+{{- end }}
 {{- end }}
 
 {{- define "etl.volumes" -}}
 - {name: settings, configMap: {name: settings}}
-- {name: tmp, emptyDir: {sizeLimit: {{ .root.Values.tmp }}}}
+- {name: tmp, emptyDir: {sizeLimit: {{ .root.Values.tmp | quote }}}}
 {{- if .service.storage }}
-- {name: state, persistentVolumeClaim: {claimName: {{ .service.name }}}}
+- {name: state, persistentVolumeClaim: {claimName: {{ .service.name | quote }}}}
 {{- else }}
 - {name: state, emptyDir: {}}
+{{- end }}
+{{- range .service.secretFiles }}
+- name: {{ .secret | quote }}
+  secret:
+    secretName: {{ .secret | quote }}
+    defaultMode: 288 # 0440: for the group of the pod
+    items: {{- toYaml .items | nindent 6 }}
 {{- end }}
 {{- end }}
 
@@ -70,7 +80,7 @@ capabilities: {drop: [ALL]}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
 {{- range . }}
-  - {name: {{ . }}}
+  - {name: {{ . | quote }}}
 {{- end }}
 {{- end }}
 {{- end }}
