@@ -11,6 +11,7 @@ changed, because the next tenant would be tried out in a process that is no long
 import builtins
 import faulthandler
 import gc
+import importlib
 import inspect
 import json
 import os
@@ -24,7 +25,7 @@ from typing import Any, Literal, NoReturn
 
 from etl.trial.own_error import own_error
 from etl.trial.process_state import changes_since, is_librarys, process_state
-from etl.trial.shared_modules import replaced_since, shared_modules
+from etl.trial.shared_modules import SharedModules, libraries_since, replaced_since, shared_modules
 
 LOOKING = 5.0
 """How many seconds it may take to find out what a tenant's Python has changed, after its import."""
@@ -64,11 +65,15 @@ class TrialProcess:
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
         sys.addaudithook(self._hook)
 
-    def run(self, tenants: Sequence[str], load: Callable[[str], object], together: int) -> NoReturn:
+    def run(
+        self, tenants: Sequence[str], load: Callable[[str], object], together: int, libraries: Sequence[str] = ()
+    ) -> NoReturn:
         """Try out the tenants in order, say what became of each, and end.
 
-        Modules are compared once for so many tenants `together`, because that takes longer than a usual import.
+        Modules are compared once for so many tenants `together`, because that takes longer than a usual import. The
+        `libraries` are imported before, so that what they change by themselves is no tenant's work.
         """
+        _import_libraries(libraries)
         modules, settings = shared_modules(), process_state()
         unsaid: list[str] = []
         for tenant in tenants:
@@ -78,14 +83,14 @@ class TrialProcess:
                 self._say("changed", tenant, f"replaces {patched}")
                 self._leave(0)
             if changes := [*self._forbidden, *changes_since(settings, frozenset(self._by_libraries))]:
-                self._say("changed", tenant, "; ".join(changes))
+                self._say_changed(tenant, changes, raised, modules)
                 self._leave(0)
             unsaid.append(tenant)
             if raised is None and len(unsaid) < together and tenant != tenants[-1]:
                 continue
             if replaced := replaced_since(modules, unsaid, self._tenants_dir):
                 if len(unsaid) == 1:
-                    self._say("changed", tenant, "; ".join(replaced))
+                    self._say_changed(tenant, replaced, raised, modules)
                 else:
                     self._say("unclear", tenant)
                 self._leave(0)
@@ -125,8 +130,24 @@ class TrialProcess:
         _lift(limits)
         return raised
 
-    def _say(self, answer: Answer, tenant: str, text: str = "", told: str = "") -> None:
-        line = self._dumps([answer, tenant, text[:4000], told[:4000]]).encode() + b"\n"
+    def _say_changed(
+        self, tenant: str, changes: Sequence[str], raised: BaseException | None, before: SharedModules
+    ) -> None:
+        """Say what a tenant's Python, or a library that it has imported, has changed, and what it raised."""
+        problem, told = _said(raised, self._tenants_dir) if raised is not None else ("", "")
+        self._say("changed", tenant, "; ".join(changes), told, problem=problem, libraries=libraries_since(before))
+
+    def _say(
+        self,
+        answer: Answer,
+        tenant: str,
+        text: str = "",
+        told: str = "",
+        problem: str = "",
+        libraries: Sequence[str] = (),
+    ) -> None:
+        said = {"answer": answer, "tenant": tenant, "text": text[:4000], "told": told[:4000], "raised": problem[:4000]}
+        line = self._dumps({**said, "libraries": [*libraries]}).encode() + b"\n"
         with suppress(OSError):
             self._write(self._answers, line)
             return
@@ -147,6 +168,12 @@ def _said(error: BaseException, tenants_dir: Path) -> tuple[str, str]:
     """Return an error for operators, and for the tenant's own people."""
     own = own_error(error, tenants_dir)
     return own.problem, own.told
+
+
+def _import_libraries(names: Sequence[str]) -> None:
+    for name in names:
+        with suppress(Exception):  # a part of a library that only its other parts may import
+            importlib.import_module(name)
 
 
 def _limit_memory(more: int) -> tuple[int, int] | None:
