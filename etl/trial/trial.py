@@ -106,7 +106,7 @@ class _Round:
                 libraries = [each for each in ended.libraries if each not in self.trial.libraries]
                 if libraries and ended.at not in self.again:
                     self.again.add(ended.at)
-                    self.trial.libraries += libraries
+                    self.trial.libraries.extend(libraries)
                 elif before == self.broken.keys():  # else, what the process said last may be the work of one of these
                     if ended.late is not None:
                         self.late[ended.at] = seconds

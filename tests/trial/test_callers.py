@@ -46,7 +46,9 @@ own = dg.Definitions(
 )
 defs = dg.Definitions.merge(build_tenant_definitions("gamma"), own)
 """
-SERVE = "import etl.all; print(sorted(str(each.path) for each in etl.all.{}.resolve_asset_graph().get_all_asset_keys()))"
+SERVE = (
+    "import etl.all; print(sorted(str(each.path) for each in etl.all.{}.resolve_asset_graph().get_all_asset_keys()))"
+)
 CLI = "import etl.cli; etl.cli.main()"
 CALLERS = {
     "page": ["-c", CLI, "portal", "build", "--out", "out"],
@@ -65,7 +67,11 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
     for tenant in ("beta", "gamma"):
         project.write_tenant(tenant=tenant)
     documented = re.findall(r"```python\n(import dagster.*?)```", OWN_ASSETS.read_text(encoding="utf-8"), re.DOTALL)[0]
-    texts = {"acme": documented, "beta": USUAL.format("beta") + 'raise RuntimeError("my own mistake")\n', "gamma": OTHERS}
+    texts = {
+        "acme": documented,
+        "beta": USUAL.format("beta") + 'raise RuntimeError("my own mistake")\n',
+        "gamma": OTHERS,
+    }
     for tenant, text in texts.items():
         (project.root / "tenants" / tenant / "definitions.py").write_text(text)
     (project.root / "pyproject.toml").write_text("[tool.etl]\nshards = 1\n")
@@ -103,5 +109,9 @@ def test_own_python_as_documented_is_good_and_what_is_wrong_is_named(three: Tiny
         assert not re.search(r"(acme|gamma) cannot be built", said), said
     else:
         found = {each["place"]: each for each in json.loads(done.stdout) if each["what"] == "python"}
-        assert {place: each["state"] for place, each in found.items()} == {"acme": "good", "beta": "bad", "gamma": "good"}
+        assert {place: each["state"] for place, each in found.items()} == {
+            "acme": "good",
+            "beta": "bad",
+            "gamma": "good",
+        }
         assert "RuntimeError: my own mistake" in found["beta"]["said"]
