@@ -161,7 +161,8 @@ def _by_time(known: KnownData, scheme: TimeScheme, base: Completeness) -> Comple
 
 
 def _all_gone(gone: int, of: str) -> str:
-    return f"Nothing of it is there: {number(gone)} of {of} {'was' if gone == 1 else 'were'} published and {_be(gone)} gone."
+    were = "was" if gone == 1 else "were"
+    return f"Nothing of it is there: {number(gone)} of {of} {were} published and {_be(gone)} gone."
 
 
 def _nothing_sound(base: Completeness, wrong: Mapping[str, PartState]) -> dict[str, object]:

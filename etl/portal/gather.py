@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from dagster import DagsterInstance
+from dagster import AssetKey, DagsterInstance
 
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.secrets import learn_tenant
@@ -130,6 +130,7 @@ class _Tenant:
     watch: SlaWatch
     is_read: bool
     unknown: list[str] = field(default_factory=list)
+    orders: dict[AssetKey, Order] = field(default_factory=dict)
 
     def page(self, watching: str) -> Page:
         """Return the page."""
@@ -243,7 +244,9 @@ class _Tenant:
 
     def _order(self, pipeline: PipelineConfig, stage: Stage) -> Order:
         asset = asset_key(self.config.id, stage, pipeline.name)
-        return order_of(self.of.instance, asset, is_whole=pipeline.scheme.kind == "whole")
+        if asset not in self.orders:
+            self.orders[asset] = order_of(self.of.instance, asset, is_whole=pipeline.scheme.kind == "whole")
+        return self.orders[asset]
 
     def _published(self, pipeline: PipelineConfig, history: PipelineHistory | None) -> dict[str, Published]:
         """Return for each stage with objects what readers of the lake see of it."""
