@@ -150,7 +150,7 @@ class RunningTrial:
         elif answer == "raised":
             ended.error = OwnPythonError(more, f"correct tenants/{tenant}", told=told)
         elif answer == "changed":
-            ended.libraries = tuple(said["libraries"])
+            ended.libraries = tuple(said.get("libraries", ()))
             changes = f"tenants/{tenant}/{FILE}: the import changes the process that it shares with other tenants"
             first, first_told = (f"{said['raised']}\n", f"{told}\n") if said["raised"] else ("", "")
             told = f"{first_told}{changes}; `etl check` shows what it changes"
