@@ -49,8 +49,9 @@ def explain(
         watch = SlaWatch(config, settings, budget=PATIENCE)
         verdicts, unjudged = watch.judge_now(instance, now)
         found = watch.explained(name, verdicts, unjudged, now, instance, key)
+        once = watch.published(name, now)
     pipeline = config.pipelines[name]
-    found = with_data(found, config, pipeline, settings, warehouse_of_tenant(config).open(config), key)
+    found = with_data(found, config, pipeline, settings, warehouse_of_tenant(config).open(config), key, once)
     _show(found)
     if found.standing in WRONG:
         raise typer.Exit(1)
