@@ -8,6 +8,7 @@ It imports a tenant's Python as the location would, and looks at what has change
 changed, because the next tenant would be tried out in a process that is no longer like the location's.
 """
 
+import atexit
 import builtins
 import faulthandler
 import gc
@@ -25,6 +26,7 @@ from typing import Any, Literal, NoReturn
 
 from etl.trial.own_error import own_error
 from etl.trial.process_state import changes_since, is_librarys, process_state
+from etl.trial.processes import end_descendants
 from etl.trial.shared_modules import SharedModules, libraries_since, replaced_since, shared_modules
 
 LOOKING = 5.0
@@ -52,6 +54,8 @@ class TrialProcess:
         self._before = self._builtins.copy()
         self._forbidden: list[str] = []
         self._by_libraries: set[str] = set()
+        self._is_over = False
+        """Whether nothing of a tenant is tried out any more."""
         os.setpgid(0, 0)  # so that what the tenant's Python starts can be ended with it
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in range(3):  # what it prints is printed when the location imports it
@@ -95,6 +99,8 @@ class TrialProcess:
                     self._say("unclear", tenant)
                 self._leave(0)
             if raised is not None:
+                self._is_over = True
+                end_descendants(self._pid)
                 self._say("raised", tenant, *_said(raised, self._tenants_dir))
                 self._leave(0)
             self._cancel()
@@ -116,6 +122,8 @@ class TrialProcess:
     def _import(self, tenant: str, load: Callable[[str], object]) -> BaseException | None:
         """Import a tenant's Python within its limits, and return what it raised."""
         raised: BaseException | None = None
+        register = atexit.register
+        atexit.register = self._at_exit(register)
         limits = _limit_memory(self._memory)
         if self._seconds:
             self._dump_later(self._seconds, exit=True, file=self._traces)
@@ -125,15 +133,30 @@ class TrialProcess:
             raised = error
         if os.getpid() != self._pid:
             self._leave(0)  # a process that the tenant's Python has made by a fork
+        atexit.register = register
         if self._seconds:  # looking at what was changed calls what the tenant's Python may have replaced
             self._dump_later(LOOKING, exit=True, file=self._traces)
         _lift(limits)
         return raised
 
+    def _at_exit(self, register: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `atexit.register` as a tenant's file calls it: what it registers runs at the end of all tenants."""
+
+        def noted(function: Callable[..., Any], *arguments: Any, **more: Any) -> Callable[..., Any]:  # noqa: ANN401
+            frame = inspect.currentframe()
+            file = frame.f_back.f_code.co_filename if frame is not None and frame.f_back is not None else ""
+            if Path(file).is_relative_to(self._tenants_dir):
+                self._forbidden.append("what is done at the end of the process (`atexit`)")
+            return register(function, *arguments, **more)  # type: ignore[no-any-return]
+
+        return noted
+
     def _say_changed(
         self, tenant: str, changes: Sequence[str], raised: BaseException | None, before: SharedModules
     ) -> None:
         """Say what a tenant's Python, or a library that it has imported, has changed, and what it raised."""
+        self._is_over = True
+        end_descendants(self._pid)  # a process with a session of its own would not end with this one's group
         problem, told = _said(raised, self._tenants_dir) if raised is not None else ("", "")
         self._say("changed", tenant, "; ".join(changes), told, problem=problem, libraries=libraries_since(before))
 
@@ -156,7 +179,7 @@ class TrialProcess:
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event in _FORKS:
             self._forbidden.append("a fork of the process")
-        elif event in _KILLS and arguments[0] not in (self._pid, 0):
+        elif event in _KILLS and arguments[0] not in (self._pid, 0) and not self._is_over:
             self._forbidden.append("a signal to another process")
             raise PermissionError("a signal to another process")
         elif event in _OF_THE_ENVIRONMENT and _by_library():

@@ -20,6 +20,7 @@ from etl.errors import EtlError
 from etl.trial.child import LOOKING, Answer, TrialProcess
 from etl.trial.own_error import OwnPythonError, place_of
 from etl.trial.own_python import FILE
+from etl.trial.processes import end_descendants
 
 _GRACE, _LOOK = 5.0, 0.5
 _APART = "move that into an asset or a resource, or give the tenant a location of its own in workspace.yaml"
@@ -117,6 +118,7 @@ class RunningTrial:
     def _end(self) -> Ended:
         """End the process with everything that it has started, and return what became of it."""
         os.close(self._answers)
+        end_descendants(self._pid)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, signal.SIGKILL)
         status = os.waitpid(self._pid, 0)[1]
