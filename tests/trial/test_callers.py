@@ -56,6 +56,7 @@ CALLERS = {
     "check": ["-c", CLI, "check"],
     "plan": ["-c", CLI, "plan", "acme", "gamma"],
     "etl.all": ["-c", SERVE.format("defs")],
+    "strict": ["-c", SERVE.format("defs")],
     "shard": ["-c", SERVE.format("shard_1")],
 }
 
@@ -86,7 +87,12 @@ def test_own_python_as_documented_is_good_and_what_is_wrong_is_named(three: Tiny
     done = subprocess.run(
         [sys.executable, *CALLERS[caller]],
         cwd=three.root,
-        env={**three.process_environ, "COLUMNS": "300", "NO_COLOR": "1"},
+        env={
+            **three.process_environ,
+            "COLUMNS": "300",
+            "NO_COLOR": "1",
+            "ETL_STRICT": "1" if caller == "strict" else "0",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -102,6 +108,10 @@ def test_own_python_as_documented_is_good_and_what_is_wrong_is_named(three: Tiny
         assert "['acme', 'own', 'coverage']" in said
         assert "['gamma', 'own', 'weekly']" in said
         assert re.findall(r"\['(\w+)', 'broken', 'configuration'\]", said) == ["beta"]
+    elif caller == "strict":
+        assert done.returncode != 0
+        assert "1 tenant(s) cannot be built" in said
+        assert "tenants/beta/definitions.py:4: RuntimeError: my own mistake" in said
     elif caller == "plan":
         assert done.returncode == 0, said
     elif caller == "check":
