@@ -32,7 +32,7 @@ from etl.portal.made import Loads, Made, Order, loads_of, made_since, newest_mad
 from etl.portal.page import ChangeEntry, Completeness, Lineage, Page, PipelinePage, Problem, RunCounts
 from etl.portal.promised import history_begins, promises_of, unjudged
 from etl.portal.published import (
-    Published,
+    StageKeys,
     checks_of_what_is_there,
     compared_with_what_is_there,
     promises_of_what_is_there,
@@ -223,7 +223,7 @@ class _Tenant:
         judged: JudgedPipeline,
         history: PipelineHistory | None,
         made: Sequence[Made],
-        seen: Published,
+        seen: StageKeys,
     ) -> Completeness:
         instance, scheme = self.of.instance, pipeline.scheme
         order, loads = self._order(pipeline, pipeline.published_stage), Loads()
@@ -248,16 +248,16 @@ class _Tenant:
             self.orders[asset] = order_of(self.of.instance, asset, is_whole=pipeline.scheme.kind == "whole")
         return self.orders[asset]
 
-    def _published(self, pipeline: PipelineConfig, history: PipelineHistory | None) -> dict[str, Published]:
+    def _published(self, pipeline: PipelineConfig, history: PipelineHistory | None) -> dict[str, StageKeys]:
         """Return for each stage with objects what readers of the lake see of it."""
-        found: dict[str, Published] = {}
+        found: dict[str, StageKeys] = {}
         scheme = pipeline.scheme
         for stage in pipeline.stages:
             if stage != "load":
                 last = history if stage == pipeline.published_stage else None
                 once = published_once(scheme, self._order(pipeline, stage).ids, last)
                 keys = self._in_lake(pipeline, stage)
-                found[stage] = Published(keys, once, is_by_time=isinstance(scheme, TimeScheme))
+                found[stage] = StageKeys(keys, once, is_by_time=isinstance(scheme, TimeScheme))
         return found
 
     def _in_lake(self, pipeline: PipelineConfig, stage: Stage) -> frozenset[str] | None:

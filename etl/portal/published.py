@@ -17,7 +17,7 @@ from etl.promises.judge import PipelineHistory
 
 
 @dataclass(frozen=True)
-class Published:
+class StageKeys:
     """The partitions of one stage; the empty key stands for a whole table."""
 
     keys: frozenset[str] | None
@@ -57,7 +57,7 @@ def published_once(
     return frozenset(known.intersection(scheme.values if isinstance(scheme, StaticKeys) else ("",)))
 
 
-def checks_of_what_is_there(checks: Iterable[Check], published: Mapping[str, Published]) -> tuple[Check, ...]:
+def checks_of_what_is_there(checks: Iterable[Check], published: Mapping[str, StageKeys]) -> tuple[Check, ...]:
     """Return the checks. A good result about data that is not there any more is not known. `published` is by stage."""
     return tuple(
         each.model_copy(update={"status": "data gone", "level": "unknown"})
@@ -70,7 +70,7 @@ def checks_of_what_is_there(checks: Iterable[Check], published: Mapping[str, Pub
     )
 
 
-def promises_of_what_is_there(promises: Iterable[PromiseEntry], published: Published) -> tuple[PromiseEntry, ...]:
+def promises_of_what_is_there(promises: Iterable[PromiseEntry], published: StageKeys) -> tuple[PromiseEntry, ...]:
     """Return the promises. One about data is not kept by data that is not there any more."""
     if published.has_newest:
         return tuple(promises)
@@ -83,7 +83,7 @@ def promises_of_what_is_there(promises: Iterable[PromiseEntry], published: Publi
     )
 
 
-def compared_with_what_is_there(compared: Compared, published: Published) -> Compared:
+def compared_with_what_is_there(compared: Compared, published: StageKeys) -> Compared:
     """Return the comparison. One that agreed about data that is not there any more is not known."""
     if compared.level != "good" or (published.keys and not published.gone):
         return compared
