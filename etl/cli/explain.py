@@ -31,7 +31,7 @@ def explain(
         str | None, typer.Option(help="Look at this partition. Default: the newest published one.")
     ] = None,
 ) -> None:
-    """Say what happened to a pipeline, why it is late, blocked or out of date, who is told, and what to do.
+    """Say what happened to a pipeline, why it is late, blocked, missing or out of date, who is told, and what to do.
 
     Exit code 0: it is healthy, or only at risk. 1: something is wrong. 3: it is not known how it stands.
     """
@@ -49,8 +49,9 @@ def explain(
         watch = SlaWatch(config, settings, budget=PATIENCE)
         verdicts, unjudged = watch.judge_now(instance, now)
         found = watch.explained(name, verdicts, unjudged, now, instance, key)
+        once = watch.published(name, now)
     pipeline = config.pipelines[name]
-    found = with_data(found, config, pipeline, settings, warehouse_of_tenant(config).open(config), key)
+    found = with_data(found, config, pipeline, settings, warehouse_of_tenant(config).open(config), key, once)
     _show(found)
     if found.standing in WRONG:
         raise typer.Exit(1)

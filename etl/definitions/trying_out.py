@@ -26,6 +26,14 @@ def not_loadable(tenants: Sequence[str], settings: Settings, *, alone: bool = Fa
 
     A tenant that is `alone` in the process can hurt no other, so its Python is imported without a trial.
     """
+    broken = _not_built(tenants, settings)
+    if alone:
+        return broken
+    return broken | tried_out([each for each in tenants if each not in broken], settings)
+
+
+def _not_built(tenants: Iterable[str], settings: Settings) -> dict[str, EtlError]:
+    """Build the YAML of these tenants, and return an error for each of which it cannot be built."""
     broken: dict[str, EtlError] = {}
     for tenant in tenants:
         try:
@@ -33,9 +41,7 @@ def not_loadable(tenants: Sequence[str], settings: Settings, *, alone: bool = Fa
         except Exception as error:  # noqa: BLE001  the error is shown in the place of the tenant
             process.configs.pop(tenant, None)  # what was read from an earlier file
             broken[tenant] = own_error(error, settings.tenants_dir)
-    if alone:
-        return broken
-    return broken | tried_out([each for each in tenants if each not in broken], settings)
+    return broken
 
 
 def troubles_of(tenants: Sequence[str], settings: Settings, together: Collection[str] = ()) -> dict[str, TenantTrouble]:
@@ -75,16 +81,20 @@ def served_config(tenant: str, trouble: TenantTrouble | None, settings: Settings
 def tried_out(tenants: Iterable[str], settings: Settings, seconds: float | None = None) -> dict[str, EtlError]:
     """Import the own Python of these tenants in another process, and return an error for each that must not be here.
 
-    `seconds` is what the import of a tenant's Python may take; by default what the platform says.
+    `seconds` is what the import of a tenant's Python may take; by default what the platform says. The YAML of these
+    tenants is built here first, also by pages and commands: that is what the product itself changes in a process (it
+    scrubs what Dagster reports), and a tenant's Python would seem to have done it.
     """
     own = [each for each in tenants if has_own_python(folder_of(each, settings))]
     if not own:
         return {}
+    broken = _not_built(own, settings)
     make_importable(settings)
     platform = platform_of(settings.project_dir, os.environ)
     one = platform.python_seconds if seconds is None else seconds
     together = 2 * one if platform.python_seconds_together is None else platform.python_seconds_together
-    return try_out(own, imported, settings.tenants_dir, TrialLimits(one, together, platform.python_megabytes << 20))
+    limits = TrialLimits(one, together, platform.python_megabytes << 20)
+    return broken | try_out([each for each in own if each not in broken], imported, settings.tenants_dir, limits)
 
 
 def keeps_last_good(settings: Settings) -> bool:

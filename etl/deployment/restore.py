@@ -125,7 +125,7 @@ def _check_database(stored: Stored, password: str, *, goes_on: bool) -> None:
     if count := postgres.connections(database, password):
         raise EtlError(
             f"{count} connections to the database {database.name} are open: something is still running",
-            "stop everything first: systemctl stop etl.target, and end runs that are left",
+            "stop everything first: systemctl stop etl.target 'etl-*.service', and end runs that are left",
         )
     if not goes_on and (count := postgres.tables(database, password)):
         raise EtlError(

@@ -176,7 +176,8 @@ def _assets_of(job: JobDefinition) -> list[JsonValue]:
 def _schedules(config: TenantConfig, definitions: Definitions) -> Iterator[Thing]:
     places = {naming.schedule_name(config.id, name): ("jobs", name, "schedule") for name in config.jobs}
     for each in definitions.schedules or ():
-        one: Any = each
+        # One that Dagster makes of a partitioned job has its times only when the location is served.
+        one: Any = each if hasattr(each, "cron_schedule") else definitions.resolve_schedule_def(each.name)
         values: dict[str, JsonValue] = {
             "cron": one.cron_schedule if isinstance(one.cron_schedule, str) else list(one.cron_schedule),
             "job": one.job_name,

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from etl.errors import EtlError
-from etl.portal.folder import remove_gone, summaries, write_operator, write_page
+from etl.portal.folder import alone, remove_gone, summaries, write_operator, write_page
 from etl.portal.gather import Gathering
 from etl.portal.operator_page import operator_html, operator_json, rows_of
 from etl.portal.page import Level, Page
@@ -52,8 +52,9 @@ def build_pages(gathering: Gathering, folder: Path, seconds: float | None = None
 
 def build_operator(folder: Path, tenants: Sequence[str], now: datetime) -> Path:
     """Write the operator's page over the pages that are in the folder, also those of other builders."""
-    rows = rows_of(summaries(folder), tenants, now)
-    return write_operator(folder, operator_html(rows, now), operator_json(rows, now))
+    with alone(folder):
+        rows = rows_of(summaries(folder), tenants, now)
+        return write_operator(folder, operator_html(rows, now), operator_json(rows, now))
 
 
 def remove_pages(folder: Path, tenants: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -34,6 +34,7 @@ _LEVELS: Mapping[CheckStatus, Level] = {
     "nothing to compare": "none",
     "running": "notice",
     "never run": "unknown",
+    "data gone": "unknown",
 }
 
 

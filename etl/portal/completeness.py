@@ -23,6 +23,12 @@ SHOWN: Mapping[str, int] = {"hour": 7 * 24, "day": 16 * 7, "week": 52, "month": 
 """How many of the newest partitions of each kind are shown."""
 COUNTED = 28
 """Of so many of the newest partitions the numbers of rows are shown."""
+_WRONG_AFTER: Mapping[PartState, str] = {
+    "failed": "failed",
+    "missing": "was published and is gone",
+    "outdated": "holds an older version in the table",
+}
+"""What can be wrong with partitions after the newest complete one, the worst first."""
 _FRESHNESS = ("deadline", "max_age")
 _NAMED = 2
 """So many partitions before the newest stretch are named, and not only counted."""
@@ -44,6 +50,8 @@ class KnownData:
     loads: Loads = field(default_factory=Loads)
     history: PipelineHistory | None = None
     verdicts: Sequence[PromiseVerdict] = ()
+    gone: Collection[str] = ()
+    """The partitions that were published once and that readers do not see any more."""
 
     def freshness(self, *states: State) -> PromiseVerdict | None:
         """Return a promise about freshness that has one of these states."""
@@ -70,7 +78,7 @@ def completeness(known: KnownData) -> Completeness:
     if known.published is None:
         return base.model_copy(update={"answer": "It is not known what is published: the lake could not be read."})
     parts = tuple(_part(known, key) for key in shown_keys(scheme, known.now))
-    base = base.model_copy(update={"parts": parts})
+    base = base.model_copy(update={"parts": parts, "gone": len(known.gone)})
     if isinstance(scheme, TimeScheme):
         return _by_time(known, scheme, base)
     return _listed(known, scheme, base) if isinstance(scheme, StaticKeys) else _whole(known, base)
@@ -106,7 +114,7 @@ def _absent(known: KnownData, key: str) -> PartState:
     runs = known.history.published.at_work if known.history else ()
     if any(key == (each.partition or "") for each in runs):
         return "at work"
-    if not isinstance(known.scheme, TimeScheme):
+    if key in known.gone or not isinstance(known.scheme, TimeScheme):
         return "missing"
     newest_there = max((each for each in known.published or () if known.scheme.has(each)), default="")
     if key < newest_there:
@@ -133,8 +141,10 @@ def _by_time(known: KnownData, scheme: TimeScheme, base: Completeness) -> Comple
     base = base.model_copy(update={"expected": expected, "there": len(there)})
     if not there:
         answer = f"Nothing of it is there: none of {count(expected, scheme.word)} is published."
-        late = known.freshness(State.BROKEN)
-        return base.model_copy(update={"answer": answer, "level": "bad" if late else "unknown"})
+        if gone := sum(each <= newest for each in known.gone):
+            answer = _all_gone(gone, count(expected, scheme.word))
+        is_bad = gone or known.freshness(State.BROKEN)
+        return base.model_copy(update={"answer": answer, "level": "bad" if is_bad else "unknown"})
     wrong = {each.key: each.state for each in base.parts if each.level in ("bad", "unknown")}
     present = set(there) - wrong.keys() - known.loads.unknown - known.loads.outdated
     last = max(present, default=None)
@@ -148,6 +158,11 @@ def _by_time(known: KnownData, scheme: TimeScheme, base: Completeness) -> Comple
     gaps = before - sum(each < first for each in present)
     after = 0 if last == newest else scheme.count(moved(last, 1), newest)
     return base.model_copy(update=_judged(known, scheme, (first, last), (gaps, after), wrong))
+
+
+def _all_gone(gone: int, of: str) -> str:
+    were = "was" if gone == 1 else "were"
+    return f"Nothing of it is there: {number(gone)} of {of} {were} published and {_be(gone)} gone."
 
 
 def _nothing_sound(base: Completeness, wrong: Mapping[str, PartState]) -> dict[str, object]:
@@ -177,9 +192,9 @@ def _judged(
         is_missing = named and all(wrong[key] == "missing" for key in named)
         answer = f"{what} {_be(gaps)} {'missing' if is_missing else 'not complete'}."
         return {"level": "bad", "answer": answer, "detail": f"From then on it is complete to {to}.{pending}"}
-    if "failed" in states or "outdated" in states:
-        what = "failed" if "failed" in states else "holds an older version in the table"
-        days = [key for key, state in wrong.items() if key > last and state in ("failed", "outdated")]
+    if found := next((each for each in _WRONG_AFTER if each in states), None):
+        what = _WRONG_AFTER[found]
+        days = [key for key, state in wrong.items() if key > last and state in _WRONG_AFTER]
         detail = f"{partition(days[0], known.zone)} {what}" + (f", and {len(days) - 1} more." if days[1:] else ".")
         return {"level": "bad", "answer": f"Complete only to {to}.", "detail": detail}
     if late is not None:
@@ -226,7 +241,10 @@ def _listed(known: KnownData, scheme: StaticKeys, base: Completeness) -> Complet
     there = [each for each in scheme.values if each in (known.published or ())]
     base = base.model_copy(update={"expected": len(scheme.values), "there": len(there)})
     if not there:
-        return base.model_copy(update={"answer": f"Nothing of it is there: no {scheme.word} is published."})
+        answer = f"Nothing of it is there: no {scheme.word} is published."
+        if known.gone:
+            answer = _all_gone(len(known.gone), count(base.expected, scheme.word))
+        return base.model_copy(update={"answer": answer, "level": "bad" if known.gone else "unknown"})
     wrong = [each for each in base.parts if each.level != "good"]
     oldest = min((each.published_at for each in base.parts if each.published_at), default=None)
     base = base.model_copy(update={"complete_to": oldest})
@@ -255,7 +273,8 @@ def _whole(known: KnownData, base: Completeness) -> Completeness:
     match part.state:
         case "missing" | "late" | "expected" | "at work":
             working = " A run is at work." if part.state == "at work" else ""
-            return base.model_copy(update={"answer": f"The table was never published.{working}"})
+            answer = "The table was published and is gone." if known.gone else "The table was never published."
+            return base.model_copy(update={"answer": f"{answer}{working}", "level": "bad" if known.gone else "unknown"})
         case "failed":
             detail = f"{said}{rows}." if base.there else ""
             return base.model_copy(update={"level": "bad", "answer": "The newest run failed.", "detail": detail})

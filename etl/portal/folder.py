@@ -7,7 +7,9 @@ again, and only from such a folder are files removed when its tenant is gone. Tw
 that was made earlier never replaces one that was made later.
 """
 
+import fcntl
 import json
+import os
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import EtlError
+from etl.locks import wait_until
 from etl.portal.page import FORMAT, MADE_BY, Page
 from etl.portal.render import html_of, json_of
 from etl.quality.whole_file import write_whole
@@ -24,6 +27,8 @@ from etl.quality.whole_file import write_whole
 HTML, JSON = "index.html", "page.json"
 OPERATOR = "_operator"
 """The folder of the operator's page. No tenant's id begins with `_`."""
+_WAIT = 60.0
+"""Seconds for which another builder may hold the folder; a page is written in a few hundredths of one."""
 _DRAFT_SECONDS = 3600.0
 """A draft that is older was left by a process that was killed."""
 
@@ -49,14 +54,43 @@ def write_page(folder: Path, page: Page) -> bool:
     """Write the page of a tenant. Returns False if a newer page is there already."""
     own = folder / page.tenant
     _may_write(own)
-    before = read_summary(own)
-    if before is not None and before.made_at > page.made_at:
-        return False
-    with _errors(own):
+    html, content = html_of(page), json_of(page)
+    with alone(folder), _errors(own):
+        before = read_summary(own)
+        if before is not None and before.made_at > page.made_at:
+            return False
         own.mkdir(parents=True, exist_ok=True)
-        write_whole(own / HTML, html_of(page))
-        write_whole(own / JSON, json_of(page))
+        write_whole(own / HTML, html)
+        write_whole(own / JSON, content)
         _remove_drafts(own)
+    return True
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let no other builder on this machine write into the folder of the pages meanwhile.
+
+    Otherwise an older page could replace a newer one, or stand beside the other one's JSON. The folder itself is
+    locked, so no file is left in it.
+    """
+    with _errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        wait_until(lambda: _is_locked(descriptor), f"the folder {folder}", lambda: "another builder", _WAIT, EtlError)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Whether we hold the folder; also where the file system cannot lock folders, as NFS."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
     return True
 
 

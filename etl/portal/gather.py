@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from dagster import DagsterInstance
+from dagster import AssetKey, DagsterInstance
 
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.secrets import learn_tenant
@@ -20,6 +20,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.dbt.index import last_assets
 from etl.errors import EtlError
 from etl.health.dagster_home import sensor_daemon
+from etl.partitions.scheme import TimeScheme
 from etl.pipeline.quarantine import history as decisions_of
 from etl.pipeline.stage import StageRun
 from etl.portal.broken import broken_page, problem_of
@@ -27,16 +28,23 @@ from etl.portal.changed import SINCE, decisions, failed_runs, failures, newest_c
 from etl.portal.checked import Records, checks_of, compared_of, records_of
 from etl.portal.completeness import COUNTED, KnownData, completeness, shown_keys
 from etl.portal.lineage import last_built, lineage_of
-from etl.portal.made import Loads, Made, loads_of, made_since, newest_made, order_of
+from etl.portal.made import Loads, Made, Order, loads_of, made_since, newest_made, order_of
 from etl.portal.page import ChangeEntry, Completeness, Lineage, Page, PipelinePage, Problem, RunCounts
 from etl.portal.promised import history_begins, promises_of, unjudged
+from etl.portal.published import (
+    StageKeys,
+    checks_of_what_is_there,
+    compared_with_what_is_there,
+    promises_of_what_is_there,
+    published_once,
+)
 from etl.portal.quotas import quota_uses
 from etl.portal.rejected import rejections_of
-from etl.portal.verdict import JudgedPipeline, judged_page, level_of_pipeline, told_of
+from etl.portal.verdict import JudgedPipeline, judged_page, level_of_pipeline, standing_of, told_of
 from etl.portal.words import visible
 from etl.promises.judge import PipelineHistory
 from etl.promises.state_log import StateInterval, StateLog
-from etl.running.naming import asset_key
+from etl.running.naming import Stage, asset_key
 from etl.running.sla_history import SlaHistory
 from etl.running.sla_watch import SlaWatch
 from etl.secrets.scrub import scrub
@@ -122,6 +130,7 @@ class _Tenant:
     watch: SlaWatch
     is_read: bool
     unknown: list[str] = field(default_factory=list)
+    orders: dict[AssetKey, Order] = field(default_factory=dict)
 
     def page(self, watching: str) -> Page:
         """Return the page."""
@@ -182,7 +191,8 @@ class _Tenant:
         name, config, now = pipeline.name, self.config, self.of.now
         zone = pipeline.partitions.timezone if pipeline.partitions else zone_of(config)
         made = made_since(self.of.instance, asset_key(config.id, pipeline.published_stage, name), now - SINCE)
-        data = self._completeness(pipeline, zone, judged, history, made)
+        published = self._published(pipeline, history)
+        data = self._completeness(pipeline, zone, judged, history, made, published[pipeline.published_stage])
         changes += publishes(name, made, history, zone)
         changes += failed_runs(name, history, now - SINCE, zone)
         promises = promises_of(name, config.sla_of(name), judged.verdicts, intervals, now, zone)
@@ -193,12 +203,14 @@ class _Tenant:
             name=name,
             description=visible(pipeline.description),
             level="unknown",
-            standing=judged.explanation.standing if judged.explanation else "unknown",
+            standing=standing_of(judged.explanation, data),
             headline="",
             data=data,
-            compared=compared_of(config, pipeline, records, zone),
-            promises=promises,
-            checks=checks_of(config, pipeline, records),
+            compared=compared_with_what_is_there(
+                compared_of(config, pipeline, records, zone), published[pipeline.published_stage]
+            ),
+            promises=promises_of_what_is_there(promises, published[pipeline.published_stage]),
+            checks=checks_of_what_is_there(checks_of(config, pipeline, records), published),
             rejections=rejections_of(config, self.of.settings, name, is_there=data.there > 0),
             runs=_runs(history),
         )
@@ -211,38 +223,55 @@ class _Tenant:
         judged: JudgedPipeline,
         history: PipelineHistory | None,
         made: Sequence[Made],
+        seen: StageKeys,
     ) -> Completeness:
-        config, instance, scheme = self.config, self.of.instance, pipeline.scheme
-        is_whole = scheme.kind == "whole"
-        order = order_of(instance, asset_key(config.id, pipeline.published_stage, pipeline.name), is_whole=is_whole)
-        published, loads = self._published(pipeline), Loads()
-        if pipeline.save_to_trino and published:
-            loaded = order_of(instance, asset_key(config.id, "load", pipeline.name), is_whole=is_whole)
-            loads = loads_of(instance, published, order, loaded)
+        instance, scheme = self.of.instance, pipeline.scheme
+        order, loads = self._order(pipeline, pipeline.published_stage), Loads()
+        if pipeline.save_to_trino and seen.keys:
+            loads = loads_of(instance, seen.keys, order, self._order(pipeline, "load"))
         known = KnownData(
             scheme=scheme,
             zone=zone,
             now=self.of.now,
-            published=published,
+            published=seen.keys,
             made=newest_made(instance, order, shown_keys(scheme, self.of.now)[-COUNTED:], made),
             loads=loads,
             history=history,
             verdicts=judged.verdicts,
+            gone=seen.gone,
         )
         return completeness(known)
 
-    def _published(self, pipeline: PipelineConfig) -> set[str] | None:
-        """Return the partitions that readers of the lake see; None if it cannot be read."""
+    def _order(self, pipeline: PipelineConfig, stage: Stage) -> Order:
+        asset = asset_key(self.config.id, stage, pipeline.name)
+        if asset not in self.orders:
+            self.orders[asset] = order_of(self.of.instance, asset, is_whole=pipeline.scheme.kind == "whole")
+        return self.orders[asset]
+
+    def _published(self, pipeline: PipelineConfig, history: PipelineHistory | None) -> dict[str, StageKeys]:
+        """Return for each stage with objects what readers of the lake see of it."""
+        found: dict[str, StageKeys] = {}
+        scheme = pipeline.scheme
+        for stage in pipeline.stages:
+            if stage != "load":
+                last = history if stage == pipeline.published_stage else None
+                once = published_once(scheme, self._order(pipeline, stage).ids, last)
+                keys = self._in_lake(pipeline, stage)
+                found[stage] = StageKeys(keys, once, is_by_time=isinstance(scheme, TimeScheme))
+        return found
+
+    def _in_lake(self, pipeline: PipelineConfig, stage: Stage) -> frozenset[str] | None:
+        """Return the partitions of a stage that readers of the lake see; None if it cannot be read."""
         run = StageRun(config=self.config, pipeline=pipeline, partition=None, run_id="", settings=self.of.settings)
-        stage = pipeline.published_stage
         try:
             with closing(run):
                 if pipeline.partitions:
-                    return set(run.lake.partitions(self.config.id, stage, pipeline.name))
-                return {""} if run.lake.tag(run.ref(stage)) is not None else set()
+                    return frozenset(run.lake.partitions(self.config.id, stage, pipeline.name))
+                return frozenset({""} if run.lake.tag(run.ref(stage)) is not None else ())
         except (EtlError, OSError) as error:
             self.of.errors[self.config.id] = scrub(str(error))
-            self.unknown.append(f"The lake of `{pipeline.name}` could not be read.")
+            said = f"The lake of `{pipeline.name}` could not be read."
+            self.unknown += [said] if said not in self.unknown else []
             return None
 
     def _lineage(self, data: Mapping[str, Completeness], zone: str) -> Lineage:

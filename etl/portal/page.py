@@ -46,6 +46,7 @@ CheckStatus = Literal[
     "nothing to compare",
     "running",
     "never run",
+    "data gone",
 ]
 
 
@@ -89,6 +90,8 @@ class Completeness(_Frozen):
     zone: str = "UTC"
     expected: int = 0
     there: int = 0
+    gone: int = 0
+    """How many partitions were published once and are not there any more."""
     parts: tuple[PartitionCell, ...] = ()
     """The newest partitions."""
 
@@ -197,6 +200,7 @@ class PipelinePage(_Frozen):
     description: str
     level: Level
     standing: str
+    """How it stands, in one word, as `etl explain` says it. It is `healthy` only if the data is there too."""
     headline: str
     """What is wrong, in words for the tenant's people; empty if nothing is."""
     data: Completeness

@@ -43,6 +43,8 @@ _NAMES = {
     "warnings": "Warnings",
     "consecutive_failures": "Failed runs",
 }
+ABOUT_DATA = frozenset(_NAMES[each] for each in ("deadline", "max_age", "min_row_count", "max_row_count"))
+"""The names of promises about data. The others are about runs and checks, which stay known when data is gone."""
 _SIMPLE = 5
 """The number of parts of a cron."""
 

@@ -28,7 +28,7 @@ def rejections_of(config: TenantConfig, settings: Settings, pipeline: str, *, is
             )
             for each in found
         ]
-    except EtlError:  # its text names places of the lake: `etl quarantine list` shows it
+    except (EtlError, OSError):  # its text names places of the lake: `etl quarantine list` shows it
         return Rejections(pipeline=pipeline, level="unknown", unknown="the rejected rows could not be read")
     return Rejections(
         pipeline=pipeline,

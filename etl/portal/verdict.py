@@ -15,6 +15,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.portal.page import (
     FROM_BAD_TO_GOOD,
     ChangeEntry,
+    Completeness,
     Level,
     Lineage,
     Page,
@@ -36,9 +37,11 @@ _STANDINGS: Mapping[Standing, Level] = {
     "waiting": "bad",
     "blocked": "bad",
     "failed": "bad",
+    "missing": "bad",
     "stale": "bad",
     "unknown": "unknown",
 }
+_NONE_SET_ASIDE: Mapping[Level, str] = {"good": "no row is set aside", "none": "nothing is published"}
 _NAMED = 3
 """So many troubles are named at the top of the page."""
 
@@ -51,6 +54,21 @@ class JudgedPipeline:
     unjudged: str
     """Why its promises could not be judged; empty if they were."""
     explanation: Explanation | None
+
+
+def standing_of(said: Explanation | None, data: Completeness) -> Standing:
+    """Return how a pipeline stands: as the event log says, unless the data itself is worse than that."""
+    standing: Standing = said.standing if said is not None else "unknown"
+    if _STANDINGS[standing] == "bad" or data.level not in ("bad", "unknown"):
+        return standing
+    if data.level == "unknown":
+        return "unknown"
+    states = {each.state for each in data.parts}
+    if "failed" in states:
+        return "failed"
+    if data.gone or data.there < data.expected:
+        return "missing"
+    return "stale" if "outdated" in states else "late"
 
 
 def level_of_pipeline(page: PipelinePage) -> Level:
@@ -168,7 +186,9 @@ def _answer(config: TenantConfig, pipelines: Sequence[PipelinePage], zone: str) 
     others = [f"{each.name}: {said}" for each in worst_first if each.level != "good" and (said := _trouble(each))]
     if not others:
         waiting = [f"{each.name}: {each.data.detail}" for each in pipelines if each.data.level == "notice"]
-        return level, answer, _few(waiting) or f"{_all(len(pipelines))} complete, and every promise is kept."
+        is_promised = any(each.promises for each in pipelines)
+        kept = "and every promise is kept" if is_promised else "and nothing is promised"
+        return level, answer, _few(waiting) or f"{_all(len(pipelines))} complete, {kept}."
     return level, f"{answer}{_but(pipelines)}", _few(others)
 
 
@@ -215,10 +235,13 @@ def _few(texts: Sequence[str]) -> str:
 
 
 def _tiles(pipelines: Sequence[PipelinePage]) -> tuple[Tile, ...]:
+    """Return the numbers at the top of the page; none if nothing was examined."""
+    if not pipelines:
+        return ()
     complete = sum(each.data.level in ("good", "notice") for each in pipelines)
     data = Tile(
         title="Data",
-        level=worst(each.data.level for each in pipelines) if pipelines else "unknown",
+        level=worst(each.data.level for each in pipelines),
         figure=f"{complete} of {len(pipelines)}",
         words="pipelines complete",
         target="data",
@@ -228,6 +251,7 @@ def _tiles(pipelines: Sequence[PipelinePage]) -> tuple[Tile, ...]:
     checks = [each for page in pipelines for each in page.checks if each.level != "none"]
     passed = sum(each.status == "passed" for each in checks)
     rejected = sum(each.rejections.rows for each in pipelines)
+    set_aside = worst(each.rejections.level for each in pipelines)
     return (
         data,
         Tile(
@@ -247,9 +271,9 @@ def _tiles(pipelines: Sequence[PipelinePage]) -> tuple[Tile, ...]:
         ),
         Tile(
             title="Rejected rows",
-            level=worst(each.rejections.level for each in pipelines),
-            figure=number(rejected),
-            words="set aside, with reasons" if rejected else "no row is set aside",
+            level=set_aside,
+            figure=number(rejected) if rejected or set_aside == "good" else "not known",
+            words="set aside, with reasons" if rejected else _NONE_SET_ASIDE.get(set_aside, "they could not be read"),
             target="rejected",
         ),
     )

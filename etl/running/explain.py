@@ -27,8 +27,10 @@ from etl.running.explain_partitions import Unpublished
 from etl.running.naming import AssetAddress
 from etl.running.run_outcomes import LONGEST_DETAIL
 
-Standing = Literal["healthy", "at risk", "late", "promise broken", "waiting", "blocked", "failed", "stale", "unknown"]
-WRONG: frozenset[Standing] = frozenset({"late", "promise broken", "waiting", "blocked", "failed", "stale"})
+Standing = Literal[
+    "healthy", "at risk", "late", "promise broken", "waiting", "blocked", "failed", "missing", "stale", "unknown"
+]
+WRONG: frozenset[Standing] = frozenset({"late", "promise broken", "waiting", "blocked", "failed", "missing", "stale"})
 RUNS_SHOWN = 3
 LONGEST = 400
 _RAISED_BY = re.compile(r"^(?:[\w.]+\.)?[A-Z]\w+: ")

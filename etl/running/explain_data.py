@@ -4,7 +4,7 @@ Belongs here: looking at one partition of each stage. Not here: what the event l
 the source (`etl.pipeline.verify`). It opens the lake and the warehouse, so no sensor calls it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from etl.config.pipeline_config import PipelineConfig
@@ -19,12 +19,17 @@ from etl.settings import Settings
 from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, CountedRows, LedgerEntry, Warehouse
 from etl.warehouse.ledger import live
 
+_NAMED = 3
+"""So many partitions that are gone are named."""
+
 
 @dataclass
 class _Seen:
     """What was found out about one partition."""
 
     lines: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    """What was published once, as the event log knows, and is not in the lake any more."""
     stale: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -38,8 +43,12 @@ def with_data(
     settings: Settings,
     warehouse: Warehouse,
     partition: str | None,
+    once: Collection[str] = (),
 ) -> Explanation:
-    """Return the explanation with what the data say. Without a partition, the newest published one is looked at."""
+    """Return the explanation with what the data say. Without a partition, the newest published one is looked at.
+
+    `once` are the partitions that are known to have been published; the empty text stands for a whole table.
+    """
     seen = _Seen()
     run = StageRun(config=config, pipeline=pipeline, partition=partition, run_id="explain", settings=settings)
     try:
@@ -47,16 +56,28 @@ def with_data(
         if key is None and pipeline.partitions:
             keys = run.lake.partitions(config.id, "extract", pipeline.name)
             key = keys[-1] if keys else None
+            _note_gone(sorted(each for each in {*once} - {*keys} if pipeline.scheme.has(each)), seen)
         if key is None and pipeline.partitions:
             seen.missing.append("no partition of it is in the lake")
         else:
             run = run.model_copy(update={"partition": key})
             _look(run, warehouse, seen)
+            if seen.missing and not seen.lines and (key or "") in once:
+                _note_gone([key or ""], seen)
     except EtlError as error:
         seen.unknown.append(f"the lake cannot be read: {error.problem}")
     finally:
         run.close()
     return _joined(explanation, seen, config, pipeline, partition)
+
+
+def _note_gone(keys: Sequence[str], seen: _Seen) -> None:
+    if keys:
+        named = ", ".join(each or "the table" for each in keys[-_NAMED:])
+        more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+        seen.gone.append(
+            f"{named}{more} {'was' if len(keys) == 1 else 'were'} published, and the lake has no object of it now"
+        )
 
 
 def _look(run: StageRun, warehouse: Warehouse, seen: _Seen) -> None:
@@ -160,13 +181,16 @@ def _joined(
 ) -> Explanation:
     """Let the data correct what the event log says: nothing is healthy that is missing, out of date or unknown."""
     found = replace(
-        explanation, evidence=(*explanation.evidence, *seen.lines, *seen.missing, *seen.stale, *seen.unknown)
+        explanation,
+        evidence=(*explanation.evidence, *seen.lines, *seen.gone, *seen.missing, *seen.stale, *seen.unknown),
     )
     at = f" --from {partition}" if partition and pipeline.partitions and not pipeline.partitions.keys else ""
     at = f" --partition {partition}" if partition and pipeline.partitions and pipeline.partitions.keys else at
     command = f"`etl run {config.id} --pipeline {pipeline.name}{at}`"
     if explanation.standing not in ("healthy", "unknown"):
         return found
+    if seen.gone:
+        return replace(found, standing="missing", headline=seen.gone[0], next_steps=(command,))
     if seen.stale:
         return replace(found, standing="stale", headline=seen.stale[0], next_steps=(command,))
     if explanation.standing == "unknown":

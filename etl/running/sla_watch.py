@@ -159,6 +159,11 @@ class SlaWatch:
             known = replace(known, unpublished=found)
         return explain(known, name, now, partition)
 
+    def published(self, name: str, now: datetime) -> set[str]:
+        """Return the partitions of a pipeline that are known to have been published; of a table, an empty text."""
+        past = self.reader.current(now).histories.get(name)
+        return {each.partition or "" for each in past.published.publishes} if past is not None else set()
+
     def _known(self, verdicts: Verdicts, unjudged: Unjudged, now: datetime) -> KnownFacts:
         state = self.reader.current(now)
         return KnownFacts(

@@ -8,9 +8,11 @@ It imports a tenant's Python as the location would, and looks at what has change
 changed, because the next tenant would be tried out in a process that is no longer like the location's.
 """
 
+import atexit
 import builtins
 import faulthandler
 import gc
+import importlib
 import inspect
 import json
 import os
@@ -24,7 +26,8 @@ from typing import Any, Literal, NoReturn
 
 from etl.trial.own_error import own_error
 from etl.trial.process_state import changes_since, is_librarys, process_state
-from etl.trial.shared_modules import replaced_since, shared_modules
+from etl.trial.processes import end_descendants
+from etl.trial.shared_modules import SharedModules, libraries_since, replaced_since, shared_modules
 
 LOOKING = 5.0
 """How many seconds it may take to find out what a tenant's Python has changed, after its import."""
@@ -51,6 +54,8 @@ class TrialProcess:
         self._before = self._builtins.copy()
         self._forbidden: list[str] = []
         self._by_libraries: set[str] = set()
+        self._is_over = False
+        """Whether nothing of a tenant is tried out any more."""
         os.setpgid(0, 0)  # so that what the tenant's Python starts can be ended with it
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in range(3):  # what it prints is printed when the location imports it
@@ -64,11 +69,15 @@ class TrialProcess:
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
         sys.addaudithook(self._hook)
 
-    def run(self, tenants: Sequence[str], load: Callable[[str], object], together: int) -> NoReturn:
+    def run(
+        self, tenants: Sequence[str], load: Callable[[str], object], together: int, libraries: Sequence[str] = ()
+    ) -> NoReturn:
         """Try out the tenants in order, say what became of each, and end.
 
-        Modules are compared once for so many tenants `together`, because that takes longer than a usual import.
+        Modules are compared once for so many tenants `together`, because that takes longer than a usual import. The
+        `libraries` are imported before, so that what they change by themselves is no tenant's work.
         """
+        _import_libraries(libraries)
         modules, settings = shared_modules(), process_state()
         unsaid: list[str] = []
         for tenant in tenants:
@@ -78,18 +87,20 @@ class TrialProcess:
                 self._say("changed", tenant, f"replaces {patched}")
                 self._leave(0)
             if changes := [*self._forbidden, *changes_since(settings, frozenset(self._by_libraries))]:
-                self._say("changed", tenant, "; ".join(changes))
+                self._say_changed(tenant, changes, raised, modules)
                 self._leave(0)
             unsaid.append(tenant)
             if raised is None and len(unsaid) < together and tenant != tenants[-1]:
                 continue
             if replaced := replaced_since(modules, unsaid, self._tenants_dir):
                 if len(unsaid) == 1:
-                    self._say("changed", tenant, "; ".join(replaced))
+                    self._say_changed(tenant, replaced, raised, modules)
                 else:
                     self._say("unclear", tenant)
                 self._leave(0)
             if raised is not None:
+                self._is_over = True
+                end_descendants(self._pid)
                 self._say("raised", tenant, *_said(raised, self._tenants_dir))
                 self._leave(0)
             self._cancel()
@@ -111,6 +122,8 @@ class TrialProcess:
     def _import(self, tenant: str, load: Callable[[str], object]) -> BaseException | None:
         """Import a tenant's Python within its limits, and return what it raised."""
         raised: BaseException | None = None
+        register = atexit.register
+        atexit.register = self._at_exit(register)
         limits = _limit_memory(self._memory)
         if self._seconds:
             self._dump_later(self._seconds, exit=True, file=self._traces)
@@ -120,13 +133,44 @@ class TrialProcess:
             raised = error
         if os.getpid() != self._pid:
             self._leave(0)  # a process that the tenant's Python has made by a fork
+        atexit.register = register
         if self._seconds:  # looking at what was changed calls what the tenant's Python may have replaced
             self._dump_later(LOOKING, exit=True, file=self._traces)
         _lift(limits)
         return raised
 
-    def _say(self, answer: Answer, tenant: str, text: str = "", told: str = "") -> None:
-        line = self._dumps([answer, tenant, text[:4000], told[:4000]]).encode() + b"\n"
+    def _at_exit(self, register: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `atexit.register` as a tenant's file calls it: what it registers runs at the end of all tenants."""
+
+        def noted(function: Callable[..., Any], *arguments: Any, **more: Any) -> Callable[..., Any]:  # noqa: ANN401
+            frame = inspect.currentframe()
+            file = frame.f_back.f_code.co_filename if frame is not None and frame.f_back is not None else ""
+            if Path(file).is_relative_to(self._tenants_dir):
+                self._forbidden.append("what is done at the end of the process (`atexit`)")
+            return register(function, *arguments, **more)  # type: ignore[no-any-return]
+
+        return noted
+
+    def _say_changed(
+        self, tenant: str, changes: Sequence[str], raised: BaseException | None, before: SharedModules
+    ) -> None:
+        """Say what a tenant's Python, or a library that it has imported, has changed, and what it raised."""
+        self._is_over = True
+        end_descendants(self._pid)  # a process with a session of its own would not end with this one's group
+        problem, told = _said(raised, self._tenants_dir) if raised is not None else ("", "")
+        self._say("changed", tenant, "; ".join(changes), told, problem=problem, libraries=libraries_since(before))
+
+    def _say(
+        self,
+        answer: Answer,
+        tenant: str,
+        text: str = "",
+        told: str = "",
+        problem: str = "",
+        libraries: Sequence[str] = (),
+    ) -> None:
+        said = {"answer": answer, "tenant": tenant, "text": text[:4000], "told": told[:4000], "raised": problem[:4000]}
+        line = self._dumps({**said, "libraries": [*libraries]}).encode() + b"\n"
         with suppress(OSError):
             self._write(self._answers, line)
             return
@@ -135,7 +179,7 @@ class TrialProcess:
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event in _FORKS:
             self._forbidden.append("a fork of the process")
-        elif event in _KILLS and arguments[0] not in (self._pid, 0):
+        elif event in _KILLS and arguments[0] not in (self._pid, 0) and not self._is_over:
             self._forbidden.append("a signal to another process")
             raise PermissionError("a signal to another process")
         elif event in _OF_THE_ENVIRONMENT and _by_library():
@@ -147,6 +191,12 @@ def _said(error: BaseException, tenants_dir: Path) -> tuple[str, str]:
     """Return an error for operators, and for the tenant's own people."""
     own = own_error(error, tenants_dir)
     return own.problem, own.told
+
+
+def _import_libraries(names: Sequence[str]) -> None:
+    for name in names:
+        with suppress(Exception):  # a part of a library that only its other parts may import
+            importlib.import_module(name)
 
 
 def _limit_memory(more: int) -> tuple[int, int] | None:

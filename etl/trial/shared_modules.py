@@ -32,6 +32,7 @@ _VALUES = (int, float, complex, str, bytes, tuple, frozenset)
 _SETS_ITSELF = frozenset({"mimetypes", "site", "sys", "time"})
 """Modules of Python that set values of their own when a function is called. The time zone is looked at by itself."""
 _OURS = "etl"
+_PACKAGE = Path(__file__).parents[1]
 _SHOWN = 3
 
 
@@ -98,8 +99,29 @@ def _is_fixed(module: str, name: str, value: object) -> bool:
 
 
 def _hides(owner: type, name: str, value: object) -> bool:
-    """Whether a new attribute of a class stands before one that the class has inherited."""
-    return isinstance(value, _CODE) and any(name in vars(each) for each in owner.__mro__[1:])
+    """Whether a new attribute of a class stands before one that the class has inherited.
+
+    What a library writes there is its own work: Dagster compiles methods of a class when it is used for the first time.
+    """
+    is_new = isinstance(value, _CODE) and any(name in vars(each) for each in owner.__mro__[1:])
+    return is_new and not _is_written_by_library(value)
+
+
+def _is_written_by_library(value: object) -> bool:
+    """Whether a function was made by code of an installed library, also if that code compiled it from a text."""
+    made_in = getattr(getattr(value, "__func__", value), "__globals__", {})
+    return is_librarys(str(made_in.get("__file__") or ""))
+
+
+def libraries_since(before: SharedModules) -> list[str]:
+    """Return the modules of Python, of installed libraries and of this package that were imported since, in order."""
+    found = []
+    for name, module in [*sys.modules.items()]:
+        file = getattr(module, "__file__", None)
+        is_ours = name.startswith(f"{_OURS}.") and isinstance(file, str) and Path(file).is_relative_to(_PACKAGE)
+        if name not in before.modules and isinstance(file, str) and (is_ours or is_librarys(file)):
+            found.append(name)
+    return found
 
 
 def _constants(contents: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[tuple[str, str], Any]]:
@@ -122,7 +144,7 @@ def _foreign(before: SharedModules, tenants: Collection[str], tenants_dir: Path)
         file = Path(written).resolve() if isinstance(written, str) else None
         top, *rest = name.split(".")
         if top in (package, _OURS):
-            root = tenants_dir if top == package else Path(__file__).parents[1]
+            root = tenants_dir if top == package else _PACKAGE
             place = root.joinpath(*rest)
             is_foreign = file not in (None, place.with_suffix(".py"), place / "__init__.py") or (
                 file is None and (top == _OURS or not _is_folder(module, place))

@@ -87,6 +87,8 @@ class _Round:
     broken: dict[str, EtlError] = field(default_factory=dict)
     late: dict[str, float] = field(default_factory=dict)
     """The broken tenants that were not ready, with the seconds that each of them had."""
+    again: set[str] = field(default_factory=set)
+    """The tenants that are tried out again after the libraries that they import, which may have made the change."""
 
     def look(self, tenants: Sequence[str], together: int) -> "_Round":
         """Find out which tenants are broken."""
@@ -101,7 +103,11 @@ class _Round:
                 if unknown:
                     self.look(unknown, together=1)
                     good |= {*unknown}
-                if before == self.broken.keys():  # else, what the process said last may be the work of one of these
+                libraries = [each for each in ended.libraries if each not in self.trial.libraries]
+                if libraries and ended.at not in self.again:
+                    self.again.add(ended.at)
+                    self.trial.libraries.extend(libraries)
+                elif before == self.broken.keys():  # else, what the process said last may be the work of one of these
                     if ended.late is not None:
                         self.late[ended.at] = seconds
                         self.left -= ended.late

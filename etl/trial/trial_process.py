@@ -20,6 +20,7 @@ from etl.errors import EtlError
 from etl.trial.child import LOOKING, Answer, TrialProcess
 from etl.trial.own_error import OwnPythonError, place_of
 from etl.trial.own_python import FILE
+from etl.trial.processes import end_descendants
 
 _GRACE, _LOOK = 5.0, 0.5
 _APART = "move that into an asset or a resource, or give the tenant a location of its own in workspace.yaml"
@@ -44,6 +45,8 @@ class Ended:
     """Whether something was replaced by one of several tenants; each has to be tried out by itself."""
     late: float | None = None
     """After how many seconds the process was ended, because the import of `at` had not ended."""
+    libraries: tuple[str, ...] = ()
+    """The modules of libraries that the tenant has imported, by whose Python or libraries the process was changed."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Trial:
     load: Callable[[str], object]
     tenants_dir: Path
     memory: int
+    libraries: list[str] = field(default_factory=list)
+    """Modules of libraries that each process imports first, because one of them may change the process by itself."""
 
 
 class RunningTrial:
@@ -77,7 +82,7 @@ class RunningTrial:
             leave = os._exit
             try:
                 process = TrialProcess(theirs, self._traces.fileno(), trial.tenants_dir, seconds, trial.memory)
-                process.run(tenants, trial.load, together)
+                process.run(tenants, trial.load, together, trial.libraries)
             finally:
                 leave(1)  # whatever happened, this copy must not go on as if it were the location
         os.close(theirs)
@@ -113,6 +118,7 @@ class RunningTrial:
     def _end(self) -> Ended:
         """End the process with everything that it has started, and return what became of it."""
         os.close(self._answers)
+        end_descendants(self._pid)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, signal.SIGKILL)
         status = os.waitpid(self._pid, 0)[1]
@@ -132,8 +138,9 @@ class RunningTrial:
         ended = self._ended
         answer: Answer
         try:
-            answer, tenant, more, told = json.loads(line)
-        except (ValueError, TypeError):  # the tenant's Python writes into files that it has not opened
+            said = json.loads(line)
+            answer, tenant, more, told = (said[each] for each in ("answer", "tenant", "text", "told"))
+        except (ValueError, TypeError, LookupError):  # the tenant's Python writes into files that it has not opened
             ended.error = changes_python(ended.at or self.tenants[len(ended.good)])
             return
         ended.at = tenant
@@ -145,9 +152,11 @@ class RunningTrial:
         elif answer == "raised":
             ended.error = OwnPythonError(more, f"correct tenants/{tenant}", told=told)
         elif answer == "changed":
+            ended.libraries = tuple(said.get("libraries", ()))
             changes = f"tenants/{tenant}/{FILE}: the import changes the process that it shares with other tenants"
-            told = f"{changes}; `etl check` shows what it changes"
-            ended.error = ChangesProcessError(f"{changes}: {more}", _APART, told=told)
+            first, first_told = (f"{said['raised']}\n", f"{told}\n") if said["raised"] else ("", "")
+            told = f"{first_told}{changes}; `etl check` shows what it changes"
+            ended.error = ChangesProcessError(f"{first}{changes}: {more}", _APART, told=told)
 
     def _died(self, ended: Ended, status: int, traces: str) -> EtlError:
         """Return the error for a tenant in whose import the process ended. `traces` are what `faulthandler` wrote."""

@@ -93,8 +93,21 @@ def test_a_lake_that_cannot_be_read_is_not_healthy(etl: Etl, project: TinyProjec
     assert "the lake cannot be read" in said.out
     shutil.rmtree(project.data / "lake")
     said = etl("explain", "acme/orders")
-    assert said.code == 3
+    assert said.code == 1
+    assert "is missing: 2026-01-03 was published, and the lake has no object of it now" in said.out
     assert "no partition of it is in the lake" in said.out
+
+
+def test_a_newest_day_that_is_gone_from_the_lake_is_missing(etl: Etl, project: TinyProject) -> None:
+    """An older day that is there does not hide it."""
+    assert run(project, "2026-01-02")
+    assert run(project)
+    for stage in ("extract", "transfer"):
+        shutil.rmtree(project.data / f"lake/acme/{stage}/orders/dt=2026-01-03")
+    for options in ((), ("--partition", "2026-01-03")):
+        said = etl("explain", "acme/orders", *options)
+        assert said.code == 1, said.out
+        assert "is missing: 2026-01-03 was published" in said.out
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -93,3 +94,28 @@ def test_drafts_of_a_killed_process_are_removed_when_they_are_old(tmp_path: Path
 def test_a_json_that_cannot_be_read_is_no_page(tmp_path: Path, text: str) -> None:
     (tmp_path / "page.json").write_text(text)
     assert read_summary(tmp_path) is None
+
+
+def test_two_builders_at_once_leave_the_later_page_and_its_own_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The earlier one has looked already, and stands before its first write, when the later one begins."""
+    stands, goes = threading.Event(), threading.Event()
+    write = folder_module.write_whole
+
+    def slow(path: Path, text: str) -> None:
+        if "earlier" in text:
+            stands.set()
+            goes.wait(0.3)
+        write(path, text)
+
+    monkeypatch.setattr(folder_module, "write_whole", slow)
+    earlier = threading.Thread(target=write_page, args=(tmp_path, page(answer="earlier")))
+    earlier.start()
+    assert stands.wait(10)
+    assert write_page(tmp_path, page(at=NOW + timedelta(seconds=1), answer="later"))
+    goes.set()
+    earlier.join()
+    for name in ("index.html", "page.json"):
+        assert "later" in (tmp_path / "alice" / name).read_text()
+    assert names(tmp_path) == ["alice/index.html", "alice/page.json"]

@@ -63,6 +63,10 @@ WAYS: dict[str, Way] = {
     "forks": python("import os\nos.fork()", "a fork of the process"),
     "forks_and_hangs": python("import os, time\nif os.fork() == 0:\n    time.sleep(3600)", "a fork of the process"),
     "starts_a_process": python("import subprocess\nsubprocess.Popen(['sleep', '3600'])", "processes that it started"),
+    "starts_a_session": python(
+        "import subprocess\nsubprocess.Popen(['sleep', '3611'], start_new_session=True)", "processes that it started"
+    ),
+    "does_something_at_the_end": python("import atexit, time\natexit.register(time.sleep, 3600)", "atexit"),
     "starts_a_thread": python(
         "import threading, time\nthreading.Thread(target=time.sleep, args=(3600,), name='poller', daemon=True).start()",
         "threads that go on: poller",
@@ -114,6 +118,7 @@ WAYS: dict[str, Way] = {
 }  # fmt: skip
 
 LIKE_ANOTHER = frozenset({
+    "starts_a_session", "does_something_at_the_end",
     "execs", "kills_itself", "patches_a_constant", "replaces_the_environment", "yaml_of_another_tenant",
     "changes_the_recursion_limit", "changes_the_time_zone", "changes_the_umask", "closes_its_output", "forks_and_hangs",
     "hangs_in_c", "has_no_definitions", "is_no_text", "os_exit_by_another_name", "patches_builtins", "patches_ours",

@@ -1,0 +1,180 @@
+"""What is not known never counts as good, in any value of a page that a program or a person may read as good."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import DagsterInstance
+
+from etl.lake.lake import Lake
+from etl.portal.page import Page
+from etl.portal.render import html_of, json_of
+from etl.trial.own_error import OwnPythonError
+from tests.portal.test_broken import ERROR
+from tests.portal.test_page import Parsed
+from tests.portal.world import NOW, Portal, publish, publish_rows
+from tests.running.promised_world import World, make_config, make_settings
+
+GOOD = ("good", "healthy", "passed", "there", "kept", "kept again", "ok", True)
+ABOUT_RUNS = {"Failed checks", "Failed runs"}
+"""Promises about runs, which stay known when the data is gone."""
+PIPELINES: Mapping[str, Any] = {
+    "orders": {
+        "date_column": "day",
+        "partitions": {"start": "2026-01-05", "timezone": "Asia/Seoul"},
+        "sla": {"freshness": {"deadline": "0 9 * * *", "timezone": "Asia/Seoul", "max_age_hours": 26}, "min_row_count": 1, "max_failure_rate": 0.4},
+        "undated": "ignore",
+        "volume": "off",
+        "quality": {"rules": [{"column": "id", "type": "not_null"}]},
+    },
+    "people": {"quality": {"rules": [{"column": "id", "type": "not_null"}]}, "sla": {"freshness": {"max_age_hours": 26}}, "volume": "off"},
+    "regions": {"partitions": {"by": "region", "keys": ["EU", "US"]}, "undated": "ignore", "volume": "off"},
+}  # fmt: skip
+DAYS = ("2026-01-05", "2026-01-06", "2026-01-07", "2026-01-08", "2026-01-09")
+
+
+@pytest.fixture
+def portal(tmp_path: Path) -> Iterator[Portal]:
+    """A tenant that never ran."""
+    with DagsterInstance.ephemeral() as instance:
+        yield Portal(make_settings(tmp_path), instance, {"alice": make_config("alice", PIPELINES)})
+
+
+@pytest.fixture
+def whole(portal: Portal) -> Portal:
+    """The same tenant after good runs of all its pipelines."""
+    world = World(portal.instance, "alice")
+    for number, day in enumerate(DAYS):
+        at = NOW - timedelta(days=len(DAYS) - 1 - number, hours=4)
+        world.run("orders", at, at + timedelta(minutes=5), partition=day, checks=[("not_null__id", True)])
+        publish(portal.settings, "alice", "orders", day)
+    at = NOW - timedelta(hours=3)
+    world.run("people", at, at + timedelta(minutes=5), checks=[("not_null__id", True)])
+    publish_rows(portal.settings, "alice", "people", None)
+    for key in ("EU", "US"):
+        world.run("regions", at, at + timedelta(minutes=5), partition=key)
+        publish_rows(portal.settings, "alice", "regions", key)
+    return portal
+
+
+def look(portal: Portal) -> tuple[Page, dict[str, Any], set[str]]:
+    """The page, its JSON, and the places in it that may be read as good."""
+    (page,) = portal.gathering().pages()
+    content = json.loads(json_of(page))
+    assert Parsed(html_of(page)).wrong == []
+    return page, content, set(goods(content))
+
+
+def goods(value: Any, place: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        name = value.get("name") or value.get("title") or value.get("key") or value.get("id") or ""
+        for key, each in value.items():
+            if key != "history":
+                yield from goods(each, f"{place}/{key}" if not name else f"{place}[{name}]/{key}")
+    elif isinstance(value, list):
+        for each in value:
+            yield from goods(each, place)
+    elif any(value is each or (value == each and value is not True and value != 1) for each in GOOD):
+        yield f"{place}={value}"
+
+
+def about(found: set[str], *, without_runs: bool = False) -> set[str]:
+    """Without what only says that something happened."""
+    happened = ("is_watched=True", "succeeded=True", "/changes/level=good")
+    found = {each for each in found if not each.endswith(happened)}
+    return {each for each in found if not any(name in each for name in ABOUT_RUNS)} if without_runs else found
+
+
+def standings(content: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    return {each["name"]: (each["level"], each["standing"]) for each in content["pipelines"]}
+
+
+def test_the_whole_tenant_is_good(whole: Portal) -> None:
+    _, content, found = look(whole)
+    assert {standing for _, standing in standings(content).values()} == {"healthy"}
+    assert len(about(found)) > 20
+    assert [each["level"] for each in content["tiles"]] == ["good", "good", "good", "good"]
+
+
+def test_a_tenant_that_never_ran_has_nothing_good(portal: Portal) -> None:
+    page, content, found = look(portal)
+    assert about(found) == set()
+    assert page.level in ("bad", "unknown")
+    assert all(each["level"] not in ("good", "notice") for each in content["pipelines"])
+    assert [each["figure"] for each in content["tiles"]] == ["0 of 3", "0 of 5", "0 of 2", "not known"]
+
+
+def test_data_that_was_there_and_is_gone_is_missing(whole: Portal) -> None:
+    shutil.rmtree(whole.settings.lake_dir)
+    page, content, found = look(whole)
+    assert about(found, without_runs=True) == set()
+    assert standings(content) == dict.fromkeys(PIPELINES, ("bad", "missing"))
+    assert (page.level, page.answer) == ("bad", "Not complete")
+    assert "5 of 5 days were published and are gone" in page.detail
+    assert {each["level"] for each in content["tiles"] if each["title"] != "Rejected rows"} == {"bad", "unknown"}
+    assert {each["state"] for pipeline in content["pipelines"] for each in pipeline["data"]["parts"]} == {"missing"}
+    assert all(pipeline["data"]["complete_to"] is None for pipeline in content["pipelines"])
+
+
+def test_the_newest_day_that_is_gone_is_not_awaited(whole: Portal) -> None:
+    shutil.rmtree(whole.settings.lake_dir / "alice" / "extract" / "orders" / "dt=2026-01-09")
+    page, content, _ = look(whole)
+    assert standings(content)["orders"] == ("bad", "missing")
+    assert "Fri 9 Jan 2026 was published and is gone" in page.detail
+    promises = {each["name"]: each["level"] for each in content["pipelines"][0]["promises"]}
+    assert promises["On time"] == promises["Age"] == promises["Fewest rows"] == "unknown"
+    assert [each["status"] for each in content["pipelines"][0]["checks"]] == ["data gone"]
+
+
+def test_a_lake_that_cannot_be_read_leaves_nothing_good(whole: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(*_: object) -> None:
+        raise PermissionError("lake")
+
+    for each in ("partitions", "tag", "find"):
+        monkeypatch.setattr(Lake, each, unreadable)
+    page, content, found = look(whole)
+    assert about(found, without_runs=True) == set()
+    assert page.level == "unknown"
+    assert standings(content) == dict.fromkeys(PIPELINES, ("unknown", "unknown"))
+
+
+def test_without_the_event_log_only_the_lake_is_known(whole: Portal) -> None:
+    for run in whole.instance.get_runs():
+        whole.instance.delete_run(run.run_id)
+    page, content, found = look(whole)
+    assert page.level in ("unknown", "bad")
+    assert {standing for _, standing in standings(content).values()} == {"unknown"}
+    assert not {each for each in about(found) if "promises" in each or "tiles[Promises]" in each}
+
+
+def test_a_tenant_that_is_switched_off_has_no_number_that_looks_examined(whole: Portal) -> None:
+    config = whole.configs["alice"]
+    whole.configs["alice"] = config.model_copy(update={"enabled": False})  # type: ignore[union-attr]
+    page, content, found = look(whole)
+    assert (page.level, page.answer) == ("unknown", "Nothing was examined")
+    assert about(found) == set()
+    assert content["tiles"] == []
+
+
+@pytest.mark.parametrize("error", [ERROR, OwnPythonError("ImportError: x", told="ImportError")])
+def test_a_tenant_that_cannot_be_loaded_is_bad_and_has_nothing_good(whole: Portal, error: Any) -> None:
+    whole.configs["alice"] = error
+    page, _, found = look(whole)
+    assert page.level == "bad"
+    assert about(found) == set()
+
+
+def test_a_promise_that_ran_out_while_nothing_watched_is_broken(whole: Portal) -> None:
+    """No daemon has recorded a state: the page judges by itself, and days without a watcher count as not watched."""
+    (page,) = whole.gathering(NOW + timedelta(hours=26)).pages()
+    content = json.loads(json_of(page))
+    assert page.is_watched is False
+    orders, people, _ = content["pipelines"]
+    assert {each["name"]: each["state"] for each in orders["promises"]}["On time"] == "broken"
+    assert {each["name"]: each["state"] for each in people["promises"]} == {"Age": "broken"}
+    assert (orders["level"], people["level"], page.level) == ("bad", "bad", "bad")
+    assert {each["kept_share"] for each in orders["promises"]} == {None}
