@@ -208,7 +208,8 @@ def erase_subject(
 
     Without --confirm, the command counts the rows and changes nothing. The certificate names the key columns and holds
     no value. It tells what could not be examined, and what the source would bring back. Exit code 1: the person has no
-    row anywhere. Exit code 3: earlier versions of objects in the bucket could not be examined.
+    row anywhere, or something is left. Exit code 2: nothing has a column of this name. Exit code 3: something could not
+    be examined, such as a column whose type cannot be compared with the value.
     """
     settings, console = load_settings(), Console()
     with opened_instance(settings) as instance:
@@ -223,6 +224,10 @@ def erase_subject(
                 console.print(Text(f"not examined: {', '.join(found.tables_without_key)}"), soft_wrap=True)
             unknown = found.not_examined
             _warn(unknown, console)
+            if not found.rows:
+                sure = "in what was examined" if unknown else "anywhere"
+                console.print(f"the person has no row of {tenant} {sure}. Nothing was changed", highlight=False)
+                raise typer.Exit(EXIT_UNKNOWN if unknown else EXIT_FAILED)
         if is_confirmed(tenant, confirm, "would lose these rows", console):
             with left_is_failed():
                 certificate, path = person.erase(out)
@@ -234,7 +239,8 @@ def erase_subject(
                 console.print(Text(f"not erased: {other.what}: {other.do}"), soft_wrap=True)
             unknown = certificate.not_examined
             _warn(unknown, console)
-            if not any(each.rows for each in certificate.removed):
+            if not unknown and not any(each.rows for each in certificate.removed):
+                console.print(f"the person had no row of {tenant} anywhere", highlight=False)
                 raise typer.Exit(EXIT_FAILED)
         if unknown:
             raise typer.Exit(EXIT_UNKNOWN)

@@ -1,11 +1,17 @@
 """Attacks on the life of a tenant: exports that name other places, and erasures that leave something."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 from dagster import AssetCheckEvaluation, AssetKey
 
+from etl.warehouse import subject_rows
+from etl.warehouse.contract import Column
+from etl.warehouse.key_value import Condition
 from tests.cli.conftest import Etl
 from tests.lifecycle.conftest import elsewhere, etl, filled, world
 from tests.lifecycle.scan import files_with
@@ -52,3 +58,94 @@ def test_a_tenant_that_was_renamed_is_erased_with_what_stood_under_its_old_id(wo
     assert said.code == 0, said.err
     assert files_with(canary("acme"), *world.folders) == []
     assert files_with(canary("acme_eu"), *world.folders) != []
+
+
+def _table(world: World, sql: str) -> None:
+    """A table as dbt of the tenant may have built it: everything in the file is the tenant's."""
+    with duckdb.connect(world.project.data / "warehouse" / "acme.duckdb") as db:
+        db.execute("CREATE SCHEMA IF NOT EXISTS dbt")
+        db.execute(f"CREATE TABLE dbt.{sql}")
+
+
+def _count(world: World, table: str, where: str) -> int:
+    with duckdb.connect(world.project.data / "warehouse" / "acme.duckdb", read_only=True) as db:
+        found = db.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()
+        assert found is not None
+        return int(found[0])
+
+
+def _certificate(world: World) -> dict[str, Any]:
+    (path,) = (world.project.root / "certificates").glob("*.json")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+@pytest.mark.parametrize("key", ["order_id=0203", "amount=3"])
+def test_a_person_is_found_by_the_columns_type_in_objects_and_in_every_table(world: World, etl: Etl, key: str) -> None:
+    where = key.replace("=0", "=")
+    _table(world, "m_orders AS SELECT order_id, amount, name FROM shop.acme_orders")
+    assert _count(world, "dbt.m_orders", where) > 0
+    said = etl("tenant", "erase-subject", "acme", "--key", key, "--confirm", "acme")
+    assert said.code == 0, said.out + said.err
+    assert _count(world, "dbt.m_orders", where) == 0
+    assert _count(world, "shop.acme_orders", where) == 0
+    removed = {each["place"]: each["rows"] for each in _certificate(world)["removed"]}
+    assert removed["tables"] > 0
+    assert removed["objects"] > 0
+
+
+def test_what_cannot_be_compared_and_other_spellings_are_no_success(world: World, etl: Etl) -> None:
+    _table(world, "m_json AS SELECT [order_id] AS order_id, name FROM shop.acme_orders")
+    _table(world, "m_text AS SELECT CAST(order_id AS VARCHAR) AS order_id, name FROM shop.acme_orders")
+    call = ("tenant", "erase-subject", "acme", "--key", "order_id=0203")
+    said = etl(*call)
+    assert said.code == 3
+    assert "dbt.m_json" in said.out
+    assert "1 rows of dbt.m_text with the value in another spelling" in said.out
+    said = etl(*call, "--confirm", "acme")
+    assert said.code == 3
+    named = [each["what"] for each in _certificate(world)["not_examined"]]
+    assert [each for each in named if "m_json" in each]
+    assert [each for each in named if "m_text" in each]
+    said = etl("tenant", "erase-subject", "acme", "--key", "order_id=203", "--confirm", "acme")
+    assert said.code == 3  # the list is still there
+    assert _count(world, "dbt.m_text", "order_id = '203'") == 0
+
+
+def test_the_scan_at_the_end_does_not_trust_the_deletion(
+    world: World, etl: Etl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A comparison that finds too little, in the deletion and in the count alike."""
+    right = subject_rows.condition
+
+    def too_little(column: Column, value: str) -> Condition | None:
+        found = right(column, value)
+        return found._replace(sql=f"({found.sql}) AND name IS NULL") if found and column.name == "amount" else found
+
+    monkeypatch.setattr(subject_rows, "condition", too_little)
+    said = etl("tenant", "erase-subject", "acme", "--key", "amount=3", "--confirm", "acme")
+    assert said.code == 0  # the table was loaded again from the objects
+    _table(world, "m_orders AS SELECT 3.0::DOUBLE AS amount, 'x' AS name")
+    said = etl("tenant", "erase-subject", "acme", "--key", "amount=3", "--confirm", "acme")
+    assert said.code == 1
+    assert "still there" in said.err
+    monkeypatch.undo()
+    monkeypatch.chdir(world.project.root)
+
+
+def test_a_person_without_rows_and_a_misspelled_column_are_told_apart(world: World, etl: Etl) -> None:
+    said = etl("tenant", "erase-subject", "acme", "--key", "person=NOBODY")
+    assert said.code == 1
+    assert "the person has no row of acme anywhere" in said.out
+    assert "would lose" not in said.out
+    said = etl("tenant", "erase-subject", "acme", "--key", "persn=4711003")
+    assert said.code == 2
+    assert "did you mean `person`?" in said.err
+
+
+def test_the_certificate_counts_the_objects_of_each_pipeline(world: World, etl: Etl) -> None:
+    shutil.copytree(world.project.data / "lake/acme/extract/orders", world.project.data / "lake/acme/extract/other")
+    said = etl("tenant", "erase-subject", "acme", "--key", "cents=300", "--confirm", "acme")
+    assert said.code == 0, said.err
+    assert "extract of the pipeline orders: 3 objects were not examined" in said.out
+    assert "extract of the pipeline other: 3 objects were not examined" in said.out
