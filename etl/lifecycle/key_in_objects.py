@@ -103,8 +103,9 @@ def _learn(found: pa.RecordBatch, names: Sequence[str], spellings: Spellings) ->
 def _written(batch: pa.RecordBatch, names: Sequence[str], spellings: Spellings) -> pa.Array:
     mask = pa.array([True] * batch.num_rows, pa.bool_())
     for name in names:
-        said = pa.array(sorted(spellings.texts[name.lower()]), pa.large_string())
-        mask = pc.and_(mask, pc.is_in(_texts(batch.column(name)), value_set=said))
+        column = batch.column(name)
+        said = pa.array(sorted(spellings.of(name, _family(plain_type(column.type)))), pa.large_string())
+        mask = pc.and_(mask, pc.is_in(_texts(column), value_set=said))
     return mask
 
 

@@ -53,6 +53,15 @@ class Spellings:
             for name, value in self.key.items():
                 self.texts[name.lower()] |= spelled(value, family)
 
+    def of(self, column: str, family: Family | None) -> set[str]:
+        """Return the spellings for a key column: also those of its type, if it is no text."""
+        if family is None or family is Family.TEXT:
+            return self.texts[column.lower()]
+        return self.texts[column.lower()] | spelled(self._value(column), family)
+
+    def _value(self, column: str) -> str:
+        return next(value for name, value in self.key.items() if name.lower() == column.lower())
+
     @property
     def number(self) -> int:
         """How many spellings are known."""
@@ -212,7 +221,7 @@ def _condition(columns: Sequence[Column], key: Mapping[str, str]) -> Condition |
 def _written(columns: Sequence[Column], spellings: Spellings) -> Condition:
     """Return the condition that the key columns, read as texts, have spellings of the person's values."""
     texts = [
-        sorted(each for each in spellings.texts[column.name.lower()] if holds_text(column.type, each))
+        sorted(each for each in spellings.of(column.name, family_of(column.type)) if holds_text(column.type, each))
         for column in columns
     ]
     parts = [
