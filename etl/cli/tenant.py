@@ -28,7 +28,7 @@ from etl.lifecycle.importing import import_tenant
 from etl.lifecycle.item import Amount
 from etl.lifecycle.manifest import FILE, checked_manifest
 from etl.lifecycle.not_erased import not_erased
-from etl.lifecycle.rename import refuse_rename, rename as rename_tenant
+from etl.lifecycle.rename import refuse_rename, rename as rename_tenant, undo_rename
 from etl.lifecycle.retire import make_active, retire as retire_tenant
 from etl.lifecycle.subject import person_of
 from etl.settings import load_settings
@@ -168,16 +168,25 @@ def import_folder(
 @app.command(epilog="For example: `etl tenant rename acme acme_eu --confirm acme`")
 def rename(
     tenant: Tenant,
-    new: Annotated[str, typer.Argument(help="The new id.")],
+    new: Annotated[str | None, typer.Argument(help="The new id. Not needed with --undo.")] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Give an interrupted renaming up: the old id stays.")] = False,
     confirm: Confirm = None,
 ) -> None:
     """Give a tenant another id: its objects, its ledger, its state and its files.
 
-    Tables keep their names, so that their readers notice nothing. Dagster's history stays under the old id. A second
-    call goes on where a first one was interrupted.
+    Tables keep their names, so that their readers notice nothing. Dagster's history stays under the old id. Everything
+    that can be known is checked before the first write. A second call goes on where a first one was interrupted.
     """
     settings, console = load_settings(), Console()
     config = load_tenant(tenant, settings).as_if_active()
+    if undo:
+        if is_confirmed(tenant, confirm, "would keep its id: the interrupted renaming is given up", console):
+            with opened_instance(settings) as instance:
+                given_up = undo_rename(config, settings, DagsterRecords(instance, tenant, list_tenants(settings)))
+            console.print(f"{tenant} keeps its id; nothing is left of {given_up}", highlight=False)
+        return
+    if new is None:
+        raise EtlError("the new id is missing", f"`etl tenant rename {tenant} NEW`")
     refuse_rename(config, settings, new)
     if is_confirmed(tenant, confirm, f"would be renamed to {new}", console):
         with opened_instance(settings) as instance:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ from etl.warehouse import subject_rows
 from etl.warehouse.contract import Column
 from etl.warehouse.key_value import Condition
 from tests.cli.conftest import Etl
-from tests.lifecycle.conftest import elsewhere, etl, filled, world
+from tests.lifecycle.conftest import elsewhere, etl, fault, filled, world
 from tests.lifecycle.scan import files_with
-from tests.lifecycle.world import World, canary
+from tests.lifecycle.world import World, canary, pipelines
 
-__all__ = ["elsewhere", "etl", "filled", "world"]
+__all__ = ["elsewhere", "etl", "fault", "filled", "world"]
 
 
 @pytest.mark.parametrize("name", ["../../outside", "/outside", "Acme", "_template", "a b", ""])
@@ -149,3 +150,102 @@ def test_the_certificate_counts_the_objects_of_each_pipeline(world: World, etl: 
     assert said.code == 0, said.err
     assert "extract of the pipeline orders: 3 objects were not examined" in said.out
     assert "extract of the pipeline other: 3 objects were not examined" in said.out
+
+
+def _with_own_source(world: World) -> None:
+    """The tenant reads a file of its own folder, its Python imports from there, and its dbt names the folder."""
+    folder = world.project.root / "tenants" / "acme"
+    shutil.move(world.project.data / "demo" / "acme.sqlite", folder / "src.sqlite")
+    source = {"driver": "sqlite", "database": "tenants/acme/src.sqlite", "host": None, "username": None}
+    world.project.write_tenant({"source_database": source, "assets": {"pipelines": pipelines("acme")}})
+    text = (folder / "config.yaml").read_text()
+    text = "".join(line for line in text.splitlines(keepends=True) if "_DB_" not in line and ": null" not in line)
+    (folder / "config.yaml").write_text(text)
+    assert world.run("acme", stages=("extract",)).success
+
+
+def test_a_tenant_whose_source_lies_in_its_own_folder_is_renamed(world: World, etl: Etl) -> None:
+    _with_own_source(world)
+    said = etl("tenant", "rename", "acme", "acme_new", "--confirm", "acme")
+    assert said.code == 0, said.err
+    assert "tenants/acme_new/src.sqlite" in (world.project.root / "tenants/acme_new/config.yaml").read_text()
+    assert world.run("acme_new", stages=("extract", "load")).success
+    assert not (world.project.root / "tenants" / "acme").exists()
+
+
+def _everything(world: World) -> dict[str, bytes]:
+    """Every file but those of Dagster, of locks, and those that are made again."""
+    skipped = ("dagster", "locks", "__pycache__", "staging", "last_good", "portal")
+    return {
+        str(path): path.read_bytes()
+        for folder in world.folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(each in path.parts for each in skipped)
+    }
+
+
+@pytest.mark.parametrize("taken", ["variable", "warehouse", "workspace"])
+def test_a_renaming_that_cannot_end_is_refused_before_anything_is_written(
+    world: World, etl: Etl, taken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if taken == "variable":  # the file is not valid under the new id, in an environment where variables must be set
+        monkeypatch.setenv("DAGSTER_ENVIRONMENT", "prod")
+        for each in ("HOST", "NAME", "USER", "PASSWORD"):
+            monkeypatch.setenv(f"ACME_DB_{each}", "x")
+    elif taken == "warehouse":
+        (world.project.data / "warehouse" / "zenith.duckdb").write_bytes(b"")
+    else:
+        workspace = world.project.root / "workspace.yaml"
+        workspace.write_text(workspace.read_text() + "other: {}\n")
+    before = _everything(world)
+    said = etl("tenant", "rename", "acme", "zenith", "--confirm", "acme")
+    assert said.code == 2
+    assert {"variable": "ZENITH_DB_HOST", "warehouse": "zenith.duckdb", "workspace": "workspace.yaml"}[
+        taken
+    ] in said.err
+    assert _everything(world) == before
+    monkeypatch.undo()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "point", ["fenced", "files_renamed", "object_renamed@2", "objects_renamed", "state_renamed", "objects_removed"]
+)
+def test_an_interrupted_renaming_can_be_given_up(
+    world: World, etl: Etl, fault: Callable[[str], None], point: str
+) -> None:
+    before = _everything(world)
+    with duckdb.connect(world.project.data / "warehouse" / "acme.duckdb", read_only=True) as db:
+        ledger = db.execute("SELECT * FROM etl_ledger.loads ORDER BY seq").fetchall()
+    fault(f"lifecycle.{point}")
+    with pytest.raises(OSError, match="fault"):
+        etl("tenant", "rename", "acme", "zenith", "--confirm", "acme")
+    fault("")
+    said = etl("tenant", "erase", "acme", "--confirm", "acme")
+    assert (said.code, "--undo" in said.err) == (2, True)
+    said = etl("tenant", "rename", "acme", "--undo", "--confirm", "acme")
+    assert said.code == 0, said.err
+    after = _everything(world)
+    changed = {each for each in before.keys() | after.keys() if before.get(each) != after.get(each)}
+    assert {each for each in changed if "/life/" not in each and "/kept/" not in each} <= {
+        str(world.project.data / "warehouse" / "acme.duckdb")
+    }
+    with duckdb.connect(world.project.data / "warehouse" / "acme.duckdb", read_only=True) as db:
+        assert db.execute("SELECT * FROM etl_ledger.loads ORDER BY seq").fetchall() == ledger
+    assert world.run("acme", stages=("load",)).success
+    assert etl("tenant", "rename", "acme", "--undo", "--confirm", "acme").code == 2
+    assert etl("tenant", "rename", "acme", "zenith", "--confirm", "acme").code == 0
+
+
+def test_a_renaming_goes_on_with_a_file_that_a_person_has_corrected(
+    world: World, etl: Etl, fault: Callable[[str], None]
+) -> None:
+    fault("lifecycle.files_renamed")
+    with pytest.raises(OSError, match="fault"):
+        etl("tenant", "rename", "acme", "zenith", "--confirm", "acme")
+    fault("")
+    path = world.project.root / "tenants" / "zenith" / "config.yaml"
+    path.write_text(path.read_text().replace("name: Acme", "name: Zenith"))
+    said = etl("tenant", "rename", "acme", "zenith", "--confirm", "acme")
+    assert said.code == 0, said.err
+    assert "name: Zenith" in path.read_text()
