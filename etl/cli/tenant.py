@@ -23,6 +23,7 @@ from etl.health.finding import size
 from etl.lifecycle.certificate import Certificate, LeftError, NotErased
 from etl.lifecycle.dagster_records import DagsterRecords
 from etl.lifecycle.erase import erase as erase_all, planned, subject_of
+from etl.lifecycle.erased import erased_before
 from etl.lifecycle.export import export as export_tenant
 from etl.lifecycle.importing import import_tenant
 from etl.lifecycle.item import Amount
@@ -87,9 +88,12 @@ def erase(
     Without --confirm, the command lists what it would remove. A second call goes on where a first one was interrupted.
     At the end everything is counted again, and a certificate says what was removed and what could not be. Exit code 1:
     something is left. Exit code 3: something could not be examined, such as the warehouse of a tenant whose file cannot
-    be read.
+    be read. For a tenant that was erased before, it names the certificate and ends with 0.
     """
     settings, console = load_settings(), Console()
+    if (said := erased_before(tenant, settings)) is not None:
+        console.print(Text(f"{said}. Nothing is left to do"), soft_wrap=True)
+        return
     with opened_instance(settings) as instance:
         subject = subject_of(
             tenant, settings, instance, with_warehouse=not without_warehouse, unreadable=True, said=config
@@ -221,6 +225,8 @@ def erase_subject(
     be examined, such as a column whose type cannot be compared with the value.
     """
     settings, console = load_settings(), Console()
+    if (said := erased_before(tenant, settings)) is not None:
+        raise EtlError(f"no person can be erased from a tenant that is gone: {said}", "nothing is left to do")
     with opened_instance(settings) as instance:
         subject = subject_of(tenant, settings, instance, with_warehouse=not without_warehouse)
         person = person_of(subject, _values(key))

@@ -95,7 +95,8 @@ def refuse_rename(config: TenantConfig, settings: Settings, new: str) -> None:
     movable(warehouse_of_tenant(config).open(config), config.id, "rename")
     if going_on is None:
         _refuse_leftovers(config, settings, new)
-        refuse_invalid(settings, config.id, new)
+        dbt = settings.dbt_dir / (config.id if is_own_dbt_project(config, settings) else "-")
+        refuse_invalid(settings, config.id, new, dbt)
 
 
 def refuse_renaming(lake: Lake, tenant: str) -> None:

@@ -5,18 +5,16 @@ here: the order of a renaming (`rename`).
 """
 
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from etl.config.config_loader import CONFIG_FILE, load_tenant
+from etl.config.config_loader import CONFIG_FILE
 from etl.config.life import FILE as LIFE_FILE
 from etl.errors import ConfigError, EtlError
+from etl.lifecycle.scratch import load_in_scratch
 from etl.secrets.ownership import prefix_of
 from etl.settings import Settings
 
-_TEXTS = {".py", ".sql", ".yaml", ".yml", ".md", ".toml", ".csv", ".json"}
-"""Files that are copied into the scratch copy. Of the others only the name counts: they may be large databases."""
 _REWRITTEN = {".py", ".sql", ".yaml", ".yml", ".md", ".toml"}
 
 
@@ -54,38 +52,20 @@ def _config_text(text: str, old: str, new: str) -> str:
     return named.replace(f"${{{prefix_of(old)}", f"${{{prefix_of(new)}")
 
 
-def refuse_invalid(settings: Settings, old: str, new: str) -> None:
+def refuse_invalid(settings: Settings, old: str, new: str, dbt: Path) -> None:
     """Raise an error if the tenant's file would not be valid under the new id. Nothing of the project is written."""
-    with tempfile.TemporaryDirectory(prefix="etl-rename-") as scratch:
-        root = Path(scratch)
-        _link_others(settings.project_dir, root, "tenants")
-        (root / "tenants").mkdir()
-        _link_others(settings.tenants_dir, root / "tenants", old)
-        source, target = settings.tenants_dir / old, root / "tenants" / new
-        for path in own_files(source):
-            inner = path.relative_to(source)
-            (target / inner).parent.mkdir(parents=True, exist_ok=True)
-            text = renamed_text(path, inner.as_posix(), old, new)
-            if text is not None:
-                (target / inner).write_text(text, encoding="utf-8")
-            else:
-                (target / inner).write_bytes(path.read_bytes() if path.suffix in _TEXTS else b"")
-        try:
-            load_tenant(new, settings.model_copy(update={"project_dir": root}))
-        except ConfigError as error:
-            said = [each.replace(f"tenants/{new}/", f"tenants/{old}/") for each in error.problems]
-            raise EtlError(
-                "\n".join(
-                    [
-                        f"tenant {old} cannot be renamed: under the id {new}, its file would not be valid:",
-                        *(f"  - {each}" for each in said or [error.problem]),
-                    ]
-                ),
-                f"{error.hint or 'correct these lines'}; nothing was changed",
-            ) from None
-
-
-def _link_others(folder: Path, scratch: Path, but: str) -> None:
-    for each in folder.iterdir() if folder.is_dir() else ():
-        if each.name != but:
-            (scratch / each.name).symlink_to(each.resolve())
+    source = settings.tenants_dir / old
+    files: list[tuple[str, str | Path]] = []
+    for path in own_files(source):
+        inner = path.relative_to(source).as_posix()
+        text = renamed_text(path, inner, old, new)
+        files.append((inner, path if text is None else text))
+    try:
+        load_in_scratch(settings, new, files, dbt, without=old)
+    except ConfigError as error:
+        said = [each.replace(f"tenants/{new}/", f"tenants/{old}/") for each in error.problems]
+        first = f"tenant {old} cannot be renamed: under the id {new}, its file would not be valid:"
+        raise EtlError(
+            "\n".join([first, *(f"  - {each}" for each in said or [error.problem])]),
+            f"{error.hint or 'correct these lines'}; nothing was changed",
+        ) from None

@@ -1,5 +1,6 @@
 """Attacks on the life of a tenant: exports that name other places, and erasures that leave something."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from dagster import AssetCheckEvaluation, AssetKey
 
@@ -16,9 +19,10 @@ from etl.warehouse.key_value import Condition
 from tests.cli.conftest import Etl
 from tests.lifecycle.conftest import elsewhere, etl, fault, filled, world
 from tests.lifecycle.scan import files_with
+from tests.lifecycle.test_export import export
 from tests.lifecycle.world import World, canary, pipelines
 
-__all__ = ["elsewhere", "etl", "fault", "filled", "world"]
+__all__ = ["elsewhere", "etl", "export", "fault", "filled", "world"]
 
 
 @pytest.mark.parametrize("name", ["../../outside", "/outside", "Acme", "_template", "a b", ""])
@@ -249,3 +253,113 @@ def test_a_renaming_goes_on_with_a_file_that_a_person_has_corrected(
     said = etl("tenant", "rename", "acme", "zenith", "--confirm", "acme")
     assert said.code == 0, said.err
     assert "name: Zenith" in path.read_text()
+
+
+def _remade(out: Path, change: Callable[[dict[str, Any]], None] | None = None) -> None:
+    """The manifest with the hashes that the files have now: whoever changes an export can do that too."""
+    path = out / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for each in manifest["files"]:
+        content = (out / each["path"]).read_bytes()
+        each |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    if change:
+        change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def _without_a_row(path: Path) -> None:
+    pq.write_table(pq.read_table(path).slice(1), path)
+
+
+def _other_row(path: Path) -> None:
+    """A table of as many rows, of which one is another: only the ledger's digests show it."""
+    rows = pq.read_table(path).to_pylist()
+    schema = pq.read_schema(path)
+    rows[0] = {**rows[0], "name": "forged"}
+    pq.write_table(pa.Table.from_pylist(rows, schema), path)
+
+
+def _replaced(path: Path, old: str, new: str) -> None:
+    path.write_text(path.read_text().replace(old, new))
+
+
+def _an_object(out: Path) -> Path:
+    return min((out / "lake").rglob("*.parquet"))
+
+
+FORGED: dict[str, Callable[[Path], object]] = {
+    "an empty ledger": lambda out: (out / "ledger.jsonl").write_text(""),
+    "a ledger of another tenant": lambda out: _replaced(out / "ledger.jsonl", '"acme"', '"acme_eu"'),
+    "a ledger twice": lambda out: (out / "ledger.jsonl").write_text((out / "ledger.jsonl").read_text() * 2),
+    "a table with a row less": lambda out: _without_a_row(out / "tables" / "000.parquet"),
+    "a table with another row": lambda out: _other_row(out / "tables" / "000.parquet"),
+    "an object with a row less": lambda out: _without_a_row(_an_object(out)),
+    "a file of another tenant": lambda out: _replaced(out / "tenant" / "config.yaml", "id: acme", "id: acme_eu"),
+    "a file that is not valid": lambda out: _replaced(out / "tenant" / "config.yaml", "source_table", "sauce_table"),
+    "an empty file": lambda out: (out / "tenant" / "config.yaml").write_text(""),
+}
+MANIFESTS: dict[str, dict[str, Any]] = {
+    "another kind of warehouse": {"warehouse": "postgres"},
+    "another tenant": {"tenant": "acme_eu"},
+    "a format that is a text": {"format": "1"},
+    "a number of entries that is a text": {"entries": "3"},
+}
+
+
+@pytest.mark.parametrize("forged", [*FORGED, *MANIFESTS])
+def test_a_refused_import_has_written_nothing_and_the_right_one_is_accepted(
+    forged: str, export: tuple[Path, str], etl: Etl, tmp_path: Path, elsewhere: Callable[[], World], world: World
+) -> None:
+    out = tmp_path / "forged"
+    shutil.copytree(export[0], out)
+    if forged in FORGED:
+        FORGED[forged](out)
+        _remade(out)
+    else:
+        _remade(out, lambda manifest: manifest.update(MANIFESTS[forged]))
+    other = elsewhere()
+    (other.project.root / "workspace.yaml").write_text("load_from: []\n")
+    before = _everything(other)
+    said = etl("tenant", "import", str(out))
+    assert said.code == 2, said.out
+    assert _everything(other) == before
+    if forged == "a table with another row":
+        said = etl("tenant", "import", str(export[0]))
+        assert said.code == 0, said.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["fenced", "object_imported@3"])
+def test_after_a_killed_import_of_another_export_the_right_one_is_accepted(
+    point: str, export: tuple[Path, str], etl: Etl, tmp_path: Path, elsewhere: Callable[[], World], world: World,
+    fault: Callable[[str], None],
+) -> None:  # fmt: skip
+    out = tmp_path / "forged"
+    shutil.copytree(export[0], out)
+    _replaced(out / "tenant" / "config.yaml", "name: Acme", "name: Other")
+    _remade(out)
+    other = elsewhere()
+    fault(f"lifecycle.{point}")
+    with pytest.raises(OSError, match="fault"):
+        etl("tenant", "import", str(out))
+    fault("")
+    said = etl("tenant", "import", str(export[0]))
+    assert said.code == 0, said.err
+    assert "name: Acme" in (other.project.root / "tenants/acme/config.yaml").read_text()
+    assert other.config("acme").origin.life is None
+
+
+def test_an_erasure_of_an_erased_tenant_names_the_certificate_and_no_other_tenant(world: World, etl: Etl) -> None:
+    assert etl("tenant", "erase", "acme", "--confirm", "acme").code == 0
+    (proof,) = (world.project.root / "certificates").glob("*.json")
+    for confirm in ((), ("--confirm", "acme")):
+        said = etl("tenant", "erase", "acme", *confirm)
+        assert said.code == 0, said.err
+        assert proof.name in said.out
+        assert "acme_eu" not in said.out + said.err
+    for call in (("erase", "acme_e"), ("erase-subject", "acme_e", "--key", "person=1"), ("erase", "../acme_eu")):
+        said = etl("tenant", *call)
+        assert said.code == 2
+        assert "did you mean" not in said.err
+    said = etl("tenant", "erase-subject", "acme", "--key", "person=1")
+    assert (said.code, proof.name in said.err) == (2, True)
