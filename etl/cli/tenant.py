@@ -32,6 +32,7 @@ from etl.lifecycle.not_erased import not_erased
 from etl.lifecycle.rename import refuse_rename, rename as rename_tenant, undo_rename
 from etl.lifecycle.retire import make_active, retire as retire_tenant
 from etl.lifecycle.subject import person_of
+from etl.lifecycle.subject_search import Found
 from etl.settings import load_settings
 
 app = typer.Typer(
@@ -232,13 +233,8 @@ def erase_subject(
         person = person_of(subject, _values(key))
         if confirm is None:
             found = person.find()
-            _show(found.amounts, console)
-            for each in sorted({f"{ref.stage} {ref.pipeline}" for ref in found.without_key}):
-                console.print(Text(f"not examined, because it lacks a key column: {each}"), soft_wrap=True)
-            if found.tables_without_key:
-                console.print(Text(f"not examined: {', '.join(found.tables_without_key)}"), soft_wrap=True)
+            _tell_found(found, console)
             unknown = found.not_examined
-            _warn(unknown, console)
             if not found.rows:
                 sure = "in what was examined" if unknown else "anywhere"
                 console.print(f"the person has no row of {tenant} {sure}. Nothing was changed", highlight=False)
@@ -259,6 +255,15 @@ def erase_subject(
                 raise typer.Exit(EXIT_FAILED)
         if unknown:
             raise typer.Exit(EXIT_UNKNOWN)
+
+
+def _tell_found(found: Found, console: Console) -> None:
+    _show(found.amounts, console)
+    for each in sorted({f"{ref.stage} {ref.pipeline}" for ref in found.without_key}):
+        console.print(Text(f"not examined, because it lacks a key column: {each}"), soft_wrap=True)
+    if found.tables_without_key:
+        console.print(Text(f"not examined: {', '.join(found.tables_without_key)}"), soft_wrap=True)
+    _warn(found.not_examined, console)
 
 
 def _values(keys: Sequence[str]) -> dict[str, str]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from etl.errors import EtlError, NothingExamined
 from etl.lake.lake import Lake, ObjectRef
 from etl.lifecycle.certificate import NotErased
-from etl.lifecycle.item import Amount, Item
 from etl.lifecycle.erasable import Subject
+from etl.lifecycle.item import Amount, Item
 from etl.lifecycle.subject_objects import Eraser, Objects
 from etl.lifecycle.subject_versions import count_versions
 from etl.suggest import did_you_mean
