@@ -3,7 +3,9 @@
 import hashlib
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +190,11 @@ def _everything(world: World) -> dict[str, bytes]:
     }
 
 
+def _promises(world: World) -> list[Any]:
+    with closing(sqlite3.connect(world.project.data / "sla.sqlite")) as db:
+        return db.execute("SELECT * FROM states ORDER BY tenant").fetchall()
+
+
 @pytest.mark.parametrize("taken", ["variable", "warehouse", "workspace"])
 def test_a_renaming_that_cannot_end_is_refused_before_anything_is_written(
     world: World, etl: Etl, taken: str, monkeypatch: pytest.MonkeyPatch
@@ -221,6 +228,7 @@ def test_an_interrupted_renaming_can_be_given_up(
     before = _everything(world)
     with duckdb.connect(world.project.data / "warehouse" / "acme.duckdb", read_only=True) as db:
         ledger = db.execute("SELECT * FROM etl_ledger.loads ORDER BY seq").fetchall()
+    promises = _promises(world)
     fault(f"lifecycle.{point}")
     with pytest.raises(OSError, match="fault"):
         etl("tenant", "rename", "acme", "zenith", "--confirm", "acme")
@@ -231,9 +239,9 @@ def test_an_interrupted_renaming_can_be_given_up(
     assert said.code == 0, said.err
     after = _everything(world)
     changed = {each for each in before.keys() | after.keys() if before.get(each) != after.get(each)}
-    assert {each for each in changed if "/life/" not in each and "/kept/" not in each} <= {
-        str(world.project.data / "warehouse" / "acme.duckdb")
-    }
+    rewritten = {str(world.project.data / name) for name in ("warehouse/acme.duckdb", "sla.sqlite")}
+    assert {each for each in changed if "/life/" not in each} <= rewritten
+    assert _promises(world) == promises
     with duckdb.connect(world.project.data / "warehouse" / "acme.duckdb", read_only=True) as db:
         assert db.execute("SELECT * FROM etl_ledger.loads ORDER BY seq").fetchall() == ledger
     assert world.run("acme", stages=("load",)).success
