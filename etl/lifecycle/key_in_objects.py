@@ -18,7 +18,7 @@ from etl.warehouse.subject_rows import Spellings
 _NEVER = None
 
 
-class CountedRows(NamedTuple):
+class PersonRows(NamedTuple):
     """How many rows of an object are the person's; None if it lacks a key column, or `why` it is unknown."""
 
     rows: int | None
@@ -66,17 +66,17 @@ def own_names(schema: pa.Schema, key: Mapping[str, str]) -> list[str] | None:
         return None
 
 
-def count_in(path: Path, key: Mapping[str, str], spellings: Spellings | None = None) -> CountedRows:
+def count_in(path: Path, key: Mapping[str, str], spellings: Spellings | None = None) -> PersonRows:
     """Count the person's rows in an object's file; with `spellings`, also those that only their texts show."""
     file = pq.ParquetFile(path)
     schema = file.schema_arrow
     names = own_names(schema, key)
     if names is None:
-        return CountedRows(None, columns=tuple(schema.names))
+        return PersonRows(None, columns=tuple(schema.names))
     try:
         wanted = ObjectKey(schema, names, key)
     except NotComparableError as error:
-        return CountedRows(None, error.problem, columns=tuple(schema.names))
+        return PersonRows(None, error.problem, columns=tuple(schema.names))
     families = {_family(plain_type(schema.field(name).type)) for name in names} - {None}
     rows, otherwise = 0, 0
     for batch in file.iter_batches(columns=names):
@@ -91,7 +91,7 @@ def count_in(path: Path, key: Mapping[str, str], spellings: Spellings | None = N
         spellings.compared |= known
         if rows:
             spellings.learn_families(known)
-    return CountedRows(rows, otherwise=otherwise, is_text=Family.TEXT in families, columns=tuple(schema.names))
+    return PersonRows(rows, otherwise=otherwise, is_text=Family.TEXT in families, columns=tuple(schema.names))
 
 
 def _learn(found: pa.RecordBatch, names: Sequence[str], spellings: Spellings) -> None:

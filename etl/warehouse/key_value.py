@@ -76,7 +76,7 @@ _SAFE_DIGITS = {Family.REAL: 6, Family.DOUBLE: 15}
 _LONGEST_FRACTION = re.compile(r"\.\d{7}")
 
 
-class Condition(NamedTuple):
+class RowCondition(NamedTuple):
     """The SQL that is true of the person's rows, and its parameters."""
 
     sql: str
@@ -117,7 +117,7 @@ def read_as(value: str, family: Family) -> Value | None:
             return value.encode()
 
 
-def condition(column: Column, value: str) -> Condition | None:
+def condition(column: Column, value: str) -> RowCondition | None:
     """Return the condition for rows with this value; None if no row can have it. Raises NotComparableError."""
     if "?" in column.name:
         raise NotComparableError(f"the column `{column.name}` has a `?` in its name", "rename the column")
@@ -132,17 +132,17 @@ def condition(column: Column, value: str) -> Condition | None:
         case Family.TEXT:
             return _text_condition(name, kind, value)
         case Family.INTEGER:
-            return Condition(f"{name} = CAST(? AS {kind})", (str(found),)) if _holds(kind, found) else None
+            return RowCondition(f"{name} = CAST(? AS {kind})", (str(found),)) if _holds(kind, found) else None
         case Family.DECIMAL:
-            return Condition(f"{name} = CAST(? AS {kind})", (_plain(found),)) if _fits(kind, found) else None
+            return RowCondition(f"{name} = CAST(? AS {kind})", (_plain(found),)) if _fits(kind, found) else None
         case Family.TIMESTAMP if kind.upper() != "TIMESTAMP_NS":  # types with fewer digits would round the value
-            return Condition(f"CAST({name} AS TIMESTAMP) = CAST(? AS TIMESTAMP)", (str(found),))
+            return RowCondition(f"CAST({name} AS TIMESTAMP) = CAST(? AS TIMESTAMP)", (str(found),))
         case Family.BINARY:
-            return Condition(f"{name} = ?", (found,))
+            return RowCondition(f"{name} = ?", (found,))
         case Family.REAL | Family.DOUBLE:
-            return Condition(f"{name} = CAST(? AS {kind})", (repr(found),))
+            return RowCondition(f"{name} = CAST(? AS {kind})", (repr(found),))
         case _:
-            return Condition(f"{name} = CAST(? AS {kind})", (str(found),))
+            return RowCondition(f"{name} = CAST(? AS {kind})", (str(found),))
 
 
 def spelled(value: str, family: Family) -> frozenset[str]:
@@ -249,13 +249,13 @@ def _uuid(value: str) -> UUID | None:
         return None
 
 
-def _text_condition(name: str, kind: str, value: str) -> Condition | None:
+def _text_condition(name: str, kind: str, value: str) -> RowCondition | None:
     plain = _PARAMETERS.sub("", kind).strip().upper()
     if not holds_text(kind, value):
         return None
     if plain in ("CHARACTER", "BPCHAR"):  # filled up with spaces, which are no part of the value
-        return Condition(f"rtrim(CAST({name} AS VARCHAR), ' ') = ?", (value.rstrip(" "),))
-    return Condition(f"CAST({name} AS VARCHAR) = ?", (value,))
+        return RowCondition(f"rtrim(CAST({name} AS VARCHAR), ' ') = ?", (value.rstrip(" "),))
+    return RowCondition(f"CAST({name} AS VARCHAR) = ?", (value,))
 
 
 def holds_text(kind: str, text: str) -> bool:

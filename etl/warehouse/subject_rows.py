@@ -21,7 +21,7 @@ from etl.warehouse.contents import Movable, OwnTable, rows_of_entry
 from etl.warehouse.contract import Column, LedgerEntry
 from etl.warehouse.digest import digest, rows_in
 from etl.warehouse.identifier import quoted
-from etl.warehouse.key_value import Condition, Family, NotComparableError, condition, family_of, holds_text, spelled
+from etl.warehouse.key_value import Family, NotComparableError, RowCondition, condition, family_of, holds_text, spelled
 from etl.warehouse.session import Session
 
 
@@ -188,7 +188,7 @@ def _columns(table: OwnTable, key: Mapping[str, str]) -> list[Column] | None:
         return None
 
 
-def _where(table: OwnTable, key: Mapping[str, str]) -> Condition | None:
+def _where(table: OwnTable, key: Mapping[str, str]) -> RowCondition | None:
     """Return the condition for the person's rows; None if no row can be the person's, or if it cannot be compared."""
     columns = _columns(table, key)
     try:
@@ -197,7 +197,7 @@ def _where(table: OwnTable, key: Mapping[str, str]) -> Condition | None:
         return None
 
 
-def _condition(columns: Sequence[Column], key: Mapping[str, str]) -> Condition | None:
+def _condition(columns: Sequence[Column], key: Mapping[str, str]) -> RowCondition | None:
     """Return the condition that all key columns have the values; None if one of them certainly cannot have its value.
 
     Raises NotComparableError if a column cannot be compared.
@@ -213,12 +213,12 @@ def _condition(columns: Sequence[Column], key: Mapping[str, str]) -> Condition |
     if problem is not None:
         raise problem
     parts = [each for each in found if each is not None]
-    return Condition(
+    return RowCondition(
         " AND ".join(each.sql for each in parts), tuple(value for each in parts for value in each.parameters)
     )
 
 
-def _written(columns: Sequence[Column], spellings: Spellings) -> Condition:
+def _written(columns: Sequence[Column], spellings: Spellings) -> RowCondition:
     """Return the condition that the key columns, read as texts, have spellings of the person's values."""
     texts = [
         sorted(each for each in spellings.of(column.name, family_of(column.type)) if holds_text(column.type, each))
@@ -228,4 +228,4 @@ def _written(columns: Sequence[Column], spellings: Spellings) -> Condition:
         f"CAST({quoted(column.name)} AS VARCHAR) IN ({', '.join('?' for _ in said) or 'NULL'})"
         for column, said in zip(columns, texts, strict=True)
     ]
-    return Condition(" AND ".join(parts), tuple(text for said in texts for text in said))
+    return RowCondition(" AND ".join(parts), tuple(text for said in texts for text in said))

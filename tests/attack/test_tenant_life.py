@@ -17,7 +17,7 @@ from dagster import AssetCheckEvaluation, AssetKey
 
 from etl.warehouse import subject_rows
 from etl.warehouse.contract import Column
-from etl.warehouse.key_value import Condition
+from etl.warehouse.key_value import RowCondition
 from tests.cli.conftest import Etl
 from tests.lifecycle.conftest import elsewhere, etl, fault, filled, world
 from tests.lifecycle.scan import files_with
@@ -125,7 +125,7 @@ def test_the_scan_at_the_end_does_not_trust_the_deletion(
     """A comparison that finds too little, in the deletion and in the count alike."""
     right = subject_rows.condition
 
-    def too_little(column: Column, value: str) -> Condition | None:
+    def too_little(column: Column, value: str) -> RowCondition | None:
         found = right(column, value)
         return found._replace(sql=f"({found.sql}) AND name IS NULL") if found and column.name == "amount" else found
 
