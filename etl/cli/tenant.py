@@ -23,14 +23,16 @@ from etl.health.finding import size
 from etl.lifecycle.certificate import Certificate, LeftError, NotErased
 from etl.lifecycle.dagster_records import DagsterRecords
 from etl.lifecycle.erase import erase as erase_all, planned, subject_of
+from etl.lifecycle.erased import erased_before
 from etl.lifecycle.export import export as export_tenant
 from etl.lifecycle.importing import import_tenant
 from etl.lifecycle.item import Amount
 from etl.lifecycle.manifest import FILE, checked_manifest
 from etl.lifecycle.not_erased import not_erased
-from etl.lifecycle.rename import refuse_rename, rename as rename_tenant
+from etl.lifecycle.rename import refuse_rename, rename as rename_tenant, undo_rename
 from etl.lifecycle.retire import make_active, retire as retire_tenant
 from etl.lifecycle.subject import person_of
+from etl.lifecycle.subject_search import Found
 from etl.settings import load_settings
 
 app = typer.Typer(
@@ -87,9 +89,12 @@ def erase(
     Without --confirm, the command lists what it would remove. A second call goes on where a first one was interrupted.
     At the end everything is counted again, and a certificate says what was removed and what could not be. Exit code 1:
     something is left. Exit code 3: something could not be examined, such as the warehouse of a tenant whose file cannot
-    be read.
+    be read. For a tenant that was erased before, it names the certificate and ends with 0.
     """
     settings, console = load_settings(), Console()
+    if (said := erased_before(tenant, settings)) is not None:
+        console.print(Text(f"{said}. Nothing is left to do"), soft_wrap=True)
+        return
     with opened_instance(settings) as instance:
         subject = subject_of(
             tenant, settings, instance, with_warehouse=not without_warehouse, unreadable=True, said=config
@@ -168,16 +173,25 @@ def import_folder(
 @app.command(epilog="For example: `etl tenant rename acme acme_eu --confirm acme`")
 def rename(
     tenant: Tenant,
-    new: Annotated[str, typer.Argument(help="The new id.")],
+    new: Annotated[str | None, typer.Argument(help="The new id. Not needed with --undo.")] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Give an interrupted renaming up: the old id stays.")] = False,
     confirm: Confirm = None,
 ) -> None:
     """Give a tenant another id: its objects, its ledger, its state and its files.
 
-    Tables keep their names, so that their readers notice nothing. Dagster's history stays under the old id. A second
-    call goes on where a first one was interrupted.
+    Tables keep their names, so that their readers notice nothing. Dagster's history stays under the old id. Everything
+    that can be known is checked before the first write. A second call goes on where a first one was interrupted.
     """
     settings, console = load_settings(), Console()
     config = load_tenant(tenant, settings).as_if_active()
+    if undo:
+        if is_confirmed(tenant, confirm, "would keep its id: the interrupted renaming is given up", console):
+            with opened_instance(settings) as instance:
+                given_up = undo_rename(config, settings, DagsterRecords(instance, tenant, list_tenants(settings)))
+            console.print(f"{tenant} keeps its id; nothing is left of {given_up}", highlight=False)
+        return
+    if new is None:
+        raise EtlError("the new id is missing", f"`etl tenant rename {tenant} NEW`")
     refuse_rename(config, settings, new)
     if is_confirmed(tenant, confirm, f"would be renamed to {new}", console):
         with opened_instance(settings) as instance:
@@ -208,21 +222,23 @@ def erase_subject(
 
     Without --confirm, the command counts the rows and changes nothing. The certificate names the key columns and holds
     no value. It tells what could not be examined, and what the source would bring back. Exit code 1: the person has no
-    row anywhere. Exit code 3: earlier versions of objects in the bucket could not be examined.
+    row anywhere, or something is left. Exit code 2: nothing has a column of this name. Exit code 3: something could not
+    be examined, such as a column whose type cannot be compared with the value.
     """
     settings, console = load_settings(), Console()
+    if (said := erased_before(tenant, settings)) is not None:
+        raise EtlError(f"no person can be erased from a tenant that is gone: {said}", "nothing is left to do")
     with opened_instance(settings) as instance:
         subject = subject_of(tenant, settings, instance, with_warehouse=not without_warehouse)
         person = person_of(subject, _values(key))
         if confirm is None:
             found = person.find()
-            _show(found.amounts, console)
-            for each in sorted({f"{ref.stage} {ref.pipeline}" for ref in found.without_key}):
-                console.print(Text(f"not examined, because it lacks a key column: {each}"), soft_wrap=True)
-            if found.tables_without_key:
-                console.print(Text(f"not examined: {', '.join(found.tables_without_key)}"), soft_wrap=True)
+            _tell_found(found, console)
             unknown = found.not_examined
-            _warn(unknown, console)
+            if not found.rows:
+                sure = "in what was examined" if unknown else "anywhere"
+                console.print(f"the person has no row of {tenant} {sure}. Nothing was changed", highlight=False)
+                raise typer.Exit(EXIT_UNKNOWN if unknown else EXIT_FAILED)
         if is_confirmed(tenant, confirm, "would lose these rows", console):
             with left_is_failed():
                 certificate, path = person.erase(out)
@@ -234,10 +250,20 @@ def erase_subject(
                 console.print(Text(f"not erased: {other.what}: {other.do}"), soft_wrap=True)
             unknown = certificate.not_examined
             _warn(unknown, console)
-            if not any(each.rows for each in certificate.removed):
+            if not unknown and not any(each.rows for each in certificate.removed):
+                console.print(f"the person had no row of {tenant} anywhere", highlight=False)
                 raise typer.Exit(EXIT_FAILED)
         if unknown:
             raise typer.Exit(EXIT_UNKNOWN)
+
+
+def _tell_found(found: Found, console: Console) -> None:
+    _show(found.amounts, console)
+    for each in sorted({f"{ref.stage} {ref.pipeline}" for ref in found.without_key}):
+        console.print(Text(f"not examined, because it lacks a key column: {each}"), soft_wrap=True)
+    if found.tables_without_key:
+        console.print(Text(f"not examined: {', '.join(found.tables_without_key)}"), soft_wrap=True)
+    _warn(found.not_examined, console)
 
 
 def _values(keys: Sequence[str]) -> dict[str, str]:

@@ -33,6 +33,7 @@ from etl.lifecycle.journal import BegunErasure, read_journal
 from etl.lifecycle.lake_places import life_objects, remove_versions_of_life
 from etl.lifecycle.not_erased import not_erased, not_examined
 from etl.lifecycle.places import folder_being_erased, places_of, remove_locks
+from etl.lifecycle.rename import refuse_renaming
 from etl.pipeline.life import life_file, life_in, main_lake, now, write_life, write_note
 from etl.settings import Settings
 
@@ -82,6 +83,7 @@ def erase(subject: Subject, out: Path | None, tell: Progress) -> tuple[Certifica
 
 def _begin(subject: Subject, lake: Lake) -> TenantErasure:
     """Keep every run from working, and note how much there is."""
+    refuse_renaming(lake, subject.id)
     found = read_journal(lake, subject.id, JOURNAL, TenantErasure)
     plan = planned(subject) if found is None else Planned(found.amounts, found.not_examined)
     others = found.not_erased if found is not None else not_erased(subject)

@@ -22,6 +22,7 @@ from etl.lake.tenant_folder import TenantFolder
 from etl.lifecycle.certificate import product
 from etl.lifecycle.erasable import Subject
 from etl.lifecycle.going_on import refuse_going_on
+from etl.lifecycle.import_checks import LEDGER
 from etl.lifecycle.manifest import ExportedFile, ExportedTable, Manifest, listed, write_manifest
 from etl.lifecycle.places import is_own_dbt_project
 from etl.odcs.document import contract_text
@@ -32,7 +33,6 @@ from etl.pipeline.stage import lake_place
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.warehouse.contents import Contents, contents, movable
 
-LEDGER = "ledger.jsonl"
 _MADE_BY_TOOLS = {"target", "logs", "dbt_packages", "__pycache__", "life.json"}
 _TEXT = """This folder is an export of the tenant `{tenant}`.
 

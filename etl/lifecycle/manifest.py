@@ -111,7 +111,7 @@ def checked_manifest(folder: Path, expected: str | None) -> Manifest:
             f"{path} is not the manifest that was expected: its SHA-256 is {found}", "get the export again, unchanged"
         )
     try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
+        manifest = Manifest.model_validate_json(path.read_bytes(), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         check_format(_format(path), newest=FORMAT, what=str(path))

@@ -8,7 +8,6 @@ copied within the lake, with their versions. Both ids are stopped meanwhile, and
 interruption. Dagster's history cannot be renamed: it stays under the old id.
 """
 
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,7 +20,7 @@ from etl.config.identifiers import TenantId
 from etl.config.life import write_life_file
 from etl.config.tenant_config import TenantConfig
 from etl.config.yaml_word import yaml_word
-from etl.errors import EtlError
+from etl.errors import ConfigError, EtlError
 from etl.faults import reach
 from etl.lake.footer import read_footer
 from etl.lake.lake import Lake, open_lake
@@ -32,8 +31,20 @@ from etl.last_good import kept_place
 from etl.lifecycle.dagster_records import DagsterRecords
 from etl.lifecycle.going_on import refuse_going_on
 from etl.lifecycle.places import is_own_dbt_project, remove_locks
+from etl.lifecycle.renamed_files import own_files, refuse_invalid, renamed_text
 from etl.onboarding.workspace import with_location, without_location
-from etl.pipeline.life import STAGE, life_file, life_in, main_lake, now, read_note, refused, write_life, write_note
+from etl.pipeline.life import (
+    NAME,
+    STAGE,
+    life_file,
+    life_in,
+    main_lake,
+    now,
+    read_note,
+    refused,
+    write_life,
+    write_note,
+)
 from etl.pipeline.quarantine import history_path
 from etl.pipeline.stage import lake_place
 from etl.portal.folder import is_ours, remove_page
@@ -44,6 +55,9 @@ from etl.settings import Settings
 from etl.warehouse.contents import movable, rename_owner
 
 NOTE = "rename"
+"""The note beside the state of the old id: the new id, from the beginning to the end of a renaming."""
+MOVING = "rename_moving"
+"""The note that says that the new file is valid, so that objects and the ledger may be under both ids."""
 
 
 def refuse_rename(config: TenantConfig, settings: Settings, new: str) -> None:
@@ -56,7 +70,8 @@ def refuse_rename(config: TenantConfig, settings: Settings, new: str) -> None:
         going_on = read_note(lake, config.id, NOTE)
         there = TenantFolder(lake, new).everything()
     if going_on not in (None, new):
-        raise EtlError(f"tenant {config.id} is being renamed to {going_on}", "finish that first, with that id")
+        with main_lake(config, settings) as lake:
+            refuse_renaming(lake, config.id)
     if going_on is None and (new in list_tenants(settings) or (settings.tenants_dir / new).exists() or there):
         raise EtlError(f"there is a tenant {new} already, or something of one", "choose another id")
     places = config.origin.places
@@ -79,6 +94,37 @@ def refuse_rename(config: TenantConfig, settings: Settings, new: str) -> None:
             "leave `project` out: the default is the tenant's id",
         )
     movable(warehouse_of_tenant(config).open(config), config.id, "rename")
+    if going_on is None:
+        _refuse_leftovers(config, settings, new)
+        dbt = settings.dbt_dir / (config.id if is_own_dbt_project(config, settings) else "-")
+        refuse_invalid(settings, config.id, new, dbt)
+
+
+def refuse_renaming(lake: Lake, tenant: str) -> None:
+    """Raise an error if a renaming of the tenant was begun, because its data are under both ids."""
+    new = read_note(lake, tenant, NOTE)
+    if new is not None:
+        raise EtlError(
+            f"tenant {tenant} is being renamed to {new}",
+            f"finish it with `etl tenant rename {tenant} {new} --confirm {tenant}`, or give it up with"
+            f" `etl tenant rename {tenant} --undo --confirm {tenant}`",
+        )
+
+
+def _refuse_leftovers(config: TenantConfig, settings: Settings, new: str) -> None:
+    """Raise an error if a place is taken that the tenant gets under its new id, or cannot be written."""
+    places = (
+        settings.dbt_dir / new,
+        settings.warehouse_dir / f"{new}.duckdb",
+        settings.demo_dir / f"{new}.sqlite",
+        history_path(settings, new),
+    )
+    for path in places:
+        if path.exists():
+            raise EtlError(f"{path} is there already, and the tenant would get it under the id {new}",
+                           "take it away, or choose another id; nothing was changed")  # fmt: skip
+    if without_location(settings, config.id) is not None:
+        with_location(settings, new)
 
 
 def rename(config: TenantConfig, settings: Settings, records: DagsterRecords, new: str) -> list[str]:
@@ -88,7 +134,7 @@ def rename(config: TenantConfig, settings: Settings, records: DagsterRecords, ne
     refuse_going_on(records, old, "renamed")
     with main_lake(config, settings) as lake:
         life = life_in(lake, old)
-        if life is not None and life.state not in ("active", "changing"):
+        if read_note(lake, old, NOTE) is None and life is not None and life.state != "active":
             raise refused(old, life)
         write_note(lake, old, NOTE, new)
         write_life(lake, old, now("changing", f"it is being renamed to {new}"))
@@ -96,6 +142,8 @@ def rename(config: TenantConfig, settings: Settings, records: DagsterRecords, ne
     refuse_going_on(records, old, "renamed")
     _write_files(config, settings, new)
     renamed = load_tenant(new, settings).as_if_active()
+    with main_lake(config, settings) as lake:
+        write_note(lake, old, MOVING, new)
     reach("lifecycle.files_renamed")
     for source, target in _lakes(config, renamed, settings):
         with closing(source), closing(target):
@@ -106,24 +154,17 @@ def rename(config: TenantConfig, settings: Settings, records: DagsterRecords, ne
     reach("lifecycle.state_renamed")
     for source, target in _lakes(config, renamed, settings):
         with closing(source), closing(target):
-            stored = TenantFolder(source, old)
-            for key, _ in stored.everything():
-                if not key.startswith(f"{old}/{STAGE}/"):
-                    stored.delete(key)
-            stored.prune()
+            _delete_objects(source, old)
     reach("lifecycle.objects_removed")
     with main_lake(renamed, settings) as lake:
         earlier = (*(life.formerly if life is not None else ()), old)
         write_life(lake, new, now("active").model_copy(update={"formerly": earlier}))
         write_life_file(life_file(new, settings), None)
         write_life(lake, old, now("erased", f"it was renamed to {new}"))
+    _remove_files(settings, old, new)
+    with main_lake(config, settings) as lake:
+        write_note(lake, old, MOVING, None)
         write_note(lake, old, NOTE, None)
-    for folder in (settings.tenants_dir / old, settings.dbt_dir / old):
-        if folder.name == old and folder.is_dir() and (folder.parent / new).is_dir():
-            shutil.rmtree(folder)
-    text = without_location(settings, old)
-    if text is not None:
-        (settings.project_dir / "workspace.yaml").write_text(text, encoding="utf-8")
     remove_locks(settings, old)
     return [
         f"variables {prefix_of(old)}... are called {prefix_of(new)}... now: rename them in .env and where they are set",
@@ -133,39 +174,102 @@ def rename(config: TenantConfig, settings: Settings, records: DagsterRecords, ne
     ]
 
 
+def undo_rename(config: TenantConfig, settings: Settings, records: DagsterRecords) -> str:
+    """Give an interrupted renaming up: everything is under the old id again. Returns the id that it would have got."""
+    old = config.id
+    refuse_going_on(records, old, "changed")
+    with main_lake(config, settings) as lake:
+        new, is_moving = read_note(lake, old, NOTE), read_note(lake, old, MOVING) is not None
+        life = life_in(lake, old)
+    if new is None:
+        raise EtlError(f"no renaming of tenant {old} was begun", "nothing was changed")
+    if life is not None and life.state == "erased":
+        raise EtlError(
+            f"tenant {old} is called {new} already; only its old files are left", f"`etl tenant rename {old} {new}`"
+        )
+    if is_moving:
+        renamed = load_tenant(new, settings).as_if_active()
+        for source, target in _lakes(config, renamed, settings):
+            with closing(source), closing(target):
+                _copy(target, source, new, old)
+        reach("lifecycle.objects_back")
+        _warehouse(renamed, config, settings)
+        _state(settings, new, old)
+        reach("lifecycle.state_back")
+        for source, target in _lakes(config, renamed, settings):
+            with closing(source), closing(target):
+                _delete_objects(target, new)
+        with main_lake(renamed, settings) as lake:
+            write_note(lake, new, NAME, None)
+        with main_lake(config, settings) as lake:
+            write_note(lake, old, MOVING, None)
+    _remove_files(settings, new, old)
+    with main_lake(config, settings) as lake:
+        write_life(lake, old, now("active"))
+        write_note(lake, old, NOTE, None)
+    remove_locks(settings, new)
+    return new
+
+
+def _delete_objects(lake: Lake, tenant: str) -> None:
+    stored = TenantFolder(lake, tenant)
+    for key, _ in stored.everything():
+        if not key.startswith(f"{tenant}/{STAGE}/"):
+            stored.delete(key)
+    stored.prune()
+
+
+def _remove_files(settings: Settings, tenant: str, other: str) -> None:
+    """Remove the files under one id, whose copies under the other id are whole. The configuration goes last."""
+    text = without_location(settings, tenant)
+    if text is not None:
+        (settings.project_dir / "workspace.yaml").write_text(text, encoding="utf-8")
+    if (settings.dbt_dir / tenant).is_dir() and (settings.dbt_dir / other).is_dir():
+        shutil.rmtree(settings.dbt_dir / tenant)
+    folder = settings.tenants_dir / tenant
+    if folder.is_dir():
+        gone = settings.tenants_dir / f".{tenant}.erased"  # an erasure sweeps it, if this process is killed here
+        folder.replace(gone)
+        shutil.rmtree(gone)
+
+
 def _write_files(config: TenantConfig, settings: Settings, new: str) -> None:
-    """Write the tenant's folder under its new id. Its state is written first, so that no run ever sees it."""
+    """Write the tenant's folder under its new id. Its state is written first, so that no run ever sees it.
+
+    A configuration that is there already and valid stays: a person has corrected it after an interruption.
+    """
     old = config.id
     source, target = settings.tenants_dir / old, settings.tenants_dir / new
     target.mkdir(exist_ok=True)
     write_life_file(life_file(new, settings), now("importing"))
-    for path in sorted(source.rglob("*"), key=lambda each: each.name == CONFIG_FILE):
+    for path in own_files(source):
         inner = path.relative_to(source)
-        if not path.is_file() or path.name == life_file(old, settings).name or "__pycache__" in inner.parts:
-            continue
         (target / inner).parent.mkdir(parents=True, exist_ok=True)
-        if inner.as_posix() == CONFIG_FILE:
-            (target / inner).write_text(_config_text(path.read_text(encoding="utf-8"), old, new), encoding="utf-8")
-        elif inner.as_posix() == "definitions.py":
-            text = path.read_text(encoding="utf-8").replace(f'"{old}"', f'"{new}"')
-            (target / inner).write_text(text, encoding="utf-8")
-        else:
+        text = renamed_text(path, inner.as_posix(), old, new)
+        if inner.as_posix() == CONFIG_FILE and _is_valid(new, settings):
+            continue
+        if text is None:
             shutil.copyfile(path, target / inner)
+        else:
+            (target / inner).write_text(text, encoding="utf-8")
     if is_own_dbt_project(config, settings):
         shutil.copytree(settings.dbt_dir / old, settings.dbt_dir / new, dirs_exist_ok=True)
+        for path in own_files(settings.dbt_dir / new):
+            text = renamed_text(path, f"dbt/{path.name}", old, new)
+            if text is not None:
+                path.write_text(text, encoding="utf-8")
     if without_location(settings, old) is not None:
         (settings.project_dir / "workspace.yaml").write_text(with_location(settings, new), encoding="utf-8")
 
 
-def _config_text(text: str, old: str, new: str) -> str:
-    """Return the file's text with the new id, and with the tenant's own variables under their new names."""
-    pattern = rf"^(\s*id:\s*)(['\"]?){re.escape(old)}\2(\s*(?:#.*)?)$"
-
-    def renamed(found: re.Match[str]) -> str:
-        return f"{found[1]}{f'{found[2]}{new}{found[2]}' if found[2] else yaml_word(new)}{found[3]}"
-
-    named = re.sub(pattern, renamed, text, count=1, flags=re.MULTILINE)
-    return named.replace(f"${{{prefix_of(old)}", f"${{{prefix_of(new)}")
+def _is_valid(new: str, settings: Settings) -> bool:
+    if not (settings.tenants_dir / new / CONFIG_FILE).is_file():
+        return False
+    try:
+        load_tenant(new, settings)
+    except ConfigError:
+        return False
+    return True
 
 
 def _lakes(config: TenantConfig, renamed: TenantConfig, settings: Settings) -> Iterator[tuple[Lake, Lake]]:

@@ -20,18 +20,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from etl.config.life import TenantLife
-from etl.errors import EtlError, NothingExamined, SourceError
+from etl.errors import EtlError, SourceError
 from etl.faults import reach
 from etl.lake.lake import Lake, ObjectRef, open_lake
 from etl.lake.staging import sweep_dead
 from etl.lifecycle.certificate import Certificate, LeftError, NotErased, product, write_certificate
 from etl.lifecycle.erasable import Subject
 from etl.lifecycle.going_on import refuse_going_on
-from etl.lifecycle.item import Amount, Item
 from etl.lifecycle.journal import BegunErasure, read_journal
 from etl.lifecycle.previews import remove_previews
 from etl.lifecycle.subject_objects import Eraser, Objects
-from etl.lifecycle.subject_versions import count_versions, remove_versions
+from etl.lifecycle.subject_search import Found, search
+from etl.lifecycle.subject_versions import remove_versions
 from etl.partitions.keys import kind_of
 from etl.pipeline.extract import extract_request
 from etl.pipeline.life import life_in, main_lake, now, refused, write_life, write_note
@@ -44,6 +44,8 @@ from etl.source.reading import ExtractRequest, Part, count_rows
 from etl.warehouse import subject_rows
 from etl.warehouse.contents import Contents, Movable, contents, movable
 from etl.warehouse.contract import Warehouse
+from etl.warehouse.key_value import Family
+from etl.warehouse.subject_rows import Spellings
 
 NOTE = "subject"
 _LONG = 6
@@ -58,22 +60,8 @@ class PersonErasure(BegunErasure):
     check: str
     """A salted hash of the values, which is deleted when the erasure has ended."""
     before: TenantLife | None
-
-
-@dataclass(frozen=True)
-class Found:
-    """How many rows of the person there are, and what could not be looked at."""
-
-    amounts: tuple[Amount, ...]
-    without_key: tuple[ObjectRef, ...]
-    tables_without_key: tuple[str, ...]
-    views: tuple[str, ...]
-    not_examined: tuple[NotErased, ...] = ()
-
-    @property
-    def rows(self) -> int:
-        """The number of the person's rows."""
-        return sum(each.rows for each in self.amounts)
+    families: tuple[Family, ...] = ()
+    """The types of the key's columns in which rows were found: with the values, they give their spellings again."""
 
 
 @dataclass(frozen=True)
@@ -82,31 +70,18 @@ class Person:
 
     of: Subject
     key: Mapping[str, str]
+    spellings: Spellings
 
     def find(self) -> Found:
         """Count the person's rows everywhere. Nothing is changed."""
-        lakes = [self._eraser(lake, "").count() for lake in self._lakes()]
-        objects = [Item(name=name) for each in lakes for name in each.rewritten]
-        amounts = [
-            Amount.of("objects", "objects of the lake, also rejected rows", objects).model_copy(
-                update={"rows": sum(each.rows for each in lakes)}
-            )
-        ]
-        missing, views = [], []
+        known = self.spellings.number
+        found = self._search()
+        has_texts_and_others = {Family.TEXT} < self.spellings.compared
+        return self._search() if has_texts_and_others and self.spellings.number > known else found
+
+    def _search(self) -> Found:
         warehouse = self._warehouse()
-        if warehouse is not None:
-            examined = subject_rows.count_rows(warehouse[1], self._contents(warehouse[1]).tables, self.key)
-            there = [Item(name=each.table.target, rows=each.rows) for each in examined if each.rows]
-            amounts.append(Amount.of("tables", "tables and views of the warehouse", there))
-            missing = [each.table.target for each in examined if each.rows is None]
-            views = [each.table.target for each in examined if each.rows and each.table.kind != "table"]
-        versions = count_versions(self.of, self.key)
-        if self.of.config.storage.bucket is not None:
-            amounts.append(versions.amount)
-        if not any(each.examined for each in lakes) and warehouse is None:
-            raise NothingExamined(f"tenant {self.of.id} has no object and no table", "nothing was examined")
-        refs = tuple(ref for each in lakes for ref in each.without_key)
-        return Found(tuple(amounts), refs, tuple(missing), tuple(views), versions.not_examined)
+        return search(self.of, self.key, self._lakes(), warehouse[1] if warehouse else None, self.spellings)
 
     def erase(self, out: Path | None) -> tuple[Certificate, Path]:
         """Erase the person's rows, and write the certificate."""
@@ -152,6 +127,7 @@ class Person:
                     f"run it again with its own key ({', '.join(found.columns)}) first",
                 )
             begun = found.model_copy(update={"interruptions": found.interruptions + 1})
+            self.spellings.learn_families(begun.families)
         else:
             life = life_in(lake, tenant)
             if life is not None and life.state not in ("active", "retired"):
@@ -165,6 +141,7 @@ class Person:
                 check=_hash(self.key, salt),
                 before=life,
                 amounts=self.find().amounts,
+                families=tuple(sorted(self.spellings.families)),
             )
         write_note(lake, tenant, NOTE, begun.model_dump_json())
         write_life(lake, tenant, now("changing"))
@@ -309,12 +286,13 @@ def _not_examined(subject: Subject, found: Found, outdated: Sequence[ObjectRef])
     columns = "the key columns"
     for pipeline in sorted({(each.stage, each.pipeline) for each in found.without_key}):
         stage, name = pipeline
+        number = sum((each.stage, each.pipeline) == pipeline for each in found.without_key)
         stale = sorted(each.partition or "" for each in outdated if (each.stage, each.pipeline) == pipeline)
         again = f"`etl run {subject.id} --pipeline {name} --stage transfer`, then `--stage load`"
         if stale and stale[0] and kind_of(stale[0]) == "day":
             again = f"`etl run {subject.id} --pipeline {name} --from {stale[0]} --to {stale[-1]}`"
         yield NotErased(
-            what=f"{stage} of the pipeline {name}: {len(found.without_key)} objects were not examined",
+            what=f"{stage} of the pipeline {name}: {number} objects were not examined",
             why=f"they do not have {columns}, so nothing tells which rows are about the person",
             do=f"make them again from the rewritten extracts: {again}"
             if stale
@@ -362,4 +340,4 @@ def person_of(subject: Subject, key: Mapping[str, str]) -> Person:
     if not key or not all(key.values()):
         raise EtlError("no key names the person", "give --key customer_id=-, and the value on the standard input")
     learn(*(each for each in key.values() if len(each) >= _LONG))
-    return Person(subject, key)
+    return Person(subject, key, Spellings(key))

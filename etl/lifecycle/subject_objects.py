@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -26,11 +25,13 @@ from etl.lake.objects import DATA, SUFFIX, WITH_ERASED, Erased, Partner
 from etl.lake.pairs import attempt, quarantine_stage
 from etl.lake.republish import replace_provenance
 from etl.lake.tenant_folder import TenantFolder
+from etl.lifecycle.key_in_objects import ObjectKey, count_in, own_names
 from etl.partitions.keys import key_in, kind_of
 from etl.pipeline.life import STAGE as LIFE
 from etl.pipeline.stage import StageRun
 from etl.pipeline.tables import present_inputs
 from etl.settings import Settings
+from etl.warehouse.subject_rows import Spellings
 
 _STAGES = ("extract", "transfer")
 NO_DATA = (LIFE, "plan")
@@ -49,6 +50,12 @@ class Objects:
     """Objects that lack a key column, so that nothing tells whether they hold something of the person."""
     outdated: list[ObjectRef] = field(default_factory=list)
     """Those of them whose inputs have lost rows."""
+    unclear: list[tuple[ObjectRef, str]] = field(default_factory=list)
+    """Objects with a key column that cannot be compared with the value, and why."""
+    otherwise: list[tuple[ObjectRef, int, bool]] = field(default_factory=list)
+    """Objects with rows that have the value in another spelling, how many, and whether the column is a text."""
+    columns: set[str] = field(default_factory=set)
+    """The names of all columns."""
 
 
 @dataclass(frozen=True)
@@ -61,20 +68,25 @@ class Eraser:
     key: Mapping[str, str]
     id: str
 
-    def count(self) -> Objects:
-        """Count the person's rows, and change nothing."""
+    def count(self, spellings: Spellings) -> Objects:
+        """Count the person's rows, and change nothing. `spellings` learns how the rows that are found are written."""
         found = Objects()
         for ref in self._refs():
             try:
                 found.examined += 1
-                rows = rows_in(self.lake.pin(ref).path, self.key)
+                counted = count_in(self.lake.pin(ref).path, self.key, spellings)
             finally:
                 self.lake.close()
-            found.rows += rows or 0
-            if rows is None:
+            found.columns.update(counted.columns)
+            found.rows += counted.rows or 0
+            if counted.why:
+                found.unclear.append((ref, counted.why))
+            elif counted.rows is None:
                 found.without_key.append(ref)
-            elif rows:
+            elif counted.rows:
                 found.rewritten.append(ref.key)
+            if counted.otherwise:
+                found.otherwise.append((ref, counted.otherwise, counted.is_text))
         return found
 
     def erase(self) -> Objects:
@@ -114,7 +126,7 @@ class Eraser:
         found.examined += 1
         if said.erased is not None and said.erased.by == self.id:  # before an interruption
             found.versions[said.erased.before] = good.version
-        rows = rows_in(good.path, self.key)
+        rows = count_in(good.path, self.key).rows
         if rows is None:
             found.without_key.append(ref)
             if _names_any(said, found.versions):
@@ -156,7 +168,7 @@ class Eraser:
         if self.lake.tag(ref) is None:
             return None, 0
         rejected = self.lake.pin(ref)
-        return rejected, rows_in(rejected.path, self.key)
+        return rejected, count_in(rejected.path, self.key).rows
 
     def _rewrite_rejected(self, good: Pinned, rejected: Pinned, lost: int, found: Objects) -> Partner:
         """Publish the rejected rows without the person under a new name, which the published object will name."""
@@ -187,7 +199,7 @@ class Eraser:
         """Delete rejected rows of killed runs, which no published object names, if the person is among them."""
         for ref in list(self._refs()):
             if ref.stage in map(quarantine_stage, _STAGES):
-                rows = rows_in(self.lake.pin(ref).path, self.key)
+                rows = count_in(self.lake.pin(ref).path, self.key).rows
                 self.lake.close()
                 if rows:
                     self.lake.delete(ref)
@@ -234,21 +246,12 @@ class Eraser:
         """Write the rows of all others, with the same columns and types."""
         file = pq.ParquetFile(source)
         schema = file.schema_arrow.remove_metadata()
-        names = _own_names(file.schema_arrow, self.key) or []
+        person = ObjectKey(file.schema_arrow, own_names(file.schema_arrow, self.key) or [], self.key)
         with pq.ParquetWriter(target, schema, compression="zstd") as writer:
             for batch in file.iter_batches():
-                kept = batch.filter(pc.invert(_is_person(batch, names, self.key)))
+                kept = batch.filter(pc.invert(person.is_person(batch)))
                 writer.write_batch(kept.replace_schema_metadata(None))
             writer.add_key_value_metadata(dict(PLACEHOLDER_FOOTER))
-
-
-def rows_in(path: Path, key: Mapping[str, str]) -> int | None:
-    """Return how many rows of an object's file are the person's; None if the object lacks a key column."""
-    file = pq.ParquetFile(path)
-    names = _own_names(file.schema_arrow, key)
-    if names is None:
-        return None
-    return sum(int(pc.sum(_is_person(batch, names, key)).as_py() or 0) for batch in file.iter_batches(columns=names))
 
 
 def _label(ref: ObjectRef) -> str:
@@ -258,34 +261,3 @@ def _label(ref: ObjectRef) -> str:
 
 def _names_any(said: Provenance, versions: Mapping[str, str]) -> bool:
     return said.inputs is not None and any(each.version in versions for each in said.inputs.listed)
-
-
-def _own_names(schema: pa.Schema, key: Mapping[str, str]) -> list[str] | None:
-    """Return the schema's own spelling of the key columns; None if it lacks one."""
-    found = {name.lower(): name for name in schema.names}
-    try:
-        return [found[name.lower()] for name in key]
-    except KeyError:
-        return None
-
-
-def _is_person(batch: pa.RecordBatch, names: list[str], key: Mapping[str, str]) -> pa.Array:
-    """Return for each row whether all key columns have the person's values. An empty value is never the person's."""
-    mask = pa.array([True] * batch.num_rows)
-    for name, value in zip(names, key.values(), strict=True):
-        mask = pc.and_(mask, _equal(batch.column(name), value))
-    return mask
-
-
-def _equal(column: pa.Array, value: str) -> pa.Array:
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    try:
-        wanted = pa.scalar(value).cast(column.type)
-        found = pc.equal(column, wanted)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
-        try:
-            found = pc.equal(column.cast(pa.string()), value)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            return pa.array([False] * len(column))
-    return pc.fill_null(found, fill_value=False)

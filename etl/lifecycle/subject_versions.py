@@ -19,7 +19,8 @@ from etl.lake.tenant_folder import TenantFolder
 from etl.lifecycle.certificate import NotErased
 from etl.lifecycle.erasable import Subject
 from etl.lifecycle.item import Amount, Item
-from etl.lifecycle.subject_objects import NO_DATA, rows_in
+from etl.lifecycle.key_in_objects import count_in
+from etl.lifecycle.subject_objects import NO_DATA
 from etl.pipeline.stage import lake_place
 
 TITLE = "earlier versions of objects in the bucket"
@@ -45,7 +46,8 @@ def count_versions(subject: Subject, key: Mapping[str, str]) -> PersonVersions:
     if lacking:
         problem = NotErased(
             what=f"{lacking} {TITLE}",
-            why="they lack a key column, or are no Parquet, so nothing tells whether the person is in them",
+            why="they lack a key column, cannot be compared with the value, or are no Parquet, so nothing tells whether"
+            " the person is in them",
             do="remove them with the store's own tool, or let a lifecycle rule of the bucket do it",
         )
     return PersonVersions(Amount.of("versions", TITLE, items), (problem,) if problem else ())
@@ -75,7 +77,7 @@ def _examined(subject: Subject, key: Mapping[str, str]) -> Iterator[tuple[Tenant
                     continue
                 try:
                     copy = folder.local_copy_of_version(version)
-                    yield folder, version, rows_in(copy, key) if version.key.endswith(SUFFIX) else None
+                    yield folder, version, count_in(copy, key).rows if version.key.endswith(SUFFIX) else None
                     copy.unlink()
                 except pa.ArrowInvalid:  # no Parquet
                     yield folder, version, None

@@ -149,12 +149,13 @@ def require_active(config: TenantConfig, settings: Settings) -> None:
 
 def refused(tenant: str, life: TenantLife) -> EtlError:
     """Return the error for work that a tenant in this state may not do."""
+    changing = (
+        f"`etl tenant erase-subject {tenant}` or `etl tenant rename {tenant}` was not finished: run it again"
+        f" (`etl tenant rename {tenant} --undo` gives a renaming up)"
+    )
     what = {
         "retired": ("is retired", f"`etl tenant retire {tenant} --undo` makes it active again"),
-        "changing": (
-            "is being changed",
-            f"`etl tenant erase-subject {tenant}` or `etl tenant rename` was not finished: run the same command again",
-        ),
+        "changing": ("is being changed", changing),
         "erasing": ("is being erased", f"`etl tenant erase {tenant} --confirm {tenant}` finishes it"),
         "erased": (
             "was erased",

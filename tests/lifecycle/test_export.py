@@ -155,7 +155,7 @@ def test_an_interrupted_import_goes_on(
 ) -> None:
     before = tables(world)
     other = elsewhere()
-    for point in ("fenced", "object_imported", "objects_imported", "table_made", "tables_imported"):
+    for point in ("fenced", "table_made", "tables_imported", "object_imported", "objects_imported"):
         fault(f"lifecycle.{point}")
         assert interrupted(etl, export[0])
         config = other.config("acme")
