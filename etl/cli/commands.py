@@ -126,7 +126,7 @@ PANELS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ),
         (
             "explain",
-            "Say what happened to a pipeline, why it is late, blocked or out of date, who is told, and what to do.",
+            "Say what happened to a pipeline, why it is late, blocked, missing or stale, who is told, and what to do.",
             "explain:explain",
             "etl explain project_01/lot_history",
         ),

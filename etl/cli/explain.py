@@ -31,7 +31,7 @@ def explain(
         str | None, typer.Option(help="Look at this partition. Default: the newest published one.")
     ] = None,
 ) -> None:
-    """Say what happened to a pipeline, why it is late, blocked, missing or out of date, who is told, and what to do.
+    """Say what happened to a pipeline, why it is late, blocked, missing or stale, who is told, and what to do.
 
     Exit code 0: it is healthy, or only at risk. 1: something is wrong. 3: it is not known how it stands.
     """

@@ -155,7 +155,7 @@ class DagsterRecords:
         """Write SQLite files again without deleted rows. Returns why that was not possible; empty if it was."""
         for open_it in self._databases():
             with open_it() as connection:
-                path = connection.engine.url.database if connection.dialect.name == "sqlite" else None
+                path = _file_of(connection)
             if path:
                 try:
                     with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as db:
@@ -202,9 +202,9 @@ class DagsterRecords:
             *self._shard_without_run(),
         ):
             with open_it() as connection:
-                url = connection.engine.url
-            if url not in seen:
-                seen.add(url)
+                place = _file_of(connection) or connection.engine.url
+            if place not in seen:
+                seen.add(place)
                 yield open_it
 
     def _shard_without_run(self) -> tuple[Callable[[], AbstractContextManager[Any]], ...]:
@@ -335,6 +335,13 @@ def _tables(connection: Any) -> dict[str, sa.Table]:  # noqa: ANN401  of SQLAlch
     found = sa.MetaData()
     found.reflect(bind=connection)
     return dict(found.tables)
+
+
+def _file_of(connection: Any) -> str:  # noqa: ANN401  of SQLAlchemy
+    """Return the file of a database; empty if a server has it. The URL of Dagster's engine may name no file."""
+    if connection.dialect.name != "sqlite":
+        return ""
+    return str(connection.exec_driver_sql("PRAGMA database_list").fetchone()[2])
 
 
 def _portions(values: Iterable[_T]) -> Iterator[list[_T]]:
