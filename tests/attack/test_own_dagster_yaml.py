@@ -41,7 +41,7 @@ def test_a_run_uses_the_file_and_names_what_is_missing(target: Target) -> None:
     said = target.run_days("2026-01-01", "2026-01-01")
     assert path.read_text() == "# ours\ntelemetry: {enabled: false}\n"
     lines = said.err.splitlines()
-    for setting in ("run_launcher", "run_monitoring", "concurrency", "run_queue"):
+    for setting in ("run_launcher", "run_monitoring", "concurrency", "run_coordinator"):
         (snippet,) = [line for line in lines if line.strip().startswith("->") and f"{setting}:" in line]
         assert yaml.safe_load(snippet.split("add: ", 1)[1]), "the snippet can be pasted as it is"
 
