@@ -86,7 +86,8 @@ def _show(built: Built, removed: list[str], kept: list[str], out: Path, operator
     lines = [f"{name}: another process has written a newer page" for name in built.newer]
     lines += [f"{name}: the tenant is gone, and its page was removed" for name in removed]
     lines += [f"{out / name} has files that are not ours: they were kept" for name in kept]
-    lines.append(f"{len(built.pages)} pages in {out}; yours, over all tenants: {operator}")
+    pages = "1 page" if len(built.pages) == 1 else f"{len(built.pages)} pages"
+    lines.append(f"{pages} in {out}; yours, over all tenants: {operator}")
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
     errors = Console(stderr=True)
     for name, error in built.problems.items():

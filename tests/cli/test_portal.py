@@ -29,7 +29,7 @@ def test_the_page_after_real_runs(etl: Etl, project: TinyProject) -> None:
     out = project.root / "out"
     said = etl("portal", "build", "--out", str(out))
     assert said.code == 0, said.out + said.err
-    assert "1 pages in" in said.out
+    assert "1 page in" in said.out
     page = json.loads((out / "acme" / "page.json").read_text(encoding="utf-8"))
     (orders,) = page["pipelines"]
     assert [(each["key"], each["state"], each["rows"], each["rejected"]) for each in orders["data"]["parts"]] == [
