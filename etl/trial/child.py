@@ -195,8 +195,10 @@ def _said(error: BaseException, tenants_dir: Path) -> tuple[str, str]:
 
 def _import_libraries(names: Sequence[str]) -> None:
     for name in names:
-        with suppress(Exception):  # a part of a library that only its other parts may import
+        try:
             importlib.import_module(name)
+        except Exception:  # noqa: BLE001, S112  a part of a library that only its other parts may import
+            continue
 
 
 def _limit_memory(more: int) -> tuple[int, int] | None:
