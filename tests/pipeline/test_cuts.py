@@ -21,6 +21,8 @@ from etl.warehouse.contract import WarehousePlace
 from tests.pipeline.stages import run_stages, table
 from tests.tiny_project import TinyProject
 
+pytestmark = pytest.mark.slow  # partitions cut at each place
+
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 NO_DATE: dict[str, Any] = {"date_column": None}
 DATED: dict[str, Any] = {"date_column": "created_at"}

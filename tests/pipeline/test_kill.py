@@ -10,6 +10,8 @@ import pytest
 from tests.pipeline.stages import STAGES, lake_rows, ledger, run_stages, run_stages_in_process, table
 from tests.tiny_project import TinyProject, make_project
 
+pytestmark = pytest.mark.slow  # processes that are killed
+
 # Where a process dies, and in the course of which stage. A point that is never reached fails its test.
 POINTS = [
     ("extract", "extract.start"),

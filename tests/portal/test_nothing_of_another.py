@@ -23,6 +23,8 @@ from tests.tiny_project import TinyProject, make_project
 from tests.trial.test_apart import build
 from tests.trial.ways import python
 
+pytestmark = pytest.mark.slow  # a page for each way to say a value
+
 __all__ = ["portal"]
 
 VALUE = "bobcanaryhost"

@@ -17,6 +17,8 @@ from etl.quality.rules import InRange, NotNull
 from tests.installation import REPOSITORY
 from tests.quality.realistic import TABLES, table
 
+pytestmark = pytest.mark.slow  # rules are learned on many data sets
+
 ENGINE = get_engine("polars")
 SIZES, SEEDS = (200, 1000, 6000), range(4)
 MOST = 0.03

@@ -11,6 +11,8 @@ from etl.trial import trial
 from etl.trial.trial import TrialLimits, try_out
 from etl.trial.trial_process import RunningTrial
 
+pytestmark = pytest.mark.slow  # imports that do not end take their time
+
 MEMORY = 1 << 30
 
 

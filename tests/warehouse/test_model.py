@@ -23,6 +23,8 @@ from etl.warehouse.contract import TrinoPlace, Warehouse, WarehousePlace
 from tests.lake.objects import load, local_lake, publish, settings_in
 from tests.servers.trino import Catalog, TrinoServer
 
+pytestmark = pytest.mark.slow  # histories of loads, on each warehouse
+
 DAYS = ["2026-01-01", "2026-01-02", "2026-01-03"]
 Row = tuple[int, int | None, str]
 

@@ -22,6 +22,8 @@ from etl.warehouse.duckdb import DuckDBWarehouse
 from etl.warehouse.series import LoadSeries
 from tests.lake.objects import load, local_lake, publish
 
+pytestmark = pytest.mark.slow  # series of loads, on each warehouse
+
 ROWS = pl.DataFrame({"id": range(10), "rank": range(10)})
 DAYS = [f"2026-01-{day:02}" for day in range(1, 31)]
 
