@@ -38,10 +38,7 @@ def served(target: Target, tmp_path: Path, request: pytest.FixtureRequest) -> It
             del settings["run_launcher"]
         path.write_text(yaml.safe_dump(settings))
     # a location that the daemon does not serve
-    elsewhere = target.project.root / "tenants" / "elsewhere"
-    shutil.copytree(target.project.root / "tenants" / "acme", elsewhere)
-    for name in ("config.yaml", "definitions.py"):
-        (elsewhere / name).write_text((elsewhere / name).read_text().replace("acme", "elsewhere"))
+    shutil.copy(target.project.root / "tenants" / "acme" / "definitions.py", target.project.root / "elsewhere.py")
     environ = target.process_environ
     served_by = list(MODULE) if request.param.endswith("-m") else ["-w", "workspace.yaml"]
     with dagster_dev(served_by, environ, target.project.root, tmp_path / "dev.log") as server:
@@ -134,10 +131,10 @@ def test_every_way_with_the_projects_launcher(target: Target, served: Server) ->
     days = sorted(next((each.tags[name] for name in names if name in each.tags), "none") for each in runs)
     # those that named no day were about the newest complete one
     assert days == [DAYS[0]] * 3 + [DAYS[1]] * 2 + [DAYS[2]] * 4
-    launched(target, "-m", "tenants.elsewhere.definitions", "-a", "defs", "-j", "elsewhere_all", day=DAYS[0])
+    launched(target, "-m", "elsewhere", "-a", "defs", "-j", "acme_all", day=DAYS[0])
     dropped = ended(target, 10)[-1]
     assert dropped.status == DagsterRunStatus.FAILURE
-    assert "`tenants.elsewhere.definitions" in why(target, dropped)
+    assert "`elsewhere" in why(target, dropped)
     assert "dagster job launch -w workspace.yaml -l NAME" in why(target, dropped)
 
 
