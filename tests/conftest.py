@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for: real servers, started when the first test needs one, and this project's data."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def secrets_of_a_test_stay_in_it() -> Iterator[None]:
             scrub._known.clear()
             scrub._known.update(before)
             scrub._compile()
+
+
+@pytest.fixture(autouse=True)
+def kept_configurations_of_a_test_stay_in_it() -> Iterator[None]:
+    """A process serves the tenants of one project, and remembers of which it serves the last good configuration."""
+    yield
+    if process := sys.modules.get("etl.definitions.process"):
+        process.pinned.clear()
 
 
 # What starts dbt, Dagster's servers or a browser many times over, or kills a process at every point there is: minutes,

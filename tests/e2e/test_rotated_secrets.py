@@ -164,6 +164,7 @@ def test_definitions_are_loaded_without_a_store(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(socket.socket, "connect", no_network)
     monkeypatch.setattr(socket, "getaddrinfo", no_network)
     monkeypatch.chdir(project.root)
+    build_tenant_definitions.cache_clear()  # another test's tenant may have the same name
     definitions = build_tenant_definitions("acme")
     assert "${secret:db#password}" in json.dumps(
         {name: str(each) for name, each in (definitions.resources or {}).items()}, default=str

@@ -51,7 +51,7 @@ def test_each_of_many_tenants_is_broken_in_a_way_of_its_own_and_the_others_are_w
     for number, way in enumerate(sorted(TOGETHER)):
         if way.startswith("a_transform"):
             continue  # the tenants have none
-        tenant = f"tenant_{number * 4 + 1:03}"
+        tenant = f"tenant_{number * 3 + 1:03}"
         WAYS[way].change(many.root / "tenants" / tenant)
         broken[tenant] = way
     assert len(broken) > 30
