@@ -15,7 +15,7 @@ from tests.deployment.installation import HOST, PASSWORD, TENANTS, Installed, in
 from tests.installation import REPOSITORY
 from tests.tiny_project import ROWS_PER_DAY
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("machine")]  # one story
 
 DAY = "2026-01-01"
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
