@@ -12,6 +12,7 @@ ELSEWHERE = {
     "new.drafted": "tests/cli/test_first_runs.py",
     "notify.sent": "tests/notify/test_outbox.py",
     "quarantine.decided": "tests/pipeline/test_quarantine.py",
+    "telemetry.accepted": "tests/telemetry/test_sending.py",
 }
 # What dbt does with the warehouse is no step of moving rows: it builds its tables anew from what was loaded.
 OF_DBT = {"dbt.start", "dbt.started", "dbt.done"}
@@ -38,6 +39,8 @@ def _names(argument: ast.expr) -> Iterator[str]:
     """The name as written; the one that begins with the stage stands for one of each stage that publishes."""
     if isinstance(argument, ast.Constant):
         yield str(argument.value)
+    elif isinstance(argument, ast.JoinedStr) and isinstance(begin := argument.values[0], ast.Constant):
+        yield str(begin.value).rstrip(".")  # `lifecycle.removed.` and the name of a place
     elif isinstance(argument, ast.JoinedStr) and isinstance(argument.values[0], ast.FormattedValue):
         (rest,) = argument.values[1:]
         if isinstance(rest, ast.Constant) and ast.unparse(argument.values[0].value) == "stage":
