@@ -1,6 +1,6 @@
 """`etl test`: what it shows, and how it ends."""
 
-import os
+import tempfile
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -32,15 +32,21 @@ def files_of(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if "__pycache__" not in path.parts}
 
 
-def test_good_rows_pass_and_nothing_is_left(project: TinyProject, etl: Etl, write: Write) -> None:
+def test_good_rows_pass_and_nothing_is_left(
+    project: TinyProject, etl: Etl, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(GOOD)
-    before = files_of(project.root) | files_of(project.data) | set(Path(os.environ.get("TMPDIR", "/tmp")).glob("etl-*"))
+    scratch = tmp_path / "scratch"  # other tests write into the usual one at the same time
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    before = files_of(project.root) | files_of(project.data)
     said = etl("test", "acme")
     assert said.code == 0, said.err
     assert "1 passed" in said.out
     assert "2 as written" in said.out
-    after = files_of(project.root) | files_of(project.data) | set(Path(os.environ.get("TMPDIR", "/tmp")).glob("etl-*"))
-    assert after == before
+    assert files_of(project.root) | files_of(project.data) == before
+    assert files_of(scratch) == set()
 
 
 def test_neither_source_nor_lake_nor_warehouse_is_opened(
