@@ -6,6 +6,7 @@ Everything is in one folder and on free ports of the loopback device, and ends w
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -104,6 +105,7 @@ class Airflow:
                     start_new_session=True,
                 )
         wait_for("the API server", self.healthy)
+        wait_for("the DAGs of every file", self.all_parsed)
 
     def healthy(self) -> bool:
         for part, process in self.processes.items():
@@ -116,6 +118,18 @@ class Airflow:
         return all(
             (found.get(part) or {}).get("status") == "healthy" for part in ("scheduler", "triggerer", "dag_processor")
         )
+
+    def all_parsed(self) -> bool:
+        """Whether Airflow knows what is in each file: its DAGs, or the error that it holds."""
+        wanted = {
+            str(each)
+            for each in self.dags.rglob("*.py")
+            if re.search(r"^@dag\b|\bDAG\(", each.read_text(), re.MULTILINE)
+        }
+        dags = self.ask("/api/v2/dags?limit=1000")["dags"]
+        errors = self.ask("/api/v2/importErrors?limit=1000")["import_errors"]
+        found = [*(each["fileloc"] for each in dags), *(str(self.dags / each["filename"]) for each in errors)]
+        return wanted <= set(found)
 
     def stop(self) -> None:
         for process in self.processes.values():
@@ -155,18 +169,8 @@ class Airflow:
         raise AssertionError("unreachable")
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
-        """Start a run as soon as the DAG is known."""
         body = {"logical_date": None, "conf": dict(conf or {})}
-
-        def start() -> str | None:
-            try:
-                return str(self.ask(f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
-            except ValueError as refused:
-                if not str(refused).startswith("404"):
-                    raise
-                return None
-
-        return str(wait_for(f"the DAG {dag_id}", start))
+        return str(self.ask(f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
     def ended(self, dag_id: str, run_id: str) -> str:
         """Wait for the end of a run, and return its state."""
