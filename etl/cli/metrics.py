@@ -134,7 +134,7 @@ def collect(settings: Settings, tenant: str | None = None) -> tuple[list[Sample]
         for config in configs:
             samples += _quota_samples(config, settings, now)
             watch = SlaWatch(config, settings, budget=PATIENCE)
-            verdicts, unjudged = watch.judge_now(instance, now)
+            verdicts, unjudged = watch.judge_with_data(instance, now)
             samples += _promise_samples(verdicts)
             samples += [Sample("etl_sla_unjudged", config.id, name, name in unjudged) for name in promised(config)]
             for pipeline, counters in watch.log.counters().items():

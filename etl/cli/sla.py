@@ -46,7 +46,7 @@ _COLOURS = {
 
 @app.command(epilog="For example: `etl sla status --tenant project_01`")
 def status(tenant: TenantOption = None) -> None:
-    """Show the present state of every promise, judged from Dagster's event log.
+    """Show the present state of every promise, judged from Dagster's event log and from what the lake publishes.
 
     Exit code 1: a promise is broken. 2: a tenant does not load. 3: a promise could not be judged or was never measured,
     or nothing is promised.
@@ -58,7 +58,7 @@ def status(tenant: TenantOption = None) -> None:
     unjudged: list[str] = []
     with opened_instance(settings) as instance:
         for config in configs:
-            verdicts, unknown = SlaWatch(config, settings, budget=PATIENCE).judge_now(instance, now)
+            verdicts, unknown = SlaWatch(config, settings, budget=PATIENCE).judge_with_data(instance, now)
             unjudged += unknown.values()
             for each in (verdict for found in verdicts.values() for verdict in found):
                 since = f"{each.since:%Y-%m-%d %H:%M}" if each.since else ""
@@ -81,7 +81,7 @@ def status(tenant: TenantOption = None) -> None:
         raise NothingExamined("nothing was examined: nothing is promised", "write `sla:` into a pipeline")
     if State.UNMEASURED in states:
         raise NothingExamined(
-            f"{states.count(State.UNMEASURED)} promise(s) were never measured, so it is not known if they are kept",
+            f"{states.count(State.UNMEASURED)} promise(s) could not be measured, so it is not known if they are kept",
             "run the pipelines; a pipeline without rules cannot keep a promise about checks",
         )
 

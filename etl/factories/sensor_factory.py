@@ -59,7 +59,7 @@ class SensorFactory:
     ) -> tuple[Verdicts, Unjudged, Callable[[str], Explanation]]:
         """Judge the promises for the check `sla` when it is run by hand. The last value explains one pipeline."""
         watch = self._watch()
-        verdicts, unjudged = watch.judge_now(instance, now)
+        verdicts, unjudged = watch.judge_with_data(instance, now)
         return verdicts, unjudged, lambda name: watch.explained(name, verdicts, unjudged, now)
 
     def _watch(self) -> SlaWatch:

@@ -15,6 +15,7 @@ from etl.promises.attainment import attain
 from etl.promises.freshness import State
 from etl.promises.judge import PromiseVerdict
 from etl.promises.state_log import StateInterval
+from etl.running import promised_data
 from etl.sla.config import PipelineSLA
 
 HISTORY = timedelta(days=42)
@@ -43,8 +44,8 @@ _NAMES = {
     "warnings": "Warnings",
     "consecutive_failures": "Failed runs",
 }
-ABOUT_DATA = frozenset(_NAMES[each] for each in ("deadline", "max_age", "min_row_count", "max_row_count"))
-"""The names of promises about data. The others are about runs and checks, which stay known when data is gone."""
+ABOUT_DATA = frozenset(_NAMES[each] for each in promised_data.ABOUT_DATA)
+"""The names of promises about data."""
 _SIMPLE = 5
 """The number of parts of a cron."""
 

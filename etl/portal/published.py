@@ -14,6 +14,7 @@ from etl.partitions.scheme import PartitionScheme, StaticKeys, TimeScheme
 from etl.portal.page import Check, Compared, PromiseEntry
 from etl.portal.promised import ABOUT_DATA
 from etl.promises.judge import PipelineHistory
+from etl.running.promised_data import GONE, UNREADABLE
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,7 @@ def promises_of_what_is_there(promises: Iterable[PromiseEntry], published: Stage
     """Return the promises. One about data is not kept by data that is not there any more."""
     if published.has_newest:
         return tuple(promises)
-    why = "it is not known whether the data is there: the lake could not be read"
-    why = why if published.keys is None else "what was published is gone from the lake"
+    why = UNREADABLE if published.keys is None else GONE
     update = {"state": "not known", "level": "unknown", "message": why}
     return tuple(
         each.model_copy(update=update) if each.level == "good" and each.name in ABOUT_DATA else each

@@ -49,7 +49,7 @@ METRICS: Mapping[str, Metric] = {
     "etl_sla_promises": Metric("gauge", "Number of promises of the pipeline."),
     "etl_sla_promises_broken": Metric("gauge", "Promises that are broken now."),
     "etl_sla_promises_at_risk": Metric("gauge", "Promises that will probably not be kept."),
-    "etl_sla_promises_unmeasured": Metric("gauge", "Promises about which nothing was measured yet."),
+    "etl_sla_promises_unmeasured": Metric("gauge", "Promises of which it is not known whether they are kept."),
     "etl_sla_unjudged": Metric("gauge", "1 if the state of the promises is not known."),
     "etl_quota_used_ratio": Metric("gauge", "Used share of the quota that is nearest to its limit; 1 is used up."),
     "etl_quota_unknown": Metric("gauge", "Quotas with a limit of which it is not known how much is used."),

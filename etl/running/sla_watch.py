@@ -25,6 +25,7 @@ from etl.promises.state_log import StateLog
 from etl.running.earlier_failures import successors
 from etl.running.explain import Explanation, KnownFacts, explain
 from etl.running.explain_partitions import unpublished
+from etl.running.promised_data import with_data_there
 from etl.running.quota_watch import quota_troubles, room_for_messages
 from etl.running.sla_history import BUDGET, Reader, SlaHistory
 from etl.running.sla_result import digest, evaluation, promised
@@ -114,6 +115,7 @@ class SlaWatch:
         """Judge the promises after the events were read, and collect what is wrong."""
         self._mend_failures(instance, now, location)
         verdicts, unjudged = self.judge(now)
+        verdicts = self._with_data_there(verdicts, now, buckets=False)
         troubles = [*self._troubles(verdicts, unjudged, now), *quota_troubles(self.config, self.settings, now)]
         return Looked(verdicts, unjudged, troubles)
 
@@ -140,6 +142,11 @@ class SlaWatch:
         late = {name: f"{self.config.id}/{name} is not judged yet: its past is still being read" for name in unread}
         return verdicts, late | unjudged
 
+    def judge_with_data(self, instance: DagsterInstance, now: datetime) -> tuple[Verdicts, Unjudged]:
+        """Do as `judge_now`, and look into the lake: a promise about data that is gone is not known to be kept."""
+        verdicts, unjudged = self.judge_now(instance, now)
+        return self._with_data_there(verdicts, now), unjudged
+
     def explained(
         self,
         name: str,
@@ -163,6 +170,10 @@ class SlaWatch:
         """Return the partitions of a pipeline that are known to have been published; of a table, an empty text."""
         past = self.reader.current(now).histories.get(name)
         return {each.partition or "" for each in past.published.publishes} if past is not None else set()
+
+    def _with_data_there(self, verdicts: Verdicts, now: datetime, *, buckets: bool = True) -> Verdicts:
+        published = {name: self.published(name, now) for name in verdicts}
+        return with_data_there(verdicts, self.config, self.settings, published, buckets=buckets)
 
     def _known(self, verdicts: Verdicts, unjudged: Unjudged, now: datetime) -> KnownFacts:
         state = self.reader.current(now)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -57,6 +58,23 @@ def test_status_says_how_each_promise_stands(promised: TinyProject, etl: Etl) ->
     assert said.code == 1
     assert "21" in said.out
     assert "broken" in said.out
+
+
+def test_a_promise_about_data_that_is_gone_is_not_kept(promised: TinyProject, etl: Etl) -> None:
+    shutil.rmtree(promised.data / "lake")
+    said = etl("sla", "status")
+    assert said.code == 3, said.out
+    assert said.out.count("unmeasured") == 2
+    assert "gone from the lake" in " ".join(said.out.split())
+    assert "on track" in said.out, "the share of failed checks is a promise about a run"
+    assert 'etl_sla_promises_unmeasured{pipeline="orders",tenant="acme"} 2.0' in etl("metrics").out
+
+
+def test_a_lake_that_cannot_be_read_is_not_known(promised: TinyProject, etl: Etl) -> None:
+    folder = promised.data / "lake" / "acme"
+    folder.rename(folder.with_name("aside"))
+    folder.write_text("no folder")
+    assert etl("sla", "status").code == 3
 
 
 def test_report_as_table_json_and_html(promised: TinyProject, etl: Etl, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,8 +37,9 @@ from etl.promises.freshness import State
 from etl.running import sla_watch
 from etl.running.sla_watch import SlaWatch
 from etl.running.subjects import Location
+from etl.settings import S3Settings
 from tests.notify.servers import mail_server, web_server
-from tests.running.promised_world import World, make_config, make_instance, make_settings
+from tests.running.promised_world import World, make_config, make_instance, make_settings, publish
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DAYS = {"date_column": "day", "partitions": {"start": "2026-01-01"}}
@@ -128,6 +130,7 @@ def test_a_run_that_is_at_work_and_will_end_in_time_is_no_warning(tmp_path: Path
     world, watch = World(instance, "acme"), SlaWatch(config, make_settings(tmp_path))
     six = datetime(2026, 1, 3, 6, tzinfo=UTC)
     world.run("orders", six - HOUR, six, partition="2026-01-02")  # a run takes an hour
+    publish(watch.settings, "acme", "orders", "2026-01-02")
     now = datetime(2026, 1, 4, 8, 30, tzinfo=UTC)
     World(instance, "other").begin("orders", now - HOUR / 2, partition="2026-01-03")
     world.begin("orders", now - HOUR / 2, partition="2026-01-01")
@@ -145,6 +148,7 @@ def test_a_verdict_is_written_when_it_changes_and_once_a_day(tmp_path: Path, ins
     watch = SlaWatch(config, make_settings(tmp_path))
     now = datetime(2026, 1, 2, 1, tzinfo=UTC)
     World(instance, "acme").run("orders", now - HOUR, now, partition="2026-01-01")
+    publish(watch.settings, "acme", "orders", "2026-01-01")
     written, cursor = [], ""
     for hour in range(60):
         at = now + hour * HOUR
@@ -153,6 +157,41 @@ def test_a_verdict_is_written_when_it_changes_and_once_a_day(tmp_path: Path, ins
         written += [(hour, check.metadata["state"].value) for check in tick.checks]
     # it may last thirty hours, and a run takes one; at hour 47 another day is due
     assert written == [(0, "on_track"), (24, "on_track"), (30, "at_risk"), (31, "broken"), (47, "broken")]
+
+
+def test_a_promise_about_data_that_is_gone_warns_until_the_data_is_back(
+    tmp_path: Path, instance: DagsterInstance
+) -> None:
+    watch = SlaWatch(make_config("acme", {"orders": promised(30.0)}), make_settings(tmp_path))
+    now = datetime(2026, 1, 2, 1, tzinfo=UTC)
+    World(instance, "acme").run("orders", now - HOUR, now, partition="2026-01-01")
+    said = []
+    for there in (True, False, True):
+        if there:
+            publish(watch.settings, "acme", "orders", "2026-01-01")
+        else:
+            shutil.rmtree(watch.settings.lake_dir)
+        now += HOUR
+        (check,) = watch.tick(instance, now, (now - HOUR).isoformat()).checks
+        watch.confirm_told()
+        said.append((check.metadata["state"].value, check.passed, check.severity))
+    error, warn = AssetCheckSeverity.ERROR, AssetCheckSeverity.WARN
+    assert error not in [severity for *_, severity in said]
+    assert said == [("on_track", True, warn), ("unmeasured", False, warn), ("on_track", True, warn)]
+
+
+def test_a_tick_asks_no_bucket_because_one_that_is_dead_would_keep_it_from_all_promises(
+    tmp_path: Path, instance: DagsterInstance
+) -> None:
+    config = make_config("acme", {"orders": {**promised(30.0), "save_to_s3": True}}, storage={"bucket": "lake"})
+    settings = make_settings(tmp_path).model_copy(update={"s3": S3Settings(endpoint_url="http://127.0.0.1:1")})
+    watch, now = SlaWatch(config, settings), datetime(2026, 1, 2, 1, tzinfo=UTC)
+    World(instance, "acme").run("orders", now - HOUR, now, partition="2026-01-01")
+    (verdict,) = watch.tick(instance, now).verdicts["orders"]
+    assert verdict.state is State.ON_TRACK
+    ((asked,),) = watch.judge_with_data(instance, now)[0].values()
+    assert asked.state is State.UNMEASURED
+    assert "the lake could not be read" in asked.message
 
 
 def test_a_check_that_was_never_written_down_is_written_again(tmp_path: Path, instance: DagsterInstance) -> None:

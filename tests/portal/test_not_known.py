@@ -16,8 +16,8 @@ from etl.portal.render import html_of, json_of
 from etl.trial.own_error import OwnPythonError
 from tests.portal.test_broken import ERROR
 from tests.portal.test_page import Parsed
-from tests.portal.world import NOW, Portal, publish, publish_rows
-from tests.running.promised_world import World, make_config, make_settings
+from tests.portal.world import NOW, Portal, publish_rows
+from tests.running.promised_world import World, make_config, make_settings, publish
 
 GOOD = ("good", "healthy", "passed", "there", "kept", "kept again", "ok", True)
 ABOUT_RUNS = {"Failed checks", "Failed runs"}

@@ -19,7 +19,7 @@ from etl.promises.state_log import StateLog
 from etl.settings import Settings
 from etl.sla.config import AlertLevel
 from etl.trial.trouble import TenantTrouble
-from tests.running.promised_world import World, make_config, make_settings
+from tests.running.promised_world import World, make_config, make_settings, publish
 
 NOW = datetime(2026, 1, 10, 1, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -88,13 +88,6 @@ def make_portal(folder: Path, tenants: tuple[str, ...] = ("alice", "bob")) -> Po
             log.record([PromiseVerdict(tenant, "orders", "deadline", state, "", AlertLevel.ERROR)], at)
             at += HOUR * 5 / 6
     return Portal(settings, instance, {each: config_of(each) for each in tenants})
-
-
-def publish(settings: Settings, tenant: str, pipeline: str, day: str) -> None:
-    """The page looks only whether an object is there."""
-    place = settings.lake_dir / tenant / "extract" / pipeline / f"dt={day}"
-    place.mkdir(parents=True)
-    (place / "data.parquet").touch()
 
 
 def publish_rows(settings: Settings, tenant: str, pipeline: str, partition: str | None) -> None:

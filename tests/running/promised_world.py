@@ -54,6 +54,13 @@ def make_settings(folder: Path) -> Settings:
     return Settings(project_dir=folder, data_dir=folder / "data")
 
 
+def publish(settings: Settings, tenant: str, pipeline: str, day: str) -> None:
+    """Put an object where readers find the partition; whoever looks only whether it is there reads no more of it."""
+    place = settings.lake_dir / tenant / "extract" / pipeline / f"dt={day}"
+    place.mkdir(parents=True)
+    (place / "data.parquet").touch()
+
+
 def make_config(tenant: str, pipelines: Mapping[str, Mapping[str, Any]], **more: Any) -> TenantConfig:
     """A tenant whose pipelines are one extract each, unless they say otherwise."""
     full = {name: {"source_table": name, **each} for name, each in pipelines.items()}
