@@ -27,12 +27,13 @@ from etl.lifecycle.manifest import ExportedFile, ExportedTable, Manifest, listed
 from etl.lifecycle.places import is_own_dbt_project
 from etl.odcs.document import contract_text
 from etl.odcs.exporting import export_contract
-from etl.pipeline.life import STAGE
+from etl.pipeline.life import STAGE, life_of, refused
 from etl.pipeline.quarantine import history_path
 from etl.pipeline.stage import lake_place
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.warehouse.contents import Contents, contents, movable
 
+_UNFINISHED = {"changing", "erasing", "importing"}
 _MADE_BY_TOOLS = {"target", "logs", "dbt_packages", "__pycache__", "life.json"}
 _TEXT = """This folder is an export of the tenant `{tenant}`.
 
@@ -52,7 +53,7 @@ def export(subject: Subject, out: Path) -> tuple[Manifest, str]:
     """Write the export. Returns its manifest and the manifest's SHA-256. The folder must not exist, or be empty."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise EtlError(f"{out} is not an empty folder", "name a new folder")
-    refuse_going_on(subject.records, subject.id, "exported")
+    _refuse_unfinished(subject)
     unfinished = out.with_name(f".{out.name}.unfinished")
     if unfinished.exists():
         shutil.rmtree(unfinished)
@@ -66,7 +67,7 @@ def export(subject: Subject, out: Path) -> tuple[Manifest, str]:
     files.append(listed(unfinished, unfinished / "README.txt", "text"))
     if not any(each.kind in ("object", "table") for each in files):
         raise NothingExamined(f"tenant {subject.id} has no object and no table", "nothing was exported")
-    refuse_going_on(subject.records, subject.id, "exported")  # one that began meanwhile may have changed objects
+    _refuse_unfinished(subject)  # what began meanwhile may have changed objects
     manifest = Manifest(
         tenant=subject.id,
         made=datetime.now(UTC),
@@ -84,6 +85,14 @@ def export(subject: Subject, out: Path) -> tuple[Manifest, str]:
         out.rmdir()
     unfinished.replace(out)
     return manifest, digest
+
+
+def _refuse_unfinished(subject: Subject) -> None:
+    """Raise an error while a run or another command changes the tenant: the export would hold a part of it."""
+    refuse_going_on(subject.records, subject.id, "exported")
+    life = life_of(subject.config, subject.settings)
+    if life is not None and life.state in _UNFINISHED:
+        raise refused(subject.id, life)
 
 
 def _objects(subject: Subject, folder: Path) -> Iterator[ExportedFile]:

@@ -161,6 +161,8 @@ def test_an_interrupted_import_goes_on(
         config = other.config("acme")
         assert config.origin.life is not None
         assert config.origin.life.state == "importing"  # no run works on a half of it
+        half = etl("tenant", "export", "acme", "--out", str(other.project.data / "half"))
+        assert (half.code, "is being imported" in half.err) == (2, True)
     fault("")
     said = etl("tenant", "import", str(export[0]))
     assert said.code == 0, said.err

@@ -30,6 +30,8 @@ def test_interrupted_at_any_point_it_is_the_same_under_the_new_id(
         with pytest.raises(OSError, match="fault"):
             raise AssertionError(etl("tenant", "rename", "acme", "zenith", "--confirm", "acme"))
         assert not world.run("acme", stages=("load",)).success
+        half = etl("tenant", "export", "acme", "--out", str(world.project.data / "half"))
+        assert (half.code, "is being changed" in half.err) == (2, True), point
     fault("")
     said = etl("tenant", "rename", "acme", "zenith", "--confirm", "acme")
     assert said.code == 0, said.err
