@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "etl"
 
 # From the bottom up; a row may import the rows below it, and its own packages, but not its neighbours in the row.
 LAYERS = [
-    {"errors", "suggest"},
+    {"errors", "plural", "suggest"},
     {"project", "extras"},
     {"settings", "platform", "faults", "formats", "query_text", "locks", "sql", "parquet"},
     {"state_store"},

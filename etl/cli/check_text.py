@@ -17,6 +17,7 @@ from etl.conventions.location import JudgedLocation
 from etl.conventions.registry import RULES
 from etl.conventions.reports.report import CheckReport, message
 from etl.conventions.rule import CheckFinding, ConventionRule
+from etl.plural import counted
 
 _COLOURS = {"error": "bold red", "warning": "yellow"}
 _UNBUILT = ("configuration", "location", "dbt-project", "syntax-error")
@@ -80,16 +81,14 @@ class CheckText:
         if not errors and not warnings:
             self._out.print(f"[green]{len(names)} checked[/], no findings: {escape(shown)}")
             return
-        counted = Counter(each.rule for each in self._report.findings).most_common()
-        rules = ", ".join(f"{rule} {count}" for rule, count in counted)
+        rules_found = Counter(each.rule for each in self._report.findings).most_common()
+        rules = ", ".join(f"{rule} {count}" for rule, count in rules_found)
         colour = "bold red" if errors else "yellow"
         words = " and ".join(
-            f"{number} {word}{'s' if number != 1 else ''}"
-            for number, word in ((errors, "error"), (warnings, "warning"))
-            if number
+            counted(number, word) for number, word in ((errors, "error"), (warnings, "warning")) if number
         )
         self._out.print(f"{len(names)} checked, [{colour}]{words}[/]: {rules}", soft_wrap=True)
-        first = counted[0][0]
+        first = rules_found[0][0]
         self._out.print(f"[green]->[/] `etl check --rule {first}` explains a rule", soft_wrap=True)
 
     def _place(self, each: CheckFinding) -> str:
@@ -134,7 +133,7 @@ def _examined(location: JudgedLocation) -> str:
         (location.jobs, "job"),
         (location.files, "Python file"),
     )
-    words = ", ".join(f"{number} {word}{'s' if number != 1 else ''}" for number, word in parts if number)
+    words = ", ".join(counted(number, word) for number, word in parts if number)
     unbuilt = not location.assets and any(each.rule in _UNBUILT for each in location.findings)
     state = "[red]not built[/]" if unbuilt else ""
     return ", ".join(each for each in (words, f"{location.seconds:.1f} s", state) if each)

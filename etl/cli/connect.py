@@ -23,6 +23,7 @@ from etl.notify.reaching import try_target
 from etl.notify.targets import NotificationConfig
 from etl.pipeline.extract import extract_request
 from etl.pipeline.stage import StageRun, lake_place
+from etl.plural import counted
 from etl.resources.rdb import rdb_resource
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.secrets.template import interpolate, secrets_of
@@ -111,8 +112,7 @@ def _source(config: TenantConfig, settings: Settings) -> Answer:
             try_to_read(url, extract_request(run))
         except SourceError as error:
             raise SourceError(f"pipeline `{pipeline.name}`: {error.problem}", error.hint) from error
-    count = len(config.pipelines)
-    return Answer(f"{count} pipeline{'s' if count != 1 else ''} can be read", source_clock(url))
+    return Answer(f"{counted(len(config.pipelines), 'pipeline')} can be read", source_clock(url))
 
 
 def _secrets_of(config: TenantConfig) -> list[str]:

@@ -21,6 +21,7 @@ from etl.onboarding.proposal import Proposal
 from etl.onboarding.survey import Survey
 from etl.onboarding.tenant_text import Identity
 from etl.onboarding.tenants import Asked, add_from_database, make_from_database
+from etl.plural import counted
 from etl.settings import Settings
 
 __all__ = ["Asked", "Identity", "Limits", "add_to_tenant", "new_from_database"]
@@ -36,7 +37,7 @@ def new_from_database(console: Console, settings: Settings, identity: Identity, 
     _show(console, found)
     console.print(f"[green]made[/] tenants/{identity.tenant}, and its entry in workspace.yaml", highlight=False)
     _next_steps(console, config.id, found.proposals)
-    _end(console, f"{_counted(len(found.proposals), 'pipeline')} made", found)
+    _end(console, f"{counted(len(found.proposals), 'pipeline')} made", found)
 
 
 def add_to_tenant(console: Console, settings: Settings, tenant: str, asked: Asked) -> None:
@@ -50,7 +51,7 @@ def add_to_tenant(console: Console, settings: Settings, tenant: str, asked: Aske
         _show(console, found)
         console.print(f"[green]added[/] to tenants/{tenant}/config.yaml, which is otherwise unchanged", highlight=False)
         _next_steps(console, config.id, found.proposals)
-    _end(console, f"{_counted(len(found.proposals), 'pipeline')} added", found)
+    _end(console, f"{counted(len(found.proposals), 'pipeline')} added", found)
 
 
 def _announce(console: Console, asked: Asked, what: str) -> None:
@@ -133,12 +134,8 @@ def _end(console: Console, made: str, found: Survey) -> None:
     for each in found.left:
         console.print(f"[yellow]left out:[/] {escape(each.table)}: {escape(each.why)}", highlight=False)
     columns = sum(len(each.sample.unreadable) for each in found.proposals)
-    left = [_counted(number, word) for number, word in ((len(found.left), "table"), (columns, "column")) if number]
+    left = [counted(number, word) for number, word in ((len(found.left), "table"), (columns, "column")) if number]
     if left:
         console.print(f"[yellow]{made}, {' and '.join(left)} left out[/]", highlight=False)
         raise typer.Exit(EXIT_FAILED)
     console.print(f"[green]{made}[/], nothing left out", highlight=False)
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

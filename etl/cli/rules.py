@@ -16,6 +16,7 @@ from rich.table import Table
 
 from etl.cli.start import EXIT_FAILED
 from etl.errors import NothingExamined, QualityError
+from etl.plural import counted
 from etl.quality import get_engine
 from etl.quality.data import open_data
 from etl.quality.engine import Strictness
@@ -50,7 +51,7 @@ def rules(
     given, needed = files or [], WORDS.get(name or "", 0)
     if len(given) != needed:
         asked = f"`etl rules {name}`" if name else "`etl rules`"
-        many = "no file" if needed == 0 else f"{needed} file{'s' if needed > 1 else ''}"
+        many = "no file" if needed == 0 else counted(needed, "file")
         example = (
             f"etl rules {name} {' '.join(['FILE.parquet'] * needed)}" if needed else f"etl rules suggest {given[0]}"
         )

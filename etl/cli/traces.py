@@ -18,6 +18,7 @@ from etl.cli.asked import asked_tenants
 from etl.cli.home import opened_instance
 from etl.cli.receiver_options import Every, OfTenant, Since
 from etl.errors import EtlError
+from etl.plural import counted
 from etl.secrets.scrub import learn
 from etl.settings import Settings, load_settings
 from etl.telemetry.sending import Receiver, Report, send_ended_runs
@@ -78,8 +79,7 @@ def learn_headers(headers: Mapping[str, str]) -> None:
 
 
 def _tell(receiver: Receiver, report: Report) -> None:
-    runs = f"{report.sent} run{'' if report.sent == 1 else 's'}"
-    told = f"{runs} sent" if report.sent or report.away or report.refused else "no new run"
+    told = f"{counted(report.sent, 'run')} sent" if report.sent or report.away or report.refused else "no new run"
     Console().print(f"{receiver.kind}: {told}", highlight=False)
     wrong = Console(stderr=True)
     for run_id, problem in report.refused.items():

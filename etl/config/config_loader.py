@@ -30,6 +30,7 @@ from etl.config.yaml_source import SIZE_LIMIT, Mark, Node, marks, parse, text_at
 from etl.config.yaml_word import yaml_word
 from etl.errors import ConfigError
 from etl.platform import platform_of
+from etl.plural import counted
 from etl.secrets.ownership import may_name
 from etl.secrets.template import variables_of
 from etl.settings import Settings, load_settings
@@ -328,7 +329,7 @@ def _shown(path: Path, settings: Settings) -> str:
 def _error(tenant_id: str, file: str, findings: Iterable[ConfigFinding]) -> ConfigError:
     ordered = in_order(findings)
     problems = [each.render(file) for each in ordered[:FINDINGS_LIMIT]]
-    count = "1 problem" if len(ordered) == 1 else f"{len(ordered)} problems"
+    count = counted(len(ordered), "problem")
     if len(ordered) > FINDINGS_LIMIT:
         count += f", of which these are the first {FINDINGS_LIMIT}"
     return ConfigError(

@@ -19,10 +19,10 @@ from dagster import DefaultSensorStatus, SensorDefinition, SensorEvaluationConte
 from etl.config.config_loader import list_tenants
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
+from etl.plural import counted
 from etl.portal.build import build_operator, build_pages, remove_pages
 from etl.portal.folder import read_summary
 from etl.portal.gather import Gathering
-from etl.portal.words import count
 from etl.running import naming
 from etl.settings import Settings, load_settings
 from etl.trial.trouble import TenantTrouble
@@ -72,7 +72,8 @@ def location_page_sensor(
             evaluation_fn=_evaluation(configs, troubles, settings, settings.portal_dir, with_operator=True),
             minimum_interval_seconds=INTERVAL_SECONDS,
             default_status=DefaultSensorStatus.RUNNING,
-            description=f"Keeps the pages of {count(len(configs), 'tenant')} fresh, and the operator's page over all.",
+            description=f"Keeps the pages of {counted(len(configs), 'tenant')} fresh,"
+            " and the operator's page over all.",
         )
     ]
 
@@ -110,8 +111,8 @@ def _evaluation(
             wrong = {**gathering.errors, **built.problems}
             if wrong:
                 problems = [f"{tenant}: {error}" for tenant, error in wrong.items()]
-                raise EtlError("\n".join(problems), f"the other {count(len(built.pages), 'page')} were written")
-            parts = [f"{count(len(built.pages), 'page')} written"]
+                raise EtlError("\n".join(problems), f"the other {counted(len(built.pages), 'page')} were written")
+            parts = [f"{counted(len(built.pages), 'page')} written"]
             parts += [f"{len(built.left)} left for the next tick"] if built.left else []
             parts += [f"removed those of {', '.join(removed)}"] if removed else []
             return SkipReason("; ".join(parts))

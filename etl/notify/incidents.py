@@ -17,6 +17,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from etl.notify.targets import SEVERITIES, Event, Severity
+from etl.plural import counted
 
 NAMED = 20  # pipelines and details that a message lists; the rest is a number
 LONGEST_LINE = 300
@@ -129,7 +130,7 @@ def broken_message(incident: Incident, at: datetime) -> Message:
     """Return the message for the beginning of an incident."""
     others = [each for each in incident.pipelines if each != incident.root]
     title = f"[{incident.tenant}] {_what(incident)}"
-    lines = [f"Since {incident.since:%Y-%m-%d %H:%M %Z}: {incident.count} {_plural('trouble', incident.count)}."]
+    lines = [f"Since {incident.since:%Y-%m-%d %H:%M %Z}: {counted(incident.count, 'trouble')}."]
     lines += [f"- {each}" for each in incident.details]
     if others:
         lines.append(f"Affected with {incident.root}: {_list(others)}.")
@@ -238,7 +239,3 @@ def _short(text: str) -> str:
 def _list(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more}"
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"

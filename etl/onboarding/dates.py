@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from etl.onboarding.moments import DateColumn, epoch_unit
 from etl.onboarding.sampling import TableSample
+from etl.plural import counted
 
 _CREATED = re.compile(
     r"creat|insert|added|order|placed|regist|log|event|occur|record|book|post|invoice|rental|payment|transact|trade"
@@ -94,7 +95,7 @@ def _against(date: DateColumn, *, fewest: int) -> str:
     if date.future > _MANY_IN_FUTURE:
         return f"`{date.name}` lies in the future in {date.future:.0%} of the rows"
     if date.days < fewest:
-        return f"`{date.name}` has only {date.days} different day{'s' if date.days > 1 else ''}"
+        return f"`{date.name}` has only {counted(date.days, 'different day')}"
     if re.search(r"birth|dob|hire", date.name, re.IGNORECASE):
         return f"`{date.name}` says nothing about when a row came"
     return ""

@@ -19,6 +19,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from etl.onboarding.naming import shown
 from etl.onboarding.proposal import Proposal
 from etl.onboarding.sampling import TableSample
+from etl.plural import counted
 
 _WIDTH = 116
 _STEP = 2
@@ -112,7 +113,7 @@ def _why_whole(proposal: Proposal) -> str:
 
 def rows_of(sample: TableSample) -> str:
     """Return the number of rows, and how many of them were read."""
-    rows = f"{sample.rows:,} row{'s' if sample.rows != 1 else ''}"
+    rows = counted(sample.rows, "row")
     if sample.whole:
         return f"{rows}, all read"
     return f"{'' if sample.counted else 'about '}{rows}, {sample.frame.height:,} of them read"

@@ -11,6 +11,8 @@ from typing import Literal
 
 import polars as pl
 
+from etl.plural import counted
+
 Kind = Literal["daily", "working days", "none", "ended", "unknown"]
 WINDOW_DAYS = 56
 _LEAST_DAYS = 14
@@ -54,7 +56,7 @@ def measure_rhythm(counts: Sequence[tuple[date, int]], now: datetime, *, truncat
     first, end = recent[0][0], recent[-1][0]
     span = [first + timedelta(days=offset) for offset in range((end - first).days + 1)]
     if len(span) < _LEAST_DAYS:
-        return Rhythm("unknown", f"only {len(span)} day{'s' if len(span) > 1 else ''} of rows were seen")
+        return Rhythm("unknown", f"only {counted(len(span), 'day')} of rows were seen")
     filled = {day for day, _ in recent}
     fewest = min(count for _, count in recent)
     share = len(filled) / len(span)

@@ -13,6 +13,7 @@ from etl.planning.columns import ColumnChange
 from etl.planning.compare import Action, DefinitionChange, ValueChange
 from etl.planning.plan import TenantPlan
 from etl.planning.verdicts import RuleForecast
+from etl.plural import counted
 
 LONGEST_VALUE = 60
 SERIES_SHOWN = 3
@@ -80,7 +81,7 @@ def column(change: ColumnChange) -> str:
 
 def backfill(each: BackFill) -> str:
     """Return what is made again, how much that is, and what it costs."""
-    count = f"{each.partitions:,} {each.word}{'s' if each.partitions != 1 else ''}"
+    count = counted(each.partitions, each.word)
     if not each.ranges:
         count = "the whole table"
     whole = each.rewritten == each.partitions

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from etl.pipeline.quarantine import Decision
+from etl.plural import counted
 from etl.portal.made import MOST_EVENTS, Made
 from etl.portal.page import ChangeEntry
 from etl.portal.promised import LEVELS
-from etl.portal.words import count, number, partition
+from etl.portal.words import number, partition
 from etl.promises.freshness import State
 from etl.promises.judge import PipelineHistory
 from etl.promises.pipeline_facts import Failure
@@ -132,7 +133,7 @@ def decisions(found: Iterable[Decision], known: Iterable[str], since: datetime, 
         if each.at < since or each.action == "replay begun" or each.pipeline not in names:
             continue
         about = partition(each.partition or "", zone)
-        rows = count(each.rows_before, "rejected row")
+        rows = counted(each.rows_before, "rejected row")
         match each.action:
             case "discarded":
                 words = f"{rows} of {about} were discarded."

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 
 from etl.partitions.keys import moved
 from etl.partitions.scheme import PartitionScheme, StaticKeys, TimeScheme
+from etl.plural import counted
 from etl.portal.made import Loads, Made
 from etl.portal.page import Completeness, PartitionCell, PartState
-from etl.portal.words import count, end_of, number, partition, short_moment, span
+from etl.portal.words import end_of, number, partition, short_moment, span
 from etl.promises.freshness import State
 from etl.promises.judge import PipelineHistory, PromiseVerdict
 
@@ -140,9 +141,9 @@ def _by_time(known: KnownData, scheme: TimeScheme, base: Completeness) -> Comple
     expected = scheme.count(scheme.start, newest)
     base = base.model_copy(update={"expected": expected, "there": len(there)})
     if not there:
-        answer = f"Nothing of it is there: none of {count(expected, scheme.word)} is published."
+        answer = f"Nothing of it is there: none of {counted(expected, scheme.word)} is published."
         if gone := sum(each <= newest for each in known.gone):
-            answer = _all_gone(gone, count(expected, scheme.word))
+            answer = _all_gone(gone, counted(expected, scheme.word))
         is_bad = gone or known.freshness(State.BROKEN)
         return base.model_copy(update={"answer": answer, "level": "bad" if is_bad else "unknown"})
     wrong = {each.key: each.state for each in base.parts if each.level in ("bad", "unknown")}
@@ -184,9 +185,9 @@ def _judged(
     late = known.freshness(State.BROKEN)
     states = {state for key, state in wrong.items() if key > last}
     if gaps:
-        pending = f" {count(after, word)} after it {_be(after)} not there yet." if after else ""
+        pending = f" {counted(after, word)} after it {_be(after)} not there yet." if after else ""
         named = [key for key in wrong if key < first][:_NAMED] if gaps <= _NAMED else []
-        what = f"{count(gaps, word)} before {partition(first, known.zone)}"
+        what = f"{counted(gaps, word)} before {partition(first, known.zone)}"
         if len(named) == gaps:
             what = " and ".join(partition(key, known.zone) for key in named)
         is_missing = named and all(wrong[key] == "missing" for key in named)
@@ -199,17 +200,17 @@ def _judged(
         return {"level": "bad", "answer": f"Complete only to {to}.", "detail": detail}
     if late is not None:
         since = f" since {short_moment(late.since, known.zone)}" if late.since else ""
-        missing = f"{count(after, word)} {_be(after)} not there, late{since}." if after else ""
+        missing = f"{counted(after, word)} {_be(after)} not there, late{since}." if after else ""
         return {"level": "bad", "answer": f"Late. Complete to {to}.", "detail": missing or f"Late{since}."}
     if "not loaded" in states:
-        detail = f"It is not known whether what followed was loaded into the table ({count(after, word)})."
+        detail = f"It is not known whether what followed was loaded into the table ({counted(after, word)})."
         return {"level": "unknown", "answer": f"Known to be complete to {to}.", "detail": detail}
     if not after and known.made and all(each.rows == 0 for each in known.made.values()):
         return {"level": "notice", "answer": f"Complete to {to}.", "detail": "Not one row is in it."}
     if not after:
         return {"level": "good", "answer": f"Complete to {to}.", "detail": _next_due(known)}
     risk, due = known.freshness(State.AT_RISK), _due(known)
-    waiting = partition(moved(last, 1), known.zone) if after == 1 else count(after, word)
+    waiting = partition(moved(last, 1), known.zone) if after == 1 else counted(after, word)
     if risk is not None:
         return {"level": "notice", "answer": f"Complete to {to}.", "detail": f"{waiting} will probably be late."}
     if due is not None:
@@ -243,7 +244,7 @@ def _listed(known: KnownData, scheme: StaticKeys, base: Completeness) -> Complet
     if not there:
         answer = f"Nothing of it is there: no {scheme.word} is published."
         if known.gone:
-            answer = _all_gone(len(known.gone), count(base.expected, scheme.word))
+            answer = _all_gone(len(known.gone), counted(base.expected, scheme.word))
         return base.model_copy(update={"answer": answer, "level": "bad" if known.gone else "unknown"})
     wrong = [each for each in base.parts if each.level != "good"]
     oldest = min((each.published_at for each in base.parts if each.published_at), default=None)
@@ -251,7 +252,7 @@ def _listed(known: KnownData, scheme: StaticKeys, base: Completeness) -> Complet
     when = f" The oldest was published at {short_moment(oldest, known.zone)}." if oldest else ""
     if not wrong:
         late = known.freshness(State.BROKEN)
-        answer = f"All {count(len(there), scheme.word)} are there.{when}"
+        answer = f"All {counted(len(there), scheme.word)} are there.{when}"
         detail = late.message if late else ""
         return base.model_copy(update={"level": "bad" if late else "good", "answer": answer, "detail": detail})
     is_bad = any(each.level == "bad" for each in wrong)

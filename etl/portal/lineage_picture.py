@@ -5,9 +5,9 @@ Belongs here: placing boxes and drawing them. Not here: which boxes there are (`
 
 from collections.abc import Mapping
 
+from etl.plural import counted
 from etl.portal.drawing import picture, tag, title, words
 from etl.portal.page import Level, Lineage, LineageNode
-from etl.portal.words import count
 
 _WIDE, _HIGH, _APART, _BELOW = 174, 46, 38, 14
 _LONGEST = 20
@@ -35,7 +35,7 @@ def draw(lineage: Lineage) -> str:
     height = (max(rows.values()) + 1) * (_HIGH + _BELOW) - _BELOW + 2
     edges = [_edge(places[source], places[target]) for source, target in lineage.edges]
     boxes = [_box(each, *places[each.id]) for each in lineage.nodes]
-    boxes_counted, ways = count(len(lineage.nodes), "place"), count(len(lineage.edges), "connection")
+    boxes_counted, ways = counted(len(lineage.nodes), "place"), counted(len(lineage.edges), "connection")
     name = f"Lineage: {boxes_counted} and {ways}; the list below has the same."
     return picture(width, height, name, *edges, *boxes, of="lineage")
 

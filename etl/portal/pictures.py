@@ -9,10 +9,11 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from etl.partitions.keys import begin_of
+from etl.plural import counted
 from etl.portal.completeness import COUNTED
 from etl.portal.drawing import picture, tag, title, words
 from etl.portal.page import Completeness, KeptDay, Level, PartitionCell, PartState, RunCounts
-from etl.portal.words import clock, count, month_name, number, partition, percent, short_day, short_moment
+from etl.portal.words import clock, month_name, number, partition, percent, short_day, short_moment
 
 _DAY, _HOUR, _STEP = 16, 10, 3
 _LEFT, _TOP = 34, 18
@@ -60,7 +61,7 @@ def part_words(part: PartitionCell, zone: str) -> str:
     """Return everything that is known of a partition, in words."""
     said = f"{partition(part.key, zone)}: {STATES[part.state]}"
     if part.rows is not None and part.state != "empty":
-        said += f", {count(part.rows, 'row')}"
+        said += f", {counted(part.rows, 'row')}"
     if part.rejected:
         said += f", {number(part.rejected)} rejected"
     return said + (f", published at {short_moment(part.published_at, zone)}" if part.published_at else "")
@@ -172,8 +173,9 @@ def bars(data: Completeness, pipeline: str) -> str:
     width = left + len(parts) * step + 4
     word = data.kind
     name = (
-        f"{pipeline}, rows of the newest {count(len(parts), word)}: from {number(min(known))} to {number(max(known))};"
-        f" {count(len(parts) - len(known), word)} without a number."
+        f"{pipeline}, rows of the newest {counted(len(parts), word)}:"
+        f" from {number(min(known))} to {number(max(known))};"
+        f" {counted(len(parts) - len(known), word)} without a number."
     )
     drawn = [
         tag("path", d=f"M{left} {top}H{width - 4}M{left} {top + _BARS_HIGH / 2:g}H{width - 4}", class_="grid"),
@@ -213,7 +215,7 @@ def strip(history: Sequence[KeptDay], name: str) -> str:
     watched = [each for each in history if each.watched]
     broken = [each for each in watched if each.broken]
     said = (
-        f"{name}, the last {count(len(history), 'day')}: kept on {len(watched) - len(broken)},"
+        f"{name}, the last {counted(len(history), 'day')}: kept on {len(watched) - len(broken)},"
         f" broken at some time on {len(broken)}, not watched on {len(history) - len(watched)}."
     )
     cells = [_kept(number * step, high, each) for number, each in enumerate(history)]
@@ -242,7 +244,7 @@ def run_strip(runs: Sequence[RunCounts], pipeline: str, zone: str) -> str:
         return ""
     step, high = 14, 40
     bad = [each for each in shown if each.failed or each.errored or each.warned]
-    said = f"{pipeline}, checks of the last {count(len(shown), 'run')}: {len(bad)} with a check that did not pass."
+    said = f"{pipeline}, checks of the last {counted(len(shown), 'run')}: {len(bad)} with a check that did not pass."
     columns = [_run(number * step, high, each, zone) for number, each in enumerate(shown)]
     return picture(len(shown) * step, high, said, *columns, of="runs")
 

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from etl.plural import counted
 from etl.portal import lineage_picture, pictures, words
 from etl.portal.page import ChangeEntry, Level, Page, PartitionCell, PartState, Reason, RejectedPart
 from etl.portal.promised import HISTORY
@@ -118,7 +119,7 @@ def _template(name: str) -> Template:
         sentence=_sentence,
         by_day=_by_day,
         by_reason=_by_reason,
-        count=words.count,
+        count=counted,
         later_moment=words.later_moment,
     )
     return environment.get_template(name)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from etl.config.tenant_config import TenantConfig
+from etl.plural import counted
 from etl.portal.page import (
     FROM_BAD_TO_GOOD,
     ChangeEntry,
@@ -25,7 +26,7 @@ from etl.portal.page import (
     Tile,
     worst,
 )
-from etl.portal.words import count, last_day_before, number, visible
+from etl.portal.words import last_day_before, number, visible
 from etl.promises.judge import PromiseVerdict
 from etl.running.explain import Explanation, Standing
 
@@ -213,11 +214,11 @@ def _trouble(page: PipelinePage) -> str:
     for level, words in (("bad", "failed"), ("unknown", "could not be judged"), ("notice", "warned")):
         checks = [each for each in page.checks if each.level == level]
         if checks:
-            return f"{count(len(checks), 'check')} {words}."
+            return f"{counted(len(checks), 'check')} {words}."
     if page.compared.level in ("bad", "unknown"):
         return page.compared.words
     if page.rejections.rows:
-        return f"{count(page.rejections.rows, 'row')} rejected."
+        return f"{counted(page.rejections.rows, 'row')} rejected."
     return page.data.detail if page.data.level == "notice" else ""
 
 

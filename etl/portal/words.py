@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from etl.partitions.keys import begin_of, kind_of, moved
+from etl.plural import counted
 
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
@@ -122,11 +123,6 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
 
 
-def count(value: int, word: str, plural: str = "") -> str:
-    """Return `1 day`, `2 days`."""
-    return f"{value:,} {word if value == 1 else plural or f'{word}s'}"
-
-
 def percent(share: float | None) -> str:
     """Return a share as a percentage. A share that is not whole is never rounded up to 100 %."""
     if share is None:
@@ -142,7 +138,7 @@ def span(duration: timedelta) -> str:
         return f"{minutes} min"
     if minutes < 48 * 60:
         return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
-    return count(minutes // (24 * 60), "day")
+    return counted(minutes // (24 * 60), "day")
 
 
 def iso(at: datetime) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from etl.plural import counted
 from etl.promises.freshness import (
     FreshnessVerdict,
     PublishedKeys,
@@ -249,7 +250,7 @@ def _judge_streak(sla: PipelineSLA, history: PipelineHistory, limit: int, runs: 
         history.pipeline,
         "consecutive_failures",
         State.ON_TRACK,
-        f"{len(failed)} failures in a row, the limit is {limit}",
+        f"{counted(len(failed), 'failure')} in a row, the limit is {limit}",
         sla.alert_level,
         actual=float(len(failed)),
         threshold=float(limit),
@@ -267,7 +268,7 @@ def _judge_streak(sla: PipelineSLA, history: PipelineHistory, limit: int, runs: 
     if len(before) < limit:
         return base
     last = runs[-1]
-    message = f"a run succeeded after {len(before)} failures in a row"
+    message = f"a run succeeded after {counted(len(before), 'failure')} in a row"
     return replace(base, state=State.RECOVERED, message=message, since=last.ended, runs=(last.run_id,))
 
 

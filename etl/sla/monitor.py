@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from etl.plural import counted
 from etl.sla.config import AlertLevel, SLAConfig
 from etl.sla.hooks import SLAHook, call_hook
 from etl.sla.metrics import SLAMetrics, SLAViolation, SLAViolationType
@@ -71,7 +72,7 @@ def find_consecutive(config: SLAConfig, failures: int, now: datetime) -> SLAViol
         return None
     return SLAViolation(
         violation_type=SLAViolationType.CONSECUTIVE_FAILURES,
-        message=f"{failures} failures in a row, the limit is {limit}",
+        message=f"{counted(failures, 'failure')} in a row, the limit is {limit}",
         threshold=limit,
         actual=failures,
         alert_level=config.alert_level,

@@ -51,8 +51,8 @@ def test_what_cannot_be_seen_is_taken_out_of_a_text() -> None:
 
 
 def test_numbers_and_spans() -> None:
-    assert [words.number(1234567), words.number(0.5), words.count(1, "row"), words.count(1200, "row")] == [
-        "1,234,567", "0.50", "1 row", "1,200 rows",
+    assert [words.number(1234567), words.number(0.5)] == [
+        "1,234,567", "0.50",
     ]  # fmt: skip
     assert [words.span(timedelta(minutes=each)) for each in (5, 90, 120, 3000)] == [
         "5 min",

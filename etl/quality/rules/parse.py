@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args
 from pydantic import Field, TypeAdapter, ValidationError
 
 from etl.errors import QualityError
+from etl.plural import counted
 from etl.quality.rules.fields import RuleFields
 from etl.quality.rules.row_rules import (
     CompareColumns,
@@ -81,9 +82,8 @@ class RuleError(QualityError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         """Show all problems, one per line."""
-        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
         super().__init__(
-            "\n".join([f"the rules have {count}:", *(f"  - {each}" for each in problems)]),
+            "\n".join([f"the rules have {counted(len(problems), 'problem')}:", *(f"  - {each}" for each in problems)]),
             "`etl rules` lists every rule with its arguments and an example",
         )
         self.problems = tuple(problems)
