@@ -5,7 +5,7 @@ turning rows into Arrow with a schema that is known before the first row. Not he
 those drivers call `stream` with their own plan if their faster library is missing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,7 +15,6 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy import types
 from sqlalchemy.dialects import registry
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
@@ -39,30 +38,13 @@ from etl.source.database_url import DatabaseUrl
 from etl.source.inspection import described
 from etl.source.kept import kept
 from etl.source.query import bind_query, first_date, wall
+from etl.source.sqlalchemy_types import array_of, found_target, target_of
 from etl.source.writer import deadline, in_calendar, write_rows, writing_engine
 
 NAME = "sqlalchemy"
 BATCH_ROWS, BATCH_BYTES = 8_192, 8_000_000  # whichever comes first
 FIRST_ROWS = 256  # the first batch; the size of its rows decides how many rows the next batches have
 _COLON = r"\:"  # a colon in SQLAlchemy's text that is no placeholder
-_TARGETS: tuple[tuple[type[types.TypeEngine[Any]], str], ...] = (
-    (types.Boolean, "BOOLEAN"),
-    (types.Integer, "BIGINT"),
-    (types.Float, "DOUBLE"),
-    (types.Date, "DATE"),
-    (types.Time, "TIME"),
-    (types.LargeBinary, "BLOB"),
-    (types.String, "VARCHAR"),
-)
-_FOUND: tuple[tuple[type, str], ...] = (
-    (bool, "BOOLEAN"),
-    (int, "BIGINT"),
-    (float, "DOUBLE"),
-    (str, "VARCHAR"),
-    (bytes, "BLOB"),
-    (datetime, "TIMESTAMP"),
-    (date, "DATE"),
-)
 
 
 def login(url: DatabaseUrl, request: ExtractRequest | None = None) -> Login:  # noqa: ARG001  the protocol of a driver
@@ -286,7 +268,7 @@ def _batches(
         try:
             part = result.fetchmany(size if plan.limit is None else min(size, plan.limit - rows))
             values = zip(*part, strict=True)
-            arrays = [_array(each, kind, name) for each, kind, name in zip(values, schema.types, names, strict=False)]
+            arrays = [array_of(each, kind, name) for each, kind, name in zip(values, schema.types, names, strict=False)]
         except (SourceError, sa.exc.SQLAlchemyError) as error:
             failures.append(error)
             raise
@@ -301,35 +283,6 @@ def _batches(
             on_progress(rows)
 
 
-def _array(values: Sequence[Any], kind: pa.DataType, name: str) -> pa.Array:
-    """Turn values into an Arrow array, or raise an error: no value is rounded, cut or moved to another time zone."""
-    if pa.types.is_timestamp(kind):
-        aware = kind.tz is not None
-        if any(each is not None and (each.tzinfo is not None) != aware for each in values):
-            raise _unfit(name, kind, "some of its times have a time zone and others have none")
-    try:
-        return pa.array(values, type=kind)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        found = sorted({type(each).__name__ for each in values if not _fits(each, kind)})
-    # Arrow's own message quotes the value, which may be personal data.
-    raise _unfit(name, kind, f"the database gives it as {' and '.join(found) or 'values too large for one batch'}")
-
-
-def _fits(value: Any, kind: pa.DataType) -> bool:  # noqa: ANN401  whatever a driver returns
-    try:
-        pa.array([value], type=kind)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        return False
-    return True
-
-
-def _unfit(name: str, kind: pa.DataType, why: str) -> SourceError:
-    return SourceError(
-        f"column `{name}` holds a value that {kind} cannot hold exactly: {why}",
-        "leave the column out with `columns:`, or read it by a `query` with a cast",
-    )
-
-
 def _table_kinds(connection: sa.Connection, request: ExtractRequest) -> tuple[dict[str, str], dict[str, str]]:
     """Return the type and the comment of each column."""
     inspector = sa.inspect(connection)
@@ -339,7 +292,7 @@ def _table_kinds(connection: sa.Connection, request: ExtractRequest) -> tuple[di
         tables = [*inspector.get_table_names(request.schema_name), *inspector.get_view_names(request.schema_name)]
         raise missing(request, tables) from None
     asked = set(request.columns) or {each["name"] for each in found}
-    kinds = {each["name"]: _target(each["name"], each["type"], refuse=each["name"] in asked) for each in found}
+    kinds = {each["name"]: target_of(each["name"], each["type"], refuse=each["name"] in asked) for each in found}
     return kinds, {each["name"]: each.get("comment") or "" for each in found}
 
 
@@ -355,37 +308,7 @@ def _query_kinds(connection: sa.Connection, request: ExtractRequest) -> tuple[st
         rows = result.fetchmany(1000)
     if len(set(names)) < len(names):
         raise SourceError("two columns of `query` have the same name", "give each a name with AS")
-    return relation, {name: _found_target(name, [row[index] for row in rows]) for index, name in enumerate(names)}
-
-
-def _found_target(name: str, values: Sequence[Any]) -> str:
-    kinds = {type(each) for each in values if each is not None}
-    if not kinds:
-        return "VARCHAR"
-    if all(each.__name__ == "Decimal" for each in kinds):
-        return "DECIMAL(38,18)"
-    for kind, target in _FOUND:
-        if all(issubclass(each, kind) for each in kinds):
-            zoned = kind is datetime and any(each is not None and each.tzinfo is not None for each in values)
-            return "TIMESTAMPTZ" if zoned else target
-    raise SourceError(f"column `{name}` of the query has no single type", "give it one with CAST")
-
-
-def _target(name: str, kind: types.TypeEngine[Any], *, refuse: bool) -> str:
-    if isinstance(kind, types.DateTime):
-        return "TIMESTAMPTZ" if kind.timezone else "TIMESTAMP"
-    if isinstance(kind, types.Numeric) and not isinstance(kind, types.Float):
-        fits = kind.precision is not None and kind.precision <= 38  # noqa: PLR2004  what a decimal can hold
-        return f"DECIMAL({kind.precision},{kind.scale or 0})" if fits else "DECIMAL(38,18)"
-    for known, target in _TARGETS:
-        if isinstance(kind, known):
-            return target
-    if refuse:
-        raise SourceError(
-            f"column `{name}` has the type {kind}, which cannot be carried exactly from this database",
-            "leave it out with `columns:`, or read it by a `query` with a cast to text",
-        )
-    return "VARCHAR"
+    return relation, {name: found_target(name, [row[index] for row in rows]) for index, name in enumerate(names)}
 
 
 def _parameters(window: Window | Part | None, target: str) -> tuple[tuple[str, date | datetime | str], ...]:

@@ -47,7 +47,7 @@ REFUSALS = (
 )
 MOST_REFUSED = 0.05
 RULES_OF_TRINO = amount(34, whole=RULES)  # each template once; a query costs far more there
-SHARES_OF_TRINO = amount(2, whole=1)  # after the first seed, each takes every second rule, in turns
+SHARES_OF_TRINO = amount(4, whole=1)  # after the first seed, each takes every fourth rule, in turns
 OWN_SQL = {
     "postgres": {
         "year(day) = 2026 AND month(day) = 1": "extract(year from day) = 2026 AND extract(month from day) = 1",

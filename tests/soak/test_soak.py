@@ -13,7 +13,7 @@ from tests.soak.rounds import soak
 from tests.soak.world import World
 
 __all__ = ["object_store", "postgres_server"]
-ROUNDS = amount(9, whole=20)
+ROUNDS = amount(6, whole=20)
 
 
 @pytest.mark.slow
