@@ -22,6 +22,7 @@ from etl.lake.lake import open_lake
 from etl.notify.reaching import try_target
 from etl.notify.targets import NotificationConfig
 from etl.pipeline.extract import extract_request
+from etl.pipeline.named_columns import require_named
 from etl.pipeline.stage import StageRun, lake_place
 from etl.plural import counted
 from etl.resources.rdb import rdb_resource
@@ -109,8 +110,10 @@ def _source(config: TenantConfig, settings: Settings) -> Answer:
         key = pipeline.scheme.first  # any key: a query may need a window
         run = StageRun(config=config, pipeline=pipeline, partition=key, run_id="check", settings=settings)
         try:
-            try_to_read(url, extract_request(run))
-        except SourceError as error:
+            columns = try_to_read(url, extract_request(run))
+            if pipeline.published_stage == "extract":  # what a transform makes is not known before it runs
+                require_named(pipeline, columns)
+        except EtlError as error:
             raise SourceError(f"pipeline `{pipeline.name}`: {error.problem}", error.hint) from error
     return Answer(f"{counted(len(config.pipelines), 'pipeline')} can be read", source_clock(url))
 

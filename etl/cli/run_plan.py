@@ -106,7 +106,9 @@ def spans_of(
     ranges: dict[AssetKey, Range] = {}
     for key, own in wanted.items():
         definition = partitions[key]
-        if definition is not None and (had := within((definition,), own).get(definition)):
+        if definition is None or not isinstance(scheme_of(definition), TimeScheme):
+            ranges |= {key: own} if definition is not None else {}  # of a list, exactly the keys that were named
+        elif had := within((definition,), own).get(definition):
             ranges[key] = had
     found = spans_of_assets(partitions, ranges)
     if not found:

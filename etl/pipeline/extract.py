@@ -16,6 +16,7 @@ from etl.lake.lake import ObjectRef
 from etl.lake.readable import require_readable
 from etl.pipeline.guards import VolumeVerdict, guard_rows, judge_volume
 from etl.pipeline.lineage import SourceTables, extract_lineage
+from etl.pipeline.named_columns import require_named
 from etl.pipeline.personal import look_for_personal
 from etl.pipeline.publish import DraftRows, audit_and_publish, drafting
 from etl.pipeline.room import require_room
@@ -56,6 +57,8 @@ def extract(run: StageRun, source: str | SourceRange) -> StageResult:
             max_shrink=run.pipeline.max_shrink,
         )
         _guard_schema(run, draft, ref, source.published)
+        if run.pipeline.published_stage == "extract":
+            require_named(run.pipeline, pq.read_schema(draft).names, label=f"{run.label} extract")
         tables = referenced_tables(run, "extract")
         volume = _volume(run, report.rows, before)
         personal = look_for_personal(run.pipeline, draft)

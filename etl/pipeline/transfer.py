@@ -21,6 +21,7 @@ from etl.faults import reach
 from etl.lake.lake import PLACEHOLDER_FOOTER, Inputs
 from etl.lake.readable import require_readable
 from etl.pipeline.lineage import transfer_lineage
+from etl.pipeline.named_columns import require_named
 from etl.pipeline.publish import DraftRows, audit_and_publish, drafting
 from etl.pipeline.stage import StageResult, StageRun, disk_errors
 from etl.pipeline.tables import pinned_frame, pinned_inputs, referenced_tables
@@ -69,6 +70,8 @@ def transfer(run: StageRun, *, now: datetime | None = None) -> StageResult:
         read = [each.as_input for pinned in inputs.values() for each in pinned]
         detail = {"from_run": ", ".join(dict.fromkeys(each.run_id for each in read))}
         of_inputs = {name: frame.collect_schema().names() for name, frame in frames.items()}
+        inner = [name for names in of_inputs.values() for name in names]
+        require_named(run.pipeline, pq.read_schema(draft).names, inner, label=f"{run.label} transfer")
         done = audit_and_publish(DraftRows(run, "transfer", draft, rows, started, tables, Inputs.of(read), detail))
         lineage = transfer_lineage(run, [name for name, _ in done.sample.columns], of_inputs)
         return done.model_copy(update={"lineage": lineage})

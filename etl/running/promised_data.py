@@ -13,6 +13,7 @@ from dataclasses import replace
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
+from etl.lake.footer import DamagedError
 from etl.partitions.scheme import PartitionScheme, StaticKeys, TimeScheme
 from etl.pipeline.stage import StageRun
 from etl.promises.freshness import State
@@ -23,6 +24,7 @@ from etl.settings import Settings
 ABOUT_DATA: frozenset[Promise] = frozenset({"deadline", "max_age", "min_row_count", "max_row_count"})
 """The promises about data. The others are about runs and checks, which stay known when data is gone."""
 GONE = "what was published is gone from the lake"
+DAMAGED = "what was published is damaged in the lake"
 UNREADABLE = "it is not known whether the data is there: the lake could not be read"
 
 
@@ -57,11 +59,8 @@ def _of_pipeline(
     if not keys or not any(_is_about_data(each) for each in verdicts):
         return verdicts
     run = StageRun(config=config, pipeline=pipeline, partition=None, run_id="", settings=settings)
-    try:
-        with closing(run):
-            why = GONE if _has_gone(run, keys) else None
-    except (EtlError, OSError):
-        why = UNREADABLE
+    with closing(run):
+        why = _wrong(run, keys)
     if why is None:
         return verdicts
     return tuple(
@@ -77,9 +76,19 @@ def needed(scheme: PartitionScheme, published: Collection[str]) -> tuple[str, ..
     return tuple(sorted({*published}.intersection(scheme.values if isinstance(scheme, StaticKeys) else ("",))))
 
 
-def _has_gone(run: StageRun, keys: Iterable[str]) -> bool:
-    stage, name = run.pipeline.published_stage, run.pipeline.name
-    return any(run.lake.tag(run.ref(stage, name, key or None)) is None for key in keys)
+def _wrong(run: StageRun, keys: Iterable[str]) -> str | None:
+    """Return why it is not known whether all these partitions are there; None if they are. Only footers are read."""
+    try:
+        return next((GONE for key in keys if not _is_there(run, key or None)), None)
+    except DamagedError:
+        return DAMAGED
+    except (EtlError, OSError):
+        return UNREADABLE
+
+
+def _is_there(run: StageRun, partition: str | None) -> bool:
+    found = run.lake.find(run.ref(run.pipeline.published_stage, run.pipeline.name, partition))
+    return found is not None and found.provenance.partition == partition
 
 
 def _is_about_data(verdict: PromiseVerdict) -> bool:

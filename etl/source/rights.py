@@ -16,8 +16,8 @@ from etl.source.failures import as_source_error
 from etl.source.reading import driver_of, now_statement
 
 
-def try_to_read(url: str, request: ExtractRequest) -> None:
-    """Raise SourceError if the user may not read one of the columns, or if they cannot be read exactly."""
+def try_to_read(url: str, request: ExtractRequest) -> tuple[str, ...]:
+    """Return the columns; raise SourceError if the user may not read one of them, or if one cannot be read exactly."""
     source = parse(url)
     with as_source_error(source, request):
         driver = driver_of(source)
@@ -27,6 +27,7 @@ def try_to_read(url: str, request: ExtractRequest) -> None:
             statement = sqlalchemy_cursor.escaped(statement)
         with sqlalchemy_cursor.connected(driver.login(source, request)) as connection:
             connection.execute(sa.text(statement), dict(plan.parameters))
+        return tuple(each.name for each in plan.columns)
 
 
 def source_clock(url: str) -> float | None:

@@ -159,25 +159,33 @@ def test_a_verdict_is_written_when_it_changes_and_once_a_day(tmp_path: Path, ins
     assert written == [(0, "on_track"), (24, "on_track"), (30, "at_risk"), (31, "broken"), (47, "broken")]
 
 
-def test_a_promise_about_data_that_is_gone_warns_until_the_data_is_back(
-    tmp_path: Path, instance: DagsterInstance
+@pytest.mark.parametrize("content", [b"", b"PAR1 and no more"])
+def test_a_promise_about_data_that_is_damaged_or_gone_warns_until_the_data_is_back(
+    tmp_path: Path, instance: DagsterInstance, content: bytes
 ) -> None:
     watch = SlaWatch(make_config("acme", {"orders": promised(30.0)}), make_settings(tmp_path))
     now = datetime(2026, 1, 2, 1, tzinfo=UTC)
     World(instance, "acme").run("orders", now - HOUR, now, partition="2026-01-01")
     said = []
-    for there in (True, False, True):
-        if there:
-            publish(watch.settings, "acme", "orders", "2026-01-01")
-        else:
-            shutil.rmtree(watch.settings.lake_dir)
+
+    def damaged() -> None:
+        (path,) = watch.settings.lake_dir.rglob("data.parquet")
+        path.write_bytes(content)
+
+    def published() -> None:
+        shutil.rmtree(watch.settings.lake_dir, ignore_errors=True)
+        publish(watch.settings, "acme", "orders", "2026-01-01")
+
+    for state in (published, damaged, published, lambda: shutil.rmtree(watch.settings.lake_dir), published):
+        state()
         now += HOUR
         (check,) = watch.tick(instance, now, (now - HOUR).isoformat()).checks
         watch.confirm_told()
         said.append((check.metadata["state"].value, check.passed, check.severity))
     error, warn = AssetCheckSeverity.ERROR, AssetCheckSeverity.WARN
     assert error not in [severity for *_, severity in said]
-    assert said == [("on_track", True, warn), ("unmeasured", False, warn), ("on_track", True, warn)]
+    on_track, unmeasured = ("on_track", True, warn), ("unmeasured", False, warn)
+    assert said == [on_track, unmeasured, on_track, unmeasured, on_track]
 
 
 def test_a_tick_asks_no_bucket_because_one_that_is_dead_would_keep_it_from_all_promises(

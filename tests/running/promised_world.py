@@ -3,10 +3,11 @@
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from dagster import (
     AssetCheckEvaluation,
     AssetCheckSeverity,
@@ -31,6 +32,7 @@ from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster_shared.error import SerializableErrorInfo
 
 from etl.config.tenant_config import Origin, TenantConfig
+from etl.lake.lake import PLACEHOLDER_FOOTER, ObjectRef, Provenance, open_lake
 from etl.settings import Settings
 
 CONSOLIDATED = """
@@ -55,10 +57,16 @@ def make_settings(folder: Path) -> Settings:
 
 
 def publish(settings: Settings, tenant: str, pipeline: str, day: str) -> None:
-    """Put an object where readers find the partition; whoever looks only whether it is there reads no more of it."""
-    place = settings.lake_dir / tenant / "extract" / pipeline / f"dt={day}"
-    place.mkdir(parents=True)
-    (place / "data.parquet").touch()
+    """Publish an object without rows."""
+    lake = open_lake(settings)
+    ref = ObjectRef(tenant=tenant, stage="extract", pipeline=pipeline, partition=day)
+    with lake.draft(ref, "run") as draft:
+        pl.DataFrame({"id": []}).write_parquet(draft, metadata=dict(PLACEHOLDER_FOOTER))
+        said = Provenance(
+            tenant=tenant, stage="extract", pipeline=pipeline, partition=day, run_id="run", config_hash="", rows=0,
+            audit="passed", rows_read=0, rows_quarantined=0, created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        )  # fmt: skip
+        lake.publish(ref, draft, said)
 
 
 def make_config(tenant: str, pipelines: Mapping[str, Mapping[str, Any]], **more: Any) -> TenantConfig:
