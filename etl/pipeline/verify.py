@@ -25,7 +25,7 @@ from etl.pipeline.remedies import Remedies
 from etl.pipeline.stage import StageRun
 from etl.pipeline.undated import counts_undated, look_for_undated
 from etl.pipeline.verdict import DayVerdict, Finding, Findings, Reconciliation, TableVerdict
-from etl.pipeline.verify_lake import LakeDay, compare_lake, is_intact, joined, run_again
+from etl.pipeline.verify_lake import LakeDay, compare_lake, compare_objects, is_intact, joined, run_again
 from etl.pipeline.verify_table import compare_table
 from etl.secrets.scrub import scrub
 from etl.settings import Settings
@@ -50,7 +50,8 @@ def reconcile(
     now: datetime | None = None,
 ) -> Reconciliation:
     """Compare the settled days of a pipeline, all or the newest ones; nothing is written anywhere."""
-    every = settled(pipeline, now or datetime.now(UTC))
+    now = now or datetime.now(UTC)
+    every = settled(pipeline, now)
     chosen = every[-days:] if days else every
     whole, remedies = Findings(), Remedies(config, pipeline)
     if len(chosen) < len(every):
@@ -70,6 +71,7 @@ def reconcile(
             for each in chosen:
                 found[each] = compare_lake(_of(run, each), url, max_rows)
             undated, notes = _undated(run, url, whole)
+        notes += _unsettled(run, every, now, whole)
         _tell_days_outside(run, remedies, whole)
         if output is not None:
             published = _published(run, found, whole)
@@ -180,12 +182,26 @@ def _published(run: StageRun, found: dict[str | None, LakeDay], whole: Findings)
 
 
 def _add_other_days(whole: Findings, table: TableVerdict, found: dict[str | None, LakeDay]) -> None:
-    """Add differences of the table on days that were not compared with their source, except for new days."""
-    last = max((each for each in found if each), default="")
+    """Add differences of the table on days that were not compared with their source: they need no settled source."""
     for partition, findings in table.by_partition.items():
-        if partition not in found and (partition or "") < last:
+        if partition not in found:
             for each in findings.differences:
                 whole.differ(f"{partition}: {each.problem}", each.remedy)
+
+
+def _unsettled(run: StageRun, every: Sequence[str | None], now: datetime, whole: Findings) -> list[Finding]:
+    """Compare the objects of the complete days whose rows may still change; return a note that names these days."""
+    pipeline = run.pipeline
+    late = [each for each in pipeline.scheme.keys(now) if each not in every]
+    if not (late and every and isinstance(pipeline.scheme, TimeScheme) and pipeline.partitions):
+        return []
+    for partition in late:
+        for each in compare_objects(_of(run, partition)).findings.differences:
+            whole.differ(f"{partition}: {each.problem}", each.remedy)
+    word, last = pipeline.scheme.word, str(late[-1])
+    days = f"{late[0]} is" if len(late) == 1 else f"{len(late)} {word}s ({late[0]} to {last}) are"
+    again = f"{Remedies(run.config, pipeline).verify()} on {moved(last, 1 + pipeline.partitions.behind)} or later"
+    return [Finding(f"{days} not settled yet (`lookback`), so the source was not compared with it", again)]
 
 
 def _day(partition: str | None, lake: LakeDay, table: TableVerdict) -> DayVerdict:

@@ -504,6 +504,37 @@ def test_days_whose_late_rows_may_still_come_are_not_judged(project: TinyProject
     found = found_in(project, now=just_after)
     assert [each.partition for each in found.days] == list(DAYS[:2])
     assert found.status == "agrees"
+    (note,) = found.notes
+    assert "2026-01-03 is not settled yet (`lookback`)" in note.problem
+    assert note.remedy.endswith("on 2026-01-05 or later")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE shop.orders SET cents = -9 WHERE order_id = 305",
+        "DELETE FROM shop.orders WHERE etl_partition = '2026-01-03'",
+        "INSERT INTO shop.orders SELECT * FROM shop.orders WHERE order_id = 305",
+    ],
+)
+def test_the_table_and_the_objects_of_days_that_may_still_change_are_compared(
+    project: TinyProject, damage: str
+) -> None:
+    project.write_pipeline({"partitions": {"lookback_days": 1, "end": None}})
+    just_after = datetime(2026, 1, 3, 16, tzinfo=UTC)
+    in_warehouse(project, damage)
+    found = found_in(project, now=just_after)
+    assert found.status == "differs"
+    assert found.differences[0].problem.startswith("2026-01-03: ")
+
+
+@pytest.mark.parametrize("stage", ["extract", "transfer"])
+def test_an_object_of_a_day_that_may_still_change_is_missed(project: TinyProject, stage: str) -> None:
+    project.write_pipeline({"partitions": {"lookback_days": 1, "end": None}})
+    shutil.rmtree(project.data / "lake" / "acme" / stage / "orders" / "dt=2026-01-03")
+    found = found_in(project, now=datetime(2026, 1, 3, 16, tzinfo=UTC))
+    assert found.status == "differs"
+    assert all(each.problem.startswith("2026-01-03: ") for each in found.differences)
 
 
 def test_days_that_were_left_out_are_named_and_nothing_is_green(project: TinyProject) -> None:
