@@ -214,7 +214,11 @@ class Step:
         reported = {each.check_name for each in self._evaluations_of(context, before)}
         if not reported.issuperset(check_names(self.of.rules)):
             return None  # it is no longer known how its rows were judged
-        context.log.info("%s: published by a run that was killed or stopped; this run continues from there", run.label)
+        context.log.warning(
+            "%s: not made again, because a run that was killed had published it, and this run continues from there;"
+            " a run of it alone makes it again",
+            run.label,
+        )
         return before
 
     def _stage(
