@@ -22,7 +22,13 @@ def make_source(tenant: str, settings: Settings, console: Console) -> None:
     """
     config = load_tenant(tenant, settings)
     path = settings.demo_dir / f"{tenant}.sqlite"
-    if path.is_file() or not config.pipelines or not config.uses_demo_source():
+    if not config.pipelines or not config.uses_demo_source():
+        return
+    if config.source_database is not None:
+        unset = ", ".join(config.source_database.missing(config.namespace()))
+        told = f"{tenant} reads its demo source and not its database: {unset} is not set"
+        console.print(told, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if path.is_file():
         return
     script = config.origin.folder / "demo" / "generate.py"
     if not script.is_file():

@@ -40,8 +40,8 @@ begins with the tenant's id in capitals and `_`, or is one that the platform sha
 passwords, tokens and keys are written as `${VAR}` or `${secret:name#key}`, without a default. See
 [Secrets and ownership](secrets.md).
 
-In dev, a tenant reads its embedded demo source if `source_database` is missing or if one of its variables is not set.
-In staging and prod, both are errors.
+In dev, a tenant reads its embedded demo source if `source_database` is missing or if none of its variables is set.
+A run says so. In staging and prod, both are errors.
 
 ## Environments
 

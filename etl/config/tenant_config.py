@@ -211,10 +211,20 @@ class TenantConfig(BaseModel):
         return self.assets.pipelines[pipeline].sla or self.sla
 
     def uses_demo_source(self, environ: Mapping[str, str] | None = None) -> bool:
-        """Whether the tenant reads the embedded demo source: in dev, if its connection is missing."""
+        """Whether the tenant reads the embedded demo source: in dev, if its connection is missing.
+
+        If some of the connection's variables are set and others are not, somebody means the real database: the first
+        run then says what is not set.
+        """
         if self._origin.environment != "dev":
             return False
-        return self.source_database is None or bool(self.source_database.missing(self.namespace(environ)))
+        if self.source_database is None:
+            return True
+        namespace = self.namespace(environ)
+        missing = self.source_database.missing(namespace)
+        own = f"{self.id.upper()}_"
+        set_here = [each for each in self.source_database.needed() if each not in missing and each.startswith(own)]
+        return bool(missing) and not set_here
 
 
 def fingerprint(model: BaseModel) -> str:

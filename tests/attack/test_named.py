@@ -49,3 +49,14 @@ def test_a_column_that_is_not_there_is_told_and_nothing_is_published(
     assert [path for path in target.project.published() if stage in path.parts] == []
     connected = target.etl("check", "acme", "--connect")
     assert connected.code == (2 if stage == "extract" else 0), connected.text
+
+
+@pytest.mark.slow
+def test_the_demo_source_stands_in_for_no_database_in_silence(target: Target) -> None:
+    run = ("run", "acme", "--from", "2026-01-01")
+    said = target.etl(*run)
+    assert said.code == 0
+    assert "acme reads its demo source and not its database: ACME_DB_HOST, " in said.text
+    half = target.etl(*run, environ={"ACME_DB_HOST": "localhost", "ACME_DB_NAME": "shop", "ACME_DB_USER": "etl"})
+    assert half.code == 1, half.text
+    assert "not set in the environment: ACME_DB_PASSWORD" in half.text

@@ -239,7 +239,7 @@ def test_a_url_may_stand_for_the_whole_connection(project: Project) -> None:
 
 def test_the_demo_source_stands_in_only_in_dev(whole: TenantConfig, project: Project) -> None:
     assert whole.uses_demo_source({})
-    assert whole.uses_demo_source({**DATABASE, "ACME_DB_HOST": ""})
+    assert not whole.uses_demo_source({**DATABASE, "ACME_DB_HOST": ""}), "the run says which one is not set"
     assert not whole.uses_demo_source(DATABASE)
     assert project.load("id: acme").uses_demo_source(DATABASE)
     staging = project.load(WHOLE, environment="staging", environ={**DATABASE, "ACME_SLACK_URL": "x"})
