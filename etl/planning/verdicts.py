@@ -204,6 +204,8 @@ def _summed(
     errors = [each for each in results if each.status == "error"]
     status: Status = "error" if errors else "failed" if broken else "passed"
     why = errors[0].message if errors else ""
+    if status == "passed" and rule.level == "row" and not any(each.total_count for each in results):
+        return blank.model_copy(update={"why": "there is no row to judge", "partitions": tuple(filter(None, judged))})
     if not errors and broken and rule.level == "table":
         why = judged[broken[0]].message
     return blank.model_copy(

@@ -34,3 +34,17 @@ def test_a_range_that_goes_on_after_a_kill_names_the_days_that_it_does_not_read(
     assert said.code == 0, said.text
     assert f"acme/orders [{DAYS[0]}]: not made again" in said.text, said.text
     assert f"[{DAYS[2]}]: not made again" not in said.text
+
+
+@pytest.mark.slow
+def test_a_rule_over_no_row_is_not_examined(target: Target) -> None:
+    with closing(sqlite3.connect(target.project.source)) as source, source:
+        source.execute("DELETE FROM orders")
+    target.project.write_pipeline({"allow_empty": True, "max_shrink": 1.0, "volume": "off"})
+    run = target.etl("run", "acme", "--from", "2026-01-01")
+    assert run.code == 0, run.text
+    rules = [{"column": "order_id", "type": "not_null"}, {"type": "row_count", "max": 5}]
+    target.project.write_pipeline({"allow_empty": True, "quality": {"engine": "polars", "rules": rules}})
+    said = " ".join(target.etl("plan", "acme").text.split())
+    assert "not examined: there is no row to judge" in said, said
+    assert "not_null__order_id: passes" not in said
