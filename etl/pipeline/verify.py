@@ -27,6 +27,7 @@ from etl.pipeline.undated import counts_undated, look_for_undated
 from etl.pipeline.verdict import DayVerdict, Finding, Findings, Reconciliation, TableVerdict
 from etl.pipeline.verify_lake import LakeDay, compare_lake, compare_objects, is_intact, joined, run_again
 from etl.pipeline.verify_table import compare_table
+from etl.plural import counted
 from etl.secrets.scrub import scrub
 from etl.settings import Settings
 from etl.source.kept import KeptConnections
@@ -73,6 +74,7 @@ def reconcile(
             undated, notes = _undated(run, url, whole)
         notes += _unsettled(run, every, now, whole)
         _tell_days_outside(run, remedies, whole)
+        _tell_days_to_come(run, now, remedies, whole)
         if output is not None:
             published = _published(run, found, whole)
             remedies = Remedies(config, pipeline, tuple(published))
@@ -151,6 +153,23 @@ def _tell_days_outside(run: StageRun, remedies: Remedies, whole: Findings) -> No
                 f" ({outside[0]} to {outside[-1]}) were not compared with the source; whoever reads the folder reads"
                 " them",
                 remedies.edit(f"remove their objects, or let `partitions` have these {pipeline.scheme.word}s"),
+            )
+
+
+def _tell_days_to_come(run: StageRun, now: datetime, remedies: Remedies, whole: Findings) -> None:
+    """Report objects of days that have not ended: this machine's clock, or that of the run, was wrong."""
+    scheme = run.pipeline.scheme
+    if not isinstance(scheme, TimeScheme):
+        return
+    newest = scheme.newest_complete(now) or ""
+    for stage in dict.fromkeys(("extract", run.pipeline.published_stage)):
+        published = run.lake.partitions(run.config.id, stage, run.pipeline.name)
+        early = [each for each in published if scheme.has(each) and each > newest]
+        if early:
+            whole.skip(
+                f"{stage}: objects of {counted(len(early), scheme.word)} ({early[0]} to {early[-1]}) that, by this"
+                " machine's clock, have not ended were not compared with the source",
+                f"correct the clock; {remedies.verify()}",
             )
 
 

@@ -537,6 +537,12 @@ def test_an_object_of_a_day_that_may_still_change_is_missed(project: TinyProject
     assert all(each.problem.startswith("2026-01-03: ") for each in found.differences)
 
 
+def test_objects_of_days_that_the_clock_has_not_reached_are_named_and_nothing_is_green(project: TinyProject) -> None:
+    found = found_in(project, now=datetime(2026, 1, 2, 16, tzinfo=UTC))
+    assert found.status == "not_compared"
+    assert "extract: objects of 1 day (2026-01-03 to 2026-01-03) that, by this machine's clock" in summary(found)
+
+
 def test_days_that_were_left_out_are_named_and_nothing_is_green(project: TinyProject) -> None:
     found = found_in(project, days=2)
     assert [each.partition for each in found.days] == list(DAYS[1:])
