@@ -5,6 +5,7 @@ Belongs here: progress, the table, the last line and the exit code. Not here: re
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 
 import typer
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from etl.cli.start import EXIT_FAILED
+from etl.config.tenant_config import TenantConfig
 from etl.onboarding import survey as surveys
 from etl.onboarding.limits import Limits
 from etl.onboarding.pipeline_yaml import rows_of
@@ -21,6 +23,7 @@ from etl.onboarding.proposal import Proposal
 from etl.onboarding.survey import Survey
 from etl.onboarding.tenant_text import Identity
 from etl.onboarding.tenants import Asked, add_from_database, make_from_database
+from etl.partitions.scheme import complete_range
 from etl.plural import counted
 from etl.settings import Settings
 
@@ -36,7 +39,7 @@ def new_from_database(console: Console, settings: Settings, identity: Identity, 
         found, config = make_from_database(settings, identity, asked, announce, on_progress)
     _show(console, found)
     console.print(f"[green]made[/] tenants/{identity.tenant}, and its entry in workspace.yaml", highlight=False)
-    _next_steps(console, config.id, found.proposals)
+    _next_steps(console, config, found.proposals)
     _end(console, f"{counted(len(found.proposals), 'pipeline')} made", found)
 
 
@@ -50,7 +53,7 @@ def add_to_tenant(console: Console, settings: Settings, tenant: str, asked: Aske
     if found.proposals:
         _show(console, found)
         console.print(f"[green]added[/] to tenants/{tenant}/config.yaml, which is otherwise unchanged", highlight=False)
-        _next_steps(console, config.id, found.proposals)
+        _next_steps(console, config, found.proposals)
     _end(console, f"{counted(len(found.proposals), 'pipeline')} added", found)
 
 
@@ -120,13 +123,15 @@ def _show_covered(console: Console, found: Survey) -> None:
         console.print(f"not needed: {escape(each.table)}: {escape(each.why)}", highlight=False)
 
 
-def _next_steps(console: Console, tenant: str, proposals: Sequence[Proposal]) -> None:
+def _next_steps(console: Console, config: TenantConfig, proposals: Sequence[Proposal]) -> None:
+    tenant = config.id
     console.print(f"next: read tenants/{tenant}/config.yaml, where each choice has its reason; then", highlight=False)
     for command in (f"etl check {tenant} --connect", f"etl plan {tenant}", f"etl run {tenant}"):
         console.print(f"  [bold]{command}[/]", highlight=False)
-    starts = [str(each.partitions.values["start"]) for each in proposals if each.partitions]
-    if starts:
-        console.print(f"  [bold]etl run {tenant} --from {min(starts)}[/]   all partitions since then", highlight=False)
+    schemes = [config.pipelines[each.name].scheme for each in proposals]
+    if (known := complete_range(schemes, datetime.now(UTC))) is not None:
+        command = f"etl run {tenant} --from {known[0]} --to {known[1]}"
+        console.print(f"  [bold]{command}[/]   all partitions until now", highlight=False, soft_wrap=True)
 
 
 def _end(console: Console, made: str, found: Survey) -> None:

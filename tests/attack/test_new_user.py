@@ -1,0 +1,97 @@
+"""A new user copies each command that the product prints, and expects that it does what the words beside it say."""
+
+import re
+import shlex
+import sqlite3
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from etl.config.config_loader import load_tenant
+from etl.partitions.scheme import StaticKeys, TimeScheme, WholeTable, complete_range
+from etl.settings import load_settings
+from tests.cli.conftest import Etl, etl, project
+from tests.tiny_project import TinyProject
+
+__all__ = ["etl", "project"]
+
+TODAY = date.today()  # noqa: DTZ011  the rows shall be recent wherever the test runs
+
+
+def database(project: TinyProject, *statements: str) -> Path:
+    path = project.data / "demo" / "shop" / "shop.db"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(";\n".join(statements))
+        db.commit()
+    return path
+
+
+def dated(table: str, days: int, rows_per_day: float) -> str:
+    """A table whose rows come every day up to now."""
+    rows = int(days * rows_per_day)
+    first = datetime.combine(TODAY - timedelta(days=days), datetime.min.time())
+    values = ", ".join(f"({n}, '{first + timedelta(days=n / rows_per_day)}')" for n in range(rows))
+    return (
+        f"create table {table} (id integer primary key, created_at timestamp not null);"
+        f" insert into {table} values {values}"
+    )
+
+
+@pytest.fixture
+def shop(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> TinyProject:
+    monkeypatch.setenv("SHOP_DB_URL", f"sqlite:///{project.data / 'demo' / 'shop' / 'shop.db'}")
+    return project
+
+
+# Printed commands
+
+
+@pytest.mark.parametrize("kinds", [("day",), ("day", "week")])
+def test_the_command_for_all_partitions_names_the_last_one_too(etl: Etl, shop: TinyProject, kinds: tuple[str]) -> None:
+    tables = {"day": dated("often", 20, 10), "week": dated("seldom", 210, 2)}
+    database(shop, *(tables[kind] for kind in kinds))
+    said = etl("new", "shop", "--from", "SHOP_DB_URL", "--whole-below", "10", "--timezone", "UTC")
+    assert said.code == 0, said.err
+    printed = re.search(r"(etl run shop --from .*?)   all partitions", said.out)
+    assert printed is not None, said.out
+    options = shlex.split(printed[1])
+    first, last = options[options.index("--from") + 1], options[options.index("--to") + 1]
+    for pipeline in load_tenant("shop", load_settings()).pipelines.values():
+        keys = pipeline.scheme.keys(datetime.now(UTC))
+        begin, end = pipeline.scheme.range(first, last)
+        assert begin <= str(keys[0]), pipeline.name
+        assert end >= str(keys[-1]), pipeline.name
+    if len(kinds) == 1:
+        assert (begin, end) == (keys[0], keys[-1])  # a key that no pipeline has would be refused
+
+
+def test_the_range_of_all_partitions_has_each_key_of_each_scheme() -> None:
+    at = datetime(2026, 3, 4, 12, tzinfo=UTC)
+    day, month = TimeScheme("day", "2026-01-05"), TimeScheme("month", "2025-11")
+    ended = TimeScheme("day", "2024-01-01", "2024-06-30")
+    hour = TimeScheme("hour", "2026-03-04T0000Z")
+    assert complete_range([day, WholeTable(), StaticKeys("region", ("EU",))], at) == ("2026-01-05", "2026-03-03")
+    assert complete_range([ended, day], at) == ("2024-01-01", "2026-03-03")
+    assert complete_range([month], at) == ("2025-11", "2026-02")
+    assert complete_range([day, month], at) == ("2025-11-01", "2026-03-03")
+    assert complete_range([hour], at) == ("2026-03-04T0000Z", "2026-03-04T1100Z")
+    mixed = complete_range([hour, day], at)
+    assert mixed is not None
+    assert hour.range(*mixed)[1] >= "2026-03-04T1100Z"
+    assert complete_range([TimeScheme("day", "2026-03-04"), WholeTable()], at) is None
+
+
+def test_a_note_of_the_plan_about_a_whole_table_names_no_partition(etl: Etl, project: TinyProject) -> None:
+    whole = {"date_column": None, "partitions": None, "has_transfer": False, "trino_output": {"mode": "replace"}}
+    project.write_pipeline(whole)
+    assert etl("run", "acme").code == 0
+    assert etl("plan", "acme", "--apply").code == 0
+    project.write_pipeline(
+        {**whole, "quality": {"rules": [{"column": "amount", "type": "in_range", "max": -1, "severity": "warning"}]}}
+    )
+    said = etl("plan", "acme")
+    (printed,) = re.findall(r"by the new rules: `(.*)`", said.out)
+    assert printed == "etl run acme --pipeline orders"
