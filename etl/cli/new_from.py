@@ -18,7 +18,7 @@ from etl.cli.start import EXIT_FAILED
 from etl.config.tenant_config import TenantConfig
 from etl.onboarding import survey as surveys
 from etl.onboarding.limits import Limits
-from etl.onboarding.pipeline_yaml import rows_of
+from etl.onboarding.pipeline_yaml import one_line, rows_of
 from etl.onboarding.proposal import Proposal
 from etl.onboarding.survey import Survey
 from etl.onboarding.tenant_text import Identity
@@ -73,7 +73,7 @@ def _progress(console: Console) -> Iterator[surveys.Progress]:
 
         def told(done: int, total: int, table: str) -> None:
             if table:
-                console.print(f"[{done + 1}/{total}] {escape(table)}", highlight=False)
+                console.print(f"[{done + 1}/{total}] {escape(one_line(table))}", highlight=False)
 
         yield told
         return
@@ -82,7 +82,7 @@ def _progress(console: Console) -> Iterator[surveys.Progress]:
         task = bar.add_task("the catalogue", total=None)
 
         def moved(done: int, total: int, table: str) -> None:
-            bar.update(task, completed=done, total=total, description=escape(table))
+            bar.update(task, completed=done, total=total, description=escape(one_line(table)))
 
         yield moved
 
@@ -108,9 +108,8 @@ def _show(console: Console, found: Survey) -> None:
     _show_covered(console, found)
     for each in found.proposals:
         for name, why in each.sample.unreadable.items():
-            console.print(
-                f"[yellow]left out:[/] column {escape(each.name)}.{escape(name)}: {escape(why)}", highlight=False
-            )
+            what = one_line(f"column {each.name}.{name}: {why}")
+            console.print(f"[yellow]left out:[/] {escape(what)}", highlight=False)
         for note in each.notes:
             console.print(f"[yellow]look at[/] {escape(each.name)}: {escape(note)}", highlight=False)
 
@@ -120,7 +119,7 @@ def _show_covered(console: Console, found: Survey) -> None:
         count = len(found.covered)
         console.print(f"not needed: {count} tables whose rows a pipeline reads already, such as:", highlight=False)
     for each in found.covered[:_NAMED]:
-        console.print(f"not needed: {escape(each.table)}: {escape(each.why)}", highlight=False)
+        console.print(f"not needed: {escape(one_line(f'{each.table}: {each.why}'))}", highlight=False)
 
 
 def _next_steps(console: Console, config: TenantConfig, proposals: Sequence[Proposal]) -> None:
@@ -137,7 +136,8 @@ def _next_steps(console: Console, config: TenantConfig, proposals: Sequence[Prop
 def _end(console: Console, made: str, found: Survey) -> None:
     """Say what was made and what was left out. Something that was left out is a finding."""
     for each in found.left:
-        console.print(f"[yellow]left out:[/] {escape(each.table)}: {escape(each.why)}", highlight=False)
+        what = f"{one_line(each.table)}: {one_line(each.why)}"
+        console.print(f"[yellow]left out:[/] {escape(what)}", highlight=False)
     columns = sum(len(each.sample.unreadable) for each in found.proposals)
     left = [counted(number, word) for number, word in ((len(found.left), "table"), (columns, "column")) if number]
     if left:

@@ -118,12 +118,14 @@ def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
     from etl.source.sqlalchemy_cursor import connected  # noqa: PLC0415  heavy, see `reading`
 
     with connected(login(url)) as connection, _connect(url) as own:
-        tables = own.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-        rows = [
-            (None, name, own.execute(f"SELECT count(*) FROM {quote('sqlite', name)}").fetchone()[0])
-            for (name,) in tables
-        ]
-        return described(connection, [None], _declared(own), rows)
+        return described(connection, [None], _declared(own), _counted(own))
+
+
+def _counted(connection: sqlite3.Connection) -> Iterator[tuple[str | None, str, int]]:
+    """Yield the number of rows of each table. Nothing is said of one without a name, or whose module is missing."""
+    for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> ''").fetchall():
+        with suppress(sqlite3.OperationalError):
+            yield None, name, connection.execute(f"SELECT count(*) FROM {quote('sqlite', name)}").fetchone()[0]
 
 
 def _declared(connection: sqlite3.Connection) -> Iterator[tuple[str | None, str, str, str]]:

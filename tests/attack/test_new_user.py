@@ -95,3 +95,32 @@ def test_a_note_of_the_plan_about_a_whole_table_names_no_partition(etl: Etl, pro
     said = etl("plan", "acme")
     (printed,) = re.findall(r"by the new rules: `(.*)`", said.out)
     assert printed == "etl run acme --pipeline orders"
+
+
+# Names of tables
+
+DOTTED = ("a.b", "a.b.c", "main.x", "Mixed.Case-Table")
+USABLE = (*DOTTED, "select", "from", "None", "yes", "1", "2026-01-01", "a$b", "c #d", "a/b", "주문", "x" * 128)
+UNUSABLE = (
+    "", " ", 'x."q"', "[br]", "semi;colon", "per%cent", "new\nline", "em😀ji", "x" * 129, "${VAR}", "key: v", "it's",
+    "a\\b", "a--b", "ends.", ".begins", "\x1b[31mred", "\u200b",
+)  # fmt: skip
+
+
+def test_no_name_of_a_table_stops_the_others(etl: Etl, shop: TinyProject) -> None:
+    quoted = ['"' + each.replace('"', '""') + '"' for each in (*USABLE, *UNUSABLE)]
+    database(shop, *(f"create table {each} (id integer primary key); insert into {each} values (1)" for each in quoted))
+    said = etl("new", "shop", "--from", "SHOP_DB_URL")
+    assert said.code == 1, said.err
+    assert said.out.splitlines()[-1] == f"{len(USABLE)} pipelines made, {len(UNUSABLE)} tables left out"
+    assert "left out: new line: `new line` cannot be written" in said.out
+    assert "\x1b" not in said.out
+    pipelines = load_tenant("shop", load_settings()).pipelines.values()
+    assert sorted(str(each.source_table) for each in pipelines) == sorted(USABLE)
+    checked = etl("check", "shop", "--connect")
+    assert f"{len(USABLE)} pipelines can be read" in checked.out, checked.out
+    again = etl("new", "shop", "--add", "--tables", "*.*")
+    assert (
+        f"pipeline `{next(each.name for each in pipelines if each.source_table == 'a.b')}` reads it already"
+        in again.out
+    )
