@@ -216,7 +216,7 @@ def _existing(url: DatabaseUrl) -> Path:
     if not path.is_file():
         raise SourceError(
             f"the SQLite file `{path}` does not exist",
-            "correct `source_database`, or create the file; a demo source is made by `etl demo`",
+            "correct `source_database`, or create the file; `etl run TENANT` makes a tenant's demo source",
         )
     return path
 

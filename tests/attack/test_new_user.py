@@ -124,3 +124,33 @@ def test_no_name_of_a_table_stops_the_others(etl: Etl, shop: TinyProject) -> Non
         f"pipeline `{next(each.name for each in pipelines if each.source_table == 'a.b')}` reads it already"
         in again.out
     )
+
+
+# A variable that is not set any more
+
+
+def test_a_variable_that_is_not_set_is_named_before_a_run(
+    etl: Etl, shop: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database(shop, "create table t (id integer primary key)")
+    assert etl("new", "shop", "--from", "SHOP_DB_URL").code == 0
+    monkeypatch.delenv("SHOP_DB_URL")
+    checked = etl("check", "shop", "--connect")
+    assert checked.code == 2, checked.out
+    assert "no database in this environment and no demo source: SHOP_DB_URL is not set" in checked.out
+    assert "set SHOP_DB_URL in `.env`" in checked.out
+    for command in ("run", "verify", "demo --tenant"):
+        said = etl(*command.split(), "shop")
+        assert said.code == 2, command
+        assert "SHOP_DB_URL is not set" in said.err, command
+        assert "etl demo" not in said.err, command
+
+
+def test_a_demo_source_that_the_first_run_makes_is_no_error(etl: Etl, project: TinyProject) -> None:
+    project.source.unlink()
+    assert etl("check", "acme", "--connect").code == 2
+    (project.root / "tenants/acme/demo").mkdir()
+    (project.root / "tenants/acme/demo/generate.py").touch()
+    said = etl("check", "acme", "--connect")
+    assert said.code == 0, said.out
+    assert "the demo source, which the first run makes" in said.out
