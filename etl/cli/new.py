@@ -68,7 +68,8 @@ def new(
     from etl.cli import new_from  # noqa: PLC0415  reading a database loads Polars and SQLAlchemy
 
     limits = new_from.Limits(rows, seconds, whole_below)
-    asked = new_from.Asked(tuple(part.strip() for each in tables or () for part in each.split(",")), timezone, limits)
+    patterns = tuple(dict.fromkeys(part.strip() for each in tables or () for part in each.split(",")))
+    asked = new_from.Asked(patterns, timezone, limits)
     if source is None:
         if group is not None or name is not None:
             raise EtlError("`--add` changes neither group nor name", f"edit tenants/{tenant}/config.yaml")

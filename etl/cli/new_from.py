@@ -138,9 +138,13 @@ def _end(console: Console, made: str, found: Survey) -> None:
     for each in found.left:
         what = f"{one_line(each.table)}: {one_line(each.why)}"
         console.print(f"[yellow]left out:[/] {escape(what)}", highlight=False)
+    for pattern in found.unfit:
+        console.print(f"[yellow]left out:[/] no table fits {escape(one_line(pattern))}", highlight=False)
     columns = sum(len(each.sample.unreadable) for each in found.proposals)
-    left = [counted(number, word) for number, word in ((len(found.left), "table"), (columns, "column")) if number]
+    numbers = ((len(found.left), "table"), (columns, "column"), (len(found.unfit), "pattern"))
+    left = [counted(number, word) for number, word in numbers if number]
     if left:
-        console.print(f"[yellow]{made}, {' and '.join(left)} left out[/]", highlight=False)
+        together = " and ".join(filter(None, (", ".join(left[:-1]), left[-1])))
+        console.print(f"[yellow]{made}, {together} left out[/]", highlight=False)
         raise typer.Exit(EXIT_FAILED)
     console.print(f"[green]{made}[/], nothing left out", highlight=False)

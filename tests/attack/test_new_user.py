@@ -154,3 +154,18 @@ def test_a_demo_source_that_the_first_run_makes_is_no_error(etl: Etl, project: T
     said = etl("check", "acme", "--connect")
     assert said.code == 0, said.out
     assert "the demo source, which the first run makes" in said.out
+
+
+# Patterns
+
+
+def test_a_pattern_that_fits_nothing_is_told_beside_others(etl: Etl, shop: TinyProject) -> None:
+    database(shop, "create table a (id integer primary key)", "create table b (id integer primary key)")
+    said = etl("new", "shop", "--from", "SHOP_DB_URL", "--tables", "A", "--tables", "nope,x[*")
+    assert said.code == 1, said.err
+    assert "left out: no table fits nope\n" in said.out
+    assert "left out: no table fits x[*\n" in said.out
+    assert said.out.splitlines()[-1] == "1 pipeline made, 2 patterns left out"
+    said = etl("new", "shop", "--add", "--tables", "a,nope")
+    assert (said.code, said.out.splitlines()[-1]) == (1, "0 pipelines added, 1 pattern left out")
+    assert etl("new", "shop", "--add", "--tables", "b").code == 0
