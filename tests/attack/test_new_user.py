@@ -1,7 +1,9 @@
 """A new user copies each command that the product prints, and expects that it does what the words beside it say."""
 
+import errno
 import re
 import shlex
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -9,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from etl.cli.os_errors import told
 from etl.config.config_loader import load_tenant
+from etl.errors import NothingExamined
 from etl.partitions.scheme import StaticKeys, TimeScheme, WholeTable, complete_range
 from etl.settings import load_settings
 from tests.cli.conftest import Etl, etl, project
-from tests.tiny_project import TinyProject
+from tests.pipeline.stages import run_stage
+from tests.tiny_project import DAYS, REPOSITORY, TinyProject
 
 __all__ = ["etl", "project"]
 
@@ -169,3 +174,73 @@ def test_a_pattern_that_fits_nothing_is_told_beside_others(etl: Etl, shop: TinyP
     said = etl("new", "shop", "--add", "--tables", "a,nope")
     assert (said.code, said.out.splitlines()[-1]) == (1, "0 pipelines added, 1 pattern left out")
     assert etl("new", "shop", "--add", "--tables", "b").code == 0
+
+
+# Files that cannot be written
+
+BELOW_A_FILE = (
+    "init {file}/p",
+    "backup --out {file}/b",
+    "deploy systemd --host h.example --out {file}/d",
+    "deploy compose --host h.example --out {file}/d",
+    "deploy helm --host h.example --out {file}/d",
+    "portal build --out {file}/site",
+    "contract export acme --out {file}/c.yaml",
+    "tenant export acme --out {file}/x",
+    "sla report --output {file}/r.md",
+    "metrics --output {file}/m.prom",
+    "check --format json --output {file}/c.json",
+)
+NO_FOLDER = {"contract export acme --out .": "locks", f"test acme --record orders --partition {DAYS[0]}": "unit_tests"}
+NO_STATE = ("sla report --month 2026-01", "sla status", "metrics")
+
+
+@pytest.mark.parametrize("command", [*BELOW_A_FILE, *NO_FOLDER, *NO_STATE, "new x1", "home"])
+def test_a_file_that_cannot_be_written_ends_a_command_with_its_name(
+    etl: Etl, project: TinyProject, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    file = project.root / "a_file"
+    file.touch()
+    if command in NO_FOLDER:
+        run_stage(project, "extract", DAYS[0])
+        run_stage(project, "transfer", DAYS[0])
+        shutil.rmtree(project.data / NO_FOLDER[command], ignore_errors=True)
+        (project.data / NO_FOLDER[command]).touch()
+    if command in NO_STATE:
+        monkeypatch.setenv("ETL_DATA_DIR", str(file / "data"))
+    if command == "new x1":
+        (project.root / "tenants/_template").mkdir()
+        (project.root / "tenants/_template/config.yaml").touch()
+        (project.root / "tenants/x1").symlink_to(file / "x1")
+    if command == "home":
+        monkeypatch.setenv("DAGSTER_HOME", str(file / "home"))
+    said = etl(*command.format(file=file).split())
+    assert said.code == 2, (said.code, said.out, said.err)
+    assert "error:" in said.err
+    assert "->" in said.err
+
+
+def test_an_error_of_no_file_leaves_the_question_open() -> None:
+    assert isinstance(told(ConnectionRefusedError(errno.ECONNREFUSED, "refused")), NothingExamined)
+    full = told(OSError(errno.ENOSPC, "No space left on device"))
+    assert not isinstance(full, NothingExamined)
+    assert "free the disk" in full.hint
+    copied = told(shutil.Error([("a", "b/c", "[Errno 30] Read-only file system: 'b/c'")]))
+    assert (copied.problem, "read-only" in copied.hint) == ("b/c: Read-only file system", True)
+
+
+def test_a_tenant_of_which_a_part_cannot_be_written_leaves_nothing(
+    etl: Etl, project: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(REPOSITORY / "tenants/_template", project.root / "tenants/_template")
+    (project.root / "workspace.yaml").write_text("load_from: []\n", encoding="utf-8")
+
+    def refuse(_path: Path, _text: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "workspace.yaml")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("etl.config.changed_file.write_whole", refuse)
+        said = etl("new", "x1")
+    assert said.code == 2, said.err
+    assert not (project.root / "tenants/x1").exists()
+    assert etl("new", "x1").code == 0
