@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from etl.cli.locations import origins_of
 from etl.cli.os_errors import told
 from etl.config.config_loader import load_tenant
-from etl.errors import NothingExamined
+from etl.errors import EtlError, NothingExamined
 from etl.partitions.scheme import StaticKeys, TimeScheme, WholeTable, complete_range
 from etl.settings import load_settings
 from tests.cli.conftest import Etl, etl, project
@@ -244,3 +245,28 @@ def test_a_tenant_of_which_a_part_cannot_be_written_leaves_nothing(
     assert said.code == 2, said.err
     assert not (project.root / "tenants/x1").exists()
     assert etl("new", "x1").code == 0
+
+
+# Entries of workspace.yaml
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem", "remedy"),
+    [
+        ("- python_module:", "the entry `python_module` has no value", "write `- python_module: {module_name: "),
+        ('- python_module: ""', "the entry `python_module` has no value", "write `- python_module: {module_name: "),
+        ("- grpc_server:", "the entry `grpc_server` has no value", "write `- grpc_server: {host: "),
+        ("-", "an entry of `load_from` names no code location", "write `- python_module: {module_name: "),
+        ("- python_fil: x.py", "`python_fil` is no kind of entry", "write `- python_file: {relative_path: "),
+        ("- python_module: {module_name: }", "`module_name` has no value", "write the value behind `module_name:`"),
+    ],
+)
+def test_an_entry_of_the_workspace_without_a_value_is_named_with_what_to_write(
+    project: TinyProject, entry: str, problem: str, remedy: str
+) -> None:
+    good = "- python_module: {module_name: tenants.acme.definitions, location_name: acme}\n"
+    (project.root / "workspace.yaml").write_text(f"load_from:\n{good}{entry}\n", encoding="utf-8")
+    with pytest.raises(EtlError) as raised:
+        origins_of(load_settings())
+    assert f"workspace.yaml:3: {problem}" in raised.value.problem
+    assert raised.value.hint.startswith(remedy)
