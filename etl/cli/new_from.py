@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from etl.cli.start import EXIT_FAILED
+from etl.cli.tables import print_table
 from etl.config.tenant_config import TenantConfig
 from etl.onboarding import survey as surveys
 from etl.onboarding.limits import Limits
@@ -100,7 +101,7 @@ def _show(console: Console, found: Survey) -> None:
             str(len(each.rules.rules)),
             escape(", ".join(each.personal)),
         )
-    console.print(table)
+    print_table(console, table)
     zone = found.zone
     console.print(
         f"time zone of the days: {zone.name} ({escape(zone.why)}); `--timezone` chooses another", highlight=False
