@@ -11,6 +11,17 @@ from pathlib import Path
 from etl.errors import EtlError
 from etl.formats import check_format
 
+_PRIMARY = 0xFF
+"""SQLite's extended codes have the primary code in their lowest byte."""
+_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+_REFUSED = (
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+)
+
 
 class StateStore:
     """One such file. `what` describes its content, for errors."""
@@ -39,27 +50,38 @@ class StateStore:
 
         A file that is damaged raises an error that names it and the remedy.
         """
-        with closing(sqlite3.connect(self.path, timeout=self._patience, isolation_level=None)) as db:
+        with self._errors(), closing(sqlite3.connect(self.path, timeout=self._patience, isolation_level=None)) as db:
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute("BEGIN IMMEDIATE")
             try:
-                db.execute("PRAGMA foreign_keys = ON")
-                db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield db
-                except BaseException:
-                    db.execute("ROLLBACK")
-                    raise
-                db.execute("COMMIT")
-            except sqlite3.DatabaseError as error:
-                if getattr(error, "sqlite_errorcode", None) not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-                    raise
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Name the file and the remedy if the file is damaged, or cannot be opened or written."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+            if code in _DAMAGED:
                 raise EtlError(
                     f"{self._what}, {self.path}, is damaged: {error}",
                     f"restore it from a backup, or begin a new one: `mv '{self.path}' '{self.path}.damaged'`."
                     " Dagster's event log, the lake and the warehouse do not depend on it",
                 ) from error
+            if code in _REFUSED:
+                raise EtlError(
+                    f"{self._what}, {self.path}, cannot be opened or written: {error}",
+                    "see whether its folder may be written by this user, and whether the disk is full",
+                ) from error
+            raise
 
     def compact(self) -> None:
         """Write the file again without the rows that were deleted, so that their bytes are gone too."""
-        with closing(sqlite3.connect(self.path, timeout=self._patience, isolation_level=None)) as db:
+        with self._errors(), closing(sqlite3.connect(self.path, timeout=self._patience, isolation_level=None)) as db:
             db.execute("VACUUM")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from etl.cli.tables import print_table
 from etl.deployment.backup import keep_newest, make_backup
 from etl.deployment.manifest import BackupManifest, read_manifest
 from etl.deployment.shape import Shape
@@ -75,7 +76,7 @@ def _show(console: Console, folder: Path, manifest: BackupManifest) -> None:
     table = Table("part", "files", "size")
     for each in manifest.parts:
         table.add_row(each.service or "Dagster's database", f"{each.files:,}", size(each.bytes))
-    console.print(table)
+    print_table(console, table)
     for what in manifest.elsewhere:
         console.print(f"not in the backup: {what}", style="yellow")
     console.print(str(folder), markup=False, highlight=False)

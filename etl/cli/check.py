@@ -22,6 +22,7 @@ from etl.cli.check_text import CheckText, rules_table, show_rule
 from etl.cli.checking import Checking, findings_of_error
 from etl.cli.connect import Tried, shown, try_out
 from etl.cli.locations import gone, unserved
+from etl.cli.tables import print_table
 from etl.config.config_loader import list_tenants, load_tenant, tenants_listed_once
 from etl.config.shared_jobs import shared_job_names
 from etl.config.shared_prefixes import shared_prefixes
@@ -125,7 +126,7 @@ def check(
         if module is None and not source:
             _compare(report, text, settings, {each.name for each in asked}, checking.configs, every=not tenant)
     if tried and shows:
-        Console().print(shown(tried))
+        print_table(Console(), shown(tried))
     _write(report, format_, output)
     if shows:
         text.summary()
@@ -135,7 +136,7 @@ def check(
 def _explain(rule: str | None) -> None:
     console = Console(highlight=False)
     if rule is None:
-        console.print(rules_table())
+        print_table(console, rules_table())
     else:
         show_rule(rule_named(rule), console)
 

@@ -72,10 +72,21 @@ def choose(
     keys = _of_pipelines(repository, config, settings, every, pipelines) if pipelines else every
     if stages:
         keys = frozenset(key for key in keys if AssetAddress.of(key).stage in stages)
-    words = " ".join([
-        *(f"the pipeline `{each}`" for each in pipelines), *(f"the stage `{each}`" for each in stages)
-    ])  # fmt: skip
-    return _chosen(repository, name, every, keys, words)
+    return _chosen(repository, name, every, keys, _words(pipelines, stages))
+
+
+def _words(pipelines: Sequence[str], stages: Sequence[str]) -> str:
+    """Return the words for what was chosen, of which a sentence can say that it has something."""
+    parts = [_named(word, names) for word, names in (("stage", stages), ("pipeline", pipelines)) if names]
+    is_one = len(dict.fromkeys(stages or pipelines)) == 1
+    return f"{'' if is_one else 'the selection of '}{' of '.join(parts)}"
+
+
+def _named(word: str, names: Sequence[str]) -> str:
+    quoted = [f"`{each}`" for each in dict.fromkeys(names)]
+    if len(quoted) == 1:
+        return f"the {word} {quoted[0]}"
+    return f"the {word}s {', '.join(quoted[:-1])} and {quoted[-1]}"
 
 
 def _of_pipelines(
@@ -100,7 +111,7 @@ def _chosen(
     note: str = "",
 ) -> Chosen:
     if not keys:
-        raise EtlError(f"{words}: no asset is both", "leave one of the options out")
+        raise EtlError(f"there is no asset of {words}", "leave one of the options out")
     graph = repository.asset_graph
     # A step makes all its assets together: rejected rows come with the published rows.
     whole_steps = frozenset(each for key in keys for each in graph.get(key).execution_set_asset_keys) & every

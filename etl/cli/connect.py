@@ -103,9 +103,9 @@ def _tried(config: TenantConfig, place: str, connect: Callable[[], Answer]) -> T
 def _source(config: TenantConfig, settings: Settings) -> Answer:
     """Run the statement of each pipeline with a condition that no row fulfils."""
     demo = settings.demo_dir / f"{config.id}.sqlite"
+    url = rdb_resource(config, str(demo)).url(config)
     if config.uses_demo_source() and not demo.exists():
         return Answer("the demo source, which the first run makes")
-    url = rdb_resource(config, str(demo)).url(config)
     for pipeline in config.pipelines.values():
         key = pipeline.scheme.first  # any key: a query may need a window
         run = StageRun(config=config, pipeline=pipeline, partition=key, run_id="check", settings=settings)

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.cli.start import EXIT_FAILED, EXIT_UNKNOWN
+from etl.cli.tables import print_table
 from etl.config.changed_file import read_config, write_config
 from etl.config.config_loader import load_tenant
 from etl.errors import EtlError, NothingExamined
@@ -180,7 +181,7 @@ def _show_left(left: Sequence[tuple[str, str]], contract: Contract, console: Con
     for at, reason in grouped(left):
         line = contract.line_of(_path(at))
         table.add_row(str(line or ""), Text(at), Text(reason))
-    console.print(table)
+    print_table(console, table)
 
 
 def _path(at: str) -> tuple[str | int, ...]:
@@ -200,7 +201,7 @@ def _show_changes(old: Contract, new: Contract, changes: Sequence[ContractChange
     for each in changes:
         word, style = _EFFECTS[each.effect]
         table.add_row(Text(word, style=style), Text(each.at), Text(each.what))
-    console.print(table)
+    print_table(console, table)
     if advice:
         console.print(Text(advice, style="bold"), soft_wrap=True)
 

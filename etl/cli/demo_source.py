@@ -12,6 +12,7 @@ from rich.console import Console
 
 from etl.config.config_loader import load_tenant
 from etl.errors import EtlError
+from etl.resources.rdb import demo_script, refuse_without_source
 from etl.settings import Settings
 
 
@@ -30,15 +31,10 @@ def make_source(tenant: str, settings: Settings, console: Console) -> None:
         console.print(told, style="yellow", markup=False, highlight=False, soft_wrap=True)
     if path.is_file():
         return
-    script = config.origin.folder / "demo" / "generate.py"
-    if not script.is_file():
-        raise EtlError(
-            f"tenant {tenant} has no database in this environment and no demo source",
-            f"set the variables of its `source_database`, or write {script.relative_to(settings.project_dir)}",
-        )
+    refuse_without_source(config, path)
     settings.demo_dir.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    _load(script, f"demo_{tenant}").make_demo(path)
+    _load(demo_script(config), f"demo_{tenant}").make_demo(path)
     console.print(f"made the demo source of {tenant} in {time.monotonic() - began:.1f} s")
 
 

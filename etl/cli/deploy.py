@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from etl.cli.tables import print_table
 from etl.deployment import compose as compose_files, helm as helm_files, systemd as systemd_files
 from etl.deployment.dockerfile import image_source
 from etl.deployment.folder import FileChange, changes, write
@@ -157,7 +158,7 @@ def _deploy(
             raise typer.Exit(1)
         console.print(f"[green]{len(done)} files are as they should be[/]")
         return
-    console.print(_services(shape))
+    print_table(console, _services(shape))
     for name, change in done.items():
         if change is not FileChange.SAME:
             console.print(f"{change.value}: {name}", markup=False, highlight=False)

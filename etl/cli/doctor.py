@@ -17,6 +17,7 @@ from rich.table import Table
 from etl.cli.asked import asked_tenants
 from etl.cli.home import FILE, missing_settings, opened_instance, prepare_dagster_home
 from etl.cli.locations import served_with_others, unserved
+from etl.cli.tables import print_table
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.definitions import tried_out
@@ -172,7 +173,7 @@ def _show(findings: list[Examined], console: Console, *, everything: bool) -> No
             colour = _COLOURS[each.state]
             words = (each.place, each.what, f"[{colour}]{each.state}[/]", escape(each.said), escape(each.remedy))
             table.add_row(*words)
-        console.print(table)
+        print_table(console, table)
     count = sum(each.state is Condition.GOOD for each in findings)
     console.print(f"{len(findings)} examined, {count} good", highlight=False)
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from etl.cli.asked import asked_tenants
 from etl.cli.home import opened_instance
 from etl.cli.receiver_options import Every, OfTenant, Since
+from etl.cli.tables import print_table
 from etl.cli.traces import learn_headers, send
 from etl.errors import EtlError, NothingExamined
 from etl.running.lineage_metadata import LINEAGE, UNKNOWN
@@ -55,7 +56,7 @@ def show(
                     table.add_row(escape(_name(key)), escape(name), origins)
     if not table.row_count:
         raise NothingExamined("nothing was examined: no column has a lineage yet", f"run it first: `etl run {tenant}`")
-    Console().print(table)
+    print_table(Console(), table)
     if unknown:
         Console().print(f"{unknown} column(s) of unknown origin. `column_lineage` declares those of a transform.")
         sys.exit(1)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from etl.cli.tables import print_table
 from etl.config.config_loader import load_tenant
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.settings import load_settings
@@ -55,7 +56,7 @@ def maintain(
     found = list(warehouse_of_tenant(config).open(config).care(asked))
     console = Console()
     if found:
-        console.print(_shown(found))
+        print_table(console, _shown(found))
     failed = [each for each in found if each.error is not None]
     for each in failed:
         console.print(str(each.error), style="red", markup=False, highlight=False, soft_wrap=True)

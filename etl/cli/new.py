@@ -8,11 +8,13 @@ import json
 import os
 import re
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from etl.config.changed_file import replace_file
 from etl.config.config_loader import load_tenant
 from etl.config.yaml_word import yaml_word
 from etl.errors import EtlError
@@ -68,7 +70,8 @@ def new(
     from etl.cli import new_from  # noqa: PLC0415  reading a database loads Polars and SQLAlchemy
 
     limits = new_from.Limits(rows, seconds, whole_below)
-    asked = new_from.Asked(tuple(part.strip() for each in tables or () for part in each.split(",")), timezone, limits)
+    patterns = tuple(dict.fromkeys(part.strip() for each in tables or () for part in each.split(",")))
+    asked = new_from.Asked(patterns, timezone, limits)
     if source is None:
         if group is not None or name is not None:
             raise EtlError("`--add` changes neither group nor name", f"edit tenants/{tenant}/config.yaml")
@@ -118,6 +121,20 @@ def make_tenant(
     if not source.is_dir():
         raise EtlError(f"{source} is missing", "run this in the project's folder, the one with tenants/")
     workspace = with_location(settings, tenant) if in_workspace else None
+    try:
+        config = _copy(source, target, tenant, group, name)
+        # Checked as in dev, because in prod the new tenant's variables are not set yet.
+        load_tenant(tenant, settings.model_copy(update={"environment": "dev"}))
+        if workspace is not None:
+            replace_file(settings.project_dir / "workspace.yaml", workspace)
+    except (EtlError, OSError):  # for example, the group is not allowed, or the disk is full
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    add_to_example(settings, tenant, config)
+
+
+def _copy(source: Path, target: Path, tenant: str, group: str | None, name: str | None) -> str:
+    """Copy the template's files under the tenant's id. Return the text of config.yaml."""
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
     for path in sorted(target.rglob("*")):
         if path.suffix in {".yaml", ".py", ".md", ".sql"}:
@@ -133,15 +150,7 @@ def make_tenant(
     if group is not None:
         text = text.replace("group: CD ", f"group: {group} ", 1)
     config_path.write_text(text, encoding="utf-8")
-    try:
-        # Checked as in dev, because in prod the new tenant's variables are not set yet.
-        load_tenant(tenant, settings.model_copy(update={"environment": "dev"}))
-    except EtlError:
-        shutil.rmtree(target)  # for example, the group is not allowed
-        raise
-    if workspace is not None:
-        (settings.project_dir / "workspace.yaml").write_text(workspace, encoding="utf-8")
-    add_to_example(settings, tenant, text)
+    return text
 
 
 def _called(tenant: str) -> str:

@@ -5,6 +5,7 @@ Belongs here: progress, the table, the last line and the exit code. Not here: re
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 
 import typer
@@ -14,13 +15,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from etl.cli.start import EXIT_FAILED
+from etl.cli.tables import print_table
+from etl.config.tenant_config import TenantConfig
 from etl.onboarding import survey as surveys
 from etl.onboarding.limits import Limits
-from etl.onboarding.pipeline_yaml import rows_of
+from etl.onboarding.pipeline_yaml import one_line, rows_of
 from etl.onboarding.proposal import Proposal
 from etl.onboarding.survey import Survey
 from etl.onboarding.tenant_text import Identity
 from etl.onboarding.tenants import Asked, add_from_database, make_from_database
+from etl.partitions.scheme import complete_range
 from etl.plural import counted
 from etl.settings import Settings
 
@@ -36,7 +40,7 @@ def new_from_database(console: Console, settings: Settings, identity: Identity, 
         found, config = make_from_database(settings, identity, asked, announce, on_progress)
     _show(console, found)
     console.print(f"[green]made[/] tenants/{identity.tenant}, and its entry in workspace.yaml", highlight=False)
-    _next_steps(console, config.id, found.proposals)
+    _next_steps(console, config, found.proposals)
     _end(console, f"{counted(len(found.proposals), 'pipeline')} made", found)
 
 
@@ -50,7 +54,7 @@ def add_to_tenant(console: Console, settings: Settings, tenant: str, asked: Aske
     if found.proposals:
         _show(console, found)
         console.print(f"[green]added[/] to tenants/{tenant}/config.yaml, which is otherwise unchanged", highlight=False)
-        _next_steps(console, config.id, found.proposals)
+        _next_steps(console, config, found.proposals)
     _end(console, f"{counted(len(found.proposals), 'pipeline')} added", found)
 
 
@@ -70,7 +74,7 @@ def _progress(console: Console) -> Iterator[surveys.Progress]:
 
         def told(done: int, total: int, table: str) -> None:
             if table:
-                console.print(f"[{done + 1}/{total}] {escape(table)}", highlight=False)
+                console.print(f"[{done + 1}/{total}] {escape(one_line(table))}", highlight=False)
 
         yield told
         return
@@ -79,7 +83,7 @@ def _progress(console: Console) -> Iterator[surveys.Progress]:
         task = bar.add_task("the catalogue", total=None)
 
         def moved(done: int, total: int, table: str) -> None:
-            bar.update(task, completed=done, total=total, description=escape(table))
+            bar.update(task, completed=done, total=total, description=escape(one_line(table)))
 
         yield moved
 
@@ -97,7 +101,7 @@ def _show(console: Console, found: Survey) -> None:
             str(len(each.rules.rules)),
             escape(", ".join(each.personal)),
         )
-    console.print(table)
+    print_table(console, table)
     zone = found.zone
     console.print(
         f"time zone of the days: {zone.name} ({escape(zone.why)}); `--timezone` chooses another", highlight=False
@@ -105,9 +109,8 @@ def _show(console: Console, found: Survey) -> None:
     _show_covered(console, found)
     for each in found.proposals:
         for name, why in each.sample.unreadable.items():
-            console.print(
-                f"[yellow]left out:[/] column {escape(each.name)}.{escape(name)}: {escape(why)}", highlight=False
-            )
+            what = one_line(f"column {each.name}.{name}: {why}")
+            console.print(f"[yellow]left out:[/] {escape(what)}", highlight=False)
         for note in each.notes:
             console.print(f"[yellow]look at[/] {escape(each.name)}: {escape(note)}", highlight=False)
 
@@ -117,25 +120,32 @@ def _show_covered(console: Console, found: Survey) -> None:
         count = len(found.covered)
         console.print(f"not needed: {count} tables whose rows a pipeline reads already, such as:", highlight=False)
     for each in found.covered[:_NAMED]:
-        console.print(f"not needed: {escape(each.table)}: {escape(each.why)}", highlight=False)
+        console.print(f"not needed: {escape(one_line(f'{each.table}: {each.why}'))}", highlight=False)
 
 
-def _next_steps(console: Console, tenant: str, proposals: Sequence[Proposal]) -> None:
+def _next_steps(console: Console, config: TenantConfig, proposals: Sequence[Proposal]) -> None:
+    tenant = config.id
     console.print(f"next: read tenants/{tenant}/config.yaml, where each choice has its reason; then", highlight=False)
     for command in (f"etl check {tenant} --connect", f"etl plan {tenant}", f"etl run {tenant}"):
         console.print(f"  [bold]{command}[/]", highlight=False)
-    starts = [str(each.partitions.values["start"]) for each in proposals if each.partitions]
-    if starts:
-        console.print(f"  [bold]etl run {tenant} --from {min(starts)}[/]   all partitions since then", highlight=False)
+    schemes = [config.pipelines[each.name].scheme for each in proposals]
+    if (known := complete_range(schemes, datetime.now(UTC))) is not None:
+        command = f"etl run {tenant} --from {known[0]} --to {known[1]}"
+        console.print(f"  [bold]{command}[/]   all partitions until now", highlight=False, soft_wrap=True)
 
 
 def _end(console: Console, made: str, found: Survey) -> None:
     """Say what was made and what was left out. Something that was left out is a finding."""
     for each in found.left:
-        console.print(f"[yellow]left out:[/] {escape(each.table)}: {escape(each.why)}", highlight=False)
+        what = f"{one_line(each.table)}: {one_line(each.why)}"
+        console.print(f"[yellow]left out:[/] {escape(what)}", highlight=False)
+    for pattern in found.unfit:
+        console.print(f"[yellow]left out:[/] no table fits {escape(one_line(pattern))}", highlight=False)
     columns = sum(len(each.sample.unreadable) for each in found.proposals)
-    left = [counted(number, word) for number, word in ((len(found.left), "table"), (columns, "column")) if number]
+    numbers = ((len(found.left), "table"), (columns, "column"), (len(found.unfit), "pattern"))
+    left = [counted(number, word) for number, word in numbers if number]
     if left:
-        console.print(f"[yellow]{made}, {' and '.join(left)} left out[/]", highlight=False)
+        together = " and ".join(filter(None, (", ".join(left[:-1]), left[-1])))
+        console.print(f"[yellow]{made}, {together} left out[/]", highlight=False)
         raise typer.Exit(EXIT_FAILED)
     console.print(f"[green]{made}[/], nothing left out", highlight=False)

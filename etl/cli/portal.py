@@ -16,6 +16,7 @@ from etl.cli.asked import asked_tenants
 from etl.cli.home import opened_instance
 from etl.cli.locations import served_with_others
 from etl.cli.sla import complain
+from etl.cli.tables import print_table
 from etl.config.config_loader import list_tenants, tenants_listed_once
 from etl.definitions import served_config, troubles_of
 from etl.errors import EtlError, NothingExamined
@@ -82,7 +83,7 @@ def _show(built: Built, removed: list[str], kept: list[str], out: Path, operator
         answer, detail = built.answers[name]
         table.add_row(name, Text(answer, style=_COLOURS[level]), Text(detail, style="dim"))
     if table.row_count:
-        console.print(table)
+        print_table(console, table)
     lines = [f"{name}: another process has written a newer page" for name in built.newer]
     lines += [f"{name}: the tenant is gone, and its page was removed" for name in removed]
     lines += [f"{out / name} has files that are not ours: they were kept" for name in kept]

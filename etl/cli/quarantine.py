@@ -20,6 +20,7 @@ from etl.cli.home import opened_instance
 from etl.cli.messages import PlannedRun
 from etl.cli.runs import failures, runs_of
 from etl.cli.signals import interruptible, stopping
+from etl.cli.tables import print_table
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, NothingExamined
@@ -84,7 +85,7 @@ def list_rejected(
             )
     console = Console()
     if table.row_count:
-        console.print(table)
+        print_table(console, table)
     if broken:
         raise EtlError("rejected rows of tenants that do not load:\n" + "\n".join(broken), "see `etl check`")
     if not table.row_count and not published:
@@ -112,7 +113,7 @@ def show(
         table = Table(*map(escape, frame.columns), title=title)
         for reasons, *values in frame.iter_rows():  # etl: allow row-loop (as many rows as fit on a screen)
             table.add_row(", ".join(reasons), *(_cell(each) for each in values))
-        console.print(table)
+        print_table(console, table)
 
 
 @app.command(epilog="For example: `etl quarantine replay project_01 equipment_event --from-source`")
@@ -198,7 +199,7 @@ def history(tenant: TenantArgument) -> None:
         )
     if not table.row_count:
         raise NothingExamined(f"there is no decision about rejected rows of {tenant} yet")
-    Console().print(table)
+    print_table(Console(), table)
 
 
 def _chosen(

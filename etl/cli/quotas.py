@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.cli.asked import asked_tenants
+from etl.cli.tables import print_table
 from etl.config.config_loader import load_tenant
 from etl.errors import ConfigError, EtlError, NothingExamined, SecretStoreError
 from etl.pipeline.stage import lake_of
@@ -62,7 +63,7 @@ def quotas(
     else:
         for name, uses in found.items():
             for each in _shown(name, uses, platform, now):
-                console.print(each, highlight=False, soft_wrap=isinstance(each, str))
+                _print(console, each)
     for problem in problems:
         Console(stderr=True).print(f"error: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
     _end(found.values(), problems)
@@ -77,6 +78,13 @@ def _used(name: str, settings: Settings, now: datetime) -> tuple[Use, ...]:
     config = load_tenant(name, settings)
     with lake_of(config, settings) as lake:
         return usage_of_tenant(config, settings, lake, now)
+
+
+def _print(console: Console, part: Table | str) -> None:
+    if isinstance(part, str):
+        console.print(part, highlight=False, soft_wrap=True)
+    else:
+        print_table(console, part)
 
 
 def _shown(name: str, uses: Sequence[Use], platform: Quotas, now: datetime) -> Iterator[Table | str]:

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from etl.cli.start import EXIT_FAILED
+from etl.cli.tables import print_table
 from etl.errors import NothingExamined, QualityError
 from etl.plural import counted
 from etl.quality import get_engine
@@ -77,7 +78,7 @@ def _drift(console: Console, earlier: Path, later: Path) -> None:
         value = each.statistic if each.p_value is None else each.p_value
         numbers = ("" if number is None else f"{number:.4g}" for number in (value, each.threshold))
         table.add_row(escape(each.column), each.state, each.method, *numbers, escape(each.reason))
-    console.print(table)
+    print_table(console, table)
     if found.drifted:
         raise typer.Exit(EXIT_FAILED)
     if not found.is_stable:
@@ -94,7 +95,10 @@ def _pii(console: Console, file: Path) -> None:
     table = Table("column", "looks like", "values", "of", "confidence")
     for each in found.findings:
         table.add_row(escape(each.column), each.kind, str(each.matches), str(each.values), f"{each.confidence} %")
-    console.print(table if found.findings else f"{len(found.scanned)} columns of text: none looks personal")
+    if found.findings:
+        print_table(console, table)
+    else:
+        console.print(f"{len(found.scanned)} columns of text: none looks personal")
     if found.findings:
         raise typer.Exit(EXIT_FAILED)
 

@@ -6,6 +6,7 @@ Belongs here: the commands. Not here: comparing the columns (`etl.pipeline.schem
 
 import getpass
 import sys
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from etl.config.editors import EDITORS, SCHEMA_FILE
 from etl.config.schema import rules_schema_text, schema_text
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
+from etl.partitions.scheme import complete_range
 from etl.pipeline.extract import extract_request
 from etl.pipeline.schema_guard import accept, wanted_change
 from etl.pipeline.stage import StageRun
@@ -122,6 +124,9 @@ def _what_follows(config: TenantConfig, pipeline: str) -> str:
         lines.append(
             f"- `etl set-aside {config.id} {pipeline} --yes`, if the table of the warehouse must change as well"
         )
-    days = " --from ... --to ..." if found.partitions else ""
-    lines.append(f"- `etl run {config.id}{days}`, for every partition that should have the new columns")
+    known = complete_range([found.scheme], datetime.now(UTC))
+    days = f" --from {known[0]} --to {known[1]}" if known else ""
+    which = "; name a later `--from`, if only later ones should have them" if known else ""
+    command = f"`etl run {config.id} --pipeline {pipeline}{days}`"
+    lines.append(f"- {command} reads all rows again with the new columns{which}")
     return "\n".join(lines)

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from etl.cli.tables import print_table
 from etl.config.config_loader import load_tenant
 from etl.config.secrets import NamedSecret, named_secrets
 from etl.config.tenant_config import TenantConfig
@@ -34,7 +35,7 @@ def list_secrets(tenant: Tenant) -> None:
     table = Table("secret", f"place in {store.store}", "named at")
     for each in _named(config):
         table.add_row(shown(each.name, each.key), store.place(tenant, each.name, each.key), _lines(config, each))
-    Console().print(table)
+    print_table(Console(), table)
 
 
 @app.command(epilog="For example: `etl secrets check project_01`")
@@ -58,7 +59,7 @@ def check(tenant: Tenant) -> None:
         else:
             version = versions_read(tenant)[each.name].version
         table.add_row(shown(each.name, each.key), answer, version or "-", _lines(config, each))
-    console.print(table)
+    print_table(console, table)
     for text in _texts(errors):
         console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
     if errors:

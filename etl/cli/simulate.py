@@ -9,6 +9,7 @@ from dagster import DagsterInstance
 from rich.console import Console
 from rich.table import Table
 
+from etl.cli.tables import print_table
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.errors import ConfigError, EtlError, NothingExamined
 from etl.planning.simulated_day import BackFillEffect, simulate
@@ -41,7 +42,7 @@ def show_simulation(
     else:
         for line in _lines(found, left_out):
             console.print(line, highlight=False, soft_wrap=True)
-        console.print(_table(found))
+        print_table(console, _table(found))
     quotas = read_quotas(settings)
     if wrong := mistakes_of(quotas, settings) if quotas else ():
         raise ConfigError(

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from etl.cli.asked import asked_tenants
 from etl.cli.home import opened_instance
+from etl.cli.tables import print_table
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError, NothingExamined
@@ -67,7 +68,7 @@ def status(tenant: TenantOption = None) -> None:
                 states.append(each.state)
         watching = watchers(instance, now)
     if table.row_count:
-        Console().print(table)
+        print_table(Console(), table)
     Console().print(watching, highlight=False)
     complain(unloaded)
     complain([EtlError(each) for each in unjudged])
@@ -194,4 +195,4 @@ def _print_table(found: tuple[Attainment, ...], first: date) -> None:
     table = Table(*HEADER, title=f"Promises kept in {first:%Y-%m}")
     for row in report_rows(found):
         table.add_row(*row)
-    Console().print(table)
+    print_table(Console(), table)

@@ -6,12 +6,14 @@ themselves.
 
 import os
 import sys
+from typing import NoReturn
 
 from dotenv import dotenv_values
 from rich.console import Console
 from rich.markup import escape
 
 from etl.cli.commands import app
+from etl.cli.os_errors import told
 from etl.errors import EtlError, NothingExamined
 from etl.project import find_project
 from etl.secrets.scrub import learn_environment
@@ -33,8 +35,16 @@ def start() -> None:
         scrub_streams()
         app()
     except EtlError as error:
-        console = Console(stderr=True)
-        console.print(f"[bold red]error:[/] {escape(error.problem)}", highlight=False)
-        if error.hint:
-            console.print(f"[green]  ->[/] {escape(error.hint)}", highlight=False)
-        sys.exit(EXIT_UNKNOWN if isinstance(error, NothingExamined) else EXIT_USAGE)
+        _end(error)
+    except BrokenPipeError:  # whoever reads the output has ended
+        raise
+    except OSError as error:
+        _end(told(error))
+
+
+def _end(error: EtlError) -> NoReturn:
+    console = Console(stderr=True)
+    console.print(f"[bold red]error:[/] {escape(error.problem)}", highlight=False)
+    if error.hint:
+        console.print(f"[green]  ->[/] {escape(error.hint)}", highlight=False)
+    sys.exit(EXIT_UNKNOWN if isinstance(error, NothingExamined) else EXIT_USAGE)

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from etl.cli.home import opened_instance
 from etl.cli.start import EXIT_FAILED, EXIT_UNKNOWN
+from etl.cli.tables import print_table
 from etl.config.config_loader import list_tenants, load_tenant
 from etl.errors import EtlError
 from etl.health.finding import size
@@ -310,7 +311,7 @@ def _show(amounts: Sequence[Amount], console: Console) -> None:
     table = Table("what", "number", "rows", "bytes")
     for each in amounts:
         table.add_row(each.title, str(each.count), str(each.rows or "-"), size(each.bytes) if each.bytes else "-")
-    console.print(table)
+    print_table(console, table)
 
 
 def _warn(unknown: Sequence[NotErased], console: Console) -> None:

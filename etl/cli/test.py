@@ -16,6 +16,7 @@ from rich.text import Text
 
 from etl.cli.asked import asked_tenants
 from etl.cli.start import EXIT_FAILED, EXIT_UNKNOWN, EXIT_USAGE
+from etl.cli.tables import print_table
 from etl.config.config_loader import load_tenant
 from etl.errors import EtlError, NothingExamined
 from etl.settings import Settings, load_settings
@@ -155,7 +156,7 @@ def _show(console: Console, tenant: str, result: UnitTestResult) -> None:
         console.print(Text(f"       {problem}"), soft_wrap=True)
     for title, difference in (("rows", result.rows), ("rejected rows", result.rejected)):
         if difference:
-            console.print(difference_table(title, difference))
+            print_table(console, difference_table(title, difference))
 
 
 def _types(result: UnitTestResult) -> str:

@@ -12,9 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.cli.home import opened_instance
+from etl.cli.tables import print_table
 from etl.config.config_loader import load_tenant
 from etl.errors import EtlError, NothingExamined
 from etl.factories.check_factory import NAME, SEVERITIES
+from etl.partitions.scheme import PartitionScheme
+from etl.pipeline.joint_remedies import joint
 from etl.pipeline.verdict import EXIT_CODES, Reconciliation, Status
 from etl.pipeline.verify import MAX_ROWS, reconcile
 from etl.resources.rdb import rdb_resource
@@ -84,9 +87,9 @@ def verify(
                 Text(_verdict(found), style=_COLOURS[found.status]),
             )
     console = Console()
-    console.print(table)
+    print_table(console, table)
     for found in compared:
-        _tell(found, console)
+        _tell(found, config.pipelines[found.pipeline].scheme, console)
     ended = {found.status for found in compared}
     worst: Status = "differs" if "differs" in ended else "not_compared" if "not_compared" in ended else "agrees"
     if worst != "agrees":
@@ -100,15 +103,18 @@ def _verdict(found: Reconciliation) -> str:
     return f"{found.status.replace('_', ' ')}{to}{loaded}"
 
 
-def _tell(found: Reconciliation, console: Console) -> None:
-    """Print all findings with their remedies."""
-    findings = [*found.differing, *((f"{place} not compared".strip(), each) for place, each in found.unknown)]
-    findings += [("", each) for each in found.notes]
+def _tell(found: Reconciliation, scheme: PartitionScheme, console: Console) -> None:
+    """Print all findings; those that have the same remedy stand above it."""
+    findings = [(place, "", each) for place, each in found.differing]
+    findings += [(place, "not compared", each) for place, each in found.unknown]
+    findings += [("", "", each) for each in found.notes]
     if not findings:
         return
-    lines = [f"{found.tenant}/{found.pipeline}"]
-    for place, each in findings[:SHOWN]:
-        lines += [f"  {f'{place}: ' if place else ''}{each.problem}", f"    -> {each.remedy}"]
-    if len(findings) > SHOWN:
-        lines.append(f"  and {len(findings) - SHOWN} more: the check `{NAME}` has them in Dagster (`make dev`)")
+    lines, shown = [f"{found.tenant}/{found.pipeline}"], 0
+    for each in joint(scheme, findings):
+        if shown < SHOWN:
+            lines += [*(f"  {problem}" for problem in each.problems[: SHOWN - shown]), f"    -> {each.remedy}"]
+        shown += len(each.problems)
+    if shown > SHOWN:
+        lines.append(f"  and {shown - SHOWN} more: the check `{NAME}` has them in Dagster (`make dev`)")
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

@@ -289,7 +289,7 @@ def _not_examined(subject: Subject, found: Found, outdated: Sequence[ObjectRef])
         number = sum((each.stage, each.pipeline) == pipeline for each in found.without_key)
         stale = sorted(each.partition or "" for each in outdated if (each.stage, each.pipeline) == pipeline)
         again = f"`etl run {subject.id} --pipeline {name} --stage transfer`, then `--stage load`"
-        if stale and stale[0] and kind_of(stale[0]) == "day":
+        if stale and stale[0] and kind_of(stale[0]) != "static":
             again = f"`etl run {subject.id} --pipeline {name} --from {stale[0]} --to {stale[-1]}`"
         yield NotErased(
             what=f"{stage} of the pipeline {name}: {number} objects were not examined",

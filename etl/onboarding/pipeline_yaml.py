@@ -60,8 +60,10 @@ def _block(proposal: Proposal, schema: str | None, indent: int) -> CommentedMap:
     if proposal.description:
         pipeline["description"] = _text(one_line(proposal.description))
     pipeline["source_table"] = _text(table.name)
-    if table.schema_name != schema:
-        pipeline["source_schema"] = _text(str(table.schema_name))
+    if table.schema_name != schema or "." in table.name:  # alone, a name with a dot is read as a schema and a table
+        pipeline["source_schema"] = None if table.schema_name is None else _text(table.schema_name)
+    if "." in table.name:
+        _behind(pipeline, "source_schema", "the dot belongs to the name of the table")
     if proposal.sample.unreadable:
         pipeline["columns"] = _flow_list(proposal.sample.columns)
         reasons = "; ".join(f"`{name}`: {why}" for name, why in proposal.sample.unreadable.items())

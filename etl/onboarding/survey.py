@@ -60,6 +60,8 @@ class Survey:
     schema: str | None
     """The schema of most tables, which the tenant names once."""
     zone: Zone
+    unfit: tuple[str, ...] = ()
+    """The patterns that fit no table, beside others that fit one."""
 
 
 def survey(
@@ -113,6 +115,7 @@ def survey(
         covered=tuple(covered),
         schema=schema if existing or schema else _usual_schema(url, [each.table for each in found]),
         zone=zone,
+        unfit=tuple(each for each in patterns if not any(_fits(table, each) for table in tables)),
     )
 
 
@@ -134,12 +137,11 @@ def _asked(url: str, tables: Collection[CatalogueTable], patterns: Sequence[str]
     if not patterns:
         own = home_schema(url) if shows_other_databases(url) else None
         return [each for each in tables if own is None or each.schema_name == own]
-    lowered = [each.lower() for each in patterns]
-    return [
-        each
-        for each in tables
-        if any(fnmatch(name.lower(), pattern) for name in (each.name, shown(each)) for pattern in lowered)
-    ]
+    return [each for each in tables if any(_fits(each, pattern) for pattern in patterns)]
+
+
+def _fits(table: CatalogueTable, pattern: str) -> bool:
+    return any(fnmatch(name.lower(), pattern.lower()) for name in (table.name, shown(table)))
 
 
 def _refusal(table: CatalogueTable) -> str:

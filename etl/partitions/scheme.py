@@ -8,7 +8,7 @@ have 23 or 25 hours. Hours follow each other in steps of sixty minutes from `sta
 hour occurs twice or is missing. If the clock changes by thirty minutes, later hours begin at half past.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
@@ -250,6 +250,27 @@ class TimeScheme:
         if self.unit == "hour" and end - begin == timedelta(hours=1) and begin_of(around) != begin:
             raise ValueError(f"no hour begins at {text}: the hour around it is {around}")
         return begin, end
+
+
+def complete_range(schemes: Iterable[PartitionScheme], at: datetime) -> tuple[str, str] | None:
+    """Return two texts that mean all complete partitions by time of these schemes; None if no partition is complete.
+
+    They are keys if all schemes have the same unit, and else the first and the last day of all partitions.
+    """
+    timed = [each for each in schemes if isinstance(each, TimeScheme)]
+    found = [(each.start, last) for each in timed if (last := each.newest_complete(at)) is not None]
+    if not found:
+        return None
+    if len({kind_of(first) for first, _ in found}) > 1:
+        found = [(f"{begin_of(first)!s:.10}", _last_day(last)) for first, last in found]
+    return min(first for first, _ in found), max(last for _, last in found)
+
+
+def _last_day(key: str) -> str:
+    """Return the last day of a partition; of an hour, the day after, which contains it in every zone."""
+    if kind_of(key) == "hour":
+        return f"{begin_of(key) + timedelta(days=1)!s:.10}"
+    return str(begin_of(moved(key, 1)) - timedelta(days=1))
 
 
 @lru_cache(maxsize=4096)

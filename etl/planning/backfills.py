@@ -63,6 +63,7 @@ class BackFill(BaseModel):
 
 
 def _range(first: str, last: str) -> str:
+    """Return the options of `etl run` for these partitions."""
     if kind_of(first) == "static" and first == last:
         return f" --partition {shlex.quote(first)}"
     return (
@@ -108,7 +109,7 @@ def backfills_of(
     `earlier` are the partitions that it had before.
     """
     due = at.pipeline.scheme.keys(at.now)
-    published = _published(at.config, at.pipeline, at.lake)
+    published = published_keys(at.config, at.pipeline, at.lake)
     again = [key for key in due if key in published] if effect.since else []
     before = set(earlier.keys(at.now)) if earlier is not None else set(due)
     if effect.is_new or (effect.since == "extract" and published and not again):  # all keys are others than before
@@ -156,7 +157,15 @@ def _backfill(
     )
 
 
-def _published(config: TenantConfig, pipeline: PipelineConfig, lake: Lake) -> frozenset[str | None]:
+def run_published(config: TenantConfig, pipeline: PipelineConfig, lake: Lake) -> str:
+    """Return the command that runs all published partitions of a pipeline again, and what lies between them."""
+    keys = [each for each in published_keys(config, pipeline, lake) if each and pipeline.scheme.has(each)]
+    timed = isinstance(pipeline.scheme, TimeScheme) and keys
+    return f"etl run {config.id} --pipeline {pipeline.name}{_range(min(keys), max(keys)) if timed else ''}"
+
+
+def published_keys(config: TenantConfig, pipeline: PipelineConfig, lake: Lake) -> frozenset[str | None]:
+    """Return the keys of the partitions that readers see; None stands for a whole table."""
     stage = pipeline.published_stage
     if pipeline.partitions:
         return frozenset(lake.partitions(config.id, stage, pipeline.name))

@@ -24,7 +24,7 @@ from etl.pipeline.extract import extract_request
 from etl.pipeline.quarantine import rejected_rows
 from etl.pipeline.stage import StageRun, lake_of
 from etl.planning.applied_state import Begun
-from etl.planning.backfills import BackFill, History, PipelineSight, backfills_of
+from etl.planning.backfills import BackFill, History, PipelineSight, backfills_of, run_published
 from etl.planning.columns import ColumnChange, Columns, foresee, refusals
 from etl.planning.compare import DefinitionChange, compare, renamed
 from etl.planning.description import Description, Thing
@@ -114,6 +114,7 @@ def make_plan(
         lakes = {name: bucket if each.save_to_s3 else local for name, each in config.pipelines.items()}
         columns = _columns(around, affected, lakes, changes)
         judged = verdicts(Judged(config, lakes, affected, around.settings, around.now, around.examined), changes)
+        about_rules = tuple(_hints_about_rules(config, changes, judged, affected, lakes))
         set_aside = tuple(_hints_about_rows_set_aside(around, changes))
         backfills = tuple(_backfills(around, old, affected, lakes))
     return TenantPlan(
@@ -131,7 +132,7 @@ def make_plan(
             *_hints_about_unfinished(begun, new),
             *_hints(config, old, new, changes),
             *refusals(config, columns.changes),
-            *_hints_about_rules(config, changes, judged, affected),
+            *about_rules,
             *set_aside,
             *_hints_where_nothing_is(affected, backfills),
         ),
@@ -272,6 +273,7 @@ def _hints_about_rules(
     changes: Sequence[DefinitionChange],
     judged: Sequence[RuleForecast],
     affected: Mapping[str, Effect],
+    lakes: Mapping[str, Lake],
 ) -> Iterator[str]:
     """Tell what becomes of partitions that are published: a rule alone makes none of them again."""
     again = {name for name, effect in affected.items() if effect.since in ("extract", "transfer")}
@@ -279,7 +281,7 @@ def _hints_about_rules(
     for name in [each for each in failing if each not in again]:
         yield (
             f"the published partitions of `{name}` stay as they are; a run of theirs judges them by the new rules:"
-            f" `etl run {config.id} --pipeline {name} --from ...`"
+            f" `{run_published(config, config.pipelines[name], lakes[name])}`"
         )
     for name, pipeline in config.pipelines.items():
         weaker = [each for each in changes if each.pipeline == name and each.kind == "check" and each.action != "added"]

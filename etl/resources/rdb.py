@@ -5,6 +5,7 @@ Belongs here: `RDBResource`. Not here: how rows are read (`etl.source.reading`).
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagster import ConfigurableResource
@@ -38,6 +39,7 @@ class RDBResource(ConfigurableResource):  # type: ignore[type-arg]
     def url(self, config: TenantConfig) -> str:
         """Return the SQLAlchemy URL with its secrets. Called only when a run opens the connection."""
         if config.uses_demo_source():
+            refuse_without_source(config, Path(self.demo_path or ""))
             return f"sqlite:///{self.demo_path}"
         if config.source_database is None:
             raise SourceError(
@@ -56,6 +58,26 @@ def tenant_url(config: TenantConfig, connection: Connection) -> str:
 
     source = config.namespace().renewable(made, connection.templates())
     return RenewableUrl(source) if source is not None else made()
+
+
+def refuse_without_source(config: TenantConfig, demo: Path) -> None:
+    """Raise an error if the tenant needs a demo source that nothing can make. The error says what is not set."""
+    script = demo_script(config)
+    if not config.uses_demo_source() or demo.is_file() or script.is_file():
+        return
+    missing = config.source_database.missing(config.namespace()) if config.source_database else ()
+    are = "is" if len(missing) == 1 else "are"
+    why = f"{' and '.join(missing)} {are} not set" if missing else "it names no `source_database`"
+    file = script.relative_to(config.origin.folder.parents[1])
+    raise SourceError(
+        f"tenant {config.id} has no database in this environment and no demo source: {why}",
+        f"set {' and '.join(missing)} in `.env`" if missing else f"write `source_database`, or a demo source in {file}",
+    )
+
+
+def demo_script(config: TenantConfig) -> Path:
+    """Return the file of a tenant that makes its demo source, whether it is there or not."""
+    return config.origin.folder / "demo" / "generate.py"
 
 
 def rdb_resource(config: TenantConfig, demo_path: str) -> RDBResource:

@@ -120,11 +120,9 @@ def _with_unpublished(known: KnownFacts, found: Explanation, partition: str | No
     names = " ".join(name for each in wrong for name in each.rules)
     steps = [*found.next_steps]
     steps += [each for each in _rules_named(known, found.pipeline, names) if each not in steps]
-    steps += [
-        f"then run it again: {_command(known, found.pipeline, each.partition)}"
-        for each in wrong
-        if each.partition not in named
-    ]
+    for each in wrong:
+        if each.partition not in named:
+            steps.append(_behind(steps, "then", f"run it again: {_command(known, found.pipeline, each.partition)}"))
     more = replace(found, evidence=(*found.evidence, *evidence), next_steps=tuple(steps))
     if found.standing in ("blocked", "failed") and (partition is None or partition in named):
         return more
@@ -189,7 +187,7 @@ def _of_failure(known: KnownFacts, blank: Explanation, failure: Failure) -> Expl
         steps.append(f"see rows that were set aside before: `etl quarantine show {blank.tenant} {blank.pipeline}`")
     elif not blocked:
         steps.append(f"see whether everything answers: `etl check {blank.tenant} --connect`")
-    steps.append(f"then run it again: {_command(known, blank.pipeline, partition)}")
+    steps.append(_behind(steps, "then", f"run it again: {_command(known, blank.pipeline, partition)}"))
     evidence = [where]
     if known.ui_url:
         evidence.append(f"its events: {known.ui_url}/runs/{failure.run_id}")
@@ -220,7 +218,8 @@ def _of_promise(known: KnownFacts, blank: Explanation, worst: PromiseVerdict) ->
         steps.append(_command(known, blank.pipeline, partition))
     if not late:
         steps += [f"look at its run {each[:8]}" for each in worst.runs[-1:]]
-        steps.append(f"or change the promise at {known.config.place_of('assets', 'pipelines', blank.pipeline, 'sla')}")
+        place = known.config.place_of("assets", "pipelines", blank.pipeline, "sla")
+        steps.append(_behind(steps, "or", f"change the promise at {place}"))
     return replace(
         blank,
         standing=standing,
@@ -228,6 +227,11 @@ def _of_promise(known: KnownFacts, blank: Explanation, worst: PromiseVerdict) ->
         evidence=tuple(evidence),
         next_steps=tuple(steps),
     )
+
+
+def _behind(steps: Sequence[str], word: str, step: str) -> str:
+    """Return the next step, with the word that joins it to the steps before; the first step has nothing before it."""
+    return f"{word} {step}" if steps else step
 
 
 def _parts(detail: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from dagster import AssetExecutionContext
 
 from etl.errors import EtlError
 from etl.partitions.scheme import StaticKeys, TimeScheme, WholeTable
+from etl.running.naming import AssetAddress
 from etl.running.partition_definitions import definition_of
 from etl.running.run_spans import bounds
 
@@ -34,10 +35,12 @@ def partition_keys(
                 f"`etl run` and schedules give each pipeline the {word}s that it has",
             )
         return list(context.partition_keys)
+    tenant = AssetAddress.of(context.asset_key).tenant
     if not isinstance(scheme, TimeScheme):
-        raise EtlError(f"the run names no {word}", f"launch it with one: `etl run --partition {scheme.first}`")
+        raise EtlError(f"the run names no {word}", f"launch it with one: `etl run {tenant} --partition {scheme.first}`")
     raise EtlError(
         f"the run names no {word}",
-        f'launch it with one (`etl run --from`, or `--tags \'{{"dagster/partition": "{scheme.start}"}}\'`); '
+        f"launch it with one (`etl run {tenant} --from {scheme.start}`, or "
+        f'`--tags \'{{"dagster/partition": "{scheme.start}"}}\'`); '
         f"with this project's run launcher in dagster.yaml the newest complete {word} is taken",
     )

@@ -118,12 +118,14 @@ def describe(url: DatabaseUrl) -> tuple[CatalogueTable, ...]:
     from etl.source.sqlalchemy_cursor import connected  # noqa: PLC0415  heavy, see `reading`
 
     with connected(login(url)) as connection, _connect(url) as own:
-        tables = own.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-        rows = [
-            (None, name, own.execute(f"SELECT count(*) FROM {quote('sqlite', name)}").fetchone()[0])
-            for (name,) in tables
-        ]
-        return described(connection, [None], _declared(own), rows)
+        return described(connection, [None], _declared(own), _counted(own))
+
+
+def _counted(connection: sqlite3.Connection) -> Iterator[tuple[str | None, str, int]]:
+    """Yield the number of rows of each table. Nothing is said of one without a name, or whose module is missing."""
+    for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> ''").fetchall():
+        with suppress(sqlite3.OperationalError):
+            yield None, name, connection.execute(f"SELECT count(*) FROM {quote('sqlite', name)}").fetchone()[0]
 
 
 def _declared(connection: sqlite3.Connection) -> Iterator[tuple[str | None, str, str, str]]:
@@ -214,7 +216,7 @@ def _existing(url: DatabaseUrl) -> Path:
     if not path.is_file():
         raise SourceError(
             f"the SQLite file `{path}` does not exist",
-            "correct `source_database`, or create the file; a demo source is made by `etl demo`",
+            "correct `source_database`, or create the file; `etl run TENANT` makes a tenant's demo source",
         )
     return path
 

@@ -156,7 +156,7 @@ def test_every_way_with_dagsters_own_launcher(target: Target, served: Server) ->
     nameless, unserved = ended(target, 7)[-2:]
     assert nameless.status == unserved.status == DagsterRunStatus.FAILURE
     assert "the run names no day" in why(target, nameless)
-    assert "etl run --from" in why(target, nameless)
+    assert "etl run acme --from" in why(target, nameless)
     assert "tenants.acme.definitions" in why(target, unserved)  # Dagster's own words: it is not in the workspace
 
 
@@ -183,7 +183,7 @@ def test_without_a_daemon(target: Target) -> None:
     assert said.code == 0, said.text
     said = target.dagster("job", "execute", *MODULE, "-j", "acme_all")
     assert said.code != 0
-    assert "etl run --from" in said.text
+    assert "etl run acme --from" in said.text
     assert [path.parent.name for path in target.project.published() if "transfer" in path.parts] == [
         f"dt={each}" for each in DAYS[:2]
     ]

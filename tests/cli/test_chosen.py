@@ -117,3 +117,19 @@ def test_a_job_that_verifies_runs_the_checks_and_no_asset(project: TinyProject) 
     )
     with pytest.raises(EtlError, match="verifies no pipeline"):
         definitions_of(load_tenant("acme", load_settings()))
+
+
+@pytest.mark.parametrize(
+    ("pipelines", "stages", "words"),
+    [
+        (("orders",), (), "the pipeline `orders`"),
+        (("orders", "items"), (), "the selection of the pipelines `orders` and `items`"),
+        (("orders", "orders"), (), "the pipeline `orders`"),
+        (("orders", "items"), ("extract",), "the stage `extract` of the pipelines `orders` and `items`"),
+        (("orders",), ("extract", "load"), "the selection of the stages `extract` and `load` of the pipeline `orders`"),
+    ],
+)
+def test_the_words_for_a_choice_are_the_subject_of_a_sentence(
+    repository: RemoteRepository, pipelines: tuple[str, ...], stages: tuple[str, ...], words: str
+) -> None:
+    assert chosen(repository, None, *pipelines, stages=stages).words == words

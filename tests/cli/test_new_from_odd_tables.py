@@ -24,6 +24,7 @@ INSERT INTO archive.orders SELECT i, timestamp '2020-01-01' + i * interval '1 ho
 CREATE TABLE "Mixed Case"."Kunden Größe" ("Kunden-Nr" int PRIMARY KEY, "이름" text, "E-Mail" text);
 INSERT INTO "Mixed Case"."Kunden Größe" SELECT i, 'n' || i, 'a' || i || '@example.org' FROM generate_series(1, 60) i;
 CREATE TABLE 주문 (번호 int PRIMARY KEY, 날짜 date);
+CREATE TABLE "Mixed.Case-Table" (id int PRIMARY KEY); CREATE TABLE sales."a.b" (id int PRIMARY KEY);
 CREATE TABLE one_row (a int, b text, c date); INSERT INTO one_row VALUES (1, 'x', '2026-01-01');
 CREATE TABLE all_null (id int PRIMARY KEY, a int, c timestamptz, d numeric); INSERT INTO all_null (id) SELECT generate_series(1, 100);
 CREATE TABLE future (id int PRIMARY KEY, order_date date NOT NULL);
@@ -67,7 +68,7 @@ def test_every_table_is_used_or_named(
     monkeypatch.setenv("ODD_DB_URL", url)
     said = etl("new", "odd", "--from", "ODD_DB_URL")
     assert said.code == 1, said.err
-    assert said.out.splitlines()[-1] == "16 pipelines made, 3 tables and 3 columns left out"
+    assert said.out.splitlines()[-1] == "18 pipelines made, 3 tables and 3 columns left out"
     for reason in (
         "left out: public.no_columns: it has no column that this user may see",
         "left out: public.od'd; name: `od'd; name` cannot be written as a name",
@@ -89,6 +90,9 @@ def test_every_table_is_used_or_named(
     assert places["archive_orders"] == ("archive", "orders")
     assert places["kunden_grosse"] == ("Mixed Case", "Kunden Größe")
     assert places["table"] == ("public", "주문")
+    assert places["mixed_case_table"] == ("public", "Mixed.Case-Table")
+    assert pipelines["mixed_case_table"]["source_schema"] == "public"  # alone, the name is a schema and a table
+    assert places["a_b"] == ("sales", "a.b")
     cuts = {name: each.get("date_column") for name, each in pipelines.items() if "partitions" in each}
     assert cuts == {"sales_orders": "placed_at", "archive_orders": "placed", "future": "order_date",
                     "sentinel": "order_date", "text_dates": "created"}  # fmt: skip

@@ -156,5 +156,5 @@ def test_a_run_of_days_that_names_none_is_refused_with_what_to_write(project: Ti
     assert error is not None
     message = (error.cause or error).message
     assert "the run names no day" in message
-    assert "etl run --from" in message
+    assert "etl run acme --from" in message
     assert project.published() == []

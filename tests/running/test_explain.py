@@ -108,6 +108,21 @@ def test_a_blocked_pipeline_names_the_rule_and_its_line(tmp_path: Path, instance
     assert found.owners == ("team:shop",)
 
 
+def test_the_first_thing_to_do_does_not_begin_in_the_middle_of_a_sentence(
+    tmp_path: Path, instance: DagsterInstance
+) -> None:
+    """The rule that blocked an older day was corrected since, so that nothing but the run is left to do."""
+    world = World(instance, "acme")
+    said = "etl.errors.AuditBlocked: acme/orders: nothing was published: gone__id failed for 2 of 20 rows"
+    checks = [("gone__id", False)]
+    world.run("orders", at(8, 1), at(8, 2), partition="2026-01-07", error=said, checks=checks)
+    world.run("orders", at(9, 1), at(9, 2), partition="2026-01-08", rows=12)
+    world.run("orders", at(10, 1), at(10, 2), partition="2026-01-09", rows=12)
+    watch = SlaWatch(make_config("acme", {"orders": DAILY}, notifications=TARGETS), make_settings(tmp_path))
+    found = watch.explained("orders", *watch.judge_now(instance, NOW), NOW, instance)
+    assert found.next_steps == ("run it again: `etl run acme --pipeline orders --from 2026-01-07`",)
+
+
 def test_a_failure_says_what_to_look_at(tmp_path: Path, instance: DagsterInstance) -> None:
     World(instance, "acme").run("orders", at(10, 1), at(10, 2), partition="2026-01-09", error="the source is gone")
     found = explained(tmp_path, instance)
