@@ -21,6 +21,7 @@ from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.partitions.zones import moment
 from etl.promises.freshness import Publish, PublishedKeys
 from etl.promises.judge import PipelineHistory, PipelineRun
+from etl.promises.last_event import TABLE, LastEvent, forget_log, store_event, stored_event
 from etl.promises.pipeline_facts import Facts, Failure, FinishedRun, Numbers
 from etl.sla.metrics import SLAMetrics
 from etl.state_store import StateStore
@@ -30,7 +31,7 @@ RUNS_KEPT = 20
 REMEMBERED = timedelta(days=7)  # after this time, a finished run is not read again
 FORMAT = 1  # the format of the tables below; files without a number have the same format
 _WHAT = "the excerpt of Dagster's event log"
-_SCHEMA = """
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS cursors (stream TEXT PRIMARY KEY, position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS pipelines (
     name TEXT PRIMARY KEY,
@@ -39,7 +40,7 @@ CREATE TABLE IF NOT EXISTS pipelines (
     newest_run TEXT NOT NULL DEFAULT '',
     runs INTEGER NOT NULL DEFAULT 0,
     failures INTEGER NOT NULL DEFAULT 0,
-    numbers TEXT NOT NULL DEFAULT '{}'
+    numbers TEXT NOT NULL DEFAULT '{{}}'
 );
 CREATE TABLE IF NOT EXISTS publishes (
     pipeline TEXT NOT NULL, partition TEXT NOT NULL, at REAL NOT NULL,
@@ -59,6 +60,7 @@ CREATE TABLE IF NOT EXISTS failures (
 CREATE TABLE IF NOT EXISTS finished (run_id TEXT PRIMARY KEY, at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS finished_at ON finished (at);
 CREATE TABLE IF NOT EXISTS told (pipeline TEXT PRIMARY KEY, digest TEXT NOT NULL, at REAL NOT NULL, tick TEXT NOT NULL);
+{TABLE}
 """
 
 
@@ -90,6 +92,7 @@ class LogState:
     histories: Mapping[str, PipelineHistory]
     failures: tuple[Failure, ...]
     told: Mapping[str, Told]
+    last_event: LastEvent | None
 
 
 class PipelineLog:
@@ -110,12 +113,18 @@ class PipelineLog:
                 told={
                     pipeline: Told(*row) for pipeline, *row in db.execute("SELECT pipeline, digest, at, tick FROM told")
                 },
+                last_event=stored_event(db),
             )
 
     def cursors(self) -> dict[str, int]:
         """The position up to which each stream was read."""
         with self._store.transaction() as db:
             return dict(db.execute("SELECT stream, position FROM cursors").fetchall())
+
+    def begin_again(self) -> None:
+        """Forget what was read, because the event log is another one. What was told stays."""
+        with self._store.transaction() as db:
+            forget_log(db)
 
     def begin(self, pipelines: Sequence[str], now: datetime) -> tuple[str, ...]:
         """Record which pipelines exist, and return the pipelines whose past was not read yet."""
@@ -141,6 +150,8 @@ class PipelineLog:
             for stream, position in facts.cursors.items():
                 further = "ON CONFLICT DO UPDATE SET position = max(position, excluded.position)"
                 db.execute(f"INSERT INTO cursors VALUES (?, ?) {further}", (stream, position))
+            if facts.last_event is not None:
+                store_event(db, facts.last_event)
             db.execute("DELETE FROM finished WHERE at < ?", ((now - REMEMBERED).timestamp(),))
 
     def histories(

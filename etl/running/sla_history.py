@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import product
 from typing import ParamSpec, TypeVar
 
 from dagster import (
@@ -36,11 +37,13 @@ from etl.partitions.keys import kind_of
 from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.partitions.zones import moment
 from etl.promises.freshness import AtWork, Publish
+from etl.promises.last_event import LastEvent
 from etl.promises.pipeline_facts import Facts, Numbers
 from etl.promises.pipeline_log import LogState, PipelineLog
 from etl.running.compat import EventLogCursor
 from etl.running.naming import AssetAddress
 from etl.running.run_outcomes import ROWS, failed_run, finished_run, newest_key, number, planned_assets
+from etl.running.same_log import log_now
 from etl.running.sla_past import Past
 from etl.running.subjects import Subjects
 
@@ -66,6 +69,7 @@ class Reader:
     log: PipelineLog
     positions: dict[str, int] = field(default_factory=dict)
     stored: dict[str, int] = field(default_factory=dict)
+    last_event: LastEvent | None = None
     problem: Exception | None = None
     state: LogState | None = None
     """What the excerpt holds; None after it was changed."""
@@ -88,11 +92,30 @@ class Reader:
         found = dict(self.current(now).cursors)
         if found != self.stored:
             self.positions, self.stored = dict(found), found
+            self.last_event = self.current(now).last_event
+
+    @property
+    def known_ids(self) -> set[int]:
+        """The ids that the event log must have, unless it is another one."""
+        last = {self.last_event.position} if self.last_event is not None else set[int]()
+        return last or {max(self.positions.values(), default=0)}
+
+    def begin_again(self, now: datetime) -> None:
+        """Forget what was read: it was another event log."""
+        self.log.begin_again()
+        self.last_event = None
+        self.open(now)
+
+    def saw(self, record: EventLogRecord) -> None:
+        """Remember an event of the log if it is the newest one so far."""
+        if self.last_event is None or record.storage_id > self.last_event.position:
+            self.last_event = LastEvent(record.storage_id, record.run_id, record.timestamp)
 
     def absorb(self, facts: Facts, positions: Mapping[str, int], now: datetime) -> None:
         """Store facts together with the positions up to which they were read."""
         further = {stream: max(at, self.positions.get(stream, 0)) for stream, at in positions.items()}
         facts.cursors = {**self.positions, **further}
+        facts.last_event = self.last_event
         self.state = None
         self.log.absorb(facts, now)
         self.positions = dict(facts.cursors)
@@ -125,6 +148,7 @@ class SlaHistory:
         for each in self.readers:
             each.problem = None
             _guarded(each, each.open, now)
+        self._compare(instance, now)
         new = [each for each in self._sound() if MATERIALIZATIONS not in each.positions]
         if new:
             self._start(instance, new, now)
@@ -163,10 +187,26 @@ class SlaHistory:
     def _sound(self) -> list[Reader]:
         return [each for each in self.readers if each.problem is None]
 
+    def _compare(self, instance: DagsterInstance, now: datetime) -> None:
+        """Begin again for each tenant whose excerpt was read from another event log."""
+        sound = self._sound()
+        log = log_now(instance, set[int]().union(*(each.known_ids for each in sound)))
+        if log is None:
+            return
+        for each in sound:
+            newest = max(each.positions.values(), default=0)
+            if not log.goes_on(newest, each.last_event):
+                _guarded(each, each.begin_again, now)
+            elif each.last_event is None:  # an earlier release stored no event
+                each.last_event = log.events.get(newest)
+
     def _start(self, instance: DagsterInstance, readers: Iterable[Reader], now: datetime) -> None:
         """Begin each stream at its present end, the streams of runs a little before."""
         filters = EventRecordsFilter(DagsterEventType.ASSET_MATERIALIZATION)
         newest = instance.event_log_storage.get_event_records(filters, limit=1)
+        readers = [*readers]
+        for each, record in product(readers, newest):
+            each.saw(record)
         begin = {MATERIALIZATIONS: newest[0].storage_id if newest else 0}
         for stream, event_type in RUN_STREAMS.items():
             records = instance.fetch_run_status_changes(event_type, limit=FIRST_RUNS).records
@@ -213,6 +253,7 @@ class SlaHistory:
                     news.setdefault(reader.tenant, []).append(each.event_log_entry)
             for each_reader in readers:
                 entries = news.get(each_reader.tenant, ())
+                each_reader.saw(records[-1])
                 _guarded(each_reader, _take, each_reader, entries, {MATERIALIZATIONS: cursor}, now)
             if len(records) < PAGE:
                 return True
@@ -257,6 +298,7 @@ class SlaHistory:
             owners = {run_id: owners_of(run) & known.keys() for run_id, run in runs.items()}
             facts = {tenant: Facts() for tenant in set[str]().union(*owners.values())}
             seen = {tenant: self._seen(known[tenant], owners) for tenant in facts}
+            newest: EventLogRecord | None = None
             for position, stream, each in part:
                 if self._late:
                     break
@@ -269,7 +311,10 @@ class SlaHistory:
                         reader, self._note_outcome, facts[tenant], instance, reader, runs[each.run_id], each, short
                     )
                 positions[stream] = position
+                newest = each
             for reader in readers:
+                if newest is not None:
+                    reader.saw(newest)
                 own = facts.get(reader.tenant)
                 if own is not None and own.finished:
                     _guarded(reader, reader.absorb, own, dict(positions), now)
