@@ -217,7 +217,11 @@ def _run_samples(history: PipelineHistory) -> Iterator[Sample]:
         yield sample("etl_pipeline_last_success_timestamp_seconds", good[-1].ended.timestamp())
         if good[-1].metrics is not None:
             yield sample("etl_pipeline_duration_seconds", good[-1].metrics.execution_time_seconds)
-    checked = [each.metrics for each in history.runs if each.metrics is not None and each.metrics.total_count]
+    checked = [
+        each.metrics
+        for each in history.runs
+        if each.metrics is not None and (each.metrics.total_count or each.examined_nothing)
+    ]
     if checked:
         last = checked[-1]
         yield sample("etl_checks_passed", last.passed_count)

@@ -45,7 +45,7 @@ def store_event(db: sqlite3.Connection, event: LastEvent) -> None:
 
 def forget_log(db: sqlite3.Connection) -> None:
     """Delete what was read of an event log. What was told, and what has failed and is not mended, stays."""
-    for table in ("cursors", "last_event", "publishes", "runs", "finished"):
+    for table in ("cursors", "last_event", "publishes", "runs", "runs_without_rows", "finished"):
         db.execute(f"DELETE FROM {table}")
     # Without its row, a pipeline is new: its promises begin again with what the other event log knows of it.
     db.execute("DELETE FROM pipelines")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
-from etl.lake.lake import Provenance, Published
+from etl.lake.lake import Published
 from etl.partitions.keys import key_of_value, kind_of
 from etl.pipeline.stage import StageRun
 from etl.pipeline.tables import present_inputs
@@ -94,7 +94,7 @@ def _look(run: StageRun, warehouse: Warehouse, seen: _Seen) -> None:
         said = found.provenance
         seen.lines.append(
             f"{stage}{name}: {found.rows:,} rows published at {said.created_at:%Y-%m-%d %H:%M} UTC by run"
-            f" {said.run_id[:8]}; {_audit(said)}"
+            f" {said.run_id[:8]}; {_audit(found)}"
         )
         if said.rows_quarantined:
             option = f" --partition {run.partition}" if run.partition else ""
@@ -106,8 +106,11 @@ def _look(run: StageRun, warehouse: Warehouse, seen: _Seen) -> None:
         seen.stale += _loaded(run, warehouse, published, seen)
 
 
-def _audit(said: Provenance) -> str:
+def _audit(published: Published) -> str:
+    said = published.provenance
     match said.audit:
+        case "passed" if not published.rows:
+            return "no rule examined a row"
         case "passed":
             return "every rule passed"
         case "warned":

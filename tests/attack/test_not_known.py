@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from dagster import DagsterInstance
 
+from etl.cli.metrics import _run_samples
 from etl.config.tenant_config import TenantConfig
 from etl.promises.freshness import State
 from etl.running.sla_location import LocationWatch
@@ -184,3 +185,26 @@ def test_an_incident_is_not_over_because_its_event_log_is_gone(
     good_run(new, NOW, rows=10)
     watch.tick(new, NOW + HOUR)
     assert watch.outbox.open_incidents("acme") == ()
+
+
+def test_a_run_whose_rules_examined_no_row_does_not_inherit_the_verdict_of_an_older_run(
+    tmp_path: Path, logs: Any
+) -> None:
+    instance, _ = logs
+    sla = {"min_pass_rate": 1.0, "max_failure_rate": 0.1, "alert_on_warning": True}
+    watch = SlaWatch(make_config("acme", {"items": {"sla": sla}}), make_settings(tmp_path))
+    good_run(instance, NOW - 2 * HOUR)
+    assert set(standing(watch, instance, NOW).values()) == {State.ON_TRACK}
+    good_run(instance, NOW - HOUR, rows=0, examined=0)
+    verdicts, unjudged = watch.judge_now(instance, NOW)
+    assert {each.state for each in verdicts["items"]} == {State.UNMEASURED}
+    assert {each.message for each in verdicts["items"]} == {"no rule examined a row in the newest run"}
+    found = watch.explained("items", verdicts, unjudged, NOW)
+    assert found.standing == "unknown"
+    assert "every check passed" not in found.evidence[0]
+    samples = {each.metric: each.value for each in _run_samples(watch.reader.current(NOW).histories["items"])}
+    assert (samples["etl_checks_passed"], samples["etl_checks_failed"]) == (0, 0)
+    World(instance, "acme").run("items", NOW, NOW, checks=[])  # as of a load alone: no rule was judged
+    assert set(standing(watch, instance, NOW).values()) == {State.UNMEASURED}
+    good_run(instance, NOW)
+    assert set(standing(watch, instance, NOW).values()) == {State.ON_TRACK}
