@@ -91,14 +91,14 @@ def _note_absent(found: MissingPartitions, once: Collection[str], partition: str
     if empty:
         seen.gone.append(f"the published object of {_named(empty)} has 0 bytes")
     if never := [each for each in absent if each not in once and each not in empty]:
-        be = "is" if len(never) == 1 else "are"
-        seen.gone.append(f"{_named(never)} {be} complete, and the lake has no object of it")
+        be, it = ("is", "it") if len(never) == 1 else ("are", "them")
+        seen.gone.append(f"{_named(never)} {be} complete, and the lake has no object of {it}")
 
 
 def _note_gone(keys: Sequence[str], seen: _Seen) -> None:
     if keys:
-        were = "was" if len(keys) == 1 else "were"
-        seen.gone.append(f"{_named(keys)} {were} published, and the lake has no object of it now")
+        were, it = ("was", "it") if len(keys) == 1 else ("were", "them")
+        seen.gone.append(f"{_named(keys)} {were} published, and the lake has no object of {it} now")
 
 
 def _named(keys: Sequence[str]) -> str:
