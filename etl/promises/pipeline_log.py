@@ -29,6 +29,7 @@ from etl.state_store import StateStore
 KEPT = 40
 REMEMBERED = timedelta(days=7)  # after this time, a finished run is not read again
 FORMAT = 1  # the format of the tables below; files without a number have the same format
+QUARANTINED = "quarantined_"  # begins the name of a stage's number of rejected rows
 _WHAT = "the excerpt of Dagster's event log"
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS cursors (stream TEXT PRIMARY KEY, position INTEGER NOT NULL);
@@ -64,6 +65,12 @@ class Counters:
     runs: int
     failures: int
     values: Mapping[str, float]
+
+    def quarantined(self, stages: Iterable[str]) -> float | None:
+        """The rows that these stages set aside; None unless the number of each stage is known."""
+        found = [self.values.get(f"{QUARANTINED}{each}") for each in stages if each != "load"]
+        known = [each for each in found if each is not None]
+        return sum(known) if found and len(known) == len(found) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ from etl.running.explain import Explanation, KnownFacts, explain
 from etl.running.explain_partitions import unpublished
 from etl.running.promised_data import with_data_there
 from etl.running.quota_watch import quota_troubles, room_for_messages
-from etl.running.sla_history import BUDGET, Reader, SlaHistory
+from etl.running.sla_history import BUDGET, SlaHistory
+from etl.running.sla_reader import Reader
 from etl.running.sla_result import digest, evaluation, promised
 from etl.running.subjects import Location, Subjects
 from etl.secrets.scrub import scrub

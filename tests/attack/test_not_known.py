@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import DagsterInstance
+from dagster import AssetKey, AssetMaterialization, DagsterEventType, DagsterInstance, MetadataValue
+from dagster._core.events import StepMaterializationData
 
-from etl.cli.metrics import _run_samples
+from etl.cli.metrics import _counter_samples, _run_samples
 from etl.config.tenant_config import TenantConfig
 from etl.promises.freshness import State
 from etl.running.sla_location import LocationWatch
@@ -208,3 +209,35 @@ def test_a_run_whose_rules_examined_no_row_does_not_inherit_the_verdict_of_an_ol
     assert set(standing(watch, instance, NOW).values()) == {State.UNMEASURED}
     good_run(instance, NOW)
     assert set(standing(watch, instance, NOW).values()) == {State.ON_TRACK}
+
+
+def rejecting(instance: DagsterInstance, stage: str, rejected: int, at: datetime, day: str) -> None:
+    made = AssetMaterialization(
+        AssetKey(["acme", stage, "items"]), partition=day, metadata={"rows_quarantined": MetadataValue.int(rejected)}
+    )
+    data, kind = StepMaterializationData(made), DagsterEventType.ASSET_MATERIALIZATION
+    World(instance, "acme")._event(f"{stage}-{day}", "job", kind, at.timestamp(), data)
+
+
+def test_a_load_does_not_hide_the_rows_that_were_set_aside_before_it(tmp_path: Path, logs: Any) -> None:
+    instance, _ = logs
+    target = {"save_to_trino": True, "trino_output": {"target_table": "items", "target_schema": "shop"}}
+    day = {"date_column": "day", "partitions": {"start": "2026-06-01"}, "has_transfer": True, "sla": SLA}
+    config = make_config("acme", {"items": {**day, **target}})
+    watch = SlaWatch(config, make_settings(tmp_path))
+    watch.judge_now(instance, NOW)
+
+    def shown() -> list[float]:
+        watch.judge_now(instance, NOW)
+        found = _counter_samples(config, "items", watch.log.counters()["items"])
+        return [each.value for each in found if each.metric == "etl_pipeline_quarantined_rows"]
+
+    rejecting(instance, "extract", 3, NOW, "2026-06-29")
+    assert shown() == [], "the transfer's number is not known yet"
+    rejecting(instance, "transfer", 2, NOW, "2026-06-29")
+    rejecting(instance, "load", 0, NOW, "2026-06-29")
+    assert shown() == [5]
+    rejecting(instance, "extract", 0, NOW, "2026-06-29")
+    assert shown() == [2]
+    watch = SlaWatch(config, make_settings(tmp_path / "anew"))
+    assert shown() == [2], "an excerpt that is made anew reads the newest number of each stage"
