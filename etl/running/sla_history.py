@@ -2,7 +2,8 @@
 
 Belongs here: which events are read, in which order, how many at a time, and which tenant gets them. Not here: one
 tenant's part in it (`sla_reader`), the outcome of a finished run (`run_outcomes`), the past of a new pipeline
-(`sla_past`), whether the event log is still the same one (`same_log`), storing an excerpt (`etl.promises.pipeline_log`).
+(`sla_past`), whether the event log is still the same one (`same_log`), storing an excerpt
+(`etl.promises.pipeline_log`).
 
 There are three sources: materializations of all assets as one stream by storage id, finished runs as two streams by
 storage id, and, once for each pipeline, its own past (`sla_past`). The streams begin at the end of the log at the
