@@ -21,11 +21,13 @@ class LastEvent:
 
     position: int
     run_id: str
-    at: float
+    at: float | None = None
+    """None if it was not stored."""
 
     def is_same(self, other: "LastEvent") -> bool:
         """Whether both are one event."""
-        return (self.position, self.run_id) == (other.position, other.run_id) and abs(self.at - other.at) <= EXACTNESS
+        is_then = self.at is None or other.at is None or abs(self.at - other.at) <= EXACTNESS
+        return is_then and (self.position, self.run_id) == (other.position, other.run_id)
 
 
 def stored_event(db: sqlite3.Connection) -> LastEvent | None:
