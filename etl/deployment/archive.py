@@ -45,7 +45,7 @@ _Stamp = tuple[int, int, int]
 
 
 @dataclass
-class Written:
+class PackedFiles:
     """What was written to a stream."""
 
     files: int = 0
@@ -54,13 +54,13 @@ class Written:
     """Databases that cannot be read, each with the reason. They are in the stream as they are."""
 
 
-def pack(folder: Path, data: Path, out: BinaryIO) -> Written:
+def pack(folder: Path, data: Path, out: BinaryIO) -> PackedFiles:
     """Write the files of a folder to a stream, and return what was written.
 
     `data` is the ETL_DATA_DIR in the folder, or the folder itself.
     """
     refuse_half_restored(data)
-    written = Written()
+    written = PackedFiles()
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for warehouse in sorted(data.glob("warehouse/*.duckdb")):
             lock = data / "locks" / f"{warehouse.stem}.warehouse"
@@ -140,7 +140,7 @@ def _left_out(folder: Path, data: Path) -> set[Path]:
     return {*(data / each for each in _LEFT_OUT), *(folder / each for each in _RUN_LOCKS)}
 
 
-def _add_warehouse(archive: tarfile.TarFile, folder: Path, warehouse: Path, written: Written) -> None:
+def _add_warehouse(archive: tarfile.TarFile, folder: Path, warehouse: Path, written: PackedFiles) -> None:
     """Add a DuckDB file and its log. A link is followed always, because other files are not read under the lock."""
     real = warehouse.resolve()
     for suffix in ("", ".wal"):
@@ -149,7 +149,7 @@ def _add_warehouse(archive: tarfile.TarFile, folder: Path, warehouse: Path, writ
         _add_one(archive, path, beside.relative_to(folder).as_posix(), written)
 
 
-def _add(archive: tarfile.TarFile, folder: Path, paths: Iterable[Path], written: Written) -> None:
+def _add(archive: tarfile.TarFile, folder: Path, paths: Iterable[Path], written: PackedFiles) -> None:
     """Add files. What SQLite keeps beside a file is in the copy of that file."""
     for path in paths:
         name = path.relative_to(folder).as_posix()
@@ -166,7 +166,7 @@ def _add(archive: tarfile.TarFile, folder: Path, paths: Iterable[Path], written:
             _add_one(archive, path, name, written)
 
 
-def _add_one(archive: tarfile.TarFile, path: Path, name: str, written: Written) -> None:
+def _add_one(archive: tarfile.TarFile, path: Path, name: str, written: PackedFiles) -> None:
     """Add a file. One that is gone by now was replaced or removed."""
     try:
         content = path.open("rb")

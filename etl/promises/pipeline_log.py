@@ -29,6 +29,7 @@ from etl.state_store import StateStore
 KEPT = 40
 REMEMBERED = timedelta(days=7)  # after this time, a finished run is not read again
 FORMAT = 1  # the format of the tables below; files without a number have the same format
+# Tables that a later release has added, such as those of `last_event`, are passed over by an earlier one.
 QUARANTINED = "quarantined_"  # begins the name of a stage's number of rejected rows
 _WHAT = "the excerpt of Dagster's event log"
 _SCHEMA = f"""
