@@ -56,7 +56,8 @@ WAREHOUSE_SQL = re.compile(
     r"(FROM|INTO|TABLE|SET|VIEW)\b"
 )
 OWN_SQL = {  # not the warehouse's: SQLite stores of the product, an object of the lake, sources, Dagster's database
-    "notify/outbox.py", "promises/pipeline_log.py", "promises/state_log.py", "lake/readable.py", "config/schema_values.py",
+    "notify/outbox.py", "promises/pipeline_log.py", "promises/last_event.py", "promises/run_rows.py",
+    "promises/state_log.py", "lake/readable.py", "config/schema_values.py",
     "running/event_log.py", "telemetry/sent.py", "deployment/postgres.py",
 }  # fmt: skip
 

@@ -4,11 +4,13 @@ Belongs here: the command and what it prints. Not here: making the backup (`etl.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from etl.cli.tables import print_table
@@ -33,12 +35,16 @@ def backup(
     On a machine with an installation for systemd, run it as root, with the variable DAGSTER_PG_PASSWORD. Elsewhere it
     writes the data folder of this project, and DAGSTER_HOME. What tenants keep in buckets and servers is named, and is
     not in the backup.
+
+    Exit code 1: a database cannot be read. It is in the backup as it is, and no older backup is removed. 3: there is
+    nothing to back up.
     """
     found = shape_here(shape)
     settings = settings_of(found)
     stored = stored_of(found, settings)
     password = password_of(os.environ) if stored.database is not None else ""
     console = Console(soft_wrap=True)
+    damaged: dict[Path, str] = {}
     with console.status("reading") as status:
         done = make_backup(
             stored,
@@ -46,13 +52,26 @@ def backup(
             password=password,
             elsewhere=elsewhere(settings, os.environ if found is None else {}),
             tell=lambda what: status.update(f"reading {what}"),
+            damaged=damaged,
         )
     _show(console, done, read_manifest(done))
+    if damaged:
+        _complain(damaged)
+        raise typer.Exit(1)
     removed, foreign = keep_newest(out, keep, stored) if keep else ([], [])
     for each in removed:
         console.print(f"removed {each}")
     if foreign:
         console.print(f"left alone: {len(foreign)} that no backup of this installation made, such as {foreign[0]}")
+
+
+def _complain(damaged: Mapping[Path, str]) -> None:
+    """Name the databases that cannot be read."""
+    console = Console(stderr=True, soft_wrap=True)
+    for path, why in damaged.items():
+        text = f"the database {path} cannot be read: {why}. It is in the backup as it is"
+        console.print(f"[bold red]error:[/] {escape(text)}", highlight=False)
+    console.print("  -> restore it from an older backup, of which none was removed; `etl doctor` says what it is for")
 
 
 def shape_here(path: Path | None) -> Shape | None:

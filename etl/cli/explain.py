@@ -47,11 +47,11 @@ def explain(
     key = _partition(config, name, partition)
     with opened_instance(settings) as instance:
         watch = SlaWatch(config, settings, budget=PATIENCE)
-        verdicts, unjudged = watch.judge_now(instance, now)
+        verdicts, unjudged = watch.judge_with_data(instance, now)
         found = watch.explained(name, verdicts, unjudged, now, instance, key)
         once = watch.published(name, now)
     pipeline = config.pipelines[name]
-    found = with_data(found, config, pipeline, settings, warehouse_of_tenant(config).open(config), key, once)
+    found = with_data(found, config, pipeline, settings, warehouse_of_tenant(config).open(config), key, once, now)
     _show(found)
     if found.standing in WRONG:
         raise typer.Exit(1)

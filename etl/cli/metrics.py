@@ -138,7 +138,7 @@ def collect(settings: Settings, tenant: str | None = None) -> tuple[list[Sample]
             samples += _promise_samples(verdicts)
             samples += [Sample("etl_sla_unjudged", config.id, name, name in unjudged) for name in promised(config)]
             for pipeline, counters in watch.log.counters().items():
-                samples += _counter_samples(config.id, pipeline, counters)
+                samples += _counter_samples(config, pipeline, counters)
             for history in watch.log.histories(config.id, watch.subjects.partitions).values():
                 samples += _run_samples(history)
     return samples, unloaded
@@ -193,17 +193,20 @@ def _quota_samples(config: TenantConfig, settings: Settings, now: datetime) -> I
         yield Sample("etl_quota_used_ratio", config.id, "", max(shares))
 
 
-def _counter_samples(tenant: str, pipeline: str, counters: Counters) -> Iterator[Sample]:
+def _counter_samples(config: TenantConfig, pipeline: str, counters: Counters) -> Iterator[Sample]:
+    tenant, known = config.id, config.pipelines.get(pipeline)
     yield Sample("etl_pipeline_runs_total", tenant, pipeline, counters.runs)
     yield Sample("etl_pipeline_failures_total", tenant, pipeline, counters.failures)
     names = {
         "rows": "etl_pipeline_rows",
-        "quarantined": "etl_pipeline_quarantined_rows",
         "bytes": "etl_pipeline_size_bytes",
     }
     for key, metric in names.items():
         if key in counters.values:
             yield Sample(metric, tenant, pipeline, counters.values[key])
+    quarantined = counters.quarantined(known.stages) if known is not None else None
+    if quarantined is not None:
+        yield Sample("etl_pipeline_quarantined_rows", tenant, pipeline, quarantined)
 
 
 def _run_samples(history: PipelineHistory) -> Iterator[Sample]:
@@ -217,7 +220,11 @@ def _run_samples(history: PipelineHistory) -> Iterator[Sample]:
         yield sample("etl_pipeline_last_success_timestamp_seconds", good[-1].ended.timestamp())
         if good[-1].metrics is not None:
             yield sample("etl_pipeline_duration_seconds", good[-1].metrics.execution_time_seconds)
-    checked = [each.metrics for each in history.runs if each.metrics is not None and each.metrics.total_count]
+    checked = [
+        each.metrics
+        for each in history.runs
+        if each.metrics is not None and (each.metrics.total_count or each.examined_nothing)
+    ]
     if checked:
         last = checked[-1]
         yield sample("etl_checks_passed", last.passed_count)

@@ -20,6 +20,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,16 +38,29 @@ _REMOVED = ".removed.json"
 REFUSED = 2
 """The exit code of this process if it says on stderr, as JSON, what is wrong and what to do."""
 _SQLITE = b"SQLite format 3\0"
+_DUCKDB = b"DUCK"  # from the ninth byte on
+_DATABASES = (".db", ".sqlite", ".duckdb")
+"""How the names of databases end, Dagster's, the product's and the warehouses'."""
 _Stamp = tuple[int, int, int]
 
 
-def pack(folder: Path, data: Path, out: BinaryIO) -> dict[str, int]:
-    """Write the files of a folder to a stream, and return how many files and bytes were read.
+@dataclass
+class PackedFiles:
+    """What was written to a stream."""
+
+    files: int = 0
+    bytes: int = 0
+    damaged: dict[str, str] = field(default_factory=dict)
+    """Databases that cannot be read, each with the reason. They are in the stream as they are."""
+
+
+def pack(folder: Path, data: Path, out: BinaryIO) -> PackedFiles:
+    """Write the files of a folder to a stream, and return what was written.
 
     `data` is the ETL_DATA_DIR in the folder, or the folder itself.
     """
     refuse_half_restored(data)
-    written = {"files": 0, "bytes": 0}
+    written = PackedFiles()
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for warehouse in sorted(data.glob("warehouse/*.duckdb")):
             lock = data / "locks" / f"{warehouse.stem}.warehouse"
@@ -126,7 +140,7 @@ def _left_out(folder: Path, data: Path) -> set[Path]:
     return {*(data / each for each in _LEFT_OUT), *(folder / each for each in _RUN_LOCKS)}
 
 
-def _add_warehouse(archive: tarfile.TarFile, folder: Path, warehouse: Path, written: dict[str, int]) -> None:
+def _add_warehouse(archive: tarfile.TarFile, folder: Path, warehouse: Path, written: PackedFiles) -> None:
     """Add a DuckDB file and its log. A link is followed always, because other files are not read under the lock."""
     real = warehouse.resolve()
     for suffix in ("", ".wal"):
@@ -135,7 +149,7 @@ def _add_warehouse(archive: tarfile.TarFile, folder: Path, warehouse: Path, writ
         _add_one(archive, path, beside.relative_to(folder).as_posix(), written)
 
 
-def _add(archive: tarfile.TarFile, folder: Path, paths: Iterable[Path], written: dict[str, int]) -> None:
+def _add(archive: tarfile.TarFile, folder: Path, paths: Iterable[Path], written: PackedFiles) -> None:
     """Add files. What SQLite keeps beside a file is in the copy of that file."""
     for path in paths:
         name = path.relative_to(folder).as_posix()
@@ -147,36 +161,52 @@ def _add(archive: tarfile.TarFile, folder: Path, paths: Iterable[Path], written:
             link.type = tarfile.SYMTYPE
             link.linkname = os.path.relpath(path.resolve().relative_to(folder.resolve()), Path(name).parent)
             archive.addfile(link)
-            written["files"] += 1
+            written.files += 1
         else:
             _add_one(archive, path, name, written)
 
 
-def _add_one(archive: tarfile.TarFile, path: Path, name: str, written: dict[str, int]) -> None:
+def _add_one(archive: tarfile.TarFile, path: Path, name: str, written: PackedFiles) -> None:
     """Add a file. One that is gone by now was replaced or removed."""
     try:
         content = path.open("rb")
     except FileNotFoundError:
         return
     with content:
-        written["bytes"] += _add_file(archive, path, name, content)
-    written["files"] += 1
+        info, why = _add_file(archive, path, name, content)
+    written.bytes += info.size
+    if why:
+        written.damaged[name] = why
+    written.files += 1
 
 
-def _add_file(archive: tarfile.TarFile, path: Path, name: str, content: BinaryIO) -> int:
-    """Add an open file, and return its size."""
+def _add_file(archive: tarfile.TarFile, path: Path, name: str, content: BinaryIO) -> tuple[tarfile.TarInfo, str]:
+    """Add an open file. Return what was added, and for a database that cannot be read the reason."""
     info = archive.gettarinfo(arcname=name, fileobj=content)
-    if content.read(len(_SQLITE)) == _SQLITE:
-        _add_database(archive, path, info)
-    else:
-        content.seek(0)
+    start = content.read(len(_SQLITE))
+    why = ""
+    if start == _SQLITE:
         try:
-            archive.addfile(info, content)
-        except OSError as error:
-            if os.fstat(content.fileno()).st_size < info.size:
-                raise EtlError(f"{path} became shorter while it was read: {error}", "start the backup again") from error
-            raise
-    return info.size
+            return info, _add_database(archive, path, info)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):  # it is in use, or the disk is full
+                raise
+            why = str(error)
+    elif info.size and path.suffix in _DATABASES and start[8 : 8 + len(_DUCKDB)] != _DUCKDB:
+        why = "it is no database"
+    content.seek(0)
+    _add_content(archive, path, info, content)
+    return info, why
+
+
+def _add_content(archive: tarfile.TarFile, path: Path, info: tarfile.TarInfo, content: BinaryIO) -> None:
+    """Add a file as it is."""
+    try:
+        archive.addfile(info, content)
+    except OSError as error:
+        if os.fstat(content.fileno()).st_size < info.size:
+            raise EtlError(f"{path} became shorter while it was read: {error}", "start the backup again") from error
+        raise
 
 
 def _is_sqlite(path: Path) -> bool:
@@ -187,22 +217,24 @@ def _is_sqlite(path: Path) -> bool:
         return False
 
 
-def _add_database(archive: tarfile.TarFile, path: Path, info: tarfile.TarInfo) -> None:
-    """Add a copy that SQLite makes, because another process may write the file at this moment."""
+def _add_database(archive: tarfile.TarFile, path: Path, info: tarfile.TarInfo) -> str:
+    """Add a copy that SQLite makes, because another process may write the file. Return what is wrong with the copy."""
     with tempfile.TemporaryDirectory(prefix="etl-backup-") as scratch:
         copy = Path(scratch, "copy")
         with closing(sqlite3.connect(path, timeout=60)) as source, closing(sqlite3.connect(copy)) as target:
             source.backup(target)
+            found = str(target.execute("PRAGMA quick_check(1)").fetchone()[0])
         info.size = copy.stat().st_size
         with copy.open("rb") as content:
             archive.addfile(info, content)
+    return "" if found == "ok" else found
 
 
 def main(arguments: list[str]) -> None:
     """Do what this process is started for: `pack FOLDER DATA`, `mark DATA BACKUP`, or `unpack FOLDER DATA`."""
     match arguments:
         case ["pack", folder, data]:
-            sys.stderr.write(json.dumps(pack(Path(folder), Path(data), sys.stdout.buffer)))
+            sys.stderr.write(json.dumps(asdict(pack(Path(folder), Path(data), sys.stdout.buffer))))
         case ["mark", data, backup]:
             write_mark(Path(data), backup)
         case ["unpack", folder, data]:

@@ -30,11 +30,18 @@ _UNFINISHED = ".unfinished-"
 
 
 def make_backup(
-    stored: Stored, out: Path, *, password: str, elsewhere: tuple[str, ...], tell: Callable[[str], None]
+    stored: Stored,
+    out: Path,
+    *,
+    password: str,
+    elsewhere: tuple[str, ...],
+    tell: Callable[[str], None],
+    damaged: dict[Path, str] | None = None,
 ) -> Path:
     """Write a backup into a new folder below `out`, named by the time, and return the folder.
 
-    Runs may be at work. The folder has its name only when the backup is complete.
+    Runs may be at work. The folder has its name only when the backup is complete. To `damaged` are added the databases
+    that cannot be read, with the reason: they are in the backup as they are.
     """
     for each in stored.folders:
         if out.resolve().is_relative_to(each.folder.resolve()):
@@ -54,7 +61,9 @@ def make_backup(
     except FileExistsError:
         raise EtlError(f"another backup has begun in this second in {out}", "start this one again") from None
     with being_written(work):
-        _write(stored, work, begun, password=password, elsewhere=elsewhere, tell=tell)
+        found = _write(stored, work, begun, password=password, elsewhere=elsewhere, tell=tell)
+        if damaged is not None:
+            damaged |= found
         return work.rename(out / name)
 
 
@@ -84,16 +93,18 @@ def _write(
     password: str,
     elsewhere: tuple[str, ...],
     tell: Callable[[str], None],
-) -> None:
-    """Write all files of a backup, and see that they survive a loss of power."""
-    parts = []
+) -> dict[Path, str]:
+    """Write all files of a backup, and see that they survive a loss of power. Return the damaged databases."""
+    parts, damaged = [], dict[Path, str]()
     if stored.database is not None:
         tell("Dagster's database")
         postgres.dump(stored.database, password, work / DUMP)
         parts.append(BackupPart(file=DUMP, sha256=digest_of(work / DUMP), bytes=(work / DUMP).stat().st_size))
     for each in stored.folders:
         tell(each.service)
-        parts.append(_packed(each, work))
+        part, found = _packed(each, work)
+        parts.append(part)
+        damaged |= {each.folder / name: why for name, why in found.items()}
     manifest = BackupManifest(
         begun=begun,
         release=version("tenant-etl"),
@@ -105,6 +116,7 @@ def _write(
     write_manifest(work, manifest)
     for path in (*work.iterdir(), work):
         _sync(path)
+    return damaged
 
 
 def keep_newest(out: Path, count: int, stored: Stored) -> tuple[list[Path], list[Path]]:
@@ -132,7 +144,7 @@ def _has_file(kept: Kept) -> bool:
     return kept.user is not None or not is_empty(kept.folder, kept.data)
 
 
-def _packed(kept: Kept, work: Path) -> BackupPart:
+def _packed(kept: Kept, work: Path) -> tuple[BackupPart, dict[str, str]]:
     target = work / f"{kept.service}.tar"
     digest, size = hashlib.sha256(), 0
     options = as_its_user(kept)
@@ -159,8 +171,11 @@ def _packed(kept: Kept, work: Path) -> BackupPart:
             f"{kept.folder} could not be read: {last[0]}",
             "mend that; the next backup removes the unfinished one",
         )
-    files = json.loads(said.splitlines()[-1])["files"]
-    return BackupPart(file=target.name, service=kept.service, sha256=digest.hexdigest(), bytes=size, files=files)
+    written = json.loads(said.splitlines()[-1])
+    part = BackupPart(
+        file=target.name, service=kept.service, sha256=digest.hexdigest(), bytes=size, files=written["files"]
+    )
+    return part, written["damaged"]
 
 
 def _sync(path: Path) -> None:

@@ -1,14 +1,16 @@
-"""Examines Dagster's storage: the daemon, runs whose process is gone, and the size of the event log.
+"""Examines Dagster's storage: the daemon, runs whose process is gone, and whether the event log can be read.
 
 Belongs here: what Dagster keeps. Not here: the settings in `dagster.yaml` (`etl.cli.home`), how a run's process is
 recognized (`etl.running.worker_process`).
 """
 
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, EventRecordsFilter, RunsFilter
+from sqlalchemy.exc import DBAPIError
 
 from etl.health.finding import Condition, Examined, good, size
 from etl.running.compat import SensorDaemon, get_daemon_statuses
@@ -73,13 +75,26 @@ def _runs(instance: DagsterInstance) -> Examined:
 
 
 def _event_log(instance: DagsterInstance) -> Examined:
-    """The size of the files, where the storage is files. A database server is its owner's to watch."""
+    """Whether it can be read, and the size of its files. A database server is its owner's to watch."""
+    try:
+        _read_event_log(instance)
+    except DBAPIError as error:
+        if type(error.orig) is not sqlite3.DatabaseError:  # a file that is no database, or a damaged one
+            raise
+        return Examined(
+            "dagster",
+            "event log",
+            Condition.BAD,
+            f"it cannot be read: {error.orig}. No run and no promise is known, and no run can be started",
+            f"stop Dagster, and restore {instance.root_directory}/history from a backup; or move that folder away:"
+            " a new log begins, in which no run is known",
+        )
     root = Path(instance.root_directory)
     files = [each for each in root.rglob("*.db*") if each.is_file()]
     total = sum(each.stat().st_size for each in files)
     if not files:
-        return good("dagster", "event log", "not in files of this machine: its database's owner watches its size")
-    said = f"{size(total)} in {len(files):,} files below {root}"
+        return good("dagster", "event log", "can be read; its database's owner watches its size")
+    said = f"can be read: {size(total)} in {len(files):,} files below {root}"
     if total > LARGE_BYTES:
         remedy = (
             "delete old runs in the UI (Runs, select, Delete), and set `retention:` in dagster.yaml for ticks;"
@@ -87,3 +102,12 @@ def _event_log(instance: DagsterInstance) -> Examined:
         )
         return Examined("dagster", "event log", Condition.WARNING, said, remedy)
     return good("dagster", "event log", said)
+
+
+def _read_event_log(instance: DagsterInstance) -> None:
+    """Read what promises and pages read: an asset's event, the end of a run, and the events of the newest run."""
+    made = EventRecordsFilter(DagsterEventType.ASSET_MATERIALIZATION)
+    instance.event_log_storage.get_event_records(made, limit=1)
+    instance.fetch_run_status_changes(DagsterEventType.RUN_SUCCESS, limit=1)
+    for each in instance.get_runs(limit=1):
+        instance.get_records_for_run(each.run_id, limit=1)

@@ -63,6 +63,8 @@ class PipelineRun:
     metrics: SLAMetrics | None = None
     complete: bool = True
     """False: the run made only some of the pipeline's stages, so its success ends no series of failures."""
+    examined_nothing: bool = False
+    """True: rules were judged in the run, and none of them examined a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ class _Threshold:
     field: str
     broken_by: SLAViolationType
     measured: Callable[[PipelineRun, SLAMetrics], bool]
+    is_about_rules: bool = False
+    """A newest run whose rules examined no row keeps and breaks no such promise: it is not known how it stands."""
 
 
 def _checked(_: PipelineRun, metrics: SLAMetrics) -> bool:
@@ -143,14 +147,20 @@ def _counted(run: PipelineRun, metrics: SLAMetrics) -> bool:
 
 
 _THRESHOLDS = (
-    _Threshold("failure_rate", "max_failure_rate", SLAViolationType.FAILURE_RATE_EXCEEDED, _checked),
-    _Threshold("pass_rate", "min_pass_rate", SLAViolationType.PASS_RATE_BELOW_MINIMUM, _checked),
+    _Threshold(
+        "failure_rate", "max_failure_rate", SLAViolationType.FAILURE_RATE_EXCEEDED, _checked, is_about_rules=True
+    ),
+    _Threshold("pass_rate", "min_pass_rate", SLAViolationType.PASS_RATE_BELOW_MINIMUM, _checked, is_about_rules=True),
     _Threshold("execution_time", "max_execution_time_seconds", SLAViolationType.EXECUTION_TIME_EXCEEDED, _timed),
     _Threshold("min_row_count", "min_row_count", SLAViolationType.ROW_COUNT_BELOW_MINIMUM, _counted),
     _Threshold("max_row_count", "max_row_count", SLAViolationType.ROW_COUNT_ABOVE_MAXIMUM, _counted),
 )
 _WARNINGS = _Threshold(
-    "warnings", "alert_on_warning", SLAViolationType.CUSTOM, lambda _, metrics: metrics.total_count > 0
+    "warnings",
+    "alert_on_warning",
+    SLAViolationType.CUSTOM,
+    lambda _, metrics: metrics.total_count > 0,
+    is_about_rules=True,
 )
 
 
@@ -218,6 +228,11 @@ def _judge_threshold(
     base = PromiseVerdict(
         history.tenant, history.pipeline, threshold.promise, State.ON_TRACK, "kept", level, threshold=limit
     )
+    empty = [each for each in runs if each.examined_nothing] if threshold.is_about_rules else []
+    if empty and (not measured or measured[-1].ended < empty[-1].ended):
+        last = empty[-1]
+        message = "no rule examined a row in the newest run"
+        return replace(base, state=State.UNMEASURED, message=message, partition=last.partition, runs=(last.run_id,))
     if streak:
         newest, violation = streak[0]
         return replace(

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from etl.promises.freshness import Publish
 from etl.promises.judge import PipelineRun
+from etl.promises.last_event import LastEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +57,4 @@ class Facts:
     known_since: dict[str, datetime | None] = field(default_factory=dict)
     """Pipelines whose past was read: the moment since when the past is known; None if nothing is missing."""
     cursors: dict[str, int] = field(default_factory=dict)
+    last_event: LastEvent | None = None

@@ -4,7 +4,7 @@ Belongs here: the SQLite file. The reader of the event log writes it, and the ju
 reading an event log, and judging (`judge`).
 
 The file is an excerpt: it can be deleted at any time and is made again from the event log. For each pipeline, the file
-keeps the newest `KEPT` partitions or publishes and the newest `RUNS_KEPT` runs that count, so that the cost of reading
+keeps the newest `KEPT` partitions or publishes and the newest runs that count (`run_rows`), so that the cost of reading
 does not grow. One transaction writes facts together with the cursors up to which they were read, and a fact that is
 written twice changes nothing.
 """
@@ -21,16 +21,18 @@ from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.partitions.zones import moment
 from etl.promises.freshness import Publish, PublishedKeys
 from etl.promises.judge import PipelineHistory, PipelineRun
+from etl.promises.last_event import TABLE, LastEvent, forget_log, store_event, stored_event
 from etl.promises.pipeline_facts import Facts, Failure, FinishedRun, Numbers
-from etl.sla.metrics import SLAMetrics
+from etl.promises.run_rows import RUNS, store_run, stored_runs
 from etl.state_store import StateStore
 
 KEPT = 40
-RUNS_KEPT = 20
 REMEMBERED = timedelta(days=7)  # after this time, a finished run is not read again
 FORMAT = 1  # the format of the tables below; files without a number have the same format
+# Tables that a later release has added, such as those of `last_event`, are passed over by an earlier one.
+QUARANTINED = "quarantined_"  # begins the name of a stage's number of rejected rows
 _WHAT = "the excerpt of Dagster's event log"
-_SCHEMA = """
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS cursors (stream TEXT PRIMARY KEY, position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS pipelines (
     name TEXT PRIMARY KEY,
@@ -39,19 +41,13 @@ CREATE TABLE IF NOT EXISTS pipelines (
     newest_run TEXT NOT NULL DEFAULT '',
     runs INTEGER NOT NULL DEFAULT 0,
     failures INTEGER NOT NULL DEFAULT 0,
-    numbers TEXT NOT NULL DEFAULT '{}'
+    numbers TEXT NOT NULL DEFAULT '{{}}'
 );
 CREATE TABLE IF NOT EXISTS publishes (
     pipeline TEXT NOT NULL, partition TEXT NOT NULL, at REAL NOT NULL,
     PRIMARY KEY (pipeline, partition, at)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS runs (
-    pipeline TEXT NOT NULL, ended REAL NOT NULL, run_id TEXT NOT NULL, succeeded INTEGER NOT NULL,
-    complete INTEGER NOT NULL, partition TEXT NOT NULL,
-    passed INTEGER NOT NULL, failed INTEGER NOT NULL, warned INTEGER NOT NULL, errored INTEGER NOT NULL,
-    milliseconds REAL NOT NULL, row_count INTEGER,
-    PRIMARY KEY (pipeline, ended, run_id)
-) WITHOUT ROWID;
+{RUNS}
 CREATE TABLE IF NOT EXISTS failures (
     subject TEXT PRIMARY KEY, pipeline TEXT NOT NULL, event TEXT NOT NULL, run_id TEXT NOT NULL, at REAL NOT NULL,
     cause TEXT NOT NULL, detail TEXT NOT NULL
@@ -59,6 +55,7 @@ CREATE TABLE IF NOT EXISTS failures (
 CREATE TABLE IF NOT EXISTS finished (run_id TEXT PRIMARY KEY, at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS finished_at ON finished (at);
 CREATE TABLE IF NOT EXISTS told (pipeline TEXT PRIMARY KEY, digest TEXT NOT NULL, at REAL NOT NULL, tick TEXT NOT NULL);
+{TABLE}
 """
 
 
@@ -69,6 +66,12 @@ class Counters:
     runs: int
     failures: int
     values: Mapping[str, float]
+
+    def quarantined(self, stages: Iterable[str]) -> float | None:
+        """The rows that these stages set aside; None unless the number of each stage is known."""
+        found = [self.values.get(f"{QUARANTINED}{each}") for each in stages if each != "load"]
+        known = [each for each in found if each is not None]
+        return sum(known) if found and len(known) == len(found) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class LogState:
     histories: Mapping[str, PipelineHistory]
     failures: tuple[Failure, ...]
     told: Mapping[str, Told]
+    last_event: LastEvent | None
 
 
 class PipelineLog:
@@ -110,12 +114,18 @@ class PipelineLog:
                 told={
                     pipeline: Told(*row) for pipeline, *row in db.execute("SELECT pipeline, digest, at, tick FROM told")
                 },
+                last_event=stored_event(db),
             )
 
     def cursors(self) -> dict[str, int]:
         """The position up to which each stream was read."""
         with self._store.transaction() as db:
             return dict(db.execute("SELECT stream, position FROM cursors").fetchall())
+
+    def begin_again(self) -> None:
+        """Forget what was read, because the event log is another one. What was told stays."""
+        with self._store.transaction() as db:
+            forget_log(db)
 
     def begin(self, pipelines: Sequence[str], now: datetime) -> tuple[str, ...]:
         """Record which pipelines exist, and return the pipelines whose past was not read yet."""
@@ -141,6 +151,8 @@ class PipelineLog:
             for stream, position in facts.cursors.items():
                 further = "ON CONFLICT DO UPDATE SET position = max(position, excluded.position)"
                 db.execute(f"INSERT INTO cursors VALUES (?, ?) {further}", (stream, position))
+            if facts.last_event is not None:
+                store_event(db, facts.last_event)
             db.execute("DELETE FROM finished WHERE at < ?", ((now - REMEMBERED).timestamp(),))
 
     def histories(
@@ -209,11 +221,6 @@ def stale(
     )
 
 
-_RUN_COLUMNS = (
-    "pipeline, ended, run_id, succeeded, complete, partition, passed, failed, warned, errored, milliseconds, row_count"
-)
-
-
 def _begin(db: sqlite3.Connection, pipelines: Sequence[str], now: datetime) -> tuple[str, ...]:
     known = dict(db.execute("SELECT name, known_since IS NOT NULL FROM pipelines").fetchall())
     new = [name for name in pipelines if name not in known]
@@ -229,14 +236,10 @@ def _histories(
     known = "SELECT name, known_since FROM pipelines WHERE known_since IS NOT NULL"
     begins = dict(db.execute(known).fetchall())
     publishes = db.execute("SELECT pipeline, partition, at FROM publishes").fetchall()
-    runs = db.execute(f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY pipeline, ended").fetchall()
+    ran = stored_runs(db)
     published: dict[str, list[tuple[str, float]]] = {}
     for pipeline, partition, at in publishes:
         published.setdefault(pipeline, []).append((partition, at))
-    ran: dict[str, list[PipelineRun]] = {}
-    for row in runs:
-        if row[0] in partitions:
-            ran.setdefault(row[0], []).append(_run(row))
     return {
         name: PipelineHistory(
             tenant, name, _published(published.get(name, []), days, begins[name]), tuple(ran.get(name, ()))
@@ -318,24 +321,7 @@ def _note_outcome(db: sqlite3.Connection, pipeline: str, run: PipelineRun) -> No
         return  # filling an old partition changes no verdict
     if day:
         db.execute("UPDATE pipelines SET newest_run = ? WHERE name = ?", (day, pipeline))
-    found = run.metrics or SLAMetrics()
-    counts = (found.passed_count, found.failed_count, found.warning_count, found.error_count)
-    values = (
-        pipeline,
-        run.ended.timestamp(),
-        run.run_id,
-        run.succeeded,
-        run.complete,
-        day,
-        *counts,
-        found.execution_time_ms,
-        found.row_count,
-    )
-    db.execute(f"INSERT OR IGNORE INTO runs ({_RUN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
-    newest = "SELECT ended FROM runs WHERE pipeline = ? ORDER BY ended DESC LIMIT 1 OFFSET ?"
-    last = db.execute(newest, (pipeline, RUNS_KEPT - 1)).fetchone()
-    if last is not None:
-        db.execute("DELETE FROM runs WHERE pipeline = ? AND ended < ?", (pipeline, last[0]))
+    store_run(db, pipeline, run)
 
 
 def _note_known(db: sqlite3.Connection, pipeline: str, since: datetime | None) -> None:
@@ -358,20 +344,3 @@ def _published(rows: list[tuple[str, float]], scheme: TimeScheme | StaticKeys | 
         oldest = min(key for _, key in publishes)
         known_since = max(known_since, scheme.complete_at(oldest) if scheme else publishes[0][0])
     return PublishedKeys(tuple(Publish(at, key or None) for at, key in publishes), scheme, known_since)
-
-
-def _run(row: tuple[str, float, str, int, int, str, int, int, int, int, float, int | None]) -> PipelineRun:
-    _, ended, run_id, succeeded, complete, partition, passed, failed, warned, errored, milliseconds, row_count = row
-    at = moment(ended)
-    metrics = SLAMetrics.model_construct(  # validated when it was recorded
-        passed_count=passed,
-        failed_count=failed,
-        warning_count=warned,
-        error_count=errored,
-        execution_time_ms=milliseconds,
-        row_count=row_count,
-        asset_key=None,
-        run_id=run_id,
-        timestamp=at,
-    )
-    return PipelineRun(run_id, at, bool(succeeded), partition or None, metrics, complete=bool(complete))

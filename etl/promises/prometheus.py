@@ -35,7 +35,7 @@ METRICS: Mapping[str, Metric] = {
     "etl_daemon_running": Metric("gauge", "1 if Dagster's daemon runs; 0: nothing is scheduled, no promise watched."),
     "etl_tenant_loaded": Metric("gauge", "1 if the tenant's configuration loads; 0: the tenant has no other metrics."),
     "etl_pipeline_rows": Metric("gauge", "Rows of the newest published partition or table."),
-    "etl_pipeline_quarantined_rows": Metric("gauge", "Rows that the last run set aside."),
+    "etl_pipeline_quarantined_rows": Metric("gauge", "Rows that the last run of each stage set aside."),
     "etl_pipeline_duration_seconds": Metric("gauge", "How long the last successful run took."),
     "etl_pipeline_size_bytes": Metric("gauge", "Size of the newest published object."),
     "etl_pipeline_last_success_timestamp_seconds": Metric("gauge", "When the last successful run ended."),

@@ -69,6 +69,8 @@ if TYPE_CHECKING:
     from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator, RunQueueConfig
     from dagster._core.storage.compute_log_manager import ComputeIOType
     from dagster._core.storage.event_log.in_memory import InMemoryEventLogStorage
+    from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
     from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
     from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
     from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
@@ -156,6 +158,8 @@ __all__ = [
     "RunLauncher",
     "RunQueueConfig",
     "SensorDaemon",
+    "SqlEventLogStorage",
+    "SqlEventLogStorageTable",
     "SqliteEventLogStorage",
     "SqliteRunStorage",
     "SqliteScheduleStorage",
@@ -208,6 +212,8 @@ _LATER = {
     "RunQueueConfig": "dagster._core.run_coordinator.queued_run_coordinator",
     "SQLITE_BUSY_TIMEOUT_SECONDS": "dagster._core.storage.sqlite",
     "SensorDaemon": "dagster._daemon.daemon",
+    "SqlEventLogStorage": "dagster._core.storage.event_log.sql_event_log",
+    "SqlEventLogStorageTable": "dagster._core.storage.event_log.schema",
     "SqliteEventLogStorage": "dagster._core.storage.event_log.sqlite.sqlite_event_log",
     "SqliteRunStorage": "dagster._core.storage.runs.sqlite.sqlite_run_storage",
     "SqliteScheduleStorage": "dagster._core.storage.schedules.sqlite.sqlite_schedule_storage",

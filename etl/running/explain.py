@@ -165,7 +165,7 @@ def _standing(known: KnownFacts, pipeline: str) -> Explanation:
         why = "nothing is known: Dagster's event log has no run of it"
         return replace(blank, headline=why, next_steps=(_command(known, pipeline, None),))
     if worst is not None and worst.state is State.UNMEASURED:
-        return replace(blank, headline=f"the promise {worst.promise} was never measured: {worst.message}")
+        return replace(blank, headline=f"the promise {worst.promise} is unmeasured: {worst.message}")
     last = history.runs[-1] if history.runs else None
     if last is not None and not last.succeeded:  # its failure is over: the definitions were removed or renamed
         return replace(blank, headline=f"the last known run, {last.run_id[:8]}, did not succeed")
@@ -271,6 +271,8 @@ def _runs(known: KnownFacts, pipeline: str) -> Iterator[str]:
             bad = metrics.total_count - metrics.passed_count
             words = "found bad rows, and the run went on" if run.succeeded else "failed"
             parts.append(f"{bad} of {metrics.total_count} checks {words}" if bad else "every check passed")
+        if run.examined_nothing:
+            parts.append("no rule examined a row")
         yield ", ".join(parts)
     publishes = sorted(history.published.publishes, key=lambda each: (each.partition or "", each.at))
     if publishes:

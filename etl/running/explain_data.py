@@ -6,15 +6,17 @@ the source (`etl.pipeline.verify`). It opens the lake and the warehouse, so no s
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
 from etl.errors import EtlError
-from etl.lake.lake import Provenance, Published
+from etl.lake.lake import Published
 from etl.partitions.keys import key_of_value, kind_of
 from etl.pipeline.stage import StageRun
 from etl.pipeline.tables import present_inputs
 from etl.running.explain import Explanation
+from etl.running.explain_missing import MissingPartitions, missing_partitions, remaking
 from etl.settings import Settings
 from etl.warehouse.contract import LOAD_COLUMN, PARTITION_COLUMN, CountedRows, LedgerEntry, Warehouse
 from etl.warehouse.ledger import live
@@ -29,11 +31,12 @@ class _Seen:
 
     lines: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
-    """What was published once, as the event log knows, and is not in the lake any more."""
+    """What is to be in the lake and is not: it was published once, or it is complete."""
     stale: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
-    steps: list[str] = field(default_factory=list)
+    absent: tuple[str, ...] = ()
+    """The partitions of which `gone` speaks."""
 
 
 def with_data(
@@ -44,40 +47,63 @@ def with_data(
     warehouse: Warehouse,
     partition: str | None,
     once: Collection[str] = (),
+    now: datetime | None = None,
 ) -> Explanation:
     """Return the explanation with what the data say. Without a partition, the newest published one is looked at.
 
-    `once` are the partitions that are known to have been published; the empty text stands for a whole table.
+    That each complete partition is there is seen from a listing; only one of them is opened. `once` are the partitions
+    that are known to have been published; the empty text stands for a whole table.
     """
     seen = _Seen()
     run = StageRun(config=config, pipeline=pipeline, partition=partition, run_id="explain", settings=settings)
     try:
         key = partition
-        if key is None and pipeline.partitions:
-            keys = run.lake.partitions(config.id, "extract", pipeline.name)
-            key = keys[-1] if keys else None
-            _note_gone(sorted(each for each in {*once} - {*keys} if pipeline.scheme.has(each)), seen)
+        if pipeline.partitions:
+            promised = config.sla_of(pipeline.name)
+            found = missing_partitions(
+                run, now or datetime.now(UTC), once=once, is_promised=bool(promised and promised.freshness)
+            )
+            key = key or (found.present[-1] if found.present else None)
+            _note_absent(found, once, partition, seen)
         if key is None and pipeline.partitions:
             seen.missing.append("no partition of it is in the lake")
         else:
             run = run.model_copy(update={"partition": key})
             _look(run, warehouse, seen)
-            if seen.missing and not seen.lines and (key or "") in once:
+            if seen.missing and not (seen.lines or seen.absent) and (key or "") in once:
                 _note_gone([key or ""], seen)
-    except EtlError as error:
-        seen.unknown.append(f"the lake cannot be read: {error.problem}")
+    except (EtlError, OSError) as error:
+        why = error.problem if isinstance(error, EtlError) else error.strerror
+        seen.unknown.append(f"the lake cannot be read: {why}")
     finally:
         run.close()
     return _joined(explanation, seen, config, pipeline, partition)
 
 
+def _note_absent(found: MissingPartitions, once: Collection[str], partition: str | None, seen: _Seen) -> None:
+    """Note what is missing, of all partitions or of the one that is asked about."""
+    absent = [each for each in found.absent if partition in (None, each)]
+    if not (found.present or partition):  # nothing of it is there: what never ran is not known, and not missing
+        absent = [each for each in absent if each in once]
+    seen.absent = tuple(absent)
+    empty = [each for each in absent if each in found.empty]
+    _note_gone([each for each in absent if each in once and each not in empty], seen)
+    if empty:
+        seen.gone.append(f"the published object of {_named(empty)} has 0 bytes")
+    if never := [each for each in absent if each not in once and each not in empty]:
+        be, it = ("is", "it") if len(never) == 1 else ("are", "them")
+        seen.gone.append(f"{_named(never)} {be} complete, and the lake has no object of {it}")
+
+
 def _note_gone(keys: Sequence[str], seen: _Seen) -> None:
     if keys:
-        named = ", ".join(each or "the table" for each in keys[-_NAMED:])
-        more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
-        seen.gone.append(
-            f"{named}{more} {'was' if len(keys) == 1 else 'were'} published, and the lake has no object of it now"
-        )
+        were, it = ("was", "it") if len(keys) == 1 else ("were", "them")
+        seen.gone.append(f"{_named(keys)} {were} published, and the lake has no object of {it} now")
+
+
+def _named(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+    return f"{', '.join(each or 'the table' for each in keys[-_NAMED:])}{more}"
 
 
 def _look(run: StageRun, warehouse: Warehouse, seen: _Seen) -> None:
@@ -94,7 +120,7 @@ def _look(run: StageRun, warehouse: Warehouse, seen: _Seen) -> None:
         said = found.provenance
         seen.lines.append(
             f"{stage}{name}: {found.rows:,} rows published at {said.created_at:%Y-%m-%d %H:%M} UTC by run"
-            f" {said.run_id[:8]}; {_audit(said)}"
+            f" {said.run_id[:8]}; {_audit(found)}"
         )
         if said.rows_quarantined:
             option = f" --partition {run.partition}" if run.partition else ""
@@ -106,8 +132,11 @@ def _look(run: StageRun, warehouse: Warehouse, seen: _Seen) -> None:
         seen.stale += _loaded(run, warehouse, published, seen)
 
 
-def _audit(said: Provenance) -> str:
+def _audit(published: Published) -> str:
+    said = published.provenance
     match said.audit:
+        case "passed" if not published.rows:
+            return "no rule examined a row"
         case "passed":
             return "every rule passed"
         case "warned":
@@ -190,7 +219,8 @@ def _joined(
     if explanation.standing not in ("healthy", "unknown"):
         return found
     if seen.gone:
-        return replace(found, standing="missing", headline=seen.gone[0], next_steps=(command,))
+        commands = remaking(config.id, pipeline, seen.absent) or (command,)
+        return replace(found, standing="missing", headline=seen.gone[0], next_steps=commands)
     if seen.stale:
         return replace(found, standing="stale", headline=seen.stale[0], next_steps=(command,))
     if explanation.standing == "unknown":

@@ -53,6 +53,8 @@ class _Checks:
     failed: int = 0
     warned: int = 0
     errored: int = 0
+    empty: int = 0
+    """Rules that were judged and examined no row."""
 
     @property
     def any(self) -> bool:
@@ -184,9 +186,9 @@ def _note_check(seen: _RunEvents, evaluation: AssetCheckEvaluation, subjects: Su
     status = evaluation.metadata.get("status")
     counts = seen.checks.setdefault(pipeline, _Checks())
     total = number(evaluation.metadata, "total")
-    if passed and total == 0:
-        return  # nothing was checked, so a promise about rules is neither kept nor broken
-    if passed:
+    if passed and total == 0:  # nothing was checked, so a promise about rules is neither kept nor broken
+        counts.empty += 1
+    elif passed:
         counts.passed += 1
     elif status is not None and status.value == "error":
         counts.errored += 1
@@ -256,7 +258,8 @@ def _runs(
     for pipeline, times in ends.items():
         checks = seen.checks.get(pipeline, _Checks())
         succeeded, complete = pipeline not in broken, pipeline in done or pipeline in broken
-        if not (complete or checks.any):
+        examined_nothing = checks.empty > 0 and not checks.any
+        if not (complete or checks.any or examined_nothing):
             continue
         metrics = SLAMetrics(
             passed_count=checks.passed,
@@ -267,7 +270,11 @@ def _runs(
             row_count=seen.rows.get(pipeline),
             run_id=run_id,
         )
-        yield pipeline, PipelineRun(run_id, moment(max(times)), succeeded, day, metrics, complete=complete)
+        ended = moment(max(times))
+        yield (
+            pipeline,
+            PipelineRun(run_id, ended, succeeded, day, metrics, complete=complete, examined_nothing=examined_nothing),
+        )
 
 
 def number(metadata: Mapping[str, object], name: str) -> float | None:

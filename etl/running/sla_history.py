@@ -1,7 +1,8 @@
 """Reads Dagster's event log into the excerpts of one tenant or of many: each event is read once for all of them.
 
-Belongs here: which events are read, in which order, how many at a time, and which tenant gets them. Not here: the
-outcome of a finished run (`run_outcomes`), the past of a new pipeline (`sla_past`), storing an excerpt
+Belongs here: which events are read, in which order, how many at a time, and which tenant gets them. Not here: one
+tenant's part in it (`sla_reader`), the outcome of a finished run (`run_outcomes`), the past of a new pipeline
+(`sla_past`), whether the event log is still the same one (`same_log`), storing an excerpt
 (`etl.promises.pipeline_log`).
 
 There are three sources: materializations of all assets as one stream by storage id, finished runs as two streams by
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import product
 from typing import ParamSpec, TypeVar
 
 from dagster import (
@@ -32,17 +34,15 @@ from dagster import (
     RunsFilter,
 )
 
-from etl.partitions.keys import kind_of
-from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.partitions.zones import moment
-from etl.promises.freshness import AtWork, Publish
-from etl.promises.pipeline_facts import Facts, Numbers
-from etl.promises.pipeline_log import LogState, PipelineLog
+from etl.promises.freshness import AtWork
+from etl.promises.pipeline_facts import Facts
 from etl.running.compat import EventLogCursor
 from etl.running.naming import AssetAddress
-from etl.running.run_outcomes import ROWS, failed_run, finished_run, newest_key, number, planned_assets
+from etl.running.run_outcomes import failed_run, finished_run, newest_key, planned_assets
+from etl.running.same_log import log_now
 from etl.running.sla_past import Past
-from etl.running.subjects import Subjects
+from etl.running.sla_reader import NEAR, Reader, note_materialization
 
 MATERIALIZATIONS, SUCCESSES, FAILURES = "materializations", "successes", "failures"
 RUN_STREAMS = {SUCCESSES: DagsterEventType.RUN_SUCCESS, FAILURES: DagsterEventType.RUN_FAILURE}
@@ -50,60 +50,11 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 STREAMS = (MATERIALIZATIONS, *RUN_STREAMS)
 PAGE = 500
-NEAR = 10_000  # storage ids
 BUDGET = 2.5  # seconds of one call
 FIRST_RUNS = 200  # finished runs with which a new excerpt begins
 IN_ONE_TRANSACTION = 100
 MOST_AT_WORK = 50  # runs at one time, of all tenants, that are examined
 STORM = 150  # if so many runs end at once, only the last event of failed runs is read
-
-
-@dataclass(eq=False)
-class Reader:
-    """One tenant's excerpt, how far it was read, and what went wrong with it in this call."""
-
-    subjects: Subjects
-    log: PipelineLog
-    positions: dict[str, int] = field(default_factory=dict)
-    stored: dict[str, int] = field(default_factory=dict)
-    problem: Exception | None = None
-    state: LogState | None = None
-    """What the excerpt holds; None after it was changed."""
-    read_at: float = 0.0
-
-    @property
-    def tenant(self) -> str:
-        """The tenant's id."""
-        return self.subjects.config.id
-
-    def current(self, now: datetime) -> LogState:
-        """Return what the excerpt holds now."""
-        if self.state is None:
-            self.state = self.log.state(self.tenant, self.subjects.partitions, now)
-        return self.state
-
-    def open(self, now: datetime) -> None:
-        """Read the excerpt. Positions of this process count as long as nobody else changed the stored ones."""
-        self.state = None
-        found = dict(self.current(now).cursors)
-        if found != self.stored:
-            self.positions, self.stored = dict(found), found
-
-    def absorb(self, facts: Facts, positions: Mapping[str, int], now: datetime) -> None:
-        """Store facts together with the positions up to which they were read."""
-        further = {stream: max(at, self.positions.get(stream, 0)) for stream, at in positions.items()}
-        facts.cursors = {**self.positions, **further}
-        self.state = None
-        self.log.absorb(facts, now)
-        self.positions = dict(facts.cursors)
-        self.stored = dict(facts.cursors)
-
-    def advance(self, positions: Mapping[str, int], now: datetime) -> None:
-        """Remember positions up to which there was nothing for this tenant."""
-        if any(at - self.stored.get(stream, 0) > NEAR for stream, at in positions.items()):
-            self.absorb(Facts(), positions, now)
-        else:
-            self.positions |= {stream: max(at, self.positions[stream]) for stream, at in positions.items()}
 
 
 @dataclass
@@ -125,6 +76,7 @@ class SlaHistory:
         for each in self.readers:
             each.problem = None
             _guarded(each, each.open, now)
+        self._compare(instance, now)
         new = [each for each in self._sound() if MATERIALIZATIONS not in each.positions]
         if new:
             self._start(instance, new, now)
@@ -163,10 +115,26 @@ class SlaHistory:
     def _sound(self) -> list[Reader]:
         return [each for each in self.readers if each.problem is None]
 
+    def _compare(self, instance: DagsterInstance, now: datetime) -> None:
+        """Begin again for each tenant whose excerpt was read from another event log."""
+        sound = self._sound()
+        log = log_now(instance, set[int]().union(*(each.known_ids for each in sound)))
+        if log is None:
+            return
+        for each in sound:
+            newest = max(each.positions.values(), default=0)
+            if not log.goes_on(newest, each.last_event):
+                _guarded(each, each.begin_again, now)
+            elif each.last_event is None:  # an earlier release stored no event
+                each.last_event = log.events.get(newest)
+
     def _start(self, instance: DagsterInstance, readers: Iterable[Reader], now: datetime) -> None:
         """Begin each stream at its present end, the streams of runs a little before."""
         filters = EventRecordsFilter(DagsterEventType.ASSET_MATERIALIZATION)
         newest = instance.event_log_storage.get_event_records(filters, limit=1)
+        readers = [*readers]
+        for each, record in product(readers, newest):
+            each.saw(record)
         begin = {MATERIALIZATIONS: newest[0].storage_id if newest else 0}
         for stream, event_type in RUN_STREAMS.items():
             records = instance.fetch_run_status_changes(event_type, limit=FIRST_RUNS).records
@@ -182,9 +150,13 @@ class SlaHistory:
         assets = {pipeline: key for key, pipeline in reader.subjects.promised_assets.items()}
 
         def note(facts: Facts, entry: EventLogEntry) -> None:
-            _note_materialization(reader, facts, entry)
+            note_materialization(reader, facts, entry)
 
-        past = Past(assets, reader.subjects.partitions, note, lambda: self._late)
+        earlier: dict[str, list[AssetKey]] = {}
+        for key, pipeline in reader.subjects.pipeline_of_asset.items():
+            if AssetAddress.of(key).stage in ("extract", "transfer") and key != assets.get(pipeline):
+                earlier.setdefault(pipeline, []).append(key)
+        past = Past(assets, reader.subjects.partitions, note, lambda: self._late, earlier)
         reader.absorb(past.read(instance, unread, now), {}, now)
 
     def _read_together(self, instance: DagsterInstance, readers: Sequence[Reader], now: datetime) -> set[str]:
@@ -213,6 +185,7 @@ class SlaHistory:
                     news.setdefault(reader.tenant, []).append(each.event_log_entry)
             for each_reader in readers:
                 entries = news.get(each_reader.tenant, ())
+                each_reader.saw(records[-1])
                 _guarded(each_reader, _take, each_reader, entries, {MATERIALIZATIONS: cursor}, now)
             if len(records) < PAGE:
                 return True
@@ -257,6 +230,7 @@ class SlaHistory:
             owners = {run_id: owners_of(run) & known.keys() for run_id, run in runs.items()}
             facts = {tenant: Facts() for tenant in set[str]().union(*owners.values())}
             seen = {tenant: self._seen(known[tenant], owners) for tenant in facts}
+            newest: EventLogRecord | None = None
             for position, stream, each in part:
                 if self._late:
                     break
@@ -269,7 +243,10 @@ class SlaHistory:
                         reader, self._note_outcome, facts[tenant], instance, reader, runs[each.run_id], each, short
                     )
                 positions[stream] = position
+                newest = each
             for reader in readers:
+                if newest is not None:
+                    reader.saw(newest)
                 own = facts.get(reader.tenant)
                 if own is not None and own.finished:
                     _guarded(reader, reader.absorb, own, dict(positions), now)
@@ -330,37 +307,8 @@ def _take(reader: Reader, entries: Sequence[EventLogEntry], position: Mapping[st
     """Store what these events say of one tenant."""
     facts = Facts()
     for each in entries:
-        _note_materialization(reader, facts, each)
+        note_materialization(reader, facts, each)
     if facts.numbers or facts.publishes:
         reader.absorb(facts, position, now)
     else:
         reader.advance(position, now)
-
-
-def _note_materialization(reader: Reader, facts: Facts, entry: EventLogEntry) -> None:
-    made, subjects = entry.asset_materialization, reader.subjects
-    pipeline = subjects.pipeline_of_asset.get(made.asset_key) if made else None
-    if made is None or pipeline is None:
-        return
-    at = moment(entry.timestamp)
-    promised = made.asset_key in subjects.promised_assets
-    stage = AssetAddress.of(made.asset_key).stage
-    names = {"bytes": "bytes", "rows_quarantined": "quarantined", "seconds": f"seconds_{stage}"}
-    values = {to: found for name, to in names.items() if (found := number(made.metadata, name)) is not None}
-    if promised:
-        rows = [found for name in ROWS if (found := number(made.metadata, name)) is not None]
-        values |= {"rows": rows[0]} if rows else {}
-    facts.numbers.append(Numbers(pipeline, made.partition or "", at, values))
-    publish = _publish(subjects.partitions[pipeline], made.partition, at) if promised else None
-    if publish is not None:
-        facts.publishes.append((pipeline, publish))
-
-
-def _publish(scheme: TimeScheme | StaticKeys | None, partition: str | None, at: datetime) -> Publish | None:
-    """Return the publish if promises count it: a publish of the table, or of a partition that was complete."""
-    if scheme is None:
-        return Publish(at)
-    if partition is None or kind_of(partition) != scheme.kind:
-        return None
-    is_complete = isinstance(scheme, StaticKeys) or at >= scheme.complete_at(partition)
-    return Publish(at, partition) if is_complete else None

@@ -9,7 +9,7 @@ as there is time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, EventLogEntry
@@ -32,6 +32,8 @@ class Past:
     partitions: Mapping[str, TimeScheme | StaticKeys | None]
     note: Callable[[Facts, EventLogEntry], None]
     late: Callable[[], bool]
+    earlier: Mapping[str, Sequence[AssetKey]] = field(default_factory=dict)
+    """The assets of the stages before the last one; their newest numbers are shown beside those of the last stage."""
 
     def read(self, instance: DagsterInstance, pipelines: Sequence[str], now: datetime) -> Facts:
         """Return the facts about `pipelines`, or about as many of them as there is time for."""
@@ -42,6 +44,9 @@ class Past:
                 break
             last = self._last_materializations(instance, part)
             for pipeline in part:
+                for key in self.earlier.get(pipeline, ()):
+                    if key in last:
+                        self.note(facts, last[key])
                 entry = last.get(self.assets[pipeline])
                 if entry is None:  # never published: the promise begins at the first observation
                     facts.known_since[pipeline] = None
@@ -56,7 +61,8 @@ class Past:
     def _last_materializations(
         self, instance: DagsterInstance, pipelines: Sequence[str]
     ) -> Mapping[AssetKey, EventLogEntry]:
-        entries = (each.asset_entry for each in instance.get_asset_records([self.assets[name] for name in pipelines]))
+        keys = [key for name in pipelines for key in (self.assets[name], *self.earlier.get(name, ()))]
+        entries = (each.asset_entry for each in instance.get_asset_records(keys))
         return {
             each.asset_key: each.last_materialization_record.event_log_entry
             for each in entries

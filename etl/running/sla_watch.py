@@ -27,7 +27,8 @@ from etl.running.explain import Explanation, KnownFacts, explain
 from etl.running.explain_partitions import unpublished
 from etl.running.promised_data import with_data_there
 from etl.running.quota_watch import quota_troubles, room_for_messages
-from etl.running.sla_history import BUDGET, Reader, SlaHistory
+from etl.running.sla_history import BUDGET, SlaHistory
+from etl.running.sla_reader import Reader
 from etl.running.sla_result import digest, evaluation, promised
 from etl.running.subjects import Location, Subjects
 from etl.secrets.scrub import scrub
@@ -241,9 +242,13 @@ class SlaWatch:
         """Record incidents and send messages. Return how many messages were sent, the incidents, and what failed."""
         outbox, scope = self.outbox, self.config.id
         incidents = self._incidents(looked.troubles)
-        unjudged = set(promised(self.config)) - set(looked.verdicts)
-        if unjudged:  # an incident that was not examined is not over
-            incidents += [each for each in outbox.open_incidents(scope) if unjudged & set(each.pipelines)]
+        unjudged, unmeasured = set(promised(self.config)) - set(looked.verdicts), unmeasured_causes(looked.verdicts)
+        if unjudged or unmeasured:  # an incident that was not examined is not over
+            incidents += [
+                each
+                for each in outbox.open_incidents(scope)
+                if unjudged & set(each.pipelines) or unmeasured & set(each.covers)
+            ]
         outbox.observe(scope, incidents, self.config.notifications, now)
         room = room_for_messages(self.config, self.settings, now)
         delivered = outbox.deliver(scope, self.config.notifications, self._deliver, lambda: now, room=room)
@@ -320,6 +325,13 @@ def record_states(settings: Settings, looked: Iterable[Looked], now: datetime) -
     """Record how the promises of some tenants stand."""
     states = [each for one in looked for found in one.verdicts.values() for each in found]
     StateLog(settings.data_dir / "sla.sqlite").record(states, now)
+
+
+def unmeasured_causes(verdicts: Verdicts) -> set[str]:
+    """Return the causes of which no promise is known to be kept or broken. Two promises can have one cause."""
+    every = [each for found in verdicts.values() for each in found]
+    measured = {each.cause for each in every if each.state is not State.UNMEASURED}
+    return {each.cause for each in every} - measured
 
 
 def tick_text(verdicts: Verdicts, incidents: int, sent: int, checks: int) -> str:

@@ -14,6 +14,7 @@ from dagster import DagsterInstance
 from etl.errors import EtlError
 from etl.faults import reach
 from etl.locks import exclusive
+from etl.running.same_log import log_now
 from etl.telemetry.ended_runs import EndedRun, ends, read_run
 from etl.telemetry.posting import ReceiverAwayError, RefusedError, place, post
 from etl.telemetry.sent import SentRuns
@@ -51,7 +52,8 @@ def send_ended_runs(
 ) -> Report:
     """Send the runs that have ended since the last call, in their order.
 
-    The first call for a receiver begins with runs that ended in the last `since` seconds. Two calls for one receiver at
+    The first call for a receiver begins with runs that ended in the last `since` seconds, and so does the first call
+    with another event log. Two calls for one receiver at
     a time wait for each other. A run that the receiver refuses is named in the report and not sent again.
     """
     key = " ".join((receiver.kind, place(receiver.url), *((tenant,) if tenant else ())))
@@ -63,6 +65,8 @@ def send_ended_runs(
 
 def _send(instance: DagsterInstance, memory: SentRuns, receiver: Receiver, tenant: str | None, since: float) -> Report:
     report = Report()
+    if not _goes_on(instance, memory):
+        memory.begin_again()
     positions, known = memory.positions(), memory.known()
     begin = time.time() - since if not positions else 0.0
     for end in ends(instance, positions):
@@ -89,3 +93,10 @@ def _send(instance: DagsterInstance, memory: SentRuns, receiver: Receiver, tenan
         memory.add(end, SENT)
         report.sent += 1
     return report
+
+
+def _goes_on(instance: DagsterInstance, memory: SentRuns) -> bool:
+    """Whether the event log is still the one from which runs were sent."""
+    last = memory.last_event()
+    log = log_now(instance, [last.position]) if last is not None else None
+    return log is None or last is None or log.goes_on(last.position, last)

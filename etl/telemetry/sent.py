@@ -9,6 +9,7 @@ with the same ids: the receiver gets the same spans or events again, and no othe
 from collections.abc import Mapping
 from pathlib import Path
 
+from etl.promises.last_event import LastEvent
 from etl.state_store import StateStore
 from etl.telemetry.ended_runs import LOOK_BACK, End
 
@@ -36,6 +37,22 @@ class SentRuns:
         with self._store.transaction() as db:
             found = db.execute("SELECT stream, position FROM positions WHERE receiver = ?", (self._receiver,))
             return dict(found.fetchall())
+
+    def last_event(self) -> LastEvent | None:
+        """Return the end of a run at the greatest position: with it, another event log is recognized."""
+        with self._store.transaction() as db:
+            row = db.execute(
+                "SELECT position, run_id FROM runs JOIN positions USING (receiver, stream, position)"
+                " WHERE receiver = ? ORDER BY position DESC LIMIT 1",
+                (self._receiver,),
+            ).fetchone()
+            return LastEvent(*row) if row is not None else None
+
+    def begin_again(self) -> None:
+        """Forget the positions, because the event log is another one. Runs that the receiver has are not sent again."""
+        with self._store.transaction() as db:
+            db.execute("DELETE FROM positions WHERE receiver = ?", (self._receiver,))
+            db.execute("UPDATE runs SET position = 0 WHERE receiver = ?", (self._receiver,))
 
     def known(self) -> set[tuple[str, str]]:
         """Return the runs near the positions that the receiver has or has refused, each with its stream."""

@@ -13,6 +13,7 @@ from tests.tiny_project import TRANSFORM, TinyProject
 
 from .conftest import Etl
 
+LAST_DAY = {"partitions": {"start": "2026-01-03", "end": "2026-01-03", "timezone": "Asia/Seoul"}}
 RULES = [{"column": "order_id", "type": "not_null"}, {"column": "cents", "type": "in_range", "min": 100}]
 
 
@@ -33,6 +34,7 @@ def test_what_never_ran_is_unknown_and_not_healthy(etl: Etl, project: TinyProjec
 
 
 def test_what_ran_is_healthy_with_the_evidence(etl: Etl, project: TinyProject) -> None:
+    project.write_pipeline(LAST_DAY)
     assert run(project)
     said = etl("explain", "acme/orders")
     assert said.code == 0, said.out + said.err
@@ -42,10 +44,45 @@ def test_what_ran_is_healthy_with_the_evidence(etl: Etl, project: TinyProject) -
     assert "load: the ledger says that 20 rows were loaded into shop.orders" in said.out
     assert "shop.orders has 20 rows of it now" in said.out
     assert "Owners: team:shop; no target sends a message to anybody." in said.out
+
+
+def test_a_complete_day_that_is_not_there_is_missing(etl: Etl, project: TinyProject) -> None:
+    """Days that never ran, and a day in the middle whose object is gone, or has no bytes any more."""
+    assert run(project)
+    said = etl("explain", "acme/orders")
+    assert said.code == 1
+    assert "is missing: 2026-01-01, 2026-01-02 are complete, and the lake has no object of them" in said.out
+    assert "- `etl run acme --pipeline orders --from 2026-01-01 --to 2026-01-02`" in said.out
     said = etl("explain", "acme/orders", "--partition", "2026-01-01")
-    assert said.code == 3
-    assert "is unknown: extract 2026-01-01 is not published" in said.out
-    assert "`etl run acme --pipeline orders --from 2026-01-01`" in said.out
+    assert said.code == 1
+    assert "is missing: 2026-01-01 is complete, and the lake has no object of it" in said.out
+    assert "- `etl run acme --pipeline orders --from 2026-01-01`" in said.out
+    assert run(project, "2026-01-01")
+    assert run(project, "2026-01-02")
+    assert etl("explain", "acme/orders").code == 0
+    transferred = project.data / "lake/acme/transfer/orders/dt=2026-01-02/data.parquet"
+    content = transferred.read_bytes()
+    transferred.write_bytes(b"")
+    said = etl("explain", "acme/orders")
+    assert said.code == 1
+    assert "is missing: the published object of 2026-01-02 has 0 bytes" in said.out
+    assert etl("explain", "acme/orders", "--partition", "2026-01-02").code == 1
+    assert etl("explain", "acme/orders", "--partition", "2026-01-01").code == 0
+    transferred.write_bytes(content)
+    shutil.rmtree(project.data / "lake/acme/extract/orders/dt=2026-01-01")
+    said = etl("explain", "acme/orders")
+    assert said.code == 1
+    assert "is missing: 2026-01-01 " in said.out
+
+
+def test_a_promise_about_data_that_is_gone_is_not_on_track(etl: Etl, project: TinyProject) -> None:
+    project.write_pipeline({**LAST_DAY, "sla": {"freshness": {"max_age_hours": 24}}})
+    assert run(project)
+    assert "promise max_age: on track" in etl("explain", "acme/orders").out
+    shutil.rmtree(project.data / "lake")
+    said = etl("explain", "acme/orders")
+    assert said.code == 1
+    assert "promise max_age: unmeasured, what was published is gone from the lake" in said.out
 
 
 def test_a_blocked_run_is_told_with_rule_rows_and_commands(
@@ -73,6 +110,7 @@ def test_rows_that_were_set_aside_are_named_with_their_place(etl: Etl, project: 
 
 @pytest.mark.slow
 def test_what_is_out_of_date_is_stale_although_its_last_run_succeeded(etl: Etl, project: TinyProject) -> None:
+    project.write_pipeline(LAST_DAY)
     assert run(project)
     project.write_transform(TRANSFORM.replace("* 100", "* 1000"))
     assert run(project, "2026-01-03", "transfer")
@@ -83,6 +121,7 @@ def test_what_is_out_of_date_is_stale_although_its_last_run_succeeded(etl: Etl, 
 
 @pytest.mark.slow
 def test_a_lake_that_cannot_be_read_is_not_healthy(etl: Etl, project: TinyProject) -> None:
+    project.write_pipeline(LAST_DAY)
     assert run(project)
     path = project.data / "lake/acme/transfer/orders/dt=2026-01-03/data.parquet"
     frame = pl.read_parquet(path)
@@ -100,6 +139,7 @@ def test_a_lake_that_cannot_be_read_is_not_healthy(etl: Etl, project: TinyProjec
 
 def test_a_newest_day_that_is_gone_from_the_lake_is_missing(etl: Etl, project: TinyProject) -> None:
     """An older day that is there does not hide it."""
+    project.write_pipeline({"partitions": {**LAST_DAY["partitions"], "start": "2026-01-02"}})
     assert run(project, "2026-01-02")
     assert run(project)
     for stage in ("extract", "transfer"):

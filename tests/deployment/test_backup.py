@@ -281,3 +281,33 @@ def test_only_the_newest_backups_are_kept(made: tuple[Stored, Path]) -> None:
         backup.name,
         "a folder of somebody",
     ]
+
+
+@pytest.mark.parametrize("name", ["data/dagster/index.db", "data/sla.sqlite", "data/warehouse/acme.duckdb"])
+def test_a_database_that_cannot_be_read_is_named_and_copied_as_it_is(tmp_path: Path, name: str) -> None:
+    folder = service(tmp_path / "service")
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * 4096)
+    damaged: dict[Path, str] = {}
+    stored = Stored((Kept("project", folder, folder / "data", None),), None)
+    backup = make_backup(stored, tmp_path / "backups", password="", elsewhere=(), tell=lambda _: None, damaged=damaged)
+    assert damaged[path] == "it is no database"
+    with tarfile.open(backup / "project.tar") as archive:
+        member = archive.extractfile(name)
+        assert member is not None
+        assert member.read() == b"x" * 4096
+
+
+def test_a_database_with_damaged_pages_is_named(tmp_path: Path) -> None:
+    folder = service(tmp_path)
+    path = folder / "data" / "big.sqlite"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE t (x TEXT)")
+        db.executemany("INSERT INTO t VALUES (?)", [("x" * 500,) for _ in range(200)])
+        db.commit()
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * 4096 + content[8192:])
+    assert pack(folder, folder / "data", io.BytesIO()).damaged.keys() >= {"data/big.sqlite"}
+    path.write_bytes(content)
+    assert "data/big.sqlite" not in pack(folder, folder / "data", io.BytesIO()).damaged

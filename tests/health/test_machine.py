@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import pytest
 
+from etl.health.dagster_home import examine_dagster
 from etl.health.finding import Condition
 from etl.health.machine import examine_machine
 from etl.settings import Settings, load_settings
+from tests.running.promised_world import make_instance
 from tests.tiny_project import TinyProject
 
 
@@ -61,3 +63,16 @@ def test_drafts_on_another_filesystem_are_told(settings: Settings, monkeypatch: 
 
 def _device(path: Path) -> int:
     return path.stat().st_dev
+
+
+def test_an_event_log_that_cannot_be_read_is_bad(tmp_path: Path) -> None:
+    with make_instance(tmp_path) as instance:
+        found = {each.what: each for each in examine_dagster(instance)}
+        assert found["event log"].state is Condition.GOOD
+        assert "can be read" in found["event log"].said
+    (tmp_path / "history" / "runs" / "index.db").write_bytes(b"x" * 4096)
+    with make_instance(tmp_path) as instance:
+        found = {each.what: each for each in examine_dagster(instance)}
+        assert found["event log"].state is Condition.BAD
+        assert "file is not a database" in found["event log"].said
+        assert "restore" in found["event log"].remedy

@@ -23,8 +23,9 @@ from etl.errors import EtlError
 from etl.factories.sensor_factory import location_sensor
 from etl.notify.outbox import Outbox
 from etl.running import sla_location
-from etl.running.sla_history import NEAR, SlaHistory
+from etl.running.sla_history import SlaHistory
 from etl.running.sla_location import LocationWatch
+from etl.running.sla_reader import NEAR
 from etl.running.sla_watch import SlaWatch
 from tests.notify.servers import web_server
 from tests.running.past import write_past
@@ -125,6 +126,7 @@ def test_a_tenant_far_behind_is_read_after_the_others(
 ) -> None:
     """Such as one whose file was brought back from a backup: it catches up, and nobody waits for it."""
     monkeypatch.setattr("etl.running.sla_history.NEAR", 2)
+    monkeypatch.setattr("etl.running.sla_reader.NEAR", 2)
     settings = make_settings(tmp_path)
     watch = LocationWatch.of(configs(), settings)
     for tenant in TENANTS:

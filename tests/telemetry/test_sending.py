@@ -14,6 +14,7 @@ from dagster import DagsterInstance
 from etl.telemetry import ended_runs
 from etl.telemetry.ended_runs import EndedRun, ends
 from etl.telemetry.sending import Receiver, Report, send_ended_runs
+from tests.running.promised_world import make_instance
 from tests.telemetry.conftest import World
 from tests.telemetry.receiver import Received
 
@@ -178,3 +179,21 @@ def test_a_killed_process_loses_no_run_and_repeats_only_the_one_in_hand(tmp_path
     for _ in range(2):
         subprocess.run(command, check=True, env=environ)
         assert got(receiver) == [*runs[:2], *runs[1:]]
+
+
+@pytest.mark.parametrize("runs", [1, 5])
+def test_the_runs_of_another_event_log_are_sent(
+    world: World, receiver: Received, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: int
+) -> None:
+    """Its ids are smaller, or they have passed those of the log that was read before."""
+    for module in ("ended_runs", "sent"):
+        monkeypatch.setattr(f"etl.telemetry.{module}.LOOK_BACK", 0)
+    for _ in range(3):
+        world.canceled("umbrella")
+    assert send(world, to(receiver)).sent == 3
+    with make_instance(tmp_path / "another", consolidated=True) as another:
+        anew = replace(world, instance=another)
+        ended = [anew.canceled("umbrella") for _ in range(runs)]
+        assert send(anew, to(receiver)).sent == runs
+        assert got(receiver)[3:] == ended
+        assert send(anew, to(receiver)).sent == 0
