@@ -18,7 +18,7 @@ from etl.portal.page import Check, CheckStatus, Compared, Level
 from etl.portal.words import short_moment
 from etl.quality.rules import check_names, wording
 from etl.running import naming
-from etl.running.check_results import checks_personal, checks_undated, checks_volume
+from etl.running.check_results import ASKED, asked_by, checks_personal, checks_undated, checks_volume
 from etl.running.compat import AssetCheckExecutionRecord, AssetCheckExecutionRecordStatus as Status
 from etl.running.naming import PipelineStage
 from etl.running.run_outcomes import number
@@ -35,6 +35,7 @@ _LEVELS: Mapping[CheckStatus, Level] = {
     "running": "notice",
     "never run": "unknown",
     "data gone": "unknown",
+    "rule changed": "unknown",
 }
 
 
@@ -48,6 +49,10 @@ class _Named:
     says: str
     severity: str
     key: AssetCheckKey
+    digest: str
+    """What is asked now, as `etl.running.check_results.asked_by` says it."""
+    words: str = ""
+    """The wording of the rule; empty if the check is no rule."""
     is_conditional: bool = False
     """Whether a run may leave it out: a first partition has no earlier one to be compared with."""
 
@@ -102,12 +107,15 @@ def _named(config: TenantConfig, pipeline: PipelineConfig) -> list[_Named]:
     for stage in pipeline.stages:
         of = PipelineStage(config, pipeline, stage)
 
-        def named(name: str, says: str, severity: str, of: PipelineStage = of, *, conditional: bool = False) -> _Named:
-            key = AssetCheckKey(of.asset, name)
-            return _Named(of.pipeline.name, of.stage, name, says, severity, key, conditional)
+        def named(
+            name: str, says: str, severity: str, of: PipelineStage = of, *, words: str = "", conditional: bool = False
+        ) -> _Named:
+            key, digest = AssetCheckKey(of.asset, name), asked_by(of, name)
+            return _Named(of.pipeline.name, of.stage, name, says, severity, key, digest, words, conditional)
 
         for name, rule in zip(check_names(of.rules), of.rules, strict=True):
-            found.append(named(name, rule.description or wording(rule).replace("`", ""), rule.severity))
+            words = wording(rule)
+            found.append(named(name, rule.description or words.replace("`", ""), rule.severity, words=words))
         if checks_volume(of):
             found.append(named(naming.VOLUME_CHECK, "about as many rows as usual", "warning", conditional=True))
         if checks_personal(of):
@@ -144,6 +152,14 @@ def _check(named: _Named, record: AssetCheckExecutionRecord | None, at_work: Col
             status = "nothing to compare"
         return base.model_copy(update={"status": status, "level": _LEVELS[status], "at": at})
     found = event.asset_check_evaluation_data
+    if not _is_of_this_rule(named, found):
+        update = {
+            "status": "rule changed",
+            "level": _LEVELS["rule changed"],
+            "partition": found.partition or "",
+            "at": at,
+        }
+        return base.model_copy(update=update)
     failed, total = number(found.metadata, "failed"), number(found.metadata, "total")
     if failed is None and (undated := number(found.metadata, "rows_without_a_partition")) is not None:
         failed = undated
@@ -163,6 +179,17 @@ def _check(named: _Named, record: AssetCheckExecutionRecord | None, at_work: Col
         "at": at,
     }
     return base.model_copy(update=update)
+
+
+def _is_of_this_rule(named: _Named, found: AssetCheckEvaluation) -> bool:
+    """Whether a result is of what the check asks now: a check keeps its name when its rule is changed.
+
+    Results of releases before the digest have the rule in words. One that has neither says nothing of what was asked, so
+    it is not known whether it counts.
+    """
+    if digest := _text(found.metadata, ASKED):
+        return digest == named.digest
+    return bool(named.words) and _text(found.metadata, "asked") == named.words
 
 
 def _failed(named: _Named, found: AssetCheckEvaluation) -> CheckStatus:

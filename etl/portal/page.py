@@ -47,6 +47,7 @@ CheckStatus = Literal[
     "running",
     "never run",
     "data gone",
+    "rule changed",
 ]
 
 

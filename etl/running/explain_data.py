@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from etl.config.pipeline_config import PipelineConfig
-from etl.config.tenant_config import TenantConfig
+from etl.config.tenant_config import TenantConfig, fingerprint
 from etl.errors import EtlError
 from etl.lake.lake import Provenance, Published
 from etl.partitions.keys import key_of_value, kind_of
@@ -94,7 +94,7 @@ def _look(run: StageRun, warehouse: Warehouse, seen: _Seen) -> None:
         said = found.provenance
         seen.lines.append(
             f"{stage}{name}: {found.rows:,} rows published at {said.created_at:%Y-%m-%d %H:%M} UTC by run"
-            f" {said.run_id[:8]}; {_audit(said)}"
+            f" {said.run_id[:8]}; {_audit(said, is_present=said.config_hash == fingerprint(run.pipeline))}"
         )
         if said.rows_quarantined:
             option = f" --partition {run.partition}" if run.partition else ""
@@ -106,8 +106,11 @@ def _look(run: StageRun, warehouse: Warehouse, seen: _Seen) -> None:
         seen.stale += _loaded(run, warehouse, published, seen)
 
 
-def _audit(said: Provenance) -> str:
+def _audit(said: Provenance, *, is_present: bool) -> str:
+    """Say how the rows were judged. Under another configuration, other rules may have judged them than there are now."""
     match said.audit:
+        case "passed" if not is_present:
+            return "every rule of that time passed, and the pipeline's configuration has changed since"
         case "passed":
             return "every rule passed"
         case "warned":

@@ -13,6 +13,7 @@ from dagster import DagsterInstance
 from etl.lake.lake import Lake
 from etl.portal.page import Page
 from etl.portal.render import html_of, json_of
+from etl.quality.rules import parse_rules
 from etl.trial.own_error import OwnPythonError
 from tests.portal.test_broken import ERROR
 from tests.portal.test_page import Parsed
@@ -178,3 +179,30 @@ def test_a_promise_that_ran_out_while_nothing_watched_is_broken(whole: Portal) -
     assert {each["name"]: each["state"] for each in people["promises"]} == {"Age": "broken"}
     assert (orders["level"], people["level"], page.level) == ("bad", "bad", "bad")
     assert {each["kept_share"] for each in orders["promises"]} == {None}
+
+
+def with_rule(config: Any, **rule: Any) -> Any:
+    """The tenant, with another rule of `orders`."""
+    (checked,) = config.pipelines["orders"].quality.rules
+    changed = checked.model_copy(update={"rule": parse_rules([rule])[0]})
+    quality = config.pipelines["orders"].quality.model_copy(update={"rules": (changed,)})
+    orders = config.assets.pipelines["orders"].model_copy(update={"quality": quality})
+    assets = config.assets.model_copy(update={"pipelines": {**config.assets.pipelines, "orders": orders}})
+    return config.model_copy(update={"assets": assets})
+
+
+@pytest.mark.parametrize("rule", [{"type": "positive"}, {"type": "not_null", "where": "id > 5"}])
+def test_a_result_counts_only_for_the_rule_that_was_judged(whole: Portal, rule: Mapping[str, Any]) -> None:
+    """The check has the same name, and was never judged as it is asked now."""
+    whole.configs["alice"] = with_rule(whole.configs["alice"], name="not_null__id", column="id", **rule)
+    page, content, _ = look(whole)
+    (check,) = content["pipelines"][0]["checks"]
+    assert (check["status"], check["level"], check["total"]) == ("rule changed", "unknown", None)
+    assert page.level == "notice"
+
+
+def test_a_result_counts_when_only_the_words_about_its_rule_change(whole: Portal) -> None:
+    more = {"description": "Every order has a number.", "severity": "warning"}
+    whole.configs["alice"] = with_rule(whole.configs["alice"], column="id", type="not_null", **more)
+    (check,) = look(whole)[1]["pipelines"][0]["checks"]
+    assert (check["status"], check["says"]) == ("passed", "Every order has a number.")
