@@ -18,7 +18,7 @@ from etl.portal.build import build_operator, build_pages
 from etl.portal.gather import Gathering
 from etl.portal.render import html_of
 from tests.running.past import write_past
-from tests.running.promised_world import make_config, make_instance, make_settings
+from tests.running.promised_world import make_config, make_instance, make_settings, publish
 
 NOW = datetime(2026, 6, 30, 8, 0, tzinfo=UTC)
 SLA = {"freshness": {"deadline": "0 9 * * *", "max_age_hours": 30}, "max_failure_rate": 0.1, "min_row_count": 1}
@@ -51,9 +51,7 @@ def measure(tenants: int, pipelines: int, days: int) -> dict[str, float]:
             for pipeline in names:
                 for back in range(1, days + 1):
                     day = (NOW - timedelta(days=back)).date()
-                    place = settings.lake_dir / tenant / "extract" / pipeline / f"dt={day}"
-                    place.mkdir(parents=True)
-                    (place / "data.parquet").touch()
+                    publish(settings, tenant, pipeline, day.isoformat())
         rows: dict[str, float] = {"tenants": tenants, "pipelines": pipelines, "days": days, "events": events}
         for which in ("first", "again"):
             began = (time.perf_counter(), time.process_time())

@@ -35,6 +35,7 @@ _LEVELS: Mapping[CheckStatus, Level] = {
     "running": "notice",
     "never run": "unknown",
     "data gone": "unknown",
+    "data damaged": "unknown",
     "rule changed": "unknown",
 }
 
@@ -170,7 +171,7 @@ def _check(named: _Named, record: AssetCheckExecutionRecord | None, at_work: Col
         status = "nothing to judge" if total == 0 and failed is not None else "passed"
     else:
         status = _failed(named, found)
-    update = {
+    counts = {
         "status": status,
         "level": _LEVELS[status],
         "failed": None if failed is None else int(failed),
@@ -178,14 +179,14 @@ def _check(named: _Named, record: AssetCheckExecutionRecord | None, at_work: Col
         "partition": found.partition or "",
         "at": at,
     }
-    return base.model_copy(update=update)
+    return base.model_copy(update=counts)
 
 
 def _is_of_this_rule(named: _Named, found: AssetCheckEvaluation) -> bool:
     """Whether a result is of what the check asks now: a check keeps its name when its rule is changed.
 
-    Results of releases before the digest have the rule in words. One that has neither says nothing of what was asked, so
-    it is not known whether it counts.
+    Results of releases before the digest have the rule in words. One that has neither does not say what was asked, and
+    so it is not known whether it counts.
     """
     if digest := _text(found.metadata, ASKED):
         return digest == named.digest

@@ -67,7 +67,7 @@ def standing_of(said: Explanation | None, data: Completeness) -> Standing:
     states = {each.state for each in data.parts}
     if "failed" in states:
         return "failed"
-    if data.gone or data.there < data.expected:
+    if data.gone or data.damaged or data.there < data.expected:
         return "missing"
     return "stale" if "outdated" in states else "late"
 

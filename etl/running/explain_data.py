@@ -107,7 +107,7 @@ def _look(run: StageRun, warehouse: Warehouse, seen: _Seen) -> None:
 
 
 def _audit(said: Provenance, *, is_present: bool) -> str:
-    """Say how the rows were judged. Under another configuration, other rules may have judged them than there are now."""
+    """Say how the rows were judged. Under another configuration, other rules may have judged them."""
     match said.audit:
         case "passed" if not is_present:
             return "every rule of that time passed, and the pipeline's configuration has changed since"

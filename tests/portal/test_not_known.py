@@ -135,7 +135,7 @@ def test_a_lake_that_cannot_be_read_leaves_nothing_good(whole: Portal, monkeypat
     def unreadable(*_: object) -> None:
         raise PermissionError("lake")
 
-    for each in ("partitions", "tag", "find"):
+    for each in ("partitions", "tag", "find", "sizes"):
         monkeypatch.setattr(Lake, each, unreadable)
     page, content, found = look(whole)
     assert about(found, without_runs=True) == set()
@@ -206,3 +206,42 @@ def test_a_result_counts_when_only_the_words_about_its_rule_change(whole: Portal
     whole.configs["alice"] = with_rule(whole.configs["alice"], column="id", type="not_null", **more)
     (check,) = look(whole)[1]["pipelines"][0]["checks"]
     assert (check["status"], check["says"]) == ("passed", "Every order has a number.")
+
+
+def damage(portal: Portal, how: str, under: str = "") -> None:
+    """Leave the names in the lake, and nothing that anybody can read."""
+    for file in sorted((portal.settings.lake_dir / "alice" / "extract" / under).rglob("data.parquet")):
+        whole = file.read_bytes()
+        file.write_bytes({"empty": b"", "half": whole[: len(whole) // 2], "garbage": b"x" * len(whole)}[how])
+
+
+@pytest.mark.parametrize("how", ["empty", "half", "garbage"])
+def test_objects_that_nobody_can_read_are_not_there(whole: Portal, how: str) -> None:
+    damage(whole, how)
+    page, content, found = look(whole)
+    assert about(found, without_runs=True) == set()
+    assert standings(content) == dict.fromkeys(PIPELINES, ("bad", "missing"))
+    assert (page.level, page.answer) == ("bad", "Not complete")
+    assert "5 of 5 days are damaged and cannot be read" in page.detail
+    assert {each["state"] for pipeline in content["pipelines"] for each in pipeline["data"]["parts"]} == {"damaged"}
+    assert {each["status"] for pipeline in content["pipelines"] for each in pipeline["checks"]} == {"data damaged"}
+
+
+@pytest.mark.parametrize(("day", "said"), [
+    ("2026-01-09", "Fri 9 Jan 2026 is damaged: its object cannot be read"), ("2026-01-07", "Wed 7 Jan 2026 is damaged"),
+])  # fmt: skip
+def test_one_day_that_nobody_can_read_is_not_complete(whole: Portal, day: str, said: str) -> None:
+    damage(whole, "half", f"orders/dt={day}")
+    page, content, _ = look(whole)
+    assert standings(content)["orders"] == ("bad", "missing")
+    assert said in page.detail
+
+
+def test_an_old_object_of_no_byte_is_not_there_though_its_footer_is_not_looked_at(
+    whole: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etl.portal.objects.COUNTED", 1)
+    damage(whole, "empty", "orders/dt=2026-01-05")
+    page, content, _ = look(whole)
+    assert standings(content)["orders"] == ("bad", "missing")
+    assert "Mon 5 Jan 2026 is damaged" in page.detail
