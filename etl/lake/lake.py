@@ -248,16 +248,6 @@ class Lake:
         """Return the published partitions, in order."""
         return self._keys(tenant, stage, pipeline, _PUBLISHED)
 
-    def sizes(self, tenant: str, stage: str, pipeline: str) -> dict[str, int]:
-        """Return the size of each published object, by its partition; the empty key stands for the whole table."""
-        folder, found = ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline).folder, {}
-        for path, size in self.store.everything(folder):
-            place, _, name = path.removeprefix(folder).rpartition("/")
-            key = key_in(place.removeprefix("/")) if place else ""
-            if f"/{name}" == _PUBLISHED and key is not None:
-                found[key] = size
-        return found
-
     def pipelines(self, tenant: str, stage: str) -> tuple[str, ...]:
         """Return the pipelines of which a stage has published objects, in order."""
         names = self.store.names(f"{tenant}/{stage}")

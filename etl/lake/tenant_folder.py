@@ -8,12 +8,25 @@ from pathlib import Path
 
 from etl.errors import LakeError
 from etl.lake.lake import Lake, named_errors
+from etl.lake.objects import DATA, SUFFIX, ObjectRef
 from etl.lake.store import Version
+from etl.partitions.keys import key_in
 
 
 def tenants_in(lake: Lake) -> tuple[str, ...]:
     """Return the folders of the lake's first level, in order: the tenants that have any object."""
     return lake.store.folders()
+
+
+def published_sizes(lake: Lake, tenant: str, stage: str, pipeline: str) -> dict[str, int]:
+    """Return the size of each published object, by its partition; the empty key stands for the whole table."""
+    folder, found = ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline).folder, {}
+    for path, size in lake.store.everything(folder):
+        place, _, name = path.removeprefix(folder).rpartition("/")
+        key = key_in(place.removeprefix("/")) if place else ""
+        if name == f"{DATA}{SUFFIX}" and key is not None:
+            found[key] = size
+    return found
 
 
 class TenantFolder:

@@ -21,6 +21,7 @@ from etl.running import naming
 from etl.running.check_results import ASKED, asked_by, checks_personal, checks_undated, checks_volume
 from etl.running.compat import AssetCheckExecutionRecord, AssetCheckExecutionRecordStatus as Status
 from etl.running.naming import PipelineStage
+from etl.running.reconcile_result import COMPARED, what_is_compared
 from etl.running.run_outcomes import number
 from etl.running.subjects import last_asset
 
@@ -93,6 +94,9 @@ def compared_of(config: TenantConfig, pipeline: PipelineConfig, records: Records
     when = short_moment(at, zone)
     upto = f", up to {to}" if to not in ("", "whole", "nothing") else ""
     match status:
+        case "agrees" if _text(found.metadata, COMPARED) != what_is_compared(pipeline):
+            words = f"Compared with the source at {when}: every row agreed, by another or unknown configuration."
+            return Compared(level="unknown", words=words, at=at)
         case "agrees":
             return Compared(level="good", words=f"Compared with the source at {when}: every row agrees{upto}.", at=at)
         case "differs":

@@ -41,7 +41,7 @@ from etl.portal.published import (
 )
 from etl.portal.quotas import quota_uses
 from etl.portal.rejected import rejections_of
-from etl.portal.verdict import JudgedPipeline, judged_page, level_of_pipeline, standing_of, told_of
+from etl.portal.verdict import JudgedPipeline, judged_page, level_of_pipeline, standing_of, standing_on_page, told_of
 from etl.portal.words import visible
 from etl.promises.judge import PipelineHistory
 from etl.promises.state_log import StateInterval, StateLog
@@ -215,7 +215,8 @@ class _Tenant:
             rejections=rejections_of(config, self.of.settings, name, is_there=data.there > 0),
             runs=_runs(history),
         )
-        return page.model_copy(update={"level": level_of_pipeline(page), "headline": told_of(page, judged)})
+        page = page.model_copy(update={"level": level_of_pipeline(page), "headline": told_of(page, judged)})
+        return page.model_copy(update={"standing": standing_on_page(page)})
 
     def _completeness(
         self,
@@ -228,8 +229,10 @@ class _Tenant:
     ) -> Completeness:
         instance, scheme = self.of.instance, pipeline.scheme
         order, loads = self._order(pipeline, pipeline.published_stage), Loads()
-        if pipeline.save_to_trino and seen.keys:
-            loads = loads_of(instance, seen.keys, order, self._order(pipeline, "load"))
+        output = pipeline.trino_output if pipeline.save_to_trino else None
+        if output is not None and seen.keys:
+            table = f"{output.target_schema}.{output.target_table}"
+            loads = loads_of(instance, seen.keys, order, self._order(pipeline, "load"), table)
         known = KnownData(
             scheme=scheme,
             zone=zone,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from etl.lake.footer import TRAILER, DamagedError
+from etl.lake.tenant_folder import published_sizes
 from etl.pipeline.stage import StageRun
 from etl.portal.completeness import COUNTED
 from etl.running.naming import Stage
@@ -33,7 +34,7 @@ def objects_of(run: StageRun, stage: Stage) -> StageObjects:
     is_cut = run.pipeline.partitions is not None
     found: Mapping[str, int] = {
         key: size
-        for key, size in run.lake.sizes(run.config.id, stage, run.pipeline.name).items()
+        for key, size in published_sizes(run.lake, run.config.id, stage, run.pipeline.name).items()
         if bool(key) is is_cut
     }
     damaged = {key for key, size in found.items() if size <= TRAILER}

@@ -84,6 +84,18 @@ def level_of_pipeline(page: PipelinePage) -> Level:
     return worst([page.data.level, *("notice" if each == "unknown" else each for each in subjects)])
 
 
+def standing_on_page(page: PipelinePage) -> Standing:
+    """Return the standing of a pipeline over all subjects: it is never better than the pipeline's level."""
+    standing: Standing = page.standing  # type: ignore[assignment]
+    if page.level not in ("bad", "unknown") or _STANDINGS[standing] in ("bad", page.level):
+        return standing
+    if page.level == "unknown":
+        return "unknown"
+    if any(each.level == "bad" for each in page.promises):
+        return "promise broken"
+    return "failed" if any(each.level == "bad" for each in page.checks) else "stale"
+
+
 def told_of(page: PipelinePage, judged: JudgedPipeline) -> str:
     """Return what is wrong with a pipeline, for the tenant's people; empty if nothing is."""
     said = judged.explanation

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import DagsterInstance
+from dagster import AssetCheckEvaluation, AssetKey, DagsterInstance
 
+from etl.config.tenant_config import TenantConfig
 from etl.lake.lake import Lake
+from etl.lake.local_store import LocalStore
+from etl.pipeline.verdict import DayVerdict, Finding, Reconciliation
 from etl.portal.page import Page
 from etl.portal.render import html_of, json_of
 from etl.quality.rules import parse_rules
+from etl.running.reconcile_result import reconciliation_metadata
 from etl.trial.own_error import OwnPythonError
 from tests.portal.test_broken import ERROR
 from tests.portal.test_page import Parsed
@@ -135,8 +139,9 @@ def test_a_lake_that_cannot_be_read_leaves_nothing_good(whole: Portal, monkeypat
     def unreadable(*_: object) -> None:
         raise PermissionError("lake")
 
-    for each in ("partitions", "tag", "find", "sizes"):
+    for each in ("partitions", "tag", "find"):
         monkeypatch.setattr(Lake, each, unreadable)
+    monkeypatch.setattr(LocalStore, "everything", unreadable)
     page, content, found = look(whole)
     assert about(found, without_runs=True) == set()
     assert page.level == "unknown"
@@ -206,6 +211,42 @@ def test_a_result_counts_when_only_the_words_about_its_rule_change(whole: Portal
     whole.configs["alice"] = with_rule(whole.configs["alice"], column="id", type="not_null", **more)
     (check,) = look(whole)[1]["pipelines"][0]["checks"]
     assert (check["status"], check["says"]) == ("passed", "Every order has a number.")
+
+
+def compare(portal: Portal, *, differs: bool = False) -> None:
+    """Source and warehouse of `orders` were compared."""
+    config = portal.configs["alice"]
+    assert isinstance(config, TenantConfig)
+    row = {"source_rows": 3, "published_rows": 3, "loaded_rows": None, "quarantined_rows": 0}
+    wrong = (Finding(problem="3 and 4 rows", remedy="look"),) if differs else ()
+    day = DayVerdict(partition="2026-01-09", **row, differences=wrong)
+    found = Reconciliation(tenant="alice", pipeline="orders", days=(day,))
+    portal.instance.report_runless_asset_event(
+        AssetCheckEvaluation(
+            asset_key=AssetKey(["alice", "extract", "orders"]),
+            check_name="reconciled",
+            passed=not differs,
+            metadata=reconciliation_metadata(found, config.pipelines["orders"]),
+        )
+    )
+
+
+def test_a_standing_is_not_better_than_its_level(whole: Portal) -> None:
+    compare(whole, differs=True)
+    _, content, _ = look(whole)
+    assert content["pipelines"][0]["compared"]["level"] == "bad"
+    assert standings(content)["orders"] == ("bad", "stale")
+
+
+@pytest.mark.parametrize(("change", "level"), [
+    ({"description": "All of them."}, "good"), ({"source_table": "others"}, "unknown"), ({"columns": ("id",)}, "unknown"),
+])  # fmt: skip
+def test_rows_agree_only_with_the_source_that_was_compared(
+    whole: Portal, change: Mapping[str, Any], level: str
+) -> None:
+    compare(whole)
+    whole.configs["alice"] = make_config("alice", {**PIPELINES, "orders": {**PIPELINES["orders"], **change}})
+    assert look(whole)[1]["pipelines"][0]["compared"]["level"] == level
 
 
 def damage(portal: Portal, how: str, under: str = "") -> None:

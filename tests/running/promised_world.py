@@ -155,9 +155,10 @@ class World:
             if failing:
                 self._event(run_id, job, DagsterEventType.STEP_FAILURE, ends, step_failure(error or ""), step)
                 break
-            made = AssetMaterialization(
-                key, partition=partition, metadata={"dagster/partition_row_count": MetadataValue.int(rows)}
-            )
+            said: dict[str, Any] = {"dagster/partition_row_count": MetadataValue.int(rows)}
+            if stage == "load":  # the default of a pipeline that names no table
+                said["dagster/table_name"] = MetadataValue.text(f"{self.tenant}.{pipeline}")
+            made = AssetMaterialization(key, partition=partition, metadata=said)
             data = StepMaterializationData(made)
             self._event(run_id, job, DagsterEventType.ASSET_MATERIALIZATION, ends, data, step)
             self._event(run_id, job, DagsterEventType.STEP_SUCCESS, ends, StepSuccessData(1000.0 * share), step)
