@@ -45,8 +45,10 @@ def objects_of(run: StageRun, stage: Stage) -> StageObjects:
 
 
 def _is_damaged(run: StageRun, stage: Stage, key: str) -> bool:
-    """Whether the object is no complete Parquet file. One that was removed since the listing is damaged as well."""
+    """Whether the object is no complete Parquet file, or one of another partition; or is removed since the listing."""
+    partition = key or None
     try:
-        return run.lake.find(run.ref(stage, run.pipeline.name, key or None)) is None
+        found = run.lake.find(run.ref(stage, run.pipeline.name, partition))
     except DamagedError:
         return True
+    return found is None or found.provenance.partition != partition

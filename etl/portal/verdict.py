@@ -107,8 +107,8 @@ def told_of(page: PipelinePage, judged: JudgedPipeline) -> str:
             return f"The newest run was blocked{why}. Nothing of it was published: readers see the rows from before."
         case "failed":
             return "The newest run failed. Nothing of it was published: readers see the rows from before."
-        case "waiting":
-            return _sentence(said.headline) if said else ""
+        case "waiting" | "stale":
+            return _sentence(said.headline) if said and said.standing == page.standing else ""
         case "at risk" | "promise broken" | "late":
             wrong = [each for each in page.promises if each.level in ("bad", "notice")]
             return f"The promise “{wrong[0].name}” is {wrong[0].state}: {wrong[0].message}." if wrong else ""
@@ -147,6 +147,9 @@ def judged_page(
         stands, answer = answer, problem.answer
         meanwhile = "what is served is the last good configuration" if problem.is_served else "nothing new can run"
         level, detail = "bad", f"Until it is corrected, {meanwhile}.\n{stands}.\n{detail}"
+    if failed := [each.label for each in lineage.nodes if each.kind.startswith("dbt") and each.level == "bad"]:
+        answer += "" if level == "bad" else ", but a dbt model failed"
+        level, detail = "bad", f"dbt: the newest run failed for {_some(failed)}.\n{detail}"
     if any(each.level == "bad" for each in quotas):
         level = "bad"
     if level == "good" and (unknown or watching or any(each.level not in ("good", "none") for each in quotas)):
@@ -240,6 +243,10 @@ def _others(pipelines: int) -> str:
 
 def _all(pipelines: int) -> str:
     return "The one pipeline is" if pipelines == 1 else f"All {pipelines} pipelines are"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _few(texts: Sequence[str]) -> str:

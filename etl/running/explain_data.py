@@ -94,23 +94,24 @@ def _look(run: StageRun, warehouse: Warehouse, seen: _Seen) -> None:
         said = found.provenance
         seen.lines.append(
             f"{stage}{name}: {found.rows:,} rows published at {said.created_at:%Y-%m-%d %H:%M} UTC by run"
-            f" {said.run_id[:8]}; {_audit(said, is_present=said.config_hash == fingerprint(run.pipeline))}"
+            f" {said.run_id[:8]}; {_audit(said)}"
         )
         if said.rows_quarantined:
             option = f" --partition {run.partition}" if run.partition else ""
             command = f"`etl quarantine show {run.config.id} {run.pipeline.name}{option}`"
             seen.lines.append(f"{stage}{name}: {said.rows_quarantined:,} rows were set aside, {command} shows them")
+        if said.config_hash != fingerprint(run.pipeline):
+            seen.lines.append(
+                f"{stage}{name}: the configuration has changed since; other rules may have judged these rows"
+            )
         if stage == "transfer":
             seen.stale += _outdated(run, found)
     if run.pipeline.save_to_trino and published is not None:
         seen.stale += _loaded(run, warehouse, published, seen)
 
 
-def _audit(said: Provenance, *, is_present: bool) -> str:
-    """Say how the rows were judged. Under another configuration, other rules may have judged them."""
+def _audit(said: Provenance) -> str:
     match said.audit:
-        case "passed" if not is_present:
-            return "every rule of that time passed, and the pipeline's configuration has changed since"
         case "passed":
             return "every rule passed"
         case "warned":

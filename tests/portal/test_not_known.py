@@ -8,9 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import AssetCheckEvaluation, AssetKey, DagsterInstance
+from dagster import (
+    AssetCheckEvaluation,
+    AssetKey,
+    AssetMaterialization,
+    DagsterEvent,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    EventLogEntry,
+)
+from dagster._core.events import AssetMaterializationPlannedData, StepMaterializationData
 
 from etl.config.tenant_config import TenantConfig
+from etl.dbt.index import DbtAsset
 from etl.lake.lake import Lake
 from etl.lake.local_store import LocalStore
 from etl.pipeline.verdict import DayVerdict, Finding, Reconciliation
@@ -286,3 +297,63 @@ def test_an_old_object_of_no_byte_is_not_there_though_its_footer_is_not_looked_a
     page, content, _ = look(whole)
     assert standings(content)["orders"] == ("bad", "missing")
     assert "Mon 5 Jan 2026 is damaged" in page.detail
+
+
+def test_an_object_of_another_day_is_not_this_day(whole: Portal) -> None:
+    days = whole.settings.lake_dir / "alice" / "extract" / "orders"
+    shutil.copy(days / "dt=2026-01-08" / "data.parquet", days / "dt=2026-01-09" / "data.parquet")
+    assert standings(look(whole)[1])["orders"] == ("bad", "missing")
+
+
+def model(name: str, reads: str) -> DbtAsset:
+    said = dict.fromkeys(("description", "path", "compiled", "fqn", "code_version"), "")
+    deps = (("alice", *reads.split("/")),)
+    more = {"tags": {}, "owners": (), "table": None, "columns": (), "incremental": False}
+    return DbtAsset(
+        unique_id=f"model.alice.{name}", resource="model", key=("alice", "dbt", name), deps=deps, day_column=None,
+        event_time=None, **said, **more,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def modelled(whole: Portal, monkeypatch: pytest.MonkeyPatch) -> Portal:
+    """With two dbt models, that were built."""
+    models = (model("shops", "extract/orders"), model("totals", "dbt/shops"))
+    monkeypatch.setattr("etl.portal.gather.last_assets", lambda *_: models)
+    build(whole, "shops", "totals")
+    return whole
+
+
+def build(portal: Portal, *made: str) -> None:
+    """A run of both models, of which not all are made if it fails."""
+    run = DagsterRun("alice_all", status=DagsterRunStatus.SUCCESS if len(made) == 2 else DagsterRunStatus.FAILURE)
+    portal.instance.add_run(run)
+    keys = {name: AssetKey(["alice", "dbt", name]) for name in ("shops", "totals")}
+    for kind, names in (("ASSET_MATERIALIZATION_PLANNED", keys), ("ASSET_MATERIALIZATION", made)):
+        for name in names:
+            key = keys[name]
+            planned = kind.endswith("PLANNED")
+            data = (
+                AssetMaterializationPlannedData(key) if planned else StepMaterializationData(AssetMaterialization(key))
+            )
+            event = DagsterEvent(kind, run.job_name, event_specific_data=data)
+            at = NOW.timestamp()
+            portal.instance.handle_new_event(EventLogEntry(None, 20, "", run.run_id, at, None, run.job_name, event))
+
+
+def nodes(content: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    return {each["label"]: (each["level"], each["note"]) for each in content["lineage"]["nodes"]}
+
+
+def test_a_model_whose_newest_run_failed_is_not_good(modelled: Portal) -> None:
+    page, content, _ = look(modelled)
+    assert [nodes(content)[name][0] for name in ("shops", "totals")] == ["good", "good"]
+    assert page.level == "notice", "nothing watches"
+    build(modelled, "shops")
+    page, content, _ = look(modelled)
+    assert [nodes(content)[name][0] for name in ("shops", "totals")] == ["good", "bad"]
+    assert "its newest run failed; built" in nodes(content)["totals"][1]
+    assert (page.level, page.answer.endswith(", but a dbt model failed")) == ("bad", True)
+    assert "dbt: the newest run failed for totals." in page.detail
+    build(modelled, "shops", "totals")
+    assert look(modelled)[0].level == "notice"

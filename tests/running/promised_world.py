@@ -4,9 +4,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -34,8 +32,7 @@ from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster_shared.error import SerializableErrorInfo
 
 from etl.config.tenant_config import Origin, TenantConfig
-from etl.lake.footer import PLACEHOLDER_FOOTER, Stamp, read_footer, write_stamp
-from etl.lake.objects import Provenance
+from etl.lake.lake import PLACEHOLDER_FOOTER, ObjectRef, Provenance, open_lake
 from etl.settings import Settings
 
 CONSOLIDATED = """
@@ -60,24 +57,16 @@ def make_settings(folder: Path) -> Settings:
 
 
 def publish(settings: Settings, tenant: str, pipeline: str, day: str) -> None:
-    """Put an object of one row where readers find the partition."""
-    place = settings.lake_dir / tenant / "extract" / pipeline / f"dt={day}"
-    place.mkdir(parents=True)
-    (place / "data.parquet").write_bytes(an_object())
-
-
-@cache
-def an_object() -> bytes:
-    """A whole object with a footer; which partition the footer names, only readers of rows look at."""
-    with TemporaryDirectory() as folder:
-        draft = Path(folder) / "draft"
-        pl.DataFrame({"id": [1]}).write_parquet(draft, metadata=dict(PLACEHOLDER_FOOTER))
+    """Publish an object without rows."""
+    lake = open_lake(settings)
+    ref = ObjectRef(tenant=tenant, stage="extract", pipeline=pipeline, partition=day)
+    with lake.draft(ref, "run") as draft:
+        pl.DataFrame({"id": []}).write_parquet(draft, metadata=dict(PLACEHOLDER_FOOTER))
         said = Provenance(
-            tenant="t", stage="extract", pipeline="p", partition=None, run_id="run", config_hash="", rows=1,
-            audit="passed", rows_read=1, rows_quarantined=0, created_at=datetime(2026, 1, 1, tzinfo=UTC),
+            tenant=tenant, stage="extract", pipeline=pipeline, partition=day, run_id="run", config_hash="", rows=0,
+            audit="passed", rows_read=0, rows_quarantined=0, created_at=datetime(2026, 1, 1, tzinfo=UTC),
         )  # fmt: skip
-        write_stamp(draft, Stamp(said, "version"), read_footer(draft, "a draft"), "a draft")
-        return draft.read_bytes()
+        lake.publish(ref, draft, said)
 
 
 def make_config(tenant: str, pipelines: Mapping[str, Mapping[str, Any]], **more: Any) -> TenantConfig:
