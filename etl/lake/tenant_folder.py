@@ -29,6 +29,23 @@ def published_sizes(lake: Lake, tenant: str, stage: str, pipeline: str) -> dict[
     return found
 
 
+def published_refs(lake: Lake, tenant: str, stage: str) -> tuple[ObjectRef, ...]:
+    """Return the published objects of a stage, of every pipeline that has any, in order."""
+    return tuple(each for each in refs_in(lake, tenant, stage) if each.attempt == DATA)
+
+
+def refs_in(lake: Lake, tenant: str, stage: str) -> tuple[ObjectRef, ...]:
+    """Return the objects of a stage of any attempt, of every pipeline that has any, in order."""
+    found = []
+    for name in sorted(lake.store.names(f"{tenant}/{stage}")):
+        pipeline, *folder, file = name.split("/")
+        key = key_in(folder[0]) if len(folder) == 1 else None
+        if pipeline != name and (key is not None or not folder):
+            attempt = file.removesuffix(SUFFIX)
+            found.append(ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline, partition=key, attempt=attempt))
+    return tuple(found)
+
+
 class TenantFolder:
     """What is stored of one tenant in one lake."""
 
