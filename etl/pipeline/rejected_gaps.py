@@ -18,21 +18,25 @@ from etl.settings import Settings
 _STAGES = ("extract", "transfer")
 
 
-def rejected_gaps(config: TenantConfig, settings: Settings) -> Iterator[str]:
-    """Yield a sentence for each partition of which it is not known which rows are rejected."""
+def rejected_gaps(config: TenantConfig, settings: Settings, *, with_unreadable: bool = True) -> Iterator[str]:
+    """Yield a sentence for each partition of which it is not known which rows are rejected.
+
+    Without `with_unreadable`, damaged objects are left out: the caller reads every object anyway.
+    """
     for local in (False, True) if config.storage.bucket else (False,):
         with lake_of(config, settings, local=local) as lake:
             for stage in _STAGES:
-                yield from _of_stage(lake, config.id, stage)
+                yield from _of_stage(lake, config.id, stage, with_unreadable=with_unreadable)
 
 
-def _of_stage(lake: Lake, tenant: str, stage: str) -> Iterator[str]:
+def _of_stage(lake: Lake, tenant: str, stage: str, *, with_unreadable: bool) -> Iterator[str]:
     published = published_refs(lake, tenant, stage)
     for ref in published:
         try:
             found = rejection_of(lake, ref)
         except EtlError as error:
-            yield f"{ref}: {error.problem}"
+            if with_unreadable:
+                yield f"{ref}: {error.problem}"
             continue
         if found is not None and found.state in ("missing", "replaced"):
             what = "are gone" if found.state == "missing" else "are not those that are kept: others are there"
