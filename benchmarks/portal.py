@@ -6,6 +6,7 @@ excerpts of the event log are made too, and again. Beside them stands what the s
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -18,7 +19,7 @@ from etl.portal.build import build_operator, build_pages
 from etl.portal.gather import Gathering
 from etl.portal.render import html_of
 from tests.running.past import write_past
-from tests.running.promised_world import make_config, make_instance, make_settings
+from tests.running.promised_world import make_config, make_instance, make_settings, publish
 
 NOW = datetime(2026, 6, 30, 8, 0, tzinfo=UTC)
 SLA = {"freshness": {"deadline": "0 9 * * *", "max_age_hours": 30}, "max_failure_rate": 0.1, "min_row_count": 1}
@@ -47,13 +48,12 @@ def measure(tenants: int, pipelines: int, days: int) -> dict[str, float]:
         folder = Path(name)
         instance, settings = make_instance(folder / "dagster"), make_settings(folder)
         events = sum(write_past(instance, each, names, days, NOW) for each in configs)
-        for tenant in configs:
-            for pipeline in names:
-                for back in range(1, days + 1):
-                    day = (NOW - timedelta(days=back)).date()
-                    place = settings.lake_dir / tenant / "extract" / pipeline / f"dt={day}"
-                    place.mkdir(parents=True)
-                    (place / "data.parquet").touch()
+        for back in range(1, days + 1):
+            publish(settings, "tenant_0", names[0], (NOW - timedelta(days=back)).date().isoformat())
+        first = settings.lake_dir / "tenant_0" / "extract" / names[0]
+        for place in (settings.lake_dir / tenant / "extract" / pipeline for tenant in configs for pipeline in names):
+            if place != first:
+                shutil.copytree(first, place)
         rows: dict[str, float] = {"tenants": tenants, "pipelines": pipelines, "days": days, "events": events}
         for which in ("first", "again"):
             began = (time.perf_counter(), time.process_time())

@@ -83,6 +83,10 @@ class LakeError(EtlError):
     """An object of the lake could not be drafted, verified, published or read."""
 
 
+class LakeUnreadableError(LakeError):
+    """The lake's folder could not be read, so nothing is known about its objects. Commands end with exit code 3."""
+
+
 class WarehouseError(EtlError):
     """A load was refused or failed; the warehouse is as it was before."""
 

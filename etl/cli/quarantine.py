@@ -23,7 +23,7 @@ from etl.cli.signals import interruptible, stopping
 from etl.cli.tables import print_table
 from etl.config.config_loader import load_tenant
 from etl.config.tenant_config import TenantConfig
-from etl.errors import EtlError, NothingExamined
+from etl.errors import EtlError, LakeError, NothingExamined
 from etl.partitions.keys import kind_of
 from etl.partitions.scheme import TimeScheme, named_time
 from etl.pipeline.publish import rejecting_stages
@@ -38,6 +38,7 @@ from etl.pipeline.quarantine import (
     remember,
     still_rejected,
 )
+from etl.pipeline.rejected_gaps import rejected_gaps
 from etl.running import naming
 from etl.settings import Settings, load_settings
 
@@ -57,43 +58,71 @@ def list_rejected(
 ) -> None:
     """List the partitions with rejected rows, the number of rows, and the rules that rejected them.
 
-    Exit code 3: there is no tenant, or nothing was published yet, so nothing could be rejected.
+    Exit code 3: there is no tenant, nothing was published yet, or it is not known which rows are rejected, because an
+    object is damaged or gone.
     """
     settings = load_settings()
     table = Table("tenant", "pipeline", "stage", "partition", "rejected", "of", "rules", "run", title="Rejected rows")
     broken: list[str] = []
+    gaps: list[str] = []
     published = False
     for name in asked_tenants(settings, [tenant] if tenant else []):
         try:
-            config = load_tenant(name, settings)
+            config = load_tenant(name, settings).as_if_active()  # rows stay rejected when a pipeline is switched off
         except EtlError as error:
             if tenant:
                 raise
             broken.append(f"{name}: {error}")
             continue
-        published = published or anything_published(config, settings)
-        for each in rejected_rows(config, settings):
-            table.add_row(
-                each.tenant,
-                each.pipeline,
-                each.stage,
-                each.partition or "whole",
-                f"{each.rows:,}",
-                f"{each.rows_read:,}",
-                ", ".join(f"{rule} {count}" for rule, count in each.reasons.items()),
-                each.run_id[:8],
-            )
+        unknown = _list_tenant(config, settings, table)
+        published = published or bool(unknown) or anything_published(config, settings)
+        gaps += unknown
     console = Console()
     if table.row_count:
         print_table(console, table)
+    _show_gaps(console, gaps)
     if broken:
         raise EtlError("rejected rows of tenants that do not load:\n" + "\n".join(broken), "see `etl check`")
+    if gaps:
+        raise typer.Exit(3)
     if not table.row_count and not published:
         raise NothingExamined(
             "nothing was examined, because nothing was published yet", "`etl run TENANT` runs the newest partition"
         )
     if not table.row_count:
         console.print("[green]No rejected rows.[/]")
+
+
+def _list_tenant(config: TenantConfig, settings: Settings, table: Table) -> list[str]:
+    """Add what is there to the table, and return what is not known."""
+    gaps = [*rejected_gaps(config, settings)]
+    for pipeline in config.pipelines:
+        try:
+            for each in rejected_rows(config, settings, pipeline):
+                table.add_row(*_row(each))
+        except LakeError as error:  # what the other pipelines have is listed all the same
+            gaps.append(f"{config.id}/{pipeline}: {error.problem}")
+    return gaps
+
+
+def _show_gaps(console: Console, gaps: list[str]) -> None:
+    if gaps:
+        console.print("Not known, because an object is damaged or gone:")
+    for gap in dict.fromkeys(gaps):
+        console.print(f"- {escape(gap)}", highlight=False, soft_wrap=True)
+
+
+def _row(each: Rejected) -> tuple[str, ...]:
+    return (
+        each.tenant,
+        each.pipeline,
+        each.stage,
+        each.partition or "whole",
+        f"{each.rows:,}",
+        f"{each.rows_read:,}",
+        ", ".join(f"{rule} {count}" for rule, count in each.reasons.items()),
+        each.run_id[:8],
+    )
 
 
 @app.command(epilog="For example: `etl quarantine show project_01 equipment_event --partition 2026-01-05`")

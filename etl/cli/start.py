@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from etl.cli.commands import app
 from etl.cli.os_errors import told
-from etl.errors import EtlError, NothingExamined
+from etl.errors import EtlError, LakeUnreadableError, NothingExamined
 from etl.project import find_project
 from etl.secrets.scrub import learn_environment
 from etl.secrets.streams import scrub_streams
@@ -47,4 +47,4 @@ def _end(error: EtlError) -> NoReturn:
     console.print(f"[bold red]error:[/] {escape(error.problem)}", highlight=False)
     if error.hint:
         console.print(f"[green]  ->[/] {escape(error.hint)}", highlight=False)
-    sys.exit(EXIT_UNKNOWN if isinstance(error, NothingExamined) else EXIT_USAGE)
+    sys.exit(EXIT_UNKNOWN if isinstance(error, NothingExamined | LakeUnreadableError) else EXIT_USAGE)

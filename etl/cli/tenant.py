@@ -26,6 +26,7 @@ from etl.lifecycle.dagster_records import DagsterRecords
 from etl.lifecycle.erase import erase as erase_all, planned, subject_of
 from etl.lifecycle.erased import erased_before
 from etl.lifecycle.export import export as export_tenant
+from etl.lifecycle.export_gaps import LACKS
 from etl.lifecycle.importing import import_tenant
 from etl.lifecycle.item import Amount
 from etl.lifecycle.manifest import FILE, checked_manifest
@@ -127,7 +128,8 @@ def export(
     """Write a tenant into a folder: objects, tables, ledger, contracts and its own files, with a manifest of hashes.
 
     Keep the SHA-256 of the manifest, which the command tells, apart from the folder: with it, an import notices every
-    change. Exit code 3: the tenant has nothing to export.
+    change. What is damaged or missing is named, and left out; then the exit code is 1. Exit code 3: the tenant has
+    nothing to export.
     """
     settings, console = load_settings(), Console()
     with opened_instance(settings) as instance:
@@ -143,6 +145,9 @@ def export(
     for each in manifest.not_exported:
         console.print(Text(f"not exported: {each}"), soft_wrap=True)
     console.print(Text(f"{out.absolute() / FILE}, SHA-256 {digest}"), soft_wrap=True)
+    if any(each.startswith(LACKS) for each in manifest.not_exported):
+        console.print("[red]The export is not whole:[/] it lacks what is named as damaged or missing.")
+        raise typer.Exit(1)
 
 
 @app.command("import", epilog="For example: `etl tenant import /srv/exports/acme --sha256 ...`")

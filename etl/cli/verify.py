@@ -74,7 +74,7 @@ def verify(
                     passed=found.status == "agrees",
                     severity=SEVERITIES[found.status],
                     description=summary(found),
-                    metadata=reconciliation_metadata(found),
+                    metadata=reconciliation_metadata(found, each),
                 )
             )
             table.add_row(

@@ -174,7 +174,7 @@ def reconcile_checks(config: TenantConfig) -> list[AssetChecksDefinition]:
                     check_name=NAME,
                     severity=SEVERITIES[found.status],
                     description=summary(found),
-                    metadata=reconciliation_metadata(found),
+                    metadata=reconciliation_metadata(found, pipeline),
                 )
             if problems:  # neither passed nor failed: the execution has failed
                 raise EtlError("\n".join(problems), "the checks of the other pipelines were evaluated")

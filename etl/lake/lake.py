@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from etl.errors import LakeError
+from etl.errors import LakeError, LakeUnreadableError
 from etl.extras import install
 from etl.faults import reach
 from etl.lake.footer import (
@@ -381,9 +381,9 @@ def named_errors(what: str) -> Iterator[None]:
     """Turn an error of the operating system into one that also names the operation that failed."""
     try:
         yield
-    except OSError as error:
+    except (OSError, LakeUnreadableError) as error:
         raise LakeError(
-            f"{what}: {error.strerror or error}",
+            f"{what}: {getattr(error.__cause__ or error, 'strerror', None) or error}",
             "readers see the old object or the whole new one; remove the cause and run the partition again",
         ) from error
 

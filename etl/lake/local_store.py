@@ -3,13 +3,15 @@
 Belongs here: how an object appears whole or not at all on a local disk. Not here: what an object means.
 """
 
+import errno
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from etl import locks
-from etl.errors import LakeError
+from etl.errors import LakeError, LakeUnreadableError
 from etl.faults import reach
 from etl.lake.footer import Footer, read_footer
 from etl.lake.store import Version
@@ -22,6 +24,17 @@ class LocalStore:
         self._root = root
         self._lock_dir = lock_dir
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Name the lake in an error that has nothing to do with a single object."""
+        try:
+            yield
+        except (NotADirectoryError, PermissionError) as error:
+            raise LakeUnreadableError(
+                f"the lake {self._root} cannot be read: {error.strerror}",
+                "nothing is known about what is published; see who owns the folder, or ETL_LAKE_DIR",
+            ) from error
+
     def uri(self, key: str) -> str:
         """The file's path."""
         return str(self._root / key)
@@ -29,7 +42,8 @@ class LocalStore:
     def etag(self, key: str) -> str | None:
         """Return a tag that changes with every replacement; `None` if there is no object."""
         try:
-            stat = (self._root / key).stat()
+            with self._reading():
+                stat = (self._root / key).stat()
         except FileNotFoundError:
             return None
         return f"{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}"
@@ -38,7 +52,8 @@ class LocalStore:
         """Return the object's footer and size; `None` if there is no object."""
         path = self._root / key
         try:
-            return read_footer(path, str(path)), path.stat().st_size
+            with self._reading():
+                return read_footer(path, str(path)), path.stat().st_size
         except FileNotFoundError:
             return None
 
@@ -70,25 +85,36 @@ class LocalStore:
     def names(self, folder: str) -> tuple[str, ...]:
         """Return all objects below the folder, by their path in the folder."""
         root = self._root / folder
-        return tuple(each.relative_to(root).as_posix() for each in root.glob("**/*.parquet"))
+        with self._reading():
+            self._refuse_a_file()
+            return tuple(each.relative_to(root).as_posix() for each in root.glob("**/*.parquet"))
 
     def everything(self, folder: str) -> tuple[tuple[str, int], ...]:
         """Return the key and the size of every file below the folder. A folder that cannot be read is an error."""
         found: list[tuple[str, int]] = []
-        for place, folders, names in os.walk(self._root / folder, onerror=_raise_unless_missing):
-            links = [each for each in folders if os.path.islink(os.path.join(place, each))]  # noqa: PTH114, PTH118  fast
-            start = os.path.relpath(place, self._root)
-            for name in (*names, *links):
-                with suppress(FileNotFoundError):  # it was replaced or deleted meanwhile
-                    size = os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118  half the time of Path
-                    found.append((f"{start}/{name}", size))
+        with self._reading():
+            self._refuse_a_file()
+            for place, folders, names in os.walk(self._root / folder, onerror=_raise_unless_missing):
+                links = [each for each in folders if os.path.islink(os.path.join(place, each))]  # noqa: PTH114, PTH118  fast
+                start = os.path.relpath(place, self._root)
+                for name in (*names, *links):
+                    with suppress(FileNotFoundError):  # it was replaced or deleted meanwhile
+                        size = os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118  half the time of Path
+                        found.append((f"{start}/{name}", size))
         return tuple(sorted(found))
+
+    def _refuse_a_file(self) -> None:
+        """A lake that is no folder is not an empty one; a search below it finds nothing and says nothing."""
+        if self._root.exists() and not self._root.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self._root))
 
     def folders(self) -> tuple[str, ...]:
         """Return the folders of the first level, in order."""
-        if not self._root.is_dir():
-            return ()
-        return tuple(sorted(each.name for each in self._root.iterdir() if each.is_dir()))
+        with self._reading():
+            self._refuse_a_file()
+            if not self._root.is_dir():
+                return ()
+            return tuple(sorted(each.name for each in self._root.iterdir() if each.is_dir()))
 
     def delete(self, key: str) -> None:
         """Remove the object; a missing object is no error."""

@@ -8,12 +8,42 @@ from pathlib import Path
 
 from etl.errors import LakeError
 from etl.lake.lake import Lake, named_errors
+from etl.lake.objects import DATA, SUFFIX, ObjectRef
 from etl.lake.store import Version
+from etl.partitions.keys import key_in
 
 
 def tenants_in(lake: Lake) -> tuple[str, ...]:
     """Return the folders of the lake's first level, in order: the tenants that have any object."""
     return lake.store.folders()
+
+
+def published_sizes(lake: Lake, tenant: str, stage: str, pipeline: str) -> dict[str, int]:
+    """Return the size of each published object, by its partition; the empty key stands for the whole table."""
+    folder, found = ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline).folder, {}
+    for path, size in lake.store.everything(folder):
+        place, _, name = path.removeprefix(folder).rpartition("/")
+        key = key_in(place.removeprefix("/")) if place else ""
+        if name == f"{DATA}{SUFFIX}" and key is not None:
+            found[key] = size
+    return found
+
+
+def published_refs(lake: Lake, tenant: str, stage: str) -> tuple[ObjectRef, ...]:
+    """Return the published objects of a stage, of every pipeline that has any, in order."""
+    return tuple(each for each in refs_in(lake, tenant, stage) if each.attempt == DATA)
+
+
+def refs_in(lake: Lake, tenant: str, stage: str) -> tuple[ObjectRef, ...]:
+    """Return the objects of a stage of any attempt, of every pipeline that has any, in order."""
+    found = []
+    for name in sorted(lake.store.names(f"{tenant}/{stage}")):
+        pipeline, *folder, file = name.split("/")
+        key = key_in(folder[0]) if len(folder) == 1 else None
+        if pipeline != name and (key is not None or not folder):
+            attempt = file.removesuffix(SUFFIX)
+            found.append(ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline, partition=key, attempt=attempt))
+    return tuple(found)
 
 
 class TenantFolder:

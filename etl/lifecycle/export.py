@@ -21,6 +21,7 @@ from etl.lake.objects import SUFFIX
 from etl.lake.tenant_folder import TenantFolder
 from etl.lifecycle.certificate import product
 from etl.lifecycle.erasable import Subject
+from etl.lifecycle.export_gaps import LACKS, damage_of, missing_of
 from etl.lifecycle.going_on import refuse_going_on
 from etl.lifecycle.import_checks import LEDGER
 from etl.lifecycle.manifest import ExportedFile, ExportedTable, Manifest, listed, write_manifest
@@ -29,6 +30,7 @@ from etl.odcs.document import contract_text
 from etl.odcs.exporting import export_contract
 from etl.pipeline.life import STAGE, life_of, refused
 from etl.pipeline.quarantine import history_path
+from etl.pipeline.rejected_gaps import rejected_gaps
 from etl.pipeline.stage import lake_place
 from etl.resources.warehouse import warehouse_of_tenant
 from etl.warehouse.contents import Contents, contents, movable
@@ -58,7 +60,8 @@ def export(subject: Subject, out: Path) -> tuple[Manifest, str]:
     if unfinished.exists():
         shutil.rmtree(unfinished)
     unfinished.mkdir(parents=True)
-    files = [*_objects(subject, unfinished), *_own_files(subject, unfinished), *_contracts(subject, unfinished)]
+    lacks = [*rejected_gaps(subject.config, subject.settings, with_unreadable=False)]
+    files = [*_objects(subject, unfinished, lacks), *_own_files(subject, unfinished), *_contracts(subject, unfinished)]
     found, tables = _tables(subject, unfinished)
     files += [listed(unfinished, unfinished / each.path, "table") for each in tables]
     (unfinished / LEDGER).write_text("".join(f"{each.model_dump_json()}\n" for each in found.entries), encoding="utf-8")
@@ -68,6 +71,7 @@ def export(subject: Subject, out: Path) -> tuple[Manifest, str]:
     if not any(each.kind in ("object", "table") for each in files):
         raise NothingExamined(f"tenant {subject.id} has no object and no table", "nothing was exported")
     _refuse_unfinished(subject)  # what began meanwhile may have changed objects
+    lacks += missing_of(subject.config, found, {each.path.partition("/")[2] for each in files if each.kind == "object"})
     manifest = Manifest(
         tenant=subject.id,
         made=datetime.now(UTC),
@@ -77,7 +81,7 @@ def export(subject: Subject, out: Path) -> tuple[Manifest, str]:
         entries=len(found.entries),
         files=tuple(files),
         tables=tuple(tables),
-        not_exported=_not_exported(subject, found),
+        not_exported=(*_not_exported(subject, found), *(f"{LACKS}{each}" for each in lacks)),
     )
     digest = write_manifest(unfinished, manifest)
     reach("lifecycle.exported")
@@ -95,16 +99,16 @@ def _refuse_unfinished(subject: Subject) -> None:
         raise refused(subject.id, life)
 
 
-def _objects(subject: Subject, folder: Path) -> Iterator[ExportedFile]:
-    """Copy the objects of the local lake, and those of the bucket."""
+def _objects(subject: Subject, folder: Path, lacks: list[str]) -> Iterator[ExportedFile]:
+    """Copy the objects of the local lake, and those of the bucket. What is damaged is added to `lacks`."""
     with closing(open_lake(subject.settings)) as lake:
-        yield from _copied(subject, lake, folder, in_bucket=False)
+        yield from _copied(subject, lake, folder, lacks, in_bucket=False)
     if subject.config.storage.bucket is not None:
         with closing(open_lake(subject.settings, lake_place(subject.config))) as lake:
-            yield from _copied(subject, lake, folder, in_bucket=True)
+            yield from _copied(subject, lake, folder, lacks, in_bucket=True)
 
 
-def _copied(subject: Subject, lake: Lake, folder: Path, *, in_bucket: bool) -> Iterator[ExportedFile]:
+def _copied(subject: Subject, lake: Lake, folder: Path, lacks: list[str], *, in_bucket: bool) -> Iterator[ExportedFile]:
     for key, _ in TenantFolder(lake, subject.id).everything():
         inner = key.removeprefix(f"{subject.id}/")
         if inner.startswith(f"{STAGE}/") or not key.endswith(SUFFIX):
@@ -112,6 +116,10 @@ def _copied(subject: Subject, lake: Lake, folder: Path, *, in_bucket: bool) -> I
         target = folder / ("bucket" if in_bucket else "lake") / inner
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(TenantFolder(lake, subject.id).local_copy(key), target)
+        if damage := damage_of(target, key):  # an import refuses it
+            lacks.append(damage)
+            target.unlink()
+            continue
         yield listed(folder, target, "object", in_bucket=in_bucket)
         reach("lifecycle.object_exported")
 

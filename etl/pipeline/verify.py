@@ -16,7 +16,7 @@ import polars as pl
 
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
-from etl.errors import EtlError, LakeError
+from etl.errors import EtlError, LakeError, LakeUnreadableError
 from etl.lake.lake import Pinned
 from etl.partitions.cut import Cut, are_alike, cut_of
 from etl.partitions.keys import moved
@@ -195,6 +195,8 @@ def _published(run: StageRun, found: dict[str | None, LakeDay], whole: Findings)
                 other = _of(run, partition)
                 try:
                     published[partition] = run.lake.pin(other.ref(stage))
+                except LakeUnreadableError:
+                    raise
                 except LakeError as error:
                     whole.differ(f"{partition}: {error.problem}", joined(error.hint, run_again(other)))
     return dict(sorted(published.items(), key=lambda each: each[0] or ""))

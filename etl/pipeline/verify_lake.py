@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from etl.errors import EtlError, LakeError
+from etl.errors import EtlError, LakeError, LakeUnreadableError
 from etl.lake.footer import data_version, read_footer
 from etl.lake.lake import PLACEHOLDER_FOOTER, Inputs, Pinned, scan_pinned
 from etl.lake.pairs import Rejection, rejection_of
@@ -41,6 +41,8 @@ def compare_lake(run: StageRun, url: str, max_rows: int) -> LakeDay:
     for look in (_look_at_extract, _look_at_transfer):
         try:
             look(run, url, day, max_rows)
+        except LakeUnreadableError:  # nothing can be compared
+            raise
         except LakeError as error:  # an unreadable object is a finding; the other days are still compared
             day.findings.differ(error.problem, joined(error.hint, run_again(run)))
         except pl.exceptions.PolarsError as error:  # a damaged file, whose footer is whole
@@ -168,6 +170,8 @@ def _lineage(run: StageRun, refined: Pinned) -> Findings:
         return found
     try:
         now = present_inputs(run)
+    except LakeUnreadableError:
+        raise
     except LakeError as error:
         found.differ(error.problem, joined(error.hint, run_again(run)))
         return found

@@ -18,9 +18,10 @@ from etl.portal.page import Check, CheckStatus, Compared, Level
 from etl.portal.words import short_moment
 from etl.quality.rules import check_names, wording
 from etl.running import naming
-from etl.running.check_results import checks_personal, checks_undated, checks_volume
+from etl.running.check_results import ASKED, asked_by, checks_personal, checks_undated, checks_volume
 from etl.running.compat import AssetCheckExecutionRecord, AssetCheckExecutionRecordStatus as Status
 from etl.running.naming import PipelineStage
+from etl.running.reconcile_result import COMPARED, what_is_compared
 from etl.running.run_outcomes import number
 from etl.running.subjects import last_asset
 
@@ -35,6 +36,8 @@ _LEVELS: Mapping[CheckStatus, Level] = {
     "running": "notice",
     "never run": "unknown",
     "data gone": "unknown",
+    "data damaged": "unknown",
+    "rule changed": "unknown",
 }
 
 
@@ -48,6 +51,10 @@ class _Named:
     says: str
     severity: str
     key: AssetCheckKey
+    digest: str
+    """What is asked now, as `etl.running.check_results.asked_by` says it."""
+    words: str = ""
+    """The wording of the rule; empty if the check is no rule."""
     is_conditional: bool = False
     """Whether a run may leave it out: a first partition has no earlier one to be compared with."""
 
@@ -87,6 +94,9 @@ def compared_of(config: TenantConfig, pipeline: PipelineConfig, records: Records
     when = short_moment(at, zone)
     upto = f", up to {to}" if to not in ("", "whole", "nothing") else ""
     match status:
+        case "agrees" if _text(found.metadata, COMPARED) != what_is_compared(pipeline):
+            words = f"Compared with the source at {when}: every row agreed, by another or unknown configuration."
+            return Compared(level="unknown", words=words, at=at)
         case "agrees":
             return Compared(level="good", words=f"Compared with the source at {when}: every row agrees{upto}.", at=at)
         case "differs":
@@ -102,12 +112,15 @@ def _named(config: TenantConfig, pipeline: PipelineConfig) -> list[_Named]:
     for stage in pipeline.stages:
         of = PipelineStage(config, pipeline, stage)
 
-        def named(name: str, says: str, severity: str, of: PipelineStage = of, *, conditional: bool = False) -> _Named:
-            key = AssetCheckKey(of.asset, name)
-            return _Named(of.pipeline.name, of.stage, name, says, severity, key, conditional)
+        def named(
+            name: str, says: str, severity: str, of: PipelineStage = of, *, words: str = "", conditional: bool = False
+        ) -> _Named:
+            key, digest = AssetCheckKey(of.asset, name), asked_by(of, name)
+            return _Named(of.pipeline.name, of.stage, name, says, severity, key, digest, words, conditional)
 
         for name, rule in zip(check_names(of.rules), of.rules, strict=True):
-            found.append(named(name, rule.description or wording(rule).replace("`", ""), rule.severity))
+            words = wording(rule)
+            found.append(named(name, rule.description or words.replace("`", ""), rule.severity, words=words))
         if checks_volume(of):
             found.append(named(naming.VOLUME_CHECK, "about as many rows as usual", "warning", conditional=True))
         if checks_personal(of):
@@ -144,6 +157,14 @@ def _check(named: _Named, record: AssetCheckExecutionRecord | None, at_work: Col
             status = "nothing to compare"
         return base.model_copy(update={"status": status, "level": _LEVELS[status], "at": at})
     found = event.asset_check_evaluation_data
+    if not _is_of_this_rule(named, found):
+        update = {
+            "status": "rule changed",
+            "level": _LEVELS["rule changed"],
+            "partition": found.partition or "",
+            "at": at,
+        }
+        return base.model_copy(update=update)
     failed, total = number(found.metadata, "failed"), number(found.metadata, "total")
     if failed is None and (undated := number(found.metadata, "rows_without_a_partition")) is not None:
         failed = undated
@@ -154,7 +175,7 @@ def _check(named: _Named, record: AssetCheckExecutionRecord | None, at_work: Col
         status = "nothing to judge" if total == 0 and failed is not None else "passed"
     else:
         status = _failed(named, found)
-    update = {
+    counts = {
         "status": status,
         "level": _LEVELS[status],
         "failed": None if failed is None else int(failed),
@@ -162,7 +183,18 @@ def _check(named: _Named, record: AssetCheckExecutionRecord | None, at_work: Col
         "partition": found.partition or "",
         "at": at,
     }
-    return base.model_copy(update=update)
+    return base.model_copy(update=counts)
+
+
+def _is_of_this_rule(named: _Named, found: AssetCheckEvaluation) -> bool:
+    """Whether a result is of what the check asks now: a check keeps its name when its rule is changed.
+
+    Results of releases before the digest have the rule in words. One that has neither does not say what was asked, and
+    so it is not known whether it counts.
+    """
+    if digest := _text(found.metadata, ASKED):
+        return digest == named.digest
+    return bool(named.words) and _text(found.metadata, "asked") == named.words
 
 
 def _failed(named: _Named, found: AssetCheckEvaluation) -> CheckStatus:

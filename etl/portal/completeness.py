@@ -26,6 +26,7 @@ COUNTED = 28
 """Of so many of the newest partitions the numbers of rows are shown."""
 _WRONG_AFTER: Mapping[PartState, str] = {
     "failed": "failed",
+    "damaged": "is damaged: its object cannot be read",
     "missing": "was published and is gone",
     "outdated": "holds an older version in the table",
 }
@@ -53,6 +54,8 @@ class KnownData:
     verdicts: Sequence[PromiseVerdict] = ()
     gone: Collection[str] = ()
     """The partitions that were published once and that readers do not see any more."""
+    damaged: Collection[str] = ()
+    """The partitions that have an object which cannot be read; they do not count as published."""
 
     def freshness(self, *states: State) -> PromiseVerdict | None:
         """Return a promise about freshness that has one of these states."""
@@ -79,10 +82,15 @@ def completeness(known: KnownData) -> Completeness:
     if known.published is None:
         return base.model_copy(update={"answer": "It is not known what is published: the lake could not be read."})
     parts = tuple(_part(known, key) for key in shown_keys(scheme, known.now))
-    base = base.model_copy(update={"parts": parts, "gone": len(known.gone)})
+    base = base.model_copy(update={"parts": parts, "gone": len(known.gone), "damaged": len(known.damaged)})
     if isinstance(scheme, TimeScheme):
-        return _by_time(known, scheme, base)
-    return _listed(known, scheme, base) if isinstance(scheme, StaticKeys) else _whole(known, base)
+        found = _by_time(known, scheme, base)
+    else:
+        found = _listed(known, scheme, base) if isinstance(scheme, StaticKeys) else _whole(known, base)
+    if not known.damaged or "damaged" in f"{found.answer} {found.detail}":
+        return found
+    damaged = f"{counted(len(known.damaged), 'object')} {_be(len(known.damaged))} damaged and cannot be read."
+    return found.model_copy(update={"level": "bad", "detail": f"{found.detail} {damaged}".strip()})
 
 
 def _part(known: KnownData, key: str) -> PartitionCell:
@@ -100,6 +108,8 @@ def _part(known: KnownData, key: str) -> PartitionCell:
 
 
 def _state(known: KnownData, key: str, made: Made | None, *, published: bool) -> PartState:
+    if key in known.damaged:
+        return "damaged"
     if _failed_since(known, key, made):
         return "failed"
     if not published:
@@ -142,9 +152,10 @@ def _by_time(known: KnownData, scheme: TimeScheme, base: Completeness) -> Comple
     base = base.model_copy(update={"expected": expected, "there": len(there)})
     if not there:
         answer = f"Nothing of it is there: none of {counted(expected, scheme.word)} is published."
-        if gone := sum(each <= newest for each in known.gone):
-            answer = _all_gone(gone, counted(expected, scheme.word))
-        is_bad = gone or known.freshness(State.BROKEN)
+        gone, damaged = (sum(each <= newest for each in lost) for lost in (known.gone, known.damaged))
+        if gone or damaged:
+            answer = _none_left(gone, damaged, counted(expected, scheme.word))
+        is_bad = gone or damaged or known.freshness(State.BROKEN)
         return base.model_copy(update={"answer": answer, "level": "bad" if is_bad else "unknown"})
     wrong = {each.key: each.state for each in base.parts if each.level in ("bad", "unknown")}
     present = set(there) - wrong.keys() - known.loads.unknown - known.loads.outdated
@@ -161,9 +172,14 @@ def _by_time(known: KnownData, scheme: TimeScheme, base: Completeness) -> Comple
     return base.model_copy(update=_judged(known, scheme, (first, last), (gaps, after), wrong))
 
 
-def _all_gone(gone: int, of: str) -> str:
-    were = "was" if gone == 1 else "were"
-    return f"Nothing of it is there: {number(gone)} of {of} {were} published and {_be(gone)} gone."
+def _none_left(gone: int, damaged: int, of: str) -> str:
+    told = []
+    if gone:
+        were = "was" if gone == 1 else "were"
+        told.append(f"{number(gone)} of {of} {were} published and {_be(gone)} gone")
+    if damaged:
+        told.append(f"{number(damaged)} of {of} {_be(damaged)} damaged and cannot be read")
+    return f"Nothing of it is there: {', and '.join(told)}."
 
 
 def _nothing_sound(base: Completeness, wrong: Mapping[str, PartState]) -> dict[str, object]:
@@ -190,8 +206,8 @@ def _judged(
         what = f"{counted(gaps, word)} before {partition(first, known.zone)}"
         if len(named) == gaps:
             what = " and ".join(partition(key, known.zone) for key in named)
-        is_missing = named and all(wrong[key] == "missing" for key in named)
-        answer = f"{what} {_be(gaps)} {'missing' if is_missing else 'not complete'}."
+        same = next((each for each in ("missing", "damaged") if named and {wrong[key] for key in named} == {each}), "")
+        answer = f"{what} {_be(gaps)} {same or 'not complete'}."
         return {"level": "bad", "answer": answer, "detail": f"From then on it is complete to {to}.{pending}"}
     if found := next((each for each in _WRONG_AFTER if each in states), None):
         what = _WRONG_AFTER[found]
@@ -243,9 +259,9 @@ def _listed(known: KnownData, scheme: StaticKeys, base: Completeness) -> Complet
     base = base.model_copy(update={"expected": len(scheme.values), "there": len(there)})
     if not there:
         answer = f"Nothing of it is there: no {scheme.word} is published."
-        if known.gone:
-            answer = _all_gone(len(known.gone), counted(base.expected, scheme.word))
-        return base.model_copy(update={"answer": answer, "level": "bad" if known.gone else "unknown"})
+        if is_lost := bool(known.gone or known.damaged):
+            answer = _none_left(len(known.gone), len(known.damaged), counted(base.expected, scheme.word))
+        return base.model_copy(update={"answer": answer, "level": "bad" if is_lost else "unknown"})
     wrong = [each for each in base.parts if each.level != "good"]
     oldest = min((each.published_at for each in base.parts if each.published_at), default=None)
     base = base.model_copy(update={"complete_to": oldest})
@@ -272,6 +288,9 @@ def _whole(known: KnownData, base: Completeness) -> Completeness:
     base = base.model_copy(update={"complete_to": at})
     late = known.freshness(State.BROKEN)
     match part.state:
+        case "damaged":
+            answer = "The table was published, and its object is damaged: it cannot be read."
+            return base.model_copy(update={"level": "bad", "answer": answer, "complete_to": None})
         case "missing" | "late" | "expected" | "at work":
             working = " A run is at work." if part.state == "at work" else ""
             answer = "The table was published and is gone." if known.gone else "The table was never published."

@@ -29,6 +29,7 @@ from etl.portal.checked import Records, checks_of, compared_of, records_of
 from etl.portal.completeness import COUNTED, KnownData, completeness, shown_keys
 from etl.portal.lineage import last_built, lineage_of
 from etl.portal.made import Loads, Made, Order, loads_of, made_since, newest_made, order_of
+from etl.portal.objects import StageObjects, objects_of
 from etl.portal.page import ChangeEntry, Completeness, Lineage, Page, PipelinePage, Problem, RunCounts
 from etl.portal.promised import history_begins, promises_of, unjudged
 from etl.portal.published import (
@@ -40,7 +41,7 @@ from etl.portal.published import (
 )
 from etl.portal.quotas import quota_uses
 from etl.portal.rejected import rejections_of
-from etl.portal.verdict import JudgedPipeline, judged_page, level_of_pipeline, standing_of, told_of
+from etl.portal.verdict import JudgedPipeline, judged_page, level_of_pipeline, standing_of, standing_on_page, told_of
 from etl.portal.words import visible
 from etl.promises.judge import PipelineHistory
 from etl.promises.state_log import StateInterval, StateLog
@@ -214,7 +215,8 @@ class _Tenant:
             rejections=rejections_of(config, self.of.settings, name, is_there=data.there > 0),
             runs=_runs(history),
         )
-        return page.model_copy(update={"level": level_of_pipeline(page), "headline": told_of(page, judged)})
+        page = page.model_copy(update={"level": level_of_pipeline(page), "headline": told_of(page, judged)})
+        return page.model_copy(update={"standing": standing_on_page(page)})
 
     def _completeness(
         self,
@@ -227,8 +229,10 @@ class _Tenant:
     ) -> Completeness:
         instance, scheme = self.of.instance, pipeline.scheme
         order, loads = self._order(pipeline, pipeline.published_stage), Loads()
-        if pipeline.save_to_trino and seen.keys:
-            loads = loads_of(instance, seen.keys, order, self._order(pipeline, "load"))
+        output = pipeline.trino_output if pipeline.save_to_trino else None
+        if output is not None and seen.keys:
+            table = f"{output.target_schema}.{output.target_table}"
+            loads = loads_of(instance, seen.keys, order, self._order(pipeline, "load"), table)
         known = KnownData(
             scheme=scheme,
             zone=zone,
@@ -239,6 +243,7 @@ class _Tenant:
             history=history,
             verdicts=judged.verdicts,
             gone=seen.gone,
+            damaged=seen.damaged,
         )
         return completeness(known)
 
@@ -256,18 +261,17 @@ class _Tenant:
             if stage != "load":
                 last = history if stage == pipeline.published_stage else None
                 once = published_once(scheme, self._order(pipeline, stage).ids, last)
-                keys = self._in_lake(pipeline, stage)
-                found[stage] = StageKeys(keys, once, is_by_time=isinstance(scheme, TimeScheme))
+                seen = self._in_lake(pipeline, stage)
+                keys, damaged = (seen.keys, seen.damaged) if seen else (None, frozenset())
+                found[stage] = StageKeys(keys, once, damaged, is_by_time=isinstance(scheme, TimeScheme))
         return found
 
-    def _in_lake(self, pipeline: PipelineConfig, stage: Stage) -> frozenset[str] | None:
-        """Return the partitions of a stage that readers of the lake see; None if it cannot be read."""
+    def _in_lake(self, pipeline: PipelineConfig, stage: Stage) -> StageObjects | None:
+        """Return what readers of the lake see of a stage; None if it cannot be read."""
         run = StageRun(config=self.config, pipeline=pipeline, partition=None, run_id="", settings=self.of.settings)
         try:
             with closing(run):
-                if pipeline.partitions:
-                    return frozenset(run.lake.partitions(self.config.id, stage, pipeline.name))
-                return frozenset({""} if run.lake.tag(run.ref(stage)) is not None else ())
+                return objects_of(run, stage)
         except (EtlError, OSError) as error:
             self.of.errors[self.config.id] = scrub(str(error))
             said = f"The lake of `{pipeline.name}` could not be read."

@@ -4,9 +4,10 @@ Belongs here: from the configuration and the prepared dbt index to nodes. Not he
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from dagster import AssetKey, DagsterInstance
+from dagster import AssetKey, DagsterInstance, DagsterRunStatus, RunsFilter
 
 from etl.config.pipeline_config import PipelineConfig
 from etl.config.tenant_config import TenantConfig
@@ -19,11 +20,21 @@ SOURCE, EXTRACT, TRANSFER, LOAD, DBT = range(5)
 _DBT_KINDS = {"model": "dbt model", "seed": "dbt seed", "snapshot": "dbt snapshot", "exposure": "exposure"}
 
 
+@dataclass(frozen=True)
+class Built:
+    """What is known of the runs of one dbt model."""
+
+    at: datetime | None = None
+    """When it was made last; None if it never was, as far as is known."""
+    has_failed: bool = False
+    """Whether the newest run that was to make it failed, and did not make it."""
+
+
 def lineage_of(
     config: TenantConfig,
     models: Sequence[DbtAsset],
     levels: Mapping[str, Level],
-    built: Mapping[AssetKey, datetime],
+    built: Mapping[AssetKey, Built],
     zone: str,
 ) -> Lineage:
     """Return the lineage. `levels` are the states of the pipelines' data; `built` says when a dbt model was made."""
@@ -37,10 +48,9 @@ def lineage_of(
     own = [each for each in models if each.key[:1] == (config.id,)]
     depths = _depths(own)
     for model in own:
-        at = built.get(AssetKey(list(model.key)))
-        is_made = model.resource != "exposure"
-        note = f"built {short_moment(at, zone)}" if at else "not built as far as is known" if is_made else ""
-        level: Level = "good" if at else "unknown" if is_made else "none"
+        level, note = _state(built.get(AssetKey(list(model.key)), Built()), zone)
+        if model.resource == "exposure":
+            level, note = "none", ""
         name = "/".join(model.key[1:])
         kind = _DBT_KINDS.get(model.resource, model.resource)
         nodes[name] = LineageNode(
@@ -55,12 +65,26 @@ def lineage_of(
     )
 
 
-def last_built(instance: DagsterInstance, models: Sequence[DbtAsset]) -> dict[AssetKey, datetime]:
-    """Return when each model was made last, in one question."""
+def last_built(instance: DagsterInstance, models: Sequence[DbtAsset]) -> dict[AssetKey, Built]:
+    """Return when each model was made last, and whether its newest run failed, in two questions."""
     keys = [AssetKey(list(each.key)) for each in models if each.resource != "exposure"]
-    found = instance.get_asset_records(keys) if keys else ()
-    made = {each.asset_entry.asset_key: each.asset_entry.last_materialization_record for each in found}
-    return {key: moment(record.timestamp) for key, record in made.items() if record is not None}
+    entries = [each.asset_entry for each in instance.get_asset_records(keys)] if keys else []
+    made = {each.asset_key: each.last_materialization_record for each in entries}
+    newer = {each.asset_key: each.last_run_id for each in entries if each.last_run_id}
+    newer = {key: run for key, run in newer.items() if (last := made[key]) is None or last.run_id != run}
+    runs = instance.get_runs(RunsFilter(run_ids=sorted({*newer.values()}))) if newer else ()
+    bad = {each.run_id for each in runs if each.status is DagsterRunStatus.FAILURE}
+    return {
+        key: Built(moment(last.timestamp) if last is not None else None, has_failed=newer.get(key) in bad)
+        for key, last in made.items()
+    }
+
+
+def _state(built: Built, zone: str) -> tuple[Level, str]:
+    at = f"built {short_moment(built.at, zone)}" if built.at else "not built as far as is known"
+    if built.has_failed:
+        return "bad", f"its newest run failed; {at}"
+    return ("good" if built.at else "unknown"), at
 
 
 def _pipeline_nodes(pipeline: PipelineConfig, level: Level) -> list[LineageNode]:

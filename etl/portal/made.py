@@ -21,6 +21,9 @@ MOST_EVENTS = 120
 MOST_COMPARED = 200
 """The greatest number of partitions whose versions are compared; older ones count as out of date."""
 
+LOADS_READ = 14
+"""Of so many of the newest loads, and of about so many of all, it is read into which table they were."""
+
 
 @dataclass(frozen=True)
 class Made:
@@ -34,6 +37,8 @@ class Made:
     rows: int | None
     rejected: int
     version: str
+    table: str = ""
+    """Of a load, the table into which it was; empty if the event does not say it."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +89,30 @@ def newest_made(
     return {each.partition: each for each in found}
 
 
-def loads_of(instance: DagsterInstance, published: Collection[str], made: Order, loaded: Order) -> Loads:
-    """Return which of the published partitions are not loaded as they are, as far as is known."""
+def loads_of(instance: DagsterInstance, published: Collection[str], made: Order, loaded: Order, table: str) -> Loads:
+    """Return which of the published partitions are not loaded into the table as they are, as far as is known."""
     unknown = {each for each in published if each not in loaded.ids or each not in made.ids}
+    unknown |= _loaded_elsewhere(instance, sorted({*published} - unknown), loaded, table)
     older = sorted(each for each in set(published) - unknown if loaded.ids[each] < made.ids[each])
     compared = older[-MOST_COMPARED:]
     versions = (newest_made(instance, order, compared) for order in (made, loaded)) if compared else ({}, {})
     before, after = versions
     same = {key for key in compared if key in before and key in after and _same(before[key], after[key])}
     return Loads(frozenset(unknown), frozenset(set(older) - same))
+
+
+def _loaded_elsewhere(instance: DagsterInstance, keys: Sequence[str], loaded: Order, table: str) -> set[str]:
+    """Return the partitions whose newest load was into another table, or does not say into which.
+
+    Only some events are read: the table of a pipeline seldom changes. If one of them names another table, all are read,
+    and those that are too many to be read do not count as loaded.
+    """
+    in_order = sorted(keys, key=lambda key: loaded.ids[key])
+    some = {*keys[-LOADS_READ:], *in_order[:: max(1, len(keys) // LOADS_READ)]}
+    if all(each.table == table for each in newest_made(instance, loaded, some).values()):
+        return set()
+    read = newest_made(instance, loaded, keys[-MOST_COMPARED:])
+    return {key for key in keys if key not in read or read[key].table != table}
 
 
 def _same(made: Made, loaded: Made) -> bool:
@@ -105,7 +125,7 @@ def _made(record: EventLogRecord) -> Made | None:
         return None
     metadata: Mapping[str, object] = event.metadata
     rows = next((found for name in ROWS if (found := number(metadata, name)) is not None), None)
-    version = getattr(metadata.get("version"), "value", "")
+    version, table = (getattr(metadata.get(name), "value", "") for name in ("version", "dagster/table_name"))
     return Made(
         id=record.storage_id,
         partition=event.partition or "",
@@ -114,4 +134,5 @@ def _made(record: EventLogRecord) -> Made | None:
         rows=None if rows is None else int(rows),
         rejected=int(number(metadata, "rows_quarantined") or 0),
         version=version if isinstance(version, str) else "",
+        table=table if isinstance(table, str) else "",
     )

@@ -20,7 +20,7 @@ MADE_BY = "tenant-etl portal"
 Level = Literal["good", "notice", "unknown", "bad", "none"]
 FROM_BAD_TO_GOOD: tuple[Level, ...] = ("bad", "unknown", "notice", "good", "none")
 PartState = Literal[
-    "there", "empty", "expected", "at work", "late", "missing", "failed", "outdated", "not loaded", "unknown"
+    "there", "empty", "expected", "at work", "late", "missing", "damaged", "failed", "outdated", "not loaded", "unknown"
 ]
 PART_LEVELS: dict[PartState, Level] = {
     "there": "good",
@@ -29,6 +29,7 @@ PART_LEVELS: dict[PartState, Level] = {
     "at work": "notice",
     "late": "bad",
     "missing": "bad",
+    "damaged": "bad",
     "failed": "bad",
     "outdated": "bad",
     "not loaded": "unknown",
@@ -47,6 +48,8 @@ CheckStatus = Literal[
     "running",
     "never run",
     "data gone",
+    "data damaged",
+    "rule changed",
 ]
 
 
@@ -92,6 +95,8 @@ class Completeness(_Frozen):
     there: int = 0
     gone: int = 0
     """How many partitions were published once and are not there any more."""
+    damaged: int = 0
+    """How many partitions have an object that cannot be read."""
     parts: tuple[PartitionCell, ...] = ()
     """The newest partitions."""
 

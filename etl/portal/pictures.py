@@ -26,6 +26,7 @@ STATES: dict[PartState, str] = {
     "at work": "a run is at work",
     "late": "late",
     "missing": "missing",
+    "damaged": "damaged",
     "failed": "the newest run failed",
     "outdated": "an older version is in the table",
     "not loaded": "published; not known to be loaded",
@@ -73,7 +74,7 @@ def cell(x: float, y: float, size: float, part: PartitionCell, zone: str) -> str
     a, b, m = x + size * 0.28, x + size * 0.72, x + size / 2
     va, vb, vm, vc = y + size * 0.28, y + size * 0.74, y + size / 2, y + size * 0.54
     inside = [tag("rect", x=x + 0.5, y=y + 0.5, width=size - 1, height=size - 1, rx=2.5, class_=f"cell {state}")]
-    if part.state == "missing":
+    if part.state in ("missing", "damaged"):
         path = f"M{a:g} {va:g}L{b:g} {vb:g}M{b:g} {va:g}L{a:g} {vb:g}"
     elif part.state in ("late", "failed"):
         path = f"M{m:g} {va - 0.5:g}V{vc:g}M{m:g} {vb:g}v.01"

@@ -67,7 +67,7 @@ def standing_of(said: Explanation | None, data: Completeness) -> Standing:
     states = {each.state for each in data.parts}
     if "failed" in states:
         return "failed"
-    if data.gone or data.there < data.expected:
+    if data.gone or data.damaged or data.there < data.expected:
         return "missing"
     return "stale" if "outdated" in states else "late"
 
@@ -84,6 +84,18 @@ def level_of_pipeline(page: PipelinePage) -> Level:
     return worst([page.data.level, *("notice" if each == "unknown" else each for each in subjects)])
 
 
+def standing_on_page(page: PipelinePage) -> Standing:
+    """Return the standing of a pipeline over all subjects: it is never better than the pipeline's level."""
+    standing: Standing = page.standing  # type: ignore[assignment]
+    if page.level not in ("bad", "unknown") or _STANDINGS[standing] in ("bad", page.level):
+        return standing
+    if page.level == "unknown":
+        return "unknown"
+    if any(each.level == "bad" for each in page.promises):
+        return "promise broken"
+    return "failed" if any(each.level == "bad" for each in page.checks) else "stale"
+
+
 def told_of(page: PipelinePage, judged: JudgedPipeline) -> str:
     """Return what is wrong with a pipeline, for the tenant's people; empty if nothing is."""
     said = judged.explanation
@@ -95,8 +107,8 @@ def told_of(page: PipelinePage, judged: JudgedPipeline) -> str:
             return f"The newest run was blocked{why}. Nothing of it was published: readers see the rows from before."
         case "failed":
             return "The newest run failed. Nothing of it was published: readers see the rows from before."
-        case "waiting":
-            return _sentence(said.headline) if said else ""
+        case "waiting" | "stale":
+            return _sentence(said.headline) if said and said.standing == page.standing else ""
         case "at risk" | "promise broken" | "late":
             wrong = [each for each in page.promises if each.level in ("bad", "notice")]
             return f"The promise “{wrong[0].name}” is {wrong[0].state}: {wrong[0].message}." if wrong else ""
@@ -135,6 +147,9 @@ def judged_page(
         stands, answer = answer, problem.answer
         meanwhile = "what is served is the last good configuration" if problem.is_served else "nothing new can run"
         level, detail = "bad", f"Until it is corrected, {meanwhile}.\n{stands}.\n{detail}"
+    if failed := [each.label for each in lineage.nodes if each.kind.startswith("dbt") and each.level == "bad"]:
+        answer += "" if level == "bad" else ", but a dbt model failed"
+        level, detail = "bad", f"dbt: the newest run failed for {_some(failed)}.\n{detail}"
     if any(each.level == "bad" for each in quotas):
         level = "bad"
     if level == "good" and (unknown or watching or any(each.level not in ("good", "none") for each in quotas)):
@@ -228,6 +243,10 @@ def _others(pipelines: int) -> str:
 
 def _all(pipelines: int) -> str:
     return "The one pipeline is" if pipelines == 1 else f"All {pipelines} pipelines are"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _few(texts: Sequence[str]) -> str:

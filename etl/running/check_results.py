@@ -4,6 +4,8 @@ Belongs here: from an audit to evaluations, and which checks a stage evaluates. 
 (`etl.factories.check_factory`), judging (`etl.quality`), whether a stage publishes (`etl.pipeline.publish`).
 """
 
+import hashlib
+import json
 from collections.abc import Iterator
 
 from dagster import AssetCheckEvaluation, AssetCheckSeverity, MetadataValue
@@ -20,6 +22,15 @@ from etl.quality.rules.fields import RuleFields
 from etl.running import naming
 from etl.running.metadata import Metadata, markdown_table
 from etl.running.naming import PipelineStage
+
+ASKED = "rule_digest"
+"""The name of the digest of what was asked, in the metadata of a result."""
+_ASKS = {
+    naming.UNDATED_CHECK: {"source_table", "source_schema", "query", "date_column", "partitions"},
+    naming.VOLUME_CHECK: {"volume"},
+    naming.PII_CHECK: {"pii", "pii_columns"},
+}
+"""The configuration that says what a check asks that is no rule."""
 
 
 def stage_check_names(of: PipelineStage) -> tuple[str, ...]:
@@ -40,10 +51,24 @@ def checks_undated(of: PipelineStage) -> bool:
     return of.stage == "extract" and counts_undated(of.pipeline)
 
 
+def asked_by(of: PipelineStage, name: str) -> str:
+    """Return a digest of what a check of a stage asks, as it is configured now; empty if the stage has no such check.
+
+    Each result has the digest of what was asked, so that a reader sees whether it still is what is asked.
+    """
+    pipeline = of.pipeline
+    rules = dict(zip(check_names(of.rules), of.rules, strict=True))
+    if name in rules:
+        return rules[name].digest
+    said = pipeline.model_dump(mode="json", include=_ASKS.get(name, set()))
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16] if said else ""
+
+
 def undated_evaluation(of: PipelineStage, found: Undated) -> AssetCheckEvaluation:
     """Return the evaluation of the number of rows without a partition. A missing number does not pass."""
     metadata: Metadata = {
-        "status": MetadataValue.text("not counted" if found.rows is None else "failed" if found.rows else "passed")
+        "status": MetadataValue.text("not counted" if found.rows is None else "failed" if found.rows else "passed"),
+        ASKED: MetadataValue.text(asked_by(of, naming.UNDATED_CHECK)),
     }
     if found.rows is not None:
         metadata["rows_without_a_partition"] = MetadataValue.int(found.rows)
@@ -73,6 +98,7 @@ def volume_evaluation(of: PipelineStage, verdict: VolumeVerdict, partition: str 
         metadata={
             "status": MetadataValue.text("passed" if verdict.agrees else "failed"),
             "rows": MetadataValue.int(verdict.rows),
+            ASKED: MetadataValue.text(asked_by(of, naming.VOLUME_CHECK)),
         },
         partition=partition,
     )
@@ -95,6 +121,7 @@ def personal_evaluation(of: PipelineStage, verdict: PersonalVerdict, partition: 
             "status": MetadataValue.text("failed" if verdict.undeclared else "passed"),
             "columns_of_text": MetadataValue.int(verdict.scanned),
             "undeclared": MetadataValue.text(", ".join(verdict.undeclared)),
+            ASKED: MetadataValue.text(asked_by(of, naming.PII_CHECK)),
         },
         partition=partition,
     )
@@ -134,7 +161,7 @@ def _outcome(result: RuleResult, *, rejected: bool) -> str:
 
 def _about_rule(rule: AnyRule) -> Metadata:
     """Return the rule's columns as they are written, and its arguments."""
-    about: Metadata = {"asked": MetadataValue.text(wording(rule))}
+    about: Metadata = {"asked": MetadataValue.text(wording(rule)), ASKED: MetadataValue.text(rule.digest)}
     if rule.judged_columns:
         about["columns"] = MetadataValue.text(", ".join(rule.judged_columns))
     return about

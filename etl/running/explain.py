@@ -23,6 +23,7 @@ from etl.promises.freshness import State
 from etl.promises.judge import FROM_BAD_TO_GOOD, PipelineHistory, PipelineRun, PromiseVerdict
 from etl.promises.pipeline_facts import Failure
 from etl.quality.rules import check_names
+from etl.running.explain_models import FailedModels, failed_models
 from etl.running.explain_partitions import Unpublished
 from etl.running.naming import AssetAddress
 from etl.running.run_outcomes import LONGEST_DETAIL
@@ -169,6 +170,9 @@ def _standing(known: KnownFacts, pipeline: str) -> Explanation:
     last = history.runs[-1] if history.runs else None
     if last is not None and not last.succeeded:  # its failure is over: the definitions were removed or renamed
         return replace(blank, headline=f"the last known run, {last.run_id[:8]}, did not succeed")
+    models = failed_models(known.failures, _downstream(known, pipeline), [name for _, name in known.upstream])
+    if models is not None:
+        return _of_models(blank, models)
     kept = f"{len(verdicts)} promise(s) are kept" if verdicts else "nothing is promised about it"
     return replace(blank, standing="healthy", headline=f"the last known run succeeded, and {kept}")
 
@@ -200,6 +204,19 @@ def _of_failure(known: KnownFacts, blank: Explanation, failure: Failure) -> Expl
         evidence=tuple(evidence),
         next_steps=tuple(steps),
     )
+
+
+def _of_models(blank: Explanation, models: FailedModels) -> Explanation:
+    run, at = models.failure.run_id[:8], models.failure.at
+    evidence = (f"the run {run} of dbt stopped at {at:%Y-%m-%d %H:%M} UTC: {_short(_parts(models.failure.detail)[0])}",)
+    if models.names:
+        standing: Standing = "stale"
+        headline = f"its rows are published, but dbt failed for what is made from them: {', '.join(models.names)}"
+    else:
+        standing = "unknown"
+        headline = "its rows are published, but dbt failed, and it is not known for which models"
+    step = f"then run the models again: `etl run {blank.tenant} --stage dbt`"
+    return replace(blank, standing=standing, headline=headline, evidence=evidence, next_steps=(step,))
 
 
 def _of_promise(known: KnownFacts, blank: Explanation, worst: PromiseVerdict) -> Explanation:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from etl.config.pipeline_config import PipelineConfig
-from etl.config.tenant_config import TenantConfig
+from etl.config.tenant_config import TenantConfig, fingerprint
 from etl.errors import EtlError
 from etl.lake.lake import Published
 from etl.partitions.keys import key_of_value, kind_of
@@ -126,6 +126,10 @@ def _look(run: StageRun, warehouse: Warehouse, seen: _Seen) -> None:
             option = f" --partition {run.partition}" if run.partition else ""
             command = f"`etl quarantine show {run.config.id} {run.pipeline.name}{option}`"
             seen.lines.append(f"{stage}{name}: {said.rows_quarantined:,} rows were set aside, {command} shows them")
+        if said.config_hash != fingerprint(run.pipeline):
+            seen.lines.append(
+                f"{stage}{name}: the configuration has changed since; other rules may have judged these rows"
+            )
         if stage == "transfer":
             seen.stale += _outdated(run, found)
     if run.pipeline.save_to_trino and published is not None:

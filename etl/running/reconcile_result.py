@@ -4,8 +4,12 @@ Belongs here: from a reconciliation to a sentence and metadata. Not here: the ch
 (`etl.factories.check_factory`), the comparison (`etl.pipeline.verify`).
 """
 
+import hashlib
+import json
+
 from dagster import MetadataValue
 
+from etl.config.pipeline_config import PipelineConfig
 from etl.pipeline.verdict import Finding, Reconciliation
 from etl.running.metadata import Metadata, markdown_table
 
@@ -13,6 +17,12 @@ SHOWN_DAYS = 31
 
 
 SUMMED_UP = 2
+COMPARED = "compared_digest"
+"""The name of the digest of what was compared, in the metadata of a result."""
+_COMPARES = {
+    *("source_table", "source_schema", "query", "date_column", "columns", "partitions"),
+    *("has_transfer", "transfer_inputs", "save_to_trino", "trino_output"),
+}
 
 
 def summary(found: Reconciliation) -> str:
@@ -38,7 +48,13 @@ def _told(place: str, finding: Finding) -> str:
     return f"{place}: {finding}" if place else str(finding)
 
 
-def reconciliation_metadata(found: Reconciliation) -> Metadata:
+def what_is_compared(pipeline: PipelineConfig) -> str:
+    """Return a digest of what is read and what is loaded: a comparison says nothing about another source or table."""
+    said = pipeline.model_dump(mode="json", include=_COMPARES)
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def reconciliation_metadata(found: Reconciliation, pipeline: PipelineConfig) -> Metadata:
     """Return the days as a table, and the counts as numbers."""
     agreeing = [each for each in found.days if each.status == "agrees"]
     shown = [each for each in found.days if each.status != "agrees"][:SHOWN_DAYS] or agreeing[-SHOWN_DAYS:]
@@ -58,6 +74,7 @@ def reconciliation_metadata(found: Reconciliation) -> Metadata:
     ]
     whole = "whole" if found.status == "agrees" else "nothing"
     metadata: Metadata = {
+        COMPARED: MetadataValue.text(what_is_compared(pipeline)),
         "status": MetadataValue.text(found.status),
         "complete_to": MetadataValue.text(found.complete_to or whole),
         "days_compared": MetadataValue.int(len(found.days)),

@@ -1,4 +1,4 @@
-"""An error of Dagster's own database is told with its place and a remedy, not as a trace."""
+"""A storage that cannot be read is told with its place and a remedy, not as a trace."""
 
 import pytest
 import sqlalchemy
@@ -7,6 +7,8 @@ from etl.cli.home import opened_instance
 from etl.errors import NothingExamined
 from etl.settings import load_settings
 from tests.tiny_project import TinyProject, make_project
+
+from .conftest import Etl
 
 
 @pytest.fixture
@@ -25,3 +27,13 @@ def test_a_database_that_fails_is_named_with_its_folder(project: TinyProject) ->
     ):
         connection.execute(sqlalchemy.text("SELECT * FROM runs"))
     assert "disk is full" in told.value.hint
+
+
+@pytest.mark.parametrize("words", [("verify", "acme"), ("explain", "acme/orders"), ("quarantine", "list")])
+def test_a_lake_that_is_a_file_is_named_and_nothing_is_known(etl: Etl, project: TinyProject, words: tuple[str]) -> None:
+    (project.data / "lake").write_text("no folder")
+    said = etl(*words)
+    assert said.code == 3, said
+    assert f"the lake {project.data / 'lake'} cannot be read: Not a directory" in " ".join(
+        (said.out + said.err).split()
+    )

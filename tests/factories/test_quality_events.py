@@ -107,6 +107,7 @@ def test_a_check_carries_everything_that_is_promised(project: TinyProject) -> No
     ):
         number = int(found[name].pop("yaml").removeprefix("acme/config.yaml:"))
         assert line in lines[number - 1] + lines[number]
+    assert len({found[name].pop("rule_digest") for name in found}) == len(found)
     share = {"failed": 4, "total": 20, "failure_rate": 0.2, "pass_rate": 0.8, "threshold": 0.9}
     counts = {"rows_quarantined": 5, "rows_published": 15, "partition": DAY, "engine": "polars"}
     assert "| 200 |" in found["in_range__amount"].pop("sample")

@@ -13,7 +13,7 @@ from etl.lifecycle.erasable import Subject
 from etl.lifecycle.export import export as export_tenant
 from tests.cli.conftest import Etl
 from tests.lifecycle.world import World
-from tests.tiny_project import TinyProject
+from tests.tiny_project import DAYS, TinyProject
 
 Rows = list[tuple[object, ...]]
 
@@ -178,3 +178,52 @@ def test_an_interrupted_export_is_none(world: World, etl: Etl, tmp_path: Path, f
     assert not (tmp_path / "out").exists()
     fault("")
     exported(etl, tmp_path / "out")
+
+
+def _sql(world: World, *statements: str) -> None:
+    with duckdb.connect(world.project.data / "warehouse" / "acme.duckdb") as db:
+        for each in statements:
+            db.execute(each)
+
+
+def _cut(world: World) -> None:
+    (world.project.data / f"lake/acme/extract/orders/dt={DAYS[1]}/data.parquet").write_bytes(b"")
+
+
+def _change(world: World) -> None:
+    _changed(world.project.data / f"lake/acme/extract/orders/dt={DAYS[1]}/data.parquet")
+
+
+def _remove(world: World) -> None:
+    for stage in ("extract", "transfer"):
+        shutil.rmtree(world.project.data / f"lake/acme/{stage}/orders/dt={DAYS[1]}")
+
+
+def _remove_rejected(world: World) -> None:
+    shutil.rmtree(world.project.data / f"lake/acme/transfer_quarantine/orders/dt={DAYS[1]}")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (_cut, f"extract/orders/dt={DAYS[1]}/data.parquet is not a complete Parquet file"),
+        (_change, f"extract/orders/dt={DAYS[1]}/data.parquet"),
+        (_remove, f"the ledger has a load of orders {DAYS[1]} into shop.acme_orders, and no object of it is there"),
+        (_remove_rejected, f"acme/transfer/orders {DAYS[1]}: "),
+        (lambda world: _sql(world, "DELETE FROM etl_ledger.loads"), "the ledger has no load into it"),
+        (
+            lambda world: _sql(world, "DROP TABLE shop.acme_orders"),
+            "loads into shop.acme_orders, and there is no such table",
+        ),
+    ],
+)
+def test_what_is_damaged_or_missing_is_named(
+    world: World, etl: Etl, tmp_path: Path, damage: Callable[[World], None], said: str
+) -> None:
+    damage(world)
+    found = etl("tenant", "export", "acme", "--out", str(tmp_path / "out"))
+    assert found.code == 1, found
+    lines = [each for each in found.out.splitlines() if each.startswith("not exported: damaged or missing: ")]
+    assert any(said in each for each in lines), lines
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert any(said in each for each in manifest["not_exported"])

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 
 import pytest
+import typer
 from dagster import DagsterInstance, DagsterRunStatus
 
 from etl.cli import quarantine
@@ -61,6 +63,53 @@ def test_what_is_rejected_is_listed_with_its_reasons(rejected: TinyProject, caps
     settings = load_settings(rejected.environ)
     found = list(rejected_rows(load_tenant("acme", settings), settings))
     assert [(each.partition, each.rows, each.rows_read) for each in found] == [(DAY, 5, 20), (OTHER, 5, 20)]
+
+
+def listed(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """What `etl quarantine list` ends with, and says."""
+    try:
+        quarantine.list_rejected("acme")
+        code = 0
+    except typer.Exit as end:
+        code = end.exit_code
+    return code, capsys.readouterr().out
+
+
+def test_rejected_rows_that_are_gone_are_not_no_rejected_rows(
+    rejected: TinyProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = rejected.data / "lake" / "acme" / "transfer_quarantine" / "orders"
+    shutil.rmtree(place / f"dt={DAY}")
+    code, said = listed(capsys)
+    assert code == 3
+    assert f"acme/transfer/orders {DAY}: 5 rejected rows, which are gone" in said
+    assert said.count("in_range__cents 5") == 1, "what is there is listed"
+    shutil.rmtree(place)
+    code, said = listed(capsys)
+    assert (code, said.count("5 rejected rows, which are gone")) == (3, 2)
+    assert "No rejected rows" not in said
+
+
+def test_rejected_rows_whose_published_object_is_gone_or_damaged_are_told(
+    rejected: TinyProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = rejected.data / "lake" / "acme" / "transfer" / "orders"
+    (place / f"dt={OTHER}" / "data.parquet").write_bytes(b"")
+    shutil.rmtree(place / f"dt={DAY}")
+    code, said = listed(capsys)
+    assert code == 3
+    assert f"acme/transfer/orders {DAY}: it is not published, and kept beside it: 5 rejected rows" in said
+    assert "is not a complete Parquet file" in said
+
+
+def test_rejected_rows_of_a_pipeline_that_is_switched_off_are_listed(
+    rejected: TinyProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rejected.write_pipeline({"enabled": False})
+    code, said = listed(capsys)
+    assert (code, said.count("in_range__cents 5")) == (0, 2)
+    shutil.rmtree(rejected.data / "lake" / "acme" / "transfer_quarantine")
+    assert listed(capsys)[0] == 3
 
 
 def test_nothing_rejected_is_said(project: TinyProject, capsys: pytest.CaptureFixture[str]) -> None:

@@ -106,6 +106,7 @@ def publish_rows(settings: Settings, tenant: str, pipeline: str, partition: str 
 def make_shop(portal: Portal) -> None:
     """Add a tenant as the documentation shows it: seventy days of orders without one, and a table of customers."""
     world, log = World(portal.instance, "shop"), StateLog(portal.settings.data_dir / "sla.sqlite")
+    world.words["in_range__amount"] = "in_range of `amount` (min 1)"
     first = NOW.date() - timedelta(days=70)
     checks = ["not_null__order_id", "unique__order_id", "in_range__amount"]
     for number in range(70):

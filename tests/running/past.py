@@ -22,6 +22,7 @@ from dagster._core.storage.event_log.schema import AssetKeyTable, SqlEventLogSto
 from dagster._serdes import serialize_value
 
 SCHEMA = TableSchema(columns=[TableColumn(f"column_{n}", "int64") for n in range(12)])
+ASKED = {"asked": MetadataValue.text("not_null of `id`")}
 CHUNK = 5000
 
 
@@ -66,7 +67,7 @@ def _entries(tenant: str, pipelines: Sequence[str], days: int, until: datetime) 
         for pipeline in pipelines:
             key, run_id, step = AssetKey([tenant, "extract", pipeline]), f"run-{day}-{pipeline}", pipeline
             yield _entry(run_id, step, at, DagsterEventType.ASSET_MATERIALIZATION, _made(key, day))
-            check = AssetCheckEvaluation(key, "not_null__id", True, metadata={}, partition=day.isoformat())
+            check = AssetCheckEvaluation(key, "not_null__id", True, metadata=ASKED, partition=day.isoformat())
             yield _entry(run_id, step, at, DagsterEventType.ASSET_CHECK_EVALUATION, check)
         yield _entry(f"run-{day}", None, at, DagsterEventType.RUN_SUCCESS, None)
 

@@ -82,6 +82,8 @@ class World:
     def __init__(self, instance: DagsterInstance, tenant: str) -> None:
         self.instance = instance
         self.tenant = tenant
+        self.words: dict[str, str] = {}
+        """What a check asks, where its name does not say it."""
         self._bulk: list[EventLogEntry] | None = None
 
     @contextmanager
@@ -142,9 +144,10 @@ class World:
             if failing:
                 self._event(run_id, job, DagsterEventType.STEP_FAILURE, ends, step_failure(error or ""), step)
                 break
-            made = AssetMaterialization(
-                key, partition=partition, metadata={"dagster/partition_row_count": MetadataValue.int(rows)}
-            )
+            said: dict[str, Any] = {"dagster/partition_row_count": MetadataValue.int(rows)}
+            if stage == "load":  # the default of a pipeline that names no table
+                said["dagster/table_name"] = MetadataValue.text(f"{self.tenant}.{pipeline}")
+            made = AssetMaterialization(key, partition=partition, metadata=said)
             data = StepMaterializationData(made)
             self._event(run_id, job, DagsterEventType.ASSET_MATERIALIZATION, ends, data, step)
             self._event(run_id, job, DagsterEventType.STEP_SUCCESS, ends, StepSuccessData(1000.0 * share), step)
@@ -183,8 +186,11 @@ class World:
         partition: str | None,
         examined: int,
     ) -> None:
-        total = {"total": MetadataValue.int(examined)}
         for name, passed in checks:
+            total = {
+                "total": MetadataValue.int(examined),
+                "asked": MetadataValue.text(self.words.get(name, words(name))),
+            }
             severity = AssetCheckSeverity.ERROR
             found = AssetCheckEvaluation(key, name, passed, severity=severity, partition=partition, metadata=total)
             self._event(run_id, job, DagsterEventType.ASSET_CHECK_EVALUATION, at, found, step)
@@ -198,6 +204,12 @@ class World:
             self.instance.handle_new_event(entry)
         else:
             self._bulk.append(entry)
+
+
+def words(check: str) -> str:
+    """What a check asks that is called as its rule and its one column."""
+    rule, _, column = check.partition("__")
+    return f"{rule} of `{column}`" if column else rule
 
 
 def step_failure(text: str) -> StepFailureData:

@@ -10,6 +10,7 @@ from dagster import DagsterInstance
 
 from etl.running.explain import Explanation
 from etl.running.sla_watch import SlaWatch
+from etl.running.subjects import Subjects
 from tests.running.promised_world import World, make_config, make_instance, make_settings
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
@@ -197,3 +198,31 @@ def test_what_is_no_pipeline_gets_a_command_that_exists(
         assert "a column is gone" in body
         assert command in body
         assert "--pipeline" not in body
+
+
+@pytest.mark.parametrize(
+    ("error", "standing"),
+    [
+        ("dbt: Database Error in model totals (models/totals.sql): no column x", "stale"),
+        ("dbt: Database Error in model people (models/people.sql): no column x", "healthy"),
+        ("dbt: it was killed", "unknown"),
+    ],
+)
+def test_a_pipeline_is_not_healthy_when_dbt_failed_for_what_is_made_from_it(
+    tmp_path: Path, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch, error: str, standing: str
+) -> None:
+    reads = {
+        ("acme", "dbt shops"): {"orders"},
+        ("acme", "dbt totals"): {"dbt shops"},
+        ("acme", "dbt people"): {"users"},
+    }
+    monkeypatch.setattr(Subjects, "models", lambda *_: reads)
+    quiet = {"orders": {key: value for key, value in DAILY.items() if key != "sla"}}
+    world = World(instance, "acme")
+    world.run("orders", at(9, 1), at(9, 2), partition="2026-01-08")
+    world.run("models", at(10, 1), at(10, 2), stages=("dbt",), error=error)
+    found = explained(tmp_path, instance, pipelines=quiet)
+    assert found.standing == standing
+    assert ("totals" in found.headline) is (standing == "stale")
+    world.run("models", at(10, 3), at(10, 4), stages=("dbt",))
+    assert explained(tmp_path, instance, pipelines=quiet).standing == "healthy"

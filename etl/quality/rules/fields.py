@@ -4,6 +4,7 @@ Belongs here: `RuleFields`, the literal types, the description of a rule. Not he
 """
 
 import hashlib
+import json
 import math
 import re
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ Level = Literal["row", "table"]
 Scalar = bool | int | float | Decimal | datetime | date | time | timedelta | str
 Number = int | float | Decimal
 _DURATION = TypeAdapter(timedelta)
+_BESIDE = {"name", "description", "severity"}
+"""Fields that do not change which rows are good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +201,12 @@ class RuleFields(BaseModel):
         kind: str = getattr(self, "type", "")
         columns = "_".join(self.judged_columns)
         return f"{kind}__{safe_name(columns)}" if columns else kind
+
+    @property
+    def digest(self) -> str:
+        """A hash of what is asked. Rules that differ only in name, description or severity have the same one."""
+        asked = {key: value for key, value in self.to_dict().items() if key not in _BESIDE}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the rule as plain data that `parse_rules` reads back to a rule of the same meaning.
