@@ -9,7 +9,8 @@ import pytest
 from dagster import DagsterInstance
 
 from etl.config.tenant_config import TenantConfig
-from etl.promises.pipeline_log import KEPT, RUNS_KEPT
+from etl.promises.pipeline_log import KEPT
+from etl.promises.run_rows import RUNS_KEPT
 from etl.running.sla_watch import SlaWatch
 from tests.effort import calls
 from tests.running.past import write_past
