@@ -21,7 +21,7 @@ _DBT_KINDS = {"model": "dbt model", "seed": "dbt seed", "snapshot": "dbt snapsho
 
 
 @dataclass(frozen=True)
-class BuiltModel:
+class ModelRuns:
     """What is known of the runs of one dbt model."""
 
     at: datetime | None = None
@@ -34,7 +34,7 @@ def lineage_of(
     config: TenantConfig,
     models: Sequence[DbtAsset],
     levels: Mapping[str, Level],
-    built: Mapping[AssetKey, BuiltModel],
+    built: Mapping[AssetKey, ModelRuns],
     zone: str,
 ) -> Lineage:
     """Return the lineage. `levels` are the states of the pipelines' data; `built` says when a dbt model was made."""
@@ -48,7 +48,7 @@ def lineage_of(
     own = [each for each in models if each.key[:1] == (config.id,)]
     depths = _depths(own)
     for model in own:
-        level, note = _state(built.get(AssetKey(list(model.key)), BuiltModel()), zone)
+        level, note = _state(built.get(AssetKey(list(model.key)), ModelRuns()), zone)
         if model.resource == "exposure":
             level, note = "none", ""
         name = "/".join(model.key[1:])
@@ -65,7 +65,7 @@ def lineage_of(
     )
 
 
-def last_built(instance: DagsterInstance, models: Sequence[DbtAsset]) -> dict[AssetKey, BuiltModel]:
+def last_built(instance: DagsterInstance, models: Sequence[DbtAsset]) -> dict[AssetKey, ModelRuns]:
     """Return when each model was made last, and whether its newest run failed, in two questions."""
     keys = [AssetKey(list(each.key)) for each in models if each.resource != "exposure"]
     entries = [each.asset_entry for each in instance.get_asset_records(keys)] if keys else []
@@ -75,12 +75,12 @@ def last_built(instance: DagsterInstance, models: Sequence[DbtAsset]) -> dict[As
     runs = instance.get_runs(RunsFilter(run_ids=sorted({*newer.values()}))) if newer else ()
     bad = {each.run_id for each in runs if each.status is DagsterRunStatus.FAILURE}
     return {
-        key: BuiltModel(moment(last.timestamp) if last is not None else None, has_failed=newer.get(key) in bad)
+        key: ModelRuns(moment(last.timestamp) if last is not None else None, has_failed=newer.get(key) in bad)
         for key, last in made.items()
     }
 
 
-def _state(built: BuiltModel, zone: str) -> tuple[Level, str]:
+def _state(built: ModelRuns, zone: str) -> tuple[Level, str]:
     at = f"built {short_moment(built.at, zone)}" if built.at else "not built as far as is known"
     if built.has_failed:
         return "bad", f"its newest run failed; {at}"

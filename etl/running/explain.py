@@ -215,7 +215,7 @@ def _of_models(blank: Explanation, models: FailedModels) -> Explanation:
     else:
         standing = "unknown"
         headline = "its rows are published, but dbt failed, and it is not known for which models"
-    step = f"then run the models again: `etl run {blank.tenant} --stage dbt`"
+    step = f"mend what dbt names, then run the models again: `etl run {blank.tenant} --stage dbt`"
     return replace(blank, standing=standing, headline=headline, evidence=evidence, next_steps=(step,))
 
 
