@@ -39,8 +39,8 @@ def _of_stage(lake: Lake, tenant: str, stage: str, *, with_unreadable: bool) -> 
                 yield f"{ref}: {error.problem}"
             continue
         if found is not None and found.state in ("missing", "replaced"):
-            what = "are gone" if found.state == "missing" else "are not those that are kept: others are there"
-            yield f"{ref}: {counted(found.rows, 'rejected row')}, which {what}"
+            what = "gone" if found.state == "missing" else "replaced by others"
+            yield f"{ref}: {counted(found.rows, 'rejected row')} {what}"
     places = {ref.place for ref in published}
     for rejected in refs_in(lake, tenant, quarantine_stage(stage)):
         owner = rejected.model_copy(update={"stage": stage})

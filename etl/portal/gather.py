@@ -212,7 +212,13 @@ class _Tenant:
             ),
             promises=promises_of_what_is_there(promises, published[pipeline.published_stage]),
             checks=checks_of_what_is_there(checks_of(config, pipeline, records), published),
-            rejections=rejections_of(config, self.of.settings, name, is_there=data.there > 0),
+            rejections=rejections_of(
+                config,
+                self.of.settings,
+                name,
+                [each.key for each in data.parts if each.rejected],
+                is_there=data.there > 0,
+            ),
             runs=_runs(history),
         )
         page = page.model_copy(update={"level": level_of_pipeline(page), "headline": told_of(page, judged)})

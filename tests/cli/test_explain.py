@@ -85,6 +85,13 @@ def test_a_promise_about_data_that_is_gone_is_not_on_track(etl: Etl, project: Ti
     assert "promise max_age: unmeasured, what was published is gone from the lake" in said.out
 
 
+def test_rows_that_another_configuration_judged_are_told(etl: Etl, project: TinyProject) -> None:
+    assert run(project)
+    assert "configuration has changed since" not in etl("explain", "acme/orders").out
+    project.write_pipeline({"quality": {"rules": [{"column": "cents", "type": "in_range", "min": 10_000_000}]}})
+    assert "transfer 2026-01-03: the configuration has changed since" in etl("explain", "acme/orders").out
+
+
 def test_a_blocked_run_is_told_with_rule_rows_and_commands(
     etl: Etl, project: TinyProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from etl.cli import quarantine
 from etl.config import load_tenant
 from etl.errors import EtlError, NothingExamined
 from etl.pipeline.quarantine import discard, history, rejected_rows
+from etl.portal.rejected import rejections_of
 from etl.settings import load_settings
 from tests.pipeline.stages import kept, lake_rows, run_stages, table
 from tests.tiny_project import DAYS, ROWS_PER_DAY, TinyProject
@@ -82,12 +83,22 @@ def test_rejected_rows_that_are_gone_are_not_no_rejected_rows(
     shutil.rmtree(place / f"dt={DAY}")
     code, said = listed(capsys)
     assert code == 3
-    assert f"acme/transfer/orders {DAY}: 5 rejected rows, which are gone" in said
+    assert f"acme/transfer/orders {DAY}: 5 rejected rows gone" in said
     assert said.count("in_range__cents 5") == 1, "what is there is listed"
     shutil.rmtree(place)
     code, said = listed(capsys)
-    assert (code, said.count("5 rejected rows, which are gone")) == (3, 2)
+    assert (code, said.count("5 rejected rows gone")) == (3, 2)
     assert "No rejected rows" not in said
+
+
+def test_rejected_rows_that_are_gone_are_not_known_on_the_page(rejected: TinyProject) -> None:
+    settings = load_settings(rejected.environ)
+    config = load_tenant("acme", settings)
+    before = rejections_of(config, settings, "orders", [DAY, OTHER], is_there=True)
+    assert (before.level, before.rows) == ("notice", 10)
+    shutil.rmtree(rejected.data / "lake" / "acme" / "transfer_quarantine")
+    found = rejections_of(config, settings, "orders", [DAY, OTHER], is_there=True)
+    assert (found.level, found.unknown) == ("unknown", "rejected rows of 2 partitions are gone")
 
 
 def test_rejected_rows_whose_published_object_is_gone_or_damaged_are_told(
