@@ -17,7 +17,7 @@ from etl.config.tenant_config import TenantConfig
 from etl.promises.freshness import State
 from etl.running.sla_location import LocationWatch
 from etl.running.sla_watch import SlaWatch
-from tests.running.promised_world import World, make_config, make_instance, make_settings
+from tests.running.promised_world import World, make_config, make_instance, make_settings, publish
 
 HOUR = timedelta(hours=1)
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
@@ -51,9 +51,7 @@ def standing(watch: SlaWatch, instance: DagsterInstance, now: datetime) -> dict[
 def in_lake(folder: Path, *tenants: str) -> Path:
     """Put the table where readers find it, for a tick, which looks whether it is there."""
     for each in tenants:
-        place = make_settings(folder).lake_dir / each / "extract" / "items"
-        place.mkdir(parents=True)
-        (place / "data.parquet").touch()
+        publish(make_settings(folder), each, "items", None)
     return folder
 
 

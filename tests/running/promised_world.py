@@ -56,8 +56,8 @@ def make_settings(folder: Path) -> Settings:
     return Settings(project_dir=folder, data_dir=folder / "data")
 
 
-def publish(settings: Settings, tenant: str, pipeline: str, day: str) -> None:
-    """Publish an object without rows."""
+def publish(settings: Settings, tenant: str, pipeline: str, day: str | None) -> None:
+    """Publish an object without rows: of a day, or of a whole table."""
     lake = open_lake(settings)
     ref = ObjectRef(tenant=tenant, stage="extract", pipeline=pipeline, partition=day)
     with lake.draft(ref, "run") as draft:

@@ -14,7 +14,7 @@ from etl.promises.run_rows import RUNS_KEPT
 from etl.running.sla_watch import SlaWatch
 from tests.effort import calls
 from tests.running.past import write_past
-from tests.running.promised_world import World, make_config, make_instance, make_settings
+from tests.running.promised_world import World, make_config, make_instance, make_settings, publish
 
 NOW = datetime(2026, 6, 30, 8, tzinfo=UTC)
 NAMES = [f"pipeline_{number}" for number in range(200)]
@@ -67,6 +67,8 @@ def test_what_is_kept_of_a_pipeline_is_bounded(tmp_path: Path, instance: Dagster
         at = begin + timedelta(days=number)
         world.run("orders", at, at, partition=(at - timedelta(days=1)).date().isoformat())
         world.run("items", at, at)
+    publish(watch.settings, "tenant", "orders", "2026-03-01")
+    publish(watch.settings, "tenant", "items", None)
     tick = watch.tick(instance, begin + timedelta(days=59, hours=1))
     assert {each.state.value for found in tick.verdicts.values() for each in found} <= {"on_track", "recovered"}
     with closing(sqlite3.connect(tmp_path / "data" / "sla" / "tenant.sqlite")) as db:
