@@ -53,9 +53,10 @@ class Connection(BaseModel):
         env = os.environ if environ is None else environ
         return tuple(dict.fromkeys(name for part in self.templates() for name in part.missing(env)))
 
-    def needed(self) -> tuple[str, ...]:
-        """The variables without a default, set or not."""
-        return tuple(dict.fromkeys(name for part in self.templates() for name in part.missing({})))
+    def address_variables(self) -> tuple[str, ...]:
+        """The variables without a default that say which database it is, set or not."""
+        parts = (self.url,) if self.url is not None else (self.host, self.database)
+        return tuple(dict.fromkeys(name for part in parts if part is not None for name in part.missing({})))
 
     def resolve_url(self, environ: Mapping[str, str] | None = None) -> str:
         """Return the SQLAlchemy URL with its secrets, to open a connection. The URL must never be shown.

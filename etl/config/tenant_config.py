@@ -213,18 +213,18 @@ class TenantConfig(BaseModel):
     def uses_demo_source(self, environ: Mapping[str, str] | None = None) -> bool:
         """Whether the tenant reads the embedded demo source: in dev, if its connection is missing.
 
-        If some of the connection's variables are set and others are not, somebody means the real database: the first
-        run then says what is not set.
+        If a variable of its own says which database it is, and others are not set, somebody means the real database:
+        the first run then says what is not set.
         """
         if self._origin.environment != "dev":
             return False
         if self.source_database is None:
             return True
         namespace = self.namespace(environ)
-        missing = self.source_database.missing(namespace)
+        missing = {*self.source_database.missing(namespace)}
         own = f"{self.id.upper()}_"
-        set_here = [each for each in self.source_database.needed() if each not in missing and each.startswith(own)]
-        return bool(missing) and not set_here
+        named = (each for each in self.source_database.address_variables() if each.startswith(own))
+        return bool(missing) and missing >= {*named}
 
 
 def fingerprint(model: BaseModel) -> str:

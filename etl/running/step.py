@@ -26,7 +26,7 @@ from etl.config.pipeline_config import Stage
 from etl.config.tenant_config import fingerprint
 from etl.config.tenant_loader import code_digest
 from etl.deployment.restore_mark import refuse_half_restored
-from etl.errors import EtlError
+from etl.errors import EtlError, SourceError
 from etl.lineage.columns import unknown_lineage
 from etl.pipeline.audit import Audit, Blocked
 from etl.pipeline.backfill import Journal, each_partition
@@ -128,8 +128,8 @@ class Step:
         """Count rows that belong to no partition, once for the step, before a partition is published."""
         if not checks_undated(self.of):
             return
-        source = getattr(context.resources, naming.source_resource(self.of.config.id))
-        found = look_for_undated(self._task(context, settings, partition), source.url(self.of.config))
+        task = self._task(context, settings, partition)
+        found = look_for_undated(task, self._source_url(context, task.label))
         yield undated_evaluation(self.of, found)
         if found.rows != 0 and self.of.pipeline.undated == "fail":
             remedy = f"{found.remedy}, or write `undated: warn`"
@@ -194,6 +194,14 @@ class Step:
         finally:
             run.close()
 
+    def _source_url(self, context: AssetExecutionContext, label: str) -> str:
+        resource = getattr(context.resources, naming.source_resource(self.of.config.id))
+        try:
+            url: str = resource.url(self.of.config)
+        except SourceError as error:
+            raise SourceError(f"{label} extract: nothing was published: {error.problem}", error.hint) from error
+        return url  # it may be one that can be made again, so it is not turned into a text
+
     def _task(self, context: AssetExecutionContext, settings: Settings, partition: str | None) -> StageRun:
         return StageRun(
             config=self.of.config,
@@ -228,7 +236,7 @@ class Step:
         tenant = self.of.config.id
         match self.of.stage:
             case "extract":
-                url = getattr(context.resources, naming.source_resource(tenant)).url(self.of.config)
+                url = self._source_url(context, runs[0].label if runs else self.of.label)
                 return partial(extract, source=shared.enter_context(SourceRange(url, runs)))
             case "transfer":
                 return transfer

@@ -34,6 +34,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyProject:
     return made
 
 
+def broke_off(said: Said) -> None:
+    """The command ended at the point where `ETL_FAULT` let it fail."""
+    assert (said.code, "fault injected at" in said.err) == (2, True), said
+
+
 @pytest.fixture
 def etl(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Etl:
     """Like typing `etl ...`: the exit code, and what appeared on the screen."""

@@ -96,7 +96,7 @@ def test_in_prod_a_missing_variable_is_named_with_its_line(
 
 
 IN_THE_RUN: dict[str, tuple[Callable[[TinyProject], object], str, list[str]]] = {
-    "the_source_is_down": (lambda project: project.source.unlink(), "extract", ["does not exist", "`source_database`"]),
+    "the_source_is_down": (lambda project: project.source.unlink(), "extract", ["no demo source", "set ACME_DB_HOST"]),
     "the_table_is_not_there": (
         lambda project: project.write_pipeline({"source_table": "ordres"}),
         "extract",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import duckdb
 import pytest
 
-from tests.cli.conftest import Etl
+from tests.cli.conftest import Etl, broke_off
 from tests.lifecycle.scan import files_with
 from tests.lifecycle.world import World, canary
 
@@ -27,8 +27,7 @@ def test_interrupted_at_any_point_it_is_the_same_under_the_new_id(
     assert "Nothing was changed" in etl("tenant", "rename", "acme", "zenith").out
     for point in ("fenced", "files_renamed", "object_renamed", "objects_renamed", "state_renamed", "objects_removed"):
         fault(f"lifecycle.{point}")
-        with pytest.raises(OSError, match="fault"):
-            raise AssertionError(etl("tenant", "rename", "acme", "zenith", "--confirm", "acme"))
+        broke_off(etl("tenant", "rename", "acme", "zenith", "--confirm", "acme"))
         assert not world.run("acme", stages=("load",)).success
         half = etl("tenant", "export", "acme", "--out", str(world.project.data / "half"))
         assert (half.code, "is being changed" in half.err) == (2, True), point

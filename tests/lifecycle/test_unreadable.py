@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Etl
+from tests.cli.conftest import Etl, broke_off
 from tests.lifecycle.scan import files_with
 from tests.lifecycle.world import World, canary
 
@@ -58,8 +58,7 @@ def test_interrupted_it_goes_on_and_still_is_not_green(world: World, etl: Etl, f
     broken(world)
     for point in ("lifecycle.fenced", "lifecycle.removed.files", "lifecycle.certified", "lifecycle.erased"):
         fault(point)
-        with pytest.raises(OSError, match=point):
-            raise AssertionError(etl("tenant", "erase", "acme", "--confirm", "acme"))
+        broke_off(etl("tenant", "erase", "acme", "--confirm", "acme"))
     fault("")
     assert etl("tenant", "erase", "acme", "--confirm", "acme").code == 3
     assert files_with(canary("acme"), *world.folders) == []

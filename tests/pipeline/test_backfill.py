@@ -81,7 +81,7 @@ def test_killed_in_the_middle_it_goes_on_with_what_is_missing(
         assert all(_run_of(project, stage, day) == dead for day in kept)
     again, said = back_fill(project)
     # A stage that was in the middle goes on: the days that the dead run had published are not read again.
-    resumed = [each for each in said if "published by a run that was killed or stopped" in each]
+    resumed = [each for each in said if "not made again, because a run that was killed" in each]
     assert len(resumed) == len(kept)
     assert all(any(f"[{day}]" in each for each in resumed) for day in kept)
     for day in kept:
@@ -127,7 +127,7 @@ def test_it_goes_on_from_days_whose_volume_had_something_or_nothing_to_be_compar
         (dead,) = release_dead_runs(instance)
     again, said = back_fill(project)
     assert [
-        day for day in DAYS if any(f"[{day}]: published by a run that was killed or stopped" in each for each in said)
+        day for day in DAYS if any(f"[{day}]: not made again, because a run that was killed" in each for each in said)
     ] == [*DAYS[:2]]
     with DagsterInstance.get() as instance:
         entries = instance.all_logs(again, of_type=DagsterEventType.ASSET_CHECK_EVALUATION)
