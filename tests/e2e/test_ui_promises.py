@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 from dagster import DagsterInstance
 
+from etl.settings import Settings
 from tests.e2e.servers import Server, dagster_dev, wait_for
 from tests.e2e.test_ui import load_script
 from tests.installation import REPOSITORY
-from tests.running.promised_world import World
+from tests.running.promised_world import World, publish
 from tests.servers import missing
 from tests.tiny_project import TinyProject, make_project
 
@@ -85,6 +86,7 @@ def publish_until_three_days_ago(project: TinyProject) -> None:
             end = midnight - timedelta(days=back)  # nine in Seoul
             day = (end - timedelta(days=1)).date().isoformat()
             world.run("orders", end - timedelta(hours=1), end, partition=day, stages=STAGES, rows=20)
+            publish(Settings(project_dir=project.root, data_dir=project.data), "acme", "orders", day, "transfer")
 
 
 def ticked(server: Server) -> bool:

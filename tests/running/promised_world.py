@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from dagster import (
@@ -56,14 +56,16 @@ def make_settings(folder: Path) -> Settings:
     return Settings(project_dir=folder, data_dir=folder / "data")
 
 
-def publish(settings: Settings, tenant: str, pipeline: str, day: str | None) -> None:
+def publish(
+    settings: Settings, tenant: str, pipeline: str, day: str | None, stage: Literal["extract", "transfer"] = "extract"
+) -> None:
     """Publish an object without rows: of a day, or of a whole table."""
     lake = open_lake(settings)
-    ref = ObjectRef(tenant=tenant, stage="extract", pipeline=pipeline, partition=day)
+    ref = ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline, partition=day)
     with lake.draft(ref, "run") as draft:
         pl.DataFrame({"id": []}).write_parquet(draft, metadata=dict(PLACEHOLDER_FOOTER))
         said = Provenance(
-            tenant=tenant, stage="extract", pipeline=pipeline, partition=day, run_id="run", config_hash="", rows=0,
+            tenant=tenant, stage=stage, pipeline=pipeline, partition=day, run_id="run", config_hash="", rows=0,
             audit="passed", rows_read=0, rows_quarantined=0, created_at=datetime(2026, 1, 1, tzinfo=UTC),
         )  # fmt: skip
         lake.publish(ref, draft, said)

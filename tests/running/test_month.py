@@ -22,7 +22,7 @@ from etl.promises.freshness import State
 from etl.running.sla_watch import SlaWatch
 from tests.notify.servers import web_server
 from tests.promises.oracle import Calendar, Oracle, utc
-from tests.running.promised_world import World, make_config, make_instance, make_settings
+from tests.running.promised_world import World, make_config, make_instance, make_settings, publish
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
 BEGIN, END = utc(2026, 3, 1), utc(2026, 4, 1)
@@ -249,6 +249,9 @@ def happen(tenant: Tenant, happening: Happening) -> None:
         rows=happening.rows,
         checks=[(f"check_{number}", number >= happening.failed_checks) for number in checks],
     )
+    day, lake = happening.partition.isoformat(), tenant.watch.settings.lake_dir
+    if not happening.fails and not (lake / tenant.world.tenant / "extract" / happening.pipeline / f"dt={day}").exists():
+        publish(tenant.watch.settings, tenant.world.tenant, happening.pipeline, day)
     expected.note(happening)
 
 
