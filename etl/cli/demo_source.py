@@ -26,8 +26,9 @@ def make_source(tenant: str, settings: Settings, console: Console) -> None:
     if not config.pipelines or not config.uses_demo_source():
         return
     if config.source_database is not None:
-        unset = ", ".join(config.source_database.missing(config.namespace()))
-        told = f"{tenant} reads its demo source and not its database: {unset} is not set"
+        unset = config.source_database.missing(config.namespace())
+        verb = "is" if len(unset) == 1 else "are"
+        told = f"{tenant} reads its demo source and not its database: {', '.join(unset)} {verb} not set"
         console.print(told, style="yellow", markup=False, highlight=False, soft_wrap=True)
     if path.is_file():
         return
