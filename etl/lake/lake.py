@@ -248,13 +248,6 @@ class Lake:
         """Return the published partitions, in order."""
         return self._keys(tenant, stage, pipeline, _PUBLISHED)
 
-    def sizes(self, tenant: str, stage: str, pipeline: str) -> dict[str, int]:
-        """Return the size of the published object of each partition, from one listing."""
-        folder = ObjectRef(tenant=tenant, stage=stage, pipeline=pipeline).folder
-        names = ((name.removeprefix(f"{folder}/"), size) for name, size in self.store.everything(folder))
-        found = ((key_in(name.removesuffix(_PUBLISHED)), size) for name, size in names if name.endswith(_PUBLISHED))
-        return {key: size for key, size in found if key}
-
     def pipelines(self, tenant: str, stage: str) -> tuple[str, ...]:
         """Return the pipelines of which a stage has published objects, in order."""
         names = self.store.names(f"{tenant}/{stage}")
