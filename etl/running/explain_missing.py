@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from etl.config.pipeline_config import PipelineConfig
-from etl.lake.listing import sizes_of_partitions
+from etl.lake.tenant_folder import published_sizes
 from etl.partitions.keys import moved
 from etl.partitions.scheme import StaticKeys, TimeScheme
 from etl.pipeline.stage import StageRun
@@ -40,11 +40,11 @@ def missing_partitions(
     """List the lake, and return what is missing. `once` are the partitions that are known to have been published."""
     scheme = run.pipeline.scheme
     sizes = [
-        sizes_of_partitions(run.lake, run.config.id, stage, run.pipeline.name)
+        published_sizes(run.lake, run.config.id, stage, run.pipeline.name)
         for stage in run.pipeline.stages
         if stage != "load"
     ]
-    there = [{key for key, size in each.items() if size} for each in sizes]
+    there = [{key for key, size in each.items() if key and size} for each in sizes]
     if not there:
         return MissingPartitions()
     whole = set.intersection(*there)
